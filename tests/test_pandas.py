@@ -54,24 +54,27 @@ def numbered(rows: int, missing: set[int]) -> Any:
 
 
 @pytest.mark.parametrize(("rows", "missing"), [(5, {1, 3}), (5, {0}), (5, {4}), (5, set(range(5))), (5, set())])
-def test_each_row_of_the_result_is_labelled_with_its_position_in_the_frame(rows: int, missing: set[int]) -> None:
+def test_each_row_of_the_result_is_found_by_its_position_in_the_frame(rows: int, missing: set[int]) -> None:
     frame = numbered(rows, missing)
-    released = frame.minimize(NUMBERED)
-    assert list(released.index) == [row for row in range(rows) if row not in missing]
-    assert list(frame["number"].iloc[released.index]) == list(released["number"])
+    released, account = frame.minimize(NUMBERED, account=True)
+    assert account.positions.to_pylist() == [row for row in range(rows) if row not in missing]
+    assert list(frame["number"].iloc[account.positions]) == list(released["number"])
 
 
 def test_positions_count_over_all_parts_of_a_large_frame() -> None:
     frame = numbered(150_000, {0, 70_000, 149_998})
-    released = frame.minimize(NUMBERED)
+    released, account = frame.minimize(NUMBERED, account=True)
     assert len(released) == 149_997
-    assert list(released.index) == list(released["number"])
+    assert account.positions.to_pylist() == list(released["number"])
 
 
-def test_a_prepared_policy_labels_rows_with_their_positions() -> None:
+def test_a_prepared_policy_knows_the_positions_of_its_last_call() -> None:
     frame = numbered(5, {1})
     ready = minimize.prepare(NUMBERED, frame)
-    assert list(ready(frame[["model", "number"]].astype({"model": "category"})).index) == [0, 2, 3, 4]
+    ready(frame[["model", "number"]].astype({"model": "category"}))
+    assert ready.last is not None
+    assert ready.last.positions is not None
+    assert ready.last.positions.to_pylist() == [0, 2, 3, 4]
 
 
 def test_labels_of_the_frame_which_no_policy_declares_are_not_in_the_result() -> None:

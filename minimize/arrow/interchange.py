@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -39,18 +39,6 @@ def _package_of(data: Any) -> str:
 def has_row_labels(data: Any) -> bool:
     """Whether the rows of `data` have labels: those of pandas have."""
     return _package_of(data) == "pandas"
-
-
-def label_rows(frame: Any, positions: Sequence[pa.Array]) -> Any:
-    """A data frame of pandas whose rows are labelled with their positions in the data, if rows are missing.
-
-    The caller finds the row of the data with `frame.iloc[released.index]`. The labels of the data are not used, because an
-    index is not declared and can contain personal data.
-    """
-    labels = pa.chunked_array(positions, pa.int64()).to_numpy()
-    if len(labels) and labels[-1] != len(labels) - 1:
-        frame.index = labels
-    return frame
 
 
 def decode_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

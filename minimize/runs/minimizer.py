@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from minimize.arrow.batch import Batch, BatchCounts
-from minimize.arrow.interchange import decode_batch, has_row_labels, label_rows, native_converter
+from minimize.arrow.interchange import decode_batch, has_row_labels, native_converter
 from minimize.consent import ConsentPeriods
 from minimize.engines.base import BoundPlan, Job, derive_row_key
 from minimize.engines.passes import count_passes, run_stages, settle_stages
@@ -98,7 +98,13 @@ class Account(JsonResult):
     """
 
     _tally: RowTally = field(repr=False)
+    _positions: Sequence[pa.Array] | None = field(default=None, repr=False, compare=False)
     json_names = "read returned gated left_out deduplicated complete"
+
+    @property
+    def positions(self) -> pa.Int64Array | None:
+        """For a pandas frame, the position in it of each returned row: `frame.iloc[account.positions]`. None for other data."""
+        return None if self._positions is None else pa.chunked_array(self._positions, pa.int64()).combine_chunks()
 
     @property
     def complete(self) -> bool:
@@ -246,11 +252,10 @@ class Minimizer:
     ) -> Any:
         """The result for a source, in the type of `data`. With consents, only rows that tenants consented to."""
         tally, job = RowTally(), self.job(parse_time(at, "at") or datetime.now(UTC), consents)
-        self._thread.account = Account(tally)
         positions: list[pa.Array] | None = [] if has_row_labels(data) else None
+        self._thread.account = Account(tally, positions)
         batches = iterate_redacted(_released_batches(job, source, self.bound, tally, positions))
-        released = native_converter(data)(self.bound.schema, batches)
-        return released if positions is None else label_rows(released, positions)
+        return native_converter(data)(self.bound.schema, batches)
 
     def job(self, when: datetime, consents: ConsentPeriods | None = None) -> Job:
         """The job of a call as of a time."""
