@@ -105,17 +105,22 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([head, f"|{' --- |' * len(heads)}", *lines])
 
 
-def did_you_mean(word: str, names: Iterable[str]) -> str:
+def did_you_mean(word: str, names: Iterable[str], otherwise: str = "") -> str:
     """A hint for an unknown word: the nearest names, names that contain the word, or the whole list if it is short.
+
+    If no name is near, `otherwise` follows: a sentence that says how the word becomes a known one.
 
     >>> did_you_mean("id", ["event_id", "device_id", "/apps/*/name"])
     'Did you mean `event_id` or `device_id`?'
+    >>> did_you_mean("analysis", ["operations"], "Add it under `purposes:`.")
+    'Use one of: operations. Add it under `purposes:`.'
     """
     words = sorted(set(names))
     meant = did_you_mean_any(_suggested_words(word, words))
     if meant:
         return meant
-    return f"Use one of: {', '.join(words)}." if 0 < len(words) <= 25 else ""
+    known = f"Use one of: {', '.join(words)}." if 0 < len(words) <= 25 else ""
+    return f"{known} {otherwise}".strip()
 
 
 def did_you_mean_any(words: Sequence[str]) -> str:

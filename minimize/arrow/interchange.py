@@ -27,9 +27,18 @@ def native_converter(data: Any) -> NativeConverter:
         return _to_table
     if isinstance(data, pa.RecordBatch):
         return _to_batch
-    package = type(data).__module__.split(".")[0].lstrip("_")
+    package = _package_of(data)
     ways: dict[str, NativeConverter] = {"pandas": _to_pandas(data), "polars": _to_polars, "duckdb": _to_duckdb}
     return ways.get(package, _to_table)
+
+
+def _package_of(data: Any) -> str:
+    return type(data).__module__.split(".")[0].lstrip("_")
+
+
+def has_row_labels(data: Any) -> bool:
+    """Whether the rows of `data` have labels: those of pandas have."""
+    return _package_of(data) == "pandas"
 
 
 def decode_batch(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:

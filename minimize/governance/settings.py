@@ -433,12 +433,10 @@ def _check_names(rows: SettingsRows, declared: DeclaredNames | None, job: Pipeli
         if not known:
             continue
         if row["setting"] not in settings:
-            hint = did_you_mean(row["setting"], settings) or "Declare the feature in a policy, or correct the row."
+            hint = did_you_mean(row["setting"], settings, "Declare the feature in a policy, or correct the row.")
             faults.append(unknown_name_finding("no policy has the feature of this row", hint, rows.file, line))
         elif row["field"] is not None and row["field"] not in fields:
-            hint = (
-                did_you_mean(row["field"], fields) or "Write the name of a field of a policy, or leave `field` empty."
-            )
+            hint = did_you_mean(row["field"], fields, "Write the name of a field of a policy, or leave `field` empty.")
             faults.append(unknown_name_finding("no policy has the field of this row", hint, rows.file, line))
     raise_faults(faults, rows.file)
 

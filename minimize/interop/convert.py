@@ -82,8 +82,11 @@ def _head(described: DescribedDataset, columns: Mapping[Pointer, DescribedColumn
     yield f"purposes: [{', '.join(described.purposes or ('operations',))}]"
     guesses = guess_record_fields({pointer: column.type for pointer, column in columns.items()})
     for word in RECORD_PARTS:
-        field = described.parts.get(word)
-        yield DraftedPart.of(word, guesses.get(word)) if field is None else f"{word}: {key_text(Pointer.parse(field))}"
+        field, guess = described.parts.get(word), guesses.get(word)
+        if field is not None:
+            yield f"{word}: {key_text(Pointer.parse(field))}"
+        else:
+            yield DraftedPart.of(word, guess, may_be_absent=guess is not None and columns[guess].is_nullable)
     if described.retention is not None:
         yield f"{'' if 'time' in described.parts else '# '}retention: {described.retention}"
 
@@ -105,7 +108,7 @@ def _combined_proposal(column: DescribedColumn, evidence: FieldEvidence) -> Prop
     found = propose_for_field(evidence)
     reasons = (*((column.reason,) if column.reason else ()), *found.reasons)
     do = found.do if column.do is None else column.do
-    if column.role in _DROPPED_ROLES:
+    if column.role in _DROPPED_ROLES or found.role == "secret":
         do = DROP
     elif column.role == "identifier" and technique_for("identifier").name not in do:
         do = DROP if column.do is None else treatment_for("identifier", evidence)

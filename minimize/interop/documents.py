@@ -35,6 +35,7 @@ class DescribedColumn:
     kind    kind of the values (`drafting.kinds`), by a format in the document; None if unknown
     do      treatment in the document; None if it states none
     reason  reason for kind, role or treatment, as text for a remark
+    is_nullable  whether the document states that the field can be null
     """
 
     pointer: Pointer
@@ -46,6 +47,7 @@ class DescribedColumn:
     kind: str | None = None
     do: str | None = None
     reason: str = ""
+    is_nullable: bool = False
 
 
 @dataclass(frozen=True, slots=True)

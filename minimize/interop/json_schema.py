@@ -129,6 +129,7 @@ class _FieldCollector:
                 required=certain,
                 kind=kind,
                 reason=why,
+                is_nullable=place.nullable and not certain,
             )
         )
 

@@ -75,6 +75,7 @@ def draft_policy_text(
     proposals: Mapping[Pointer, Proposal] | None = None,
     editor: str | None = None,
     parts: Mapping[str, Pointer] | None = None,
+    absent: Collection[Pointer] = (),
 ) -> str:
     """The text of a policy in which every field is dropped, ready to edit. It loads without faults.
 
@@ -83,6 +84,7 @@ def draft_policy_text(
     proposals  the proposals for the fields; None for comments that guess the role of each field from its name
     editor     the path of the JSON Schema for editors
     parts      the fields that are tenant, subject, time and record; by default guessed from their names
+    absent     the fields that too many records do not have
 
     >>> print(draft_policy_text([("/phone", "string")], "calls").splitlines()[-1])
       phone: {type: string, do: drop}  # identifier?
@@ -93,7 +95,7 @@ def draft_policy_text(
     blocks: list[DraftBlock] = [
         *([] if editor is None else [_SCHEMA.format(schema=editor)]),
         _POLICY_HEAD.format(name=valid_name(name), remark=remark),
-        *(DraftedPart.of(word, guesses.get(word)) for word in RECORD_PARTS),
+        *(DraftedPart.of(word, guesses.get(word), may_be_absent=guesses.get(word) in absent) for word in RECORD_PARTS),
         _RETENTION,
         "fields:",
         *(drafted_field(pointer, type_, (proposals or {}).get(pointer)) for pointer, type_ in leaves.items()),
@@ -172,6 +174,8 @@ _OMITTED: Final = (
 )
 SCHEMA_FOLDER: Final = ".schema"
 """The folder of the JSON Schemas."""
+_FAIL_ABOVE: Final = 0.01
+"""Share of records in quarantine from which on a run of a drafted pipeline fails."""
 _PIPELINE = """# yaml-language-server: $schema={schema}
 pipeline: {name}
 policy: policy.yaml
@@ -179,7 +183,7 @@ purpose: operations
 source: {{path: {path}, format: {format}}}
 output: out
 records: {{must_be: pseudonymized, encrypt: identified}}
-quarantine: {{fail_above: 0.01}}
+quarantine: {{fail_above: {fail_above}}}
 """
 
 
@@ -217,7 +221,9 @@ def init(data: PathText, folder: PathText | None = None, *, accepted: Collection
 def pipeline_text(source: str, name: str) -> str:
     """The text of a pipeline that reads this source under the policy in the same folder."""
     schema = f"{SCHEMA_FOLDER}/pipeline.json"
-    return _PIPELINE.format(schema=schema, name=name, path=json.dumps(source), format=_source_format(source))
+    return _PIPELINE.format(
+        schema=schema, name=name, path=json.dumps(source), format=_source_format(source), fail_above=_FAIL_ABOVE
+    )
 
 
 def _source_format(source: str) -> str:
@@ -252,7 +258,8 @@ def _drafted_policy(source: str, name: str) -> str:
     types = infer_types(leaves, looks, format_.text_types)
     parts = guess_record_fields(types)
     proposals = propose_treatments(leaves, looks, parts, types)
-    text = draft_policy_text(schema, name, proposals, f"{SCHEMA_FOLDER}/policy.json", parts)
+    absent = {each for each, look in looks.items() if look.nulls > _FAIL_ABOVE * (look.values + look.nulls)}
+    text = draft_policy_text(schema, name, proposals, f"{SCHEMA_FOLDER}/policy.json", parts, absent)
     return text + (_OMITTED.format(left_out) if left_out else "")
 
 
@@ -320,19 +327,21 @@ def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
     """Accepts the proposals for these fields (or `all`) in a folder's policy.
 
     The name `time`, for example, accepts a field of that name and the proposal for the event time. The line of a field must
-    still drop it. Returns the accepted names. Raises ConfigurationError if a name has no proposal, PolicyError if the policy
-    would have faults; then nothing is written.
+    still drop it. `all` omits a tenant, subject, time or record that too many records do not have. Returns the accepted names.
+    Raises ConfigurationError if a name has no proposal, PolicyError if the policy would have faults; then nothing is written.
     """
     path = Path(folder) / POLICY_FILE
     text = _read_policy_text(path)
     blocks = list(read_draft(text))
-    proposals = dict.fromkeys(each.name for each in open_proposals(blocks))
-    wanted = list(proposals if ALL in names else dict.fromkeys(names))
+    offered = open_proposals(blocks)
+    proposals = dict.fromkeys(each.name for each in offered)
+    certain = (each.name for each in offered if isinstance(each, DraftedField) or not each.may_be_absent)
+    wanted = list(dict.fromkeys([*(certain if ALL in names else ()), *(name for name in names if name != ALL)]))
     missing = [name for name in wanted if name not in proposals]
     if missing:
         hint = _missing_proposal_hint(missing[0], text, proposals)
         raise ConfigurationError(
-            f"there is no open proposal for {', '.join(f'`{name}`' for name in missing)}", hint=hint
+            f"there is no open proposal for {', '.join(f'`{name}`' for name in missing)}; none was accepted", hint=hint
         )
     accepted = (
         block if isinstance(block, str) or not block.is_open or block.name not in wanted else block.accept()

@@ -20,6 +20,8 @@ RECORD_PARTS: Final[Mapping[str, str]] = {
     "record": "which record it is",
 }
 """The top-level keys that name a field by its part in a record, and what each means."""
+_MAY_BE_ABSENT: Final = "not in all records; those without it would be quarantined"
+"""The remark about a part whose field can be null, which `all` does not accept."""
 _NO_FIELD: Final = "FIELD"
 _PROPOSED: Final = "  # proposed: "
 _ACCEPTED: Final = "  # accepted: "
@@ -39,10 +41,15 @@ class DraftedPart:
     is_open: bool = True
 
     @classmethod
-    def of(cls, name: str, pointer: Pointer | None) -> Self:
-        """The key with a field; with a placeholder if none is known."""
+    def of(cls, name: str, pointer: Pointer | None, *, may_be_absent: bool = False) -> Self:
+        """The key with a field; with a placeholder if none is known. `may_be_absent`: it can have no value."""
         value = _NO_FIELD if pointer is None else key_text(pointer)
-        return cls(name, f"{f'{name}: {value}':<37} # {RECORD_PARTS[name]}")
+        return cls(name, f"{f'{name}: {value}':<37} # {_MAY_BE_ABSENT if may_be_absent else RECORD_PARTS[name]}")
+
+    @property
+    def may_be_absent(self) -> bool:
+        """Whether the field can have no value, so that the part is accepted only by its name."""
+        return self.text.endswith(_MAY_BE_ABSENT)
 
     def accept(self) -> Self:
         """The key in effect."""

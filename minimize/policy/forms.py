@@ -89,6 +89,7 @@ class Form(BaseModel):
     is_named   whether findings name the key of the mapping
     stand_ins  values that replace a required key if it is missing or wrong, so that the rest can be checked
     codes      own codes for the faults of keys, and for unknown keys
+    examples   per key whose value must be a mapping, an example of it, for hints
     """
 
     model_config = ConfigDict(
@@ -99,6 +100,7 @@ class Form(BaseModel):
     is_named: ClassVar[bool] = False
     stand_ins: ClassVar[Mapping[str, Any]] = {}
     codes: ClassVar[Mapping[str, str]] = {}
+    examples: ClassVar[Mapping[str, str]] = {}
     hides_unknown_keys: ClassVar[bool] = False
 
     def check(self, reading: Reading) -> None:
@@ -304,6 +306,8 @@ class _MappingReader:
             case kind:
                 text = _TYPE_TEXTS.get(kind, str(error["msg"]).removeprefix("Input "))
                 code, message = "P006", f"{about} {text}"
+                if key in self.form.examples and text == _TYPE_TEXTS["mapping_type"]:
+                    hint = f"For example: `{key}: {self.form.examples[key]}`."
         with self.reading.within(self.reading.node, named):
             self.reading.fault(self.form.codes.get(key, code), message, *path, hint=hint)
 

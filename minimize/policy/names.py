@@ -71,7 +71,7 @@ class PolicyNames:
         """Raises PydanticCustomError (P010) if a feature or level is not declared."""
         declared = self.features if noun == "feature" else self.levels
         if self.keys is not None and name not in declared:
-            hint = did_you_mean(name, declared) or f"Declare it under `{noun}s:`."
+            hint = did_you_mean(name, declared, f"To use another {noun}, declare it under `{noun}s:`.")
             raise form_error("P010", f"the {noun} `{name}` is not declared", hint)
 
 

@@ -324,6 +324,9 @@ class AggregateModel(Form):
 
     noun = "an aggregate"
     is_named = True
+    examples = MappingProxyType(
+        {"group_by": "{tenant: tenant_id, day: {event_time: day}}", "measures": "{records: count}"}
+    )
 
     group_by: Mapping[ColumnName, Annotated[GroupKeyModel, _GroupKeyType()]] = pydantic.Field(
         description="The fields whose values make a group, by column. Without one, all records are one group."

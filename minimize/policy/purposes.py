@@ -50,7 +50,7 @@ def check_purpose(
         return False
     known = (*PURPOSES, *allowed_purposes)
     if purpose not in known:
-        hint = did_you_mean(purpose, known) or "Add it under `purposes:` in minimize.yaml."
+        hint = did_you_mean(purpose, known, "To use another purpose, add it under `purposes:` in minimize.yaml.")
         faults.add("P008", f"unknown purpose `{purpose}`", line=line, key=key, hint=hint)
         return False
     return True

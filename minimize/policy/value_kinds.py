@@ -207,7 +207,7 @@ class ValueSummary:
 
 
 def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
-    """The summary of the values in these columns, all of one field.
+    """The summary of the values in these columns, all of one field. If all texts are empty, the field has no value.
 
     >>> summarize_values([pa.array(["a@example.com", "b@example.com", None])]).kind
     'email'
@@ -218,6 +218,8 @@ def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
         return ValueSummary(0, nulls)
     values = pa.chunked_array(plain).drop_null()
     distinct = pc.unique(values)
+    if _is_text(distinct.type) and distinct.to_pylist() == [""]:
+        return ValueSummary(0, nulls + len(values))
     texts = _texts(distinct.slice(0, MOST_DISTINCT_VALUES))
     found = Counter(kind for text in texts for kind in kinds_of_value(text))
     return ValueSummary(

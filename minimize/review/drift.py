@@ -201,6 +201,9 @@ TEXT_LIKE_TYPES: Final = frozenset({"string", "timestamp", "date", "binary"})
 DEFAULT_REFUSED_SHARE: Final = 0.01
 """Share of records that may be refused for one field's type, if the pipeline sets no limit."""
 
+RETYPED_SHARE: Final = 0.5
+"""Share of records with another type from which on the field has changed its type. Fewer are faulty records of that field."""
+
 
 @dataclass(frozen=True, slots=True)
 class DriftComparison:
@@ -274,16 +277,20 @@ def _changes_of_field(field: Field, comparison: DriftComparison) -> Iterator[Dri
 
 def _type_change(field: Field, comparison: DriftComparison) -> DriftChange:
     word = _undeclared_type(field, comparison.arrived)
-    edit = (
-        ""
-        if word is None
-        else f"  {key_text(field.pointer)}: {{type: {word}}}  # was {field.type}; keep the other keys"
-    )
+    share = comparison.arrived.refused[field.key] / comparison.arrived.records
+    message, edit = f"{_affected_text(field, comparison.arrived)} a type other than the declared one", ""
+    if not comparison.arrived.retyped[field.key] and share < RETYPED_SHARE:
+        message += f" ({_small_share_text(share)})"
+        edit = (
+            f"  # {field.key}: keep the type; correct the few other values in the source, or leave them in quarantine"
+        )
+    elif word is not None:
+        edit = f"  {key_text(field.pointer)}: {{type: {word}}}  # was {field.type}; keep the other keys"
     return DriftChange(
         kind="retyped",
         path=field.pointer,
         severity=_severity(field, comparison),
-        message=f"{_affected_text(field, comparison.arrived)} a type other than the declared one",
+        message=message,
         records=comparison.arrived.refused[field.key],
         key=field.key,
         was=field.type,
@@ -350,6 +357,15 @@ def _affected_text(field: Field, arrived_data: ArrivedData) -> str:
         if refused
         else f"{arrived_data.retyped[field.key]} file(s) have"
     )
+
+
+def _small_share_text(share: float) -> str:
+    """A share below one half, with two digits.
+
+    >>> [_small_share_text(share) for share in (85 / 199_963, 1 / 30, 1e-6)]
+    ['0.043%', '3.3%', 'under 0.01%']
+    """
+    return "under 0.01%" if share < 1e-4 else f"{100 * share:.2g}%"
 
 
 def _severity(field: Field, comparison: DriftComparison) -> Severity:

@@ -14,12 +14,15 @@ from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
 from minimize.output.folder import PIPELINE_FILE, has_runs
 from minimize.policy import lint as rules
+from minimize.policy.faults import FaultList
 from minimize.policy.load import examine_policy, load_pipeline
+from minimize.policy.yaml_nodes import parse_yaml
 from minimize.recipients.lint import is_recipient_path, lint_recipients
 from minimize.runs.inspection import lint as of_pipeline
 from minimize.stores import PathText
 
 _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
+"""The key of a policy in a file that is not valid YAML, whose faults are to be reported as those of a policy."""
 
 
 @redact_errors
@@ -41,8 +44,14 @@ def lint_path(path: PathText, *, on: date, keys: Any = None) -> list[Finding]:
 
 
 def is_policy_file(path: Path) -> bool:
-    """Whether a path is a policy file: it has the key `fields:`."""
-    return path.is_file() and path.suffix in (".yaml", ".yml", ".json") and bool(_FIELDS.search(path.read_bytes()))
+    """Whether a path is a policy file: it has the key `fields:`, in YAML or JSON."""
+    if not path.is_file() or path.suffix not in (".yaml", ".yml", ".json"):
+        return False
+    content = path.read_bytes()
+    if b"fields" not in content:
+        return False
+    root = parse_yaml(content.decode("utf-8-sig", "replace"), FaultList())
+    return bool(_FIELDS.search(content)) if root is None else "fields" in root.entries
 
 
 def lint_policy_file(path: Path) -> list[Finding]:

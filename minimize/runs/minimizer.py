@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from minimize.arrow.batch import Batch, BatchCounts
-from minimize.arrow.interchange import decode_batch, native_converter
+from minimize.arrow.interchange import decode_batch, has_row_labels, native_converter
 from minimize.consent import ConsentPeriods
 from minimize.engines.base import BoundPlan, Job, derive_row_key
 from minimize.engines.passes import count_passes, run_stages, settle_stages
@@ -32,7 +32,7 @@ from minimize.plan import Plan, bind, request
 from minimize.plan.request import needed_fields
 from minimize.policy.approval import check_approval
 from minimize.policy.identities import all_fields_named, fields_named
-from minimize.policy.load import load_policy
+from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import Erasures, LedgerErasures, find_erasures
@@ -49,7 +49,7 @@ from minimize.techniques.cache import TechniqueCache
 from minimize.times import parse_time
 
 log = logging.getLogger("minimize")
-PathOrPolicy = Policy | PathText
+PathOrPolicy = Policy | Mapping[str, Any] | PathText
 ReadRecords = Callable[[frozenset[str] | None], Iterator[pa.RecordBatch]]
 """Reads the valid records; with only these fields if a set is passed."""
 PathOrKeyring = Keyring | PathText | None
@@ -98,7 +98,13 @@ class Account(JsonResult):
     """
 
     _tally: RowTally = field(repr=False)
+    _positions: Sequence[pa.Array] | None = field(default=None, repr=False, compare=False)
     json_names = "read returned gated left_out deduplicated complete"
+
+    @property
+    def positions(self) -> pa.Int64Array | None:
+        """For a pandas frame, the position in it of each returned row: `frame.iloc[account.positions]`. None for other data."""
+        return None if self._positions is None else pa.chunked_array(self._positions, pa.int64()).combine_chunks()
 
     @property
     def complete(self) -> bool:
@@ -162,10 +168,11 @@ def apply(
 ) -> Any:
     """Applies a policy to data in memory.
 
-    Takes a policy or its path; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule interface; collection
-    settings (a path, table or data frame; without them every feature is off); a keyring or its path; the time of the run (with a
-    time zone; default: now). It also takes the ledger whose erasure list applies (default: MINIMIZE_LEDGER, else the ledger in
-    the configuration next to the policy). Without a purpose, fields that list purposes are dropped.
+    Takes a policy, its path, or a mapping with its keys; pandas, pyarrow, Polars, DuckDB or anything with the Arrow PyCapsule
+    interface; collection settings (a path, table or data frame; without them every feature is off); a keyring or its path; the
+    time of the run (with a time zone; default: now). It also takes the ledger whose erasure list applies (default:
+    MINIMIZE_LEDGER, else the ledger in the configuration next to the policy). Without a purpose, fields that list purposes are
+    dropped.
 
     Returns data of the type of `data`, with columns in the policy's order and rows in their original order; with `account`, a
     pair of the data and an `Account` of the rows. A stream stays lazy: nothing is read before the caller reads from it. A `top`
@@ -245,10 +252,10 @@ class Minimizer:
     ) -> Any:
         """The result for a source, in the type of `data`. With consents, only rows that tenants consented to."""
         tally, job = RowTally(), self.job(parse_time(at, "at") or datetime.now(UTC), consents)
-        self._thread.account = Account(tally)
-        return native_converter(data)(
-            self.bound.schema, iterate_redacted(_released_batches(job, source, self.bound, tally))
-        )
+        positions: list[pa.Array] | None = [] if has_row_labels(data) else None
+        self._thread.account = Account(tally, positions)
+        batches = iterate_redacted(_released_batches(job, source, self.bound, tally, positions))
+        return native_converter(data)(self.bound.schema, batches)
 
     def job(self, when: datetime, consents: ConsentPeriods | None = None) -> Job:
         """The job of a call as of a time."""
@@ -313,9 +320,12 @@ class PreparedPolicy:
 
 
 def _released_batches(
-    job: Job, source: MemorySource, bound: PreparedPolicy, tally: RowTally
+    job: Job, source: MemorySource, bound: PreparedPolicy, tally: RowTally, positions: list[pa.Array] | None = None
 ) -> Iterator[pa.RecordBatch]:
-    for _, columns in release_batches(job, source, bound, tally):
+    """The released batches; the positions of their rows in the data are appended to `positions`."""
+    for done, columns in release_batches(job, source, bound, tally, is_numbered=positions is not None):
+        if positions is not None:
+            positions.append(done.raw.column(_POSITION))
         yield columns
     tally.complete = True
     if tally.returned < tally.read:
@@ -323,10 +333,14 @@ def _released_batches(
 
 
 def release_batches(
-    job: Job, source: RereadableSource, bound: PreparedPolicy, tally: RowTally
+    job: Job, source: RereadableSource, bound: PreparedPolicy, tally: RowTally, *, is_numbered: bool = False
 ) -> Iterator[tuple[Batch, pa.RecordBatch]]:
-    """Each batch after the stages, with its releasable part; both have the same rows. Counts all rows."""
-    with _record_reader(job, reject_future(source, job.plan.policy, job.at), bound.also, tally) as records:
+    """Each batch after the stages, with its releasable part; both have the same rows. Counts all rows.
+
+    `is_numbered`: a raw column has the position of each row in the data, which must be rereadable.
+    """
+    checked = reject_future(source, job.plan.policy, job.at)
+    with _record_reader(job, checked, bound.also, tally, is_numbered=is_numbered) as records:
         stages = settle_stages(job, lambda names: [map(Batch, records(names))])
         tally.clear()
         for batch in map(Batch, records(None)):
@@ -336,11 +350,15 @@ def release_batches(
 
 
 @contextmanager
-def _record_reader(job: Job, source: RereadableSource, also: frozenset[str], tally: RowTally) -> Iterator[ReadRecords]:
+def _record_reader(
+    job: Job, source: RereadableSource, also: frozenset[str], tally: RowTally, *, is_numbered: bool
+) -> Iterator[ReadRecords]:
     """A function that reads the valid records as often as the job needs. Data that can be read only once is gated,
     then spilled."""
     if source.is_rereadable or count_passes(job.plan) == 1:
-        yield lambda names: _good_records(source if names is None else source.only(names), tally)
+        yield lambda names: _good_records(
+            source if names is None else source.only(names), tally, is_numbered=is_numbered
+        )
         return
     seen, plan = RowTally(), _without_subject_fields(job.plan, also)
     with spill_records(_gated_batches(job, source, plan, seen), masked_schema(source.schema, plan)) as again:
@@ -363,13 +381,17 @@ def _gated_batches(job: Job, source: Source, plan: Plan, counts: RowTally) -> It
         yield mask_closed_values(batch, plan)
 
 
-def _good_records(source: Source, tally: RowTally) -> Iterator[pa.RecordBatch]:
+_POSITION: Final = ""
+"""The raw column with the position of each row: no field has an empty name."""
+
+
+def _good_records(source: Source, tally: RowTally, *, is_numbered: bool = False) -> Iterator[pa.RecordBatch]:
     for part in source.parts:
         for chunk in part.read():
             tally.read += chunk.read
             if chunk.rejects:
                 tally.left_out.update(reject.code for reject in chunk.rejects)
-            yield chunk.records
+            yield chunk.records.append_column(_POSITION, chunk.positions) if is_numbered else chunk.records
 
 
 def _count_spilled(records: Iterator[pa.RecordBatch], counts: RowTally, tally: RowTally) -> Iterator[pa.RecordBatch]:
@@ -440,6 +462,9 @@ def require_keys(plan: Plan, keyring: KeySource | None) -> None:
 def _load_policy(policy: PathOrPolicy) -> Policy:
     if isinstance(policy, Policy):
         return policy
+    if isinstance(policy, Mapping):
+        return policy_from_mapping(policy)
     if not isinstance(policy, str | PathLike):
-        raise ConfigurationError(f"a {type(policy).__name__} is not a policy", hint="Pass a Policy or the path of one.")
+        hint = "Pass a Policy, the path of one, or a mapping with its keys."
+        raise ConfigurationError(f"a {type(policy).__name__} is not a policy", hint=hint)
     return load_policy(os.fspath(policy))

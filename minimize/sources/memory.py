@@ -286,7 +286,16 @@ def read_memory(data: Any, named: Collection[str] | None = None) -> MemoryData:
         return _from_stream(data)
     if hasattr(data, "__arrow_c_array__"):
         return read_memory(_read_array(data))
-    raise ConfigurationError(f"data of the type {type(data).__name__} cannot be read", hint=_HINT)
+    raise ConfigurationError(f"data of the type {type(data).__name__} cannot be read", hint=_conversion_hint(data))
+
+
+def _conversion_hint(data: Any) -> str:
+    """How data that is not a table becomes one."""
+    if isinstance(data, list | tuple) and data and all(isinstance(record, Mapping) for record in data):
+        return "Pass `pyarrow.RecordBatch.from_pylist(records)`; for a prepared policy, with `schema=`."
+    if _package_name(data) == "polars" and hasattr(data, "collect"):
+        return "Pass `frame.collect()`: a policy is applied to rows, not to a query."
+    return _HINT
 
 
 class _SingleRead:

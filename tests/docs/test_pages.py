@@ -6,6 +6,7 @@ import getpass
 import os
 import re
 import shutil
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,22 @@ from tests.docs.pages import ROOT, Reader, path_with_ours
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")]
 BLOCK = re.compile(r"^(?:```(?:sh|python|text)$|<!--- invisible-code-block: (?:sh|python)$)", re.MULTILINE)
 """What begins a block that is run, or held against what was printed."""
+
+
+EXTRAS_IN_COMMAND = re.compile(r"(?:'\.|minimize|\.whl)\[([a-z0-9,_-]+)\]")
+"""The extras that a command installs: `pip install '.[pandas,postgres]'`."""
+EXTRA_IN_SENTENCE = re.compile(r"\bextra `([a-z0-9_-]+)`")
+
+
+def named_extras(text: str) -> set[str]:
+    """The extras that a text tells its reader to install."""
+    commands = {name for group in EXTRAS_IN_COMMAND.findall(text) for name in group.split(",")}
+    return commands | set(EXTRA_IN_SENTENCE.findall(text))
+
+
+def existing_extras() -> set[str]:
+    """The extras that the package has."""
+    return set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
 
 
 def marked(page: Path) -> Any:
@@ -44,6 +61,23 @@ def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]
     yield Reader(tmp_path)
     os.environ.clear()
     os.environ.update(before)
+
+
+def test_pages_and_hints_name_only_extras_that_exist() -> None:
+    files = [*PAGES, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.py"), *(ROOT / "minimize").rglob("*.py")]
+    named = {str(file.relative_to(ROOT)): named_extras(file.read_text()) for file in files}
+    assert {"docs/install.md", "minimize/interop/json_schema.py"} <= {file for file, extras in named.items() if extras}
+    assert {file: extras - existing_extras() for file, extras in named.items() if extras - existing_extras()} == {}
+
+
+def test_a_page_that_names_an_extra_that_does_not_exist_is_found() -> None:
+    text = "pip install '.[report,postgres]'\npip download 'minimize-0.1.0-py3-none-any.whl[vault]'\nthe extra `excel`"
+    assert named_extras(text) - existing_extras() == {"report", "excel"}
+
+
+def test_the_table_of_extras_lists_all_of_them() -> None:
+    _, _, section = (ROOT / "docs" / "install.md").read_text().partition("## Optional packages")
+    assert set(re.findall(r"^\| `([a-z0-9_-]+)` \|", section.partition("\n## ")[0], re.MULTILINE)) == existing_extras()
 
 
 @pytest.mark.slow

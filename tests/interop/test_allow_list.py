@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from minimize.errors import ConfigurationError
 from minimize.interop.allow_list import read_allow_list
 from minimize.interop.convert import imported_policy_text
+from minimize.policy.draft import accept_proposals
 from minimize.policy.faults import FaultList
-from minimize.policy.load import policy_from_mapping
+from minimize.policy.load import load_policy, policy_from_mapping
+from minimize.policy.model import Policy
 from minimize.policy.yaml_nodes import parse_yaml
 
 
@@ -50,6 +53,19 @@ def test_of_several_tables_one_is_named() -> None:
 def test_what_is_no_allow_list_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError, match="not an allow-list"):
         read_allow_list(document)
+
+
+def accepted(document: Any, folder: Path) -> Policy:
+    (folder / "policy.yaml").write_text(imported_policy_text(read_allow_list(document), "allow-lists"))
+    accept_proposals(folder, ["all"])
+    return load_policy(folder)
+
+
+def test_a_kept_name_of_a_secret_is_proposed_to_be_dropped_so_that_all_can_be_accepted(tmp_path: Path) -> None:
+    policy = accepted({"users": {"sessionToken": "keep", "city": "keep"}}, tmp_path)
+    token = policy.fields["sessionToken"]
+    assert (token.role, token.do) == ("secret", "drop")
+    assert policy.fields["city"].do != "drop"
 
 
 def test_in_the_policy_all_is_dropped_still() -> None:

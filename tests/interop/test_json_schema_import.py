@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from minimize.errors import ConfigurationError
+from minimize.interop.convert import imported_policy_text
 from minimize.interop.documents import DescribedDataset
 from minimize.interop.json_schema import read_json_schema
 from minimize.interop.schema_merging import SCHEMA_DIALECTS, SchemaReferences, dialect_of_schema
+from minimize.policy.draft import accept_proposals
+from minimize.policy.load import load_policy
 
 
 @pytest.mark.parametrize("dialect", SCHEMA_DIALECTS, ids=lambda each: each.name)
@@ -249,3 +253,13 @@ def test_what_is_not_in_the_file_is_neither_fetched_nor_opened(ref: str) -> None
     with pytest.raises(ConfigurationError, match="is not in the file") as caught:
         resolved({"$defs": {"list": [1]}}, ref)
     assert ref not in str(caught.value)
+
+
+@pytest.mark.parametrize(("type_", "subject"), [("string", "device_id"), (["string", "null"], None)])
+def test_accepting_all_does_not_take_a_field_that_can_be_null_as_the_subject(
+    tmp_path: Path, type_: Any, subject: str | None
+) -> None:
+    described = of({"device_id": {"type": type_}, "model": {"type": "string"}})
+    (tmp_path / "policy.yaml").write_text(imported_policy_text(described, "json-schema"))
+    accept_proposals(tmp_path, ["all"])
+    assert load_policy(tmp_path).subject == subject

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.policy.draft import accept_proposals
+from minimize.policy.draft import accept_proposals, init
 from minimize.policy.drafted_policy import DraftedField, DraftedPart, draft_text, open_proposals, read_draft
 from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy
@@ -85,9 +86,32 @@ def test_all_is_all_that_is_proposed_and_once_accepted_nothing_is_open(drafted: 
     assert accept_proposals(drafted, ["all"]) == []
 
 
+@pytest.mark.parametrize(("missing", "subject"), [(0, "device_id"), (1, None)])
+def test_all_does_not_accept_a_subject_that_some_records_do_not_have(
+    tmp_path: Path, missing: int, subject: str | None
+) -> None:
+    records = [{"device_id": None if number < missing else f"d{number % 9}", "model": "a"} for number in range(40)]
+    (tmp_path / "data.ndjson").write_text("".join(json.dumps(record) + "\n" for record in records))
+    init(tmp_path / "data.ndjson", tmp_path / "drafted", accepted=["all"])
+    assert load_policy(tmp_path / "drafted").subject == subject
+    if subject is None:
+        assert "not in all records" in (tmp_path / "drafted" / "policy.yaml").read_text()
+        assert accept_proposals(tmp_path / "drafted", ["subject"]) == ["subject"]
+        assert load_policy(tmp_path / "drafted").subject == "device_id"
+
+
+def test_no_value_is_proposed_to_be_kept_of_a_field_with_empty_texts_only(tmp_path: Path) -> None:
+    records = [{"empty": "", "color": "red"}, {"empty": "", "color": "blue"}] * 100
+    (tmp_path / "data.ndjson").write_text("".join(json.dumps(record) + "\n" for record in records))
+    init(tmp_path / "data.ndjson", tmp_path / "drafted", accepted=["all"])
+    fields = load_policy(tmp_path / "drafted").fields
+    assert fields["empty"].do == "drop"
+    assert fields["color"].do != "drop"
+
+
 @pytest.mark.parametrize("name", ["other", "subject", "nowhere"])
 def test_a_name_without_a_proposal_is_a_mistake_and_nothing_is_written(drafted: Path, name: str) -> None:
-    with pytest.raises(ConfigurationError, match="there is no open proposal"):
+    with pytest.raises(ConfigurationError, match=f"no open proposal for `{name}`; none was accepted"):
         accept_proposals(drafted, ["mail", name])
     assert (drafted / "policy.yaml").read_text() == HEAD + FIELDS
 

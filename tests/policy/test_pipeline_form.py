@@ -19,7 +19,7 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.names import PolicyNames, PolicyReading
 from minimize.policy.pipeline import DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel, RoundModel, SuppressModel
 from minimize.policy.treatments import FormMeasure
-from minimize.policy.yaml_nodes import node_from_data
+from minimize.policy.yaml_nodes import node_from_data, parse_yaml
 
 PipelineIn = Callable[..., Pipeline]
 FaultsIn = Callable[..., list[Finding]]
@@ -89,6 +89,20 @@ def test_a_fault_of_an_aggregate_stands_under_its_name(
 ) -> None:
     found = pipeline_faults_in(f"aggregates:\n  {name}: {{{body}}}\n")
     assert [(fault.code, fault.line, fault.field) for fault in found] == [(code, 7, name)]
+
+
+@pytest.mark.parametrize("key", ["group_by", "measures"])
+def test_the_hint_for_a_list_in_place_of_columns_has_an_example_that_can_be_read(
+    pipeline_faults_in: FaultsIn, key: str
+) -> None:
+    body = {"group_by": "{os: os}", "measures": "{n: count}", key: "[os]"}
+    aggregate = ", ".join(f"{name}: {value}" for name, value in body.items())
+    (fault,) = pipeline_faults_in(f"aggregates:\n  a: {{{aggregate}}}\n")
+    assert fault.hint.startswith(f"For example: `{key}: {{")
+    example = fault.hint.removeprefix("For example: `").removesuffix("`.")
+    root = parse_yaml(example, FaultList())
+    assert root is not None
+    assert root.entries[key].is_mapping
 
 
 def test_an_aggregate_counts_somebody(pipeline_faults_in: FaultsIn) -> None:

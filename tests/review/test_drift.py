@@ -127,6 +127,31 @@ def test_a_few_values_of_another_type_are_a_warning(project: Project) -> None:
     assert (change.kind, change.records, change.severity) == ("retyped", 1, "warning")
 
 
+@pytest.mark.parametrize(("wrong", "share"), [(1, "3.2%"), (12, "29%")])
+def test_a_part_of_the_records_with_another_type_leaves_the_type_and_says_how_many(
+    project: Project, wrong: int, share: str
+) -> None:
+    project.records([*many(), *(full(30 + number, storage="12") for number in range(wrong))])
+    report = found(project)
+    change = only(report)
+    assert f"{wrong} of {30 + wrong} records" in change.message
+    assert f"({share})" in change.message
+    assert "type: string" not in report.edit
+    assert "keep the type" in report.edit
+
+
+def test_from_half_of_the_records_on_the_type_has_changed(project: Project) -> None:
+    project.records([*many(), *(full(30 + number, storage="12") for number in range(30))])
+    assert "  storage: {type: string}" in only(found(project)).edit
+
+
+def test_bad_times_of_a_few_records_do_not_make_the_event_time_a_text(project: Project) -> None:
+    project.records([*many(), full(30, event_time="yesterday")])
+    change = only(found(project))
+    assert (str(change.path), change.records) == ("/event_time", 1)
+    assert "type: string" not in change.edit
+
+
 def test_behind_a_retyped_column_the_rest_is_still_seen(project: Project) -> None:
     project.records(many(storage="12", battery="full", theme="dark"))
     assert [(change.kind, str(change.path)) for change in found(project).changes] == [

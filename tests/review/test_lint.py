@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,26 @@ def test_a_policy_alone_is_judged_as_such() -> None:
     found = lint_path(ROOT / "pipelines/device_telemetry/policy.yaml", on=ON)
     assert {finding.code for finding in found} >= {"L003", "L004"}
     assert {finding.file for finding in found} == {str(ROOT / "pipelines/device_telemetry/policy.yaml")}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_policy_written_as_json_is_judged_as_a_policy(tmp_path: Path, indent: int | None) -> None:
+    file = tmp_path / "policy.yaml"
+    fields = {"email": {"type": "string", "do": "keep"}}
+    policy = {"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields}
+    file.write_text(json.dumps(policy, indent=indent))
+    assert "P005" not in codes(file)
+    assert any(finding.field == "email" for finding in lint_path(file, on=ON))
+
+
+def test_a_pipeline_written_as_json_with_fields_below_another_key_is_judged_as_a_pipeline(tmp_path: Path) -> None:
+    file = tmp_path / "pipeline.yaml"
+    file.write_text(json.dumps({"pipeline": "p", "policy": "absent.yaml", "records": {"fields": ["a"]}}))
+    with pytest.raises(PolicyError) as caught:
+        lint_path(file, on=ON)
+    missing = [finding.message for finding in caught.value.findings if finding.file == str(file)]
+    assert any("in a pipeline" in message for message in missing)
+    assert not any("in a policy" in message for message in missing)
 
 
 def test_a_policy_with_faults_tells_them(tmp_path: Path) -> None:

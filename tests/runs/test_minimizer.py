@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -372,7 +373,36 @@ def test_a_prepared_policy_takes_what_says_the_same(keys: Keyring, kind: str) ->
     assert list(out.columns if not isinstance(out, pa.Table) else out.column_names) == ORDER
 
 
-@pytest.mark.parametrize("wrong", [{"policy": "p"}, None, 7])
+def test_a_mapping_with_the_keys_of_a_policy_is_a_policy() -> None:
+    fields = {"version": {"type": "string", "do": {"truncate_version": {"parts": 1}}}}
+    mapping = {"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields}
+    data = pa.table({"version": ["10.4"]})
+    assert minimize.apply(mapping, data).to_pylist() == [{"version": "10"}]
+    assert minimize.prepare(mapping, data.schema)(data).to_pylist() == [{"version": "10"}]
+    with pytest.raises(PolicyError) as caught:
+        minimize.apply({"policy": "p"}, data)
+    assert {finding.code for finding in caught.value.findings} == {"P005"}
+
+
+@pytest.mark.parametrize(
+    ("data", "hint"),
+    [
+        ([{"model": "a"}], "pyarrow.RecordBatch.from_pylist(records)"),
+        (pl.DataFrame({"model": ["a"]}).lazy(), "frame.collect()"),
+        (7, "Pass a pandas or Polars DataFrame"),
+    ],
+    ids=["dicts", "lazy", "other"],
+)
+def test_data_that_is_no_table_is_refused_with_the_call_that_makes_one(data: Any, hint: str, keys: Keyring) -> None:
+    ready = minimize.prepare(STEADY, SCHEMA, keys=keys)
+    calls: list[Callable[[Any], Any]] = [ready, partial(minimize.apply, STEADY, keys=keys)]
+    for call in calls:
+        with pytest.raises(ConfigurationError) as caught:
+            call(data)
+        assert hint in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("wrong", [None, 7])
 def test_what_is_no_policy_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="is not a policy"):
         minimize.apply(wrong, table(events(1)))

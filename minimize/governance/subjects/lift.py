@@ -207,7 +207,8 @@ class _LiftRun:
         if missing:
             raise ConfigurationError(
                 f"no restriction is in force for {count_noun(len(missing), 'named subject')}; none was lifted",
-                hint="Check the ids and the tenant. `minimize subject view ID --tenant T` shows whether a subject is restricted.",
+                hint="A restriction that was lifted before needs nothing more; `minimize subject status` shows when. Otherwise "
+                "check the ids and the tenant: `minimize subject view ID --tenant T` shows whether a subject is restricted.",
                 findings=subject_findings("Q011", "no restriction of this subject is in force", missing),
             )
         return cls(workspace, ledger, keys, now, outputs, unreachable, found, restrictions, requests)

@@ -143,8 +143,9 @@ def test_restricting_twice_records_one_restriction(filled: Project) -> None:
 def test_lifting_twice_is_refused(filled: Project) -> None:
     restricted(filled, D3)
     lifted(filled, D3)
-    with pytest.raises(ConfigurationError, match="no restriction is in force"):
+    with pytest.raises(ConfigurationError, match="no restriction is in force") as caught:
         lifted(filled, D3)
+    assert "lifted before needs nothing more; `minimize subject status` shows when" in str(caught.value.hint)
     with pytest.raises(ConfigurationError, match="no restriction is in force"):
         lifted(filled, D4)
 
