@@ -359,7 +359,7 @@ def clean_environment(folder: Path) -> Iterator[pytest.MonkeyPatch]:
 def demonstration(folder: Path) -> Path:
     """The shipped pipelines, with the access file that `make run` creates next to them. Gives their folder.
 
-    The operator may also replace settings and input of a pipeline for its own output, which no built-in role may do.
+    The operator may also receive, and replace settings and input of a pipeline for its own output, which no built-in role may do.
     """
     shutil.copytree(CHECKOUT / "pipelines", folder / "pipelines")
     (folder / "sample_data").symlink_to(CHECKOUT / "sample_data")
@@ -367,7 +367,9 @@ def demonstration(folder: Path) -> Path:
     create_access_file(access, "operator@example.com", ("contoso", "fabrikam"))
     members = "members: {users: [operator@example.com]}, scope: {tenants: all, datasets: all}"
     with access.open("a") as file:
-        file.write(f"  - {{role: maintainer, {members}}}\nroles: {{maintainer: {{allow: [run/override]}}}}\n")
+        file.write(
+            f"  - {{role: maintainer, {members}}}\nroles: {{maintainer: {{allow: [run/override, share/receive]}}}}\n"
+        )
     return folder / "pipelines"
 
 

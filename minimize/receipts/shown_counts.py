@@ -48,7 +48,7 @@ def rows_text(count: int, *, sealed: bool) -> str:
     """A number of rows in words, rounded if the exact one is sealed. Rounded numbers may be rounded again.
 
     >>> rows_text(1_234, sealed=False), rows_text(1_234, sealed=True)
-    ('1,234', 'about 1,250')
+    ('1,234', 'about 1,200')
     """
     return f"about {round_count(count):,}" if sealed else f"{count:,}"
 

@@ -34,6 +34,8 @@ _CHECKOUT = TemporaryDirectory(prefix="checkout-")
 PIPELINES = demonstration(Path(_CHECKOUT.name))
 """A copy of the shipped pipelines with the configuration that they ship with: access control is on."""
 OFFICER = "privacy-officer@example.com"
+OPERATOR = "operator@example.com"
+"""May replace the settings, the input and the output of a pipeline (see `demonstration`)."""
 RECIPIENTS = PIPELINES / "recipients"
 SENT = {
     "apple_device_enrollment": ("apple", "device_enrollment"),
@@ -137,8 +139,9 @@ def sample_settings(name: str) -> Path:
     return ROOT / "sample_data" / DATASETS[name] / "settings.csv"
 
 
-def minimize(*arguments: str, keys: Path | None = None, cwd: Path = PIPELINES, actor: str = OFFICER) -> Result:
-    """Runs the command as an account, with a keyring, a ledger next to it, and nothing else set."""
+def minimize(*arguments: str, keys: Path | None = None, cwd: Path = PIPELINES, actor: str | None = None) -> Result:
+    """Runs the command with a keyring, a ledger next to it, and nothing else set, as an account: the operator runs pipelines."""
+    actor = actor or (OPERATOR if arguments[0] in ("run", "receive") else OFFICER)
     with clean_environment(cwd) as patch:
         patch.setenv("MINIMIZE_ACTOR", actor)
         if keys is not None:

@@ -55,6 +55,7 @@ def test_a_removed_user_is_deleted_from_every_output_of_the_check_ins(tmp_path: 
 def test_an_output_written_without_the_users_id_keeps_the_request_open(tmp_path: Path, keys: Path) -> None:
     pipelines = tmp_path / "pipelines"
     shutil.copytree(PIPELINES, pipelines)
+    shutil.copytree(PIPELINES.parent / "out", tmp_path / "out")
     policy = pipelines / "device_telemetry" / "policy.yaml"
     lines = policy.read_text().splitlines()
     assert sum(each.lstrip().startswith("user_id:") for each in lines) == 1
@@ -62,7 +63,7 @@ def test_an_output_written_without_the_users_id_keeps_the_request_open(tmp_path:
     policy.write_text("\n".join(dropped if each.lstrip().startswith("user_id:") else each for each in lines))
     source = f"{PIPELINES.parent}/sample_data/device_telemetry"
     ran = minimize(
-        *("run", str(pipelines / "device_support"), "--at", AT, "--output", str(tmp_path / "out")),
+        *("run", str(pipelines / "device_support"), "--at", AT, "--output", str(tmp_path / "published")),
         *("--input", f"{source}/{{date}}/*.ndjson.gz", "--settings", f"{source}/settings.csv"),
         keys=keys,
     )

@@ -254,7 +254,7 @@ def test_the_summary_of_an_empty_run_is_short() -> None:
 
 def test_a_chain_and_late_rows_are_told() -> None:
     made = receipt(
-        fields={"os": FieldReceipt(("truncate_version", "map"), 1, 1)},
+        fields={"os": FieldReceipt(("truncate_version", "map"), 1, 1, outputs=("records",))},
         outputs={"fleet": WrittenOutput("aggregated", 0, 0, 0, deferred=3, too_late=2)},
     )
     assert "os (truncate_version → map)" in made.summary()
