@@ -246,7 +246,7 @@ def test_every_shipped_pipeline_tells_valid_events(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     new_keyring(keys, ("device", "user", "session"), now=AT)
     settings = ROOT / "sample_data/usage_events/settings.csv"
-    places = {"output": tmp_path / "out", "ledger": tmp_path / "ledger.db", "keys": keys}
+    places: dict[str, Any] = {"output": tmp_path / "out", "ledger": tmp_path / "ledger.db", "keys": keys}
     minimize.run(ROOT / "pipelines/usage_events", at=AT, settings=settings, **places)
     found = [json.loads(line) for line in (tmp_path / "_out.lineage.ndjson").read_text().splitlines()]
     assert [fault for each in found for fault in faults(each)] == []
