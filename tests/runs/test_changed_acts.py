@@ -44,6 +44,7 @@ def _address(
     place = str(tmp_path / "own.db") if request.param == "sqlite" else request.getfixturevalue("postgres").database()
     monkeypatch.setenv("MINIMIZE_LEDGER", place)
     monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
+    monkeypatch.setenv("MINIMIZE_ALLOW_TIME", "1")  # the clock of the database is not stopped
     project.write("policy", POLICY, features={"location": {"per_subject": True, "retention": "24h"}})
     project.pipeline(aggregates=None, settings="ledger")
     project.records(events(20), DAY)

@@ -406,7 +406,7 @@ def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_publ
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
     fed.run()
     with monkeypatch.context() as patch:
-        patch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5})
+        patch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5, "verifier": None})
         patch.setattr("minimize.runs.runner.check_quarantine_limit", then_passes(postgres.stop))
         try:
             with pytest.raises(LedgerError, match="cannot be reached"):
