@@ -118,6 +118,7 @@ def _organization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with (organization / "settings.csv").open("a") as settings:
         settings.writelines(f"acme,{SUBJECT.value}-{n},location,on,admin,{SINCE},{SINCE}\n" for n in range(99))
     monkeypatch.setenv("MINIMIZE_KEYS", str(organization / "keys"))
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(organization / "ledger.db"))
     monkeypatch.setenv("MINIMIZE_SPARK_MASTER", "local[2]")
     new_keyring(organization / "keys", ("device", "ticket"), now=datetime(2026, 11, 25, tzinfo=UTC))
     return organization
