@@ -102,10 +102,10 @@ def test_make_run_works_on_a_fresh_clone_and_again(tmp_path: Path) -> None:
     assert "out/demo.keys" in first
     assert (tmp_path / "out" / "demo.keys").stat().st_mode & 0o777 == 0o600
     assert "role: operator" in (tmp_path / "out" / "demo-access.yaml").read_text()
-    assert list((tmp_path / "out" / "device_telemetry" / "records").glob("date=*/*.parquet"))
+    assert list((tmp_path / "out" / "demo" / "device_telemetry" / "records").glob("date=*/*.parquet"))
     again = run("make", "run", cwd=tmp_path)
     assert "setting up" not in again
-    assert len(list((tmp_path / "out" / "device_telemetry" / "records").glob("date=*/_SUCCESS"))) == 1
+    assert len(list((tmp_path / "out" / "demo" / "device_telemetry" / "records").glob("date=*/_SUCCESS"))) == 1
 
 
 @pytest.mark.slow
@@ -117,4 +117,4 @@ def test_make_run_works_in_an_environment_that_was_set_up_before(tmp_path: Path)
     os.utime(tmp_path / "pyproject.toml", (0, 0))
     ran = run("make", "run", f"VENV={sys.prefix}", cwd=tmp_path)
     assert "setting up" not in ran
-    assert list((tmp_path / "out" / "device_telemetry" / "records").glob("date=*/*.parquet"))
+    assert list((tmp_path / "out" / "demo" / "device_telemetry" / "records").glob("date=*/*.parquet"))

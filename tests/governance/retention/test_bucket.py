@@ -56,7 +56,7 @@ def test_a_value_past_its_retention_goes_from_the_bucket_and_the_rest_is_kept(
 def test_a_time_that_is_not_that_of_the_store_is_refused(project: Daily, bucket: Bucket, out: str) -> None:
     before = set(bucket.keys("out/"))
     with pytest.raises(RefusedError) as caught:
-        expire(out, at=RAN + DAY + timedelta(hours=12), keys=project.keys, yes=True, allow_shrink=True)
+        expire(out, at=RAN + DAY + timedelta(hours=12), keys=project.keys, yes=True)
     assert "more than 5 minutes from the time of the database or store" in caught.value.message
     assert set(bucket.keys("out/")) == before
 
@@ -117,7 +117,7 @@ def test_what_was_switched_off_goes_from_the_bucket(project: Daily, bucket: Buck
         shutil.rmtree(project.folder / "data")
     switched_off(project)
     before = set(bucket.keys("out/records/"))
-    done = retract(out, at=RAN + DAY, pipeline=project.folder, keys=project.keys, yes=True)
+    done = retract(out, at=RAN + DAY, pipeline=project.folder, keys=project.keys, yes=True, allow_shrink=True)
     assert {receipt.from_ for receipt in done.receipts} == {"source" if source == "stands" else "output"}
     assert placed(out) == {"south", "east"}
     assert not before & {key for key in bucket.keys("out/records/") if key.endswith(".parquet")}
