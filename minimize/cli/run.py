@@ -75,8 +75,13 @@ def run_command(
     from minimize.runs.runner import RunOverrides, regions_to_run, run_dates, run_regions
 
     selection = DateSelection.from_options(date, since, until, pending=pending)
-    how: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
-    how["allow"] = allow
+    how: dict[str, Any] = {
+        "at": at,
+        "engine": engine,
+        "progress": progress,
+        "allow_shrink": allow_shrink,
+        "allow": allow,
+    }
     job, replaced = pipeline_from(pipeline), RunOverrides(**overrides)
     if any(overrides[name] is not None for name in ("input", "settings", "output")):
         from minimize.governance.access.overrides import require_override  # a run without them imports no governance
@@ -124,8 +129,13 @@ def receive_command(
     from minimize.runs.runner import RunOverrides
 
     selection = DateSelection.from_options(date, pending=pending)
-    how: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
-    how["allow"] = allow
+    how: dict[str, Any] = {
+        "at": at,
+        "engine": engine,
+        "progress": progress,
+        "allow_shrink": allow_shrink,
+        "allow": allow,
+    }
     return receive_dates(pipeline, recipient, function, selection, RunOverrides(**overrides), **how)
 
 

@@ -111,15 +111,16 @@ def rotate_keys(
     require_permission("keys/rotate", workspace, now)
     keyring = workspace.keyring()
     folders = [parse_output_location(output) for output in outputs]
-    for folder in folders:
-        check_keyring(keyring, load_receipts(folder))
+    chains = [load_receipts(folder) for folder in folders]
+    for chain in chains:
+        check_keyring(keyring, chain)
     custody = key_lifecycle(keyring, workspace.folder, now=now)
     chosen = _chosen_names(custody, names) if new else ()
     if chosen:
         with workspace.open_ledger(create=True) as ledger:
             ledger.check_time()
-            for folder in folders:
-                check_change_time(ledger, folder, load_receipts(folder))
+            for folder, chain in zip(folders, chains, strict=True):
+                check_change_time(ledger, folder, chain)
     for name in chosen:
         record_key_event(
             workspace, "rotate", [_next_version(custody, name)], now, PropertyChange("state", None, "current")

@@ -9,7 +9,7 @@ so that a partition changes in one step. A file without remaining rows is remove
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -22,6 +22,7 @@ from minimize.arrow.batch import Batch, BatchCounts, Stage
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate, RewriteReceipt, RewriteResult
 from minimize.governance.verdict import ApplyVerdict
 from minimize.governance.writing_run import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
@@ -30,6 +31,7 @@ from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.keys.sealing import Subkeys
 from minimize.ledger.clock import ALLOW_TIME_HINT
+from minimize.ledger.ledger import Ledger
 from minimize.observability.destinations import NO_OBSERVABILITY
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RESTRICTED, output_and_date
 from minimize.output.publish import OpenOutput, Staging, open_output
@@ -300,6 +302,18 @@ def loaded_bytes(of: Policy | Pipeline) -> bytes:
         name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
         raise ConfigurationError(f"{name} was changed while this command was running", hint="Run the command again.")
     return content
+
+
+def check_rewrite_time(
+    ledger: Ledger, outputs: Iterable[PublishedOutput], planned: Container[str], now: datetime
+) -> None:
+    """Raises RefusedError (E304) if the time is implausible for an output whose folder is planned to change.
+
+    Commands that record a request call it before, because each rewrite refuses later, under its lease.
+    """
+    for output in outputs:
+        if str(output.folder) in planned:
+            check_change_time(ledger, output.folder, output.chain, now)
 
 
 def _stage_of(file: PlannedFile) -> Stage:

@@ -69,13 +69,12 @@ class ActProofs:
             self._proven, self._accepted = None, []
             self._digests = check_acts(connection, verifier)
             self._proven = newest, time.monotonic()
-        elif verifier is not None and not self._is_accepted(verifier):
+        elif verifier is None or any(verifier is each for each in self._accepted):
+            return
+        else:
             _recorded_head(connection, verifier)
-        if verifier is not None and not self._is_accepted(verifier):
+        if verifier is not None:
             self._accepted.append(verifier)
-
-    def _is_accepted(self, verifier: Verifier) -> bool:
-        return any(verifier is each for each in self._accepted)
 
     def require_act(self, act: Act) -> None:
         """Raises UntrustedActError if an act is not the one that was proven: it may have been inserted or changed since then."""

@@ -9,8 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import pyarrow as pa
-
 from minimize.arrow.pointers import Pointer
 from minimize.engines.base import BatchOutcome, Job, derive_row_key, derive_sketch_key
 from minimize.engines.passes import count_passes
@@ -30,7 +28,7 @@ from minimize.runs.inputs import check_source_unchanged
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.resolve import ResolvedRun, output_encryption
 from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
-from minimize.sources.files import WrappingPart
+from minimize.sources.files import WrappingPart, WrappingSource
 from minimize.spill import SpillSpace
 from minimize.stages.generalize import empty_memos
 
@@ -79,16 +77,10 @@ class ProgressPart(WrappingPart):
 
 
 @dataclass(frozen=True, slots=True)
-class ProgressSource:
+class ProgressSource(WrappingSource):
     """A source whose parts report progress."""
 
-    source: Source = field(repr=False)
     bar: ProgressCounter = field(repr=False)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the source."""
-        return self.source.schema
 
     @property
     def parts(self) -> tuple[ProgressPart, ...]:

@@ -41,7 +41,7 @@ from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.inputs import outputs_of_same_source
 from minimize.runs.resolve import ResolvedRun
-from minimize.stores import Location, ObjectPath, PathText, is_within, location_text
+from minimize.stores import Location, ObjectPath, PathText, is_same_location, location_text
 from minimize.text import count_noun
 from minimize.times import time_text
 
@@ -147,7 +147,7 @@ def check_erasures_known(job: Pipeline, output: Location, ledger: PathText | Non
     if has_runs(output):
         return
     address, own = find_ledger(ledger, start=job.folder, output=output), job.target()
-    is_own = is_within(own, output) and is_within(output, own)
+    is_own = is_same_location(own, output)
     unknown = not is_own and address.named_by == DEFAULT_LEDGER
     others = outputs_of_same_source(job) if address.named_by in (DEFAULT_LEDGER, PASSED_LEDGER) else ()
     for other in (*(() if is_own else (own,)), *others):

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
@@ -33,7 +31,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id
 from minimize.runs.guards import check_open_ledger, check_output_ledger
 from minimize.runs.receipt_builder import RunContext
-from minimize.stores import Location, LocationLike, ObjectPath, is_within, location_text, parse_output_location
+from minimize.stores import Location, LocationLike, ObjectPath, is_same_location, location_text, parse_output_location
 
 if TYPE_CHECKING:
     from minimize.ledger.leases import RunSession
@@ -142,7 +140,7 @@ def _output_identity(ledger: Ledger, folder: Location, pipeline: str) -> str:
 
     identity = ensure_identity(folder)
     place = ledger.read(partial(find_location, output=identity))
-    if place is None or not place.is_here or is_same_folder(other := parse_output_location(place.folder), folder):
+    if place is None or not place.is_here or is_same_location(other := parse_output_location(place.folder), folder):
         return identity
     if identity_of(other) != identity:
         return identity
@@ -156,13 +154,6 @@ def resolve_output(output: LocationLike) -> Location:
     """The absolute path of an output, without symbolic links."""
     place = parse_output_location(output)
     return place if isinstance(place, ObjectPath) else place.resolve()
-
-
-def is_same_folder(one: Location, other: Location) -> bool:
-    """Whether both are the same folder."""
-    if isinstance(one, Path) and isinstance(other, Path):
-        return one.exists() and os.path.samefile(one, other)
-    return is_within(one, other) and is_within(other, one)
 
 
 def _record_failure(session: RunSession, error: BaseException) -> None:

@@ -71,9 +71,10 @@ class SettingsRows:
         These differ from the recorded ones for an opt-out that a clock ahead has recorded: it counts immediately after the
         earlier rows of its holder, unless a person stated a later day. An opt-out is an `off` or no higher level.
         """
-        recorded, now = self.table["recorded_at"].to_pylist(), utc_now()
-        if all(each <= now for each in recorded):
+        now, newest = utc_now(), pc.max(self.table["recorded_at"]).as_py()
+        if newest is None or newest <= now:
             return self.table
+        recorded = self.table["recorded_at"].to_pylist()
         starts, keys = self.table["valid_from"].to_pylist(), list(zip(*map(self._words, _HOLDER_COLUMNS), strict=True))
         last: dict[tuple[str | None, ...], datetime] = {}
         rows = range(len(recorded))

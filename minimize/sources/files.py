@@ -182,6 +182,23 @@ class WrappingPart:
         return self.part.size
 
 
+@dataclass(frozen=True, slots=True)
+class WrappingSource:
+    """Base class of sources that wrap another source."""
+
+    source: Source = field(repr=False)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The schema of the source."""
+        return self.source.schema
+
+    @property
+    def is_rereadable(self) -> bool:
+        """Whether the source can be read more than once."""
+        return bool(getattr(self.source, "is_rereadable", True))
+
+
 ChunkCheck = Callable[[Chunk], Chunk]
 """Moves some records of a chunk to its rejects."""
 
@@ -208,27 +225,16 @@ class CheckedPart(WrappingPart):
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedSource:
+class CheckedSource(WrappingSource):
     """A source whose records pass a check. `keys` are the fields that the check needs."""
 
-    source: Source = field(repr=False)
     check: ChunkCheck
     keys: tuple[str, ...] = ()
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the source."""
-        return self.source.schema
 
     @property
     def parts(self) -> tuple[CheckedPart, ...]:
         """The source's parts, with the check."""
         return tuple(CheckedPart(part, self.check) for part in self.source.parts)
-
-    @property
-    def is_rereadable(self) -> bool:
-        """Whether the source can be read more than once."""
-        return bool(getattr(self.source, "is_rereadable", True))
 
     def only(self, keys: Collection[str]) -> CheckedSource:
         """The source restricted to these fields and those of the check."""

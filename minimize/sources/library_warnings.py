@@ -6,15 +6,13 @@ import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar
 
-import pyarrow as pa
-
 from minimize.results import LogMessage
-from minimize.sources.base import Chunk, SeekablePart, Source, SourcePart
-from minimize.sources.files import WrappingPart
+from minimize.sources.base import Chunk, SeekablePart, SourcePart
+from minimize.sources.files import WrappingPart, WrappingSource
 from minimize.text import count_noun
 
 T = TypeVar("T")
@@ -125,25 +123,13 @@ class QuietPart(WrappingPart):
 
 
 @dataclass(frozen=True, slots=True)
-class QuietSource:
+class QuietSource(WrappingSource):
     """A source whose warnings are hidden."""
-
-    source: Source = field(repr=False)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the source."""
-        return self.source.schema
 
     @property
     def parts(self) -> tuple[QuietPart, ...]:
         """The source's parts, with their warnings hidden."""
         return tuple(map(QuietPart, self.source.parts))
-
-    @property
-    def is_rereadable(self) -> bool:
-        """Whether the source can be read more than once."""
-        return bool(getattr(self.source, "is_rereadable", True))
 
     def only(self, keys: Collection[str]) -> QuietSource:
         """The source restricted to these fields and the required ones."""

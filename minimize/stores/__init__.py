@@ -31,6 +31,7 @@ __all__ = [
     "PathText",
     "absolute_location",
     "byte_length",
+    "is_same_location",
     "is_uri",
     "is_within",
     "local_copy",
@@ -176,3 +177,14 @@ def is_within(place: Location, root: Location) -> bool:
     if isinstance(place, Path) and isinstance(root, Path):
         return place.resolve().is_relative_to(root.resolve())
     return isinstance(place, ObjectPath) and isinstance(root, ObjectPath) and place.is_relative_to(root)
+
+
+def is_same_location(one: Location, other: Location) -> bool:
+    """Whether both are the same folder or file, whatever they are called.
+
+    >>> is_same_location(Path("/data/in"), Path("/data/out/../in"))
+    True
+    """
+    if isinstance(one, Path) and isinstance(other, Path) and one.exists() and other.exists():
+        return one.samefile(other)
+    return is_within(one, other) and is_within(other, one)

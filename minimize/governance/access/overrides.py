@@ -24,7 +24,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.runs.inputs import LEDGER_SETTINGS, find_pipeline
 from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.runner import RunOverrides
-from minimize.stores import Location, LocationLike, PathText, is_uri, is_within, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, is_same_location, is_uri, is_within, parse_output_location
 from minimize.times import utc_now
 
 OVERRIDE: Final = "run/override"
@@ -41,7 +41,7 @@ def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides) -> N
     job = replaced.bind(pipeline)
     target, own = job.target(replaced.output), [*_own_outputs(job)]
     is_elsewhere = not any(is_within(target, each) or is_within(each, target) for each in own)
-    is_other = not any(is_within(target, each) and is_within(each, target) for each in own)
+    is_other = not any(is_same_location(target, each) for each in own)
     if replaced.input is None and not is_other and _are_own_settings(job, replaced.settings):
         return
     permission = OVERRIDE_ELSEWHERE if is_elsewhere else OVERRIDE

@@ -44,7 +44,7 @@ from minimize.runs.inputs import open_sources
 from minimize.runs.resolve import ResolvedRun
 from minimize.settings.columns import column_microseconds
 from minimize.sources.base import Chunk, Source, SourcePart
-from minimize.sources.files import WrappingPart
+from minimize.sources.files import WrappingPart, WrappingSource
 from minimize.stages.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.stores import PathText
 from minimize.techniques.periods import period_starts
@@ -215,16 +215,10 @@ class FilteredPart(WrappingPart):
 
 
 @dataclass(frozen=True, slots=True)
-class FilteredSource:
+class FilteredSource(WrappingSource):
     """A source without the removed records."""
 
-    source: Source = field(repr=False)
     keeps: RecordFilter = field(repr=False)
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the source."""
-        return self.source.schema
 
     @property
     def parts(self) -> tuple[FilteredPart, ...]:

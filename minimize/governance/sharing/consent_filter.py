@@ -29,8 +29,8 @@ from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.recipients import Contract, Recipient
 from minimize.runs.deciding_function import absent_recipient, consent_periods, load_consents
-from minimize.sources.base import Chunk, Source, SourcePart
-from minimize.sources.files import WrappingPart
+from minimize.sources.base import Chunk, SourcePart
+from minimize.sources.files import WrappingPart, WrappingSource
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -160,18 +160,12 @@ class ConsentedPart(WrappingPart):
 
 
 @dataclass(frozen=True, slots=True)
-class ConsentedSource:
+class ConsentedSource(WrappingSource):
     """A source restricted to the records of consenting tenants."""
 
-    source: Source
     tenants: TenantFilter
     keys: frozenset[str] | None = None
     """The fields to read. None for all."""
-
-    @property
-    def schema(self) -> pa.Schema:
-        """The schema of the source."""
-        return self.source.schema
 
     @property
     def parts(self) -> Sequence[SourcePart]:
@@ -179,11 +173,6 @@ class ConsentedSource:
         read = None if self.keys is None else {*map(Pointer.parse, self.keys), self.tenants.pointer}
         tops = None if read is None else frozenset(pointer.top for pointer in read)
         return [ConsentedPart(part, self.tenants, tops) for part in self.source.parts]
-
-    @property
-    def is_rereadable(self) -> bool:
-        """Whether the source can be read more than once, as files can."""
-        return getattr(self.source, "is_rereadable", True)
 
     def only(self, keys: Collection[str]) -> ConsentedSource:
         """The same records, restricted to these fields."""

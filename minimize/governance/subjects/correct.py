@@ -30,7 +30,7 @@ from minimize.governance.affected_subjects import AffectedSubjects
 from minimize.governance.output_file import OutputFile, PublishedOutput, find_outputs
 from minimize.governance.references import checked_reference
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
-from minimize.governance.rewrite import Rewrite
+from minimize.governance.rewrite import Rewrite, check_rewrite_time
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
@@ -66,7 +66,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_change_time, check_keyring
+from minimize.runs.guards import check_keyring
 from minimize.runs.runner import no_progress
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
@@ -251,7 +251,7 @@ def correct_subject(
         found = Correction(made.plans(), made.notices())
         if not yes:
             return found
-        made.check_time(found)
+        check_rewrite_time(ledger, made.outputs, found.plans, now)
         request = made.new_request(evidence)
         if configured_access(workspace) is None:
             record_steps(ledger, workspace, [request], now)
@@ -293,7 +293,7 @@ def approve_correction(
         found = Correction(made.plans(), made.notices(), new_values=values)
         if not yes:
             return found
-        made.check_time(found)
+        check_rewrite_time(ledger, made.outputs, found.plans, now)
         ledger.record_event(_approval_event(request, now, "success"), keys)
         return made.execute(found, request)
 
@@ -342,12 +342,6 @@ class _CorrectionRun:
         """The changes per output."""
         found = {str(output.folder): plan_removal(self.now, list(self._due_files(output))) for output in self.outputs}
         return {name: plan for name, plan in found.items() if plan.due}
-
-    def check_time(self, found: Correction) -> None:
-        """Raises RefusedError (E304) if the time is implausible, before anything is recorded under it."""
-        for output in self.outputs:
-            if str(output.folder) in found.plans:
-                check_change_time(self.ledger, output.folder, output.chain, self.now)
 
     def notices(self) -> dict[str, list[str]]:
         """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""

@@ -21,7 +21,7 @@ from minimize.governance.retention.recompute_aggregates import AggregateRecomput
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan, find_due
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
-from minimize.governance.rewrite import Rewrite
+from minimize.governance.rewrite import Rewrite, check_rewrite_time
 from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.governance.subjects.correct import remove_corrections
 from minimize.governance.subjects.coverage import (
@@ -80,7 +80,7 @@ from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.results import UNCHANGED, Line
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_change_time, check_keyring, check_open_ledger
+from minimize.runs.guards import check_keyring, check_open_ledger
 from minimize.runs.runner import no_progress
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -337,7 +337,7 @@ def remove_subjects(
         if not unseen and not options.get("allow_unknown", False):
             check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
-        made.check_time(plan)
+        check_rewrite_time(ledger, made.outputs, plan.plans, now)
         return replace(made.execute(plan), applied=True)
 
 
@@ -420,12 +420,6 @@ class SubjectRemovalRun:
         return replace(
             plan, due=tuple(replace(each, is_whole=False) for each in plan.due), aggregates_left={}, late_days={}
         )
-
-    def check_time(self, plan: SubjectRemoval) -> None:
-        """Raises RefusedError (E304) if the time is implausible, before anything is recorded under it."""
-        for output in self.outputs:
-            if str(output.folder) in plan.plans:
-                check_change_time(self.ledger, output.folder, output.chain, self.now)
 
     def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
         """Executes the removal: records the request, removes data output by output, then searches again."""

@@ -20,7 +20,7 @@ from minimize.governance.retention.event_admin import withdraw_events
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile
 from minimize.governance.retention.restricted_records import LiftRequest, RestrictedRecordsRestorer
-from minimize.governance.rewrite import Rewrite
+from minimize.governance.rewrite import Rewrite, check_rewrite_time
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -45,7 +45,7 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
-from minimize.runs.guards import check_change_time, check_keyring, check_open_ledger
+from minimize.runs.guards import check_keyring, check_open_ledger
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -221,9 +221,7 @@ class _LiftRun:
 
     def execute(self, plan: RestrictionLift) -> RestrictionLift:
         """Records the requests, publishes the records output by output, and withdraws the restrictions."""
-        for output in self.outputs:
-            if str(output.folder) in plan.files:
-                check_change_time(self.ledger, output.folder, output.chain, self.now)
+        check_rewrite_time(self.ledger, self.outputs, plan.files, self.now)
         tokens = {each.last.subject for each in request_statuses(self.ledger) if each.last.kind == "restrict"}
         steps = [
             self.requests.get(each) or new_request("lift", each, self.keys, self.now, tokens) for each in plan.subjects

@@ -391,12 +391,14 @@ class _IdentifierSearch:
     def _received_ids(self, name: str) -> Mapping[str, Mapping[str, str]]:
         """Per chain of the columns of a name, the ids that some file has as received, by the form that the chain makes."""
         if name not in self._received:
-            columns = ((file, file.column(key), key) for file in self.files for key in file.fields_named(name))
-            kept = (
-                (file, key) for file, each, key in columns if each and AS_RECEIVED in (each.column.chain_names or ())
+            columns = ((file, key, file.column(key)) for file in self.files for key in file.fields_named(name))
+            values = (
+                file.distinct(key)
+                for file, key, column in columns
+                if column is not None and AS_RECEIVED in (column.column.chain_names or ())
             )
             found: dict[str, dict[str, str]] = {}
-            for value in sorted({value for file, key in kept for value in file.distinct(key)}):
+            for value in sorted(frozenset[str]().union(*values)):
                 for chain, made in self._forms_in_files(name, value):
                     found.setdefault(chain, {})[made] = value
             self._received[name] = found
