@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 import minimize
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
@@ -41,6 +42,12 @@ from tests.project import AT, Builds, Project, enter, events, new_project
 
 DAY = timedelta(days=1)
 RAN = START + DAY
+
+
+@pytest.fixture(autouse=True)
+def _stopped_clock(clock: time_machine.Traveller) -> None:
+    """Events are recorded a day after the start."""
+    clock.move_to(RAN)
 
 
 def told(project: Daily) -> dict[str, tuple[str, ...]]:

@@ -10,6 +10,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 
 from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.workspace import Workspace as Where
@@ -124,7 +125,8 @@ def test_a_group_that_falls_below_the_threshold_is_removed_and_not_deferred(ran:
     ran.verified()
 
 
-def test_events_of_the_ledger_are_told_every_time(ran: Daily) -> None:
+def test_events_of_the_ledger_are_told_every_time(ran: Daily, clock: time_machine.Traveller) -> None:
+    clock.move_to(RAN)
     places = Where(output=ran.out, keys=ran.keys)
     for subjects in (("d0", "d1"), ("d2", "d5")):
         for subject in subjects:
