@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,11 @@ from pydantic import BaseModel, ConfigDict
 from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import UNLIMITED_SPACE, HashWords, SpillSpace
+
+if TYPE_CHECKING:
+    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.noise import NoiseKey
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class MeasureRefused(Exception):
@@ -93,6 +98,15 @@ class SubjectTally(Protocol):
         ...
 
 
+@runtime_checkable
+class DigestedTally(Protocol):
+    """A tally of subjects or values of its own, which take part in the digest of a release."""
+
+    def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
+        """A digest of what it has tallied, independent of the order. Takes a hash of each group."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FieldTypes:
     """The (plain) types of fields that a measure takes: their names, and the test of a type."""
@@ -141,6 +155,8 @@ class Measure(BaseModel):
     presentation     how it shows the field: by a `total`, by numbers of rows with `each` value, or with `some` values; `none` can
                      be shown next to any other
     null_reasons     what a null can mean, apart from few subjects in the group
+    takes_noise      whether its figures can have noise. A figure that is one subject's value cannot
+    sums_values      whether it adds up the values of its field, which then needs bounds
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
@@ -157,6 +173,8 @@ class Measure(BaseModel):
     hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
     presentation: ClassVar[Literal["none", "total", "each", "some"]] = "total"
     null_reasons: ClassVar[tuple[str, ...]] = ()
+    takes_noise: ClassVar[bool] = True
+    sums_values: ClassVar[bool] = False
     of: str | None = None
 
     @property
@@ -187,6 +205,14 @@ class Measure(BaseModel):
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally for values of this (plain) type. Raises MeasureRefused."""
+        raise NotImplementedError
+
+    def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally | None:
+        """An empty tally for figures with noise; None if the totals of the groups suffice. Raises MeasureRefused."""
+        return None
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The figures of some rows with noise. Takes the measure with its field, and the tally that was started for it."""
         raise NotImplementedError
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
@@ -10,6 +10,10 @@ from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+
+if TYPE_CHECKING:
+    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class Count(Measure):
@@ -28,6 +32,10 @@ class Count(Measure):
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         return CountTally(terms)
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The noisy number of rows."""
+        return pa.array(rows.rows(), pa.int64())
 
 
 class CountTally:

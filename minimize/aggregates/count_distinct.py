@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
 import pyarrow as pa
 
 from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.distinct_subjects import DistinctSubjects
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+
+if TYPE_CHECKING:
+    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.noise import NoiseKey
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class CountDistinct(Measure):
@@ -35,6 +41,18 @@ class CountDistinct(Measure):
         self.accepted_type(type_)
         return CountDistinctTally(terms)
 
+    def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
+        """An empty tally."""
+        return self.start(type_, terms)
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The noisy number of distinct values, at least 1; null where too few subjects have a value."""
+        assert isinstance(tally, CountDistinctTally)
+        assert measured.measured_field is not None
+        _, is_shown = rows.with_value(measured.measured_field)
+        noise = rows.noise.scaled(rows.figure("distinct", self.of), rows.definition.limits.values)
+        return pa.array(np.maximum(tally.count(rows.groups) + noise, 1), pa.int64(), mask=~is_shown)
+
 
 class CountDistinctTally:
     """Distinct values per group, by their hashes."""
@@ -51,6 +69,14 @@ class CountDistinctTally:
         """Merges another tally."""
         self._seen.merge(other._seen, groups)
 
+    def count(self, groups: Codes) -> Codes:
+        """The number of distinct values of some groups."""
+        return self._seen.count(groups)
+
+    def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
+        """A digest of the values of all groups."""
+        return self._seen.digest(groups)
+
     def settle(self, groups: Codes) -> pa.Array:
         """Distinct values per group."""
-        return pa.array(self._terms.rounded(self._seen.count(groups)), pa.int64())
+        return pa.array(self._terms.rounded(self.count(groups)), pa.int64())

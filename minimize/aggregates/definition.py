@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Final, Literal, get_args
 
 import numpy as np
@@ -12,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms
+from minimize.aggregates.bounded_values import ValueBounds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
@@ -61,21 +65,63 @@ TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 TIME_UNITS: tuple[TimeUnit, ...] = get_args(TimeUnit)
 
 
-SUBJECTS_MEANING: Final = ""
-"""Key of the counted subjects in the meanings of an aggregate."""
+StandardDeviation = Literal["1", "1.5", "2", "2.5", "3", "4", "5"]
+STANDARD_DEVIATIONS: Final[tuple[StandardDeviation, ...]] = get_args(StandardDeviation)
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseTerms:
+    """Terms of the noise of one table.
+
+    sd        the standard deviation of each of the two draws of a count
+    releases  the number of different releases that a date may have
+    """
+
+    sd: StandardDeviation = "2"
+    releases: int = 3
+
+    @property
+    def total_sd(self) -> Fraction:
+        """The standard deviation of a count, which has two draws, to three decimals: 2.828 for an `sd` of 2."""
+        return Fraction(round((2 * Decimal(self.sd) ** 2).sqrt() * 1000), 1000)
+
+    @property
+    def margin(self) -> int:
+        """By how much a noisy count must exceed the threshold: its standard deviation, rounded up."""
+        return -(-self.total_sd.numerator // self.total_sd.denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectLimits:
+    """What one subject can contribute to a row at most. `is_stated`: whether the pipeline states it.
+
+    rows    rows of the group, and values of each field
+    values  distinct values of a field that are counted
+    """
+
+    rows: int = 1
+    values: int = 1
+    is_stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GroupKey:
     """One group key: a field (its key in the policy) in its released form and type, a time possibly cut to a coarser unit.
 
-    `cut` gives the starts of the unit on the clock that the field is released by; without it that clock is UTC.
+    `cut` gives the starts of the unit on the clock that the field is released by; without it that clock is UTC. `released` is the
+    unit by which a time is released.
     """
 
     key: str
     type: pa.DataType
     to: TimeUnit | None = None
     cut: Callable[[pa.Array], pa.Array] | None = field(default=None, compare=False)
+    released: TimeUnit | None = None
+
+    @property
+    def unit(self) -> TimeUnit | None:
+        """The unit of its times; None if they are not cut."""
+        return self.to or self.released
 
     @property
     def pointer(self) -> Pointer:
@@ -88,14 +134,19 @@ class GroupKey:
         return innermost_list(self.key)
 
 
+MeasuredField = tuple[str, bool]
+"""The key of a field, and whether its values are used by rank, which includes values in open bins."""
+
+
 @dataclass(frozen=True, slots=True)
 class BoundMeasure:
-    """One measure, the type of the measured field in aggregates (None for a measure of rows), and whether all values of the field
-    are generalized before they reach aggregates."""
+    """One measure, the type of the measured field in aggregates (None for a measure of rows), whether all values of the field are
+    generalized before they reach aggregates, and between which bounds they are."""
 
     measure: Measure
     type: pa.DataType | None = None
     generalized: bool = False
+    bounds: ValueBounds | None = None
 
     @property
     def star(self) -> Pointer | None:
@@ -103,7 +154,7 @@ class BoundMeasure:
         return None if self.measure.of is None else innermost_list(self.measure.of)
 
     @property
-    def measured_field(self) -> tuple[str, bool] | None:
+    def measured_field(self) -> MeasuredField | None:
         """The key of the measured field, and whether it is measured by rank."""
         return None if self.measure.of is None else (self.measure.of, self.measure.by_rank)
 
@@ -125,6 +176,9 @@ class AggregateDefinition:
     related_measures    cell measures of the same groups in other tables
     related_below  the largest threshold of these tables
     retention  retention of groups; None without limit
+    noise      the noise of its figures; None if they are exact
+    limits     what one subject can contribute to a row
+    source     the name of the source of the records
     """
 
     name: str
@@ -137,14 +191,18 @@ class AggregateDefinition:
     related_measures: tuple[BoundMeasure, ...] = ()
     related_below: int = 0
     retention: GroupRetention | None = None
+    noise: NoiseTerms | None = None
+    limits: SubjectLimits = SubjectLimits()
+    source: str = ""
 
     @property
-    def meanings(self) -> dict[str, str]:
-        """The definition of each measure by name, and of the counted subjects."""
-        definitions = {
-            name: f"{each.measure.name} {each.measure.model_dump_json()}" for name, each in self.measures.items()
-        }
-        return {**definitions, SUBJECTS_MEANING: str(self.counting)}
+    def meaning(self) -> str:
+        """What its figures are, independent of its name and of the names of its keys and measures."""
+        keys = sorted(f"{key.key} {key.unit or ''}" for key in self.keys.values())
+        measures = sorted(f"{each.measure.name} {each.measure.model_dump_json()}" for each in self.measures.values())
+        return json.dumps(
+            [self.source, str(self.counting), self.below, self.limits.rows, self.limits.values, keys, measures]
+        )
 
     @property
     def groups(self) -> frozenset[tuple[Pointer, TimeUnit | None]]:

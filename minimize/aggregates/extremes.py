@@ -20,6 +20,7 @@ class ExtremeMeasure(Measure):
     revealed_counts = "none"
     needs_bounds = False
     hidden_cells = "none"
+    takes_noise = False
     presentation = "none"
     of: str
 

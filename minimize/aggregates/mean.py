@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
@@ -10,6 +10,10 @@ from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerm
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+
+if TYPE_CHECKING:
+    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class Mean(Measure):
@@ -25,12 +29,17 @@ class Mean(Measure):
     result_type = pa.float64()
     shown_values = "none"
     hidden_cells = "together"
+    sums_values = True
     of: str
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         kind = self.accepted_type(type_)
         return MeanTally(10**kind.scale if pa.types.is_decimal(kind) else 1)
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The noisy mean, on its grid; null where too few subjects have a value."""
+        return pa.array(rows.sums_of(measured).means(), pa.float64())
 
 
 class MeanTally:
