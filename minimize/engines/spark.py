@@ -231,6 +231,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
         raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
     finish = FinalPass(dict(known), *(None if each is None else each.prepare() for each in (records, rejects)))
     return _settle_outcome(
+        job,
         merge_final_results(job, cluster.run_and_merge(job, finish, merge_final_results, loads, source)),
         sinks,
         quarantine,
