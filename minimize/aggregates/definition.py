@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -50,10 +50,6 @@ class GroupRetention:
             there = valid_mask(times)
             return found if there is None else found | ~there
         return np.full(table.num_rows, on is not None and day_start(on) <= at - self.span)
-
-    def with_span(self, span: timedelta | None) -> GroupRetention | None:
-        """The same with another retention; None without limit."""
-        return None if span is None else replace(self, span=span)
 
     def outlives_records(self, on: str | None, at: datetime) -> bool:
         """Whether records of a batch date are past their retention while groups are kept longer."""
