@@ -157,6 +157,7 @@ class Measure(BaseModel):
     null_reasons     what a null can mean, apart from few subjects in the group
     takes_noise      whether its figures can have noise. A figure that is one subject's value cannot
     sums_values      whether it adds up the values of its field, which then needs bounds
+    depends_on_rows  whether a figure with noise depends on how many rows a subject has
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
@@ -175,6 +176,7 @@ class Measure(BaseModel):
     null_reasons: ClassVar[tuple[str, ...]] = ()
     takes_noise: ClassVar[bool] = True
     sums_values: ClassVar[bool] = False
+    depends_on_rows: ClassVar[bool] = False
     of: str | None = None
 
     @property

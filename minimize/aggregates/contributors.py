@@ -76,7 +76,7 @@ class GroupTotals:
 
 
 class Contributors:
-    """Passes the rows of an aggregate to `DistinctSubjects`, which counts. Takes the tallies of all measures, the measured fields,
+    """Passes the rows of an aggregate to `DistinctSubjects`, which counts. Takes the tallies of all measures, the fields,
     and the bounds of those that are summed. With `counted`, the rows of each subject are counted."""
 
     def __init__(

@@ -27,6 +27,7 @@ class Count(Measure):
     result_type = pa.int64()
     shown_values = "none"
     revealed_counts = "rounded"
+    depends_on_rows = True
     of: None = None
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:

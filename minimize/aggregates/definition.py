@@ -69,6 +69,15 @@ StandardDeviation = Literal["1", "1.5", "2", "2.5", "3", "4", "5"]
 STANDARD_DEVIATIONS: Final[tuple[StandardDeviation, ...]] = get_args(StandardDeviation)
 
 
+def total_deviation(sd: str) -> Fraction:
+    """The standard deviation of a count, which has two draws, to three decimals.
+
+    >>> float(total_deviation("2"))
+    2.828
+    """
+    return Fraction(round((2 * Decimal(sd) ** 2).sqrt() * 1000), 1000)
+
+
 @dataclass(frozen=True, slots=True)
 class NoiseTerms:
     """Terms of the noise of one table.
@@ -83,7 +92,7 @@ class NoiseTerms:
     @property
     def total_sd(self) -> Fraction:
         """The standard deviation of a count, which has two draws, to three decimals: 2.828 for an `sd` of 2."""
-        return Fraction(round((2 * Decimal(self.sd) ** 2).sqrt() * 1000), 1000)
+        return total_deviation(self.sd)
 
     @property
     def margin(self) -> int:

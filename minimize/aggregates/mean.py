@@ -30,6 +30,7 @@ class Mean(Measure):
     shown_values = "none"
     hidden_cells = "together"
     sums_values = True
+    depends_on_rows = True
     of: str
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:

@@ -11,6 +11,7 @@ deviations from 0. The thresholds are shipped as whole numbers, so that no float
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -62,7 +63,7 @@ class DrawTable:
 
     @classmethod
     def read(cls, sd: StandardDeviation) -> Self:
-        """The shipped table. Its file has the lower half of the thresholds, which the upper half mirrors: the mean is exactly 0."""
+        """The shipped table. Its file has half of the thresholds; the others mirror them, so that the mean is exactly 0."""
         lines = (files(__package__) / "draws" / f"sd-{sd}.txt").read_text("ascii").split()
         lower = [int(line, 16) for line in lines]
         most = int(_MOST_DEVIATIONS * Decimal(sd))
@@ -92,6 +93,11 @@ class NoiseKey:
     def from_keys(cls, keys: Subkeys) -> Self:
         """Raises KeyringError if the keyring has no key `noise`."""
         return cls(*(keys.subkey(NOISE_KEY, f"figures/{purpose}", 1) for purpose in ("values", "draws")))
+
+    @classmethod
+    def random(cls) -> Self:
+        """A key for one trial, whose figures nobody keeps."""
+        return cls(secrets.token_bytes(32), secrets.token_bytes(32))
 
     @property
     def hasher(self) -> ValueHasher:

@@ -40,6 +40,7 @@ class Quantile(Measure):
     revealed_counts = "none"
     needs_bounds = False
     by_rank = True
+    depends_on_rows = True
     hidden_cells = "together"
     of: str
     q: float = Field(ge=0, le=1)

@@ -31,6 +31,7 @@ class Sum(Measure):
     shown_values = "none"
     hidden_cells = "together"
     sums_values = True
+    depends_on_rows = True
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:

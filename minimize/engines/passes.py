@@ -160,7 +160,7 @@ def aggregate_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, A
             aggregate.definition,
             job.space,
             dictionaries.groups[name],
-            job.sketch_hasher,
+            job.noise_hasher,
         )
         for name, aggregate in complete.items()
     }
@@ -175,7 +175,7 @@ def event_day_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, E
             reach=job.event_days[name],
             space=job.space,
             groups=dictionaries.days[name],
-            hasher=job.sketch_hasher,
+            hasher=job.noise_hasher,
         )
         for name, aggregate in job.plan.aggregates.items()
         if aggregate.late is not None

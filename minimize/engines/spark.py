@@ -231,6 +231,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
         raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
     finish = FinalPass(dict(known), *(None if each is None else each.prepare() for each in (records, rejects)))
     return _settle_outcome(
+        job,
         merge_final_results(job, cluster.run_and_merge(job, finish, merge_final_results, loads, source)),
         sinks,
         quarantine,
@@ -357,7 +358,7 @@ def _settle_tops(
     return settle_tops(job, cluster.run_and_merge(job, tally_tops, merge_tops, loads, source))
 
 
-def _settle_outcome(whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOutcome:
+def _settle_outcome(job: Job, whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOutcome:
     """Settle the results that successful tasks reported, and add their files."""
     for files in sorted(whole.files, key=lambda files: files.attempt):
         quarantine.take(files.attempt, files.rejects)
@@ -365,7 +366,7 @@ def _settle_outcome(whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOut
             sinks.take(files.attempt, files.records)
     if sinks is not None and not any(files.records for files in whole.files):
         sinks(0)
-    return whole.done.settle()
+    return whole.done.settle(job)
 
 
 def _find_session() -> Any:

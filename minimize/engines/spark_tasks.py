@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.arrow.batch import Batch, Stage
-from minimize.engines.base import DiscardingQuarantine, Job, derive_row_key, derive_sketch_key
+from minimize.engines.base import DiscardingQuarantine, Job, derive_noise_key, derive_row_key
 from minimize.engines.local import PartitionResult, ShareWorker
 from minimize.engines.passes import (
     InputShare,
@@ -109,7 +109,7 @@ class RemoteJob(Generic[T]):
         if not isinstance(job.keys, Keyring | None):
             raise ConfigurationError("other processes read the keyring from its file", hint="Pass a keyring file.")
         path = None if job.keys is None else job.keys.path
-        return cls(replace(job, keys=None, row_key=b"", sketch_key=b"", memos={}), path, work, _package_versions())
+        return cls(replace(job, keys=None, row_key=b"", noise=None, memos={}), path, work, _package_versions())
 
     def open_job(self) -> Job:
         """The job with its keys, opened here. Raises KeyringError, and ConfigurationError if the package versions differ."""
@@ -124,7 +124,7 @@ class RemoteJob(Generic[T]):
             self.job,
             keys=keys,
             row_key=derive_row_key(keys),
-            sketch_key=derive_sketch_key(keys),
+            noise=derive_noise_key(keys, self.job.plan),
             space=shared_memory_budget(keys, None),
             settings=_open_settings(self.job.settings, keys),
             erased=None if self.job.erased is None or keys is None else self.job.erased.with_keys(keys),

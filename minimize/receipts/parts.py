@@ -223,12 +223,32 @@ class CompanionFile:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseEntry:
+    """The noise of an aggregate's figures: the standard deviation of each draw of a count, by how much a noisy count must exceed
+    the threshold, and the version of the tables of thresholds."""
+
+    sd: str
+    margin: int
+    tables: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseEntry:
+    """The release of a date: its number, from 1, and a keyed mark that only equal data give again."""
+
+    number: int
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenOutput:
     """The files and counts of one output name. `index` is for records, the fields listed here are for aggregates.
 
     groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent if there were none
-    deferred     rows whose new figures wait until more subjects have changed
-    sketches     the contribution sketches of each file of an aggregate: of this and earlier releases
+    deferred     rows that waited until more subjects had changed; earlier versions only
+    sketches     the contribution sketches of each file of an aggregate; earlier versions only
+    noise        the noise of an aggregate's figures; absent if they are exact
+    releases     the release of each date; the date of a table without dates is empty
     too_late     rows of event days that were already published when the rows arrived
     too_early    rows with a time so far in the future that no event day waits for them
     event_days   per batch of the run, the number of its rows per waiting event day
@@ -251,6 +271,8 @@ class WrittenOutput:
     sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     groups_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
     rows_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    noise: NoiseEntry | None = field(default=None, metadata=OMIT_IF_NONE)
+    releases: Mapping[str, ReleaseEntry] | None = field(default=None, metadata=OMIT_IF_NONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
 from typing import Any, Final, Literal, Self
 
 from minimize.json_form import JsonResult, json_object
@@ -147,7 +148,7 @@ class OutputFacts:
     """One output in its current state.
 
     suppressed  number of groups that were too small
-    deferred    rows of an aggregate that keep their former figures, or are absent, until more subjects have changed
+    count_sd    the standard deviation of the noise of an aggregate's counts; None if its figures are exact, or for records
     encrypted   whether columns are encrypted under master keys
     """
 
@@ -157,7 +158,7 @@ class OutputFacts:
     files: int
     dates: int
     suppressed: RoundedCount | None
-    deferred: RoundedCount | None
+    count_sd: Fraction | None
     encrypted: bool
 
     @property

@@ -6,11 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 from minimize.config import load_config
-from minimize.errors import KeyringError, redact_errors
+from minimize.errors import redact_errors
 from minimize.keys import Keyring
 from minimize.pages import render_page
 from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
@@ -28,7 +27,6 @@ from minimize.report.row_flow import (
 )
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
 from minimize.results import Summary
-from minimize.runs.disclosure_guard import PublishedReleases
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, labelled_lines
 from minimize.times import parse_time
@@ -49,8 +47,8 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     yield "quarantined as", ", ".join(f"{code} {count}" for code, count in facts.flow.quarantined.items())
     for each in facts.outputs:
         small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
-        waiting = f"; {each.deferred} rows deferred" if each.deferred else ""
-        yield each.name, f"{each.rows} rows, {each.category}{each.encryption_text}{small}{waiting}"
+        noise = f"; counts have noise, ± {float(each.count_sd):.1f}" if each.count_sd else ""
+        yield each.name, f"{each.rows} rows, {each.category}{each.encryption_text}{small}{noise}"
     yield "fields", _fields_line(facts)
     yield "collection", _collection_line(facts)
     yield "retention", _retention_line(facts)
@@ -181,7 +179,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         signatures="not checked, because no keyring was found" if context.keys is None else "checked and valid",
         flow=total_flow([row_flow(each) for each in current_runs(chain)]),
         removals=tuple(removal_facts(chain)),
-        outputs=tuple(output_facts(chain, partial(_deferred_rows, context))),
+        outputs=tuple(output_facts(chain)),
         fields=fields,
         undeclared=undeclared_counts(chain),
         collection=collection,
@@ -192,12 +190,3 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         hidden=tuple(context.hidden),
         missing_protections=load_config(context.workspace.folder).missing_protections,
     )
-
-
-def _deferred_rows(context: ReportContext, name: str) -> int | None:
-    def count_deferred() -> int:
-        if context.keys is None:
-            raise KeyringError("no keyring was found")
-        return PublishedReleases.from_receipts(context.output, context.chain, context.keys, context.kms).deferred(name)
-
-    return context.attempt(f"number of deferred rows of {name}", count_deferred)

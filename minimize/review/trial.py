@@ -18,6 +18,8 @@ from typing import Any, Final, Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.aggregates.noise import NoiseKey
+from minimize.aggregates.tally import settle_tables
 from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
 from minimize.arrow.interchange import decode_batch
 from minimize.arrow.pointers import Pointer
@@ -371,7 +373,8 @@ class Trial:
             if each.behind is not None:
                 for tally in tallies.values():
                     tally.observe(each.behind)
-        return {name: tally.settle().table for name, tally in tallies.items()}
+        key = job.noise or NoiseKey.random()
+        return {name: each.table for name, each in settle_tables(tallies, key, job.date).items()}
 
     def one(self, line: int) -> TriedRecord | None:
         """Outcome for the record in a line of the first file; None if the line has no record."""

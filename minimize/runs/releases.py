@@ -1,0 +1,180 @@
+"""Releases of a date: which tables of aggregates a run may publish, given those that were published before.
+
+Figures with noise are released together: the same data give the same bytes, any other data new noise in all rows of the date. A
+date has few releases, because each one more lets noise be averaged. After the last one its tables stay in force. Exact figures
+are released once and stay as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+import pyarrow as pa
+
+from minimize.aggregates.definition import AggregateDefinition
+from minimize.aggregates.noise import TABLES_VERSION
+from minimize.aggregates.tally import AggregateResult
+from minimize.errors import Finding, RefusedError
+from minimize.output.folder import batch_date_of
+from minimize.output.publish import Staging
+from minimize.receipts import NoiseEntry, Receipt, ReleaseEntry, files_in_force
+from minimize.sources.base import WrittenFile
+
+log = logging.getLogger("minimize")
+
+
+@dataclass(frozen=True, slots=True)
+class PastReleases:
+    """The releases of an output's aggregates, as its receipts and the ledger know them.
+
+    in_force  the aggregates and dates with a table in force
+    marks     the marks of each aggregate and date, in the order of their releases
+    others    the marks of each date that other outputs of the same source released
+    """
+
+    in_force: frozenset[tuple[str, str | None]]
+    marks: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
+    others: Mapping[str | None, Sequence[str]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str | None, Sequence[str]] | None = None) -> Self:
+        """The releases that receipts name."""
+        there = {
+            (name, batch_date_of(file.path))
+            for name, files in files_in_force(chain).items()
+            for file in files
+            if name != "records"
+        }
+        marks: dict[tuple[str, str | None], list[str]] = {}
+        for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
+            for name, output in receipt.outputs.items():
+                for date, release in (output.releases or {}).items():
+                    known = marks.setdefault((name, date or None), [])
+                    if release.mark not in known:
+                        known.append(release.mark)
+        return cls(frozenset(there), marks, others or {})
+
+    def number(self, name: str, date: str | None, mark: str) -> int:
+        """The number of a release of a date, from 1: a release that is known keeps its own."""
+        known = [*self.marks.get((name, date), ())]
+        others = [each for each in self.others.get(date, ()) if each not in known]
+        return known.index(mark) + 1 if mark in known else len(known) + len(others) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedTable:
+    """The publishable part of one aggregate on one date.
+
+    release  its number and mark; None for exact figures
+    """
+
+    result: AggregateResult
+    definition: AggregateDefinition
+    release: ReleaseEntry | None
+
+    def write(self, staging: Staging, name: str, date: str | None, schema: pa.Schema) -> Iterator[WrittenFile]:
+        """Stages the table."""
+        sink = staging.sink(name, date, schema)
+        for batch in self.result.table.to_batches():
+            sink.write(batch)
+        yield from sink.close()
+
+
+def release_tables(
+    definitions: Mapping[str, AggregateDefinition],
+    results: Mapping[str, AggregateResult],
+    past: PastReleases,
+    date: str | None,
+    at: datetime,
+) -> tuple[dict[str, ReleasedTable], frozenset[str]]:
+    """The tables of one date that may be published, and the names of those whose table in force stays.
+
+    A group past its retention is left out. Raises RefusedError if a subject has more rows than a definition without limits
+    expects.
+    """
+    check_limits(definitions, results)
+    staying = {name for name in results if _stays(definitions[name], results[name], past, name, date, at)}
+    released = {
+        name: _released(definitions[name], result, past, name, date, at)
+        for name, result in results.items()
+        if name not in staying
+    }
+    return released, frozenset(staying)
+
+
+def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mapping[str, AggregateResult]) -> None:
+    """Raises RefusedError if a subject has several rows in a group of an aggregate that does not limit them."""
+    wrong = [
+        Finding(
+            "R023",
+            f"aggregate {name}: a subject has several rows in a group, and no limit is stated",
+            hint="Add `per_subject: {rows: R}`; `minimize plan PIPELINE --preview` shows the largest number in a sample.",
+        )
+        for name, result in results.items()
+        if _needs_limit(definitions[name]) and result.most_of_subject > definitions[name].limits.rows
+    ]
+    if wrong:
+        raise RefusedError("figures would show more of one subject than their noise hides", findings=tuple(wrong))
+
+
+def _needs_limit(definition: AggregateDefinition) -> bool:
+    """Whether figures depend on how many rows a subject has, and the number is not limited by the pipeline."""
+    depend = any(each.measure.depends_on_rows for each in definition.measures.values())
+    return definition.noise is not None and depend and not definition.limits.is_stated
+
+
+def _stays(
+    definition: AggregateDefinition,
+    result: AggregateResult,
+    past: PastReleases,
+    name: str,
+    date: str | None,
+    at: datetime,
+) -> bool:
+    """Whether the table in force stays, because no further release is permitted."""
+    if (name, date) not in past.in_force and not (definition.noise is None and past.marks.get((name, date))):
+        return False
+    on = f" of {date}" if date else ""
+    retention = definition.retention
+    if retention is not None and retention.outlives_records(date, at):
+        return True
+    if definition.noise is None or result.mark is None:
+        log.info(
+            "%s%s: its figures are exact and were published; they stay as they are", name, on, extra={"code": "I006"}
+        )
+        return True
+    if past.number(name, date, result.mark) <= definition.noise.releases:
+        return False
+    message = "%s%s: the table in force stays, because the date has had its last release (`releases: %d`)"
+    log.warning(message, name, on, definition.noise.releases, extra={"code": "W032"})
+    return True
+
+
+def _released(
+    definition: AggregateDefinition,
+    result: AggregateResult,
+    past: PastReleases,
+    name: str,
+    date: str | None,
+    at: datetime,
+) -> ReleasedTable:
+    retention = definition.retention
+    if retention is not None:
+        result = result.within_retention(retention.expired(result.table, date, at))
+    release = None if result.mark is None else ReleaseEntry(past.number(name, date, result.mark), result.mark)
+    return ReleasedTable(result, definition, release)
+
+
+def noise_entry(definition: AggregateDefinition) -> NoiseEntry | None:
+    """What a receipt says of the noise of an aggregate; None for exact figures."""
+    terms = definition.noise
+    return None if terms is None else NoiseEntry(terms.sd, terms.margin, TABLES_VERSION)
+
+
+def release_entries(tables: Iterable[tuple[str | None, ReleasedTable]]) -> dict[str, ReleaseEntry] | None:
+    """The releases of an aggregate by date, for the receipt; None if its figures are exact."""
+    return {date or "": each.release for date, each in tables if each.release is not None} or None
