@@ -110,7 +110,7 @@ def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mappin
     """Raises RefusedError if a subject has several rows in a group of an aggregate that does not limit them."""
     wrong = [
         Finding(
-            "R023",
+            "R025",
             f"aggregate {name}: a subject has several rows in a group, and no limit is stated",
             hint="Add `per_subject: {rows: R}`; `minimize plan PIPELINE --preview` shows the largest number in a sample.",
         )
