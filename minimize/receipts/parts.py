@@ -225,7 +225,7 @@ class CompanionFile:
 @dataclass(frozen=True, slots=True)
 class NoiseEntry:
     """The noise of an aggregate's figures: the standard deviation of each draw of a count, by how much a noisy count exceeds
-    the threshold, the version of the tables of thresholds, and the name of the source, by which releases of a date are counted."""
+    the threshold, the version of the tables of thresholds, and the name of the source, by which releases are counted."""
 
     sd: str
     margin: int
