@@ -152,12 +152,11 @@ class Measure(BaseModel):
     by_rank          whether values in open bins take part, by their rank
     hidden_cells     whether a figure contains the hidden cells of a cell measure of the field: `none`, all `together`, or some
                      cells `apart` from the others
-    presentation     how it shows the field: by a `total`, by numbers of rows with `each` value, or with `some` values; `none` can
-                     be shown next to any other
     null_reasons     what a null can mean, apart from few subjects in the group
     takes_noise      whether its figures can have noise. A figure that is one subject's value cannot
     sums_values      whether it adds up the values of its field, which then needs bounds
     depends_on_rows  whether a figure with noise depends on how many rows a subject has
+    adds_up          whether a figure over several rows is the sum of theirs
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
@@ -172,11 +171,11 @@ class Measure(BaseModel):
     needs_bounds: ClassVar[bool] = True
     by_rank: ClassVar[bool] = False
     hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
-    presentation: ClassVar[Literal["none", "total", "each", "some"]] = "total"
     null_reasons: ClassVar[tuple[str, ...]] = ()
     takes_noise: ClassVar[bool] = True
     sums_values: ClassVar[bool] = False
     depends_on_rows: ClassVar[bool] = False
+    adds_up: ClassVar[bool] = False
     of: str | None = None
 
     @property
@@ -188,11 +187,6 @@ class Measure(BaseModel):
     def extreme(self) -> str | None:
         """The word for the extreme value that it gives because of its parameters."""
         return None
-
-    @property
-    def named_values(self) -> frozenset[str]:
-        """The values of which it shows numbers of rows, if it shows only `some`."""
-        return frozenset()
 
     def accepted_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The (plain) type of the measured field, if the measure takes it. Raises MeasureRefused."""

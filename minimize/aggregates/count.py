@@ -28,6 +28,7 @@ class Count(Measure):
     shown_values = "none"
     revealed_counts = "rounded"
     depends_on_rows = True
+    adds_up = True
     of: None = None
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:

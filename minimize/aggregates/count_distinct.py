@@ -33,7 +33,6 @@ class CountDistinct(Measure):
     counts_distinct = True
     needs_bounds = False
     hidden_cells = "together"
-    presentation = "none"
     of: str
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:

@@ -178,8 +178,6 @@ class AggregateDefinition:
     below     groups with fewer distinct subjects are suppressed
     counting  the pointer of the subject in a record
     folds     whether subjects that differ only in case are equal
-    related_measures    cell measures of the same groups in other tables
-    related_below  the largest threshold of these tables
     retention  retention of groups; None without limit
     noise      the noise of its figures; None if they are exact
     limits     what one subject can contribute to a row
@@ -193,8 +191,6 @@ class AggregateDefinition:
     counting: Pointer
     counts_to: int | None = None
     folds: bool = False
-    related_measures: tuple[BoundMeasure, ...] = ()
-    related_below: int = 0
     retention: GroupRetention | None = None
     noise: NoiseTerms | None = None
     limits: SubjectLimits = SubjectLimits()

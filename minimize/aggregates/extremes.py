@@ -21,7 +21,6 @@ class ExtremeMeasure(Measure):
     needs_bounds = False
     hidden_cells = "none"
     takes_noise = False
-    presentation = "none"
     of: str
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:

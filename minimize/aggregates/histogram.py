@@ -35,7 +35,6 @@ class Histogram(CellMeasure):
     revealed_counts = "rounded"
     needs_bounds = False
     hidden_cells = "none"
-    presentation = "each"
     null_reasons = ("a null count: fewer than {below} subjects have the value",)
     of: str
 
@@ -61,19 +60,11 @@ class Histogram(CellMeasure):
         return cells.listed(pa.array(noisy), shown, len(rows), self.output_type(measured.plain))
 
     @classmethod
-    def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
-        """The histograms that other tables publish of fields that this one measures."""
-        fields = {each.measure.of for each in definition.measures.values()}
-        for each in definition.related_measures:
-            if isinstance(each.measure, cls) and each.measure.of in fields:
-                yield each
-
-    @classmethod
     def suppressed_measures(
         cls, definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes, below: int
     ) -> Iterator[tuple[BoundMeasure, Bools]]:
         """Measures whose figures contain hidden cells: apart from each other, or all together with few subjects."""
-        for histogram in dict.fromkeys([*definition.measures.values(), *definition.related_measures]):
+        for histogram in dict.fromkeys(definition.measures.values()):
             tally = tallies.get(histogram)
             if not isinstance(tally, HistogramTally):
                 continue

@@ -32,7 +32,9 @@ from minimize.aggregates.definition import (
 )
 from minimize.arrow.dictionaries import Codes
 from minimize.arrow.value_dictionary import stored_type
+from minimize.errors import KeyringError
 from minimize.keys.cryptography import BlockMac
+from minimize.keys.keyring import NOISE_KEY
 from minimize.keys.sealing import Subkeys
 from minimize.settings.columns import column_microseconds
 from minimize.spill import HashWords, ValueHasher
@@ -40,9 +42,6 @@ from minimize.spill.hashing import keyed_mac
 
 TABLES_VERSION: Final = 1
 """Version of the tables of thresholds: equal versions give equal draws."""
-NOISE_KEY: Final = "noise"
-"""Name of the key in the keyring. It is not rotated while tables are in force: a second layer of a row could be averaged with
-the first one."""
 STEPS: Final = 64
 """Steps of a draw that is multiplied by the scale of a figure."""
 _MOST_DEVIATIONS: Final = 6
@@ -91,7 +90,12 @@ class NoiseKey:
 
     @classmethod
     def from_keys(cls, keys: Subkeys) -> Self:
-        """Raises KeyringError if the keyring has no key `noise`."""
+        """Raises KeyringError if the keyring has no key `noise`, or more than one version of it."""
+        if keys.version_of(NOISE_KEY) != 1:
+            raise KeyringError(
+                f"the keyring has a second version of the key `{NOISE_KEY}`",
+                hint="Restore the keyring from a backup: with new noise next to the former one, figures could be averaged.",
+            )
         return cls(*(keys.subkey(NOISE_KEY, f"figures/{purpose}", 1) for purpose in ("values", "draws")))
 
     @classmethod

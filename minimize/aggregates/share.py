@@ -51,7 +51,6 @@ class Share(CellMeasure):
     takes = FieldTypes("strings, booleans, integers, doubles", lambda type_: bool(_python_types(type_)))
     shown_values = "none"
     needs_bounds = False
-    presentation = "some"
     null_reasons = ("fewer than {below} subjects on one of its sides",)
     of: str
     is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
@@ -80,11 +79,6 @@ class Share(CellMeasure):
         assert measured.measured_field is not None
         having, _ = tally.subjects(rows.groups)
         return rows.share(measured.measured_field, self._values(measured.plain), having)
-
-    @property
-    def named_values(self) -> frozenset[str]:
-        """The values of which it shows the share."""
-        return frozenset(map(str, self.is_))
 
     @classmethod
     def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
@@ -174,7 +168,7 @@ def _related_shares(
     Each time with the parts into which they divide the values that they name, and the share of all of these.
     """
     fields: dict[str, dict[BoundMeasure, frozenset[ShareScalar]]] = {}
-    for each in (*definition.measures.values(), *definition.related_measures):
+    for each in definition.measures.values():
         if isinstance(each.measure, Share):
             fields.setdefault(each.measure.of, {})[each] = frozenset(each.measure.is_)
     for of, values in fields.items():

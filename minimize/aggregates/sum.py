@@ -32,6 +32,7 @@ class Sum(Measure):
     hidden_cells = "together"
     sums_values = True
     depends_on_rows = True
+    adds_up = True
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:

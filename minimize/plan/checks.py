@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from itertools import combinations
 from typing import Final
 
 import pyarrow as pa
@@ -191,7 +190,7 @@ def plan_refusals(plan: Plan) -> Iterator[Finding]:
     yield from _unencrypted_outputs(plan)
     for aggregate in plan.aggregates.values():
         yield from _single_value_measures(plan, aggregate)
-    yield from _conflicting_presentations(plan)
+        yield from _measures_without_noise(plan, aggregate)
 
 
 def _retention_without_time(policy: Policy) -> Iterator[Finding]:
@@ -293,54 +292,17 @@ def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Fin
             yield plan_refusal(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
 
 
+def _measures_without_noise(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
+    for name, measure in aggregate.model.measures.items():
+        if aggregate.definition.noise is not None and not measure.takes_noise:
+            message = f"measure {name} of {aggregate.name}: a {measure.name} is one person's value, which noise cannot hide"
+            hint = f"Use a quantile over a `bin`, such as `quantile: {{of: {measure.of}, q: 0.9}}`."
+            at = ("aggregates", aggregate.name, "measures")
+            yield plan_refusal(plan, "R024", message, hint, measure.of, at=at)
+
+
 def _shows_one_value(measure: Measure | type[Measure]) -> bool:
     return measure.shown_values in ("supported", "single")
-
-
-def _conflicting_presentations(plan: Plan) -> Iterator[Finding]:
-    """A total of a field in one table, and its values in another table with other groups: these figures are not compared.
-
-    Tables that are grouped by the field are compared by their counts, if both have one.
-    """
-    for one, other in combinations(plan.aggregates.values(), 2):
-        if one.definition.groups == other.definition.groups:
-            continue
-        counted = _publishes_counts(one) and _publishes_counts(other)
-        ways, others = _presentations(plan, one), _presentations(plan, other)
-        for key in sorted(ways.keys() & others.keys()):
-            if any(_presentations_conflict(mine, theirs, counted) for mine in ways[key] for theirs in others[key]):
-                message = f"aggregates {one.name} and {other.name} show {key} in two ways, which together can disclose a value"
-                hint = "Show the field in the same way in both, or only in one of them."
-                yield plan_refusal(plan, "R008", message, hint, key, at=("aggregates", other.name))
-
-
-Presentation = tuple[str, frozenset[str]]
-"""How a table shows a field: as `Measure.presentation` states, or by `groups`; and the values of which it shows some."""
-
-
-def _presentations(plan: Plan, aggregate: AggregatePlan) -> dict[str, set[Presentation]]:
-    """The ways in which an aggregate shows each field."""
-    found: dict[str, set[Presentation]] = {}
-    for each in aggregate.definition.measures.values():
-        if each.measure.of is not None and each.measure.presentation != "none":
-            found.setdefault(each.measure.of, set()).add((each.measure.presentation, each.measure.named_values))
-    for key in aggregate.definition.keys.values():
-        if plan.fields[key.key].measured is None:
-            found.setdefault(key.key, set()).add(("groups", frozenset()))
-    return found
-
-
-def _publishes_counts(aggregate: AggregatePlan) -> bool:
-    """Whether an aggregate publishes numbers of rows or of subjects."""
-    definition = aggregate.definition
-    return any(each.measure.of is None or definition.counts_subjects(each) for each in definition.measures.values())
-
-
-def _presentations_conflict(one: Presentation, other: Presentation, counted: bool) -> bool:
-    kinds = {one[0], other[0]}
-    if one == other or ("groups" in kinds and counted):
-        return False
-    return kinds != {"some", "each"} or len(one[1] or other[1]) > 1
 
 
 def plan_refusal(

@@ -204,8 +204,9 @@ class Plan:
 
     @property
     def own_retentions(self) -> Mapping[str, timedelta]:
-        """The retention of each aggregate that has its own."""
-        return {} if self.pipeline is None else self.pipeline.own_retentions
+        """The retention of each planned aggregate that has its own."""
+        spans = {} if self.pipeline is None else self.pipeline.own_retentions
+        return {name: span for name, span in spans.items() if name in self.outputs}
 
     def _repr_html_(self) -> str:
         return plan_html(self)

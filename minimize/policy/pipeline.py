@@ -23,7 +23,7 @@ from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-from minimize.aggregates.definition import TIME_UNITS, TimeUnit
+from minimize.aggregates.definition import STANDARD_DEVIATIONS, TIME_UNITS, StandardDeviation, TimeUnit
 from minimize.policy.condition import FormCondition
 from minimize.policy.form_values import NAME_PATTERN, Duration, Name, PositiveInteger, Share
 from minimize.policy.forms import Expected, Form, NotEmpty, Reading, form_error, is_read, when_read
@@ -293,6 +293,62 @@ class RoundModel(Form):
     counts_to: PositiveInteger = pydantic.Field(description="The multiple.")
 
 
+def _read_deviation(value: Any) -> Any:
+    """A standard deviation as its word. A file has a number."""
+    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+_DEVIATION_HINT: Final = f"Use one of: {', '.join(STANDARD_DEVIATIONS)}."
+Deviation = Annotated[
+    StandardDeviation,
+    BeforeValidator(_read_deviation),
+    Expected("must be a number for which the noise is tabulated", hint=_DEVIATION_HINT),
+    WithJsonSchema({"enum": [float(sd) if "." in sd else int(sd) for sd in STANDARD_DEVIATIONS]}),
+]
+
+
+class NoiseModel(Form):
+    """The noise of the figures of an aggregate."""
+
+    noun = "`noise`"
+
+    sd: Deviation = pydantic.Field(
+        "2",
+        description="The standard deviation of each of the two draws that a number of subjects has.",
+        json_schema_extra={"default": 2},
+    )
+    releases: PositiveInteger = pydantic.Field(
+        3, description="How many different releases a date may have. A run with the same figures is no new release."
+    )
+
+
+class ExactModel(Form):
+    """The statement that the figures of an aggregate have no noise. It is then the only aggregate of its source."""
+
+    noun = "`exact`"
+    examples = MappingProxyType({"because": '"contract, annex 3"'})
+
+    because: Annotated[str, pydantic.Field(pattern=r"\S"), Expected("must state the reason in words")] = pydantic.Field(
+        description="The reason, for those who review the pipeline."
+    )
+
+
+MOST_PER_SUBJECT: Final = 100_000
+"""The largest number of rows or values that one subject can contribute to a row of an aggregate."""
+_Limit = Annotated[
+    int, pydantic.Field(ge=1, le=MOST_PER_SUBJECT), Expected(f"must be a whole number from 1 to {MOST_PER_SUBJECT}")
+]
+
+
+class PerSubjectModel(Form):
+    """What one subject contributes to a row of an aggregate at most. The noise grows with it."""
+
+    noun = "`per_subject`"
+
+    rows: _Limit = pydantic.Field(1, description="Rows of the group, and values of each measured field.")
+    values: _Limit = pydantic.Field(1, description="Distinct values of a field that `count_distinct` counts.")
+
+
 RESERVED_OUTPUT_NAMES: Final = ("records", "runs", "quarantine", "index", "erasures", "sketches", "restricted")
 LONGEST_WAIT: Final = timedelta(days=366)
 """The longest permitted value of `late`."""
@@ -325,7 +381,13 @@ class AggregateModel(Form):
     noun = "an aggregate"
     is_named = True
     examples = MappingProxyType(
-        {"group_by": "{tenant: tenant_id, day: {event_time: day}}", "measures": "{records: count}"}
+        {
+            "group_by": "{tenant: tenant_id, day: {event_time: day}}",
+            "measures": "{records: count}",
+            "exact": '{because: "contract, annex 3"}',
+            "noise": "{sd: 2, releases: 3}",
+            "per_subject": "{rows: 24}",
+        }
     )
 
     group_by: Mapping[ColumnName, Annotated[GroupKeyModel, _GroupKeyType()]] = pydantic.Field(
@@ -335,7 +397,18 @@ class AggregateModel(Form):
         description="The figures of each group, by column."
     )
     suppress: SuppressModel = SuppressModel()
-    round: RoundModel | None = None
+    round: RoundModel | None = pydantic.Field(None, description="Only for exact figures: noise hides more than rounding.")
+    noise: NoiseModel = pydantic.Field(NoiseModel(), description="The noise of the figures. Every aggregate has it by default.")
+    exact: ExactModel | None = pydantic.Field(
+        None, description="Publishes figures without noise: one table for a source, once for each date."
+    )
+    per_subject: PerSubjectModel = PerSubjectModel()
+    rollups: Annotated[
+        tuple[tuple[ColumnName, ...], ...],
+        Expected("must be a list of lists of groups", hint="For example: `rollups: [[tenant], []]`. `[]` is the total."),
+    ] = pydantic.Field(
+        (), description="Coarser tables of exact figures, each by some of the groups: sums over the rows that are shown."
+    )
     late: Annotated[Duration, when_read(_short_enough)] | None = pydantic.Field(
         None, description="How long an event day waits for its late rows."
     )
@@ -348,8 +421,9 @@ class AggregateModel(Form):
     )
 
     def check(self, reading: Reading) -> None:
-        """The names of its columns are valid and unique; subjects are counted."""
+        """The names of its columns are valid and unique; subjects are counted; its figures are exact, or have noise."""
         names = names_of(reading)
+        self._check_exactness(reading)
         if "date" in (*self.group_by, *self.measures):
             reading.fault("P015", "`date` is reserved for the partition", hint="Name the column `day`.")
         for column in self.measures:
@@ -361,6 +435,38 @@ class AggregateModel(Form):
             reading.fault("P017", "an aggregate counts subjects, but the policy names no subject", hint=hint)
         if self.late is not None and names.keys is not None and names.time is None:
             reading.fault("P017", "`late` needs the event time", "late", hint="Add `time: FIELD` to the policy.")
+
+    def _check_exactness(self, reading: Reading) -> None:
+        """Figures with noise are not rounded and have no roll-ups; exact ones have no noise."""
+        if self.exact is None:
+            if self.round is not None:
+                hint = "Remove `round`: the noise hides more than rounding does."
+                reading.fault("P018", "`round` is for exact figures only", "round", hint=hint)
+            if self.rollups:
+                hint = "Remove `rollups`, and add an aggregate for each: it has a noise of its own."
+                reading.fault("P018", "`rollups` are for exact figures only", "rollups", hint=hint)
+            return
+        if "noise" in self.model_fields_set:
+            hint = "Remove one: figures with noise are the default."
+            reading.fault("P018", "an aggregate has both `noise` and `exact`", "exact", hint=hint)
+        if "per_subject" in self.model_fields_set:
+            hint = "Remove `per_subject`: it limits what noise must hide."
+            reading.fault("P018", "`per_subject` has no effect on exact figures", "per_subject", hint=hint)
+        self._check_rollups(reading)
+
+    def _check_rollups(self, reading: Reading) -> None:
+        """A roll-up has some of the groups of its aggregate, and no two have the same."""
+        seen: set[frozenset[str]] = set()
+        for columns in self.rollups:
+            groups = frozenset(columns)
+            unknown = [column for column in columns if column not in self.group_by]
+            if unknown:
+                hint = did_you_mean(unknown[0], self.group_by)
+                reading.fault("P010", f"`{unknown[0]}` is not a group of the aggregate", "rollups", hint=hint)
+            elif groups == frozenset(self.group_by) or groups in seen or len(groups) < len(columns):
+                hint = "Name some of the groups, each once. `[]` is the total."
+                reading.fault("P018", "a roll-up repeats groups, or is no coarser table", "rollups", hint=hint)
+            seen.add(groups)
 
 
 class QuarantineModel(Form):

@@ -28,7 +28,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, has_runs, read_receipts
+from minimize.output.folder import PIPELINE_FILE, has_runs, read_receipts
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
@@ -38,7 +38,7 @@ from minimize.plan.model import unencrypted_identified_columns
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.identities import all_fields_named
-from minimize.policy.load import load_pipeline, normalize_path
+from minimize.policy.load import load_pipeline, normalize_path, pipeline_files_in_tree
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, RunOrigin
@@ -156,12 +156,10 @@ def outputs_of_same_source(job: Pipeline) -> Iterator[Location]:
     Pipelines with faults have none.
     """
     config = load_config(job.folder).path
-    for path in () if config is None else sorted(config.parent.rglob(PIPELINE_FILE)):
+    for path in () if config is None else pipeline_files_in_tree(config.parent):
         with suppress(MinimizeError):
-            if path == job.path or path.with_name(RECEIPT_FILE).exists():  # a receipt keeps a copy of its pipeline
-                continue
             other = load_pipeline(path)
-            if _source_path(other) == _source_path(job):
+            if path != job.path and _source_path(other) == _source_path(job):
                 yield bind_region(other, None if job.region is None else job.region.name).target()
 
 
