@@ -6,6 +6,7 @@ indexes          subject indexes
 records          columns and values of records
 values           nested values, conditions, ids, retention and rare values
 aggregates       aggregates and their definitions
+noise            noise, releases and grids of figures
 rules            permitted values after a technique
 declared_forms   whether values have their declared form before release
 policy_reading   policies and pipelines, read without the loader
