@@ -120,8 +120,8 @@ class AggregateTally:
         groups: GroupDictionary | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
-        """Takes the spill space, the groups that it shares with tallies of other threads, and the keyed hash of subjects for
-        figures with noise (None: a hash of the spill space)."""
+        """Takes the spill space, the groups that it shares with tallies of other threads, and the keyed hash of subjects and
+        values for figures with noise (None: a hash of the spill space)."""
         wrong = definition_faults(definition)
         if wrong:
             raise PolicyError(f"the definition of the aggregate {definition.name} has faults", findings=wrong)
@@ -129,7 +129,8 @@ class AggregateTally:
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
         self._rows = GroupSums()
-        self._hasher = hasher or space.hasher
+        space = space if hasher is None else space.with_hasher(hasher)
+        self._hasher = space.hasher
         self._mark = self._hasher.mark
         measured = [
             each for each in dict.fromkeys(definition.measures.values()) if not definition.counts_subjects(each)
