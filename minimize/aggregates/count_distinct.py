@@ -50,7 +50,8 @@ class CountDistinct(Measure):
         assert isinstance(tally, CountDistinctTally)
         assert measured.measured_field is not None
         _, is_shown = rows.with_value(measured.measured_field)
-        noise = rows.noise.scaled(rows.figure("distinct", self.of), rows.definition.limits.values)
+        limit = rows.definition.limits.values
+        noise = rows.noise.scaled(rows.figure("distinct", self.of, str(limit)), limit)
         return pa.array(np.maximum(tally.count(rows.groups) + noise, 1), pa.int64(), mask=~is_shown)
 
 
