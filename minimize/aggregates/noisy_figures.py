@@ -1,13 +1,13 @@
 """Published figures of rows with noise: from exact totals and draws, all whole numbers, to numbers on a public grid.
 
 A figure depends on noisy totals only, so that its digits and its grid tell nothing more than they do. The grid of a figure is the
-largest power of ten that is at most half of the standard deviation of its noise.
+largest power of ten that is at most half of the standard deviation of its noise, and at most the distance of its bounds.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -214,9 +214,8 @@ class NoisySums:
 
     def _on_grid(self, *, is_total: bool) -> Sequence[tuple[int, int] | None]:
         unit, width = self.bounds.unit(self.type_), self.bounds.width(self.type_)
-        distance = Fraction(self.bounds.high - self.bounds.low)
-        exponents: Mapping[int, int] = {
-            count: power_of_ten_below(distance * self.sd / (2 * (1 if is_total else count)))
+        grids = {
+            count: self._grid(count if is_total else 1, 1 if is_total else count)
             for count in np.unique(self.values).tolist()
         }
         low, by = Fraction(self.bounds.low), unit / 2
@@ -229,8 +228,18 @@ class NoisySums:
                 found.append(None)
                 continue
             above = min(max(width * count + centred, 0), 2 * width * count)  # half units above the lower bound, of all
-            exponent = exponents[count]
+            exponent, first, last = grids[count]
             numerator = low.numerator * count * by.denominator + above * by.numerator * low.denominator
             denominator = low.denominator * by.denominator * (1 if is_total else count)
-            found.append((to_grid(numerator, denominator, exponent), exponent))
+            found.append((min(max(to_grid(numerator, denominator, exponent), first), last), exponent))
         return found
+
+    def _grid(self, summed: int, divided: int) -> tuple[int, int, int]:
+        """The exponent of the grid of a sum of so many values, divided by a number, and the smallest and largest multiple between
+        the bounds of that figure. The grid is not wider than these."""
+        low, high = Fraction(self.bounds.low) * summed, Fraction(self.bounds.high) * summed
+        distance = Fraction(self.bounds.high - self.bounds.low)
+        exponent = power_of_ten_below(min(distance * self.sd / (2 * divided), high - low) or Fraction(1))
+        step = Fraction(10) ** exponent
+        first, last = -(-low // step), high // step
+        return exponent, first, max(first, last)

@@ -144,7 +144,7 @@ class AggregateTally:
             fields,
             dict(_summed_fields(measured)),
             space,
-            counted=definition.noise is not None,
+            None if definition.noise is None else _counted_fields(measured),
         )
         self._undecided = PendingRecords(space)
         self._outside = 0
@@ -343,6 +343,12 @@ def _summed_fields(measured: Iterable[BoundMeasure]) -> Iterator[tuple[MeasuredF
     for each in measured:
         if each.measure.sums_values and each.measured_field is not None and each.bounds is not None:
             yield each.measured_field, each.bounds
+
+
+def _counted_fields(measured: Iterable[BoundMeasure]) -> Iterator[MeasuredField]:
+    for each in measured:
+        if each.measure.depends_on_rows and each.measured_field is not None:
+            yield each.measured_field
 
 
 def settle_tables(
