@@ -28,9 +28,9 @@ class Quantile(Measure):
 
     Takes numbers, timestamps and dates that are generalized, and gives the same type. Values in open bins are used by their rank;
     a result in an open bin is null. Null unless `below` subjects have a value at or below the result, and as many one at or above
-    it. With noise, subjects are ranked by their values in place of rows, each in at most as many cells as rows of a subject count;
-    the rank is noisy, and a quantile is also null unless `below` subjects are between it and the next smaller published one of the
-    field.
+    it. With noise, subjects are ranked by their values in place of rows, each in at most as many cells as rows of a subject
+    count; the rank is noisy, and a quantile is also null unless `below` subjects are between it and the next smaller published
+    one of the field.
     Source: inverse of the empirical distribution function, type 1 of Hyndman and Fan (1996).
     """
 
