@@ -159,6 +159,11 @@ class BoundMeasure:
         return None if self.measure.of is None else innermost_list(self.measure.of)
 
     @property
+    def meaning(self) -> str:
+        """What its figures are: the measure with its parameters and bounds."""
+        return f"{self.measure.name} {self.measure.model_dump_json()} {self.bounds}"
+
+    @property
     def measured_field(self) -> MeasuredField | None:
         """The key of the measured field, and whether it is measured by rank."""
         return None if self.measure.of is None else (self.measure.of, self.measure.by_rank)
@@ -198,12 +203,12 @@ class AggregateDefinition:
 
     @property
     def meaning(self) -> str:
-        """What its figures are, independent of its name and of the names of its keys and measures."""
-        keys = sorted(f"{key.key} {key.unit or ''}" for key in self.keys.values())
-        measures = sorted(f"{each.measure.name} {each.measure.model_dump_json()}" for each in self.measures.values())
-        return json.dumps(
-            [self.source, str(self.counting), self.below, self.limits.rows, self.limits.values, keys, measures]
-        )
+        """What its figures are, with the size of their noise, independent of its name and of the names of its keys and
+        measures."""
+        keys = sorted(f"{key.pointer} {key.unit or ''}" for key in self.keys.values())
+        measures = sorted(each.meaning for each in self.measures.values())
+        sizes = [self.below, self.limits.rows, self.limits.values, None if self.noise is None else self.noise.sd]
+        return json.dumps([self.source, str(self.counting), *sizes, keys, measures])
 
     @property
     def groups(self) -> frozenset[tuple[Pointer, TimeUnit | None]]:
