@@ -259,7 +259,7 @@ def write_keyring(path: Path, names: Iterable[str] = ()) -> Keyring:
     """Writes a keyring whose key bytes depend on the names alone, so that tokens are the same in every build."""
     keys = {
         name: [{"version": 1, "created": f"{AT:%Y-%m-%dT%H:%M:%SZ}", "bytes": _key_bytes(name)}]
-        for name in sorted({*names, "signing", "subject"})
+        for name in sorted({*names, "noise", "signing", "subject"})
     }
     path.touch(mode=0o600)
     path.write_text(json.dumps({"keyring": 1, "keys": keys}, indent=2) + "\n")
