@@ -52,7 +52,9 @@ def marks(receipt: minimize.Receipt) -> dict[str, Any]:
 
 
 def digests(receipt: minimize.Receipt) -> dict[str, Any]:
-    return {name: [file.digest for file in output.files] for name, output in receipt.outputs.items() if name != "records"}
+    return {
+        name: [file.digest for file in output.files] for name, output in receipt.outputs.items() if name != "records"
+    }
 
 
 def test_a_run_with_noise_is_verified(noisy: Project) -> None:
