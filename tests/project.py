@@ -87,6 +87,7 @@ AGGREGATES: dict[str, Any] = {
             "storage": {"quantile": {"of": "storage", "q": 0.5}},
         },
         "suppress": {"below": 3, "counting": "device_id"},
+        "exact": {"because": "tests compare figures"},
     }
 }
 PIPELINE: dict[str, Any] = {
