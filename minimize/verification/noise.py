@@ -125,7 +125,7 @@ def check_releases(evidence: Evidence, definitions: Mapping[tuple[str, str], Noi
             yield from _equal_release_findings(name, receipt, output, digests)
             is_exact = (receipt.run_id, name) in definitions and noise is None
             if is_exact and not is_of_earlier_version(output):
-                for date in _written(output):
+                for date in _digests_by_date(output):
                     if (name, date) in exact:
                         message = "exact figures were published twice, and their first run is not void"
                         yield new_finding("V053", message, file=_root(name, date))
@@ -136,16 +136,16 @@ def _equal_release_findings(
     name: str, receipt: Receipt, output: WrittenOutput, digests: dict[tuple[object, ...], frozenset[str]]
 ) -> Iterator[Finding]:
     """V054: the same release by the same plan and software has the same bytes, unless groups were past their retention."""
-    written = _written(output)
+    by_date = _digests_by_date(output)
     for date, release in (output.releases or {}).items():
-        if output.groups_past or date not in written:
+        if output.groups_past or date not in by_date:
             continue
         place = (name, date, release.mark, receipt.plan.digest, tuple(sorted(receipt.versions.items())))
-        if digests.setdefault(place, written[date]) != written[date]:
+        if digests.setdefault(place, by_date[date]) != by_date[date]:
             yield new_finding("V054", "an equal release has other bytes than before", file=_root(name, date))
 
 
-def _written(output: WrittenOutput) -> dict[str, frozenset[str]]:
+def _digests_by_date(output: WrittenOutput) -> dict[str, frozenset[str]]:
     """The digests of an output's files by date, empty for no date."""
     found: dict[str, set[str]] = {}
     for file in output.files:

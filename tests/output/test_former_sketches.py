@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -29,7 +30,7 @@ def plant(output: Path) -> Path:
     return output / "sketches"
 
 
-def run(project: Project, **options: object) -> Receipt:
+def run(project: Project, **options: Any) -> Receipt:
     project.records(events(40))
     return project.run(ledger=project.folder / "ledger.db", **options)
 
@@ -50,7 +51,7 @@ def test_a_run_removes_them(plain: Project) -> None:
 
 def test_an_expiry_removes_them(plain: Project) -> None:
     folder = plant(plain.out)
-    options = {"keys": plain.keys, "ledger": plain.folder / "ledger.db", "allow_shrink": True}
+    options: dict[str, Any] = {"keys": plain.keys, "ledger": plain.folder / "ledger.db", "allow_shrink": True}
     expire(plain.out, at=AT + timedelta(days=40), **options)
     assert folder.exists()
     expire(plain.out, at=AT + timedelta(days=40), yes=True, **options)
@@ -119,7 +120,7 @@ def test_an_earlier_receipt_may_remove_sketches_that_were_kept(writer: OutputWri
     first = earlier_receipt(writer)
     assert first.kept_sketches is not None
     removed = tuple(FileRef(each.path, each.digest) for each in first.kept_sketches)
-    parts = {"pipeline": {"pipeline": "p", "aggregates": {}}, "kind": "expire"}
+    parts: dict[str, Any] = {"pipeline": {"pipeline": "p", "aggregates": {}}, "kind": "expire"}
     writer.run(policy({}), {}, removes=removed, **parts)
     assert writer.codes() == []
     writer.run(policy({}), {}, removes=removed, **parts)

@@ -345,13 +345,13 @@ class ResolvedRetraction:
         stayed = self._tables_that_stayed({on or None for on in found.rerun_dates})
         return replace(found, receipts=(*made, *rewrite.execute([*found.plan.due, *stayed])))
 
-    def _tables_that_stayed(self, again: Collection[str | None]) -> Sequence[DueFile]:
+    def _tables_that_stayed(self, rerun_dates: Collection[str | None]) -> Sequence[DueFile]:
         """The outdated tables of dates that were run again: no further release of them was permitted."""
-        if not again:
+        if not rerun_dates:
             return ()
         done = {*self.rerunnable, *self.unaffected}
         published = replace(self.output, chain=load_receipts(self.request.output))
-        return tuple(self._outdated_tables(published, lambda dates: dates <= done and bool(dates & set(again))))
+        return tuple(self._outdated_tables(published, lambda dates: dates <= done and bool(dates & set(rerun_dates))))
 
     def _outdated_tables(
         self, output: PublishedOutput, is_affected: Callable[[frozenset[str | None]], bool]
