@@ -125,7 +125,7 @@ def check_releases(evidence: Evidence, definitions: Mapping[tuple[str, str], Noi
             yield from _equal_release_findings(name, receipt, output, digests)
             is_exact = (receipt.run_id, name) in definitions and noise is None
             if is_exact and not is_of_earlier_version(output):
-                for date in _digests_by_date(output):
+                for date in _digests_by_date(output, filled=True):
                     if (name, date) in exact:
                         message = "exact figures were published twice, and their first run is not void"
                         yield new_finding("V053", message, file=_root(name, date))
@@ -145,10 +145,10 @@ def _equal_release_findings(
             yield new_finding("V054", "an equal release has other bytes than before", file=_root(name, date))
 
 
-def _digests_by_date(output: WrittenOutput) -> dict[str, frozenset[str]]:
-    """The digests of an output's files by date, empty for no date."""
+def _digests_by_date(output: WrittenOutput, *, filled: bool = False) -> dict[str, frozenset[str]]:
+    """The digests of an output's files, or of those with rows, by date, empty for no date."""
     found: dict[str, set[str]] = {}
-    for file in output.files:
+    for file in (file for file in output.files if file.rows or not filled):
         date = next((part[5:] for part in file.path.split("/") if part.startswith("date=")), "")
         found.setdefault(date, set()).add(file.digest)
     return {date: frozenset(each) for date, each in found.items()}

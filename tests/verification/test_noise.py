@@ -197,6 +197,12 @@ def test_exact_figures_are_published_once(writer: OutputWriter) -> None:
     assert writer.codes() == ["V053"]
 
 
+def test_a_table_whose_groups_are_past_their_retention_is_no_release(writer: OutputWriter) -> None:
+    publish(writer, aggregates=EXACT, noise=None, mark=None)
+    publish(writer, table().slice(0, 0), EXACT, noise=None, mark=None)
+    assert writer.codes() == []
+
+
 def test_exact_figures_are_published_again_if_the_first_run_is_void(writer: OutputWriter) -> None:
     first = publish(writer, aggregates=EXACT, noise=None, mark=None)
     defined = {"pipeline": "p", "aggregates": EXACT}
