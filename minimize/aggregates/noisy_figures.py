@@ -160,7 +160,7 @@ class NoisyRows:
         with_value, is_shown = self.with_value(measured)
         every = np.arange(len(self))
         if len(values) == 1:
-            noisy, is_large = self.cells(measured, pa.concat_arrays([values] * len(self)), every, exact)
+            noisy, is_large = self.cells(measured, pa.repeat(values[0], len(self)), every, exact)
         else:
             name = json.dumps(sorted(map(str, values.to_pylist())))
             noisy = exact + self.noise.counts(self.figure("cells", measured[0], name))
