@@ -224,12 +224,13 @@ class CompanionFile:
 
 @dataclass(frozen=True, slots=True)
 class NoiseEntry:
-    """The noise of an aggregate's figures: the standard deviation of each draw of a count, by how much a noisy count must exceed
-    the threshold, and the version of the tables of thresholds."""
+    """The noise of an aggregate's figures: the standard deviation of each draw of a count, by how much a noisy count exceeds
+    the threshold, the version of the tables of thresholds, and the name of the source, by which releases are counted."""
 
     sd: str
     margin: int
     tables: int
+    source: str
 
 
 @dataclass(frozen=True, slots=True)

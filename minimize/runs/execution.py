@@ -116,9 +116,14 @@ class ProcessedDates:
 
 
 def process_dates(
-    resolved: ResolvedRun, staging: Staging, move: Any, late: LateAggregates, progress: ProgressCallback
+    resolved: ResolvedRun,
+    staging: Staging,
+    move: Any,
+    late: LateAggregates,
+    progress: ProgressCallback,
+    others: Mapping[str, Sequence[str]],
 ) -> ProcessedDates:
-    """Processes every batch date."""
+    """Processes every batch date. Takes the releases of its source by other outputs, by date."""
     plan = resolved.plan
     job = Job(
         plan,
@@ -132,7 +137,7 @@ def process_dates(
     )
     done = ProcessedDates()
     chain = staging.output.receipts()
-    past = PastReleases.from_receipts(chain)
+    past = PastReleases.from_receipts(chain, others)
     encryption = output_encryption(plan, "records", resolved.kms) if "records" in plan.outputs else None
     for day, source in with_progress(resolved.sources, count_passes(plan), progress).items():
         _remove_dropped_outputs(staging, chain, set(plan.outputs), date_text(day))

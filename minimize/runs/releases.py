@@ -33,16 +33,16 @@ class PastReleases:
 
     in_force  the aggregates and dates with a table in force
     marks     the marks of each aggregate and date, in the order of their releases
-    others    the marks of each date that other outputs of the same source released
+    others    the marks of each date that other outputs of the same source released, and that count
     """
 
     in_force: frozenset[tuple[str, str | None]]
     marks: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
-    others: Mapping[str | None, Sequence[str]] = field(default_factory=dict, repr=False)
+    others: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str | None, Sequence[str]] | None = None) -> Self:
-        """The releases that receipts name."""
+    def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, Sequence[str]]) -> Self:
+        """The releases that receipts name. Takes those of other outputs."""
         there = {
             (name, batch_date_of(file.path))
             for name, files in files_in_force(chain).items()
@@ -56,12 +56,12 @@ class PastReleases:
                     known = marks.setdefault((name, date or None), [])
                     if release.mark not in known:
                         known.append(release.mark)
-        return cls(frozenset(there), marks, others or {})
+        return cls(frozenset(there), marks, others)
 
     def number(self, name: str, date: str | None, mark: str) -> int:
         """The number of a release of a date, from 1: a release that is known keeps its own."""
         known = [*self.marks.get((name, date), ())]
-        others = [each for each in self.others.get(date, ()) if each not in known]
+        others = [each for each in self.others.get(date or "", ()) if each not in known]
         return known.index(mark) + 1 if mark in known else len(known) + len(others) + 1
 
 
@@ -172,7 +172,7 @@ def _released(
 def noise_entry(definition: AggregateDefinition) -> NoiseEntry | None:
     """What a receipt says of the noise of an aggregate; None for exact figures."""
     terms = definition.noise
-    return None if terms is None else NoiseEntry(terms.sd, terms.margin, TABLES_VERSION)
+    return None if terms is None else NoiseEntry(terms.sd, terms.margin, TABLES_VERSION, definition.source)
 
 
 def release_entries(tables: Iterable[tuple[str | None, ReleasedTable]]) -> dict[str, ReleaseEntry] | None:
