@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Self
@@ -53,14 +53,16 @@ class Cells:
     subjects: Codes
     occurrences: Codes
 
-    def at_ranks(self, counts: Codes, ranks_of: Callable[[Codes], Codes], rows: int) -> tuple[Codes, Bools]:
-        """The cell at which the counts of each of all rows reach a rank, and which rows have one. Takes the rank for a total."""
-        reached = np.append(0, np.cumsum(counts))
-        starts, ends = (np.searchsorted(self.rows, np.arange(rows), side) for side in ("left", "right"))
-        totals = reached[ends] - reached[starts]
-        ranks = ranks_of(totals)
+    def totals(self, counts: Codes, rows: int) -> Codes:
+        """The sum of the counts of the cells of each of all rows."""
+        return np.bincount(self.rows, counts, rows).astype(np.int64)
+
+    def at_ranks(self, counts: Codes, ranks: Codes) -> tuple[Codes, Bools]:
+        """The cell at which the counts of each row reach a rank, and which rows have one. Takes the rank for each of all rows."""
+        reached, totals = np.append(0, np.cumsum(counts)), self.totals(counts, len(ranks))
+        starts = reached[np.searchsorted(self.rows, np.arange(len(ranks)))]
         there = (ranks >= 1) & (ranks <= totals)
-        return np.searchsorted(reached[1:], reached[starts] + np.where(there, ranks, 0)) * there, there
+        return np.searchsorted(reached[1:], starts + np.where(there, ranks, 0)) * there, there
 
     def listed(self, counts: pa.Array, places: Codes, rows: int, type_: pa.DataType) -> pa.Array:
         """Some of the cells as a list of values and counts for each of all rows."""

@@ -126,7 +126,7 @@ class QuantileTally:
     def limited_cells(self, groups: Codes, subjects: Codes, key: NoiseKey, limit: int) -> Cells:
         """The cells of some groups, each subject in at most so many of them. Takes the number of subjects of each group."""
         cells = self.cells(groups)
-        if np.array_equal(np.bincount(cells.rows, cells.subjects, len(groups)), subjects):
+        if np.array_equal(cells.totals(cells.subjects, len(groups)), subjects):
             return cells  # each subject is in one cell
         return self._cells.cells(groups, self._cells.count_limited(key, limit))
 
@@ -138,7 +138,8 @@ class QuantileTally:
         """The quantile of each group. Null if the group has no value, the result is in an open bin, or too few subjects support
         it."""
         cells = self.cells(groups)
-        places, there = cells.at_ranks(cells.occurrences, lambda totals: target_counts(self._q, totals), len(groups))
+        ranks = target_counts(self._q, cells.totals(cells.occurrences, len(groups)))
+        places, there = cells.at_ranks(cells.occurrences, ranks)
         words = np.zeros(len(groups), np.uint64)
         if there.any():
             words[there] = to_ordered_words(cells.values.take(pa.array(places[there])))

@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.aggregates.bounded_values import ValueBounds
-from minimize.aggregates.definition import AggregateDefinition, NoiseTerms
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, NoiseTerms
 from minimize.aggregates.noise import Release, RowNoise, group_hashes, row_identities
 from minimize.aggregates.noisy_figures import from_grid, power_of_ten_below, to_grid
 from minimize.arrow.hashing import mix
@@ -268,9 +268,9 @@ def test_a_figure_is_the_nearest_multiple_of_its_grid_half_up(numerator: int, de
     assert from_grid(multiple, exponent) == float(multiple * Fraction(10) ** exponent)
 
 
-def figures(data: Sequence[Row], *, limit: int = 1, **measures: Any) -> dict[str, Any]:
+def figures(data: Sequence[Row], **measures: BoundMeasure) -> dict[str, Any]:
     """The figures of a table without keys."""
-    (result,) = settled(data, definition((), measures, limit=limit))
+    (result,) = settled(data, definition((), measures))
     (row,) = result.table.to_pylist()
     return dict(row)
 

@@ -19,6 +19,7 @@ from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, Gr
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateResult, AggregateTally, settle_tables
+from minimize.arrow.pointers import Pointer
 from minimize.spill import HashedRows, SpillSpace
 from tests.aggregates import test_batch_views_view as lists
 from tests.aggregates.noisy_tables import (
@@ -139,9 +140,7 @@ def test_elements_of_lists_have_equal_noise_in_any_division() -> None:
         for number in range(300)
     ]
     keys = {"name": GroupKey("/apps/*/name", TYPES["org"])}
-    what = AggregateDefinition(
-        "apps", keys, app, 10, lists.Pointer.parse("device"), noise=NoiseTerms(), limits=WHAT.limits
-    )
+    what = AggregateDefinition("apps", keys, app, 10, Pointer.parse("device"), noise=NoiseTerms(), limits=WHAT.limits)
     whole, one, two = (AggregateTally(what, SpillSpace(None), hasher=KEY.hasher) for _ in range(3))
     whole.observe(lists.batch(*records))
     one.observe(lists.batch(*records[200:]))
@@ -223,7 +222,7 @@ def test_other_tables_are_another_release(tables: tuple[AggregateDefinition, ...
 def test_other_names_and_another_order_are_the_same_release() -> None:
     renamed = definition(
         {"company": GroupKey("org", TYPES["org"])},
-        {f"other {name}": each for name, each in reversed(MEASURES.items())},
+        {f"other {name}": each for name, each in reversed(list(MEASURES.items()))},
         name="renamed",
     )
     before, after = settled(ROWS, *TABLES), settled(ROWS, TABLES[1], renamed)

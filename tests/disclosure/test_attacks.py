@@ -87,7 +87,7 @@ def known_total(*, has_noise: bool) -> Found:
     )
     shown = publish(people, Form(("site",)), has_noise=has_noise).figures(0, "people", site=0)
     missing = (39 + hidden - shown)[None, :]
-    return guesses(posterior(missing, HIDDEN, noise(1, has_noise), noise(1, has_noise)), HIDDEN) == hidden
+    return np.asarray(guesses(posterior(missing, HIDDEN, noise(1, has_noise), noise(1, has_noise)), HIDDEN) == hidden)
 
 
 def test_an_exact_total_from_elsewhere_does_not_give_a_hidden_group_away() -> None:
@@ -120,7 +120,7 @@ def presence(*, has_noise: bool) -> tuple[Found, Found]:
     night = publish(people, Form(), Form(("site",)), has_noise=has_noise)
     more = night.figures(0, "people") - night.figures(1, "people", site=0)
     chances = posterior(more[None, :], (0, 1), noise(2, has_noise), noise(2, has_noise))
-    return guesses(chances, (0, 1)) == there, (more != 0) == there
+    return np.asarray(guesses(chances, (0, 1)) == there), np.asarray((more != 0) == there)
 
 
 def test_equal_figures_do_not_tell_that_a_site_has_nobody() -> None:
@@ -158,7 +158,7 @@ def one_person_left(*, has_noise: bool) -> Found:
     first = publish(crowd(np.full(MANY, 40)), Form(), date="2026-01-01", has_noise=has_noise)
     second = publish(crowd(40 - left), Form(), date="2026-01-02", has_noise=has_noise)
     fewer = (first.figures(0, "people") - second.figures(0, "people"))[None, :]
-    return guesses(posterior(fewer, (0, 1), CERTAIN, noise(2, has_noise)), (0, 1)) == left
+    return np.asarray(guesses(posterior(fewer, (0, 1), CERTAIN, noise(2, has_noise)), (0, 1)) == left)
 
 
 def test_two_nights_do_not_tell_that_one_person_left() -> None:
@@ -294,7 +294,7 @@ def two_days(*, has_noise: bool) -> Found:
     )
     night = publish(people, Form(("day",)), has_noise=has_noise)
     fewer = night.figures(0, "people", day=0) - night.figures(0, "people", day=1)
-    return guesses(posterior(fewer[None, :], (0, 1), CERTAIN, noise(2, has_noise)), (0, 1)) == left
+    return np.asarray(guesses(posterior(fewer[None, :], (0, 1), CERTAIN, noise(2, has_noise)), (0, 1)) == left)
 
 
 def test_two_days_of_one_table_do_not_tell_that_one_person_left() -> None:
@@ -343,7 +343,7 @@ def one_bit(measure: str, count: int, worlds: int, *, has_noise: bool) -> Found:
     if measure == "moods":
         figures = np.array([night.cells(0, 1) for night in seen])
         chances = posterior(figures - 20, (0, 1), noise(1, has_noise), noise(1, has_noise))
-        return guesses(chances, (0, 1)) == ill
+        return np.asarray(guesses(chances, (0, 1)) == ill)
     known = {"bit_mean": 1 / 40, "bit_sum": 1.0}[measure]
     return np.asarray((stacked(seen, measure).mean(axis=0) / known - 20 > 0.5) == ill)
 

@@ -137,9 +137,9 @@ def nights(people: People, *forms: Form, count: int, has_noise: bool = True) -> 
     return [publish(people, *forms, date=f"night {number}", has_noise=has_noise) for number in range(count)]
 
 
-def crowd(sizes: npt.ArrayLike, **fields: Integers) -> dict[str, Integers]:
+def crowd(sizes: Integers, **fields: Integers) -> dict[str, Integers]:
     """So many people in each world. Fields are those of a world, or of a person."""
-    world = np.repeat(np.arange(len(np.asarray(sizes))), sizes)
+    world = np.repeat(np.arange(len(sizes)), sizes)
     place = np.arange(len(world)) - np.searchsorted(world, world)
     found = {"person": np.arange(len(world)), "world": world, "place": place}
     return {
@@ -204,7 +204,7 @@ def posterior(seen: Doubles, candidates: Sequence[int], lasting: Doubles, nightl
 
 def guesses(chances: Doubles, candidates: Sequence[int]) -> Integers:
     """The best guess in each world."""
-    return np.array(candidates, np.int64)[chances.argmax(axis=1)]
+    return np.asarray(np.array(candidates, np.int64)[chances.argmax(axis=1)])
 
 
 def wilson(successes: int, trials: int, deviations: float = 2.576) -> tuple[float, float]:
