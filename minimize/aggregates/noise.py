@@ -169,7 +169,7 @@ def _place_in_unit(values: pa.Array, each: GroupKey) -> pa.Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class DateRelease:
     """The figures of a date that are settled together, as words that change with anything in them. It is never stored.
 
     mark  what distinguishes releases of a date, and reveals nothing else
@@ -200,7 +200,7 @@ class RowNoise:
 
     key: NoiseKey
     terms: NoiseTerms
-    release: Release
+    release: DateRelease
     identities: HashWords = field(repr=False)
     groups: HashWords = field(repr=False)
 

@@ -65,7 +65,7 @@ class NoisyRows:
     subjects: Codes = field(repr=False)
 
     @classmethod
-    def shown(
+    def of_groups(
         cls,
         definition: AggregateDefinition,
         groups: Codes,

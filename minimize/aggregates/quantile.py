@@ -56,8 +56,8 @@ class Quantile(Measure):
         return QuantileTally(self.accepted_type(type_), self.q, terms)
 
     def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
-        """An empty tally."""
-        return self.start(type_, terms)
+        """An empty tally, which ranks subjects and so needs no range of their values."""
+        return QuantileTally(self.accepted_type(type_), self.q, terms, ranges=0)
 
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
         """The value at a noisy rank; null where too few subjects support it."""
@@ -81,16 +81,16 @@ class Quantile(Measure):
 
 
 class QuantileTally:
-    """The cells of a field by its ordered values, open bins included, and the range of each subject's values.
+    """The cells of a field by its ordered values, open bins included, and for exact figures the range of each subject's values.
 
     Numbers are tallied as doubles, because the ranks of open bins are infinite.
     """
 
     facts = 0
-    ranges = 1
     _counts: SubjectCounts
 
-    def __init__(self, type_: pa.DataType, q: float, terms: MeasureTerms) -> None:
+    def __init__(self, type_: pa.DataType, q: float, terms: MeasureTerms, ranges: int = 1) -> None:
+        self.ranges = ranges
         self._type = type_
         self._kind = type_ if pa.types.is_temporal(type_) else pa.float64()
         self._cells = CellTally(self._kind, terms)
@@ -109,7 +109,7 @@ class QuantileTally:
 
     def describe(self, values: pa.Array) -> tuple[list[Bools], list[HashWords]]:
         """The ordered words of the values."""
-        return [], [to_ordered_words(self._ranked(values))]
+        return [], [to_ordered_words(self._ranked(values))] if self.ranges else []
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""

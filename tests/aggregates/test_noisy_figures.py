@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 from minimize.aggregates.bounded_values import ValueBounds
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, NoiseTerms
-from minimize.aggregates.noise import Release, RowNoise, group_hashes, row_identities
+from minimize.aggregates.noise import DateRelease, RowNoise, group_hashes, row_identities
 from minimize.aggregates.noisy_figures import from_grid, power_of_ten_below, to_grid
 from minimize.arrow.hashing import mix
 from minimize.spill import HashWords
@@ -222,7 +222,7 @@ def _on_grid(value: Fraction, most: Fraction, low: Fraction, high: Fraction) -> 
 
 
 def literal(rows: Sequence[Row], what: AggregateDefinition) -> list[dict[str, Any]]:
-    release = Release.of(KEY, DATE, [(what.meaning, tally(what, batch(rows)).digest(KEY))])
+    release = DateRelease.of(KEY, DATE, [(what.meaning, tally(what, batch(rows)).digest(KEY))])
     found = []
     for org in ("x", "y", "z", None):
         columns = {"org": pa.array([org], TYPES["org"])}
