@@ -95,6 +95,24 @@ def test_an_exact_total_from_elsewhere_does_not_give_a_hidden_group_away() -> No
     check(known_total(has_noise=True), 26)
 
 
+def number_from_digits(*, has_noise: bool) -> Found:
+    """The number of people from the digits of a mean: the smallest number by which it is a whole one."""
+    primes = np.array([31, 37, 41, 43, 47, 53, 59])
+    sizes = primes[drawn(0, len(primes) - 1, MANY)]
+    people = crowd(sizes)
+    people["score"] = np.where(people["place"] == 7, 87, 10)
+    means = publish(people, Form((), ("mean",)), has_noise=has_noise).figures(0, "mean")
+    numbers = np.arange(1, 100)
+    products = means[:, None] * numbers
+    is_whole = np.abs(products - np.rint(products)) < 1e-9
+    return np.asarray(numbers[is_whole.argmax(axis=1)] == sizes)
+
+
+def test_the_digits_of_a_mean_do_not_give_the_number_of_people() -> None:
+    assert number_from_digits(has_noise=False).all()
+    assert not number_from_digits(has_noise=True).any()
+
+
 def two_hidden_groups(*, has_noise: bool) -> Doubles:
     """The chance that both hidden sites have nine people, which is so, in each world."""
     sites = [crowd(np.full(MANY, size), site=np.full(MANY, site)) for site, size in enumerate([40, 9, 9])]
@@ -133,23 +151,24 @@ def test_equal_figures_do_not_tell_that_a_site_has_nobody() -> None:
 # Two releases, or two nights, that differ by one person.
 
 
-def value_of_the_erased(*, has_noise: bool) -> Found:
-    """The points of one person who was erased, while others moved between the rows: the totals of two releases."""
+def value_of_the_missing(dates: Sequence[str], *, has_noise: bool) -> Found:
+    """The points of one person who was erased or left, while others moved between the rows: the totals of two releases."""
     points = drawn(0, 100, MANY)
     people = crowd(np.full(MANY, 40))
     people["score"] = np.where(people["place"] == 7, points[people["world"]], 10)
     forms, sums = Form(("site",), ("people", "sum")), []
-    for left, at_first in ((None, 20), (7, 15)):
+    for left, at_first, date in ((None, 20, dates[0]), (7, 15, dates[1])):
         people["site"] = (people["place"] >= at_first).astype(np.int64)
         there = people if left is None else without(people, people["place"] == left)
-        night = publish(there, forms, has_noise=has_noise)
+        night = publish(there, forms, date=date, has_noise=has_noise)
         sums.append(night.figures(0, "sum", site=0) + night.figures(0, "sum", site=1))
     return np.asarray(np.rint(np.clip(sums[0] - sums[1], 0, 100)) == points)
 
 
-def test_the_totals_of_two_releases_do_not_give_the_value_of_one_person() -> None:
-    assert value_of_the_erased(has_noise=False).all()
-    check(value_of_the_erased(has_noise=True), 1.2)
+@pytest.mark.parametrize("dates", [["2026-01-01"] * 2, ["2026-01-01", "2026-01-02"]], ids=["a rerun", "the next night"])
+def test_the_totals_of_two_releases_do_not_give_the_value_of_one_person(dates: Sequence[str]) -> None:
+    assert value_of_the_missing(dates, has_noise=False).all()
+    check(value_of_the_missing(dates, has_noise=True), 1.2)
 
 
 def one_person_left(*, has_noise: bool) -> Found:
