@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class CountDistinct(Measure):
     """The number of distinct values of a field, nulls not counted; subjects are counted by their ids, not by pseudonyms.
 
-    Takes every type that is not nested. Gives int64, rounded if the aggregate defines it. With noise, so many values of each subject
-    count as the aggregate states.
+    Takes every type that is not nested. Gives int64, rounded if the aggregate defines it. With noise, so many values of each
+    subject count as the aggregate states.
     """
 
     name: ClassVar[str] = "count_distinct"
