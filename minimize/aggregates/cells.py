@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
-from minimize.aggregates.distinct_subjects import DistinctSubjects
+from minimize.aggregates.distinct_subjects import DistinctSubjects, chosen_rows
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
 from minimize.arrow.hashing import SPREAD_FACTOR, mix
@@ -124,15 +124,11 @@ class CellTally:
             there = pairs.has_subject
             cells, subjects = pairs.owners[there], pairs.subjects[there]
             of_group = subjects[:, 0] ^ owners[cells].astype(np.uint64) * SPREAD_FACTOR
-            order = mix(subjects[:, 1] ^ of_value[values[cells]])
+            order = of_value[values[cells]] ^ mix(subjects[:, 1])
             rows.add(HashedRows(np.column_stack([of_group, subjects[:, 1], order, cells.astype(np.uint64)])))
         found = np.zeros(len(self._cells), np.int64)
-        for part in rows.settle():
-            is_first = np.ones(len(part), np.bool_)
-            is_first[1:] = (part.words[1:, :2] != part.words[:-1, :2]).any(axis=1)
-            places = np.arange(len(part))
-            number = places - np.maximum.accumulate(np.where(is_first, places, 0))
-            found += np.bincount(part.words[number < limit, 3].astype(np.int64), minlength=len(found))
+        for words in chosen_rows(rows, limit):
+            found += np.bincount(words[:, 3].astype(np.int64), minlength=len(found))
         return found
 
     def digest(self, groups: HashWords, key: NoiseKey) -> bytes:

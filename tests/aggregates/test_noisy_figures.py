@@ -13,7 +13,6 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -158,13 +157,16 @@ class Group:
     def kinds(self) -> int | None:
         if not self.is_shown(*self.with_value("mood")):
             return None
-        exact = len({value for values in self.of_subjects("mood").values() for value in values})
         limit = self.what.limits.values
+        values = self.of_subjects("mood").items()
+        exact = len({value for subject, each in values for value in _chosen(subject, set(each), limit)})
         return max(exact + self.scaled(limit, "distinct", "mood"), 1)
 
     def quantiles(self, field: str, shares: Iterable[float]) -> dict[float, float | None]:
         ranked = sorted(
-            value for subject, values in self.of_subjects(field).items() for value in self._chosen(subject, set(values))
+            value
+            for subject, values in self.of_subjects(field).items()
+            for value in _chosen(subject, set(map(float, values)), self.limit)
         )
         total, limit = len(ranked), self.limit
 
@@ -180,14 +182,6 @@ class Group:
             found[share] = ranked[rank - 1] if is_shown else None
             last = rank if is_shown else last
         return found
-
-    def _chosen(self, subject: str, values: set[int]) -> list[int]:
-        """The values of a subject that count: as many as its rows, by a keyed hash."""
-        word = KEY.hasher(pa.array([subject]), 1)[0, 1]
-        ordered = sorted(
-            values, key=lambda value: int(mix(np.array([word ^ KEY.hasher(pa.array([float(value)]))[0, 0]]))[0])
-        )
-        return ordered[: self.limit]
 
     def figures(self) -> dict[str, Any]:
         mean, whole = self.mean_and_sum("score", Fraction(1))
@@ -208,6 +202,12 @@ class Group:
             "upper": quantiles[0.75],
             "kinds": self.kinds,
         }
+
+
+def _chosen(subject: str, values: set[Any], limit: int) -> list[Any]:
+    """So many values of a subject, by a keyed hash."""
+    word = mix(KEY.hasher(pa.array([subject]), 1)[:, 1])[0]
+    return sorted(values, key=lambda value: int(KEY.hasher(pa.array([value]))[0, 0] ^ word))[:limit]
 
 
 def _fraction(value: Any) -> Fraction:
@@ -360,6 +360,15 @@ def test_a_quantile_counts_a_person_in_as_many_cells_as_rows_count() -> None:
     assert figures(rows, median=median)["median"] == 10
     (result,) = settled(rows, definition((), {"median": median}))
     assert result.most_of_subject == 40
+
+
+@pytest.mark.parametrize("values", [1, 3])
+def test_a_person_with_many_values_adds_no_more_than_counts(values: int) -> None:
+    rows = people(40, mood="usual")
+    many = [row for number in range(500) for row in people(1, 40, mood=f"mood {number}")]
+    what = definition((), {"kinds": measure("count_distinct", "mood")}, limit=500, values=values)
+    (result,) = settled([*rows, *many], what)
+    assert result.table["kinds"].to_pylist()[0] <= 1 + values + 2 * 13 * values
 
 
 def test_the_cells_of_a_person_that_count_are_the_same_in_any_order() -> None:

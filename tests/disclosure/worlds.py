@@ -219,11 +219,10 @@ def wilson(successes: int, trials: int, deviations: float = 2.576) -> tuple[floa
     return 100 * (middle - half), 100 * (middle + half)
 
 
-def check(found: npt.NDArray[Any], most: float) -> float:
+def check(found: npt.NDArray[Any], most: float, width: float = 10) -> None:
     """Asserts that attacks succeed in at most so many percent of the worlds, as far as the number of worlds tells: the interval
-    of Wilson reaches down to it, and not far above it. Returns the percentage."""
+    of Wilson reaches down to it, and not far above it."""
     low, high = wilson(int(found.sum()), len(found))
     rate = 100 * float(found.mean())
     assert low <= most, f"{rate:.1f} % of worlds, which is significantly more than {most} %"
-    assert high <= most + 10, f"{rate:.1f} % of worlds are too few worlds to tell"
-    return rate
+    assert high <= most + width, f"{rate:.1f} % of worlds are too few worlds to tell"
