@@ -54,7 +54,7 @@ class CountDistinct(Measure):
         assert measured.measured_field is not None
         _, is_shown = rows.with_value(measured.measured_field)
         limit = rows.definition.limits.values
-        noise = rows.noise.scaled(rows.figure("distinct", self.of, str(limit)), limit)
+        noise = rows.noise.scaled(rows.figure("distinct", self.of), limit)
         return pa.array(np.maximum(tally.count(rows.groups, limit) + noise, 1), pa.int64(), mask=~is_shown)
 
 

@@ -229,20 +229,20 @@ class RowNoise:
                 - (width - STEPS) // 2
             )
             // STEPS
-            for words in self._layers(figure, None)
+            for words in self._layers(figure, None, scale)
         )
         return np.asarray(lasting + of_release, np.int64)
 
-    def _layers(self, figure: HashWords, rows: Codes | None) -> Iterable[HashWords]:
+    def _layers(self, figure: HashWords, rows: Codes | None, scale: int = 1) -> Iterable[HashWords]:
         """Two random words for each row, once for the row alone and once for the release."""
         places = slice(None) if rows is None else rows
         identities, groups = self.identities[places], self.groups[places]
-        size = TABLES_VERSION * len(STANDARD_DEVIATIONS) + STANDARD_DEVIATIONS.index(self.terms.sd)
+        table = TABLES_VERSION * len(STANDARD_DEVIATIONS) + STANDARD_DEVIATIONS.index(self.terms.sd)
         for layer, owners, release in (
             (_ROW, identities, np.zeros((1, 2), np.uint64)),
             (_RELEASE, groups, self.release.words),
         ):
-            first = np.array([[layer, size]], np.uint64)
+            first = np.array([[layer, scale << 8 | table]], np.uint64)
             blocks = [np.broadcast_to(block, identities.shape) for block in (first, owners, figure, release)]
             yield self._mac.tags(np.column_stack(blocks))
 

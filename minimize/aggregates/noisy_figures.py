@@ -90,11 +90,6 @@ class NoisyRows:
         """The hash of the name of a figure."""
         return self.noise.key.figure(*names)
 
-    def limited(self, *names: str) -> HashWords:
-        """The hash of the name of a figure that depends on how many rows of a subject count: with another limit it is another
-        figure, with unrelated noise."""
-        return self.figure(*names, str(self.definition.limits.rows))
-
     def enough(self, exact: Codes, noisy: Codes) -> Bools:
         """Which counts of subjects are published."""
         return enough(exact, noisy, self.definition.below, self.terms)
@@ -105,7 +100,7 @@ class NoisyRows:
         if limit == 1:
             return self.subjects
         exact = self.totals.rows[self.groups]
-        noisy = exact + self.noise.scaled(self.limited("rows"), limit)
+        noisy = exact + self.noise.scaled(self.figure("rows"), limit)
         return np.asarray(np.maximum(noisy, self.subjects), np.int64)
 
     def with_value(self, measured: MeasuredField) -> tuple[Codes, Bools]:
@@ -124,9 +119,9 @@ class NoisyRows:
         values = counted
         if limit > 1:
             exact = totals.values[self.groups]
-            values = np.maximum(exact + self.noise.scaled(self.limited("values", name), limit), counted)
+            values = np.maximum(exact + self.noise.scaled(self.figure("values", name), limit), counted)
         scale = limit * 2 * bounds.width(type_)
-        centred = totals.centred[self.groups] + self.noise.scaled(self.limited("sum", name), scale)
+        centred = totals.centred[self.groups] + self.noise.scaled(self.figure("sum", name), scale)
         return NoisySums(np.maximum(values, 1), centred, is_shown, bounds, type_, limit * self.terms.total_sd)
 
     def cells(self, measured: MeasuredField, values: pa.Array, rows: Codes, exact: Codes) -> tuple[Codes, Bools]:
@@ -154,7 +149,7 @@ class NoisyRows:
 
     def _rank_noise(self, *names: str) -> Codes:
         limit = self.definition.limits.rows
-        return self.noise.counts(self.figure(*names)) if limit == 1 else self.noise.scaled(self.limited(*names), limit)
+        return self.noise.counts(self.figure(*names)) if limit == 1 else self.noise.scaled(self.figure(*names), limit)
 
     def share(self, measured: MeasuredField, values: pa.Array, exact: Codes) -> pa.Array:
         """The noisy share of subjects with one of some values among those with any, in each row; null if a side is small."""

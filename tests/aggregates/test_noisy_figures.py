@@ -102,7 +102,7 @@ class Group:
         exact = sum(min(len(rows), self.limit) for rows in self.of_subjects().values())
         if self.limit == 1:
             return self.subjects
-        return max(exact + self.scaled(self.limit, "rows", str(self.limit)), self.subjects)
+        return max(exact + self.scaled(self.limit, "rows"), self.subjects)
 
     def with_value(self, field: str) -> tuple[int, int]:
         exact = len(self.of_subjects(field))
@@ -120,12 +120,12 @@ class Group:
         }
         width, limit = int((high - low) / unit), self.limit
         values = sum(min(len(each), limit) for each in places.values())
-        values = counted if limit == 1 else max(values + self.scaled(limit, "values", field, str(limit)), counted)
+        values = counted if limit == 1 else max(values + self.scaled(limit, "values", field), counted)
         centred = 0
         for each in places.values():
             whole = Fraction(sum(2 * place - width for place in each) * min(limit, len(each)), len(each))
             centred += int(whole)  # without its fraction
-        centred += self.scaled(2 * width * limit, "sum", field, str(limit))
+        centred += self.scaled(2 * width * limit, "sum", field)
         mean = min(max((low + high) / 2 + unit * Fraction(centred, 2 * values), low), high)
         spread = (high - low) * Fraction("2.828") * limit / 2
         return (
@@ -160,7 +160,7 @@ class Group:
         limit = self.what.limits.values
         values = self.of_subjects("mood").items()
         exact = len({value for subject, each in values for value in _chosen(subject, set(each), limit)})
-        return max(exact + self.scaled(limit, "distinct", "mood", str(limit)), 1)
+        return max(exact + self.scaled(limit, "distinct", "mood"), 1)
 
     def quantiles(self, field: str, shares: Iterable[float]) -> dict[float, float | None]:
         ranked = sorted(
@@ -173,7 +173,7 @@ class Group:
         def moved(name: str, *names: str) -> int:
             if limit == 1:
                 return self.count(KEY.figure({"ranks": "with"}.get(name, name), *names))
-            return self.scaled(limit, name, *names, str(limit))
+            return self.scaled(limit, name, *names)
 
         noisy, last, found = total + moved("ranks", field), -math.inf, dict[float, float | None]()
         for share in sorted(shares):

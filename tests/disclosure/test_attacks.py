@@ -305,6 +305,25 @@ def test_other_bounds_are_another_release() -> None:
     check(two_bounds(has_noise=True), 22)
 
 
+def changed_bounds(count: int, *, has_noise: bool) -> tuple[Found, Found]:
+    """Which bound one person's value is, from nights before and after the bounds were doubled: by two equations, which take off
+    noise that was doubled too, and by the average of the nights before."""
+    high = drawn(0, 1, WORLDS)
+    people = crowd(np.full(WORLDS, 40))
+    people["score"] = np.where(people["place"] == 7, 100 * high[people["world"]] - 50, 0)
+    forms = Form(measures=("balance",)), Form(measures=("wide_balance",))
+    narrow = stacked(nights(people, forms[0], count=count, has_noise=has_noise), "balance").mean(axis=0)
+    wide = stacked(nights(people, forms[1], count=count, has_noise=has_noise), "wide_balance").mean(axis=0)
+    return np.asarray((2 * narrow - wide > 0) == high), np.asarray((narrow > 0) == high)
+
+
+def test_a_change_of_bounds_does_not_take_off_the_noise_of_a_row() -> None:
+    assert all(found.all() for found in changed_bounds(1, has_noise=False))
+    equations, average = changed_bounds(30, has_noise=True)
+    check(equations, 60)
+    check(average, 60)
+
+
 def two_days(*, has_noise: bool) -> Found:
     """Whether one of forty left from one day to the next, if both days are in one table."""
     left = drawn(0, 1, MANY)
