@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-from minimize.json_form import JsonResult, json_object
+from minimize.json_form import JsonResult, json_member, json_object
 
 ROUNDING_STEP: Final = 5
 
@@ -192,6 +192,8 @@ class FieldFacts:
     outputs   the outputs with its values, or with figures or groups of them
     before    distinct values in the source
     after     distinct values in the files in force
+
+    is_unchanged  whether its values are released as they are: by the policy, or because the technique changed none
     """
 
     key: str
@@ -209,6 +211,7 @@ class FieldFacts:
     after_how: str
     bits: PrecisionLoss
     outputs: tuple[str, ...] = ()
+    is_unchanged: bool = field(default=False, metadata=json_member("unchanged", omit_empty=True))
 
     @property
     def lost(self) -> RoundedCount:
@@ -224,11 +227,6 @@ class FieldFacts:
     def is_only_counted(self) -> bool:
         """Whether the field is only in statistics."""
         return self.leaves == "statistics"
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether its values are released as they are."""
-        return self.leaves == "present" and self.form.partition(":")[0] == "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,15 @@ import pyarrow as pa
 from minimize.arrow.dictionaries import value_type
 from minimize.config import load_config
 from minimize.consent import Consents
-from minimize.errors import ConfigurationError, Finding, LedgerError, MinimizeError, SchemaError, SourceError
+from minimize.errors import (
+    ConfigurationError,
+    Finding,
+    LedgerError,
+    MinimizeError,
+    OutputError,
+    SchemaError,
+    SourceError,
+)
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
@@ -148,6 +156,24 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
         message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
         raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
     return bind_region(job, None if receipt.region is None else receipt.region.name)
+
+
+def is_made_by(output: Location, job: Pipeline) -> bool:
+    """Whether a pipeline is the one that an output was made with: the same file or, if that is not found, the same content.
+
+    Any pipeline is that of an output without receipts, or whose receipts cannot be read, which no command changes.
+    """
+    chain: Sequence[Receipt] = ()
+    with suppress(OutputError):
+        chain = read_receipts(output) if has_runs(output) else ()
+    for last in chain[-1:]:
+        written = _own_pipeline_file(output, last)
+        file = Path() if written is None or is_uri(str(written)) else Path(written)
+        file = file / PIPELINE_FILE if file.is_dir() else file
+        if file.is_file() and job.path is not None:
+            return file.samefile(job.path)
+        return (last.files.get(PIPELINE_FILE), last.policy.digest) == (job.digest, job.policy.digest)
+    return True
 
 
 def outputs_of_same_source(job: Pipeline) -> Iterator[Location]:
