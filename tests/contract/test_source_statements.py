@@ -21,13 +21,14 @@ import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
+import minimize
 from minimize.errors import ConfigurationError, SchemaError, SourceError
 from minimize.sources import FORMATS
 from minimize.sources.base import Chunk, Reject, Source, SourcePart, SourceRequest
 from minimize.sources.files import FilePart, FileSource, WrappingPart, file_parts, replace_errors
 from minimize.sources.source_format import SourceFormat
 from tests.contract.test_from_outside_format import TABS
-from tests.project import Project, events
+from tests.project import Project, events, table
 from tests.sources.declared import declared
 
 CANARY = "c4n4ry"
@@ -371,3 +372,56 @@ def test_the_error_of_a_library_is_a_damaged_file_without_its_text() -> None:
     with pytest.raises(SourceError, match="is damaged") as caught:
         next(items)
     assert CANARY not in repr((caught.value, caught.value.__cause__, caught.value.__context__))
+
+
+def logging_rows(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The chunks, each after a log message with a value, as a library writes them."""
+    for chunk in chunks:
+        logging.getLogger("openpyxl.reader").warning("Cell C3 has the value %s", CANARY, exc_info=ValueError(CANARY))
+        yield chunk
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_log_message_of_a_library_is_counted_and_its_text_is_not_shown(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    form = Form(changed(kind, logging_rows), WRITERS[kind])
+    with caplog.at_level(logging.WARNING):
+        assert read(open_file(form, tmp_path, NAMED, ["id", "n"], [["d0", 1]])).read == 1
+        logging.getLogger("openpyxl.reader").warning("of the caller")
+    assert CANARY not in caplog.text
+    assert [getattr(record, "code", record.name) for record in caplog.records] == [
+        "openpyxl.reader",
+        "W057",
+        "openpyxl.reader",
+    ]
+    assert caplog.records[-1].message == "of the caller"
+
+
+class WarningStream:
+    """A table of another library, which warns and logs with a value when it is opened and while it is read."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested: object = None) -> object:
+        warnings.warn(f"Cell C3 has the value {CANARY}", UserWarning, stacklevel=1)
+        logging.getLogger("another.library").error("Cell C3 has the value %s", CANARY)
+        return self._table.__arrow_c_stream__(requested)
+
+
+def test_data_in_memory_shows_no_text_of_a_library(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.policy()
+    data = table(events(5))
+    with caplog.at_level(logging.WARNING), warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        result = minimize.apply(
+            project.folder / "policy.yaml",
+            WarningStream(data),
+            settings=project.folder / "settings.csv",
+            keys=project.keys,
+        )
+    assert result.num_rows == 5
+    assert CANARY not in caplog.text + "".join(str(each.message) for each in shown)
+    (counted,) = (record for record in caplog.records if getattr(record, "code", None) == "W057")
+    assert counted.getMessage().startswith("data in memory: a library gave 2 warnings")
