@@ -371,14 +371,22 @@ def _as_one_batch(found: SourceFiles, only: BatchDate) -> SourceFiles:
     return SourceFiles(found.root, {only: files}, found.name_pattern)
 
 
-def missing_source(job: Pipeline, replacement: PathText | None, chain: Sequence[Receipt]) -> list[SkippedDate]:
-    """A skipped date, if the folder of the source is missing from which this output was made."""
+def missing_source(
+    job: Pipeline, replacement: PathText | None, every: SourceFiles, chain: Sequence[Receipt], *, whole: bool
+) -> list[SkippedDate]:
+    """A skipped date, if the folder of the source is missing, or is a file although the path continues below it.
+
+    If the `whole` source was selected, also if it has no file although this output was made from it, as if it is not mounted.
+    """
     path, base = (job.source.path, job.folder) if replacement is None else (str(replacement), Path.cwd())
-    root = split_pattern(path, base)[0]
-    if isinstance(root, ObjectPath) or root.exists() or not any(map(reads_source, chain)):
+    root, rest = split_pattern(path, base)
+    if isinstance(root, ObjectPath):
         return []
+    why = "does not exist" if not root.exists() else "is a file" if rest and root.is_file() else ""
+    if not why and whole and not any(every.files.values()) and any(map(reads_source, chain)):
+        why = "has no files, but this output was made from it"
     hint = "Check that it is mounted, restore it, and run again."
-    return [SkippedDate(None, "no_source", "E100", f"the folder of the source does not exist: {path}", hint)]
+    return [SkippedDate(None, "no_source", "E100", f"the folder of the source {why}: {path}", hint)] if why else []
 
 
 def subject_names(people: SubjectActs, settings: SettingsRows | None) -> frozenset[str | None]:
