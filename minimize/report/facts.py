@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-from minimize.json_form import JsonResult, json_member, json_object
+from minimize.json_form import JsonResult, json_object
 
 ROUNDING_STEP: Final = 5
 
@@ -183,7 +183,7 @@ class PrecisionLoss:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldFacts:
+class FieldFacts(JsonResult):
     """One field: type in the source, released form, and outcomes of its values.
 
     values    non-null values of written records; None if they were not counted
@@ -211,7 +211,10 @@ class FieldFacts:
     after_how: str
     bits: PrecisionLoss
     outputs: tuple[str, ...] = ()
-    is_unchanged: bool = field(default=False, metadata=json_member("unchanged", omit_empty=True))
+    is_unchanged: bool = False
+    json_names = (
+        "key type role form leaves conditions values changed dropped before before_how after after_how bits outputs"
+    )
 
     @property
     def lost(self) -> RoundedCount:
