@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
@@ -203,8 +204,54 @@ def false_types(form: Form, folder: Path) -> list[str]:
     return [] if typed == form.format.has_types else ["types"]
 
 
+NOTED = SourceRequest(fields=(declared("id", "string", required=True), declared("note", "string")), rows=5_000)
+
+
+def damaged_parquet(path: Path) -> None:
+    offsets, texts = pa.py_buffer(np.array([0, 1, 2, 3], np.int32)), pa.py_buffer(b"a\xffc")
+    notes = pa.Array.from_buffers(pa.string(), 3, [None, offsets, texts])
+    pq.write_table(pa.table({"id": pa.array(["d0", "d1", "d2"]), "note": notes}), path)
+
+
+DAMAGED_CELLS: dict[str, Callable[[Path], object]] = {
+    "ndjson": lambda path: path.write_bytes(
+        b'{"id": "d0", "note": "a"}\n{"id": "d1", "note": "\xff"}\n{"id": "d2", "note": "c"}\n'
+    ),
+    "csv": lambda path: path.write_bytes(b"id,note\nd0,a\nd1,\xff\nd2,c\n"),
+    "parquet": damaged_parquet,
+}
+"""For each format, how to write three records, the second of which has a cell that cannot be read: bytes that are no UTF-8, the
+error of a formula."""
+
+
+def null_of_damaged_cell(kind: str, form: Form, folder: Path) -> list[str]:
+    """The record of a cell that cannot be read is quarantined, or the file is refused. The cell is never null or a text."""
+    path = folder / f"a{form.format.suffixes[0]}"
+    DAMAGED_CELLS[kind](path)
+    try:
+        found = read(form.format.bind(file_parts([path], folder), NOTED))
+    except (SchemaError, SourceError):
+        return []
+    is_right = [row["note"] for row in found.rows] == ["a", "c"] and len(found.rejects) == 1
+    return [] if is_right else [f"{found.rows} kept, {len(found.rejects)} rejected"]
+
+
 Check = Callable[[Form, Path], list[str]]
 CHECKS: list[Check] = [lost_chunks, hidden_wrong_values, accepted_duplicates, misread_names, other_records, false_types]
+
+
+def test_every_format_has_a_file_with_a_damaged_cell() -> None:
+    assert set(DAMAGED_CELLS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("kind", DAMAGED_CELLS)
+def test_a_cell_that_cannot_be_read_is_no_null(kind: str, tmp_path: Path) -> None:
+    assert null_of_damaged_cell(kind, form_of(kind), tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+def test_a_format_that_makes_a_damaged_cell_null_is_found(kind: str, tmp_path: Path) -> None:
+    assert null_of_damaged_cell(kind, Form(changed(kind, without_rejects), WRITERS[kind]), tmp_path)
 
 
 def test_every_format_can_be_written_here() -> None:
