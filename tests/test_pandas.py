@@ -112,7 +112,8 @@ PLAIN = pa.table(
 
 def nullable() -> pd.DataFrame:
     kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    return PLAIN.to_pandas(types_mapper=kinds.get)
+    frame: pd.DataFrame = PLAIN.to_pandas(types_mapper=kinds.get)
+    return frame
 
 
 def dictionaries() -> pa.Table:
@@ -151,5 +152,5 @@ def test_categories_and_nullable_columns_give_the_values_of_plain_ones_at_every_
         minimize.prepare(policy, PLAIN.schema)(data),
     ]
     if isinstance(data, pd.DataFrame):
-        results.append(data.minimize(policy))
+        results.append(minimize.pandas.DataFrameAccessor(data)(policy))
     assert [values_of(each) for each in results] == [wanted] * len(results)

@@ -47,8 +47,13 @@ def exact(value: Any) -> Decimal:
     return Decimal(str(value))
 
 
+def tolerance(value: Any) -> Decimal:
+    """The error of a number with single precision."""
+    return Decimal("1e-6") * max(Decimal(1), abs(exact(value)))
+
+
 def is_near(one: Any, other: Any) -> bool:
-    return abs(exact(one) - exact(other)) <= Decimal("1e-6") * max(1, abs(exact(other)))
+    return abs(exact(one) - exact(other)) <= tolerance(other)
 
 
 def masked(value: str, result: str, how: Parameters) -> bool:
@@ -61,7 +66,7 @@ def masked(value: str, result: str, how: Parameters) -> bool:
 def rounded(value: Any, result: Any, how: Parameters) -> bool:
     """A multiple of the step, and none is nearer."""
     step = exact(how["to"])
-    near = Decimal("1e-6") * max(1, abs(exact(value)))
+    near = tolerance(value)
     rest = exact(result) % step
     return min(abs(rest), step - abs(rest)) <= near and abs(exact(value) - exact(result)) <= step / 2 + near
 
@@ -176,7 +181,7 @@ def test_results_are_those_of_the_definition(word: str, folder: Path) -> None:
 def significant(value: Any, result: Any, how: Parameters) -> bool:
     """The nearest number with so many digits."""
     step = Decimal(1).scaleb(exact(value).adjusted() - how["digits"] + 1)
-    return abs(exact(value) - exact(result)) <= step / 2 + Decimal("1e-6") * max(1, abs(exact(value)))
+    return abs(exact(value) - exact(result)) <= step / 2 + tolerance(value)
 
 
 def test_results_of_the_technique_from_outside_are_those_of_its_definition(folder: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +31,7 @@ def _lost(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pr
     return project
 
 
-READING = {
+READING: dict[str, Callable[[Project], tuple[Any, ...]]] = {
     "report": lambda project: ("report", project.out),
     "view": lambda project: ("subject", "view", "d3", "--tenant", "south", "--in", project.out, "--keys", project.keys),
 }
