@@ -51,7 +51,7 @@ def read_allow_list(document: Any, choice: str | None = None) -> DescribedDatase
     left_out: dict[str, str] = {}
     if _is_keep_all(tables[name]):
         left_out["*"] = _NOT_NAMED
-    columns = tuple(_columns(_merged(defaults, fields), (), left_out))
+    columns = tuple(_columns(_merge_fields(defaults, fields), (), left_out))
     remarks = ("An allow-list has no types, so each field is declared as text. Correct the types.",)
     return DescribedDataset(name, columns, remarks=remarks, left_out=left_out)
 
@@ -64,12 +64,12 @@ def _is_keep_all(entry: Any) -> bool:
     return isinstance(entry, str) and entry.lower().replace("-", "_") == _KEEP_ALL
 
 
-def _merged(defaults: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_fields(defaults: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a table with those of `__defaults__`. The table's own words decide."""
     found = dict(defaults)
     for name, entry in fields.items():
         nested = as_mapping(entry) and as_mapping(defaults.get(name))
-        found[name] = _merged(as_mapping(defaults[name]), entry) if nested else entry
+        found[name] = _merge_fields(as_mapping(defaults[name]), entry) if nested else entry
     return found
 
 
