@@ -22,7 +22,15 @@ import pyarrow as pa
 from minimize.arrow.dictionaries import value_type
 from minimize.config import load_config
 from minimize.consent import Consents
-from minimize.errors import ConfigurationError, Finding, LedgerError, MinimizeError, SchemaError, SourceError
+from minimize.errors import (
+    ConfigurationError,
+    Finding,
+    LedgerError,
+    MinimizeError,
+    OutputError,
+    SchemaError,
+    SourceError,
+)
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
@@ -148,6 +156,24 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
         message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
         raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
     return bind_region(job, None if receipt.region is None else receipt.region.name)
+
+
+def is_made_by(output: Location, job: Pipeline) -> bool:
+    """Whether a pipeline is the one that an output was made with: the same file or, if that is not found, the same content.
+
+    Any pipeline is that of an output without receipts, or whose receipts cannot be read, which no command changes.
+    """
+    chain: Sequence[Receipt] = ()
+    with suppress(OutputError):
+        chain = read_receipts(output) if has_runs(output) else ()
+    for last in chain[-1:]:
+        written = _own_pipeline_file(output, last)
+        file = Path() if written is None or is_uri(str(written)) else Path(written)
+        file = file / PIPELINE_FILE if file.is_dir() else file
+        if file.is_file() and job.path is not None:
+            return file.samefile(job.path)
+        return (last.files.get(PIPELINE_FILE), last.policy.digest) == (job.digest, job.policy.digest)
+    return True
 
 
 def outputs_of_same_source(job: Pipeline) -> Iterator[Location]:
@@ -345,14 +371,22 @@ def _as_one_batch(found: SourceFiles, only: BatchDate) -> SourceFiles:
     return SourceFiles(found.root, {only: files}, found.name_pattern)
 
 
-def missing_source(job: Pipeline, replacement: PathText | None, chain: Sequence[Receipt]) -> list[SkippedDate]:
-    """A skipped date, if the folder of the source is missing from which this output was made."""
+def missing_source(
+    job: Pipeline, replacement: PathText | None, every: SourceFiles, chain: Sequence[Receipt], *, whole: bool
+) -> list[SkippedDate]:
+    """A skipped date, if the folder of the source is missing, or is a file although the path continues below it.
+
+    If the `whole` source was selected, also if it has no file although this output was made from it, as if it is not mounted.
+    """
     path, base = (job.source.path, job.folder) if replacement is None else (str(replacement), Path.cwd())
-    root = split_pattern(path, base)[0]
-    if isinstance(root, ObjectPath) or root.exists() or not any(map(reads_source, chain)):
+    root, rest = split_pattern(path, base)
+    if isinstance(root, ObjectPath):
         return []
+    why = "does not exist" if not root.exists() else "is a file" if rest and root.is_file() else ""
+    if not why and whole and not any(every.files.values()) and any(map(reads_source, chain)):
+        why = "has no files, but this output was made from it"
     hint = "Check that it is mounted, restore it, and run again."
-    return [SkippedDate(None, "no_source", "E100", f"the folder of the source does not exist: {path}", hint)]
+    return [SkippedDate(None, "no_source", "E100", f"the folder of the source {why}: {path}", hint)] if why else []
 
 
 def subject_names(people: SubjectActs, settings: SettingsRows | None) -> frozenset[str | None]:

@@ -336,6 +336,18 @@ def test_with_another_keyring_the_error_names_the_keyring(filled: Project) -> No
         correct_subject(D3, {"battery": "42"}, CASE, other, datetime.now(UTC))
 
 
+def test_plans_with_another_keyring_are_refused_like_their_execution(filled: Project) -> None:
+    """The plan and the execution of every request ask for the keyring of each output that the ledger knows."""
+    restricted(filled, D3)
+    new_keyring(filled.folder / "other.keys", ["device"], now=datetime.now(UTC))
+    right = places(filled)
+    other = replace(right, keys=filled.folder / "other.keys")
+    for make in (restrict_subjects, delete_subjects, lift_restriction):
+        make([D3], right, datetime.now(UTC), yes=False)
+        with pytest.raises(RefusedError, match="does not have the key"):
+            make([D3], other, datetime.now(UTC), yes=False)
+
+
 def values_of_d3(project: Project, name: str) -> set[Any]:
     (found,) = view_subjects([D3], places(project), datetime.now(UTC), restricted=True)
     return {value for each in (*found.records, *found.restricted) for value in each.rows[name].to_pylist()}
