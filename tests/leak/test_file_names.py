@@ -8,6 +8,7 @@ import pty
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ def project(tmp_path: Path) -> Project:
     one = new_project(tmp_path)
     one.policy({"storage": {"type": "integer", "do": "drop"}})
     one.pipeline(aggregates=None)
-    rows = [*events(30), event(30, storage="x"), "broken"]
+    rows: list[dict[str, Any] | str] = [*events(30), event(30, storage="x"), "broken"]
     one.records(rows, name=str(ID.value))
     one.lines(f"{OTHER.value}.ndjson", rows)
     return one
@@ -79,8 +80,8 @@ def test_no_byte_of_an_output_has_the_name_of_an_input_file(project: Project) ->
     given = project.folder / f"{OTHER.value}.ndjson"
     lineage, metrics = project.folder / "stored" / "lineage", project.folder / "stored" / "metrics"
     (project.folder / "stored").mkdir()
-    for options in ({}, {"input": given}):
-        receipt = project.run("2026-11-24", lineage=lineage, metrics=metrics, **options)
+    for replacement in (None, given):
+        receipt = project.run("2026-11-24", lineage=lineage, metrics=metrics, input=replacement)
         assert receipt.rows.quarantined == 2
     stored = [project.out, project.folder / "stored", *project.folder.glob("ledger.db*")]
     assert all(place.exists() for place in stored)

@@ -143,7 +143,7 @@ def test_files_of_spark_pass_the_check_of_the_footer(tmp_path: Path, version: st
 
 
 WRITERS: dict[str, Callable[[pa.Table, Path], object]] = {
-    "duckdb": lambda rows, path: duckdb.sql("select * from rows").write_parquet(str(path)),
+    "duckdb": lambda rows, path: duckdb.from_arrow(rows).write_parquet(str(path)),
     "polars": lambda rows, path: pl.DataFrame(rows).write_parquet(path),
 }
 

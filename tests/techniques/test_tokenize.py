@@ -37,6 +37,9 @@ def test_a_token_is_the_one_that_the_guide_computes(context: Context) -> None:
         def bytes_of(self, name: str, version: int | None = None) -> bytes:
             return bytes(range(32))
 
+        def version_of(self, name: str) -> int:
+            return 1
+
     place = Context("phone_number", context.at, Keys(), {"tenant": pa.array(["acme"])})
     assert PER.apply(pa.array(["+33612345678"]), place).values.to_pylist() == [printed]
 
