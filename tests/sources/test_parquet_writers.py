@@ -124,7 +124,8 @@ def test_files_of_spark_pass_the_check_of_the_footer(tmp_path: Path, version: st
     spark_context()
     session = import_module("pyspark.sql").SparkSession.getActiveSession()
     query = """
-        select id, cast(id as byte) b, cast(id as float) f, cast(id / 7 as decimal(9, 2)) d4, cast(id / 7 as decimal(38, 9)) d16,
+        select id, cast(id % 100 as byte) b, cast(id as float) f, cast(id / 7 as decimal(9, 2)) d4,
+            cast(id / 7 as decimal(38, 9)) d16,
             id % 2 = 0 as bool, if(id % 3 = 0, null, concat('text ', id)) as text, cast(concat('x', id) as binary) as blob,
             date'2026-11-24' as day, timestamp'2026-11-24 00:00:00' as ts, timestamp_ntz'2026-11-24 00:00:00' as ntz,
             array('a', null) as list, cast(array() as array<int>) as empty, map('k', id) as map,
