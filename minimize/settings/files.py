@@ -18,16 +18,17 @@ from typing import Any, Final, TextIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from minimize.arrow.dictionaries import value_type
 from minimize.errors import Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_column, canonical_word, canonical_words
 from minimize.keys.keyring import SUBJECT_KEY
+from minimize.keys.parquet_footer import check_footer
 from minimize.ledger.subject_tokens import token_version
 from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import ROW_SCHEMA
 from minimize.settings.rows import SettingsRows
+from minimize.stores import open_parquet_file
 from minimize.text import count_noun, similar_words
 from minimize.times import epoch_microseconds
 
@@ -254,9 +255,8 @@ def read_parquet(path: Path) -> UncheckedSettings:
     table: pa.Table | None = None
     refused: OSError | None = None
     try:
-        # An open file is read alone: a path could be a dataset, which skips names that begin with `_` or `.`.
-        with suppress(pa.ArrowException), path.open("rb") as file:
-            table = pq.read_table(file)
+        with suppress(pa.ArrowException):
+            table = None if check_footer(path).masters else open_parquet_file(path).read()
     except OSError as error:
         refused = error
     if table is None:
