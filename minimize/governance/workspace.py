@@ -19,13 +19,14 @@ from minimize.keys import Keyring, find_keyring, require_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import LEDGER_VARIABLE, PASSED_LEDGER
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.runs import output_locations
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.runs.guards import check_keyring, check_ledger
 from minimize.runs.inputs import configuration_folder, pipeline_from
-from minimize.stores import LocationLike, PathText, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -39,6 +40,7 @@ class Workspace:
 
     A command may also concern the outputs of `further_pipelines`. `shown` are the outputs whose content it shows or changes
     because the caller named them. Without a pipeline and an output, the first of them determines configuration and ledger.
+    `searches` says whether the command also searches all outputs that the ledger has.
     """
 
     ledger: PathText | None = None
@@ -47,6 +49,7 @@ class Workspace:
     keys: Keyring | PathText | None = None
     further_pipelines: tuple[Pipeline | PathText, ...] = ()
     shown: tuple[LocationLike, ...] = ()
+    searches: bool = False
 
     @property
     def loaded_pipeline(self) -> Pipeline | None:
@@ -105,7 +108,7 @@ class Workspace:
         return (load_receipts(place) for place in places if has_runs(place))
 
     def authorities(self, *, any_ledger: bool = False) -> Iterator[Workspace]:
-        """Itself, and a workspace for each shown output that another configuration or ledger governs.
+        """Itself, and a workspace for each shown or searched output that another configuration or ledger governs.
 
         Raises RefusedError (E303), unless `any_ledger` is set, if the ledger is not the one that the receipts of a shown output
         name: the access rules that were adopted in that one would not apply. Warns (W058) instead if the ledger is lost, and
@@ -119,11 +122,22 @@ class Workspace:
                 else:
                     check_ledger(each.address, chain)
         known: set[tuple[Path | None, str]] = set()
-        for each in (self, *shown):
+        searched = (Workspace(self.ledger, place, keys=self.keys) for place in self._searched_outputs())
+        for each in (self, *shown, *searched):
             authority = load_config(each.folder).path, each._address_text
             if authority not in known:
                 known.add(authority)
                 yield each
+
+    def _searched_outputs(self) -> Iterator[Location]:
+        """The outputs that the ledger has and this host can open, if the command searches them."""
+        if not self.searches:
+            return
+        with suppress(LedgerError):
+            with self.open_ledger() as ledger:
+                places = ledger.read(output_locations)
+            folders = (parse_output_location(each.folder) for each in places if each.is_reachable)
+            yield from (folder for folder in folders if has_runs(folder))
 
     @property
     def _has_lost_ledger(self) -> bool:

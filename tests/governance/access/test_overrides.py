@@ -185,3 +185,16 @@ def test_the_pipeline_of_an_output_can_be_named(world: World, own_settings: Path
 def test_the_whole_permission_moves_an_output_to_another_pipeline(world: World, other_pipeline: Path) -> None:
     assert world.command("max", "run", "other", "--date", DAY).code == 0
     assert world.command("otto", "replay", "checkins/out").code == 0
+
+
+def test_an_output_that_the_ledger_names_keeps_its_rules_for_a_search_from_elsewhere(world: World) -> None:
+    assert run(world, "otto").code == 0
+    copied = world.folder.parent / "searching"
+    shutil.copytree(world.checkins.folder, copied / "p", ignore=shutil.ignore_patterns("out"))
+    (copied / "minimize.yaml").write_text(f"access: off\nencrypt: off\nkeys: {world.keys}\nledger: {world.ledger}\n")
+    view = ("subject", "view", "d1", "--tenant", "east", "--pipeline", copied / "p")
+    with world.as_actor("nemo"):
+        assert command(*view).code == 3
+        own = world.folder / "minimize.yaml"
+        own.write_text(own.read_text().replace("access.yaml", "off"))
+        assert command(*view).code == 0
