@@ -281,6 +281,7 @@ _LOG: Final = {
     "W052": "rows of the settings match no record",
     "W055": "a run into another output than the pipeline's own does not know the erasures of the pipeline's ledger",
     "W057": "a library gave warnings while a source was read; their text is not shown",
+    "W058": "the ledger that the receipts of an output name is lost, and the output is read without it",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

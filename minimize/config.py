@@ -302,10 +302,11 @@ def config_schema() -> dict[str, Any]:
 def load_config(start: str | os.PathLike[str] | None = None) -> Config:
     """The nearest `minimize.yaml` upwards from the folder of a pipeline or an output; the defaults if there is none.
 
-    Pass None if a command names neither a pipeline nor an output on disk; the search then starts from the current folder.
+    Pass None if a command names neither a pipeline nor an output on disk; the search then starts from the current folder. If no
+    folder above the path has one, the search continues from the target of a symbolic link.
     """
-    candidates = _candidates(Path.cwd() if start is None else Path(os.path.abspath(start)))
-    path = next((path for path in candidates if path.is_file()), None)
+    folder = Path.cwd() if start is None else Path(os.path.abspath(start))
+    path = next((path for each in (folder, folder.resolve()) for path in _candidates(each) if path.is_file()), None)
     if path is None:
         return Config()
     try:

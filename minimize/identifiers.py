@@ -102,12 +102,29 @@ def exact_and_folded(value: str) -> tuple[str, ...]:
 
 
 def canonical_account(text: str) -> str:
-    """The canonical form of an account: NFKC, case-folded, trimmed, without control and invisible characters.
-
-    Empty if nothing is left. Source: Unicode 3.13, NFKC_Casefold.
+    """The canonical form of an account: that of a word.
 
     >>> canonical_account(" Rob\\u200b@Example.com"), canonical_account("\\uff52\\uff4f\\uff42@example.com")
     ('rob@example.com', 'rob@example.com')
+    """
+    return canonical_word(text)
+
+
+def canonical_words(values: pa.Array) -> pa.Array:
+    """The canonical form of each word in a column of texts, as strings; null for an empty one."""
+    encoded = values.dictionary_encode()
+    words = [None if word is None else canonical_word(word) or None for word in encoded.dictionary.to_pylist()]
+    return pa.array(words, pa.string()).take(encoded.indices)
+
+
+def canonical_word(text: str) -> str:
+    """The canonical form of a word that people write, like the name of a setting: NFKC, case-folded, trimmed, without control and
+    invisible characters.
+
+    Empty if nothing is left. Source: Unicode 3.13, NFKC_Casefold.
+
+    >>> canonical_word(" O\\u200bff "), canonical_word("\\uff4f\\uff46\\uff46")
+    ('off', 'off')
     """
     before = None
     while text != before:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from textwrap import wrap
-from typing import Final
+from typing import Final, TextIO
 
 
 def format_number(count: int) -> str:
@@ -37,6 +37,33 @@ def single_line(text: str) -> str:
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )
+
+
+class TerminalNames:
+    """Names of input files that a terminal shows, in place of the hashes that messages and records contain.
+
+    There is one table for the process, because a message refers to no source. It is empty until a command that prints on a
+    terminal starts to collect.
+    """
+
+    def __init__(self) -> None:
+        self.is_collecting = False
+        self._names: dict[str, str] = {}
+
+    def add(self, token: str, name: str) -> None:
+        """Records the name that a hash (`#4f9d0c2b6a1e8835`) replaces."""
+        if self.is_collecting:
+            self._names[token] = single_line(name)
+
+    def restore(self, text: str, stream: TextIO) -> str:
+        """Text for a stream: with names on a terminal; unchanged elsewhere, where it may be stored."""
+        if not self._names or not stream.isatty():
+            return text
+        return _HASHED_NAME.sub(lambda found: self._names.get(found[0], found[0]), text)
+
+
+_HASHED_NAME: Final = re.compile(r"#[0-9a-f]{16}")
+TERMINAL_NAMES: Final = TerminalNames()
 
 
 def text_or_none(value: object) -> str | None:

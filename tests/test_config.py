@@ -141,3 +141,17 @@ def test_the_current_folder_does_not_configure_a_pipeline(tree: Path) -> None:
 
 def test_it_does_configure_a_command_about_no_folder(tree: Path) -> None:
     assert load_config().path == tree.parents[2] / "elsewhere" / "minimize.yaml"
+
+
+def test_a_linked_pipeline_has_the_configuration_of_its_target(tmp_path: Path) -> None:
+    target, link = tmp_path / "service" / "pipelines" / "checkins", tmp_path / "elsewhere" / "linked"
+    target.mkdir(parents=True)
+    link.parent.mkdir()
+    link.symlink_to(target)
+    assert load_config(link).path is None
+    configured = tmp_path / "service" / "minimize.yaml"
+    configured.write_text("ledger: ledger.db\n")
+    assert load_config(link).path == configured
+    nearer = link.parent / "minimize.yaml"
+    nearer.write_text("ledger: other.db\n")
+    assert load_config(link).path == nearer

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 import minimize.pandas
@@ -87,3 +88,69 @@ def test_labels_of_the_frame_which_no_policy_declares_are_not_in_the_result() ->
 
 def test_the_accessor_says_what_it_does() -> None:
     assert "policy lets it leave" in (minimize.pandas.DataFrameAccessor.__call__.__doc__ or "")
+
+
+FORMS = {
+    "s": {"type": "string", "do": {"mask": {"keep_last": 1}}},
+    "k": {"type": "string", "do": "keep"},
+    "n": {"type": "integer", "do": {"round": {"to": 10}}},
+    "b": {"type": "boolean", "do": "keep"},
+    "c": {"type": "string", "do": "keep", "collect_if": {"b": True}},
+    "g": {"type": "string", "cases": [{"if": {"n": 11}, "do": "keep"}], "otherwise": "drop"},
+}
+PLAIN = pa.table(
+    {
+        "s": ["aaa1", "bb2", None],
+        "k": ["x", None, "x"],
+        "n": pa.array([11, None, 23], pa.int64()),
+        "b": [True, None, False],
+        "c": ["p", "q", "r"],
+        "g": ["u", "v", "w"],
+    }
+)
+
+
+def nullable() -> pd.DataFrame:
+    kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = PLAIN.to_pandas(types_mapper=kinds.get)
+    return frame
+
+
+def dictionaries() -> pa.Table:
+    return pa.table({name: PLAIN[name].dictionary_encode() for name in PLAIN.column_names})
+
+
+def values_of(result: Any) -> dict[str, list[Any]]:
+    """The values of a released table or frame, as Python has them."""
+    table = result if isinstance(result, pa.Table) else pa.Table.from_pandas(result, preserve_index=False)
+    columns = {name: table[name] for name in table.column_names}
+    plain = {
+        name: each.cast(each.type.value_type) if pa.types.is_dictionary(each.type) else each
+        for name, each in columns.items()
+    }
+    return {name: each.to_pylist() for name, each in plain.items()}
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(dictionaries(), id="Arrow dictionaries"),
+        pytest.param(nullable(), id="nullable"),
+        pytest.param(nullable().astype("category"), id="categories"),
+        pytest.param(PLAIN.to_pandas(types_mapper=pd.ArrowDtype), id="Arrow types"),
+        pytest.param(dictionaries().to_pandas(types_mapper=pd.ArrowDtype), id="Arrow types of dictionaries"),
+    ],
+)
+def test_categories_and_nullable_columns_give_the_values_of_plain_ones_at_every_entrance(data: Any) -> None:
+    policy = policy_from_mapping({"policy": "p", "version": 1, "purposes": ["operations"], "fields": FORMS})
+    wanted = values_of(minimize.apply(policy, PLAIN))
+    assert (wanted["n"], wanted["c"], wanted["g"]) == ([10, None, 20], ["p", None, None], ["u", None, None])
+    schema = data.schema if isinstance(data, pa.Table) else pa.Schema.from_pandas(data, preserve_index=False)
+    results = [
+        minimize.apply(policy, data),
+        minimize.prepare(policy, schema)(data),
+        minimize.prepare(policy, PLAIN.schema)(data),
+    ]
+    if isinstance(data, pd.DataFrame):
+        results.append(minimize.pandas.DataFrameAccessor(data)(policy))
+    assert [values_of(each) for each in results] == [wanted] * len(results)

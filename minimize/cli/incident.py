@@ -30,7 +30,13 @@ from minimize.governance.incidents import (
     send_notices,
     unmatched_items,
 )
-from minimize.governance.incidents.incident import DECLARED_CLASSES, DeclaredClass, IncidentClass, StatementKind
+from minimize.governance.incidents.incident import (
+    DECLARED_CLASSES,
+    ChangedIncident,
+    DeclaredClass,
+    IncidentClass,
+    StatementKind,
+)
 from minimize.governance.workspace import Workspace
 from minimize.results import LintResult, Printable, ResultAt
 
@@ -137,7 +143,7 @@ def declare_command(workspace: Workspace, now: datetime, name: str, as_: Declare
     Notices are due for a customer_reportable incident. The deadline is 72 hours, counted from this declaration. It is an
     internal deadline: the period of GDPR Art. 33 runs from when you became aware (`--known-at`).
     """
-    return ResultAt(declare_incident(name, workspace, now, as_=as_), now)
+    return ChangedIncident(declare_incident(name, workspace, now, as_=as_), now)
 
 
 @verb(
@@ -157,7 +163,7 @@ def reclassify_command(workspace: Workspace, now: datetime, **change: Any) -> Pr
     If it becomes customer_reportable, the deadline of 72 hours counts from now. Only another person than the one who declared
     it can decide that no notices are due.
     """
-    return ResultAt(reclassify_incident(workspace=workspace, now=now, **change), now)
+    return ChangedIncident(reclassify_incident(workspace=workspace, now=now, **change), now)
 
 
 @verb(
@@ -180,7 +186,7 @@ def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Pr
 
     A measure was taken, an action is for tenants, a consequence is possible. Notices contain all of them.
     """
-    return ResultAt(record_measure(workspace=workspace, now=now, **statement), now)
+    return ChangedIncident(record_measure(workspace=workspace, now=now, **statement), now)
 
 
 @verb(

@@ -300,6 +300,8 @@ JSON_OPTIONS: Final = (
 
 SHOWN: Final = "shown"
 """The name of the outputs whose content a command shows or changes, among the locations of its workspace."""
+SEARCHED_OUTPUTS: Final = "named"
+"""The name of `--in OUTPUT` among the options of a command that otherwise searches all outputs of the ledger."""
 _WORKSPACE_OPTIONS: Final = ("ledger", "output", "keys")
 
 
@@ -314,7 +316,10 @@ def command_workspace(options: Mapping[str, Any]) -> Workspace:
     pipelines = named if isinstance(named, tuple) else (named,)
     places = {name: options.get(name) for name in _WORKSPACE_OPTIONS}
     shown = tuple(options.get(SHOWN) or ())
-    return Workspace(pipeline=next(iter(pipelines), None), further_pipelines=pipelines[1:], shown=shown, **places)
+    first, *further = pipelines or (None,)
+    return Workspace(
+        pipeline=first, further_pipelines=tuple(further), shown=shown, searches=SEARCHED_OUTPUTS in options, **places
+    )
 
 
 def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> None:

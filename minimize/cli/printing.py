@@ -16,7 +16,7 @@ import click
 from minimize.errors import Finding
 from minimize.pages import Table
 from minimize.results import AlternativeText, Line, Printable
-from minimize.text import single_line
+from minimize.text import TERMINAL_NAMES, single_line
 
 if TYPE_CHECKING:
     from minimize.runs.execution import ProgressCallback
@@ -48,14 +48,19 @@ def terminal_lines(line: Line) -> Iterable[str]:
     if isinstance(line, Finding):
         return finding_lines(line)
     if isinstance(line, str):
-        return [single_line(line)]
+        return [terminal_text(line)]
     if isinstance(line, tuple):
-        return ["\t".join(map(single_line, line))]
+        return ["\t".join(map(terminal_text, line))]
     if isinstance(line, Table):
         from minimize.cli.tables import table_lines  # late: most commands print no table
 
         return table_lines(line)
-    return map(single_line, line.summary(line_width()).splitlines())
+    return map(terminal_text, line.summary(line_width()).splitlines())
+
+
+def terminal_text(text: str) -> str:
+    """Text for stdout on one line. A terminal shows names of input files in place of their hashes."""
+    return single_line(TERMINAL_NAMES.restore(text, sys.stdout))
 
 
 SEVERITY_COLORS: Final = MappingProxyType({"error": "red", "warning": "yellow"})
@@ -65,8 +70,8 @@ def finding_lines(finding: Finding) -> Iterator[str]:
     """Returns the lines of a finding: with its place, and with its hint on a separate line."""
     word = click.style(finding.severity, fg=SEVERITY_COLORS[finding.severity])
     field = f" {click.style(single_line(finding.field), bold=True)}:" if finding.field else ""
-    place = f"{single_line(finding.place)}: " if finding.place else ""
-    yield f"{place}{word} {finding.code}{field} {single_line(finding.message)}"
+    place = f"{terminal_text(finding.place)}: " if finding.place else ""
+    yield f"{place}{word} {finding.code}{field} {terminal_text(finding.message)}"
     if finding.hint:
         yield f"    {click.style('hint', dim=True)} {single_line(finding.hint)}"
 

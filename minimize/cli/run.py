@@ -71,7 +71,7 @@ def run_command(
     refused; 4 too many rows in quarantine.
     """
     from minimize.runs.batch_dates import DateSelection
-    from minimize.runs.inputs import pipeline_from
+    from minimize.runs.inputs import is_made_by, pipeline_from
     from minimize.runs.runner import RunOverrides, regions_to_run, run_dates, run_regions
 
     selection = DateSelection.from_options(date, since, until, pending=pending)
@@ -83,11 +83,14 @@ def run_command(
         "allow": allow,
     }
     job, replaced = pipeline_from(pipeline), RunOverrides(**overrides)
-    if any(overrides[name] is not None for name in ("input", "settings", "output")):
-        from minimize.governance.access.overrides import require_override  # a run without them imports no governance
-
-        require_override(job, replaced)
     regions = regions_to_run(job, replaced)
+    is_replaced = any(overrides[name] is not None for name in ("input", "settings", "output"))
+    for part in [replace(replaced, region=each) for each in regions] or [replaced]:
+        bound = part.bind(job)
+        if is_replaced or not is_made_by(bound.target(part.output), bound):
+            from minimize.governance.access.overrides import require_override  # other runs import no governance
+
+            require_override(bound, part)
     done: RunResult | RegionalRuns = (
         run_regions(job, regions, selection, replaced, **how) if regions else run_dates(job, selection, replaced, **how)
     )
@@ -182,11 +185,11 @@ def replay_command(progress: ProgressCallback, **arguments: Any) -> Printable:
 
     Each date with a record that now passes is run again completely. Refuses a source that has changed or is missing.
     """
-    from minimize.governance.access.overrides import require_replay_override
+    from minimize.governance.access.overrides import require_output_override
     from minimize.runs.quarantine_replay import replay
 
     names = ("output", "pipeline", "input", "settings", "keys", "ledger")
-    require_replay_override(**{name: arguments[name] for name in names})
+    require_output_override(**{name: arguments[name] for name in names})
     return replay(progress=progress, **arguments)
 
 

@@ -21,7 +21,7 @@ from typing import Any, Final
 import click
 
 from minimize.errors import ConfigurationError, MinimizeError, unexpected_error
-from minimize.text import similar_words, single_line
+from minimize.text import TERMINAL_NAMES, similar_words, single_line
 
 
 @contextmanager
@@ -101,7 +101,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Formats the record as its level and message."""
-        return single_line(f"{record.levelname} {record.getMessage()}")
+        return single_line(TERMINAL_NAMES.restore(f"{record.levelname} {record.getMessage()}", sys.stderr))
 
 
 def is_log_json() -> bool:
@@ -111,6 +111,7 @@ def is_log_json() -> bool:
 
 def configure_log(log_format: str, verbose: bool) -> None:
     """Sends the library's log to stderr."""
+    TERMINAL_NAMES.is_collecting = sys.stderr.isatty() or sys.stdout.isatty()
     handler = logging.StreamHandler()
     handler.setFormatter(JsonLinesFormatter() if log_format == "json" else TextFormatter())
     logger = logging.getLogger("minimize")
@@ -195,7 +196,7 @@ def report_error(error: MinimizeError, as_json: bool) -> int:
         faults = [finding.to_json() for finding in error.findings]
         log.error(error.message, extra={"code": error.code, "data": {"hint": error.hint, "faults": faults}})
     else:
-        click.echo(f"error {error.code}: {error}", err=True)
+        click.echo(TERMINAL_NAMES.restore(f"error {error.code}: {error}", sys.stderr), err=True)
     return error.exit_code
 
 

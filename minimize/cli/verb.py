@@ -17,6 +17,7 @@ from minimize.cli.options import (
     JSON_OPTIONS,
     OPTIONS,
     QUIET,
+    SEARCHED_OUTPUTS,
     SHOWN,
     WORKSPACE,
     authorize,
@@ -96,7 +97,7 @@ def verb(
 
 def _names_shown_output(parameter: click.Parameter) -> bool:
     """Whether a parameter names an output whose content the command shows or changes: `OUTPUT` or `--in OUTPUT`."""
-    return parameter.name == "named" or (parameter.name == "output" and isinstance(parameter, click.Argument))
+    return parameter.name == SEARCHED_OUTPUTS or (parameter.name == "output" and isinstance(parameter, click.Argument))
 
 
 def _places(value: Any) -> Sequence[Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from minimize.config import load_config
 from minimize.errors import MinimizeError
-from minimize.identifiers import canonical_text
+from minimize.identifiers import canonical_word
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Policy
@@ -25,7 +25,7 @@ class DeclaredNames:
     @classmethod
     def of_policies(cls, *policies: Policy) -> DeclaredNames:
         """The names that any of these policies declares. A policy with levels declares the setting `level`."""
-        features = {canonical_text(name, fold=True) for policy in policies for name in policy.features}
+        features = {canonical_word(name) for policy in policies for name in policy.features}
         levels = {"level" for policy in policies if policy.levels}
         return cls(frozenset(features | levels), frozenset(key for policy in policies for key in policy.fields))
 

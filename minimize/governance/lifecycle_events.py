@@ -221,14 +221,15 @@ def effective_events(rows: Iterable[LifecycleEvent], kinds: Collection[str] = EV
     """The recorded events of these kinds that were not withdrawn, with all forms ever recorded for their subject.
 
     The linked devices of a subject are events of their own, one for each field. An event that a clock ahead has recorded without
-    a stated time happened when it was known.
+    a stated time happened when it was known at the latest, because it removes what is older.
     """
     forms: dict[str, FormTokens] = {}
     linked: dict[str, LinkedForms] = {}
     last: dict[str, LifecycleEvent] = {}
     known: dict[str, datetime] = {}
     rows = tuple(rows)
-    for row, seen in zip(rows, known_times([each.recorded_at for each in rows], utc_now()), strict=True):
+    times = known_times([each.recorded_at for each in rows], utc_now(), at_latest=True)
+    for row, seen in zip(rows, times, strict=True):
         known[row.id] = seen
         last[row.id] = row
         forms.setdefault(row.id, {}).update(recorded_forms(row))

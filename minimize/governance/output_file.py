@@ -65,7 +65,7 @@ from minimize.receipts import (
     files_with_companions,
     restricted_files_in_force,
 )
-from minimize.runs.guards import check_keyring, check_ledger
+from minimize.runs.guards import check_keyring, check_ledger, check_open_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.stages.identifier_forms import (
     IdentifierColumn,
@@ -585,6 +585,20 @@ def find_outputs(
         else:
             missed.append(UnreachableOutput(location_text(folder), pipeline, output or ON_ANOTHER_MACHINE))
     return tuple(found.values()), tuple(missed)
+
+
+def find_changeable_outputs(
+    ledger: Ledger, named: Sequence[LocationLike], keys: Keyring
+) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
+    """The outputs that a request concerns which changes all of them, also for its plan.
+
+    Raises RefusedError if the receipts of one of them name another keyring (E310) or another ledger (E303).
+    """
+    found, missed = find_outputs(ledger, named, keys)
+    for output in found:
+        check_keyring(keys, output.chain)
+        check_open_ledger(ledger, output.chain)
+    return found, missed
 
 
 def _named_outputs(named: Sequence[LocationLike]) -> Iterator[tuple[Location, str, bool]]:

@@ -19,7 +19,7 @@ from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
 from minimize.governance.references import checked_reference
 from minimize.governance.workspace import Workspace
-from minimize.identifiers import canonical_id, canonical_text
+from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.json_form import JsonResult, json_object
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
@@ -93,7 +93,7 @@ def check_setting(setting: NewSetting, job: Pipeline | None) -> None:
 
 def _folded(names: Iterable[str]) -> dict[str, str]:
     """The names of a policy by the form in which settings are compared."""
-    return {canonical_text(name, fold=True): name for name in names}
+    return {canonical_word(name): name for name in names}
 
 
 def check_subject(subject: str | None) -> None:
@@ -142,9 +142,9 @@ class NewSetting:
         return replace(
             self,
             tenant=canonical_text(self.tenant),
-            setting=canonical_text(self.setting, fold=True),
-            value=canonical_text(self.value, fold=True),
-            holder=canonical_text(self.holder, fold=True),
+            setting=canonical_word(self.setting),
+            value=canonical_word(self.value),
+            holder=canonical_word(self.holder),
             field=canonical_id(self.field),
         )
 
@@ -284,7 +284,7 @@ def list_settings(
     Optionally only those of one tenant or one setting, or of tenants in scope. Subjects are tokens.
     """
     with workspace.open_ledger() as ledger:
-        name = None if setting is None else canonical_text(setting, fold=True)
+        name = None if setting is None else canonical_word(setting)
         found = ledger.find(SETTING, tenant=canonical_id(tenant), key=name)
     rows = entries_in_scope(found, tenants, lambda row: (row.tenant_id,))
     chosen = sorted(rows if history else _rows_in_force(rows, now), key=lambda row: (_setting_key(row), row.valid_from))
@@ -624,7 +624,7 @@ class _SettingQuestion:
     def for_setting(cls, name: str, job: Pipeline | None) -> _SettingQuestion:
         if job is None:
             return cls(name, FeatureSwitch(name))
-        folded = canonical_text(name, fold=True)
+        folded = canonical_word(name)
         level = _folded(job.policy.levels).get(folded)
         if level is not None:
             return cls(level, FeatureSwitch(level, subject=job.policy.subject), job.policy.levels)

@@ -5,6 +5,7 @@ The ledger, an output, a pipeline and the keyring, each searched for when it is 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -16,17 +17,21 @@ from minimize.config import load_config
 from minimize.errors import KeyringError, LedgerError
 from minimize.keys import Keyring, find_keyring, require_keyring
 from minimize.ledger import Address, find_ledger
+from minimize.ledger.address import LEDGER_VARIABLE, PASSED_LEDGER
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.runs import output_locations
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.runs.guards import check_keyring, check_ledger
 from minimize.runs.inputs import configuration_folder, pipeline_from
-from minimize.stores import LocationLike, PathText, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
+
+log = logging.getLogger("minimize")
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,7 @@ class Workspace:
 
     A command may also concern the outputs of `further_pipelines`. `shown` are the outputs whose content it shows or changes
     because the caller named them. Without a pipeline and an output, the first of them determines configuration and ledger.
+    `searches` says whether the command also searches all outputs that the ledger has.
     """
 
     ledger: PathText | None = None
@@ -43,6 +49,7 @@ class Workspace:
     keys: Keyring | PathText | None = None
     further_pipelines: tuple[Pipeline | PathText, ...] = ()
     shown: tuple[LocationLike, ...] = ()
+    searches: bool = False
 
     @property
     def loaded_pipeline(self) -> Pipeline | None:
@@ -101,21 +108,46 @@ class Workspace:
         return (load_receipts(place) for place in places if has_runs(place))
 
     def authorities(self, *, any_ledger: bool = False) -> Iterator[Workspace]:
-        """Itself, and a workspace for each shown output that another configuration or ledger governs.
+        """Itself, and a workspace for each shown or searched output that another configuration or ledger governs.
 
         Raises RefusedError (E303), unless `any_ledger` is set, if the ledger is not the one that the receipts of a shown output
-        name: the access rules that were adopted in that one would not apply.
+        name: the access rules that were adopted in that one would not apply. Warns (W058) instead if the ledger is lost, and
+        the configuration requires no rules. Commands that change an output check its ledger themselves.
         """
         shown = [Workspace(self.ledger, place, keys=self.keys) for place in self.shown]
         for each in () if any_ledger else shown:
             for chain in each._chains():
-                check_ledger(each.address, chain)
+                if each._has_lost_ledger:
+                    _warn_of_lost_ledger(each.address)
+                else:
+                    check_ledger(each.address, chain)
         known: set[tuple[Path | None, str]] = set()
-        for each in (self, *shown):
+        searched = (Workspace(self.ledger, place, keys=self.keys) for place in self._searched_outputs())
+        for each in (self, *shown, *searched):
             authority = load_config(each.folder).path, each._address_text
             if authority not in known:
                 known.add(authority)
                 yield each
+
+    def _searched_outputs(self) -> Iterator[Location]:
+        """The outputs that the ledger has and this host can open, if the command searches them."""
+        if not self.searches:
+            return
+        with suppress(LedgerError):
+            with self.open_ledger() as ledger:
+                places = ledger.read(output_locations)
+            folders = (parse_output_location(each.folder) for each in places if each.is_reachable)
+            yield from (folder for folder in folders if has_runs(folder))
+
+    @property
+    def _has_lost_ledger(self) -> bool:
+        """Whether the configured ledger is missing, and the configuration has no access file.
+
+        A ledger that the caller names does not count: it would end the rules that were adopted in the right one.
+        """
+        named_by = self.address.named_by
+        is_callers = named_by in (PASSED_LEDGER, LEDGER_VARIABLE)
+        return not (is_callers or self.address.exists or load_config(self.folder).has_access_file)
 
     @property
     def _address_text(self) -> str:
@@ -127,6 +159,17 @@ class Workspace:
     def open_ledger(self, *, create: bool = False) -> Ledger:
         """The ledger, open. Raises LedgerError."""
         return open_ledger(self.address, create=create, verifier=self.verifier)
+
+
+def _warn_of_lost_ledger(address: Address) -> None:
+    log.warning(
+        "the ledger %s (%s) does not exist, but receipts of this output name a ledger: its settings, consents, erasures and"
+        " requests are unknown, and so are access rules that were adopted in it; if it is lost, run `minimize runs"
+        " adopt-ledger OUTPUT --reason TEXT`",
+        address,
+        address.named_by,
+        extra={"code": "W058"},
+    )
 
 
 @contextmanager

@@ -13,10 +13,14 @@ from typing import Any, Final
 
 from minimize.errors import OutputError
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS
+from minimize.policy.condition import Condition
 from minimize.policy.faults import FaultList
+from minimize.policy.forms import read_form
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
-from minimize.policy.yaml_nodes import parse_yaml
+from minimize.policy.names import PolicyReading, declared_names
+from minimize.policy.pipeline import RecordsModel
+from minimize.policy.yaml_nodes import YamlNode, parse_yaml
 from minimize.receipts import Receipt, sha256_text
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE
 from minimize.runs.batch_dates import READING_KINDS
@@ -71,12 +75,22 @@ class WritingRun:
     @cached_property
     def pipeline(self) -> Mapping[str, Any]:
         """The content of its pipeline file."""
-        root = (
-            parse_yaml(self.attachments[PIPELINE_FILE].decode("utf-8-sig"), FaultList())
-            if PIPELINE_FILE in self.attachments
-            else None
-        )
-        return {} if root is None else {key: node.to_data() for key, node in root.entries.items()}
+        return {key: node.to_data() for key, node in self._nodes(PIPELINE_FILE).entries.items()}
+
+    @cached_property
+    def record_condition(self) -> Condition | None:
+        """The condition of its pipeline on whole records, in addition to those of its policy; None if it has none."""
+        records = self._nodes(PIPELINE_FILE).get("records")
+        if records is None or not records.is_mapping:
+            return None
+        reading = PolicyReading(FaultList(), names=declared_names(self._nodes(POLICY_FILE)))
+        model = read_form(RecordsModel, records, reading)
+        return None if model is None else model.collect_if
+
+    def _nodes(self, name: str) -> YamlNode:
+        """The nodes of an attachment; an empty mapping if it is missing."""
+        content = self.attachments.get(name, b"")
+        return parse_yaml(content.decode("utf-8-sig"), FaultList()) or YamlNode({})
 
     def group_fields(self, name: str) -> Iterator[tuple[str, str, str | None]]:
         """The group columns of an aggregate, each with its field and the unit of a time."""

@@ -265,10 +265,12 @@ def open_parquet(
 
 
 def dataset_format(kms: Kms) -> Any:
-    """The format by which `pyarrow.dataset` reads files that may be encrypted."""
+    """The format by which `pyarrow.dataset` reads files that may be encrypted. Pages with a checksum are compared with it."""
     from pyarrow.dataset import ParquetFileFormat, ParquetFragmentScanOptions
 
-    options = ParquetFragmentScanOptions(decryption_config=dataset_decryption_config(kms))
+    options = ParquetFragmentScanOptions(
+        decryption_config=dataset_decryption_config(kms), page_checksum_verification=True
+    )
     return ParquetFileFormat(default_fragment_scan_options=options)
 
 

@@ -73,9 +73,9 @@ class ActLog(NamedTuple):
         row = self.connection.row(f"SELECT {_WITHOUT_BODY} FROM acts ORDER BY id DESC LIMIT 1")  # noqa: S608
         return EMPTY_LOG if row is None else act_from_row(row).head
 
-    def append(self, new: Sequence[NewAct], signer: Signer) -> LogHead:
-        """Signs and appends acts, under the lock of the ledger. Returns the new head."""
-        head, rows = self.head(), list[Row]()
+    def append(self, new: Sequence[NewAct], signer: Signer, *, after: LogHead | None = None) -> LogHead:
+        """Signs and appends acts, under the lock of the ledger. Takes the head if the caller has it. Returns the new one."""
+        head, rows = after or self.head(), list[Row]()
         for each in new:
             act = Act.after(head, each)
             head, signed = act.head, act.signed_by(signer)

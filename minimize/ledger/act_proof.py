@@ -111,8 +111,8 @@ def check_acts(connection: Connection, verifier: Verifier | None) -> list[str]:
     return digests
 
 
-def check_head(connection: Connection, verifier: Verifier) -> None:
-    """Raises UntrustedActError if the last act is not the one of the last audit entry, or no known key signed that entry.
+def check_head(connection: Connection, verifier: Verifier) -> LogHead:
+    """The head of the acts. Raises UntrustedActError if the last audit entry names another, or no known key signed that entry.
 
     Required before anything is appended: a new entry would otherwise be the proof of acts that were changed.
     """
@@ -120,6 +120,7 @@ def check_head(connection: Connection, verifier: Verifier) -> None:
     row = connection.row(_LAST_ACT_QUERY)
     if (EMPTY_LOG if row is None else act_from_row(row).head) != recorded:
         raise _changed_acts()
+    return recorded
 
 
 def act_from_row(row: Mapping[str, Any]) -> Act:

@@ -14,6 +14,7 @@ from minimize.ledger.act_log import PAGE_SIZE, ActLog
 from minimize.ledger.audit_columns import WHOLE_ENTRIES, EntryForm, EntryFormat
 from minimize.ledger.audit_event import (
     EMPTY_LOG,
+    REBUILD,
     Checkpoint,
     EntryFilter,
     LogEntry,
@@ -37,7 +38,6 @@ from minimize.ledger.audit_log import (
 )
 from minimize.ledger.database import Connection, Row
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.runs import REBUILD
 from minimize.receipts import Receipt, canonical_json
 from minimize.results import Line
 from minimize.text import count_noun

@@ -25,6 +25,11 @@ from minimize.keys.cryptography import is_signed
 from minimize.receipts import canonical_json, sha256_text
 from minimize.text import installed_version
 
+PUBLISH: Final = "publish"
+RECOVER: Final = "recover"
+REBUILD: Final = "rebuild"
+PUBLICATION_OPERATIONS: Final = (PUBLISH, RECOVER, REBUILD)
+"""The operations that record a receipt."""
 ACTOR_VARIABLE: Final = "MINIMIZE_ACTOR"
 EventResult = Literal["success", "failure", "refused"]
 PlainValue = str | int | bool | None

@@ -10,7 +10,7 @@ from minimize.failpoints import fail_point
 from minimize.identifiers import canonical_account
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
-from minimize.ledger.act_log import PAGE_SIZE, ActLog
+from minimize.ledger.act_log import PAGE_SIZE
 from minimize.ledger.act_proof import check_head
 from minimize.ledger.audit_event import (
     ALL_ENTRIES,
@@ -54,8 +54,7 @@ def append_event(connection: Connection, event: AuditEvent, signer: Signer, *, a
     """
     connection.lock()
     if acts is None:
-        check_head(connection, signer)
-        acts = ActLog(connection).head()
+        acts = check_head(connection, signer)
     before, document = log_head(connection), event.to_json()
     new = LogHead(before.sequence + 1, entry_digest(before, document, acts))
     key, signature = sign_as_text(signed_head(new), signer)

@@ -16,6 +16,8 @@ from minimize.keys.cryptography import Signer
 from minimize.ledger.act_log import PAGE_SIZE
 from minimize.ledger.audit_event import (
     AUDIT_ACTIVITY,
+    PUBLICATION_OPERATIONS,
+    REBUILD,
     TRUNCATE_OPERATION,
     Actor,
     AuditActivity,
@@ -29,7 +31,6 @@ from minimize.ledger.audit_event import (
 from minimize.ledger.audit_log import append_event, find_entry, log_head, record_checkpoint
 from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.runs import PUBLICATION_OPERATIONS, REBUILD
 from minimize.results import UNCHANGED
 from minimize.text import count_noun
 from minimize.times import seconds_text

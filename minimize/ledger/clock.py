@@ -18,6 +18,7 @@ from itertools import accumulate
 from typing import Final
 
 from minimize.errors import RefusedError
+from minimize.ledger.audit_event import PUBLICATION_OPERATIONS
 from minimize.ledger.database import Connection, server_time
 from minimize.times import EPOCH, seconds_text, utc_now
 
@@ -79,23 +80,24 @@ def check_recording_time(connection: Connection) -> None:
 
 
 def _last_entry(connection: Connection) -> datetime | None:
-    """The time of the last entry of the audit log, by its place in the log; None if there is none.
+    """The time of the last entry of the audit log that records an act or a publication; None if there is none.
 
-    Entries of commands that changed nothing are no evidence: a clock that is wrong writes them, too.
+    Other entries are no evidence: a clock that is wrong writes them, too, like the decision that permits this command.
     """
     query = (
-        "SELECT time FROM audit WHERE result = 'success' AND operation NOT IN ('start', 'abandon')"
+        "SELECT time FROM audit AS entry WHERE result = 'success' AND (operation IN :operations OR acts >"
+        " COALESCE((SELECT acts FROM audit AS before WHERE before.sequence = entry.sequence - 1), 0))"
         " ORDER BY sequence DESC LIMIT 1"
     )
-    found = connection.row(query)
+    found = connection.row(query, operations=PUBLICATION_OPERATIONS)
     return None if found is None else found["time"]
 
 
-def known_times(recorded: Sequence[datetime], now: datetime) -> list[datetime]:
+def known_times(recorded: Sequence[datetime], now: datetime, *, at_latest: bool = False) -> list[datetime]:
     """For each act, in the order of the log, the time at which it counts as known.
 
     This is its time of recording, unless that is still in the future, because a clock was ahead. Then it is the time of an act
-    after it, or if these are in the future, too, that of the act before it.
+    after it, or if these are in the future, too, that of the act before it; with `at_latest` it is now.
 
     >>> from datetime import UTC, datetime
     >>> given, wrong, now = (datetime(year, 1, 1, tzinfo=UTC) for year in (2026, 2036, 2027))
@@ -105,7 +107,7 @@ def known_times(recorded: Sequence[datetime], now: datetime) -> list[datetime]:
     known, last = list[datetime](), EPOCH
     bounds = reversed([*accumulate(reversed(recorded), min)])
     for time, bound in zip(recorded, bounds, strict=True):
-        last = next((each for each in (time, bound) if each <= now), last)
+        last = next((each for each in (time, bound) if each <= now), now if at_latest else last)
         known.append(last)
     return known
 

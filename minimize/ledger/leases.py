@@ -22,20 +22,21 @@ from typing import Any, Final, Self
 from minimize.errors import LedgerError
 from minimize.failpoints import fail_point
 from minimize.keys.cryptography import Signer
-from minimize.ledger.audit_event import Actor, AuditEvent, EventResult, PropertyChange, Resource, run_activity
+from minimize.ledger.audit_event import (
+    PUBLISH,
+    RECOVER,
+    Actor,
+    AuditEvent,
+    EventResult,
+    PropertyChange,
+    Resource,
+    run_activity,
+)
 from minimize.ledger.audit_log import append_event, log_head
 from minimize.ledger.database import Connection, Row
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.process import ProcessIdentity
-from minimize.ledger.runs import (
-    PUBLISH,
-    RECOVER,
-    LogAgreement,
-    compare_receipts,
-    index_receipts,
-    record_location,
-    record_publication,
-)
+from minimize.ledger.runs import LogAgreement, compare_receipts, index_receipts, record_location, record_publication
 from minimize.ledger.schema import ledger_identity
 from minimize.receipts import AuditHead, Receipt, ReceiptKind
 from minimize.times import time_text

@@ -56,18 +56,19 @@ class Ledger:
 
         def work(connection: Connection) -> Decision[T]:
             connection.lock()
-            check_head(connection, signer)
+            head = check_head(connection, signer)
             acts = ActLog(connection, self._proofs, signer)
             decision = decide(acts)
             if decision.acts and not decision.events:
                 raise ValueError("acts are recorded with an audit event")
             if decision.acts:
                 check_recording_time(connection)
-            acts.append(decision.acts, signer)
+            head = acts.append(decision.acts, signer, after=head)
             removed = [each for each in decision.removals if acts.remove_bodies(each, signer)]
+            head = acts.head() if removed else head
             of_removals = [replace(each.event, tenant=each.tenant) for each in removed]
             for event in (*decision.events_by_tenant(), *of_removals):
-                append_event(connection, event, signer, acts=acts.head())
+                append_event(connection, event, signer, acts=head)
             if then is not None:
                 then()
             return decision

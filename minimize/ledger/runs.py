@@ -17,6 +17,9 @@ from minimize.ledger.access import LEDGER_ADOPTION, AdoptedOutput
 from minimize.ledger.act_log import ActLog
 from minimize.ledger.act_proof import check_head
 from minimize.ledger.audit_event import (
+    PUBLICATION_OPERATIONS,
+    REBUILD,
+    RECOVER,
     Actor,
     AuditEvent,
     EntryFilter,
@@ -38,11 +41,6 @@ from minimize.ledger.schema import ledger_identity
 from minimize.receipts import Receipt, RowCounts
 from minimize.receipts.shown_counts import rows_text
 
-PUBLISH: Final = "publish"
-RECOVER: Final = "recover"
-REBUILD: Final = "rebuild"
-PUBLICATION_OPERATIONS: Final = (PUBLISH, RECOVER, REBUILD)
-"""The operations that record a receipt."""
 AgreementState = Literal["told", "behind", "unknown", "cut", "other"]
 
 

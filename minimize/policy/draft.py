@@ -59,7 +59,7 @@ _POLICY_HEAD = """\
 policy: {name}
 version: 1
 owner: nobody@example.com               # who is responsible for this policy
-purposes: [operations]                  # or customer_support, service_maintenance, quality_and_security"""
+purposes: [operations]                  # or customer_support, service_maintenance"""
 _RETENTION = "# retention: 30d                         # counts from `time`"
 _RECORD_FIELD_NAMES = {
     "tenant": r"(tenant|account|customer|org(ani[sz]ation)?)_?id",

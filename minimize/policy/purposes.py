@@ -11,7 +11,7 @@ from minimize.config import CONFIG_KEYS, Config, load_config
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import Reading, form_error, when_read
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml, require_utf8
-from minimize.text import did_you_mean
+from minimize.text import did_you_mean, did_you_mean_any, similar_words
 
 ON_PREMISES_PURPOSE = "quality_and_security"
 """The only purpose of the data that the on-premises product sends, and of no other data."""
@@ -50,7 +50,11 @@ def check_purpose(
         return False
     known = (*PURPOSES, *allowed_purposes)
     if purpose not in known:
-        hint = did_you_mean(purpose, known, "To use another purpose, add it under `purposes:` in minimize.yaml.")
+        usual = [each for each in known if each != ON_PREMISES_PURPOSE]
+        near = did_you_mean_any(similar_words(purpose, known))
+        hint = near or did_you_mean(
+            purpose, usual, "To use another purpose, add it under `purposes:` in minimize.yaml."
+        )
         faults.add("P008", f"unknown purpose `{purpose}`", line=line, key=key, hint=hint)
         return False
     return True

@@ -184,7 +184,7 @@ class PrecisionLoss:
 
 
 @dataclass(frozen=True, slots=True)
-class FieldFacts:
+class FieldFacts(JsonResult):
     """One field: type in the source, released form, and outcomes of its values.
 
     values    non-null values of written records; None if they were not counted
@@ -193,6 +193,8 @@ class FieldFacts:
     outputs   the outputs with its values, or with figures or groups of them
     before    distinct values in the source
     after     distinct values in the files in force
+
+    is_unchanged  whether its values are released as they are: by the policy, or because the technique changed none
     """
 
     key: str
@@ -210,6 +212,10 @@ class FieldFacts:
     after_how: str
     bits: PrecisionLoss
     outputs: tuple[str, ...] = ()
+    is_unchanged: bool = False
+    json_names = (
+        "key type role form leaves conditions values changed dropped before before_how after after_how bits outputs"
+    )
 
     @property
     def lost(self) -> RoundedCount:
@@ -225,11 +231,6 @@ class FieldFacts:
     def is_only_counted(self) -> bool:
         """Whether the field is only in statistics."""
         return self.leaves == "statistics"
-
-    @property
-    def is_unchanged(self) -> bool:
-        """Whether its values are released as they are."""
-        return self.leaves == "present" and self.form.partition(":")[0] == "unchanged"
 
 
 @dataclass(frozen=True, slots=True)

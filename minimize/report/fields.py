@@ -158,13 +158,17 @@ def _kept_field(
     )
     changed = RoundedCount.total(RoundedCount.rounded(each.changed or 0) for each in counted)
     same = RoundedCount.total(RoundedCount.rounded(_unchanged_values(each)) for each in counted)
+    filled = [each for each in counted if each.values]
+    has_changed_none = bool(filled) and all(each.is_unchanged for each in filled)
+    form = field_phrase(field)
     after, after_how = distinct.count()
     before, before_how = _distinct_before(field, after) if came is None else came.count()
     return FieldFacts(
         key=field.key,
         type=field.type,
         role=field.role,
-        form=_form_of_kept(field, counted),
+        form=f"{UNCHANGED}: {form}" if has_changed_none else form,
+        is_unchanged=has_changed_none or _is_kept_unchanged(field),
         leaves="present",
         outputs=outputs,
         conditions=tuple(gate_texts(field)),
@@ -179,10 +183,9 @@ def _kept_field(
     )
 
 
-def _form_of_kept(field: Field, counted: Sequence[FieldReceipt]) -> str:
-    """The released form. If the technique has changed no value, the values are released as they are."""
-    form, filled = field_phrase(field), [each for each in counted if each.values]
-    return f"{UNCHANGED}: {form}" if filled and all(each.is_unchanged for each in filled) else form
+def _is_kept_unchanged(field: Field) -> bool:
+    """Whether the policy releases the values of a kept field as they are."""
+    return not (field.cases or isinstance(field.do, str)) and all(step.changes_nothing for step in field.do)
 
 
 def _dropped_field(field: Field, purpose: str) -> FieldFacts:

@@ -159,8 +159,11 @@ class BackfillResult:
 
     @property
     def log_messages(self) -> list[LogMessage]:
-        """Errors about the runs, and the dates that failed."""
-        return run_log_messages(self._runs, self.failures)
+        """Errors about the runs, the dates that failed, and the dates without files."""
+        without = [
+            f"{day}: the source has no file of this date" for day, state in self.dates.items() if state == "no input"
+        ]
+        return [*run_log_messages(self._runs, self.failures), *(LogMessage("W043", text) for text in without)]
 
     def lines(self) -> Iterator[str]:
         """Counts of dates by state, and each date of a plan or each run."""

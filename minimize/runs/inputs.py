@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import os
 import re
+import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -22,7 +23,15 @@ import pyarrow as pa
 from minimize.arrow.dictionaries import value_type
 from minimize.config import load_config
 from minimize.consent import Consents
-from minimize.errors import ConfigurationError, Finding, LedgerError, MinimizeError, SchemaError, SourceError
+from minimize.errors import (
+    ConfigurationError,
+    Finding,
+    LedgerError,
+    MinimizeError,
+    OutputError,
+    SchemaError,
+    SourceError,
+)
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
@@ -74,6 +83,7 @@ from minimize.stores import (
 )
 from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
+from minimize.text import TERMINAL_NAMES
 from minimize.verification.aggregates import MEASURE_RULES
 from minimize.verification.rules import RULES
 
@@ -120,13 +130,13 @@ def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) ->
     """The paths of a run's files, relative to its output folder, if they cannot be found from the output.
 
     These are the pipeline's path unless it is the one near the output, and the paths that replaced its source and settings. A
-    path that may contain a value (a partition, or a match of a `redact` pattern) is not recorded. None if there is nothing to
-    record.
+    path that may contain a value (a partition, a match of a `redact` pattern, or one input file whose name a receipt hashes) is
+    not recorded. None if there is nothing to record.
     """
     near = job.path is None or nearest_pipeline_file(output, job.pipeline) == Path(os.path.abspath(job.path))
     origin = RunOrigin(
         None if near else _relative_place(job.path, output),
-        _relative_place(input, output),
+        None if _has_masked_name(input) else _relative_place(input, output),
         _relative_place(settings, output),
     )
     return None if origin == RunOrigin() else origin
@@ -148,6 +158,24 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
         message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
         raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
     return bind_region(job, None if receipt.region is None else receipt.region.name)
+
+
+def is_made_by(output: Location, job: Pipeline) -> bool:
+    """Whether a pipeline is the one that an output was made with: the same file or, if that is not found, the same content.
+
+    Any pipeline is that of an output without receipts, or whose receipts cannot be read, which no command changes.
+    """
+    chain: Sequence[Receipt] = ()
+    with suppress(OutputError):
+        chain = read_receipts(output) if has_runs(output) else ()
+    for last in chain[-1:]:
+        written = _own_pipeline_file(output, last)
+        file = Path() if written is None or is_uri(str(written)) else Path(written)
+        file = file / PIPELINE_FILE if file.is_dir() else file
+        if file.is_file() and job.path is not None:
+            return file.samefile(job.path)
+        return (last.files.get(PIPELINE_FILE), last.policy.digest) == (job.digest, job.policy.digest)
+    return True
 
 
 def outputs_of_same_source(job: Pipeline) -> Iterator[Location]:
@@ -252,32 +280,48 @@ def pipeline_from(pipeline: Pipeline | PathText) -> Pipeline:
     return load_pipeline(Path(pipeline))
 
 
-_MASKED: Final = re.compile(r"(?:\]|=)#(?:[0-9a-f]{16}|\?)\Z")
+_MASKED: Final = re.compile(r"(?:\[[^\]]+\]|[^=]+=)?#(?:[0-9a-f]{16}|\?)(?:\.[A-Za-z0-9]+)*")
 _DATE_TEXT: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_DAY_TEXT: Final = re.compile(
+    r"(?<!\d)\d{4}-?(?:0[1-9]|1[0-2])-?(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[T_-]?(?:[01]\d|2[0-3])[-:]?[0-5]\d(?:[-:]?[0-5]\d)?Z?)?(?!\d)"
+)
+"""A calendar day, with or without a time of day."""
+_ENDINGS: Final = re.compile(
+    r"(?:\.(?:ndjson|jsonl|json|csv|tsv|txt|parquet|pq|gz|gzip|zst|zstd|bz2|xz|lz4|br|snappy))*\Z", re.IGNORECASE
+)
+_WILD: Final = re.compile(r"[*?{\[]")
+_MOST_DIGITS: Final = 8
+"""Longer numbers are telephone numbers, account numbers and the like."""
+_FILE_WORDS: Final = frozenset(
+    {
+        *("part", "data", "file", "chunk", "batch", "block", "split", "shard", "segment", "of", "hour", "day"),
+        *("events", "records", "rows", "log", "logs", "export", "dump", "input", "output", "sample", "late"),
+    }
+)
+"""Words with which programs name files. Another word would change recorded names: a run would not recognize files it has read."""
+_PROCESS_KEY: Final = secrets.token_bytes(32)
+"""Hashes names where there is no keyring, so that a message about a file differs from one about another file."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathMask:
-    """Shows the names of folders and files, with two exceptions.
+    """The names of folders and files as receipts, quarantine and messages record them.
 
-    A Hive partition is shown as `key=#hash`, unless its field is plain and no `redact` pattern matches the value. Any other name
-    that a pattern matches is shown as `[email]#hash`, with the hash of the exact path. Different names are shown differently.
-    Without a key, a question mark replaces each hash.
+    A part of a path is recorded unchanged if it consists of dates, numbers of at most eight digits, one letter, or words with
+    which programs name files: `2026-11-24/part-00000.ndjson.gz`. Any other name is recorded as `#hash` with its ending:
+    `#4f9d0c2b6a1e8835.ndjson.gz`. A name that a `redact` pattern matches is recorded as `[email]#hash`. A Hive partition is
+    recorded as `key=#hash`, unless its field is plain and no pattern matches the value. The hashes are keyed: nobody can test a
+    guess without the keyring. Different names are recorded differently. Without a key, nothing is recorded: a question mark
+    replaces the hash of a partition or a matching name, and other hashes are of this process only.
     """
 
     key: bytes = field(repr=False)
     plain: Collection[str] = ()
 
-    def __call__(self, part: str, path: str) -> str:
-        """The shown form of the last part of a path."""
-        partition = parse_hive_folder(part)
-        if partition is None:
-            hit = _matching_pattern(part)
-            return part if hit is None else f"[{hit}]#{self._hash(path)}"
-        name, value = partition
-        if name in self.plain and _matching_pattern(value) is None:
-            return part
-        return f"{name}=#{self._hash(f'{name}={value}')}"
+    def __call__(self, name: str) -> str:
+        """The recorded form of a name relative to the source's root. A terminal shows the name on disk, where it may."""
+        return self._mask_parts(name, ())
 
     @property
     def ranking_salt(self) -> bytes:
@@ -285,16 +329,70 @@ class PathMask:
         return hmac.new(self.key, b"undeclared names", hashlib.sha256).digest() if self.key else b""
 
     def mask_recorded(self, name: str) -> str:
-        """The current shown form of a name in a receipt. Earlier versions recorded some names that a pattern matches."""
+        """The current recorded form of a name in a receipt. Earlier versions recorded more names unchanged."""
+        return self._mask_parts(name, [part for part in name.split("/") if _MASKED.fullmatch(part)])
+
+    def _mask_parts(self, name: str, already_masked: Collection[str]) -> str:
+        recorded: list[str] = []
         parts = name.split("/")
-        paths = ("/".join(parts[: depth + 1]) for depth in range(len(parts)))
-        return "/".join(
-            part if _MASKED.search(part) else self(part, path) for part, path in zip(parts, paths, strict=True)
-        )
+        for depth, part in enumerate(parts):
+            path = "/".join(parts[: depth + 1])
+            recorded.append(part if part in already_masked else self._mask(part, path, recorded))
+        return "/".join(recorded)
+
+    def _mask(self, part: str, path: str, above: Sequence[str]) -> str:
+        partition = parse_hive_folder(part)
+        if partition is not None:
+            name, value = partition
+            if name in self.plain and _matching_pattern(value) is None:
+                return part
+            return f"{name}=#{self._hash(f'{name}={value}')}"
+        hit = _matching_pattern(part)
+        if hit is not None:
+            return f"[{hit}]#{self._hash(path)}"
+        stem, ending = _split_ending(part)
+        if _identifies_nobody(stem):
+            return part
+        token = f"#{_keyed_hash(self.key or _PROCESS_KEY, '/'.join((*above, part)))}"  # an earlier receipt may only have `above`
+        TERMINAL_NAMES.add(token, stem)
+        return f"{token}{ending}"
 
     def _hash(self, text: str) -> str:
-        data = text.encode("utf-8", "surrogateescape")
-        return hmac.new(self.key, data, hashlib.sha256).hexdigest()[:16] if self.key else "?"
+        return _keyed_hash(self.key, text) if self.key else "?"
+
+
+def _keyed_hash(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:16]
+
+
+def _has_masked_name(place: Any) -> bool:
+    """Whether a path names one file whose name a receipt hashes."""
+    name = str(place).partition("?")[0].rpartition("/")[2] if isinstance(place, str | PathLike) else ""
+    stem, ending = _split_ending(name)
+    return bool(ending) and not _WILD.search(stem) and not _identifies_nobody(stem)
+
+
+def _split_ending(part: str) -> tuple[str, str]:
+    """A name without its endings, and the endings that name a format or a compression: `.ndjson.gz`."""
+    found = _ENDINGS.search(part)
+    ending = "" if found is None else found[0]
+    return part.removesuffix(ending), ending
+
+
+def _identifies_nobody(stem: str) -> bool:
+    """Whether a name without its ending consists of dates, short numbers and words with which programs name files.
+
+    >>> [_identifies_nobody(stem) for stem in ("2026-11-24", "part-00000", "events_20261124T0930", "a")]
+    [True, True, True, True]
+    >>> [_identifies_nobody(stem) for stem in ("B-007", "ann", "4915112345678")]
+    [False, False, False]
+    """
+    if len(stem) == 1 and stem.isascii() and stem.isalpha():
+        return True
+    words = [word for word in re.split(r"[-_.+ ]", _DAY_TEXT.sub("-", stem)) if word]
+    numbers = [word for word in words if word.isascii() and word.isdecimal()]
+    others = (word.lower() for word in words if word not in numbers)
+    return sum(map(len, numbers)) <= _MOST_DIGITS and all(word in _FILE_WORDS for word in others)
 
 
 def _matching_pattern(name: str) -> str | None:
@@ -305,8 +403,13 @@ def _matching_pattern(name: str) -> str | None:
 
 def path_mask(job: Pipeline, keyring: Keyring | None) -> PathMask:
     """The mask for the names of the source's files."""
-    key = b"" if keyring is None else keyring.subkey(SUBJECT_KEY, "paths")
+    key = b"" if keyring is None else keyring.subkey(SUBJECT_KEY, "paths", _first_version(keyring))
     return PathMask(key, frozenset(name for name, field in job.policy.fields.items() if field.role == "plain"))
+
+
+def _first_version(keyring: Keyring) -> int:
+    """The oldest version of the subject key, which is never destroyed: with a newer one, a run would not recognize its files."""
+    return min(each.version for each in keyring.listing() if each.name == SUBJECT_KEY)
 
 
 def find_input_files(job: Pipeline, replacement: PathText | None, only: BatchDate) -> SourceFiles:
@@ -343,14 +446,22 @@ def _as_one_batch(found: SourceFiles, only: BatchDate) -> SourceFiles:
     return SourceFiles(found.root, {only: files}, found.name_pattern)
 
 
-def missing_source(job: Pipeline, replacement: PathText | None, chain: Sequence[Receipt]) -> list[SkippedDate]:
-    """A skipped date, if the folder of the source is missing from which this output was made."""
+def missing_source(
+    job: Pipeline, replacement: PathText | None, every: SourceFiles, chain: Sequence[Receipt], *, whole: bool
+) -> list[SkippedDate]:
+    """A skipped date, if the folder of the source is missing, or is a file although the path continues below it.
+
+    If the `whole` source was selected, also if it has no file although this output was made from it, as if it is not mounted.
+    """
     path, base = (job.source.path, job.folder) if replacement is None else (str(replacement), Path.cwd())
-    root = split_pattern(path, base)[0]
-    if isinstance(root, ObjectPath) or root.exists() or not any(map(reads_source, chain)):
+    root, rest = split_pattern(path, base)
+    if isinstance(root, ObjectPath):
         return []
+    why = "does not exist" if not root.exists() else "is a file" if rest and root.is_file() else ""
+    if not why and whole and not any(every.files.values()) and any(map(reads_source, chain)):
+        why = "has no files, but this output was made from it"
     hint = "Check that it is mounted, restore it, and run again."
-    return [SkippedDate(None, "no_source", "E100", f"the folder of the source does not exist: {path}", hint)]
+    return [SkippedDate(None, "no_source", "E100", f"the folder of the source {why}: {path}", hint)] if why else []
 
 
 def subject_names(people: SubjectActs, settings: SettingsRows | None) -> frozenset[str | None]:

@@ -145,14 +145,15 @@ def source_differences(quarantined: QuarantinedDate, resolved: ResolvedRun | Non
         parts = batch_parts(resolved.found, parse_batch_date(quarantined.day), resolved.shown)
         now = {part.name: part for part in parts}
     for each in quarantined.receipt.inputs:
-        if each.path in now:
-            if not now[each.path].has_digest(each.digest):
-                message = f"has the digest {now[each.path].digest}; it was {each.digest} at the run"
-                yield Finding("R011", message, hint="Run the changed date with `minimize run`.", file=each.path)
+        name = each.path if resolved is None else resolved.shown.mask_recorded(each.path)
+        if name in now:
+            if not now[name].has_digest(each.digest):
+                message = f"has the digest {now[name].digest}; it was {each.digest} at the run"
+                yield Finding("R011", message, hint="Run the changed date with `minimize run`.", file=name)
         elif each.path in quarantined.places or _belongs_to_date(each, quarantined):
             message = f"is missing; its digest was {each.digest}"
             yield Finding(
-                "R012", message, hint="Restore the file, or use `minimize run` for the remaining files.", file=each.path
+                "R012", message, hint="Restore the file, or use `minimize run` for the remaining files.", file=name
             )
 
 
@@ -337,7 +338,8 @@ def _date_source(each: QuarantinedDate, resolved: ResolvedRun) -> Source | None:
 def _passing_records(each: QuarantinedDate, resolved: ResolvedRun) -> dict[str, frozenset[int]]:
     source = _date_source(each, resolved)
     parts = {part.name: part for part in (() if source is None else source.parts)}
-    return {name: accepted_positions(parts[name], places) for name, places in each.places.items()}
+    found = {name: parts[resolved.shown.mask_recorded(name)] for name in each.places}
+    return {name: accepted_positions(part, each.places[name]) for name, part in found.items()}
 
 
 def _changed_source_error(findings: Sequence[Finding]) -> RefusedError:

@@ -215,7 +215,8 @@ def resolve_run(
     people = load_subject_acts(job, keyring, target, ledger)
     wants = pending_only(found, arrived) if selection.pending else found
     sources, unreadable = open_readable_sources(job, wants, shown, subject_names(people, rows), at=asked or now)
-    skipped = [*missing_source(job, input, chain), *unreadable]
+    is_whole = not (selection.pending or selection.by_date)
+    skipped = [*missing_source(job, input, every, chain, whole=is_whole), *unreadable]
     looked_at = _describe_input(job, input, selection)
     if not (skipped and skipped[0].reason == "no_source"):
         skipped += [each for each in lost_dates(arrived, chain) if each.day in selection]

@@ -9,7 +9,7 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.identifiers import canonical_text
+from minimize.identifiers import canonical_word
 from minimize.policy.model import Policy
 from minimize.results import LogMessage
 from minimize.settings import SettingsRows
@@ -51,9 +51,7 @@ def warn_of_unmatched_subjects(rows: SettingsRows | None, policy: Policy, at: da
     """Logs the number of subjects with settings of their own that no record of the runs at this time had."""
     if rows is None:
         return
-    names = {canonical_text(name, fold=True) for name in policy.features} | (
-        {LEVEL_SETTING} if policy.levels else set()
-    )
+    names = {canonical_word(name) for name in policy.features} | ({LEVEL_SETTING} if policy.levels else set())
     count = rows.effective_at(at).unmatched_subjects(frozenset(names), frozenset(policy.fields))
     if count:
         subjects = count_noun(count, "subject")
@@ -63,7 +61,7 @@ def warn_of_unmatched_subjects(rows: SettingsRows | None, policy: Policy, at: da
 
 def _concerned(table: pa.Table, policy: Policy) -> pa.Array:
     """The rows of the features and levels that a policy declares."""
-    names = [canonical_text(name, fold=True) for name in policy.features] + ([LEVEL_SETTING] if policy.levels else [])
+    names = [canonical_word(name) for name in policy.features] + ([LEVEL_SETTING] if policy.levels else [])
     return pc.is_in(table["setting"].combine_chunks(), value_set=pa.array(names, pa.string()))
 
 

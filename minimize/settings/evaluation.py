@@ -17,7 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools, valid_mask
-from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column, canonical_text
+from minimize.identifiers import (
+    NO_FOLDING,
+    CaseFolding,
+    canonical_column,
+    canonical_text,
+    canonical_word,
+    canonical_words,
+)
 from minimize.json_form import json_object
 from minimize.settings.columns import (
     KnownNames,
@@ -439,7 +446,7 @@ class EffectiveSettings:
         a subject's own `on` of it is valid for 24 hours, and does not count if another field names the subject. The result has
         no nulls.
         """
-        key = (canonical_text(switch.name, fold=True), switch)
+        key = (canonical_word(switch.name), switch)
         history = self._history(key, lambda rows: self._feature_classes(rows, switch), own_runs_out=switch.per_subject)
         question = _MaskQuestion(per_subject=switch.per_subject)
         return self._holds_both(history, question, self._query(tenants, subjects, times, others))
@@ -479,7 +486,7 @@ class EffectiveSettings:
         """
         tenant = canonical_text(tenant, fold=self._folding.tenant)
         subject = None if subject is None else canonical_text(subject, fold=self._folding.folds(field))
-        name = canonical_text(setting, fold=True)
+        name = canonical_word(setting)
         mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], name))
         matches = pc.is_null(self._rows["subject"])
         if subject is not None:
@@ -612,18 +619,18 @@ def _own_rows_by_field(rows: pa.Table, own: Bools) -> dict[str | None, Integers]
 
 
 def _folded_words(words: Sequence[str]) -> pa.Array:
-    return pa.array([canonical_text(word, fold=True) for word in words], pa.string())
+    return pa.array([canonical_word(word) for word in words], pa.string())
 
 
 def _fold_column(rows: pa.Table, name: str, fold: bool) -> pa.Table:
     if not fold:
         return rows
-    values = canonical_column(rows[name].combine_chunks(), fold=True)
+    values = canonical_words(rows[name].combine_chunks())
     return rows.set_column(rows.schema.get_field_index(name), name, values)
 
 
 def _value_rank(value: str, levels: Sequence[str]) -> int:
-    folded = [canonical_text(level, fold=True) for level in levels]
+    folded = [canonical_word(level) for level in levels]
     if value in folded:
         return folded.index(value)
     return int(value == "on")

@@ -18,17 +18,18 @@ from typing import Any, Final, TextIO
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from minimize.arrow.dictionaries import value_type
 from minimize.errors import Finding, PolicyError, describe_os_error
-from minimize.identifiers import canonical_column
+from minimize.identifiers import canonical_column, canonical_word, canonical_words
 from minimize.keys.keyring import SUBJECT_KEY
+from minimize.keys.parquet_footer import check_footer
 from minimize.ledger.subject_tokens import token_version
 from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import ROW_SCHEMA
 from minimize.settings.rows import SettingsRows
-from minimize.text import count_noun
+from minimize.stores import open_parquet_file
+from minimize.text import count_noun, similar_words
 from minimize.times import epoch_microseconds
 
 _REQUIRED_COLUMNS = ("tenant_id", "setting", "holder")
@@ -64,7 +65,7 @@ def check_rows(unchecked: UncheckedSettings) -> SettingsRows:
     texts = {name: _text_column(unchecked.table, name) for name in ROW_SCHEMA.names if name not in _TIME_COLUMNS}
     written = {name: texts[name] for name in (*_ID_COLUMNS, *_WORD_COLUMNS)}
     texts |= {
-        name: canonical_column(words, fold=name in _WORD_COLUMNS, visible=name in _ID_COLUMNS)
+        name: canonical_words(words) if name in _WORD_COLUMNS else canonical_column(words, visible=True)
         for name, words in written.items()
     }
     texts["field"] = canonical_column(texts["field"])
@@ -104,6 +105,24 @@ def _column_faults(unchecked: UncheckedSettings) -> Iterator[Finding]:
             and not _is_readable_type(name, value_type(unchecked.table[name].type))
         ):
             yield unchecked.fault("C006", f"the column {name} has a type that is not allowed in settings", field=name)
+    yield from _misspelt_columns(unchecked)
+
+
+def _misspelt_columns(unchecked: UncheckedSettings) -> Iterator[Finding]:
+    """Faults for columns that may be meant as `subject` or `field`: without these, a row of a subject is one of its tenant."""
+    names = unchecked.table.column_names
+    others = [canonical_word(name) for name in names if name not in ROW_SCHEMA.names]
+    missing = [name for name in ROW_SCHEMA.names if name not in names]
+    hint = f"The columns are {', '.join(ROW_SCHEMA.names)}, in lower case. Add an empty one, or correct the header."
+    for name in ROW_SCHEMA.names:
+        if name in others or (name in missing and similar_words(name, others, cutoff=0.75)):
+            yield unchecked.fault(
+                "C002", f"the header has another spelling of the column {name}", hint=hint, field=name
+            )
+        elif name == "subject" and name in missing and any(each.endswith("id") for each in others):
+            yield unchecked.fault(
+                "C002", "the header has a column of unknown ids and no subject", hint=hint, field=name
+            )
 
 
 def _is_column_empty(unchecked: UncheckedSettings, name: str) -> bool:
@@ -236,9 +255,8 @@ def read_parquet(path: Path) -> UncheckedSettings:
     table: pa.Table | None = None
     refused: OSError | None = None
     try:
-        # An open file is read alone: a path could be a dataset, which skips names that begin with `_` or `.`.
-        with suppress(pa.ArrowException), path.open("rb") as file:
-            table = pq.read_table(file)
+        with suppress(pa.ArrowException):
+            table = None if check_footer(path).masters else open_parquet_file(path).read()
     except OSError as error:
         refused = error
     if table is None:

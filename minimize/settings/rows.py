@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
+from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_word
 from minimize.ledger.clock import effective_start
 from minimize.pages import Table, html_fragment
 from minimize.settings.evaluation import LEVEL_SETTING, ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
@@ -105,7 +105,7 @@ class SettingsRows:
 
     def _restricting_rows(self, order: Sequence[int]) -> list[bool]:
         """For each row, whether it restricts compared with the row before it of the same holder."""
-        ranks = {canonical_text(level, fold=True): rank for rank, level in enumerate(self.levels)}
+        ranks = {canonical_word(level): rank for rank, level in enumerate(self.levels)}
         values, keys = self._words("value"), list(zip(*map(self._words, _HOLDER_COLUMNS), strict=True))
         restricts, before = [value != "on" for value in values], dict[tuple[str | None, ...], int]()
         for row in order if LEVEL_SETTING in self._words("setting") else ():
@@ -165,7 +165,7 @@ class SettingsRows:
 
     def user_rows_of_tenants(self, settings: Collection[str]) -> list[int]:
         """The rows of the holder `user` that would turn one of these settings on for a whole tenant."""
-        names = pa.array([canonical_text(name, fold=True) for name in settings], pa.string())
+        names = pa.array([canonical_word(name) for name in settings], pa.string())
         masks = [
             pc.equal(self.table["holder"], USER_HOLDER),
             pc.equal(self.table["value"], "on"),

@@ -48,12 +48,12 @@ class NameMask(Protocol):
         """The key of the hashes of undeclared names."""
         ...
 
-    def __call__(self, part: str, path: str) -> str:
-        """The displayed form of the last part of a path."""
+    def __call__(self, name: str) -> str:
+        """The recorded form of a name relative to the source's root."""
         ...
 
     def mask_recorded(self, name: str) -> str:
-        """The current displayed form of a name that was recorded earlier."""
+        """The current recorded form of a name that was recorded earlier."""
         ...
 
 
@@ -143,11 +143,9 @@ def resolve_links(place: Location) -> Location:
 
 
 def displayed_name(path: Location, root: Location, shown: NameMask | None = None) -> str:
-    """A file's name relative to the root, with `/`; without `shown`, as on disk."""
-    parts = relative_path(path, root).parts
-    if shown is not None:
-        parts = tuple(shown(part, "/".join(parts[: depth + 1])) for depth, part in enumerate(parts))
-    return "/".join(parts)
+    """A file's name relative to the root, with `/`: as it is recorded, or without `shown` as on disk."""
+    name = "/".join(relative_path(path, root).parts)
+    return name if shown is None else shown(name)
 
 
 def hive_partitions(path: Location, root: Location) -> dict[str, str | None]:

@@ -1,14 +1,18 @@
-"""Warnings of libraries while a source is read. Their text may contain values, so they are hidden, counted and logged as W057."""
+"""Warnings and log messages of libraries while a source is read.
+
+Their text may contain values, so it is hidden. Warnings are counted and logged as W057.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final, ParamSpec, TypeVar
+from typing import Any, Final, TypeVar
 
 from minimize.results import LogMessage
 from minimize.sources.base import Chunk, SeekablePart, SourcePart
@@ -16,13 +20,18 @@ from minimize.sources.files import WrappingPart, WrappingSource
 from minimize.text import count_noun
 
 T = TypeVar("T")
-P = ParamSpec("P")
+
+
+_HIDDEN_TEXT: Final = (
+    "a library logged this while a source was read; its text is not shown because it may contain values"
+)
 
 
 class _WarningHook:
-    """Takes the place of `warnings.showwarning` while any thread reads a source. It shows the warnings of all other threads.
+    """Takes the place of `warnings.showwarning` and of logging's record factory while any thread reads a source.
 
-    `warnings.catch_warnings` would also catch those of other threads, and two threads would restore each other's state.
+    Warnings and log messages of other threads are shown as usual. `warnings.catch_warnings` would also catch those of other
+    threads, and two threads would restore each other's state. A filter of a logger does not see the messages of loggers below.
     """
 
     def __init__(self) -> None:
@@ -30,27 +39,50 @@ class _WarningHook:
         self._thread = threading.local()
         self._readers = 0
         self._show: Callable[..., None] = warnings.showwarning
+        self._make_record: Callable[..., logging.LogRecord] = logging.LogRecord
 
     def enter(self) -> None:
         with self._lock:
             self._readers += 1
-            if warnings.showwarning is not self:
-                self._show, warnings.showwarning = warnings.showwarning, self
+            if warnings.showwarning != self.show:
+                self._show, warnings.showwarning = warnings.showwarning, self.show
+            if logging.getLogRecordFactory() != self.make_record:
+                self._make_record = logging.getLogRecordFactory()
+                logging.setLogRecordFactory(self.make_record)
         self._thread.counts = [*getattr(self._thread, "counts", ()), 0]
 
     def leave(self) -> int:
         """The number of hidden warnings of this thread since it entered."""
         with self._lock:
             self._readers -= 1
-            if not self._readers and warnings.showwarning is self:
+            if not self._readers and warnings.showwarning == self.show:
                 warnings.showwarning = self._show
+            if not self._readers and logging.getLogRecordFactory() == self.make_record:
+                logging.setLogRecordFactory(self._make_record)
         return int(self._thread.counts.pop())
 
-    def __call__(self, *arguments: Any, **keywords: Any) -> None:
-        if getattr(self._thread, "counts", None):
-            self._thread.counts[-1] += 1
-        else:
+    def show(self, *arguments: Any, **keywords: Any) -> None:
+        """Counts a warning of a thread that reads, and shows any other."""
+        if not self._count():
             self._show(*arguments, **keywords)
+
+    def make_record(self, name: str, level: int, *arguments: Any, **keywords: Any) -> logging.LogRecord:
+        """The record of a log message. That of a library has no text in a thread that reads; a warning or more is counted."""
+        record = self._make_record(name, level, *arguments, **keywords)
+        is_own = name.partition(".")[0] == "minimize"
+        if is_own or not getattr(self._thread, "counts", None):
+            return record
+        if level >= logging.WARNING:
+            self._count()
+        record.msg, record.args, record.exc_info, record.stack_info = _HIDDEN_TEXT, (), None, None
+        return record
+
+    def _count(self) -> bool:
+        """Counts a hidden warning, if this thread reads a source."""
+        if not getattr(self._thread, "counts", None):
+            return False
+        self._thread.counts[-1] += 1
+        return True
 
 
 _HOOK: Final = _WarningHook()
@@ -80,14 +112,14 @@ class HiddenWarnings:
             ).log()
 
 
-def call_without_warnings(work: Callable[P, T], *arguments: P.args, **keywords: P.kwargs) -> T:
-    """The result of work with a file, whose warnings are hidden."""
+def call_without_warnings(work: Callable[..., T], *arguments: Any, name: str = "a source") -> T:
+    """The result of work with a source, whose warnings are hidden. The name of the source is for the log."""
     hidden = HiddenWarnings()
     try:
         with hidden.hide():
-            return work(*arguments, **keywords)
+            return work(*arguments)
     finally:
-        hidden.log("a source")
+        hidden.log(name)
 
 
 def iterate_without_warnings(items: Iterator[T], name: str = "a source") -> Iterator[T]:

@@ -32,6 +32,7 @@ from minimize.sources.base import Chunk, DeclaredField, SourcePart, SourceReques
 from minimize.sources.binding import MEMORY_CHUNK_ROWS, BoundRequest, bind_request, validate_chunk
 from minimize.sources.files import WrappingPart, replace_errors
 from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
+from minimize.sources.library_warnings import call_without_warnings, iterate_without_warnings
 from minimize.sources.record_checks import FaultMask, any_depth_rule
 from minimize.sources.types import STRING_TESTS, storage_type
 
@@ -173,6 +174,7 @@ def _key_names(key: Any) -> Iterator[str]:
 
 
 MEMORY_NAME = "memory"
+_WHAT: Final = "data in memory"
 SMALL_BATCH_ROWS = 65_536
 """Rows below which batches of a table are combined."""
 _INVALID_DATA = "the data in memory does not match its schema"
@@ -208,11 +210,14 @@ class MemoryPart:
     def read(self) -> Iterator[Chunk]:
         """The records in bounded chunks. Raises SourceError if data that can be read only once was read before."""
         first = 0
-        for batch in _bounded_batches(self.data.open()):
+        for batch in iterate_without_warnings(self._batches(), _WHAT):
             end = first + batch.num_rows
             known = [replace(each, mask=each.mask[first:end]) for each in self.data.faults]
             yield validate_chunk(self.bound.chunk(batch, np.arange(first, end), known), SourceError(_INVALID_DATA))
             first = end
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        yield from _bounded_batches(self.data.open())
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +256,8 @@ class MemorySourceFactory:
         """The data as a source, as from `memory_source`."""
         taken = read_memory(data, self._named)
         if self._never or self._pointed:
-            taken = replace(taken, faults=_frame_faults(data, self._never, self._pointed))
+            faults = call_without_warnings(_frame_faults, data, self._never, self._pointed, name=_WHAT)
+            taken = replace(taken, faults=faults)
         bound = self._bind(taken.schema)
         return MemorySource(bound.schema, (MemoryPart(bound, taken),), taken.is_rereadable)
 
@@ -281,11 +287,11 @@ def read_memory(data: Any, named: Collection[str] | None = None) -> MemoryData:
     if isinstance(data, pa.RecordBatchReader):
         return MemoryData(data.schema, _SingleRead(lambda: data), is_rereadable=False)
     if _is_frame(data, "pandas"):
-        return read_memory(_from_pandas(data, named))
+        return read_memory(call_without_warnings(_from_pandas, data, named, name=_WHAT))
     if hasattr(data, "__arrow_c_stream__"):
-        return _from_stream(data)
+        return call_without_warnings(_from_stream, data, name=_WHAT)
     if hasattr(data, "__arrow_c_array__"):
-        return read_memory(_read_array(data))
+        return read_memory(call_without_warnings(_read_array, data, name=_WHAT))
     raise ConfigurationError(f"data of the type {type(data).__name__} cannot be read", hint=_conversion_hint(data))
 
 

@@ -433,7 +433,10 @@ def _footer_schema(part: FilePart) -> pa.Schema:
 
 
 def _read_rows(path: Path) -> FileRows:
-    table = pq.read_table(path, partitioning=None)
+    if check_footer(path).masters:
+        raise pa.ArrowInvalid("the file has encrypted columns")
+    with open_parquet_file(path) as file:
+        table = file.read()
     return table.column_names, [*enumerate(table.to_pylist(), start=1)]
 
 

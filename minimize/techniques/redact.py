@@ -9,7 +9,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
-from minimize.techniques.parameters import MORE_TIGHTENS, NEUTRAL
+from minimize.techniques.parameters import MORE_TIGHTENS, UNORDERED
 from minimize.techniques.patterns import PATTERNS, PatternName, TextSpan, find_pattern
 
 ALL_PATTERNS: tuple[PatternName, ...] = tuple(PATTERNS)
@@ -42,7 +42,7 @@ class Redact(Technique):
     about: ClassVar[str] = "free text with a mark in place of each hit of a pattern"
 
     patterns: Annotated[tuple[PatternName, ...], MORE_TIGHTENS] = Field(ALL_PATTERNS, min_length=1)
-    mark: Annotated[str, NEUTRAL] = Field(f"[{NAME_PLACEHOLDER}]", min_length=1, max_length=64)
+    mark: Annotated[str, UNORDERED] = Field(f"[{NAME_PLACEHOLDER}]", min_length=1, max_length=64)
 
     def phrase(self) -> str:
         """The patterns."""

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from minimize.governance.incidents.incident_text import incident_lines
 from tests.commands import Command, Result
 from tests.project import LASTING, Builds, Project, events
 
@@ -96,6 +97,29 @@ def test_the_class_of_an_incident_is_declared_and_changed_with_a_reason(
     lowered = incident("reclassify", "INC-1", "--as", "security_incident", "--because", "it was", "--json")
     assert (lowered.json["class"], lowered.json["due"], lowered.json["pending"]) == ("security_incident", None, [])
     assert incident("declare", "INC-1", "--as", "false_positive").code == 2
+
+
+def test_data_that_tenants_have_in_common_is_printed_once(project: Project, incident: Command) -> None:
+    opened(incident, project)
+    body = incident("scope", "INC-1", "--json").json
+    (north, south) = body["scope"]["tenants"]
+    different = [*incident_lines(body)]
+    same = [
+        *incident_lines({**body, "scope": {**body["scope"], "tenants": [north, {**south, "kinds": north["kinds"]}]}})
+    ]
+    assert [sum("device_id" in line for line in lines) for lines in (different, same)] == [2, 1]
+    assert next(line for line in same if "device_id" in line).startswith("    each: pseudonymized: ")
+
+
+def test_a_step_prints_what_it_recorded(project: Project, incident: Command) -> None:
+    opened(incident, project)
+    incident("scope", "INC-1")
+    declared = incident("declare", "INC-1").out
+    assert ("2 tenants to notify" in declared, "customer_reportable since" in declared) == (True, True)
+    measured = incident("measure", "INC-1", "the disk was found").out
+    assert measured.splitlines()[-1] == "  measure: the disk was found"
+    assert "device_id" not in declared + measured
+    assert incident("measure", "INC-1", "x", "--json").json["measures"] == ["the disk was found", "x"]
 
 
 def test_the_list_exits_with_zero_while_nothing_is_overdue(project: Project, incident: Command) -> None:

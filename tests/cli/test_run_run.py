@@ -13,6 +13,13 @@ from tests.project import AT, DAY, Project, event, events
 WHEN = "2026-11-25T00:00:00Z"
 
 
+@pytest.fixture(autouse=True)
+def _folders(project: Project) -> None:
+    """The folders of the sources, without files."""
+    for name in ("data", "in"):
+        (project.folder / name).mkdir()
+
+
 def ran(command: Command, project: Project, *more: object) -> Result:
     return command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys, *more)
 

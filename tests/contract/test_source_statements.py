@@ -16,18 +16,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pv
 import pyarrow.parquet as pq
 import pytest
 
+import minimize
 from minimize.errors import ConfigurationError, SchemaError, SourceError
 from minimize.sources import FORMATS
 from minimize.sources.base import Chunk, Reject, Source, SourcePart, SourceRequest
 from minimize.sources.files import FilePart, FileSource, WrappingPart, file_parts, replace_errors
 from minimize.sources.source_format import SourceFormat
 from tests.contract.test_from_outside_format import TABS
-from tests.project import Project, events
+from tests.project import Project, events, table
 from tests.sources.declared import declared
 
 CANARY = "c4n4ry"
@@ -202,8 +204,54 @@ def false_types(form: Form, folder: Path) -> list[str]:
     return [] if typed == form.format.has_types else ["types"]
 
 
+NOTED = SourceRequest(fields=(declared("id", "string", required=True), declared("note", "string")), rows=5_000)
+
+
+def damaged_parquet(path: Path) -> None:
+    offsets, texts = pa.py_buffer(np.array([0, 1, 2, 3], np.int32)), pa.py_buffer(b"a\xffc")
+    notes = pa.Array.from_buffers(pa.string(), 3, [None, offsets, texts])
+    pq.write_table(pa.table({"id": pa.array(["d0", "d1", "d2"]), "note": notes}), path)
+
+
+DAMAGED_CELLS: dict[str, Callable[[Path], object]] = {
+    "ndjson": lambda path: path.write_bytes(
+        b'{"id": "d0", "note": "a"}\n{"id": "d1", "note": "\xff"}\n{"id": "d2", "note": "c"}\n'
+    ),
+    "csv": lambda path: path.write_bytes(b"id,note\nd0,a\nd1,\xff\nd2,c\n"),
+    "parquet": damaged_parquet,
+}
+"""For each format, how to write three records, the second of which has a cell that cannot be read: bytes that are no UTF-8, the
+error of a formula."""
+
+
+def null_of_damaged_cell(kind: str, form: Form, folder: Path) -> list[str]:
+    """The record of a cell that cannot be read is quarantined, or the file is refused. The cell is never null or a text."""
+    path = folder / f"a{form.format.suffixes[0]}"
+    DAMAGED_CELLS[kind](path)
+    try:
+        found = read(form.format.bind(file_parts([path], folder), NOTED))
+    except (SchemaError, SourceError):
+        return []
+    is_right = [row["note"] for row in found.rows] == ["a", "c"] and len(found.rejects) == 1
+    return [] if is_right else [f"{found.rows} kept, {len(found.rejects)} rejected"]
+
+
 Check = Callable[[Form, Path], list[str]]
 CHECKS: list[Check] = [lost_chunks, hidden_wrong_values, accepted_duplicates, misread_names, other_records, false_types]
+
+
+def test_every_format_has_a_file_with_a_damaged_cell() -> None:
+    assert set(DAMAGED_CELLS) == set(FORMATS)
+
+
+@pytest.mark.parametrize("kind", DAMAGED_CELLS)
+def test_a_cell_that_cannot_be_read_is_no_null(kind: str, tmp_path: Path) -> None:
+    assert null_of_damaged_cell(kind, form_of(kind), tmp_path) == []
+
+
+@pytest.mark.parametrize("kind", ["ndjson", "csv"])
+def test_a_format_that_makes_a_damaged_cell_null_is_found(kind: str, tmp_path: Path) -> None:
+    assert null_of_damaged_cell(kind, Form(changed(kind, without_rejects), WRITERS[kind]), tmp_path)
 
 
 def test_every_format_can_be_written_here() -> None:
@@ -371,3 +419,56 @@ def test_the_error_of_a_library_is_a_damaged_file_without_its_text() -> None:
     with pytest.raises(SourceError, match="is damaged") as caught:
         next(items)
     assert CANARY not in repr((caught.value, caught.value.__cause__, caught.value.__context__))
+
+
+def logging_rows(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """The chunks, each after a log message with a value, as a library writes them."""
+    for chunk in chunks:
+        logging.getLogger("openpyxl.reader").warning("Cell C3 has the value %s", CANARY, exc_info=ValueError(CANARY))
+        yield chunk
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_log_message_of_a_library_is_counted_and_its_text_is_not_shown(
+    kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    form = Form(changed(kind, logging_rows), WRITERS[kind])
+    with caplog.at_level(logging.WARNING):
+        assert read(open_file(form, tmp_path, NAMED, ["id", "n"], [["d0", 1]])).read == 1
+        logging.getLogger("openpyxl.reader").warning("of the caller")
+    assert CANARY not in caplog.text
+    assert [getattr(record, "code", record.name) for record in caplog.records] == [
+        "openpyxl.reader",
+        "W057",
+        "openpyxl.reader",
+    ]
+    assert caplog.records[-1].message == "of the caller"
+
+
+class WarningStream:
+    """A table of another library, which warns and logs with a value when it is opened and while it is read."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested: object = None) -> object:
+        warnings.warn(f"Cell C3 has the value {CANARY}", UserWarning, stacklevel=1)
+        logging.getLogger("another.library").error("Cell C3 has the value %s", CANARY)
+        return self._table.__arrow_c_stream__(requested)
+
+
+def test_data_in_memory_shows_no_text_of_a_library(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.policy()
+    data = table(events(5))
+    with caplog.at_level(logging.WARNING), warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        result = minimize.apply(
+            project.folder / "policy.yaml",
+            WarningStream(data),
+            settings=project.folder / "settings.csv",
+            keys=project.keys,
+        )
+    assert result.num_rows == 5
+    assert CANARY not in caplog.text + "".join(str(each.message) for each in shown)
+    (counted,) = (record for record in caplog.records if getattr(record, "code", None) == "W057")
+    assert counted.getMessage().startswith("data in memory: a library gave 2 warnings")

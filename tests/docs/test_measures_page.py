@@ -14,7 +14,7 @@ from tests.docs.pages import ROOT
 @pytest.fixture(name="page")
 def _page(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
-    return str(importlib.import_module("build").measures())
+    return str(importlib.import_module("reference").measures())
 
 
 @pytest.mark.parametrize("word", MEASURES)
@@ -29,4 +29,4 @@ def test_a_measure_is_described_as_its_class_does(word: str, page: str) -> None:
 def test_an_added_measure_appears(page: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "## `median`" not in page
     monkeypatch.setitem(MEASURES, "median", type("Median", (MEASURES["quantile"],), {"__doc__": "The middle value."}))
-    assert "## `median`\n\nThe middle value." in importlib.import_module("build").measures()
+    assert "## `median`\n\nThe middle value." in importlib.import_module("reference").measures()

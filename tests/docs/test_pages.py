@@ -34,6 +34,26 @@ def named_extras(text: str) -> set[str]:
     return commands | set(EXTRA_IN_SENTENCE.findall(text))
 
 
+USES_OF_EXTRAS = {
+    "exchange": r"\bminimize check \S",
+    "h3": r"\{h3:|\bh3: \{",
+    "pandas": r"\bimport (?:minimize\.)?pandas\b|\.to_pandas\(|\.minimize\(",
+    "postgres": r"\bpostgresql://",
+    "samples": r"\bminimize sample \w",
+    "spark": r"--engine spark\b|\bminimize\.spark\b",
+    "vault": r"\bvault:",
+}
+"""For each extra, what code writes that does not work without it."""
+CODE = re.compile(r"(?:```|<!--- invisible-code-block: )(?:sh|python|console)\n(.*?)(?:```|-->)", re.DOTALL)
+NOTEBOOKS = sorted((ROOT / "docs" / "notebooks").glob("*.md"))
+
+
+def unnamed_extras(text: str) -> set[str]:
+    """The extras without which the commands of a page fail, and that the page does not tell its reader to install."""
+    code = "\n".join(CODE.findall(text))
+    return {extra for extra, used in USES_OF_EXTRAS.items() if re.search(used, code)} - named_extras(text)
+
+
 def existing_extras() -> set[str]:
     """The extras that the package has."""
     return set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
@@ -73,6 +93,38 @@ def test_pages_and_hints_name_only_extras_that_exist() -> None:
 def test_a_page_that_names_an_extra_that_does_not_exist_is_found() -> None:
     text = "pip install '.[report,postgres]'\npip download 'minimize-0.1.0-py3-none-any.whl[vault]'\nthe extra `excel`"
     assert named_extras(text) - existing_extras() == {"report", "excel"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_page_says_which_extras_its_commands_need(page: Path) -> None:
+    assert unnamed_extras(page.read_text()) == set()
+
+
+@pytest.mark.parametrize(
+    ("code", "extra"),
+    [
+        ("minimize sample device_telemetry --rows 5 --out data", "samples"),
+        ("frame = minimize.read(out).to_pandas()", "pandas"),
+        ("minimize run pipeline --engine spark", "spark"),
+    ],
+)
+def test_a_page_that_does_not_say_which_extra_it_needs_is_found(code: str, extra: str) -> None:
+    page = f"# Page\n\n```sh\n{code}\n```\n"
+    assert unnamed_extras(page) == {extra}
+    assert unnamed_extras(f"It needs the extra `{extra}`.\n{page}") == set()
+
+
+def test_every_extra_has_a_use_that_is_looked_for() -> None:
+    assert USES_OF_EXTRAS.keys() == existing_extras()
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda page: page.stem)
+def test_a_notebook_begins_with_what_it_needs(notebook: Path) -> None:
+    """Packages that it imports, and what makes it an `.ipynb` file, are in the text before its first cell."""
+    text = notebook.read_text().partition("\n# ")[2]
+    introduction, _, cells = text.partition("```python")
+    imported = set(re.findall(r"^(?:import|from) (matplotlib|pandas)\b", cells, re.MULTILINE))
+    assert {*imported, "jupytext", "jupyterlab"} <= set(re.findall(r"[\w-]+", introduction))
 
 
 def test_the_table_of_extras_lists_all_of_them() -> None:

@@ -5,7 +5,9 @@ Each case is a number. Cases run in batches in a process of their own, so that a
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 import os
 import random
@@ -151,9 +153,22 @@ def outcomes(kind: str, first: int, last: int) -> Iterator[tuple[int, str]]:
 
 def faults(kind: str, first: int, last: int) -> list[tuple[int, str]]:
     """The cases that end otherwise than with a file's fault, or with all its records accounted for."""
-    whole = f"{ROWS} read, {ROWS} accounted for"
-    allowed = {whole, "E202", "E203"}
-    return [(number, text) for number, text in outcomes(kind, first, last) if text not in allowed]
+    found = [(number, text) for number, text in outcomes(kind, first, last) if text not in ("E202", "E203")]
+    return [
+        (number, text)
+        for number, text in found
+        if text != f"{(rows := rows_left(kind, number))} read, {rows} accounted for"
+    ]
+
+
+def rows_left(kind: str, number: int) -> int:
+    """The records that a damaged file still has. Only text shows no damage if it is cut, or if a line has no end."""
+    if kind != "csv":
+        return ROWS
+    text = damaged_csv(random.Random(number)).decode("latin-1")
+    lines = [cells for cells in csv.reader(io.StringIO(text, newline="")) if cells]
+    assert not any("\n" in cell for cells in lines for cell in cells), "a quote that is not closed must be refused"
+    return len(lines) - 1
 
 
 @pytest.mark.parametrize("kind", FILES)

@@ -49,7 +49,44 @@ def test_of_several_tables_one_is_named() -> None:
         read_allow_list(two, "order")
 
 
-@pytest.mark.parametrize("document", [None, [], {}, {"users": "keep"}, "keep"])
+def test_each_table_has_the_default_fields_and_its_own_words_decide() -> None:
+    document = {
+        "__defaults__": {"dt": "keep", "agent": "keep", "geo": {"country": "keep", "city": "keep"}},
+        "users": {"id": "hash", "agent": "drop", "geo": {"city": "drop"}},
+        "orders": ["n"],
+    }
+    assert proposed(document, "users") == {
+        "/dt": "keep",
+        "/agent": "drop",
+        "/geo/country": "keep",
+        "/geo/city": "drop",
+        "/id": "{pseudonymize: {key: pseudonyms}}",
+    }
+    assert proposed(document, "orders").keys() == {"/dt", "/agent", "/geo/country", "/geo/city", "/n"}
+    with pytest.raises(ConfigurationError, match="--object"):
+        proposed(document, "__defaults__")
+
+
+@pytest.mark.parametrize("word", ["keep_all", "keep-all", "KEEP_ALL"])
+def test_fields_that_an_allow_list_keeps_without_a_name_are_left_out(word: str) -> None:
+    found = read_allow_list({"users": {"id": "keep", "event": word}})
+    assert [str(column.pointer) for column in found.columns] == ["/id"]
+    assert [*found.left_out] == ["event/*"]
+    whole = read_allow_list({"__defaults__": {"dt": "keep"}, "users": word})
+    assert ([str(column.pointer) for column in whole.columns], [*whole.left_out]) == (["/dt"], ["*"])
+
+
+def test_a_document_of_fields_alone_is_one_table() -> None:
+    assert proposed({"id": "hash", "city": "keep", "note": "?"}) == {
+        "/id": "{pseudonymize: {key: pseudonyms}}",
+        "/city": "keep",
+        "/note": "drop",
+    }
+    assert read_allow_list({"city": "keep"}, "users").name == "users"
+    assert read_allow_list({"city": "keep"}).name == "fields"
+
+
+@pytest.mark.parametrize("document", [None, [], {}, {"users": 7}, {"__defaults__": {"id": "keep"}}, "keep"])
 def test_what_is_no_allow_list_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError, match="not an allow-list"):
         read_allow_list(document)

@@ -41,6 +41,13 @@ def opened(address: Address, **options: Any) -> Ledger:
     return open_ledger(address, **{"create": True, "patience": 2.0} | options)
 
 
+class UncheckedKeyring(Keyring):
+    """The keyring of an attacker, who does not check what others signed."""
+
+    def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
+        return True
+
+
 def empty(folder: Path) -> None:
     """Makes an empty ledger in a folder."""
     opened(find_ledger(folder / "ledger.db")).close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -15,6 +16,8 @@ from minimize.ledger.audit_event import EMPTY_LOG, EntryFilter, entry_digest, en
 from minimize.ledger.audit_log import append_event, latest_entries, log_head, read_entries
 from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.settings import SETTING, RecordedSetting
+from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, event, tells
 
 
@@ -88,3 +91,11 @@ def test_a_clock_that_goes_back_does_not_touch_the_order(ledger: Ledger, keys: K
     found = ledger.read(lambda connection: [json.loads(entry.event)["time"] for entry in read_entries(connection)])
     assert found == ["2026-11-25T00:00:09.000000Z", "2026-11-25T00:00:01.000000Z"]
     assert ledger.read(lambda connection: list(check_log(connection, keys))) == []
+
+
+def test_an_event_reads_the_last_act_once(ledger: Ledger, keys: Keyring) -> None:
+    record_acts(ledger, keys, SETTING, RecordedSetting("north", None, "location", "on", "admin", NOW, NOW))
+    with patch.object(Connection, "_cursor", autospec=True, side_effect=Connection._cursor) as cursor:
+        tells(ledger, keys, event(1))
+    statements = [call.args[1] for call in cursor.call_args_list]
+    assert len([each for each in statements if "FROM acts" in each]) == 1

@@ -15,6 +15,7 @@ import time_machine
 import minimize
 from minimize.consent.agreements import TenantAgreements
 from minimize.errors import RefusedError
+from minimize.governance.access.new_file import create_access_file
 from minimize.governance.lifecycle_events import effective_events
 from minimize.ledger.subjects import LifecycleEvent
 from minimize.output.reader import load_receipts
@@ -214,6 +215,20 @@ def test_a_clock_ten_years_ahead_records_nothing(
     assert shell(*words, "--pipeline", ran.folder).code == 0
 
 
+@pytest.mark.parametrize("words", ACTS, ids=lambda words: words[0])
+def test_the_permission_that_a_wrong_clock_recorded_is_no_evidence_for_it(
+    ran: Project, shell: Shell, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    create_access_file(ran.folder / "access.yaml", "operator@example.com", ("north",))
+    (ran.folder / "minimize.yaml").write_text("access: access.yaml\nencrypt: off\n")
+    monkeypatch.setenv("MINIMIZE_ACTOR", "privacy-officer@example.com")
+    clock.shift(YEARS)
+    said = shell(*words, "--pipeline", ran.folder)
+    assert (said.code, "E304" in said.err) == (3, True)
+    clock.shift(-YEARS)
+    assert shell(*words, "--pipeline", ran.folder).code == 0
+
+
 def left(at: datetime, recorded: datetime, state: str = "recorded") -> LifecycleEvent:
     return LifecycleEvent("north", None, "tenant_closed", at, state, "{}", recorded, "ann")  # type: ignore[arg-type]
 
@@ -239,7 +254,7 @@ def test_an_expiry_knows_a_departure_by_a_clock_ahead(today: datetime) -> None:
         next(effective_events([left(at, at if at > today + timedelta(days=99) else today)])).occurred_at
         for at in (today + YEARS, today + timedelta(days=30))
     )
-    assert ahead <= today
+    assert ahead == today
     assert stated == today + timedelta(days=30)
 
 

@@ -9,13 +9,11 @@ from functools import partial
 import pytest
 
 from minimize.keys import Keyring
-from minimize.ledger.audit_event import entry_event
+from minimize.ledger.audit_event import PUBLISH, RECOVER, entry_event
 from minimize.ledger.audit_log import append_event, log_head, read_entries
 from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import (
-    PUBLISH,
-    RECOVER,
     IndexedOutput,
     compare_receipts,
     find_anchor,

@@ -48,7 +48,7 @@ def test_the_hint_for_a_purpose_like_no_other_lists_the_known_ones_and_says_how_
     faults = FaultList()
     assert not check_purpose("analysis", ["capacity_planning"], faults, 7)
     hint = str(faults.found[0].hint)
-    assert all(purpose in hint for purpose in (*PURPOSES, "capacity_planning"))
+    assert all(purpose in hint for purpose in (*PURPOSES[:3], "capacity_planning"))
     assert "add it under `purposes:` in minimize.yaml" in hint
 
 
@@ -94,3 +94,13 @@ def test_a_configuration_file_that_cannot_be_read_is_a_fault(tmp_path: Path, con
     faults = FaultList()
     assert configured_purposes(tmp_path, faults) == ()
     assert [(f.code, f.file) for f in faults.found] == [("P001", str(tmp_path / "minimize.yaml"))]
+
+
+@pytest.mark.parametrize(
+    ("purpose", "offered"), [("curiosity", False), ("analysis", False), ("quality_and_securty", True)]
+)
+def test_the_purpose_of_the_on_premises_product_is_offered_only_for_a_similar_word(purpose: str, offered: bool) -> None:
+    faults = FaultList()
+    assert not check_purpose(purpose, (), faults, 1)
+    assert ("quality_and_security" in faults.found[0].hint) is offered
+    assert offered or "customer_support, operations, service_maintenance" in faults.found[0].hint

@@ -139,6 +139,24 @@ def test_encrypted_columns_are_not_shown_without_their_key_and_open_ones_are(pro
     assert str(without.values) == "60"
 
 
+@pytest.mark.parametrize(
+    ("do", "is_unchanged"),
+    [
+        ("keep", True),
+        ({"map": {"values": {"A": "A", "B": "B", "C": "C"}}}, True),
+        ({"map": {"values": {"A": "unchanged", "B": "B", "C": "C"}}}, False),
+    ],
+)
+def test_whether_values_are_unchanged_is_a_fact_and_not_read_from_the_text(
+    project: Project, do: Any, is_unchanged: bool
+) -> None:
+    project.policy({"model": {"type": "string", "do": do}})
+    project.pipeline(aggregates=None)
+    project.records(events(60))
+    project.run()
+    assert field(project, "model").is_unchanged is is_unchanged
+
+
 def test_what_nobody_declared_is_told(project: Project) -> None:
     project.records([{**event, "extra": 1} for event in events(60)])
     project.run()

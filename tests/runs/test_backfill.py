@@ -99,6 +99,9 @@ def test_a_changed_file_is_another_backfill(ran: Project) -> None:
 def test_dates_that_are_excluded_or_have_no_input_are_left_alone(ran: Project) -> None:
     done = filled(ran, says(ran, dates={"from": EMPTY, "to": DAY}, **{"except": [DAY]}))
     assert done.dates == {date.fromisoformat(EMPTY): "no input", date.fromisoformat(BEFORE): "due"}
+    assert [(each.code, each.message) for each in done.log_messages] == [
+        ("W043", f"{EMPTY}: the source has no file of this date")
+    ]
     assert widths(ran, DAY) != {0.0}
 
 

@@ -149,6 +149,7 @@ def test_an_event_day_whose_window_holds_an_unreadable_batch_is_not_published(pr
 
 
 def test_a_date_that_was_asked_for_and_has_no_files_exits_1(project: Project) -> None:
+    (project.folder / "data").mkdir()
     done = ran(project, "--date", DAY)
     assert done.code == 1
     assert f"no file of {DAY} matches data/{{date}}/*.ndjson.gz" in done.err
@@ -175,6 +176,29 @@ def test_pending_exits_1_once_the_folder_of_the_source_is_gone(project: Project)
     assert (done.code, done.json["skipped"]) == (1, {"": "no_source"})
     assert "the folder of the source does not exist: data/{date}/*.ndjson.gz" in done.err
     assert ran(project).code == 1
+
+
+@pytest.mark.parametrize("words", [(), ("--pending",), ("--date", DAY)])
+@pytest.mark.parametrize(("state", "told"), [("missing", "does not exist"), ("a file", "is a file")])
+def test_a_first_run_without_the_folder_of_the_source_is_no_night_without_files(
+    project: Project, words: tuple[str, ...], state: str, told: str
+) -> None:
+    if state == "a file":
+        (project.folder / "data").write_text("x")
+    done = ran(project, *words)
+    assert (done.code, f"the folder of the source {told}" in done.err) == (1, True)
+
+
+def test_a_source_from_which_an_output_was_made_is_not_empty(project: Project) -> None:
+    """An unmounted folder is empty. Before the first run, an empty folder is a night without files."""
+    (project.folder / "data").mkdir()
+    assert ran(project).code == 0
+    project.records(events(20))
+    ran(project)
+    shutil.rmtree(project.folder / "data")
+    (project.folder / "data").mkdir()
+    done = ran(project)
+    assert (done.code, "has no files, but this output was made from it" in done.err) == (1, True)
 
 
 def test_a_published_date_without_rows_may_lose_its_files(project: Project) -> None:

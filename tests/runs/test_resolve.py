@@ -4,6 +4,7 @@ Names of input files that may be values are shown as hashes, and recognised by t
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,7 +13,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+import minimize
 from minimize.errors import ConfigurationError, SchemaError
+from minimize.keys import add_key
 from minimize.runs.inputs import PathMask
 from minimize.runs.quarantine_replay import recheck_quarantine
 from tests.project import AT, BEFORE, DAY, SCHEMA, Project, event, events, new_project, table
@@ -220,43 +223,89 @@ def test_data_in_memory_is_not_taken_for_a_path_nor_shown(project: Project, capl
 
 
 LATER = AT + timedelta(hours=1)
-VEIL = PathMask(b"key", frozenset({"region"}))
-
-
-def shown(path: str) -> str:
-    parts = path.split("/")
-    return "/".join(VEIL(part, "/".join(parts[: depth + 1])) for depth, part in enumerate(parts))
+recorded = PathMask(b"key", frozenset({"region"}))
 
 
 @pytest.mark.parametrize(
-    "name", ["2026-11-24/part-00000.ndjson.gz", "events_2026-11-24.csv", "region=north/a.parquet", "10.0.3/a.ndjson"]
+    "name",
+    [
+        "2026-11-24/part-00000.ndjson.gz",
+        "events_2026-11-24.csv",
+        "2026/11/24/0930.json",
+        "20261124T093000Z.parquet",
+        "region=north/a.parquet",
+        "10.0.3/Part-7.NDJSON",
+    ],
 )
-def test_a_name_that_no_pattern_hits_is_shown(name: str) -> None:
-    assert shown(name) == name
+def test_a_name_of_dates_numbers_and_words_of_programs_is_recorded_unchanged(name: str) -> None:
+    assert recorded(name) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("B-007.ndjson.gz", ".ndjson.gz"),
+        ("ann.csv", ".csv"),
+        ("9901234567.parquet", ".parquet"),
+        ("part-B-007.ndjson", ".ndjson"),
+        ("events.B-007", ""),
+        ("12-3456-7890.json", ".json"),
+    ],
+)
+def test_any_other_name_is_recorded_as_a_hash_with_its_ending(name: str, ending: str) -> None:
+    assert re.fullmatch(rf"2026-11-24/#[0-9a-f]{{16}}{re.escape(ending)}", recorded(f"2026-11-24/{name}"))
+    days = ("2026-11-23", "2026-11-24")
+    assert len({recorded(f"{day}/{name}") for day in days}) == 2
+    assert recorded(name) != PathMask(b"other key")(name)
+
+
+def test_pending_knows_the_files_again_after_a_new_version_of_the_subject_key(project: Project) -> None:
+    project.records(events(30), name="B-007")
+    (before,) = project.run().inputs
+    add_key(project.keys, "subject", now=LATER)
+    assert "B-007" not in before.path
+    assert project.run(pending=True, at=LATER).sequence == 0
+
+
+def test_one_file_that_a_receipt_does_not_name_is_no_recorded_input(project: Project) -> None:
+    inputs = [project.lines(f"{name}.ndjson", events(30)) for name in ("B-007", "2026-11-24")]
+    origins = [project.run(DAY, input=path).origin for path in inputs]
+    assert [None if each is None else each.input for each in origins] == [None, "../2026-11-24.ndjson"]
 
 
 @pytest.mark.parametrize(("name", "pattern"), [("ann@example.com.ndjson", "email"), ("device-203.0.113.77.csv", "ip")])
-def test_a_name_that_a_pattern_hits_is_shown_as_the_pattern_and_a_hash(name: str, pattern: str) -> None:
-    assert shown(f"2026-11-24/{name}").startswith(f"2026-11-24/[{pattern}]#")
-    assert len({shown(f"{day}/{name}") for day in ("2026-11-23", "2026-11-24")}) == 2
-    assert PathMask(b"")(name, name) == f"[{pattern}]#?"
+def test_a_name_that_a_pattern_hits_is_recorded_as_the_pattern_and_a_hash(name: str, pattern: str) -> None:
+    assert recorded(f"2026-11-24/{name}").startswith(f"2026-11-24/[{pattern}]#")
+    assert len({recorded(f"{day}/{name}") for day in ("2026-11-23", "2026-11-24")}) == 2
+    assert PathMask(b"")(name) == f"[{pattern}]#?"
 
 
-def test_a_folder_that_a_pattern_hits_is_shown_so_too() -> None:
-    assert shown("ann@example.com/a.ndjson").endswith("/a.ndjson")
-    assert "ann" not in shown("ann@example.com/a.ndjson")
+def test_a_folder_that_a_pattern_hits_is_recorded_so_too() -> None:
+    assert recorded("ann@example.com/a.ndjson").endswith("/a.ndjson")
+    assert "ann" not in recorded("ann@example.com/a.ndjson")
 
 
-def test_a_partition_is_shown_if_its_field_is_plain_and_no_pattern_hits_its_value() -> None:
-    assert shown("region=north/a.parquet") == "region=north/a.parquet"
-    assert shown("region=ann%40example.com/a.parquet").startswith("region=#")
-    assert shown("user=7/a.parquet").startswith("user=#")
+def test_a_partition_is_recorded_if_its_field_is_plain_and_no_pattern_hits_its_value() -> None:
+    assert recorded("region=north/a.parquet") == "region=north/a.parquet"
+    assert recorded("region=ann%40example.com/a.parquet").startswith("region=#")
+    assert recorded("user=7/a.parquet").startswith("user=#")
 
 
-def test_a_name_that_an_earlier_version_recorded_is_shown_as_today() -> None:
-    for name in ("2026-11-24/ann@example.com.ndjson", "user=7/a.parquet", "2026-11-24/a.ndjson"):
-        assert VEIL.mask_recorded(name) == shown(name)
-        assert VEIL.mask_recorded(shown(name)) == shown(name)
+def test_a_name_that_an_earlier_version_recorded_has_the_form_of_today() -> None:
+    for name in (
+        "2026-11-24/ann@example.com.ndjson",
+        "user=7/a.parquet",
+        "2026-11-24/a.ndjson",
+        "2026-11-24/B-007.ndjson.gz",
+        "ann/B-007/ben",
+    ):
+        assert recorded.mask_recorded(name) == recorded(name)
+        assert recorded.mask_recorded(recorded(name)) == recorded(name)
+
+
+def test_a_name_below_a_folder_that_an_earlier_version_hashed_is_recorded_as_today() -> None:
+    folder = recorded("ann@example.com/x").partition("/")[0]
+    assert recorded.mask_recorded(f"{folder}/B-007.ndjson") == recorded("ann@example.com/B-007.ndjson")
 
 
 @pytest.fixture
@@ -287,3 +336,16 @@ def test_replay_finds_the_quarantined_records_by_the_hash(masked_project: Projec
     masked_project.policy({"storage": {"type": "string", "do": "drop"}})
     (found,) = recheck_quarantine(masked_project.out, at=LATER, keys=masked_project.keys)
     assert found.rows == 5
+
+
+def test_a_receipt_of_an_earlier_version_with_the_names_on_disk_is_recognized(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.records([*events(30), "broken"], name="B-007")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("minimize.runs.inputs._identifies_nobody", lambda stem: True)
+        assert [each.path for each in project.run().inputs] == [f"{DAY}/B-007.ndjson.gz"]
+    assert project.run(pending=True, at=LATER).sequence == 0
+    (found,) = recheck_quarantine(project.out, at=LATER, keys=project.keys)
+    assert found.rows == 0
+    minimize.verify(project.out)

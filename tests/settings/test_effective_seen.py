@@ -230,6 +230,12 @@ def test_names_holders_and_values_are_compared_in_their_canonical_form(word: str
     assert is_on(seen(row, Said("t", None, "LOCATION\u200b", "Off ", "User", 0)), 10) == [False]
 
 
+@pytest.mark.parametrize("name", ["lo\u00adcation", "\uff4cocation", "loc\u200bation"])
+def test_an_opt_out_with_an_invisible_or_wide_letter_inside_counts(name: str) -> None:
+    assert is_on(seen(on(), Said("t", "s", name, "o\u200bff", "user", 1)), 10, subject="s") == [False]
+    assert is_on(seen(on(), Said("t", "s", "vocation", "off", "user", 1)), 10, subject="s") == [True]
+
+
 def test_a_users_row_for_a_whole_tenant_turns_nothing_on_but_its_off_counts() -> None:
     assert is_on(seen(on("user")), 10, subject="s", holders=["user"]) == [False]
     assert is_on(seen(on("user")), 10) == [False]

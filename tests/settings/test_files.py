@@ -212,3 +212,18 @@ def test_names_holders_and_values_become_canonical_and_are_reported(tmp_path: Pa
     }
     assert list(rows.noncanonical) == [1]
     assert not is_on(rows)
+
+
+@pytest.mark.parametrize("spelling", ["Subject", "subject ", "SUBJECT", "sub\u200bject", "subjects", "device_id"])
+def test_a_column_of_subjects_under_another_name_is_a_fault_and_not_the_whole_tenant(
+    tmp_path: Path, spelling: str
+) -> None:
+    assert faults(written(tmp_path, HEADER.replace("subject", spelling) + ROW)) == [("C002", None)]
+    load_settings(written(tmp_path, HEADER + ROW))
+
+
+@pytest.mark.parametrize("spelling", ["Field", "fields"])
+def test_a_column_of_fields_under_another_name_is_a_fault(tmp_path: Path, spelling: str) -> None:
+    more = HEADER.replace("\n", f",{spelling},note\n") + ROW.replace("\n", ",,because\n")
+    assert faults(written(tmp_path, more)) == [("C002", None)]
+    load_settings(written(tmp_path, more.replace(spelling, "field")))

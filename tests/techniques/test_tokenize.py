@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from minimize.errors import KeyringError
 from minimize.techniques import Context, treat
 from minimize.techniques.tokenize import Tokenize
+from tests.project import CHECKOUT
 
 Run = Callable[..., list[Any]]
 TOKENS = Tokenize(key="support")
@@ -26,6 +27,21 @@ def test_the_cipher_is_that_of_rfc_5297() -> None:
     plain = bytes.fromhex("112233445566778899aabbccddee")
     sealed = "85632d07c6e8f37f950acd320a2ecc9340c02b9690c4dc04daef7f6afe5c"
     assert AESSIV(key).encrypt(plain, [header]).hex() == sealed
+
+
+def test_a_token_is_the_one_that_the_guide_computes(context: Context) -> None:
+    page = (CHECKOUT / "docs/guide/ledger.md").read_text().partition("A token of `tokenize`")[2]
+    printed = page.split("```")[3].removeprefix("text\n").strip()
+
+    class Keys:
+        def bytes_of(self, name: str, version: int | None = None) -> bytes:
+            return bytes(range(32))
+
+        def version_of(self, name: str) -> int:
+            return 1
+
+    place = Context("phone_number", context.at, Keys(), {"tenant": pa.array(["acme"])})
+    assert PER.apply(pa.array(["+33612345678"]), place).values.to_pylist() == [printed]
 
 
 def test_the_keyring_gives_the_values_back(context: Context) -> None:

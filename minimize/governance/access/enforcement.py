@@ -16,7 +16,7 @@ from minimize.errors import AccessDenied, LedgerError, MinimizeError, RefusalRea
 from minimize.governance.access.decision import AccessDecision, decide_permission
 from minimize.governance.access.entitlements import EffectiveAccess
 from minimize.governance.access.grants import Grants
-from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
+from minimize.governance.access.load import find_access_file, load_access, parse_adopted, required_access_file
 from minimize.governance.access.model import AccessRules, UserAccount
 from minimize.governance.access.permissions import ALL_TENANTS, PERMISSIONS, RULES_REQUIRED, TenantSet, common_tenants
 from minimize.governance.workspace import Workspace
@@ -140,7 +140,7 @@ def _adopted_access(workspace: Workspace) -> AccessRules | None:
         if not ledger.last_id(ACCESS_ADOPTION):
             return None
         adopted = last_adoption(ledger, workspace.keyring())
-    return None if adopted is None else parse_access(adopted.content.encode(), "access.yaml")
+    return None if adopted is None else parse_adopted(adopted.content.encode(), "access.yaml")
 
 
 def required_access(workspace: Workspace) -> AccessRules:
@@ -152,15 +152,18 @@ def required_access(workspace: Workspace) -> AccessRules:
         return access_in_force(access, ledger, workspace.keyring()) if ledger.last_id(ACCESS_ADOPTION) else access
 
 
-def access_in_force(access: AccessRules, ledger: Ledger, verifier: Verifier) -> AccessRules:
+def access_in_force(
+    access: AccessRules, ledger: Ledger, verifier: Verifier, *, to_replace: bool = False
+) -> AccessRules:
     """The access rules in force: the current file before the first adoption, then the latest adopted version.
 
-    Raises LedgerError for an adoption without a valid signature by a known key.
+    `to_replace` is for the decision who may adopt another one. Raises LedgerError for an adoption without a valid signature by a
+    known key, and PolicyError for one with faults.
     """
     adopted = last_adoption(ledger, verifier)
     if adopted is None or adopted.digest == access.digest:
         return access
-    return parse_access(adopted.content.encode(), access.path or "access.yaml")
+    return parse_adopted(adopted.content.encode(), access.path or "access.yaml", to_replace=to_replace)
 
 
 def last_adoption(acts: ActReader, verifier: Verifier) -> AccessAdoption | None:

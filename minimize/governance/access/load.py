@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
@@ -12,6 +12,9 @@ from minimize.governance.access.model import AccessRules
 from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.forms import examine_content, examine_file, examine_mapping
 from minimize.stores import PathText
+
+_ACCOUNT_FAULTS: Final = frozenset({"U007", "U008", "U210", "U211"})
+"""Faults that arise if two spellings are one account."""
 
 
 def load_access(path: PathText) -> AccessRules:
@@ -34,8 +37,27 @@ def examine_access(path: PathText) -> tuple[AccessRules | None, list[Finding]]:
 
 
 def parse_access(content: bytes, file: PathText) -> AccessRules:
-    """Parses the recorded bytes of an access file, which may differ from the current file. Raises PolicyError."""
+    """Parses the bytes of an access file, which is to be adopted. Raises PolicyError."""
     return require_sound(*examine_content(AccessRules, content, Path(file), FaultList(str(file))), "access file")
+
+
+def parse_adopted(content: bytes, file: PathText, *, to_replace: bool = False) -> AccessRules:
+    """Parses the recorded bytes of an adopted access file. Raises PolicyError.
+
+    An earlier version can have adopted two spellings of one account, which was two accounts then. Such a file permits nothing,
+    except that it decides who may replace it (`to_replace`): its spellings are one account then.
+    """
+    found, faults = examine_content(AccessRules, content, Path(file), FaultList(str(file)))
+    if not faults or {each.code for each in faults} - _ACCOUNT_FAULTS:
+        return require_sound(found, faults, "adopted access file")
+    if found is not None and to_replace:
+        return found
+    raise PolicyError(
+        "the adopted access file has accounts that are not written in one way, so it permits nothing",
+        findings=faults,
+        hint="Correct the access file that `access:` in minimize.yaml names, and replace the adopted one: run `minimize access"
+        " adopt --yes` as an account that may assign roles.",
+    )
 
 
 def find_access_file(start: PathText | None = None) -> Path | None:

@@ -1,8 +1,8 @@
-"""Permission to replace the input, the settings or the output that a pipeline names.
+"""Permission to replace the input, the settings or the output that a pipeline names, or the pipeline of an output.
 
-With settings of their own, a caller could publish what a tenant turned off, and with another input, records that nobody
-collected. So `run/override` is required if access rules are in force. Its part `run/override_elsewhere` is enough for an output
-that is not the pipeline's own, for example to try a pipeline.
+With settings of their own, a caller could publish what a tenant turned off, with another input records that nobody collected,
+and with another pipeline fields that the policy of the output drops. So `run/override` is required if access rules are in force.
+Its part `run/override_elsewhere` is enough for an output that is no pipeline's own, for example to try a pipeline.
 
 Commands ask for it. `minimize.run` in Python asks nobody, as `minimize.read` does: its caller has the keyring and the process.
 """
@@ -21,7 +21,7 @@ from minimize.ledger import find_ledger
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.inputs import LEDGER_SETTINGS, find_pipeline
+from minimize.runs.inputs import LEDGER_SETTINGS, find_pipeline, is_made_by
 from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.runner import RunOverrides
 from minimize.stores import Location, LocationLike, PathText, is_same_location, is_uri, is_within, parse_output_location
@@ -34,17 +34,18 @@ OVERRIDE_ELSEWHERE: Final = "run/override_elsewhere"
 def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides) -> None:
     """Checks the permission of the current actor for the places that replace those of a pipeline, if any does.
 
-    A place that the pipeline names itself replaces nothing. The rules are those of the pipeline. If the output exists, its own
-    rules count as well.
+    A place that the pipeline names itself replaces nothing, unless its output was made by another pipeline. The rules are those
+    of the pipeline. If the output exists, its own rules count as well.
     Raises AccessDenied, and the errors of `require_permission`.
     """
     job = replaced.bind(pipeline)
     target, own = job.target(replaced.output), [*_own_outputs(job)]
     is_elsewhere = not any(is_within(target, each) or is_within(each, target) for each in own)
     is_other = not any(is_same_location(target, each) for each in own)
-    if replaced.input is None and not is_other and _are_own_settings(job, replaced.settings):
+    is_made_by_other = not is_made_by(target, job)
+    if not (is_made_by_other or is_other or replaced.input) and _are_own_settings(job, replaced.settings):
         return
-    permission = OVERRIDE_ELSEWHERE if is_elsewhere else OVERRIDE
+    permission = OVERRIDE_ELSEWHERE if is_elsewhere and not is_made_by_other else OVERRIDE
     if has_runs(target):
         workspace = Workspace(replaced.ledger, target, job, replaced.keys, shown=(target,))
     else:
@@ -52,13 +53,16 @@ def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides) -> N
     require_permission(permission, workspace, utc_now(), dataset=job.pipeline)
 
 
-def require_replay_override(output: LocationLike, *, pipeline: PathText | None, **replaced: Any) -> None:
-    """Checks the same for a replay of an output. Takes what replaces its input or settings, the keyring and the ledger."""
-    if replaced.get("input") is None and replaced.get("settings") is None:
+def require_output_override(output: LocationLike, *, pipeline: PathText | None, **replaced: Any) -> None:
+    """Checks the same for a change of an output. Takes what replaces its pipeline, input or settings, and keyring and ledger."""
+    has_own_source = replaced.get("input") is None and replaced.get("settings") is None
+    if has_own_source and pipeline is None:
         return
     place = parse_output_location(output)
     for last in load_receipts(place)[-1:]:
-        require_override(find_pipeline(place, last, pipeline), RunOverrides(output=place, **replaced))
+        job = find_pipeline(place, last, pipeline)
+        if not (has_own_source and is_made_by(place, job)):
+            require_override(job, RunOverrides(output=place, **replaced))
 
 
 def _own_outputs(job: Pipeline) -> Iterator[Location]:

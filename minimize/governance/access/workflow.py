@@ -403,7 +403,7 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
     content = file.read_bytes()
     new = parse_access(content, file)
     with workspace.open_ledger(create=True) as ledger:
-        in_force, known = access_in_force(new, ledger, keys), last_adoption(ledger, keys)
+        in_force, known = access_in_force(new, ledger, keys, to_replace=True), last_adoption(ledger, keys)
         change = _access_change(None if known is None else in_force, new, None if known is None else known.digest)
         if not yes or not change.is_needed:
             return change

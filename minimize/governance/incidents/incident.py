@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, get_args
 from minimize.errors import ConfigurationError
 from minimize.governance.incident_steps import IncidentKind, concerned_tenants, last_scope
 from minimize.governance.incidents.exposure import Exposure
-from minimize.governance.incidents.incident_text import incident_lines, unmatched_lines
+from minimize.governance.incidents.incident_text import class_line, incident_lines, unmatched_lines
 from minimize.governance.incidents.notice import NOTICE_DEADLINE
 from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
@@ -291,6 +291,27 @@ class OpenedIncident:
         """The incident, and a line for each item."""
         yield from self.incident.lines(self.at)
         yield from unmatched_lines(self.nothing_matches)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedIncident:
+    """An incident with its last step, at a time. As text, what the step recorded; `minimize incident show` shows the rest."""
+
+    incident: Incident
+    at: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """The incident."""
+        return self.incident.to_json(self.at)
+
+    def lines(self) -> Iterator[str]:
+        """The summary and the recorded class or statement."""
+        yield self.incident.summary_line(self.at)
+        step = self.incident.steps[-1]
+        if step.step == "measured":
+            yield f"  {step.body['what']}: {step.body['text']}"
+        else:
+            yield from map(class_line, self.to_json()["classifications"][-1:])
 
 
 @dataclass(frozen=True, slots=True)

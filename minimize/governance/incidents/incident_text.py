@@ -17,12 +17,9 @@ def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"  exposed: {', '.join(body['exposed'])}"
     if body["reference"]:
         yield f"  reference: {body['reference']}"
-    for each in body["classifications"]:
-        reason = f": {each['reason']}" if each["reason"] else ""
-        yield f"  {each['class']} since {each['at']}, by {each['by']}{reason}"
+    yield from map(class_line, body["classifications"])
     if scope is not None:
-        for each in scope["tenants"]:
-            yield from _tenant_lines(each, body)
+        yield from _scope_lines(scope["tenants"], body)
         yield from _unattributed_lines(scope)
     for what in ("measure", "action", "consequence"):
         yield from (f"  {what}: {text}" for text in body[f"{what}s"])
@@ -32,8 +29,26 @@ def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"  closed{class_} by {closed['by']}{reason}"
 
 
+def class_line(each: Mapping[str, Any]) -> str:
+    """A class that the incident was given, from its JSON form."""
+    reason = f": {each['reason']}" if each["reason"] else ""
+    return f"  {each['class']} since {each['at']}, by {each['by']}{reason}"
+
+
+def _scope_lines(tenants: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> Iterator[str]:
+    """The affected tenants. Exposed data that several tenants have in common is listed once, after them."""
+    by_data: dict[str, list[Mapping[str, Any]]] = {}
+    for each in tenants:
+        data = "; ".join(f"{form}: {', '.join(names)}" for form, names in names_by_form(each["kinds"]).items())
+        by_data.setdefault(data, []).append(each)
+    for data, having in by_data.items():
+        for each in having:
+            yield from _tenant_lines(each, body)
+        yield f"    {'each: ' if len(having) > 1 else ''}{data}"
+
+
 def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[str]:
-    many, period, kinds = each["subjects"], each["period"], each["kinds"]
+    many, period = each["subjects"], each["period"]
     subjects = (
         "groups" if many is None else f"{'' if many['exact'] else 'at most '}{count_noun(many['count'], 'subject')}"
     )
@@ -41,7 +56,6 @@ def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[
     records = f"{'' if each.get('rows_exact', True) else 'at most '}{count_noun(each['rows'], 'record')}"
     times = f"{period['from'] or '?'} to {period['to'] or '?'}"
     yield f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, {times}; {_notice_state(each, body)}"
-    yield "    " + "; ".join(f"{form}: {', '.join(names)}" for form, names in names_by_form(kinds).items())
     if each.get("restricted"):
         sealed = each["restricted"]
         yield f"    of these, {count_noun(sealed['rows'], 'sealed record')} of restricted subjects ({sealed['form']})"

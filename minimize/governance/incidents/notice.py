@@ -81,9 +81,11 @@ class Notice:
 
     @property
     def stage(self) -> str:
-        """Incident, version and tenant of the notice, and the version that it replaces."""
-        before = f" This version replaces version {self.version - 1}." if self.version > 1 else ""
-        return f"Incident {self.incident.id}, version {self.version}, for {self.tenant['tenant_id']}.{before}"
+        """Incident, version and tenant of the notice, and the version that it replaces: the last one that the tenant was sent."""
+        name = self.tenant["tenant_id"]
+        sent = [each["version"] for each in self.incident.notices(name) if each["given_at"] is not None]
+        before = f" This version replaces version {sent[-1]}." if sent else ""
+        return f"Incident {self.incident.id}, version {self.version}, for {name}.{before}"
 
     @property
     def nature(self) -> str:

@@ -19,6 +19,7 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.errors import call_redacted
 from minimize.governance.access.enforcement import require_permission
+from minimize.governance.access.overrides import require_output_override
 from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.removal_decision import RewriteRequest
@@ -255,6 +256,7 @@ def expire(
     made, plan = call_redacted(lambda: found.with_plan(ledger))
     if not yes or not plan.due:
         return ExpiryResult(plan)
+    require_output_override(place, pipeline=pipeline, keys=keys, ledger=ledger)
     rewrite = Rewrite(
         "expire",
         made.request.output,

@@ -64,9 +64,10 @@ def personal_treatment(policy: Policy, key: str, owner: str) -> PersonalTreatmen
     return PersonalTreatment(gates, chain, all(isinstance(step, Keep | Mask) for step in chain))
 
 
-def record_gates_on_owner(policy: Policy, owner: str) -> tuple[Condition, ...]:
-    """The conditions on whole records that depend on the owner of the device."""
-    return tuple(each for each in gate_condition(policy.records).parts if _depends_on_owner(each, owner))
+def record_gates_on_owner(policy: Policy, of_pipeline: Condition | None, owner: str) -> tuple[Condition, ...]:
+    """The conditions of a policy and its pipeline on whole records that depend on the owner of the device."""
+    gates = (*gate_condition(policy.records).parts, *(() if of_pipeline is None else (of_pipeline,)))
+    return tuple(each for each in gates if _depends_on_owner(each, owner))
 
 
 def _gates_of(policy: Policy, key: str) -> Iterator[Condition]:

@@ -364,8 +364,11 @@ class RewriteRequest:
         own = own_fields(policy) if company else frozenset()
         owner = owner_field(policy)
         touched = {} if owner is None else dict(_treatments(policy, file.pointers, owner))
-        gates = () if owner is None else record_gates_on_owner(policy, owner)
-        handing = [event for event in events if event.kind == "became_personal"] if touched or gates else []
+        handing = [event for event in events if event.kind == "became_personal"]
+        gates: tuple[Condition, ...] = ()
+        if handing and owner is not None:
+            gates = record_gates_on_owner(policy, file.written_by.record_condition, owner)
+        handing = handing if touched or gates else []
         removing = [event for event in events if removes_records(event.kind, policy)]
         by_field = events_by_field(events, file.fields_named, policy.subject)
         known = {key: file.recognized(each, key) for key, each in by_field.items()}

@@ -20,7 +20,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.access.overrides import require_replay_override
+from minimize.governance.access.overrides import require_output_override
 from minimize.governance.event_times import age_limit
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
@@ -471,7 +471,7 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
         return found
-    require_replay_override(
+    require_output_override(
         made.request.output,
         **{name: options.get(name) for name in ("pipeline", "input", "settings", "keys", "ledger")},
     )

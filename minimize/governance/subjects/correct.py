@@ -27,7 +27,7 @@ from minimize.errors import AccessDenied, ConfigurationError, call_redacted
 from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access
 from minimize.governance.affected_subjects import AffectedSubjects
-from minimize.governance.output_file import OutputFile, PublishedOutput, find_outputs
+from minimize.governance.output_file import OutputFile, PublishedOutput, find_changeable_outputs
 from minimize.governance.references import checked_reference
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.governance.rewrite import Rewrite, check_rewrite_time
@@ -66,7 +66,6 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_keyring
 from minimize.runs.runner import no_progress
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
@@ -243,9 +242,7 @@ def correct_subject(
     workspace.check_ledger(named)
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
-        found_outputs = find_outputs(ledger, named, keys)[0]
-        for output in found_outputs:
-            check_keyring(keys, output.chain)
+        found_outputs = find_changeable_outputs(ledger, named, keys)[0]
         made = _CorrectionRun(ledger, workspace, keys, subject, values, now, found_outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices())
@@ -275,6 +272,7 @@ def approve_correction(
     of `correct_subject`.
     """
     access = configured_access(workspace)
+    workspace.check_ledger(named)
     with workspace.open_ledger() as ledger:
         keys, actor = workspace.keyring(), current_actor()
         request = find_request(ledger, name).last
@@ -287,7 +285,7 @@ def approve_correction(
             ledger.record_event(_approval_event(request, now, "refused"), keys)
             raise AccessDenied(f"{actor.user} may not approve this correction", reasons=(reason("not_separate"),))
         subject, values = _open_proposal(proposal, keys)
-        outputs = find_outputs(ledger, named, keys)[0]
+        outputs = find_changeable_outputs(ledger, named, keys)[0]
         made = _CorrectionRun(ledger, workspace, keys, subject, values, now, outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices(), new_values=values)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
 from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
-from minimize.governance.output_file import OutputFile, PublishedOutput, UnreachableOutput, find_outputs
+from minimize.governance.output_file import OutputFile, PublishedOutput, UnreachableOutput, find_changeable_outputs
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
 from minimize.governance.retention.removal_decision import RewriteRequest
@@ -79,7 +79,6 @@ from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.results import UNCHANGED, Line
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_keyring, check_open_ledger
 from minimize.runs.runner import no_progress
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -312,12 +311,8 @@ def remove_subjects(
     workspace.check_ledger(named)
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
-        found = find_outputs(ledger, named, keys)
+        found = find_changeable_outputs(ledger, named, keys)
         made = SubjectRemovalRun(kind, workspace, ledger, keys, now, options, *found)
-        for output in found[0]:
-            check_keyring(keys, output.chain)
-            if yes:
-                check_open_ledger(ledger, output.chain)
         subjects = resolve_names(subjects, found[0])
         check_reasons(options.get("unsearchable", NO_REASONS), found[0])
         if not unseen:

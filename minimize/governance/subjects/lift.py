@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.errors import ConfigurationError, MinimizeError
 from minimize.governance.lifecycle_events import RetentionEvent, effective_events, ledger_events, linked_events
-from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
+from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_changeable_outputs
 from minimize.governance.retention.event_admin import withdraw_events
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile
@@ -45,7 +45,6 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
-from minimize.runs.guards import check_keyring, check_open_ledger
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -154,10 +153,7 @@ def lift_restriction(
     workspace.check_ledger(named)
     with workspace.open_ledger() as ledger:
         keys = workspace.keyring()
-        found = find_outputs(ledger, named, keys)
-        for output in found[0] if yes else ():
-            check_keyring(keys, output.chain)
-            check_open_ledger(ledger, output.chain)
+        found = find_changeable_outputs(ledger, named, keys)
         run = _LiftRun.resolve(subjects, workspace, ledger, now, *found)
         plan = run.plan()
         if not yes:

@@ -266,8 +266,10 @@ def request_statuses(
     """All requests in the order of their arrival; optionally of one tenant, or of tenants in scope."""
     first: dict[str, SubjectRequestStep] = {}
     last: dict[str, SubjectRequestStep] = {}
+    began: dict[str, int] = {}
+    ended: dict[str, int] = {}
     notified: dict[str, dict[str, dict[str, Any]]] = {}
-    for step in ledger.find(SUBJECT_REQUEST):
+    for place, step in enumerate(ledger.find(SUBJECT_REQUEST)):
         body = step.body
         own_steps = notified.setdefault(step.id, {})
         if step.state == "confirmed":
@@ -275,8 +277,9 @@ def request_statuses(
                 step.recorded_at
             )
         else:
-            last[step.id] = step
+            last[step.id], ended[step.id] = step, place
             first.setdefault(step.id, step)
+            began.setdefault(step.id, place)
             for recipient, disclosures in body.get("recalls", {}).items():
                 known = own_steps.setdefault(recipient, {"disclosures": [], "confirmed": None})
                 known["disclosures"] = disclosures
@@ -286,8 +289,9 @@ def request_statuses(
     found, wanted = list[RequestStatus](), canonical_id(tenant)
     for name, step in last.items():
         lift = lifted.get((step.tenant_id, step.subject)) if step.kind == "restrict" else None
-        ended = lift.recorded_at if lift is not None and lift.asked_at >= step.asked_at else None
-        found.append(RequestStatus(step, first[name].actor, notified[name], ended))
+        # By the order of the log: the restriction may have been recorded by a clock that was ahead.
+        lifted_at = lift.recorded_at if lift is not None and began[lift.id] > ended[name] else None
+        found.append(RequestStatus(step, first[name].actor, notified[name], lifted_at))
     own = [each for each in found if wanted in (None, each.last.tenant_id)]
     return entries_in_scope(own, tenants, lambda each: (each.last.tenant_id,))
 

@@ -96,9 +96,11 @@ def check_counted_field(subject: LintSubject) -> Iterator[Finding]:
         if counting is None or counting == subject.policy.subject:
             continue
         field = subject.policy.fields.get(counting)
-        if counting == subject.policy.record or field is None or field.role != "identifier":
+        if counting == subject.policy.record or field is None or not field.identifies:
             message = f"groups are suppressed by counting {counting}, which does not identify a person or a device"
-            hint = "Remove `counting`, or name the field that identifies a person or device, with `role: identifier`."
+            hint = (
+                "Remove `counting`, or name the field of a person or device, with `role: identifier` and `identifies`."
+            )
             yield subject.pipeline_finding("L095", message, "aggregates", name, "suppress", hint=hint)
         else:
             message = f"groups are suppressed by counting {counting}, which is not the policy's subject"

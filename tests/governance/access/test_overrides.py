@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import minimize
+from minimize.output.folder import read_receipts
 from tests.commands import Result, command
 from tests.project import DAY, write_yaml
 from tests.world import ASSIGNMENTS, NOW, World, access_file, assignment
@@ -141,3 +142,59 @@ def test_the_rules_of_an_output_count_for_a_pipeline_from_elsewhere(world: World
     with world.as_actor("nemo"):
         refused = command("run", copied, "--date", DAY, "--settings", own_settings, "--output", "checkins/out")
     assert (refused.code, shown(world)) == (3, 0)
+
+
+@pytest.fixture(name="other_pipeline")
+def _other_pipeline(world: World, own_settings: Path) -> Path:
+    """A copy of the pipeline next to it, whose output is that of the original."""
+    copied = world.folder / "other"
+    shutil.copytree(world.checkins.folder, copied, ignore=shutil.ignore_patterns("out"))
+    body = json.loads((copied / "pipeline.yaml").read_text())
+    write_yaml(copied / "pipeline.yaml", {**body, "output": "../checkins/out"})
+    return copied
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        f"run other --date {DAY}",
+        f"run other --date {DAY} --output checkins/out",
+        "replay checkins/out --pipeline other",
+        "retract checkins/out --pipeline other --yes",
+        "expire checkins/out --pipeline other --at 2027-06-01T00:00:00Z --allow-shrink --yes",
+    ],
+)
+def test_another_pipeline_does_not_change_an_output_without_the_whole_permission(
+    world: World, other_pipeline: Path, words: str
+) -> None:
+    policy = json.loads((other_pipeline / "policy.yaml").read_text())
+    fields = {**policy["fields"], "latitude": {"type": "double", "role": "quasi", "do": "drop"}}
+    write_yaml(other_pipeline / "policy.yaml", {**policy, "retention": "20d", "fields": fields})
+    receipts = len(read_receipts(world.checkins.out))
+    assert world.command("otto", *words.split()).code == 3
+    assert len(read_receipts(world.checkins.out)) == receipts
+
+
+@pytest.mark.parametrize("words", ["replay checkins/out", "retract checkins/out --yes", "expire checkins/out --yes"])
+def test_the_pipeline_of_an_output_can_be_named(world: World, own_settings: Path, words: str) -> None:
+    for named in ("checkins", "checkins/pipeline.yaml"):
+        done = world.command("otto", *words.split(), "--pipeline", named)
+        assert done.code == 0, done.err
+
+
+def test_the_whole_permission_moves_an_output_to_another_pipeline(world: World, other_pipeline: Path) -> None:
+    assert world.command("max", "run", "other", "--date", DAY).code == 0
+    assert world.command("otto", "replay", "checkins/out").code == 0
+
+
+def test_an_output_that_the_ledger_names_keeps_its_rules_for_a_search_from_elsewhere(world: World) -> None:
+    assert run(world, "otto").code == 0
+    copied = world.folder.parent / "searching"
+    shutil.copytree(world.checkins.folder, copied / "p", ignore=shutil.ignore_patterns("out"))
+    (copied / "minimize.yaml").write_text(f"access: off\nencrypt: off\nkeys: {world.keys}\nledger: {world.ledger}\n")
+    view = ("subject", "view", "d1", "--tenant", "east", "--pipeline", copied / "p")
+    with world.as_actor("nemo"):
+        assert command(*view).code == 3
+        own = world.folder / "minimize.yaml"
+        own.write_text(own.read_text().replace("access.yaml", "off"))
+        assert command(*view).code == 0

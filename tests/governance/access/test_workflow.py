@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -30,7 +30,9 @@ from minimize.governance.access.workflow import (
 )
 from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
-from minimize.ledger import AuditEvent
+from minimize.ledger import AuditActivity, AuditEvent, Resource, current_actor
+from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
+from minimize.ledger.acts import Decision
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
@@ -450,3 +452,37 @@ def test_what_was_adopted_under_another_key_counts_for_nothing(rob: Workspace, t
     stranger = new_keyring(tmp_path / "other.keys", now=NOW)
     with pytest.raises(LedgerError, match="not signed"):
         configured_access(Workspace(keys=stranger))
+
+
+def adopted_by_an_earlier_version(home: Workspace, rules: Mapping[str, Any]) -> None:
+    """An adoption that was recorded when each spelling was an account of its own."""
+    content = json.dumps(rules)
+    with home.open_ledger(create=True) as ledger:
+        act = ACCESS_ADOPTION.act(AccessAdoption(content, "rob", NOW))
+        event = AuditActivity("test", "access", "access").event(
+            "adopt", current_actor(), NOW, Resource("access", "file", "x")
+        )
+        ledger.record(lambda _: Decision(None, [act], [event]), home.keyring())
+
+
+def test_an_adopted_file_with_two_spellings_is_replaced_by_a_corrected_one(rob: Workspace) -> None:
+    file = rob.folder / "access.yaml"
+    rules = json.loads(file.read_text())
+    twice = assignment("operator", "ops"), assignment("analyst", "Ops")
+    adopted_by_an_earlier_version(rob, {**rules, "assignments": [*rules["assignments"], *twice]})
+    with pytest.raises(PolicyError, match="written in one way") as caught:
+        require_permission("run/read", rob, NOW)
+    assert "access adopt --yes" in str(caught.value.hint)
+    assert "U210" in {each.code for each in caught.value.findings}
+    assert adopt_access(rob, NOW + HOUR, yes=True).adopted
+    assert configured_access(rob) is not None
+
+
+def test_only_an_account_of_the_adopted_file_replaces_it(rob: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = rob.folder / "access.yaml"
+    rules = json.loads(file.read_text())
+    adopted_by_an_earlier_version(rob, {**rules, "assignments": [*rules["assignments"], assignment("operator", "Rob")]})
+    write_yaml(file, {**rules, "assignments": [*rules["assignments"], assignment("role_administrator", "mel")]})
+    monkeypatch.setenv("MINIMIZE_ACTOR", "mel")
+    with pytest.raises(AccessDenied):
+        adopt_access(rob, NOW + HOUR, yes=True)

@@ -101,7 +101,16 @@ def test_notices_are_staged_by_version(project: Project, places: Places) -> None
     first, second = drafted(project, places), drafted(project, places, "north")
     assert (first.name, second.name) == ("INC-1-v1", "INC-1-v2")
     assert [each["version"] for each in found(places).notices("north")] == [1, 2]
-    assert "This version replaces version 1." in (second / "north.md").read_text()
+
+
+def test_a_notice_replaces_only_a_version_that_was_sent(project: Project, places: Places) -> None:
+    drafted(project, places)
+    assert "replaces version" not in (drafted(project, places, "north") / "north.md").read_text()
+    record_notices_sent("INC-1", ["north"], places, NOW)
+    third, fourth = drafted(project, places), drafted(project, places)
+    for folder in (third, fourth):
+        assert "This version replaces version 2." in (folder / "north.md").read_text()
+        assert "replaces version" not in (folder / "south.md").read_text()
 
 
 def test_a_draft_is_no_notice_and_only_what_was_sent_stops_the_clock(project: Project, places: Places) -> None:

@@ -192,8 +192,15 @@ def test_without_the_owner_in_the_output_an_event_is_carried_out_once_all_the_sa
     project.verified()
 
 
-def test_records_that_are_collected_only_from_corporate_devices_go_if_one_became_personal(project: Daily) -> None:
-    project.policy(records={"collect_if": {"any": [{"owner_type": "corporate"}, {"feature": "location"}]}})
+@pytest.mark.parametrize("place", ["policy", "pipeline"])
+def test_records_that_are_collected_only_from_corporate_devices_go_if_one_became_personal(
+    project: Daily, place: str
+) -> None:
+    condition = {"collect_if": {"any": [{"owner_type": "corporate"}, {"feature": "location"}]}}
+    if place == "policy":
+        project.policy(records=condition)
+    else:
+        project.pipeline(records={**project.base_pipeline["records"], **condition})
     project.collect(rows(FIRST), FIRST)
     project.run(FIRST, RAN)
     events = project.events("north,d0,became_personal,2026-01-02T00:00:00Z")

@@ -262,3 +262,16 @@ def test_two_administrators_of_one_device_are_not_linked(enrolled: Project) -> N
     publish(enrolled, "later", ENROLMENT, [{**row, **other} for row in records_of("later")])
     deleted(enrolled, DataSubject("apple-u1", "north", "user.apple_id"), linked=True)
     assert ({row["serial"] for row in part(enrolled, "inventory").rows()}, last_state(enrolled)) == ({"sd0"}, "done")
+
+
+def test_devices_that_only_a_list_shows_leave_the_request_open(project: Project) -> None:
+    """A list links nothing, because it can name devices of others. So the datasets of devices count as not searched."""
+    shutil.rmtree(project.folder / "data", ignore_errors=True)
+    listed = {"owner": OWNER, "/seen/*/id": identifier("device"), "device_id": None, "subject": "owner"}
+    seen = [{**row, "seen": [{"id": row["device_id"]}, {"id": "d9"}]} for row in records_of("inventory")]
+    publish(project, "sightings", listed, seen)
+    publish(project, "apps", DATASETS["apps"], records_of("apps"))
+    with pytest.raises(CheckFailed) as failure:
+        deleted(project, DataSubject("u0", "north", "user"), linked=True)
+    assert (failure.value.code, last_state(project)) == ("Q004", "failed")
+    assert [each.message.partition(" ")[0] for each in failure.value.findings] == ["apps"]

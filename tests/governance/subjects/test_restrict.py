@@ -31,6 +31,7 @@ from minimize.governance.subjects import (
 from minimize.keys.keyring import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.runs.published_runs import void_run
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, SCHEMA, Project, event, table
 
@@ -49,6 +50,12 @@ def lifted(project: Project, *subjects: DataSubject, yes: bool = True) -> Restri
 
 def deleted(project: Project, *subjects: DataSubject) -> SubjectRemoval:
     return delete_subjects(subjects, places(project), datetime.now(UTC), yes=True)
+
+
+def lifted_at(project: Project) -> datetime | None:
+    with open_ledger(find_ledger(project.folder / "organization.db")) as book:
+        (restriction,) = [each for each in request_statuses(book) if each.last.kind == "restrict"]
+    return restriction.lifted_at
 
 
 def count(*subjects: DataSubject) -> int:
@@ -138,6 +145,16 @@ def test_restricting_twice_records_one_restriction(filled: Project) -> None:
     assert "1 subject is restricted already" in "\n".join(map(str, again.lines()))
     assert [each.row.kind for each in list_events(places(filled))] == ["restriction"]
     assert lifted(filled, D3).rows == 2 * count(D3)
+
+
+def test_a_restriction_by_a_clock_that_was_ahead_ends_when_it_is_lifted(filled: Project) -> None:
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    (receipt,) = restrict_subjects([D3], places(filled), tomorrow, yes=True).receipts
+    assert lifted_at(filled) is None
+    own = {"output": filled.out, "keys": filled.keys, "ledger": filled.folder / "organization.db"}
+    void_run(receipt.run_id, "the clock was ahead", **own)
+    assert lifted(filled, D3).rows == 2 * count(D3)
+    assert lifted_at(filled) is not None
 
 
 def test_lifting_twice_is_refused(filled: Project) -> None:
@@ -317,6 +334,18 @@ def test_with_another_keyring_the_error_names_the_keyring(filled: Project) -> No
         assert caught.value.code == "E310"
     with pytest.raises(RefusedError, match="does not have the key"):
         correct_subject(D3, {"battery": "42"}, CASE, other, datetime.now(UTC))
+
+
+def test_plans_with_another_keyring_are_refused_like_their_execution(filled: Project) -> None:
+    """The plan and the execution of every request ask for the keyring of each output that the ledger knows."""
+    restricted(filled, D3)
+    new_keyring(filled.folder / "other.keys", ["device"], now=datetime.now(UTC))
+    right = places(filled)
+    other = replace(right, keys=filled.folder / "other.keys")
+    for make in (restrict_subjects, delete_subjects, lift_restriction):
+        make([D3], right, datetime.now(UTC), yes=False)
+        with pytest.raises(RefusedError, match="does not have the key"):
+            make([D3], other, datetime.now(UTC), yes=False)
 
 
 def values_of_d3(project: Project, name: str) -> set[Any]:

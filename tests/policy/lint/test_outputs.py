@@ -98,14 +98,19 @@ def test_an_exact_figure_beside_rounded_counts_is_told(
 
 @pytest.mark.parametrize(
     ("counting", "expected"),
-    [("owner", ("L067", "warning", "a")), ("os", ("L095", "error", "a")), ("event", ("L095", "error", "a"))],
+    [
+        ("owner", ("L067", "warning", "a")),
+        ("os", ("L095", "error", "a")),
+        ("event", ("L095", "error", "a")),
+        ("row", ("L095", "error", "a")),
+    ],
 )
 def test_counting_something_else_than_the_subject_is_told(
     pipeline_lint_of: LintOf, counting: str, expected: tuple[str, str, str]
 ) -> None:
     fields = (
-        f"record: event\n{FIELDS.rstrip()}\n  owner: {{type: string, role: identifier, do: drop}}\n"
-        "  event: {type: string, role: identifier, do: drop}\n"
+        f"record: event\n{FIELDS.rstrip()}\n  owner: {{type: string, role: identifier, identifies: user, do: drop}}\n"
+        "  event: {type: string, role: identifier, do: drop}\n  row: {type: string, role: identifier, do: drop}\n"
     )
     text = "aggregates:\n" + aggregate("count", f"suppress: {{below: 10, counting: {counting}}}")
     assert told(pipeline_lint_of(text, fields)) == [expected]
