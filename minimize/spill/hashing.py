@@ -65,6 +65,7 @@ class ValueHasher:
 
 @lru_cache(maxsize=16)
 def keyed_mac(key: bytes, domain: int) -> BlockMac:
+    """The keyed hash of messages in one domain, derived from a key."""
     return BlockMac(blake2b(key=key, person=bytes([domain]), digest_size=32).digest())
 
 
