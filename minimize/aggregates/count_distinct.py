@@ -11,9 +11,11 @@ from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerm
 from minimize.aggregates.distinct_subjects import DistinctSubjects
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+from minimize.text import brief_number
 
 if TYPE_CHECKING:
-    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noise import NoiseKey
     from minimize.aggregates.noisy_figures import NoisyRows
 
@@ -51,6 +53,10 @@ class CountDistinct(Measure):
         _, is_shown = rows.with_value(measured.measured_field)
         noise = rows.noise.scaled(rows.figure("distinct", self.of), rows.definition.limits.values)
         return pa.array(np.maximum(tally.count(rows.groups) + noise, 1), pa.int64(), mask=~is_shown)
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """That of the values of one subject."""
+        return brief_number(deviation * limits.values)
 
 
 class CountDistinctTally:

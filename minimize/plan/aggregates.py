@@ -280,9 +280,7 @@ def _measure_faults(
         yield from _value_faults(pipeline, name, label, measure, field)
 
 
-def _value_faults(
-    pipeline: Pipeline, name: str, label: str, measure: Measure, field: FieldPlan
-) -> Iterator[Finding]:
+def _value_faults(pipeline: Pipeline, name: str, label: str, measure: Measure, field: FieldPlan) -> Iterator[Finding]:
     """P130, P131: values whose noise would have no size, and ranks of values that are not public."""
     about = f"{label}: {measure.name} of {measure.of}"
     if measure.sums_values and value_bounds(field) is None:
