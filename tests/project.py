@@ -226,11 +226,6 @@ class Project:
         found = minimize.read(output or self.out, name, **options).to_pylist()
         return sorted(found, key=lambda row: sorted((key, str(value)) for key, value in row.items()))
 
-    def sketches(self, output: Path | None = None) -> dict[str, bytes]:
-        """The sealed contribution sketches of each aggregate and date; the same figures of the same data have the same bytes."""
-        root = (output or self.out) / "sketches"
-        return {path.parent.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*.sealed")}
-
     def files(self, output: Path | None = None) -> set[str]:
         """All Parquet files below the output folder, in force or not."""
         found = (output or self.out).rglob("*.parquet")
@@ -264,7 +259,7 @@ def write_keyring(path: Path, names: Iterable[str] = ()) -> Keyring:
     """Writes a keyring whose key bytes depend on the names alone, so that tokens are the same in every build."""
     keys = {
         name: [{"version": 1, "created": f"{AT:%Y-%m-%dT%H:%M:%SZ}", "bytes": _key_bytes(name)}]
-        for name in sorted({*names, "signing", "subject"})
+        for name in sorted({*names, "noise", "signing", "subject"})
     }
     path.touch(mode=0o600)
     path.write_text(json.dumps({"keyring": 1, "keys": keys}, indent=2) + "\n")

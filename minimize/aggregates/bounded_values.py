@@ -46,12 +46,9 @@ class ValueBounds:
         """The size of a unit."""
         own = Fraction(1, 10**type_.scale) if pa.types.is_decimal(type_) else Fraction(1)
         distance = Fraction(self.high - self.low)
-        is_coarse = (
-            pa.types.is_floating(type_)
-            or distance > _MOST_UNITS * own
-            or ((self.low % 1 or self.high % 1) and own == 1)
-        )
-        return distance / _MOST_UNITS if is_coarse else own
+        is_whole = not (Fraction(self.low) % own or Fraction(self.high) % own)
+        is_fine = is_whole and not pa.types.is_floating(type_) and distance <= _MOST_UNITS * own
+        return own if is_fine or not distance else distance / _MOST_UNITS
 
     def width(self, type_: pa.DataType) -> int:
         """The distance of the bounds in units: by how many half units one value can change a sum, is twice this."""
@@ -61,6 +58,8 @@ class ValueBounds:
         """The distance of each value from the middle in half units. Takes a column without nulls and NaN."""
         plain = decode_dictionary(values)
         unit, width = self.unit(plain.type), self.width(plain.type)
+        if not width:
+            return np.zeros(len(plain), np.int64)
         if pa.types.is_integer(plain.type) and unit == 1 and not pa.types.is_uint64(plain.type):
             whole = plain.cast(pa.int64()).to_numpy()
             places = np.clip(whole, int(self.low), int(self.high)) - int(self.low)

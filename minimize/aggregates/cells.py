@@ -16,8 +16,9 @@ from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.aggregates.distinct_subjects import DistinctSubjects
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
+from minimize.arrow.hashing import SPREAD_FACTOR, mix
 from minimize.arrow.value_dictionary import ValueDictionary
-from minimize.spill import HashWords
+from minimize.spill import Accumulator, HashedRows, HashWords
 
 if TYPE_CHECKING:
     from minimize.aggregates.noise import NoiseKey
@@ -96,8 +97,8 @@ class CellTally:
         self._rows.merge(other._rows, ours)
         self._subjects.merge(other._subjects, ours)
 
-    def cells(self, groups: Codes) -> Cells:
-        """The cells of some groups."""
+    def cells(self, groups: Codes, subjects: Codes | None = None) -> Cells:
+        """The cells of some groups. Takes the number of subjects of all cells, if it is not that of all their subjects."""
         owners, values = unpack_codes(self._cells.values.to_numpy())
         rows = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
         rows[groups] = np.arange(len(groups))
@@ -107,9 +108,30 @@ class CellTally:
         return Cells(
             of_row[places],
             self._values.values.take(pa.array(values[places])),
-            self._subjects.count(places),
+            self._subjects.count(places) if subjects is None else subjects[places],
             self._rows.select(places),
         )
+
+    def count_limited(self, key: NoiseKey, limit: int) -> Codes:
+        """The number of subjects of each cell, if each subject counts in at most so many cells of a group. A keyed hash of the
+        subject and the value chooses them, so that the choice is the same in every run and unrelated to the values."""
+        owners, values = unpack_codes(self._cells.values.to_numpy())
+        of_value = key.hasher(self._values.values)[:, 0]
+        rows = Accumulator(self._terms.space, 4, keys=4)
+        for pairs in self._subjects.pairs():
+            there = pairs.has_subject
+            cells, subjects = pairs.owners[there], pairs.subjects[there]
+            of_group = subjects[:, 0] ^ owners[cells].astype(np.uint64) * SPREAD_FACTOR
+            order = mix(subjects[:, 1] ^ of_value[values[cells]])
+            rows.add(HashedRows(np.column_stack([of_group, subjects[:, 1], order, cells.astype(np.uint64)])))
+        found = np.zeros(len(self._cells), np.int64)
+        for part in rows.settle():
+            is_first = np.ones(len(part), np.bool_)
+            is_first[1:] = (part.words[1:, :2] != part.words[:-1, :2]).any(axis=1)
+            places = np.arange(len(part))
+            number = places - np.maximum.accumulate(np.where(is_first, places, 0))
+            found += np.bincount(part.words[number < limit, 3].astype(np.int64), minlength=len(found))
+        return found
 
     def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
         """A digest of the subjects of all cells."""

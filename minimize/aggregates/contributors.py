@@ -76,8 +76,11 @@ class GroupTotals:
 
 
 class Contributors:
-    """Passes the rows of an aggregate to `DistinctSubjects`, which counts. Takes the tallies of all measures, the fields,
-    and the bounds of those that are summed. With `counted`, the rows of each subject are counted."""
+    """Passes the rows of an aggregate to `DistinctSubjects`, which counts.
+
+    Takes the tallies of all measures, the fields, the bounds of those that are summed, and those whose values are counted for
+    each subject, as its rows are (None: neither rows nor values are counted or summed).
+    """
 
     def __init__(
         self,
@@ -85,12 +88,15 @@ class Contributors:
         fields: Iterable[MeasuredField],
         bounds: Mapping[MeasuredField, ValueBounds],
         space: SpillSpace,
-        *,
-        counted: bool,
+        counted: Iterable[MeasuredField] | None = None,
     ) -> None:
-        self._bounds = dict(bounds)
-        self._counts = {None: 0, **{each: place for place, each in enumerate(self._bounds, 1)}} if counted else {}
-        self._count_words = -(-len(self._counts) // 2)
+        self._bounds = {} if counted is None else dict(bounds)
+        self._counts: dict[MeasuredField | None, int] = {}
+        if counted is not None:
+            counts = dict.fromkeys([None, *self._bounds, *counted])
+            self._counts = {each: place for place, each in enumerate(counts)}
+        words = -(-len(self._counts) // 2)
+        self._sums = {each: place for place, each in enumerate(self._bounds, words)}
         self._fields = {each: fact for fact, each in enumerate(fields)}
         self._asking: list[tuple[MeasuredField | None, SubjectTally, int, int]] = []
         facts, ranges = len(self._fields), 0
@@ -98,8 +104,7 @@ class Contributors:
             if isinstance(tally, SubjectTally):
                 self._asking.append((each.measured_field, tally, facts, ranges))
                 facts, ranges = facts + tally.facts, ranges + tally.ranges
-        sums = self._count_words + len(self._bounds) if counted else 0
-        self.subjects = DistinctSubjects(space, facts, ranges, sums)
+        self.subjects = DistinctSubjects(space, facts, ranges, words + len(self._sums))
         self._facts, self._ranges = facts, ranges
         for _, asking, first_fact, first_range in self._asking:
             asking.bind(SubjectCounts(self.subjects, first_fact, first_range))
@@ -140,9 +145,9 @@ class Contributors:
 
         Rows without a subject count nowhere.
         """
-        totals = _Totals(groups, self._fields, self._counts)
+        totals = _Totals(groups, self._fields, self._counts, self._sums)
         for pairs in self.subjects.pairs():
-            totals.add(pairs, limits.rows, self._count_words)
+            totals.add(pairs, limits.rows)
         return totals.done()
 
     def _describe(self, measured: MeasuredField, found: FieldRows) -> tuple[dict[int, Bools], dict[int, HashWords]]:
@@ -163,12 +168,11 @@ class Contributors:
         return {word: np.uint64(1) << _COUNT_BITS * np.uint64(half)}
 
     def _summands(self, measured: MeasuredField, values: pa.Array) -> dict[int, HashWords]:
-        """What rows with a value of a field add to the sums, by their place; nothing if it is not summed."""
-        if measured not in self._counts:
-            return {}
-        centred = self._bounds[measured].centred(values).view(np.uint64)
-        ones = {place: np.full(len(values), one) for place, one in self._one_row(measured).items()}
-        return {**ones, self._count_words + self._counts[measured] - 1: centred}
+        """What rows with a value of a field add to the sums, by their place; nothing if it is neither counted nor summed."""
+        found = {place: np.full(len(values), one) for place, one in self._one_row(measured).items()}
+        if measured in self._sums:
+            found[self._sums[measured]] = self._bounds[measured].centred(values).view(np.uint64)
+        return found
 
     def _every_sum(self, sums: Mapping[int, Words]) -> list[Words]:
         return [sums.get(place, _NOTHING) for place in range(self.subjects.sums)]
@@ -196,24 +200,26 @@ def _added(sums: Mapping[int, Words], more: Mapping[int, HashWords]) -> dict[int
 
 @dataclass
 class _Totals:
-    """Totals of each group, added up over parts of the pairs. Counts have a place each, with rows (None) first."""
+    """Totals of each group, added up over parts of the pairs. Fields have the number of a fact, counts (None: rows) the place of
+    half a sum, sums that of a sum."""
 
     groups: int
     fields: Mapping[MeasuredField, int]
     counts: Mapping[MeasuredField | None, int]
+    sums: Mapping[MeasuredField, int]
     _subjects: Codes = field(init=False)
     _with: dict[MeasuredField, Codes] = field(init=False)
     _counted: dict[MeasuredField | None, Codes] = field(init=False)
-    _centred: dict[MeasuredField | None, Codes] = field(init=False)
+    _centred: dict[MeasuredField, Codes] = field(init=False)
     _most: int = 0
 
     def __post_init__(self) -> None:
         self._subjects = self._zeros()
         self._with = {each: self._zeros() for each in self.fields}
         self._counted = {each: self._zeros() for each in self.counts}
-        self._centred = {each: self._zeros() for each in self.counts}
+        self._centred = {each: self._zeros() for each in self.sums}
 
-    def add(self, pairs: Pairs, limit: int, first_sum: int) -> None:
+    def add(self, pairs: Pairs, limit: int) -> None:
         """Adds some pairs."""
         there = pairs.has_subject
         owners = pairs.owners[there]
@@ -225,15 +231,13 @@ class _Totals:
             count = (pairs.sum(word)[there] >> _COUNT_BITS * np.uint64(half) & _COUNT_MASK).astype(np.int64)
             self._most = max(self._most, int(count.max(initial=0)))
             np.add.at(self._counted[counted], owners, np.minimum(count, limit))
-            if counted is not None:
-                sums = pairs.sum(first_sum + place - 1)[there].view(np.int64)
+            if counted is not None and counted in self.sums:
+                sums = pairs.sum(self.sums[counted])[there].view(np.int64)
                 np.add.at(self._centred[counted], owners, _limited(sums, count, limit))
 
     def done(self) -> GroupTotals:
         """The totals."""
-        fields = {
-            each: FieldTotals(values, self._centred[each]) for each, values in self._counted.items() if each is not None
-        }
+        fields = {each: FieldTotals(self._counted[each], centred) for each, centred in self._centred.items()}
         rows = self._counted.get(None, self._zeros())
         return GroupTotals(self._subjects, self._with, rows, fields, self._most)
 

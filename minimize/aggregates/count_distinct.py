@@ -43,15 +43,17 @@ class CountDistinct(Measure):
         return CountDistinctTally(terms)
 
     def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
-        """An empty tally."""
-        return self.start(type_, terms)
+        """An empty tally, without the values of rows that have no subject."""
+        self.accepted_type(type_)
+        return CountDistinctTally(terms, of_subjects=True)
 
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
         """The noisy number of distinct values, at least 1; null where too few subjects have a value."""
         assert isinstance(tally, CountDistinctTally)
         assert measured.measured_field is not None
         _, is_shown = rows.with_value(measured.measured_field)
-        noise = rows.noise.scaled(rows.figure("distinct", self.of), rows.definition.limits.values)
+        limit = rows.definition.limits.values
+        noise = rows.noise.scaled(rows.figure("distinct", self.of, str(limit)), limit)
         return pa.array(np.maximum(tally.count(rows.groups) + noise, 1), pa.int64(), mask=~is_shown)
 
     def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
@@ -60,15 +62,20 @@ class CountDistinct(Measure):
 
 
 class CountDistinctTally:
-    """Distinct values per group, by their hashes."""
+    """Distinct values per group, by their hashes: of all rows, or of those that have a subject."""
 
-    def __init__(self, terms: MeasureTerms) -> None:
+    def __init__(self, terms: MeasureTerms, *, of_subjects: bool = False) -> None:
         self._terms = terms
+        self._of_subjects = of_subjects
         self._seen = DistinctSubjects(terms.space)
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
-        self._seen.add(groups, self._terms.space.hasher(values))
+        hashes = self._terms.space.hasher(values)
+        if self._of_subjects:
+            there = subjects.any(axis=1)
+            groups, hashes = groups[there], hashes[there]
+        self._seen.add(groups, hashes)
 
     def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""

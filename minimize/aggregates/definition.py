@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -50,10 +50,6 @@ class GroupRetention:
             there = valid_mask(times)
             return found if there is None else found | ~there
         return np.full(table.num_rows, on is not None and day_start(on) <= at - self.span)
-
-    def with_span(self, span: timedelta | None) -> GroupRetention | None:
-        """The same with another retention; None without limit."""
-        return None if span is None else replace(self, span=span)
 
     def outlives_records(self, on: str | None, at: datetime) -> bool:
         """Whether records of a batch date are past their retention while groups are kept longer."""
@@ -163,6 +159,11 @@ class BoundMeasure:
         return None if self.measure.of is None else innermost_list(self.measure.of)
 
     @property
+    def meaning(self) -> str:
+        """What its figures are: the measure with its parameters and bounds."""
+        return f"{self.measure.name} {self.measure.model_dump_json()} {self.bounds}"
+
+    @property
     def measured_field(self) -> MeasuredField | None:
         """The key of the measured field, and whether it is measured by rank."""
         return None if self.measure.of is None else (self.measure.of, self.measure.by_rank)
@@ -202,12 +203,12 @@ class AggregateDefinition:
 
     @property
     def meaning(self) -> str:
-        """What its figures are, independent of its name and of the names of its keys and measures."""
-        keys = sorted(f"{key.key} {key.unit or ''}" for key in self.keys.values())
-        measures = sorted(f"{each.measure.name} {each.measure.model_dump_json()}" for each in self.measures.values())
-        return json.dumps(
-            [self.source, str(self.counting), self.below, self.limits.rows, self.limits.values, keys, measures]
-        )
+        """What its figures are, with the size of their noise, independent of its name and of the names of its keys and
+        measures."""
+        keys = sorted(f"{key.pointer} {key.unit or ''}" for key in self.keys.values())
+        measures = sorted(each.meaning for each in self.measures.values())
+        sizes = [self.below, self.limits.rows, self.limits.values, None if self.noise is None else self.noise.sd]
+        return json.dumps([self.source, str(self.counting), *sizes, keys, measures])
 
     @property
     def groups(self) -> frozenset[tuple[Pointer, TimeUnit | None]]:

@@ -181,6 +181,11 @@ class Pairs:
         return _owners(self.words)
 
     @property
+    def subjects(self) -> HashWords:
+        """The hash of the subject of each."""
+        return np.column_stack([self.words[:, 0] ^ self.owners.astype(np.uint64) * SPREAD_FACTOR, self.words[:, 1]])
+
+    @property
     def has_subject(self) -> Bools:
         """The mask of the pairs with a subject."""
         return _has_subject(self.words)

@@ -5,6 +5,9 @@ dates or tables. The other depends on the release, which is new for all rows of 
 so that the difference of two releases does not show what changed. Whoever has neither the keyring nor the records cannot
 separate them. This reduces what figures disclose; it is not differential privacy, and no budget is counted.
 
+Two figures that are the same number in fact have either the same noise or unrelated noise. If the draws of both were the same and
+only their sizes differed, two equations would give the number: so the size of the noise takes part in each draw.
+
 A draw is a whole number around 0 with the distribution of maximum entropy for its variance (exp(-a * e**2)), at most six standard
 deviations from 0. The thresholds are shipped as whole numbers, so that no floating-point arithmetic takes part in a draw.
 """
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property, lru_cache
 from hashlib import blake2b
@@ -151,7 +154,7 @@ def _hash_keys(
 
 
 def _meaning(each: GroupKey) -> str:
-    return f"{each.key} {each.unit or ''}"
+    return f"{each.pointer} {each.unit or ''}"
 
 
 _UNIT_MICROSECONDS: Final = {"hour": 3_600_000_000, "minute": 60_000_000}
@@ -192,12 +195,22 @@ class Release:
 
 @dataclass(frozen=True)
 class RowNoise:
-    """The noise of the figures of some rows of a release."""
+    """The noise of the figures of some rows of a release.
+
+    identities  what identifies each row on all dates
+    groups      the hash of each row by all values of its keys: two days of one table are one row over time, and have different
+                noise in a release
+    """
 
     key: NoiseKey
     terms: NoiseTerms
     release: Release
     identities: HashWords = field(repr=False)
+    groups: HashWords = field(repr=False)
+
+    def select(self, rows: Codes) -> Self:
+        """The noise of some of the rows."""
+        return replace(self, identities=self.identities[rows], groups=self.groups[rows])
 
     def counts(self, figure: HashWords, rows: Codes | None = None) -> Codes:
         """The noise of a count of subjects in each row, or in some rows. Takes the name of the figure, or one for each row."""
@@ -221,11 +234,15 @@ class RowNoise:
 
     def _layers(self, figure: HashWords, rows: Codes | None) -> Iterable[HashWords]:
         """Two random words for each row, once for the row alone and once for the release."""
-        identities = self.identities if rows is None else self.identities[rows]
-        shape = (len(identities), 2)
-        for layer, release in ((_ROW, np.zeros((1, 2), np.uint64)), (_RELEASE, self.release.words)):
-            first = np.array([[layer, 3]], np.uint64)
-            blocks = [np.broadcast_to(block, shape) for block in (first, identities, figure, release)]
+        places = slice(None) if rows is None else rows
+        identities, groups = self.identities[places], self.groups[places]
+        size = TABLES_VERSION * len(STANDARD_DEVIATIONS) + STANDARD_DEVIATIONS.index(self.terms.sd)
+        for layer, owners, release in (
+            (_ROW, identities, np.zeros((1, 2), np.uint64)),
+            (_RELEASE, groups, self.release.words),
+        ):
+            first = np.array([[layer, size]], np.uint64)
+            blocks = [np.broadcast_to(block, identities.shape) for block in (first, owners, figure, release)]
             yield self._mac.tags(np.column_stack(blocks))
 
     @cached_property

@@ -1,13 +1,13 @@
 """Published figures of rows with noise: from exact totals and draws, all whole numbers, to numbers on a public grid.
 
 A figure depends on noisy totals only, so that its digits and its grid tell nothing more than they do. The grid of a figure is the
-largest power of ten that is at most half of the standard deviation of its noise.
+largest power of ten that is at most half of the standard deviation of its noise, and at most the distance of its bounds.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 
@@ -18,7 +18,7 @@ from minimize.aggregates.bounded_values import ValueBounds
 from minimize.aggregates.cells import Cells, target_counts
 from minimize.aggregates.contributors import GroupTotals
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, MeasuredField, NoiseTerms
-from minimize.aggregates.noise import NoiseKey, Release, RowNoise
+from minimize.aggregates.noise import RowNoise
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords
 
@@ -69,19 +69,14 @@ class NoisyRows:
         cls,
         definition: AggregateDefinition,
         groups: Codes,
-        identities: HashWords,
         totals: GroupTotals,
-        key: NoiseKey,
-        release: Release,
+        noise: RowNoise,
     ) -> NoisyRows:
         """The rows of some groups that are published: those with enough subjects, also by their noisy number."""
-        assert definition.noise is not None
-        noise = RowNoise(key, definition.noise, release, identities)
         exact = totals.subjects[groups]
-        noisy = exact + noise.counts(key.figure("subjects"))
-        rows = np.flatnonzero(enough(exact, noisy, definition.below, definition.noise))
-        chosen = RowNoise(key, definition.noise, release, identities[rows])
-        return cls(definition, groups[rows], totals, chosen, noisy[rows])
+        noisy = exact + noise.counts(noise.key.figure("subjects"))
+        rows = np.flatnonzero(enough(exact, noisy, definition.below, noise.terms))
+        return cls(definition, groups[rows], totals, noise.select(rows), noisy[rows])
 
     def __len__(self) -> int:
         return len(self.groups)
@@ -95,15 +90,22 @@ class NoisyRows:
         """The hash of the name of a figure."""
         return self.noise.key.figure(*names)
 
+    def limited(self, *names: str) -> HashWords:
+        """The hash of the name of a figure that depends on how many rows of a subject count: with another limit it is another
+        figure, with unrelated noise."""
+        return self.figure(*names, str(self.definition.limits.rows))
+
     def enough(self, exact: Codes, noisy: Codes) -> Bools:
         """Which counts of subjects are published."""
         return enough(exact, noisy, self.definition.below, self.terms)
 
     def rows(self) -> Codes:
-        """The noisy number of rows of each row, at least that of subjects."""
+        """The noisy number of rows of each row, at least that of subjects; the same if one row of each subject counts."""
+        limit = self.definition.limits.rows
+        if limit == 1:
+            return self.subjects
         exact = self.totals.rows[self.groups]
-        noisy = exact + self.noise.scaled(self.figure("rows"), self.definition.limits.rows)
-        return np.maximum(noisy, self.subjects)
+        return np.maximum(exact + self.noise.scaled(self.limited("rows"), limit), self.subjects)
 
     def with_value(self, measured: MeasuredField) -> tuple[Codes, Bools]:
         """The noisy number of subjects with a value of a field in each row, and where figures of the field are published."""
@@ -121,9 +123,9 @@ class NoisyRows:
         values = counted
         if limit > 1:
             exact = totals.values[self.groups]
-            values = np.maximum(exact + self.noise.scaled(self.figure("values", name), limit), counted)
+            values = np.maximum(exact + self.noise.scaled(self.limited("values", name), limit), counted)
         scale = limit * 2 * bounds.width(type_)
-        centred = totals.centred[self.groups] + self.noise.scaled(self.figure("sum", name), scale)
+        centred = totals.centred[self.groups] + self.noise.scaled(self.limited("sum", name), scale)
         return NoisySums(np.maximum(values, 1), centred, is_shown, bounds, type_, limit * self.terms.total_sd)
 
     def cells(self, measured: MeasuredField, values: pa.Array, rows: Codes, exact: Codes) -> tuple[Codes, Bools]:
@@ -151,8 +153,7 @@ class NoisyRows:
 
     def _rank_noise(self, *names: str) -> Codes:
         limit = self.definition.limits.rows
-        figure = self.figure(*names)
-        return self.noise.counts(figure) if limit == 1 else self.noise.scaled(figure, limit)
+        return self.noise.counts(self.figure(*names)) if limit == 1 else self.noise.scaled(self.limited(*names), limit)
 
     def share(self, measured: MeasuredField, values: pa.Array, exact: Codes) -> pa.Array:
         """The noisy share of subjects with one of some values among those with any, in each row; null if a side is small."""
@@ -213,9 +214,8 @@ class NoisySums:
 
     def _on_grid(self, *, is_total: bool) -> Sequence[tuple[int, int] | None]:
         unit, width = self.bounds.unit(self.type_), self.bounds.width(self.type_)
-        distance = Fraction(self.bounds.high - self.bounds.low)
-        exponents: Mapping[int, int] = {
-            count: power_of_ten_below(distance * self.sd / (2 * (1 if is_total else count)))
+        grids = {
+            count: self._grid(count if is_total else 1, 1 if is_total else count)
             for count in np.unique(self.values).tolist()
         }
         low, by = Fraction(self.bounds.low), unit / 2
@@ -228,8 +228,18 @@ class NoisySums:
                 found.append(None)
                 continue
             above = min(max(width * count + centred, 0), 2 * width * count)  # half units above the lower bound, of all
-            exponent = exponents[count]
+            exponent, first, last = grids[count]
             numerator = low.numerator * count * by.denominator + above * by.numerator * low.denominator
             denominator = low.denominator * by.denominator * (1 if is_total else count)
-            found.append((to_grid(numerator, denominator, exponent), exponent))
+            found.append((min(max(to_grid(numerator, denominator, exponent), first), last), exponent))
         return found
+
+    def _grid(self, summed: int, divided: int) -> tuple[int, int, int]:
+        """The exponent of the grid of a sum of so many values, divided by a number, and the smallest and largest multiple between
+        the bounds of that figure. The grid is not wider than these."""
+        low, high = Fraction(self.bounds.low) * summed, Fraction(self.bounds.high) * summed
+        distance = Fraction(self.bounds.high - self.bounds.low)
+        exponent = power_of_ten_below(min(distance * self.sd / (2 * divided), high - low) or Fraction(1))
+        step = Fraction(10) ** exponent
+        first, last = -(-low // step), high // step
+        return exponent, first, max(first, last)

@@ -30,8 +30,9 @@ class Quantile(Measure):
 
     Takes numbers, timestamps and dates that are generalized, and gives the same type. Values in open bins are used by their rank;
     a result in an open bin is null. Null unless `below` subjects have a value at or below the result, and as many one at or above
-    it. With noise, subjects are ranked by their values in place of rows, the rank is noisy, and a quantile is null, too, unless
-    `below` subjects are between it and the next smaller published one of the field.
+    it. With noise, subjects are ranked by their values in place of rows, each in at most as many cells as rows of a subject
+    count; the rank is noisy, and a quantile is also null unless `below` subjects are between it and the next smaller published
+    one of the field.
     Source: inverse of the empirical distribution function, type 1 of Hyndman and Fan (1996).
     """
 
@@ -63,7 +64,9 @@ class Quantile(Measure):
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
         """The value at a noisy rank; null where too few subjects support it."""
         assert isinstance(tally, QuantileTally)
-        cells = tally.cells(rows.groups)
+        assert measured.measured_field is not None
+        subjects = rows.totals.with_value[measured.measured_field][rows.groups]
+        cells = tally.limited_cells(rows.groups, subjects, rows.noise.key, rows.definition.limits.rows)
         every = (each.measure for each in rows.definition.measures.values())
         wanted = {each.q for each in every if isinstance(each, Quantile) and each.of == self.of}
         places, is_shown = rows.quantile(self.of, cells, sorted(wanted), self.q)
@@ -125,6 +128,13 @@ class QuantileTally:
     def cells(self, groups: Codes) -> Cells:
         """The cells of some groups."""
         return self._cells.cells(groups)
+
+    def limited_cells(self, groups: Codes, subjects: Codes, key: NoiseKey, limit: int) -> Cells:
+        """The cells of some groups, each subject in at most so many of them. Takes the number of subjects of each group."""
+        cells = self.cells(groups)
+        if np.array_equal(np.bincount(cells.rows, cells.subjects, len(groups)), subjects):
+            return cells  # each subject is in one cell
+        return self._cells.cells(groups, self._cells.count_limited(key, limit))
 
     def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
         """A digest of the subjects of all cells."""

@@ -80,7 +80,7 @@ class Share(CellMeasure):
         assert isinstance(tally, ShareTally)
         assert measured.measured_field is not None
         having, _ = tally.subjects(rows.groups)
-        return rows.share(measured.measured_field, self._values(measured.plain), having)
+        return rows.share(measured.measured_field, pc.unique(self._values(measured.plain)), having)
 
     @classmethod
     def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:

@@ -29,7 +29,7 @@ from minimize.aggregates.definition import (
 )
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.aggregates.noise import NoiseKey, Release, group_hashes, row_identities
+from minimize.aggregates.noise import NoiseKey, Release, RowNoise, group_hashes, row_identities
 from minimize.aggregates.noisy_figures import NoisyRows
 from minimize.aggregates.suppression import (
     PendingRecords,
@@ -120,8 +120,8 @@ class AggregateTally:
         groups: GroupDictionary | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
-        """Takes the spill space, the groups that it shares with tallies of other threads, and the keyed hash of subjects for
-        figures with noise (None: a hash of the spill space)."""
+        """Takes the spill space, the groups that it shares with tallies of other threads, and the keyed hash of subjects and
+        values for figures with noise (None: a hash of the spill space)."""
         wrong = definition_faults(definition)
         if wrong:
             raise PolicyError(f"the definition of the aggregate {definition.name} has faults", findings=wrong)
@@ -129,10 +129,13 @@ class AggregateTally:
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
         self._rows = GroupSums()
-        self._hasher = hasher or space.hasher
+        space = space if hasher is None else space.with_hasher(hasher)
+        self._hasher = space.hasher
         self._mark = self._hasher.mark
         measured = [
-            each for each in dict.fromkeys(definition.measures.values()) if not definition.counts_subjects(each)
+            each
+            for each in sorted(set(definition.measures.values()), key=lambda each: each.meaning)
+            if not definition.counts_subjects(each)
         ]
         self._measures = dict(_start_tallies(definition, measured, space))
         fields = dict.fromkeys(each.measured_field for each in [*measured, *self._measures] if each.measured_field)
@@ -141,7 +144,7 @@ class AggregateTally:
             fields,
             dict(_summed_fields(measured)),
             space,
-            counted=definition.noise is not None,
+            None if definition.noise is None else _counted_fields(measured),
         )
         self._undecided = PendingRecords(space)
         self._outside = 0
@@ -177,7 +180,12 @@ class AggregateTally:
             self._measures[each].merge(tally, groups)
 
     def digest(self, key: NoiseKey) -> bytes:
-        """A digest of all that figures are made of, independent of the order and the division of the rows."""
+        """A digest of all that figures are made of, independent of the order and the division of the rows.
+
+        Raises ValueError if subjects were hashed under another key: their noise would be new in each run.
+        """
+        if key.hasher.mark != self._mark:
+            raise ValueError("the tally has another key than its noise")
         self._work_off()
         every = np.arange(len(self._groups))
         columns = dict(zip(self._definition.keys, self._groups.columns(every), strict=True))
@@ -226,8 +234,12 @@ class AggregateTally:
         totals: GroupTotals = self._contributors.totals(len(self._groups), definition.limits)
         groups = np.flatnonzero(has_enough_subjects(totals.subjects, definition.below))
         columns = dict(zip(definition.keys, self._groups.columns(groups), strict=True))
-        identities = row_identities(definition, columns, key)[: len(groups)]
-        rows = NoisyRows.shown(definition, groups, identities, totals, key, release)
+        assert definition.noise is not None
+        identities, hashes = (
+            hashed(definition, columns, key)[: len(groups)] for hashed in (row_identities, group_hashes)
+        )
+        noise = RowNoise(key, definition.noise, release, identities, hashes)
+        rows = NoisyRows.shown(definition, groups, totals, noise)
         figures = [self._noisy_column(each, rows) for each in definition.measures.values()]
         made = zip([*self._groups.columns(rows.groups), *figures], definition.schema.types, strict=True)
         return (
@@ -331,6 +343,12 @@ def _summed_fields(measured: Iterable[BoundMeasure]) -> Iterator[tuple[MeasuredF
     for each in measured:
         if each.measure.sums_values and each.measured_field is not None and each.bounds is not None:
             yield each.measured_field, each.bounds
+
+
+def _counted_fields(measured: Iterable[BoundMeasure]) -> Iterator[MeasuredField]:
+    for each in measured:
+        if each.measure.depends_on_rows and each.measured_field is not None:
+            yield each.measured_field
 
 
 def settle_tables(

@@ -18,7 +18,6 @@ from minimize.receipts.chain import (
     paths_in_force_below,
     quarantine_files_in_force,
     restricted_files_in_force,
-    retained_sketches,
 )
 from minimize.receipts.parts import (
     ANNOTATING_KINDS,
@@ -82,6 +81,5 @@ __all__ = [
     "paths_in_force_below",
     "quarantine_files_in_force",
     "restricted_files_in_force",
-    "retained_sketches",
     "sha256_text",
 ]

@@ -201,7 +201,7 @@ class FileRef:
 class ReceiptFile:
     """One file of an output: its path relative to the output folder; `keys` are those under which its columns are encrypted.
 
-    `index` and `sketches` are copied from `WrittenOutput` when files in force are computed; a receipt's JSON has them there.
+    `index` is copied from `WrittenOutput` when files in force are computed; a receipt's JSON has it there.
     """
 
     path: str
@@ -209,13 +209,11 @@ class ReceiptFile:
     digest: str
     index: FileRef | None = field(default=None, metadata=OMIT_IF_NONE)
     keys: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
-    sketches: FileRef | None = field(default=None, metadata=OMIT_IF_NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class CompanionFile:
-    """A file that is published together with a file of an output (`of`): an index, or sketches. Sketches may be kept longer than
-    the file."""
+    """A file that is published together with a file of an output (`of`): an index."""
 
     path: str
     digest: str
@@ -246,7 +244,6 @@ class WrittenOutput:
     """The files and counts of one output name. `index` is for records, the fields listed here are for aggregates.
 
     groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent if there were none
-    deferred     rows that waited until more subjects had changed; earlier versions only
     sketches     the contribution sketches of each file of an aggregate; earlier versions only
     noise        the noise of an aggregate's figures; absent if they are exact
     releases     the release of each date; the date of a table without dates is empty
@@ -261,7 +258,6 @@ class WrittenOutput:
     rows: int
     groups_suppressed: int | None = field(default=None, metadata=OMIT_IF_NONE)
     rows_suppressed: int | None = field(default=None, metadata=OMIT_IF_NONE)
-    deferred: int | None = field(default=None, metadata=OMIT_IF_NONE)
     too_late: int | None = field(default=None, metadata=OMIT_IF_NONE)
     too_early: int | None = field(default=None, metadata=OMIT_IF_NONE)
     event_days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT_IF_NONE)

@@ -321,4 +321,3 @@ def _receipt_files(receipt: Receipt) -> Iterator[tuple[str, str]]:
     for output in receipt.outputs.values():
         yield from ((file.path, file.digest) for file in output.files)
     yield from ((file.path, file.digest) for file in receipt.quarantine.files)
-    yield from ((each.path, each.digest) for each in receipt.kept_sketches or ())

@@ -254,16 +254,3 @@ def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket
     with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1"):
         minimize.read(out)
     minimize.verify(out, keys=project.keys)
-
-
-def test_sketches_of_an_aggregate_that_the_pipeline_no_longer_has_stay(
-    project: Project, bucket: Bucket, out: ObjectPath
-) -> None:
-    project.records(events(40))
-    written(project, out)
-    before = [name for name in names(bucket) if name.startswith("sketches/")]
-    project.pipeline(aggregates=None)
-    written(project, out)
-    assert [name for name in names(bucket) if name.startswith(("sketches/", "per_model/"))] == before
-    assert len(before) == 1
-    minimize.verify(out, keys=project.keys)

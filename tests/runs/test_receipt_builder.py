@@ -68,8 +68,7 @@ def test_the_receipt_has_all_its_names_and_no_others(project: Project) -> None:
     assert {frozenset(each) for each in shown["fields"].values()} == {frozenset(counts)}
     assert set(shown["outputs"]["records"]) == {"category", "rows", "files", "index"}
     assert {frozenset(each) for each in shown["outputs"]["records"]["index"]} == {frozenset({"path", "digest", "of"})}
-    suppressed = {"deferred", "too_late", "sketches"}
-    assert set(shown["outputs"]["per_model"]) == {"category", "rows", "files"} | suppressed
+    assert set(shown["outputs"]["per_model"]) == {"category", "rows", "files", "too_late", "noise", "releases"}
     files = [file for output in shown["outputs"].values() for file in output["files"]] + shown["quarantine"]["files"]
     assert {frozenset(each) for each in files} == {frozenset({"path", "rows", "digest"})}
     assert set(shown["quarantine"]) == {"rows", "by_code", "files"}

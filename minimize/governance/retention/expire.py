@@ -21,14 +21,12 @@ from minimize.errors import call_redacted
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
     DueFile,
     OpenDeadline,
     RemovalPlan,
     find_due,
-    find_due_unreadable,
     open_deadlines,
     plan_removal,
 )
@@ -48,7 +46,7 @@ from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
-from minimize.settings.erasures import RESTRICTION, Erasures, Tombstone
+from minimize.settings.erasures import Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stages.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.stores import LocationLike, PathText, parse_output_location
@@ -189,13 +187,11 @@ class ResolvedExpiry:
         return made, made.plan()
 
     def plan(self, *, counts: bool = True) -> RemovalPlan:
-        """The plan of the data that is due; see `find_due` for `counts`. Aggregates are recomputed with counts only."""
-        counts = counts or any(not file.has_records for file in self.output.files())
+        """The plan of the data that is due; see `find_due` for `counts`."""
         sealed = () if self.request.removal_reason == "restricted" else self.output.restricted_files()
         files = (*self.output.files(), *sealed)
         looked = [(file.path, find_due(self.request, file, counts=counts)) for file in files]
-        sketches = (find_due_unreadable(self.request, each) for each in self.output.retained_sketches())
-        due = [each for each in (*(found for _, found in looked), *sketches) if each is not None]
+        due = [found for _, found in looked if found is not None]
         unreadable = tuple(path for path, found in looked if found is None)
         return replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
 
@@ -256,7 +252,7 @@ def expire(
         made.request.as_of,
         at_given=at is not None,
         ledger=ledger,
-        aggregates=AggregateRecomputation(made.request, made.pipeline, plan, ledger),
+        tables_left=plan.tables_left,
         allow_shrink=allow_shrink,
         progress=progress,
     )
@@ -300,7 +296,6 @@ def expiry_of_output(
         as_of=at,
         keys=keyring,
         events=(*events, *ledger_events(address, keyring, events)),
-        earlier_events=ledger_events(address, keyring, kinds=(RESTRICTION,)),
         read_times=source_read_times(output.chain),
         retentions=job.own_retentions,
     )

@@ -24,7 +24,6 @@ from minimize.governance.access.overrides import require_replay_override
 from minimize.governance.event_times import age_limit
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.governance.retention.rerunnable_dates import DatesWithSource, RerunnableDate
@@ -316,7 +315,7 @@ class ResolvedRetraction:
             self.request.as_of,
             at_given=self.at_given,
             ledger=self.ledger,
-            aggregates=AggregateRecomputation(self.request, self.pipeline, found.plan, self.ledger, is_allowed=False),
+            tables_left=found.plan.tables_left,
             allow_shrink=self.allow_shrink,
             progress=self.progress,
         )

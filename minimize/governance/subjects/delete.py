@@ -13,11 +13,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.lifecycle_events import EventKind, RetentionEvent, ledger_events, linked_events
+from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, UnreachableOutput, find_outputs
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan, find_due
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
@@ -143,7 +142,7 @@ class SubjectRemoval:
 
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
-        """Per output, the aggregates whose figures stay, by date: they could not be recomputed, or rows of them are deferred."""
+        """Per output, the tables whose figures stay although records of them were removed, by date."""
         found: dict[str, dict[str, list[str]]] = {}
         for receipt in self.receipts:
             for name, dates in (receipt.stays or {}).items():
@@ -413,13 +412,11 @@ class SubjectRemovalRun:
         return tuple(each for each in named if not self._search(each).has_records(files))
 
     def _plan(self, expiry: ResolvedExpiry, counts: bool) -> RemovalPlan:
-        """The plan for one output. Records to be sealed are read, also if they are a whole file; aggregates stay."""
+        """The plan for one output. Records to be sealed are read, also if they are a whole file."""
         if self.kind == "delete":
             return expiry.plan(counts=counts)
         plan = expiry.plan()
-        return replace(
-            plan, due=tuple(replace(each, is_whole=False) for each in plan.due), aggregates_left={}, late_days={}
-        )
+        return replace(plan, due=tuple(replace(each, is_whole=False) for each in plan.due), tables_left={})
 
     def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
         """Executes the removal: records the request, removes data output by output, then searches again."""
@@ -478,15 +475,11 @@ class SubjectRemovalRun:
         Makes a new plan if something was published in the meantime.
         """
         chain, folder, removed = load_receipts(output.folder), str(output.folder), list[RewriteResult]()
-        events = self._events(subjects)
-        expiry, job = self._expiry(replace(output, chain=chain), events)
+        expiry, job = self._expiry(replace(output, chain=chain), self._events(subjects))
         same = len(chain) == len(output.chain)
         known = plans.get(folder, RemovalPlan(self.now))
         plan = known if same else call_redacted(partial(self._plan, expiry, counts=False))
         ledger, restricts, request = self.workspace.ledger, self.kind == "restrict", expiry.request
-        if plan.aggregates_left:
-            earlier = ledger_events(self.ledger.address, self.keys, events, kinds=tuple(_EVENTS.values()))
-            request = replace(request, earlier_events=earlier)
         rewrite = Rewrite(
             self.kind,
             output.folder,
@@ -494,7 +487,7 @@ class SubjectRemovalRun:
             self.keys,
             self.now,
             ledger=ledger,
-            aggregates=None if restricts else AggregateRecomputation(request, job, plan, ledger),
+            tables_left=plan.tables_left,
             progress=self.options.get("progress", no_progress),
             transfer=partial(RemovedRecordsSealer, request) if restricts else None,
             finished=removed.append,

@@ -117,7 +117,7 @@ def found(made: ResolvedRetraction) -> Any:
         each = made.plan()
     except RefusedError as error:
         return [(finding.code, finding.field) for finding in error.findings]
-    return each.rerun_dates, each.plan.partitions, each.plan.aggregates_left
+    return each.rerun_dates, each.plan.partitions, each.plan.dates_left
 
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(6, 60))])
