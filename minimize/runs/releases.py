@@ -34,11 +34,13 @@ class PastReleases:
     in_force  the aggregates and dates with a table in force
     marks     the marks of each aggregate and date, in the order of their releases
     others    the marks of each date that other outputs of the same source released, and that count
+    exact     the aggregates and dates with published exact figures, in force or not
     """
 
     in_force: frozenset[tuple[str, str | None]]
     marks: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
     others: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
+    exact: frozenset[tuple[str, str | None]] = frozenset()
 
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, Sequence[str]]) -> Self:
@@ -50,13 +52,16 @@ class PastReleases:
             if name != "records"
         }
         marks: dict[tuple[str, str | None], list[str]] = {}
+        exact: set[tuple[str, str | None]] = set()
         for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
             for name, output in receipt.outputs.items():
+                if name != "records" and output.noise is None:
+                    exact |= {(name, batch_date_of(file.path)) for file in output.files if file.rows}
                 for date, release in (output.releases or {}).items():
                     known = marks.setdefault((name, date or None), [])
                     if release.mark not in known:
                         known.append(release.mark)
-        return cls(frozenset(there), marks, others)
+        return cls(frozenset(there), marks, others, frozenset(exact))
 
     def number(self, name: str, date: str | None, mark: str) -> int:
         """The number of a release of a date, from 1: a release that is known keeps its own."""
@@ -135,16 +140,17 @@ def _stays(
     date: str | None,
     at: datetime,
 ) -> bool:
-    """Whether the table in force stays, because no further release is permitted."""
-    if (name, date) not in past.in_force and not (definition.noise is None and past.marks.get((name, date))):
+    """Whether the table in force stays, because no further release is permitted. A table that was removed does not come back."""
+    place, on = (name, date), f" of {date}" if date else ""
+    if place not in past.in_force | past.exact and not past.marks.get(place):
         return False
-    on = f" of {date}" if date else ""
     retention = definition.retention
-    if retention is not None and retention.outlives_records(date, at):
+    if place in past.in_force and retention is not None and retention.outlives_records(date, at):
         return True
-    if definition.noise is None or result.mark is None:
+    is_exact = place in past.in_force & past.exact and not past.marks.get(place)
+    if definition.noise is None or result.mark is None or is_exact:
         log.info(
-            "%s%s: its figures are exact and were published; they stay as they are", name, on, extra={"code": "I006"}
+            "%s%s: exact figures were published once, and are not published again", name, on, extra={"code": "I006"}
         )
         return True
     if past.number(name, date, result.mark) <= definition.noise.releases:

@@ -279,7 +279,7 @@ def _value_findings(table: pa.Table, defined: AggregateView, run: EvidenceRun, p
             yield from _count_findings(batch, column, word, defined, place, may_be_small=may_be_small)
         else:
             bounds = rule.bounds(None if of is None else run.policy.fields.get(of))
-            yield from _statistic_findings(batch, column, word, bounds, defined, place)
+            yield from _statistic_findings(batch, column, word, bounds, place)
     if defined.noise is not None:
         yield from _noise_findings(table, defined, defined.noise, run.policy, place)
 
@@ -342,23 +342,13 @@ def _integer_counts(column: pa.Array) -> pa.Array | None:
     return column if pa.types.is_integer(column.type) else None
 
 
-def _statistic_findings(
-    batch: pa.RecordBatch, column: str, word: str, bounds: Bounds, defined: AggregateView, place: str
-) -> Iterator[Finding]:
+def _statistic_findings(batch: pa.RecordBatch, column: str, word: str, bounds: Bounds, place: str) -> Iterator[Finding]:
     if bounds == _NO_BOUNDS or not _is_number(batch.schema.field(column).type):
         return
     lowest, highest = (None if bound is None else _as_decimal(bound) for bound in bounds)
-    found = [value for (value,) in distinct_rows([batch.column(column)]) if _is_outside(value, lowest, highest)]
-    grid = _mean_grid(defined.noise, lowest, highest)
-    outside = sum(grid is None or word != "mean" or not grid.is_bound(value) for value in found)
+    outside = sum(_is_outside(value, lowest, highest) for (value,) in distinct_rows([batch.column(column)]))
     if outside:
         yield new_finding("V045", f"{outside} values of `{word}` are outside its bounds", file=place, field=column)
-
-
-def _mean_grid(noise: NoiseView | None, low: Decimal | None, high: Decimal | None) -> MeanGrid | None:
-    if noise is None or low is None or high is None or low >= high:
-        return None
-    return MeanGrid(noise, Fraction(low), Fraction(high))
 
 
 def _noise_findings(
@@ -375,7 +365,7 @@ def _noise_findings(
             small = sum(not (least <= value <= most) or value in (0, 1) for value, (least, most) in limits)
             if small:
                 yield new_finding("V041", f"{small} shares are of too few subjects", file=place, field=column)
-        grid = _grid_of_field(noise, view)
+        grid = _mean_grid(noise, view, defined.least)
         if grid is None or word not in ("mean", "sum"):
             continue
         off = sum(not (grid.is_mean(value, of_row) if word == "mean" else grid.is_sum(value)) for value, of_row in rows)
@@ -391,11 +381,13 @@ def _noise_findings(
                 yield new_finding("V049", message, file=place, field=total)
 
 
-def _grid_of_field(noise: NoiseView, view: FieldView | None) -> MeanGrid | None:
+def _mean_grid(noise: NoiseView, view: FieldView | None, least: int) -> MeanGrid | None:
     """The grid of the means and sums of a field; None unless a single `clip` sets both of its bounds."""
     steps = [step for step in _aggregate_chain(view) if step.technique != "keep"]
     low, high = (None if bound is None else _as_decimal(bound) for bound in _clip_bounds(view))
-    return _mean_grid(noise, low, high) if len(steps) == 1 else None
+    if len(steps) != 1 or low is None or high is None or low >= high:
+        return None
+    return MeanGrid(noise, Fraction(low), Fraction(high), least)
 
 
 def _is_number(type_: pa.DataType) -> bool:

@@ -125,7 +125,7 @@ def check_releases(evidence: Evidence, definitions: Mapping[tuple[str, str], Noi
             yield from _equal_release_findings(name, receipt, output, digests)
             is_exact = (receipt.run_id, name) in definitions and noise is None
             if is_exact and not is_of_earlier_version(output):
-                for date in _written(output):
+                for date in _digests_by_date(output, filled=True):
                     if (name, date) in exact:
                         message = "exact figures were published twice, and their first run is not void"
                         yield new_finding("V053", message, file=_root(name, date))
@@ -136,19 +136,19 @@ def _equal_release_findings(
     name: str, receipt: Receipt, output: WrittenOutput, digests: dict[tuple[object, ...], frozenset[str]]
 ) -> Iterator[Finding]:
     """V054: the same release by the same plan and software has the same bytes, unless groups were past their retention."""
-    written = _written(output)
+    by_date = _digests_by_date(output)
     for date, release in (output.releases or {}).items():
-        if output.groups_past or date not in written:
+        if output.groups_past or date not in by_date:
             continue
         place = (name, date, release.mark, receipt.plan.digest, tuple(sorted(receipt.versions.items())))
-        if digests.setdefault(place, written[date]) != written[date]:
+        if digests.setdefault(place, by_date[date]) != by_date[date]:
             yield new_finding("V054", "an equal release has other bytes than before", file=_root(name, date))
 
 
-def _written(output: WrittenOutput) -> dict[str, frozenset[str]]:
-    """The digests of an output's files by date, empty for no date."""
+def _digests_by_date(output: WrittenOutput, *, filled: bool = False) -> dict[str, frozenset[str]]:
+    """The digests of an output's files, or of those with rows, by date, empty for no date."""
     found: dict[str, set[str]] = {}
-    for file in output.files:
+    for file in (file for file in output.files if file.rows or not filled):
         date = next((part[5:] for part in file.path.split("/") if part.startswith("date=")), "")
         found.setdefault(date, set()).add(file.digest)
     return {date: frozenset(each) for date, each in found.items()}
@@ -240,11 +240,13 @@ def is_on_grid(value: Any, exponent: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MeanGrid:
-    """The grid of the means and sums of a field between two bounds."""
+    """The grid of the means and sums of a field between two bounds: at most half of the standard deviation of their noise, and at
+    most the distance of their bounds. Takes the smallest number of subjects with a value."""
 
     noise: NoiseView
     low: Fraction
     high: Fraction
+    least: int
 
     @property
     def _spread(self) -> Fraction:
@@ -255,26 +257,16 @@ class MeanGrid:
         """Whether a mean is on the grid of its row, which has this noisy number of subjects, if it is published."""
         if subjects is None:
             return True
-        return is_on_grid(mean, grid_exponent(self._spread / self.noise.most_values(subjects)))
+        limit = min(self._spread / self.noise.most_values(subjects), self.high - self.low)
+        return is_on_grid(mean, grid_exponent(limit))
 
     def is_sum(self, total: Any) -> bool:
         """Whether a sum is on its grid."""
-        return is_on_grid(total, grid_exponent(self._spread))
-
-    def is_bound(self, mean: Any) -> bool:
-        """Whether a mean outside the bounds is a bound, rounded to a grid."""
-        exponent, steps = grid_exponent(self._spread), 20
-        return any(
-            mean == float(_rounded(bound, exponent - less)) for bound in (self.low, self.high) for less in range(steps)
-        )
+        values = self.least if self.noise.rows == 1 else 1
+        return is_on_grid(total, grid_exponent(min(self._spread, (self.high - self.low) * values)))
 
     def is_consistent(self, mean: Any, total: Any, subjects: int | None) -> bool:
-        """Whether a sum can be the mean times a number of values."""
+        """Whether a sum can be the mean times a number of values: each is at most a step of its grid from the unrounded one."""
         exact, most = Fraction(mean), None if subjects is None else floor(self.noise.most_values(subjects))
         values = max(round(Fraction(total) / exact), 1) if exact else 1
-        return abs(Fraction(total) - exact * (values if most is None else min(values, most))) <= self._spread
-
-
-def _rounded(number: Fraction, exponent: int) -> Fraction:
-    step = Fraction(10) ** exponent
-    return floor(number / step + Fraction(1, 2)) * step
+        return abs(Fraction(total) - exact * (values if most is None else min(values, most))) <= 2 * self._spread

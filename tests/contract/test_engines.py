@@ -185,7 +185,6 @@ def test_spark_gives_what_the_local_engine_gives(scene: Callable[[Project], None
     assert spark.engine == "spark"
     for name in local.outputs:
         assert standing(tmp_path / "local", name) == standing(tmp_path / "spark", name)
-    assert project.sketches(tmp_path / "local") == project.sketches(tmp_path / "spark")
     assert refused(tmp_path / "local") == refused(tmp_path / "spark")
     minimize.verify(tmp_path / "spark", keys=project.keys)
 

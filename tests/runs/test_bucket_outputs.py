@@ -254,3 +254,13 @@ def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket
     with pytest.raises(KeyringError, match=r"encrypt\.pseudonymized/1"):
         minimize.read(out)
     minimize.verify(out, keys=project.keys)
+
+
+def test_sketches_of_an_earlier_version_are_removed(project: Project, bucket: Bucket, out: ObjectPath) -> None:
+    project.records(events(40))
+    written(project, out)
+    (out / "sketches" / "per_model" / "old-0.sealed").write_bytes(b"sealed")
+    assert [name for name in names(bucket) if name.startswith("sketches/")]
+    written(project, out)
+    assert [name for name in names(bucket) if name.startswith("sketches/")] == []
+    minimize.verify(out, keys=project.keys)

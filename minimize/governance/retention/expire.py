@@ -29,6 +29,7 @@ from minimize.governance.retention.removal_plan import (
     find_due,
     open_deadlines,
     plan_removal,
+    whole_table,
 )
 from minimize.governance.retention.rerunnable_dates import find_source
 from minimize.governance.rewrite import Rewrite
@@ -168,11 +169,12 @@ class ExpiryResult(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedExpiry:
-    """A resolved expiry: the request, today's pipeline, and the output."""
+    """A resolved expiry: the request, today's pipeline, the output, and whether all tables are removed."""
 
     request: RewriteRequest
     pipeline: Pipeline
     output: PublishedOutput
+    removes_tables: bool = False
 
     def with_plan(self, ledger: PathText | None) -> tuple[ResolvedExpiry, RemovalPlan]:
         """The expiry and its plan.
@@ -190,10 +192,15 @@ class ResolvedExpiry:
         """The plan of the data that is due; see `find_due` for `counts`."""
         sealed = () if self.request.removal_reason == "restricted" else self.output.restricted_files()
         files = (*self.output.files(), *sealed)
-        looked = [(file.path, find_due(self.request, file, counts=counts)) for file in files]
+        looked = [(file.path, self._find_due(file, counts=counts)) for file in files]
         due = [found for _, found in looked if found is not None]
         unreadable = tuple(path for path, found in looked if found is None)
         return replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
+
+    def _find_due(self, file: OutputFile, *, counts: bool) -> DueFile | None:
+        if self.removes_tables and not file.has_records:
+            return whole_table(self.request, file, "retention")
+        return find_due(self.request, file, counts=counts)
 
     def open_deadlines(self, plan: RemovalPlan) -> list[OpenDeadline]:
         """The open deadlines of a plan."""
@@ -218,6 +225,7 @@ def expire(
     events: PathText | None = None,
     keys: Keyring | PathText | None = None,
     ledger: PathText | None = None,
+    tables: bool = False,
     yes: bool = False,
     allow_shrink: bool = False,
     progress: ProgressCallback = no_progress,
@@ -229,15 +237,18 @@ def expire(
     pipeline      a pipeline instead of the one that the receipts name
     events        a file of events, in addition to those of the ledger
     keys, ledger  the keyring and the ledger
+    tables        whether to remove all published tables, too
     allow_shrink  accepts a time that is far from that of the last receipt
     progress      receives the number of files done and of all files to rewrite
 
-    Today's policy sets the retention. It counts from the oldest instant that a released event time may mean.
+    Today's policy sets the retention. It counts from the oldest instant that a released event time may mean. Tables do not change
+    when records are removed after events: they end with their retention.
 
     Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3). An implausible time is refused if data would
     be removed; the rest of the plan is then not executed.
     """
     found = resolve_expiry(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
+    found = replace(found, removes_tables=tables)
     place = found.request.output
     workspace = Workspace(ledger, str(place), found.pipeline, found.request.keys, shown=(place,))
     require_permission("output/expire", workspace, datetime.now(UTC), dataset=found.pipeline.pipeline)

@@ -175,6 +175,11 @@ def find_due_unreadable(request: RewriteRequest, file: OutputFile) -> DueFile | 
     return DueFile(file, orders, True, {"retention": file.entry.rows})
 
 
+def whole_table(request: RewriteRequest, file: OutputFile, reason: str) -> DueFile:
+    """A table that is removed whole, for this reason in receipts."""
+    return DueFile(file, request.instructions_unread(file), True, {reason: file.entry.rows})
+
+
 def _is_expired(instructions: FileInstructions) -> bool:
     """Whether the youngest event is past its retention."""
     bounds, age = instructions.file.time_bounds, instructions.rules.age

@@ -57,14 +57,7 @@ PIPELINES: dict[str, dict[str, Any]] = {
     "same": {},
     "same plan": {"quarantine": {"fail_above": 0.9}},
     "other plan": {
-        "aggregates": {
-            **PIPELINE["aggregates"],
-            "hourly": {
-                "group_by": {"hour": {"event_time": "hour"}},
-                "measures": {"events": "count"},
-                "suppress": {"below": 2},
-            },
-        }
+        "aggregates": {"daily": {**PIPELINE["aggregates"]["daily"], "suppress": {"below": 3}}},
     },
 }
 

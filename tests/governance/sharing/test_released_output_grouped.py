@@ -27,6 +27,7 @@ GROUPS = {
         "storage": {"histogram": "storage"},
     },
     "suppress": {"below": 3, "counting": "device_id"},
+    "exact": {"because": "a test"},
 }
 COLUMNS = ["day", "tenant", "model", "events", "devices", "battery", "latitude"]
 SHARED: dict[str, Any] = {

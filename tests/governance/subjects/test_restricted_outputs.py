@@ -15,7 +15,6 @@ from minimize.governance.subjects import (
     DataSubject,
     RestrictionLift,
     SubjectRemoval,
-    delete_subjects,
     lift_restriction,
     restrict_subjects,
     view_subjects,
@@ -131,18 +130,6 @@ def test_published_aggregates_stay_and_later_ones_omit_the_records(project: Proj
     run(project, output=other)
     later = {row["tenant_id"]: row["events"] for row in project.rows("per_tenant", output=other)}
     assert later == {**before, "north": before["north"] - COUNT}
-
-
-def test_a_deletion_of_others_is_counted_without_restricted_records(project: Project) -> None:
-    project.pipeline(aggregates=PER_TENANT)
-    project.records(RECORDS)
-    run(project)
-    restricted(project, D3)
-    gone = [DataSubject(f"d{number}", "north") for number in (4, 5, 6)]
-    delete_subjects(gone, places(project), datetime.now(UTC), yes=True)
-    left = [row for row in project.rows() if row["tenant_id"] == "north"]
-    (north,) = [row["events"] for row in project.rows("per_tenant") if row["tenant_id"] == "north"]
-    assert north == len(left)
 
 
 def test_a_replay_excludes_the_subject(project: Project) -> None:
