@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Self
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
-from minimize.aggregates.distinct_subjects import DistinctSubjects
+from minimize.aggregates.distinct_subjects import DistinctSubjects, chosen_rows
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
 from minimize.arrow.hashing import SPREAD_FACTOR, mix
@@ -53,14 +53,16 @@ class Cells:
     subjects: Codes
     occurrences: Codes
 
-    def at_ranks(self, counts: Codes, ranks_of: Callable[[Codes], Codes], rows: int) -> tuple[Codes, Bools]:
-        """The cell at which the counts of each of all rows reach a rank, and which rows have one. Takes the rank for a total."""
-        reached = np.append(0, np.cumsum(counts))
-        starts, ends = (np.searchsorted(self.rows, np.arange(rows), side) for side in ("left", "right"))
-        totals = reached[ends] - reached[starts]
-        ranks = ranks_of(totals)
+    def totals(self, counts: Codes, rows: int) -> Codes:
+        """The sum of the counts of the cells of each of all rows."""
+        return np.bincount(self.rows, counts, rows).astype(np.int64)
+
+    def at_ranks(self, counts: Codes, ranks: Codes) -> tuple[Codes, Bools]:
+        """The cell at which the counts of each row reach a rank, and which rows have one. Takes the rank for each of all rows."""
+        reached, totals = np.append(0, np.cumsum(counts)), self.totals(counts, len(ranks))
+        starts = reached[np.searchsorted(self.rows, np.arange(len(ranks)))]
         there = (ranks >= 1) & (ranks <= totals)
-        return np.searchsorted(reached[1:], reached[starts] + np.where(there, ranks, 0)) * there, there
+        return np.searchsorted(reached[1:], starts + np.where(there, ranks, 0)) * there, there
 
     def listed(self, counts: pa.Array, places: Codes, rows: int, type_: pa.DataType) -> pa.Array:
         """Some of the cells as a list of values and counts for each of all rows."""
@@ -122,15 +124,11 @@ class CellTally:
             there = pairs.has_subject
             cells, subjects = pairs.owners[there], pairs.subjects[there]
             of_group = subjects[:, 0] ^ owners[cells].astype(np.uint64) * SPREAD_FACTOR
-            order = mix(subjects[:, 1] ^ of_value[values[cells]])
+            order = of_value[values[cells]] ^ mix(subjects[:, 1])
             rows.add(HashedRows(np.column_stack([of_group, subjects[:, 1], order, cells.astype(np.uint64)])))
         found = np.zeros(len(self._cells), np.int64)
-        for part in rows.settle():
-            is_first = np.ones(len(part), np.bool_)
-            is_first[1:] = (part.words[1:, :2] != part.words[:-1, :2]).any(axis=1)
-            places = np.arange(len(part))
-            number = places - np.maximum.accumulate(np.where(is_first, places, 0))
-            found += np.bincount(part.words[number < limit, 3].astype(np.int64), minlength=len(found))
+        for words in chosen_rows(rows, limit):
+            found += np.bincount(words[:, 3].astype(np.int64), minlength=len(found))
         return found
 
     def digest(self, groups: HashWords, key: NoiseKey) -> bytes:

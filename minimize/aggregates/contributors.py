@@ -148,7 +148,7 @@ class Contributors:
         totals = _Totals(groups, self._fields, self._counts, self._sums)
         for pairs in self.subjects.pairs():
             totals.add(pairs, limits.rows)
-        return totals.done()
+        return totals.result()
 
     def _describe(self, measured: MeasuredField, found: FieldRows) -> tuple[dict[int, Bools], dict[int, HashWords]]:
         """The facts and the ordered words that the measures of a field ask about, by their place."""
@@ -235,7 +235,7 @@ class _Totals:
                 sums = pairs.sum(self.sums[counted])[there].view(np.int64)
                 np.add.at(self._centred[counted], owners, _limited(sums, count, limit))
 
-    def done(self) -> GroupTotals:
+    def result(self) -> GroupTotals:
         """The totals."""
         fields = {each: FieldTotals(self._counted[each], centred) for each, centred in self._centred.items()}
         rows = self._counted.get(None, self._zeros())

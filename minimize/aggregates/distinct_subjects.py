@@ -212,6 +212,18 @@ class Pairs:
         return np.array([mix(one ^ content).sum(), mix(other).sum(), len(owners)], np.uint64)
 
 
+def chosen_rows(rows: Accumulator, limit: int) -> Iterator[HashWords]:
+    """So many rows of each subject in a group, in parts: the first ones by their other keys.
+
+    The first two words of a row are a hash of the subject and the group, the third one an order that is unrelated to the values.
+    """
+    for part in rows.settle():
+        words, places = part.words, np.arange(len(part))
+        is_first = np.ones(len(part), np.bool_)
+        is_first[1:] = (words[1:, :2] != words[:-1, :2]).any(axis=1)
+        yield words[places - np.maximum.accumulate(np.where(is_first, places, 0)) < limit]
+
+
 def _owners(words: HashWords) -> Codes:
     """The group of each row."""
     return (words[:, 2] & _GROUP_MASK).astype(np.int64)

@@ -173,7 +173,7 @@ def _place_in_unit(values: pa.Array, each: GroupKey) -> pa.Array:
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class DateRelease:
     """The figures of a date that are settled together, as words that change with anything in them. It is never stored.
 
     mark  what distinguishes releases of a date, and reveals nothing else
@@ -204,7 +204,7 @@ class RowNoise:
 
     key: NoiseKey
     terms: NoiseTerms
-    release: Release
+    release: DateRelease
     identities: HashWords = field(repr=False)
     groups: HashWords = field(repr=False)
 
@@ -215,33 +215,34 @@ class RowNoise:
     def counts(self, figure: HashWords, rows: Codes | None = None) -> Codes:
         """The noise of a count of subjects in each row, or in some rows. Takes the name of the figure, or one for each row."""
         thresholds = draw_table(self.terms.sd).whole
-        return np.sum([draw(words[:, 0], thresholds) for words in self._layers(figure, rows)], axis=0, dtype=np.int64)
+        lasting, of_release = (draw(words[:, 0], thresholds) for words in self._layers(figure, rows))
+        return lasting + of_release
 
     def scaled(self, figure: HashWords, scale: int) -> Codes:
         """The noise of a figure that one subject can change by `scale`. Each whole number can occur: without that, its
         remainder by the scale would show the exact figure's."""
         thresholds, width = draw_table(self.terms.sd).fine, max(scale, STEPS)
-        parts = (
+        lasting, of_release = (
             (
                 draw(words[:, 0], thresholds) * scale
                 + (words[:, 1] % np.uint64(width)).astype(np.int64)
                 - (width - STEPS) // 2
             )
             // STEPS
-            for words in self._layers(figure, None)
+            for words in self._layers(figure, None, scale)
         )
-        return np.sum(list(parts), axis=0, dtype=np.int64)
+        return np.asarray(lasting + of_release, np.int64)
 
-    def _layers(self, figure: HashWords, rows: Codes | None) -> Iterable[HashWords]:
+    def _layers(self, figure: HashWords, rows: Codes | None, scale: int = 1) -> Iterable[HashWords]:
         """Two random words for each row, once for the row alone and once for the release."""
         places = slice(None) if rows is None else rows
         identities, groups = self.identities[places], self.groups[places]
-        size = TABLES_VERSION * len(STANDARD_DEVIATIONS) + STANDARD_DEVIATIONS.index(self.terms.sd)
+        table = TABLES_VERSION * len(STANDARD_DEVIATIONS) + STANDARD_DEVIATIONS.index(self.terms.sd)
         for layer, owners, release in (
             (_ROW, identities, np.zeros((1, 2), np.uint64)),
             (_RELEASE, groups, self.release.words),
         ):
-            first = np.array([[layer, size]], np.uint64)
+            first = np.array([[layer, scale << 8 | table]], np.uint64)
             blocks = [np.broadcast_to(block, identities.shape) for block in (first, owners, figure, release)]
             yield self._mac.tags(np.column_stack(blocks))
 

@@ -39,7 +39,7 @@ def to_grid(numerator: int, denominator: int, exponent: int) -> int:
     >>> to_grid(477, 40, 0), to_grid(477, 4000, -2)
     (12, 12)
     """
-    up, down = 10 ** max(-exponent, 0), 10 ** max(exponent, 0)
+    up, down = int(10 ** max(-exponent, 0)), int(10 ** max(exponent, 0))
     return (2 * numerator * up + denominator * down) // (2 * denominator * down)
 
 
@@ -65,7 +65,7 @@ class NoisyRows:
     subjects: Codes = field(repr=False)
 
     @classmethod
-    def shown(
+    def of_groups(
         cls,
         definition: AggregateDefinition,
         groups: Codes,
@@ -90,11 +90,6 @@ class NoisyRows:
         """The hash of the name of a figure."""
         return self.noise.key.figure(*names)
 
-    def limited(self, *names: str) -> HashWords:
-        """The hash of the name of a figure that depends on how many rows of a subject count: with another limit it is another
-        figure, with unrelated noise."""
-        return self.figure(*names, str(self.definition.limits.rows))
-
     def enough(self, exact: Codes, noisy: Codes) -> Bools:
         """Which counts of subjects are published."""
         return enough(exact, noisy, self.definition.below, self.terms)
@@ -105,7 +100,8 @@ class NoisyRows:
         if limit == 1:
             return self.subjects
         exact = self.totals.rows[self.groups]
-        return np.maximum(exact + self.noise.scaled(self.limited("rows"), limit), self.subjects)
+        noisy = exact + self.noise.scaled(self.figure("rows"), limit)
+        return np.asarray(np.maximum(noisy, self.subjects), np.int64)
 
     def with_value(self, measured: MeasuredField) -> tuple[Codes, Bools]:
         """The noisy number of subjects with a value of a field in each row, and where figures of the field are published."""
@@ -123,9 +119,9 @@ class NoisyRows:
         values = counted
         if limit > 1:
             exact = totals.values[self.groups]
-            values = np.maximum(exact + self.noise.scaled(self.limited("values", name), limit), counted)
+            values = np.maximum(exact + self.noise.scaled(self.figure("values", name), limit), counted)
         scale = limit * 2 * bounds.width(type_)
-        centred = totals.centred[self.groups] + self.noise.scaled(self.limited("sum", name), scale)
+        centred = totals.centred[self.groups] + self.noise.scaled(self.figure("sum", name), scale)
         return NoisySums(np.maximum(values, 1), centred, is_shown, bounds, type_, limit * self.terms.total_sd)
 
     def cells(self, measured: MeasuredField, values: pa.Array, rows: Codes, exact: Codes) -> tuple[Codes, Bools]:
@@ -138,13 +134,13 @@ class NoisyRows:
         """The cell at the noisy rank of a quantile in each row, and where it is published: with `below` subjects on both sides,
         and between it and the next smaller published one. Takes all quantiles of the field, ascending."""
         below, limit = self.definition.below, self.definition.limits.rows
-        totals = np.bincount(cells.rows, cells.subjects, len(self)).astype(np.int64)
+        totals = cells.totals(cells.subjects, len(self))
         name = "with" if limit == 1 else "ranks"
         noisy = totals + self._rank_noise(name, of)
         last = np.full(len(self), -below)
         for each in shares:
             ranks = target_counts(each, totals) + self._rank_noise("q", of, repr(each))
-            places, there = cells.at_ranks(cells.subjects, lambda _, ranks=ranks: ranks, len(self))
+            places, there = cells.at_ranks(cells.subjects, ranks)
             there &= (ranks >= below) & (ranks <= noisy - below) & (ranks - last >= below)
             if each == share:
                 break
@@ -153,14 +149,14 @@ class NoisyRows:
 
     def _rank_noise(self, *names: str) -> Codes:
         limit = self.definition.limits.rows
-        return self.noise.counts(self.figure(*names)) if limit == 1 else self.noise.scaled(self.limited(*names), limit)
+        return self.noise.counts(self.figure(*names)) if limit == 1 else self.noise.scaled(self.figure(*names), limit)
 
     def share(self, measured: MeasuredField, values: pa.Array, exact: Codes) -> pa.Array:
         """The noisy share of subjects with one of some values among those with any, in each row; null if a side is small."""
         with_value, is_shown = self.with_value(measured)
         every = np.arange(len(self))
         if len(values) == 1:
-            noisy, is_large = self.cells(measured, pa.concat_arrays([values] * len(self)), every, exact)
+            noisy, is_large = self.cells(measured, pa.repeat(values[0], len(self)), every, exact)
         else:
             name = json.dumps(sorted(map(str, values.to_pylist())))
             noisy = exact + self.noise.counts(self.figure("cells", measured[0], name))

@@ -58,8 +58,8 @@ class Quantile(Measure):
         return QuantileTally(self.accepted_type(type_), self.q, terms)
 
     def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
-        """An empty tally."""
-        return self.start(type_, terms)
+        """An empty tally, which ranks subjects and so needs no range of their values."""
+        return QuantileTally(self.accepted_type(type_), self.q, terms, ranges=0)
 
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
         """The value at a noisy rank; null where too few subjects support it."""
@@ -87,16 +87,16 @@ class Quantile(Measure):
 
 
 class QuantileTally:
-    """The cells of a field by its ordered values, open bins included, and the range of each subject's values.
+    """The cells of a field by its ordered values, open bins included, and for exact figures the range of each subject's values.
 
     Numbers are tallied as doubles, because the ranks of open bins are infinite.
     """
 
     facts = 0
-    ranges = 1
     _counts: SubjectCounts
 
-    def __init__(self, type_: pa.DataType, q: float, terms: MeasureTerms) -> None:
+    def __init__(self, type_: pa.DataType, q: float, terms: MeasureTerms, ranges: int = 1) -> None:
+        self.ranges = ranges
         self._type = type_
         self._kind = type_ if pa.types.is_temporal(type_) else pa.float64()
         self._cells = CellTally(self._kind, terms)
@@ -115,7 +115,7 @@ class QuantileTally:
 
     def describe(self, values: pa.Array) -> tuple[list[Bools], list[HashWords]]:
         """The ordered words of the values."""
-        return [], [to_ordered_words(self._ranked(values))]
+        return [], [to_ordered_words(self._ranked(values))] if self.ranges else []
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
@@ -132,7 +132,7 @@ class QuantileTally:
     def limited_cells(self, groups: Codes, subjects: Codes, key: NoiseKey, limit: int) -> Cells:
         """The cells of some groups, each subject in at most so many of them. Takes the number of subjects of each group."""
         cells = self.cells(groups)
-        if np.array_equal(np.bincount(cells.rows, cells.subjects, len(groups)), subjects):
+        if np.array_equal(cells.totals(cells.subjects, len(groups)), subjects):
             return cells  # each subject is in one cell
         return self._cells.cells(groups, self._cells.count_limited(key, limit))
 
@@ -144,7 +144,8 @@ class QuantileTally:
         """The quantile of each group. Null if the group has no value, the result is in an open bin, or too few subjects support
         it."""
         cells = self.cells(groups)
-        places, there = cells.at_ranks(cells.occurrences, lambda totals: target_counts(self._q, totals), len(groups))
+        ranks = target_counts(self._q, cells.totals(cells.occurrences, len(groups)))
+        places, there = cells.at_ranks(cells.occurrences, ranks)
         words = np.zeros(len(groups), np.uint64)
         if there.any():
             words[there] = to_ordered_words(cells.values.take(pa.array(places[there])))

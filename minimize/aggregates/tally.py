@@ -29,7 +29,7 @@ from minimize.aggregates.definition import (
 )
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.exact_sums import GroupSums
-from minimize.aggregates.noise import NoiseKey, Release, RowNoise, group_hashes, row_identities
+from minimize.aggregates.noise import DateRelease, NoiseKey, RowNoise, group_hashes, row_identities
 from minimize.aggregates.noisy_figures import NoisyRows
 from minimize.aggregates.suppression import (
     PendingRecords,
@@ -194,7 +194,7 @@ class AggregateTally:
         parts += [tally.digest(groups, key) for tally in self._measures.values() if isinstance(tally, DigestedTally)]
         return b"".join(parts)
 
-    def settle(self, noise: tuple[NoiseKey, Release] | None = None) -> AggregateResult:
+    def settle(self, noise: tuple[NoiseKey, DateRelease] | None = None) -> AggregateResult:
         """The table of the published groups, ordered by their keys, nulls last. It takes no rows afterwards.
 
         Takes the key and the release, if its figures have noise.
@@ -228,7 +228,7 @@ class AggregateTally:
         groups = np.flatnonzero(self._large_groups())
         return self._table(groups), groups, 0
 
-    def _noisy_table(self, key: NoiseKey, release: Release) -> tuple[pa.Table, Codes, int]:
+    def _noisy_table(self, key: NoiseKey, release: DateRelease) -> tuple[pa.Table, Codes, int]:
         """The figures with noise, the groups of the rows, and the largest number of rows of one subject."""
         definition = self._definition
         totals: GroupTotals = self._contributors.totals(len(self._groups), definition.limits)
@@ -239,7 +239,7 @@ class AggregateTally:
             hashed(definition, columns, key)[: len(groups)] for hashed in (row_identities, group_hashes)
         )
         noise = RowNoise(key, definition.noise, release, identities, hashes)
-        rows = NoisyRows.shown(definition, groups, totals, noise)
+        rows = NoisyRows.of_groups(definition, groups, totals, noise)
         figures = [self._noisy_column(each, rows) for each in definition.measures.values()]
         made = zip([*self._groups.columns(rows.groups), *figures], definition.schema.types, strict=True)
         return (
@@ -362,7 +362,7 @@ def settle_tables(
     if noisy and key is None:
         raise ValueError("figures with noise need a key")
     digests = [(tally.meaning, tally.digest(key)) for tally in noisy.values() if key is not None]
-    release = None if key is None else Release.of(key, date, digests)
+    release = None if key is None else DateRelease.of(key, date, digests)
     return {
         name: tally.settle((key, release) if name in noisy and key is not None and release is not None else None)
         for name, tally in tallies.items()

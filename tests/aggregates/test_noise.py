@@ -23,7 +23,7 @@ from minimize.aggregates.definition import (
     StandardDeviation,
     TimeUnit,
 )
-from minimize.aggregates.noise import STEPS, NoiseKey, Release, RowNoise, draw, draw_table, row_identities
+from minimize.aggregates.noise import STEPS, DateRelease, NoiseKey, RowNoise, draw, draw_table, row_identities
 from minimize.spill import HashWords
 from tests.aggregates.noisy_tables import KEY, MEASURES, TYPES, definition, measure
 
@@ -52,9 +52,8 @@ def entropy_table(sd: str, steps: int) -> list[int]:
         for _ in range(8):  # Newton's steps double the digits
             weights = [(-rate * place * place).exp() for place in range(most + 1)]
             whole = weights[0] + 2 * sum(weights[1:])
-            second, fourth = (
-                2 * sum(weight * place**power for place, weight in enumerate(weights)) / whole for power in (2, 4)
-            )
+            second = 2 * sum((weight * place**2 for place, weight in enumerate(weights)), Decimal(0)) / whole
+            fourth = 2 * sum((weight * place**4 for place, weight in enumerate(weights)), Decimal(0)) / whole
             rate += (second - aim) / (fourth - second * second)
         below, found = Decimal(0), []
         for place in range(most, 0, -1):
@@ -76,8 +75,8 @@ def test_draws_are_symmetric_and_have_the_stated_variance(sd: StandardDeviation,
     found = chances(sd, steps)
     assert found == {-error: chance for error, chance in found.items()}
     assert sum(error * chance for error, chance in found.items()) == 0
-    variance = sum(error * error * chance for error, chance in found.items()) / steps**2
-    assert abs(variance - Fraction(sd) ** 2) < 1e-9
+    variance = sum((error * error * chance for error, chance in found.items()), Fraction(0)) / steps**2
+    assert abs(variance - Fraction(sd) ** 2) < Fraction(1, 10**9)
     assert max(found) == 6 * Fraction(sd) * steps
     assert all(chance > 0 for chance in found.values())
 
@@ -92,7 +91,7 @@ def row_noise(sd: StandardDeviation = "2", key: NoiseKey = KEY, rows: int = ROWS
     what = definition()
     columns = {"org": pa.array([f"org {number}" for number in range(rows)])}
     identities = row_identities(what, columns, key)
-    return RowNoise(key, NoiseTerms(sd), Release.of(key, "2026-01-01", [("", content)]), identities, identities)
+    return RowNoise(key, NoiseTerms(sd), DateRelease.of(key, "2026-01-01", [("", content)]), identities, identities)
 
 
 @pytest.mark.parametrize("sd", STANDARD_DEVIATIONS)
@@ -141,7 +140,7 @@ def test_figures_of_a_row_have_unrelated_noise() -> None:
 
 def test_a_key_shows_nothing_of_itself() -> None:
     assert repr(KEY) == "NoiseKey()"
-    assert repr(row_noise(rows=1).release).startswith("Release(mark=")
+    assert repr(row_noise(rows=1).release).startswith("DateRelease(mark=")
 
 
 # What identifies a row.
@@ -228,15 +227,15 @@ def test_a_cut_time_and_a_time_released_in_that_unit_are_one_key() -> None:
 
 def test_a_release_depends_on_the_date_and_on_each_table_in_any_order() -> None:
     tables = [("a", b"1"), ("b", b"2")]
-    usual = Release.of(KEY, "2026-01-01", tables)
-    assert Release.of(KEY, "2026-01-01", reversed(tables)).mark == usual.mark
+    usual = DateRelease.of(KEY, "2026-01-01", tables)
+    assert DateRelease.of(KEY, "2026-01-01", reversed(tables)).mark == usual.mark
     others = [
-        Release.of(KEY, None, tables),
-        Release.of(KEY, "2026-01-02", tables),
-        Release.of(KEY, "2026-01-01", [("a", b"2"), ("b", b"1")]),
-        Release.of(KEY, "2026-01-01", [("a", b"1")]),
-        Release.of(KEY, "2026-01-01", [*tables, ("b", b"2")]),
-        Release.of(NoiseKey(b"w" * 32, b"d" * 32), "2026-01-01", tables),
+        DateRelease.of(KEY, None, tables),
+        DateRelease.of(KEY, "2026-01-02", tables),
+        DateRelease.of(KEY, "2026-01-01", [("a", b"2"), ("b", b"1")]),
+        DateRelease.of(KEY, "2026-01-01", [("a", b"1")]),
+        DateRelease.of(KEY, "2026-01-01", [*tables, ("b", b"2")]),
+        DateRelease.of(NoiseKey(b"w" * 32, b"d" * 32), "2026-01-01", tables),
     ]
     assert len({usual.mark, *(each.mark for each in others)}) == 7
     assert len({each.words.tobytes() for each in (usual, *others)}) == 7

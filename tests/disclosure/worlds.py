@@ -137,9 +137,9 @@ def nights(people: People, *forms: Form, count: int, has_noise: bool = True) -> 
     return [publish(people, *forms, date=f"night {number}", has_noise=has_noise) for number in range(count)]
 
 
-def crowd(sizes: npt.ArrayLike, **fields: Integers) -> dict[str, Integers]:
+def crowd(sizes: Integers, **fields: Integers) -> dict[str, Integers]:
     """So many people in each world. Fields are those of a world, or of a person."""
-    world = np.repeat(np.arange(len(np.asarray(sizes))), sizes)
+    world = np.repeat(np.arange(len(sizes)), sizes)
     place = np.arange(len(world)) - np.searchsorted(world, world)
     found = {"person": np.arange(len(world)), "world": world, "place": place}
     return {
@@ -204,7 +204,7 @@ def posterior(seen: Doubles, candidates: Sequence[int], lasting: Doubles, nightl
 
 def guesses(chances: Doubles, candidates: Sequence[int]) -> Integers:
     """The best guess in each world."""
-    return np.array(candidates, np.int64)[chances.argmax(axis=1)]
+    return np.asarray(np.array(candidates, np.int64)[chances.argmax(axis=1)])
 
 
 def wilson(successes: int, trials: int, deviations: float = 2.576) -> tuple[float, float]:
@@ -219,11 +219,10 @@ def wilson(successes: int, trials: int, deviations: float = 2.576) -> tuple[floa
     return 100 * (middle - half), 100 * (middle + half)
 
 
-def check(found: npt.NDArray[Any], most: float) -> float:
+def check(found: npt.NDArray[Any], most: float, width: float = 10) -> None:
     """Asserts that attacks succeed in at most so many percent of the worlds, as far as the number of worlds tells: the interval
-    of Wilson reaches down to it, and not far above it. Returns the percentage."""
+    of Wilson reaches down to it, and not far above it."""
     low, high = wilson(int(found.sum()), len(found))
     rate = 100 * float(found.mean())
     assert low <= most, f"{rate:.1f} % of worlds, which is significantly more than {most} %"
-    assert high <= most + 10, f"{rate:.1f} % of worlds are too few worlds to tell"
-    return rate
+    assert high <= most + width, f"{rate:.1f} % of worlds are too few worlds to tell"
