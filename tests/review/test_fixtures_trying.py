@@ -199,5 +199,6 @@ def test_beside_an_aggregate_that_waits_the_others_are_tried(project: Project) -
     noisy = {key: value for key, value in AGGREGATES["per_model"].items() if key != "exact"}
     table = {**noisy, "measures": {"kinds": {"count_distinct": "storage"}}}
     project.pipeline(aggregates={"now": table, "later": {**table, "late": "2d"}})
-    done = tried(project)
-    assert (done.failures, done.rows) == ((), 1)
+    (expected,) = (project.folder / "tests").glob("expect.per_model.*")
+    expected.rename(expected.with_name(f"expect.now{expected.suffix}")).write_text("")
+    assert tried(project).failures == ()

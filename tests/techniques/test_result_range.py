@@ -64,5 +64,6 @@ def test_a_step_without_bounds_has_none(form: dict[str, dict[str, object]]) -> N
 
 
 def test_ages_and_sizes_are_not_negative() -> None:
-    for form in ({"age": {"unit": "years"}}, {"size": {}}):
+    forms: list[dict[str, dict[str, object]]] = [{"age": {"unit": "years"}}, {"size": {}}]
+    for form in forms:
         assert made(form).result_range(ValueRange()) == ValueRange(low=Decimal(0))

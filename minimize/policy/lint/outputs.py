@@ -133,7 +133,9 @@ def check_batch_dates(subject: LintSubject) -> Iterator[Finding]:
     if subject.pipeline is None or "{date}" in subject.pipeline.source.path:
         return
     for name, _ in _aggregates(subject):
-        message = "the source has no batch dates: the day of a run is the date of its figures, and each day releases all rows again"
+        message = (
+            "the source has no batch dates: the day of a run is the date of its figures, and each day releases all rows"
+        )
         hint = "Write {date} in place of the batch date in the path."
         yield subject.pipeline_finding("L069", message, "aggregates", name, hint=hint)
 
