@@ -28,6 +28,16 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
     return f"{format_number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
+def brief_number(number: float) -> str:
+    """A number with two significant digits.
+
+    >>> brief_number(2.828), brief_number(14142.1), brief_number(0.0123)
+    ('2.8', '14,000', '0.012')
+    """
+    brief = float(f"{number:.1e}")
+    return f"{brief:,.0f}" if abs(brief) >= 10 else f"{brief:g}"
+
+
 def single_line(text: str) -> str:
     r"""Text with escaped line breaks and characters that control a terminal.
 

@@ -21,9 +21,11 @@ from pydantic import BaseModel, ConfigDict
 from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import UNLIMITED_SPACE, HashWords, SpillSpace
+from minimize.text import brief_number
 
 if TYPE_CHECKING:
-    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noise import NoiseKey
     from minimize.aggregates.noisy_figures import NoisyRows
 
@@ -210,6 +212,10 @@ class Measure(BaseModel):
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
         """The figures of some rows with noise. Takes the measure with its field, and the tally that was started for it."""
         raise NotImplementedError
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """The standard deviation of a figure's noise, in words. Takes that of a number of subjects, and the bounds of values."""
+        return f"{brief_number(deviation)} in each number of subjects"
 
     @property
     def shared_measure(self) -> Measure:

@@ -33,6 +33,11 @@ class ValueBounds:
     high: Decimal
 
     @property
+    def distance(self) -> float:
+        """The distance between the bounds."""
+        return float(self.high - self.low)
+
+    @property
     def middle(self) -> Fraction:
         """The middle between the bounds."""
         return Fraction(self.low + self.high) / 2

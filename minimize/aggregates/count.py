@@ -10,9 +10,11 @@ from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+from minimize.text import brief_number
 
 if TYPE_CHECKING:
-    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noisy_figures import NoisyRows
 
 
@@ -38,6 +40,10 @@ class Count(Measure):
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
         """The noisy number of rows."""
         return pa.array(rows.rows(), pa.int64())
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """That of the rows of one subject."""
+        return brief_number(deviation * limits.rows)
 
 
 class CountTally:

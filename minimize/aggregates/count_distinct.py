@@ -12,9 +12,11 @@ from minimize.aggregates.distinct_subjects import DistinctSubjects, chosen_rows
 from minimize.arrow.dictionaries import Codes, is_identity
 from minimize.arrow.hashing import SPREAD_FACTOR, mix
 from minimize.spill import Accumulator, HashedRows, HashWords
+from minimize.text import brief_number
 
 if TYPE_CHECKING:
-    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noise import NoiseKey
     from minimize.aggregates.noisy_figures import NoisyRows
 
@@ -56,6 +58,10 @@ class CountDistinct(Measure):
         limit = rows.definition.limits.values
         noise = rows.noise.scaled(rows.figure("distinct", self.of), limit)
         return pa.array(np.maximum(tally.count(rows.groups, limit) + noise, 1), pa.int64(), mask=~is_shown)
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """That of the values of one subject."""
+        return brief_number(deviation * limits.values)
 
 
 class CountDistinctTally:

@@ -10,9 +10,11 @@ from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerm
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+from minimize.text import brief_number
 
 if TYPE_CHECKING:
-    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noisy_figures import NoisyRows
 
 
@@ -41,6 +43,11 @@ class Mean(Measure):
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
         """The noisy mean, on its grid; null where too few subjects have a value."""
         return pa.array(rows.sums_of(measured).means(), pa.float64())
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """That of the sum, divided by the number of values."""
+        total = deviation * limits.rows * (0.0 if bounds is None else bounds.distance)
+        return f"{brief_number(total)}, divided by the number of values"
 
 
 class MeanTally:

@@ -16,9 +16,11 @@ from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary
 from minimize.arrow.ordered_words import to_ordered_words
 from minimize.spill import HashWords
+from minimize.text import brief_number
 
 if TYPE_CHECKING:
-    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noise import NoiseKey
     from minimize.aggregates.noisy_figures import NoisyRows
 
@@ -78,6 +80,10 @@ class Quantile(Measure):
     def adapt_tally(self, tally: MeasureTally) -> MeasureTally:
         """The same counts at the rank of this measure. Takes the tally of a quantile."""
         return tally.with_share(self.q) if isinstance(tally, QuantileTally) else tally
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """That of the rank."""
+        return f"{brief_number(deviation)} subjects in the rank"
 
 
 class QuantileTally:

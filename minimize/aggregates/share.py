@@ -14,13 +14,15 @@ from pydantic import Field, field_validator
 
 from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms
 from minimize.aggregates.cells import CellMeasure
-from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, SubjectLimits
 from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords
+from minimize.text import brief_number
 
 if TYPE_CHECKING:
+    from minimize.aggregates.bounded_values import ValueBounds
     from minimize.aggregates.noisy_figures import NoisyRows
 
 ShareScalar = bool | int | float | str
@@ -102,6 +104,10 @@ class Share(CellMeasure):
         if not all(type(value) in _python_types(kind) for value in self.is_):
             raise MeasureRefused("values of the type of the field")
         return pa.array(self.is_, kind)
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """That of both numbers of subjects."""
+        return f"{brief_number(deviation)}, divided by the number of subjects with a value"
 
 
 class ShareTally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Context, Decimal
 from fractions import Fraction
+from math import hypot
 from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
@@ -12,9 +13,11 @@ from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerm
 from minimize.aggregates.exact_sums import ExactSums, ExactTotal
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+from minimize.text import brief_number
 
 if TYPE_CHECKING:
-    from minimize.aggregates.definition import BoundMeasure
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noisy_figures import NoisyRows
 
 
@@ -53,6 +56,11 @@ class Sum(Measure):
         type_ = self.output_type(measured.plain)
         totals = rows.sums_of(measured).totals()
         return pa.array([None if each is None else _fraction_as(each, type_) for each in totals], type_)
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """That of the values of one subject, and of their number."""
+        size = 0.0 if bounds is None else hypot(bounds.distance, float(bounds.middle))
+        return brief_number(deviation * limits.rows * size)
 
 
 class SumTally:

@@ -441,7 +441,8 @@ def _output_description(plan: Plan, name: str) -> str:
 def _granularity(plan: Plan, name: str) -> str:
     model = plan.aggregates[name].model
     below = model.suppress.below
-    return f"One row for each {', '.join(model.group_by)}; groups of fewer than {below} subjects are suppressed"
+    kind = "exact figures" if model.exact is not None else "figures with noise"
+    return f"One row for each {', '.join(model.group_by)}; groups of fewer than {below} subjects are suppressed; {kind}"
 
 
 def _column_property(

@@ -21,6 +21,7 @@ from minimize.aggregates.definition import (
     LateWindow,
     NoiseTerms,
     SubjectLimits,
+    TimeUnit,
     definition_faults,
 )
 from minimize.arrow.pointers import Pointer
@@ -280,9 +281,7 @@ def _measure_faults(
         yield from _value_faults(pipeline, name, label, measure, field)
 
 
-def _value_faults(
-    pipeline: Pipeline, name: str, label: str, measure: Measure, field: FieldPlan
-) -> Iterator[Finding]:
+def _value_faults(pipeline: Pipeline, name: str, label: str, measure: Measure, field: FieldPlan) -> Iterator[Finding]:
     """P130, P131: values whose noise would have no size, and ranks of values that are not public."""
     about = f"{label}: {measure.name} of {measure.of}"
     if measure.sums_values and value_bounds(field) is None:
@@ -303,7 +302,7 @@ def _measures_that(fact: str) -> str:
     return ", ".join(name for name, kind in MEASURES.items() if getattr(kind, fact))
 
 
-def released_unit(field: FieldPlan) -> str | None:
+def released_unit(field: FieldPlan) -> TimeUnit | None:
     """The finest unit to which the branches of a field truncate its time; None if no step truncates it."""
     units = [form.unit for form in _time_forms(field) if form.unit is not None]
     return min(units, key=TIME_UNITS.index, default=None)

@@ -295,7 +295,9 @@ def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Fin
 def _measures_without_noise(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
     for name, measure in aggregate.model.measures.items():
         if aggregate.definition.noise is not None and not measure.takes_noise:
-            message = f"measure {name} of {aggregate.name}: a {measure.name} is one person's value, which noise cannot hide"
+            message = (
+                f"measure {name} of {aggregate.name}: a {measure.name} is one person's value, which noise cannot hide"
+            )
             hint = f"Use a quantile over a `bin`, such as `quantile: {{of: {measure.of}, q: 0.9}}`."
             at = ("aggregates", aggregate.name, "measures")
             yield plan_refusal(plan, "R024", message, hint, measure.of, at=at)

@@ -33,6 +33,7 @@ from minimize.policy.pipeline import (
 from minimize.policy.treatments import Treatment
 from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep
+from minimize.text import brief_number
 from minimize.times import duration_text
 
 FieldAction = Literal["keep", "drop", "gate", "generalize"]
@@ -156,6 +157,8 @@ class Plan:
             outputs[name] |= {"encrypt": words} if words else {}
         for name, span in self.own_retentions.items():
             outputs[name] |= {"retention": duration_text(span)}
+        for name in self.aggregates:
+            outputs[name] |= {"figures": describe_noise(self, name)}
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
@@ -182,6 +185,7 @@ class Plan:
             yield f"{name}: {output.category}"
             about = [", ".join(output.schema.names)]
             about += [plan_subject_index(self).explanation] if name == "records" and self.pipeline is not None else []
+            about += [describe_noise(self, name) if name in self.aggregates else ""]
             about += [describe_encryption(self, name)]
             about += [f"kept for {duration_text(self.own_retentions[name])}"] if name in self.own_retentions else []
             yield from (Paragraph(each, "  ") for each in about if each)
@@ -242,6 +246,17 @@ def describe_encryption(plan: Plan, name: str) -> str:
     keys = " and ".join(sorted({column_category(field) for field in fields}))
     columns = ", ".join(field.name for field in fields)
     return f"{_ENCRYPTED[encrypt.by]} ({keys} keys{per}): {columns}; `SELECT *` needs the keys"
+
+
+def describe_noise(plan: Plan, name: str) -> str:
+    """The noise of the figures of an aggregate in words, or the reason for which they are exact."""
+    aggregate = plan.aggregates[name]
+    terms, model = aggregate.definition.noise, aggregate.model
+    if terms is None:
+        return f"figures are exact, because: {'' if model.exact is None else model.exact.because}"
+    size, below = brief_number(float(terms.total_sd)), model.suppress.below
+    rows = f"a row is shown if {below} subjects are in it, and {below + terms.margin} or more by the noisy number"
+    return f"figures have noise: a number of subjects has a standard deviation of {size}; {rows}"
 
 
 _ENCRYPTED: Mapping[EncryptBy, str] = {
@@ -351,6 +366,7 @@ def plan_html(plan: Plan) -> str:
     released = plan.releases
     index = plan_subject_index(plan).explanation if plan.pipeline is not None and "records" in plan.outputs else ""
     encrypted = [f"{name}: {words}" for name in plan.outputs if (words := describe_encryption(plan, name))]
+    noise = [f"{name}: {describe_noise(plan, name)}" for name in plan.aggregates]
     kept = [f"{name}: kept for {duration_text(span)}" for name, span in plan.own_retentions.items()]
     keys = f"keys needed: {', '.join(sorted(plan.keys))}" if plan.keys else ""
     outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
@@ -360,6 +376,7 @@ def plan_html(plan: Plan) -> str:
         Table("outputs", ("output", "category", "columns"), outputs),
         Table("what the presence of a value (or record) reveals", ("field", "reveals"), [*plan.reveals.items()]),
         f"records: {index}" if index else "",
+        *noise,
         *encrypted,
         *kept,
         keys,

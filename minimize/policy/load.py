@@ -151,7 +151,7 @@ def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
 
 
 def pipeline_files_in_tree(folder: Path) -> Iterator[Path]:
-    """The pipeline files below a folder, by path. Hidden folders, outputs and folders of batch dates or partitions are left out."""
+    """The pipeline files below a folder, by path. Hidden folders, outputs, and folders of dates or partitions are left out."""
     for parent, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not _NO_PIPELINES.match(name))
         if RUNS in folders and parent != str(folder):
@@ -184,7 +184,11 @@ def other_tables_of_source(job: Pipeline, *, only_exact: bool = False) -> list[S
 
     Files that cannot be read have none, and a pipeline that a receipt keeps has no others.
     """
-    if job.path is None or job.path.with_name(RECEIPT_FILE).exists() or (config := load_config(job.folder).path) is None:
+    if (
+        job.path is None
+        or job.path.with_name(RECEIPT_FILE).exists()
+        or (config := load_config(job.folder).path) is None
+    ):
         return []
     word = b"exact" if only_exact else b"aggregates"
     found = []

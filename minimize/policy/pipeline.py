@@ -397,17 +397,24 @@ class AggregateModel(Form):
         description="The figures of each group, by column."
     )
     suppress: SuppressModel = SuppressModel()
-    round: RoundModel | None = pydantic.Field(None, description="Only for exact figures: noise hides more than rounding.")
-    noise: NoiseModel = pydantic.Field(NoiseModel(), description="The noise of the figures. Every aggregate has it by default.")
+    round: RoundModel | None = pydantic.Field(
+        None, description="Only for exact figures: noise hides more than rounding."
+    )
+    noise: NoiseModel = pydantic.Field(
+        NoiseModel(), description="The noise of the figures. Every aggregate has it by default."
+    )
     exact: ExactModel | None = pydantic.Field(
         None, description="Publishes figures without noise: one table for a source, once for each date."
     )
     per_subject: PerSubjectModel = PerSubjectModel()
     rollups: Annotated[
         tuple[tuple[ColumnName, ...], ...],
-        Expected("must be a list of lists of groups", hint="For example: `rollups: [[tenant], []]`. `[]` is the total."),
+        Expected(
+            "must be a list of lists of groups", hint="For example: `rollups: [[tenant], []]`. `[]` is the total."
+        ),
     ] = pydantic.Field(
-        (), description="Coarser tables of exact figures, each by some of the groups: sums over the rows that are shown."
+        (),
+        description="Coarser tables of exact figures, each by some of the groups: sums over the rows that are shown.",
     )
     late: Annotated[Duration, when_read(_short_enough)] | None = pydantic.Field(
         None, description="How long an event day waits for its late rows."

@@ -367,13 +367,14 @@ class Trial:
     def aggregates(self, tried: Sequence[TriedRecord]) -> dict[str, pa.Table]:
         """Aggregates of some records, by name. Aggregates with a late window are empty, because no day of them is complete."""
         late = {name: each.late for name, each in self.job.plan.aggregates.items() if each.late is not None}
-        job = replace(self.job, event_days={name: each.event_days(self.job.at.date()) for name, each in late.items()})
+        key = self.job.noise or NoiseKey.random()
+        days = {name: each.event_days(self.job.at.date()) for name, each in late.items()}
+        job = replace(self.job, noise=key, event_days=days)
         tallies = aggregate_tallies(job, empty_dictionaries(job))
         for each in tried:
             if each.behind is not None:
                 for tally in tallies.values():
                     tally.observe(each.behind)
-        key = job.noise or NoiseKey.random()
         return {name: each.table for name, each in settle_tables(tallies, key, job.date).items()}
 
     def one(self, line: int) -> TriedRecord | None:

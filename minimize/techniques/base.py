@@ -141,8 +141,9 @@ class ValueRange:
 
     def join(self, other: ValueRange) -> ValueRange:
         """The range of the numbers in both."""
-        low, high = (self.low, other.low), (self.high, other.high)
-        return ValueRange(None if None in low else min(low), None if None in high else max(high))
+        low = None if self.low is None or other.low is None else min(self.low, other.low)
+        high = None if self.high is None or other.high is None else max(self.high, other.high)
+        return ValueRange(low, high)
 
     def convert(self, of: Callable[[Decimal], Decimal]) -> ValueRange:
         """The range of the results of a function that keeps the order of numbers."""

@@ -65,7 +65,9 @@ class Clip(Technique):
     def result_range(self, values: ValueRange) -> ValueRange:
         """The limits, or narrower ends of the values."""
         within = values.convert(self._clipped)
-        return ValueRange(self.min if within.low is None else within.low, self.max if within.high is None else within.high)
+        return ValueRange(
+            self.min if within.low is None else within.low, self.max if within.high is None else within.high
+        )
 
     def phrase(self) -> str:
         """The bounds."""

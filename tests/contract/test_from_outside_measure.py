@@ -293,16 +293,6 @@ def test_plan_refuses_fields_that_it_does_not_take(fleet: Project, field: str, c
     assert code in {each.code for each in caught.value.findings}
 
 
-def test_two_presentations_of_a_field_are_refused(fleet: Project) -> None:
-    model = {"model": {"type": "double", "do": "keep"}}
-    fleet.policy(model | {"battery": {"type": "double", "do": {"bin": {"width": 10}}}})
-    cells = {"group_by": {"hour": {"event_time": "hour"}}, "measures": {"n": {"histogram": "battery"}}}
-    fleet.pipeline(aggregates=SPREAD | {"cells": {**cells, "suppress": {"below": 3}}})
-    with pytest.raises(RefusedError) as caught:
-        fleet.run()
-    assert "R008" in {each.code for each in caught.value.findings}
-
-
 SIZES = [*devices(30, size=1.0), *devices(12, start=30, size=2.0)]
 
 

@@ -136,7 +136,7 @@ def check_batch_dates(subject: LintSubject) -> Iterator[Finding]:
         return
     for name, _ in _aggregates(subject):
         message = (
-            "the source has no batch dates: the day of a run is the date of its figures, and every day releases all rows again"
+            "the source has no batch dates: the day of a run is the date of its figures, and each day releases all rows"
         )
         hint = "Write {date} in place of the batch date in the path."
         yield subject.pipeline_finding("L069", message, "aggregates", name, hint=hint)
@@ -171,7 +171,7 @@ def check_noise(subject: LintSubject) -> Iterator[Finding]:
         depends = [label for label, measure in aggregate.measures.items() if measure.depends_on_rows]
         is_stated = "rows" in aggregate.per_subject.model_fields_set
         if depends and not is_stated and not _has_one_row_per_subject(subject, aggregate):
-            message = f"{', '.join(depends)}: a subject may have several rows in a group; a run refuses them without `per_subject`"
+            message = f"{', '.join(depends)}: a subject may have several rows in a group, which a run then refuses"
             hint = "Add `per_subject: {rows: R}`, the most rows of a subject that shall count."
             yield subject.pipeline_finding("L092", message, "aggregates", name, "measures", hint=hint)
 
@@ -183,7 +183,9 @@ def check_releases(subject: LintSubject) -> Iterator[Finding]:
         return
     others = [each for each in other_tables_of_source(job) if not each.is_exact]
     if len(mine) + len(others) > MOST_TABLES:
-        message = f"the source has {len(mine) + len(others)} tables, whose noise can be averaged for people in all of them"
+        message = (
+            f"the source has {len(mine) + len(others)} tables, whose noise can be averaged for people in all of them"
+        )
         hint = f"Remove tables that nobody needs; {MOST_TABLES} or fewer give no warning."
         yield subject.pipeline_finding("L089", message, "aggregates", mine[0][0], hint=hint)
     with suppress(LedgerError, OutputError):

@@ -79,7 +79,11 @@ _ROWS = (
     LintRule("L066", "warning", "an exact figure next to rounded counts can reveal the exact counts"),
     LintRule("L067", "warning", "small groups are found by counting another field than the subject"),
     LintRule("L068", "error", "a figure is the smallest or the largest value"),
-    LintRule("L069", "warning", "the source has no batch dates: the day of a run is the date of its figures, and every day releases all rows again"),
+    LintRule(
+        "L069",
+        "warning",
+        "the source has no batch dates: the day of a run is the date of its figures",
+    ),
     LintRule("L070", "warning", "records have no index: a subject is found only by reading all records"),
     LintRule("L071", "warning", "an output is in an object store, and no ledger outside of it is configured"),
     LintRule("L072", "error", "records contain an identifier, but no subject by which they can be found and erased"),
