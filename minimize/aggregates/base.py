@@ -174,7 +174,7 @@ class Measure(BaseModel):
     by_rank: ClassVar[bool] = False
     hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
     null_reasons: ClassVar[tuple[str, ...]] = ()
-    takes_noise: ClassVar[bool] = True
+    takes_noise: ClassVar[bool] = False
     sums_values: ClassVar[bool] = False
     depends_on_rows: ClassVar[bool] = False
     adds_up: ClassVar[bool] = False

@@ -27,6 +27,7 @@ class Count(Measure):
     name: ClassVar[str] = "count"
     about: ClassVar[str] = "the number of rows"
     result_type = pa.int64()
+    takes_noise = True
     shown_values = "none"
     revealed_counts = "rounded"
     depends_on_rows = True

@@ -32,6 +32,7 @@ class CountDistinct(Measure):
     about: ClassVar[str] = "the number of distinct values"
     takes = SCALARS
     result_type = pa.int64()
+    takes_noise = True
     shown_values = "none"
     revealed_counts = "rounded"
     counts_distinct = True

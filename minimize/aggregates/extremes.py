@@ -20,7 +20,6 @@ class ExtremeMeasure(Measure):
     revealed_counts = "none"
     needs_bounds = False
     hidden_cells = "none"
-    takes_noise = False
     of: str
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:

@@ -31,6 +31,7 @@ class Histogram(CellMeasure):
         "each value and its number of rows; small cells are merged into one cell without value and count"
     )
     takes = SCALARS
+    takes_noise = True
     shown_values = "frequent"
     revealed_counts = "rounded"
     needs_bounds = False

@@ -29,6 +29,7 @@ class Mean(Measure):
     about: ClassVar[str] = "the exact mean, rounded once"
     takes = NUMBERS
     result_type = pa.float64()
+    takes_noise = True
     shown_values = "none"
     hidden_cells = "together"
     sums_values = True

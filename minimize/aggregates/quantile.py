@@ -39,6 +39,7 @@ class Quantile(Measure):
     name: ClassVar[str] = "quantile"
     about: ClassVar[str] = "the value at a rank (inverse of the distribution, type 1)"
     takes = ORDERED_TYPES
+    takes_noise = True
     shown_values = "supported"
     revealed_counts = "none"
     needs_bounds = False

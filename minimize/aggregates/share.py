@@ -51,6 +51,7 @@ class Share(CellMeasure):
     name: ClassVar[str] = "share"
     about: ClassVar[str] = "the share of values that are among the named ones"
     takes = FieldTypes("strings, booleans, integers, doubles", lambda type_: bool(_python_types(type_)))
+    takes_noise = True
     shown_values = "none"
     needs_bounds = False
     null_reasons = ("fewer than {below} subjects on one of its sides",)

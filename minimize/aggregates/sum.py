@@ -31,6 +31,7 @@ class Sum(Measure):
     name: ClassVar[str] = "sum"
     about: ClassVar[str] = "the exact sum"
     takes = NUMBERS
+    takes_noise = True
     shown_values = "none"
     hidden_cells = "together"
     sums_values = True
