@@ -35,7 +35,7 @@ from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_
 from minimize.output.publish import OpenOutput
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
-from minimize.receipts.chain import effective_receipts
+from minimize.receipts.chain import digest_findings, effective_receipts
 from minimize.receipts.shown_counts import rows_text
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
@@ -79,15 +79,33 @@ def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
     recognized.
     """
     last = chain[-1] if chain else None
-    if last is None or last.signature is None or last.is_signed_by(keys):
+    if last is None:
         return
-    raise RefusedError(
-        f"the keyring {keys.path} does not have the key {last.signature.key} that signed the last receipt of this output",
-        code=WRONG_KEYRING,
-        hint="Pass the output's own keyring (--keys, MINIMIZE_KEYS, `keys:` in minimize.yaml), or restore it from a backup. If it"
-        " is lost, write to a new output folder (--output): with another keyring, each subject has another pseudonym. If it is"
-        " the right keyring, the receipt was changed: run `minimize verify`.",
-    )
+    if not last.is_signed_by(keys):
+        key = "a key" if last.signature is None else f"the key {last.signature.key}"
+        raise RefusedError(
+            f"the keyring {keys.path} does not have {key} that signed the last receipt of this output",
+            code=WRONG_KEYRING,
+            hint="Pass the output's own keyring (--keys, MINIMIZE_KEYS, `keys:` in minimize.yaml), or restore it from a backup."
+            " If it is lost, write to a new output folder (--output): with another keyring, each subject has another pseudonym."
+            " If it is the right keyring, the receipt was changed: run `minimize verify`.",
+        )
+
+
+def check_earlier_receipts(keys: Keyring, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (E310) unless a keyring signed the last receipt, and each receipt has the digest of the previous one.
+
+    Commands call it if an earlier receipt decides: on the policy of a date, or the input and settings of a replay.
+    """
+    check_keyring(keys, chain)
+    changed = digest_findings(chain)
+    if changed:
+        raise RefusedError(
+            "a receipt of this output was changed, removed or inserted: the next one has the digest of another receipt",
+            code=WRONG_KEYRING,
+            findings=changed,
+            hint="Run `minimize verify` for details, and restore the receipt from a backup.",
+        )
 
 
 def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
