@@ -10,8 +10,9 @@ import pytest
 import time_machine
 
 from minimize.ledger import Address, find_ledger
+from minimize.output.reader import load_receipts
 from tests.commands import command
-from tests.ledger.ledgers import unguarded
+from tests.ledger.ledgers import leave_out_of_indexes, unguarded
 from tests.project import AT, DAY, POLICY, Project, events
 
 COLUMNS: Final = (
@@ -68,3 +69,10 @@ def test_changed_settings_stop_the_run(project: Project, address: Address, attac
     unguarded(address, ATTACKS[attack])
     assert run(project) == 3
     assert not list(project.out.rglob("*.parquet"))
+
+
+def test_an_opt_out_that_is_left_out_of_the_indexes_counts(project: Project, address: Address) -> None:
+    leave_out_of_indexes(address, 2)
+    assert run(project) == 0
+    receipt = project.exact(load_receipts(project.out)[-1])
+    assert sum(each.gated or 0 for each in receipt.fields.values()) > 0
