@@ -76,8 +76,6 @@ def check_recording_time(connection: Connection) -> None:
     now, clock = utc_now(), server_time(connection)
     evidence = None if clock is not None else _last_entry(connection)
     doubt = doubt_time(now, clock, evidence, gap=MAX_RECORDING_GAP, since="the last entry of the ledger")
-    if evidence is not None and now < evidence - CLOCK_SKEW:
-        doubt = f"more than 5 minutes before the last entry of the ledger ({time_difference(now, evidence)})"
     if doubt:
         raise RefusedError(f"nothing was recorded: the time is {doubt}", code=IMPLAUSIBLE_TIME, hint=ALLOW_TIME_HINT)
 

@@ -190,9 +190,8 @@ def test_two_changes_of_one_moment_follow_each_other(
 
 
 def test_the_hint_for_a_clock_that_is_behind_names_no_option_that_there_is_not(
-    ran: Project, shell: Shell, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch
+    ran: Project, shell: Shell, clock: time_machine.Traveller
 ) -> None:
-    monkeypatch.setenv("MINIMIZE_ALLOW_TIME", "1")
     assert shell("run", ran.folder, "--date", DAY).code == 0
     clock.shift(-timedelta(minutes=30))
     said = delete(ran, shell)
@@ -228,22 +227,6 @@ def test_the_permission_that_a_wrong_clock_recorded_is_no_evidence_for_it(
     assert (said.code, "E304" in said.err) == (3, True)
     clock.shift(-YEARS)
     assert shell(*words, "--pipeline", ran.folder).code == 0
-
-
-@pytest.mark.parametrize("words", ACTS, ids=lambda words: words[0])
-def test_a_clock_behind_the_ledger_records_nothing(
-    ran: Project, shell: Shell, clock: time_machine.Traveller, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
-) -> None:
-    assert shell("run", ran.folder, "--date", DAY).code == 0
-    command = (*words, "--pipeline", ran.folder)
-    clock.shift(-timedelta(minutes=6))
-    said = shell(*command)
-    assert (said.code, "E304" in said.err, "before the last entry of the ledger" in said.err) == (3, True, True)
-    with monkeypatch.context() as patch:
-        patch.setenv("MINIMIZE_ALLOW_TIME", "1")
-        assert shell(*command).code == 0
-    clock.shift(timedelta(minutes=2))  # another clock that is right may differ by 4 minutes
-    assert shell(*command).code == 0
 
 
 @pytest.mark.parametrize("change", [delete, restrict, correct])

@@ -147,10 +147,7 @@ def test_restricting_twice_records_one_restriction(filled: Project) -> None:
     assert lifted(filled, D3).rows == 2 * count(D3)
 
 
-def test_a_restriction_by_a_clock_that_was_ahead_ends_when_it_is_lifted(
-    filled: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MINIMIZE_ALLOW_TIME", "1")  # the ledger has an entry of tomorrow
+def test_a_restriction_by_a_clock_that_was_ahead_ends_when_it_is_lifted(filled: Project) -> None:
     tomorrow = datetime.now(UTC) + timedelta(days=1)
     (receipt,) = restrict_subjects([D3], places(filled), tomorrow, yes=True).receipts
     assert lifted_at(filled) is None
