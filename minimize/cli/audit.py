@@ -80,6 +80,7 @@ def log_command(
     *("--keys", "--public-key"),
     group=audit_group,
     permission="audit/read",
+    changed_ledger=True,
     quiet=True,
 )
 def verify_command(**arguments: Any) -> Printable:

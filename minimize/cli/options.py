@@ -322,15 +322,18 @@ def command_workspace(options: Mapping[str, Any]) -> Workspace:
     )
 
 
-def authorize(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> None:
+def authorize(
+    permission: str, places: Mapping[str, Any], tenant: str | None = None, *, changed_ledger: bool = False
+) -> None:
     """Checks that the current account has the permission. Raises AccessDenied (exit 3) if not. Either result is audited.
 
     `places` has the locations of the workspace (`ledger`, `output`, `pipeline`, `keys`, `shown`). Without a tenant the
-    permission must cover all tenants.
+    permission must cover all tenants. With `changed_ledger`, the configured access file decides if the acts of the ledger cannot
+    be proven.
     """
     from minimize.governance.access.enforcement import require_permission  # late: it imports Arrow
 
-    require_permission(permission, command_workspace(places), utc_now(), tenant=tenant)
+    require_permission(permission, command_workspace(places), utc_now(), tenant=tenant, changed_ledger=changed_ledger)
 
 
 def authorize_settings(places: Mapping[str, Any], tenant: str | None) -> None:

@@ -42,6 +42,7 @@ def verb(
     group: click.Command | None = None,
     permission: str | Callable[[Mapping[str, Any]], str] | None = None,
     reads: str | None = None,
+    changed_ledger: bool = False,
     quiet: bool = False,
     kind: type[click.Command] = click.Command,
     **attributes: Any,
@@ -53,6 +54,7 @@ def verb(
     permission  the permission that the account needs if there is an access file, for each tenant of the parameter `tenant`, or
                 for all tenants; a function takes it from the parsed parameters
     reads       the permission that the account needs for at least one tenant; the result is limited to the tenants in scope
+    changed_ledger  whether the command also runs on a ledger whose acts cannot be proven; the configured access file then decides
     quiet       whether the command has `--quiet`
     kind        the class of the command: a click group for a command that also has commands of its own
     attributes  further attributes of the click command, such as `epilog`
@@ -73,7 +75,7 @@ def verb(
             if click.get_current_context().invoked_subcommand is not None:
                 return 0
             shown = tuple(place for name in shown_names for place in _places(values[name]))
-            limit = _check_permission(permission, reads, {**values, SHOWN: shown})
+            limit = _check_permission(permission, reads, {**values, SHOWN: shown}, changed_ledger)
             with ExitStack() as stack:
                 if "progress" in accepted:
                     values["progress"] = stack.enter_context(progress_bar())
@@ -112,7 +114,10 @@ def _tenants_of(values: Mapping[str, Any]) -> Sequence[str | None]:
 
 
 def _check_permission(
-    permission: str | Callable[[Mapping[str, Any]], str] | None, reads: str | None, values: Mapping[str, Any]
+    permission: str | Callable[[Mapping[str, Any]], str] | None,
+    reads: str | None,
+    values: Mapping[str, Any],
+    changed_ledger: bool,
 ) -> TenantSet | None:
     """Checks the permission of a command. Returns the tenants in scope of a command that reads."""
     if reads is not None:
@@ -122,7 +127,7 @@ def _check_permission(
     else:
         needed = permission if isinstance(permission, str) else permission(values)
         for tenant in _tenants_of(values):
-            authorize(needed, values, tenant)
+            authorize(needed, values, tenant, changed_ledger=changed_ledger)
     return None
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, Literal, get_args
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, Finding, PolicyError
-from minimize.identifiers import canonical_id, canonical_text
+from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.keys import Keyring
 from minimize.ledger import Address
 from minimize.ledger.clock import effective_start, known_times
@@ -27,7 +27,8 @@ from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForm
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.csv import CSV
-from minimize.text import text_or_none
+from minimize.sources.headers import header_hint, misspelt_columns
+from minimize.text import count_noun, text_or_none
 from minimize.times import parse_time, utc_now
 
 EventKind = Literal[
@@ -118,6 +119,8 @@ def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent
     tenant, subject, kind = (text_or_none(row.get(name)) for name in ("tenant_id", "subject", "event"))
     tenant, subject = canonical_id(tenant) or None, canonical_id(subject)
     fault = next(event_faults(tenant, subject, kind), None)
+    if fault is None and any(canonical_word(name) == "field" and value for name, value in row.items() if name):
+        fault = ("G001", "the row names a field: record the event with `minimize events add --as NAME`")
     at = parse_event_time(row.get("at"))
     if fault is None and at is None:
         fault = ("G003", "`at` is not an ISO 8601 time with a UTC offset")
@@ -152,6 +155,7 @@ def parse_event_time(value: Any) -> datetime | None:
     return None
 
 
+_EVENT_COLUMNS: Final = ("tenant_id", "subject", "event", "at")
 NumberedRows = list[tuple[int, Mapping[str, Any]]]
 
 
@@ -161,7 +165,7 @@ def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
     Raises PolicyError with every fault, by line.
     """
     file = Path(path)
-    rows = read_rows(file, {"tenant_id", "event", "at"})
+    rows = read_rows(file, {"tenant_id", "event", "at"}, columns=_EVENT_COLUMNS, code="G001")
     if rows is None:
         hint = f"Use UTF-8 and one of {format_suffixes()}."
         finding = Finding("G001", "the event file cannot be read", file=str(file), hint=hint)
@@ -169,13 +173,32 @@ def load_events(path: Path | str) -> tuple[RetentionEvent, ...]:
     return parse_events(rows, str(file))
 
 
-def read_rows(file: Path, names: Set[str]) -> NumberedRows | None:
-    """The rows of a file, each with its line; None if it cannot be read or its header lacks a required name."""
+def read_rows(
+    file: Path, names: Set[str], *, columns: Sequence[str] = (), code: str | None = None
+) -> NumberedRows | None:
+    """The rows of a file, each with its line; None if it cannot be read or its header lacks a required name.
+
+    With a `code`, raises PolicyError with it if the header has one of the columns twice or in another spelling.
+    """
     with suppress(OSError, ValueError, pa.ArrowException):
-        columns, rows = FORMATS.get(format_by_name(file), CSV).read_rows(file)
-        if columns is None or names <= set(columns):
-            return [(line, row if isinstance(row, dict) else {}) for line, row in rows]
+        header, rows = FORMATS.get(format_by_name(file), CSV).read_rows(file)
+        numbered: NumberedRows = [(line, row if isinstance(row, dict) else {}) for line, row in rows]
+        if code is not None:
+            _check_headers([(1, header)] if header is not None else numbered, columns, code, file)
+        return numbered if header is None or names <= set(header) else None
     return None
+
+
+def _check_headers(headers: Sequence[tuple[int, Iterable[str]]], columns: Sequence[str], code: str, file: Path) -> None:
+    """Checks the header of a file, or the keys of each of its rows. Each fault is reported once, with its first line."""
+    faults: dict[str, Finding] = {}
+    lines = {tuple(header): line for line, header in reversed(headers)}
+    for header, line in lines.items():
+        twice = [(name, f"the header has the column {name} twice") for name in columns if header.count(name) > 1]
+        for name, message in (*twice, *misspelt_columns(header, columns)):
+            faults[message] = Finding(code, message, file=str(file), line=line, field=name, hint=header_hint(columns))
+    if faults:
+        raise PolicyError(f"the header of {file} has {count_noun(len(faults), 'fault')}", findings=[*faults.values()])
 
 
 FormTokens = dict[str, tuple[str, ...]]

@@ -9,7 +9,7 @@ so that a partition changes in one step. A file without remaining rows is remove
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -94,6 +94,15 @@ class RecordsTransfer(Protocol):
         ...
 
 
+class PlannedChange(Protocol):
+    """The planned change of one output."""
+
+    @property
+    def due(self) -> Sequence[PlannedFile]:
+        """The files to change."""
+        ...
+
+
 @dataclass(frozen=True)
 class Rewrite:
     """A change to published files of one output.
@@ -159,7 +168,7 @@ class Rewrite:
                 hint=ALLOW_REMOVAL_HINT if self.kind in ("expire", "retract") else ALLOW_TIME_HINT,
             )
             if self.as_of is not None:
-                self._check_as_of(self.as_of, chain, {each.date for each in files})
+                _check_as_of(self.output, self.as_of, chain, {each.date for each in files}, is_given=self.at_given)
             attachments = self._attachments(files[0].written_by)
             inventory = RemovalInventory.for_files(self.output, chain, [each.file.path for each in files], self.keys)
             transfer = None if self.transfer is None else self.transfer(files)
@@ -197,24 +206,6 @@ class Rewrite:
         if self.as_of is not None:
             log.info("%d rows removed", signed.rows.gated or 0, extra={"code": "I003", "run_id": signed.run_id})
         return signed
-
-    def _check_as_of(self, as_of: datetime, chain: Sequence[Receipt], dates: set[str | None]) -> None:
-        """Refuses an earlier time than that of a receipt for the same dates.
-
-        A time from the clock may be a little earlier: another command published since this one got its time. The files that it
-        read are compared with their receipts, so that it cannot replace what the other one published.
-        """
-        at = as_of if self.at_given else later_time(as_of, chain, dates)
-        for receipt in effective_receipts(chain):
-            if receipt.at > at and covers_dates(receipt, dates):
-                message = (
-                    f"a later run ({receipt.run_id}) already covers these dates: "
-                    f"its time is {time_text(receipt.at)}, the requested time is {time_text(at)}"
-                )
-                advice = "Pass a later --at." if self.at_given else "Check the clock."
-                void = f"`minimize runs void {receipt.run_id} --output {location_text(self.output)} --reason TEXT`"
-                hint = f"{advice} If that run's clock was ahead, run {void}."
-                raise RefusedError(message, hint=hint)
 
     def _receipt(
         self, run_id: str, started: datetime, chain: Sequence[Receipt], files: Sequence[PlannedFile]
@@ -285,15 +276,39 @@ def loaded_bytes(of: Policy | Pipeline) -> bytes:
 
 
 def check_rewrite_time(
-    ledger: Ledger, outputs: Iterable[PublishedOutput], planned: Container[str], now: datetime
+    ledger: Ledger, outputs: Iterable[PublishedOutput], planned: Mapping[str, PlannedChange], now: datetime
 ) -> None:
-    """Raises RefusedError (E304) if the time is implausible for an output whose folder is planned to change.
+    """Raises RefusedError if the time is implausible (E304) or too early (E300) for an output whose folder is planned to change.
 
     Commands that record a request call it before, because each rewrite refuses later, under its lease.
     """
     for output in outputs:
-        if str(output.folder) in planned:
+        plan = planned.get(str(output.folder))
+        if plan is not None:
             check_change_time(ledger, output.folder, output.chain, now)
+            if plan.due:
+                _check_as_of(output.folder, now, output.chain, {each.date for each in plan.due})
+
+
+def _check_as_of(
+    output: Location, as_of: datetime, chain: Sequence[Receipt], dates: set[str | None], *, is_given: bool = False
+) -> None:
+    """Refuses an earlier time than that of a receipt for the same dates.
+
+    A time from the clock may be a little earlier: another command published since this one got its time. The files that it
+    read are compared with their receipts, so that it cannot replace what the other one published.
+    """
+    at = as_of if is_given else later_time(as_of, chain, dates)
+    for receipt in effective_receipts(chain):
+        if receipt.at > at and covers_dates(receipt, dates):
+            message = (
+                f"a later run ({receipt.run_id}) already covers these dates: "
+                f"its time is {time_text(receipt.at)}, the requested time is {time_text(at)}"
+            )
+            advice = "Pass a later --at." if is_given else "Check the clock."
+            void = f"`minimize runs void {receipt.run_id} --output {location_text(output)} --reason TEXT`"
+            hint = f"{advice} If that run's clock was ahead, run {void}."
+            raise RefusedError(message, hint=hint)
 
 
 def _stage_of(file: PlannedFile) -> Stage:

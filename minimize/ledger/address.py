@@ -47,6 +47,12 @@ class Address:
         """Whether the file exists; always true for a server, which is not contacted."""
         return self.path is None or os.path.lexists(self.path)
 
+    def is_same(self, other: Address | None) -> bool:
+        """Whether another address is the same place, also through symbolic links."""
+        if other is None or self.path is None or other.path is None:
+            return other is not None and (self.path, self.url) == (other.path, other.url)
+        return self.path.resolve() == other.path.resolve()
+
 
 def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Address:
     """The address of a path or URL. A path is relative to `base` (default: the current folder). Raises LedgerError.

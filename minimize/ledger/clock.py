@@ -3,7 +3,8 @@
 A time is implausible if it differs from the clock of the database or object store. If there is none, the times of what was
 published show whether the clock of this machine can be right. All commands that write use this rule. Commands that change files
 have a limit of seven days, because a wrong time removes data and locks dates. Commands that only record an act have a limit of
-two years: an act removes nothing, an objection must not wait, and acts are rare.
+two years: an act removes nothing, an objection must not wait, and acts are rare. They are also refused if the time is before the
+last entry of the ledger: the clock is behind, and an act that it dates would not cover what was published since.
 
 The time of recording of an act is in the future only if a clock was ahead. If such an act restricts, it counts immediately. A
 later day that a person stated differs from the time of recording, and is kept.

@@ -31,7 +31,7 @@ def check_chain(receipts: Iterable[Receipt], verifier: Verifier, *, earlier: Seq
     digest of the previous one, so the signature of the first of these receipts covers them.
     """
     chain = sorted(receipts, key=lambda receipt: receipt.sequence)
-    findings = [*_sequence_findings([*earlier, *chain]), *_digest_findings([*earlier, *chain])]
+    findings = [*_sequence_findings([*earlier, *chain]), *digest_findings([*earlier, *chain])]
     for receipt in chain:
         findings.extend(_signature_findings(receipt, verifier))
         findings.extend(
@@ -48,12 +48,17 @@ def _sequence_findings(chain: list[Receipt]) -> Iterator[Finding]:
             return
 
 
-def _digest_findings(chain: list[Receipt]) -> Iterator[Finding]:
+def digest_findings(chain: Sequence[Receipt]) -> list[Finding]:
+    """V003: the receipts, by sequence, that do not contain the digest of the previous one."""
+    findings = []
     if chain and chain[0].previous is not None:
-        yield Finding("V003", "names a previous receipt, but there is none", file=_receipt_path(chain[0]))
+        message = "names a previous receipt, but there is none"
+        findings.append(Finding("V003", message, file=_receipt_path(chain[0])))
     for before, receipt in pairwise(chain):
         if receipt.previous != before.digest:
-            yield Finding("V003", "does not contain the digest of the previous receipt", file=_receipt_path(receipt))
+            message = "does not contain the digest of the previous receipt"
+            findings.append(Finding("V003", message, file=_receipt_path(receipt)))
+    return findings
 
 
 def _signature_findings(receipt: Receipt, verifier: Verifier) -> Iterator[Finding]:

@@ -34,7 +34,13 @@ from minimize.receipts.shown_counts import rows_text
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_erasures_known, check_output_ledger, run_log_messages, runs_exit_code
+from minimize.runs.guards import (
+    check_earlier_receipts,
+    check_erasures_known,
+    check_output_ledger,
+    run_log_messages,
+    runs_exit_code,
+)
 from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import RunContext
@@ -225,6 +231,9 @@ def run_backfill(
     check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
     check_erasures_known(job, target, overrides.ledger)
     chain = load_receipts(target) if (target / RUNS).is_dir() else ()
+    keyring = find_keyring(overrides.keys, job.folder)
+    if plan.policy == "then" and keyring is not None:
+        check_earlier_receipts(keyring, chain)
     policies = dict(_former_policies(plan, job, chain, target))
     states = _date_states(plan, job, chain, overrides)
     if dry_run:

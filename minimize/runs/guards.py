@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
-from minimize.errors import KeyringError, MinimizeError, OutputError, RefusedError, StoppedError
+from minimize.errors import KeyringError, LedgerError, MinimizeError, OutputError, RefusedError, StoppedError
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, find_ledger
-from minimize.ledger.address import DEFAULT_LEDGER, PASSED_LEDGER
+from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.ledger.clock import (
     ALLOW_TIME_HINT,
     CLOCK_SKEW,
@@ -35,11 +35,11 @@ from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_
 from minimize.output.publish import OpenOutput
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
-from minimize.receipts.chain import effective_receipts
+from minimize.receipts.chain import digest_findings, effective_receipts
 from minimize.receipts.shown_counts import rows_text
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
-from minimize.runs.inputs import outputs_of_same_source
+from minimize.runs.inputs import other_pipelines, reads_same_source
 from minimize.runs.resolve import ResolvedRun
 from minimize.stores import Location, ObjectPath, PathText, is_same_location, location_text
 from minimize.text import count_noun
@@ -79,15 +79,33 @@ def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
     recognized.
     """
     last = chain[-1] if chain else None
-    if last is None or last.signature is None or last.is_signed_by(keys):
+    if last is None:
         return
-    raise RefusedError(
-        f"the keyring {keys.path} does not have the key {last.signature.key} that signed the last receipt of this output",
-        code=WRONG_KEYRING,
-        hint="Pass the output's own keyring (--keys, MINIMIZE_KEYS, `keys:` in minimize.yaml), or restore it from a backup. If it"
-        " is lost, write to a new output folder (--output): with another keyring, each subject has another pseudonym. If it is"
-        " the right keyring, the receipt was changed: run `minimize verify`.",
-    )
+    if not last.is_signed_by(keys):
+        key = "a key" if last.signature is None else f"the key {last.signature.key}"
+        raise RefusedError(
+            f"the keyring {keys.path} does not have {key} that signed the last receipt of this output",
+            code=WRONG_KEYRING,
+            hint="Pass the output's own keyring (--keys, MINIMIZE_KEYS, `keys:` in minimize.yaml), or restore it from a backup."
+            " If it is lost, write to a new output folder (--output): with another keyring, each subject has another pseudonym."
+            " If it is the right keyring, the receipt was changed: run `minimize verify`.",
+        )
+
+
+def check_earlier_receipts(keys: Keyring, chain: Sequence[Receipt]) -> None:
+    """Raises RefusedError (E310) unless a keyring signed the last receipt, and each receipt has the digest of the previous one.
+
+    Commands call it if an earlier receipt decides: on the policy of a date, or the input and settings of a replay.
+    """
+    check_keyring(keys, chain)
+    changed = digest_findings(chain)
+    if changed:
+        raise RefusedError(
+            "a receipt of this output was changed, removed or inserted: the next one has the digest of another receipt",
+            code=WRONG_KEYRING,
+            findings=changed,
+            hint="Run `minimize verify` for details, and restore the receipt from a backup.",
+        )
 
 
 def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
@@ -140,7 +158,7 @@ def has_erasures(chain: Sequence[Receipt]) -> bool:
 def check_erasures_known(job: Pipeline, output: Location, ledger: PathText | None) -> None:
     """For the first run into an output: checks that its ledger has the erasures of the other outputs of the same source.
 
-    These are the pipeline's own output and, unless the configuration names one ledger for all, those of other pipelines. Raises
+    These are the pipeline's own output, and those of other pipelines unless their own configuration names this ledger. Raises
     RefusedError (E312) if one of them has erasures and names another ledger, because the run would publish erased records. Logs
     a warning (W055) if the run is not into the pipeline's own output and it is unknown whether there are erasures.
     """
@@ -149,21 +167,20 @@ def check_erasures_known(job: Pipeline, output: Location, ledger: PathText | Non
     address, own = find_ledger(ledger, start=job.folder, output=output), job.target()
     is_own = is_same_location(own, output)
     unknown = not is_own and address.named_by == DEFAULT_LEDGER
-    others = outputs_of_same_source(job) if address.named_by in (DEFAULT_LEDGER, PASSED_LEDGER) else ()
-    for other in (*(() if is_own else (own,)), *others):
-        chain = _other_chain(other)
-        if not chain or not _lacks_head(address, chain):
-            continue
+    chain = () if is_own else _other_chain(own)
+    if chain and _lacks_head(address, chain):
         if has_erasures(chain):
-            right = find_ledger(None, start=job.folder, output=other)
-            raise RefusedError(
-                f"subjects were erased from {location_text(other)}, which has the same source, and its ledger is not"
-                f" {address} ({address.named_by}): this run would publish their records",
-                code=UNKNOWN_ERASURES,
-                hint=f"Pass the ledger of that output, such as `--ledger {right}`, or name one ledger for all outputs:"
-                " `ledger:` in minimize.yaml.",
-            )
-        unknown = unknown or other == own
+            raise _unknown_erasures_error(address, job, chain)
+        unknown = True
+    for other in other_pipelines(job):
+        chain = _other_chain(other.target())
+        if (
+            has_erasures(chain)
+            and not address.is_same(_configured_ledger(other))
+            and _lacks_head(address, chain)
+            and reads_same_source(job, other)
+        ):
+            raise _unknown_erasures_error(address, other, chain)
     if unknown:
         log.warning(
             "erasures are unknown, so records of erased subjects are not recognized: the ledger %s has no history of this"
@@ -171,6 +188,27 @@ def check_erasures_known(job: Pipeline, output: Location, ledger: PathText | Non
             address,
             extra={"code": "W055"},
         )
+
+
+def _configured_ledger(job: Pipeline) -> Address | None:
+    """The ledger that the configuration of a pipeline gives for its output; None if there is none."""
+    with suppress(LedgerError):
+        return find_ledger(None, start=job.folder, output=job.target(), environ={})
+    return None
+
+
+def _unknown_erasures_error(address: Address, other: Pipeline, chain: Sequence[Receipt]) -> RefusedError:
+    """The error for a ledger without the erasures of a pipeline's output. Its hint names the output's ledger if it is known."""
+    right = _configured_ledger(other)
+    is_known = right is not None and not address.is_same(right) and not _lacks_head(right, chain)
+    such_as = f", such as `--ledger {right}`" if is_known else ""
+    return RefusedError(
+        f"subjects were erased from {location_text(other.target())}, which has the same source, and its ledger is not"
+        f" {address} ({address.named_by}): this run would publish their records",
+        code=UNKNOWN_ERASURES,
+        hint=f"Pass the ledger of that output{such_as}, or name one ledger for all outputs: `ledger:` in minimize.yaml. If"
+        " its keyring is lost, see docs/guide/ledger.md, Lost keyring.",
+    )
 
 
 def _other_chain(output: Location) -> Sequence[Receipt]:

@@ -66,6 +66,7 @@ from minimize.sources.file_discovery import (
     displayed_name,
     find_files,
     parse_hive_folder,
+    resolve_links,
     split_pattern,
 )
 from minimize.sources.files import batch_parts
@@ -178,21 +179,32 @@ def is_made_by(output: Location, job: Pipeline) -> bool:
     return True
 
 
-def outputs_of_same_source(job: Pipeline) -> Iterator[Location]:
-    """The outputs of the other pipelines below the folder of `minimize.yaml` that read the same source.
+def other_pipelines(job: Pipeline) -> Iterator[Pipeline]:
+    """The other pipelines below the folder of `minimize.yaml`, or of the outermost one, in the same region.
 
-    Pipelines with faults have none.
+    Pipelines with faults are left out.
     """
-    config = load_config(job.folder).path
-    for path in () if config is None else pipeline_files_in_tree(config.parent):
+    folder = job.folder.resolve()
+    configs = [path for each in (folder, *folder.parents) if (path := load_config(each).path) is not None]
+    own = None if job.path is None else job.path.resolve()
+    for path in pipeline_files_in_tree(configs[-1].parent) if configs else ():
         with suppress(MinimizeError):
-            other = load_pipeline(path)
-            if path != job.path and _source_path(other) == _source_path(job):
-                yield bind_region(other, None if job.region is None else job.region.name).target()
+            if path.resolve() == own or path.with_name(RECEIPT_FILE).exists():  # a receipt keeps a copy of its pipeline
+                continue
+            yield bind_region(load_pipeline(path), None if job.region is None else job.region.name)
 
 
-def _source_path(job: Pipeline) -> str:
-    return job.source.path if is_uri(job.source.path) else os.path.normpath(job.folder / job.source.path)
+def reads_same_source(job: Pipeline, other: Pipeline) -> bool:
+    """Whether two pipelines have the same source path or a file in common, also through symbolic links."""
+    one, another = (split_pattern(each.source.path, each.folder) for each in (job, other))
+    if one[1] == another[1] and resolve_links(one[0]) == resolve_links(another[0]):
+        return True
+    return not _source_files(job).isdisjoint(_source_files(other))
+
+
+def _source_files(job: Pipeline) -> set[Location]:
+    found = find_files(job.source.path, job.folder)
+    return {resolve_links(path) for files in found.files.values() for path in files}
 
 
 def configuration_folder(output: LocationLike) -> Path:

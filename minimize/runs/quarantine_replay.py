@@ -15,7 +15,7 @@ from typing import Any
 
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
-from minimize.keys import Keyring
+from minimize.keys import Keyring, find_keyring
 from minimize.observability.destinations import find_destinations
 from minimize.output.folder import batch_date_of
 from minimize.output.quarantine import QUARANTINE_SCHEMA
@@ -28,7 +28,7 @@ from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_output_ledger, run_log_messages, runs_exit_code
+from minimize.runs.guards import check_earlier_receipts, check_output_ledger, run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_pipeline, origin_place, origin_settings
 from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import RunContext
@@ -300,6 +300,9 @@ def recheck_quarantine(
     if chain:
         job = find_pipeline(folder, chain[-1], options.pipeline)
         check_output_ledger(folder, job.folder, options.ledger, options.keys)
+        keyring = find_keyring(options.keys, job.folder)
+        if keyring is not None:
+            check_earlier_receipts(keyring, chain)
     quarantined_ = quarantined_dates(folder, date)
     found = [(each, _resolve_date(folder, each, options)) for each in quarantined_]
     refused = [finding for each, resolved in found for finding in source_differences(each, resolved)]

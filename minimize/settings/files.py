@@ -21,15 +21,16 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import value_type
 from minimize.errors import Finding, PolicyError, describe_os_error
-from minimize.identifiers import canonical_column, canonical_word, canonical_words
+from minimize.identifiers import canonical_column, canonical_words
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_footer import check_footer
 from minimize.ledger.subject_tokens import token_version
 from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import ROW_SCHEMA
 from minimize.settings.rows import SettingsRows
+from minimize.sources.headers import header_hint, misspelt_columns
 from minimize.stores import open_parquet_file
-from minimize.text import count_noun, similar_words
+from minimize.text import count_noun
 from minimize.times import epoch_microseconds
 
 _REQUIRED_COLUMNS = ("tenant_id", "setting", "holder")
@@ -109,20 +110,10 @@ def _column_faults(unchecked: UncheckedSettings) -> Iterator[Finding]:
 
 
 def _misspelt_columns(unchecked: UncheckedSettings) -> Iterator[Finding]:
-    """Faults for columns that may be meant as `subject` or `field`: without these, a row of a subject is one of its tenant."""
-    names = unchecked.table.column_names
-    others = [canonical_word(name) for name in names if name not in ROW_SCHEMA.names]
-    missing = [name for name in ROW_SCHEMA.names if name not in names]
-    hint = f"The columns are {', '.join(ROW_SCHEMA.names)}, in lower case. Add an empty one, or correct the header."
-    for name in ROW_SCHEMA.names:
-        if name in others or (name in missing and similar_words(name, others, cutoff=0.75)):
-            yield unchecked.fault(
-                "C002", f"the header has another spelling of the column {name}", hint=hint, field=name
-            )
-        elif name == "subject" and name in missing and any(each.endswith("id") for each in others):
-            yield unchecked.fault(
-                "C002", "the header has a column of unknown ids and no subject", hint=hint, field=name
-            )
+    """Faults for columns that may be meant as another: without `subject`, a row of a subject is one of its tenant."""
+    hint = header_hint(ROW_SCHEMA.names)
+    for name, message in misspelt_columns(unchecked.table.column_names, ROW_SCHEMA.names):
+        yield unchecked.fault("C002", message, hint=hint, field=name)
 
 
 def _is_column_empty(unchecked: UncheckedSettings, name: str) -> bool:

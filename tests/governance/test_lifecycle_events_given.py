@@ -47,6 +47,46 @@ def test_what_cannot_be_read_is_refused_without_its_content(tmp_path: Path, cont
     assert error.value.__context__ is None
 
 
+@pytest.mark.parametrize("kind", ["csv", "ndjson", "parquet"])
+@pytest.mark.parametrize("header", ["Subject", "subject ", "sub\u200bject", "subjects", "id", "user_id"])
+def test_a_misspelt_column_of_subjects_does_not_make_an_event_of_the_whole_tenant(
+    tmp_path: Path, header: str, kind: str
+) -> None:
+    found = [write_event(tmp_path / f"{number}.{kind}", name) for number, name in enumerate((header, "subject"))]
+    with pytest.raises(PolicyError) as error:
+        load_events(found[0])
+    assert [(finding.code, finding.field) for finding in error.value.findings] == [("G001", "subject")]
+    assert load_events(found[1]) == (RetentionEvent("north", "erasure", AT, "d1"),)
+
+
+def write_event(path: Path, name: str) -> Path:
+    """A file with an erasure whose subject is in the column of this name."""
+    row = {"tenant_id": "north", name: "d1", "event": "erasure", "at": "2026-05-01T00:00:00Z"}
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    else:
+        csv = f"{','.join(row)}\n{','.join(row.values())}\n"
+        path.write_text(csv if path.suffix == ".csv" else json.dumps(row))
+    return path
+
+
+def test_a_column_of_subjects_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text("tenant_id,subject,event,at,subject\nnorth,d1,erasure,2026-05-01T00:00:00Z,\n")
+    with pytest.raises(PolicyError) as error:
+        load_events(path)
+    assert [finding.code for finding in error.value.findings] == ["G001"]
+
+
+@pytest.mark.parametrize("name", ["field", "Field"])
+def test_an_event_file_that_names_a_field_is_refused(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "events.csv"
+    path.write_text(f"tenant_id,subject,{name},event,at\nnorth,d1,user_id,erasure,2026-05-01T00:00:00Z\n")
+    with pytest.raises(PolicyError) as error:
+        load_events(path)
+    assert [(finding.code, finding.line) for finding in error.value.findings] == [("G001", 2)]
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PolicyError):
         load_events(tmp_path / "none.parquet")

@@ -112,6 +112,7 @@ def test_the_sweep_would_have_found_names_that_a_run_let_through(
     (folder / "policy.yaml").write_text(json.dumps(policy))
     monkeypatch.setattr(import_module("minimize.plan.request"), "_is_plausible_name", lambda part, carried: True)
     monkeypatch.setattr(inputs, "_matching_pattern", lambda name: None)
+    monkeypatch.setattr(inputs, "_identifies_nobody", lambda stem: True)
     printed_by(folder, ("run", ".", "--at", AT, "--output", "out"))
     assert found(NAMES, folder / "out") == {canary.place for canary in NAMES}
 

@@ -81,3 +81,31 @@ def unguarded(address: Address, *statements: str) -> None:
         return
     triggers = by_hand(address, "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger'")
     by_hand(address, *(statement for (statement,) in triggers), *statements)
+
+
+def leave_out_of_indexes(address: Address, act: int) -> None:
+    """Leaves an act out of every secondary index of the acts, and gives the indexes the definitions that they had."""
+    if address.path is None:
+        by_hand(
+            address,
+            "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET enable_seqscan = off'; END $$",
+        )
+        query = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'acts' AND indexname LIKE 'ix_%'"
+        for name, definition in by_hand(address, query):
+            by_hand(
+                address,
+                f"DROP INDEX {name}",
+                f"{definition} WHERE id <> {act}",
+                f"UPDATE pg_index SET indpred = NULL WHERE indexrelid = '{name}'::regclass",
+            )
+        return
+    indexes = "type = 'index' AND tbl_name = 'acts' AND sql IS NOT NULL"
+    suffix = f" WHERE id <> {act}"
+    statements = (
+        f"UPDATE sqlite_master SET sql = sql || '{suffix}' WHERE {indexes}",
+        f"UPDATE sqlite_master SET sql = replace(sql, '{suffix}', '') WHERE {indexes}",
+    )
+    for statement, rebuild in zip(statements, ("REINDEX", "SELECT 1"), strict=True):
+        ((version,),) = by_hand(address, "PRAGMA schema_version")
+        by_hand(address, "PRAGMA writable_schema = ON", statement, f"PRAGMA schema_version = {version + 1}")
+        by_hand(address, rebuild)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
-from unittest.mock import patch
+from unittest.mock import ANY, patch
 
 import pytest
 
@@ -28,7 +28,7 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.subjects import CORRECTION
 from tests.acts import record_acts
-from tests.ledger.ledgers import NOW, by_hand, event, opened, tells, unguarded
+from tests.ledger.ledgers import NOW, by_hand, event, leave_out_of_indexes, opened, tells, unguarded
 from tests.ledger.test_acts import KINDS
 
 DECIDING: Final = [kind for kind in KINDS if kind is not TOMBSTONE]
@@ -145,8 +145,9 @@ def test_without_the_proof_an_attack_would_have_an_effect(
     """The control: each attack changes what is read, or makes its act unreadable."""
     record_acts(ledger, keys, SETTING, *SETTINGS)
     ATTACKS[attack](address)
-    proof = "minimize.ledger.act_proof.ActProofs"
-    with patch(f"{proof}.require"), patch(f"{proof}.require_act"), opened(address) as again:
+    proof = "minimize.ledger.act_proof"
+    unproven = patch(f"{proof}._recorded_head", return_value=ANY), patch(f"{proof}.ProvenActs.require_act")
+    with unproven[0], unproven[1], opened(address) as again:
         effect: object = None
         with suppress(UntrustedActError):
             effect = again.find(SETTING)
@@ -232,12 +233,26 @@ def test_a_removed_body_is_proven_by_its_tombstone(ledger: Ledger, keys: Keyring
         again.find(CORRECTION)
 
 
-def test_an_act_that_is_inserted_after_the_proof_is_refused(ledger: Ledger, keys: Keyring, address: Address) -> None:
+def test_an_act_that_is_inserted_after_the_proof_has_no_effect(ledger: Ledger, keys: Keyring, address: Address) -> None:
     """Within the time for which an open ledger relies on its proof."""
     record_acts(ledger, keys, SETTING, *SETTINGS)
     with opened(address, verifier=keys) as again, patch("minimize.ledger.act_proof.REUSE_S", 1e9):
         assert again.find(SETTING) == SETTINGS
         insert_copy(address, 4)
+        assert again.find(SETTING) == SETTINGS
+        assert again.last_id(SETTING) == 3
+
+
+@pytest.mark.parametrize(
+    "attack", ["DELETE FROM acts WHERE id = 2", "UPDATE acts SET actor = 'eve' WHERE id = 2"], ids=["delete", "change"]
+)
+def test_an_act_that_is_changed_after_the_proof_is_refused(
+    ledger: Ledger, keys: Keyring, address: Address, attack: str
+) -> None:
+    record_acts(ledger, keys, SETTING, *SETTINGS)
+    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_proof.REUSE_S", 1e9):
+        assert again.find(SETTING) == SETTINGS
+        unguarded(address, attack)
         with pytest.raises(UntrustedActError, match="one was changed"):
             again.find(SETTING)
 
@@ -275,6 +290,61 @@ def test_an_act_and_the_entry_that_proves_it_are_recorded_together(
         assert again.find(SETTING) == SETTINGS
         record_acts(again, keys, SETTING, replace(SETTINGS[0], setting="usage"))
         assert len(again.find(SETTING)) == 4
+
+
+FILTERS: Final[Mapping[str, dict[str, Any]]] = {
+    "kind": {},
+    "key": {"key": "location"},
+    "start of the key": {"key_start": "loc"},
+    "end of the key": {"key_end": "tion"},
+    "tenant": {"tenant": "north"},
+    "tenants": {"tenants": ["north", "south"]},
+    "key and tenant": {"key": "location", "tenant": "north"},
+    "key and tenants": {"key": "location", "tenants": ["north"]},
+    "ids": {"after": 0, "until": 3},
+}
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_an_act_that_is_left_out_of_the_indexes_is_found(
+    ledger: Ledger, keys: Keyring, address: Address, name: str
+) -> None:
+    record_acts(ledger, keys, SETTING, *SETTINGS)
+    leave_out_of_indexes(address, 3)
+    assert by_hand(address, "SELECT max(id) FROM acts WHERE kind = 'setting' AND key > ''") == [(2,)], "the control"
+    with opened(address, verifier=keys) as again:
+        assert again.find(SETTING, **FILTERS[name]) == SETTINGS
+        assert again.find(SETTING, **FILTERS[name] | {"after": 2}) == SETTINGS[2:]
+        assert again.last_id(SETTING) == 3
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [{"key": "x"}, {"key_start": "x"}, {"key_end": "x"}, {"tenant": "x"}, {"tenants": []}, {"after": 3}, {"until": 0}],
+    ids=str,
+)
+def test_acts_that_do_not_match_are_left_out(ledger: Ledger, keys: Keyring, conditions: dict[str, Any]) -> None:
+    record_acts(ledger, keys, SETTING, *SETTINGS)
+    assert ledger.find(SETTING, **conditions) == []
+
+
+def test_the_tenant_of_an_act_that_is_left_out_of_the_indexes_is_known(
+    ledger: Ledger, keys: Keyring, address: Address
+) -> None:
+    record_acts(ledger, keys, SETTING, SETTINGS[0], replace(SETTINGS[1], tenant_id="south"))
+    leave_out_of_indexes(address, 2)
+    with opened(address, verifier=keys) as again:
+        assert again.tenants() == {"north", "south"}
+
+
+def test_the_body_of_an_act_that_is_left_out_of_the_indexes_is_removed(
+    ledger: Ledger, keys: Keyring, address: Address
+) -> None:
+    first = record_samples(ledger, keys, CORRECTION)[0]
+    leave_out_of_indexes(address, 1)
+    removal = BodyRemoval(CORRECTION, first.tenant_id, frozenset({first.subject}), NOW, event(9))
+    ledger.record(lambda _: Decision(None, removals=[removal]), keys)
+    assert by_hand(address, "SELECT id FROM acts WHERE body IS NULL") == [(1,)]
 
 
 def test_acts_without_any_audit_entry_are_refused(ledger: Ledger, keys: Keyring) -> None:

@@ -229,6 +229,26 @@ def test_the_permission_that_a_wrong_clock_recorded_is_no_evidence_for_it(
     assert shell(*words, "--pipeline", ran.folder).code == 0
 
 
+@pytest.mark.parametrize("change", [delete, restrict, correct])
+@pytest.mark.parametrize("allowed", ["0", "1"])
+def test_a_request_refused_by_a_clock_behind_is_not_recorded(
+    ran: Project,
+    shell: Shell,
+    clock: time_machine.Traveller,
+    monkeypatch: pytest.MonkeyPatch,
+    change: Callable[[Project, Shell], Result],
+    allowed: str,
+) -> None:
+    assert shell("run", ran.folder, "--date", DAY).code == 0
+    clock.shift(-timedelta(minutes=30))
+    with monkeypatch.context() as patch:
+        patch.setenv("MINIMIZE_ALLOW_TIME", allowed)
+        assert change(ran, shell).code == 3
+    clock.shift(timedelta(minutes=30))
+    assert shell("subject", "status", "--pipeline", ran.folder).out == "no requests\n"
+    assert change(ran, shell).code == 0
+
+
 def left(at: datetime, recorded: datetime, state: str = "recorded") -> LifecycleEvent:
     return LifecycleEvent("north", None, "tenant_closed", at, state, "{}", recorded, "ann")  # type: ignore[arg-type]
 

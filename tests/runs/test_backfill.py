@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.errors import ConfigurationError, PolicyError
+from minimize.errors import ConfigurationError, PolicyError, RefusedError
+from minimize.output.reader import load_receipts
+from minimize.receipts import sha256_text
 from minimize.runs.backfill import BackfillResult, backfill
+from minimize.runs.guards import WRONG_KEYRING
 from tests.project import BEFORE, DAY, LASTING, SETTINGS, Builds, Project, events
 
 EMPTY = "2026-11-22"
@@ -135,6 +138,21 @@ def test_a_policy_that_was_changed_beside_its_receipt_is_not_followed(ran: Proje
         path.write_text(path.read_text().replace('"version": 3', '"version": 9'))
     with pytest.raises(ConfigurationError, match="does not match its receipt"):
         filled(ran, says(ran, policy="then"))
+
+
+@pytest.mark.parametrize("rest", ["as it was", "linked again"])
+def test_a_policy_that_was_changed_with_its_receipt_is_not_followed(ran: Project, rest: str) -> None:
+    first, last = load_receipts(ran.out)
+    policy, receipt = (ran.out / "runs" / first.run_id / name for name in ("policy.yaml", "receipt.json"))
+    policy.write_text(policy.read_text().replace('"version": 3', '"version": 9'))
+    receipt.write_text(receipt.read_text().replace(first.policy.digest, sha256_text(policy.read_bytes())))
+    if rest == "linked again":
+        file = ran.out / "runs" / last.run_id / "receipt.json"
+        body = json.loads(file.read_text()) | {"previous": load_receipts(ran.out)[0].digest}
+        file.write_text(json.dumps({key: value for key, value in body.items() if key != "signature"}))
+    with pytest.raises(RefusedError) as caught:
+        filled(ran, says(ran, policy="then"))
+    assert caught.value.code == WRONG_KEYRING
 
 
 def test_one_may_look_without_running(ran: Project) -> None:

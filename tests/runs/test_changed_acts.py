@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import pytest
 import time_machine
 
+from minimize.keys import new_keyring
 from minimize.ledger import Address, find_ledger
-from tests.commands import command
-from tests.ledger.ledgers import unguarded
+from minimize.output.reader import load_receipts
+from tests.commands import Result, command
+from tests.ledger.ledgers import leave_out_of_indexes, unguarded
 from tests.project import AT, DAY, POLICY, Project, events
+from tests.world import access_file, assignment
 
 COLUMNS: Final = (
     "kind, key, tenant_id, subject, valid_from, recorded_at, actor, body, body_digest, previous, signing_key"
@@ -68,3 +73,61 @@ def test_changed_settings_stop_the_run(project: Project, address: Address, attac
     unguarded(address, ATTACKS[attack])
     assert run(project) == 3
     assert not list(project.out.rglob("*.parquet"))
+
+
+def test_an_opt_out_that_is_left_out_of_the_indexes_counts(project: Project, address: Address) -> None:
+    leave_out_of_indexes(address, 2)
+    assert run(project) == 0
+    receipt = project.exact(load_receipts(project.out)[-1])
+    assert sum(each.gated or 0 for each in receipt.fields.values()) > 0
+
+
+DAMAGES: Final[Mapping[str, str]] = {
+    "H017": "DELETE FROM acts WHERE id = 2",
+    "H018": "UPDATE acts SET previous = body_digest WHERE id = 2",
+    "H019": "UPDATE acts SET signature = 'x' || signature WHERE id = 2",
+    "H020": "UPDATE acts SET body = NULL WHERE id = 2",
+}
+
+
+@pytest.mark.parametrize("code", DAMAGES)
+@pytest.mark.parametrize("access", ["off", "access.yaml"])
+def test_audit_verify_shows_what_was_changed(
+    project: Project, address: Address, code: str, access: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = allow(project, access, monkeypatch)
+    assert control.code == 0, control.err
+    unguarded(address, DAMAGES[code])
+    found = verify(project)
+    assert found.code == 1, found.err
+    assert code in found.out + found.err
+
+
+def test_audit_verify_on_a_changed_ledger_needs_the_permission(
+    project: Project, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    allow(project, "access.yaml", monkeypatch)
+    unguarded(address, DAMAGES["H017"])
+    monkeypatch.setenv("MINIMIZE_ACTOR", "eve")
+    assert "eve may not do this" in verify(project).err
+
+
+def test_audit_verify_runs_with_another_keyring(project: Project, address: Address, tmp_path: Path) -> None:
+    other = new_keyring(tmp_path / "other.keys", now=datetime(2026, 11, 25, tzinfo=UTC))
+    found = command("audit", "verify", "--keys", other.path)
+    assert found.code == 1, found.err
+    assert "H004" in found.out + found.err
+
+
+def allow(project: Project, access: str, monkeypatch: pytest.MonkeyPatch) -> Result:
+    """Configures the access rules. Returns the result of a check of the ledger before it is changed."""
+    folder = project.folder
+    (folder / "minimize.yaml").write_text(f"access: {access}\n")
+    (folder / "access.yaml").write_text(json.dumps(access_file(assignment("auditor", "olga"))))
+    monkeypatch.setenv("MINIMIZE_ACTOR", "olga")
+    monkeypatch.chdir(folder)
+    return verify(project)
+
+
+def verify(project: Project) -> Result:
+    return command("audit", "verify", "--keys", project.keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,10 @@ def test_a_missing_keyring_is_not_replaced_by_advice_to_make_one(project: Projec
     with pytest.raises(KeyringError) as caught:
         Keyring.load(project.folder / "lost.keys")
     assert "restore the keyring from a backup" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("name", ["replay", "retract", "run"])
+def test_an_earlier_receipt_that_was_changed_does_not_decide(project: Project, name: str) -> None:
+    path = project.out / "runs" / load_receipts(project.out)[0].run_id / "receipt.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"purpose": "another"}))
+    assert (WRONG_KEYRING in tried(project, name, project.keys).err) is (name != "run")

@@ -273,17 +273,63 @@ def test_a_run_into_a_new_output_with_the_ledger_of_the_erasures_leaves_them_out
     assert device not in {row["device_id"] for row in project.rows(output=project.folder / "try")}
 
 
-def test_a_new_pipeline_of_the_same_source_does_not_publish_who_was_erased(project: Project) -> None:
-    lasting(project)
-    deleted(project)
-    sibling = replace(project, folder=project.folder / "sibling")
-    sibling.folder.mkdir()
+def sibling_of(project: Project, path: str = "../data/{date}/*.ndjson.gz", folder: str = "sibling") -> Project:
+    """Another pipeline below the same folder."""
+    sibling = replace(project, folder=project.folder / folder)
+    sibling.folder.mkdir(parents=True)
     (sibling.folder / "settings.csv").write_text(sibling.settings)
     sibling.policy(**LASTING)
-    sibling.source("ndjson", "../data/{date}/*.ndjson.gz", aggregates=None)
-    ended = command("run", sibling.folder, "--keys", project.keys)
+    sibling.source("ndjson", path, aggregates=None)
+    return sibling
+
+
+@pytest.mark.parametrize("named", ["no ledger", "the argument", "the environment", "its own configuration"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_new_pipeline_of_the_same_source_does_not_publish_who_was_erased(
+    project: Project, monkeypatch: pytest.MonkeyPatch, named: str, relative: bool
+) -> None:
+    lasting(project)
+    deleted(project)
+    sibling = sibling_of(project)
+    options = ("--ledger", new(project)) if named == "the argument" else ()
+    if named == "the environment":
+        monkeypatch.setenv("MINIMIZE_LEDGER", str(new(project)))
+    if named == "its own configuration":
+        (sibling.folder / "minimize.yaml").write_text(f"ledger: {new(project)}\n")
+    monkeypatch.chdir(project.folder)
+    folder = "sibling" if relative else sibling.folder
+    ended = command("run", folder, "--keys", project.keys, *options)
     assert (ended.code, "E312" in ended.err) == (3, True)
-    assert command("run", sibling.folder, "--keys", project.keys, "--ledger", ledger_of(project)).code == 0
+    assert command("run", folder, "--keys", project.keys, "--ledger", ledger_of(project)).code == 0
+
+
+@pytest.mark.parametrize("path", ["../link/{date}/*.ndjson.gz", "../data/{date}/*.gz", "../data/**"])
+def test_another_path_of_the_same_files_is_the_same_source(project: Project, path: str) -> None:
+    lasting(project)
+    deleted(project)
+    (project.folder / "link").symlink_to(project.folder / "data")
+    ended = command("run", sibling_of(project, path).folder, "--keys", project.keys)
+    assert (ended.code, "E312" in ended.err) == (3, True)
+
+
+def test_a_pipeline_of_another_source_is_not_refused(project: Project) -> None:
+    lasting(project)
+    deleted(project)
+    shutil.copytree(project.folder / "data", project.folder / "copy")
+    assert command("run", sibling_of(project, "../copy/{date}/*.ndjson.gz").folder, "--keys", project.keys).code == 0
+
+
+def test_the_hint_names_the_ledger_of_the_output_and_never_the_refused_one(project: Project) -> None:
+    lasting(project)
+    deleted(project)
+    sibling, config = sibling_of(project), project.folder / "minimize.yaml"
+    before = config.read_text() if config.exists() else ""
+    config.write_text(before + f"ledger: {ledger_of(project)}\n")
+    told = command("run", sibling.folder, "--keys", project.keys, "--ledger", new(project)).err
+    assert f"--ledger {ledger_of(project)}" in told
+    config.write_text(before + f"ledger: {new(project)}\n")
+    ended = elsewhere(project)
+    assert (ended.code, "E312" in ended.err, "such as" in ended.err) == (3, True, False)
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -348,4 +348,4 @@ def test_a_receipt_of_an_earlier_version_with_the_names_on_disk_is_recognized(
     assert project.run(pending=True, at=LATER).sequence == 0
     (found,) = recheck_quarantine(project.out, at=LATER, keys=project.keys)
     assert found.rows == 0
-    minimize.verify(project.out)
+    minimize.verify(project.out, keys=project.keys)

@@ -33,7 +33,7 @@ def test_a_file_that_is_closed_to_us_is_said_to_be_so(
     path = tmp_path / name
     path.write_bytes(b"")
     monkeypatch.setattr(Path, "open", closed)
-    monkeypatch.setattr("minimize.settings.files.pq.read_table", closed)
+    monkeypatch.setattr("minimize.settings.files.check_footer", closed)
     with pytest.raises(PolicyError) as caught:
         load_settings(path)
     (finding,) = caught.value.findings

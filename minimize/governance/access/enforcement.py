@@ -23,7 +23,7 @@ from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption
-from minimize.ledger.acts import ActReader
+from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import EntryFilter, EventResult, PlainValue, application_name, use_permissions
 from minimize.times import utc_now
 
@@ -191,19 +191,21 @@ def require_permission(
     dataset: str | None = None,
     about: str | None = None,
     any_ledger: bool = False,
+    changed_ledger: bool = False,
 ) -> AccessDecision | None:
     """Checks that the current actor (`MINIMIZE_ACTOR`) has a permission, and records the decision in the audit log.
 
     `tenant` and `dataset` limit the check; without them, it concerns all of them. `about` names the resource in the log. The
     rules of each shown output of the workspace decide, and the log of its ledger has the decision. `any_ledger` accepts another
-    ledger than that of a shown output.
+    ledger than that of a shown output. `changed_ledger` is for a command that checks the ledger: the configured access
+    file decides if the acts cannot be proven. The decision is then not recorded, because nothing is recorded in such a ledger.
     Returns the decision, or None if no access file is configured or adopted. Everything is then allowed, except operations that
     require access rules: they need `access: off` in the configuration.
     Raises AccessDenied, RefusedError (R010; E303 for another ledger than that of a shown output), PolicyError for a missing or
     faulty access file, LedgerError, KeyringError.
     """
     decisions = [
-        _require(permission, each, at, tenant=tenant, dataset=dataset, about=about)
+        _require(permission, each, at, tenant=tenant, dataset=dataset, about=about, changed_ledger=changed_ledger)
         for each in workspace.authorities(any_ledger=any_ledger)
     ]
     return decisions[0]
@@ -272,8 +274,16 @@ def _require(
     dataset: str | None = None,
     about: str | None = None,
     any_tenant: bool = False,
+    changed_ledger: bool = False,
 ) -> AccessDecision | None:
-    access = configured_access(workspace)
+    is_proven = True
+    try:
+        access = configured_access(workspace)
+    except UntrustedActError:
+        if not changed_ledger:
+            raise
+        file, is_proven = find_access_file(workspace.folder), False
+        access = None if file is None else load_access(file)
     if access is None:
         _require_stated_absence(permission, workspace)
         return None
@@ -283,8 +293,13 @@ def _require(
         access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset, any_tenant=any_tenant
     )
     event, keys = decision_event(decision, actor=actor, about=about or tenant, tenant=tenant), workspace.keyring()
-    with workspace.open_ledger(create=True) as ledger:
-        ledger.record_event(event, keys)
+    if is_proven:
+        with workspace.open_ledger(create=True) as ledger:
+            try:
+                ledger.record_event(event, keys)
+            except UntrustedActError:
+                if not changed_ledger:
+                    raise
     if not decision.allowed:
         hint = f"Run `minimize access why {actor.user} {permission}`."
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)

@@ -57,7 +57,7 @@ from minimize.receipts import Receipt, RunOrigin
 from minimize.results import UNCHANGED, Line
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time
+from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, check_earlier_receipts
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
@@ -482,6 +482,8 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
 
 def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
     output, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
+    if keyring is not None:
+        check_earlier_receipts(keyring, output.chain)
     check_same_function(job, output.chain)
     now, origin = datetime.now(UTC), output.chain[-1].origin or RunOrigin()
     as_of = parse_time(options.at) or now

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,15 +61,16 @@ from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.ledger.ledger import open_ledger
+from minimize.output.folder import has_runs
 from minimize.plan import Plan
-from minimize.policy.pipeline import CategoryName
+from minimize.policy.pipeline import CategoryName, Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
-from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
+from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
 from minimize.runs.minimizer import log_left_out
 from minimize.settings.erasures import RecordedErasures
 from minimize.settings.unknown_tenant import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
-from minimize.stores import PathText
+from minimize.stores import Location, ObjectPath, PathText, parse_output_location
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
@@ -293,7 +295,8 @@ def prepare_share(
     data = places.pipeline_output() if data is None else data
     if not dry:
         _check_not_past(when)
-        workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys)
+        shown = tuple(_concerned_outputs(data, places.pipeline))
+        workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys, shown=shown)
         require_permission("share/send", workspace, datetime.now(UTC), about=_recipient_name(recipient))
     resolved = resolve_share(
         recipient,
@@ -306,6 +309,13 @@ def prepare_share(
         connector=connector,
     )
     return plan_operation(resolved, data, lambda: datetime.now(UTC))
+
+
+def _concerned_outputs(data: Any, pipeline: Pipeline | PathText | None) -> Iterator[Location]:
+    """The outputs whose rules decide: the shared one, and that of the pipeline, if something was published to them."""
+    places = [data] if isinstance(data, str | PathLike | ObjectPath) else []
+    places += [] if pipeline is None else [pipeline_from(pipeline).target()]
+    yield from dict.fromkeys(place for place in map(parse_output_location, places) if has_runs(place))
 
 
 def _check_not_past(at: datetime | None) -> None:

@@ -117,15 +117,18 @@ def check_records(planned: int, expected: int | None) -> None:
         )
 
 
+_COLUMNS: Final = ("subject", "tenant_id", "field")
+
+
 def load_subjects(path: Path, tenant: str | None = None, field: str | None = None) -> tuple[DataSubject, ...]:
     """The subjects of a file in a source format: `subject`, `tenant_id`, `field`.
 
-    A missing value in a row is taken from the arguments. A row means a whole tenant only if it names the tenant and has no value
-    in any other column. A row must not name another tenant than `tenant`, for which the caller has the permission. Raises
-    PolicyError with every fault, by line.
+    A header with another spelling of a column is refused. A missing value in a row is taken from the arguments. A row means a
+    whole tenant only if it names the tenant and has no value in any other column. A row must not name another tenant than
+    `tenant`, for which the caller has the permission. Raises PolicyError with every fault, by line.
     """
     tenant = canonical_id(tenant)
-    found = (read_rows(path, {name}) for name in ("subject", "tenant_id"))
+    found = (read_rows(path, {name}, columns=_COLUMNS, code="Q002") for name in ("subject", "tenant_id"))
     rows = next((each for each in found if each is not None), None)
     if rows is None:
         message, hint = "the subject file cannot be read", f"Use UTF-8 and one of {format_suffixes()}."
@@ -144,7 +147,7 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
 def _parse_subject(
     line: int, row: Mapping[str, Any], tenant: str | None, field: str | None, file: str
 ) -> DataSubject | Finding:
-    values = {name: text_or_none(row.get(name)) for name in ("subject", "tenant_id", "field")}
+    values = {name: text_or_none(row.get(name)) for name in _COLUMNS}
     id_, of = canonical_id(values["subject"]), canonical_id(values["tenant_id"])
     if "" in (id_, of):
         return Finding("Q002", "the subject or tenant of the row is blank", file=file, line=line)

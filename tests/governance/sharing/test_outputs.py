@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pyarrow.compute as pc
 import pytest
 
 import minimize
-from minimize.errors import ConfigurationError, NotPermitted
+from minimize.errors import ConfigurationError, NotPermitted, RefusedError
 from minimize.keys.keyring import destroy_key
-from tests.governance.sharing.sender import OUTPUT_VENDOR, changed, published, sender_of, shared
+from tests.governance.sharing.sender import OUTPUT_VENDOR, Sender, changed, published, sender_of, shared
 from tests.project import AT, FIELDS, SETTINGS, Builds, Project, events, table
 
 
@@ -124,3 +126,22 @@ def test_a_field_that_the_output_lacks_is_said_to_be_missing_there(home: Project
     fates = sender_of(home, vendor).share(home.out, clock=AT, dry_run=True).fields
     assert fates["serial"].why == "the output does not contain it"
     assert fates["Token"].why == "the output does not contain it; secrets are read from the source"
+
+
+class SenderElsewhere(Sender):
+    """A sender with a ledger of its own, in which everybody has agreed."""
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "mine.db"
+
+
+@pytest.mark.parametrize("form", ["output", "records"])
+def test_consents_of_another_ledger_than_the_output_s_permit_nothing(home: Project, form: str) -> None:
+    data = home.out if form == "output" else minimize.read(home.out)
+    assert shared(home, data).num_rows > 0
+    mine = SenderElsewhere(home.folder, OUTPUT_VENDOR, project=home)
+    mine.agree("north")
+    with pytest.raises(RefusedError) as caught:
+        mine.share(data, clock=AT)
+    assert caught.value.code == "E303"

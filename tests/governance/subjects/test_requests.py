@@ -113,6 +113,18 @@ def test_a_row_without_its_subject_is_not_the_whole_tenant(tmp_path: Path, name:
     assert [each.code for each in failure.value.findings] == ["Q002"]
 
 
+@pytest.mark.parametrize(
+    "text", ["tenant_id,Subject\nnorth,\n", "subject,Field\nd1,user_id\n", "Tenant_id,subject\nnorth,d1\n"]
+)
+def test_a_list_of_subjects_with_a_misspelt_column_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(PolicyError, match="header") as failure:
+        load_subjects(tmp_path / "a.csv")
+    assert [(each.code, each.line) for each in failure.value.findings] == [("Q002", 1)]
+    (tmp_path / "a.csv").write_text(text.lower())
+    assert len(load_subjects(tmp_path / "a.csv")) == 1
+
+
 def test_a_file_without_rows_is_not_the_whole_tenant(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject,tenant_id\n")
     with pytest.raises(ConfigurationError, match="no subject was given"):
