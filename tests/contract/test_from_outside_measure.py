@@ -123,11 +123,13 @@ def _rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASURE_RULES, "guess", MeasureRule())
 
 
+EXACT = {"exact": {"because": "its figures have no noise"}}
 SPREAD: dict[str, Any] = {
     "spread": {
         "group_by": {"tenant": "tenant_id"},
         "measures": {"events": "count", "charge": {"dispersion": "battery"}},
         "suppress": {"below": 3, "counting": "device_id"},
+        **EXACT,
     }
 }
 
@@ -239,7 +241,7 @@ def test_it_is_null_if_few_subjects_contribute_a_value(project: Project) -> None
 
 
 def test_an_event_day_is_published_when_its_late_window_has_closed(project: Project) -> None:
-    late = {"daily": {**LATE["daily"], "measures": {"charge": {"dispersion": "battery"}}}}
+    late = {"daily": {**LATE["daily"], "measures": {"charge": {"dispersion": "battery"}}, **EXACT}}
     project.pipeline(aggregates=late, settings=None)
     late_rows = crowd(20, range(5, 9))
     for number, records in ((20, crowd(20)), (21, crowd(21) + late_rows[:2]), (22, crowd(22) + late_rows[2:])):
