@@ -130,7 +130,7 @@ def test_the_name_of_an_account_is_no_formula_in_a_spreadsheet(
     command: Command, project: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with opened(find_ledger(ledger)) as book:
-        tells(book, Keyring.load(project.keys), replace(event(4), actor=Actor("=1+1")))
+        tells(book, Keyring.load(project.keys), replace(event(4), actor=Actor("user", user="=1+1")))
     file = project.folder / "audit.csv"
     assert command("audit", "export", file, "--columns", "time,actor").code == 0
     assert [line.split(",")[1] for line in file.read_text().splitlines()[1:]] == ["ann", "ann", "ann", "'=1+1"]
