@@ -142,6 +142,20 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([head, f"|{' --- |' * len(heads)}", *lines])
 
 
+FORMULA: Final = r"\A(?:[\t\r]|\s*[=+\-@])"
+NUMBER: Final = r"\A[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z"
+
+
+def without_formula(text: str) -> str:
+    """A text for a CSV file: an apostrophe precedes what a spreadsheet would execute as a formula (CWE-1236). Numbers stay.
+
+    >>> without_formula("=1+1"), without_formula("-1.5"), without_formula("ann@example.com")
+    ("'=1+1", '-1.5', 'ann@example.com')
+    """
+    number = re.search(NUMBER.replace(r"\z", r"\Z"), text)
+    return f"'{text}" if re.search(FORMULA, text) and number is None else text
+
+
 def did_you_mean(word: str, names: Iterable[str], otherwise: str = "") -> str:
     """A hint for an unknown word: the nearest names, names that contain the word, or the whole list if it is short.
 

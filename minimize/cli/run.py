@@ -131,15 +131,18 @@ def receive_command(
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.runner import RunOverrides
 
-    selection = DateSelection.from_options(date, pending=pending)
-    how: dict[str, Any] = {
-        "at": at,
-        "engine": engine,
-        "progress": progress,
-        "allow_shrink": allow_shrink,
-        "allow": allow,
-    }
-    return receive_dates(pipeline, recipient, function, selection, RunOverrides(**overrides), **how)
+    return receive_dates(
+        pipeline,
+        recipient,
+        function,
+        DateSelection.from_options(date, pending=pending),
+        RunOverrides(**overrides),
+        at=at,
+        engine=engine,
+        progress=progress,
+        allow_shrink=allow_shrink,
+        allow=allow,
+    )
 
 
 @verb(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Final
 
 from rich import box
@@ -10,9 +9,9 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from minimize.cli.printing import terminal_text
 from minimize.pages import Table
 from minimize.results import Records
-from minimize.text import TERMINAL_NAMES, single_line
 
 _COLORS: Final = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green", "null": "dim"}
 """The colors of cells that consist of one of these words."""
@@ -44,9 +43,7 @@ def _rich_table(table: Table) -> RichTable:
     if found.columns:
         found.columns[0].max_width = _NAME_WIDTH
     for row in table.rows:
-        found.add_row(
-            *(Text(single_line(TERMINAL_NAMES.restore(cell, sys.stdout)), _COLORS.get(cell, "")) for cell in row)
-        )
+        found.add_row(*(Text(terminal_text(cell), _COLORS.get(cell, "")) for cell in row))
     return found
 
 

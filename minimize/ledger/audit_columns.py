@@ -13,7 +13,7 @@ from typing import Any, Final, Literal, TextIO
 from minimize.errors import ConfigurationError
 from minimize.ledger.audit_event import LogEntry, entry_event
 from minimize.results import Line
-from minimize.text import did_you_mean
+from minimize.text import did_you_mean, without_formula
 
 ENTRY_COLUMNS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = MappingProxyType(
     {
@@ -83,7 +83,7 @@ class EntryForm:
             rows.writerow(self.columns or ENTRY_COLUMNS)
         for count, entry in enumerate(entries, start=1):
             if format_ == "csv":
-                rows.writerow(self.row_of(entry))
+                rows.writerow(None if cell is None else without_formula(cell) for cell in self.row_of(entry))
             else:
                 before = "" if format_ == "ndjson" else "[\n" if count == 1 else ",\n"
                 out.write(before + json.dumps(self.json_of(entry), ensure_ascii=False))

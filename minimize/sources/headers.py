@@ -31,4 +31,5 @@ def misspelt_columns(names: Sequence[str], columns: Sequence[str]) -> Iterator[t
 
 def header_hint(columns: Sequence[str]) -> str:
     """What to do about a misspelt column."""
-    return f"The columns are {', '.join(columns)}, in lower case. Add an empty one, or correct the header."
+    *others, last = columns
+    return f"The columns are {', '.join(others)} and {last}. Write them in lower case; add an empty one, or correct the header."

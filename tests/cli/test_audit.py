@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
+from minimize.ledger.audit_event import Actor
 from tests.commands import Command
 from tests.ledger.ledgers import event, opened, tells, unguarded
 from tests.project import Project, events
@@ -122,6 +124,16 @@ def test_an_export_is_one_entry_a_line_in_a_file_of_its_owner(command: Command, 
     assert file.stat().st_mode & 0o777 == 0o600
     said = command("audit", "export", file)
     assert (said.code, "File exists" in said.err) == (2, True)
+
+
+def test_the_name_of_an_account_is_no_formula_in_a_spreadsheet(
+    command: Command, project: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(find_ledger(ledger)) as book:
+        tells(book, Keyring.load(project.keys), replace(event(4), actor=Actor("user", user="=1+1")))
+    file = project.folder / "audit.csv"
+    assert command("audit", "export", file, "--columns", "time,actor").code == 0
+    assert [line.split(",")[1] for line in file.read_text().splitlines()[1:]] == ["ann", "ann", "ann", "'=1+1"]
 
 
 @pytest.mark.parametrize("verb", [("log",), ("verify",), ("export", "x.ndjson")])

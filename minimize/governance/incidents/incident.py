@@ -294,27 +294,6 @@ class OpenedIncident:
 
 
 @dataclass(frozen=True, slots=True)
-class ChangedIncident:
-    """An incident with its last step, at a time. As text, what the step recorded; `minimize incident show` shows the rest."""
-
-    incident: Incident
-    at: datetime
-
-    def to_json(self) -> dict[str, Any]:
-        """The incident."""
-        return self.incident.to_json(self.at)
-
-    def lines(self) -> Iterator[str]:
-        """The summary and the recorded class or statement."""
-        yield self.incident.summary_line(self.at)
-        step = self.incident.steps[-1]
-        if step.step == "measured":
-            yield f"  {step.body['what']}: {step.body['text']}"
-        else:
-            yield from map(class_line, self.to_json()["classifications"][-1:])
-
-
-@dataclass(frozen=True, slots=True)
 class IncidentSummary:
     """An incident in the list, at a time."""
 
@@ -328,6 +307,20 @@ class IncidentSummary:
     def lines(self) -> Iterator[str]:
         """The summary without the details."""
         yield self.incident.summary_line(self.at)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedIncident(IncidentSummary):
+    """An incident with its last step, at a time. As text, what the step recorded; `minimize incident show` shows the rest."""
+
+    def lines(self) -> Iterator[str]:
+        """The summary and the recorded class or statement."""
+        yield self.incident.summary_line(self.at)
+        step = self.incident.steps[-1]
+        if step.step == "measured":
+            yield f"  {step.body['what']}: {step.body['text']}"
+        else:
+            yield from map(class_line, self.to_json()["classifications"][-1:])
 
 
 def class_of_step(step: IncidentStep) -> DeclaredClass:

@@ -29,6 +29,7 @@ from minimize.output.working_folder import make_working_folder
 from minimize.stores import file_operations
 from minimize.stores.durable_files import HashingFile, remove_tree
 from minimize.stores.file_operations import sync_folder
+from minimize.text import FORMULA, NUMBER
 from minimize.times import time_text
 
 
@@ -60,10 +61,6 @@ class ExportFormat:
     option: str
     count: Callable[[Path, pa.Schema], int] | None = None
     nested: bool = True
-
-
-_FORMULA: Final = r"\A(?:[\t\r]|\s*[=+\-@])"
-_NUMBER: Final = r"\A[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?\z"
 
 
 class StagedExport:
@@ -178,7 +175,7 @@ def _escape_formulas(texts: pa.Array) -> pa.Array:
     """Adds an apostrophe before texts that begin like a formula and are not numbers."""
     if pa.types.is_dictionary(texts.type):
         return pa.DictionaryArray.from_arrays(texts.indices, _escape_formulas(texts.dictionary))
-    formula = pc.and_not(pc.match_substring_regex(texts, _FORMULA), pc.match_substring_regex(texts, _NUMBER))
+    formula = pc.and_not(pc.match_substring_regex(texts, FORMULA), pc.match_substring_regex(texts, NUMBER))
     return pc.if_else(
         formula, pc.binary_join_element_wise(pa.scalar("'", texts.type), texts, pa.scalar("", texts.type)), texts
     )
