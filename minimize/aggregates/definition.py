@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms
+from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, NoiseSize
 from minimize.aggregates.bounded_values import ValueBounds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer
@@ -214,6 +214,21 @@ class AggregateDefinition:
     def groups(self) -> frozenset[tuple[Pointer, TimeUnit | None]]:
         """The fields and units of its groups, independent of the names of the keys."""
         return frozenset((key.pointer, key.to) for key in self.keys.values())
+
+    @property
+    def needs_limit(self) -> bool:
+        """Whether figures with noise depend on how many rows a subject has, and the pipeline does not limit their number."""
+        depend = any(each.measure.depends_on_rows for each in self.measures.values())
+        return self.noise is not None and depend and not self.limits.is_stated
+
+    def noise_size(self, measured: BoundMeasure) -> NoiseSize | None:
+        """The size of the noise of a measure's figures; None if they are exact, or not one number."""
+        if self.noise is None:
+            return None
+        deviation = float(self.noise.total_sd)
+        if self.counts_subjects(measured):
+            return NoiseSize(deviation)
+        return measured.measure.noise_size(deviation, self.limits, measured.bounds)
 
     def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
         """Terms of one measure."""

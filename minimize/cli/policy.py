@@ -62,17 +62,33 @@ def lint_command(now: datetime, pipeline: str | None, fail_on: str, codes: bool,
     return LintResult(lint_path(pipeline, on=now.date(), keys=keys), fail_on)
 
 
+class PreviewParameter(DataPathParameter):
+    """A number of rows, or a file or folder of records."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the number, at least 1, or the path of existing data."""
+        if str(value).isdecimal():
+            return click.IntRange(min=1).convert(value, param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @verb(
     "plan",
     "PIPELINE",
-    click.Option(["--preview"], type=click.IntRange(min=1), metavar="N", help="Show N rows as they would be released."),
+    click.Option(
+        ["--preview"],
+        type=PreviewParameter(exists=True),
+        metavar="N|FILE",
+        help="Show N rows as they would be released; or, for the records of one date in FILE (or a folder), how many rows of "
+        "each table of aggregates would be shown, and their expected error.",
+    ),
     "--at",
     OPTIONS["--tenant"](metavar="X", help="Apply the settings of this tenant."),
     *("--input", "--settings", "--keys"),
 )
 def plan_command(
     pipeline: str,
-    preview: int | None,
+    preview: int | str | None,
     at: datetime | None,
     tenant: str | None,
     as_json: bool,
