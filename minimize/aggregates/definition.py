@@ -221,6 +221,16 @@ class AggregateDefinition:
         depend = any(each.measure.depends_on_rows for each in self.measures.values())
         return self.noise is not None and depend and not self.limits.is_stated
 
+    @property
+    def subject_count(self) -> str | None:
+        """The name of a measure whose figures are numbers of subjects; None if there is none."""
+        subjects = (name for name, each in self.measures.items() if self.counts_subjects(each))
+        rows = (
+            name for name, each in self.measures.items() if each.measure.of is None and each.measure.depends_on_rows
+        )
+        is_one_row = self.noise is not None and self.limits.rows == 1
+        return next(subjects, next(rows, None) if is_one_row else None)
+
     def noise_size(self, measured: BoundMeasure) -> NoiseSize | None:
         """The size of the noise of a measure's figures; None if they are exact, or not one number."""
         if self.noise is None:

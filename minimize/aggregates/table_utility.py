@@ -161,8 +161,9 @@ class TableUtility(JsonResult):
             return (
                 "" if self.shown < 0.5 else "the table has no number of subjects, so that relative errors are not known"
             )
-        others = [f"{label} ± {brief_number(size)}" for label, size in self.deviations.items()]
-        return ", ".join([f"a number of subjects is off by {percent_text(self.count_error)} (median)", *others])
+        sizes = ", ".join(f"{label} {brief_number(size)}" for label, size in self.deviations.items())
+        others = f"; standard deviation of noise: {sizes}" if sizes else ""
+        return f"a number of subjects is off by {percent_text(self.count_error)} (median){others}"
 
     def _limit_text(self) -> str:
         if self.most_rows is None or self.most_rows <= (self.counted_rows or 1):

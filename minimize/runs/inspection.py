@@ -104,7 +104,7 @@ class PlanPreview:
             rows = [[*map(_value_text, row.values())] for row in self.rows.to_pylist()]
             yield Records("", self.rows.column_names, rows)
         if self.tables:
-            yield from ("", "expected tables")
+            yield from ("", "tables")
             yield from (Paragraph(line, "  ") for each in self.tables for line in each.lines())
 
 
@@ -162,6 +162,11 @@ def examine_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> 
     return examine_sources(
         job, open_sources(job, find_input_files(job, input, None), path_mask(job, None), at=datetime.now(UTC))
     )
+
+
+def declared_plan(pipeline: Pipeline) -> ExaminedPlan:
+    """The plan by the types that the policy names, together with its faults."""
+    return examine_job(pipeline, declared_schema(request(pipeline.policy, pipeline.purpose, pipeline)))
 
 
 def effective_plan(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
@@ -308,7 +313,7 @@ def _lint_plan(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
     """The findings of a pipeline's plan. For a pipeline with faults, only findings that the faults cannot have caused."""
     if faults:
         return rules.independent_of_faults(faults, rules.lint(job, columns=_source_columns(job)[0]))
-    examined = examine_job(job, _declared_schema(job))
+    examined = declared_plan(job)
     return [*examined.faults, *examined.refused, *_lint_rules(job)]
 
 
@@ -322,10 +327,6 @@ def _missing_keys(job: Pipeline, keys: Any) -> Iterator[Finding]:
         reason, known = error.message, ()
     if known is not None:
         yield from rules.missing_keys(job, known, reason)
-
-
-def _declared_schema(job: Pipeline) -> pa.Schema:
-    return declared_schema(request(job.policy, job.purpose, job))
 
 
 def _is_unreadable(finding: Finding) -> bool:

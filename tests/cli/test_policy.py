@@ -290,11 +290,11 @@ def test_a_preview_of_a_file_says_what_to_expect_of_the_tables(project: Project,
     file = project.records([event(number, device_id=f"d{number % 80}", model="A") for number in range(160)], root="new")
     said = command("plan", project.folder, "--preview", file, "--keys", project.keys, *AS_OF)
     assert said.code == 0
-    text = " ".join(said.out.split("expected tables")[1].split())
+    text = " ".join(said.out.split("\ntables\n")[1].split())
     assert "per_model: about 1 of 1 row would be shown (100% of subjects)" in text.replace("over 99%", "100%")
     assert "a number of subjects is off by" in text
     assert "a subject has up to 2 rows: state how many count" in text
-    assert "d1" not in said.out.split("expected tables")[1]
+    assert "d1" not in said.out.split("\ntables\n")[1]
     assert not project.out.exists()
 
 
