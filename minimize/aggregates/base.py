@@ -140,16 +140,22 @@ SCALARS = FieldTypes("every type that is not nested", _is_scalar)
 class NoiseSize:
     """The standard deviation of a figure's noise.
 
-    total      that of a number or a sum
+    total       that of a number or a sum
     divided_by  the number by which the figure of a row is divided, in words; empty for a number or a sum
+    divisor     the standard deviation of the noise of that number, which counts as far as the figure is from `middle`
     """
 
     total: float
     divided_by: str = ""
+    divisor: float = 0.0
+    middle: float = 0.0
 
-    def of_rows(self, numbers: Doubles) -> Doubles:
-        """That of each row, if it has so many values, one for each of its subjects."""
-        return self.total / np.maximum(numbers, 1.0) if self.divided_by else np.full(len(numbers), self.total)
+    def of_rows(self, numbers: Doubles, figures: Doubles | None = None) -> Doubles:
+        """That of each row, if it has so many values. Takes also the figures, if they are known."""
+        if not self.divided_by:
+            return np.full(len(numbers), self.total)
+        away = np.zeros(len(numbers)) if figures is None else figures - self.middle
+        return np.hypot(self.total, self.divisor * away) / np.maximum(numbers, 1.0)
 
     def __str__(self) -> str:
         return brief_number(self.total) + (f", divided by {self.divided_by}" if self.divided_by else "")

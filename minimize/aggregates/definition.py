@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -220,6 +220,11 @@ class AggregateDefinition:
         """Whether figures with noise depend on how many rows a subject has, and the pipeline does not limit their number."""
         depend = any(each.measure.depends_on_rows for each in self.measures.values())
         return self.noise is not None and depend and not self.limits.is_stated
+
+    def with_noise(self, sd: str | None) -> AggregateDefinition:
+        """The same with noise whose draws have another standard deviation; exact for None."""
+        found = next((each for each in STANDARD_DEVIATIONS if each == sd), None)
+        return replace(self, noise=None if found is None else replace(self.noise or NoiseTerms(), sd=found))
 
     @property
     def subject_count(self) -> str | None:

@@ -46,7 +46,9 @@ class Mean(Measure):
 
     def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
         """That of the sum, divided by the number of values."""
-        return NoiseSize(deviation * limits.rows * (0.0 if bounds is None else bounds.distance), "the number of values")
+        values = deviation * limits.rows
+        distance, middle = (0.0, 0.0) if bounds is None else (bounds.distance, float(bounds.middle))
+        return NoiseSize(values * distance, "the number of values", values, middle)
 
 
 class MeanTally:

@@ -107,7 +107,7 @@ class Share(CellMeasure):
 
     def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
         """That of both numbers of subjects."""
-        return NoiseSize(deviation, "the number of subjects with a value")
+        return NoiseSize(deviation, "the number of subjects with a value", deviation)
 
 
 class ShareTally:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 
-from minimize.aggregates.definition import STANDARD_DEVIATIONS, AggregateDefinition, NoiseTerms
+from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.table_utility import TableUtility
 from minimize.arrow.dictionaries import Codes
 from minimize.errors import MinimizeError
@@ -25,7 +24,7 @@ from minimize.output.folder import batch_date_of, has_runs
 from minimize.output.reader import load_receipts, read_output
 from minimize.plan.category import category_named
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import NoiseEntry, files_in_force
+from minimize.receipts import files_in_force
 from minimize.runs.inputs import pipeline_from
 from minimize.runs.inspection import declared_plan
 from minimize.stores import Location, PathText, local_path
@@ -55,14 +54,9 @@ def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterato
             continue
         newest = max(batch_date_of(file.path) or "" for file in files) or None
         rows = sum(file.rows for file in files if batch_date_of(file.path) == newest)
-        definition = _with_noise(definitions[name], last[name].noise)
+        noise = last[name].noise
+        definition = definitions[name].with_noise(None if noise is None else noise.sd)
         yield TableUtility.of_published(definition, rows, _subject_counts(definition, target, newest, kms), newest)
-
-
-def _with_noise(definition: AggregateDefinition, entry: NoiseEntry | None) -> AggregateDefinition:
-    """The definition with the noise that the receipt of its table states."""
-    sd = next((each for each in STANDARD_DEVIATIONS if entry is not None and each == entry.sd), None)
-    return replace(definition, noise=None if sd is None else replace(definition.noise or NoiseTerms(), sd=sd))
 
 
 def _subject_counts(definition: AggregateDefinition, target: Location, date: str | None, kms: Kms) -> Codes | None:

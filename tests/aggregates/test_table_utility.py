@@ -65,6 +65,24 @@ def test_tables_that_are_made_are_as_expected(size: int) -> None:
     assert abs(errors.mean() - louder.count_error[0]) > 4 * errors.std() / len(errors) ** 0.5
 
 
+@pytest.mark.parametrize(("having", "score"), [(20, 10), (30, 50), (40, 80)])
+def test_error_bars_are_those_of_tables_that_are_made(having: int, score: int) -> None:
+    size, count = 60, 800
+    rows = [
+        {**row, "mood": "a" if place < having else "b", "score": score}
+        for group in range(count)
+        for place, row in enumerate(people(size, group * size, org=f"o{group}"))
+    ]
+    what = definition(measures={name: MEASURES[name] for name in ("people", "share", "mean")})
+    (made,) = settled(rows, what)
+    for name in ("share", "mean"):
+        noise = what.noise_size(what.measures[name])
+        assert noise is not None
+        figures = np.array([np.nan if each is None else each for each in made.table[name].to_pylist()])
+        stated = noise.of_rows(np.array(made.table["people"], np.float64), figures)
+        assert np.nanstd(figures) == pytest.approx(np.sqrt(np.nanmean(stated**2)), rel=0.1)
+
+
 def preview(sizes: Sequence[int], most_rows: int = 1, **changes: object) -> TableUtility:
     return TableUtility.of_preview(definition(**changes), np.array(sizes, np.int64), most_rows)  # type: ignore[arg-type]
 
