@@ -122,6 +122,7 @@ _PLAN: Final = {
     "P134": "figures are exact, but the source has no batch dates",
     "P135": "figures are exact, but a record can be in several groups",
     "P136": "a roll-up has a measure that cannot be computed from the rows that are shown",
+    "P137": "a roll-up leaves out the event time by which the rows of its table end",
 }
 _REFUSALS: Final = {
     "R001": "the category of an output exceeds `must_be`",

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.noise import TABLES_VERSION
+from minimize.aggregates.rollups import rolled_up
 from minimize.aggregates.tally import AggregateResult
 from minimize.errors import Finding, RefusedError
 from minimize.output.folder import batch_date_of
@@ -96,9 +97,9 @@ def release_tables(
     date: str | None,
     at: datetime,
 ) -> tuple[dict[str, ReleasedTable], frozenset[str]]:
-    """The tables of one date that may be published, and the names of those whose table in force stays.
+    """The tables of one date that may be published, with their roll-ups, and the names of those whose table in force stays.
 
-    A group past its retention is left out. Raises RefusedError if a subject has more rows than a definition without limits
+    Takes the definitions of all tables, and what was tallied. The roll-ups of a table in force stay with it. A group past its retention is left out. Raises RefusedError if a subject has more rows than a definition without limits
     expects.
     """
     check_limits(definitions, results)
@@ -108,7 +109,18 @@ def release_tables(
         for name, result in results.items()
         if name not in staying
     }
-    return released, frozenset(staying)
+    return released | dict(_rollups(definitions, released)), frozenset(staying)
+
+
+def _rollups(
+    definitions: Mapping[str, AggregateDefinition], released: Mapping[str, ReleasedTable]
+) -> Iterator[tuple[str, ReleasedTable]]:
+    """The roll-ups of released tables: sums over the rows that these show."""
+    for name, definition in definitions.items():
+        table = released.get(definition.rolls_up or "")
+        if table is not None:
+            sums = AggregateResult(rolled_up(table.result.table, definition), 0, 0, 0, 0)
+            yield name, ReleasedTable(sums, definition, None)
 
 
 def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mapping[str, AggregateResult]) -> None:
