@@ -612,8 +612,8 @@ class Pipeline(Form):
         """The name of each roll-up is that of a folder, and of no other table."""
         names = {*self.aggregates}
         for name, model in self.aggregates.items():
-            for columns in model.rollups:
-                table = rollup_name(name, [column for column in model.group_by if column in columns])
+            for groups in dict.fromkeys(frozenset(columns) for columns in model.rollups):
+                table = rollup_name(name, [column for column in model.group_by if column in groups])
                 if not re.fullmatch(NAME_PATTERN, table):
                     hint = "Name groups with letters, digits, _ and -."
                     message = "a roll-up has the names of its groups in its own, which is not valid"

@@ -334,9 +334,7 @@ class LateAggregates:
         return {**outputs, **published}
 
 
-def _write_days(
-    tables: Mapping[date, ReleasedTable], name: str, job: Job, staging: Staging
-) -> Iterator[WrittenFile]:
+def _write_days(tables: Mapping[date, ReleasedTable], name: str, job: Job, staging: Staging) -> Iterator[WrittenFile]:
     for day, each in tables.items():
         yield from each.write(staging, name, day.isoformat(), job.output_schema(name))
 

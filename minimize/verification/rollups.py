@@ -37,7 +37,9 @@ class ExactTable:
         for place, key in enumerate(keys if groups else [()] * self.table.num_rows):
             rows.setdefault(key, []).append(place)
         columns = [(self.table[each].to_pylist(), self.table.schema.field(each).type) for each in measures]
-        return {key: [_sum([column[at] for at in own], type_) for column, type_ in columns] for key, own in rows.items()}
+        return {
+            key: [_sum([column[at] for at in own], type_) for column, type_ in columns] for key, own in rows.items()
+        }
 
 
 def check_rollups(tables: Sequence[ExactTable]) -> Iterator[Finding]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +10,6 @@ import pytest
 
 import minimize
 from minimize.governance.retention.expire import expire
-from minimize.verification import check
 from tests.project import AT, DAY, Project, event
 
 BILLING: dict[str, Any] = {
@@ -61,3 +58,93 @@ def test_a_roll_up_sums_the_rows_that_are_shown(project: Project) -> None:
         "billing_total": 1,
     }
     minimize.verify(project.out, keys=project.keys)
+
+
+def test_a_subject_in_two_rows_counts_in_each(project: Project) -> None:
+    project.pipeline(aggregates={"billing": BILLING})
+    project.policy({"model": {"type": "string", "role": "quasi", "do": "keep"}})
+    both = [event(at, device_id=f"d{at % 4}", tenant_id="north", model="AB"[at // 4]) for at in range(8)]
+    project.records(both)
+    project.run()
+    assert [row["devices"] for row in project.rows("billing")] == [4, 4]
+    assert [row["devices"] for row in project.rows("billing_total")] == [8]
+
+
+def test_a_table_without_shown_rows_has_empty_roll_ups(project: Project) -> None:
+    publish(project, {**BILLING, "suppress": {"below": 10}})
+    assert (project.rows("billing"), project.rows("billing_total")) == ([], [])
+    minimize.verify(project.out, keys=project.keys)
+
+
+def test_roll_ups_stay_with_their_table(project: Project) -> None:
+    publish(project)
+    before = figures(project, "billing_by_tenant", "tenant")
+    project.records(records({**SIZES, ("south", "B"): 3}))
+    receipt = project.run()
+    assert receipt.stays == {"billing": (DAY,)}
+    assert figures(project, "billing_by_tenant", "tenant") == before
+    assert figures(project, "billing_total") == {(): (15, 15, pytest.approx(32.5))}
+    minimize.verify(project.out, keys=project.keys)
+
+
+def test_a_roll_up_that_is_added_later_is_not_made_of_other_rows(project: Project) -> None:
+    publish(project, {**BILLING, "rollups": [[]]})
+    project.pipeline(aggregates={"billing": BILLING})
+    project.records(records({**SIZES, ("south", "B"): 3}))
+    project.run()
+    assert project.rows("billing_by_tenant") == []
+    assert figures(project, "billing_total") == {(): (15, 15, pytest.approx(32.5))}
+    minimize.verify(project.out, keys=project.keys)
+
+
+def test_roll_ups_wait_with_their_table_for_late_rows(project: Project) -> None:
+    project.pipeline(aggregates={"billing": {**BILLING, "late": "1d"}})
+    project.policy({"model": {"type": "string", "role": "quasi", "do": "keep"}})
+    project.records(records(SIZES))
+    project.records([event(90, event_time="2026-11-25T10:00:00Z")], day="2026-11-25")
+    project.run(date=DAY)
+    assert project.rows("billing_total") == []
+    receipt = project.run(date="2026-11-25", at=AT + timedelta(days=1))
+    assert figures(project, "billing_by_tenant", "tenant").keys() == {("north",), ("south",)}
+    assert [(str(row["date"]), row["events"]) for row in project.rows("billing_total")] == [(DAY, 15)]
+    assert receipt.outputs["billing_total"].days is None
+    minimize.verify(project.out, keys=project.keys)
+
+
+@pytest.mark.parametrize("own", [{}, {"retention": "10d"}])
+def test_roll_ups_are_kept_as_long_as_their_table(project: Project, own: dict[str, str]) -> None:
+    publish(project, {**BILLING, **own})
+    end = AT + timedelta(days=11 if own else 31)
+    expire(project.out, at=end - timedelta(days=3), keys=project.keys, allow_shrink=True, yes=True)
+    assert (len(project.rows("billing")), len(project.rows("billing_total"))) == (3, 1)
+    expire(project.out, at=end, keys=project.keys, allow_shrink=True, yes=True)
+    assert (project.rows("billing"), project.rows("billing_by_tenant"), project.rows("billing_total")) == ([], [], [])
+    minimize.verify(project.out, keys=project.keys)
+
+
+DAILY = {**BILLING, "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id", "model": "model"}}
+
+
+def test_rows_of_a_roll_up_end_with_those_of_its_table(project: Project) -> None:
+    publish(project, {**DAILY, "rollups": [["day"]]})
+    assert figures(project, "billing_by_day", "day")[min(row["day"] for row in project.rows("billing")),][0] == 15
+    expire(project.out, at=AT + timedelta(days=31), keys=project.keys, allow_shrink=True, yes=True)
+    assert (project.rows("billing"), project.rows("billing_by_day")) == ([], [])
+
+
+def test_the_plan_and_the_columns_say_what_a_roll_up_is(project: Project) -> None:
+    publish(project)
+    plan = minimize.plan_for(project.folder)
+    says = plan.to_json()["outputs"]["billing_total"]["figures"]
+    assert says == "figures are sums over the rows of billing that are shown; a subject in several rows counts in each"
+    text = "\n".join(map(str, plan.lines()))
+    assert "billing_by_tenant: aggregated" in text
+    page = next(project.out.glob("runs/*/columns.md")).read_text()
+    assert "sum over the rows of billing that are shown" in page.partition("## billing_total")[2]
+
+
+def test_roll_ups_are_read_and_shown_like_other_tables(project: Project) -> None:
+    publish(project)
+    total = minimize.read(project.out, "billing_total")
+    assert total.column_names == ["events", "devices", "charge", "date"]
+    assert total.schema.field("charge").type == pa.float64()

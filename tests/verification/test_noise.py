@@ -213,6 +213,41 @@ def test_exact_figures_are_published_again_if_the_first_run_is_void(writer: Outp
     assert writer.codes() == []
 
 
+ROLLED: dict[str, Any] = {"fleet": {**EXACT["fleet"], "rollups": [[]]}}
+
+
+@pytest.mark.parametrize(
+    ("total", "found"),
+    [([53], []), ([54], ["V056"]), ([], ["V056"]), ([53, 53], ["V044", "V056"])],
+)
+def test_a_roll_up_is_the_sums_over_the_rows_of_its_table(
+    writer: OutputWriter, total: list[int], found: list[str]
+) -> None:
+    others = {"fleet_total": pa.table({"devices": pa.array(total, pa.int64())})}
+    publish(writer, aggregates=ROLLED, others=others, noise=None, mark=None)
+    assert writer.codes() == found
+
+
+@pytest.mark.parametrize(
+    ("sums", "of", "found"),
+    [
+        ([0.1, 0.2], 0.3, ["V056"]),
+        ([0.1, 0.2], 0.1 + 0.2, []),
+        ([1e16, None], 1e16, []),
+        ([None, None], None, []),
+        ([None, None], 0.0, ["V056"]),
+    ],
+)
+def test_a_sum_of_a_roll_up_is_exact_and_rounded_once(
+    writer: OutputWriter, sums: list[float | None], of: float | None, found: list[str]
+) -> None:
+    fleet = {**ROLLED["fleet"], "measures": {**FLEET["measures"], "x": {"sum": "battery"}}}
+    others = {"fleet_total": pa.table({"devices": [53], "x": pa.array([of], pa.float64())})}
+    shown = table(x=pa.array(sums, pa.float64()))
+    publish(writer, shown, {"fleet": fleet}, others=others, noise=None, mark=None)
+    assert writer.codes() == found
+
+
 @pytest.mark.parametrize(("devices", "found"), [([40, 13], []), ([41, 13], ["V055"])])
 def test_equal_rows_are_equal_in_all_tables(writer: OutputWriter, devices: list[int], found: list[str]) -> None:
     other = {**FLEET, "group_by": {"os": "version"}, "measures": {"number": {"count_distinct": "device"}}}
