@@ -142,6 +142,7 @@ _REFUSALS: Final = {
     "R023": "a changed policy or pipeline is approved under a version that was approved before",
     "R024": "a minimum or maximum in a table with noise is one person's value",
     "R025": "a subject has several rows in a group, and `per_subject` does not state how many count",
+    "R026": "another release of exact figures is permitted by the person who requested it",
 }
 _SETTINGS: Final = {
     "C001": "the settings cannot be read",

@@ -1,7 +1,7 @@
 """Roll-ups of exact figures: coarser tables that are sums over the rows of a table that are shown.
 
-A roll-up is a function of published figures, so it shows nothing that they hide. Groups that the table suppresses are in no sum. A
-subject that is in several rows counts in each of them: the number of distinct ones would show how many are in several.
+A roll-up is a function of published figures, so it shows nothing that they hide. Groups that the table suppresses are in no sum.
+A subject that is in several rows counts in each of them: the number of distinct ones would show how many are in several.
 """
 
 from __future__ import annotations

@@ -217,7 +217,7 @@ def _rollup_faults(
     column = None if definition.retention is None else definition.retention.column
     if column is not None and any(column not in columns for columns in model.rollups):
         message = f"a roll-up is not grouped by {column}, so that it would still show rows whose retention has ended"
-        hint = f"Add {column} to each roll-up, or remove it from the groups: with `late` or {{date}} the date is that of the table."
+        hint = f"Add {column} to each roll-up, or remove it from the groups: each table has a date."
         yield aggregate_fault(pipeline, name, "P137", message, hint, at="rollups")
 
 

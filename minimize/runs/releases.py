@@ -36,12 +36,14 @@ class PastReleases:
     marks     the marks of each aggregate and date, in the order of their releases
     others    the marks of each date that other outputs of the same source released, and that count
     exact     the aggregates and dates with published exact figures, in force or not
+    reopened  the aggregates and dates with exact figures that may be published once more
     """
 
     in_force: frozenset[tuple[str, str | None]]
     marks: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
     others: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     exact: frozenset[tuple[str, str | None]] = frozenset()
+    reopened: frozenset[tuple[str, str | None]] = frozenset()
 
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, Sequence[str]]) -> Self:
@@ -53,16 +55,20 @@ class PastReleases:
             if name != "records"
         }
         marks: dict[tuple[str, str | None], list[str]] = {}
-        exact: set[tuple[str, str | None]] = set()
+        exact: dict[tuple[str, str | None], str] = {}
+        reopened: set[tuple[str, str | None]] = set()
         for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
+            if receipt.republish:
+                reopened |= {place for place, run_id in exact.items() if run_id == receipt.voids}
             for name, output in receipt.outputs.items():
-                if name != "records" and output.noise is None:
-                    exact |= {(name, batch_date_of(file.path)) for file in output.files if file.rows}
+                if name != "records" and output.noise is None and receipt.reads_source:
+                    reopened -= {(name, batch_date_of(file.path)) for file in output.files}
+                    exact |= {(name, batch_date_of(file.path)): receipt.run_id for file in output.files if file.rows}
                 for date, release in (output.releases or {}).items():
                     known = marks.setdefault((name, date or None), [])
                     if release.mark not in known:
                         known.append(release.mark)
-        return cls(frozenset(there), marks, others, frozenset(exact))
+        return cls(frozenset(there), marks, others, frozenset(exact), frozenset(reopened))
 
     def number(self, name: str, date: str | None, mark: str) -> int:
         """The number of a release of a date, from 1: a release that is known keeps its own."""
@@ -99,8 +105,8 @@ def release_tables(
 ) -> tuple[dict[str, ReleasedTable], frozenset[str]]:
     """The tables of one date that may be published, with their roll-ups, and the names of those whose table in force stays.
 
-    Takes the definitions of all tables, and what was tallied. The roll-ups of a table in force stay with it. A group past its retention is left out. Raises RefusedError if a subject has more rows than a definition without limits
-    expects.
+    Takes the definitions of all tables, and what was tallied. The roll-ups of a table in force stay with it. A group past its
+    retention is left out. Raises RefusedError if a subject has more rows than a definition without limits expects.
     """
     check_limits(definitions, results)
     staying = {name for name in results if _stays(definitions[name], results[name], past, name, date, at)}
@@ -159,6 +165,8 @@ def _stays(
     retention = definition.retention
     if place in past.in_force and retention is not None and retention.outlives_records(date, at):
         return True
+    if definition.noise is None and place in past.reopened:
+        return False
     is_exact = place in past.in_force & past.exact and not past.marks.get(place)
     if definition.noise is None or result.mark is None or is_exact:
         log.info(
