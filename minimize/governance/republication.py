@@ -19,7 +19,7 @@ from minimize.json_form import JsonResult
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.releases import REPUBLICATION, Republication
+from minimize.ledger.releases import CONFIRMED, REPUBLICATION, REQUESTED, Republication
 from minimize.receipts import Receipt
 from minimize.results import Line
 from minimize.runs.published_runs import (
@@ -68,13 +68,9 @@ def republish_run(
     workspace = Workspace(ledger, changing.output, changing.pipeline, changing.keys, shown=(changing.output,))
     workspace.check_ledger()
     step = _record_step(workspace, changing, found, reason.strip(), now)
-    if step.state == _REQUESTED:
+    if not step.is_confirmed:
         return RequestedRepublication(found.run_id, found.dates)
     return record_void(changing, found, reason, ledger, republish=True)
-
-
-_REQUESTED: Final = "requested"
-_CONFIRMED: Final = "confirmed"
 
 
 def _record_step(
@@ -83,20 +79,20 @@ def _record_step(
     """The request, or its confirmation by a second person. A confirmation that has no receipt yet is not recorded again."""
     keys, actor, access = changing.keys, current_actor(), configured_access(workspace)
     by = actor.user or ""
-    new = Republication(found.run_id, location_text(changing.output), _REQUESTED, reason, by, now)
+    new = Republication(found.run_id, location_text(changing.output), REQUESTED, reason, by, now)
 
     def decide(acts: ActReader) -> Decision[Republication]:
         before = acts.find(REPUBLICATION, key=found.run_id, verifier=keys)
         if not before:
             return Decision(new, [REPUBLICATION.act(new)], [_event("request", new, actor)])
-        if before[-1].state == _CONFIRMED:
+        if before[-1].is_confirmed:
             return Decision(before[-1])
         requested_by = canonical_account(before[-1].by)
         if by == requested_by or (access is not None and not access.are_separate(by, requested_by)):
             message = "another release of exact figures needs a second person"
             hint = "Ask another person, in other groups than the one who requested it, to run this command."
             raise RefusedError(message, code="R026", hint=hint)
-        confirmed = replace(new, state=_CONFIRMED)
+        confirmed = replace(new, state=CONFIRMED)
         return Decision(confirmed, [REPUBLICATION.act(confirmed)], [_event("confirm", confirmed, actor)])
 
     with workspace.open_ledger() as book:

@@ -19,7 +19,7 @@ from minimize.receipts import Receipt
 
 @dataclass(frozen=True, slots=True)
 class Republication:
-    """A step towards one more release of the exact figures of a run: `requested`, then `confirmed` by a second person."""
+    """A step towards one more release of the exact figures of a run: requested, then confirmed by a second person."""
 
     run: str
     output: str
@@ -28,7 +28,14 @@ class Republication:
     by: str
     recorded_at: datetime
 
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a second person confirmed the request."""
+        return self.state == CONFIRMED
 
+
+REQUESTED: Final = "requested"
+CONFIRMED: Final = "confirmed"
 REPUBLICATION: Final = ActKind("republication", Republication, key="{0.run}", actor="by")
 
 

@@ -36,7 +36,7 @@ class PastReleases:
     marks     the marks of each aggregate and date, in the order of their releases
     others    the marks of each date that other outputs of the same source released, and that count
     exact     the aggregates and dates with published exact figures, in force or not
-    reopened  the aggregates and dates with exact figures that may be published once more
+    reopened  the aggregates and dates of void runs whose exact figures may be published once more, or were empty
     """
 
     in_force: frozenset[tuple[str, str | None]]
@@ -56,14 +56,19 @@ class PastReleases:
         }
         marks: dict[tuple[str, str | None], list[str]] = {}
         exact: dict[tuple[str, str | None], str] = {}
+        by_run: dict[str, set[tuple[str, str | None]]] = {}
         reopened: set[tuple[str, str | None]] = set()
         for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
-            if receipt.republish:
-                reopened |= {place for place, run_id in exact.items() if run_id == receipt.voids}
+            voided = by_run.get(receipt.voids or "", set())
+            reopened |= {
+                place for place in voided if place not in exact or (receipt.republish and exact[place] == receipt.voids)
+            }
             for name, output in receipt.outputs.items():
                 if name != "records" and output.noise is None and receipt.reads_source:
-                    reopened -= {(name, batch_date_of(file.path)) for file in output.files}
-                    exact |= {(name, batch_date_of(file.path)): receipt.run_id for file in output.files if file.rows}
+                    places = {(name, batch_date_of(file.path)): file.rows for file in output.files}
+                    by_run.setdefault(receipt.run_id, set()).update(places)
+                    reopened -= places.keys()
+                    exact |= {place: receipt.run_id for place, rows in places.items() if rows}
                 for date, release in (output.releases or {}).items():
                     known = marks.setdefault((name, date or None), [])
                     if release.mark not in known:
