@@ -20,8 +20,10 @@ from minimize.ledger.releases import REPUBLICATION
 from minimize.output.reader import load_receipts
 from minimize.runs.published_runs import find_voided_run, record_void, void_run
 from minimize.runs.verify import check_output
+from minimize.times import utc_now
 from tests.commands import Result, command
 from tests.project import AT, DAY, Project, event
+from tests.world import access_file, assignment, write_configuration
 
 TABLE: dict[str, Any] = {
     "group_by": {"tenant": "tenant_id"},
@@ -167,12 +169,12 @@ def test_a_confirmation_that_was_interrupted_is_completed(
     run = publish(project, 40).run_id
     options: dict[str, Any] = {"output": project.out, "ledger": ledger(project), "keys": project.keys}
     as_user("pia")
-    republish_run(run, "a reason", AT, pipeline=project.folder, **options)
+    republish_run(run, "a reason", utc_now(), pipeline=project.folder, **options)
     as_user("olga")
     with monkeypatch.context() as patch:
         patch.setattr("minimize.governance.republication.record_void", lambda *_, **__: pytest.fail("stopped"))
         with pytest.raises(pytest.fail.Exception):
-            republish_run(run, "a reason", AT, pipeline=project.folder, **options)
+            republish_run(run, "a reason", utc_now(), pipeline=project.folder, **options)
     assert load_receipts(project.out)[-1].run_id == run
     as_user("pia")
     assert void(project, run, "--republish").code == 0
@@ -185,3 +187,19 @@ def test_an_earlier_void_of_another_run_does_not_reopen_a_date(project: Project)
     void_run(second, "a reason", output=project.out, pipeline=project.folder, ledger=ledger(project), keys=project.keys)
     publish(project, 42, hours=2)
     assert shown(project) == ([40], [40])
+
+
+@pytest.mark.parametrize(("user", "code"), [("sue", 3), ("sam-admin", 3), ("nemo", 3), ("olga", 0)])
+def test_with_access_rules_the_second_person_is_separate_and_may_void_runs(
+    project: Project, as_user: Any, user: str, code: int
+) -> None:
+    users = ("sam", "sam-admin", "sue", "olga")
+    people = {"people": {"Sam": ["sam", "sam-admin"]}}
+    access = access_file(*(assignment("operator", each) for each in users), **people)
+    run = publish(project, 40).run_id
+    write_configuration(project.folder, access=access, ledger="own.db", keys=None)
+    as_user("sam")
+    assert void(project, run, "--republish").code == 0
+    as_user(user)
+    assert void(project, run, "--republish").code == code
+    assert load_receipts(project.out)[-1].republish is (None if code else True)
