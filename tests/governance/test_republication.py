@@ -181,6 +181,25 @@ def test_a_confirmation_that_was_interrupted_is_completed(
     assert load_receipts(project.out)[-1].republish
 
 
+def test_an_event_day_that_waited_for_late_rows_is_published_again(project: Project, as_user: Any) -> None:
+    project.pipeline(aggregates={"total": {**TABLE, "late": "1d"}})
+    after, options = "2026-11-25", {"ledger": ledger(project), "allow_shrink": True}
+    project.records([event(0, event_time=f"{after}T10:00:00Z")], day=after)
+    project.records([event(number, device_id=f"d{number}", tenant_id="north") for number in range(40)])
+    project.run(date=DAY, **options)
+    run = project.run(date=after, at=AT + timedelta(days=1), **options).run_id
+    assert shown(project) == ([40], [40])
+    project.records([event(number, device_id=f"d{number}", tenant_id="north") for number in range(41)])
+    project.run(date=DAY, at=AT + timedelta(days=1, hours=1), **options)
+    for user in ("pia", "olga"):
+        assert shown(project) == ([40], [40])
+        as_user(user)
+        assert void(project, run, "--republish").code == 0
+    project.run(date=after, at=AT + timedelta(days=1, hours=2), **options)
+    assert shown(project) == ([41], [41])
+    assert verify_codes(project) == []
+
+
 def test_an_earlier_void_of_another_run_does_not_reopen_a_date(project: Project) -> None:
     publish(project, 40)
     second = publish(project, 41, hours=1).run_id
