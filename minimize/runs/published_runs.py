@@ -291,7 +291,7 @@ def record_void(
 
     def decide(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
         about = find_voidable(chain, found.run_id, republish=republish)
-        records = {"dates": about.dates, "voids": about.run_id, "reason": reason.strip()}
+        records: dict[str, Any] = {"dates": about.dates, "voids": about.run_id, "reason": reason.strip()}
         records |= {"republish": True} if republish else {}
         return OutputDecision(about, _stored_attachments(opened, about), records)
 

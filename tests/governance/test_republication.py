@@ -58,7 +58,8 @@ def void(project: Project, run: str, *options: str) -> Result:
 
 
 def shown(project: Project) -> tuple[list[int], list[int]]:
-    return tuple([row["devices"] for row in project.rows(name)] for name in ("total", "total_total"))
+    table, total = ([row["devices"] for row in project.rows(name)] for name in ("total", "total_total"))
+    return table, total
 
 
 def verify_codes(project: Project) -> list[str]:
