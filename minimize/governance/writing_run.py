@@ -16,10 +16,10 @@ from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS
 from minimize.policy.condition import Condition
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import read_form
-from minimize.policy.load import load_policy
+from minimize.policy.load import load_policy, read_pipeline, read_policy
 from minimize.policy.model import Policy
 from minimize.policy.names import PolicyReading, declared_names
-from minimize.policy.pipeline import RecordsModel, rollup_name
+from minimize.policy.pipeline import Pipeline, PipelineReading, RecordsModel, rollup_name
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml
 from minimize.receipts import Receipt, sha256_text
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE
@@ -76,6 +76,21 @@ class WritingRun:
     def pipeline(self) -> Mapping[str, Any]:
         """The content of its pipeline file."""
         return {key: node.to_data() for key, node in self._nodes(PIPELINE_FILE).entries.items()}
+
+    @cached_property
+    def loaded_pipeline(self) -> Pipeline:
+        """Its pipeline with its policy. Raises OutputError if the stored files do not match the receipt or have faults."""
+        names = {POLICY_FILE: self.receipt.policy.digest, PIPELINE_FILE: self.receipt.files.get(PIPELINE_FILE, "")}
+        for name, digest in names.items():
+            self._content(name, digest)
+        with local_copy(self._folder) as folder:
+            reading = PipelineReading(FaultList(), folder, (self.receipt.purpose,))
+            reading.policy = read_policy(self._nodes(POLICY_FILE), reading, {"digest": names[POLICY_FILE]})
+            loaded = {"path": folder / PIPELINE_FILE, "digest": names[PIPELINE_FILE]}
+            found = read_pipeline(self._nodes(PIPELINE_FILE), reading, loaded)
+        if found is None or reading.faults.found:
+            raise OutputError(f"the policy of {self.receipt.run_id} cannot be read", findings=reading.faults.found)
+        return found
 
     @cached_property
     def record_condition(self) -> Condition | None:

@@ -46,7 +46,7 @@ def plan_aggregates(
     for name, model in pipeline.aggregates.items():
         found = list(_aggregate_faults(pipeline, name, model, fields))
         if not found:
-            definition = _aggregate_definition(pipeline, name, model, fields)
+            definition = define_aggregate(pipeline, name, fields)
             found = [_locate_finding(pipeline, name, finding) for finding in definition_faults(definition)]
             found += _rollup_faults(pipeline, name, model, definition)
             plans[name] = AggregatePlan(name, model, definition, _late_window(pipeline, model, fields))
@@ -60,9 +60,9 @@ def counted_subject(pipeline: Pipeline, model: AggregateModel) -> str | None:
     return model.suppress.counting or pipeline.policy.subject
 
 
-def _aggregate_definition(
-    pipeline: Pipeline, name: str, model: AggregateModel, fields: Mapping[str, FieldPlan]
-) -> AggregateDefinition:
+def define_aggregate(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan]) -> AggregateDefinition:
+    """The definition of an aggregate without faults. Takes the planned fields."""
+    model = pipeline.aggregates[name]
     subject = counted_subject(pipeline, model)
     return AggregateDefinition(
         name=name,

@@ -140,19 +140,13 @@ def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mappin
         Finding(
             "R025",
             f"aggregate {name}: a subject has several rows in a group, and no limit is stated",
-            hint="Add `per_subject: {rows: R}`; `minimize plan PIPELINE --preview` shows the largest number in a sample.",
+            hint="Add `per_subject: {rows: R}`; `minimize plan PIPELINE --preview FILE` shows the largest number in a file.",
         )
         for name, result in results.items()
-        if _needs_limit(definitions[name]) and result.most_of_subject > definitions[name].limits.rows
+        if definitions[name].needs_limit and result.most_of_subject > definitions[name].limits.rows
     ]
     if wrong:
         raise RefusedError("figures would show more of one subject than their noise hides", findings=tuple(wrong))
-
-
-def _needs_limit(definition: AggregateDefinition) -> bool:
-    """Whether figures depend on how many rows a subject has, and the number is not limited by the pipeline."""
-    depend = any(each.measure.depends_on_rows for each in definition.measures.values())
-    return definition.noise is not None and depend and not definition.limits.is_stated
 
 
 def _stays(
