@@ -61,8 +61,8 @@ def counted_subject(pipeline: Pipeline, model: AggregateModel) -> str | None:
 
 
 def define_aggregate(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan]) -> AggregateDefinition:
-    """The definition of an aggregate without faults. Takes the planned fields."""
-    model = pipeline.aggregates[name]
+    """The definition of an aggregate or a roll-up without faults. Takes the planned fields."""
+    model = pipeline.tables[name]
     subject = counted_subject(pipeline, model)
     return AggregateDefinition(
         name=name,
