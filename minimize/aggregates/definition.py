@@ -187,6 +187,7 @@ class AggregateDefinition:
     noise      the noise of its figures; None if they are exact
     limits     what one subject can contribute to a row
     source     the name of the source of the records
+    rolls_up   the name of the exact table whose shown rows it sums; None for a table of records
     """
 
     name: str
@@ -200,6 +201,7 @@ class AggregateDefinition:
     noise: NoiseTerms | None = None
     limits: SubjectLimits = SubjectLimits()
     source: str = ""
+    rolls_up: str | None = None
 
     @property
     def meaning(self) -> str:

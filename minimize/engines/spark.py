@@ -40,6 +40,7 @@ from minimize.engines.spark_tasks import (
     merge_tops,
     run_task,
     settle_tops,
+    shared_hasher,
     tally_tops,
 )
 from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, OutOfMemoryError
@@ -219,6 +220,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     """
     if not isinstance(quarantine, WorkerOutputs) or not isinstance(sinks, WorkerOutputs | None):
         raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
+    job = replace(job, space=job.space.with_hasher(shared_hasher(job.keys)))
     cluster = SparkCluster(spark_context())
     loads = [ShareInput(number, share) for number, share in enumerate(cluster.split(source))]
     if deduplicates(job.plan):

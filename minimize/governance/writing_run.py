@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from minimize.errors import OutputError
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS
+from minimize.policy.aggregate_forms import rollup_name
 from minimize.policy.condition import Condition
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import read_form
@@ -109,10 +110,20 @@ class WritingRun:
 
     def group_fields(self, name: str) -> Iterator[tuple[str, str, str | None]]:
         """The group columns of an aggregate, each with its field and the unit of a time."""
-        groups = (self.pipeline.get("aggregates") or {}).get(name, {}).get("group_by") or {}
-        for column, each in groups.items():
+        for column, each in self._groups_by_table().get(name, {}).items():
             ((key, unit),) = each.items() if isinstance(each, dict) else ((each, None),)
             yield str(column), str(key), unit
+
+    def _groups_by_table(self) -> dict[str, Mapping[str, Any]]:
+        """The groups of each aggregate and of each roll-up."""
+        tables: dict[str, Mapping[str, Any]] = {}
+        for name, aggregate in (self.pipeline.get("aggregates") or {}).items():
+            groups = aggregate.get("group_by") or {}
+            tables[name] = groups
+            for columns in aggregate.get("rollups") or ():
+                own = {column: key for column, key in groups.items() if column in columns}
+                tables[rollup_name(name, own)] = own
+        return tables
 
     @cached_property
     def attachments(self) -> dict[str, bytes]:

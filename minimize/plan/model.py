@@ -20,16 +20,11 @@ from minimize.keys.parquet_encryption import column_category, has_unusable_name
 from minimize.output.folder import RECORDS
 from minimize.pages import Table, html_fragment
 from minimize.plan.field_release import FieldRelease, field_releases
+from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import Condition
+from minimize.policy.form_values import EncryptBy
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import (
-    ENCRYPTED_CATEGORIES,
-    AggregateModel,
-    EncryptBy,
-    EncryptModel,
-    Pipeline,
-    stricter_encryption,
-)
+from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, EncryptModel, Pipeline, stricter_encryption
 from minimize.policy.treatments import Treatment
 from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep
@@ -108,12 +103,17 @@ class FieldPlan:
 
 @dataclass(frozen=True, slots=True)
 class AggregatePlan:
-    """One aggregate, checked: its model, what its tally needs, and how long it waits for late rows."""
+    """One table, checked: its model, what its tally needs, and how long it waits for late rows. A roll-up has no tally."""
 
     name: str
     model: AggregateModel
     definition: AggregateDefinition
     late: LateWindow | None = None
+
+    @property
+    def is_rollup(self) -> bool:
+        """Whether it sums the shown rows of another table."""
+        return self.definition.rolls_up is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +251,9 @@ def describe_encryption(plan: Plan, name: str) -> str:
 def describe_noise(plan: Plan, name: str) -> str:
     """The noise of the figures of an aggregate in words, or the reason for which they are exact."""
     aggregate = plan.aggregates[name]
-    terms, model = aggregate.definition.noise, aggregate.model
+    terms, model, of = aggregate.definition.noise, aggregate.model, aggregate.definition.rolls_up
+    if of is not None:
+        return f"figures are sums over the rows of {of} that are shown; a subject in several rows counts in each"
     if terms is None:
         return f"figures are exact, because: {'' if model.exact is None else model.exact.because}"
     size, below = brief_number(float(terms.total_sd)), model.suppress.below
@@ -305,7 +307,7 @@ def _stated_encryption(plan: Plan, name: str) -> EncryptModel | None:
         return None
     if name == "records" and job.records is not None:
         return job.records.encrypt
-    by = job.aggregates[name].encrypt
+    by = job.tables[name].encrypt
     return None if by is None else EncryptModel(by=by)
 
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from fractions import Fraction
 from typing import Any, Final, Literal, Self
 
-from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member, json_object
+from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_object
 
 ROUNDING_STEP: Final = 5
 
@@ -148,7 +147,7 @@ class OutputFacts:
     """One output in its current state.
 
     suppressed  number of groups that were too small
-    count_sd    the standard deviation of the noise of an aggregate's counts; None if its figures are exact, or for records
+    count_sd    the standard deviation of the noise of counts of subjects; None if figures are exact, or for records
     encrypted   whether columns are encrypted under master keys
     """
 
@@ -158,7 +157,7 @@ class OutputFacts:
     files: int
     dates: int
     suppressed: RoundedCount | None
-    count_sd: Fraction | None = field(metadata=json_member(convert=float))
+    count_sd: float | None
     encrypted: bool
 
     @property

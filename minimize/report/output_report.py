@@ -48,7 +48,7 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     yield "quarantined as", ", ".join(f"{code} {count}" for code, count in facts.flow.quarantined.items())
     for each in facts.outputs:
         small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
-        noise = f"; counts have noise, ± {float(each.count_sd):.1f}" if each.count_sd else ""
+        noise = f"; counts of subjects have noise, ± {each.count_sd:.1f}" if each.count_sd else ""
         yield each.name, f"{each.rows} rows, {each.category}{each.encryption_text}{small}{noise}"
     for table in facts.tables:
         errors = "exact" if table.is_exact else "with error bars"

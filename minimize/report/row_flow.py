@@ -117,7 +117,7 @@ def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
             files=len(files),
             dates=len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
             suppressed=RoundedCount.total(small) if small else None,
-            count_sd=None if noise is None else total_deviation(noise.sd),
+            count_sd=None if noise is None else float(total_deviation(noise.sd)),
             encrypted=any(file.keys for file in files),
         )
 

@@ -25,7 +25,7 @@ from minimize.samples.world import TENANTS
 from tests.acts import record_acts
 from tests.agreements import record_agreements
 from tests.commands import Result, command
-from tests.project import clean_environment, demonstration
+from tests.project import clean_environment, demonstration, write_keyring
 
 from . import handmade
 
@@ -113,6 +113,16 @@ class Runs:
         more = ["--settings", f"{source}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
         return self._run(f"{name}_by_hand", name, "--input", f"{source}/{{date}}/*.ndjson.gz", *more)
 
+    def of_many(self, name: str) -> Ran:
+        """A run on a generated sample that is larger than the committed one, so that its groups are above all noise."""
+        dataset, folder = DATASETS[name], self.folder / "generated"
+        if not (folder / dataset).is_dir():
+            arguments = ["sample", dataset, "--rows", "12000", "--date", "2026-11-24", "--out", str(folder / dataset)]
+            generated = minimize(*arguments)
+            assert generated.code == 0, generated.err
+        more = ["--settings", f"{folder}/{dataset}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
+        return self._run(f"{name}_of_many", name, "--input", f"{folder}/{dataset}/{{date}}/*.ndjson.gz", *more)
+
     def applied(self, name: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """What records become in memory under the policy, purpose and settings of a pipeline."""
         pipeline = load_pipeline(PIPELINES / name)
@@ -164,9 +174,8 @@ def consent(
 
 
 def new_keys(path: Path) -> Path:
-    """A keyring with every key that the shipped pipelines name."""
-    done = minimize("keys", "new", str(path), "--name", "device", "--name", "user", "--name", "session")
-    assert done.code == 0, done.err
+    """A keyring with every key that the shipped pipelines name. Its keys are the same in all sessions, and so is all noise."""
+    write_keyring(path, ("device", "user", "session"))
     return path
 
 
