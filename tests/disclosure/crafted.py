@@ -1,4 +1,4 @@
-"""A crafted world, many times in one run: forty people in each organization, a policy with what attackers like, and published tables.
+"""A crafted world, many times in one run: forty people in each organization, and a policy with what attackers like.
 
 Each organization is a world of its own: its rows have noise of their own under one fixed key, so that an attack is tried many
 times by two or three runs, with the same result each time.
@@ -95,8 +95,8 @@ def table(measures: Mapping[str, Any], *keys: str, **more: Any) -> dict[str, Any
 
 
 def write(project: Project, record: Callable[[int, int], Mapping[str, Any] | None], people: int = 40) -> None:
-    """Writes the records of the day. Takes what is special about a person, by the numbers of their organization and of the person;
-    None if they have no record."""
+    """Writes the records of the day. Takes what is special about a person, by the numbers of the organization and the person; None
+    if the person has no record."""
     project.records(
         {"org": f"org-{org:03}", "badge": badge(org, person), "at": f"{DAY}T08:00:00Z", **special}
         for org in range(ORGS)
@@ -141,8 +141,7 @@ def figure(rows: Iterable[Mapping[str, Any]], measure: str, **where: Any) -> Any
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """The control: runs draw no noise, and everything else is as usual. The margin and the grid, which follow the size of the noise,
-    are those of none."""
+    """The control: runs draw no noise, and everything else is as usual. The margin and the grid are those of no noise."""
 
     def none(noise: RowNoise, figure: object, rows: Any = None) -> Any:
         return np.zeros(len(noise.identities if rows is None else rows), np.int64)

@@ -1,7 +1,7 @@
 """Attacks that were crafted against exact figures, through a run, a rerun and the published tables: with noise they fail.
 
-Each attack is the arithmetic of a person who has the published tables and knows everything about a crafted world except one fact. It
-runs twice: without noise it must find the fact in every world, else it proves nothing; with noise in no more worlds than stated.
+Each attack is the arithmetic of a person who has the published tables and knows everything about a crafted world except one fact.
+It runs twice: without noise it must find the fact in every world, else it proves nothing; with noise in no more worlds than stated.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ def check_attack(attack: Callable[[Project], Found], project: Project, most: flo
 
 
 def points_of_the_erased(project: Project) -> Found:
-    """The sums over the rows of a table with and without one person, while others move between the rows. In the first organizations
-    the person is erased; from the others they are gone."""
+    """The sums over the rows of a table before and after a person is gone, while others move between the rows."""
     project.pipeline(aggregates={"t": table({"n": "count", "s": {"sum": "score"}}, "site")})
     totals = []
     for hour, left in ((0, 40), (2, 25)):
@@ -82,7 +81,7 @@ def points_of_the_erased(project: Project) -> Found:
 
 
 ERASED = 5
-"""The number of organizations in which a person is erased by a command. In the others their records are not there later, which gives
+"""The number of organizations in which a person is erased by a command. In the others the person later has no record, which gives
 the same tables."""
 
 
@@ -145,7 +144,6 @@ def age_of_the_erased(project: Project, within: float) -> Found:
 
 def test_means_of_ages_on_two_days_do_not_give_a_date_of_birth(project: Project) -> None:
     check_attack(lambda each: age_of_the_erased(each, 1), project, 0.1)
-    # Nor the year: the noise of a mean is larger than the range of ages, and a guess is right about once in a hundred worlds.
 
 
 def corrected(project: Project, key: str, values: Sequence[float]) -> Found:
@@ -240,8 +238,8 @@ def test_equations_between_three_tables_do_not_give_a_hidden_row(project: Projec
 
 
 def people_of_bounds(project: Project, sizes: Sequence[int]) -> Found:
-    """The total less the shown site is what the hidden sites have together, and the number of sites is known: each has nine people if
-    together they have nine times as many, and one if they have as many."""
+    """The total less the shown site is what the hidden sites have together, and the number of sites is shown: each has nine
+    people if together they have nine times as many, and one if they have as many."""
     tables = {"t": table({"n": "count", "sites": {"count_distinct": "site"}}), "f": table({"n": "count"}, "site")}
     project.pipeline(aggregates=tables)
     site = [number for number, size in enumerate(sizes) for _ in range(size)]
@@ -296,8 +294,7 @@ def test_a_row_that_vanished_does_not_tell_that_the_erased_was_in_it(project: Pr
 
 
 def row_of_the_erased(project: Project) -> Found:
-    """The site, of two, of the person who was erased, from what changed after the measure was renamed, and the table was away for one
-    release and came back."""
+    """The site, of two, of the person who was erased: the measure was renamed, and the table was away for one release."""
     where = np.where(BITS, "a", "b")
     seen = []
     for hour, name in ((0, "n"), (2, None), (3, "renamed")):
@@ -358,7 +355,7 @@ def test_quantiles_do_not_list_the_values_one_by_one(count: int, code: int, proj
 
 
 def test_quantiles_that_are_shown_have_ten_people_between_them(project: Project) -> None:
-    """Without noise, so that ranks are exact: of five quantiles those are absent that are nearer than ten people to the one before."""
+    """Without noise, so that ranks are exact: quantiles are absent that are nearer than ten people to the one before."""
     shares = (0.25, 0.3, 0.5, 0.7, 0.75)
     measures = {f"q{place}": {"quantile": {"of": "years", "q": share}} for place, share in enumerate(shares)}
     project.pipeline(aggregates={"t": table(measures)})
