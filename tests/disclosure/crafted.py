@@ -25,7 +25,11 @@ from tests.commands import command
 from tests.project import AT, DAY, Project, write_project
 
 ORGS: Final = 250
-Record = dict[str, Any]
+ERASED: Final = 5
+"""The number of organizations in which a person is erased by a command. In the others the person later has no record, which gives
+the same tables."""
+Special = Callable[[int, int], Mapping[str, Any]]
+"""What is special about a person, by the numbers of the organization and of the person."""
 Rows = Mapping[str, list[dict[str, Any]]]
 """The rows of a table by organization."""
 
@@ -94,14 +98,16 @@ def table(measures: Mapping[str, Any], *keys: str, **more: Any) -> dict[str, Any
     return {"group_by": groups, "measures": measures, "suppress": {"below": 10, "counting": "badge"}, **more}
 
 
-def write(project: Project, record: Callable[[int, int], Mapping[str, Any] | None], people: int = 40) -> None:
-    """Writes the records of the day. Takes what is special about a person, by the numbers of the organization and the person; None
-    if the person has no record."""
+def write(project: Project, record: Special, people: int = 40, gone: Callable[[int], int] | None = None) -> None:
+    """Writes the records of the day, with what is special about each person.
+
+    Takes the person of each organization who has no record any more. Those who are erased by a command are still there.
+    """
     project.records(
-        {"org": f"org-{org:03}", "badge": badge(org, person), "at": f"{DAY}T08:00:00Z", **special}
+        {"org": f"org-{org:03}", "badge": badge(org, person), "at": f"{DAY}T08:00:00Z", **record(org, person)}
         for org in range(ORGS)
         for person in range(people)
-        if (special := record(org, person)) is not None
+        if gone is None or org < ERASED or person != gone(org)
     )
 
 
@@ -125,9 +131,9 @@ def run(project: Project, hour: int = 0, **options: Any) -> minimize.Receipt:
         return project.run(at=at, **options)
 
 
-def delete(project: Project, hour: int, *badges: str) -> None:
-    """Deletes subjects for good, at an hour after the day."""
-    lines = "".join(f"{each},org-{each.split('-')[1]}\n" for each in badges)
+def erase(project: Project, hour: int, gone: Callable[[int], int]) -> None:
+    """Deletes a person of some organizations for good, at an hour after the day."""
+    lines = "".join(f"{badge(org, gone(org))},org-{org:03}\n" for org in range(ERASED))
     (project.folder / "who.csv").write_text("subject,tenant_id\n" + lines)
     with time_machine.travel(AT + timedelta(hours=hour)):
         made = command("subject", "delete", "--file", project.folder / "who.csv", "--pipeline", project.folder, "--yes")
