@@ -98,14 +98,20 @@ def table(measures: Mapping[str, Any], *keys: str, **more: Any) -> dict[str, Any
     return {"group_by": groups, "measures": measures, "suppress": {"below": 10, "counting": "badge"}, **more}
 
 
-def write(project: Project, record: Special, people: int = 40, gone: Callable[[int], int] | None = None) -> None:
+def write(
+    project: Project,
+    record: Special,
+    people: int = 40,
+    gone: Callable[[int], int] | None = None,
+    orgs: int = ORGS,
+) -> None:
     """Writes the records of the day, with what is special about each person.
 
     Takes the person of each organization who has no record any more. Those who are erased by a command are still there.
     """
     project.records(
         {"org": f"org-{org:03}", "badge": badge(org, person), "at": f"{DAY}T08:00:00Z", **record(org, person)}
-        for org in range(ORGS)
+        for org in range(orgs)
         for person in range(people)
         if gone is None or org < ERASED or person != gone(org)
     )
