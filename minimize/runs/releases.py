@@ -64,19 +64,19 @@ class PastReleases:
                         known.append(release.mark)
         return cls(frozenset(there), frozenset(exact), own, others)
 
-    def of_date(self, date: str | None, *, waits: bool) -> DatePast:
+    def of_date(self, date: str | None, *, waits: bool) -> ReleasesOfDate:
         """The releases of a date, for tables that wait for late rows, or for the others."""
         on = {name for name, day in self.in_force if day == date}
         exact = {name for name, day in self.exact if day == date}
         has_noise = any(self.own.get((each, date)) for each in (False, True))
         others = self.others.get(date or "", OtherReleases())
-        return DatePast(
+        return ReleasesOfDate(
             frozenset(on), frozenset(exact), has_noise, self.own.get((waits, date), ()), others.marks, others.counted
         )
 
 
 @dataclass(frozen=True, slots=True)
-class DatePast:
+class ReleasesOfDate:
     """The releases of one date.
 
     in_force   the aggregates with a table in force
@@ -100,7 +100,8 @@ class DatePast:
 
     def permits(self, mark: str, releases: int) -> bool:
         """Whether figures may be published if a date may have so many releases. Known figures are no further release."""
-        return mark in self.own or mark in self.others or self.number(mark) <= releases
+        is_known = mark in self.own or (mark in self.others and len(self.own) < releases)
+        return is_known or self.number(mark) <= releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class ReleasedTable:
 def release_tables(
     definitions: Mapping[str, AggregateDefinition],
     results: Mapping[str, AggregateResult],
-    past: DatePast,
+    past: ReleasesOfDate,
     date: str | None,
     at: datetime,
 ) -> tuple[dict[str, ReleasedTable], frozenset[str]]:
@@ -168,7 +169,7 @@ def _needs_limit(definition: AggregateDefinition) -> bool:
 def _stays(
     definition: AggregateDefinition,
     result: AggregateResult,
-    past: DatePast,
+    past: ReleasesOfDate,
     name: str,
     date: str | None,
     at: datetime,
@@ -200,7 +201,7 @@ def _stays(
 def _released(
     definition: AggregateDefinition,
     result: AggregateResult,
-    past: DatePast,
+    past: ReleasesOfDate,
     date: str | None,
     at: datetime,
 ) -> ReleasedTable:
