@@ -138,7 +138,7 @@ def release_tables(
     check_limits(definitions, results)
     staying = {name for name in results if _stays(definitions[name], results[name], past, name, date, at)}
     released = {
-        name: _released(definitions[name], result, past, date, at)
+        name: _released_table(definitions[name], result, past, date, at)
         for name, result in results.items()
         if name not in staying
     }
@@ -198,7 +198,7 @@ def _stays(
     return True
 
 
-def _released(
+def _released_table(
     definition: AggregateDefinition,
     result: AggregateResult,
     past: ReleasesOfDate,
