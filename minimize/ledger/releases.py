@@ -8,7 +8,7 @@ again, with new noise that can be averaged with the first.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -61,30 +61,49 @@ def remove_releases(connection: Connection, output: str) -> None:
     connection.execute("DELETE FROM releases WHERE output = :output", output=output)
 
 
-def counted_releases(connection: Connection, source: str, output: str, pipeline: str) -> dict[str, list[str]]:
-    """By date, the marks of other outputs of a source that count as releases.
+@dataclass(frozen=True, slots=True)
+class OtherReleases:
+    """Releases of one date by other outputs of a source, in their order.
 
-    The first release of a date by each other pipeline is free, if the pipeline was in the ledger before the date was first
-    released. So several pipelines that were planned have one release each.
+    marks    all of them: figures that are published already can be published again
+    counted  those that leave fewer releases
+    """
+
+    marks: list[str] = field(default_factory=list, repr=False)
+    counted: list[str] = field(default_factory=list, repr=False)
+
+
+def other_releases(connection: Connection, source: str, output: str, pipeline: str) -> dict[str, OtherReleases]:
+    """By date, the releases of a source by other outputs than that of a pipeline.
+
+    A pipeline is planned for a date if it was in the ledger before the date was first released. The first release of each planned
+    pipeline is free, so that several of them have one release each. A pipeline that came later begins with what the date has had.
     """
     began = _beginnings(connection)
-    found: dict[str, list[str]] = {}
+    found: dict[str, OtherReleases] = {}
     first: dict[str, datetime] = {}
-    free = set[tuple[str, str]]()
+    released = set[tuple[str, str]]()
     for row in connection.rows(
         "SELECT releases.*, runs.pipeline, runs.finished FROM releases, runs WHERE releases.source = :source"
         " AND runs.output = releases.output AND runs.run_id = releases.run_id ORDER BY runs.finished, releases.mark",
         source=source,
     ):
         date, by = row["date"], row["pipeline"]
+        is_first_of_date = date not in first
         first.setdefault(date, row["finished"])
-        is_first = (date, by) not in free
-        free.add((date, by))
-        if row["output"] == output or (is_first and by != pipeline and began[by] <= first[date]):
+        is_planned = pipeline in began and began[pipeline] <= first[date]
+        is_free = (date, by) not in released and by != pipeline and began[by] <= first[date]
+        released.add((date, by))
+        if row["output"] == output:
             continue
-        marks = found.setdefault(date, [])
-        if row["mark"] not in marks:
-            marks.append(row["mark"])
+        others = found.setdefault(date, OtherReleases())
+        counts = not is_free or (is_first_of_date and not is_planned)
+        for marks in (others.marks, others.counted) if counts else (others.marks,):
+            if row["mark"] not in marks:
+                marks.append(row["mark"])
+    for date, others in found.items():
+        if (date, pipeline) not in released and pipeline in began and began[pipeline] <= first[date]:
+            others.counted.clear()
     return found
 
 

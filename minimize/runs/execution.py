@@ -15,6 +15,7 @@ from minimize.engines.passes import count_passes
 from minimize.errors import SourceError
 from minimize.keys.parquet_encryption import OutputEncryption
 from minimize.keys.sealing import Subkeys
+from minimize.ledger.releases import OtherReleases
 from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.output.quarantine import QuarantineWriter
@@ -121,7 +122,7 @@ def process_dates(
     move: Any,
     late: LateAggregates,
     progress: ProgressCallback,
-    others: Mapping[str, Sequence[str]],
+    others: Mapping[str, OtherReleases],
 ) -> ProcessedDates:
     """Processes every batch date. Takes the releases of its source by other outputs, by date."""
     plan = resolved.plan
@@ -174,7 +175,7 @@ def _stage_outcome(
     files.setdefault("records", []).extend(sinks.taken)
     files.setdefault("quarantine", []).extend(quarantine.close())
     definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
-    found, staying = release_tables(definitions, outcome.aggregates, past, day, job.at)
+    found, staying = release_tables(definitions, outcome.aggregates, past.of_date(day, waits=False), day, job.at)
     left_alone = {name: outcome.aggregates[name].select_none() for name in staying}
     outcome.aggregates = {**{name: each.result for name, each in found.items()}, **left_alone}
     outcome.releases = {name: each.release for name, each in found.items() if each.release is not None}

@@ -312,7 +312,9 @@ class LateAggregates:
             there = {waiting.name: waiting for waiting in self.waiting if day in waiting.complete}
             tallies = {name: waiting.complete.pop(day) for name, waiting in there.items()}
             results = settle_tables(tallies, job.noise, day.isoformat())
-            found, staying = release_tables(definitions, results, past, day.isoformat(), job.at)
+            found, staying = release_tables(
+                definitions, results, past.of_date(day.isoformat(), waits=True), day.isoformat(), job.at
+            )
             for name, waiting in there.items():
                 waiting.results[day] = results[name].select_none() if name in staying else found[name].result
             for name, table in found.items():

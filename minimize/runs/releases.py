@@ -20,6 +20,7 @@ from minimize.aggregates.noise import TABLES_VERSION
 from minimize.aggregates.rollups import rolled_up
 from minimize.aggregates.tally import AggregateResult
 from minimize.errors import Finding, RefusedError
+from minimize.ledger.releases import OtherReleases
 from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.receipts import NoiseEntry, Receipt, ReleaseEntry, files_in_force
@@ -30,23 +31,23 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class PastReleases:
-    """The releases of an output's aggregates, as its receipts and the ledger know them.
+    """The releases of an output's aggregates, as its receipts and the ledger know them, whatever the tables were called.
 
     in_force  the aggregates and dates with a table in force
-    marks     the marks of each aggregate and date, in the order of their releases
-    others    the marks of each date that other outputs of the same source released, and that count
     exact     the aggregates and dates with published exact figures, in force or not
     reopened  the aggregates and dates of void runs whose exact figures may be published once more, or were empty
+    own       the marks of each date, in the order of their releases: of tables that wait for late rows, and of the others
+    others    the releases of each date by other outputs of the same source
     """
 
     in_force: frozenset[tuple[str, str | None]]
-    marks: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
-    others: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     exact: frozenset[tuple[str, str | None]] = frozenset()
     reopened: frozenset[tuple[str, str | None]] = frozenset()
+    own: Mapping[tuple[bool, str | None], Sequence[str]] = field(default_factory=dict, repr=False)
+    others: Mapping[str, OtherReleases] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, Sequence[str]]) -> Self:
+    def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, OtherReleases]) -> Self:
         """The releases that receipts name. Takes those of other outputs."""
         there = {
             (name, batch_date_of(file.path))
@@ -54,7 +55,7 @@ class PastReleases:
             for file in files
             if name != "records"
         }
-        marks: dict[tuple[str, str | None], list[str]] = {}
+        own: dict[tuple[bool, str | None], list[str]] = {}
         exact: dict[tuple[str, str | None], str] = {}
         by_run: dict[str, set[tuple[str, str | None]]] = {}
         reopened: set[tuple[str, str | None]] = set()
@@ -70,16 +71,52 @@ class PastReleases:
                     reopened -= places.keys()
                     exact |= {place: receipt.run_id for place, rows in places.items() if rows}
                 for date, release in (output.releases or {}).items():
-                    known = marks.setdefault((name, date or None), [])
+                    known = own.setdefault((output.days is not None, date or None), [])
                     if release.mark not in known:
                         known.append(release.mark)
-        return cls(frozenset(there), marks, others, frozenset(exact), frozenset(reopened))
+        return cls(frozenset(there), frozenset(exact), frozenset(reopened), own, others)
 
-    def number(self, name: str, date: str | None, mark: str) -> int:
-        """The number of a release of a date, from 1: a release that is known keeps its own."""
-        known = [*self.marks.get((name, date), ())]
-        others = [each for each in self.others.get(date or "", ()) if each not in known]
-        return known.index(mark) + 1 if mark in known else len(known) + len(others) + 1
+    def of_date(self, date: str | None, *, waits: bool) -> ReleasesOfDate:
+        """The releases of a date, for tables that wait for late rows, or for the others."""
+        on = {name for name, day in self.in_force if day == date}
+        exact, reopened = ({name for name, day in each if day == date} for each in (self.exact, self.reopened))
+        has_noise = any(self.own.get((each, date)) for each in (False, True))
+        others = self.others.get(date or "", OtherReleases())
+        own = self.own.get((waits, date), ())
+        return ReleasesOfDate(
+            frozenset(on), frozenset(exact), frozenset(reopened), has_noise, own, others.marks, others.counted
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasesOfDate:
+    """The releases of one date.
+
+    in_force   the aggregates with a table in force
+    exact      the aggregates with published exact figures, in force or not
+    reopened   the aggregates whose exact figures may be published once more, or were empty
+    has_noise  whether the output has released figures with noise
+    own        the marks of its releases, in their order
+    others     the marks of releases by other outputs of the source, and of those that count
+    """
+
+    in_force: frozenset[str]
+    exact: frozenset[str]
+    reopened: frozenset[str]
+    has_noise: bool
+    own: Sequence[str] = field(repr=False)
+    others: Sequence[str] = field(repr=False)
+    counted: Sequence[str] = field(repr=False)
+
+    def number(self, mark: str) -> int:
+        """The number of a release, from 1: a release that is known keeps its own."""
+        known = list(dict.fromkeys((*self.own, *self.counted)))
+        return known.index(mark) + 1 if mark in known else len(known) + 1
+
+    def permits(self, mark: str, releases: int) -> bool:
+        """Whether figures may be published if a date may have so many releases. Known figures are no further release."""
+        is_known = mark in self.own or (mark in self.others and len(self.own) < releases)
+        return is_known or self.number(mark) <= releases
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +141,7 @@ class ReleasedTable:
 def release_tables(
     definitions: Mapping[str, AggregateDefinition],
     results: Mapping[str, AggregateResult],
-    past: PastReleases,
+    past: ReleasesOfDate,
     date: str | None,
     at: datetime,
 ) -> tuple[dict[str, ReleasedTable], frozenset[str]]:
@@ -116,7 +153,7 @@ def release_tables(
     check_limits(definitions, results)
     staying = {name for name in results if _stays(definitions[name], results[name], past, name, date, at)}
     released = {
-        name: _released_table(definitions[name], result, past, name, date, at)
+        name: _released_table(definitions[name], result, past, date, at)
         for name, result in results.items()
         if name not in staying
     }
@@ -152,45 +189,48 @@ def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mappin
 def _stays(
     definition: AggregateDefinition,
     result: AggregateResult,
-    past: PastReleases,
+    past: ReleasesOfDate,
     name: str,
     date: str | None,
     at: datetime,
 ) -> bool:
-    """Whether the table in force stays, because no further release is permitted. A table that was removed does not come back."""
-    place, on = (name, date), f" of {date}" if date else ""
-    if place not in past.in_force | past.exact and not past.marks.get(place):
-        return False
+    """Whether the table in force stays, because no further release is permitted. A table that was removed does not come back, and
+    one of another name or in another output is a further release."""
+    on = f" of {date}" if date else ""
     retention = definition.retention
-    if place in past.in_force and retention is not None and retention.outlives_records(date, at):
+    if name in past.in_force and retention is not None and retention.outlives_records(date, at):
         return True
-    if definition.noise is None and place in past.reopened:
+    if definition.noise is None and name in past.reopened:
         return False
-    is_exact = place in past.in_force & past.exact and not past.marks.get(place)
-    if definition.noise is None or result.mark is None or is_exact:
+    if definition.noise is None or result.mark is None:
+        is_known = bool(past.exact or past.has_noise or name in past.in_force)
+    else:
+        is_known = bool(past.in_force & past.exact) and not past.has_noise
+    if is_known:
         log.info(
             "%s%s: exact figures were published once, and are not published again", name, on, extra={"code": "I006"}
         )
-        return True
-    if past.number(name, date, result.mark) <= definition.noise.releases:
+    if is_known or definition.noise is None or result.mark is None:
+        return is_known
+    if past.permits(result.mark, definition.noise.releases):
         return False
-    message = "%s%s: the table in force stays, because the date has had its last release (`releases: %d`)"
-    log.warning(message, name, on, definition.noise.releases, extra={"code": "W032"})
+    what = "the table in force stays" if name in past.in_force else "no table is published"
+    message = "%s%s: %s, because the date has had its last release (`releases: %d`), here or in another output"
+    log.warning(message, name, on, what, definition.noise.releases, extra={"code": "W032"})
     return True
 
 
 def _released_table(
     definition: AggregateDefinition,
     result: AggregateResult,
-    past: PastReleases,
-    name: str,
+    past: ReleasesOfDate,
     date: str | None,
     at: datetime,
 ) -> ReleasedTable:
     retention = definition.retention
     if retention is not None:
         result = result.within_retention(retention.expired(result.table, date, at))
-    release = None if result.mark is None else ReleaseEntry(past.number(name, date, result.mark), result.mark)
+    release = None if result.mark is None else ReleaseEntry(past.number(result.mark), result.mark)
     return ReleasedTable(result, definition, release)
 
 

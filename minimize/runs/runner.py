@@ -20,7 +20,7 @@ from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger.releases import counted_releases
+from minimize.ledger.releases import OtherReleases, other_releases
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
 from minimize.observability.openlineage import RunDescription
@@ -600,10 +600,10 @@ def no_progress(done: int, of: int) -> None:
     """A progress callback that does nothing."""
 
 
-def _other_releases(resolved: ResolvedRun, session: RunSession) -> dict[str, list[str]]:
+def _other_releases(resolved: ResolvedRun, session: RunSession) -> dict[str, OtherReleases]:
     """The releases of the source by other outputs, by date."""
     source = next((each.definition.source for each in resolved.plan.aggregates.values()), None)
     if source is None:
         return {}
     output, pipeline = session.run.output, session.run.pipeline
-    return session.ledger.read(partial(counted_releases, source=source, output=output, pipeline=pipeline))
+    return session.ledger.read(partial(other_releases, source=source, output=output, pipeline=pipeline))
