@@ -125,7 +125,9 @@ def test_an_expiry_by_a_wrong_clock_is_taken_back_by_running_its_dates_again(pro
 def test_an_event_day_that_a_void_run_published_is_published_again(project: Project) -> None:
     daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "late": "1d"}
     project.policy({"event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "day"}}}})
-    project.pipeline(aggregates={"daily": {**daily, "suppress": {"below": 2, "counting": "device_id"}, "per_subject": {"rows": 1}}})
+    project.pipeline(
+        aggregates={"daily": {**daily, "suppress": {"below": 2, "counting": "device_id"}, "per_subject": {"rows": 1}}}
+    )
     project.records([event(number, device_id=f"d{number}") for number in range(40)])
     project.run()
     project.records([], day="2026-11-25")
