@@ -122,6 +122,7 @@ _PLAN: Final = {
     "P134": "figures are exact, but the source has no batch dates",
     "P135": "figures are exact, but a record can be in several groups",
     "P136": "a roll-up has a measure that cannot be computed from the rows that are shown",
+    "P137": "a roll-up leaves out the event time by which the rows of its table end",
 }
 _REFUSALS: Final = {
     "R001": "the category of an output exceeds `must_be`",
@@ -141,6 +142,7 @@ _REFUSALS: Final = {
     "R023": "a changed policy or pipeline is approved under a version that was approved before",
     "R024": "a minimum or maximum in a table with noise is one person's value",
     "R025": "a subject has several rows in a group, and `per_subject` does not state how many count",
+    "R026": "another release of exact figures is permitted by the person who requested it",
 }
 _SETTINGS: Final = {
     "C001": "the settings cannot be read",

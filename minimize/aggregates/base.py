@@ -19,7 +19,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from minimize.aggregates.distinct_subjects import SubjectCounts
-from minimize.arrow.dictionaries import Bools, Codes
+from minimize.arrow.dictionaries import Bools, Codes, Doubles
 from minimize.spill import UNLIMITED_SPACE, HashWords, SpillSpace
 from minimize.text import brief_number
 
@@ -136,6 +136,31 @@ SCALARS = FieldTypes("every type that is not nested", _is_scalar)
 """Values that can be compared as wholes."""
 
 
+@dataclass(frozen=True, slots=True)
+class NoiseSize:
+    """The standard deviation of a figure's noise.
+
+    total       that of a number or a sum
+    divided_by  the number by which the figure of a row is divided, in words; empty for a number or a sum
+    divisor     the standard deviation of the noise of that number, which counts as far as the figure is from `middle`
+    """
+
+    total: float
+    divided_by: str = ""
+    divisor: float = 0.0
+    middle: float = 0.0
+
+    def of_rows(self, numbers: Doubles, figures: Doubles | None = None) -> Doubles:
+        """That of each row, if it has so many values. Takes also the figures, if they are known."""
+        if not self.divided_by:
+            return np.full(len(numbers), self.total)
+        away = np.zeros(len(numbers)) if figures is None else figures - self.middle
+        return np.hypot(self.total, self.divisor * away) / np.maximum(numbers, 1.0)
+
+    def __str__(self) -> str:
+        return brief_number(self.total) + (f", divided by {self.divided_by}" if self.divided_by else "")
+
+
 class Measure(BaseModel):
     """A keyword of `measures:` with its parameters. `of` is the key of the measured field; a measure of rows has none.
 
@@ -213,9 +238,15 @@ class Measure(BaseModel):
         """The figures of some rows with noise. Takes the measure with its field, and the tally that was started for it."""
         raise NotImplementedError
 
+    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize | None:
+        """The size of a figure's noise; None if the figure is not one number. Takes the standard deviation of a number of
+        subjects, and the bounds of values."""
+        return None
+
     def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
-        """The standard deviation of a figure's noise, in words. Takes that of a number of subjects, and the bounds of values."""
-        return f"{brief_number(deviation)} in each number of subjects"
+        """The standard deviation of a figure's noise, in words. Takes the same."""
+        size = self.noise_size(deviation, limits, bounds)
+        return f"{brief_number(deviation)} in each number of subjects" if size is None else str(size)
 
     @property
     def shared_measure(self) -> Measure:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, NoiseSize
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
-from minimize.text import brief_number
 
 if TYPE_CHECKING:
     from minimize.aggregates.bounded_values import ValueBounds
@@ -42,9 +41,9 @@ class Count(Measure):
         """The noisy number of rows."""
         return pa.array(rows.rows(), pa.int64())
 
-    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
         """That of the rows of one subject."""
-        return brief_number(deviation * limits.rows)
+        return NoiseSize(deviation * limits.rows)
 
 
 class CountTally:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 import pyarrow as pa
 
-from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerms, NoiseSize
 from minimize.aggregates.distinct_subjects import DistinctSubjects, chosen_rows
 from minimize.arrow.dictionaries import Codes, is_identity
 from minimize.arrow.hashing import SPREAD_FACTOR, mix
 from minimize.spill import Accumulator, HashedRows, HashWords
-from minimize.text import brief_number
 
 if TYPE_CHECKING:
     from minimize.aggregates.bounded_values import ValueBounds
@@ -60,9 +59,9 @@ class CountDistinct(Measure):
         noise = rows.noise.scaled(rows.figure("distinct", self.of), limit)
         return pa.array(np.maximum(tally.count(rows.groups, limit) + noise, 1), pa.int64(), mask=~is_shown)
 
-    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
         """That of the values of one subject."""
-        return brief_number(deviation * limits.values)
+        return NoiseSize(deviation * limits.values)
 
 
 class CountDistinctTally:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms
+from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, NoiseSize
 from minimize.aggregates.bounded_values import ValueBounds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer
@@ -187,6 +187,7 @@ class AggregateDefinition:
     noise      the noise of its figures; None if they are exact
     limits     what one subject can contribute to a row
     source     the name of the source of the records
+    rolls_up   the name of the exact table whose shown rows it sums; None for a table of records
     """
 
     name: str
@@ -200,6 +201,7 @@ class AggregateDefinition:
     noise: NoiseTerms | None = None
     limits: SubjectLimits = SubjectLimits()
     source: str = ""
+    rolls_up: str | None = None
 
     @property
     def meaning(self) -> str:
@@ -214,6 +216,36 @@ class AggregateDefinition:
     def groups(self) -> frozenset[tuple[Pointer, TimeUnit | None]]:
         """The fields and units of its groups, independent of the names of the keys."""
         return frozenset((key.pointer, key.to) for key in self.keys.values())
+
+    @property
+    def needs_limit(self) -> bool:
+        """Whether figures with noise depend on how many rows a subject has, and the pipeline does not limit their number."""
+        depend = any(each.measure.depends_on_rows for each in self.measures.values())
+        return self.noise is not None and depend and not self.limits.is_stated
+
+    def with_noise(self, sd: str | None) -> AggregateDefinition:
+        """The same with noise whose draws have another standard deviation; exact for None."""
+        found = next((each for each in STANDARD_DEVIATIONS if each == sd), None)
+        return replace(self, noise=None if found is None else replace(self.noise or NoiseTerms(), sd=found))
+
+    @property
+    def subject_count(self) -> str | None:
+        """The name of a measure whose figures are numbers of subjects; None if there is none."""
+        subjects = (name for name, each in self.measures.items() if self.counts_subjects(each))
+        rows = (
+            name for name, each in self.measures.items() if each.measure.of is None and each.measure.depends_on_rows
+        )
+        is_one_row = self.noise is not None and self.limits.rows == 1
+        return next(subjects, next(rows, None) if is_one_row else None)
+
+    def noise_size(self, measured: BoundMeasure) -> NoiseSize | None:
+        """The size of the noise of a measure's figures; None if they are exact, or not one number."""
+        if self.noise is None:
+            return None
+        deviation = float(self.noise.total_sd)
+        if self.counts_subjects(measured):
+            return NoiseSize(deviation)
+        return measured.measure.noise_size(deviation, self.limits, measured.bounds)
 
     def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
         """Terms of one measure."""

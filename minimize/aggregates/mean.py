@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms, NoiseSize
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
-from minimize.text import brief_number
 
 if TYPE_CHECKING:
     from minimize.aggregates.bounded_values import ValueBounds
@@ -45,10 +44,11 @@ class Mean(Measure):
         """The noisy mean, on its grid; null where too few subjects have a value."""
         return pa.array(rows.sums_of(measured).means(), pa.float64())
 
-    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
         """That of the sum, divided by the number of values."""
-        total = deviation * limits.rows * (0.0 if bounds is None else bounds.distance)
-        return f"{brief_number(total)}, divided by the number of values"
+        values = deviation * limits.rows
+        distance, middle = (0.0, 0.0) if bounds is None else (bounds.distance, float(bounds.middle))
+        return NoiseSize(values * distance, "the number of values", values, middle)
 
 
 class MeanTally:

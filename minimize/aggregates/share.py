@@ -12,14 +12,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms
+from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms, NoiseSize
 from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, SubjectLimits
 from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords
-from minimize.text import brief_number
 
 if TYPE_CHECKING:
     from minimize.aggregates.bounded_values import ValueBounds
@@ -106,9 +105,9 @@ class Share(CellMeasure):
             raise MeasureRefused("values of the type of the field")
         return pa.array(self.is_, kind)
 
-    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
         """That of both numbers of subjects."""
-        return f"{brief_number(deviation)}, divided by the number of subjects with a value"
+        return NoiseSize(deviation, "the number of subjects with a value", deviation)
 
 
 class ShareTally:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms, NoiseSize
 from minimize.aggregates.exact_sums import ExactSums, ExactTotal
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
-from minimize.text import brief_number
 
 if TYPE_CHECKING:
     from minimize.aggregates.bounded_values import ValueBounds
@@ -58,10 +57,10 @@ class Sum(Measure):
         totals = rows.sums_of(measured).totals()
         return pa.array([None if each is None else _fraction_as(each, type_) for each in totals], type_)
 
-    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
         """That of the values of one subject, and of their number."""
         size = 0.0 if bounds is None else hypot(bounds.distance, float(bounds.middle))
-        return brief_number(deviation * limits.rows * size)
+        return NoiseSize(deviation * limits.rows * size)
 
 
 class SumTally:

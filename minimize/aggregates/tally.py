@@ -179,6 +179,13 @@ class AggregateTally:
         for each, tally in other._measures.items():
             self._measures[each].merge(tally, groups)
 
+    def contributions(self) -> tuple[Codes, int]:
+        """The number of distinct subjects of each group, also of small ones, and the largest number of rows, or of values of a
+        field, of one subject in one group (0 if they are not counted). Not to be published."""
+        self._work_off()
+        totals = self._contributors.totals(len(self._groups), self._definition.limits)
+        return totals.subjects, totals.most
+
     def digest(self, key: NoiseKey) -> bytes:
         """A digest of all that figures are made of, independent of the order and the division of the rows.
 

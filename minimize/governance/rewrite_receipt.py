@@ -234,7 +234,7 @@ class RewriteReceipt:
 
 
 def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
-    if receipt.values is None:
+    if receipt.values is None and not receipt.is_sealed:
         return FieldReceipt(receipt.did, None, outputs=receipt.outputs)
     found = counts or FieldCounts()
     return FieldReceipt(receipt.did, found.values, found.changed, found.gated, outputs=receipt.outputs)

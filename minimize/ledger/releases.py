@@ -1,4 +1,5 @@
-"""Releases of dates, by source: which figures with noise other outputs of the same source have released.
+"""Releases of dates, by source: which figures with noise other outputs of the same source have released; and acts that permit
+one more release of exact figures.
 
 The index follows the receipts, as that of runs does. Without it, another pipeline or output could release the figures of a date
 again, with new noise that can be averaged with the first.
@@ -7,10 +8,35 @@ again, with new noise that can be averaged with the first.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from minimize.ledger.acts import ActKind
 from minimize.ledger.database import Connection
 from minimize.receipts import Receipt
+
+
+@dataclass(frozen=True, slots=True)
+class Republication:
+    """A step towards one more release of the exact figures of a run: requested, then confirmed by a second person."""
+
+    run: str
+    output: str
+    state: str
+    reason: str
+    by: str
+    recorded_at: datetime
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether a second person confirmed the request."""
+        return self.state == CONFIRMED
+
+
+REQUESTED: Final = "requested"
+CONFIRMED: Final = "confirmed"
+REPUBLICATION: Final = ActKind("republication", Republication, key="{0.run}", actor="by")
 
 
 def index_releases(connection: Connection, output: str, receipts: Iterable[Receipt]) -> None:

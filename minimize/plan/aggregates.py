@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial, reduce
 from itertools import groupby
@@ -39,15 +40,17 @@ from minimize.techniques.periods import local_days, period_starts
 def plan_aggregates(
     pipeline: Pipeline, fields: Mapping[str, FieldPlan], faults: list[Finding]
 ) -> dict[str, AggregatePlan]:
-    """Each aggregate with its definition. Faults are added to `faults`."""
+    """Each aggregate with its definition, and after it its roll-ups. Faults are added to `faults`."""
     plans = {}
     faults.extend(_lone_table_faults(pipeline))
     for name, model in pipeline.aggregates.items():
         found = list(_aggregate_faults(pipeline, name, model, fields))
         if not found:
-            definition = _aggregate_definition(pipeline, name, model, fields)
+            definition = define_aggregate(pipeline, name, fields)
             found = [_locate_finding(pipeline, name, finding) for finding in definition_faults(definition)]
+            found += _rollup_faults(pipeline, name, model, definition)
             plans[name] = AggregatePlan(name, model, definition, _late_window(pipeline, model, fields))
+            plans |= {plan.name: plan for plan in _rollup_plans(plans[name])}
         faults.extend(found)
     return {} if faults else plans
 
@@ -57,9 +60,9 @@ def counted_subject(pipeline: Pipeline, model: AggregateModel) -> str | None:
     return model.suppress.counting or pipeline.policy.subject
 
 
-def _aggregate_definition(
-    pipeline: Pipeline, name: str, model: AggregateModel, fields: Mapping[str, FieldPlan]
-) -> AggregateDefinition:
+def define_aggregate(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan]) -> AggregateDefinition:
+    """The definition of an aggregate without faults. Takes the planned fields."""
+    model = pipeline.aggregates[name]
     subject = counted_subject(pipeline, model)
     return AggregateDefinition(
         name=name,
@@ -198,6 +201,24 @@ def _exact_faults(pipeline: Pipeline, name: str, model: AggregateModel) -> Itera
             message = f"{label}: the {measure.name} of a roll-up cannot be computed from the rows that are shown"
             hint = f"Remove `rollups`, or count subjects and use measures that add up ({_measures_that('adds_up')})."
             yield aggregate_fault(pipeline, name, "P136", message, hint, measure.of, "rollups")
+
+
+def _rollup_plans(table: AggregatePlan) -> Iterator[AggregatePlan]:
+    """The coarser tables of an aggregate. They are made with it, so they do not wait for rows themselves."""
+    for name, model in table.model.rollup_tables(table.name).items():
+        keys = {column: table.definition.keys[column] for column in model.group_by}
+        yield AggregatePlan(name, model, replace(table.definition, name=name, keys=keys, rolls_up=table.name))
+
+
+def _rollup_faults(
+    pipeline: Pipeline, name: str, model: AggregateModel, definition: AggregateDefinition
+) -> Iterator[Finding]:
+    """P137: roll-ups without the event time by which rows of their table end. They would show what the removed rows had."""
+    column = None if definition.retention is None else definition.retention.column
+    if column is not None and any(column not in columns for columns in model.rollups):
+        message = f"a roll-up is not grouped by {column}, so that it would still show rows whose retention has ended"
+        hint = f"Add {column} to each roll-up, or remove it from the groups: each table has a date."
+        yield aggregate_fault(pipeline, name, "P137", message, hint, at="rollups")
 
 
 MOST_QUANTILES: Final = 5

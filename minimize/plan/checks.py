@@ -228,7 +228,8 @@ def _long_telemetry(pipeline: Pipeline) -> Iterator[Finding]:
 
 def _groups_without_time(pipeline: Pipeline) -> Iterator[Finding]:
     """Refusals of aggregates that have their own retention, in a policy without event time."""
-    for name in pipeline.own_retentions if pipeline.policy.time is None else ():
+    limited = [name for name, model in pipeline.aggregates.items() if model.retention is not None]
+    for name in limited if pipeline.policy.time is None else ():
         message = f"the aggregate {name} limits retention, but the policy names no event time"
         file = None if pipeline.path is None else str(pipeline.path)
         hint = "Name the field of the event time: `time: FIELD`."
@@ -236,7 +237,7 @@ def _groups_without_time(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _excess_categories(plan: Plan) -> Iterator[Finding]:
-    limits = {name: model.must_be for name, model in (plan.pipeline.aggregates if plan.pipeline else {}).items()}
+    limits = {name: model.must_be for name, model in (plan.pipeline.tables if plan.pipeline else {}).items()}
     if plan.pipeline is not None and plan.pipeline.records is not None:
         limits["records"] = plan.pipeline.records.must_be
     for name, output in plan.outputs.items():

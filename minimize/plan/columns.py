@@ -221,6 +221,8 @@ def _aggregate_rows(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
 def _figure_form(aggregate: AggregatePlan, bound: BoundMeasure) -> str:
     """The noise of a figure, or that it is exact or rounded."""
     definition, measure = aggregate.definition, bound.measure
+    if definition.rolls_up is not None:
+        return f"sum over the rows of {definition.rolls_up} that are shown"
     if definition.noise is None:
         rounded = definition.counts_to if measure.revealed_counts == "rounded" else None
         return f"counts to the nearest {rounded}" if rounded else "exact"

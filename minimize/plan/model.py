@@ -108,12 +108,17 @@ class FieldPlan:
 
 @dataclass(frozen=True, slots=True)
 class AggregatePlan:
-    """One aggregate, checked: its model, what its tally needs, and how long it waits for late rows."""
+    """One table, checked: its model, what its tally needs, and how long it waits for late rows. A roll-up has no tally."""
 
     name: str
     model: AggregateModel
     definition: AggregateDefinition
     late: LateWindow | None = None
+
+    @property
+    def is_rollup(self) -> bool:
+        """Whether it sums the shown rows of another table."""
+        return self.definition.rolls_up is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +256,9 @@ def describe_encryption(plan: Plan, name: str) -> str:
 def describe_noise(plan: Plan, name: str) -> str:
     """The noise of the figures of an aggregate in words, or the reason for which they are exact."""
     aggregate = plan.aggregates[name]
-    terms, model = aggregate.definition.noise, aggregate.model
+    terms, model, of = aggregate.definition.noise, aggregate.model, aggregate.definition.rolls_up
+    if of is not None:
+        return f"figures are sums over the rows of {of} that are shown; a subject in several rows counts in each"
     if terms is None:
         return f"figures are exact, because: {'' if model.exact is None else model.exact.because}"
     size, below = brief_number(float(terms.total_sd)), model.suppress.below
@@ -305,7 +312,7 @@ def _stated_encryption(plan: Plan, name: str) -> EncryptModel | None:
         return None
     if name == "records" and job.records is not None:
         return job.records.encrypt
-    by = job.aggregates[name].encrypt
+    by = job.tables[name].encrypt
     return None if by is None else EncryptModel(by=by)
 
 

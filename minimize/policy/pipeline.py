@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -375,6 +375,16 @@ ColumnName = Annotated[str, WithJsonSchema({"type": "string", "not": {"const": "
 OutputName = Annotated[str, when_read(_output_name), name_schema(*RESERVED_OUTPUT_NAMES)]
 
 
+def rollup_name(name: str, groups: Iterable[str]) -> str:
+    """The name of the coarser table of an aggregate by some of its groups.
+
+    >>> rollup_name("billing", ["tenant", "region"]), rollup_name("billing", [])
+    ('billing_by_tenant_region', 'billing_total')
+    """
+    columns = "_".join(groups)
+    return f"{name}_by_{columns}" if columns else f"{name}_total"
+
+
 class AggregateModel(Form):
     """Counts and statistics per group, small groups suppressed."""
 
@@ -414,7 +424,8 @@ class AggregateModel(Form):
         ),
     ] = pydantic.Field(
         (),
-        description="Coarser tables of exact figures, each by some of the groups: sums over the rows that are shown.",
+        description="Coarser tables of exact figures, each by some of the groups: sums over the rows that are shown. "
+        "Their names are `NAME_by_GROUP` (several groups with `_` between them), and `NAME_total` for `[]`.",
     )
     late: Annotated[Duration, when_read(_short_enough)] | None = pydantic.Field(
         None, description="How long an event day waits for its late rows."
@@ -442,6 +453,14 @@ class AggregateModel(Form):
             reading.fault("P017", "an aggregate counts subjects, but the policy names no subject", hint=hint)
         if self.late is not None and names.keys is not None and names.time is None:
             reading.fault("P017", "`late` needs the event time", "late", hint="Add `time: FIELD` to the policy.")
+
+    def rollup_tables(self, name: str) -> dict[str, AggregateModel]:
+        """The coarser tables of the aggregate of this name, by name. Their groups are in the order of the aggregate."""
+        tables = {}
+        for columns in self.rollups:
+            groups = {column: key for column, key in self.group_by.items() if column in columns}
+            tables[rollup_name(name, groups)] = self.model_copy(update={"group_by": groups, "rollups": ()})
+        return tables
 
     def _check_exactness(self, reading: Reading) -> None:
         """Figures with noise are not rounded and have no roll-ups; exact ones have no noise."""
@@ -587,16 +606,42 @@ class Pipeline(Form):
             reading.fault("P008", message, "purpose", hint=hint)
         if self.records is None and reading.node.get("aggregates") is None:
             reading.fault("P005", "the pipeline writes neither records nor aggregates", "records")
+        self._check_rollup_names(reading)
+
+    def _check_rollup_names(self, reading: Reading) -> None:
+        """The name of each roll-up is that of a folder, and of no other table."""
+        names = {*self.aggregates}
+        for name, model in self.aggregates.items():
+            for groups in dict.fromkeys(frozenset(columns) for columns in model.rollups):
+                table = rollup_name(name, [column for column in model.group_by if column in groups])
+                if not re.fullmatch(NAME_PATTERN, table):
+                    hint = "Name groups with letters, digits, _ and -."
+                    message = "a roll-up has the names of its groups in its own, which is not valid"
+                    reading.fault("P015", message, "aggregates", name, "rollups", hint=hint)
+                elif table in names:
+                    message = f"two tables have the name `{table}`"
+                    hint = "Rename a group or an aggregate."
+                    reading.fault("P018", message, "aggregates", name, "rollups", hint=hint)
+                names.add(table)
+
+    @property
+    def tables(self) -> dict[str, AggregateModel]:
+        """The tables that a run publishes, by name: each aggregate, and after it its roll-ups."""
+        return {
+            table: each
+            for name, model in self.aggregates.items()
+            for table, each in {name: model, **model.rollup_tables(name)}.items()
+        }
 
     def retention_of(self, name: str) -> timedelta | None:
         """How long an output is kept: the aggregate's own retention, else that of the policy; None for no limit."""
-        model = self.aggregates.get(name)
+        model = self.tables.get(name)
         return self.policy.retention if model is None or model.retention is None else model.retention
 
     @property
     def own_retentions(self) -> dict[str, timedelta]:
-        """The retention of each aggregate that has its own."""
-        return {name: each.retention for name, each in self.aggregates.items() if each.retention is not None}
+        """The retention of each table whose aggregate has its own."""
+        return {name: each.retention for name, each in self.tables.items() if each.retention is not None}
 
     @property
     def run_name(self) -> str:

@@ -188,14 +188,22 @@ def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
 
 
 def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:
-    """V006: a void receipt that names no earlier voidable run, names a run that is already void, or changes files."""
+    """V006: a void receipt that names no earlier voidable run, names a run that is already void, or changes files.
+
+    A void run may be named once more by a receipt that permits another release of its exact figures.
+    """
     known: dict[str, str] = {}
+    voided: dict[str, str] = {}
     for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
         if receipt.kind == VOID_KIND or receipt.voids is not None:
-            fault = _void_fault(receipt, known)
+            fault = _void_fault(receipt, known | (voided if receipt.republish else {}))
             if fault:
                 yield Finding("V006", fault, file=f"runs/{receipt.run_id}/receipt.json")
-            known.pop(receipt.voids or "", None)
+            kind = known.pop(receipt.voids or "", None)
+            if receipt.republish:
+                voided.pop(receipt.voids or "", None)
+            elif receipt.voids is not None and kind is not None:
+                voided[receipt.voids] = kind
         known[receipt.run_id] = receipt.kind
 
 

@@ -244,6 +244,7 @@ class Receipt:
     skipped    batch dates that were skipped, with reasons (`shrunk`: files that were read earlier are missing;
                `stopped`: too much in quarantine; the guide lists them all)
     voids      the run that a receipt of kind `void` declares invalid
+    republish  whether the dates of the void run may have one more release of exact figures, by an act in the ledger
     reason     the operator's reason
     origin     paths of pipeline, input and settings, relative to the output folder, unless they may contain a value
     backfill   the backfill that the run was part of
@@ -297,6 +298,7 @@ class Receipt:
     restricted: tuple[ReceiptFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     from_: Annotated[RetractionSource | None, Alias(alias="from")] = field(default=None, metadata=OMIT_IF_NONE)
     voids: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    republish: bool | None = field(default=None, metadata=OMIT_IF_NONE)
     reason: str | None = field(default=None, metadata=OMIT_IF_NONE)
     files: Mapping[str, str] = field(default_factory=dict)
     origin: RunOrigin | None = field(default=None, metadata=OMIT_IF_NONE)

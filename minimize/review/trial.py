@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.noise import NoiseKey
+from minimize.aggregates.rollups import rolled_up
 from minimize.aggregates.tally import settle_tables
 from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
 from minimize.arrow.interchange import decode_batch
@@ -375,7 +376,10 @@ class Trial:
             if each.behind is not None:
                 for tally in tallies.values():
                     tally.observe(each.behind)
-        return {name: each.table for name, each in settle_tables(tallies, key, job.date).items()}
+        tables = {name: each.table for name, each in settle_tables(tallies, key, job.date).items()}
+        definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
+        rollups = {name: each for name, each in definitions.items() if each.rolls_up in tables}
+        return tables | {name: rolled_up(tables[each.rolls_up or ""], each) for name, each in rollups.items()}
 
     def one(self, line: int) -> TriedRecord | None:
         """Outcome for the record in a line of the first file; None if the line has no record."""

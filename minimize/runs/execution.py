@@ -173,7 +173,7 @@ def _stage_outcome(
         files.setdefault("records", []).extend(sink.close())
     files.setdefault("records", []).extend(sinks.taken)
     files.setdefault("quarantine", []).extend(quarantine.close())
-    definitions = {name: job.plan.aggregates[name].definition for name in outcome.aggregates}
+    definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
     found, staying = release_tables(definitions, outcome.aggregates, past, day, job.at)
     left_alone = {name: outcome.aggregates[name].select_none() for name in staying}
     outcome.aggregates = {**{name: each.result for name, each in found.items()}, **left_alone}

@@ -207,11 +207,6 @@ class LateAggregate:
                 first.merge(other)
             self.complete[window.day] = first
 
-    def write(self, job: Job, staging: Staging) -> Iterator[WrittenFile]:
-        """Writes every released day."""
-        for day, each in self.released.items():
-            yield from each.write(staging, self.name, day.isoformat(), job.output_schema(self.name))
-
     def account(self, output: WrittenOutput, run: Sequence[date]) -> WrittenOutput:
         """The aggregate's part of the receipt, with the state of its event days."""
         open_ = {window.day.isoformat(): window.wrong for window in self.windows if window.wrong}
@@ -308,10 +303,11 @@ class LateAggregates:
             log.debug("read %d files of %s again", len(source.parts), when)
 
     def publish(self, job: Job, staging: Staging, past: PastReleases) -> Iterator[tuple[str, Iterator[WrittenFile]]]:
-        """Settles and writes all complete event days: the files of each aggregate."""
+        """Settles and writes all complete event days: the files of each table."""
         for waiting in self.waiting:
             waiting.gather()
-        definitions = {waiting.name: job.plan.aggregates[waiting.name].definition for waiting in self.waiting}
+        definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
+        released: dict[str, dict[date, ReleasedTable]] = {}
         for day in sorted({day for waiting in self.waiting for day in waiting.complete}):
             there = {waiting.name: waiting for waiting in self.waiting if day in waiting.complete}
             tallies = {name: waiting.complete.pop(day) for name, waiting in there.items()}
@@ -319,10 +315,12 @@ class LateAggregates:
             found, staying = release_tables(definitions, results, past, day.isoformat(), job.at)
             for name, waiting in there.items():
                 waiting.results[day] = results[name].select_none() if name in staying else found[name].result
-                if name in found:
-                    waiting.released[day] = found[name]
+            for name, table in found.items():
+                released.setdefault(name, {})[day] = table
         for waiting in self.waiting:
-            yield waiting.name, waiting.write(job, staging)
+            waiting.released.update(released.get(waiting.name, {}))
+        for name, tables in released.items():
+            yield name, _write_days(tables, name, job, staging)
 
     def outside(self, name: str) -> int:
         """Number of rows of this run that belong to no event day of an aggregate."""
@@ -334,6 +332,11 @@ class LateAggregates:
         run = [when for when in self.resolved.sources if when is not None]
         published = {waiting.name: waiting.account(outputs[waiting.name], run) for waiting in self.waiting}
         return {**outputs, **published}
+
+
+def _write_days(tables: Mapping[date, ReleasedTable], name: str, job: Job, staging: Staging) -> Iterator[WrittenFile]:
+    for day, each in tables.items():
+        yield from each.write(staging, name, day.isoformat(), job.output_schema(name))
 
 
 def _late_plan(plan: Plan) -> Plan:

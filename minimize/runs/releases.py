@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.noise import TABLES_VERSION
+from minimize.aggregates.rollups import rolled_up
 from minimize.aggregates.tally import AggregateResult
 from minimize.errors import Finding, RefusedError
 from minimize.output.folder import batch_date_of
@@ -35,12 +36,14 @@ class PastReleases:
     marks     the marks of each aggregate and date, in the order of their releases
     others    the marks of each date that other outputs of the same source released, and that count
     exact     the aggregates and dates with published exact figures, in force or not
+    reopened  the aggregates and dates of void runs whose exact figures may be published once more, or were empty
     """
 
     in_force: frozenset[tuple[str, str | None]]
     marks: Mapping[tuple[str, str | None], Sequence[str]] = field(repr=False)
     others: Mapping[str, Sequence[str]] = field(default_factory=dict, repr=False)
     exact: frozenset[tuple[str, str | None]] = frozenset()
+    reopened: frozenset[tuple[str, str | None]] = frozenset()
 
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, Sequence[str]]) -> Self:
@@ -52,16 +55,25 @@ class PastReleases:
             if name != "records"
         }
         marks: dict[tuple[str, str | None], list[str]] = {}
-        exact: set[tuple[str, str | None]] = set()
+        exact: dict[tuple[str, str | None], str] = {}
+        by_run: dict[str, set[tuple[str, str | None]]] = {}
+        reopened: set[tuple[str, str | None]] = set()
         for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
+            voided = by_run.get(receipt.voids or "", set())
+            reopened |= {
+                place for place in voided if place not in exact or (receipt.republish and exact[place] == receipt.voids)
+            }
             for name, output in receipt.outputs.items():
-                if name != "records" and output.noise is None:
-                    exact |= {(name, batch_date_of(file.path)) for file in output.files if file.rows}
+                if name != "records" and output.noise is None and receipt.reads_source:
+                    places = {(name, batch_date_of(file.path)): file.rows for file in output.files}
+                    by_run.setdefault(receipt.run_id, set()).update(places)
+                    reopened -= places.keys()
+                    exact |= {place: receipt.run_id for place, rows in places.items() if rows}
                 for date, release in (output.releases or {}).items():
                     known = marks.setdefault((name, date or None), [])
                     if release.mark not in known:
                         known.append(release.mark)
-        return cls(frozenset(there), marks, others, frozenset(exact))
+        return cls(frozenset(there), marks, others, frozenset(exact), frozenset(reopened))
 
     def number(self, name: str, date: str | None, mark: str) -> int:
         """The number of a release of a date, from 1: a release that is known keeps its own."""
@@ -96,10 +108,10 @@ def release_tables(
     date: str | None,
     at: datetime,
 ) -> tuple[dict[str, ReleasedTable], frozenset[str]]:
-    """The tables of one date that may be published, and the names of those whose table in force stays.
+    """The tables of one date that may be published, with their roll-ups, and the names of those whose table in force stays.
 
-    A group past its retention is left out. Raises RefusedError if a subject has more rows than a definition without limits
-    expects.
+    Takes the definitions of all tables, and what was tallied. The roll-ups of a table in force stay with it. A group past its
+    retention is left out. Raises RefusedError if a subject has more rows than a definition without limits expects.
     """
     check_limits(definitions, results)
     staying = {name for name in results if _stays(definitions[name], results[name], past, name, date, at)}
@@ -108,7 +120,18 @@ def release_tables(
         for name, result in results.items()
         if name not in staying
     }
-    return released, frozenset(staying)
+    return released | dict(_rollups(definitions, released)), frozenset(staying)
+
+
+def _rollups(
+    definitions: Mapping[str, AggregateDefinition], released: Mapping[str, ReleasedTable]
+) -> Iterator[tuple[str, ReleasedTable]]:
+    """The roll-ups of released tables: sums over the rows that these show."""
+    for name, definition in definitions.items():
+        table = released.get(definition.rolls_up or "")
+        if table is not None:
+            sums = AggregateResult(rolled_up(table.result.table, definition), 0, 0, 0, 0)
+            yield name, ReleasedTable(sums, definition, None)
 
 
 def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mapping[str, AggregateResult]) -> None:
@@ -117,19 +140,13 @@ def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mappin
         Finding(
             "R025",
             f"aggregate {name}: a subject has several rows in a group, and no limit is stated",
-            hint="Add `per_subject: {rows: R}`; `minimize plan PIPELINE --preview` shows the largest number in a sample.",
+            hint="Add `per_subject: {rows: R}`; `minimize plan PIPELINE --preview FILE` shows the largest number in a file.",
         )
         for name, result in results.items()
-        if _needs_limit(definitions[name]) and result.most_of_subject > definitions[name].limits.rows
+        if definitions[name].needs_limit and result.most_of_subject > definitions[name].limits.rows
     ]
     if wrong:
         raise RefusedError("figures would show more of one subject than their noise hides", findings=tuple(wrong))
-
-
-def _needs_limit(definition: AggregateDefinition) -> bool:
-    """Whether figures depend on how many rows a subject has, and the number is not limited by the pipeline."""
-    depend = any(each.measure.depends_on_rows for each in definition.measures.values())
-    return definition.noise is not None and depend and not definition.limits.is_stated
 
 
 def _stays(
@@ -147,6 +164,8 @@ def _stays(
     retention = definition.retention
     if place in past.in_force and retention is not None and retention.outlives_records(date, at):
         return True
+    if definition.noise is None and place in past.reopened:
+        return False
     is_exact = place in past.in_force & past.exact and not past.marks.get(place)
     if definition.noise is None or result.mark is None or is_exact:
         log.info(

@@ -12,7 +12,9 @@ from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.releases import REPUBLICATION
 from minimize.ledger.runs import compare_receipts, find_location, find_recorded_output, is_anchor_signed
+from minimize.ledger.schema import ledger_identity
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
@@ -91,11 +93,23 @@ def _compare_open_ledger(
         message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"
         return [new_finding("V009", message, hint="Run `minimize audit verify` to check the whole log.")]
     wrong = ledger_disagreement(ledger, chain)
-    return (
-        [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
-        if wrong
-        else _agreement_findings(ledger, agreement, len(chain))
-    )
+    if wrong:
+        return [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
+    return [*_agreement_findings(ledger, agreement, len(chain)), *_republication_findings(ledger, chain, verifier)]
+
+
+def _republication_findings(ledger: Ledger, chain: Sequence[Receipt], verifier: Verifier) -> Iterator[Finding]:
+    """V053: void receipts that permit another release of exact figures, although no second person confirmed it in the ledger
+    that they name."""
+    permits = [receipt for receipt in chain if receipt.republish]
+    here = ledger.read(ledger_identity) if permits else ""
+    for receipt in permits:
+        acts = ledger.find(REPUBLICATION, key=receipt.voids, verifier=verifier)
+        if receipt.audit is not None and receipt.audit.ledger == here and not any(act.is_confirmed for act in acts):
+            message = (
+                "the receipt permits another release of exact figures, but the ledger has no act of two persons for it"
+            )
+            yield new_finding("V053", message, file=f"runs/{receipt.run_id}/receipt.json")
 
 
 def _agreement_findings(ledger: Ledger, agreement: LogAgreement, count: int) -> list[Finding]:

@@ -30,8 +30,9 @@ from minimize.verification.noise import (
     read_noise,
     share_limits,
 )
-from minimize.verification.policy_reading import FieldView, PolicyView
+from minimize.verification.policy_reading import FieldView, PolicyView, with_rollups
 from minimize.verification.records import RECORDS
+from minimize.verification.rollups import ExactTable, check_rollups
 from minimize.verification.rules import (
     ColumnContext,
     RuleUnavailable,
@@ -48,6 +49,8 @@ from minimize.verification.values import count_past_groups, distinct_rows, end_o
 Bounds = tuple[Any, Any]
 """The lowest and the highest value; None for no bound."""
 _NO_BOUNDS: Final = (None, None)
+ComparedTables = tuple[list[NoisyTable], list[ExactTable]]
+"""The tables in force with noise, and those with exact figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class AggregateView:
     noise  the noise of its figures; None if they are exact
     texts  each measure as text that is equal for equal measures, by column
     terms  what must be equal in another table so that equal rows have equal figures
+    rolls_up  the table whose shown rows it sums; None for a table of records
+    has_rollups  whether tables sum its shown rows
     """
 
     groups: Mapping[str, tuple[Pointer, str | None]]
@@ -107,6 +112,8 @@ class AggregateView:
     noise: NoiseView | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
     terms: tuple[object, ...] = ()
+    rolls_up: str | None = None
+    has_rollups: bool = False
 
     @property
     def least(self) -> int:
@@ -137,6 +144,8 @@ def read_aggregate(raw: Mapping[str, Any], policy: PolicyView) -> AggregateView:
         counts_to=int((raw.get("round") or {}).get("counts_to", 1)),
         noise=read_noise(raw),
         texts={str(column): measure_text(each) for column, each in raw["measures"].items()},
+        rolls_up=raw.get("rolls_up"),
+        has_rollups=bool(raw.get("rollups")),
         terms=tuple(
             json.dumps(raw.get(part), sort_keys=True, default=str) for part in ("suppress", "per_subject", "noise")
         ),
@@ -144,14 +153,17 @@ def read_aggregate(raw: Mapping[str, Any], policy: PolicyView) -> AggregateView:
 
 
 def check_aggregates(evidence: Evidence) -> Iterator[Finding]:
-    """V040 to V049 for every aggregate in force, partition by partition; V053 to V055 for their releases."""
+    """V040 to V049 for every aggregate in force, partition by partition; V053 to V056 for their releases and
+    roll-ups."""
     files = [standing for standing in evidence.files if standing.name not in (RECORDS, QUARANTINE)]
     noisy: list[NoisyTable] = []
+    exact: list[ExactTable] = []
     for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
         partition = list(group)
-        yield from _partition_findings(evidence, partition, partition[0].name, partition[0].run, noisy)
+        yield from _partition_findings(evidence, partition, partition[0].name, partition[0].run, (noisy, exact))
     yield from check_releases(evidence, dict(_noise_of_runs(evidence)))
     yield from check_equal_rows(noisy)
+    yield from check_rollups(exact)
 
 
 def _noise_of_runs(evidence: Evidence) -> Iterator[tuple[tuple[str, str], NoiseView | None]]:
@@ -172,9 +184,9 @@ def thresholds(evidence: Evidence) -> Iterator[int]:
 
 
 def _partition_findings(
-    evidence: Evidence, partition: Sequence[EvidenceFile], name: str, run: EvidenceRun, noisy: list[NoisyTable]
+    evidence: Evidence, partition: Sequence[EvidenceFile], name: str, run: EvidenceRun, compared: ComparedTables
 ) -> Iterator[Finding]:
-    """Adds the table to `noisy` if its figures have noise."""
+    """Adds the table to those that are compared."""
     if run.policy is None:
         return
     defined = _aggregate_of_run(run, name, run.policy)
@@ -199,18 +211,22 @@ def _partition_findings(
             )
             return
     if tables:
-        yield from _table_findings(pa.concat_tables(tables), defined, run, partition[0], noisy)
+        yield from _table_findings(pa.concat_tables(tables), defined, run, partition[0], compared)
 
 
 def _table_findings(
-    table: pa.Table, defined: AggregateView, run: EvidenceRun, file: EvidenceFile, noisy: list[NoisyTable]
+    table: pa.Table, defined: AggregateView, run: EvidenceRun, file: EvidenceFile, compared: ComparedTables
 ) -> Iterator[Finding]:
+    noisy, exact = compared
     yield from _value_findings(table, defined, run, file.root)
     yield from _retention_findings(table, defined, run, file)
     release = (run.receipt.outputs[file.name].releases or {}).get(file.date or "")
     if defined.noise is not None and release is not None:
         terms = (release.mark, run.receipt.policy.digest, defined.counting, *defined.terms)
         noisy.append(NoisyTable(file.root, defined.groups, defined.texts, terms, table))
+    if defined.rolls_up is not None or defined.has_rollups:
+        groups, measures = [*defined.groups], [*defined.measures]
+        exact.append(ExactTable(file.root, file.name, file.date, defined.rolls_up, groups, measures, table))
 
 
 def _retention_findings(
@@ -231,9 +247,8 @@ def _retention_findings(
 
 
 def _aggregate_of_run(run: EvidenceRun, name: str, policy: PolicyView) -> AggregateView | None:
-    aggregates = (run.pipeline or {}).get("aggregates") or {}
     try:
-        return read_aggregate(aggregates[name], policy)
+        return read_aggregate(with_rollups((run.pipeline or {}).get("aggregates") or {})[name], policy)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 

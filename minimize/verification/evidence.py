@@ -92,6 +92,7 @@ CODES: Final = MappingProxyType(
         "V053": "a date has more releases of an aggregate than its pipeline permits",
         "V054": "an equal release of an aggregate has other bytes than before",
         "V055": "equal rows of a release have different figures in two aggregates",
+        "V056": "a roll-up is not the sums over the rows of its table",
         "V060": "a file is not encrypted as its receipt or pipeline requires",
         "V061": "encrypted columns were not checked, because their keys are not available",
         "V062": "encrypted columns could not be opened with this keyring",

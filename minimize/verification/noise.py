@@ -7,7 +7,7 @@ check that noise was drawn and not chosen.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -106,9 +106,7 @@ def check_releases(evidence: Evidence, definitions: Mapping[tuple[str, str], Noi
     runs = {run.receipt.run_id: run for run in evidence.runs}
     marks: dict[tuple[str, str], list[str]] = {}
     digests: dict[tuple[object, ...], frozenset[str]] = {}
-    exact: dict[tuple[str, str], str] = {}
     for receipt in evidence.history:
-        exact = {place: run_id for place, run_id in exact.items() if run_id != receipt.voids}
         for name, output in receipt.outputs.items():
             run = runs.get(receipt.run_id)
             noise = definitions.get((receipt.run_id, name))
@@ -123,13 +121,29 @@ def check_releases(evidence: Evidence, definitions: Mapping[tuple[str, str], Noi
             if run is None or not run.is_first:
                 continue
             yield from _equal_release_findings(name, receipt, output, digests)
-            is_exact = (receipt.run_id, name) in definitions and noise is None
-            if is_exact and not is_of_earlier_version(output):
-                for date in _digests_by_date(output, filled=True):
-                    if (name, date) in exact:
-                        message = "exact figures were published twice, and their first run is not void"
-                        yield new_finding("V053", message, file=_root(name, date))
-                    exact[name, date] = receipt.run_id
+    exact = {place for place, noise in definitions.items() if noise is None}
+    yield from _exact_release_findings(
+        evidence.history, {each.receipt.run_id for each in evidence.runs if each.is_first}, exact
+    )
+
+
+def _exact_release_findings(
+    history: Iterable[Receipt], first: Collection[str], exact: Collection[tuple[str, str]]
+) -> Iterator[Finding]:
+    """V053: exact figures of a date that were published again, although no void receipt permits it. Takes the ids of runs that
+    read a source, and the runs and names with exact figures."""
+    published: dict[tuple[str, str], str] = {}
+    for receipt in history:
+        if receipt.republish:
+            published = {place: run_id for place, run_id in published.items() if run_id != receipt.voids}
+        for name, output in receipt.outputs.items() if receipt.run_id in first else ():
+            if (receipt.run_id, name) not in exact or is_of_earlier_version(output):
+                continue
+            for date in _digests_by_date(output, filled=True):
+                if (name, date) in published:
+                    message = "exact figures were published twice, and no void receipt permits it"
+                    yield new_finding("V053", message, file=_root(name, date))
+                published[name, date] = receipt.run_id
 
 
 def _equal_release_findings(

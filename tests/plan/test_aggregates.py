@@ -197,6 +197,37 @@ def test_a_roll_up_adds_up(tmp_path: Path, measures: dict[str, Any], expected: l
         assert pipeline_plan(tmp_path, battery(CLIP), source=DATED, aggregates=aggregates).aggregates
 
 
+TIMED = {"group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id"}, "measures": {"n": "count"}, **EXACT}
+
+
+@pytest.mark.parametrize(
+    ("rollups", "expected"),
+    [([["day"]], []), ([["tenant"]], ["P137"]), ([["day"], []], ["P137"])],
+)
+def test_a_roll_up_ends_with_the_rows_of_its_table(
+    tmp_path: Path, rollups: list[list[str]], expected: list[str]
+) -> None:
+    aggregates = {"a": {**TIMED, "rollups": rollups}}
+    if expected:
+        (fault,) = faults(tmp_path, aggregates=aggregates)
+        assert [fault.code] == expected
+        assert "Add day to each roll-up" in fault.hint
+    else:
+        assert {*pipeline_plan(tmp_path, source=DATED, aggregates=aggregates).aggregates} == {"a", "a_by_day"}
+
+
+def test_a_roll_up_is_a_table_of_the_output(tmp_path: Path) -> None:
+    keys = {"tenant": "tenant_id", "owner": "owner_type"}
+    aggregates = {"a": table({"n": "count"}, rollups=[["tenant"], []], **EXACT) | {"group_by": keys}}
+    plan = pipeline_plan(tmp_path, source=DATED, aggregates=aggregates)
+    assert {name: [*each.definition.keys] for name, each in plan.aggregates.items()} == {
+        "a": ["tenant", "owner"],
+        "a_by_tenant": ["tenant"],
+        "a_total": [],
+    }
+    assert plan.outputs["a_total"].schema.names == ["n"]
+
+
 def test_a_key_that_a_record_has_several_times_is_not_for_exact_figures(tmp_path: Path) -> None:
     apps = {"/apps/*/name": {"type": "string", "do": "keep"}}
     aggregates = {"a": table({"n": "count"}, group_by={"app": "/apps/*/name"}, **EXACT)}

@@ -322,3 +322,26 @@ def test_what_a_pipeline_must_say(write: Callable[[str, str], Path], head: str, 
     with pytest.raises(PolicyError) as caught:
         load_pipeline(write("pipeline.yaml", head + "\n"))
     assert [fault.code for fault in caught.value.findings] == codes
+
+
+@pytest.mark.parametrize(
+    ("groups", "rollups", "code", "message"),
+    [
+        ("{a: os, b: os, a_b: os}", "[[a, b], [a_b]]", "P018", "two tables have the name `t_by_a_b`"),
+        ("{os version: os, b: os}", "[[os version]]", "P015", "the names of its groups"),
+    ],
+)
+def test_the_names_of_roll_ups_are_checked(
+    pipeline_faults_in: FaultsIn, groups: str, rollups: str, code: str, message: str
+) -> None:
+    table = f"{{group_by: {groups}, measures: {{n: count}}, exact: {{because: c}}, rollups: {rollups}}}"
+    (fault,) = pipeline_faults_in(f"aggregates:\n  t: {table}\n")
+    assert (fault.code, message in fault.message) == (code, True)
+
+
+def test_a_roll_up_has_another_name_than_a_table(pipeline_faults_in: FaultsIn) -> None:
+    exact = "{group_by: {os: os}, measures: {n: count}, exact: {because: c}, rollups: [[]]}"
+    (fault,) = pipeline_faults_in(
+        f"aggregates:\n  t: {exact}\n  t_total: {{group_by: {{os: os}}, measures: {{n: count}}}}\n"
+    )
+    assert (fault.code, fault.message.endswith("two tables have the name `t_total`")) == ("P018", True)

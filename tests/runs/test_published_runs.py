@@ -21,6 +21,7 @@ from tests.project import AT, BEFORE, DAY, Builds, Project, event, events
 
 AHEAD = AT + timedelta(days=60)
 LATER = AT + timedelta(hours=1)
+EXACT = {"exact": {"because": "a test"}}
 WHY = "the clock was 60 days ahead"
 
 
@@ -123,7 +124,7 @@ def test_an_expiry_by_a_wrong_clock_is_taken_back_by_running_its_dates_again(pro
 
 
 def test_an_event_day_that_a_void_run_published_is_published_again(project: Project) -> None:
-    daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "late": "1d"}
+    daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "late": "1d", **EXACT}
     project.policy({"event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "day"}}}})
     project.pipeline(
         aggregates={"daily": {**daily, "suppress": {"below": 2, "counting": "device_id"}, "per_subject": {"rows": 1}}}

@@ -203,14 +203,68 @@ def test_a_table_whose_groups_are_past_their_retention_is_no_release(writer: Out
     assert writer.codes() == []
 
 
-def test_exact_figures_are_published_again_if_the_first_run_is_void(writer: OutputWriter) -> None:
+@pytest.mark.parametrize(
+    ("permits", "found"), [([{}], ["V053"]), ([{"republish": True}], []), ([{}, {"republish": True}], [])]
+)
+def test_exact_figures_are_published_again_if_a_void_receipt_permits_it(
+    writer: OutputWriter, permits: list[dict[str, Any]], found: list[str]
+) -> None:
     first = publish(writer, aggregates=EXACT, noise=None, mark=None)
     defined = {"pipeline": "p", "aggregates": EXACT}
-    writer.run(policy(FIELDS), {}, pipeline=defined, kind="void", voids=first.run_id, reason="a wrong file")
+    for each in permits:
+        void = {"kind": "void", "voids": first.run_id, "reason": "a wrong file", **each}
+        writer.run(policy(FIELDS), {}, pipeline=defined, **void)
     writer.remove(first)
     tables, replaced = {"fleet": table()}, writer.refs(first)
-    writer.run(policy(FIELDS), tables, pipeline=defined, replaces=replaced)
-    assert writer.codes() == []
+    second = writer.run(policy(FIELDS), tables, pipeline=defined, replaces=replaced)
+    assert writer.codes() == found
+    writer.remove(second)
+    writer.run(policy(FIELDS), tables, pipeline=defined, replaces=writer.refs(second))
+    assert writer.codes() == [*found, "V053"]
+
+
+@pytest.mark.parametrize(("permits", "found"), [([True], []), ([True, True], ["V006"]), ([None, None], ["V006"])])
+def test_a_run_is_reopened_once(writer: OutputWriter, permits: list[bool | None], found: list[str]) -> None:
+    first = publish(writer, aggregates=EXACT, noise=None, mark=None)
+    for each in permits:
+        void = {"kind": "void", "voids": first.run_id, "reason": "a wrong file", "republish": each}
+        writer.run(policy(FIELDS), {}, pipeline={"pipeline": "p", "aggregates": EXACT}, **void)
+    assert writer.codes() == found
+
+
+ROLLED: dict[str, Any] = {"fleet": {**EXACT["fleet"], "rollups": [[]]}}
+
+
+@pytest.mark.parametrize(
+    ("total", "found"),
+    [([53], []), ([54], ["V056"]), ([], ["V056"]), ([53, 53], ["V044", "V056"])],
+)
+def test_a_roll_up_is_the_sums_over_the_rows_of_its_table(
+    writer: OutputWriter, total: list[int], found: list[str]
+) -> None:
+    others = {"fleet_total": pa.table({"devices": pa.array(total, pa.int64())})}
+    publish(writer, aggregates=ROLLED, others=others, noise=None, mark=None)
+    assert writer.codes() == found
+
+
+@pytest.mark.parametrize(
+    ("sums", "of", "found"),
+    [
+        ([0.1, 0.2], 0.3, ["V056"]),
+        ([0.1, 0.2], 0.1 + 0.2, []),
+        ([1e16, None], 1e16, []),
+        ([None, None], None, []),
+        ([None, None], 0.0, ["V056"]),
+    ],
+)
+def test_a_sum_of_a_roll_up_is_exact_and_rounded_once(
+    writer: OutputWriter, sums: list[float | None], of: float | None, found: list[str]
+) -> None:
+    fleet = {**ROLLED["fleet"], "measures": {**FLEET["measures"], "x": {"sum": "battery"}}}
+    others = {"fleet_total": pa.table({"devices": [53], "x": pa.array([of], pa.float64())})}
+    shown = table(x=pa.array(sums, pa.float64()))
+    publish(writer, shown, {"fleet": fleet}, others=others, noise=None, mark=None)
+    assert writer.codes() == found
 
 
 @pytest.mark.parametrize(("devices", "found"), [([40, 13], []), ([41, 13], ["V055"])])

@@ -352,7 +352,7 @@ def read_groups(data: Any, name: str, keys: Keyring) -> pa.Table:
 
 def aggregate_model(job: Pipeline | None, name: str) -> AggregateModel:
     """The current definition of the aggregate in the pipeline. Raises ConfigurationError if there is none."""
-    known = {} if job is None else job.aggregates
+    known = {} if job is None else job.tables
     if name not in known:
         hint = "Pass the pipeline that defines it." if job is None else did_you_mean(name, known)
         raise ConfigurationError(f"unknown aggregate {name}", hint=hint)
