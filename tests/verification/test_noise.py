@@ -212,7 +212,7 @@ def test_exact_figures_are_published_again_if_a_void_receipt_permits_it(
     first = publish(writer, aggregates=EXACT, noise=None, mark=None)
     defined = {"pipeline": "p", "aggregates": EXACT}
     for each in permits:
-        void = {"kind": "void", "voids": first.run_id, "reason": "a wrong file", **each}
+        void: dict[str, Any] = {"kind": "void", "voids": first.run_id, "reason": "a wrong file", **each}
         writer.run(policy(FIELDS), {}, pipeline=defined, **void)
     writer.remove(first)
     tables, replaced = {"fleet": table()}, writer.refs(first)
@@ -227,7 +227,7 @@ def test_exact_figures_are_published_again_if_a_void_receipt_permits_it(
 def test_a_run_is_reopened_once(writer: OutputWriter, permits: list[bool | None], found: list[str]) -> None:
     first = publish(writer, aggregates=EXACT, noise=None, mark=None)
     for each in permits:
-        void = {"kind": "void", "voids": first.run_id, "reason": "a wrong file", "republish": each}
+        void: dict[str, Any] = {"kind": "void", "voids": first.run_id, "reason": "a wrong file", "republish": each}
         writer.run(policy(FIELDS), {}, pipeline={"pipeline": "p", "aggregates": EXACT}, **void)
     assert writer.codes() == found
 
