@@ -29,9 +29,10 @@ from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
+from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.fields import group_time_key, is_raw_in_aggregates
 from minimize.policy.load import other_tables_of_source
-from minimize.policy.pipeline import AggregateModel, GroupKeyModel, Pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.sources.file_discovery import DATE_PLACEHOLDER, source_name
 from minimize.techniques.base import TechniqueStep, TimeForm, ValueRange
 from minimize.techniques.periods import local_days, period_starts
@@ -61,8 +62,8 @@ def counted_subject(pipeline: Pipeline, model: AggregateModel) -> str | None:
 
 
 def define_aggregate(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan]) -> AggregateDefinition:
-    """The definition of an aggregate without faults. Takes the planned fields."""
-    model = pipeline.aggregates[name]
+    """The definition of an aggregate or a roll-up without faults. Takes the planned fields."""
+    model = pipeline.tables[name]
     subject = counted_subject(pipeline, model)
     return AggregateDefinition(
         name=name,

@@ -24,9 +24,9 @@ from minimize.plan.model import (
     describe_noise,
     encrypted_columns,
 )
+from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.describe import condition_text, step_text
 from minimize.policy.model import Policy
-from minimize.policy.pipeline import AggregateModel
 from minimize.text import brief_number, escape_markdown
 from minimize.times import duration_text
 

@@ -11,23 +11,13 @@ from typing import Any, Final
 from minimize.aggregates import Measure
 from minimize.arrow.pointers import Pointer
 from minimize.plan.category import CATEGORY_ORDER
+from minimize.policy.aggregate_forms import ExactModel, GroupKeyModel, NoiseModel, PerSubjectModel, SuppressModel
 from minimize.policy.approval import approval_state
 from minimize.policy.condition import Condition
 from minimize.policy.describe import condition_text, gate_texts, treatment_text
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import HOLDERS, Field, RecordsGate, Role
-from minimize.policy.pipeline import (
-    ENCRYPTED_CATEGORIES,
-    DeduplicateModel,
-    EncryptModel,
-    ExactModel,
-    GroupKeyModel,
-    NoiseModel,
-    PerSubjectModel,
-    Pipeline,
-    SourceModel,
-    SuppressModel,
-)
+from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, DeduplicateModel, EncryptModel, Pipeline, SourceModel
 from minimize.review.changes import list_text, retention_text
 from minimize.review.comparison import USUAL_LABEL, FormSides, Rule, Rules
 from minimize.review.grades import (

@@ -226,7 +226,9 @@ def preview_tables(
         )
     hasher = NoiseKey.random().hasher
     tallies = {
-        name: AggregateTally(each.definition, job.space, hasher=hasher) for name, each in plan.aggregates.items()
+        name: AggregateTally(each.definition, job.space, hasher=hasher)
+        for name, each in plan.aggregates.items()
+        if not each.is_rollup
     }
     source = sources[max(sources, key=str)]
     stages = settle_stages(job, partial(share_batches, source))

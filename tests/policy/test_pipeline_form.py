@@ -12,22 +12,20 @@ import pytest
 from minimize.aggregates import MEASURES, Measure
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
+from minimize.policy.aggregate_forms import (
+    ExactModel,
+    GroupKeyModel,
+    NoiseModel,
+    PerSubjectModel,
+    RoundModel,
+    SuppressModel,
+)
 from minimize.policy.condition import FieldEquals
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import Form, read_form
 from minimize.policy.load import load_pipeline
 from minimize.policy.names import PolicyNames, PolicyReading
-from minimize.policy.pipeline import (
-    DeduplicateModel,
-    ExactModel,
-    GroupKeyModel,
-    NoiseModel,
-    PerSubjectModel,
-    Pipeline,
-    RecordsModel,
-    RoundModel,
-    SuppressModel,
-)
+from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel
 from minimize.policy.treatments import FormMeasure
 from minimize.policy.yaml_nodes import node_from_data, parse_yaml
 

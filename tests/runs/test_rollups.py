@@ -10,6 +10,9 @@ import pytest
 
 import minimize
 from minimize.governance.retention.expire import expire
+from minimize.review.published_tables import published_tables
+from minimize.runs.inspection import preview_tables
+from tests.commands import command
 from tests.project import AT, DAY, Project, event
 
 BILLING: dict[str, Any] = {
@@ -148,3 +151,24 @@ def test_roll_ups_are_read_and_shown_like_other_tables(project: Project) -> None
     total = minimize.read(project.out, "billing_total")
     assert total.column_names == ["events", "devices", "charge", "date"]
     assert total.schema.field("charge").type == pa.float64()
+
+
+def test_a_report_draws_the_figures_of_a_roll_up(project: Project) -> None:
+    publish(project)
+    said = command("report", project.out, "--keys", project.keys, "--table", "billing_by_tenant", "--json")
+    (table,) = said.json["tables"]
+    assert (table["name"], table["is_exact"], table["rows"]) == ("billing_by_tenant", True, ["north", "south"])
+    assert [each["figures"] for each in table["measures"] if each["name"] == "devices"] == [[9, 6]]
+
+
+def test_a_preview_of_tables_has_no_roll_ups(project: Project) -> None:
+    publish(project)
+    plan = minimize.plan_for(project.folder)
+    (found,) = preview_tables(plan, project.folder / "data" / DAY / "a.ndjson.gz", at=AT, keys=project.keys)
+    assert (found.name, found.shown) == ("billing", 3)
+
+
+def test_lint_and_plan_show_the_rows_of_a_roll_up_in_force(project: Project) -> None:
+    publish(project)
+    found = published_tables(project.folder, at=AT, keys=project.keys)
+    assert {each.name: each.rows for each in found} == {"billing": 3, "billing_by_tenant": 2, "billing_total": 1}

@@ -16,6 +16,7 @@ from minimize.errors import ConfigurationError, Finding, LedgerError, OutputErro
 from minimize.ledger import find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.output.folder import PIPELINE_FILE
+from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import (
@@ -31,7 +32,6 @@ from minimize.policy.lint.fields import remaining_form
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.load import other_tables_of_source
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import AggregateModel, GroupKeyModel
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.settings.regions import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
