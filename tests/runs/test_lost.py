@@ -11,13 +11,6 @@ import minimize
 from minimize.runs.verify import check_output
 from tests.project import BEFORE, DAY, NOISY_AGGREGATES, Project, events
 
-<<<<<<< HEAD
-=======
-NOISY: dict[str, dict[str, Any]] = {
-    "per_model": {key: part for key, part in AGGREGATES["per_model"].items() if key != "exact"}
-}
-NOISY["per_model"]["per_subject"] = {"rows": 30}
->>>>>>> noise
 ACTS: dict[str, Callable[[Path], object]] = {"lost": Path.unlink, "damaged": lambda path: path.write_bytes(b"x")}
 
 
