@@ -140,7 +140,7 @@ _REFUSALS: Final = {
     "R021": "a policy shows more of a field than the output contains",
     "R022": "lint finds errors in a pipeline that a run would use",
     "R023": "a changed policy or pipeline is approved under a version that was approved before",
-    "R024": "a minimum or maximum in a table with noise is one person's value",
+    "R024": "a measure whose figures cannot have noise, such as a minimum, in a table with noise",
     "R025": "a subject has several rows in a group, and `per_subject` does not state how many count",
     "R026": "another release of exact figures is permitted by the person who requested it",
 }

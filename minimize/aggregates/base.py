@@ -249,6 +249,11 @@ class Measure(BaseModel):
         return f"{brief_number(deviation)} in each number of subjects" if size is None else str(size)
 
     @property
+    def noise_obstacle(self) -> tuple[str, str]:
+        """Why its figures cannot have noise (`takes_noise`), and what to use in its place; empty if there is nothing."""
+        return f"the figures of {self.name} cannot have noise", ""
+
+    @property
     def shared_measure(self) -> Measure:
         """The measure whose tally can also settle this one: itself, or one that all measures of its kind share."""
         return self

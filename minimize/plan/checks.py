@@ -296,12 +296,12 @@ def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Fin
 def _measures_without_noise(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
     for name, measure in aggregate.model.measures.items():
         if aggregate.definition.noise is not None and not measure.takes_noise:
-            message = (
-                f"measure {name} of {aggregate.name}: a {measure.name} is one person's value, which noise cannot hide"
-            )
-            hint = f"Use a quantile over a `bin`, such as `quantile: {{of: {measure.of}, q: 0.9}}`."
+            reason, instead = measure.noise_obstacle
+            noisy = ", ".join(word for word, kind in MEASURES.items() if kind.takes_noise)
+            alone = "or publish it in an exact table, the only one of its source: `exact: {because: …}`"
+            hint = instead or f"Use a measure whose figures can have noise ({noisy}), {alone}."
             at = ("aggregates", aggregate.name, "measures")
-            yield plan_refusal(plan, "R024", message, hint, measure.of, at=at)
+            yield plan_refusal(plan, "R024", f"measure {name} of {aggregate.name}: {reason}", hint, measure.of, at=at)
 
 
 def _shows_one_value(measure: Measure | type[Measure]) -> bool:

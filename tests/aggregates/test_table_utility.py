@@ -83,6 +83,17 @@ def test_error_bars_are_those_of_tables_that_are_made(having: int, score: int) -
         assert np.nanstd(figures) == pytest.approx(np.sqrt(np.nanmean(stated**2)), rel=0.1)
 
 
+def test_the_difference_of_two_nights_has_the_error_of_one_count() -> None:
+    rows = [row for group in range(1500) for row in people(40, 40 * group, org=f"o{group}")]
+    what = definition(measures={"people": MEASURES["people"]})
+    first, second = (
+        np.array(settled(rows, what, date=date)[0].table["people"], np.float64) for date in ("2026-01-01", "2026-01-02")
+    )
+    assert (second - first).std() == pytest.approx(2.83, rel=0.08)
+    # the control: two rows have nothing in common, so that their difference has the error of two counts
+    assert (second - np.roll(first, 1)).std() == pytest.approx(4, rel=0.08)
+
+
 def preview(sizes: Sequence[int], most_rows: int = 1, **changes: object) -> TableUtility:
     return TableUtility.of_preview(definition(**changes), np.array(sizes, np.int64), most_rows)  # type: ignore[arg-type]
 

@@ -27,7 +27,7 @@ from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
 from tests.aggregates.test_tally import batch, definition, devices
 from tests.commands import command
 from tests.contract.test_apart import graph
-from tests.project import FIELDS, Project, event, events
+from tests.project import FIELDS, Project, event, events, without_none
 from tests.runs.test_late_aggregates import LATE, at, crowd
 from tests.runs.test_late_aggregates import batch as day_of
 
@@ -169,6 +169,24 @@ def test_it_runs_and_verifies(fleet: Project) -> None:
     fleet.run()
     assert published(fleet) == by_tenant(events(180))
     minimize.verify(fleet.out, keys=fleet.keys)
+
+
+@pytest.mark.parametrize("measure", ["dispersion", "guess"])
+def test_a_table_with_noise_refuses_it_and_names_what_is_possible(fleet: Project, measure: str) -> None:
+    fleet.pipeline(aggregates={"spread": without_none(spread({measure: "battery"}, exact=None)["spread"])})
+    with pytest.raises(RefusedError) as caught:
+        fleet.run()
+    (refusal,) = (each for each in caught.value.findings if each.code == "R024")
+    assert refusal.field == "battery"
+    assert refusal.message == f"measure charge of spread: the figures of {measure} cannot have noise"
+    noisy = refusal.hint.split("(")[1].split(")")[0].split(", ")
+    assert noisy == [name for name, kind in MEASURES.items() if kind.takes_noise]
+    assert {"mean", "quantile"} <= set(noisy)
+    assert measure not in noisy
+    assert "exact: {because: …}" in refusal.hint
+    assert "R024" in lint_codes(fleet)
+    fleet.pipeline(aggregates=spread({measure: "battery"}))
+    assert "R024" not in lint_codes(fleet)
 
 
 def test_a_figure_that_breaks_its_rule_is_found(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,8 @@ def test_a_minimum_or_maximum_has_no_noise(tmp_path: Path, measure: str) -> None
         pipeline_plan(tmp_path, battery({"bin": {"width": 10}}), aggregates={"a": table({"m": {measure: "battery"}})})
     (refusal,) = caught.value.findings
     assert refusal.code == "R024"
-    assert "Use a quantile over a `bin`" in refusal.hint
+    assert refusal.message == f"measure m of a: a {measure} is one person's value, which noise cannot hide"
+    assert refusal.hint == "Use a quantile over a `bin`, such as `quantile: {of: battery, q: 0.9}`."
 
 
 @pytest.mark.parametrize("do", ["keep", CLIP])
