@@ -91,6 +91,13 @@ AGGREGATES: dict[str, Any] = {
         "exact": {"because": "tests compare figures"},
     }
 }
+NOISY_AGGREGATES: dict[str, Any] = {
+    "per_model": {
+        **{key: part for key, part in AGGREGATES["per_model"].items() if key != "exact"},
+        "per_subject": {"rows": 30},
+    }
+}
+"""The same table with noise."""
 PIPELINE: dict[str, Any] = {
     "pipeline": "checkins",
     "policy": "policy.yaml",

@@ -104,7 +104,7 @@ def records(times: int) -> list[dict[str, Any]]:
     }
     alone = {"owner": "corporate", "team": SMALL["small cell"].value}
     more = {"apps": [{"name": SMALL["gated key under a list"].value, "managed": False}]}
-    kinds = [gated, rare, few, few, few, alone, more]
+    kinds: list[dict[str, Any]] = [gated, rare, few, few, few, alone, more]
     others = [record(100 * kind + number) | made for kind, made in enumerate(kinds, 1) for number in range(times)]
     others[0]["device_id"] = SMALL["subject"].value
     return [*many, *others]

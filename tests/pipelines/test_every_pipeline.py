@@ -170,7 +170,7 @@ def test_a_figure_of_a_hundred_subjects_is_larger_than_its_noise(name: str, tabl
     bounds, field = definition.measures[measure].bounds, loaded(name).aggregates[table].measures[measure].of
     assert bounds is not None
     assert definition.noise is not None
-    found = [record.get(field) for record in sample(DATASETS[name])]
+    found = [record.get(str(field)) for record in sample(DATASETS[name])]
     values = [value for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
     assert sum(value <= bounds.high for value in values) >= 0.95 * len(values) > 100
     mean = sum(min(max(value, bounds.low), bounds.high) for value in map(Decimal, values)) / len(values)

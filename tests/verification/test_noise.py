@@ -212,7 +212,7 @@ def test_exact_figures_are_published_again_if_a_void_receipt_permits_it(
     first = publish(writer, aggregates=EXACT, noise=None, mark=None)
     defined = {"pipeline": "p", "aggregates": EXACT}
     for each in permits:
-        void = {"kind": "void", "voids": first.run_id, "reason": "a wrong file", **each}
+        void: dict[str, Any] = {"kind": "void", "voids": first.run_id, "reason": "a wrong file", **each}
         writer.run(policy(FIELDS), {}, pipeline=defined, **void)
     writer.remove(first)
     tables, replaced = {"fleet": table()}, writer.refs(first)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import minimize
-from tests.project import AGGREGATES, Project, event
+from tests.project import NOISY_AGGREGATES, Project, event
 
 PER_SUBJECT = {"rows": 30}
 MEASURES: dict[str, Any] = {
@@ -78,8 +78,7 @@ def test_after_the_last_release_tables_stay(noisy: Project) -> None:
 
 
 def test_default_tables_of_tests_are_verified(project: Project) -> None:
-    defined = {name: part for name, part in AGGREGATES["per_model"].items() if name != "exact"}
-    project.pipeline(aggregates={"per_model": {**defined, "per_subject": PER_SUBJECT}})
+    project.pipeline(aggregates=NOISY_AGGREGATES)
     publish(project, 400)
     assert project.rows("per_model")
     minimize.verify(project.out, keys=project.keys)
