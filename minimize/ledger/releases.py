@@ -7,7 +7,7 @@ again, with new noise that can be averaged with the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -34,6 +34,7 @@ class Republication:
         return self.state == CONFIRMED
 
 
+EXACT: Final = "exact"
 REQUESTED: Final = "requested"
 CONFIRMED: Final = "confirmed"
 REPUBLICATION: Final = ActKind("republication", Republication, key="{0.run}", actor="by")
@@ -46,14 +47,19 @@ def index_releases(connection: Connection, output: str, receipts: Iterable[Recei
             "DELETE FROM releases WHERE output = :output AND run_id = :run_id", output=output, run_id=receipt.run_id
         )
         own = {"output": output, "run_id": receipt.run_id}
-        marks = {
-            (written.noise.source, date, release.mark)
-            for written in receipt.outputs.values()
-            if written.noise is not None
-            for date, release in (written.releases or {}).items()
-        }
-        for source, date, mark in sorted(marks):
+        for source, date, mark in sorted(set(_releases_of(receipt))):
             connection.insert("releases", {**own, "source": source, "date": date, "mark": mark})
+
+
+def _releases_of(receipt: Receipt) -> Iterator[tuple[str, str, str]]:
+    """Source, date and mark of each release; of exact figures, `EXACT` instead of a mark."""
+    for written in receipt.outputs.values():
+        if written.noise is not None:
+            for date, release in (written.releases or {}).items():
+                yield written.noise.source, date, release.mark
+        elif written.exact_of is not None and written.files:
+            for date in written.days or receipt.dates:
+                yield written.exact_of, date, EXACT
 
 
 def remove_releases(connection: Connection, output: str) -> None:
@@ -61,16 +67,18 @@ def remove_releases(connection: Connection, output: str) -> None:
     connection.execute("DELETE FROM releases WHERE output = :output", output=output)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class OtherReleases:
     """Releases of one date by other outputs of a source, in their order.
 
     marks    all of them: figures that are published already can be published again
     counted  those that leave fewer releases
+    exact    whether one of the outputs has exact figures of the date
     """
 
     marks: list[str] = field(default_factory=list, repr=False)
     counted: list[str] = field(default_factory=list, repr=False)
+    exact: bool = False
 
 
 def other_releases(connection: Connection, source: str, output: str, pipeline: str) -> dict[str, OtherReleases]:
@@ -98,6 +106,9 @@ def other_releases(connection: Connection, source: str, output: str, pipeline: s
             continue
         others = found.setdefault(date, OtherReleases())
         counts = not is_free or (is_first_of_date and not is_planned)
+        if row["mark"] == EXACT:
+            others.exact = True
+            continue
         for marks in (others.marks, others.counted) if counts else (others.marks,):
             if row["mark"] not in marks:
                 marks.append(row["mark"])

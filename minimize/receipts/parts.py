@@ -246,6 +246,7 @@ class WrittenOutput:
     groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent if there were none
     sketches     the contribution sketches of each file of an aggregate; earlier versions only
     noise        the noise of an aggregate's figures; absent if they are exact
+    exact_of     the name of the source of exact figures, by which publications of a date are found; absent for others
     releases     the release of each date; the date of a table without dates is empty
     too_late     rows of event days that were already published when the rows arrived
     too_early    rows with a time so far in the future that no event day waits for them
@@ -269,6 +270,7 @@ class WrittenOutput:
     groups_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
     rows_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
     noise: NoiseEntry | None = field(default=None, metadata=OMIT_IF_NONE)
+    exact_of: str | None = field(default=None, metadata=OMIT_IF_NONE)
     releases: Mapping[str, ReleaseEntry] | None = field(default=None, metadata=OMIT_IF_NONE)
 
 

@@ -162,6 +162,7 @@ def _output_receipt(
     if name == "records":
         return WrittenOutput(plan.outputs[name].category, count, files=written, index=index_files(files))
     results = [outcome.aggregates[name] for outcome in outcomes.values() if name in outcome.aggregates]
+    definition = plan.aggregates[name].definition
     releases = {date_text(day) or "": each.releases[name] for day, each in outcomes.items() if name in each.releases}
     return WrittenOutput(
         plan.outputs[name].category,
@@ -170,7 +171,8 @@ def _output_receipt(
         rows_suppressed=sum(result.rows_suppressed for result in results),
         groups_past=sum(result.groups_past for result in results) or None,
         rows_past=sum(result.rows_past for result in results) or None,
-        noise=noise_entry(plan.aggregates[name].definition),
+        noise=noise_entry(definition),
+        exact_of=definition.source if definition.noise is None else None,
         releases=releases or None,
         too_late=0,
         files=written,

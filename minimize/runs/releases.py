@@ -83,9 +83,7 @@ class PastReleases:
         has_noise = any(self.own.get((each, date)) for each in (False, True))
         others = self.others.get(date or "", OtherReleases())
         own = self.own.get((waits, date), ())
-        return ReleasesOfDate(
-            frozenset(on), frozenset(exact), frozenset(reopened), has_noise, own, others.marks, others.counted
-        )
+        return ReleasesOfDate(frozenset(on), frozenset(exact), frozenset(reopened), has_noise, own, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +95,7 @@ class ReleasesOfDate:
     reopened   the aggregates whose exact figures may be published once more, or were empty
     has_noise  whether the output has released figures with noise
     own        the marks of its releases, in their order
-    others     the marks of releases by other outputs of the source, and of those that count
+    others     the releases by other outputs of the source
     """
 
     in_force: frozenset[str]
@@ -105,17 +103,16 @@ class ReleasesOfDate:
     reopened: frozenset[str]
     has_noise: bool
     own: Sequence[str] = field(repr=False)
-    others: Sequence[str] = field(repr=False)
-    counted: Sequence[str] = field(repr=False)
+    others: OtherReleases = field(repr=False)
 
     def number(self, mark: str) -> int:
         """The number of a release, from 1: a release that is known keeps its own."""
-        known = list(dict.fromkeys((*self.own, *self.counted)))
+        known = list(dict.fromkeys((*self.own, *self.others.counted)))
         return known.index(mark) + 1 if mark in known else len(known) + 1
 
     def permits(self, mark: str, releases: int) -> bool:
         """Whether figures may be published if a date may have so many releases. Known figures are no further release."""
-        is_known = mark in self.own or (mark in self.others and len(self.own) < releases)
+        is_known = mark in self.own or (mark in self.others.marks and len(self.own) < releases)
         return is_known or self.number(mark) <= releases
 
 
@@ -203,9 +200,9 @@ def _stays(
     if definition.noise is None and name in past.reopened:
         return False
     if definition.noise is None or result.mark is None:
-        is_known = bool(past.exact or past.has_noise or name in past.in_force)
+        is_known = bool(past.exact or past.has_noise or name in past.in_force or past.others.exact or past.others.marks)
     else:
-        is_known = bool(past.in_force & past.exact) and not past.has_noise
+        is_known = past.others.exact or (bool(past.in_force & past.exact) and not past.has_noise)
     if is_known:
         log.info(
             "%s%s: exact figures were published once, and are not published again", name, on, extra={"code": "I006"}

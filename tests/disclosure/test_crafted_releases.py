@@ -167,3 +167,30 @@ def people_elsewhere(project: Project) -> Found:
 
 def test_a_country_less_its_city_does_not_tell_that_somebody_lives_elsewhere(project: Project) -> None:
     check_attack(people_elsewhere, project, 56)
+
+
+EXACT = {"exact": {"because": "the contract says so"}}
+
+
+@pytest.mark.parametrize("first", [EXACT, {}])
+@pytest.mark.parametrize("second", [EXACT, {}])
+def test_exact_figures_of_a_date_are_published_by_one_output(
+    project: Project, first: dict[str, Any], second: dict[str, Any]
+) -> None:
+    """Two exact tables, or an exact and a noisy one, would show single people and the lasting noise of rows."""
+    project.pipeline(aggregates={"t": table({"n": "count"}, **first)})
+    publish(project, 0, 40)
+    assert read(project, "t")
+    project.pipeline(aggregates={"t": table({"n": "count"}, **second)})
+    other = project.folder / "elsewhere"
+    publish(project, 1, 41, "--output", other)
+    assert (minimize.files(other, "t") == []) == bool(first or second)
+    verify(project, project.out)
+
+
+def test_exact_figures_of_another_date_may_be_published_elsewhere(project: Project) -> None:
+    project.pipeline(aggregates={"t": table({"n": "count"}, **EXACT)})
+    publish(project, 0, 40, day="2026-11-23")
+    other = project.folder / "elsewhere"
+    publish(project, 1, 41, "--output", other)
+    assert read(project, "t", other)

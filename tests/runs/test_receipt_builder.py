@@ -78,7 +78,13 @@ def test_the_receipt_has_all_its_names_and_no_others(project: Project) -> None:
 
 def test_exact_figures_have_neither_noise_nor_releases(project: Project) -> None:
     project.records(events(40))
-    assert set(told(project, project.run())["outputs"]["per_model"]) == {"category", "rows", "files", "too_late"}
+    assert set(told(project, project.run())["outputs"]["per_model"]) == {
+        "category",
+        "rows",
+        "files",
+        "too_late",
+        "exact_of",
+    }
 
 
 def test_every_digest_is_that_of_the_bytes_it_stands_for(project: Project) -> None:
