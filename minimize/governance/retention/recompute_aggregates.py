@@ -24,7 +24,7 @@ from minimize.governance.lifecycle_events import RetentionEvent, events_by_field
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan
-from minimize.governance.retention.rerunnable_dates import find_source
+from minimize.governance.retention.rerunnable_dates import SourceFinder
 from minimize.governance.retention.retention_rules import removes_records
 from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate
 from minimize.governance.writing_run import PolicyCache, WritingRun
@@ -301,7 +301,7 @@ class AggregateRecomputation:
         """The aggregates of a date, unless its source, the pipeline or a key is different now."""
         left = [place for place in self._affected_places if place not in self.plan.late_days]
         names = [name for name, date in left if date == (on or "") and not self._is_due(name, on)]
-        source = self._source(on) if names else None
+        source = self._sources.find(on) if names else None
         if source is None:
             return {}
         written = self._output.writing_run(source[0])
@@ -339,7 +339,7 @@ class AggregateRecomputation:
         return job, total.settle()
 
     def _original(self, on: str, written: WritingRun) -> tuple[Job, Source] | None:
-        source = self._source(on)
+        source = self._sources.find(on)
         return None if source is None else original_job(written, source[1], on, self._events)
 
     def _run_remaining(self, job: Job, source: Source, on: str | None, policy: Policy) -> BatchOutcome | None:
@@ -371,9 +371,10 @@ class AggregateRecomputation:
     def _files(self, name: str, on: str | None) -> list[OutputFile]:
         return [file for file in self._output.files(name) if file.date == on]
 
-    def _source(self, on: str | None) -> tuple[Receipt, ResolvedRun] | None:
+    @cached_property
+    def _sources(self) -> SourceFinder:
         request = self.request
-        return find_source(self.pipeline, request.output, self.chain, on, request.as_of, request.keys, self.ledger)
+        return SourceFinder(self.pipeline, request.output, self.chain, request.as_of, request.keys, self.ledger)
 
     @cached_property
     def _output(self) -> PublishedOutput:
