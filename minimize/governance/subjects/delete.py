@@ -6,7 +6,7 @@ the earlier records, and an output without due data is skipped. A restriction se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -256,6 +256,7 @@ class RemovalOptions(TypedDict, total=False):
     allow_unknown    accepts subjects to restrict of which no data is held
     progress         receives the number of files done
     records          the number of records in the plan, as confirmed; another number is refused
+    before_change    called when the plan has passed all checks, before anything is recorded or removed
     """
 
     named: Sequence[LocationLike]
@@ -267,6 +268,7 @@ class RemovalOptions(TypedDict, total=False):
     allow_unreached: bool
     allow_unknown: bool
     progress: ProgressCallback
+    before_change: Callable[[], object]
 
 
 def delete_subjects(
@@ -333,6 +335,7 @@ def remove_subjects(
             check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
         check_rewrite_time(ledger, made.outputs, plan.plans, now)
+        options.get("before_change", lambda: None)()
         return replace(made.execute(plan), applied=True)
 
 
