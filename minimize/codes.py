@@ -277,6 +277,7 @@ _LOG: Final = {
     "W055": "a run into another output than the pipeline's own does not know the erasures of the pipeline's ledger",
     "W057": "a library gave warnings while a source was read; their text is not shown",
     "W058": "the ledger that the receipts of an output name is lost, and the output is read without it",
+    "W059": "the clock is behind the latest run: an event or request without a time gets the time of that run",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
