@@ -117,10 +117,10 @@ def show_run(run_id: str, ledger: PathText | None = None, *, output: LocationLik
 
 
 def request_time(ledger: Ledger, now: datetime) -> datetime:
-    """The time of an event or request that states none: now, or that of the latest run in force if this machine's clock is behind it.
+    """The time of an event or request that states none: now, or that of the latest run in force if the clock is behind it.
 
-    An erasure that is dated before a run would leave records that the run read. A run by a clock that was ahead counts until it is
-    declared void.
+    An erasure that is dated before a run would leave records that the run read. A run by a clock that was ahead counts until it
+    is declared void.
     """
     later = ledger.read(partial(select_later_runs, when=now))
     of_outputs = [ledger.read(partial(select_runs, output=output)) for output in {run.output for run in later}]
