@@ -129,10 +129,9 @@ def _former_outputs(job: Pipeline, files: Sequence[Path]) -> Iterator[Location]:
 
 
 def _is_former(job: Pipeline, output: Location) -> bool:
-    """Whether this pipeline made an output, in the same region. If the recorded pipeline file is missing, its name decides."""
-    region = None if job.region is None else job.region.name
+    """Whether this pipeline made an output, for no other region. If the recorded pipeline file is missing, its name decides."""
     for last in _chain(output)[-1:]:
-        if (None if last.region is None else last.region.name) != region:
+        if job.region is not None and last.region is not None and last.region.name != job.region.name:
             return False
         file = recorded_pipeline_file(output, last)
         if file is not None and job.path is not None:
