@@ -225,6 +225,7 @@ _ERRORS: Final = {
     "E312": "subjects were erased from another output of the same source, and the ledger of this run does not have the erasures",
     "E315": "the acts in the ledger are not those that its audit log proves",
     "E316": "no known key signed the audit entry that proves the acts in the ledger",
+    "E317": "the tables, indexes or triggers of the ledger are not those that minimize creates",
     "E325": "the plan for a whole tenant has another number of records than the one that was confirmed",
     "E326": "a notice has no measure or no recommended action, so it was not sent",
     "E400": "quarantine above `stop_above`; nothing was published",
@@ -284,6 +285,7 @@ _LOG: Final = {
     "W055": "a run into another output than the pipeline's own does not know the erasures of the pipeline's ledger",
     "W057": "a library gave warnings while a source was read; their text is not shown",
     "W058": "the ledger that the receipts of an output name is lost, and the output is read without it",
+    "W059": "the clock is behind the latest run: an event or request without a time gets the time of that run",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -109,6 +109,11 @@ def plan_command(
         raise click.UsageError("--at requires --tenant or --preview")
     if tenant is not None:
         authorize_settings({"pipeline": pipeline, **replaced}, tenant)
+    if preview and (replaced["input"] or replaced["settings"]):
+        from minimize.governance.access.overrides import require_override  # other plans import no governance
+        from minimize.runs.runner import RunOverrides
+
+        require_override(pipeline, RunOverrides(**replaced), writes=False)
     examined = examine_plan(pipeline, input=replaced["input"])
     if examined.refused and not examined.faults and not as_json:
         print_result(examined.plan, as_json)

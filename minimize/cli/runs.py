@@ -157,4 +157,9 @@ def quarantine_group() -> None:
 )
 def show_quarantine_command(**arguments: Any) -> Printable:
     """Count the quarantined records of OUTPUT by code, field and file."""
+    if arguments["check"]:
+        from minimize.governance.access.overrides import require_output_override
+
+        names = ("output", "pipeline", "input", "settings", "keys")
+        require_output_override(**{name: arguments[name] for name in names})
     return show_quarantine(**arguments)

@@ -23,7 +23,13 @@ from minimize.ledger import Address
 from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, linked_forms
+from minimize.ledger.subjects import (
+    LIFECYCLE_EVENT,
+    LifecycleEvent,
+    LinkedForms,
+    counting_lifecycle_events,
+    linked_forms,
+)
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.csv import CSV
@@ -250,7 +256,7 @@ def effective_events(rows: Iterable[LifecycleEvent], kinds: Collection[str] = EV
     linked: dict[str, LinkedForms] = {}
     last: dict[str, LifecycleEvent] = {}
     known: dict[str, datetime] = {}
-    rows = tuple(rows)
+    rows = counting_lifecycle_events(rows)
     times = known_times([each.recorded_at for each in rows], utc_now(), at_latest=True)
     for row, seen in zip(rows, times, strict=True):
         known[row.id] = seen

@@ -29,6 +29,7 @@ from minimize.ledger.audit_event import (
     is_entry_signed,
 )
 from minimize.ledger.database import Connection
+from minimize.ledger.schema import schema_differences
 
 VERIFY_HINT: Final = "Run `minimize audit verify`. Restore a backup."
 _KEYRING_HINT: Final = f"Check that the keyring (--keys, MINIMIZE_KEYS) is the one of this ledger. {VERIFY_HINT}"
@@ -209,7 +210,14 @@ def act_from_row(row: Mapping[str, Any]) -> Act:
 
 
 def _recorded_head(connection: Connection, verifier: Verifier | None) -> LogHead:
-    """The head of the acts that the last audit entry names."""
+    """The head of the acts that the last audit entry names.
+
+    Raises UntrustedActError also if tables or triggers were changed: a trigger could discard what a command records.
+    """
+    if differences := schema_differences(connection):
+        raise UntrustedActError(
+            f"the database of the ledger was changed: {differences[0]}", code="E317", hint=VERIFY_HINT
+        )
     row = connection.row(_LAST_ENTRY_QUERY)
     if row is None:
         return EMPTY_LOG

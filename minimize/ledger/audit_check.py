@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from minimize.errors import Finding, VerificationError
 from minimize.json_form import json_value
@@ -38,9 +38,15 @@ from minimize.ledger.audit_log import (
 )
 from minimize.ledger.database import Connection, Row
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.schema import SCHEMA_HINT, SchemaDifference, is_damaged, schema_differences
 from minimize.receipts import Receipt, canonical_json
 from minimize.results import Line
 from minimize.text import count_noun
+
+_DAMAGE_HINT: Final = (
+    "Restore a backup, then run `minimize runs --rebuild` to add newer receipts."
+    " `sqlite3 FILE 'pragma integrity_check'` lists the faults."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,14 @@ def check_log(connection: Connection, verifier: Verifier) -> Iterator[Finding]:
         if not is_entry_signed(entry, verifier):
             yield audit_finding("H004", "is not signed by a known key", file=_entry_place(entry))
         before = entry.head
+
+
+def check_database(connection: Connection, differences: Sequence[SchemaDifference]) -> Iterator[Finding]:
+    """H021, H022: the differences from the tables, indexes and triggers that minimize creates, and damage of the file."""
+    for difference in differences:
+        yield audit_finding("H021", str(difference), file="schema", hint=SCHEMA_HINT)
+    if is_damaged(connection):
+        yield audit_finding("H022", "is damaged", file="database", hint=_DAMAGE_HINT)
 
 
 def check_external_head(connection: Connection, external_head: ExternalHead) -> Iterator[Finding]:
@@ -252,10 +266,15 @@ def check_whole_log(
     external_head: ExternalHead | None = None,
     receipts: Sequence[tuple[str, Receipt]] = (),
 ) -> AuditCheckResult:
-    """Checks the whole log: by itself, against an external head, and against receipts, each with its place."""
+    """Checks the database and the whole log: by itself, against an external head, and against receipts, each with its place."""
 
     def work(connection: Connection) -> AuditCheckResult:
-        findings = [*check_log(connection, verifier), *ActLog(connection).check(read_entries(connection), verifier)]
+        differences = schema_differences(connection)
+        findings = list(check_database(connection, differences))
+        if any(difference.prevents_reading for difference in differences):
+            return AuditCheckResult(EMPTY_LOG, tuple(findings))
+        findings += check_log(connection, verifier)
+        findings += ActLog(connection).check(read_entries(connection), verifier)
         findings += [] if external_head is None else check_external_head(connection, external_head)
         findings += check_receipts(connection, receipts, verifier)
         if external_head is None and not any(receipt.audit is not None for _, receipt in receipts):

@@ -397,6 +397,8 @@ AUDIT_CODES: Final = MappingProxyType(
         "H018": "an act does not follow the act before it",
         "H019": "an act is not signed by a known key",
         "H020": "the body of an act differs from its digest, was removed without a tombstone, or was put back",
+        "H021": "the tables, indexes or triggers of the ledger are not those that minimize creates",
+        "H022": "the database of the ledger is damaged",
     }
 )
 _AUDIT_WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012", "H014"})

@@ -305,6 +305,11 @@ def select_runs(connection: Connection, output: str | None = None, pipeline: str
     return _find_runs(connection, [f"runs.{name} = :{name}" for name in values], order, values)
 
 
+def select_later_runs(connection: Connection, when: datetime) -> list[RunRow]:
+    """The runs that were as of a later time and were finished later."""
+    return _find_runs(connection, ["at > :when", "finished > :when"], "finished", {"when": when})
+
+
 def select_runs_by_id(connection: Connection, run_id: str) -> list[RunRow]:
     """The runs whose id starts with this text."""
     starts = ["run_id LIKE :start ESCAPE '/'"]

@@ -1,4 +1,4 @@
-"""Schema of the ledger: tables, triggers that keep them append-only, the schema version, and migration steps.
+"""Schema of the ledger: tables, triggers that keep them append-only, the schema version, migration steps, and changes by others.
 
 A new ledger is created at the newest version, from the tables and the triggers. An older one is upgraded by the steps after its
 version. To change the schema, change the tables and append a step to `STEPS` that makes the same change.
@@ -6,10 +6,12 @@ version. To change the schema, change the tables and append a step to `STEPS` th
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Final
+from functools import cache
+from typing import Final, NamedTuple
 
 from minimize.errors import LedgerError
 from minimize.ledger.acts import Act
@@ -283,6 +285,89 @@ def _postgres_trigger(guard: Trigger) -> Iterator[str]:
     )
 
 
+SCHEMA_HINT: Final = (
+    "Find out who changed the database. Undo the change, or restore a backup: `sqlite3 FILE .schema` on a new ledger prints"
+    " the tables, indexes and triggers that minimize creates."
+)
+_SQLITE_OBJECTS: Final = (
+    "SELECT type || ' ' || name, sql FROM sqlite_master"
+    " WHERE sql IS NOT NULL AND NOT (type = 'table' AND name IN ('sqlite_stat1', 'sqlite_stat4'))"
+)
+"""Without the indexes that constraints create, which the text of their table defines, and without the results of ANALYZE."""
+_POSTGRES_OBJECTS: Final = """
+SELECT 'trigger ' || tgname,
+    CASE WHEN tgenabled IN ('O', 'A') THEN pg_get_triggerdef(pg_trigger.oid, true) || prosrc ELSE 'disabled' END
+FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid JOIN pg_proc ON pg_proc.oid = tgfoid
+WHERE NOT tgisinternal AND relname IN :tables AND pg_table_is_visible(pg_class.oid)
+UNION ALL
+SELECT 'rule ' || rulename, '' FROM pg_rewrite JOIN pg_class ON pg_class.oid = ev_class
+WHERE relname IN :tables AND pg_table_is_visible(pg_class.oid)
+"""
+
+
+class SchemaDifference(NamedTuple):
+    """A table, index, trigger, view or rule that differs from what minimize creates."""
+
+    name: str
+    change: str
+
+    @property
+    def prevents_reading(self) -> bool:
+        """Whether a table of the ledger is missing or has other columns."""
+        return self.name.startswith("table ") and self.change != "was added"
+
+    def __str__(self) -> str:
+        return f"the {self.name} {self.change}"
+
+
+def schema_differences(connection: Connection) -> list[SchemaDifference]:
+    """How the tables, indexes and triggers of the database differ from those that minimize creates.
+
+    On PostgreSQL, the triggers and rules of the ledger's tables are compared, with the functions that they call.
+    """
+    created = _created_objects(connection.dialect)
+    if connection.dialect == "sqlite":
+        rows = connection.tuples(_SQLITE_OBJECTS)
+    else:
+        rows = connection.tuples(_POSTGRES_OBJECTS, tables=re.findall(r"CREATE TABLE (\w+)", TABLES))
+    existing = {name: _comparable_statement(statement) for name, statement in rows}
+    differences = [
+        SchemaDifference(name, "was changed" if name in existing else "is missing")
+        for name, statement in created.items()
+        if existing.get(name) != statement
+    ]
+    return differences + [SchemaDifference(name, "was added") for name in existing if name not in created]
+
+
+def is_damaged(connection: Connection) -> bool:
+    """Whether the file of a ledger is damaged. A server checks its files itself."""
+    return connection.dialect == "sqlite" and connection.value("PRAGMA integrity_check(1)") != "ok"
+
+
+@cache
+def _created_objects(dialect: Dialect) -> dict[str, list[str]]:
+    """The statement that creates each table, index and trigger."""
+    statements = [*TABLES.format(**_TYPES[dialect]).split(";"), *trigger_statements(dialect)]
+    if dialect == "postgresql":
+        bodies = {
+            match[1]: match[2] for match in re.finditer(r"FUNCTION (\w+)\(\) .*\$\$(.*)\$\$", "\n".join(statements))
+        }
+        triggers = [each for each in statements if each.startswith("CREATE TRIGGER")]
+        statements = [each + bodies[each.removesuffix("()").rpartition(" ")[2]] for each in triggers]
+    words = [(statement, statement.split()) for statement in statements]
+    return {f"{kind.lower()} {name}": _comparable_statement(statement) for statement, (_, kind, name, *_) in words}
+
+
+def _comparable_statement(statement: str) -> list[str]:
+    """The parts of a statement. Those of a table are sorted: a migration appends a column after the constraints."""
+    text = re.sub(r"(?<=\() | (?=\))", "", " ".join(statement.split()))
+    if not text.startswith("CREATE TABLE "):
+        return [text]
+    head, _, rest = text.partition("(")
+    definitions, _, options = rest.rpartition(")")
+    return [head.strip(), options, *sorted(re.split(r", ?(?![^()]*\))", definitions))]
+
+
 def ledger_identity(connection: Connection) -> str:
     """The identity of a ledger."""
     return str(connection.value("SELECT ledger FROM identity"))
@@ -372,7 +457,7 @@ def check_migration(connection: Connection, before: RowCounts, address: Address)
     """Raises LedgerError if a migration lost rows of a file, or damaged it. Its transaction is then undone."""
     now = count_rows(connection)
     faults = [f"rows of {table} were lost" for table, count in before.items() if now.get(table, count) < count]
-    if connection.dialect == "sqlite" and connection.value("PRAGMA integrity_check(1)") != "ok":
+    if is_damaged(connection):
         faults.append("the database is damaged")
     if faults:
         message = f"the ledger {address} failed verification after its migration: {', '.join(faults)}"

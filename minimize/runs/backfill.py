@@ -36,12 +36,12 @@ from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, S
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import (
     check_earlier_receipts,
-    check_erasures_known,
     check_output_ledger,
     run_log_messages,
     runs_exit_code,
 )
 from minimize.runs.inputs import find_input_files, path_mask
+from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
@@ -229,7 +229,7 @@ def run_backfill(
     job = overrides.bind(plan.pipeline_path)
     target = job.target(overrides.output)
     check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
-    check_erasures_known(job, target, overrides.ledger)
+    check_erasures_known(job, target, overrides.ledger, overrides.keys)
     chain = load_receipts(target) if (target / RUNS).is_dir() else ()
     keyring = find_keyring(overrides.keys, job.folder)
     if plan.policy == "then" and keyring is not None:

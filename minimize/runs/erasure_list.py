@@ -8,20 +8,18 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from minimize.errors import OutputError, RefusedError
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.sealing import open_content, seal_content, sealed_version
 from minimize.ledger.audit_event import utc_text
+from minimize.ledger.subjects import LifecycleEvent, last_lifecycle_events
 from minimize.receipts import DigestRef, Receipt, sha256_text
 from minimize.settings.erasures import ERASURE_EVENTS, merge_erasures
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import file_exists, make_folder, with_output_errors, write_file
-
-if TYPE_CHECKING:
-    from minimize.ledger.subjects import LifecycleEvent
 
 ERASURES_FOLDER: Final = "erasures"
 SEALED_SUFFIX: Final = ".sealed"
@@ -42,8 +40,6 @@ def stored_erasures(output: Location, keys: Keyring) -> tuple[LifecycleEvent, ..
 
 
 def _listed_erasures(lists: Iterable[_ErasureListFile]) -> tuple[LifecycleEvent, ...]:
-    from minimize.ledger.subjects import LifecycleEvent
-
     rows = {tuple(entry): None for each in lists for entry in each.entries}
     found = (
         LifecycleEvent(
@@ -71,10 +67,8 @@ def store_erasures(output: Location, recorded: Sequence[LifecycleEvent], keys: K
     if SUBJECT_KEY not in keys.names():
         return None
     before = _read_lists(output, keys)
-    last = {row.id: row for row in merge_erasures(recorded, _listed_erasures(before))}
-    entries = sorted(
-        _list_entry(row) for row in last.values() if row.kind in ERASURE_EVENTS and row.state == "recorded"
-    )
+    last = last_lifecycle_events(merge_erasures(recorded, _listed_erasures(before)))
+    entries = sorted(_list_entry(row) for row in last if row.kind in ERASURE_EVENTS and row.state == "recorded")
     if not entries and not before:
         return None
     version = keys.version_of(SUBJECT_KEY)

@@ -1,7 +1,7 @@
 """Guards of a run, and its exit code.
 
-The guards check for another pipeline's output, another ledger or keyring, erasures that the ledger does not have, later
-receipts, too much quarantine, fewer rows and an implausible clock.
+The guards check for another pipeline's output, another ledger or keyring, later receipts, too much quarantine, fewer rows and an
+implausible clock.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
-from minimize.errors import KeyringError, LedgerError, MinimizeError, OutputError, RefusedError, StoppedError
+from minimize.errors import KeyringError, OutputError, RefusedError, StoppedError
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, find_ledger
-from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.ledger.clock import (
     ALLOW_TIME_HINT,
     CLOCK_SKEW,
@@ -39,9 +38,8 @@ from minimize.receipts.chain import digest_findings, effective_receipts
 from minimize.receipts.shown_counts import rows_text
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
-from minimize.runs.inputs import other_pipelines, reads_same_source
 from minimize.runs.resolve import ResolvedRun
-from minimize.stores import Location, ObjectPath, PathText, is_same_location, location_text
+from minimize.stores import Location, ObjectPath, PathText, location_text
 from minimize.text import count_noun
 from minimize.times import time_text
 
@@ -51,7 +49,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("minimize")
 WRONG_LEDGER: Final = "E303"
 WRONG_KEYRING: Final = "E310"
-UNKNOWN_ERASURES: Final = "E312"
 _HINT: Final = (
     "Pass the output's own ledger (--ledger, MINIMIZE_LEDGER, `ledger:` in minimize.yaml). If it is lost, run"
     " `minimize runs adopt-ledger OUTPUT --reason TEXT` to replace it."
@@ -73,10 +70,11 @@ def check_output_ledger(
 
 
 def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
-    """Raises RefusedError (E310) if a keyring does not have the key that signed the last receipt of an output.
+    """Raises RefusedError (E310) if a keyring does not have the key that signed the last receipt of an output, or a key that the
+    output was written with.
 
-    Another keyring makes other pseudonyms and tokens: published records would no longer join, and erased subjects would not be
-    recognized.
+    Another keyring, or an older copy, makes other pseudonyms and tokens: published records would no longer join, and erased
+    subjects would not be recognized.
     """
     last = chain[-1] if chain else None
     if last is None:
@@ -89,6 +87,14 @@ def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
             hint="Pass the output's own keyring (--keys, MINIMIZE_KEYS, `keys:` in minimize.yaml), or restore it from a backup."
             " If it is lost, write to a new output folder (--output): with another keyring, each subject has another pseudonym."
             " If it is the right keyring, the receipt was changed: run `minimize verify`.",
+        )
+    wrong = keys.wrong_keys({id_: value for receipt in chain for id_, value in (receipt.key_checks or {}).items()})
+    if wrong:
+        raise RefusedError(
+            f"the keyring {keys.path} does not have the key {wrong[0]} with which this output was written",
+            code=WRONG_KEYRING,
+            hint="Restore the newest keyring from a backup. A new key with this id would be another key: each subject would have"
+            " another pseudonym.",
         )
 
 
@@ -153,80 +159,6 @@ def has_erasures(chain: Sequence[Receipt]) -> bool:
         each.kind in ("delete", "restrict") or each.erasures is not None or (each.gated_by.erased or 0) > 0
         for each in chain
     )
-
-
-def check_erasures_known(job: Pipeline, output: Location, ledger: PathText | None) -> None:
-    """For the first run into an output: checks that its ledger has the erasures of the other outputs of the same source.
-
-    These are the pipeline's own output, and those of other pipelines unless their own configuration names this ledger. Raises
-    RefusedError (E312) if one of them has erasures and names another ledger, because the run would publish erased records. Logs
-    a warning (W055) if the run is not into the pipeline's own output and it is unknown whether there are erasures.
-    """
-    if has_runs(output):
-        return
-    address, own = find_ledger(ledger, start=job.folder, output=output), job.target()
-    is_own = is_same_location(own, output)
-    unknown = not is_own and address.named_by == DEFAULT_LEDGER
-    chain = () if is_own else _other_chain(own)
-    if chain and _lacks_head(address, chain):
-        if has_erasures(chain):
-            raise _unknown_erasures_error(address, job, chain)
-        unknown = True
-    for other in other_pipelines(job):
-        chain = _other_chain(other.target())
-        if (
-            has_erasures(chain)
-            and not address.is_same(_configured_ledger(other))
-            and _lacks_head(address, chain)
-            and reads_same_source(job, other)
-        ):
-            raise _unknown_erasures_error(address, other, chain)
-    if unknown:
-        log.warning(
-            "erasures are unknown, so records of erased subjects are not recognized: the ledger %s has no history of this"
-            " pipeline's own output; pass --ledger, or name a ledger in minimize.yaml",
-            address,
-            extra={"code": "W055"},
-        )
-
-
-def _configured_ledger(job: Pipeline) -> Address | None:
-    """The ledger that the configuration of a pipeline gives for its output; None if there is none."""
-    with suppress(LedgerError):
-        return find_ledger(None, start=job.folder, output=job.target(), environ={})
-    return None
-
-
-def _unknown_erasures_error(address: Address, other: Pipeline, chain: Sequence[Receipt]) -> RefusedError:
-    """The error for a ledger without the erasures of a pipeline's output. Its hint names the output's ledger if it is known."""
-    right = _configured_ledger(other)
-    is_known = right is not None and not address.is_same(right) and not _lacks_head(right, chain)
-    such_as = f", such as `--ledger {right}`" if is_known else ""
-    return RefusedError(
-        f"subjects were erased from {location_text(other.target())}, which has the same source, and its ledger is not"
-        f" {address} ({address.named_by}): this run would publish their records",
-        code=UNKNOWN_ERASURES,
-        hint=f"Pass the ledger of that output{such_as}, or name one ledger for all outputs: `ledger:` in minimize.yaml. If"
-        " its keyring is lost, see docs/guide/ledger.md, Lost keyring.",
-    )
-
-
-def _other_chain(output: Location) -> Sequence[Receipt]:
-    """The receipts of another output; none if they cannot be read."""
-    try:
-        return read_receipts(output) if has_runs(output) else ()
-    except MinimizeError:
-        return ()
-
-
-def _lacks_head(address: Address, chain: Sequence[Receipt]) -> bool:
-    """Whether the ledger at an address is not the one that the receipts of an output name."""
-    if last_receipt_with_ledger(chain) is None:
-        return has_erasures(chain)
-    if not address.exists:
-        return True
-    with open_ledger(address) as ledger:
-        return bool(ledger_disagreement(ledger, chain))
 
 
 _DRIFT_HINT: Final = "Run `minimize drift` to see what changed in the source. The output of this date is unchanged."

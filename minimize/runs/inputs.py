@@ -21,13 +21,11 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import value_type
-from minimize.config import load_config
 from minimize.consent import Consents
 from minimize.errors import (
     ConfigurationError,
     Finding,
     LedgerError,
-    MinimizeError,
     OutputError,
     SchemaError,
     SourceError,
@@ -37,7 +35,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, has_runs, read_receipts
+from minimize.output.folder import PIPELINE_FILE, has_runs, read_receipts
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
@@ -47,7 +45,7 @@ from minimize.plan.model import unencrypted_identified_columns
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.identities import all_fields_named
-from minimize.policy.load import load_pipeline, normalize_path, pipeline_files_in_tree
+from minimize.policy.load import load_pipeline, normalize_path
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, RunOrigin
@@ -66,7 +64,6 @@ from minimize.sources.file_discovery import (
     displayed_name,
     find_files,
     parse_hive_folder,
-    resolve_links,
     split_pattern,
 )
 from minimize.sources.files import batch_parts
@@ -170,41 +167,19 @@ def is_made_by(output: Location, job: Pipeline) -> bool:
     with suppress(OutputError):
         chain = read_receipts(output) if has_runs(output) else ()
     for last in chain[-1:]:
-        written = _own_pipeline_file(output, last)
-        file = Path() if written is None or is_uri(str(written)) else Path(written)
-        file = file / PIPELINE_FILE if file.is_dir() else file
-        if file.is_file() and job.path is not None:
+        file = recorded_pipeline_file(output, last)
+        if file is not None and job.path is not None:
             return file.samefile(job.path)
         return (last.files.get(PIPELINE_FILE), last.policy.digest) == (job.digest, job.policy.digest)
     return True
 
 
-def other_pipelines(job: Pipeline) -> Iterator[Pipeline]:
-    """The other pipelines below the folder of `minimize.yaml`, or of the outermost one, in the same region.
-
-    Pipelines with faults are left out.
-    """
-    folder = job.folder.resolve()
-    configs = [path for each in (folder, *folder.parents) if (path := load_config(each).path) is not None]
-    own = None if job.path is None else job.path.resolve()
-    for path in pipeline_files_in_tree(configs[-1].parent) if configs else ():
-        with suppress(MinimizeError):
-            if path.resolve() == own or path.with_name(RECEIPT_FILE).exists():  # a receipt keeps a copy of its pipeline
-                continue
-            yield bind_region(load_pipeline(path), None if job.region is None else job.region.name)
-
-
-def reads_same_source(job: Pipeline, other: Pipeline) -> bool:
-    """Whether two pipelines have the same source path or a file in common, also through symbolic links."""
-    one, another = (split_pattern(each.source.path, each.folder) for each in (job, other))
-    if one[1] == another[1] and resolve_links(one[0]) == resolve_links(another[0]):
-        return True
-    return not _source_files(job).isdisjoint(_source_files(other))
-
-
-def _source_files(job: Pipeline) -> set[Location]:
-    found = find_files(job.source.path, job.folder)
-    return {resolve_links(path) for files in found.files.values() for path in files}
+def recorded_pipeline_file(output: Location, receipt: Receipt) -> Path | None:
+    """The file of the pipeline that a receipt of an output names, or the nearest one; None if it does not exist here."""
+    written = _own_pipeline_file(output, receipt)
+    file = Path() if written is None or is_uri(str(written)) else Path(written)
+    file = file / PIPELINE_FILE if file.is_dir() else file
+    return file if file.is_file() else None
 
 
 def configuration_folder(output: LocationLike) -> Path:

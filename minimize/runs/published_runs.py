@@ -16,8 +16,16 @@ from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, require_keyring
 from minimize.ledger import current_actor, find_ledger
+from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.runs import IndexedOutput, output_locations, rebuild_output_index, select_runs, select_runs_by_id
+from minimize.ledger.runs import (
+    IndexedOutput,
+    output_locations,
+    rebuild_output_index,
+    select_later_runs,
+    select_runs,
+    select_runs_by_id,
+)
 from minimize.observability.destinations import Destinations
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
@@ -34,6 +42,7 @@ from minimize.runs.session import DecidedOutput, record_missed_receipts, record_
 from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
 from minimize.techniques.redact import has_hit
 from minimize.text import count_noun
+from minimize.times import time_text
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -111,6 +120,33 @@ def show_run(run_id: str, ledger: PathText | None = None, *, output: LocationLik
     (row,) = (each for each in _mark_void(others, output) if each.run_id == found[0].run_id)
     place = parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT_FILE
     return PublishedRun(row, _read_receipt(place))
+
+
+def request_time(ledger: Ledger, now: datetime) -> datetime:
+    """The time of an event or request that states none: now, or that of the latest run in force if the clock is behind it.
+
+    An erasure that is dated before a run would leave records that the run read. A run by a clock that was ahead counts until it
+    is declared void.
+    """
+    later = ledger.read(partial(select_later_runs, when=now))
+    of_outputs = [ledger.read(partial(select_runs, output=output)) for output in {run.output for run in later}]
+    void = {(run.output, run.run_id) for rows in of_outputs for run in _mark_void(rows) if run.void}
+    in_force = [run for run in later if (run.output, run.run_id) not in void]
+    if not in_force:
+        return now
+    last = max(in_force, key=lambda run: min(run.at, run.finished))
+    time = min(last.at, last.finished)
+    if time - now > CLOCK_SKEW:
+        log.warning(
+            "the clock is behind the run %s: a request or event without a time gets the time of this run, %s. Check the clock."
+            " If that run's clock was ahead, run `minimize runs void %s --output %s --reason TEXT`",
+            last.run_id,
+            time_text(time),
+            last.run_id,
+            last.folder,
+            extra={"code": "W059"},
+        )
+    return time
 
 
 def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> list[RunRow]:

@@ -190,8 +190,11 @@ def resolve_run(
     ledger: PathText | None = None,
     recipients: PathText | None = None,
     rerun: bool = False,
+    listed: SourceFiles | None = None,
 ) -> ResolvedRun:
     """Checks and binds everything without reading data. Raises configuration errors first, then refusals.
+
+    Takes the files of the input if they were listed already.
 
     With `rerun`, records that were read earlier are read again. Whether the third party may send them is not checked, nor whether
     an output without a region may still be written.
@@ -208,7 +211,7 @@ def resolve_run(
     target = job.target(output)
     rows = load_pipeline_settings(settings, job, keyring, target, ledger)
     warn_of_settings(rows, job.policy)
-    every, shown = find_input_files(job, input, selection.only), path_mask(job, keyring)
+    every, shown = listed or find_input_files(job, input, selection.only), path_mask(job, keyring)
     found = select_dates(every, selection)
     chain = load_receipts(target) if (selection.pending or not any(found.files.values())) and has_runs(target) else ()
     arrived = arrivals(found, chain, shown) if selection.pending else {}

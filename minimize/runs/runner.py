@@ -48,7 +48,6 @@ from minimize.runs.deciding_function import check_same_function, warn_of_gated_r
 from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.guards import (
-    check_erasures_known,
     check_output_ledger,
     check_quarantine_limit,
     check_same_pipeline,
@@ -62,6 +61,7 @@ from minimize.runs.guards import (
     unfinished_parts,
 )
 from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
+from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
@@ -340,7 +340,7 @@ def run_dates(
     )
     with observe_refusal(job, target, context):
         check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
-        check_erasures_known(job, target, overrides.ledger)
+        check_erasures_known(job, target, overrides.ledger, overrides.keys)
         resolved = overrides.resolve(job, selection, at)
         if not resolved.is_empty:
             check_approval(job)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime, timedelta
 from functools import partial
 
 import pytest
+import time_machine
 
+from minimize.governance.access.new_file import create_access_file
 from minimize.governance.incidents.incident_text import incident_lines
-from tests.commands import Command, Result
+from tests.commands import Command, Result, command
 from tests.project import LASTING, Builds, Project, events
 
 TITLE = "a lost disk"
@@ -206,3 +209,44 @@ def test_contacts_are_linted(project: Project, command: Command) -> None:
     said = command("incident", "lint", "contacts.csv", "--json")
     assert said.code == 1
     assert [each["code"] for each in said.json["findings"]] == ["K003", "K004"]
+
+
+def test_an_incident_without_a_scope_says_so_and_becomes_overdue(project: Project, incident: Command) -> None:
+    opened(incident, project)
+    assert "INC-1  a lost disk: open, scope unknown\n" in incident("list").out
+    declared = incident("declare", "INC-1", "--json").json
+    assert (declared["scope"], declared["pending"]) == (None, [])
+    text = incident("show", "INC-1").out
+    assert ("scope unknown" in text, "0 tenants to notify" in text) == (True, True)
+    with time_machine.travel(datetime.fromisoformat(declared["due"]) + timedelta(seconds=1), tick=False):
+        late = incident("list")
+        assert (late.code, "scope unknown" in late.out, "OVERDUE" in late.out) == (1, True, True)
+    assert incident("scope", "INC-1").code == 0
+    text = incident("show", "INC-1").out
+    assert ("scope unknown" in text, "2 tenants to notify" in text) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("named", "reach", "line"),
+    [
+        ((), "0 tenants", "  subject/view by privacy-officer@example.com at "),
+        (("--tenant", "north"), "1 tenant", "  north: at most 11 subjects, at most 30 records, "),
+    ],
+)
+def test_a_search_that_named_no_tenant_is_listed_with_unknown_tenants(
+    project: Project,
+    incident: Command,
+    monkeypatch: pytest.MonkeyPatch,
+    named: tuple[str, ...],
+    reach: str,
+    line: str,
+) -> None:
+    create_access_file(project.folder / "access.yaml", "operator@example.com", ("north", "south"))
+    (project.folder / "minimize.yaml").write_text("access: access.yaml\nencrypt: off\n")
+    monkeypatch.setenv("MINIMIZE_ACTOR", "privacy-officer@example.com")
+    assert command("subject", "view", "d3", *named, "--output", project.out, "--keys", project.keys).code == 0
+    exposed = ("--since", "2026-11-20T00:00Z", "--exposed", "actor:privacy-officer@example.com")
+    assert incident("open", "INC-1", "--title", TITLE, *exposed).code == 0
+    text = incident("scope", "INC-1").out
+    assert (f"scoped, {reach}\n" in text, line in text) == (True, True)
+    assert (": tenants unknown" in text) is not bool(named)

@@ -11,8 +11,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import OutputError
+from minimize.ledger import find_ledger
 from tests.commands import Command, Result
 from tests.governance.sharing.sender import Sender, recent_records
+from tests.ledger.ledgers import by_hand, unguarded
 
 
 @pytest.fixture(name="shop")
@@ -145,3 +147,21 @@ def test_a_time_in_the_past_is_for_a_dry_run_alone(shop: Sender, command: Comman
     assert said.code == 2
     assert "--at is in the past, which only --dry-run allows" in said.err
     assert command("share", "log").out == "nothing was shared\n"
+
+
+@pytest.mark.parametrize("statement", ["DELETE FROM acts WHERE id = {}", "UPDATE acts SET body = '{{}}' WHERE id = {}"])
+def test_nothing_is_sent_after_a_withdrawal_was_removed_from_the_ledger(
+    shop: Sender, command: Command, statement: str
+) -> None:
+    shop.consent("north", "withdrawn", at=datetime.now(UTC) - timedelta(hours=1))
+    target, address = shop.folder / "p.ndjson", find_ledger(shop.ledger)
+    done = send(command, shop, "--to", target)  # the control: the withdrawal has an effect
+    models = [json.loads(line)["model"] for line in target.read_text().splitlines()]
+    assert (done.code, models) == (0, ["B"])  # the record of south
+    target.unlink()
+    ((act,),) = by_hand(address, "SELECT id FROM acts WHERE kind = 'consent' ORDER BY id DESC LIMIT 1")
+    unguarded(address, statement.format(act))
+    for words in (("--to", target), ("--dry-run",)):
+        refused = send(command, shop, *words)
+        assert (refused.code, "E315" in refused.err) == (3, True)
+    assert not target.exists()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -75,12 +76,26 @@ def by_hand(address: Address, *statements: str) -> list[tuple[Any, ...]]:
 
 
 def unguarded(address: Address, *statements: str) -> None:
-    """The same, without triggers."""
+    """The same, without triggers, which are there again afterwards."""
     if address.path is None:
         by_hand(address, "SET session_replication_role = replica", *statements)
         return
-    triggers = by_hand(address, "SELECT 'DROP TRIGGER ' || name FROM sqlite_master WHERE type = 'trigger'")
-    by_hand(address, *(statement for (statement,) in triggers), *statements)
+    with without_guards(address):
+        by_hand(address, *statements)
+
+
+@contextmanager
+def without_guards(address: Address) -> Iterator[None]:
+    """Removes the triggers of acts and audit log, also for the ledger's own connections, and then puts them back."""
+    if address.path is None:
+        tables = ("acts", "audit")
+        drop, create = ([f"ALTER TABLE {each} {how} TRIGGER USER" for each in tables] for how in ("DISABLE", "ENABLE"))
+    else:
+        query = "SELECT 'DROP TRIGGER ' || name, sql FROM sqlite_master WHERE type = 'trigger'"
+        drop, create = map(list, zip(*by_hand(address, query), strict=True))
+    by_hand(address, *drop)
+    yield
+    by_hand(address, *create)
 
 
 def leave_out_of_indexes(address: Address, act: int) -> None:

@@ -28,7 +28,7 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.subjects import CORRECTION
 from tests.acts import record_acts
-from tests.ledger.ledgers import NOW, by_hand, event, leave_out_of_indexes, opened, tells, unguarded
+from tests.ledger.ledgers import NOW, by_hand, event, leave_out_of_indexes, opened, tells, unguarded, without_guards
 from tests.ledger.test_acts import KINDS
 
 DECIDING: Final = [kind for kind in KINDS if kind is not TOMBSTONE]
@@ -124,7 +124,8 @@ def test_acts_that_were_changed_past_the_ledger_are_refused(
 ) -> None:
     """Each attack in turn. Between them, the acts are as they were, and are read."""
     records, refused = record_samples(ledger, keys, kind), list[str]()
-    by_hand(address, "CREATE TABLE kept AS SELECT * FROM acts")
+    attach, kept = ([], "kept") if address.path is None else ([f"ATTACH '{address.path}.kept' AS other"], "other.kept")
+    by_hand(address, *attach, f"CREATE TABLE {kept} AS SELECT * FROM acts")
     with opened(address, verifier=keys) as again, patch("minimize.ledger.act_proof.REUSE_S", -1):
         for name, attack in ATTACKS.items():
             attack(address)
@@ -132,7 +133,7 @@ def test_acts_that_were_changed_past_the_ledger_are_refused(
                 with pytest.raises(UntrustedActError, match="one was changed, removed, moved or inserted") as raised:
                     read()
                 assert (raised.value.code, raised.value.exit_code) == ("E315", 3)
-            unguarded(address, "DELETE FROM acts", "INSERT INTO acts SELECT * FROM kept")
+            unguarded(address, *attach, "DELETE FROM acts", f"INSERT INTO acts SELECT * FROM {kept}")
             assert again.find(kind) == records
             refused.append(name)
     assert refused == [*ATTACKS]
@@ -196,22 +197,14 @@ def test_a_chain_that_was_made_anew_needs_a_signature(ledger: Ledger, keys: Keyr
     """An attacker without the keyring removes an act, chains the others and changes the entry that names them."""
     record_acts(ledger, keys, SETTING, *SETTINGS)
     stranger = new_keyring(keys.path.with_name("other.keys"), now=NOW)
-    drop_guards(address)
-    ledger.write(lambda connection: rewrite_last_entry(connection, chain_anew(connection, stranger)))
+    with without_guards(address):
+        ledger.write(lambda connection: rewrite_last_entry(connection, chain_anew(connection, stranger)))
     with opened(address, verifier=keys) as again, pytest.raises(UntrustedActError) as raised:
         again.find(SETTING)
     assert (raised.value.code, raised.value.exit_code) == ("E316", 3)
     with opened(address) as again, pytest.raises(UntrustedActError) as raised:
         record_acts(again, keys, SETTING, SETTINGS[0])
     assert raised.value.code == "E316"
-
-
-def drop_guards(address: Address) -> None:
-    """Drops the triggers that keep acts and entries as they are, also for the ledger's own connections."""
-    if address.path is not None:
-        unguarded(address, "SELECT 1")
-    else:
-        by_hand(address, "ALTER TABLE acts DISABLE TRIGGER USER", "ALTER TABLE audit DISABLE TRIGGER USER")
 
 
 def test_an_entry_that_was_changed_is_refused(ledger: Ledger, keys: Keyring, address: Address) -> None:

@@ -249,6 +249,76 @@ def test_a_request_refused_by_a_clock_behind_is_not_recorded(
     assert change(ran, shell).code == 0
 
 
+DAYS: list[tuple[timedelta, int]] = [(timedelta(days=5), 1), (timedelta(minutes=2), 0)]
+"""How far a clock is behind, and the number of warnings."""
+
+
+def erase(project: Project, shell: Shell, *words: object) -> Result:
+    return shell("events", "add", "north", "erasure", "--subject", "d3", "--pipeline", project.folder, *words)
+
+
+def recorded_times(project: Project, shell: Shell) -> list[str]:
+    return [each["at"] for each in shell("events", "list", "--pipeline", project.folder, "--json").json["events"]]
+
+
+@pytest.mark.parametrize(("behind", "warnings"), DAYS)
+@pytest.mark.parametrize("change", ["run", "expire"])
+def test_an_erasure_by_a_clock_behind_reaches_what_was_published(
+    ran: Project, shell: Shell, clock: time_machine.Traveller, behind: timedelta, warnings: int, change: str
+) -> None:
+    assert shell("run", ran.folder, "--date", DAY).code == 0
+    clock.shift(-behind)
+    said = erase(ran, shell)
+    assert (said.code, said.err.count("the clock is behind")) == (0, warnings), said.err
+    clock.shift(behind)
+    words = ("run", ran.folder, "--date", DAY) if change == "run" else ("expire", ran.out, "--yes")
+    assert shell(*words).code == 0
+    assert 0 < len(ran.rows()) < 60
+
+
+def test_a_stated_time_of_an_erasure_is_kept(ran: Project, shell: Shell, clock: time_machine.Traveller) -> None:
+    clock.shift(-timedelta(days=5))
+    stated = f"{LATER - timedelta(days=6):%Y-%m-%dT%H:%M:%SZ}"
+    assert erase(ran, shell, "--at", stated).code == 0
+    assert recorded_times(ran, shell) == [stated]
+    clock.shift(timedelta(days=5))
+    assert shell("run", ran.folder, "--date", DAY).code == 0
+    assert len(ran.rows()) == 60
+
+
+def test_a_clock_that_was_ahead_dates_events_until_its_run_is_void(
+    ran: Project, shell: Shell, clock: time_machine.Traveller
+) -> None:
+    ahead = timedelta(days=3)
+    clock.shift(ahead)
+    assert shell("run", ran.folder, "--date", DAY).code == 0
+    clock.shift(-ahead)
+    assert erase(ran, shell).code == 0
+    assert recorded_times(ran, shell) == [f"{LATER + ahead:%Y-%m-%dT%H:%M:%SZ}"]
+    run = load_receipts(ran.out)[-1].run_id
+    assert shell("runs", "void", run, "--output", ran.out, "--reason", "wrong clock").code == 0
+    assert shell("run", ran.folder, "--date", DAY).code == 0
+    assert 0 < len(ran.rows()) < 60, "the event counts immediately"
+    said = shell("events", "add", "north", "subject_left", "--subject", "d4", "--pipeline", ran.folder)
+    assert (said.code, "the clock is behind" in said.err) == (0, False)
+    assert f"{LATER:%Y-%m-%dT%H:%M:%SZ}" in recorded_times(ran, shell)
+
+
+def test_a_request_by_a_clock_behind_has_the_time_of_the_latest_run(
+    ran: Project, shell: Shell, clock: time_machine.Traveller
+) -> None:
+    """The latest run is of another date, so that the request is not refused."""
+    other = (AT + timedelta(days=1)).date().isoformat()
+    ran.records([{**each, "device_id": "d9"} for each in events(20, first=100)], other)
+    clock.shift(timedelta(days=6))
+    assert shell("run", ran.folder, "--date", other).code == 0
+    clock.shift(-timedelta(days=3))
+    assert delete(ran, shell).code == 0
+    (request,) = shell("subject", "status", "--pipeline", ran.folder, "--json").json["requests"]
+    assert request["asked_at"] == f"{LATER + timedelta(days=6):%Y-%m-%dT%H:%M:%SZ}"
+    minimize.verify(ran.out, keys=ran.keys)
+
+
 def left(at: datetime, recorded: datetime, state: str = "recorded") -> LifecycleEvent:
     return LifecycleEvent("north", None, "tenant_closed", at, state, "{}", recorded, "ann")  # type: ignore[arg-type]
 

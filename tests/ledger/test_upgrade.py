@@ -51,7 +51,8 @@ def is_whole(address: Address, keys: Keyring, version: int) -> bool:
     if address.path is not None:
         assert {name for name in os.listdir(address.path.parent) if name.startswith("ledger.db.")} == set()
     with open_ledger(address) as ledger:
-        assert errors(ledger, keys) == set()
+        has_later_column = version > NEWEST_VERSION and address.path is not None
+        assert errors(ledger, keys) == ({("H021", "schema")} if has_later_column else set())
         return (ledger.read(schema_version), ledger.read(log_head).sequence) == (version, 2)
 
 

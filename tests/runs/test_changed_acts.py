@@ -15,7 +15,7 @@ from minimize.keys import new_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.output.reader import load_receipts
 from tests.commands import Result, command
-from tests.ledger.ledgers import leave_out_of_indexes, unguarded
+from tests.ledger.ledgers import by_hand, leave_out_of_indexes, unguarded
 from tests.project import AT, DAY, POLICY, Project, events
 from tests.world import access_file, assignment
 
@@ -131,3 +131,18 @@ def allow(project: Project, access: str, monkeypatch: pytest.MonkeyPatch) -> Res
 
 def verify(project: Project) -> Result:
     return command("audit", "verify", "--keys", project.keys)
+
+
+@pytest.mark.parametrize(
+    ("statement", "code"),
+    [("DROP TRIGGER acts_no_update", 3), ("CREATE INDEX ix_kinds ON acts (kind)", 3), ("ANALYZE", 0)],
+)
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_a_changed_schema_stops_the_run_and_audit_verify_names_it(
+    project: Project, address: Address, statement: str, code: int
+) -> None:
+    by_hand(address, statement)
+    assert run(project) == code
+    assert bool(list(project.out.rglob("*.parquet"))) == (code == 0)
+    found = verify(project)
+    assert (found.code, "H021" in found.out + found.err) == (int(code == 3), code == 3)

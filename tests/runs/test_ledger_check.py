@@ -15,7 +15,7 @@ import minimize
 from minimize.errors import RefusedError
 from minimize.governance.retention.expire import expire
 from minimize.governance.retention.retract import retract
-from minimize.keys import Keyring
+from minimize.keys import Keyring, new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.access import LEDGER_ADOPTION
 from minimize.ledger.ledger import open_ledger
@@ -330,6 +330,63 @@ def test_the_hint_names_the_ledger_of_the_output_and_never_the_refused_one(proje
     config.write_text(before + f"ledger: {new(project)}\n")
     ended = elsewhere(project)
     assert (ended.code, "E312" in ended.err, "such as" in ended.err) == (3, True, False)
+
+
+def moved(project: Project, output: str, *options: object) -> Any:
+    """A run after `output:` of the pipeline was changed."""
+    file = project.folder / "pipeline.yaml"
+    body = json.loads(file.read_text())
+    file.write_text(json.dumps({**body, "output": output}))
+    return command("run", project.folder, "--keys", project.keys, *options)
+
+
+@pytest.mark.parametrize("output", ["out2", "other/below"])
+@pytest.mark.parametrize("named", [False, True])
+def test_a_changed_output_of_the_pipeline_does_not_publish_who_was_erased(
+    project: Project, output: str, named: bool
+) -> None:
+    lasting(project)
+    device = deleted(project)
+    place = project.folder / output
+    ended = moved(project, output, *(("--ledger", new(project)) if named else ()))
+    assert (ended.code, "E312" in ended.err, place.exists()) == (3, True, False), ended.err
+    assert moved(project, output, "--ledger", ledger_of(project)).code == 0
+    assert device not in {row["device_id"] for row in project.rows(output=place)}
+
+
+def test_an_erasure_without_a_later_run_is_known_from_the_list_of_the_former_output(project: Project) -> None:
+    lasting(project)
+    at = ("--ledger", ledger_of(project), "--keys", project.keys, "--pipeline", project.folder)
+    assert command("events", "add", "south", "erasure", "--subject", "d3", *at).code == 0
+    ended = moved(project, "out2", "--ledger", new(project))
+    assert (ended.code, "E312" in ended.err) == (3, True)
+
+
+def test_a_changed_output_is_not_refused_after_the_former_one_was_moved_away(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lasting(project)
+    deleted(project)
+    assert moved(project, "out2", "--ledger", new(project)).code == 3
+    shutil.move(project.out, tmp_path_factory.mktemp("archive") / "out")
+    ended = moved(project, "out2", "--ledger", new(project))
+    assert (ended.code, "erasures are unknown" in ended.err) == (0, False)
+
+
+def test_a_changed_output_without_erasures_warns_that_they_are_unknown(project: Project) -> None:
+    lasting(project)
+    ended = moved(project, "out2", "--ledger", new(project))
+    assert (ended.code, "erasures are unknown" in ended.err) == (0, True)
+    ended = moved(project, "out3", "--ledger", ledger_of(project))
+    assert (ended.code, "erasures are unknown" in ended.err) == (0, True), "out2 has another ledger"
+
+
+def test_a_former_output_of_a_lost_keyring_warns(project: Project) -> None:
+    lasting(project)
+    deleted(project)
+    other = new_keyring(project.folder / "other.keys", ["device"], now=AT)
+    ended = moved(project, "out2", "--ledger", new(project), "--keys", other.path)
+    assert (ended.code, "erasures are unknown" in ended.err) == (0, True), ended.err
 
 
 @pytest.mark.parametrize("named", [False, True])

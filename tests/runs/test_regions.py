@@ -123,6 +123,19 @@ def test_one_region_is_run_alone(project: Project) -> None:
     assert [len(receipts(project, region)) for region in ("eu", "us")] == [2, 1]
 
 
+def test_an_erasure_in_one_region_does_not_stop_the_first_run_of_another(project: Project) -> None:
+    """Each region has a ledger of its own."""
+    at = ("--in", store(project, "eu"), "--pipeline", project.folder, "--ledger", store(project, "eu") / "ledger.db")
+    done = command("subject", "delete", "d2", "--tenant", "north", *at, "--yes")
+    assert done.code == 0, done.err
+    shutil.rmtree(store(project, "us"))
+    assert ran(project, "--region", "us").code == 0
+    shutil.rmtree(store(project, "us"))
+    (project.folder / "minimize.yaml").write_text("keys: test.keys\n")
+    refused = ran(project, "--output", project.folder / "whole")
+    assert (refused.code, "E312" in refused.err) == (3, True), "the control: without regions, the erasure is missing"
+
+
 def test_pending_dates_are_those_of_the_region(project: Project) -> None:
     project.records([event(7)], BEFORE)
     assert ran(project, "--pending", "--region", "us").code == 0

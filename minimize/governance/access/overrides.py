@@ -31,11 +31,12 @@ OVERRIDE: Final = "run/override"
 OVERRIDE_ELSEWHERE: Final = "run/override_elsewhere"
 
 
-def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides) -> None:
+def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides, *, writes: bool = True) -> None:
     """Checks the permission of the current actor for the places that replace those of a pipeline, if any does.
 
     A place that the pipeline names itself replaces nothing, unless its output was made by another pipeline. The rules are those
-    of the pipeline. If the output exists, its own rules count as well.
+    of the pipeline. If the output exists, its own rules count as well. A command that writes no output (`writes`) needs the
+    permission for another output.
     Raises AccessDenied, and the errors of `require_permission`.
     """
     job = replaced.bind(pipeline)
@@ -45,7 +46,7 @@ def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides) -> N
     is_made_by_other = not is_made_by(target, job)
     if not (is_made_by_other or is_other or replaced.input) and _are_own_settings(job, replaced.settings):
         return
-    permission = OVERRIDE_ELSEWHERE if is_elsewhere and not is_made_by_other else OVERRIDE
+    permission = OVERRIDE_ELSEWHERE if not writes or (is_elsewhere and not is_made_by_other) else OVERRIDE
     if has_runs(target):
         workspace = Workspace(replaced.ledger, target, job, replaced.keys, shown=(target,))
     else:
@@ -63,6 +64,22 @@ def require_output_override(output: LocationLike, *, pipeline: PathText | None, 
         job = find_pipeline(place, last, pipeline)
         if not (has_own_source and is_made_by(place, job)):
             require_override(job, RunOverrides(output=place, **replaced))
+
+
+def require_share_override(pipeline: Pipeline | None, settings: Any, workspace: Workspace) -> None:
+    """Checks `run/override` for sharing records under other settings than those that a pipeline names.
+
+    Without a pipeline, the settings of the pipelines that made the shown outputs are not applied. The rules are those of the
+    workspace. Raises the errors of `require_permission`.
+    """
+    if pipeline is not None:
+        replaced = [] if _are_own_settings(pipeline, settings) else [pipeline.pipeline]
+    else:
+        chains = (load_receipts(parse_output_location(output)) for output in workspace.shown)
+        last = (receipt for chain in chains for receipt in chain[-1:])
+        replaced = [each.pipeline for each in last if each.origin is None or each.origin.settings is not None]
+    for name in replaced:
+        require_permission(OVERRIDE, workspace, utc_now(), dataset=name)
 
 
 def _own_outputs(job: Pipeline) -> Iterator[Location]:

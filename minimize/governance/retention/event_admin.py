@@ -52,6 +52,7 @@ from minimize.policy.model import Policy
 from minimize.results import Line, LogMessage
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import load_pipeline_settings
+from minimize.runs.published_runs import request_time
 from minimize.settings.erasures import RESTRICTION
 from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
 from minimize.stages.identifier_forms import (
@@ -247,6 +248,8 @@ def add_events(
     ]
     keys, actor = workspace.keyring(), current_actor()
     with workspace.open_ledger(create=True) as ledger:
+        if any(new_event.occurred_at is None for new_event in new_events):
+            now = request_time(ledger, now)
         before, outputs = ledger.find(LIFECYCLE_EVENT), reachable_outputs(ledger, workspace)
         new_events = _resolve_names(new_events, outputs, workspace)
         for new_event in new_events:

@@ -32,7 +32,7 @@ from minimize.governance.retention.removal_plan import (
     plan_removal,
     whole_table,
 )
-from minimize.governance.retention.rerunnable_dates import find_source
+from minimize.governance.retention.rerunnable_dates import SourceFinder
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import source_read_times
@@ -66,12 +66,11 @@ def identify_through_sources(
 
     Takes the events whose subject may have a form in a file that the ledger does not know.
     """
+    sources = SourceFinder(job, request.output, output.chain, request.as_of, request.keys, ledger)
     found: dict[RetentionEvent, str] = {}
     for on, date_events in _events_by_date(list(events), output.files(RECORDS)).items():
         left = [event for event in date_events if event not in found]
-        source = (
-            find_source(job, request.output, output.chain, on, request.as_of, request.keys, ledger) if left else None
-        )
+        source = sources.find(on) if left else None
         if source is not None:
             found |= dict(_subjects_in_source(job.policy, source[1].sources[parse_batch_date(on)], left, request.keys))
     known = tuple(replace(each, subject=found.get(each, each.subject)) for each in request.events)

@@ -52,35 +52,51 @@ class RerunnableDate:
     is_pending: bool
 
 
-def find_source(
-    job: Pipeline,
-    folder: Location,
-    chain: Sequence[Receipt],
-    on: str | None,
-    at: datetime,
-    keys: Keyring,
-    ledger: PathText | None,
-) -> tuple[Receipt, ResolvedRun] | None:
-    """The receipt that read a date, and a run that finds its source unchanged; None if the source changed.
+@dataclass(frozen=True)
+class SourceFinder:
+    """Finds the unchanged sources of published dates. They are listed once for all dates of a publication."""
 
-    Records removed after events since then do not count as a change, because the caller knows the events.
-    """
-    last, origin = last_reading_receipt(receipts_by_date(chain).get(on, ())), (chain[-1].origin or RunOrigin())
-    source = origin_place(folder, origin.input)
-    if last is None or not UnchangedSources(job, chain, source, keys, after_events=True).is_unchanged(on):
-        return None
-    given = resolve_run(
-        job,
-        selection=DateSelection.from_options(on),
-        at=at,
-        input=source,
-        settings=origin_settings(folder, origin),
-        output=folder,
-        keys=keys,
-        ledger=ledger,
-        rerun=True,
-    )
-    return None if given.is_empty else (last, given)
+    job: Pipeline
+    folder: Location
+    chain: Sequence[Receipt] = field(repr=False)
+    at: datetime
+    keys: Keyring = field(repr=False)
+    ledger: PathText | None = None
+
+    def find(self, on: str | None) -> tuple[Receipt, ResolvedRun] | None:
+        """The receipt that read a date, and a run that finds its source unchanged; None if the source changed.
+
+        Records removed after events since then do not count as a change, because the caller knows the events.
+        """
+        last = last_reading_receipt(self._receipts.get(on, ()))
+        if last is None or not self._unchanged.is_unchanged(on):
+            return None
+        run = resolve_run(
+            self.job,
+            selection=DateSelection.from_options(on),
+            at=self.at,
+            input=origin_place(self.folder, self._origin.input),
+            settings=origin_settings(self.folder, self._origin),
+            output=self.folder,
+            keys=self.keys,
+            ledger=self.ledger,
+            rerun=True,
+            listed=self._unchanged.listed,
+        )
+        return None if run.is_empty else (last, run)
+
+    @property
+    def _origin(self) -> RunOrigin:
+        return self.chain[-1].origin or RunOrigin()
+
+    @cached_property
+    def _receipts(self) -> dict[str | None, list[Receipt]]:
+        return receipts_by_date(self.chain)
+
+    @cached_property
+    def _unchanged(self) -> UnchangedSources:
+        source = origin_place(self.folder, self._origin.input)
+        return UnchangedSources(self.job, self.chain, source, self.keys, after_events=True)
 
 
 class UnchangedSources:
@@ -120,13 +136,13 @@ class UnchangedSources:
             return False
         day = parse_batch_date(on)
         try:
-            files = self._listed or find_input_files(self._job, self._source, day)
+            files = self.listed or find_input_files(self._job, self._source, day)
         except ConfigurationError:
             return False
         return compare_files(batch_parts(files, day, self._shown), before).state == "same"
 
     @cached_property
-    def _listed(self) -> SourceFiles | None:
+    def listed(self) -> SourceFiles | None:
         """The files of all dates; None if the source can only be listed date by date."""
         try:
             return find_input_files(self._job, self._source, None)

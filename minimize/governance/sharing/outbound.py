@@ -20,6 +20,7 @@ from minimize.config import load_config
 from minimize.consent import Consents, load_consents
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
 from minimize.governance.access.enforcement import require_permission
+from minimize.governance.access.overrides import require_share_override
 from minimize.governance.sharing.connector import Connector, call_connector
 from minimize.governance.sharing.consent_filter import (
     ConsentCheck,
@@ -294,11 +295,13 @@ def prepare_share(
     """
     when = parse_time(at, "at")
     data = places.pipeline_output() if data is None else data
+    shown = tuple(_concerned_outputs(data, places.pipeline))
+    workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys, shown=shown)
     if not dry:
         _check_not_past(when)
-        shown = tuple(_concerned_outputs(data, places.pipeline))
-        workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys, shown=shown)
         require_permission("share/send", workspace, datetime.now(UTC), about=_recipient_name(recipient))
+    job = None if places.pipeline is None else pipeline_from(places.pipeline)
+    require_share_override(job, places.settings, workspace)
     resolved = resolve_share(
         recipient,
         function,

@@ -66,6 +66,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress
 from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
@@ -354,7 +355,7 @@ class _CorrectionRun:
             CORRECTION_KIND,
             self.subject,
             self.keys,
-            self.now,
+            request_time(self.ledger, self.now),
             known,
             basis=evidence.basis,
             reference=evidence.reference,

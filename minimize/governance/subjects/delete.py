@@ -6,7 +6,7 @@ the earlier records, and an output without due data is skipped. A restriction se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
@@ -79,6 +79,7 @@ from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.results import UNCHANGED, Line
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -255,6 +256,7 @@ class RemovalOptions(TypedDict, total=False):
     allow_unknown    accepts subjects to restrict of which no data is held
     progress         receives the number of files done
     records          the number of records in the plan, as confirmed; another number is refused
+    before_change    called when the plan has passed all checks, before anything is recorded or removed
     """
 
     named: Sequence[LocationLike]
@@ -266,6 +268,7 @@ class RemovalOptions(TypedDict, total=False):
     allow_unreached: bool
     allow_unknown: bool
     progress: ProgressCallback
+    before_change: Callable[[], object]
 
 
 def delete_subjects(
@@ -312,7 +315,7 @@ def remove_subjects(
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
         found = find_changeable_outputs(ledger, named, keys)
-        made = SubjectRemovalRun(kind, workspace, ledger, keys, now, options, *found)
+        made = SubjectRemovalRun(kind, workspace, ledger, keys, now, request_time(ledger, now), options, *found)
         subjects = resolve_names(subjects, found[0])
         check_reasons(options.get("unsearchable", NO_REASONS), found[0])
         if not unseen:
@@ -332,18 +335,23 @@ def remove_subjects(
             check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
         check_rewrite_time(ledger, made.outputs, plan.plans, now)
+        options.get("before_change", lambda: None)()
         return replace(made.execute(plan), applied=True)
 
 
 @dataclass(frozen=True)
 class SubjectRemovalRun:
-    """A deletion or restriction of subjects, with its ledger, outputs and open requests."""
+    """A deletion or restriction of subjects, with its ledger, outputs and open requests.
+
+    requested_at  the time of a new request: later than now if the clock is behind the latest run
+    """
 
     kind: RemovalKind
     workspace: Workspace
     ledger: Ledger
     keys: Keyring = field(repr=False)
     now: datetime
+    requested_at: datetime
     options: RemovalOptions
     outputs: tuple[PublishedOutput, ...] = ()
     unreachable: tuple[UnreachableOutput, ...] = ()
@@ -416,7 +424,8 @@ class SubjectRemovalRun:
     def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
         """Executes the removal: records the request, removes data output by output, then searches again."""
         steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
-        record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
+        new_steps = [step for each, step in zip(plan.subjects, steps, strict=True) if each not in self.open_requests]
+        record_steps(self.ledger, self.workspace, new_steps, self.now)
         self._record_events(plan.subjects)
         made: list[Receipt] = []
         by_output: dict[str, tuple[Receipt, ...]] = {}
@@ -523,7 +532,7 @@ class SubjectRemovalRun:
             for each in subjects
             if each not in restricted
         ]
-        add_events(events, replace(self.workspace, keys=self.keys), self.now)
+        add_events(events, replace(self.workspace, keys=self.keys), self.requested_at)
 
     def _store_lists(self) -> None:
         """Stores the erasure list with every output. Raises OutputError; the request is not done without it."""
@@ -536,11 +545,11 @@ class SubjectRemovalRun:
         if subject in self.open_requests:
             return self.open_requests[subject]
         known = self.linked[subject].identities if subject in self.linked else {}
-        return new_request(self.kind, subject, self.keys, self.now, recalls=dict(recalls), **known)
+        return new_request(self.kind, subject, self.keys, self.requested_at, recalls=dict(recalls), **known)
 
     def _reach(self, subject: DataSubject) -> datetime:
         """The last event time to remove: events after the request are not part of it."""
-        return self.open_requests[subject].asked_at if subject in self.open_requests else self.now
+        return self.open_requests[subject].asked_at if subject in self.open_requests else self.requested_at
 
     def _expiry(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
         job = output.pipeline_of_today()
@@ -548,7 +557,7 @@ class SubjectRemovalRun:
         request = RewriteRequest(
             output.folder,
             job.policy,
-            self.now,
+            max((self.now, *(event.occurred_at for event in events))),
             self.keys,
             tuple(events),
             by_age=False,

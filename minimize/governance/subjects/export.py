@@ -9,6 +9,7 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from operator import methodcaller
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,6 @@ from minimize.governance.subjects.coverage import NO_REASONS, unexplained_files
 from minimize.governance.subjects.delete import RemovalOptions, SubjectRemoval, delete_subjects
 from minimize.governance.subjects.requests import (
     DataSubject,
-    check_records,
     new_request,
     next_step,
     open_requests,
@@ -257,9 +257,9 @@ def export_then_delete(
 ) -> ExportedDeletion:
     """Exports all data about these subjects into a new folder, then deletes it; without `yes` only makes the plan.
 
-    Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Deletes nothing if the export fails.
-    Raises RefusedError for a restricted subject, because its sealed records are not exported, and if the plan does not have the
-    number of `records` that was confirmed.
+    Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Exports nothing if the deletion is
+    refused, and deletes nothing if the export fails. Raises RefusedError for a restricted subject, because its sealed records are
+    not exported, and if the plan does not have the number of `records` that was confirmed.
     """
     found = view_subjects(subjects, workspace, now, named=named, linked=linked)
     sealed = sum(each.sealed_rows for each in found)
@@ -268,11 +268,16 @@ def export_then_delete(
             f"{count_noun(sealed, 'record')} of restricted subjects cannot be exported, and would be deleted",
             hint="Run `minimize subject lift` first.",
         )
-    options: RemovalOptions = {"named": named, "linked": linked, "unsearchable": unsearchable, "unseen": unseen}
-    if yes:
-        if records is not None:
-            check_records(delete_subjects(subjects, workspace, now, **options).rows, records)
-        export_subjects(found, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable)
-    options |= {"yes": yes, "records": records}
+    options: RemovalOptions = {
+        "named": named,
+        "linked": linked,
+        "unsearchable": unsearchable,
+        "unseen": unseen,
+        "yes": yes,
+        "records": records,
+        "before_change": partial(
+            export_subjects, found, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable
+        ),
+    }
     deletion = delete_subjects(subjects, workspace, now, **options)
     return ExportedDeletion(deletion, folder if yes else None)

@@ -112,6 +112,57 @@ def test_other_commands_that_publish_ask_for_the_same(world: World, own_settings
     assert bare.code == 0, bare.err
 
 
+SHARES = [
+    "share send vendor sync --pipeline usage --settings mine.csv --to sent.parquet",
+    "share send vendor sync --pipeline usage --settings ledger --to sent.parquet",
+    "share send vendor sync --pipeline usage --settings mine.csv --dry-run",
+    "share send vendor sync --policy usage/policy.yaml --data usage/out --to sent.parquet",
+    "share send vendor sync --policy usage/policy.yaml --data usage/out --settings mine.csv --to sent.parquet",
+]
+
+
+@pytest.mark.parametrize("words", SHARES)
+def test_a_share_under_other_settings_needs_the_permission(world: World, own_settings: Path, words: str) -> None:
+    usage = world.usage
+    body = json.loads((usage.folder / "pipeline.yaml").read_text())
+    write_yaml(usage.folder / "pipeline.yaml", {**body, "settings": "settings.csv"})
+    assert world.command("otto", "run", "usage", "--date", DAY).code == 0
+    refused = world.command("pia", *words.split())
+    assert (refused.code, "run/override" in refused.err, (world.folder / "sent.parquet").exists()) == (3, True, False)
+    own = "share send vendor sync --pipeline usage --settings usage/settings.csv --to own.parquet"
+    done = world.command("pia", *own.split())
+    assert done.code == 0, done.err
+    config = world.folder / "minimize.yaml"
+    config.write_text(config.read_text().replace("access.yaml", "off"))
+    done = world.command("pia", *words.split())
+    assert "run/override" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "permitted"),
+    [
+        ("plan checkins --preview 3 --settings mine.csv", "otto"),
+        ("plan checkins --preview 3 --input checkins/data/{date}", "otto"),
+        ("quarantine show checkins/out --check --settings mine.csv", "max"),
+        ("quarantine show checkins/out --check --input checkins/data/{date}", "max"),
+    ],
+)
+def test_commands_that_show_records_under_other_settings_ask_for_the_same(
+    world: World, own_settings: Path, words: str, permitted: str
+) -> None:
+    roles = {"maintainer": {"allow": ["run/override", "run/read"]}, "reader": {"allow": ["run/read"]}}
+    named = [assignment("maintainer", "max"), assignment("reader", "nemo")]
+    write_yaml(world.folder / "access.yaml", access_file(*ASSIGNMENTS, *named, roles=roles))
+    refused = world.command("nemo", *words.split())
+    assert (refused.code, "run/override" in refused.err) == (3, True)
+    for account, arguments in (
+        (permitted, words.split()),
+        ("nemo", words.split(" --settings")[0].split(" --input")[0].split()),
+    ):
+        done = world.command(account, *arguments)
+        assert done.code == 0, done.err
+
+
 def test_a_caller_in_python_is_not_asked(world: World, own_settings: Path) -> None:
     with world.as_actor("nemo"):
         assert minimize.run("checkins", date=DAY, at=NOW, settings=own_settings).sequence

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.output_file import PublishedOutput
-from minimize.governance.retention.rerunnable_dates import DatesWithSource, find_source
+from minimize.governance.retention.rerunnable_dates import DatesWithSource, SourceFinder
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline
@@ -39,7 +39,7 @@ def standing(project: Daily) -> dict[Any, bool]:
 
 def known(project: Daily) -> bool:
     job, chain = load_pipeline(project.folder), load_receipts(project.out)
-    return find_source(job, project.out, chain, FIRST, RAN + HOUR, Keyring.load(project.keys), None) is not None
+    return SourceFinder(job, project.out, chain, RAN + HOUR, Keyring.load(project.keys)).find(FIRST) is not None
 
 
 def test_a_source_with_the_digests_of_its_receipt_stands_and_nothing_waits(day: Daily) -> None:

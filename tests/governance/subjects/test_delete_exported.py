@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
+import time_machine
 
 from minimize.errors import OutputError
+from minimize.governance.output_file import OutputFile
+from minimize.governance.retention import expire
+from minimize.governance.retention.removal_decision import RewriteRequest
+from minimize.governance.retention.removal_plan import DueFile, find_due
 from minimize.governance.subjects import DataSubject, export_then_delete, view_subjects
 from minimize.governance.workspace import Workspace as Places
+from tests.commands import command
 from tests.governance.outputs import published
 from tests.project import Builds, Project, events
 
@@ -49,3 +56,70 @@ def test_a_record_of_the_future_is_exported_and_deleted(project: Project) -> Non
     assert done.deletion.rows == OF_D3 + 1
     assert pl.read_parquet(project.folder / "export/1-checkins.parquet").height == OF_D3 + 1
     assert view_subjects([D3], places, datetime.now(UTC))[0].rows == 0
+
+
+def test_a_deletion_that_is_refused_exports_nothing(project: Project, places: Places) -> None:
+    words = (
+        "subject",
+        "export",
+        "d3",
+        "--tenant",
+        "north",
+        "--to",
+        project.folder / "export",
+        "--then-delete",
+        "--yes",
+    )
+    where = ("--output", project.out, "--keys", project.keys)
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=30)):
+        refused = command(*words, *where)
+    assert (refused.code, "E304" in refused.err, (project.folder / "export").exists()) == (3, True, False)
+    assert command(*words, *where).code == 0
+    assert (project.folder / "export/view.json").exists()
+
+
+@pytest.mark.parametrize("records", [None, str(OF_D3)])
+def test_the_deletion_is_planned_once(
+    project: Project, places: Places, monkeypatch: pytest.MonkeyPatch, records: str | None
+) -> None:
+    planned: Counter[str] = Counter()
+
+    def count(request: RewriteRequest, file: OutputFile, *, counts: bool = True) -> DueFile | None:
+        planned[file.path] += 1
+        return find_due(request, file, counts=counts)
+
+    files = project.files()
+    monkeypatch.setattr(expire, "find_due", count)
+    words = (
+        "subject",
+        "export",
+        "d3",
+        "--tenant",
+        "north",
+        "--to",
+        project.folder / "export",
+        "--then-delete",
+        "--yes",
+    )
+    confirmed = () if records is None else ("--records", records)
+    assert command(*words, *confirmed, "--output", project.out, "--keys", project.keys).code == 0
+    assert project.files() != files
+    assert set(planned.values()) == {1}
+
+
+def test_another_number_of_records_exports_and_deletes_nothing(project: Project, places: Places) -> None:
+    words = (
+        "subject",
+        "export",
+        "d3",
+        "--tenant",
+        "north",
+        "--to",
+        project.folder / "export",
+        "--then-delete",
+        "--yes",
+    )
+    where = ("--output", project.out, "--keys", project.keys)
+    refused = command(*words, "--records", OF_D3 + 1, *where)
+    assert (refused.code, "E325" in refused.err, (project.folder / "export").exists()) == (3, True, False)
+    assert view_subjects([D3], places, datetime.now(UTC))[0].rows == OF_D3

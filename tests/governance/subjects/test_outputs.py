@@ -6,7 +6,8 @@ from minimize.governance.output_file import find_outputs
 from minimize.governance.subjects.search import record_files
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from tests.project import Project, events
+from tests.commands import command
+from tests.project import DAY, Project, events
 
 
 def test_the_ledger_knows_every_output_that_was_published(project: Project) -> None:
@@ -45,3 +46,43 @@ def test_aggregates_are_about_nobody_alone(project: Project) -> None:
     project.run()
     ((output,), _) = find_outputs(None, [project.out])
     assert {file.path.split("/")[0] for file in record_files([output])} == {"records"}
+
+
+def test_a_deletion_lists_what_it_removed_from_each_folder(project: Project) -> None:
+    without, second, of_d3 = project.folder / "without", project.folder / "second", ("north", "d3")
+    ledger, records = project.folder / "organization.db", events(60)
+    others = [each for each in records if (each["tenant_id"], each["device_id"]) != of_d3]
+    project.pipeline(aggregates=None)
+    for output, content in ((without, others), (project.out, records), (second, records[:30])):
+        project.records(content)
+        project.run(output=output, ledger=ledger)
+    counts = {
+        project.out: len(records) - len(others),
+        second: sum((each["tenant_id"], each["device_id"]) == of_d3 for each in records[:30]),
+    }
+    words = ("subject", "delete", "d3", "--tenant", "north", "--ledger", ledger, "--keys", project.keys)
+    for yes, done in (((), "would be removed"), (("--yes",), "removed")):
+        lines = command(*words, *yes).out.splitlines()
+        assert lines[0] == f"{sum(counts.values())} records of 1 subject {done}"
+        assert [line for line in lines if line.startswith("  /")] == [
+            f"  {folder}: records {DAY}: rows: {count} of tenants or subjects with a lifecycle event"
+            " (files removed: 0, rewritten: 1)"
+            for folder, count in counts.items()
+        ]
+    assert [len(project.rows(output=each)) for each in (without, project.out, second)] == [
+        len(others),
+        len(others),
+        30 - counts[second],
+    ]
+
+
+def test_a_deletion_lists_the_figures_that_each_folder_keeps(project: Project) -> None:
+    second, ledger = project.folder / "second", project.folder / "organization.db"
+    project.records(events(60))
+    for output in (project.out, second):
+        project.run(output=output, ledger=ledger)
+    words = ("subject", "delete", "d3", "--tenant", "north", "--yes", "--ledger", ledger, "--keys", project.keys)
+    kept = [line for line in command(*words).out.splitlines() if "keeps figures" in line]
+    assert [line.partition(f" for {DAY}: ")[0] for line in kept] == [
+        f"  per_model in {folder} keeps figures" for folder in (project.out, second)
+    ]

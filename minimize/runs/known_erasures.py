@@ -1,0 +1,188 @@
+"""Erasures that the ledger of a first run must have: those of other outputs of the same source.
+
+The receipts of an output name its ledger. A new output has none, so the other outputs in the tree of `minimize.yaml` show whether
+subjects were erased and in which ledger.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from minimize.config import load_config
+from minimize.errors import LedgerError, MinimizeError, RefusedError
+from minimize.keys import Keyring, find_keyring
+from minimize.ledger import Address, find_ledger
+from minimize.ledger.address import DEFAULT_LEDGER
+from minimize.ledger.ledger import open_ledger
+from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, RUNS, has_runs, read_receipts
+from minimize.policy.load import load_pipeline
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt
+from minimize.runs.erasure_list import erasure_list_digest
+from minimize.runs.guards import has_erasures, last_receipt_with_ledger, ledger_disagreement
+from minimize.runs.inputs import recorded_pipeline_file
+from minimize.runs.regions import bind_region
+from minimize.sources.file_discovery import find_files, resolve_links, split_pattern
+from minimize.stores import Location, PathText, is_same_location, local_path, location_text
+
+UNKNOWN_ERASURES: Final = "E312"
+log = logging.getLogger("minimize")
+
+
+def check_erasures_known(
+    job: Pipeline, output: Location, ledger: PathText | None, keys: Keyring | PathText | None
+) -> None:
+    """For the first run into an output: checks that its ledger has the erasures of the other outputs of the same source.
+
+    These are the pipeline's own output, its former outputs (of an earlier `output:`), and those of other pipelines unless their
+    own configuration names this ledger. Raises RefusedError (E312) if one of them has erasures and names another ledger, because
+    the run would publish erased records. Logs a warning (W055) if it is unknown whether there are erasures: the run is not into
+    the pipeline's own output, or a former output has another ledger. Another keyring does not recognize erased subjects, so a
+    former output that it did not sign only leads to the warning (see "Lost keyring" in ledger.md).
+    """
+    if has_runs(output):
+        return
+    address, own = find_ledger(ledger, start=job.folder, output=output), job.target()
+    is_own = is_same_location(own, output)
+    unknown = not is_own and address.named_by == DEFAULT_LEDGER
+    files = _pipeline_files(job)
+    keyring = find_keyring(keys, job.folder)
+    for other in _former_outputs(job, files):
+        chain = _chain(other)
+        if (is_same_location(own, other) and is_own) or not _lacks_head(address, other, chain):
+            continue
+        is_recognized = is_same_location(own, other) or keyring is None or chain[-1].is_signed_by(keyring)
+        if is_recognized and _shows_erasures(other, chain):
+            raise _unknown_erasures_error(address, job, other, chain)
+        unknown = True
+    for pipeline in _other_pipelines(job, files):
+        other = pipeline.target()
+        chain = _chain(other)
+        if (
+            _shows_erasures(other, chain)
+            and not address.is_same(_configured_ledger(pipeline, other))
+            and _lacks_head(address, other, chain)
+            and reads_same_source(job, pipeline)
+        ):
+            raise _unknown_erasures_error(address, pipeline, other, chain)
+    if unknown:
+        log.warning(
+            "erasures are unknown, so records of erased subjects are not recognized: the ledger %s has no history of this"
+            " pipeline's own output; pass --ledger, or name a ledger in minimize.yaml",
+            address,
+            extra={"code": "W055"},
+        )
+
+
+def reads_same_source(job: Pipeline, other: Pipeline) -> bool:
+    """Whether two pipelines have the same source path or a file in common, also through symbolic links."""
+    one, another = (split_pattern(each.source.path, each.folder) for each in (job, other))
+    if one[1] == another[1] and resolve_links(one[0]) == resolve_links(another[0]):
+        return True
+    return not _source_files(job).isdisjoint(_source_files(other))
+
+
+def _source_files(job: Pipeline) -> set[Location]:
+    found = find_files(job.source.path, job.folder)
+    return {resolve_links(path) for files in found.files.values() for path in files}
+
+
+def _pipeline_files(job: Pipeline) -> list[Path]:
+    """The pipeline files below the folder of `minimize.yaml`, or of the outermost one, with the copies that runs keep.
+
+    Without a `minimize.yaml`, those below the folder of the pipeline.
+    """
+    folder = job.folder.resolve()
+    configs = [path for each in (folder, *folder.parents) if (path := load_config(each).path) is not None]
+    return sorted((configs[-1].parent if configs else folder).rglob(PIPELINE_FILE))
+
+
+def _other_pipelines(job: Pipeline, files: Sequence[Path]) -> Iterator[Pipeline]:
+    """The other pipelines among these files, in the same region. Pipelines with faults are left out."""
+    own = None if job.path is None else job.path.resolve()
+    for path in files:
+        with suppress(MinimizeError):
+            if path.resolve() == own or path.with_name(RECEIPT_FILE).exists():  # a receipt keeps a copy of its pipeline
+                continue
+            yield bind_region(load_pipeline(path), None if job.region is None else job.region.name)
+
+
+def _former_outputs(job: Pipeline, files: Sequence[Path]) -> Iterator[Location]:
+    """The outputs that this pipeline made, as their receipts state: its own one, those in the tree, and those next to its own.
+
+    The copies of the pipeline that runs keep show the outputs in the tree.
+    """
+    own, beside = job.target(), list[Path]()
+    place = local_path(own)
+    if place is not None:
+        with suppress(OSError):
+            beside = sorted(place.parent.iterdir())
+    kept = [path.parents[2] for path in files if path.parents[1].name == RUNS and path.with_name(RECEIPT_FILE).exists()]
+    outputs = {location_text(each): each for each in (own, *(path.resolve() for path in (*kept, *beside)))}
+    for output in outputs.values():
+        if is_same_location(own, output) or _is_former(job, output):
+            yield output
+
+
+def _is_former(job: Pipeline, output: Location) -> bool:
+    """Whether this pipeline made an output, for no other region. If the recorded pipeline file is missing, its name decides."""
+    for last in _chain(output)[-1:]:
+        if job.region is not None and last.region is not None and last.region.name != job.region.name:
+            return False
+        file = recorded_pipeline_file(output, last)
+        if file is not None and job.path is not None:
+            return file.samefile(job.path)
+        return last.pipeline == job.pipeline
+    return False
+
+
+def _configured_ledger(job: Pipeline, output: Location) -> Address | None:
+    """The ledger that the configuration of a pipeline gives for an output; None if there is none."""
+    with suppress(LedgerError):
+        return find_ledger(None, start=job.folder, output=output, environ={})
+    return None
+
+
+def _unknown_erasures_error(
+    address: Address, job: Pipeline, output: Location, chain: Sequence[Receipt]
+) -> RefusedError:
+    """The error for a ledger without the erasures of a pipeline's output. Its hint names the output's ledger if it is known."""
+    right = _configured_ledger(job, output)
+    is_known = right is not None and not address.is_same(right) and not _lacks_head(right, output, chain)
+    such_as = f", such as `--ledger {right}`" if is_known else ""
+    return RefusedError(
+        f"subjects were erased from {location_text(output)}, which has the same source, and its ledger is not"
+        f" {address} ({address.named_by}): this run would publish their records",
+        code=UNKNOWN_ERASURES,
+        hint=f"Pass the ledger of that output{such_as}, or name one ledger for all outputs: `ledger:` in minimize.yaml. If"
+        " its keyring is lost, see docs/guide/ledger.md, Lost keyring.",
+    )
+
+
+def _chain(output: Location) -> Sequence[Receipt]:
+    """The receipts of an output; none if they cannot be read."""
+    try:
+        return read_receipts(output) if has_runs(output) else ()
+    except (MinimizeError, OSError):
+        return ()
+
+
+def _shows_erasures(output: Location, chain: Sequence[Receipt]) -> bool:
+    """Whether receipts of an output, or a list stored with it, show that subjects were erased or restricted."""
+    return has_erasures(chain) or (bool(chain) and erasure_list_digest(output) is not None)
+
+
+def _lacks_head(address: Address, output: Location, chain: Sequence[Receipt]) -> bool:
+    """Whether the ledger at an address is not the one that the receipts of an output name."""
+    if not chain:
+        return False
+    if last_receipt_with_ledger(chain) is None:
+        return _shows_erasures(output, chain)
+    if not address.exists:
+        return True
+    with open_ledger(address) as ledger:
+        return bool(ledger_disagreement(ledger, chain))
