@@ -24,7 +24,7 @@ from minimize.report import create_report
 from minimize.runs.backfill import backfill
 from minimize.runs.quarantine_replay import replay
 from tests.governance.outputs import PER_TENANT, RECORDS, places, run
-from tests.project import DAY, Project, event
+from tests.project import BEFORE, DAY, Project, event
 
 D3 = DataSubject("d3", "north")
 COUNT = sum((each["device_id"], each["tenant_id"]) == ("d3", "north") for each in RECORDS)
@@ -126,9 +126,9 @@ def test_published_aggregates_stay_and_later_ones_omit_the_records(project: Proj
     assert receipt.stays is None
     assert {row["tenant_id"]: row["events"] for row in project.rows("per_tenant")} == before
     minimize.verify(project.out, keys=project.keys)
-    other = project.folder / "other"
-    run(project, output=other)
-    later = {row["tenant_id"]: row["events"] for row in project.rows("per_tenant", output=other)}
+    project.records(RECORDS, BEFORE)
+    run(project, date=BEFORE)
+    later = {row["tenant_id"]: row["events"] for row in project.rows("per_tenant", dates=BEFORE)}
     assert later == {**before, "north": before["north"] - COUNT}
 
 
