@@ -206,6 +206,7 @@ def _named_counts(counts: Iterable[tuple[str, int]]) -> str:
 
 def _output_line(output: WrittenOutput) -> str:
     text = f"{count_noun(output.rows, 'row')} in {count_noun(len(output.files), 'file')}, {output.category}"
+    text += ", with noise" if output.noise is not None else ", exact" if output.exact_of is not None else ""
     return text + (f"; {format_number(output.too_late)} too late" if output.too_late else "")
 
 
