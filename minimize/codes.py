@@ -221,7 +221,7 @@ _ERRORS: Final = {
     "E302": "no role or grant of the account permits the operation",
     "E303": "the receipts of the output name another ledger",
     "E304": "the time is implausible; nothing was removed, rewritten or recorded",
-    "E310": "the keyring did not sign the last receipt of the output, or an earlier receipt was changed",
+    "E310": "the keyring is not that of the output: it did not sign the last receipt, or lacks a key; or a receipt was changed",
     "E312": "subjects were erased from another output of the same source, and the ledger of this run does not have the erasures",
     "E315": "the acts in the ledger are not those that its audit log proves",
     "E316": "no known key signed the audit entry that proves the acts in the ledger",

@@ -137,7 +137,7 @@ SCALARS = FieldTypes("every type that is not nested", _is_scalar)
 
 
 @dataclass(frozen=True, slots=True)
-class NoiseSize:
+class StatedNoise:
     """The standard deviation of a figure's noise.
 
     total       that of a number or a sum
@@ -238,14 +238,14 @@ class Measure(BaseModel):
         """The figures of some rows with noise. Takes the measure with its field, and the tally that was started for it."""
         raise NotImplementedError
 
-    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize | None:
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise | None:
         """The size of a figure's noise; None if the figure is not one number. Takes the standard deviation of a number of
         subjects, and the bounds of values."""
         return None
 
     def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
         """The standard deviation of a figure's noise, in words. Takes the same."""
-        size = self.noise_size(deviation, limits, bounds)
+        size = self.stated_noise(deviation, limits, bounds)
         return f"{brief_number(deviation)} in each number of subjects" if size is None else str(size)
 
     @property

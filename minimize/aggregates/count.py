@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, NoiseSize
+from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, StatedNoise
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
@@ -41,9 +41,9 @@ class Count(Measure):
         """The noisy number of rows."""
         return pa.array(rows.rows(), pa.int64())
 
-    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
         """That of the rows of one subject."""
-        return NoiseSize(deviation * limits.rows)
+        return StatedNoise(deviation * limits.rows)
 
 
 class CountTally:

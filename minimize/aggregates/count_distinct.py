@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 import pyarrow as pa
 
-from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerms, NoiseSize
+from minimize.aggregates.base import SCALARS, Measure, MeasureTally, MeasureTerms, StatedNoise
 from minimize.aggregates.distinct_subjects import DistinctSubjects, chosen_rows
 from minimize.arrow.dictionaries import Codes, is_identity
 from minimize.arrow.hashing import SPREAD_FACTOR, mix
@@ -59,9 +59,9 @@ class CountDistinct(Measure):
         noise = rows.noise.scaled(rows.figure("distinct", self.of), limit)
         return pa.array(np.maximum(tally.count(rows.groups, limit) + noise, 1), pa.int64(), mask=~is_shown)
 
-    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
         """That of the values of one subject."""
-        return NoiseSize(deviation * limits.values)
+        return StatedNoise(deviation * limits.values)
 
 
 class CountDistinctTally:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, NoiseSize
+from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, StatedNoise
 from minimize.aggregates.bounded_values import ValueBounds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer
@@ -238,14 +238,14 @@ class AggregateDefinition:
         is_one_row = self.noise is not None and self.limits.rows == 1
         return next(subjects, next(rows, None) if is_one_row else None)
 
-    def noise_size(self, measured: BoundMeasure) -> NoiseSize | None:
+    def stated_noise(self, measured: BoundMeasure) -> StatedNoise | None:
         """The size of the noise of a measure's figures; None if they are exact, or not one number."""
         if self.noise is None:
             return None
         deviation = float(self.noise.total_sd)
         if self.counts_subjects(measured):
-            return NoiseSize(deviation)
-        return measured.measure.noise_size(deviation, self.limits, measured.bounds)
+            return StatedNoise(deviation)
+        return measured.measure.stated_noise(deviation, self.limits, measured.bounds)
 
     def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
         """Terms of one measure."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms, NoiseSize
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms, StatedNoise
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
@@ -44,11 +44,11 @@ class Mean(Measure):
         """The noisy mean, on its grid; null where too few subjects have a value."""
         return pa.array(rows.sums_of(measured).means(), pa.float64())
 
-    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
         """That of the sum, divided by the number of values."""
         values = deviation * limits.rows
         distance, middle = (0.0, 0.0) if bounds is None else (bounds.distance, float(bounds.middle))
-        return NoiseSize(values * distance, "the number of values", values, middle)
+        return StatedNoise(values * distance, "the number of values", values, middle)
 
 
 class MeanTally:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms, NoiseSize
+from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms, StatedNoise
 from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, SubjectLimits
 from minimize.aggregates.distinct_subjects import SubjectCounts
@@ -105,9 +105,9 @@ class Share(CellMeasure):
             raise MeasureRefused("values of the type of the field")
         return pa.array(self.is_, kind)
 
-    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
         """That of both numbers of subjects."""
-        return NoiseSize(deviation, "the number of subjects with a value", deviation)
+        return StatedNoise(deviation, "the number of subjects with a value", deviation)
 
 
 class ShareTally:

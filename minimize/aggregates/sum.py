@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms, NoiseSize
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms, StatedNoise
 from minimize.aggregates.exact_sums import ExactSums, ExactTotal
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
@@ -57,10 +57,10 @@ class Sum(Measure):
         totals = rows.sums_of(measured).totals()
         return pa.array([None if each is None else _fraction_as(each, type_) for each in totals], type_)
 
-    def noise_size(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> NoiseSize:
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
         """That of the values of one subject, and of their number."""
         size = 0.0 if bounds is None else hypot(bounds.distance, float(bounds.middle))
-        return NoiseSize(deviation * limits.rows * size)
+        return StatedNoise(deviation * limits.rows * size)
 
 
 class SumTally:

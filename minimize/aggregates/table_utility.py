@@ -76,7 +76,7 @@ def _shown_draws(definition: AggregateDefinition, numbers: Codes) -> tuple[Codes
 
 def _deviations(definition: AggregateDefinition, subjects: Codes) -> dict[str, Doubles]:
     measures = [(label, each) for label, each in definition.measures.items() if not definition.counts_subjects(each)]
-    sizes = [(label, definition.noise_size(each)) for label, each in measures]
+    sizes = [(label, definition.stated_noise(each)) for label, each in measures]
     return {label: size.of_rows(subjects.astype(np.float64)) for label, size in sizes if size is not None}
 
 

@@ -27,6 +27,7 @@ from minimize.aggregates.definition import (
 )
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
+from minimize.config import tree_root
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
@@ -76,7 +77,7 @@ def define_aggregate(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPl
         retention=_group_retention(pipeline, name, model, fields),
         noise=None if model.exact is not None else NoiseTerms(model.noise.sd, model.noise.releases),
         limits=_subject_limits(model),
-        source=source_name(pipeline.source.path),
+        source=source_name(pipeline.source.path, pipeline.folder, tree_root(pipeline.folder)),
     )
 
 

@@ -92,7 +92,7 @@ def _measure_facts(
     definition: AggregateDefinition, label: str, measured: BoundMeasure, table: pa.Table
 ) -> MeasureFacts:
     figures = _doubles(table[label])
-    size = definition.noise_size(measured)
+    size = definition.stated_noise(measured)
     numbers = None if definition.subject_count not in table.column_names else _doubles(table[definition.subject_count])
     deviations, note = None, ""
     if size is not None and definition.noise is not None:

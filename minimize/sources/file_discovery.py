@@ -113,16 +113,22 @@ def split_pattern(pattern: str, base: Path) -> tuple[Location, str]:
     return _absolute_folder(base.joinpath(*parts[:wild])), "/".join(parts[wild:])
 
 
-def source_name(pattern: str) -> str:
-    """A name of the records of a path: the path up to its first wildcard, without the folders above the current one.
+def source_name(pattern: str, folder: Path, root: Path) -> str:
+    """A name of the records of a path, however it is spelled: the path up to its first wildcard, without links, from the root.
 
-    >>> source_name("../../data/devices/{date}/*.ndjson"), source_name("s3://bucket/in/*.csv?region=eu-west-1")
-    ('data/devices', 's3://bucket/in')
+    Takes the folder of the pipeline, and the root of its tree. Folders above the root do not count: the tree can be moved.
+
+    >>> source_name("../data/{date}/*.ndjson", Path("/tree/p"), Path("/tree"))
+    'data'
+    >>> source_name("s3://bucket/in/*.csv?region=eu-west-1", Path("/tree/p"), Path("/tree"))
+    's3://bucket/in'
     """
     if is_uri(pattern):
         return str(_split_uri(parse_location(pattern))[0])
     parts = PurePath(pattern).parts
-    return PurePath(*(part for part in parts[: _first_wildcard(parts)] if part != "..")).as_posix()
+    place = (folder / PurePath(*parts[: _first_wildcard(parts)])).resolve()
+    from_root = PurePath(os.path.relpath(place, root.resolve()))
+    return PurePath(*(part for part in from_root.parts if part != "..")).as_posix()
 
 
 def may_share_files(one: Location, pattern: str, other: Location, other_pattern: str) -> bool:

@@ -76,7 +76,7 @@ def test_error_bars_are_those_of_tables_that_are_made(having: int, score: int) -
     what = definition(measures={name: MEASURES[name] for name in ("people", "share", "mean")})
     (made,) = settled(rows, what)
     for name in ("share", "mean"):
-        noise = what.noise_size(what.measures[name])
+        noise = what.stated_noise(what.measures[name])
         assert noise is not None
         figures = np.array([np.nan if each is None else each for each in made.table[name].to_pylist()])
         stated = noise.of_rows(np.array(made.table["people"], np.float64), figures)

@@ -194,3 +194,21 @@ def test_exact_figures_of_another_date_may_be_published_elsewhere(project: Proje
     other = project.folder / "elsewhere"
     publish(project, 1, 41, "--output", other)
     assert read(project, "t", other)
+
+
+@pytest.mark.parametrize("spelling", ["absolute", "link", "wildcards"])
+def test_another_spelling_of_the_source_counts_on(project: Project, spelling: str) -> None:
+    for hour, count in enumerate((40, 41, 42)):
+        publish(project, hour, count)
+    (project.folder / "linked").symlink_to(project.folder / "data", target_is_directory=True)
+    data = {
+        "absolute": f"{project.folder}/data/{{date}}/*",
+        "link": "../linked/{date}/*",
+        "wildcards": "../data/{date}/**",
+    }
+    other = another(project, source={"path": f"{data[spelling]}.ndjson.gz", "format": "ndjson"})
+    publish(project, 3, 43, pipeline=other)
+    assert numbers(project.folder / "other_out") == [None]
+    publish(project, 4, 42, pipeline=other)
+    assert numbers(project.folder / "other_out") == [None, 3]
+    assert read(project, "t", project.folder / "other_out") == read(project, "t")
