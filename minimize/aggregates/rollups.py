@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.aggregates import MEASURES
 from minimize.aggregates.base import MeasureTerms
 from minimize.aggregates.definition import AggregateDefinition, GroupKey
 from minimize.aggregates.dictionaries import GroupDictionary
-from minimize.aggregates.sum import Sum
 from minimize.arrow.dictionaries import Codes
 
 
@@ -40,7 +40,7 @@ def _column(table: pa.Table, name: str) -> pa.Array:
 
 def _sums(groups: Codes, figures: pa.Array, count: int) -> pa.Array:
     """The exact sum of the figures of each group, in their type, rounded once."""
-    tally, shown = Sum(of="_").start(figures.type, MeasureTerms()), pc.is_valid(figures)
+    tally, shown = MEASURES["sum"](of="_").start(figures.type, MeasureTerms()), pc.is_valid(figures)
     places = groups[shown.to_numpy(zero_copy_only=False)]
     tally.observe(places, figures.filter(shown), np.zeros(len(places), np.uint64))
     sums = tally.settle(np.arange(count))
