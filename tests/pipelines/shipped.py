@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from minimize.consent import current_terms
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
@@ -171,6 +173,28 @@ def consent(
     with open_ledger(find_ledger(ledger), create=True) as book:
         record_acts(book, keys, CONSENT, *acts, event=AuditEvent(**said, actor=TESTER, time=AGREED))
         record_agreements(book, keys, recipient, tenants, AGREED)
+
+
+def record_sample_settings(ledger: Path, keys: Keyring, name: str) -> None:
+    """Records the settings of the sample of a pipeline, if it has any, with the times that they state."""
+    if load_pipeline(PIPELINES / name).settings is None:
+        return
+    with sample_settings(name).open() as file:
+        rows = [
+            RecordedSetting(
+                each["tenant_id"],
+                each["subject"] or None,
+                each["setting"],
+                each["value"],
+                each["holder"],
+                datetime.fromisoformat(each["valid_from"]),
+                datetime.fromisoformat(each["recorded_at"]),
+            )
+            for each in csv.DictReader(file)
+        ]
+    said: dict[str, Any] = {"component": "test", "activity": "setting", "operation": "import", "category": "settings"}
+    with open_ledger(find_ledger(ledger), create=True) as book:
+        record_acts(book, keys, SETTING, *rows, event=AuditEvent(**said, actor=TESTER, time=AGREED))
 
 
 def new_keys(path: Path) -> Path:
