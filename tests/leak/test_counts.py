@@ -127,7 +127,7 @@ def test_sealed_counts_have_the_same_length_whatever_the_small_groups_are(projec
         project.pipeline(records=False, output=f"out{number}")
         project.records([*(event(each, model="A") for each in range(40)), *(event(9, model="B") for _ in range(small))])
         output = project.folder / f"out{number}"
-        receipt = project.run(output=output)
+        receipt = project.run(output=output, ledger=project.folder / f"ledger{number}.db")
         lengths.add((output / "runs" / receipt.run_id / "counts.sealed").stat().st_size)
         exact = project.exact(receipt, output)
         assert exact.outputs["per_model"].rows_suppressed == small
