@@ -7,7 +7,7 @@ more than 30 combining marks (`minimize.text.normal_form`). Byte strings are unc
 
 Every comparison of ids uses this form: settings, gates, thresholds, duplicates, `top`, pseudonyms, tokens, erasure, consents
 and the subject index. Source: UAX #15 (NFC), UAX #44 (White_Space, Default_Ignorable_Code_Point,
-General_Category Cc and Cf), Unicode 3.13 (case folding).
+General_Category Cc, Cf, Zl and Zp), Unicode 3.13 (case folding).
 
 Accounts of people have a stricter form (`canonical_account`), in which no two accounts look the same but for their script.
 """
@@ -19,7 +19,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, overload
-from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
@@ -35,11 +34,12 @@ WHITE_SPACE: Final = frozenset(
 )
 """The characters with the Unicode property White_Space, and the separators U+001C to U+001F, as `str.strip` has them."""
 HIDDEN: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f"
-    "\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
-    "\U000e0000-\U000e0fff]"
+    "[\x00-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u2028-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000110bd\U000110cd"
+    "\U00013430-\U0001343f\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-"""The control characters, those with the property Default_Ignorable_Code_Point (Unicode 15), and the blank Braille pattern."""
+"""The characters of the General_Category Cc, Cf, Zl or Zp, those with the property Default_Ignorable_Code_Point (Unicode 15), and
+the blank Braille pattern. Written out, so that the canonical form is the same with each version of Python."""
 ASCII_TRIMMED: Final = "".join(map(chr, (*range(0x21), 0x7F)))
 """The ASCII characters that are removed at both ends."""
 _LAST_BLANK: Final = 0x20
@@ -139,7 +139,7 @@ def canonical_word(text: str) -> str:
 
 def is_invisible(letter: str) -> bool:
     """Whether a character is a control character, or is not shown."""
-    return category(letter) == "Cf" or HIDDEN.match(letter) is not None
+    return HIDDEN.match(letter) is not None
 
 
 def is_missing_id(value: object) -> bool:
@@ -267,4 +267,4 @@ def _offsets_and_bytes(values: pa.Array) -> tuple[npt.NDArray[Any], npt.NDArray[
 
 
 def _is_trimmed(letter: str) -> bool:
-    return letter in WHITE_SPACE or category(letter) == "Cf" or HIDDEN.match(letter) is not None
+    return letter in WHITE_SPACE or is_invisible(letter)

@@ -28,6 +28,7 @@ from minimize.ledger.audit_event import (
 )
 from minimize.ledger.audit_log import (
     check_checkpoint,
+    entries_of_run,
     find_entry,
     indexed_columns,
     is_truncated,
@@ -140,9 +141,9 @@ def published_receipt(event: dict[str, Any]) -> str | None:
 
 def _unless_rebuilt(connection: Connection, receipt: Receipt, wrong: list[Finding]) -> Iterator[Finding]:
     """The findings, or a warning if this log has recorded the same receipt again."""
-    rebuilt = EntryFilter(correlation=receipt.run_id, operation=REBUILD)
-    for entry in read_entries(connection, rebuilt):
-        if published_receipt(entry_event(entry)) == receipt.digest:
+    for entry in entries_of_run(connection, receipt.run_id):
+        event = entry_event(entry)
+        if event["operation"] == REBUILD and published_receipt(event) == receipt.digest:
             message = f"names an entry of an earlier log; entry {entry.sequence} of this log records the receipt again"
             yield audit_finding("H012", message, file=wrong[0].file)
             return
@@ -150,10 +151,7 @@ def _unless_rebuilt(connection: Connection, receipt: Receipt, wrong: list[Findin
 
 
 def _check_recorded(connection: Connection, receipt: Receipt, place: str) -> Iterator[Finding]:
-    recorded = [
-        published_receipt(entry_event(entry))
-        for entry in read_entries(connection, EntryFilter(correlation=receipt.run_id))
-    ]
+    recorded = [published_receipt(entry_event(entry)) for entry in entries_of_run(connection, receipt.run_id)]
     digests = [digest for digest in recorded if digest is not None]
     if not digests:
         yield audit_finding(

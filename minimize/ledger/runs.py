@@ -22,7 +22,6 @@ from minimize.ledger.audit_event import (
     RECOVER,
     Actor,
     AuditEvent,
-    EntryFilter,
     LogEntry,
     LogHead,
     PlainValue,
@@ -34,7 +33,7 @@ from minimize.ledger.audit_event import (
     received_event,
     run_activity,
 )
-from minimize.ledger.audit_log import append_event, find_entry, last_checkpoint, read_entries
+from minimize.ledger.audit_log import append_event, entries_of_run, find_entry, last_checkpoint
 from minimize.ledger.database import Connection, Row, like_pattern
 from minimize.ledger.releases import index_releases, remove_releases
 from minimize.ledger.schema import ledger_identity
@@ -76,7 +75,9 @@ class LogAgreement:
 def find_anchor(connection: Connection, output: str) -> Anchor | None:
     """The last receipt of an output that the log records."""
     last = connection.value(
-        "SELECT sequence FROM audit WHERE resource = :output AND operation IN :operations ORDER BY sequence DESC LIMIT 1",
+        # an expression in place of the column: an entry that was left out of an index is found in the table
+        "SELECT sequence FROM audit WHERE resource || '' = :output AND operation IN :operations"
+        " ORDER BY sequence DESC LIMIT 1",
         output=output,
         operations=PUBLICATION_OPERATIONS,
     )
@@ -103,7 +104,7 @@ def compare_receipts(connection: Connection, output: str, chain: Sequence[Receip
 def find_recorded_output(connection: Connection, receipts: Sequence[Receipt]) -> str | None:
     """The output for which the log records one of these receipts, latest first; None if it records none."""
     for receipt in reversed(receipts):
-        for entry in read_entries(connection, EntryFilter(correlation=receipt.run_id)):
+        for entry in entries_of_run(connection, receipt.run_id):
             event = entry_event(entry)
             if event["operation"] in PUBLICATION_OPERATIONS:
                 return str(event["resources"][0]["id"])
@@ -378,5 +379,5 @@ def rebuild_output_index(
 
 def _is_in_another_log(connection: Connection, receipt: Receipt) -> bool:
     """Whether a receipt names an entry of another log and is not yet recorded again in this one."""
-    recorded = read_entries(connection, EntryFilter(correlation=receipt.run_id, operation=REBUILD))
-    return not is_head_in_log(connection, receipt) and not any(True for _ in recorded)
+    recorded = [entry_event(entry)["operation"] for entry in entries_of_run(connection, receipt.run_id)]
+    return REBUILD not in recorded and not is_head_in_log(connection, receipt)

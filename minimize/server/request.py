@@ -268,6 +268,7 @@ def _parse_object(content: bytes) -> dict[str, Any]:
             found = json.loads(
                 content.decode("utf-8"), object_pairs_hook=_reject_repeated_keys, parse_constant=_reject_constant
             )
+            json.dumps(found, ensure_ascii=False).encode()  # an escape of half a surrogate pair is no text
         except (ValueError, RecursionError, MinimizeError):
             found = None
     if not isinstance(found, dict):

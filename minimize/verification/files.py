@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
@@ -27,6 +27,8 @@ from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, EvidenceF
 SUCCESS: Final = "_SUCCESS"
 ERASURES: Final = re.compile(r"erasures/[0-9a-f]{32}\.sealed")
 LOCK: Final = ".lock"
+LEDGER: Final = "ledger.db"
+RECEIPT: Final = "receipt.json"
 IDENTITY: Final = ".id"
 IDENTITY_BYTES: Final = 33
 IDENTITY_TEXT: Final = re.compile(rb"([0-9a-f]{32}\n)?")
@@ -138,12 +140,19 @@ def _presence_findings(output: Location, file: ReceiptFile | FileRef) -> Iterato
 
 def _unknown_objects(output: ObjectPath, names: set[str]) -> Iterator[Finding]:
     """V014 for a bucket: each object must be a known file, an empty marker, the identity, or a file of a run."""
-    for path, size in sorted(output.sizes().items()):
+    sizes = output.sizes()
+    for path, size in sorted(sizes.items()):
         parts = PurePosixPath(path).parts
         marks = parts[-1] == SUCCESS and len(parts) > 1 and size == 0
-        ours = path == f"{RUNS}/{IDENTITY}" or (parts[0] == RUNS and len(parts) > 2) or ERASURES.fullmatch(path)
+        ours = path == f"{RUNS}/{IDENTITY}" or _is_of_run(parts, sizes) or ERASURES.fullmatch(path)
         if path not in names and not marks and not ours:
             yield new_finding("V014", "no receipt put this file in force", file=path)
+
+
+def _is_of_run(parts: Sequence[str], objects: Container[str]) -> bool:
+    if parts[0] != RUNS or len(parts) <= 2:
+        return False
+    return _RUN_FOLDER.fullmatch(parts[1]) is not None or f"{RUNS}/{parts[1]}/{RECEIPT}" in objects
 
 
 def _unknown_entries(output: Path, names: set[str]) -> Iterator[Finding]:
@@ -152,8 +161,29 @@ def _unknown_entries(output: Path, names: set[str]) -> Iterator[Finding]:
         if path.is_dir() and not path.is_symlink():
             if name != RUNS:
                 yield from _unknown_files(output, path, names)
-        elif not name.startswith("ledger.db"):
+        elif not _is_ledger_file(path):
             yield new_finding("V014", "no receipt names this file", file=name)
+
+
+def _is_ledger_file(path: Path) -> bool:
+    """Whether a file has the name and the first bytes of a file of the ledger. SQLite creates each of them empty."""
+    starts = _LEDGER_FILES.get(path.name, ())
+    if not starts or path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        head = file.read(16)
+    return not head or head.startswith(starts)
+
+
+_LEDGER_FILES: Final[Mapping[str, tuple[bytes, ...]]] = {
+    LEDGER: (b"SQLite format 3\0",),
+    f"{LEDGER}-wal": (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83"),
+    f"{LEDGER}-shm": (b"\x18\xe2\x2d\x00", b"\x00\x2d\xe2\x18", b"\0" * 4),
+    f"{LEDGER}-journal": (b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", b"\0" * 8),
+}
+"""The files of a ledger, and how each begins. Source: sqlite.org, "Database File Format" and "WAL-mode File Format"."""
+_RUN_FOLDER: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{12}")
+"""The name of a run's folder (`new_run_id`)."""
 
 
 def _unknown_files(output: Path, root: Path, expected: set[str]) -> Iterator[Finding]:
@@ -168,11 +198,16 @@ def _unknown_files(output: Path, root: Path, expected: set[str]) -> Iterator[Fin
 
 
 def _unknown_between_runs(runs: Path) -> Iterator[Finding]:
-    """V014 for the folder of runs: only an empty lock file and the output's identity are allowed next to the runs."""
+    """V014 for the folder of runs: only an empty lock file and the output's identity are allowed next to the runs.
+
+    A folder without a receipt is of a run only if it has the name of one.
+    """
     for path in sorted(runs.iterdir() if runs.is_dir() else ()):
         known = path.is_dir() or (path.name == LOCK and _is_empty(path)) or _is_identity(path)
         if path.is_symlink() or not known:
             yield new_finding("V014", "no run wrote this file", file=f"{RUNS}/{path.name}")
+        elif path.is_dir() and not (_RUN_FOLDER.fullmatch(path.name) or (path / RECEIPT).is_file()):
+            yield from _unknown_files(runs.parent, path, set())
 
 
 def _is_identity(path: Path) -> bool:

@@ -98,24 +98,26 @@ def without_guards(address: Address) -> Iterator[None]:
     by_hand(address, *create)
 
 
-def leave_out_of_indexes(address: Address, act: int) -> None:
-    """Leaves an act out of every secondary index of the acts, and gives the indexes the definitions that they had."""
+def leave_out_of_indexes(address: Address, number: int, table: str = "acts") -> None:
+    """Leaves an act, or an entry of the audit log, out of all indexes of its table, and gives these the definitions that
+    they had."""
+    key = {"acts": "id", "audit": "sequence"}[table]
     if address.path is None:
         by_hand(
             address,
             "DO $$ BEGIN EXECUTE 'ALTER DATABASE ' || quote_ident(current_database()) || ' SET enable_seqscan = off'; END $$",
         )
-        query = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'acts' AND indexname LIKE 'ix_%'"
+        query = f"SELECT indexname, indexdef FROM pg_indexes WHERE tablename = '{table}' AND indexname LIKE 'ix_%'"
         for name, definition in by_hand(address, query):
             by_hand(
                 address,
                 f"DROP INDEX {name}",
-                f"{definition} WHERE id <> {act}",
+                f"{definition} WHERE {key} <> {number}",
                 f"UPDATE pg_index SET indpred = NULL WHERE indexrelid = '{name}'::regclass",
             )
         return
-    indexes = "type = 'index' AND tbl_name = 'acts' AND sql IS NOT NULL"
-    suffix = f" WHERE id <> {act}"
+    indexes = f"type = 'index' AND tbl_name = '{table}' AND sql IS NOT NULL"
+    suffix = f" WHERE {key} <> {number}"
     statements = (
         f"UPDATE sqlite_master SET sql = sql || '{suffix}' WHERE {indexes}",
         f"UPDATE sqlite_master SET sql = replace(sql, '{suffix}', '') WHERE {indexes}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
+from io import StringIO
 
 import pytest
 
@@ -10,12 +12,13 @@ from minimize.keys import Keyring
 from minimize.ledger import Address
 from minimize.ledger.access import API_TOKEN, ApiToken
 from minimize.ledger.acts import UntrustedActError
-from minimize.ledger.audit_check import check_whole_log, find_entries
+from minimize.ledger.audit_check import check_whole_log, export_entries, find_entries
 from minimize.ledger.audit_event import EntryFilter
+from minimize.ledger.audit_log import entries_of_run
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.schema import BASELINE_VERSION
 from tests.acts import record_acts
-from tests.ledger.ledgers import NOW, by_hand, errors, event, leave_out_of_indexes, opened
+from tests.ledger.ledgers import NOW, by_hand, errors, event, leave_out_of_indexes, opened, tells
 
 SCHEMA = {("H021", "schema")}
 DATABASE = {("H022", "database")}
@@ -149,3 +152,27 @@ def test_a_damaged_page_is_found(recorded: Ledger, address: Address, keys: Keyri
         found = [each for each in check_whole_log(ledger, keys).findings if each.severity == "error"]
     assert {(each.code, each.file) for each in found} == DATABASE
     assert "integrity_check" in found[0].hint
+
+
+FILTERS = (
+    (EntryFilter(tenant="north"), 3),
+    (EntryFilter(tenants=["north"]), 3),
+    (EntryFilter(other_tenants=["south"]), 3),
+    (EntryFilter(since=NOW), 3),
+    (EntryFilter(until=NOW + timedelta(days=1)), 3),
+    (EntryFilter(activity="settings"), 3),
+    (EntryFilter(correlation="run 2"), 1),
+)
+
+
+@pytest.mark.parametrize("address", ["sqlite"], indirect=True)
+def test_an_entry_that_was_left_out_of_indexes_is_still_found(ledger: Ledger, address: Address, keys: Keyring) -> None:
+    tells(ledger, keys, *(event(number, tenant="north", correlation_id=f"run {number}") for number in range(1, 4)))
+    leave_out_of_indexes(address, 2, "audit")
+    with open_ledger(address) as other:
+        assert not other.read(lambda connection: entries_of_run(connection, "run 2")), "the index lacks the entry"
+        for filter_, count in FILTERS:
+            assert len(find_entries(other, filter_)) == count
+            assert 2 in [entry.sequence for entry in find_entries(other, filter_, 2)]
+        assert export_entries(other, EntryFilter(tenant="north"), StringIO()) == 3
+        assert errors(other, keys) == DATABASE

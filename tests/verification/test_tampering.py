@@ -14,8 +14,11 @@ import pytest
 
 from minimize.errors import ConfigurationError, KeyringError, OutputError, VerificationError
 from minimize.keys import new_keyring
+from minimize.ledger import find_ledger
+from minimize.ledger.access import API_TOKEN
 from minimize.receipts import FileRef, InputFile, Receipt
 from minimize.verification import CODES, check, verify
+from tests.ledger.ledgers import opened
 
 from .make import AT, OutputWriter, column, policy
 
@@ -202,12 +205,19 @@ def test_a_file_that_is_no_parquet_is_found(writer: OutputWriter) -> None:
         "elsewhere/x.parquet",
         "notes.txt",
         ".staging/x",
+        "ledger.db.ndjson",
+        "ledger.db",
+        "ledger.db-wal",
+        "ledger.db-shm",
+        "ledger.db-journal",
+        "runs/zzz/x.ndjson",
     ],
 )
 def test_a_file_that_nobody_put_in_force_is_found(writer: OutputWriter, place: str) -> None:
     (writer.output / place).parent.mkdir(parents=True, exist_ok=True)
     (writer.output / place).write_bytes(b"x")
-    assert writer.codes() == ["V014"]
+    findings = check(writer.output, keys=writer.keyring)
+    assert [(each.code, each.file) for each in findings if each.severity == "error"] == [("V014", place)]
 
 
 def test_a_link_to_another_folder_is_found(writer: OutputWriter, tmp_path: Path) -> None:
@@ -224,7 +234,12 @@ def test_a_file_that_became_a_link_is_found(writer: OutputWriter, tmp_path: Path
 
 
 def test_a_ledger_may_lie_beside(writer: OutputWriter) -> None:
-    (writer.output / "ledger.db").write_bytes(b"")
+    (writer.output / "ledger.db").touch(mode=0o600)
+    assert writer.codes() == []
+    (writer.output / "ledger.db").unlink()
+    with opened(find_ledger(writer.output / "ledger.db")) as ledger:
+        ledger.find(API_TOKEN)
+        assert writer.codes() == []
     (writer.output / "runs" / ".lock").touch()
     assert writer.codes() == []
 

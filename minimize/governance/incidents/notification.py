@@ -46,6 +46,8 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 _SAFE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_HASH_DIGITS: Final = 32
+_HASH_NAME: Final = re.compile(rf"[0-9a-fA-F]{{{_HASH_DIGITS}}}")
 ADDRESSES_FILE: Final = "addressed.json"
 PARTNER_FILE: Final = "partner_team.json"
 """The tenants concerned that also use the suite, for the team of the suite."""
@@ -249,10 +251,12 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def _file_name(text: str) -> str:
-    """The name as a file name, or its hash if it is unsafe in a file name, or the name of a list in the folder."""
+    """The file name of a tenant or an incident: its own name, or the hash of a name that is unsafe in a file name, the name of a
+    list in the folder, or itself of the form of a hash. So no tenant has the file name of another one.
+    """
     is_list = f"{text.casefold()}.json" in (ADDRESSES_FILE, PARTNER_FILE)
-    safe = _SAFE_NAME.fullmatch(text) and not is_list
-    return text if safe else hashlib.sha256(text.encode()).hexdigest()[:32]
+    safe = _SAFE_NAME.fullmatch(text) and not _HASH_NAME.fullmatch(text) and not is_list
+    return text if safe else hashlib.sha256(text.encode()).hexdigest()[:_HASH_DIGITS]
 
 
 def _contact_role(contacts: Sequence[Contact]) -> str | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -25,9 +27,10 @@ from minimize.governance.incidents import (
     scope_incident,
 )
 from minimize.governance.incidents.contacts import Contact
+from minimize.governance.incidents.notification import message_path
 from minimize.governance.workspace import Workspace as Places
 from tests.governance.outputs import published
-from tests.project import Builds, Project
+from tests.project import Builds, Project, events
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=73)
@@ -39,6 +42,11 @@ ASK = "privacy@example.com"
 def _places(builds: Builds, project: Project) -> Places:
     """A project with an incident that was scoped and declared."""
     builds.fill(project, published)
+    return declared(project)
+
+
+def declared(project: Project) -> Places:
+    """An incident that exposed the output, scoped and declared."""
     places = Places(output=project.out, keys=project.keys)
     now = datetime.now(UTC)
     case = NewIncident("INC-1", "A <lost> disk", (NOW - timedelta(days=1), None), now, [f"output:{project.out}"])
@@ -62,6 +70,28 @@ def test_each_affected_tenant_has_a_notice_in_three_forms(project: Project, plac
     forms = {f"{tenant}.{form}" for tenant in ("north", "south") for form in ("md", "html", "json")}
     assert names == forms | {"addressed.json", "north.en.eml"}
     assert {stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()} == {0o600}
+
+
+@pytest.mark.parametrize("fold", [str, str.upper])
+def test_no_tenant_has_the_file_names_of_another_one(
+    builds: Builds, project: Project, fold: Callable[[str], str]
+) -> None:
+    unsafe = "Victim & Co"
+    names = {"north": unsafe, "south": fold(sha256(unsafe.encode()).hexdigest()[:32])}
+
+    def publish(target: Project) -> None:
+        target.pipeline(aggregates=None)
+        target.records([{**row, "tenant_id": names[row["tenant_id"]]} for row in events(60)])
+        target.run(at=None, output=None)
+
+    builds.fill(project, publish)
+    places = declared(project)
+    folder = drafted(project, places)
+    files = {path.name.casefold() for path in folder.iterdir()}
+    assert len(files) == 7, "three forms for each of two tenants, and the list of addresses"
+    texts = {tenant: [path for path in folder.glob("*.json") if path.name != "addressed.json" and tenant in path.read_text()] for tenant in names.values()}
+    assert [len(found) for found in texts.values()] == [1, 1]
+    assert message_path(folder, unsafe) != message_path(folder, names["south"])
 
 
 def test_a_notice_says_what_the_law_asks_for(project: Project, places: Places) -> None:
