@@ -173,7 +173,8 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
 
 
 def is_made_by(output: Location, job: Pipeline) -> bool:
-    """Whether a pipeline is the one that an output was made with: at the same place or, if that is not found, the same content.
+    """Whether a pipeline is the one that an output was made with: at the same place or, if that does not exist, with the same
+    content and the `minimize.yaml` of the output.
 
     Any pipeline is that of an output without receipts, or whose receipts cannot be read, which no command changes.
     """
@@ -184,7 +185,10 @@ def is_made_by(output: Location, job: Pipeline) -> bool:
         file = recorded_pipeline_file(output, last)
         if file is not None and job.path is not None:
             return _is_same_place(file, job.path)
-        return (last.files.get(PIPELINE_FILE), last.policy.digest) == (job.digest, job.policy.digest)
+        if (last.files.get(PIPELINE_FILE), last.policy.digest) != (job.digest, job.policy.digest):
+            return False
+        if job.path is not None and not isinstance(output, ObjectPath):
+            return _has_same_configuration(configuration_folder(output), job.folder)
     return True
 
 
@@ -193,8 +197,12 @@ def _is_same_place(one: Path, other: Path) -> bool:
 
     A link to the file alone is another pipeline, because policy, settings and configuration come from the folder of the link.
     """
-    configurations = (load_config(each.parent).path for each in (one, other))
-    return len({_real_place(each) for each in (one, other)}) == len({*map(_real_place, configurations)}) == 1
+    return _real_place(one) == _real_place(other) and _has_same_configuration(one.parent, other.parent)
+
+
+def _has_same_configuration(one: Path, other: Path) -> bool:
+    """Whether the search for `minimize.yaml` finds the same file from two folders, or none."""
+    return _real_place(load_config(one).path) == _real_place(load_config(other).path)
 
 
 def _real_place(file: Path | None) -> Path | None:
@@ -213,7 +221,8 @@ def recorded_pipeline_file(output: Location, receipt: Receipt) -> Path | None:
 def configuration_folder(output: LocationLike) -> Path:
     """The folder from which the configuration of an output is searched: that of its pipeline, else the output itself.
 
-    The current folder if the pipeline is unknown and the output is in a bucket.
+    If the pipeline was moved away, its former folder, if there is a configuration for it. The current folder if the pipeline is
+    unknown and the output is in a bucket.
     """
     place = parse_output_location(output)
     chain = read_receipts(place) if has_runs(place) else ()
@@ -223,7 +232,8 @@ def configuration_folder(output: LocationLike) -> Path:
         return found if found.is_dir() else found.parent
     if isinstance(place, ObjectPath):
         return Path.cwd()
-    return next((each for each in _places_of(place) if load_config(each).path is not None), place)
+    former = [] if found is None else [found.parent]
+    return next((each for each in (*former, *_places_of(place)) if load_config(each).path is not None), place)
 
 
 def _own_pipeline_file(output: Location, receipt: Receipt) -> Path | str | None:

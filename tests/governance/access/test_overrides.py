@@ -302,6 +302,48 @@ def test_a_link_to_the_output_does_not_make_a_pipeline_near_the_link_its_own(
     assert (len(read_receipts(world.checkins.out)), shown(world)) == (receipts, 0)
 
 
+@pytest.fixture(name="moved")
+def _moved(world: World) -> Path:
+    """The pipeline in a new folder of the organization. Its output, published next to the organization, names the former one."""
+    body = {**_with_absolute_paths(world), "output": str(world.folder.parent / "published")}
+    write_yaml(world.checkins.folder / "pipeline.yaml", body)
+    assert run(world, "otto").code == 0
+    folder = world.folder / "release-2"
+    folder.mkdir()
+    for name in ("pipeline.yaml", "policy.yaml"):
+        (world.checkins.folder / name).rename(folder / name)
+    return folder
+
+
+def _run(world: World, account: str, folder: Path) -> int:
+    return world.command(account, "run", folder, "--date", DAY).code
+
+
+def test_a_pipeline_that_was_moved_within_its_configuration_goes_on(world: World, moved: Path) -> None:
+    assert _run(world, "nemo", moved) == 0
+    assert _run(world, "nemo", moved) == 0
+
+
+def test_a_copy_does_not_take_over_the_output_of_a_pipeline_that_was_moved(
+    world: World, own_settings: Path, lenient: Path, moved: Path
+) -> None:
+    for name in ("pipeline.yaml", "policy.yaml"):
+        shutil.copy(moved / name, lenient / "checkins" / name)
+    receipts = len(read_receipts(world.folder.parent / "published"))
+    for account, folder in (("nemo", lenient / "checkins"), ("otto", lenient / "checkins")):
+        assert _run(world, account, folder) == 3
+    assert len(read_receipts(world.folder.parent / "published")) == receipts
+    assert _run(world, "max", lenient / "checkins") == 0
+
+
+def test_where_access_is_off_a_pipeline_moves_anywhere(world: World, lenient: Path, moved: Path) -> None:
+    config = world.folder / "minimize.yaml"
+    config.write_text(config.read_text().replace("access.yaml", "off"))
+    for name in ("pipeline.yaml", "policy.yaml"):
+        shutil.copy(moved / name, lenient / "checkins" / name)
+    assert _run(world, "nemo", lenient / "checkins") == 0
+
+
 def test_a_link_through_which_a_pipeline_ran_does_not_become_its_place(world: World, lenient: Path) -> None:
     write_yaml(world.checkins.folder / "pipeline.yaml", _with_absolute_paths(world))
     output = world.folder.parent / "published"
