@@ -108,8 +108,8 @@ def check_changeable(
     ledger: PathText | None,
 ) -> Keyring:
     """The keyring that signs the receipt of a change. Raises RefusedError for another ledger or keyring, KeyringError."""
-    check_ledger(find_ledger(ledger, start=job.folder, output=folder), chain)
     keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    check_ledger(find_ledger(ledger, start=job.folder, output=folder), chain, keyring)
     check_keyring(keyring, chain)
     return keyring
 

@@ -100,7 +100,7 @@ class Workspace:
         """Raises RefusedError if the receipts of its own output, or of a named one, name another ledger (E303), or if the last
         of them was signed with another keyring (E310)."""
         for chain in self._chains(named):
-            check_ledger(self.address, chain)
+            check_ledger(self.address, chain, self.verifier)
             check_keyring(self.keyring(), chain)
 
     def _chains(self, named: Iterable[LocationLike] = ()) -> Iterator[Sequence[Receipt]]:
@@ -120,7 +120,7 @@ class Workspace:
                 if each._has_lost_ledger:
                     _warn_of_lost_ledger(each.address)
                 else:
-                    check_ledger(each.address, chain)
+                    check_ledger(each.address, chain, each.verifier)
         known: set[tuple[Path | None, str]] = set()
         searched = (Workspace(self.ledger, place, keys=self.keys) for place in self._searched_outputs())
         for each in (self, *shown, *searched):

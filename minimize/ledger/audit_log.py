@@ -171,6 +171,22 @@ def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: V
         yield audit_finding("H016", "is not recorded in the log", file=checkpoint.place)
 
 
+def proven_checkpoint(connection: Connection, verifier: Verifier | None) -> Checkpoint | None:
+    """The last checkpoint, if a known key signed it and the oldest entry of the log follows it.
+
+    Only such a checkpoint shows that earlier entries were removed after their year. Without a verifier, none does.
+    """
+    checkpoint = last_checkpoint(connection)
+    if checkpoint is None or verifier is None:
+        return None
+    if not is_signed(checkpoint.signed_bytes, checkpoint.signature, checkpoint.key, verifier):
+        return None
+    oldest = connection.value("SELECT min(sequence) FROM audit")
+    entry = None if oldest is None else find_entry(connection, oldest)
+    is_next = entry is not None and LogHead(entry.sequence - 1, entry.previous) == checkpoint.head
+    return checkpoint if is_next else None
+
+
 def is_truncated(head: LogHead, checkpoint: Checkpoint | None) -> bool:
     """Whether a head belongs to removed entries and is not the head that the checkpoint names."""
     return checkpoint is not None and head.sequence < checkpoint.head.sequence

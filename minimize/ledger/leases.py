@@ -297,7 +297,7 @@ class RunSession:
 
         Takes the receipts of the output, by sequence. Returns how they agreed with the log before.
         """
-        found = self.ledger.read(partial(compare_receipts, output=self.run.output, chain=chain))
+        found = self.ledger.read(partial(compare_receipts, output=self.run.output, chain=chain, verifier=self.signer))
         if found.unrecorded or found.disagrees:
             self.ledger.write(partial(self._caught_up, found=found))
         return found

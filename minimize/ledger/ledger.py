@@ -43,6 +43,11 @@ class Ledger:
         self._database = database
         self._patience = patience
 
+    @property
+    def verifier(self) -> Verifier | None:
+        """The keys that verify what is read, if the ledger was opened with any."""
+        return self._proofs.verifier
+
     def record(
         self, decide: Callable[[ActReader], Decision[T]], signer: Signer, *, then: Callable[[], None] | None = None
     ) -> T:

@@ -33,7 +33,7 @@ from minimize.ledger.audit_event import (
     received_event,
     run_activity,
 )
-from minimize.ledger.audit_log import append_event, entries_of_run, find_entry, last_checkpoint
+from minimize.ledger.audit_log import append_event, entries_of_run, find_entry, proven_checkpoint
 from minimize.ledger.database import Connection, Row, like_pattern
 from minimize.ledger.releases import index_releases, remove_releases
 from minimize.ledger.schema import ledger_identity
@@ -88,14 +88,16 @@ def find_anchor(connection: Connection, output: str) -> Anchor | None:
     return Anchor(changes["sequence"], changes["receipt"], entry)
 
 
-def compare_receipts(connection: Connection, output: str, chain: Sequence[Receipt]) -> LogAgreement:
+def compare_receipts(
+    connection: Connection, output: str, chain: Sequence[Receipt], verifier: Verifier | None
+) -> LogAgreement:
     """Compares the receipts of an output, by sequence, with the log."""
     anchor = find_anchor(connection, output)
     digests = [receipt.digest for receipt in chain]
     if anchor is not None and anchor.digest not in digests:
         return LogAgreement("cut", anchor=anchor)
     untold = tuple(chain if anchor is None else chain[digests.index(anchor.digest) + 1 :])
-    if not all(is_head_in_log(connection, receipt) for receipt in untold):
+    if not all(is_head_in_log(connection, receipt, verifier) for receipt in untold):
         return LogAgreement("other", untold, anchor)
     state: AgreementState = "unknown" if anchor is None else "behind" if untold else "told"
     return LogAgreement(state, untold, anchor)
@@ -163,21 +165,23 @@ def publication_event(operation: str, output: str, receipt: Receipt, *, actor: A
     return run_activity(receipt.kind).event(operation, actor, now, resource, correlation_id=receipt.run_id)
 
 
-def is_head_in_log(connection: Connection, receipt: Receipt) -> bool:
-    """Whether the log has the entry that a receipt names as its head, or removed it up to its checkpoint.
+def is_head_in_log(connection: Connection, receipt: Receipt, verifier: Verifier | None) -> bool:
+    """Whether the log has the entry that a receipt names as its head, or removed it up to a proven checkpoint.
 
     True for a receipt that names none.
     """
     if receipt.audit is None:
         return True
-    checkpoint = last_checkpoint(connection)
-    if checkpoint is not None and receipt.audit.sequence <= checkpoint.head.sequence:
-        return receipt.audit.sequence < checkpoint.head.sequence or receipt.audit.head == checkpoint.head.digest
     entry = find_entry(connection, receipt.audit.sequence)
-    return entry is not None and entry.digest == receipt.audit.head
+    if entry is not None:
+        return entry.digest == receipt.audit.head
+    checkpoint = proven_checkpoint(connection, verifier)
+    if checkpoint is None or receipt.audit.sequence > checkpoint.head.sequence:
+        return False
+    return receipt.audit.sequence < checkpoint.head.sequence or receipt.audit.head == checkpoint.head.digest
 
 
-def ledger_difference(connection: Connection, receipt: Receipt) -> str:
+def ledger_difference(connection: Connection, receipt: Receipt, verifier: Verifier | None) -> str:
     """The difference between the ledger and the one that a receipt names, in words; empty if there is none."""
     if receipt.audit is None:
         return ""
@@ -185,10 +189,10 @@ def ledger_difference(connection: Connection, receipt: Receipt) -> str:
         missing = (
             "does not have the audit entry that the last receipt of this output names: it is another or a new ledger"
         )
-        return "" if is_head_in_log(connection, receipt) else missing
+        return "" if is_head_in_log(connection, receipt, verifier) else missing
     if ledger_identity(connection) != receipt.audit.ledger:
         return "is not the ledger that the receipts of this output name"
-    if not is_head_in_log(connection, receipt):
+    if not is_head_in_log(connection, receipt, verifier):
         return "lacks the audit entry that the last receipt of this output names. It is an older copy"
     return ""
 
@@ -367,17 +371,18 @@ def rebuild_output_index(
         return 0
     record_location(connection, output.identity, chain[-1].pipeline, output.folder)
     index_receipts(connection, output.identity, chain)
-    found = compare_receipts(connection, output.identity, chain)
+    found = compare_receipts(connection, output.identity, chain, signer)
     untold = chain[-1:] if found.state == "cut" else found.unrecorded
-    events = [(RECOVER, receipt) for receipt in untold if found.state != "cut" and is_head_in_log(connection, receipt)]
-    events += [(REBUILD, receipt) for receipt in chain if _is_in_another_log(connection, receipt)]
+    here = [each for each in untold if found.state != "cut" and is_head_in_log(connection, each, signer)]
+    events = [(RECOVER, receipt) for receipt in here]
+    events += [(REBUILD, receipt) for receipt in chain if _is_in_another_log(connection, receipt, signer)]
     events += [(REBUILD, receipt) for receipt in untold if found.state == "cut"]
     for operation, receipt in events:
         record_publication(connection, operation, output.identity, receipt, actor=actor, now=now, signer=signer)
     return len(events)
 
 
-def _is_in_another_log(connection: Connection, receipt: Receipt) -> bool:
+def _is_in_another_log(connection: Connection, receipt: Receipt, verifier: Verifier) -> bool:
     """Whether a receipt names an entry of another log and is not yet recorded again in this one."""
     recorded = [entry_event(entry)["operation"] for entry in entries_of_run(connection, receipt.run_id)]
-    return REBUILD not in recorded and not is_head_in_log(connection, receipt)
+    return REBUILD not in recorded and not is_head_in_log(connection, receipt, verifier)

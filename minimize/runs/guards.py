@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
 from minimize.errors import KeyringError, OutputError, RefusedError, StoppedError
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, Verifier, find_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.clock import (
     ALLOW_TIME_HINT,
@@ -66,7 +66,7 @@ def check_output_ledger(
         chain, keyring = read_receipts(output), find_keyring(keys, start)
         if keyring is not None:
             check_keyring(keyring, chain)
-        check_ledger(find_ledger(ledger, start=start, output=output), chain)
+        check_ledger(find_ledger(ledger, start=start, output=output), chain, keyring)
 
 
 def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
@@ -114,11 +114,12 @@ def check_earlier_receipts(keys: Keyring, chain: Sequence[Receipt]) -> None:
         )
 
 
-def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
+def check_ledger(address: Address, chain: Sequence[Receipt], verifier: Verifier | None) -> None:
     """Raises RefusedError (E303) if the ledger at an address is not the one that the last receipt of an output names.
 
     This is the case if the ledger is missing, is another or a new one, or lacks the audit head that the receipt names, as an
-    older copy does. Receipts of older versions name only the audit head.
+    older copy does. Receipts of older versions name only the audit head. The verifier is needed for a checkpoint, which
+    shows that the oldest entries were removed after their year.
     """
 
     receipt = last_receipt_with_ledger(chain)
@@ -127,7 +128,7 @@ def check_ledger(address: Address, chain: Sequence[Receipt]) -> None:
     if not address.exists:
         message = f"the ledger {address} ({address.named_by}) does not exist, but receipts of this output name a ledger"
         raise RefusedError(message, code=WRONG_LEDGER, hint=_HINT)
-    with open_ledger(address) as ledger:
+    with open_ledger(address, verifier=verifier) as ledger:
         check_open_ledger(ledger, chain)
 
 
@@ -143,7 +144,7 @@ def ledger_disagreement(ledger: Ledger, chain: Sequence[Receipt]) -> str:
     """The difference between a ledger and the one that the receipts of an output name, in words; empty if there is none."""
 
     receipt = last_receipt_with_ledger(chain)
-    return "" if receipt is None else ledger.read(partial(ledger_difference, receipt=receipt))
+    return "" if receipt is None else ledger.read(partial(ledger_difference, receipt=receipt, verifier=ledger.verifier))
 
 
 def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import value_type
+from minimize.config import load_config
 from minimize.consent import Consents
 from minimize.errors import (
     ConfigurationError,
@@ -75,7 +76,6 @@ from minimize.stores import (
     ObjectPath,
     PathText,
     is_uri,
-    local_path,
     location_options,
     parse_output_location,
 )
@@ -131,13 +131,27 @@ def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) ->
     path that may contain a value (a partition, a match of a `redact` pattern, or one input file whose name a receipt hashes) is
     not recorded. None if there is nothing to record.
     """
-    near = job.path is None or nearest_pipeline_file(output, job.pipeline) == Path(os.path.abspath(job.path))
     origin = RunOrigin(
-        None if near else _relative_place(job.path, output),
+        None if job.path is None else _pipeline_origin(job.path, job.pipeline, output),
         None if _has_masked_name(input) else _relative_place(input, output),
         _relative_place(settings, output),
     )
     return None if origin == RunOrigin() else origin
+
+
+def _pipeline_origin(file: Path, name: str, output: Location) -> str | None:
+    """The path of a pipeline file for the receipt; None if it is the one near the output.
+
+    The pipeline at the place in the last receipt keeps that path. A run through a link to its folder does not make the link the
+    place of the pipeline: another folder could replace it later.
+    """
+    last = (read_receipts(output) if has_runs(output) else ())[-1:]
+    for receipt in last:
+        recorded = recorded_pipeline_file(output, receipt)
+        if recorded is not None and _is_same_place(recorded, file):
+            return None if receipt.origin is None else receipt.origin.pipeline
+    nearest = nearest_pipeline_file(output, name)
+    return None if nearest is not None and _is_same_place(nearest, file) else _relative_place(file, output)
 
 
 def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None) -> Pipeline:
@@ -159,7 +173,8 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
 
 
 def is_made_by(output: Location, job: Pipeline) -> bool:
-    """Whether a pipeline is the one that an output was made with: the same file or, if that is not found, the same content.
+    """Whether a pipeline is the one that an output was made with: at the same place or, if that does not exist, with the same
+    content and the `minimize.yaml` of the output.
 
     Any pipeline is that of an output without receipts, or whose receipts cannot be read, which no command changes.
     """
@@ -169,9 +184,30 @@ def is_made_by(output: Location, job: Pipeline) -> bool:
     for last in chain[-1:]:
         file = recorded_pipeline_file(output, last)
         if file is not None and job.path is not None:
-            return file.samefile(job.path)
-        return (last.files.get(PIPELINE_FILE), last.policy.digest) == (job.digest, job.policy.digest)
+            return _is_same_place(file, job.path)
+        if (last.files.get(PIPELINE_FILE), last.policy.digest) != (job.digest, job.policy.digest):
+            return False
+        if job.path is not None and not isinstance(output, ObjectPath):
+            return _has_same_configuration(configuration_folder(output), job.folder)
     return True
+
+
+def _is_same_place(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one pipeline: a file of the same name in the same folder, with the same `minimize.yaml`.
+
+    A link to the file alone is another pipeline, because policy, settings and configuration come from the folder of the link.
+    """
+    return _real_place(one) == _real_place(other) and _has_same_configuration(one.parent, other.parent)
+
+
+def _has_same_configuration(one: Path, other: Path) -> bool:
+    """Whether the search for `minimize.yaml` finds the same file from two folders, or none."""
+    return _real_place(load_config(one).path) == _real_place(load_config(other).path)
+
+
+def _real_place(file: Path | None) -> Path | None:
+    """The path of a file whose folder has no symbolic links. A link at the file itself is not followed."""
+    return None if file is None else Path(os.path.realpath(file.parent), file.name)
 
 
 def recorded_pipeline_file(output: Location, receipt: Receipt) -> Path | None:
@@ -185,7 +221,8 @@ def recorded_pipeline_file(output: Location, receipt: Receipt) -> Path | None:
 def configuration_folder(output: LocationLike) -> Path:
     """The folder from which the configuration of an output is searched: that of its pipeline, else the output itself.
 
-    The current folder if the pipeline is unknown and the output is in a bucket.
+    If the pipeline was moved away, its former folder, if there is a configuration for it. The current folder if the pipeline is
+    unknown and the output is in a bucket.
     """
     place = parse_output_location(output)
     chain = read_receipts(place) if has_runs(place) else ()
@@ -193,13 +230,20 @@ def configuration_folder(output: LocationLike) -> Path:
     found = None if file is None else Path(file)
     if found is not None and found.exists():
         return found if found.is_dir() else found.parent
-    return local_path(output) or Path.cwd()
+    if isinstance(place, ObjectPath):
+        return Path.cwd()
+    former = [] if found is None else [found.parent]
+    return next((each for each in (*former, *_places_of(place)) if load_config(each).path is not None), place)
 
 
 def _own_pipeline_file(output: Location, receipt: Receipt) -> Path | str | None:
     """The pipeline of an output: the one in its receipt, else the nearest one."""
     written = origin_place(output, None if receipt.origin is None else receipt.origin.pipeline)
-    return nearest_pipeline_file(output, receipt.pipeline) if written is None else written
+    if written is not None:
+        return written
+    places: Sequence[Location] = [output] if isinstance(output, ObjectPath) else _places_of(output)
+    nearest = (nearest_pipeline_file(place, receipt.pipeline) for place in places)
+    return next((file for file in nearest if file is not None), None)
 
 
 def nearest_pipeline_file(output: Location, name: str) -> Path | None:
@@ -213,10 +257,28 @@ def nearest_pipeline_file(output: Location, name: str) -> Path | None:
 
 
 def origin_place(output: Location, written: str | None) -> Path | str | None:
-    """The place that a receipt recorded: a path, or the URI of an object store."""
+    """The place that a receipt recorded: a path, or the URI of an object store.
+
+    If an output is reached through a link, the place is searched from the target of the link first.
+    """
     if written is None or is_uri(written):
         return written
-    return None if isinstance(output, ObjectPath) else Path(os.path.normpath(output.absolute() / written))
+    if isinstance(output, ObjectPath):
+        return None
+    found = [Path(os.path.normpath(place / written)) for place in _places_of(output)]
+    return next((place for place in found if place.exists()), found[-1])
+
+
+def _places_of(output: Path) -> list[Path]:
+    """The places of an output: the target of links, each link that leads there, and last the path as it is written."""
+    links = [Path(os.path.realpath(output.parent), output.name)]
+    while links[-1].is_symlink():
+        target = links[-1].parent / links[-1].readlink()
+        place = Path(os.path.realpath(target.parent), target.name)
+        if place in links:
+            break
+        links.append(place)
+    return [*reversed(links), Path(os.path.abspath(output))]
 
 
 def origin_settings(output: Location, origin: RunOrigin) -> str | Path | None:

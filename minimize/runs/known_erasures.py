@@ -14,7 +14,7 @@ from typing import Final
 
 from minimize.config import tree_root
 from minimize.errors import LedgerError, MinimizeError, RefusedError
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring, Verifier, find_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.ledger.ledger import open_ledger
@@ -53,11 +53,11 @@ def check_erasures_known(
     keyring = find_keyring(keys, job.folder)
     for other in _former_outputs(job, files):
         chain = _chain(other)
-        if (is_same_location(own, other) and is_own) or not _lacks_head(address, other, chain):
+        if (is_same_location(own, other) and is_own) or not _lacks_head(address, other, chain, keyring):
             continue
         is_recognized = is_same_location(own, other) or keyring is None or chain[-1].is_signed_by(keyring)
         if is_recognized and _shows_erasures(other, chain):
-            raise _unknown_erasures_error(address, job, other, chain)
+            raise _unknown_erasures_error(address, job, other, chain, keyring)
         unknown = True
     for pipeline in _other_pipelines(job, files):
         other = pipeline.target()
@@ -65,10 +65,10 @@ def check_erasures_known(
         if (
             _shows_erasures(other, chain)
             and not address.is_same(_configured_ledger(pipeline, other))
-            and _lacks_head(address, other, chain)
+            and _lacks_head(address, other, chain, keyring)
             and reads_same_source(job, pipeline)
         ):
-            raise _unknown_erasures_error(address, pipeline, other, chain)
+            raise _unknown_erasures_error(address, pipeline, other, chain, keyring)
     if unknown:
         log.warning(
             "erasures are unknown, so records of erased subjects are not recognized: the ledger %s has no history of this"
@@ -146,11 +146,11 @@ def _configured_ledger(job: Pipeline, output: Location) -> Address | None:
 
 
 def _unknown_erasures_error(
-    address: Address, job: Pipeline, output: Location, chain: Sequence[Receipt]
+    address: Address, job: Pipeline, output: Location, chain: Sequence[Receipt], keyring: Keyring | None
 ) -> RefusedError:
     """The error for a ledger without the erasures of a pipeline's output. Its hint names the output's ledger if it is known."""
     right = _configured_ledger(job, output)
-    is_known = right is not None and not address.is_same(right) and not _lacks_head(right, output, chain)
+    is_known = right is not None and not address.is_same(right) and not _lacks_head(right, output, chain, keyring)
     such_as = f", such as `--ledger {right}`" if is_known else ""
     return RefusedError(
         f"subjects were erased from {location_text(output)}, which has the same source, and its ledger is not"
@@ -174,7 +174,7 @@ def _shows_erasures(output: Location, chain: Sequence[Receipt]) -> bool:
     return has_erasures(chain) or (bool(chain) and erasure_list_digest(output) is not None)
 
 
-def _lacks_head(address: Address, output: Location, chain: Sequence[Receipt]) -> bool:
+def _lacks_head(address: Address, output: Location, chain: Sequence[Receipt], verifier: Verifier | None) -> bool:
     """Whether the ledger at an address is not the one that the receipts of an output name."""
     if not chain:
         return False
@@ -182,5 +182,5 @@ def _lacks_head(address: Address, output: Location, chain: Sequence[Receipt]) ->
         return _shows_erasures(output, chain)
     if not address.exists:
         return True
-    with open_ledger(address) as ledger:
+    with open_ledger(address, verifier=verifier) as ledger:
         return bool(ledger_disagreement(ledger, chain))

@@ -59,7 +59,7 @@ def _compare_with_ledger(
 ) -> list[Finding]:
 
     try:
-        with open_ledger(address) as ledger:
+        with open_ledger(address, verifier=verifier) as ledger:
             return _compare_open_ledger(ledger, output, chain, verifier)
     except LedgerError as error:
         if is_required:
@@ -87,7 +87,7 @@ def _compare_open_ledger(
     identity = here if copied else known or here
     if identity is None:
         return [_unknown_output(ledger)]
-    agreement = ledger.read(partial(compare_receipts, output=identity, chain=chain))
+    agreement = ledger.read(partial(compare_receipts, output=identity, chain=chain, verifier=verifier))
     if agreement.anchor is not None and not is_anchor_signed(agreement.anchor, verifier):
         entry = agreement.anchor.entry.sequence
         message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"

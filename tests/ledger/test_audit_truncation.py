@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -207,8 +208,34 @@ def test_heads_and_receipts_that_name_what_is_gone_are_no_error(old: Ledger, key
     ]
     assert result.to_json()["checkpoint"] == {"sequence": 3, "head": entries[2].digest}
     forged = replace(small(5), audit=AuditHead(3, "sha256:other")).with_signature(keys)
-    assert not old.read(lambda connection: is_head_in_log(connection, forged))
+    assert [old.read(partial(is_head_in_log, receipt=each, verifier=keys)) for each in (*receipts, forged)] == [
+        *(True for _ in receipts),
+        False,
+    ]
     assert [each.code for each in check_whole_log(old, keys, None, [("f", forged)]).findings] == ["H006"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE checkpoints SET sequence = 4",
+        "UPDATE checkpoints SET signature = 'AAAA'",
+        "DELETE FROM audit WHERE sequence = 4",
+        "DELETE FROM audit",
+        "UPDATE audit SET previous = 'sha256:other' WHERE sequence = 4",
+    ],
+)
+def test_only_a_signed_checkpoint_that_the_log_follows_stands_for_removed_entries(
+    old: Ledger, keys: Keyring, address: Address, change: str
+) -> None:
+    first = find_entries(old, ALL_ENTRIES)[0]
+    receipt = replace(small(1), audit=AuditHead(first.sequence, first.digest)).with_signature(keys)
+    go(old, keys)
+    is_there = partial(is_head_in_log, receipt=receipt)
+    assert old.read(partial(is_there, verifier=keys))
+    assert not old.read(partial(is_there, verifier=None))
+    unguarded(address, change)
+    assert not old.read(partial(is_there, verifier=keys))
 
 
 def test_what_outputs_are_anchored_by_is_told_anew(ledger: Ledger, keys: Keyring) -> None:
@@ -233,7 +260,7 @@ def test_what_outputs_are_anchored_by_is_told_anew(ledger: Ledger, keys: Keyring
         ]
 
     assert ledger.read(anchors) == [second.digest, first.digest, second.digest, None]
-    assert ledger.read(lambda connection: compare_receipts(connection, "o1", [first, second])).state == "told"
+    assert ledger.read(lambda connection: compare_receipts(connection, "o1", [first, second], keys)).state == "told"
 
 
 def test_they_are_written_out_before(old: Ledger, keys: Keyring) -> None:

@@ -27,7 +27,7 @@ from minimize.runs.guards import WRONG_LEDGER
 from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output
 from tests.commands import command
-from tests.ledger.ledgers import errors
+from tests.ledger.ledgers import errors, unguarded
 from tests.project import AT, DAY, LASTING, Builds, Project, event, events, new_project, write_yaml
 
 
@@ -72,11 +72,21 @@ def restored(project: Project) -> Path:
     return path
 
 
+def checkpointed(project: Project) -> Path:
+    """The same copy, with a checkpoint without signature, which says that all entries so far were removed after their year."""
+    path = restored(project)
+    time, digest = "2020-01-01T00:00:00.000000Z", f"sha256:{'0' * 64}"
+    values = f"1000000, '{digest}', 1000000, '{time}', '{time}', '{time}', 'signing/1', 'eA=='"
+    unguarded(find_ledger(path), f"INSERT INTO checkpoints VALUES ({values})")
+    return path
+
+
 LEDGERS: dict[str, Callable[[Project], Path]] = {
     "another": another,
     "new": new,
     "missing": missing,
     "restored": restored,
+    "checkpointed": checkpointed,
 }
 
 
@@ -146,7 +156,7 @@ def test_receipts_name_the_ledger(project: Project) -> None:
     assert {receipt.audit.ledger for receipt in load_receipts(project.out) if receipt.audit} == {name}
 
 
-@pytest.mark.parametrize("which", LEDGERS)
+@pytest.mark.parametrize("which", ["another", "new", "missing", "restored"])
 def test_a_ledger_is_adopted_with_a_signed_receipt(project: Project, which: str) -> None:
     ledger = LEDGERS[which](project)
     before = load_receipts(project.out)[-1]
@@ -406,7 +416,7 @@ def test_a_first_run_with_no_ledger_named_says_nothing_of_erasures(
     assert (ended.code, "erasures" in ended.err) == (0, False)
 
 
-@pytest.mark.parametrize("which", ["another", "new", "restored"])
+@pytest.mark.parametrize("which", ["another", "new", "restored", "checkpointed"])
 def test_verify_finds_another_ledger(project: Project, which: str) -> None:
     ledger = LEDGERS[which](project)
     found = [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -224,6 +226,139 @@ def test_another_pipeline_does_not_change_an_output_without_the_whole_permission
     receipts = len(read_receipts(world.checkins.out))
     assert world.command("otto", *words.split()).code == 3
     assert len(read_receipts(world.checkins.out)) == receipts
+
+
+@pytest.fixture(name="lenient")
+def _lenient(world: World) -> Path:
+    """A folder next to the organization's, with a configuration of its own, and a policy that turns on what east turned off."""
+    folder = world.folder.parent / "lenient"
+    (folder / "checkins").mkdir(parents=True)
+    (folder / "minimize.yaml").write_text(f"access: off\nencrypt: off\nkeys: {world.keys}\nledger: {world.ledger}\n")
+    policy = json.loads((world.checkins.folder / "policy.yaml").read_text())
+    for field in policy["fields"].values():
+        field.pop("feature", None)
+    write_yaml(folder / "checkins" / "policy.yaml", {**policy, "features": {}})
+    return folder
+
+
+@pytest.mark.parametrize("command_", ["run", "backfill"])
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to, shutil.copy])
+def test_a_link_to_the_pipeline_file_is_another_pipeline(
+    world: World, own_settings: Path, lenient: Path, link: Callable[..., object], command_: str
+) -> None:
+    official, linked = world.checkins.folder / "pipeline.yaml", lenient / "checkins" / "pipeline.yaml"
+    if link is shutil.copy:
+        write_yaml(linked, {**json.loads(official.read_text()), "output": str(world.checkins.out)})
+    else:
+        write_yaml(official, _with_absolute_paths(world))
+        assert run(world, "otto").code == 0
+        link(linked, official)
+    body = {"backfill": "again", "pipeline": str(linked.parent), "reason": "text", "dates": [DAY]}
+    write_yaml(lenient / "backfill.yaml", body)
+    words = ("run", linked.parent, "--date", DAY) if command_ == "run" else ("backfill", lenient / "backfill.yaml")
+    assert world.command("nemo", *words).code == 3
+    assert shown(world) == 0
+
+
+def test_without_access_rules_a_link_to_the_pipeline_file_changes_the_output(world: World, lenient: Path) -> None:
+    """The control of the link: what it leads to would publish what east turned off."""
+    config = world.folder / "minimize.yaml"
+    config.write_text(config.read_text().replace("access.yaml", "off"))
+    write_yaml(world.checkins.folder / "pipeline.yaml", _with_absolute_paths(world))
+    (lenient / "checkins" / "pipeline.yaml").symlink_to(world.checkins.folder / "pipeline.yaml")
+    done = world.command("nemo", "run", lenient / "checkins", "--date", DAY)
+    assert (done.code, shown(world) > 0) == (0, True), done.err
+
+
+def _with_absolute_paths(world: World) -> dict[str, Any]:
+    """The pipeline of the check-ins, whose paths are the same from every folder."""
+    folder = world.checkins.folder
+    body: dict[str, Any] = json.loads((folder / "pipeline.yaml").read_text())
+    source = {**body["source"], "path": str(folder / body["source"]["path"])}
+    return {**body, "source": source, "settings": str(folder / body["settings"]), "output": str(world.checkins.out)}
+
+
+def test_a_link_to_the_folder_of_the_pipeline_is_the_pipeline(world: World) -> None:
+    linked = world.folder.parent / "elsewhere" / "linked"
+    linked.parent.mkdir()
+    linked.symlink_to(world.checkins.folder)
+    assert world.command("nemo", "run", linked, "--date", DAY).code == 0
+    assert read_receipts(world.checkins.out)[-1].origin is None
+    (linked.parent / "minimize.yaml").write_text(
+        f"access: off\nencrypt: off\nkeys: {world.keys}\nledger: {world.ledger}\n"
+    )
+    assert world.command("nemo", "run", linked, "--date", DAY).code == 3
+
+
+@pytest.mark.parametrize("words", ["run lenient/checkins --date " + DAY, "expire lenient/checkins/out --yes"])
+def test_a_link_to_the_output_does_not_make_a_pipeline_near_the_link_its_own(
+    world: World, lenient: Path, words: str
+) -> None:
+    copied = lenient / "checkins"
+    write_yaml(copied / "pipeline.yaml", {**_with_absolute_paths(world), "output": "out"})
+    (copied / "out").symlink_to(world.checkins.out)
+    receipts = len(read_receipts(world.checkins.out))
+    assert world.command("nemo", *words.replace("lenient", str(lenient)).split()).code == 3
+    assert (len(read_receipts(world.checkins.out)), shown(world)) == (receipts, 0)
+
+
+@pytest.fixture(name="moved")
+def _moved(world: World) -> Path:
+    """The pipeline in a new folder of the organization. Its output, published next to the organization, names the former one."""
+    body = {**_with_absolute_paths(world), "output": str(world.folder.parent / "published")}
+    write_yaml(world.checkins.folder / "pipeline.yaml", body)
+    assert run(world, "otto").code == 0
+    folder = world.folder / "release-2"
+    folder.mkdir()
+    for name in ("pipeline.yaml", "policy.yaml"):
+        (world.checkins.folder / name).rename(folder / name)
+    return folder
+
+
+def _run(world: World, account: str, folder: Path) -> int:
+    return world.command(account, "run", folder, "--date", DAY).code
+
+
+def test_a_pipeline_that_was_moved_within_its_configuration_goes_on(world: World, moved: Path) -> None:
+    assert _run(world, "nemo", moved) == 0
+    assert _run(world, "nemo", moved) == 0
+
+
+def test_a_copy_does_not_take_over_the_output_of_a_pipeline_that_was_moved(
+    world: World, own_settings: Path, lenient: Path, moved: Path
+) -> None:
+    for name in ("pipeline.yaml", "policy.yaml"):
+        shutil.copy(moved / name, lenient / "checkins" / name)
+    receipts = len(read_receipts(world.folder.parent / "published"))
+    for account, folder in (("nemo", lenient / "checkins"), ("otto", lenient / "checkins")):
+        assert _run(world, account, folder) == 3
+    assert len(read_receipts(world.folder.parent / "published")) == receipts
+    assert _run(world, "max", lenient / "checkins") == 0
+
+
+def test_where_access_is_off_a_pipeline_moves_anywhere(world: World, lenient: Path, moved: Path) -> None:
+    config = world.folder / "minimize.yaml"
+    config.write_text(config.read_text().replace("access.yaml", "off"))
+    for name in ("pipeline.yaml", "policy.yaml"):
+        shutil.copy(moved / name, lenient / "checkins" / name)
+    assert _run(world, "nemo", lenient / "checkins") == 0
+
+
+def test_a_link_through_which_a_pipeline_ran_does_not_become_its_place(world: World, lenient: Path) -> None:
+    write_yaml(world.checkins.folder / "pipeline.yaml", _with_absolute_paths(world))
+    output = world.folder.parent / "published"
+    body = {**_with_absolute_paths(world), "output": str(output)}
+    write_yaml(world.checkins.folder / "pipeline.yaml", body)
+    assert run(world, "otto").code == 0
+    linked = world.folder.parent / "elsewhere"
+    linked.symlink_to(world.checkins.folder)
+    assert world.command("nemo", "run", linked, "--date", DAY).code == 0
+    linked.unlink()
+    shutil.copytree(lenient / "checkins", linked)
+    shutil.copy(world.checkins.folder / "pipeline.yaml", linked)
+    (linked / "minimize.yaml").write_text((lenient / "minimize.yaml").read_text())
+    assert world.command("nemo", "run", linked, "--date", DAY).code == 3
+    assert shown(world, output) == 0
 
 
 @pytest.mark.parametrize("words", ["replay checkins/out", "retract checkins/out --yes", "expire checkins/out --yes"])
