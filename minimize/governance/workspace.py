@@ -25,7 +25,7 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.runs.guards import check_keyring, check_ledger
-from minimize.runs.inputs import configuration_folder, pipeline_from
+from minimize.runs.inputs import configuration_folder, find_configured_outputs, pipeline_from
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:
@@ -63,6 +63,19 @@ class Workspace:
         own = self.output or (None if job is None else job.target())
         further = [pipeline_from(each).target() for each in self.further_pipelines]
         return [each for each in (own, *further) if each is not None]
+
+    @cached_property
+    def configured_outputs(self) -> list[LocationLike]:
+        """The named outputs, and those of other pipelines below its `minimize.yaml` whose configuration has the same ledger."""
+        config = load_config(self.folder).path
+        others = [] if config is None else [*find_configured_outputs(config.parent)]
+        return [*self.named_outputs, *(output for folder, output in others if self._has_ledger_of(folder, output))]
+
+    def _has_ledger_of(self, folder: Path, output: Location) -> bool:
+        """Whether the ledger is also that of an output of a pipeline in this folder."""
+        with suppress(LedgerError):
+            return self.address.is_same(find_ledger(start=folder, output=output))
+        return False
 
     @cached_property
     def folder(self) -> Path:
