@@ -1,7 +1,8 @@
 """The outputs that a request reaches: those that the ledger knows, those that the caller names, and those of pipelines.
 
-The index of the ledger has the last known folder of each output. A folder that was moved is found through its pipeline. Two folders
-with the same output are refused, because only one of them is in use.
+The index of the ledger has the last known folder of each output. Its rows are not signed. So an output is also known if the audit
+log has its publications, and counts as unreachable if its row is missing or names another folder. A folder that was moved is
+found through its pipeline. Two folders with the same output are refused, because only one of them is in use.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from minimize.governance.output_file import PublishedOutput
 from minimize.governance.writing_run import PolicyCache
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger.runs import OutputLocation, output_locations
+from minimize.ledger.runs import OutputLocation, RecordedOutput, output_locations, recorded_outputs
 from minimize.output.folder import has_runs, identity_of, list_data_files
 from minimize.output.reader import load_receipts
 from minimize.runs.guards import check_keyring, check_open_ledger
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
 ON_ANOTHER_MACHINE: Final = "it is on another machine"
+NO_FOLDER: Final = "the ledger does not have its folder, or another output is there"
 TWO_COPIES: Final = "E318"
 
 
@@ -56,6 +58,7 @@ def find_outputs(
     found: dict[str, PublishedOutput] = {}
     missed: dict[str, UnreachableOutput] = {}
     indexed = () if ledger is None else ledger.read(output_locations)
+    recorded = [] if ledger is None else ledger.read(lambda connection: list(recorded_outputs(connection)))
     for place in (*_named_places(named), *map(_Place.of_ledger, indexed), *_configured_places(configured)):
         output = _open_output(place.folder, keys) if place.is_here else None
         if isinstance(output, PublishedOutput):
@@ -67,7 +70,22 @@ def find_outputs(
             missed[place.identity if is_gone else location_text(place.folder)] = UnreachableOutput(
                 location_text(place.folder), place.pipeline, output or ON_ANOTHER_MACHINE
             )
-    return tuple(found.values()), tuple(each for identity, each in missed.items() if identity not in found)
+    for output in recorded:
+        missed.setdefault(output.output, UnreachableOutput(f"output {output.output}", output.pipeline, NO_FOLDER))
+    reached = found.keys() | {each.output for each in _replaced_outputs(recorded, indexed)}
+    return tuple(found.values()), tuple(each for identity, each in missed.items() if identity not in reached)
+
+
+def _replaced_outputs(
+    recorded: Sequence[RecordedOutput], indexed: Sequence[OutputLocation]
+) -> Iterator[RecordedOutput]:
+    """The outputs in whose folder another output was begun later, after all files of the first one were removed."""
+    by_identity = {each.output: each for each in recorded}
+    for place in indexed:
+        output = by_identity.get(place.output)
+        later = by_identity.get(identity_of(parse_output_location(place.folder)) or "")
+        if output is not None and later is not None and later.replaces(output):
+            yield output
 
 
 def find_changeable_outputs(

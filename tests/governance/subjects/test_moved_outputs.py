@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,53 @@ def test_an_output_that_is_found_nowhere_leaves_the_request_open(first: Project)
     assert command("runs", "--rebuild", "--output", moved, "--ledger", first.folder / "ledger.db").code == 0
     assert ask("delete", first.folder, "--yes").code == 0
     assert "0 records" in ask("view", first.folder).out
+
+
+CHANGES = {
+    "removed": "DELETE FROM outputs WHERE pipeline = 'second'",
+    "another folder": "UPDATE outputs SET folder = (SELECT folder FROM outputs WHERE pipeline = 'checkins')"
+    " WHERE pipeline = 'second'",
+    "a missing folder": "UPDATE outputs SET folder = '/missing' WHERE pipeline = 'second'",
+}
+
+
+def change_index(ledger: Path, statement: str) -> None:
+    with contextlib.closing(sqlite3.connect(ledger)) as connection, connection:
+        connection.execute(statement)
+        connection.execute("DELETE FROM runs WHERE pipeline = 'second'")
+
+
+@pytest.mark.parametrize("statement", CHANGES.values(), ids=CHANGES)
+def test_a_request_stays_open_if_the_folder_of_an_output_was_removed_from_the_ledger(
+    first: Project, statement: str
+) -> None:
+    pipeline = first.folder / "second" / "pipeline.yaml"
+    pipeline.write_text(pipeline.read_text().replace("../out2", "../new"))  # it does not lead to the output
+    change_index(first.folder / "ledger.db", statement)
+    assert "not reached" in ask("view", first.folder).out
+    stopped = ask("delete", first.folder, "--yes")
+    assert (stopped.code, "could not be reached" in stopped.err) == (1, True), stopped.out + stopped.err
+    rebuilt = ("--rebuild", "--output", first.folder / "out2", "--ledger", first.folder / "ledger.db")
+    assert command("runs", *rebuilt, "--keys", first.keys).code == 0
+    done = ask("delete", first.folder, "--yes")
+    assert (done.code, f"{HELD} records" in done.out) == (0, True), done.out + done.err
+
+
+def test_a_request_reaches_an_output_whose_row_names_another_machine(first: Project) -> None:
+    change_index(first.folder / "ledger.db", "UPDATE outputs SET host = 'other'")
+    assert f"{2 * HELD} records" in ask("view", first.folder).out
+
+
+def test_the_check_of_the_audit_log_names_an_output_without_a_folder(first: Project) -> None:
+    words = ("audit", "verify", "--receipts", first.folder / "out2", "--ledger", first.folder / "ledger.db")
+    assert command(*words).code == 0
+    change_index(first.folder / "ledger.db", CHANGES["removed"])
+    found = command(*words)
+    assert (found.code, "H023" in found.out + found.err) == (1, True), found.out + found.err
+
+
+def test_an_output_that_was_begun_again_in_the_same_folder_replaces_the_former_one(first: Project) -> None:
+    shutil.rmtree(first.out)
+    assert command("run", first.folder).code == 0
+    done = ask("delete", first.folder, "--yes")
+    assert (done.code, "not reached" in done.out) == (0, False), done.out + done.err
