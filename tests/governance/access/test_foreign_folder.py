@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -46,3 +47,18 @@ def test_an_access_file_of_the_caller_is_not_the_first_to_be_adopted(world: Worl
     refused = ask(world, "nemo", own, "access adopt --yes")
     assert (refused.code, "nothing was adopted" in refused.err) == (3, True), refused.out + refused.err
     assert world.command("rob", "access", "adopt", "--yes").code == 0  # control: the file of the outputs
+
+
+@pytest.mark.parametrize("is_input", [True, False])
+def test_a_file_is_shared_under_the_rules_of_the_outputs_that_were_made_of_it(
+    world: World, own: Path, is_input: bool
+) -> None:
+    pipeline = own / "pipeline.yaml"
+    pipeline.write_text(json.dumps({**json.loads(pipeline.read_text()), "output": "mine"}))
+    file = next(path for path in sorted((world.checkins.folder / "data").rglob("*")) if path.is_file())
+    if not is_input:  # control: a file of the same place that no output was made of
+        file.write_bytes(file.read_bytes() * 2)
+    shared = ask(
+        world, "nemo", own, f"share send vendor sync --data {file} --to mine.parquet --ledger {own / 'mine.db'}"
+    )
+    assert (shared.code != 0, "E302" in shared.err or "E303" in shared.err) == (True, is_input), shared.out + shared.err
