@@ -70,8 +70,8 @@ def find_outputs(
             missed[place.identity if is_gone else location_text(place.folder)] = UnreachableOutput(
                 location_text(place.folder), place.pipeline, output or ON_ANOTHER_MACHINE
             )
-    for output in recorded:
-        missed.setdefault(output.output, UnreachableOutput(f"output {output.output}", output.pipeline, NO_FOLDER))
+    for each in recorded:
+        missed.setdefault(each.output, UnreachableOutput(f"output {each.output}", each.pipeline, NO_FOLDER))
     reached = found.keys() | {each.output for each in _replaced_outputs(recorded, indexed)}
     return tuple(found.values()), tuple(each for identity, each in missed.items() if identity not in reached)
 
