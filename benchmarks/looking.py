@@ -16,7 +16,7 @@ from statistics import median
 import pyarrow.parquet as pq
 
 import minimize
-from minimize.governance.output_file import find_outputs
+from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects import DataSubject
 from minimize.governance.subjects.search import SubjectSearch
 from minimize.keys import Keyring

@@ -226,6 +226,7 @@ _ERRORS: Final = {
     "E315": "the acts in the ledger are not those that its audit log proves",
     "E316": "no known key signed the audit entry that proves the acts in the ledger",
     "E317": "the tables, indexes or triggers of the ledger are not those that minimize creates",
+    "E318": "two folders are copies of one output, and it is unknown which is in use",
     "E325": "the plan for a whole tenant has another number of records than the one that was confirmed",
     "E326": "a notice has no measure or no recommended action, so it was not sent",
     "E400": "quarantine above `stop_above`; nothing was published",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -34,20 +34,16 @@ from minimize.governance.event_times import EventTimeBounds, partition_start
 from minimize.governance.lifecycle_events import RetentionEvent, events_by_field
 from minimize.governance.writing_run import PolicyCache, WritingRun, receipts_by_path
 from minimize.identifiers import canonical_text
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.discovery import require_keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_encryption import open_parquet, unless_shredded
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.ledger import find_ledger
-from minimize.ledger.runs import output_locations
 from minimize.output.folder import (
     RECORDS,
     RESTRICTED,
     batch_date_of,
-    identity_of,
-    list_data_files,
     output_and_date,
 )
 from minimize.output.reader import load_receipts
@@ -65,7 +61,7 @@ from minimize.receipts import (
     files_with_companions,
     restricted_files_in_force,
 )
-from minimize.runs.guards import check_keyring, check_ledger, check_open_ledger
+from minimize.runs.guards import check_keyring, check_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.stages.identifier_forms import (
     IdentifierColumn,
@@ -75,11 +71,8 @@ from minimize.stages.identifier_forms import (
     pinned_keyring,
     rotation_units,
 )
-from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
+from minimize.stores import Location, PathText, local_path
 from minimize.times import from_epoch_microseconds
-
-if TYPE_CHECKING:
-    from minimize.ledger.ledger import Ledger
 
 
 def resolve_output(
@@ -556,83 +549,3 @@ def distinct_texts(batches: Iterable[pa.RecordBatch], pointer: Pointer) -> froze
 
 def _is_measure(column: pa.Field) -> bool:
     return b"minimize:measure" in (column.metadata or {})
-
-
-ON_ANOTHER_MACHINE: Final = "it is on another machine"
-
-
-@dataclass(frozen=True, slots=True)
-class UnreachableOutput(JsonResult):
-    """An output that cannot be checked from here, and the code of the reason."""
-
-    folder: str = field(metadata=json_member("output"))
-    pipeline: str
-    reason: str = field(metadata=json_member("why"))
-
-
-def find_outputs(
-    ledger: Ledger | None, named: Sequence[LocationLike] = (), keys: Keyring | None = None
-) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
-    """The reachable outputs, each once, and the unreachable ones."""
-    found: dict[str, PublishedOutput] = {}
-    missed: list[UnreachableOutput] = []
-    for folder, pipeline, here in (*_named_outputs(named), *_ledger_outputs(ledger)):
-        output = _open_output(folder, keys) if here else None
-        if output is None and here:
-            continue
-        if isinstance(output, PublishedOutput):
-            found.setdefault(identity_of(folder) or location_text(folder), output)
-        else:
-            missed.append(UnreachableOutput(location_text(folder), pipeline, output or ON_ANOTHER_MACHINE))
-    return tuple(found.values()), tuple(missed)
-
-
-def find_changeable_outputs(
-    ledger: Ledger, named: Sequence[LocationLike], keys: Keyring
-) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
-    """The outputs that a request concerns which changes all of them, also for its plan.
-
-    Raises RefusedError if the receipts of one of them name another keyring (E310) or another ledger (E303).
-    """
-    found, missed = find_outputs(ledger, named, keys)
-    for output in found:
-        check_keyring(keys, output.chain)
-        check_open_ledger(ledger, output.chain)
-    return found, missed
-
-
-def _named_outputs(named: Sequence[LocationLike]) -> Iterator[tuple[Location, str, bool]]:
-    yield from ((parse_output_location(each), "", True) for each in named)
-
-
-def _ledger_outputs(ledger: Ledger | None) -> Iterator[tuple[Location, str, bool]]:
-    for place in () if ledger is None else ledger.read(output_locations):
-        yield parse_output_location(place.folder), place.pipeline, place.is_reachable
-
-
-def _open_output(folder: Location, keys: Keyring | None) -> PublishedOutput | str | None:
-    """An output; the reason why it cannot be read; None for the folder of an output to which nothing was ever published.
-
-    The folder of such an output has its identity, but no receipt and no Parquet file. A folder that is lost has none of them.
-    """
-    try:
-        found = published_output(folder, keys)
-        if found is not None:
-            return found
-        is_empty = not any(path.endswith(".parquet") for path in list_data_files(folder))
-        return None if is_empty and identity_of(folder) is not None else "nothing has been published to it"
-    except MinimizeError as error:
-        return error.code
-
-
-def published_output(folder: Location, keys: Keyring | None) -> PublishedOutput | None:
-    """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError."""
-    chain = load_receipts(folder)
-    if not chain:
-        return None
-    try:
-        job = find_pipeline(folder, chain[-1], None)
-    except MinimizeError:
-        job = None
-    purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
-    return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes))

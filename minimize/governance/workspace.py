@@ -25,7 +25,7 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.runs.guards import check_keyring, check_ledger
-from minimize.runs.inputs import configuration_folder, pipeline_from
+from minimize.runs.inputs import configuration_folder, find_configured_outputs, pipeline_from
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:
@@ -63,6 +63,19 @@ class Workspace:
         own = self.output or (None if job is None else job.target())
         further = [pipeline_from(each).target() for each in self.further_pipelines]
         return [each for each in (own, *further) if each is not None]
+
+    @cached_property
+    def configured_outputs(self) -> list[LocationLike]:
+        """The named outputs, and those of other pipelines below its `minimize.yaml` whose configuration has the same ledger."""
+        config = load_config(self.folder).path
+        others = [] if config is None else [*find_configured_outputs(config.parent)]
+        return [*self.named_outputs, *(output for folder, output in others if self._has_ledger_of(folder, output))]
+
+    def _has_ledger_of(self, folder: Path, output: Location) -> bool:
+        """Whether the ledger is also that of an output of a pipeline in this folder."""
+        with suppress(LedgerError):
+            return self.address.is_same(find_ledger(start=folder, output=output))
+        return False
 
     @cached_property
     def folder(self) -> Path:
@@ -107,8 +120,11 @@ class Workspace:
         places = map(parse_output_location, [*named, *self.named_outputs])
         return (load_receipts(place) for place in places if has_runs(place))
 
-    def authorities(self, *, any_ledger: bool = False) -> Iterator[Workspace]:
+    def authorities(self, *, any_ledger: bool = False, decides: bool = False) -> Iterator[Workspace]:
         """Itself, and a workspace for each shown or searched output that another configuration or ledger governs.
+
+        An act counts for all outputs of the ledger, so a command that `decides` needs the rules of each of them. An output that
+        this host cannot open is left out: a ledger on a server can have outputs of many hosts.
 
         Raises RefusedError (E303), unless `any_ledger` is set, if the ledger is not the one that the receipts of a shown output
         name: the access rules that were adopted in that one would not apply. Warns (W058) instead if the ledger is lost, and
@@ -122,16 +138,16 @@ class Workspace:
                 else:
                     check_ledger(each.address, chain, each.verifier)
         known: set[tuple[Path | None, str]] = set()
-        searched = (Workspace(self.ledger, place, keys=self.keys) for place in self._searched_outputs())
+        searched = (Workspace(self.ledger, place, keys=self.keys) for place in self._searched_outputs(decides))
         for each in (self, *shown, *searched):
             authority = load_config(each.folder).path, each._address_text
             if authority not in known:
                 known.add(authority)
                 yield each
 
-    def _searched_outputs(self) -> Iterator[Location]:
-        """The outputs that the ledger has and this host can open, if the command searches them."""
-        if not self.searches:
+    def _searched_outputs(self, decides: bool) -> Iterator[Location]:
+        """The outputs that the ledger has and this host can open, if the command searches them or decides for them."""
+        if not (self.searches or decides):
             return
         with suppress(LedgerError):
             with self.open_ledger() as ledger:

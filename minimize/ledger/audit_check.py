@@ -39,6 +39,7 @@ from minimize.ledger.audit_log import (
 )
 from minimize.ledger.database import Connection, Row
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.runs import output_locations, recorded_outputs
 from minimize.ledger.schema import SCHEMA_HINT, SchemaDifference, is_damaged, schema_differences
 from minimize.receipts import Receipt, canonical_json
 from minimize.results import Line
@@ -82,6 +83,15 @@ def check_database(connection: Connection, differences: Sequence[SchemaDifferenc
         yield audit_finding("H021", str(difference), file="schema", hint=SCHEMA_HINT)
     if is_damaged(connection):
         yield audit_finding("H022", "is damaged", file="database", hint=_DAMAGE_HINT)
+
+
+def check_locations(connection: Connection) -> Iterator[Finding]:
+    """H023: every output of the log has a row in the index of outputs, which is not signed. Searches need it."""
+    located = {each.output for each in output_locations(connection)}
+    for output in recorded_outputs(connection, trusts_indexes=False):
+        if output.output not in located:
+            message = f"has no folder of the output {output.output} of {output.pipeline}, so searches miss it"
+            yield audit_finding("H023", message, file="outputs", hint="Run `minimize runs --rebuild --output DIR`.")
 
 
 def check_external_head(connection: Connection, external_head: ExternalHead) -> Iterator[Finding]:
@@ -272,6 +282,7 @@ def check_whole_log(
         if any(difference.prevents_reading for difference in differences):
             return AuditCheckResult(EMPTY_LOG, tuple(findings))
         findings += check_log(connection, verifier)
+        findings += check_locations(connection)
         findings += ActLog(connection).check(read_entries(connection), verifier)
         findings += [] if external_head is None else check_external_head(connection, external_head)
         findings += check_receipts(connection, receipts, verifier)

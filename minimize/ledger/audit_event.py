@@ -399,6 +399,7 @@ AUDIT_CODES: Final = MappingProxyType(
         "H020": "the body of an act differs from its digest, was removed without a tombstone, or was put back",
         "H021": "the tables, indexes or triggers of the ledger are not those that minimize creates",
         "H022": "the database of the ledger is damaged",
+        "H023": "the ledger does not have the folder of an output that its audit log names",
     }
 )
 _AUDIT_WARNINGS: Final = frozenset({"H008", "H009", "H011", "H012", "H014"})

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from minimize.failpoints import fail_point
 from minimize.json_form import json_object
@@ -37,7 +37,7 @@ from minimize.ledger.audit_log import append_event, entries_of_run, find_entry, 
 from minimize.ledger.database import Connection, Row, like_pattern
 from minimize.ledger.releases import index_releases, remove_releases
 from minimize.ledger.schema import ledger_identity
-from minimize.receipts import Receipt, RowCounts
+from minimize.receipts import Receipt, ReceiptKind, RowCounts
 from minimize.receipts.shown_counts import rows_text
 
 AgreementState = Literal["told", "behind", "unknown", "cut", "other"]
@@ -301,6 +301,38 @@ def output_locations(connection: Connection) -> list[OutputLocation]:
 def find_location(connection: Connection, output: str) -> OutputLocation | None:
     """The last known location of an output."""
     return next((place for place in output_locations(connection) if place.output == output), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedOutput:
+    """An output whose publications the audit log records: its identity, its pipeline, the first and last entry of its runs."""
+
+    output: str
+    pipeline: str
+    first: int
+    last: int
+
+    def replaces(self, other: RecordedOutput) -> bool:
+        """Whether the same pipeline wrote to it, and only after its last run into another output."""
+        return self.pipeline == other.pipeline and self.first > other.last
+
+
+def recorded_outputs(connection: Connection, *, trusts_indexes: bool = True) -> Iterator[RecordedOutput]:
+    """The outputs of all publications in the audit log, whose entries are signed. The index of outputs is not signed.
+
+    Without `trusts_indexes`, every entry is read, because an attacker can leave an entry out of the database's indexes. The
+    index `ix_audit_resource` has all columns of the other query, which takes 20 ms for 100,000 entries.
+    """
+    columns = ("resource", "activity") if trusts_indexes else ("resource || ''", "activity || ''")
+    query = "SELECT {0} AS output, min(sequence) AS first, max(sequence) AS last FROM audit WHERE {1} IN :kinds GROUP BY {0}"
+    for row in connection.rows(query.format(*columns), kinds=get_args(ReceiptKind)):
+        entry = find_entry(connection, row["last"])
+        event = None if entry is None else entry_event(entry)
+        if event is not None and event["operation"] not in PUBLICATION_OPERATIONS:  # the last run failed
+            anchor = find_anchor(connection, row["output"])
+            event = None if anchor is None else entry_event(anchor.entry)
+        if event is not None:
+            yield RecordedOutput(pipeline=str(event["resources"][0]["name"]), **row)
 
 
 def select_runs(connection: Connection, output: str | None = None, pipeline: str | None = None) -> list[RunRow]:

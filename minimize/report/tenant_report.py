@@ -23,7 +23,8 @@ from minimize.governance.contracts import list_contracts
 from minimize.governance.functions import list_functions
 from minimize.governance.incidents.incident import Incident, load_incidents
 from minimize.governance.incidents.visible_incidents import incident_in_scope
-from minimize.governance.output_file import OutputFile, PublishedOutput, find_outputs
+from minimize.governance.known_outputs import find_outputs
+from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.settings import explain_setting, list_settings
 from minimize.governance.subjects import request_statuses
 from minimize.governance.workspace import Workspace

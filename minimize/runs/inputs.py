@@ -27,6 +27,7 @@ from minimize.errors import (
     ConfigurationError,
     Finding,
     LedgerError,
+    MinimizeError,
     OutputError,
     SchemaError,
     SourceError,
@@ -36,7 +37,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import PIPELINE_FILE, has_runs, read_receipts
+from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, has_runs, read_receipts
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
@@ -290,6 +291,22 @@ def parent_folders(output: Location) -> Sequence[Path]:
     """The folders above an output. For an output in a bucket: the current folder and the folders above it."""
     here = Path.cwd()
     return [here, *here.parents] if isinstance(output, ObjectPath) else Path(os.path.abspath(output)).parents
+
+
+def find_configured_outputs(folder: Path) -> Iterator[tuple[Path, Location]]:
+    """The folder of each pipeline in this folder and in the two levels below it, and its output.
+
+    Files with faults are left out, and so are copies that receipts keep. Reads no policy, and lists no deeper folder.
+    """
+    files = (path for pattern in ("", "*/", "*/*/") for path in sorted(folder.glob(f"{pattern}{PIPELINE_FILE}")))
+    for path in files:
+        with suppress(OSError, UnicodeDecodeError, MinimizeError):
+            root = (
+                None if path.with_name(RECEIPT_FILE).exists() else parse_yaml(path.read_text("utf-8-sig"), FaultList())
+            )
+            output = None if root is None else root.get("output")
+            if output is not None and isinstance(output.value, str):
+                yield path.parent, parse_output_location(output.value, path.parent)
 
 
 def _has_pipeline_name(path: Path, name: str) -> bool:

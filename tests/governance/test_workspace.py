@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from minimize.output.folder import ensure_identity, new_identity
 from tests.commands import Result, command
 from tests.project import DAY, write_yaml
 from tests.world import World, assignment
@@ -118,6 +119,7 @@ def test_each_of_two_outputs_has_rules_of_its_own(
     world: World, from_empty_folder: Callable[..., Result], tmp_path: Path
 ) -> None:
     other = world.copy(tmp_path / "other")
+    ensure_identity(other.checkins.out, other_than=ensure_identity(world.checkins.out), new=new_identity())
     rules = json.loads((other.folder / "access.yaml").read_text())
     rules["assignments"].append(assignment("privacy_officer", "nemo"))
     write_yaml(other.folder / "access.yaml", rules)

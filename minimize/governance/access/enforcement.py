@@ -18,7 +18,14 @@ from minimize.governance.access.entitlements import EffectiveAccess
 from minimize.governance.access.grants import Grants
 from minimize.governance.access.load import find_access_file, load_access, parse_adopted, required_access_file
 from minimize.governance.access.model import AccessRules, UserAccount
-from minimize.governance.access.permissions import ALL_TENANTS, PERMISSIONS, RULES_REQUIRED, TenantSet, common_tenants
+from minimize.governance.access.permissions import (
+    ALL_TENANTS,
+    PERMISSIONS,
+    RULES_REQUIRED,
+    TenantSet,
+    common_tenants,
+    is_ledger_wide,
+)
 from minimize.governance.workspace import Workspace
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
@@ -218,7 +225,7 @@ def require_permission(
             about=about,
             changed_ledger=changed_ledger,
         )
-        for each in workspace.authorities(any_ledger=any_ledger)
+        for each in workspace.authorities(any_ledger=any_ledger, decides=is_ledger_wide(permission))
     ]
     return decisions[0]
 
@@ -250,7 +257,8 @@ def readable_tenants(
     must be among them. Raises like `require_permission`, also for an account that may read the entries of no tenant.
     """
     decisions = [
-        _require(permission, each, at, tenant=tenant, about=about, any_tenant=True) for each in workspace.authorities()
+        _require(permission, each, at, tenant=tenant, about=about, any_tenant=True)
+        for each in workspace.authorities(decides=is_ledger_wide(permission))
     ]
     return common_tenants(ALL_TENANTS if each is None else each.tenants for each in decisions)
 

@@ -111,6 +111,32 @@ READ_ONLY_PERMISSIONS: Final = frozenset(
 ) | frozenset(name for name in PERMISSIONS if name.endswith("/read"))
 """Operations that only read. All others write."""
 
+_LEDGER_WIDE: Final = frozenset(
+    [
+        "audit",
+        "consent",
+        "contract",
+        "event",
+        "function",
+        "grant",
+        "incident",
+        "remote_tasks",
+        "roles",
+        "settings",
+        "token",
+    ]
+)
+
+
+def is_ledger_wide(permission: str) -> bool:
+    """Whether an operation records or shows acts, which count for every output of the ledger.
+
+    >>> is_ledger_wide("settings/set"), is_ledger_wide("run/void")
+    (True, False)
+    """
+    return permission.partition("/")[0] in _LEDGER_WIDE or permission in {"subject/refuse", "share/recall"}
+
+
 RULES_REQUIRED: Final = frozenset({"subject/view", "subject/export", "settings/set", "settings/set_admin"}) | frozenset(
     name for name in PERMISSIONS if name.startswith(("consent/", "contract/", "function/"))
 )

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import uuid4
 
-from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReason
+from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReason, RefusedError
 from minimize.governance.access.decision import decide_permission, reason
 from minimize.governance.access.enforcement import (
     access_in_force,
@@ -32,7 +32,7 @@ from minimize.governance.access.incident_grants import (
     reason_against_incident,
     reviewed_incident,
 )
-from minimize.governance.access.load import parse_access, required_access_file
+from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
 from minimize.governance.access.model import AccessRules, RoleAssignment, UserAccount
 from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, REIDENTIFY, REQUEST, TenantSet
 from minimize.governance.access.roles import AccessRole
@@ -407,6 +407,8 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
         change = _access_change(None if known is None else in_force, new, None if known is None else known.digest)
         if not yes or not change.is_needed:
             return change
+        if known is None:
+            _check_first_adoption(workspace, new)
         decision = decide_permission(in_force, account_of_actor(actor), ASSIGN, at)
         event = decision_event(decision, actor=actor, about=new.digest)
         against = _reasons_against_adoption(
@@ -427,6 +429,18 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
     raise AccessDenied(
         f"{actor.user} may not adopt this file", reasons=against, hint=f"Ask a person with the permission `{ASSIGN}`."
     )
+
+
+def _check_first_adoption(workspace: Workspace, new: AccessRules) -> None:
+    """Raises RefusedError for a file that is not that of every output of the ledger: adopted, it would decide for them all."""
+    for each in workspace.authorities(decides=True):
+        file = find_access_file(each.folder)
+        if file is None or load_access(file).digest != new.digest:
+            raise RefusedError(
+                f"an output of the ledger has other access rules, found from {each.folder}; nothing was adopted",
+                code="E302",
+                hint="Adopt the access file of that configuration, from its folder.",
+            )
 
 
 def _access_change(before: AccessRules | None, new: AccessRules, digest: str | None) -> AccessChange:

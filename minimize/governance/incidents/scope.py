@@ -43,7 +43,8 @@ from minimize.governance.incidents.inventory import (
     disclosed_copies,
 )
 from minimize.governance.incidents.workflow import record_step
-from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
+from minimize.governance.known_outputs import UnreachableOutput, find_outputs
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring

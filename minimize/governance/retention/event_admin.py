@@ -18,6 +18,7 @@ from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, Minim
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.affected_subjects import form_tokens
+from minimize.governance.known_outputs import published_output
 from minimize.governance.lifecycle_events import (
     RECORDED_KINDS,
     REMOVAL_DEADLINES,
@@ -25,7 +26,7 @@ from minimize.governance.lifecycle_events import (
     merge_linked_forms,
     recorded_forms,
 )
-from minimize.governance.output_file import PublishedOutput, published_output
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.settings import AuthorizeChange
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text

@@ -62,17 +62,18 @@ from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.ledger.ledger import open_ledger
-from minimize.output.folder import has_runs
+from minimize.output.folder import has_runs, read_receipts
 from minimize.plan import Plan
 from minimize.policy.form_values import CategoryName
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
-from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
+from minimize.runs.inputs import LEDGER_SETTINGS, find_configured_outputs, load_pipeline_settings, pipeline_from
 from minimize.runs.minimizer import log_left_out
 from minimize.settings.erasures import RecordedErasures
 from minimize.settings.unknown_tenant import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
 from minimize.stores import Location, ObjectPath, PathText, parse_output_location
+from minimize.stores.digests import file_digest
 from minimize.times import parse_time
 
 if TYPE_CHECKING:
@@ -316,10 +317,28 @@ def prepare_share(
 
 
 def _concerned_outputs(data: Any, pipeline: Pipeline | PathText | None) -> Iterator[Location]:
-    """The outputs whose rules decide: the shared one, and that of the pipeline, if something was published to them."""
+    """The outputs whose rules decide, if something was published to them: the shared one, that of the pipeline, and those that
+    were made of the shared file."""
     places = [data] if isinstance(data, str | PathLike | ObjectPath) else []
+    made = _outputs_made_of(Path(data)) if isinstance(data, str | PathLike) else ()
     places += [] if pipeline is None else [pipeline_from(pipeline).target()]
-    yield from dict.fromkeys(place for place in map(parse_output_location, places) if has_runs(place))
+    found = (place for place in map(parse_output_location, places) if has_runs(place))
+    yield from dict.fromkeys((*found, *made))
+
+
+def _outputs_made_of(file: Path) -> Iterator[Location]:
+    """The outputs whose receipts name the content of a file as an input.
+
+    They are those of the pipelines of the `minimize.yaml` that is found from the file: another pipeline for it changes nothing.
+    """
+    config = load_config(file.parent).path if file.is_file() else None
+    outputs = (
+        [] if config is None else [place for _, place in find_configured_outputs(config.parent) if has_runs(place)]
+    )
+    digest = file_digest(file) if outputs else ""
+    for place in outputs:
+        if any(each.digest == digest for receipt in read_receipts(place) for each in receipt.inputs):
+            yield place
 
 
 def _check_not_past(at: datetime | None) -> None:

@@ -27,7 +27,8 @@ from minimize.errors import AccessDenied, ConfigurationError, call_redacted
 from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access
 from minimize.governance.affected_subjects import AffectedSubjects
-from minimize.governance.output_file import OutputFile, PublishedOutput, find_changeable_outputs
+from minimize.governance.known_outputs import find_changeable_outputs
+from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.references import checked_reference
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.governance.rewrite import Rewrite, check_rewrite_time
@@ -243,7 +244,7 @@ def correct_subject(
     workspace.check_ledger(named)
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
-        found_outputs = find_changeable_outputs(ledger, named, keys)[0]
+        found_outputs = find_changeable_outputs(ledger, named, keys, workspace.configured_outputs)[0]
         made = _CorrectionRun(ledger, workspace, keys, subject, values, now, found_outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices())
@@ -286,7 +287,7 @@ def approve_correction(
             ledger.record_event(_approval_event(request, now, "refused"), keys)
             raise AccessDenied(f"{actor.user} may not approve this correction", reasons=(reason("not_separate"),))
         subject, values = _open_proposal(proposal, keys)
-        outputs = find_changeable_outputs(ledger, named, keys)[0]
+        outputs = find_changeable_outputs(ledger, named, keys, workspace.configured_outputs)[0]
         made = _CorrectionRun(ledger, workspace, keys, subject, values, now, outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices(), new_values=values)

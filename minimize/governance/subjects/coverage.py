@@ -14,13 +14,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import CheckFailed, ConfigurationError, Finding
-from minimize.governance.output_file import (
-    ON_ANOTHER_MACHINE,
-    OutputFile,
-    PublishedOutput,
-    UnreachableOutput,
-    find_outputs,
-)
+from minimize.governance.known_outputs import ON_ANOTHER_MACHINE, UnreachableOutput, find_outputs
+from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.subjects.linked import LinkedIdentifiers
 from minimize.governance.subjects.requests import DataSubject
@@ -100,7 +95,7 @@ def subject_coverage(
     """
     places = tuple(named)
     with optional_ledger(workspace, needed=not places) as ledger:
-        found, missed = find_outputs(ledger, places)
+        found, missed = find_outputs(ledger, places, configured=workspace.configured_outputs)
         selected = [each for each in found if pipeline in (None, each.pipeline)]
         disclosures = () if ledger is None else load_disclosures(ledger)
     targets = [
@@ -242,7 +237,10 @@ def check_reached(unreachable: Iterable[UnreachableOutput]) -> None:
     """Raises CheckFailed if an output of this machine could not be reached, because it may still contain records."""
     missed = [each.folder for each in unreachable if each.reason != ON_ANOTHER_MACHINE]
     if missed:
-        hint = "Make it reachable and run the command again, or pass --allow-unreached (allow_unreached=True) if it is lost."
+        hint = (
+            "Make it reachable and run the command again. If it was moved, first record its new folder: `minimize runs --rebuild"
+            " --output DIR`. Pass --allow-unreached (allow_unreached=True) only if it is lost."
+        )
         raise CheckFailed(
             f"{count_noun(len(missed), 'output')} that the ledger knows could not be reached: {', '.join(missed)}",
             hint=hint,

@@ -16,8 +16,9 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
+from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs
 from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
-from minimize.governance.output_file import OutputFile, PublishedOutput, UnreachableOutput, find_changeable_outputs
+from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
 from minimize.governance.retention.removal_decision import RewriteRequest
@@ -317,7 +318,7 @@ def remove_subjects(
     workspace.check_ledger(named)
     with workspace.open_ledger(create=yes) as ledger:
         keys = workspace.keyring()
-        found = find_changeable_outputs(ledger, named, keys)
+        found = find_changeable_outputs(ledger, named, keys, workspace.configured_outputs)
         made = SubjectRemovalRun(kind, workspace, ledger, keys, now, request_time(ledger, now), options, *found)
         subjects = resolve_names(subjects, found[0])
         check_reasons(options.get("unsearchable", NO_REASONS), found[0])

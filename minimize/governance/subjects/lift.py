@@ -14,8 +14,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from minimize.errors import ConfigurationError, MinimizeError
+from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs
 from minimize.governance.lifecycle_events import RetentionEvent, effective_events, ledger_events, linked_events
-from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_changeable_outputs
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.event_admin import withdraw_events
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile
@@ -153,7 +154,7 @@ def lift_restriction(
     workspace.check_ledger(named)
     with workspace.open_ledger() as ledger:
         keys = workspace.keyring()
-        found = find_changeable_outputs(ledger, named, keys)
+        found = find_changeable_outputs(ledger, named, keys, workspace.configured_outputs)
         run = _LiftRun.resolve(subjects, workspace, ledger, now, *found)
         plan = run.plan()
         if not yes:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from minimize.governance.output_file import PublishedOutput, UnreachableOutput, find_outputs
+from minimize.governance.known_outputs import UnreachableOutput, find_outputs
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
 from minimize.governance.subjects.linked import LinkedIdentifiers, find_linked_identifiers, shared_devices_text
@@ -220,7 +221,8 @@ def view_subjects(
     """
     keys = workspace.keyring()
     with optional_ledger(workspace, needed=not named) as ledger:
-        found, missed = find_outputs(ledger, named, keys)
+        configured = workspace.configured_outputs
+        found, missed = find_outputs(ledger, named, keys, configured=configured, is_copy_refused=True)
         subjects = resolve_names(subjects, found)
         looking = _ViewBuilder(
             outputs=found,

@@ -8,8 +8,9 @@ import pytest
 
 from minimize.errors import OutputError
 from minimize.governance import output_file
+from minimize.governance.known_outputs import published_output
 from minimize.governance.lifecycle_events import RetentionEvent
-from minimize.governance.output_file import OutputFile, PublishedOutput, published_output
+from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.writing_run import RETENTION_POLICY_FILE, PolicyCache, WritingRun, receipts_by_path
 from minimize.keys import Keyring
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE

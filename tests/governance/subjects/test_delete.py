@@ -16,7 +16,8 @@ import pytest
 
 import minimize
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError, StoppedError
-from minimize.governance.output_file import PublishedOutput, find_outputs
+from minimize.governance.known_outputs import find_outputs
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.search import files_with_leftovers

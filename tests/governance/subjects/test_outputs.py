@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.governance.output_file import find_outputs
+from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects.search import record_files
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger

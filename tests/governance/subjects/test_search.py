@@ -9,7 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.governance.output_file import PublishedOutput, find_outputs
+from minimize.governance.known_outputs import find_outputs
+from minimize.governance.output_file import PublishedOutput
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import SearchOutcome, SubjectRecords, SubjectSearch, UnsearchableFile
 from minimize.keys import Keyring, add_key, find_keyring

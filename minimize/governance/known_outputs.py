@@ -1,0 +1,166 @@
+"""The outputs that a request reaches: those that the ledger knows, those that the caller names, and those of pipelines.
+
+The index of the ledger has the last known folder of each output. Its rows are not signed. So an output is also known if the audit
+log has its publications, and counts as unreachable if its row is missing or names another folder. A folder that was moved is
+found through its pipeline. Two folders with the same output are refused, because only one of them is in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from minimize.errors import MinimizeError, RefusedError
+from minimize.governance.output_file import PublishedOutput
+from minimize.governance.writing_run import PolicyCache
+from minimize.json_form import JsonResult, json_member
+from minimize.keys import Keyring
+from minimize.ledger.runs import OutputLocation, RecordedOutput, output_locations, recorded_outputs
+from minimize.output.folder import has_runs, identity_of, list_data_files
+from minimize.output.reader import load_receipts
+from minimize.runs.guards import check_keyring, check_open_ledger
+from minimize.runs.inputs import find_pipeline
+from minimize.runs.session import resolve_output
+from minimize.stores import Location, LocationLike, is_same_location, location_text, parse_output_location
+
+if TYPE_CHECKING:
+    from minimize.ledger.ledger import Ledger
+
+ON_ANOTHER_MACHINE: Final = "it is on another machine"
+NO_FOLDER: Final = "the ledger does not have its folder, or another output is there"
+TWO_COPIES: Final = "E318"
+
+
+@dataclass(frozen=True, slots=True)
+class UnreachableOutput(JsonResult):
+    """An output that cannot be checked from here, and the code of the reason."""
+
+    folder: str = field(metadata=json_member("output"))
+    pipeline: str
+    reason: str = field(metadata=json_member("why"))
+
+
+def find_outputs(
+    ledger: Ledger | None,
+    named: Sequence[LocationLike] = (),
+    keys: Keyring | None = None,
+    *,
+    configured: Sequence[LocationLike] = (),
+    is_copy_refused: bool = False,
+) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
+    """The reachable outputs, each once, and the unreachable ones.
+
+    Takes the ledger, outputs that the caller names, the keyring, and the outputs of pipelines, which are left out if nothing was
+    published to them. An output that was moved is found at its new folder if one of these names it. With `is_copy_refused`,
+    raises RefusedError (E318) if two folders hold the same output.
+    """
+    found: dict[str, PublishedOutput] = {}
+    missed: dict[str, UnreachableOutput] = {}
+    indexed = () if ledger is None else ledger.read(output_locations)
+    recorded = [] if ledger is None else ledger.read(lambda connection: list(recorded_outputs(connection)))
+    for place in (*_named_places(named), *map(_Place.of_ledger, indexed), *_configured_places(configured)):
+        output = _open_output(place.folder, keys) if place.is_here else None
+        if isinstance(output, PublishedOutput):
+            other = found.setdefault(identity_of(place.folder) or location_text(place.folder), output)
+            if is_copy_refused and not is_same_location(other.folder, place.folder):
+                raise _two_copies_error(other.folder, place.folder)
+        elif output is not None or not place.is_here:
+            is_gone = identity_of(place.folder) is None
+            missed[place.identity if is_gone else location_text(place.folder)] = UnreachableOutput(
+                location_text(place.folder), place.pipeline, output or ON_ANOTHER_MACHINE
+            )
+    for each in recorded:
+        missed.setdefault(each.output, UnreachableOutput(f"output {each.output}", each.pipeline, NO_FOLDER))
+    reached = found.keys() | {each.output for each in _replaced_outputs(recorded, indexed)}
+    return tuple(found.values()), tuple(each for identity, each in missed.items() if identity not in reached)
+
+
+def _replaced_outputs(
+    recorded: Sequence[RecordedOutput], indexed: Sequence[OutputLocation]
+) -> Iterator[RecordedOutput]:
+    """The outputs in whose folder another output was begun later, after all files of the first one were removed."""
+    by_identity = {each.output: each for each in recorded}
+    for place in indexed:
+        output = by_identity.get(place.output)
+        later = by_identity.get(identity_of(parse_output_location(place.folder)) or "")
+        if output is not None and later is not None and later.replaces(output):
+            yield output
+
+
+def find_changeable_outputs(
+    ledger: Ledger, named: Sequence[LocationLike], keys: Keyring, configured: Sequence[LocationLike] = ()
+) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
+    """The outputs that a request concerns which changes all of them, also for its plan.
+
+    Raises RefusedError if the receipts of one of them name another keyring (E310) or another ledger (E303), or if two folders
+    hold the same output (E318).
+    """
+    found, missed = find_outputs(ledger, named, keys, configured=configured, is_copy_refused=True)
+    for output in found:
+        check_keyring(keys, output.chain)
+        check_open_ledger(ledger, output.chain)
+    return found, missed
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A folder to open, and the identity of the output that is expected there."""
+
+    folder: Location
+    identity: str
+    pipeline: str = ""
+    is_here: bool = True
+
+    @classmethod
+    def of_ledger(cls, place: OutputLocation) -> _Place:
+        """The place of an indexed output. Its folder decides whether it is here, because a machine may get another name."""
+        folder = parse_output_location(place.folder)
+        is_here = place.is_reachable or identity_of(folder) == place.output
+        return cls(folder, place.output, place.pipeline, is_here)
+
+
+def _named_places(named: Iterable[LocationLike]) -> Iterator[_Place]:
+    for folder in map(parse_output_location, named):
+        yield _Place(folder, location_text(folder))
+
+
+def _configured_places(configured: Sequence[LocationLike]) -> Iterator[_Place]:
+    yield from (place for place in _named_places(map(resolve_output, configured)) if has_runs(place.folder))
+
+
+def _two_copies_error(one: Location, other: Location) -> RefusedError:
+    return RefusedError(
+        f"{location_text(one)} and {location_text(other)} are two copies of one output, and it is unknown which is in use",
+        code=TWO_COPIES,
+        hint="If one of them is a backup or a former place of the output, delete it or move it away. To use the other one with"
+        " this ledger, which may be a copy as well, record its folder: `minimize runs --rebuild --output DIR`.",
+    )
+
+
+def _open_output(folder: Location, keys: Keyring | None) -> PublishedOutput | str | None:
+    """An output; the reason why it cannot be read; None for the folder of an output to which nothing was ever published.
+
+    The folder of such an output has its identity, but no receipt and no Parquet file. A folder that is lost has none of them.
+    """
+    try:
+        found = published_output(folder, keys)
+        if found is not None:
+            return found
+        is_empty = not any(path.endswith(".parquet") for path in list_data_files(folder))
+        return None if is_empty and identity_of(folder) is not None else "nothing has been published to it"
+    except MinimizeError as error:
+        return error.code
+
+
+def published_output(folder: Location, keys: Keyring | None) -> PublishedOutput | None:
+    """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError."""
+    chain = load_receipts(folder)
+    if not chain:
+        return None
+    try:
+        job = find_pipeline(folder, chain[-1], None)
+    except MinimizeError:
+        job = None
+    purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
+    return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes))
