@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -82,8 +82,8 @@ def find_anchor(connection: Connection, output: str) -> Anchor | None:
     entry = None if last is None else find_entry(connection, last)
     if entry is None:
         return None
-    changes = {change["name"]: change["new"] for change in entry_event(entry)["resources"][0]["changed_properties"]}
-    return Anchor(changes["sequence"], changes["receipt"], entry)
+    published = _published_receipt(entry_event(entry))
+    return Anchor(published["sequence"], published["receipt"], entry)
 
 
 def compare_receipts(connection: Connection, output: str, chain: Sequence[Receipt]) -> LogAgreement:
@@ -97,6 +97,29 @@ def compare_receipts(connection: Connection, output: str, chain: Sequence[Receip
         return LogAgreement("other", untold, anchor)
     state: AgreementState = "unknown" if anchor is None else "behind" if untold else "told"
     return LogAgreement(state, untold, anchor)
+
+
+def missing_receipts(connection: Connection, output: str, chain: Sequence[Receipt]) -> list[int]:
+    """The numbers of the receipts that the index or the log records for an output, and that its chain lacks.
+
+    The chain may have other receipts under these numbers. A rebuilt index records the receipts that the output had then; what was
+    recorded earlier no longer counts.
+    """
+    recorded: dict[str, int] = {}
+    for entry in read_entries(connection, EntryFilter(resource=output)):
+        event = entry_event(entry)
+        if event["operation"] == REBUILD:
+            recorded.clear()
+        if event["operation"] in PUBLICATION_OPERATIONS:
+            published = _published_receipt(event)
+            recorded[published["receipt"]] = published["sequence"]
+    recorded |= {run.digest: run.sequence for run in select_runs(connection, output)}
+    return sorted({recorded[digest] for digest in recorded.keys() - {receipt.digest for receipt in chain}})
+
+
+def _published_receipt(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The digest and the number of the receipt that an event records."""
+    return {change["name"]: change["new"] for change in event["resources"][0]["changed_properties"]}
 
 
 def find_recorded_output(connection: Connection, receipts: Sequence[Receipt]) -> str | None:
@@ -354,20 +377,22 @@ def rebuild_output_index(
 ) -> int:
     """Indexes a chain of receipts. Returns the number of receipts that were recorded in the log.
 
-    These are: receipts that the log lacked, receipts that name entries of another log, and the last one if later ones are
+    These are: receipts that the log lacked, receipts that name entries of another log, and the last one if recorded ones are
     missing.
     """
     connection.lock()
+    missing = missing_receipts(connection, output.identity, chain)
     remove_runs(connection, output.identity)
     if not chain:
         return 0
     record_location(connection, output.identity, chain[-1].pipeline, output.folder)
     index_receipts(connection, output.identity, chain)
-    found = compare_receipts(connection, output.identity, chain)
-    untold = chain[-1:] if found.state == "cut" else found.unrecorded
-    events = [(RECOVER, receipt) for receipt in untold if found.state != "cut" and is_head_in_log(connection, receipt)]
+    unrecorded = compare_receipts(connection, output.identity, chain).unrecorded
+    events = [(RECOVER, receipt) for receipt in unrecorded if is_head_in_log(connection, receipt)]
     events += [(REBUILD, receipt) for receipt in chain if _is_in_another_log(connection, receipt)]
-    events += [(REBUILD, receipt) for receipt in untold if found.state == "cut"]
+    # The last entry names the last receipt, from which the chain is compared with the log.
+    is_reset = bool(missing) or any(operation == REBUILD for operation, _ in events)
+    events += [(REBUILD, chain[-1])] if is_reset and events[-1:] != [(REBUILD, chain[-1])] else []
     for operation, receipt in events:
         record_publication(connection, operation, output.identity, receipt, actor=actor, now=now, signer=signer)
     return len(events)

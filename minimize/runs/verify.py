@@ -12,7 +12,7 @@ from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.runs import compare_receipts, find_location, find_recorded_output, is_anchor_signed
+from minimize.ledger.runs import compare_receipts, find_location, find_recorded_output, is_anchor_signed, missing_receipts
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 NOT_ANCHORED = "V008"
 _LEDGER_HINT = "Pass the output's own ledger. If it is lost, run `minimize runs adopt-ledger OUTPUT --reason TEXT`."
+_MISSING_HINT: Final = (
+    "Receipts were removed, or the output was restored from an older copy. Restore the newest copy. If there is none, run"
+    " `minimize expire OUTPUT --yes` and `minimize subject status`, repeat what they name, and accept this copy with"
+    " `minimize runs --rebuild --output OUTPUT`."
+)
+_NAMED: Final = 10
+"""The number of missing receipts that a finding names."""
 
 
 def check_anchor(
@@ -91,23 +98,23 @@ def _compare_open_ledger(
         message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"
         return [new_finding("V009", message, hint="Run `minimize audit verify` to check the whole log.")]
     wrong = ledger_disagreement(ledger, chain)
-    return (
-        [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
-        if wrong
-        else _agreement_findings(ledger, agreement, len(chain))
-    )
+    if wrong:
+        return [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
+    missing = ledger.read(partial(missing_receipts, output=identity, chain=chain))
+    if missing:
+        return [new_finding("V009", _missing_text(missing), file="runs", hint=_MISSING_HINT)]
+    return _agreement_findings(ledger, agreement)
 
 
-def _agreement_findings(ledger: Ledger, agreement: LogAgreement, count: int) -> list[Finding]:
+def _missing_text(missing: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, missing[:_NAMED])) + (", …" if len(missing) > _NAMED else "")
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{count_noun(len(missing), 'receipt')} that the ledger records {verb} missing from the output: {numbers}"
+
+
+def _agreement_findings(ledger: Ledger, agreement: LogAgreement) -> list[Finding]:
     if agreement.state == "told":
         return []
-    if agreement.state == "cut" and agreement.anchor is not None:
-        message = f"the ledger has receipt {agreement.anchor.sequence}, which is missing from the output's {count}"
-        return [
-            new_finding(
-                "V009", message, file="runs", hint="Restore the receipts that were removed from the end of the chain."
-            )
-        ]
     if agreement.state == "other":
         message = "receipts name entries of an audit log that the ledger does not have"
         return [

@@ -164,7 +164,26 @@ def test_verify_finds_receipts_that_were_cut_off(fed: Project) -> None:
         if path.is_file() and path not in data:
             path.unlink()
     found = [finding for finding in check_output(fed.out, keys=fed.keys) if finding.code == "V009"]
-    assert [finding.message for finding in found] == ["the ledger has receipt 2, which is missing from the output's 1"]
+    assert [finding.message for finding in found] == [
+        "1 receipt that the ledger records is missing from the output: 2"
+    ]
+
+
+def test_verify_finds_receipts_that_were_cut_off_before_the_next_one(fed: Project) -> None:
+    ledger = fed.folder / "organization.db"
+    fed.run(ledger=ledger)
+    older = shutil.copytree(fed.out, fed.folder / "older")
+    fed.run(ledger=ledger)
+    shutil.rmtree(fed.out)
+    older.rename(fed.out)
+    fed.run(ledger=ledger)
+    (finding,) = check_output(fed.out, keys=fed.keys, ledger=ledger)
+    assert (finding.code, "is missing from the output: 2" in finding.message) == ("V009", True)
+    assert "restored from an older copy" in finding.hint
+    rebuild_index([fed.out], ledger, keys=fed.keys, now=AT)
+    assert check_output(fed.out, keys=fed.keys, ledger=ledger) == []
+    fed.run(ledger=ledger)
+    assert check_output(fed.out, keys=fed.keys, ledger=ledger) == []
 
 
 def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
