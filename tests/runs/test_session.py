@@ -260,9 +260,35 @@ def test_a_ledger_that_was_lost_is_made_anew_once_it_is_adopted_and_that_is_said
             fed.run()
     assert "the ledger is new or an older copy" in caplog.text
     assert first.run_id in {row.run_id for row in list_runs(output=fed.out)}
-    assert "H007" in {each.code for each in verify_audit(receipts=fed.out, keys=fed.keys).findings}
+    (uncompared,) = verify_audit(receipts=fed.out, keys=fed.keys).findings
+    assert (uncompared.code, uncompared.message.split()[0], uncompared.severity) == ("H012", "3", "warning")
     rebuild_index([fed.out], keys=fed.keys, now=AT)
     assert {each.code for each in verify_audit(receipts=fed.out, keys=fed.keys).findings} == {"H012"}
+
+
+def test_entries_that_were_removed_after_an_adoption_are_found_by_receipts(fed: Project) -> None:
+    fed.run()
+    ledger = fed.out / "ledger.db"
+    ledger.unlink()
+    adopt_ledger(fed.out, "a test", keys=fed.keys)
+    fed.run()
+    older = ledger.read_bytes()
+    fed.run()
+    assert verify_audit(receipts=fed.out, keys=fed.keys).ok
+    ledger.write_bytes(older)
+    assert "H006" in {each.code for each in verify_audit(receipts=fed.out, keys=fed.keys).findings}
+
+
+def test_an_older_ledger_that_was_adopted_is_not_compared_with_the_receipts_before(fed: Project) -> None:
+    fed.run()
+    ledger = fed.out / "ledger.db"
+    older = ledger.read_bytes()
+    fed.run()
+    ledger.write_bytes(older)
+    assert not verify_audit(receipts=fed.out, keys=fed.keys).ok
+    adopt_ledger(fed.out, "a test", keys=fed.keys)
+    found = verify_audit(receipts=fed.out, keys=fed.keys)
+    assert (found.ok, {each.code for each in found.findings}) == (True, {"H012"})
 
 
 def test_the_index_is_restored_from_receipts(fed: Project) -> None:
