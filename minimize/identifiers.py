@@ -2,7 +2,8 @@
 
 The form is Unicode NFC without white space and invisible characters at both ends; folded: case-folded, then NFC again. Integers
 are written in decimal. An id that is then empty counts as missing, and so does one of a record or a setting that has a control or
-invisible character inside: it looks like another id, whose opt-outs and erasures would not reach it. Byte strings are unchanged.
+invisible character inside: it looks like another id, whose opt-outs and erasures would not reach it. So does one with a row of
+more than 30 combining marks (`minimize.text.normal_form`). Byte strings are unchanged.
 
 Every comparison of ids uses this form: settings, gates, thresholds, duplicates, `top`, pseudonyms, tokens, erasure, consents
 and the subject index. Source: UAX #15 (NFC), UAX #44 (White_Space, Default_Ignorable_Code_Point,
@@ -18,12 +19,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, overload
-from unicodedata import category, normalize
+from unicodedata import category
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+
+from minimize.text import normal_form
 
 Bools = npt.NDArray[np.bool_]
 WHITE_SPACE: Final = frozenset(
@@ -71,14 +74,14 @@ def canonical_text(text: str, *, fold: bool = False) -> str:
     ('B-1', 'strasse')
     """
     if not text.isascii():
-        text = normalize("NFC", text)
+        text = normal_form("NFC", text)
     start, end = 0, len(text)
     while start < end and _is_trimmed(text[start]):
         start += 1
     while start < end and _is_trimmed(text[end - 1]):
         end -= 1
     trimmed = text[start:end]
-    return normalize("NFC", trimmed.casefold()) if fold else trimmed
+    return normal_form("NFC", trimmed.casefold()) if fold else trimmed
 
 
 @overload
@@ -129,8 +132,8 @@ def canonical_word(text: str) -> str:
     before = None
     while text != before:
         before = text
-        text = "".join(letter for letter in normalize("NFKC", text) if not is_invisible(letter))
-        text = normalize("NFKC", text.casefold()).strip()
+        text = "".join(letter for letter in normal_form("NFKC", text) if not is_invisible(letter))
+        text = normal_form("NFKC", text.casefold()).strip()
     return text
 
 

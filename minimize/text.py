@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from textwrap import wrap
-from typing import Final, TextIO
+from typing import Final, Literal, TextIO
+from unicodedata import combining, normalize
 
 
 def format_number(count: int) -> str:
@@ -26,6 +27,41 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
     ('1 row', '2,345 rows', '2 entries')
     """
     return f"{format_number(count)} {noun if count == 1 else many or noun + 's'}"
+
+
+MOST_MARKS: Final = 30
+"""How many combining marks may follow each other in the Stream-Safe Text Format."""
+_MORE_MARKS: Final = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")
+"""The characters with the combining class 0 that decompose into marks."""
+JOINER: Final = "\u034f"
+"""The character that divides a longer row of marks."""
+
+
+def normal_form(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """A Unicode normal form of the Stream-Safe Text Format, in which U+034F divides each row of more than 30 combining marks.
+
+    Without that, the time for a row of marks grows with the square of its length. Source: UAX #15, sections 1.2 and 13.
+
+    >>> normal_form("NFC", "e\u0301"), len(normal_form("NFC", "x" + "\u0301" * 60))
+    ('é', 62)
+    """
+    if len(text) > MOST_MARKS and not text.isascii() and any(map(_is_mark, text)):
+        text = "".join(_divided_marks(text))
+    return normalize(form, text)
+
+
+def _divided_marks(text: str) -> Iterator[str]:
+    marks = 0
+    for letter in text:
+        marks = marks + 1 if _is_mark(letter) else 0
+        if marks > MOST_MARKS:
+            marks = 1
+            yield JOINER
+        yield letter
+
+
+def _is_mark(letter: str) -> bool:
+    return combining(letter) > 0 or letter in _MORE_MARKS
 
 
 def single_line(text: str) -> str:

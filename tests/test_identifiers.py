@@ -18,6 +18,7 @@ from minimize.identifiers import (
     canonical_column,
     canonical_id,
     canonical_text,
+    canonical_word,
     is_invisible,
     is_missing_id,
 )
@@ -135,6 +136,30 @@ def test_blanks_are_those_of_python() -> None:
 @pytest.mark.parametrize("column", [pa.array([1, None, 3]), pa.array([b"a ", None]), pa.array([1.5]), pa.nulls(2)])
 def test_other_types_are_given_back_as_they_are(column: pa.Array) -> None:
     assert canonical_column(column, fold=True) is column
+
+
+MARKS = "\u0301\u0316"
+"""Two marks whose order a normal form changes."""
+
+
+@pytest.mark.parametrize("marks", [MARKS, "\u0f73", "\uff9e\u0301", "\u0344"])
+@pytest.mark.parametrize("visible", [True, False])
+def test_the_time_for_a_long_row_of_marks_does_not_grow_with_its_square(marks: str, visible: bool) -> None:
+    """Without a limit, each of these takes minutes."""
+    long = "a" + marks * 50_000
+    found = canonical_column(pa.array([long, "B-1"]), visible=visible, fold=True).to_pylist()
+    assert (found[0] is None, found[1]) == (visible, "b-1")
+    assert is_missing_id(long)
+    assert HIDDEN.search(canonical_word(long)) is not None
+
+
+@pytest.mark.parametrize(("marks", "is_missing"), [(30, False), (31, True)])
+def test_an_id_has_at_most_thirty_marks_in_a_row(marks: int, is_missing: bool) -> None:
+    text = "b" + "\u0316" * marks
+    assert is_missing_id(text) == is_missing
+    assert canonical_text(canonical_text(text)) == canonical_text(text)
+    assert canonical_word(canonical_word(text)) == canonical_word(text)
+    assert canonical_text(text + " a" + "\u0301" * 30).count("\u034f") == is_missing
 
 
 def test_empty_bytes_are_missing() -> None:

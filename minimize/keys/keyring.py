@@ -232,6 +232,20 @@ class Keyring:
         """32 bytes derived from a key for one purpose. They reveal nothing of other purposes (HKDF-SHA-256, RFC 5869)."""
         return derive_subkey(self._entry(name, version).secret, purpose)
 
+    def check_value(self, name: str, version: int | None = None) -> str:
+        """What distinguishes a key from every other one under the same id, and reveals nothing else: 16 hexadecimal digits."""
+        return self.subkey(name, "check value", version)[:8].hex()
+
+    def wrong_keys(self, check_values: Mapping[str, str]) -> list[str]:
+        """The ids (`device/2`) of which the keyring has no key, or one with another check value. A destroyed key is right."""
+        entries = {entry.id: entry for entry in self._entries}
+        return [
+            id_
+            for id_, value in check_values.items()
+            if id_ not in entries
+            or (entries[id_].destroyed is None and self.check_value(entries[id_].name, entries[id_].version) != value)
+        ]
+
     def sign(self, content: bytes) -> tuple[str, bytes]:
         """The id of the signing key and its Ed25519 signature (RFC 8032) over the content. Raises KeyringError."""
         entry = self._entry(SIGNING_KEY, None)
@@ -253,9 +267,10 @@ class Keyring:
         if not found:
             wanted = name if version is None else f"{name}/{version}"
             hint = (
-                f"Check that this is the right keyring. If the key is new, run `minimize keys add {self.path} {name}`. "
-                "A lost version can only be restored from a backup."
+                f"Check that this is the right keyring. If the key is new, run `minimize keys add {self.path} {name}`."
             )
+            if version is not None:
+                hint = "Restore the keyring from a backup: a new key with this id would be another key."
             raise KeyringError(f"key {wanted} is not in the keyring {self.path}", hint=hint)
         if found[-1].destroyed is not None:
             message = f"key {found[-1].id} of the keyring {self.path} was destroyed"

@@ -257,6 +257,7 @@ class Receipt:
     audit      the head of the ledger's audit log at that time; absent if the change was recorded in no ledger
     erasures   the encrypted erasure list that was applied; absent if there were no erasures
     received   the third party that sent the records, with contract and consents; absent for the organization's own records
+    key_checks  the check value of each key of techniques and of the subject index, to notice another key with its id
     only_for   the function that the records are collected for, with contract and consents; absent if they serve more
     region     the region whose rows the output contains; absent if no regions were configured
     allowed    the codes of the lint errors that the run was allowed to have
@@ -295,6 +296,7 @@ class Receipt:
     retention: PolicyRef | None = field(default=None, metadata=OMIT_IF_NONE)
     stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT_IF_NONE)
     kept_sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    key_checks: Mapping[str, str] | None = field(default=None, metadata=OMIT_IF_NONE)
     restricted: tuple[ReceiptFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     from_: Annotated[RetractionSource | None, Alias(alias="from")] = field(default=None, metadata=OMIT_IF_NONE)
     voids: str | None = field(default=None, metadata=OMIT_IF_NONE)

@@ -70,10 +70,11 @@ def check_output_ledger(
 
 
 def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
-    """Raises RefusedError (E310) if a keyring does not have the key that signed the last receipt of an output.
+    """Raises RefusedError (E310) if a keyring does not have the key that signed the last receipt of an output, or a key that the
+    output was written with.
 
-    Another keyring makes other pseudonyms and tokens: published records would no longer join, and erased subjects would not be
-    recognized.
+    Another keyring, or an older copy, makes other pseudonyms and tokens: published records would no longer join, and erased
+    subjects would not be recognized.
     """
     last = chain[-1] if chain else None
     if last is None:
@@ -86,6 +87,14 @@ def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
             hint="Pass the output's own keyring (--keys, MINIMIZE_KEYS, `keys:` in minimize.yaml), or restore it from a backup."
             " If it is lost, write to a new output folder (--output): with another keyring, each subject has another pseudonym."
             " If it is the right keyring, the receipt was changed: run `minimize verify`.",
+        )
+    wrong = keys.wrong_keys({id_: value for receipt in chain for id_, value in (receipt.key_checks or {}).items()})
+    if wrong:
+        raise RefusedError(
+            f"the keyring {keys.path} does not have the key {wrong[0]} with which this output was written",
+            code=WRONG_KEYRING,
+            hint="Restore the newest keyring from a backup. A new key with this id would be another key: each subject would have"
+            " another pseudonym.",
         )
 
 

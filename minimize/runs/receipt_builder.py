@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from minimize.arrow.batch import BatchCounts, FieldCounts
 from minimize.engines.base import BatchOutcome
+from minimize.keys.keyring import SUBJECT_KEY
 from minimize.observability.destinations import Destinations
 from minimize.output.publish import Staging
 from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
@@ -132,6 +133,13 @@ def key_ids(resolved: ResolvedRun, files: Mapping[str, Sequence[WrittenFile]]) -
     return (*techniques, *sorted(master_keys_of(each for written in files.values() for each in written)))
 
 
+def key_checks(resolved: ResolvedRun) -> dict[str, str]:
+    """The check values of the keys of techniques, and of the key of subjects."""
+    keys = resolved.keys
+    found = [(name, keys.version_of(name)) for name in sorted({*resolved.plan.keys, SUBJECT_KEY})]
+    return {f"{name}/{version}": keys.check_value(name, version) for name, version in found}
+
+
 def software_versions() -> dict[str, str]:
     """The versions of the software that determines the bytes of the output."""
     return {name: installed_version(name) for name in VERSIONED_PACKAGES}
@@ -224,6 +232,7 @@ def build_receipt(
         dates=tuple(day.isoformat() for day in outcomes if day is not None),
         settings=None if resolved.settings is None else DigestRef(resolved.settings.digest),
         keys=key_ids(resolved, files),
+        key_checks=key_checks(resolved),
         versions=software_versions(),
         inputs=inputs,
         rows=row_counts(plan, found, late),

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Final
-from unicodedata import normalize
 
 from minimize.sources.base import SourceRequest
+from minimize.text import normal_form
 
 OTHER_NAMES: Final[tuple[tuple[frozenset[str], frozenset[str]], ...]] = tuple(
     (frozenset(listed.split()), frozenset(others.split()))
@@ -51,7 +51,7 @@ def words_of(name: str) -> tuple[str, ...]:
     >>> words_of("wifiPassword"), words_of("CALL-LOGS")
     (('wifi', 'password'), ('call', 'logs'))
     """
-    spaced = _HUMP.sub(" ", normalize("NFKC", name))
+    spaced = _HUMP.sub(" ", normal_form("NFKC", name))
     return tuple(word for word in _SEPARATORS.split(spaced.casefold()) if word)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from functools import lru_cache
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
+from minimize.text import normal_form
 
 _HOST_LABEL = re.compile(r"(?!-)[\w-]{1,63}(?<!-)")
 
@@ -22,7 +22,7 @@ def normalize_hostname(text: str) -> str | None:
     >>> normalize_hostname("WWW.Example.com."), normalize_hostname("two words"), normalize_hostname("a..b")
     ('www.example.com', None, None)
     """
-    name = unicodedata.normalize("NFC", text.lower()).removesuffix(".")
+    name = normal_form("NFC", text.lower()).removesuffix(".")
     if len(name) > 253 or not all(_HOST_LABEL.fullmatch(label) for label in name.split(".")):
         return None
     return name

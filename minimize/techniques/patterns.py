@@ -16,6 +16,8 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import Final, Literal
 
+from minimize.text import normal_form
+
 PatternName = Literal[
     "email", "phone", "ip", "mac", "imei", "uuid", "url", "path", "card", "iban", "ssn", "private_key", "token"
 ]
@@ -416,7 +418,7 @@ def _normalized(text: str) -> tuple[str, list[int] | None]:
 
 def _normalized_character(cluster: str) -> str:
     """One character in place of a character with its marks."""
-    char = unicodedata.normalize("NFC", cluster)[0]
+    char = normal_form("NFC", cluster)[0]
     if "\uff01" <= char <= "\uff5e":
         return chr(ord(char) - 0xFEE0)
     kind = unicodedata.category(char)

@@ -24,6 +24,7 @@ NAMES = {
     *("started", "finished", "dates", "policy", "plan", "settings", "keys", "versions", "inputs", "rows"),
     *(
         "gated_by",
+        "key_checks",
         "fields",
         "undeclared",
         "outputs",

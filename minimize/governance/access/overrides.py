@@ -75,7 +75,8 @@ def require_share_override(pipeline: Pipeline | None, settings: Any, workspace: 
     if pipeline is not None:
         replaced = [] if _are_own_settings(pipeline, settings) else [pipeline.pipeline]
     else:
-        last = (receipt for output in workspace.shown for receipt in load_receipts(output)[-1:])
+        chains = (load_receipts(parse_output_location(output)) for output in workspace.shown)
+        last = (receipt for chain in chains for receipt in chain[-1:])
         replaced = [each.pipeline for each in last if each.origin is None or each.origin.settings is not None]
     for name in replaced:
         require_permission(OVERRIDE, workspace, utc_now(), dataset=name)
