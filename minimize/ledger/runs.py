@@ -99,22 +99,23 @@ def compare_receipts(connection: Connection, output: str, chain: Sequence[Receip
     return LogAgreement(state, untold, anchor)
 
 
-def missing_receipts(connection: Connection, output: str, chain: Sequence[Receipt]) -> list[int]:
-    """The numbers of the receipts that the index or the log records for an output, and that its chain lacks.
+def missing_receipts(connection: Connection, output: str, chain: Sequence[Receipt]) -> dict[str, int]:
+    """The receipts that the index or the log records for an output, and that its chain lacks: their numbers, by run id.
 
     The chain may have other receipts under these numbers. A rebuilt index records the receipts that the output had then; what was
     recorded earlier no longer counts.
     """
-    recorded: dict[str, int] = {}
+    recorded: dict[str, tuple[str, int]] = {}
     for entry in read_entries(connection, EntryFilter(resource=output)):
         event = entry_event(entry)
         if event["operation"] == REBUILD:
             recorded.clear()
         if event["operation"] in PUBLICATION_OPERATIONS:
             published = _published_receipt(event)
-            recorded[published["receipt"]] = published["sequence"]
-    recorded |= {run.digest: run.sequence for run in select_runs(connection, output)}
-    return sorted({recorded[digest] for digest in recorded.keys() - {receipt.digest for receipt in chain}})
+            recorded[published["receipt"]] = (event["correlation_id"], published["sequence"])
+    recorded |= {run.digest: (run.run_id, run.sequence) for run in select_runs(connection, output)}
+    known = {receipt.digest for receipt in chain}
+    return dict(receipt for digest, receipt in recorded.items() if digest not in known)
 
 
 def _published_receipt(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,13 @@ from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.runs import compare_receipts, find_location, find_recorded_output, is_anchor_signed, missing_receipts
+from minimize.ledger.runs import (
+    compare_receipts,
+    find_location,
+    find_recorded_output,
+    is_anchor_signed,
+    missing_receipts,
+)
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
@@ -102,7 +108,7 @@ def _compare_open_ledger(
         return [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
     missing = ledger.read(partial(missing_receipts, output=identity, chain=chain))
     if missing:
-        return [new_finding("V009", _missing_text(missing), file="runs", hint=_MISSING_HINT)]
+        return [new_finding("V009", _missing_text(sorted(missing.values())), file="runs", hint=_MISSING_HINT)]
     return _agreement_findings(ledger, agreement)
 
 

@@ -164,9 +164,7 @@ def test_verify_finds_receipts_that_were_cut_off(fed: Project) -> None:
         if path.is_file() and path not in data:
             path.unlink()
     found = [finding for finding in check_output(fed.out, keys=fed.keys) if finding.code == "V009"]
-    assert [finding.message for finding in found] == [
-        "1 receipt that the ledger records is missing from the output: 2"
-    ]
+    assert [finding.message for finding in found] == ["1 receipt that the ledger records is missing from the output: 2"]
 
 
 def test_verify_finds_receipts_that_were_cut_off_before_the_next_one(fed: Project) -> None:
@@ -197,6 +195,22 @@ def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog:
     assert "the ledger has later receipts of this output" in caplog.text
     entries = log_entries(fed.folder / "organization.db", EntryFilter(operation="disagree"))
     assert [entry_event(entry)["resources"][0]["changed_properties"][0]["new"] for entry in entries] == ["cut"]
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_a_run_without_pending_dates_warns_of_an_older_copy(
+    fed: Project, caplog: pytest.LogCaptureFixture, is_older: bool
+) -> None:
+    options: dict[str, Any] = {"ledger": fed.folder / "organization.db"}
+    fed.run(**options)
+    older = shutil.copytree(fed.out, fed.folder / "older")
+    fed.run(**options)
+    if is_older:
+        shutil.rmtree(fed.out)
+        older.rename(fed.out)
+    fed.run(pending=True, **options)
+    assert len(list((fed.out / "runs").glob("*/receipt.json"))) == (1 if is_older else 2)
+    assert ("W017" in {getattr(record, "code", "") for record in caplog.records}) is is_older
 
 
 def test_verify_says_that_no_ledger_is_there(fed: Project) -> None:
