@@ -299,6 +299,13 @@ def config_schema() -> dict[str, Any]:
     return {**head, "description": about, "type": "object", "properties": keys, "additionalProperties": False}
 
 
+def tree_root(folder: Path) -> Path:
+    """The folder of the outermost `minimize.yaml` upwards from a folder; the folder itself if there is none."""
+    place = folder.resolve()
+    found = [path.parent for path in _candidates(place) if path.is_file()]
+    return found[-1] if found else place
+
+
 def load_config(start: str | os.PathLike[str] | None = None) -> Config:
     """The nearest `minimize.yaml` upwards from the folder of a pipeline or an output; the defaults if there is none.
 

@@ -217,10 +217,11 @@ FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class LintResult:
-    """The findings of lint. `fail_on` is a key of `FAILING_SEVERITIES`."""
+    """The findings of lint, and what published tables show. `fail_on` is a key of `FAILING_SEVERITIES`."""
 
     findings: Sequence[Finding]
     fail_on: str = "error"
+    tables: Sequence[Printable] = ()
 
     @property
     def exit_code(self) -> int:
@@ -228,10 +229,12 @@ class LintResult:
         return int(any(finding.severity in FAILING_SEVERITIES[self.fail_on] for finding in self.findings))
 
     def to_json(self) -> dict[str, Any]:
-        """The findings under their name."""
-        return {"findings": [finding.to_json() for finding in self.findings]}
+        """The findings under their name, and the tables if there are any."""
+        tables = {"tables": [table.to_json() for table in self.tables]} if self.tables else {}
+        return {"findings": [finding.to_json() for finding in self.findings], **tables}
 
     def lines(self) -> Iterable[Line]:
-        """The findings, and how many there are of each severity."""
+        """The findings, what the tables show, and how many findings there are of each severity."""
         errors = sum(finding.severity == "error" for finding in self.findings)
-        return [*self.findings, f"{errors} error(s), {len(self.findings) - errors} warning(s)"]
+        tables = (line for table in self.tables for line in table.lines())
+        return [*self.findings, *tables, f"{errors} error(s), {len(self.findings) - errors} warning(s)"]

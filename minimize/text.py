@@ -29,6 +29,16 @@ def count_noun(count: int, noun: str, many: str = "") -> str:
     return f"{format_number(count)} {noun if count == 1 else many or noun + 's'}"
 
 
+def brief_number(number: float) -> str:
+    """A number with two significant digits.
+
+    >>> brief_number(2.828), brief_number(14142.1), brief_number(0.0123)
+    ('2.8', '14,000', '0.012')
+    """
+    brief = float(f"{number:.1e}")
+    return f"{brief:,.0f}" if abs(brief) >= 10 else f"{brief:g}"
+
+
 MOST_MARKS: Final = 30
 """How many combining marks may follow each other in the Stream-Safe Text Format."""
 _MORE_MARKS: Final = frozenset("\u0f73\u0f75\u0f81\uff9e\uff9f")

@@ -12,15 +12,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from minimize.aggregates.distinct_subjects import SubjectCounts
-from minimize.arrow.dictionaries import Bools, Codes
+from minimize.arrow.dictionaries import Bools, Codes, Doubles
 from minimize.spill import UNLIMITED_SPACE, HashWords, SpillSpace
+from minimize.text import brief_number
+
+if TYPE_CHECKING:
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
+    from minimize.aggregates.noise import NoiseKey
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class MeasureRefused(Exception):
@@ -93,6 +100,15 @@ class SubjectTally(Protocol):
         ...
 
 
+@runtime_checkable
+class DigestedTally(Protocol):
+    """A tally of subjects or values of its own, which take part in the digest of a release."""
+
+    def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
+        """A digest of what it has tallied, independent of the order. Takes a hash of each group."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class FieldTypes:
     """The (plain) types of fields that a measure takes: their names, and the test of a type."""
@@ -120,6 +136,31 @@ SCALARS = FieldTypes("every type that is not nested", _is_scalar)
 """Values that can be compared as wholes."""
 
 
+@dataclass(frozen=True, slots=True)
+class StatedNoise:
+    """The standard deviation of a figure's noise.
+
+    total       that of a number or a sum
+    divided_by  the number by which the figure of a row is divided, in words; empty for a number or a sum
+    divisor     the standard deviation of the noise of that number, which counts as far as the figure is from `middle`
+    """
+
+    total: float
+    divided_by: str = ""
+    divisor: float = 0.0
+    middle: float = 0.0
+
+    def of_rows(self, numbers: Doubles, figures: Doubles | None = None) -> Doubles:
+        """That of each row, if it has so many values. Takes also the figures, if they are known."""
+        if not self.divided_by:
+            return np.full(len(numbers), self.total)
+        away = np.zeros(len(numbers)) if figures is None else figures - self.middle
+        return np.hypot(self.total, self.divisor * away) / np.maximum(numbers, 1.0)
+
+    def __str__(self) -> str:
+        return brief_number(self.total) + (f", divided by {self.divided_by}" if self.divided_by else "")
+
+
 class Measure(BaseModel):
     """A keyword of `measures:` with its parameters. `of` is the key of the measured field; a measure of rows has none.
 
@@ -138,9 +179,11 @@ class Measure(BaseModel):
     by_rank          whether values in open bins take part, by their rank
     hidden_cells     whether a figure contains the hidden cells of a cell measure of the field: `none`, all `together`, or some
                      cells `apart` from the others
-    presentation     how it shows the field: by a `total`, by numbers of rows with `each` value, or with `some` values; `none` can
-                     be shown next to any other
     null_reasons     what a null can mean, apart from few subjects in the group
+    takes_noise      whether its figures can have noise. A figure that is one subject's value cannot
+    sums_values      whether it adds up the values of its field, which then needs bounds
+    depends_on_rows  whether a figure with noise depends on how many rows a subject has
+    adds_up          whether a figure over several rows is the sum of theirs
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
@@ -155,8 +198,11 @@ class Measure(BaseModel):
     needs_bounds: ClassVar[bool] = True
     by_rank: ClassVar[bool] = False
     hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
-    presentation: ClassVar[Literal["none", "total", "each", "some"]] = "total"
     null_reasons: ClassVar[tuple[str, ...]] = ()
+    takes_noise: ClassVar[bool] = False
+    sums_values: ClassVar[bool] = False
+    depends_on_rows: ClassVar[bool] = False
+    adds_up: ClassVar[bool] = False
     of: str | None = None
 
     @property
@@ -168,11 +214,6 @@ class Measure(BaseModel):
     def extreme(self) -> str | None:
         """The word for the extreme value that it gives because of its parameters."""
         return None
-
-    @property
-    def named_values(self) -> frozenset[str]:
-        """The values of which it shows numbers of rows, if it shows only `some`."""
-        return frozenset()
 
     def accepted_type(self, type_: pa.DataType | None) -> pa.DataType:
         """The (plain) type of the measured field, if the measure takes it. Raises MeasureRefused."""
@@ -188,6 +229,29 @@ class Measure(BaseModel):
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally for values of this (plain) type. Raises MeasureRefused."""
         raise NotImplementedError
+
+    def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally | None:
+        """An empty tally for figures with noise; None if the totals of the groups suffice. Raises MeasureRefused."""
+        return None
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The figures of some rows with noise. Takes the measure with its field, and the tally that was started for it."""
+        raise NotImplementedError
+
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise | None:
+        """The size of a figure's noise; None if the figure is not one number. Takes the standard deviation of a number of
+        subjects, and the bounds of values."""
+        return None
+
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """The standard deviation of a figure's noise, in words. Takes the same."""
+        size = self.stated_noise(deviation, limits, bounds)
+        return f"{brief_number(deviation)} in each number of subjects" if size is None else str(size)
+
+    @property
+    def noise_obstacle(self) -> tuple[str, str]:
+        """Why its figures cannot have noise (`takes_noise`), and what to use in its place; empty if there is nothing."""
+        return f"the figures of {self.name} cannot have noise", ""
 
     @property
     def shared_measure(self) -> Measure:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms, StatedNoise
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+
+if TYPE_CHECKING:
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class Count(Measure):
@@ -21,13 +26,24 @@ class Count(Measure):
     name: ClassVar[str] = "count"
     about: ClassVar[str] = "the number of rows"
     result_type = pa.int64()
+    takes_noise = True
     shown_values = "none"
     revealed_counts = "rounded"
+    depends_on_rows = True
+    adds_up = True
     of: None = None
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         return CountTally(terms)
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The noisy number of rows."""
+        return pa.array(rows.rows(), pa.int64())
+
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
+        """That of the rows of one subject."""
+        return StatedNoise(deviation * limits.rows)
 
 
 class CountTally:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
 from typing import Final, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms
+from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, StatedNoise
+from minimize.aggregates.bounded_values import ValueBounds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
@@ -47,10 +51,6 @@ class GroupRetention:
             return found if there is None else found | ~there
         return np.full(table.num_rows, on is not None and day_start(on) <= at - self.span)
 
-    def with_span(self, span: timedelta | None) -> GroupRetention | None:
-        """The same with another retention; None without limit."""
-        return None if span is None else replace(self, span=span)
-
     def outlives_records(self, on: str | None, at: datetime) -> bool:
         """Whether records of a batch date are past their retention while groups are kept longer."""
         longer = self.records is not None and self.records < self.span
@@ -61,21 +61,72 @@ TimeUnit = Literal["minute", "hour", "day", "week", "month", "quarter", "year"]
 TIME_UNITS: tuple[TimeUnit, ...] = get_args(TimeUnit)
 
 
-SUBJECTS_MEANING: Final = ""
-"""Key of the counted subjects in the meanings of an aggregate."""
+StandardDeviation = Literal["1", "1.5", "2", "2.5", "3", "4", "5"]
+STANDARD_DEVIATIONS: Final[tuple[StandardDeviation, ...]] = get_args(StandardDeviation)
+
+
+def total_deviation(sd: str) -> Fraction:
+    """The standard deviation of a count, which has two draws, to three decimals.
+
+    >>> float(total_deviation("2"))
+    2.828
+    """
+    return Fraction(round((2 * Decimal(sd) ** 2).sqrt() * 1000), 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseTerms:
+    """Terms of the noise of one table.
+
+    sd        the standard deviation of each of the two draws of a count
+    releases  the number of different releases that a date may have
+    """
+
+    sd: StandardDeviation = "2"
+    releases: int = 3
+
+    @property
+    def total_sd(self) -> Fraction:
+        """The standard deviation of a count, which has two draws, to three decimals: 2.828 for an `sd` of 2."""
+        return total_deviation(self.sd)
+
+    @property
+    def margin(self) -> int:
+        """By how much a noisy count must exceed the threshold: its standard deviation, rounded up."""
+        return -(-self.total_sd.numerator // self.total_sd.denominator)
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectLimits:
+    """What one subject can contribute to a row at most. `is_stated`: whether the pipeline states it.
+
+    rows    rows of the group, and values of each field
+    values  distinct values of a field that are counted
+    """
+
+    rows: int = 1
+    values: int = 1
+    is_stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class GroupKey:
     """One group key: a field (its key in the policy) in its released form and type, a time possibly cut to a coarser unit.
 
-    `cut` gives the starts of the unit on the clock that the field is released by; without it that clock is UTC.
+    `cut` gives the starts of the unit on the clock that the field is released by; without it that clock is UTC. `released` is the
+    unit by which a time is released.
     """
 
     key: str
     type: pa.DataType
     to: TimeUnit | None = None
     cut: Callable[[pa.Array], pa.Array] | None = field(default=None, compare=False)
+    released: TimeUnit | None = None
+
+    @property
+    def unit(self) -> TimeUnit | None:
+        """The unit of its times; None if they are not cut."""
+        return self.to or self.released
 
     @property
     def pointer(self) -> Pointer:
@@ -88,14 +139,19 @@ class GroupKey:
         return innermost_list(self.key)
 
 
+MeasuredField = tuple[str, bool]
+"""The key of a field, and whether its values are used by rank, which includes values in open bins."""
+
+
 @dataclass(frozen=True, slots=True)
 class BoundMeasure:
-    """One measure, the type of the measured field in aggregates (None for a measure of rows), and whether all values of the field
-    are generalized before they reach aggregates."""
+    """One measure, the type of the measured field in aggregates (None for a measure of rows), whether all values of the field are
+    generalized before they reach aggregates, and between which bounds they are."""
 
     measure: Measure
     type: pa.DataType | None = None
     generalized: bool = False
+    bounds: ValueBounds | None = None
 
     @property
     def star(self) -> Pointer | None:
@@ -103,7 +159,12 @@ class BoundMeasure:
         return None if self.measure.of is None else innermost_list(self.measure.of)
 
     @property
-    def measured_field(self) -> tuple[str, bool] | None:
+    def meaning(self) -> str:
+        """What its figures are: the measure with its parameters and bounds."""
+        return f"{self.measure.name} {self.measure.model_dump_json()} {self.bounds}"
+
+    @property
+    def measured_field(self) -> MeasuredField | None:
         """The key of the measured field, and whether it is measured by rank."""
         return None if self.measure.of is None else (self.measure.of, self.measure.by_rank)
 
@@ -122,9 +183,11 @@ class AggregateDefinition:
     below     groups with fewer distinct subjects are suppressed
     counting  the pointer of the subject in a record
     folds     whether subjects that differ only in case are equal
-    related_measures    cell measures of the same groups in other tables
-    related_below  the largest threshold of these tables
     retention  retention of groups; None without limit
+    noise      the noise of its figures; None if they are exact
+    limits     what one subject can contribute to a row
+    source     the name of the source of the records
+    rolls_up   the name of the exact table whose shown rows it sums; None for a table of records
     """
 
     name: str
@@ -134,22 +197,55 @@ class AggregateDefinition:
     counting: Pointer
     counts_to: int | None = None
     folds: bool = False
-    related_measures: tuple[BoundMeasure, ...] = ()
-    related_below: int = 0
     retention: GroupRetention | None = None
+    noise: NoiseTerms | None = None
+    limits: SubjectLimits = SubjectLimits()
+    source: str = ""
+    rolls_up: str | None = None
 
     @property
-    def meanings(self) -> dict[str, str]:
-        """The definition of each measure by name, and of the counted subjects."""
-        definitions = {
-            name: f"{each.measure.name} {each.measure.model_dump_json()}" for name, each in self.measures.items()
-        }
-        return {**definitions, SUBJECTS_MEANING: str(self.counting)}
+    def meaning(self) -> str:
+        """What its figures are, with the size of their noise, independent of its name and of the names of its keys and
+        measures."""
+        keys = sorted(f"{key.pointer} {key.unit or ''}" for key in self.keys.values())
+        measures = sorted(each.meaning for each in self.measures.values())
+        sizes = [self.below, self.limits.rows, self.limits.values, None if self.noise is None else self.noise.sd]
+        return json.dumps([self.source, str(self.counting), *sizes, keys, measures])
 
     @property
     def groups(self) -> frozenset[tuple[Pointer, TimeUnit | None]]:
         """The fields and units of its groups, independent of the names of the keys."""
         return frozenset((key.pointer, key.to) for key in self.keys.values())
+
+    @property
+    def needs_limit(self) -> bool:
+        """Whether figures with noise depend on how many rows a subject has, and the pipeline does not limit their number."""
+        depend = any(each.measure.depends_on_rows for each in self.measures.values())
+        return self.noise is not None and depend and not self.limits.is_stated
+
+    def with_noise(self, sd: str | None) -> AggregateDefinition:
+        """The same with noise whose draws have another standard deviation; exact for None."""
+        found = next((each for each in STANDARD_DEVIATIONS if each == sd), None)
+        return replace(self, noise=None if found is None else replace(self.noise or NoiseTerms(), sd=found))
+
+    @property
+    def subject_count(self) -> str | None:
+        """The name of a measure whose figures are numbers of subjects; None if there is none."""
+        subjects = (name for name, each in self.measures.items() if self.counts_subjects(each))
+        rows = (
+            name for name, each in self.measures.items() if each.measure.of is None and each.measure.depends_on_rows
+        )
+        is_one_row = self.noise is not None and self.limits.rows == 1
+        return next(subjects, next(rows, None) if is_one_row else None)
+
+    def stated_noise(self, measured: BoundMeasure) -> StatedNoise | None:
+        """The size of the noise of a measure's figures; None if they are exact, or not one number."""
+        if self.noise is None:
+            return None
+        deviation = float(self.noise.total_sd)
+        if self.counts_subjects(measured):
+            return StatedNoise(deviation)
+        return measured.measure.stated_noise(deviation, self.limits, measured.bounds)
 
     def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
         """Terms of one measure."""

@@ -1,8 +1,7 @@
 """Distinct subjects of each group, and sums for each subject, exact, in bounded memory: pairs of a group and a subject's hash.
 
 Next to a pair is a bit for each fact that no row of the pair has had so far (for example a value of a field), the sums over its
-rows that make up contribution sketches, and for each ordered value the smallest and the largest one. The rows are sorted once,
-when subjects are counted.
+rows, and for each ordered value the smallest and the largest one. The rows are sorted once, when subjects are counted.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy as np
 
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes, is_identity
-from minimize.arrow.hashing import SPREAD_FACTOR
+from minimize.arrow.hashing import SPREAD_FACTOR, mix
 from minimize.spill import Accumulator, HashedRows, HashWords, SpillSpace
 
 _ROWS_AT_ONCE: Final = 1 << 14
@@ -89,10 +88,6 @@ class DistinctSubjects:
             words[:, 2] ^= before ^ now
             self._rows.add(HashedRows(words))
 
-    def forget_others(self, groups: Bools) -> None:
-        """Forgets the subjects of all groups but these. Takes a mask over all groups, and no rows afterwards."""
-        self._rows.forget(lambda words: groups.take(_owners(words)))
-
     def count(self, groups: Codes, fact: int | None = None) -> Codes:
         """The number of distinct subjects of some groups, or of those that have a fact."""
         if self._counts is None:
@@ -112,13 +107,18 @@ class DistinctSubjects:
             above += np.bincount(owners[has_value & (high >= aims)], minlength=len(groups))
         return np.minimum(below, above)
 
-    def select_sums(self, groups: Codes) -> Iterator[tuple[Codes, HashWords, HashWords]]:
-        """The sums of the pairs of some groups, in parts: the index of the group, the first word of the hash of the subject (zero
-        for rows without one), and a column for each sum."""
+    def pairs(self) -> Iterator[Pairs]:
+        """All pairs, in parts."""
         first = self._width - 2 * self._ranges - self.sums
-        for owners, words in self._rows_of(groups):
-            subjects = words[:, 0] ^ groups[owners].astype(np.uint64) * SPREAD_FACTOR
-            yield owners, subjects, words[:, first : first + self.sums]
+        for rows in self._rows.settle():
+            yield Pairs(rows.words, first, self.sums)
+
+    def digest(self, groups: HashWords) -> bytes:
+        """A digest of all pairs and what stands next to them, independent of their order. Takes a hash of each group."""
+        sums = np.zeros(3, np.uint64)
+        for each in self.pairs():
+            sums += each.digest(groups)
+        return sums.tobytes()
 
     def _rows_of(self, groups: Codes) -> Iterator[tuple[Codes, HashWords]]:
         """The distinct rows of some groups, in parts: the index of the group of each, and its words."""
@@ -160,6 +160,68 @@ class DistinctSubjects:
                 place, bit = _bit_of(fact)
                 counts[fact + 1].count(owners[there & (rows.words[:, place] & np.uint64(1 << bit) != 0)])
         return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Some pairs of a group and a subject.
+
+    words      the words of each pair
+    first_sum  the place of the first sum
+    sums       the number of sums
+    """
+
+    words: HashWords
+    first_sum: int
+    sums: int
+
+    @property
+    def owners(self) -> Codes:
+        """The group of each."""
+        return _owners(self.words)
+
+    @property
+    def subjects(self) -> HashWords:
+        """The hash of the subject of each."""
+        return np.column_stack([self.words[:, 0] ^ self.owners.astype(np.uint64) * SPREAD_FACTOR, self.words[:, 1]])
+
+    @property
+    def has_subject(self) -> Bools:
+        """The mask of the pairs with a subject."""
+        return _has_subject(self.words)
+
+    def lacks(self, fact: int) -> Bools:
+        """The mask of the pairs that lack a fact."""
+        place, bit = _bit_of(fact)
+        return np.asarray(self.words[:, place] & np.uint64(1 << bit) != 0, np.bool_)
+
+    def sum(self, place: int) -> HashWords:
+        """One sum of each."""
+        return self.words[:, self.first_sum + place]
+
+    def digest(self, groups: HashWords) -> HashWords:
+        """Three sums: two of the mixed pairs, and their number."""
+        owners = self.owners
+        hashes = groups.take(owners, axis=0)
+        content = hashes[:, 0]
+        for place in range(2, self.words.shape[1]):
+            column = self.words[:, place] & ~_GROUP_MASK if place == 2 else self.words[:, place]
+            content = mix(content ^ column) + SPREAD_FACTOR
+        one = self.words[:, 0] ^ owners.astype(np.uint64) * SPREAD_FACTOR
+        other = self.words[:, 1] + (content ^ hashes[:, 1])
+        return np.array([mix(one ^ content).sum(), mix(other).sum(), len(owners)], np.uint64)
+
+
+def chosen_rows(rows: Accumulator, limit: int) -> Iterator[HashWords]:
+    """So many rows of each subject in a group, in parts: the first ones by their other keys.
+
+    The first two words of a row are a hash of the subject and the group, the third one an order that is unrelated to the values.
+    """
+    for part in rows.settle():
+        words, places = part.words, np.arange(len(part))
+        is_first = np.ones(len(part), np.bool_)
+        is_first[1:] = (words[1:, :2] != words[:-1, :2]).any(axis=1)
+        yield words[places - np.maximum.accumulate(np.where(is_first, places, 0)) < limit]
 
 
 def _owners(words: HashWords) -> Codes:

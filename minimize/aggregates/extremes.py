@@ -20,8 +20,13 @@ class ExtremeMeasure(Measure):
     revealed_counts = "none"
     needs_bounds = False
     hidden_cells = "none"
-    presentation = "none"
     of: str
+
+    @property
+    def noise_obstacle(self) -> tuple[str, str]:
+        """A quantile is possible in its place."""
+        instead = f"Use a quantile over a `bin`, such as `quantile: {{of: {self.of}, q: 0.9}}`."
+        return f"a {self.name} is one person's value, which noise cannot hide", instead
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""

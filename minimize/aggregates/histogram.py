@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from minimize.aggregates.base import SCALARS, MeasureTally, MeasureTerms
-from minimize.aggregates.cells import CellMeasure, cell_name
+from minimize.aggregates.cells import CellMeasure, CellTally
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.aggregates.distinct_subjects import DistinctSubjects
-from minimize.aggregates.exact_sums import GroupSums
-from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
-from minimize.arrow.value_dictionary import ValueDictionary
-from minimize.spill import HashWords
+from minimize.arrow.dictionaries import Bools, Codes, unpack_codes
+
+if TYPE_CHECKING:
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class Histogram(CellMeasure):
@@ -32,11 +31,11 @@ class Histogram(CellMeasure):
         "each value and its number of rows; small cells are merged into one cell without value and count"
     )
     takes = SCALARS
+    takes_noise = True
     shown_values = "frequent"
     revealed_counts = "rounded"
     needs_bounds = False
     hidden_cells = "none"
-    presentation = "each"
     null_reasons = ("a null count: fewer than {below} subjects have the value",)
     of: str
 
@@ -48,32 +47,25 @@ class Histogram(CellMeasure):
         """An empty tally."""
         return HistogramTally(self.output_type(type_), terms)
 
-    def published_cells(self, column: pa.ChunkedArray, type_: pa.DataType) -> Iterator[tuple[str, Bools]]:
-        """The cell of each value that has a count in a row."""
-        whole = column.combine_chunks()
-        parents, cells = pc.list_parent_indices(whole).to_numpy(), pc.list_flatten(whole)
-        values = pc.struct_field(cells, "value").cast(pa.string()).dictionary_encode()
-        shown = pc.struct_field(cells, "count").is_valid().to_numpy(zero_copy_only=False)
-        indices = values.indices.fill_null(-1).to_numpy()
-        for code, value in enumerate(values.dictionary.to_pylist()):
-            mask = np.zeros(len(whole), np.bool_)
-            mask[parents[shown & (indices == code)]] = True
-            yield cell_name([value]), mask
+    def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
+        """An empty tally."""
+        return self.start(type_, terms)
 
-    @classmethod
-    def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
-        """The histograms that other tables publish of fields that this one measures."""
-        fields = {each.measure.of for each in definition.measures.values()}
-        for each in definition.related_measures:
-            if isinstance(each.measure, cls) and each.measure.of in fields:
-                yield each
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The values that enough subjects have, each with its noisy number of subjects. Other values are absent."""
+        assert isinstance(tally, HistogramTally)
+        assert measured.measured_field is not None
+        cells = tally.cells(rows.groups)
+        noisy, is_shown = rows.cells(measured.measured_field, cells.values, cells.rows, cells.subjects)
+        shown = np.flatnonzero(is_shown)
+        return cells.listed(pa.array(noisy), shown, len(rows), self.output_type(measured.plain))
 
     @classmethod
     def suppressed_measures(
         cls, definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes, below: int
     ) -> Iterator[tuple[BoundMeasure, Bools]]:
         """Measures whose figures contain hidden cells: apart from each other, or all together with few subjects."""
-        for histogram in dict.fromkeys([*definition.measures.values(), *definition.related_measures]):
+        for histogram in dict.fromkeys(definition.measures.values()):
             tally = tallies.get(histogram)
             if not isinstance(tally, HistogramTally):
                 continue
@@ -84,30 +76,12 @@ class Histogram(CellMeasure):
                     yield each, small[each.measure.hidden_cells]
 
 
-class HistogramTally:
-    """Rows and subjects per cell: a group and a value."""
+class HistogramTally(CellTally):
+    """The cells of a histogram."""
 
     def __init__(self, type_: pa.DataType, terms: MeasureTerms) -> None:
         self._type = type_
-        self._terms = terms
-        self._values = ValueDictionary(type_.value_type.field("value").type)
-        self._cells = ValueDictionary(pa.int64())
-        self._rows = GroupSums()
-        self._subjects = DistinctSubjects(terms.space)
-
-    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
-        """Adds rows."""
-        cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
-        self._rows.count(cells)
-        self._subjects.add(cells, subjects)
-
-    def merge(self, other: Self, groups: Codes) -> None:
-        """Merges another tally."""
-        theirs, values = unpack_codes(other._cells.values.to_numpy())
-        cells = pack_codes(groups[theirs], self._values.codes(other._values.values)[values])
-        ours = self._cells.codes(pa.array(cells))
-        self._rows.merge(other._rows, ours)
-        self._subjects.merge(other._subjects, ours)
+        super().__init__(type_.value_type.field("value").type, terms)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The cells of each group, ordered by value. Small cells are merged into one last cell without value and count."""
@@ -142,13 +116,6 @@ class HistogramTally:
         together = DistinctSubjects(self._terms.space)
         together.merge(self._subjects, hidden)
         return together.count(np.arange(len(groups)))
-
-    def _ranks(self) -> Codes:
-        """The rank of each value among all values."""
-        by_value = pc.sort_indices(self._values.values).to_numpy().astype(np.int64)
-        ranks = np.empty(len(by_value), np.int64)
-        ranks[by_value] = np.arange(len(by_value))
-        return ranks
 
 
 def _append_nulls(numbers: Codes, nothing: pa.Array) -> pa.Array:

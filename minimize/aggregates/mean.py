@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms, StatedNoise
 from minimize.aggregates.exact_sums import ExactSums, GroupSums
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+
+if TYPE_CHECKING:
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class Mean(Measure):
@@ -23,14 +28,27 @@ class Mean(Measure):
     about: ClassVar[str] = "the exact mean, rounded once"
     takes = NUMBERS
     result_type = pa.float64()
+    takes_noise = True
     shown_values = "none"
     hidden_cells = "together"
+    sums_values = True
+    depends_on_rows = True
     of: str
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         kind = self.accepted_type(type_)
         return MeanTally(10**kind.scale if pa.types.is_decimal(kind) else 1)
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The noisy mean, on its grid; null where too few subjects have a value."""
+        return pa.array(rows.sums_of(measured).means(), pa.float64())
+
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
+        """That of the sum, divided by the number of values."""
+        values = deviation * limits.rows
+        distance, middle = (0.0, 0.0) if bounds is None else (bounds.distance, float(bounds.middle))
+        return StatedNoise(values * distance, "the number of values", values, middle)
 
 
 class MeanTally:

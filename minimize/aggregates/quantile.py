@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 from copy import copy
-from fractions import Fraction
-from functools import partial
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.cells import Cells, CellTally, target_counts
 from minimize.aggregates.distinct_subjects import SubjectCounts
-from minimize.aggregates.value_counts import ValueCounts, ValueSubjects, word_count
-from minimize.arrow.dictionaries import Bools, Codes
+from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary
+from minimize.arrow.ordered_words import to_ordered_words
 from minimize.spill import HashWords
+from minimize.text import brief_number
+
+if TYPE_CHECKING:
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
+    from minimize.aggregates.noise import NoiseKey
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class Quantile(Measure):
     """The smallest existing value that at least a share `q` of the values do not exceed.
 
-    Takes numbers, timestamps and dates, and gives the same type. Values in open bins are used by their rank; a result in an open
-    bin is null. Null unless `below` subjects have a value at or below the result, and as many one at or above it. For values
-    that are not generalized, null unless `below` subjects have exactly that value.
+    Takes numbers, timestamps and dates that are generalized, and gives the same type. Values in open bins are used by their rank;
+    a result in an open bin is null. Null unless `below` subjects have a value at or below the result, and as many one at or above
+    it. With noise, subjects are ranked by their values in place of rows, each in at most as many cells as rows of a subject
+    count; the rank is noisy, and a quantile is also null unless `below` subjects are between it and the next smaller published
+    one of the field.
     Source: inverse of the empirical distribution function, type 1 of Hyndman and Fan (1996).
     """
 
     name: ClassVar[str] = "quantile"
     about: ClassVar[str] = "the value at a rank (inverse of the distribution, type 1)"
     takes = ORDERED_TYPES
+    takes_noise = True
     shown_values = "supported"
     revealed_counts = "none"
     needs_bounds = False
     by_rank = True
+    depends_on_rows = True
     hidden_cells = "together"
     of: str
     q: float = Field(ge=0, le=1)
@@ -45,7 +56,22 @@ class Quantile(Measure):
 
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
-        return QuantileTally(ValueCounts(terms.space, self.accepted_type(type_)), self.q, terms)
+        return QuantileTally(self.accepted_type(type_), self.q, terms)
+
+    def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
+        """An empty tally, which ranks subjects and so needs no range of their values."""
+        return QuantileTally(self.accepted_type(type_), self.q, terms, ranges=0)
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The value at a noisy rank; null where too few subjects support it."""
+        assert isinstance(tally, QuantileTally)
+        assert measured.measured_field is not None
+        subjects = rows.totals.with_value[measured.measured_field][rows.groups]
+        cells = tally.limited_cells(rows.groups, subjects, rows.noise.key, rows.definition.limits.rows)
+        every = (each.measure for each in rows.definition.measures.values())
+        wanted = {each.q for each in every if isinstance(each, Quantile) and each.of == self.of}
+        places, is_shown = rows.quantile(self.of, cells, sorted(wanted), self.q)
+        return tally.values_at(cells, places, is_shown)
 
     @property
     def shared_measure(self) -> Measure:
@@ -56,19 +82,27 @@ class Quantile(Measure):
         """The same counts at the rank of this measure. Takes the tally of a quantile."""
         return tally.with_share(self.q) if isinstance(tally, QuantileTally) else tally
 
+    def noise_text(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> str:
+        """That of the rank."""
+        return f"{brief_number(deviation)} subjects in the rank"
+
 
 class QuantileTally:
-    """The value at a rank of each group. Generalized values of one word are supported by the range of each subject."""
+    """The cells of a field by its ordered values, open bins included, and for exact figures the range of each subject's values.
+
+    Numbers are tallied as doubles, because the ranks of open bins are infinite.
+    """
 
     facts = 0
     _counts: SubjectCounts
 
-    def __init__(self, values: ValueCounts, q: float, terms: MeasureTerms) -> None:
-        self._values = values
+    def __init__(self, type_: pa.DataType, q: float, terms: MeasureTerms, ranges: int = 1) -> None:
+        self.ranges = ranges
+        self._type = type_
+        self._kind = type_ if pa.types.is_temporal(type_) else pa.float64()
+        self._cells = CellTally(self._kind, terms)
         self._q = q
         self._terms = terms
-        self.ranges = int(terms.generalized and word_count(values.type) == 1)
-        self._subjects = None if self.ranges else ValueSubjects(terms.space, values.type)
 
     def with_share(self, q: float) -> QuantileTally:
         """The same rows at another rank."""
@@ -81,39 +115,50 @@ class QuantileTally:
         self._counts = counts
 
     def describe(self, values: pa.Array) -> tuple[list[Bools], list[HashWords]]:
-        """The ordered words of the values, if they are ranges."""
-        return [], [self._values.words_of(values)[:, 0]] if self.ranges else []
+        """The ordered words of the values."""
+        return [], [to_ordered_words(self._ranked(values))] if self.ranges else []
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
-        self._values.add(groups, values)
-        if self._subjects is not None:
-            self._subjects.add(groups, self._values.words_of(values), subjects)
+        self._cells.observe(groups, self._ranked(values), subjects)
 
     def merge(self, other: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._values.merge(other._values, groups)
-        if self._subjects is not None and other._subjects is not None:
-            self._subjects.merge(other._subjects, groups)
+        self._cells.merge(other._cells, groups)
+
+    def cells(self, groups: Codes) -> Cells:
+        """The cells of some groups."""
+        return self._cells.cells(groups)
+
+    def limited_cells(self, groups: Codes, subjects: Codes, key: NoiseKey, limit: int) -> Cells:
+        """The cells of some groups, each subject in at most so many of them. Takes the number of subjects of each group."""
+        cells = self.cells(groups)
+        if np.array_equal(cells.totals(cells.subjects, len(groups)), subjects):
+            return cells  # each subject is in one cell
+        return self._cells.cells(groups, self._cells.count_limited(key, limit))
+
+    def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
+        """A digest of the subjects of all cells."""
+        return self._cells.digest(groups, key)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The quantile of each group. Null if the group has no value, the result is in an open bin, or too few subjects support
         it."""
-        words, valid = self._values.words_at(partial(_target_counts, self._q), groups)
-        if self._subjects is None:
-            found = self._counts.count_beside(groups, words[:, 0])
-        else:
-            found = self._subjects.count(groups, words, exact=not self._terms.generalized)
-        valid &= found >= max(self._terms.below, 1)
-        values, closed = self._values.from_words(words[valid], open_bins=self._terms.generalized)
-        valid[valid] = closed
-        return values.filter(pa.array(closed)).take(pa.array(np.cumsum(valid) - 1, mask=~valid))
+        cells = self.cells(groups)
+        ranks = target_counts(self._q, cells.totals(cells.occurrences, len(groups)))
+        places, there = cells.at_ranks(cells.occurrences, ranks)
+        words = np.zeros(len(groups), np.uint64)
+        if there.any():
+            words[there] = to_ordered_words(cells.values.take(pa.array(places[there])))
+        there &= self._counts.count_beside(groups, words) >= max(self._terms.below, 1)
+        return self.values_at(cells, places, there)
 
+    def values_at(self, cells: Cells, places: Codes, is_shown: Bools) -> pa.Array:
+        """The values of some cells, one for each row; null where they are not shown, and in open bins."""
+        found = cells.values.take(pa.array(places, mask=~is_shown))
+        if pa.types.is_floating(found.type):
+            found = pc.if_else(pc.is_finite(found), found, pa.scalar(None, found.type))
+        return found.cast(self._type, safe=False)  # the error of a failed cast would contain the value
 
-def _target_counts(q: float, totals: Codes) -> Codes:
-    """The number of the value, from 1, that first reaches the share. Computed with integers from the decimal form of `q`."""
-    share = Fraction(repr(q))
-    distinct, places = np.unique(totals, return_inverse=True)
-    # A loop over distinct totals: the products may exceed 64 bits.
-    wanted = [max(1, -(-share.numerator * total // share.denominator)) for total in distinct.tolist()]
-    return np.array(wanted, np.int64)[places]
+    def _ranked(self, values: pa.Array) -> pa.Array:
+        return decode_dictionary(values).cast(self._kind, safe=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
-from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms
-from minimize.aggregates.cells import CellMeasure, cell_name, complement_name
-from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
+from minimize.aggregates.base import FieldTypes, MeasureRefused, MeasureTally, MeasureTerms, StatedNoise
+from minimize.aggregates.cells import CellMeasure
+from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, SubjectLimits
 from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords
+
+if TYPE_CHECKING:
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 ShareScalar = bool | int | float | str
 
@@ -46,9 +50,9 @@ class Share(CellMeasure):
     name: ClassVar[str] = "share"
     about: ClassVar[str] = "the share of values that are among the named ones"
     takes = FieldTypes("strings, booleans, integers, doubles", lambda type_: bool(_python_types(type_)))
+    takes_noise = True
     shown_values = "none"
     needs_bounds = False
-    presentation = "some"
     null_reasons = ("fewer than {below} subjects on one of its sides",)
     of: str
     is_: tuple[ShareScalar, ...] = Field(alias="is", min_length=1)
@@ -67,24 +71,16 @@ class Share(CellMeasure):
         """An empty tally."""
         return ShareTally(self._values(type_), terms)
 
-    @property
-    def named_values(self) -> frozenset[str]:
-        """The values of which it shows the share."""
-        return frozenset(map(str, self.is_))
+    def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
+        """An empty tally."""
+        return self.start(type_, terms)
 
-    def cell_keys(self, values: pa.Array, type_: pa.DataType) -> pa.Array:
-        """The side of each value."""
-        others = ~_matches_named(values, self._values(type_))
-        return pa.DictionaryArray.from_arrays(others.astype(np.int8), self._sides(type_))
-
-    def name_of_cell(self, key: str) -> str:
-        """The side is named by its key."""
-        return key
-
-    def published_cells(self, column: pa.ChunkedArray, type_: pa.DataType) -> Iterator[tuple[str, Bools]]:
-        """Both sides, in the rows that have a share."""
-        valid = np.asarray(column.is_valid().to_numpy(), np.bool_)
-        yield from ((side, valid) for side in self._sides(type_).to_pylist())
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The noisy share of subjects with one of the values, on its grid; null where a side is small."""
+        assert isinstance(tally, ShareTally)
+        assert measured.measured_field is not None
+        having, _ = tally.subjects(rows.groups)
+        return rows.share(measured.measured_field, pc.unique(self._values(measured.plain)), having)
 
     @classmethod
     def additional_measures(cls, definition: AggregateDefinition) -> Iterator[BoundMeasure]:
@@ -103,16 +99,15 @@ class Share(CellMeasure):
                 small |= _groups_with_few(tallies[part], groups, below)
             yield from ((each, small) for each in shares[1:])
 
-    def _sides(self, type_: pa.DataType) -> pa.Array:
-        """The names of both cells."""
-        values = self._values(type_).cast(pa.string()).to_pylist()
-        return pa.array([cell_name(values), complement_name(values)])
-
     def _values(self, type_: pa.DataType | None) -> pa.Array:
         kind = self.accepted_type(type_)
         if not all(type(value) in _python_types(kind) for value in self.is_):
             raise MeasureRefused("values of the type of the field")
         return pa.array(self.is_, kind)
+
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
+        """That of both numbers of subjects."""
+        return StatedNoise(deviation, "the number of subjects with a value", deviation)
 
 
 class ShareTally:
@@ -179,7 +174,7 @@ def _related_shares(
     Each time with the parts into which they divide the values that they name, and the share of all of these.
     """
     fields: dict[str, dict[BoundMeasure, frozenset[ShareScalar]]] = {}
-    for each in (*definition.measures.values(), *definition.related_measures):
+    for each in definition.measures.values():
         if isinstance(each.measure, Share):
             fields.setdefault(each.measure.of, {})[each] = frozenset(each.measure.is_)
     for of, values in fields.items():

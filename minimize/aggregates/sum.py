@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from decimal import Context, Decimal
-from typing import ClassVar, Self
+from fractions import Fraction
+from math import hypot
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import pyarrow as pa
 
-from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms
+from minimize.aggregates.base import NUMBERS, Measure, MeasureTally, MeasureTerms, StatedNoise
 from minimize.aggregates.exact_sums import ExactSums, ExactTotal
 from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
+
+if TYPE_CHECKING:
+    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.definition import BoundMeasure, SubjectLimits
+    from minimize.aggregates.noisy_figures import NoisyRows
 
 
 class Sum(Measure):
@@ -23,8 +30,12 @@ class Sum(Measure):
     name: ClassVar[str] = "sum"
     about: ClassVar[str] = "the exact sum"
     takes = NUMBERS
+    takes_noise = True
     shown_values = "none"
     hidden_cells = "together"
+    sums_values = True
+    depends_on_rows = True
+    adds_up = True
     of: str
 
     def output_type(self, type_: pa.DataType | None) -> pa.DataType:
@@ -39,6 +50,17 @@ class Sum(Measure):
     def start(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally."""
         return SumTally(self.output_type(type_))
+
+    def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
+        """The noisy sum, on its grid; null where too few subjects have a value, or if the sum does not fit the type."""
+        type_ = self.output_type(measured.plain)
+        totals = rows.sums_of(measured).totals()
+        return pa.array([None if each is None else _fraction_as(each, type_) for each in totals], type_)
+
+    def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
+        """That of the values of one subject, and of their number."""
+        size = 0.0 if bounds is None else hypot(bounds.distance, float(bounds.middle))
+        return StatedNoise(deviation * limits.rows * size)
 
 
 class SumTally:
@@ -59,6 +81,14 @@ class SumTally:
     def settle(self, groups: Codes) -> pa.Array:
         """The sum of each group."""
         return pa.array([_total_as(total, self._gives) for total in self._sums.totals(groups)], self._gives)
+
+
+def _fraction_as(total: Fraction, type_: pa.DataType) -> int | float | Decimal | None:
+    """A multiple of a power of ten in a type."""
+    if pa.types.is_floating(type_):
+        return total.numerator / total.denominator
+    scale = type_.scale if pa.types.is_decimal(type_) else 0
+    return _total_as(ExactTotal(round(total * 10**scale)), type_)
 
 
 def _total_as(total: ExactTotal, type_: pa.DataType) -> int | float | Decimal | None:

@@ -94,12 +94,12 @@ def suppressed_measures(
     definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes
 ) -> Iterator[tuple[BoundMeasure, Bools]]:
     """Measures that become null in some of these groups, each with a mask over the groups."""
-    below = max(definition.below, definition.related_below, 1)
+    below = max(definition.below, 1)
     for kind in _cell_measures(definition):
         yield from kind.suppressed_measures(definition, tallies, groups, below)
 
 
 def _cell_measures(definition: AggregateDefinition) -> list[type[CellMeasure]]:
     """The classes of the cell measures of the same groups."""
-    measures = (each.measure for each in (*definition.measures.values(), *definition.related_measures))
+    measures = (each.measure for each in definition.measures.values())
     return list(dict.fromkeys(type(measure) for measure in measures if isinstance(measure, CellMeasure)))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import date
@@ -15,21 +14,23 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import MeasureTally
+from minimize.aggregates.base import DigestedTally, MeasureTally
 from minimize.aggregates.batch_views import BatchBuffer, BatchViews, group_batch, select_records, split_batch
-from minimize.aggregates.cells import CellMeasure
-from minimize.aggregates.contribution_sketches import CellSketches, Entries, FigureKind, Sketcher
-from minimize.aggregates.contributors import Contributors, FieldRows, MeasuredField
+from minimize.aggregates.bounded_values import ValueBounds, not_nan
+from minimize.aggregates.contributors import Contributors, FieldRows, GroupTotals
 from minimize.aggregates.definition import (
     AggregateDefinition,
     BoundMeasure,
     EventDays,
     LateWindow,
+    MeasuredField,
     definition_faults,
     innermost_list,
 )
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.exact_sums import GroupSums
+from minimize.aggregates.noise import DateRelease, NoiseKey, RowNoise, group_hashes, row_identities
+from minimize.aggregates.noisy_figures import NoisyRows
 from minimize.aggregates.suppression import (
     PendingRecords,
     additional_measures,
@@ -44,12 +45,10 @@ from minimize.identifiers import canonical_column
 from minimize.spill import UNLIMITED_SPACE, SpillSpace, ValueHasher
 from minimize.times import EPOCH
 
-log = logging.getLogger("minimize")
 _ROWS_AT_ONCE = 1 << 18
 """Rows processed at once: the memory for it stays small and within the cache of the processor."""
 _MIN_ROWS = 1 << 17
 """Buffered rows from which processing pays."""
-_NO_SUBJECT: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +61,10 @@ class AggregateResult:
     records_lost       records in no group of the table: all of their groups are suppressed, or the grouped list has no element
                        (which is not in `rows_seen`); without a key below a list the same as `rows_suppressed`
     groups_past        groups past their retention, with `rows_past` rows; they are left out too
-    deferred           rows whose new figures are not published, because the difference from earlier ones discloses few subjects
     below_list         whether a key is below a list, so that a record may be in several groups
-    rows               the number of rows of each group of the table; with `subjects` and `sketches`, not to be published
-    subjects           the distinct subjects of each row of the table
-    sketches           the contribution sketches of each row of the table by kind of figure; empty without a key for them
+    rows               the number of rows of each group of the table, not to be published
+    most_of_subject    the largest number of rows, or of values of a field, of one subject in one group; 0 if they are not counted
+    mark               what distinguishes releases of a date; None for exact figures
     """
 
     table: pa.Table
@@ -74,13 +72,12 @@ class AggregateResult:
     rows_suppressed: int
     groups_suppressed: int
     records_lost: int
-    deferred: int = 0
     below_list: bool = False
     rows: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
-    subjects: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
-    sketches: Mapping[FigureKind, Entries] = dataclass_field(default_factory=dict, repr=False, compare=False)
     groups_past: int = 0
     rows_past: int = 0
+    most_of_subject: int = dataclass_field(default=0, repr=False, compare=False)
+    mark: str | None = None
 
     def within_retention(self, past: npt.NDArray[np.bool_]) -> AggregateResult:
         """The same without some groups that are past their retention."""
@@ -92,31 +89,20 @@ class AggregateResult:
             table=self.table.filter(pa.array(kept)),
             records_lost=self.records_lost + (0 if self.below_list else rows),
             rows=self.rows[kept],
-            subjects=self.subjects[kept],
-            sketches={kind: entries[kept] for kind, entries in self.sketches.items()},
             groups_past=self.groups_past + int(past.sum()),
             rows_past=self.rows_past + rows,
         )
 
     def select_none(self) -> AggregateResult:
-        """The same without groups."""
-        return self.select_rows(self.table, np.zeros(self.table.num_rows, np.bool_), 0)
-
-    def select_rows(self, table: pa.Table, mask: npt.NDArray[np.bool_], deferred: int) -> AggregateResult:
-        """The same with another table of the same groups, reduced to some rows, and without unpublished parts.
-
-        Other rows count as suppressed. A record of a withheld group below a list still counts as a record of the table.
-        """
-        withheld, rows = int((~mask).sum()), int(self.rows[~mask].sum())
-        return AggregateResult(
-            table=table.filter(pa.array(mask)) if withheld else table,
-            rows_seen=self.rows_seen,
+        """The same without groups: all rows count as suppressed."""
+        rows = int(self.rows.sum())
+        return replace(
+            self,
+            table=self.table.slice(0, 0),
             rows_suppressed=self.rows_suppressed + rows,
-            groups_suppressed=self.groups_suppressed + withheld,
+            groups_suppressed=self.groups_suppressed + len(self.rows),
             records_lost=self.records_lost + (0 if self.below_list else rows),
-            deferred=deferred,
-            groups_past=self.groups_past,
-            rows_past=self.rows_past,
+            rows=self.rows[:0],
         )
 
 
@@ -134,8 +120,8 @@ class AggregateTally:
         groups: GroupDictionary | None = None,
         hasher: ValueHasher | None = None,
     ) -> None:
-        """Takes the spill space, the groups that it shares with tallies of other threads, and the keyed hash for contribution
-        sketches (None: no sketches are made)."""
+        """Takes the spill space, the groups that it shares with tallies of other threads, and the keyed hash of subjects and
+        values for figures with noise (None: a hash of the spill space)."""
         wrong = definition_faults(definition)
         if wrong:
             raise PolicyError(f"the definition of the aggregate {definition.name} has faults", findings=wrong)
@@ -143,26 +129,35 @@ class AggregateTally:
         self._gathered = BatchBuffer(definition)
         self._groups = GroupDictionary.for_definition(definition) if groups is None else groups
         self._rows = GroupSums()
+        space = space if hasher is None else space.with_hasher(hasher)
+        self._hasher = space.hasher
+        self._mark = self._hasher.mark
         measured = [
-            each for each in dict.fromkeys(definition.measures.values()) if not definition.counts_subjects(each)
+            each
+            for each in sorted(set(definition.measures.values()), key=lambda each: each.meaning)
+            if not definition.counts_subjects(each)
         ]
-        tallied = [*map(_tally_measure, measured), *additional_measures(definition)]
-        self._measures = {
-            each: each.measure.start(each.plain, replace(definition.terms_of(each), space=space)) for each in tallied
-        }
+        self._measures = dict(_start_tallies(definition, measured, space))
+        fields = dict.fromkeys(each.measured_field for each in [*measured, *self._measures] if each.measured_field)
+        self._contributors = Contributors(
+            self._measures,
+            fields,
+            dict(_summed_fields(measured)),
+            space,
+            None if definition.noise is None else _counted_fields(measured),
+        )
         self._undecided = PendingRecords(space)
         self._outside = 0
-        self._hasher = hasher or space.hasher
-        self._mark = self._hasher.mark
-        nobody = self._hasher(pa.array([_NO_SUBJECT]), _SUBJECT_DOMAIN)[0, 0]
-        sketcher = None if hasher is None else Sketcher(definition.below, nobody)
-        fields = (each.measured_field for each in measured if not isinstance(each.measure, CellMeasure))
-        self._contributors = Contributors(self._measures, sketcher, dict.fromkeys([None, *fields]), space)
-        self._cells = [
-            CellSketches(each.measure, each.plain, sketcher, space)
-            for each in measured
-            if isinstance(each.measure, CellMeasure) and sketcher is not None
-        ]
+
+    @property
+    def has_noise(self) -> bool:
+        """Whether its figures have noise."""
+        return self._definition.noise is not None
+
+    @property
+    def meaning(self) -> str:
+        """What its figures are."""
+        return self._definition.meaning
 
     def observe(self, batch: Batch) -> None:
         """Adds one batch after its values were released: leaves in `released`, `measured`, `ranks`; subjects in `raw`."""
@@ -180,27 +175,48 @@ class AggregateTally:
         self._outside += other._outside
         self._rows.merge(other._rows, groups)
         self._contributors.subjects.merge(other._contributors.subjects, groups)
-        for mine, theirs in zip(self._cells, other._cells, strict=True):
-            mine.merge(theirs, groups)
         self._undecided.merge(other._undecided, groups)
         for each, tally in other._measures.items():
             self._measures[each].merge(tally, groups)
 
-    def settle(self) -> AggregateResult:
-        """The table of the published groups, ordered by their keys, nulls last. It takes no rows afterwards."""
+    def contributions(self) -> tuple[Codes, int]:
+        """The number of distinct subjects of each group, also of small ones, and the largest number of rows, or of values of a
+        field, of one subject in one group (0 if they are not counted). Not to be published."""
         self._work_off()
-        everyone = np.arange(len(self._groups))
-        rows = self._rows.select(everyone)
-        self._contributors.subjects.forget_others(rows >= self._definition.below)  # each subject has a row
-        published = self._large_groups()
-        groups = np.flatnonzero(published)
-        table = self._table(groups)
+        totals = self._contributors.totals(len(self._groups), self._definition.limits)
+        return totals.subjects, totals.most
+
+    def digest(self, key: NoiseKey) -> bytes:
+        """A digest of all that figures are made of, independent of the order and the division of the rows.
+
+        Raises ValueError if subjects were hashed under another key: their noise would be new in each run.
+        """
+        if key.hasher.mark != self._mark:
+            raise ValueError("the tally has another key than its noise")
+        self._work_off()
+        every = np.arange(len(self._groups))
+        columns = dict(zip(self._definition.keys, self._groups.columns(every), strict=True))
+        groups = group_hashes(self._definition, columns, key)
+        parts = [self._contributors.subjects.digest(groups)]
+        parts += [tally.digest(groups, key) for tally in self._measures.values() if isinstance(tally, DigestedTally)]
+        return b"".join(parts)
+
+    def settle(self, noise: tuple[NoiseKey, DateRelease] | None = None) -> AggregateResult:
+        """The table of the published groups, ordered by their keys, nulls last. It takes no rows afterwards.
+
+        Takes the key and the release, if its figures have noise.
+        """
+        self._work_off()
+        made = self._exact_table() if noise is None else self._noisy_table(*noise)
+        table, groups, most = made
+        published = np.zeros(len(self._groups), np.bool_)
+        published[groups] = True
         keys = [(name, "ascending") for name in self._definition.keys]
         if keys:
             order = pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys)
             table, groups = table.take(order), groups[order.to_numpy()]
+        rows = self._rows.select(np.arange(len(self._groups)))
         seen, suppressed = int(rows.sum()), int(rows[~published].sum())
-        table, sketches = self._sketched_table(table, groups)
         lost = suppressed if self._definition.star is None else self._undecided.count_lost(published) + self._outside
         return AggregateResult(
             table=table.combine_chunks(),
@@ -208,28 +224,42 @@ class AggregateTally:
             rows_suppressed=suppressed,
             groups_suppressed=int((~published).sum()),
             records_lost=lost,
-            deferred=0,
             below_list=self._definition.star is not None,
-            rows=self._rows.select(groups),
-            subjects=self._contributors.subjects.count(groups),
-            sketches=sketches,
+            rows=rows[groups],
+            most_of_subject=most,
+            mark=None if noise is None else noise[1].mark,
         )
 
-    def _sketched_table(self, table: pa.Table, groups: Codes) -> tuple[pa.Table, dict[FigureKind, Entries]]:
-        """A table of some groups and their sketches. A cell measure of too many cells to compare them is null."""
-        sketches = self._contributors.settle_sketches(groups)
-        for each in self._cells:
-            found = each.settle(groups)
-            sketches |= {(*each.field, cell): entries for cell, entries in (found or {}).items()}
-            for name, measured in self._definition.measures.items() if found is None else ():
-                if measured.measure == each.measure:
-                    message = "%s: the %s %s has too many cells for the disclosure guard and is not published"
-                    log.warning(message, self._definition.name, each.measure.name, name, extra={"code": "W035"})
-                    place = table.schema.get_field_index(name)
-                    table = table.set_column(
-                        place, table.schema.field(place), pa.nulls(table.num_rows, table.schema.types[place])
-                    )
-        return table, sketches
+    def _exact_table(self) -> tuple[pa.Table, Codes, int]:
+        """The exact figures, the groups of the rows, and 0."""
+        groups = np.flatnonzero(self._large_groups())
+        return self._table(groups), groups, 0
+
+    def _noisy_table(self, key: NoiseKey, release: DateRelease) -> tuple[pa.Table, Codes, int]:
+        """The figures with noise, the groups of the rows, and the largest number of rows of one subject."""
+        definition = self._definition
+        totals: GroupTotals = self._contributors.totals(len(self._groups), definition.limits)
+        groups = np.flatnonzero(has_enough_subjects(totals.subjects, definition.below))
+        columns = dict(zip(definition.keys, self._groups.columns(groups), strict=True))
+        assert definition.noise is not None
+        identities, hashes = (
+            hashed(definition, columns, key)[: len(groups)] for hashed in (row_identities, group_hashes)
+        )
+        noise = RowNoise(key, definition.noise, release, identities, hashes)
+        rows = NoisyRows.of_groups(definition, groups, totals, noise)
+        figures = [self._noisy_column(each, rows) for each in definition.measures.values()]
+        made = zip([*self._groups.columns(rows.groups), *figures], definition.schema.types, strict=True)
+        return (
+            pa.table([column.cast(type_) for column, type_ in made], schema=definition.schema),
+            rows.groups,
+            totals.most,
+        )
+
+    def _noisy_column(self, each: BoundMeasure, rows: NoisyRows) -> pa.Array:
+        if self._definition.counts_subjects(each):
+            return pa.array(rows.subjects)
+        tally = self._measures.get(_tally_measure(each))
+        return each.measure.noisy_column(rows, each, tally)
 
     def __getstate__(self) -> dict[str, Any]:
         """State for other processes, without buffered batches and without the key of the hashes. It can only be merged."""
@@ -256,15 +286,12 @@ class AggregateTally:
         self._rows.count(seen.rows.groups)
         valued: dict[MeasuredField, FieldRows] = {}
         for field, tallies in self._by_field():
-            found = _field_rows(seen, field)
+            found = _field_rows(seen, field, without_nan=self.has_noise)
             for tally in tallies:
                 tally.observe(found.view.groups, found.values, found.view.subjects)
             if field is not None:
                 valued[field] = found
-        for cells in self._cells:
-            found = valued[cells.field]
-            cells.add(found.view.groups, found.values, found.view.subjects)
-        self._contributors.add(seen.rows, valued, self._hasher)
+        self._contributors.add(seen.rows, valued)
         if seen.rows.places is not None:
             self._undecided.add(seen.rows.places, seen.rows.groups, self._large_groups)
 
@@ -294,7 +321,7 @@ class AggregateTally:
         return pc.if_else(pa.array(enough), values, pa.nulls(len(groups), values.type))
 
     def _by_field(self) -> Iterator[tuple[MeasuredField | None, list[MeasureTally]]]:
-        fields: dict[MeasuredField | None, list[MeasureTally]] = {}
+        fields: dict[MeasuredField | None, list[MeasureTally]] = {each: [] for each in self._contributors.fields}
         for each, tally in self._measures.items():
             fields.setdefault(each.measured_field, []).append(tally)
         yield from fields.items()
@@ -305,7 +332,52 @@ def _tally_measure(each: BoundMeasure) -> BoundMeasure:
     return replace(each, measure=each.measure.shared_measure)
 
 
-def _field_rows(views: BatchViews, field: MeasuredField | None) -> FieldRows:
+def _start_tallies(
+    definition: AggregateDefinition, measured: Iterable[BoundMeasure], space: SpillSpace
+) -> Iterator[tuple[BoundMeasure, MeasureTally]]:
+    """The tallies of measures. With noise, the totals of the groups suffice for some."""
+    if definition.noise is not None:
+        for each in dict.fromkeys(map(_tally_measure, measured)):
+            tally = each.measure.start_noisy(each.plain, replace(definition.terms_of(each), space=space))
+            if tally is not None:
+                yield each, tally
+        return
+    for each in dict.fromkeys([*map(_tally_measure, measured), *additional_measures(definition)]):
+        yield each, each.measure.start(each.plain, replace(definition.terms_of(each), space=space))
+
+
+def _summed_fields(measured: Iterable[BoundMeasure]) -> Iterator[tuple[MeasuredField, ValueBounds]]:
+    for each in measured:
+        if each.measure.sums_values and each.measured_field is not None and each.bounds is not None:
+            yield each.measured_field, each.bounds
+
+
+def _counted_fields(measured: Iterable[BoundMeasure]) -> Iterator[MeasuredField]:
+    for each in measured:
+        if each.measure.depends_on_rows and each.measured_field is not None:
+            yield each.measured_field
+
+
+def settle_tables(
+    tallies: Mapping[str, AggregateTally], key: NoiseKey | None, date: str | None
+) -> dict[str, AggregateResult]:
+    """The tables of a date that are settled together: those with noise are one release. Takes the key of noise.
+
+    Raises ValueError if a table has noise and there is no key.
+    """
+    noisy = {name: tally for name, tally in tallies.items() if tally.has_noise}
+    if noisy and key is None:
+        raise ValueError("figures with noise need a key")
+    digests = [(tally.meaning, tally.digest(key)) for tally in noisy.values() if key is not None]
+    release = None if key is None else DateRelease.of(key, date, digests)
+    return {
+        name: tally.settle((key, release) if name in noisy and key is not None and release is not None else None)
+        for name, tally in tallies.items()
+    }
+
+
+def _field_rows(views: BatchViews, field: MeasuredField | None, *, without_nan: bool) -> FieldRows:
+    """The rows with a value of a field; of figures with noise, NaN is no value."""
     if field is None:
         return FieldRows(views.rows, pa.nulls(len(views.rows.groups)))
     key, by_rank = field
@@ -314,7 +386,9 @@ def _field_rows(views: BatchViews, field: MeasuredField | None) -> FieldRows:
     leaves = batch.ranks if by_rank and key in batch.ranks else leaves
     view = views.view_for(innermost_list(key))
     values = view.values(leaves[key])
-    there = valid_mask(values)
+    there, numbers = valid_mask(values), not_nan(values) if without_nan else None
+    if numbers is not None:
+        there = numbers if there is None else there & numbers
     of_record = view is views.rows
     if there is None:
         return FieldRows(view, values, of_record)

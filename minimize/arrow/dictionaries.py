@@ -19,6 +19,7 @@ from minimize.arrow.hashing import SPREAD_FACTOR, all_distinct, known_entries
 from minimize.errors import SourceError
 
 Codes = npt.NDArray[np.int64]
+Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 _LOW = np.int64(0xFFFFFFFF)

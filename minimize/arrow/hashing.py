@@ -23,6 +23,16 @@ SPREAD_FACTOR: Final = np.uint64(0x9E3779B97F4A7C15)
 """Multiplier for Fibonacci hashing. It is odd, so that products differ, and close integers spread over all high bits."""
 
 
+_MULTIPLIERS: Final = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+
+
+def mix(words: Words) -> Words:
+    """Words of which each bit depends on all bits: the finalizer of SplitMix64 (Steele, Lea and Flood, 2014)."""
+    for shift, multiplier in zip((30, 27), _MULTIPLIERS, strict=True):
+        words = (words ^ (words >> np.uint64(shift))) * multiplier
+    return np.asarray(words ^ (words >> np.uint64(31)), np.uint64)
+
+
 def numpy_type(type_: pa.DataType) -> np.dtype[Any]:
     """NumPy's type for a column of integers or floats. (Some versions of `to_pandas_dtype` in pyarrow would import pandas.)
 

@@ -39,7 +39,7 @@ def keys_group() -> None:
 def new_command(now: datetime, file: str, names: tuple[str, ...], more: tuple[str, ...]) -> Printable:
     """Create the keyring FILE. An existing file is not overwritten.
 
-    The keyring has the named keys, a signing key and a subject key, all in version 1.
+    The keyring has the named keys, a signing key, a subject key and a key for noise, all in version 1.
     """
     from minimize.keys.listing import create_keyring
 
@@ -54,7 +54,7 @@ def new_command(now: datetime, file: str, names: tuple[str, ...], more: tuple[st
     permission="keys/add",
 )
 def add_command(now: datetime, keys: str, name: str) -> Printable:
-    """Add the key NAME, or a new version of it, to the keyring FILE."""
+    """Add the key NAME, or a new version of it, to the keyring FILE. The key `noise` has one version only."""
     from minimize.keys.listing import extend_keyring
 
     return extend_keyring(keys, name, now)

@@ -22,6 +22,7 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         "lint": ("minimize lint pipelines/device_telemetry", "minimize lint pipelines/recipients --fail-on warning"),
         "plan": (
             "minimize plan pipelines/device_telemetry --preview 3",
+            "minimize plan pipelines/device_telemetry --preview sample_data/device_telemetry/2026-11-24",
             "minimize plan pipelines/device_telemetry --tenant contoso --at 2026-11-24T10:00:00Z",
         ),
         "drift": ("minimize drift pipelines/device_telemetry --date 2026-11-24",),

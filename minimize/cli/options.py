@@ -23,6 +23,7 @@ from minimize.times import parse_date, parse_time, utc_now
 if TYPE_CHECKING:
     from minimize.governance.access import TenantSet
     from minimize.governance.workspace import Workspace
+    from minimize.plan.model import Category
 
 
 class TimeParameter(click.ParamType[Any]):
@@ -323,9 +324,17 @@ def command_workspace(options: Mapping[str, Any]) -> Workspace:
 
 
 def authorize(
-    permission: str, places: Mapping[str, Any], tenant: str | None = None, *, changed_ledger: bool = False
+    permission: str,
+    places: Mapping[str, Any],
+    tenant: str | None = None,
+    *,
+    dataset: str | None = None,
+    category: Category | None = None,
+    changed_ledger: bool = False,
 ) -> None:
-    """Checks that the current account has the permission. Raises AccessDenied (exit 3) if not. Either result is audited.
+    """Checks that the current account has the permission, for a dataset of a category if there is one.
+
+    Raises AccessDenied (exit 3) if not. Either result is audited.
 
     `places` has the locations of the workspace (`ledger`, `output`, `pipeline`, `keys`, `shown`). Without a tenant the
     permission must cover all tenants. With `changed_ledger`, the configured access file decides if the acts of the ledger cannot
@@ -333,7 +342,8 @@ def authorize(
     """
     from minimize.governance.access.enforcement import require_permission  # late: it imports Arrow
 
-    require_permission(permission, command_workspace(places), utc_now(), tenant=tenant, changed_ledger=changed_ledger)
+    limits: Any = {"tenant": tenant, "dataset": dataset, "category": category}
+    require_permission(permission, command_workspace(places), utc_now(), changed_ledger=changed_ledger, **limits)
 
 
 def authorize_settings(places: Mapping[str, Any], tenant: str | None) -> None:

@@ -47,7 +47,8 @@ def init_command(data: str, folder: str | None, accepted: tuple[str, ...]) -> Pr
 def lint_command(now: datetime, pipeline: str | None, fail_on: str, codes: bool, keys: str | None) -> Printable:
     """Check the policy of PIPELINE and its risks. Each finding has a stable code.
 
-    If the pipeline has an output, lint also checks that requests find the subjects in it. PIPELINE can also be a policy, a
+    If the pipeline has an output, lint also checks that requests find the subjects in it, and shows how many rows its tables of
+    aggregates have, and their expected error. PIPELINE can also be a policy, a
     recipient file, a folder of recipients, an access file, or a folder that contains any of them.
     """
     if codes:
@@ -57,22 +58,40 @@ def lint_command(now: datetime, pipeline: str | None, fail_on: str, codes: bool,
     if pipeline is None:
         ctx = click.get_current_context()
         raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
-    from minimize.review.lint import lint_path
+    from minimize.review.lint import lint_path, lint_tables
 
-    return LintResult(lint_path(pipeline, on=now.date(), keys=keys), fail_on)
+    found = lint_path(pipeline, on=now.date(), keys=keys)
+    return LintResult(found, fail_on, lint_tables(pipeline, at=now, keys=keys))
+
+
+class PreviewParameter(DataPathParameter):
+    """A number of rows, or a file or folder of records."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Returns the number, at least 1, or the path of existing data."""
+        if str(value).isdecimal():
+            return click.IntRange(min=1).convert(value, param, ctx)
+        return super().convert(value, param, ctx)
 
 
 @verb(
     "plan",
     "PIPELINE",
-    click.Option(["--preview"], type=click.IntRange(min=1), metavar="N", help="Show N rows as they would be released."),
+    click.Option(
+        ["--preview"],
+        type=PreviewParameter(exists=True),
+        metavar="N|FILE",
+        help="Show N rows as they would be released; or, for the records of one date in FILE (or a folder), how many rows of "
+        "each table of aggregates would be shown, and their expected error.",
+    ),
     "--at",
     OPTIONS["--tenant"](metavar="X", help="Apply the settings of this tenant."),
     *("--input", "--settings", "--keys"),
 )
 def plan_command(
+    now: datetime,
     pipeline: str,
-    preview: int | None,
+    preview: int | str | None,
     at: datetime | None,
     tenant: str | None,
     as_json: bool,
@@ -80,8 +99,10 @@ def plan_command(
 ) -> Printable:
     """Show what happens to each field of PIPELINE, and why.
 
-    A field is kept, dropped, gated or generalized. The plan also has the category of each output.
+    A field is kept, dropped, gated or generalized. The plan also has the category of each output. For the tables of aggregates,
+    it shows what to expect of them: from the FILE of a preview, or else from the tables that the output has.
     """
+    from minimize.review.published_tables import published_tables
     from minimize.runs.inspection import examine_plan, preview_plan
 
     if at is not None and tenant is None and not preview:
@@ -96,7 +117,9 @@ def plan_command(
     examined = examine_plan(pipeline, input=replaced["input"])
     if examined.refused and not examined.faults and not as_json:
         print_result(examined.plan, as_json)
-    return preview_plan(examined.require_allowed(), tenant=tenant, at=at, preview=preview, **replaced)
+    plan = examined.require_allowed()
+    tables = () if preview else published_tables(pipeline, at=now, keys=replaced["keys"])
+    return preview_plan(plan, tenant=tenant, at=at, preview=preview, tables=tables, **replaced)
 
 
 @verb(

@@ -9,13 +9,15 @@ from typing import Any
 
 import click
 
-from minimize.cli.options import MADE_BY_HELP, OPTIONS, SETTINGS_OR_LEDGER_HELP, DataPathParameter
+from minimize.cli.options import MADE_BY_HELP, OPTIONS, SETTINGS_OR_LEDGER_HELP, SHOWN, DataPathParameter, authorize
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
+from minimize.governance.access.permissions import READ
 from minimize.pages import html_page
 from minimize.report import create_report
 from minimize.report.documentation import collect_documentation, write_documentation
 from minimize.report.leaflet import create_leaflet
+from minimize.report.table_figures import table_datasets
 from minimize.results import AlternativeText, Printable, WrittenFiles
 
 
@@ -32,15 +34,26 @@ from minimize.results import AlternativeText, Printable, WrittenFiles
         is_flag=True,
         help="Also show the counts that are sealed with the receipts, which can reveal small groups. Needs the keyring.",
     ),
+    click.Option(
+        ["--table", "tables"],
+        multiple=True,
+        metavar="NAME",
+        help="Also draw the published figures of this table of aggregates, with error bars. Needs the permission to read it. "
+        "Repeatable.",
+    ),
     *("--recipients", "--ledger", "--keys"),
     permission="run/read",
 )
-def report_command(output: str, html: str | None, **arguments: Any) -> Printable:
+def report_command(output: str, html: str | None, tables: tuple[str, ...], **arguments: Any) -> Printable:
     """Report the origin, the contents, the retention and the recipients of OUTPUT.
 
-    Counts are rounded, and the report has no value of a record. It lists the parts that could not be determined here.
+    Counts are rounded, and the report has no value of a record. It lists the parts that could not be determined here. Only the
+    figures of a `--table` are shown as they were published.
     """
-    found = create_report(output, **arguments)
+    places = {"output": output, SHOWN: (output,), **{name: arguments[name] for name in ("pipeline", "ledger", "keys")}}
+    for dataset, category in table_datasets(output, tables):
+        authorize(READ, places, dataset=dataset, category=category)
+    found = create_report(output, tables=tables, **arguments)
     if html is None:
         return found
     Path(html).write_text(found.html(), encoding="utf-8")

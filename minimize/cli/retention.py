@@ -161,6 +161,11 @@ def list_events_command(workspace: Workspace, **filters: Any) -> Printable:
     _AT,
     OPTIONS["--pipeline"](help=MADE_BY_HELP),
     click.Option(["--events"], type=FILE, metavar="FILE", help="File of lifecycle events of tenants and subjects."),
+    click.Option(
+        ["--tables"],
+        is_flag=True,
+        help="Also remove all published tables. They are made again only if their dates are run.",
+    ),
     click.Option(["--due"], is_flag=True, help="List open deadlines. Exit with 1 if one has passed."),
     "--yes",
     OPTIONS["--allow-shrink"](help="Remove data even if the time is far from that of the last receipt."),
@@ -169,11 +174,13 @@ def list_events_command(workspace: Workspace, **filters: Any) -> Printable:
     quiet=True,
 )
 def expire_command(
-    progress: ProgressCallback, output: str, due: bool, yes: bool, allow_shrink: bool, **arguments: Any
+    progress: ProgressCallback, output: str, tables: bool, due: bool, yes: bool, allow_shrink: bool, **arguments: Any
 ) -> Printable:
     """Remove data of OUTPUT that is past its retention period, or that a lifecycle event concerns.
 
-    The retention is that of the current policy, counted from the event time.
+    The retention is that of the current policy, counted from the event time. A published table loses the groups that are past
+    its retention. Its other figures stay, also after events. With --tables, all tables are removed: use it if an earlier
+    version of minimize published exact figures.
 
     Exit codes: 0 done, or nothing to remove; 1 with --due, a deadline has passed; 2 wrong usage or configuration; 3 refused,
     because the time is implausible or the account may not do it.
@@ -184,7 +191,7 @@ def expire_command(
         items = entries_in_scope(every, tenants, lambda each: () if each.tenant is None else (each.tenant,))
         found = Listing("open", items, "no open deadlines", exit_code=int(any(each.overdue for each in items)))
         return limited_result(found, tenants)
-    return expire(output, yes=yes, allow_shrink=allow_shrink, progress=progress, **arguments)
+    return expire(output, tables=tables, yes=yes, allow_shrink=allow_shrink, progress=progress, **arguments)
 
 
 @verb(
@@ -207,7 +214,8 @@ def expire_command(
 def retract_command(progress: ProgressCallback, output: str, **arguments: Any) -> Printable:
     """Apply the current policy, settings and consents to OUTPUT: remove data that would not be collected today.
 
-    A date whose source still exists is run again. For other dates, a value is removed if its feature was off at any time that
+    A date whose source still exists is run again, also if its table in force is one that the current policy does not permit.
+    Such a table is removed if it is not replaced. For other dates, a value is removed if its feature was off at any time that
     its rounded event time can mean, if the feature is off now, or if the output does not prove that its condition holds.
 
     With --received, for a nightly job: an output of your own data stays as it is, and nothing but an ended consent or contract

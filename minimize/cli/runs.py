@@ -20,6 +20,7 @@ from minimize.cli.verb import limited_result, verb
 from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.access.permissions import common_tenants
 from minimize.governance.ledger_adoption import adopt_ledger
+from minimize.governance.republication import republish_run
 from minimize.results import Listing, Printable
 from minimize.runs.published_runs import list_runs, rebuild_index, show_run, void_run
 from minimize.runs.quarantine_replay import show_quarantine
@@ -103,14 +104,35 @@ def adopt_ledger_command(ledger: str | None, **arguments: Any) -> Printable:
     return adopt_ledger(ledger=ledger or _above("ledger"), **arguments)
 
 
-@verb("void", _RUN, _REASON, _MADE_BY, *LEDGER, "--keys", group=runs_group, permission="run/void")
-def void_run_command(ledger: str | None, output: str | None, **arguments: Any) -> Printable:
+@verb(
+    "void",
+    _RUN,
+    _REASON,
+    click.Option(
+        ["--republish"],
+        is_flag=True,
+        help="Permit one more release of the exact figures of the run's dates. Takes effect when a second person runs the same"
+        " command.",
+    ),
+    _MADE_BY,
+    *LEDGER,
+    "--keys",
+    group=runs_group,
+    permission="run/void",
+)
+def void_run_command(
+    now: datetime, ledger: str | None, output: str | None, republish: bool, **arguments: Any
+) -> Printable:
     """Declare a run void, for example because the clock was wrong. The start of the id RUN is enough.
 
     Nothing is deleted: the files stay in force until their dates are run again, for example by `run --pending`. The new run can
     be as of an earlier time.
+
+    Exact figures are published once for each date, also if a run is void. --republish permits one more release. The difference
+    of both versions can show single people, so a second person must run the same command.
     """
-    return void_run(ledger=ledger or _above("ledger"), output=output or _above("outputs"), **arguments)
+    places = {"ledger": ledger or _above("ledger"), "output": output or _above("outputs")}
+    return republish_run(now=now, **places, **arguments) if republish else void_run(**places, **arguments)
 
 
 @click.group(name="quarantine")

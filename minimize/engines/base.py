@@ -12,6 +12,7 @@ from typing import Protocol, runtime_checkable
 import pyarrow as pa
 
 from minimize.aggregates.definition import EventDays
+from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateResult, EventDayTally
 from minimize.arrow.batch import BatchCounts
 from minimize.arrow.pointers import Pointer
@@ -20,6 +21,7 @@ from minimize.keys import Keyring
 from minimize.output.sink import WorkerFiles
 from minimize.plan import Plan
 from minimize.plan.columns import add_key_versions
+from minimize.receipts import ReleaseEntry
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.sources.base import Chunk, Reject, Sink, Source, UndeclaredCount, WrittenFile, merge_undeclared
@@ -57,7 +59,8 @@ class Job:
     event_days    per aggregate with a late window, the event days for which this batch has rows
     bound    the part of the stages that depends on the plan alone, if it was computed before
     row_key  secret bytes that order rows which are equal in everything else
-    sketch_key  secret bytes for contribution sketches; None for no sketches
+    noise    the key of figures with noise; None if there are none
+    date     the batch date; None for a source without dates
     space    the memory budget of the tallies, and their spill file
     erased   the erasure list; None if it is empty
     corrected  corrections of data subjects; None for none
@@ -69,7 +72,8 @@ class Job:
     keys: KeySource | None = None
     settings: Settings | None = None
     row_key: bytes = b""
-    sketch_key: bytes = field(default=b"", repr=False)
+    noise: NoiseKey | None = field(default=None, repr=False)
+    date: str | None = None
     memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
     event_days: Mapping[str, EventDays] = field(default_factory=dict)
     space: SpillSpace = field(default_factory=SpillSpace, repr=False)
@@ -93,9 +97,9 @@ class Job:
         )
 
     @property
-    def sketch_hasher(self) -> ValueHasher | None:
-        """The keyed hash for contribution sketches."""
-        return ValueHasher(self.sketch_key) if self.sketch_key else None
+    def noise_hasher(self) -> ValueHasher | None:
+        """The keyed hash of subjects for figures with noise, equal in all runs."""
+        return None if self.noise is None else self.noise.hasher
 
     @cached_property
     def records_schema(self) -> pa.Schema:
@@ -123,7 +127,8 @@ class BatchOutcome:
 
     aggregates  the tables of aggregates that are complete with this batch
     late        the tallies of aggregates that wait for rows of other batches
-    unchanged       the aggregates whose table in force does not change
+    unchanged   the aggregates whose table in force does not change
+    releases    the release of each published aggregate with noise
     """
 
     read: int = 0
@@ -135,6 +140,7 @@ class BatchOutcome:
     aggregates: Mapping[str, AggregateResult] = field(default_factory=dict, repr=False)
     late: Mapping[str, EventDayTally] = field(default_factory=dict, repr=False)
     unchanged: tuple[str, ...] = ()
+    releases: Mapping[str, ReleaseEntry] = field(default_factory=dict, repr=False)
 
     def take(self, part: str, chunk: Chunk) -> None:
         """Count the records of a chunk."""
@@ -193,12 +199,10 @@ def derive_row_key(keys: Keyring | None) -> bytes:
     return b"" if keys is None else keys.subkey("subject", "rows")
 
 
-def derive_sketch_key(keys: Keyring | None) -> bytes:
-    """Secret bytes for contribution sketches, from the first version of the key, so that all sketches are comparable."""
-    if keys is None:
-        return b""
-    versions = [each.version for each in keys.listing() if each.name == "subject" and each.destroyed is None]
-    return keys.subkey("subject", "contributions", min(versions, default=None))
+def derive_noise_key(keys: Keyring | None, plan: Plan) -> NoiseKey | None:
+    """The key of figures with noise; None for a plan without such figures. Raises KeyringError if the keyring has none."""
+    has_noise = any(each.definition.noise is not None for each in plan.aggregates.values())
+    return NoiseKey.from_keys(keys) if has_noise and keys is not None else None
 
 
 class Engine(Protocol):

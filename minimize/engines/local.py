@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from minimize.aggregates.tally import AggregateTally, EventDayTally
+from minimize.aggregates.tally import AggregateTally, EventDayTally, settle_tables
 from minimize.arrow.batch import Batch, Stage
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.hashing import stored_offsets
@@ -156,7 +156,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
         first, *others = map_shares(worker, opened)
     while others:
         first.merge(others.pop(0))  # and release it before everything is settled
-    return first.settle()
+    return first.settle(job)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +220,10 @@ class PartitionResult:
         for name, days in other.late.items():
             self.late[name].merge(days)
 
-    def settle(self) -> BatchOutcome:
+    def settle(self, job: Job) -> BatchOutcome:
         """The result of all shares. Aggregates that wait for other batches do not settle yet."""
         self.outcome.late = self.late
-        self.outcome.aggregates = {name: tally.settle() for name, tally in self.tallies.items()}
+        self.outcome.aggregates = settle_tables(self.tallies, job.noise, job.date)
         return self.outcome
 
 

@@ -142,7 +142,7 @@ def tally_shares(start: Callable[[], TallyT], stages: tuple[Stage, ...], shares:
 
 def empty_dictionaries(job: Job) -> SharedDictionaries:
     """Empty dictionaries for all tallies of a process."""
-    aggregates = job.plan.aggregates
+    aggregates = {name: each for name, each in job.plan.aggregates.items() if not each.is_rollup}
     books = {name: GroupDictionary.for_definition(aggregate.definition) for name, aggregate in aggregates.items()}
     days = {
         name: {day: GroupDictionary.for_definition(aggregate.definition) for day in job.event_days[name].tallied}
@@ -154,15 +154,15 @@ def empty_dictionaries(job: Job) -> SharedDictionaries:
 
 def aggregate_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, AggregateTally]:
     """An empty tally for each aggregate that is complete with its batch."""
-    complete = {name: aggregate for name, aggregate in job.plan.aggregates.items() if aggregate.late is None}
     return {
         name: AggregateTally(
             aggregate.definition,
             job.space,
             dictionaries.groups[name],
-            job.sketch_hasher,
+            job.noise_hasher,
         )
-        for name, aggregate in complete.items()
+        for name, aggregate in job.plan.aggregates.items()
+        if aggregate.late is None and not aggregate.is_rollup
     }
 
 
@@ -175,7 +175,7 @@ def event_day_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, E
             reach=job.event_days[name],
             space=job.space,
             groups=dictionaries.days[name],
-            hasher=job.sketch_hasher,
+            hasher=job.noise_hasher,
         )
         for name, aggregate in job.plan.aggregates.items()
         if aggregate.late is not None

@@ -40,6 +40,7 @@ from minimize.engines.spark_tasks import (
     merge_tops,
     run_task,
     settle_tops,
+    shared_hasher,
     tally_tops,
 )
 from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, OutOfMemoryError
@@ -219,6 +220,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     """
     if not isinstance(quarantine, WorkerOutputs) or not isinstance(sinks, WorkerOutputs | None):
         raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
+    job = replace(job, space=job.space.with_hasher(shared_hasher(job.keys)))
     cluster = SparkCluster(spark_context())
     loads = [ShareInput(number, share) for number, share in enumerate(cluster.split(source))]
     if deduplicates(job.plan):
@@ -231,6 +233,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
         raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
     finish = FinalPass(dict(known), *(None if each is None else each.prepare() for each in (records, rejects)))
     return _settle_outcome(
+        job,
         merge_final_results(job, cluster.run_and_merge(job, finish, merge_final_results, loads, source)),
         sinks,
         quarantine,
@@ -357,7 +360,7 @@ def _settle_tops(
     return settle_tops(job, cluster.run_and_merge(job, tally_tops, merge_tops, loads, source))
 
 
-def _settle_outcome(whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOutcome:
+def _settle_outcome(job: Job, whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOutcome:
     """Settle the results that successful tasks reported, and add their files."""
     for files in sorted(whole.files, key=lambda files: files.attempt):
         quarantine.take(files.attempt, files.rejects)
@@ -365,7 +368,7 @@ def _settle_outcome(whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOut
             sinks.take(files.attempt, files.records)
     if sinks is not None and not any(files.records for files in whole.files):
         sinks(0)
-    return whole.done.settle()
+    return whole.done.settle(job)
 
 
 def _find_session() -> Any:

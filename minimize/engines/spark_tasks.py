@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.arrow.batch import Batch, Stage
-from minimize.engines.base import DiscardingQuarantine, Job, derive_row_key, derive_sketch_key
+from minimize.engines.base import DiscardingQuarantine, Job, derive_noise_key, derive_row_key
 from minimize.engines.local import PartitionResult, ShareWorker
 from minimize.engines.passes import (
     InputShare,
@@ -38,7 +38,7 @@ from minimize.output.sink import WorkerFiles
 from minimize.settings.evaluation import Settings
 from minimize.settings.tokenized import TokenizedSettings
 from minimize.sources.base import Sink, WrittenFile
-from minimize.spill import SpillSpace
+from minimize.spill import SpillSpace, ValueHasher
 from minimize.stages.deduplicate import (
     DeduplicateRecords,
     DeduplicateTally,
@@ -46,7 +46,7 @@ from minimize.stages.deduplicate import (
     digest_words,
     select_survivors,
 )
-from minimize.techniques.base import Technique
+from minimize.techniques.base import KeySource, Technique
 from minimize.text import installed_version
 
 T = TypeVar("T")
@@ -109,7 +109,7 @@ class RemoteJob(Generic[T]):
         if not isinstance(job.keys, Keyring | None):
             raise ConfigurationError("other processes read the keyring from its file", hint="Pass a keyring file.")
         path = None if job.keys is None else job.keys.path
-        return cls(replace(job, keys=None, row_key=b"", sketch_key=b"", memos={}), path, work, _package_versions())
+        return cls(replace(job, keys=None, row_key=b"", noise=None, memos={}), path, work, _package_versions())
 
     def open_job(self) -> Job:
         """The job with its keys, opened here. Raises KeyringError, and ConfigurationError if the package versions differ."""
@@ -124,8 +124,8 @@ class RemoteJob(Generic[T]):
             self.job,
             keys=keys,
             row_key=derive_row_key(keys),
-            sketch_key=derive_sketch_key(keys),
-            space=shared_memory_budget(keys, None),
+            noise=derive_noise_key(keys, self.job.plan),
+            space=SpillSpace(None).with_hasher(shared_hasher(keys)),  # spilled rows cannot be sent
             settings=_open_settings(self.job.settings, keys),
             erased=None if self.job.erased is None or keys is None else self.job.erased.with_keys(keys),
             corrected=None if self.job.corrected is None or keys is None else self.job.corrected.unlock(keys),
@@ -278,19 +278,15 @@ def _assign_to_share(found: pa.Table | None, staying: npt.NDArray[Any], left: np
     return ShareSurvivors(rows[mine][order], found["count"].to_numpy()[mine][order])
 
 
-def shared_memory_budget(keys: Keyring | None, memory: int | None) -> SpillSpace:
-    """The spill space in which values have the same hashes in every process with the same keyring.
-
-    Takes the maximum bytes of tallies; None for tallies that are sent to other processes, because spilled rows cannot be sent.
-    """
-    secret = b"" if keys is None else keys.subkey("subject", "tallies")
-    return SpillSpace(memory, hashlib.sha256(secret).digest())
+def shared_hasher(keys: KeySource | None) -> ValueHasher:
+    """The hash of values that is the same in every process with the same keyring."""
+    secret = keys.subkey("subject", "tallies") if isinstance(keys, Keyring) else b""
+    return ValueHasher(hashlib.sha256(secret).digest())
 
 
 def settle_tops(job: Job, tallies: Iterable[TopTallies]) -> dict[str, Technique]:
     """The techniques that the tallies of all shares settle into."""
-    keys = job.keys if isinstance(job.keys, Keyring) else None
-    return merge_tops(replace(job, space=shared_memory_budget(keys, job.space.budget.total)), tallies).settle()
+    return merge_tops(job, tallies).settle()
 
 
 def merge_tops(job: Job, tallies: Iterable[TopTallies]) -> TopTallies:

@@ -64,7 +64,6 @@ from minimize.receipts import (
     files_in_force,
     files_with_companions,
     restricted_files_in_force,
-    retained_sketches,
 )
 from minimize.runs.guards import check_keyring, check_ledger, check_open_ledger
 from minimize.runs.inputs import find_pipeline
@@ -149,23 +148,15 @@ class PublishedOutput:
         """The files in force, or those of one output."""
         return tuple(each for each in self._in_force if name in (None, each.name))
 
-    def file(self, entry: ReceiptFile, companion_of: str | None = None) -> OutputFile:
-        """A file of any receipt of the chain, also one that is no longer in force.
-
-        `companion_of` is the path of the file with which sketches were written.
-        """
+    def file(self, entry: ReceiptFile) -> OutputFile:
+        """A file of any receipt of the chain, also one that is no longer in force."""
         if entry.path not in self._files:
-            self._files[entry.path] = OutputFile(self, entry, self._writing_runs[companion_of or entry.path])
+            self._files[entry.path] = OutputFile(self, entry, self._writing_runs[entry.path])
         return self._files[entry.path]
 
     def restricted_files(self) -> Iterator[OutputFile]:
         """The sealed files with the records of restricted subjects."""
         return map(self.file, restricted_files_in_force(self.chain))
-
-    def retained_sketches(self) -> Iterator[OutputFile]:
-        """The sketches that are kept after their files were removed."""
-        for each in retained_sketches(self.chain):
-            yield self.file(ReceiptFile(each.path, 0, each.digest), each.of)
 
     @cached_property
     def removals(self) -> dict[str, Receipt]:

@@ -23,7 +23,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
 from minimize.governance.output_file import PublishedOutput
-from minimize.governance.rewrite_receipt import PlannedFile, RecomputedAggregate, RewriteReceipt, RewriteResult
+from minimize.governance.rewrite_receipt import PlannedFile, RewriteReceipt, RewriteResult
 from minimize.governance.verdict import ApplyVerdict
 from minimize.governance.writing_run import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.keys import Keyring, Kms, find_kms
@@ -33,7 +33,7 @@ from minimize.keys.sealing import Subkeys
 from minimize.ledger.clock import ALLOW_TIME_HINT
 from minimize.ledger.ledger import Ledger
 from minimize.observability.destinations import NO_OBSERVABILITY
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RESTRICTED, output_and_date
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECORDS, RESTRICTED, output_and_date
 from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.output.restricted import RestrictedSink, open_restricted
 from minimize.output.sink import ParquetSink
@@ -51,7 +51,6 @@ from minimize.receipts import (
     files_in_force,
     quarantine_files_in_force,
     restricted_files_in_force,
-    retained_sketches,
     sha256_text,
 )
 from minimize.receipts.chain import effective_receipts
@@ -66,7 +65,6 @@ from minimize.runs.session import record_missed_receipts, record_published, run_
 from minimize.sources.base import WrittenFile
 from minimize.stores import Location, PathText, local_path, location_text
 from minimize.stores.digests import has_digest
-from minimize.stores.durable_files import file_exists
 from minimize.times import time_text
 
 log = logging.getLogger("minimize")
@@ -96,25 +94,6 @@ class RecordsTransfer(Protocol):
         ...
 
 
-class AggregateEffects(Protocol):
-    """The effect of removed records on the aggregates of their dates."""
-
-    @property
-    def at_once(self) -> bool:
-        """Whether an aggregate was counted from several dates, so that all of them must be published at once."""
-        ...
-
-    def recompute(self, chain: Sequence[Receipt], files: Sequence[PlannedFile]) -> Iterable[RecomputedAggregate]:
-        """The aggregates recomputed without the records that are removed from these files."""
-        ...
-
-    def unchanged(
-        self, files: Sequence[PlannedFile], recomputed: Sequence[RecomputedAggregate]
-    ) -> Mapping[str, tuple[str, ...]]:
-        """The aggregates that keep their figures: dates by name."""
-        ...
-
-
 class PlannedChange(Protocol):
     """The planned change of one output."""
 
@@ -131,7 +110,7 @@ class Rewrite:
     kind          the kind of its receipts
     pipeline      today's pipeline
     as_of         the reference time of today's policy; None if the decisions of the runs that wrote the files stay
-    aggregates    the effect on aggregates; None if no record is removed
+    tables_left   the tables that stay although some of their records are removed: per name and date, the dates of the records
     allow_shrink  whether an implausible time is accepted
     progress      receives the number of files that were read to their end
     transfer      moves records of files into or out of the seal of a restriction, in the same publication
@@ -145,7 +124,7 @@ class Rewrite:
     as_of: datetime | None = None
     at_given: bool = False
     ledger: PathText | None = None
-    aggregates: AggregateEffects | None = None
+    tables_left: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
     allow_shrink: bool = False
     progress: ProgressCallback = no_progress
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
@@ -163,8 +142,7 @@ class Rewrite:
         counter = ProgressCounter(sum(not each.is_whole for group in groups.values() for each in group), self.progress)
         self.progress(0, counter.of)
         for group in groups.values():
-            portions = [group] if self.aggregates is not None and self.aggregates.at_once else split_by_date(group)
-            for portion in portions:
+            for portion in split_by_date(group):
                 yield call_redacted(partial(self._publish, portion, counter))
 
     def _group_key(self, written: WritingRun) -> tuple[object, ...]:
@@ -193,9 +171,8 @@ class Rewrite:
                 _check_as_of(self.output, self.as_of, chain, {each.date for each in files}, is_given=self.at_given)
             attachments = self._attachments(files[0].written_by)
             inventory = RemovalInventory.for_files(self.output, chain, [each.file.path for each in files], self.keys)
-            recomputed = () if self.aggregates is None else tuple(self.aggregates.recompute(chain, files))
             transfer = None if self.transfer is None else self.transfer(files)
-            stated = self._receipt(session.run_id, context.started, chain, files, recomputed)
+            stated = self._receipt(session.run_id, context.started, chain, files)
 
             results: list[RewriteResult] = []
 
@@ -217,7 +194,7 @@ class Rewrite:
                 removes=[each.file.path for each in files if each.is_whole],
                 keys=self.keys,
                 kms=find_kms(self.keys, local_path(self.output)),
-                also=partial(_stage_additions, recomputed, transfer),
+                also=None if transfer is None else transfer.stage,
                 adds=() if transfer is None else transfer.partitions,
                 shown=inventory if transfer is None else transfer.observe_with(inventory),
                 advance=counter.advance,
@@ -231,12 +208,7 @@ class Rewrite:
         return signed
 
     def _receipt(
-        self,
-        run_id: str,
-        started: datetime,
-        chain: Sequence[Receipt],
-        files: Sequence[PlannedFile],
-        recomputed: Sequence[RecomputedAggregate],
+        self, run_id: str, started: datetime, chain: Sequence[Receipt], files: Sequence[PlannedFile]
     ) -> RewriteReceipt:
         first = files[0].written_by.receipt
         stays = self.as_of is None
@@ -249,9 +221,17 @@ class Rewrite:
             at=self.as_of or first.at,
             at_given=first.at_given if stays else self.at_given,
             retention=first.retention if stays else policy_reference(self.pipeline),
-            recomputed=recomputed,
-            unchanged={} if self.aggregates is None else self.aggregates.unchanged(files, recomputed),
+            unchanged=self._unchanged_tables(files),
         )
+
+    def _unchanged_tables(self, files: Sequence[PlannedFile]) -> dict[str, tuple[str, ...]]:
+        """The tables that keep their figures although records of these files are removed: dates by name."""
+        dates = {each.date or "" for each in files if each.name in (RECORDS, RESTRICTED)}
+        found: dict[str, tuple[str, ...]] = {}
+        for (name, on), record_dates in sorted(self.tables_left.items()):
+            if dates & set(record_dates):
+                found[name] = (*found.get(name, ()), on)
+        return found
 
     def _attachments(self, written: WritingRun) -> dict[str, bytes]:
         if self.as_of is None:
@@ -340,20 +320,6 @@ def _unchanged(batch: Batch) -> Batch:
     return batch
 
 
-def _stage_additions(
-    recomputed: Sequence[RecomputedAggregate], transfer: RecordsTransfer | None, staging: Staging
-) -> RewriteResult:
-    """Recomputed aggregates, with the files that they replace, and the files with transferred records."""
-    force = _files_in_force(staging.output)
-    done = RewriteResult() if transfer is None else transfer.stage(staging)
-    for each in recomputed:
-        replaced, written = each.stage(staging)
-        done += RewriteResult(
-            {each.name: tuple(written)}, tuple(FileRef(path, force[path].digest) for path in replaced)
-        )
-    return done
-
-
 def _check_removed(output: Location, receipt: Receipt) -> None:
     """Raises OutputError if a replaced or removed file still exists."""
     left = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
@@ -432,7 +398,6 @@ def _files_in_force(output: OpenOutput) -> dict[str, ReceiptFile]:
     receipts = output.receipts()
     found = [file for each in files_in_force(receipts).values() for file in each] + quarantine_files_in_force(receipts)
     found += restricted_files_in_force(receipts)
-    found += [ReceiptFile(each.path, 0, each.digest) for each in retained_sketches(receipts)]
     return {file.path: file for file in found}
 
 
@@ -535,9 +500,6 @@ class _FileRewrite:
         original = (FileRef(self.file.path, self.file.digest),)
         if not written:
             return replace(done, removes=original)
-        sketches = None if self.file.sketches is None else self.staging.output.folder / self.file.sketches.path
-        if sketches is not None and file_exists(sketches):  # sketches keep removed rows, because they were published
-            written = tuple(self.staging.attach_sketches(each, sketches.read_bytes()) for each in written)
         return replace(done, written={output_and_date(self.file.path)[0]: written}, replaces=original)
 
 

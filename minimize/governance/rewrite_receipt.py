@@ -1,4 +1,4 @@
-"""Receipt of a rewrite: the planned files, the result of their rewrite, recomputed aggregates, and the receipt itself."""
+"""Receipt of a rewrite: the planned files, the result of their rewrite, and the receipt itself."""
 
 from __future__ import annotations
 
@@ -7,16 +7,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-import pyarrow as pa
-
 from minimize.arrow.batch import BatchCounts, FieldCounts
 from minimize.governance.output_file import OutputFile
 from minimize.governance.verdict import BatchJudge, SuccessiveJudges
 from minimize.governance.writing_run import WritingRun
 from minimize.keys.master_keys import is_master_key
 from minimize.output.folder import RECORDS, RESTRICTED
-from minimize.output.publish import Staging
-from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
+from minimize.output.sink import index_files, master_keys_of, output_files
 from minimize.receipts import (
     FieldReceipt,
     FileRef,
@@ -24,12 +21,12 @@ from minimize.receipts import (
     PolicyRef,
     Receipt,
     ReceiptKind,
+    ReleaseEntry,
     RowCounts,
     WrittenOutput,
     sha256_text,
 )
 from minimize.runs import receipt_builder
-from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases
 from minimize.sources.base import WrittenFile
 
 REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent", "restricted")
@@ -123,29 +120,11 @@ class RewriteResult:
 
 
 @dataclass(frozen=True, slots=True)
-class RecomputedAggregate:
-    """One recomputed aggregate of one date, after the disclosure guard."""
-
-    name: str
-    date: str | None
-    schema: pa.Schema
-    guarded: GuardedAggregate = field(repr=False)
-    releases: PublishedReleases = field(repr=False)
-
-    def stage(self, staging: Staging) -> tuple[list[str], list[WrittenFile]]:
-        """Stages it in place of the files in force. Returns the paths that it replaces, and the new files."""
-        place = f"{staging.reserve_partition(self.name, self.date)}/"
-        replaced = [path for path in staging.current_files() if path.startswith(place)]
-        return replaced, list(self.guarded.write(staging, self.releases, self.name, self.date, self.schema))
-
-
-@dataclass(frozen=True, slots=True)
 class RewriteReceipt:
     """What the receipt of a rewrite states about files that were written under one policy.
 
-    retention   the policy that decided on the files; None if none did
-    recomputed  the aggregates that were recomputed
-    unchanged   the aggregates that keep their figures although records of them are removed: dates by name
+    retention  the policy that decided on the files; None if none did
+    unchanged  the tables that keep their figures although records of them are removed: dates by name
     """
 
     kind: ReceiptKind
@@ -156,7 +135,6 @@ class RewriteReceipt:
     at: datetime
     at_given: bool
     retention: PolicyRef | None
-    recomputed: Sequence[RecomputedAggregate] = ()
     unchanged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
@@ -222,41 +200,32 @@ class RewriteReceipt:
         return RowCounts(read, read - gated, gated)
 
     def _outputs(self, done: RewriteResult) -> dict[str, WrittenOutput]:
-        names = dict.fromkeys(
-            [*(each.file.content_name for each in self.files), *(each.name for each in self.recomputed)]
-        )
+        names = dict.fromkeys(each.file.content_name for each in self.files)
         return {name: self._output(name, done.written.get(name, ())) for name in names}
 
     def _output(self, name: str, written: Sequence[WrittenFile]) -> WrittenOutput:
         rewritten = [each for each in self.files if each.file.content_name == name]
-        made = [each for each in self.recomputed if each.name == name]
-        dates = {each.date or "" for each in rewritten if not each.is_whole} | {each.date or "" for each in made}
-        files = output_files(written)
-        output = WrittenOutput(
-            rewritten[0].written_by.receipt.outputs[name].category if rewritten else "aggregated",
+        dates = {each.date or "" for each in rewritten if not each.is_whole}
+        files, first = output_files(written), rewritten[0].written_by.receipt.outputs[name]
+        return WrittenOutput(
+            first.category,
             sum(file.rows for file in files),
             files=files,
             index=index_files(written) if name == RECORDS else None,
-            sketches=sketch_files(written),
             days=self._days(name, dates),
-        )
-        results = [each.guarded.result for each in made]
-        if not results:
-            return output
-        return replace(
-            output,
-            groups_suppressed=sum(each.groups_suppressed for each in results),
-            rows_suppressed=sum(each.rows_suppressed for each in results),
-            groups_past=sum(each.groups_past for each in results) or None,
-            rows_past=sum(each.rows_past for each in results) or None,
-            deferred=sum(each.deferred for each in results),
-            too_late=0,
+            noise=first.noise if files else None,
+            releases=self._releases(name, dates),
         )
 
     def _days(self, name: str, dates: set[str]) -> Mapping[str, Mapping[str, int]] | None:
         """The late event days of the rewritten files, from the earlier receipts."""
         days_by_run = (each.outputs[name].days or {} for each in self.chain if name in each.outputs)
         return {on: rows for days in days_by_run for on, rows in days.items() if on in dates} or None
+
+    def _releases(self, name: str, dates: set[str]) -> Mapping[str, ReleaseEntry] | None:
+        """The release of each date of the rewritten files: a table without its past groups has the same figures."""
+        releases = (each.outputs[name].releases or {} for each in self.chain if name in each.outputs)
+        return {on: entry for by_date in releases for on, entry in by_date.items() if on in dates} or None
 
     def _fields(self, counts: BatchCounts) -> dict[str, FieldReceipt]:
         """Per field, the counts of all, changed and removed values in rewritten records that remain."""
@@ -265,7 +234,7 @@ class RewriteReceipt:
 
 
 def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
-    if receipt.values is None:
+    if receipt.values is None and not receipt.is_sealed:
         return FieldReceipt(receipt.did, None, outputs=receipt.outputs)
     found = counts or FieldCounts()
     return FieldReceipt(receipt.did, found.values, found.changed, found.gated, outputs=receipt.outputs)

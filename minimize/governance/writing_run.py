@@ -13,13 +13,14 @@ from typing import Any, Final
 
 from minimize.errors import OutputError
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS
+from minimize.policy.aggregate_forms import rollup_name
 from minimize.policy.condition import Condition
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import read_form
-from minimize.policy.load import load_policy
+from minimize.policy.load import load_policy, read_pipeline, read_policy
 from minimize.policy.model import Policy
 from minimize.policy.names import PolicyReading, declared_names
-from minimize.policy.pipeline import RecordsModel
+from minimize.policy.pipeline import Pipeline, PipelineReading, RecordsModel
 from minimize.policy.yaml_nodes import YamlNode, parse_yaml
 from minimize.receipts import Receipt, sha256_text
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE
@@ -78,6 +79,21 @@ class WritingRun:
         return {key: node.to_data() for key, node in self._nodes(PIPELINE_FILE).entries.items()}
 
     @cached_property
+    def loaded_pipeline(self) -> Pipeline:
+        """Its pipeline with its policy. Raises OutputError if the stored files do not match the receipt or have faults."""
+        names = {POLICY_FILE: self.receipt.policy.digest, PIPELINE_FILE: self.receipt.files.get(PIPELINE_FILE, "")}
+        for name, digest in names.items():
+            self._content(name, digest)
+        with local_copy(self._folder) as folder:
+            reading = PipelineReading(FaultList(), folder, (self.receipt.purpose,))
+            reading.policy = read_policy(self._nodes(POLICY_FILE), reading, {"digest": names[POLICY_FILE]})
+            loaded = {"path": folder / PIPELINE_FILE, "digest": names[PIPELINE_FILE]}
+            found = read_pipeline(self._nodes(PIPELINE_FILE), reading, loaded)
+        if found is None or reading.faults.found:
+            raise OutputError(f"the policy of {self.receipt.run_id} cannot be read", findings=reading.faults.found)
+        return found
+
+    @cached_property
     def record_condition(self) -> Condition | None:
         """The condition of its pipeline on whole records, in addition to those of its policy; None if it has none."""
         records = self._nodes(PIPELINE_FILE).get("records")
@@ -94,10 +110,20 @@ class WritingRun:
 
     def group_fields(self, name: str) -> Iterator[tuple[str, str, str | None]]:
         """The group columns of an aggregate, each with its field and the unit of a time."""
-        groups = (self.pipeline.get("aggregates") or {}).get(name, {}).get("group_by") or {}
-        for column, each in groups.items():
+        for column, each in self._groups_by_table().get(name, {}).items():
             ((key, unit),) = each.items() if isinstance(each, dict) else ((each, None),)
             yield str(column), str(key), unit
+
+    def _groups_by_table(self) -> dict[str, Mapping[str, Any]]:
+        """The groups of each aggregate and of each roll-up."""
+        tables: dict[str, Mapping[str, Any]] = {}
+        for name, aggregate in (self.pipeline.get("aggregates") or {}).items():
+            groups = aggregate.get("group_by") or {}
+            tables[name] = groups
+            for columns in aggregate.get("rollups") or ():
+                own = {column: key for column, key in groups.items() if column in columns}
+                tables[rollup_name(name, own)] = own
+        return tables
 
     @cached_property
     def attachments(self) -> dict[str, bytes]:

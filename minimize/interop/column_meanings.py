@@ -72,8 +72,13 @@ def _aggregate_columns(plan: Plan, name: str) -> Iterator[tuple[tuple[str, ...],
     for key, group in model.group_by.items():
         form = f"start of the {group.to}" if group.to else "as released"
         yield (key,), _group_meaning(plan, group.field, f"group: {group.field}", form)
+    of = plan.aggregates[name].definition.rolls_up
     for key, measure in model.measures.items():
-        yield (key,), _measure_meaning(plan, measure)
+        meaning = _measure_meaning(plan, measure)
+        yield (
+            (key,),
+            meaning if of is None else dataclasses.replace(meaning, form=f"sum over the rows of {of} that are shown"),
+        )
 
 
 def _group_meaning(plan: Plan, key: str, text: str, form: str) -> ColumnMeaning:

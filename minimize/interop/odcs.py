@@ -439,9 +439,13 @@ def _output_description(plan: Plan, name: str) -> str:
 
 
 def _granularity(plan: Plan, name: str) -> str:
-    model = plan.aggregates[name].model
+    model, of = plan.aggregates[name].model, plan.aggregates[name].definition.rolls_up
+    rows = f"One row for each {', '.join(model.group_by)}" if model.group_by else "One row"
+    if of is not None:
+        return f"{rows}; sums over the rows of {of} that are shown"
     below = model.suppress.below
-    return f"One row for each {', '.join(model.group_by)}; groups of fewer than {below} subjects are suppressed"
+    kind = "exact figures" if model.exact is not None else "figures with noise"
+    return f"{rows}; groups of fewer than {below} subjects are suppressed; {kind}"
 
 
 def _column_property(

@@ -8,21 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.errors import ConfigurationError, OutputError
+from minimize.errors import ConfigurationError
+from minimize.governance.writing_run import WritingRun
 from minimize.interop.documents import ExportRequest
 from minimize.observability.openlineage import RunDescription, complete_event, start_event
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS, has_runs, read_receipts
+from minimize.output.folder import has_runs, read_receipts
 from minimize.plan import request
 from minimize.plan.bind import examine
-from minimize.policy.faults import FaultList
-from minimize.policy.load import read_pipeline, read_policy
-from minimize.policy.pipeline import Pipeline, PipelineReading
-from minimize.policy.yaml_nodes import YamlNode, parse_yaml
-from minimize.receipts import Receipt, sha256_text
+from minimize.receipts import Receipt
 from minimize.runs.inputs import find_pipeline, origin_place
 from minimize.sources import declared_schema
 from minimize.sources.file_discovery import split_pattern
-from minimize.stores import Location, local_copy, parse_location
+from minimize.stores import Location, parse_location
 
 _RUN_KINDS: Final = ("run", "replay")
 
@@ -56,7 +53,7 @@ def events_of(output: Location, receipt: Receipt, pipeline: str | None = None) -
 
 
 def _event_context(output: Location, receipt: Receipt, pipeline: str | None) -> RunDescription:
-    job = _recorded_pipeline(output, receipt)
+    job = WritingRun(output, receipt).loaded_pipeline
     source = declared_schema(request(job.policy, job.purpose, job))
     plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).plan
     namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "minimize"
@@ -81,36 +78,3 @@ def _input_root(output: Location, receipt: Receipt, pipeline: str | None) -> Loc
         return split_pattern(str(given), Path.cwd())[0]
     today = find_pipeline(output, receipt, pipeline)
     return split_pattern(today.source.path, today.folder)[0]
-
-
-def _recorded_pipeline(output: Location, receipt: Receipt) -> Pipeline:
-    """The pipeline of the run, from the files stored with its receipt. Raises OutputError if their digests differ."""
-    with local_copy(output / RUNS / receipt.run_id) as folder:
-        faults = FaultList()
-        texts = {name: _read_verified(folder / name, digest) for name, digest in _recorded_digests(receipt).items()}
-        root, pipeline = _parse_node(texts[POLICY_FILE], faults), _parse_node(texts[PIPELINE_FILE], faults)
-        purposes = (receipt.purpose,)
-        reading = PipelineReading(faults, folder, purposes)
-        reading.policy = read_policy(root, reading, {"digest": receipt.policy.digest})
-        loaded = {"path": folder / PIPELINE_FILE, "digest": receipt.files[PIPELINE_FILE]}
-        found = read_pipeline(pipeline, reading, loaded)
-    if found is None or faults.found:
-        raise OutputError(f"the policy of {receipt.run_id} cannot be read", findings=faults.found)
-    return found
-
-
-def _recorded_digests(receipt: Receipt) -> dict[str, str]:
-    names = {name: receipt.files.get(name, "") for name in (POLICY_FILE, PIPELINE_FILE)}
-    return names | {POLICY_FILE: receipt.policy.digest}
-
-
-def _read_verified(path: Path, digest: str) -> bytes:
-    content = path.read_bytes() if path.is_file() else b""
-    if sha256_text(content) != digest:
-        hint = "Run `minimize verify` to check all files."
-        raise OutputError(f"{path.parent.name}/{path.name} differs from its receipt", hint=hint)
-    return content
-
-
-def _parse_node(content: bytes, faults: FaultList) -> YamlNode:
-    return parse_yaml(content.decode("utf-8-sig"), faults) or YamlNode({}, 1)

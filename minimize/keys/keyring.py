@@ -181,6 +181,9 @@ def _parse_time(text: Any) -> datetime | None:
 
 SIGNING_KEY: Final = "signing"
 SUBJECT_KEY: Final = "subject"
+NOISE_KEY: Final = "noise"
+"""The key of the noise of published figures. It has one version for ever: with a second one, the noise of a row could be averaged
+with its former noise."""
 KEY_DESTROYED: Final = "E210"
 """Code of errors about destroyed keys."""
 
@@ -264,6 +267,10 @@ class Keyring:
 
     def _entry(self, name: str, version: int | None) -> KeyEntry:
         found = [entry for entry in self._entries if entry.name == name and version in (None, entry.version)]
+        if not found and name == NOISE_KEY:
+            hint = f"Run `minimize keys add {self.path} {name}`, or restore the key from a backup if there was one."
+            message = f"the keyring {self.path} has no key `{name}`, which tables with noise need"
+            raise KeyringError(message, hint=hint)
         if not found:
             wanted = name if version is None else f"{name}/{version}"
             hint = (
@@ -299,12 +306,12 @@ KeyEntries = tuple[KeyEntry, ...]
 
 
 def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> Keyring:
-    """Creates a keyring file with these keys at version 1, and a `signing` and a `subject` key.
+    """Creates a keyring file with these keys at version 1, and a `signing`, a `subject` and a `noise` key.
 
     Raises KeyringError if the file exists (it is never overwritten) or a name is invalid.
     """
     target = Path(path).expanduser().absolute()
-    wanted = sorted({*names, SIGNING_KEY, SUBJECT_KEY})
+    wanted = sorted({*names, SIGNING_KEY, SUBJECT_KEY, NOISE_KEY})
     content = keyring_bytes([_new_entry(name, 1, now) for name in wanted])
     reason: str | None = None
     try:
@@ -319,9 +326,17 @@ def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> 
 
 
 def add_key(path: PathText, name: str, *, now: datetime) -> Keyring:
-    """Adds a key, or a new version of it. The file is replaced in one step. Raises KeyringError."""
+    """Adds a key, or a new version of it. The file is replaced in one step.
+
+    Raises KeyringError, also for a second version of the key `noise`.
+    """
 
     def added(entries: KeyEntries) -> KeyEntries:
+        if name == NOISE_KEY and any(entry.name == name for entry in entries):
+            raise KeyringError(
+                f"the keyring has the key `{NOISE_KEY}` already, and a second version is refused",
+                hint="Keep the key: with new noise next to the former one, the figures of a row could be averaged.",
+            )
         version = 1 + max((entry.version for entry in entries if entry.name == name), default=0)
         return (*entries, _new_entry(name, version, now))
 

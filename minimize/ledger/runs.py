@@ -36,6 +36,7 @@ from minimize.ledger.audit_event import (
 )
 from minimize.ledger.audit_log import append_event, find_entry, last_checkpoint, read_entries
 from minimize.ledger.database import Connection, Row, like_pattern
+from minimize.ledger.releases import index_releases, remove_releases
 from minimize.ledger.schema import ledger_identity
 from minimize.receipts import Receipt, RowCounts
 from minimize.receipts.shown_counts import rows_text
@@ -301,12 +302,14 @@ def index_receipts(connection: Connection, output: str, receipts: Iterable[Recei
             "DELETE FROM runs WHERE output = :output AND run_id = :run_id", output=output, run_id=receipt.run_id
         )
         connection.insert("runs", {"output": output, **_receipt_values(receipt)})
+        index_releases(connection, output, [receipt])
         fail_point("run.indexed")
 
 
 def remove_runs(connection: Connection, output: str) -> None:
     """Removes all runs of an output from the index."""
     connection.execute("DELETE FROM runs WHERE output = :output", output=output)
+    remove_releases(connection, output)
 
 
 def output_locations(connection: Connection) -> list[OutputLocation]:

@@ -128,6 +128,15 @@ CREATE TABLE runs (
     digest VARCHAR(71) NOT NULL,
     CONSTRAINT pk_runs PRIMARY KEY (output, run_id)
 );
+CREATE TABLE releases (
+    output VARCHAR(32) NOT NULL,
+    run_id VARCHAR(64) NOT NULL,
+    source TEXT NOT NULL,
+    date VARCHAR(10) NOT NULL,
+    mark VARCHAR(32) NOT NULL,
+    CONSTRAINT pk_releases PRIMARY KEY (output, run_id, source, date, mark)
+);
+CREATE INDEX ix_releases_source ON releases (source);
 CREATE INDEX ix_runs_finished ON runs (finished);
 CREATE INDEX ix_runs_run_id ON runs (run_id);
 CREATE TABLE ledger_version (
@@ -148,6 +157,7 @@ leases       `token` grows each time the lease is taken, and is never used again
              something only within them. `born` is the start time of the process in ticks: a pid is used again, pid and start
              time together are not. `beat` grows while the holder is alive.
 outputs      The last known location of each output.
+releases     The releases of dates, for other outputs of the same source. The date of a source without dates is empty.
 reads        `state` is begun or ended. `event` is the audit event of a read that never ended, as JSON.
 """
 _TYPES: Final[Mapping[Dialect, Mapping[str, str]]] = {
@@ -372,7 +382,17 @@ def _add_tenant_of_entries(connection: Connection) -> None:
     connection.execute("CREATE INDEX ix_audit_tenant ON audit (tenant, sequence)")
 
 
-STEPS: Final[tuple[MigrationStep, ...]] = (_add_tenant_of_entries,)
+def _add_releases(connection: Connection) -> None:
+    """Adds the index of releases. Earlier runs had none."""
+    connection.execute(
+        "CREATE TABLE releases (output VARCHAR(32) NOT NULL, run_id VARCHAR(64) NOT NULL, source TEXT NOT NULL,"
+        " date VARCHAR(10) NOT NULL, mark VARCHAR(32) NOT NULL,"
+        " CONSTRAINT pk_releases PRIMARY KEY (output, run_id, source, date, mark))"
+    )
+    connection.execute("CREATE INDEX ix_releases_source ON releases (source)")
+
+
+STEPS: Final[tuple[MigrationStep, ...]] = (_add_tenant_of_entries, _add_releases)
 """Step number n upgrades a ledger of version `BASELINE_VERSION` + n to the next one, in the caller's transaction."""
 BASELINE_VERSION: Final = 3
 """The oldest version that can be upgraded. Versions 1 and 2 were never released."""

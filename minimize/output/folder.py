@@ -157,23 +157,13 @@ def _ensure_on_disk(path: Path, other_than: str | None, new: str) -> str:
     return content.decode().strip()
 
 
-SKETCHES: Final = "sketches"
-"""The folder of contribution sketches, with a folder per aggregate."""
-SKETCHES_SUFFIX: Final = ".sealed"
+FORMER_SKETCHES: Final = "sketches"
+"""The folder of contribution sketches, which earlier versions wrote. The next publication removes it."""
 
 
 def is_companion(path: str) -> bool:
-    """Whether a path, relative to the output folder, belongs to an index or to sketches."""
-    return path.startswith((f"{INDEX_FOLDER}/", f"{SKETCHES}/"))
-
-
-def sketches_path(path: str) -> str:
-    """The path of the sketches of an aggregate's file, relative to the output folder.
-
-    >>> sketches_path("fleet/date=2026-11-24/run-0.parquet")
-    'sketches/fleet/date=2026-11-24/run-0.sealed'
-    """
-    return str(PurePosixPath(SKETCHES, path).with_suffix(SKETCHES_SUFFIX))
+    """Whether a path, relative to the output folder, belongs to an index."""
+    return path.startswith(f"{INDEX_FOLDER}/")
 
 
 def list_data_files(folder: Location) -> tuple[str, ...]:
@@ -235,7 +225,7 @@ def check_partition(
     publication. Raises OutputError if `name` cannot be an output or `on` a date, or if the output's folder is a link, contains
     files that no run wrote, or contains undated data next to which a dated partition would be written.
     """
-    if not _NAME.fullmatch(name.removeprefix(f"{SKETCHES}/")) or name == RUNS or (on is not None and not is_date(on)):
+    if not _NAME.fullmatch(name) or name == RUNS or (on is not None and not is_date(on)):
         raise OutputError("the name of an output is not a valid column name, or its date is not YYYY-MM-DD")
     known = {} if undated is None else undated
     if name not in known:
@@ -249,14 +239,11 @@ def _has_undated_data(folder: Location, name: str) -> bool:
     root = folder / name
     if root.is_symlink() or root.parent.is_symlink():
         raise OutputError(f"{name} is a link", hint="Replace the link with a folder, or write to another folder.")
-    if root.parent.exists() and not root.parent.is_dir():
-        raise OutputError(f"{root.parent.name} is a file", hint="Move the file away, or write to another folder.")
     if root.exists() and not root.is_dir():
         raise OutputError(f"{name} is a file", hint="Move the file away, or write to another folder.")
     files = list_data_files(root) if root.is_dir() else ()
     runs = published_runs(folder)
-    sketches = SKETCHES_SUFFIX if is_companion(f"{name}/") else ".parquet"
-    suffix = {INDEX_FOLDER: INDEX_SUFFIX, RESTRICTED: RESTRICTED_SUFFIX}.get(name, sketches)
+    suffix = {INDEX_FOLDER: INDEX_SUFFIX, RESTRICTED: RESTRICTED_SUFFIX}.get(name, ".parquet")
     foreign = sum(not _is_published_file(path, runs, suffix) for path in files)
     if foreign:
         hint = "Move the files away, or write to another folder."
@@ -279,12 +266,12 @@ def is_date(text: str) -> bool:
 
 
 def output_and_date(path: str) -> tuple[str, str | None]:
-    """The output and the date of a file. Sketches have those of their aggregate.
+    """The output and the date of a file.
 
     >>> output_and_date("records/date=2026-11-24/tenant_id=7/run-0.parquet"), output_and_date("records/run-0.parquet")
     (('records', '2026-11-24'), ('records', None))
     """
-    name, first = path.removeprefix(f"{SKETCHES}/").split("/")[:2]
+    name, first = path.split("/")[:2]
     return name, first.removeprefix("date=") if first.startswith("date=") else None
 
 

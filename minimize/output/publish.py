@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,12 +27,11 @@ from minimize.errors import OutputError
 from minimize.failpoints import fail_point
 from minimize.output import recovery
 from minimize.output.folder import (
+    FORMER_SKETCHES,
     INTENT,
     RECEIPT_FILE,
     RECORDS,
-    RESTRICTED,
     RUNS,
-    SKETCHES,
     SUCCESS,
     check_apart,
     check_bucket,
@@ -44,18 +43,14 @@ from minimize.output.folder import (
     list_data_files,
     make_output_folder,
     read_receipts,
-    sketches_path,
 )
 from minimize.output.quarantine import QUARANTINE_SCHEMA, QuarantineWriter
 from minimize.output.recovery import REPLACED, STAGING, FolderExchange, Intent, exchange_folders
 from minimize.output.sink import ParquetSink, WorkerFiles, remove_attempts
 from minimize.output.subject_index import INDEX_FOLDER
-from minimize.receipts import CompanionFile, FileRef, Receipt, ReceiptFile, files_with_companions, paths_in_force_below
-from minimize.sources.base import WrittenFile
+from minimize.receipts import Receipt, ReceiptFile, files_with_companions, paths_in_force_below
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import (
-    HashingFile,
-    file_exists,
     link_file,
     make_folder,
     sync_tree,
@@ -152,8 +147,6 @@ class Staging:
     _sinks: list[ParquetSink] = field(default_factory=list)
     _kept_paths: set[str] = field(default_factory=set)
     _undated: dict[str, bool] = field(default_factory=dict)
-    kept_sketches: list[CompanionFile] = field(default_factory=list)
-    """Sketches that are kept although this run removes their files; for its receipt."""
     _is_published: bool = False
 
     @property
@@ -170,8 +163,8 @@ class Staging:
         """Reserves a whole partition for this run; returns its folder relative to `root`.
 
         The current files of the partition are replaced by the staged ones, or removed if there are none. The same applies to the
-        indexes of records and the sketches of aggregates. Takes the batch date, or None if the output has no dates and is
-        replaced as a whole. Raises OutputError as `check_partition` does.
+        indexes of records. Takes the batch date, or None if the output has no dates and is replaced as a whole.
+        Raises OutputError as `check_partition` does.
         """
         for each in _folders_with_companions(name):
             path = _partition_path(each, date)
@@ -205,36 +198,21 @@ class Staging:
         self._sinks.append(sink)
         return QuarantineWriter(sink, self.run_id, self.worker_files(QUARANTINE, date, QUARANTINE_SCHEMA))
 
-    def attach_sketches(self, file: WrittenFile, content: bytes) -> WrittenFile:
-        """Stages the encrypted sketches of an aggregate's file; returns the file with them."""
-        path = sketches_path(file.path)
-        sealed = with_output_errors(HashingFile, self.root / path)
-        with_output_errors(sealed.write, content)
-        with_output_errors(sealed.close)
-        return replace(file, sketches=FileRef(path, sealed.digest))
-
     def current_files(self) -> tuple[str, ...]:
         """The current files of this run's partitions, relative to the output folder: those that it replaces or removes.
 
-        A file that a receipt lists and that is missing is included, so that a run of its date repairs the output. Indexes and
-        sketches are removed with their files and are not included.
+        A file that a receipt lists and that is missing is included, so that a run of its date repairs the output. Indexes are
+        removed with their files and are not included.
         """
         there = {path for path in self._existing_files() if not is_companion(path)}
         return tuple(sorted(there | paths_in_force_below(self.output.receipts(), self._partitions)))
 
     def keep_file(self, file: ReceiptFile) -> None:
-        """Keeps an unchanged file and its companion files in the new partition."""
+        """Keeps an unchanged file and its index in the new partition."""
         for path in _file_with_companions(file):
             fail_point("keep.before")
             self._keep(self.output.folder / path, self.root / path, path)
             fail_point("keep.after")
-
-    def keep_sketches(self, sketches: CompanionFile) -> None:
-        """Keeps sketches whose file is removed, in a reserved partition. Sketches that are missing remain missing."""
-        self.kept_sketches.append(sketches)
-        current = self.output.folder / sketches.path
-        if file_exists(current):
-            self._keep(current, self.root / sketches.path, sketches.path)
 
     def _keep(self, location: Location, new: Location, path: str) -> None:
         """On disk the file is linked, because a partition is swapped as a whole. In a bucket it stays in its place."""
@@ -260,6 +238,8 @@ class Staging:
         staged = {path: self._staged(path) for path in sorted(self._partitions)}
         swaps = {path: files for path, files in staged.items() if files}
         removes = tuple(path for path in sorted(self._partitions) if path not in swaps)
+        if (self.output.folder / FORMER_SKETCHES).exists():
+            removes += (FORMER_SKETCHES,)
         self._check(receipt, swaps)
         for turn, path in enumerate(swaps):
             fail_point("success.before", turn)
@@ -339,13 +319,12 @@ def _partition_path(name: str, date: str | None) -> str:
 
 
 def _folders_with_companions(name: str) -> tuple[str, ...]:
-    """An output and the folder of its companion files."""
-    alone = {QUARANTINE: (QUARANTINE,), RESTRICTED: (RESTRICTED,)}
-    return {RECORDS: (RECORDS, INDEX_FOLDER), **alone}.get(name, (name, f"{SKETCHES}/{name}"))
+    """An output and, for records, the folder of its indexes."""
+    return (RECORDS, INDEX_FOLDER) if name == RECORDS else (name,)
 
 
 def _file_with_companions(file: ReceiptFile) -> tuple[str, ...]:
-    return (file.path, *(each.path for each in (file.index, file.sketches) if each is not None))
+    return (file.path,) if file.index is None else (file.path, file.index.path)
 
 
 _RESERVED_NAMES: Final = tuple((name,) for name in (RECEIPT_FILE, INTENT, STAGING, REPLACED))

@@ -348,12 +348,6 @@ def index_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | N
     return tuple(CompanionFile(index.path, index.digest, path) for path, index in pairs) or None
 
 
-def sketch_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | None:
-    """Their sketches, for an aggregate; None if there are none."""
-    pairs = [(each.path, each.sketches) for each in written if each.sketches is not None]
-    return tuple(CompanionFile(sketches.path, sketches.digest, path) for path, sketches in pairs) or None
-
-
 def master_keys_of(written: Iterable[WrittenFile]) -> frozenset[str]:
     """The master keys under which they are encrypted."""
     return frozenset(key for each in written for key in each.keys)

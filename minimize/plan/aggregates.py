@@ -1,16 +1,18 @@
-"""Plan of aggregates over released records: keys, measures, retention, late window, and faults."""
+"""Plan of aggregates over released records: keys, measures, bounds, noise, retention, late window, and faults."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
+from functools import partial, reduce
+from itertools import groupby
+from typing import Final
 
 import pyarrow as pa
 
 from minimize.aggregates import MEASURES, Measure
-from minimize.aggregates.cells import CellMeasure
+from minimize.aggregates.bounded_values import ValueBounds
 from minimize.aggregates.definition import (
     TIME_UNITS,
     AggregateDefinition,
@@ -18,47 +20,41 @@ from minimize.aggregates.definition import (
     GroupKey,
     GroupRetention,
     LateWindow,
+    NoiseTerms,
+    SubjectLimits,
+    TimeUnit,
     definition_faults,
 )
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
+from minimize.config import tree_root
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
+from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.fields import group_time_key, is_raw_in_aggregates
-from minimize.policy.pipeline import AggregateModel, GroupKeyModel, Pipeline
-from minimize.techniques.base import TechniqueStep, TimeForm
+from minimize.policy.load import other_tables_of_source
+from minimize.policy.pipeline import Pipeline
+from minimize.sources.file_discovery import DATE_PLACEHOLDER, source_name
+from minimize.techniques.base import TechniqueStep, TimeForm, ValueRange
 from minimize.techniques.periods import local_days, period_starts
 
 
 def plan_aggregates(
     pipeline: Pipeline, fields: Mapping[str, FieldPlan], faults: list[Finding]
 ) -> dict[str, AggregatePlan]:
-    """Each aggregate with its definition. Faults are added to `faults`."""
+    """Each aggregate with its definition, and after it its roll-ups. Faults are added to `faults`."""
     plans = {}
+    faults.extend(_lone_table_faults(pipeline))
     for name, model in pipeline.aggregates.items():
         found = list(_aggregate_faults(pipeline, name, model, fields))
         if not found:
-            definition = _aggregate_definition(pipeline, name, model, fields)
+            definition = define_aggregate(pipeline, name, fields)
             found = [_locate_finding(pipeline, name, finding) for finding in definition_faults(definition)]
+            found += _rollup_faults(pipeline, name, model, definition)
             plans[name] = AggregatePlan(name, model, definition, _late_window(pipeline, model, fields))
+            plans |= {plan.name: plan for plan in _rollup_plans(plans[name])}
         faults.extend(found)
-    return {} if faults else dict(_add_related_measures(plans))
-
-
-def _add_related_measures(plans: Mapping[str, AggregatePlan]) -> Iterator[tuple[str, AggregatePlan]]:
-    """Each aggregate, with the cell measures that other aggregates publish for the same groups."""
-    for name, plan in plans.items():
-        mine = plan.definition
-        alike = [
-            each.definition
-            for label, each in plans.items()
-            if label != name and each.definition.groups == mine.groups and each.definition.counting == mine.counting
-        ]
-        others = dict.fromkeys(
-            each for one in alike for each in one.measures.values() if isinstance(each.measure, CellMeasure)
-        )
-        below = max([mine.below, *(each.below for each in alike)]) if others else mine.below
-        yield name, replace(plan, definition=replace(mine, related_measures=tuple(others), related_below=below))
+    return {} if faults else plans
 
 
 def counted_subject(pipeline: Pipeline, model: AggregateModel) -> str | None:
@@ -66,9 +62,9 @@ def counted_subject(pipeline: Pipeline, model: AggregateModel) -> str | None:
     return model.suppress.counting or pipeline.policy.subject
 
 
-def _aggregate_definition(
-    pipeline: Pipeline, name: str, model: AggregateModel, fields: Mapping[str, FieldPlan]
-) -> AggregateDefinition:
+def define_aggregate(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan]) -> AggregateDefinition:
+    """The definition of an aggregate or a roll-up without faults. Takes the planned fields."""
+    model = pipeline.tables[name]
     subject = counted_subject(pipeline, model)
     return AggregateDefinition(
         name=name,
@@ -79,7 +75,15 @@ def _aggregate_definition(
         counts_to=None if model.round is None else model.round.counts_to,
         folds=pipeline.policy.folds_case(subject),
         retention=_group_retention(pipeline, name, model, fields),
+        noise=None if model.exact is not None else NoiseTerms(model.noise.sd, model.noise.releases),
+        limits=_subject_limits(model),
+        source=source_name(pipeline.source.path, pipeline.folder, tree_root(pipeline.folder)),
     )
+
+
+def _subject_limits(model: AggregateModel) -> SubjectLimits:
+    limits = model.per_subject
+    return SubjectLimits(limits.rows, limits.values, "rows" in limits.model_fields_set)
 
 
 def _group_retention(
@@ -99,7 +103,7 @@ def _group_key(key: GroupKeyModel, field: FieldPlan) -> GroupKey:
     """A time that is released in a time zone is grouped in the same time zone."""
     zone = _release_zone(field)
     cut = None if key.to is None or zone == "UTC" else partial(period_starts, unit=key.to, zone=zone)
-    return GroupKey(key.field, field.gives, key.to, cut)
+    return GroupKey(key.field, field.gives, key.to, cut, released_unit(field))
 
 
 def _release_zone(field: FieldPlan) -> str:
@@ -126,14 +130,23 @@ def _whole_days(length: timedelta) -> int:
 
 def _bound_measure(measure: Measure, fields: Mapping[str, FieldPlan]) -> BoundMeasure:
     field = fields.get(measure.of or "")
-    return BoundMeasure(
-        measure, _measured_type(measure, fields), field is not None and not is_raw_in_aggregates(field.field)
-    )
+    if field is None:
+        return BoundMeasure(measure)
+    generalized = not is_raw_in_aggregates(field.field)
+    return BoundMeasure(measure, field.measured or field.gives, generalized, value_bounds(field))
 
 
-def _measured_type(measure: Measure, fields: Mapping[str, FieldPlan]) -> object:
-    field = fields.get(measure.of or "")
-    return None if field is None else field.measured or field.gives
+def value_bounds(field: FieldPlan) -> ValueBounds | None:
+    """The bounds between which all values of a field are in aggregates; None if there are no two different ones."""
+    if field.measured is not None:
+        chains = [field.field.in_aggregates]
+    else:
+        chains = [branch.steps for branch in field.branches if branch.steps is not None]
+    ranges = [reduce(lambda values, step: step.result_range(values), chain, ValueRange()) for chain in chains]
+    found = reduce(ValueRange.join, ranges) if ranges else ValueRange()
+    if found.low is None or found.high is None or found.low == found.high:
+        return None
+    return ValueBounds(found.low, found.high)
 
 
 def _aggregate_faults(
@@ -149,6 +162,81 @@ def _aggregate_faults(
         yield from _key_faults(pipeline, name, label, key, fields)
     for label, measure in model.measures.items():
         yield from _measure_faults(pipeline, name, label, measure, fields, counted_subject(pipeline, model))
+    if model.exact is not None:
+        yield from _exact_faults(pipeline, name, model)
+    else:
+        yield from _quantile_faults(pipeline, name, model)
+
+
+def _lone_table_faults(pipeline: Pipeline) -> Iterator[Finding]:
+    """P133: another table next to exact figures, in the pipeline or in another one with the same source."""
+    exact = [name for name, model in pipeline.aggregates.items() if model.exact is not None]
+    if not pipeline.aggregates:
+        return
+    others = [str(each) for each in other_tables_of_source(pipeline, only_exact=not exact)]
+    own = [name for name in pipeline.aggregates if name not in exact[:1]]
+    if exact and (own or others):
+        message = f"figures of {exact[0]} are exact, but {(own + others)[0]} is made from the same source"
+        hint = "Remove `exact`, or all other tables of the source: together they show what noise hides."
+        yield aggregate_fault(pipeline, exact[0], "P133", message, hint, at="exact")
+    elif others:
+        name = next(iter(pipeline.aggregates))
+        message = f"{others[0]} publishes exact figures of the same source"
+        hint = "Remove this table, or `exact` there: together they show what noise hides."
+        yield aggregate_fault(pipeline, name, "P133", message, hint)
+
+
+def _exact_faults(pipeline: Pipeline, name: str, model: AggregateModel) -> Iterator[Finding]:
+    """P134, P135, P136: exact figures of a source without dates, of records in several groups, and their roll-ups."""
+    if DATE_PLACEHOLDER not in pipeline.source.path:
+        message = "figures are exact, but the source has no batch dates, so that each run would publish them again"
+        hint = "Write {date} in place of the batch date in the path, or remove `exact`."
+        yield aggregate_fault(pipeline, name, "P134", message, hint, at="exact")
+    for label, key in model.group_by.items():
+        if Pointer.parse(key.field).stars:
+            message = f"figures are exact, but a record can be in several groups by {label}"
+            hint = "Group by fields that a record has once, or remove `exact`."
+            yield aggregate_fault(pipeline, name, "P135", message, hint, key.field, "group_by")
+    for label, measure in model.measures.items():
+        subjects = measure.counts_distinct and measure.of == counted_subject(pipeline, model)
+        if model.rollups and not measure.adds_up and not subjects:
+            message = f"{label}: the {measure.name} of a roll-up cannot be computed from the rows that are shown"
+            hint = f"Remove `rollups`, or count subjects and use measures that add up ({_measures_that('adds_up')})."
+            yield aggregate_fault(pipeline, name, "P136", message, hint, measure.of, "rollups")
+
+
+def _rollup_plans(table: AggregatePlan) -> Iterator[AggregatePlan]:
+    """The coarser tables of an aggregate. They are made with it, so they do not wait for rows themselves."""
+    for name, model in table.model.rollup_tables(table.name).items():
+        keys = {column: table.definition.keys[column] for column in model.group_by}
+        yield AggregatePlan(name, model, replace(table.definition, name=name, keys=keys, rolls_up=table.name))
+
+
+def _rollup_faults(
+    pipeline: Pipeline, name: str, model: AggregateModel, definition: AggregateDefinition
+) -> Iterator[Finding]:
+    """P137: roll-ups without the event time by which rows of their table end. They would show what the removed rows had."""
+    column = None if definition.retention is None else definition.retention.column
+    if column is not None and any(column not in columns for columns in model.rollups):
+        message = f"a roll-up is not grouped by {column}, so that it would still show rows whose retention has ended"
+        hint = f"Add {column} to each roll-up, or remove it from the groups: each table has a date."
+        yield aggregate_fault(pipeline, name, "P137", message, hint, at="rollups")
+
+
+MOST_QUANTILES: Final = 5
+"""The most different quantiles of a field in one table with noise."""
+
+
+def _quantile_faults(pipeline: Pipeline, name: str, model: AggregateModel) -> Iterator[Finding]:
+    """P132: too many values of a field by their rank. Each shows the field once more."""
+    ranked = sorted(
+        {(measure.of or "", measure.model_dump_json()) for measure in model.measures.values() if measure.by_rank}
+    )
+    for key, measures in groupby(ranked, lambda each: each[0]):
+        count = len(list(measures))
+        if count > MOST_QUANTILES:
+            message = f"{count} quantiles of {key}, but figures with noise have {MOST_QUANTILES} of a field at most"
+            yield aggregate_fault(pipeline, name, "P132", message, "Remove some of them.", key, "measures")
 
 
 def _late_faults(pipeline: Pipeline, name: str, fields: Mapping[str, FieldPlan]) -> Iterator[Finding]:
@@ -210,12 +298,34 @@ def _measure_faults(
         )
     elif measure.needs_bounds and _field_has_open_ends(field):
         message = f"{label}: {measure.name} over {measure.of}, whose first and last bins are open-ended"
-        ranked = ", ".join(name for name, kind in MEASURES.items() if kind.by_rank)
-        hint = f"Add `in_aggregates` to the field (such as clip), or use another measure ({ranked})."
+        hint = f"Add `in_aggregates` to the field (such as clip), or use another measure ({_measures_that('by_rank')})."
         yield aggregate_fault(pipeline, name, "P114", message, hint, measure.of, "measures")
+    elif pipeline.aggregates[name].exact is None and (measure.sums_values or measure.by_rank):
+        yield from _value_faults(pipeline, name, label, measure, field)
 
 
-def released_unit(field: FieldPlan) -> str | None:
+def _value_faults(pipeline: Pipeline, name: str, label: str, measure: Measure, field: FieldPlan) -> Iterator[Finding]:
+    """P130, P131: values whose noise would have no size, and ranks of values that are not public."""
+    about = f"{label}: {measure.name} of {measure.of}"
+    if measure.sums_values and value_bounds(field) is None:
+        message = f"{about}, whose values have no bounds, so that no noise can hide one of them"
+        hint = (
+            "Add `in_aggregates: {clip: {min: …, max: …}}` to the field, "
+            f"or use another measure ({_measures_that('by_rank')}) over a `bin`."
+        )
+        yield aggregate_fault(pipeline, name, "P130", message, hint, measure.of, "measures")
+    if measure.by_rank and is_raw_in_aggregates(field.field):
+        message = f"{about}, whose values are not generalized, so that the figure would be one person's value"
+        hint = "Release the field by `bin`, such as `do: {bin: {width: 10}}`."
+        yield aggregate_fault(pipeline, name, "P131", message, hint, measure.of, "measures")
+
+
+def _measures_that(fact: str) -> str:
+    """The measures of which a fact is true."""
+    return ", ".join(name for name, kind in MEASURES.items() if getattr(kind, fact))
+
+
+def released_unit(field: FieldPlan) -> TimeUnit | None:
     """The finest unit to which the branches of a field truncate its time; None if no step truncates it."""
     units = [form.unit for form in _time_forms(field) if form.unit is not None]
     return min(units, key=TIME_UNITS.index, default=None)

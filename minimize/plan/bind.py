@@ -13,6 +13,7 @@ import pyarrow as pa
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, RefusedError
+from minimize.keys.keyring import NOISE_KEY
 from minimize.output.folder import RECORDS
 from minimize.plan import category
 from minimize.plan.aggregates import plan_aggregates
@@ -291,7 +292,7 @@ def _build_plan(
         fields=fields,
         aggregates=aggregates,
         outputs=_outputs(policy, pipeline, source, fields, aggregates),
-        keys=frozenset(name for field in fields.values() for name in _key_names(field)),
+        keys=frozenset(name for field in fields.values() for name in _key_names(field)) | _noise_keys(aggregates),
         reveals=_reveals(policy, pipeline, fields),
         digest="",
     )
@@ -301,6 +302,10 @@ def _build_plan(
 def _key_names(field: FieldPlan) -> list[str]:
     steps = (*field.steps, *(field.field.in_aggregates if field.measured is not None else ()))
     return [name for step in steps for name in step.key_names]
+
+
+def _noise_keys(aggregates: Mapping[str, AggregatePlan]) -> frozenset[str]:
+    return frozenset(NOISE_KEY for each in aggregates.values() if each.definition.noise is not None)
 
 
 def _outputs(

@@ -31,6 +31,11 @@ def step_leaves(step: TechniqueStep, roles: Collection[Role]) -> Leaves:
     return step.remaining_form(identifier="identifier" in roles)
 
 
+def category_named(name: str) -> Category:
+    """The category with a name that a receipt states. An unknown one counts as identified."""
+    return next((each for each in CATEGORY_ORDER if each == name), "identified")
+
+
 def column_category(role: Role, leaves: Leaves) -> Category:
     """The category of a released column.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from itertools import combinations
 from typing import Final
 
 import pyarrow as pa
@@ -191,7 +190,7 @@ def plan_refusals(plan: Plan) -> Iterator[Finding]:
     yield from _unencrypted_outputs(plan)
     for aggregate in plan.aggregates.values():
         yield from _single_value_measures(plan, aggregate)
-    yield from _conflicting_presentations(plan)
+        yield from _measures_without_noise(plan, aggregate)
 
 
 def _retention_without_time(policy: Policy) -> Iterator[Finding]:
@@ -229,7 +228,8 @@ def _long_telemetry(pipeline: Pipeline) -> Iterator[Finding]:
 
 def _groups_without_time(pipeline: Pipeline) -> Iterator[Finding]:
     """Refusals of aggregates that have their own retention, in a policy without event time."""
-    for name in pipeline.own_retentions if pipeline.policy.time is None else ():
+    limited = [name for name, model in pipeline.aggregates.items() if model.retention is not None]
+    for name in limited if pipeline.policy.time is None else ():
         message = f"the aggregate {name} limits retention, but the policy names no event time"
         file = None if pipeline.path is None else str(pipeline.path)
         hint = "Name the field of the event time: `time: FIELD`."
@@ -237,7 +237,7 @@ def _groups_without_time(pipeline: Pipeline) -> Iterator[Finding]:
 
 
 def _excess_categories(plan: Plan) -> Iterator[Finding]:
-    limits = {name: model.must_be for name, model in (plan.pipeline.aggregates if plan.pipeline else {}).items()}
+    limits = {name: model.must_be for name, model in (plan.pipeline.tables if plan.pipeline else {}).items()}
     if plan.pipeline is not None and plan.pipeline.records is not None:
         limits["records"] = plan.pipeline.records.must_be
     for name, output in plan.outputs.items():
@@ -293,54 +293,19 @@ def _single_value_measures(plan: Plan, aggregate: AggregatePlan) -> Iterator[Fin
             yield plan_refusal(plan, "R003", message, hint, field.key, at=("aggregates", aggregate.name, "measures"))
 
 
+def _measures_without_noise(plan: Plan, aggregate: AggregatePlan) -> Iterator[Finding]:
+    for name, measure in aggregate.model.measures.items():
+        if aggregate.definition.noise is not None and not measure.takes_noise:
+            reason, instead = measure.noise_obstacle
+            noisy = ", ".join(word for word, kind in MEASURES.items() if kind.takes_noise)
+            alone = "or publish it in an exact table, the only one of its source: `exact: {because: …}`"
+            hint = instead or f"Use a measure whose figures can have noise ({noisy}), {alone}."
+            at = ("aggregates", aggregate.name, "measures")
+            yield plan_refusal(plan, "R024", f"measure {name} of {aggregate.name}: {reason}", hint, measure.of, at=at)
+
+
 def _shows_one_value(measure: Measure | type[Measure]) -> bool:
     return measure.shown_values in ("supported", "single")
-
-
-def _conflicting_presentations(plan: Plan) -> Iterator[Finding]:
-    """A total of a field in one table, and its values in another table with other groups: these figures are not compared.
-
-    Tables that are grouped by the field are compared by their counts, if both have one.
-    """
-    for one, other in combinations(plan.aggregates.values(), 2):
-        if one.definition.groups == other.definition.groups:
-            continue
-        counted = _publishes_counts(one) and _publishes_counts(other)
-        ways, others = _presentations(plan, one), _presentations(plan, other)
-        for key in sorted(ways.keys() & others.keys()):
-            if any(_presentations_conflict(mine, theirs, counted) for mine in ways[key] for theirs in others[key]):
-                message = f"aggregates {one.name} and {other.name} show {key} in two ways, which together can disclose a value"
-                hint = "Show the field in the same way in both, or only in one of them."
-                yield plan_refusal(plan, "R008", message, hint, key, at=("aggregates", other.name))
-
-
-Presentation = tuple[str, frozenset[str]]
-"""How a table shows a field: as `Measure.presentation` states, or by `groups`; and the values of which it shows some."""
-
-
-def _presentations(plan: Plan, aggregate: AggregatePlan) -> dict[str, set[Presentation]]:
-    """The ways in which an aggregate shows each field."""
-    found: dict[str, set[Presentation]] = {}
-    for each in aggregate.definition.measures.values():
-        if each.measure.of is not None and each.measure.presentation != "none":
-            found.setdefault(each.measure.of, set()).add((each.measure.presentation, each.measure.named_values))
-    for key in aggregate.definition.keys.values():
-        if plan.fields[key.key].measured is None:
-            found.setdefault(key.key, set()).add(("groups", frozenset()))
-    return found
-
-
-def _publishes_counts(aggregate: AggregatePlan) -> bool:
-    """Whether an aggregate publishes numbers of rows or of subjects."""
-    definition = aggregate.definition
-    return any(each.measure.of is None or definition.counts_subjects(each) for each in definition.measures.values())
-
-
-def _presentations_conflict(one: Presentation, other: Presentation, counted: bool) -> bool:
-    kinds = {one[0], other[0]}
-    if one == other or ("groups" in kinds and counted):
-        return False
-    return kinds != {"some", "each"} or len(one[1] or other[1]) > 1
 
 
 def plan_refusal(

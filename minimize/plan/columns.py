@@ -12,13 +12,22 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.aggregates import Measure
+from minimize.aggregates.definition import BoundMeasure
 from minimize.arrow.pointers import KEYS, STAR, PointerPart
 from minimize.plan.aggregates import has_open_ends
-from minimize.plan.model import FieldPlan, OutputPlan, Plan, describe_encryption, encrypted_columns
+from minimize.plan.model import (
+    AggregatePlan,
+    FieldPlan,
+    OutputPlan,
+    Plan,
+    describe_encryption,
+    describe_noise,
+    encrypted_columns,
+)
+from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.describe import condition_text, step_text
 from minimize.policy.model import Policy
-from minimize.policy.pipeline import AggregateModel
-from minimize.text import escape_markdown
+from minimize.text import brief_number, escape_markdown
 from minimize.times import duration_text
 
 ColumnMetadata = Mapping[str, str]
@@ -169,6 +178,8 @@ def columns_markdown(plan: Plan) -> str:
         lines += ["", _READING] if encrypted_columns(plan, name) else []
         span = plan.own_retentions.get(name)
         lines += [] if span is None else ["", f"Kept for {duration_text(span)} from the time of the event."]
+        noise = "" if name == "records" else describe_noise(plan, name)
+        lines += ["", f"{noise[0].upper()}{noise[1:]}."] if noise else []
         lines.append("")
     return "\n".join(lines)
 
@@ -200,11 +211,27 @@ def _aggregate_rows(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
             key, str(output.schema.field(key).type), f"group: {group.field}", form, "the group without a value"
         )
     for key, measure in aggregate.model.measures.items():
-        rounded = aggregate.model.round if measure.revealed_counts == "rounded" else None
-        form = f"counts to the nearest {rounded.counts_to}" if rounded else "exact"
-        counts = measure.of is None or aggregate.definition.counts_subjects(aggregate.definition.measures[key])
+        bound = aggregate.definition.measures[key]
+        form = _figure_form(aggregate, bound)
+        counts = measure.of is None or aggregate.definition.counts_subjects(bound)
         null = "never null" if counts else "; ".join(_measure_nulls(plan, measure, below))
         yield _table_row(key, str(output.schema.field(key).type), measure.phrase, form, null)
+
+
+def _figure_form(aggregate: AggregatePlan, bound: BoundMeasure) -> str:
+    """The noise of a figure, or that it is exact or rounded."""
+    definition, measure = aggregate.definition, bound.measure
+    if definition.rolls_up is not None:
+        return f"sum over the rows of {definition.rolls_up} that are shown"
+    if definition.noise is None:
+        rounded = definition.counts_to if measure.revealed_counts == "rounded" else None
+        return f"counts to the nearest {rounded}" if rounded else "exact"
+    deviation = float(definition.noise.total_sd)
+    if definition.counts_subjects(bound):
+        size = brief_number(deviation)
+    else:
+        size = measure.noise_text(deviation, definition.limits, bound.bounds)
+    return f"with noise; its standard deviation is {size}"
 
 
 def _measure_nulls(plan: Plan, measure: Measure, below: int) -> Iterator[str]:

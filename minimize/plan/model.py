@@ -20,19 +20,15 @@ from minimize.keys.parquet_encryption import column_category, has_unusable_name
 from minimize.output.folder import RECORDS
 from minimize.pages import Table, html_fragment
 from minimize.plan.field_release import FieldRelease, field_releases
+from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import Condition
+from minimize.policy.form_values import EncryptBy
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import (
-    ENCRYPTED_CATEGORIES,
-    AggregateModel,
-    EncryptBy,
-    EncryptModel,
-    Pipeline,
-    stricter_encryption,
-)
+from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, EncryptModel, Pipeline, stricter_encryption
 from minimize.policy.treatments import Treatment
 from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep
+from minimize.text import brief_number
 from minimize.times import duration_text
 
 FieldAction = Literal["keep", "drop", "gate", "generalize"]
@@ -107,12 +103,17 @@ class FieldPlan:
 
 @dataclass(frozen=True, slots=True)
 class AggregatePlan:
-    """One aggregate, checked: its model, what its tally needs, and how long it waits for late rows."""
+    """One table, checked: its model, what its tally needs, and how long it waits for late rows. A roll-up has no tally."""
 
     name: str
     model: AggregateModel
     definition: AggregateDefinition
     late: LateWindow | None = None
+
+    @property
+    def is_rollup(self) -> bool:
+        """Whether it sums the shown rows of another table."""
+        return self.definition.rolls_up is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,8 @@ class Plan:
             outputs[name] |= {"encrypt": words} if words else {}
         for name, span in self.own_retentions.items():
             outputs[name] |= {"retention": duration_text(span)}
+        for name in self.aggregates:
+            outputs[name] |= {"figures": describe_noise(self, name)}
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
@@ -182,6 +185,7 @@ class Plan:
             yield f"{name}: {output.category}"
             about = [", ".join(output.schema.names)]
             about += [plan_subject_index(self).explanation] if name == "records" and self.pipeline is not None else []
+            about += [describe_noise(self, name) if name in self.aggregates else ""]
             about += [describe_encryption(self, name)]
             about += [f"kept for {duration_text(self.own_retentions[name])}"] if name in self.own_retentions else []
             yield from (Paragraph(each, "  ") for each in about if each)
@@ -204,8 +208,9 @@ class Plan:
 
     @property
     def own_retentions(self) -> Mapping[str, timedelta]:
-        """The retention of each aggregate that has its own."""
-        return {} if self.pipeline is None else self.pipeline.own_retentions
+        """The retention of each planned aggregate that has its own."""
+        spans = {} if self.pipeline is None else self.pipeline.own_retentions
+        return {name: span for name, span in spans.items() if name in self.outputs}
 
     def _repr_html_(self) -> str:
         return plan_html(self)
@@ -241,6 +246,19 @@ def describe_encryption(plan: Plan, name: str) -> str:
     keys = " and ".join(sorted({column_category(field) for field in fields}))
     columns = ", ".join(field.name for field in fields)
     return f"{_ENCRYPTED[encrypt.by]} ({keys} keys{per}): {columns}; `SELECT *` needs the keys"
+
+
+def describe_noise(plan: Plan, name: str) -> str:
+    """The noise of the figures of an aggregate in words, or the reason for which they are exact."""
+    aggregate = plan.aggregates[name]
+    terms, model, of = aggregate.definition.noise, aggregate.model, aggregate.definition.rolls_up
+    if of is not None:
+        return f"figures are sums over the rows of {of} that are shown; a subject in several rows counts in each"
+    if terms is None:
+        return f"figures are exact, because: {'' if model.exact is None else model.exact.because}"
+    size, below = brief_number(float(terms.total_sd)), model.suppress.below
+    rows = f"a row is shown if {below} subjects are in it, and {below + terms.margin} or more by the noisy number"
+    return f"figures have noise: a number of subjects has a standard deviation of {size}; {rows}"
 
 
 _ENCRYPTED: Mapping[EncryptBy, str] = {
@@ -289,7 +307,7 @@ def _stated_encryption(plan: Plan, name: str) -> EncryptModel | None:
         return None
     if name == "records" and job.records is not None:
         return job.records.encrypt
-    by = job.aggregates[name].encrypt
+    by = job.tables[name].encrypt
     return None if by is None else EncryptModel(by=by)
 
 
@@ -350,6 +368,7 @@ def plan_html(plan: Plan) -> str:
     released = plan.releases
     index = plan_subject_index(plan).explanation if plan.pipeline is not None and "records" in plan.outputs else ""
     encrypted = [f"{name}: {words}" for name in plan.outputs if (words := describe_encryption(plan, name))]
+    noise = [f"{name}: {describe_noise(plan, name)}" for name in plan.aggregates]
     kept = [f"{name}: kept for {duration_text(span)}" for name, span in plan.own_retentions.items()]
     keys = f"keys needed: {', '.join(sorted(plan.keys))}" if plan.keys else ""
     outputs = [(name, output.category, ", ".join(output.schema.names)) for name, output in plan.outputs.items()]
@@ -359,6 +378,7 @@ def plan_html(plan: Plan) -> str:
         Table("outputs", ("output", "category", "columns"), outputs),
         Table("what the presence of a value (or record) reveals", ("field", "reveals"), [*plan.reveals.items()]),
         f"records: {index}" if index else "",
+        *noise,
         *encrypted,
         *kept,
         keys,

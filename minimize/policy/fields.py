@@ -10,9 +10,9 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from minimize.arrow.pointers import Pointer
+from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import AllOf, FeatureOn, LevelAtLeast, fields_read_by_condition
 from minimize.policy.model import Field, Policy, RecordsGate
-from minimize.policy.pipeline import AggregateModel
 from minimize.policy.roles import is_position_name, states_plain
 from minimize.policy.treatments import DROP, Treatment
 from minimize.techniques import TechniqueStep

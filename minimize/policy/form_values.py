@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
@@ -31,6 +31,15 @@ MAX_DECIMAL_DIGITS: Final = 38
 NAME_PATTERN: Final = r"[A-Za-z_][A-Za-z0-9_-]{0,63}"
 DURATION_PATTERN: Final = r"^[1-9][0-9]{0,5}[smhdw]$"
 DAY_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+
+
+CategoryName = Literal["identified", "pseudonymized", "aggregated"]
+EncryptBy = Literal["off", "identified", "by_category"]
+
+
+def read_encryption_word(value: Any) -> Any:
+    """A word of a file in its present form: `none` was the former word for `off`."""
+    return "off" if value == "none" else value
 
 
 def parse_duration(text: object) -> timedelta | None:

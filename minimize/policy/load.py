@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Final, get_args
 
 from minimize.config import ACCESS_KEYS, ConfigEntry, load_config
-from minimize.errors import Finding, OutputError, PolicyError, redact_errors
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, has_runs, read_receipts
+from minimize.errors import Finding, OutputError, PolicyError, SourceError, redact_errors
+from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, has_runs, read_receipts
 from minimize.policy.approval import configured_approval, content_digest
 from minimize.policy.checks import PolicyChecks
 from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.fields import reference_files
+from minimize.policy.form_values import EncryptBy, read_encryption_word
 from minimize.policy.forms import read_form
 from minimize.policy.model import Policy
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names
-from minimize.policy.pipeline import (
-    UNREADABLE_POLICY,
-    ConfiguredEncryption,
-    EncryptBy,
-    Pipeline,
-    PipelineReading,
-    read_encryption_word,
-)
+from minimize.policy.pipeline import UNREADABLE_POLICY, ConfiguredEncryption, Pipeline, PipelineReading
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
+from minimize.sources.file_discovery import may_share_files, split_pattern
 from minimize.text import did_you_mean
 
 
@@ -145,6 +142,72 @@ def _encryption_word(entry: ConfigEntry | None, faults: FaultList) -> EncryptBy:
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
     """The files that a policy's steps refer to (hierarchies), each once, in the policy's order."""
     return tuple(dict.fromkeys(file.path for file in reference_files(policy.fields.values())))
+
+
+def pipeline_files_in_tree(folder: Path) -> Iterator[Path]:
+    """The pipeline files below a folder, by path. Hidden folders, outputs, and folders of dates or partitions are left out."""
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not _NO_PIPELINES.match(name))
+        if RUNS in folders and parent != str(folder):
+            folders.clear()  # an output: its receipts keep copies of pipelines
+        elif PIPELINE_FILE in files:
+            yield Path(parent) / PIPELINE_FILE
+
+
+_NO_PIPELINES: Final = re.compile(r"\.|[^=]+=|\d{4}-\d{2}-\d{2}")
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """An aggregate of another pipeline that reads the same source.
+
+    pipeline  the folder of the pipeline
+    name      the name of the aggregate
+    """
+
+    pipeline: str
+    name: str
+    is_exact: bool
+
+    def __str__(self) -> str:
+        return f"{self.name} of the pipeline {self.pipeline}"
+
+
+def other_tables_of_source(job: Pipeline, *, only_exact: bool = False) -> list[SourceTable]:
+    """The aggregates that other pipelines below the folder of `minimize.yaml` make from the source of a pipeline.
+
+    Files that cannot be read have none, and a pipeline that a receipt keeps has no others.
+    """
+    if (
+        job.path is None
+        or job.path.with_name(RECEIPT_FILE).exists()
+        or (config := load_config(job.folder).path) is None
+    ):
+        return []
+    word = b"exact" if only_exact else b"aggregates"
+    found = []
+    for file in pipeline_files_in_tree(config.parent):
+        if not _is_same_file(file, job.path):
+            found += [each for each in _tables_of_file(file, word, job) if each.is_exact or not only_exact]
+    return found
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    return one == other or (other.exists() and one.samefile(other))
+
+
+def _tables_of_file(file: Path, word: bytes, job: Pipeline) -> Iterator[SourceTable]:
+    """The aggregates of a pipeline file that contains a word, if it has the same source."""
+    with suppress(OSError, UnicodeDecodeError, SourceError):
+        content = file.read_bytes()
+        root = parse_yaml(content.decode("utf-8-sig"), FaultList()) if word in content else None
+        source, tables = (None, None) if root is None else (root.get("source"), root.get("aggregates"))
+        path = None if source is None else source.get("path")
+        if path is None or not isinstance(path.value, str) or tables is None:
+            return
+        if may_share_files(*split_pattern(path.value, file.parent), *split_pattern(job.source.path, job.folder)):
+            for name, table in tables.entries.items():
+                yield SourceTable(file.parent.name, name, "exact" in table.entries)
 
 
 @dataclass(frozen=True, slots=True)

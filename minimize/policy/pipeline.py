@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, Literal, get_args
 
 import pydantic
 from pydantic import (
-    BeforeValidator,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     ValidationInfo,
@@ -23,31 +22,30 @@ from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-from minimize.aggregates.definition import TIME_UNITS, TimeUnit
+from minimize.policy.aggregate_forms import AggregateModel, OutputName, rollup_name
 from minimize.policy.condition import FormCondition
-from minimize.policy.form_values import NAME_PATTERN, Duration, Name, PositiveInteger, Share
-from minimize.policy.forms import Expected, Form, NotEmpty, Reading, form_error, is_read, when_read
-from minimize.policy.model import Policy, name_schema
+from minimize.policy.form_values import (
+    NAME_PATTERN,
+    CategoryName,
+    EncryptBy,
+    Name,
+    Share,
+    read_encryption_word,
+)
+from minimize.policy.forms import Expected, Form, Reading, form_error, is_read, when_read
+from minimize.policy.model import Policy
 from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
 from minimize.policy.purposes import ON_PREMISES_PURPOSE, Purpose
-from minimize.policy.treatments import FormMeasure
 from minimize.settings.regions import OutputRegion
 from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location
 from minimize.text import did_you_mean
 
-CategoryName = Literal["identified", "pseudonymized", "aggregated"]
 DataKind = Literal["service", "telemetry"]
-EncryptBy = Literal["off", "identified", "by_category"]
 ENCRYPTED_CATEGORIES: Final[Mapping[EncryptBy, tuple[CategoryName, ...]]] = MappingProxyType(
     {"off": (), "identified": ("identified",), "by_category": ("identified", "pseudonymized")}
 )
 """The categories of the columns that are encrypted. Each word encrypts more than the word before it."""
-
-
-def read_encryption_word(value: Any) -> Any:
-    """A word of a file in its present form: `none` was the former word for `off`."""
-    return "off" if value == "none" else value
 
 
 def stricter_encryption(*words: EncryptBy) -> EncryptBy:
@@ -237,132 +235,6 @@ class RecordsModel(Form):
             reading.fault("P020", message, "encrypt", hint=f"Add `partition_by: [{per}]`.")
 
 
-class GroupKeyModel(Form):
-    """One group key: a field in its released form, a time possibly at a coarser unit."""
-
-    noun = "a group key"
-
-    field: FieldKey
-    to: TimeUnit | None = None
-
-
-class _GroupKeyType:
-    """In a file: a field, or `{FIELD: unit}` for a time at a coarser unit."""
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        return core_schema.with_info_wrap_validator_function(self._read, handler(source))
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        timed = {
-            "type": "object",
-            "description": "A time at a unit that is not finer than the released one.",
-            "additionalProperties": {"enum": list(TIME_UNITS)},
-            "minProperties": 1,
-            "maxProperties": 1,
-        }
-        return {"anyOf": [{"type": "string", "description": "A field."}, timed]}
-
-    def _read(self, value: Any, handler: Handler, info: ValidationInfo) -> Any:
-        if not is_read(info):
-            return handler(value)
-        if not isinstance(value, Mapping) or len(value) != 1:
-            return handler({"field": value})
-        field, unit = next(iter(value.items()))
-        if unit not in TIME_UNITS:
-            hint = did_you_mean(unit, TIME_UNITS) if isinstance(unit, str) else ""
-            raise form_error("P007", "unknown time unit in `group_by`", hint)
-        return handler({"field": field, "to": unit})
-
-
-class SuppressModel(Form):
-    """The minimum number of subjects of published groups. Groups with fewer are suppressed."""
-
-    noun = "`suppress`"
-
-    below: PositiveInteger = pydantic.Field(10, description="Groups with fewer subjects are suppressed.")
-    counting: FieldKey | None = pydantic.Field(
-        None, description="The field that is counted. The default is the policy's subject."
-    )
-
-
-class RoundModel(Form):
-    """Rounding of counts to the nearest multiple."""
-
-    noun = "`round`"
-
-    counts_to: PositiveInteger = pydantic.Field(description="The multiple.")
-
-
-RESERVED_OUTPUT_NAMES: Final = ("records", "runs", "quarantine", "index", "erasures", "sketches", "restricted")
-LONGEST_WAIT: Final = timedelta(days=366)
-"""The longest permitted value of `late`."""
-
-
-def _short_enough(late: timedelta, _: Reading) -> timedelta:
-    if late > LONGEST_WAIT:
-        hint = "Use a shorter time; a day is published when it has passed."
-        raise form_error("P006", f"`{{key}}` must be at most {LONGEST_WAIT.days}d", hint)
-    return late
-
-
-def _output_name(name: str, _: Reading) -> str:
-    if name in RESERVED_OUTPUT_NAMES:
-        message = f"`{name}` is the name of a folder in every output"
-        raise form_error("P015", message, "Give the aggregate another name.", is_named=True)
-    if not re.fullmatch(NAME_PATTERN, name):
-        hint = "Use a letter or _, then letters, digits, _ and -."
-        raise form_error("P015", f"`{name}` is not a valid name for an aggregate", hint, is_named=True)
-    return name
-
-
-ColumnName = Annotated[str, WithJsonSchema({"type": "string", "not": {"const": "date"}})]
-OutputName = Annotated[str, when_read(_output_name), name_schema(*RESERVED_OUTPUT_NAMES)]
-
-
-class AggregateModel(Form):
-    """Counts and statistics per group, small groups suppressed."""
-
-    noun = "an aggregate"
-    is_named = True
-    examples = MappingProxyType(
-        {"group_by": "{tenant: tenant_id, day: {event_time: day}}", "measures": "{records: count}"}
-    )
-
-    group_by: Mapping[ColumnName, Annotated[GroupKeyModel, _GroupKeyType()]] = pydantic.Field(
-        description="The fields whose values make a group, by column. Without one, all records are one group."
-    )
-    measures: Annotated[Mapping[ColumnName, FormMeasure], NotEmpty()] = pydantic.Field(
-        description="The figures of each group, by column."
-    )
-    suppress: SuppressModel = SuppressModel()
-    round: RoundModel | None = None
-    late: Annotated[Duration, when_read(_short_enough)] | None = pydantic.Field(
-        None, description="How long an event day waits for its late rows."
-    )
-    retention: Duration | None = pydantic.Field(
-        None, description="How long groups are kept, by their event time. The default is the retention of the policy."
-    )
-    must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
-    encrypt: Annotated[EncryptBy, BeforeValidator(read_encryption_word)] | None = pydantic.Field(
-        None, description="Aggregated columns are never encrypted."
-    )
-
-    def check(self, reading: Reading) -> None:
-        """The names of its columns are valid and unique; subjects are counted."""
-        names = names_of(reading)
-        if "date" in (*self.group_by, *self.measures):
-            reading.fault("P015", "`date` is reserved for the partition", hint="Name the column `day`.")
-        for column in self.measures:
-            if column in self.group_by:
-                message = f"`{column}` is the name of a group and of a measure"
-                reading.fault("P018", message, "measures", column)
-        if names.keys is not None and names.subject is None and self.suppress.counting is None:
-            hint = "Add `subject: FIELD` to the policy, or `suppress: {counting: FIELD}` to the aggregate."
-            reading.fault("P017", "an aggregate counts subjects, but the policy names no subject", hint=hint)
-        if self.late is not None and names.keys is not None and names.time is None:
-            reading.fault("P017", "`late` needs the event time", "late", hint="Add `time: FIELD` to the policy.")
-
-
 class QuarantineModel(Form):
     """Limits as shares of the rows read. The default is no limit."""
 
@@ -474,16 +346,42 @@ class Pipeline(Form):
             reading.fault("P008", message, "purpose", hint=hint)
         if self.records is None and reading.node.get("aggregates") is None:
             reading.fault("P005", "the pipeline writes neither records nor aggregates", "records")
+        self._check_rollup_names(reading)
+
+    def _check_rollup_names(self, reading: Reading) -> None:
+        """The name of each roll-up is that of a folder, and of no other table."""
+        names = {*self.aggregates}
+        for name, model in self.aggregates.items():
+            for groups in dict.fromkeys(frozenset(columns) for columns in model.rollups):
+                table = rollup_name(name, [column for column in model.group_by if column in groups])
+                if not re.fullmatch(NAME_PATTERN, table):
+                    hint = "Name groups with letters, digits, _ and -."
+                    message = "a roll-up has the names of its groups in its own, which is not valid"
+                    reading.fault("P015", message, "aggregates", name, "rollups", hint=hint)
+                elif table in names:
+                    message = f"two tables have the name `{table}`"
+                    hint = "Rename a group or an aggregate."
+                    reading.fault("P018", message, "aggregates", name, "rollups", hint=hint)
+                names.add(table)
+
+    @property
+    def tables(self) -> dict[str, AggregateModel]:
+        """The tables that a run publishes, by name: each aggregate, and after it its roll-ups."""
+        return {
+            table: each
+            for name, model in self.aggregates.items()
+            for table, each in {name: model, **model.rollup_tables(name)}.items()
+        }
 
     def retention_of(self, name: str) -> timedelta | None:
         """How long an output is kept: the aggregate's own retention, else that of the policy; None for no limit."""
-        model = self.aggregates.get(name)
+        model = self.tables.get(name)
         return self.policy.retention if model is None or model.retention is None else model.retention
 
     @property
     def own_retentions(self) -> dict[str, timedelta]:
-        """The retention of each aggregate that has its own."""
-        return {name: each.retention for name, each in self.aggregates.items() if each.retention is not None}
+        """The retention of each table whose aggregate has its own."""
+        return {name: each.retention for name, each in self.tables.items() if each.retention is not None}
 
     @property
     def run_name(self) -> str:

@@ -16,7 +16,6 @@ from minimize.errors import Finding, VerificationError
 from minimize.keys import Verifier
 from minimize.receipts.parts import (
     ANNOTATING_KINDS,
-    CompanionFile,
     FileRef,
     ReceiptFile,
     ReceiptKind,
@@ -87,10 +86,9 @@ def files_in_force(receipts: Iterable[Receipt]) -> dict[str, list[ReceiptFile]]:
 
 
 def files_with_companions(output: WrittenOutput) -> list[ReceiptFile]:
-    """The files that were written under one name, each with its index and its sketches if it has them."""
+    """The files that were written under one name, each with its index if it has one."""
     indexes = {each.of: FileRef(each.path, each.digest) for each in output.index or ()}
-    sketches = {each.of: FileRef(each.path, each.digest) for each in output.sketches or ()}
-    return [replace(file, index=indexes.get(file.path), sketches=sketches.get(file.path)) for file in output.files]
+    return [replace(file, index=indexes.get(file.path)) for file in output.files]
 
 
 def quarantine_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
@@ -113,27 +111,22 @@ def restricted_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
     return sorted(in_force.values(), key=lambda file: file.path)
 
 
-def retained_sketches(receipts: Iterable[Receipt]) -> list[CompanionFile]:
-    """Sketches that are kept after their files were removed, by path: those of tables that the pipeline no longer has."""
-    in_force: dict[str, CompanionFile] = {}
-    for receipt in _by_sequence(receipts):
-        for file in _removed_files(receipt):
-            in_force.pop(file.path, None)
-        in_force.update({each.path: each for each in receipt.kept_sketches or ()})
-    return sorted(in_force.values(), key=lambda each: each.path)
+def former_sketches(receipts: Iterable[Receipt]) -> frozenset[str]:
+    """The paths of the contribution sketches that earlier versions wrote. A publication of this version removes them."""
+    kept = (each for receipt in receipts for each in receipt.kept_sketches or ())
+    written = (each for receipt in receipts for output in receipt.outputs.values() for each in output.sketches or ())
+    return frozenset(each.path for each in (*kept, *written))
 
 
 def paths_in_force_below(receipts: Sequence[Receipt], folders: Iterable[str]) -> set[str]:
-    """The paths of the files in force below these folders, including quarantine files, sealed files and sketches
-    without their file."""
+    """The paths of the files in force below these folders, including quarantine files and sealed files."""
     below = tuple(f"{folder}/" for folder in folders)
     files = [
         *chain.from_iterable(files_in_force(receipts).values()),
         *quarantine_files_in_force(receipts),
         *restricted_files_in_force(receipts),
     ]
-    paths = [*(file.path for file in files), *(each.path for each in retained_sketches(receipts))]
-    return {path for path in paths if path.startswith(below)}
+    return {file.path for file in files if file.path.startswith(below)}
 
 
 def check_file_history(receipts: Iterable[Receipt]) -> list[Finding]:
@@ -195,14 +188,22 @@ def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
 
 
 def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:
-    """V006: a void receipt that names no earlier voidable run, names a run that is already void, or changes files."""
+    """V006: a void receipt that names no earlier voidable run, names a run that is already void, or changes files.
+
+    A void run may be named once more by a receipt that permits another release of its exact figures.
+    """
     known: dict[str, str] = {}
+    voided: dict[str, str] = {}
     for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
         if receipt.kind == VOID_KIND or receipt.voids is not None:
-            fault = _void_fault(receipt, known)
+            fault = _void_fault(receipt, known | (voided if receipt.republish else {}))
             if fault:
                 yield Finding("V006", fault, file=f"runs/{receipt.run_id}/receipt.json")
-            known.pop(receipt.voids or "", None)
+            kind = known.pop(receipt.voids or "", None)
+            if receipt.republish:
+                voided.pop(receipt.voids or "", None)
+            elif receipt.voids is not None and kind is not None:
+                voided[receipt.voids] = kind
         known[receipt.run_id] = receipt.kind
 
 

@@ -201,7 +201,7 @@ class FileRef:
 class ReceiptFile:
     """One file of an output: its path relative to the output folder; `keys` are those under which its columns are encrypted.
 
-    `index` and `sketches` are copied from `WrittenOutput` when files in force are computed; a receipt's JSON has them there.
+    `index` is copied from `WrittenOutput` when files in force are computed; a receipt's JSON has it there.
     """
 
     path: str
@@ -209,13 +209,11 @@ class ReceiptFile:
     digest: str
     index: FileRef | None = field(default=None, metadata=OMIT_IF_NONE)
     keys: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
-    sketches: FileRef | None = field(default=None, metadata=OMIT_IF_NONE)
 
 
 @dataclass(frozen=True, slots=True)
 class CompanionFile:
-    """A file that is published together with a file of an output (`of`): an index, or sketches. Sketches may be kept longer than
-    the file."""
+    """A file that is published together with a file of an output (`of`): an index."""
 
     path: str
     digest: str
@@ -223,12 +221,33 @@ class CompanionFile:
 
 
 @dataclass(frozen=True, slots=True)
+class NoiseEntry:
+    """The noise of an aggregate's figures: the standard deviation of each draw of a count, by how much a noisy count exceeds
+    the threshold, the version of the tables of thresholds, and the name of the source, by which releases are counted."""
+
+    sd: str
+    margin: int
+    tables: int
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseEntry:
+    """The release of a date: its number, from 1, and a keyed mark that only equal data give again."""
+
+    number: int
+    mark: str
+
+
+@dataclass(frozen=True, slots=True)
 class WrittenOutput:
     """The files and counts of one output name. `index` is for records, the fields listed here are for aggregates.
 
     groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent if there were none
-    deferred     rows whose new figures wait until more subjects have changed
-    sketches     the contribution sketches of each file of an aggregate: of this and earlier releases
+    sketches     the contribution sketches of each file of an aggregate; earlier versions only
+    noise        the noise of an aggregate's figures; absent if they are exact
+    exact_of     the name of the source of exact figures, by which publications of a date are found; absent for others
+    releases     the release of each date; the date of a table without dates is empty
     too_late     rows of event days that were already published when the rows arrived
     too_early    rows with a time so far in the future that no event day waits for them
     event_days   per batch of the run, the number of its rows per waiting event day
@@ -240,7 +259,6 @@ class WrittenOutput:
     rows: int
     groups_suppressed: int | None = field(default=None, metadata=OMIT_IF_NONE)
     rows_suppressed: int | None = field(default=None, metadata=OMIT_IF_NONE)
-    deferred: int | None = field(default=None, metadata=OMIT_IF_NONE)
     too_late: int | None = field(default=None, metadata=OMIT_IF_NONE)
     too_early: int | None = field(default=None, metadata=OMIT_IF_NONE)
     event_days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT_IF_NONE)
@@ -251,6 +269,9 @@ class WrittenOutput:
     sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     groups_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
     rows_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    noise: NoiseEntry | None = field(default=None, metadata=OMIT_IF_NONE)
+    exact_of: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    releases: Mapping[str, ReleaseEntry] | None = field(default=None, metadata=OMIT_IF_NONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,8 @@ RECORDS: Final = "records"
 _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100
-FIGURES_UNCHANGED = "it could not be counted again, or the change would reveal the figures of a few subjects"
-"""Why an aggregate keeps figures although records that they count were removed."""
+FIGURES_UNCHANGED = "published tables do not change when records are removed; they end with their retention"
+"""Why a table keeps its figures although records that they count were removed."""
 
 
 def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:
@@ -206,7 +206,7 @@ def _named_counts(counts: Iterable[tuple[str, int]]) -> str:
 
 def _output_line(output: WrittenOutput) -> str:
     text = f"{count_noun(output.rows, 'row')} in {count_noun(len(output.files), 'file')}, {output.category}"
-    text += f"; {count_noun(output.deferred, 'row')} deferred" if output.deferred else ""
+    text += ", with noise" if output.noise is not None else ", exact" if output.exact_of is not None else ""
     return text + (f"; {format_number(output.too_late)} too late" if output.too_late else "")
 
 
@@ -245,13 +245,14 @@ class Receipt:
     skipped    batch dates that were skipped, with reasons (`shrunk`: files that were read earlier are missing;
                `stopped`: too much in quarantine; the guide lists them all)
     voids      the run that a receipt of kind `void` declares invalid
+    republish  whether the dates of the void run may have one more release of exact figures, by an act in the ledger
     reason     the operator's reason
     origin     paths of pipeline, input and settings, relative to the output folder, unless they may contain a value
     backfill   the backfill that the run was part of
     retention  the policy whose retention was applied, if files keep the policy under which they were written
     stays      aggregates that are unchanged although records that they count were removed: per name the dates
     restricted  the sealed files with the records of restricted subjects that this change removed from the data roots
-    kept_sketches  sketches whose files this change removes, because the pipeline no longer has their table
+    kept_sketches  sketches whose files this change removes; earlier versions only
     from_      the origin of the rows of a retraction (`from` in JSON)
     files      digests of the attachments (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
     audit      the head of the ledger's audit log at that time; absent if the change was recorded in no ledger
@@ -300,6 +301,7 @@ class Receipt:
     restricted: tuple[ReceiptFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     from_: Annotated[RetractionSource | None, Alias(alias="from")] = field(default=None, metadata=OMIT_IF_NONE)
     voids: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    republish: bool | None = field(default=None, metadata=OMIT_IF_NONE)
     reason: str | None = field(default=None, metadata=OMIT_IF_NONE)
     files: Mapping[str, str] = field(default_factory=dict)
     origin: RunOrigin | None = field(default=None, metadata=OMIT_IF_NONE)

@@ -14,11 +14,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from minimize.arrow.pointers import Pointer
 from minimize.policy.fields import overlapping_fields
-from minimize.policy.form_values import Day, Duration, FieldType, Name, Names, PositiveInteger
+from minimize.policy.form_values import CategoryName, Day, Duration, FieldType, Name, Names, PositiveInteger
 from minimize.policy.forms import Expected, Form, Reading, ShortForm, form_error
 from minimize.policy.model import Role
 from minimize.policy.names import field_pointer
-from minimize.policy.pipeline import CategoryName
 from minimize.policy.purposes import ON_PREMISES_PURPOSE, Purpose
 from minimize.policy.treatments import DROP, Chain, Treatment
 from minimize.policy.yaml_nodes import YamlNode

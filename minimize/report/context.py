@@ -47,7 +47,7 @@ _HIDDEN_REASONS: Final = (
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
     """Options of a report: paths that replace those in the receipts; whether the source is read again; whether the sealed counts
-    of receipts are opened."""
+    of receipts are opened; the tables whose figures are shown."""
 
     at: datetime
     pipeline: PathText | None = None
@@ -57,6 +57,7 @@ class ReportRequest:
     ledger: PathText | None = None
     source: bool = False
     sealed_counts: bool = False
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -250,7 +250,8 @@ def _security_measures(plan: Plan) -> Iterator[str]:
     if coarse:
         yield f"generalization: {', '.join(coarse)}"
     for name, aggregate in plan.aggregates.items():
-        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are suppressed"
+        noise = "" if aggregate.model.exact is not None else ", and figures have noise"
+        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are suppressed{noise}"
     for name in plan.outputs:
         words = describe_encryption(plan, name)
         if words:

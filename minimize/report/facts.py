@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-from minimize.json_form import JsonResult, json_object
+from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_object
 
 ROUNDING_STEP: Final = 5
 
@@ -147,7 +147,7 @@ class OutputFacts:
     """One output in its current state.
 
     suppressed  number of groups that were too small
-    deferred    rows of an aggregate that keep their former figures, or are absent, until more subjects have changed
+    count_sd    the standard deviation of the noise of counts of subjects; None if figures are exact, or for records
     encrypted   whether columns are encrypted under master keys
     """
 
@@ -157,7 +157,7 @@ class OutputFacts:
     files: int
     dates: int
     suppressed: RoundedCount | None
-    deferred: RoundedCount | None
+    count_sd: float | None
     encrypted: bool
 
     @property
@@ -166,6 +166,46 @@ class OutputFacts:
         if self.encrypted:
             return ", encrypted"
         return ", not encrypted" if self.category == "identified" else ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureFacts:
+    """The published figures of one measure of a table.
+
+    figures     the figure of each row; None where it is not shown
+    deviations  the standard deviation of the noise of each; None if figures are exact, or if the noise has no size in their unit
+    note        what a reader of the deviations, or of their absence, must know
+    """
+
+    name: str
+    phrase: str
+    figures: tuple[float | None, ...]
+    deviations: tuple[float, ...] | None = None
+    note: str = field(default="", metadata=OMIT_IF_EMPTY)
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """The figures of a table of aggregates on its newest date, as published, not rounded.
+
+    rows       the label of each row: the values of the keys by which rows differ
+    same       the values of the other keys, with their names
+    undrawn    the measures whose figures are not single numbers
+    is_exact   whether its figures have no noise
+    """
+
+    name: str
+    date: str | None
+    rows: tuple[str, ...]
+    same: tuple[str, ...]
+    measures: tuple[MeasureFacts, ...]
+    undrawn: tuple[str, ...]
+    is_exact: bool
+
+    @property
+    def title(self) -> str:
+        """The table and its date."""
+        return f"{self.name} on {self.date}" if self.date else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +411,7 @@ class ReportFacts:
     """All facts of a report about one output.
 
     missing_protections  protections that the configuration does not have, in words
+    tables               the tables whose figures are shown on request
     """
 
     pipeline: str
@@ -391,6 +432,7 @@ class ReportFacts:
     policies: tuple[PolicyFacts, ...]
     hidden: tuple[HiddenPart, ...]
     missing_protections: tuple[str, ...]
+    tables: tuple[TableFacts, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
 
     @property
     def dropped(self) -> int:
@@ -415,4 +457,5 @@ class ReportFacts:
     def to_json(self) -> dict[str, Any]:
         """The facts as the JSON object that `report --json` prints."""
         rounding = "counts to the nearest 5, 1 to 4 as `fewer than 5`; totals are sums of rounded parts"
-        return {**json_object(self), "rounding": rounding}
+        exception = "; figures of `tables` are as published" if self.tables else ""
+        return {**json_object(self), "rounding": rounding + exception}

@@ -8,18 +8,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import ceil, floor, log10
 from typing import Final, Literal
 
 from minimize.report.facts import (
     CollectionFacts,
     FieldFacts,
+    MeasureFacts,
     ReportFacts,
     RetentionFacts,
     RoundedCount,
     RowFlow,
     RunFacts,
+    TableFacts,
 )
-from minimize.text import count_noun, percent_text
+from minimize.text import brief_number, count_noun, percent_text
 from minimize.times import day_start
 
 BarRole = Literal["written", "gated", "quarantined", "suppressed", "deduplicated", "accent", "empty"]
@@ -28,6 +31,7 @@ OUTCOMES: Final[tuple[BarRole, ...]] = ("written", "gated", "quarantined", "supp
 MOST_FIELDS: Final = 25
 MOST_DATES: Final = 31
 MOST_RUNS: Final = 31
+MOST_TABLE_ROWS: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +45,33 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """The place of a figure, and the start and the width of its error bar, in percent. A bar without width is left out."""
+
+    at: float
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
 class BarRow:
-    """A row of a figure: label, bars, number, and a note below."""
+    """A row of a figure: label, bars or a mark, number, and a note below."""
 
     label: str
     figure: str
-    bars: tuple[Bar, ...]
+    bars: tuple[Bar, ...] = ()
     note: str = ""
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure. `marker` is the position of a vertical line in percent, `axis` the labels below, from left to right."""
+    """A figure.
+
+    marker  the position of a vertical line in percent
+    axis    the labels below, from left to right
+    rest    the line below that says which rows are left out
+    """
 
     title: str
     unit: str
@@ -61,6 +80,7 @@ class Figure:
     marker: float | None = None
     axis: tuple[str, ...] = ()
     legend: tuple[str, ...] = ()
+    rest: str = ""
 
 
 def draw_figures(facts: ReportFacts) -> dict[str, Figure | None]:
@@ -188,6 +208,68 @@ def runs_figure(runs: Sequence[RunFacts]) -> Figure | None:
         ),
         legend=tuple(name for name in OUTCOMES if any(each.flow.parts[name].value for each in shown)),
     )
+
+
+def table_figures(table: TableFacts) -> Iterator[Figure]:
+    """One figure for each measure of a table: the largest figures first, each with ± 1 standard deviation of its noise."""
+    for measure in table.measures:
+        shown = [(figure, place) for place, figure in enumerate(measure.figures) if figure is not None]
+        drawn = sorted(shown, key=lambda each: (-each[0], table.rows[each[1]]))[:MOST_TABLE_ROWS]
+        if not drawn:
+            continue
+        sizes = measure.deviations or (0.0,) * len(table.rows)
+        low, high = _scale([(figure - sizes[place], figure + sizes[place]) for figure, place in drawn])
+        percent = 100 / (high - low)
+        rows = (
+            BarRow(
+                table.rows[place],
+                _figure_text(figure, measure, place),
+                mark=Mark(
+                    percent * (figure - low), percent * (figure - sizes[place] - low), percent * 2 * sizes[place]
+                ),
+            )
+            for figure, place in drawn
+        )
+        absent = _left_out(len(table.rows) - len(shown), "rows have no figure, because too few subjects have a value")
+        rest = f"Only the {len(drawn)} largest of {len(shown)} figures are drawn. The JSON form of the report has all."
+        yield Figure(
+            measure.name,
+            measure.phrase,
+            f"{_errors_sentence(table, measure)}{absent}",
+            tuple(rows),
+            axis=tuple(_number_text(each) for each in (low, (low + high) / 2, high)),
+            rest=rest if len(drawn) < len(shown) else "",
+        )
+
+
+def _scale(ranges: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The ends of an axis, as round numbers. It starts at 0 unless all values are far from it."""
+    low, high = min(start for start, _ in ranges), max(end for _, end in ranges)
+    low, high = (0.0, high) if 0 <= low < high / 2 else (low, high)
+    if low == high:
+        return low - 1, high + 1
+    step = 10 ** floor(log10((high - low) / 4))
+    return floor(low / step) * step, ceil(high / step) * step
+
+
+def _errors_sentence(table: TableFacts, measure: MeasureFacts) -> str:
+    if table.is_exact:
+        return "The figures are exact, so that they have no error bars."
+    if measure.deviations is None:
+        return f"There are no error bars. {measure.note}"
+    level = "about two of three exact figures are within the bar, and 19 of 20 within a bar of twice the length"
+    return f"The bar is the figure ± 1 standard deviation (sd) of its noise: {level}. {measure.note}".rstrip()
+
+
+def _figure_text(figure: float, measure: MeasureFacts, place: int) -> str:
+    if measure.deviations is None:
+        return _number_text(figure)
+    return f"{_number_text(figure)} ± {brief_number(measure.deviations[place])}"
+
+
+def _number_text(number: float) -> str:
+    """A number with at most six significant digits, and all digits of a whole one."""
+    return f"{number:,.0f}" if number == round(number) else f"{number:,.6g}"
 
 
 def _stacked(parts: Mapping[str, RoundedCount], whole: int = 0, opacity: float = 1.0) -> Iterator[Bar]:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 from minimize.config import load_config
-from minimize.errors import KeyringError, redact_errors
+from minimize.errors import redact_errors
 from minimize.keys import Keyring
 from minimize.pages import render_page
 from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
 from minimize.report.facts import ReportFacts, RetentionFacts
 from minimize.report.fields import field_facts, undeclared_counts
-from minimize.report.figures import draw_figures
+from minimize.report.figures import draw_figures, table_figures
 from minimize.report.row_flow import (
     current_runs,
     output_facts,
@@ -27,8 +26,8 @@ from minimize.report.row_flow import (
     total_flow,
 )
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
+from minimize.report.table_figures import tables_of
 from minimize.results import Summary
-from minimize.runs.disclosure_guard import PublishedReleases
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, labelled_lines
 from minimize.times import parse_time
@@ -49,8 +48,11 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     yield "quarantined as", ", ".join(f"{code} {count}" for code, count in facts.flow.quarantined.items())
     for each in facts.outputs:
         small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
-        waiting = f"; {each.deferred} rows deferred" if each.deferred else ""
-        yield each.name, f"{each.rows} rows, {each.category}{each.encryption_text}{small}{waiting}"
+        noise = f"; counts of subjects have noise, ± {each.count_sd:.1f}" if each.count_sd else ""
+        yield each.name, f"{each.rows} rows, {each.category}{each.encryption_text}{small}{noise}"
+    for table in facts.tables:
+        errors = "exact" if table.is_exact else "with error bars"
+        yield "figures", f"{table.title}: {count_noun(len(table.rows), 'row')}, {errors}"
     yield "fields", _fields_line(facts)
     yield "collection", _collection_line(facts)
     yield "retention", _retention_line(facts)
@@ -119,7 +121,12 @@ class OutputReport:
 
     def html(self) -> str:
         """The facts as one HTML page without external content."""
-        return render_page("report.html", facts=self.facts, figures=draw_figures(self.facts))
+        return render_page(
+            "report.html",
+            facts=self.facts,
+            figures=draw_figures(self.facts),
+            tables=[(table, list(table_figures(table))) for table in self.facts.tables],
+        )
 
 
 @redact_errors
@@ -134,6 +141,7 @@ def create_report(
     ledger: PathText | None = None,
     source: bool = False,
     sealed_counts: bool = False,
+    tables: Sequence[str] = (),
 ) -> OutputReport:
     """Report the data read and released, its form, retention and recipients, from receipts, policies, settings and ledger.
 
@@ -144,9 +152,10 @@ def create_report(
     With `sealed_counts`, the counts that receipts do not show are opened with the keyring: suppressed groups, and rows of runs
     without records. Such a report can reveal small groups.
 
-    The report has only rounded counts, and no value of a record. Raises OutputError if there are no receipts or one is damaged,
-    CheckFailed if the receipts fail their check, and ConfigurationError, KeyringError or PolicyError if a given file cannot
-    be used.
+    `tables` are aggregates whose published figures are drawn with their error bars. Everything else in the report is rounded, and
+    it has no value of a record. Raises OutputError if there are no receipts or one is damaged, or if a table has no rows;
+    CheckFailed if the receipts fail their check; and ConfigurationError, KeyringError or PolicyError for a table that does not
+    exist, and for a given file that cannot be used.
     """
     asked = ReportRequest(
         at=parse_time(at, "at") or datetime.now(UTC),
@@ -157,6 +166,7 @@ def create_report(
         ledger=ledger,
         source=source,
         sealed_counts=sealed_counts,
+        tables=tuple(tables),
     )
     return OutputReport(_collect_facts(open_report(output, asked)))
 
@@ -181,7 +191,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         signatures="not checked, because no keyring was found" if context.keys is None else "checked and valid",
         flow=total_flow([row_flow(each) for each in current_runs(chain)]),
         removals=tuple(removal_facts(chain)),
-        outputs=tuple(output_facts(chain, partial(_deferred_rows, context))),
+        outputs=tuple(output_facts(chain)),
         fields=fields,
         undeclared=undeclared_counts(chain),
         collection=collection,
@@ -191,13 +201,5 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         policies=tuple(policy_facts(chain)),
         hidden=tuple(context.hidden),
         missing_protections=load_config(context.workspace.folder).missing_protections,
+        tables=tuple(tables_of(context)),
     )
-
-
-def _deferred_rows(context: ReportContext, name: str) -> int | None:
-    def count_deferred() -> int:
-        if context.keys is None:
-            raise KeyringError("no keyring was found")
-        return PublishedReleases.from_receipts(context.output, context.chain, context.keys, context.kms).deferred(name)
-
-    return context.attempt(f"number of deferred rows of {name}", count_deferred)

@@ -5,9 +5,10 @@ Each part is rounded by itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
+from minimize.aggregates.definition import total_deviation
 from minimize.receipts import Receipt, files_in_force
 from minimize.report.context import reads_source
 from minimize.report.facts import (
@@ -101,13 +102,13 @@ def removal_facts(receipts: Iterable[Receipt]) -> Iterator[RemovalFacts]:
         yield RemovalFacts(kind, len(mine), max(each.at for each in mine), sum_counts(map(gated_rows, mine)))
 
 
-def output_facts(receipts: Sequence[Receipt], deferred_of: Callable[[str], int | None]) -> Iterator[OutputFacts]:
-    """The outputs, each with the suppressed groups of its runs. Takes the function that counts deferred rows."""
+def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
+    """The outputs, each with the suppressed groups of its runs."""
     written = [each.outputs for each in current_runs(receipts)]
     last = {name: output for each in receipts for name, output in each.outputs.items()}
     for name, files in files_in_force(receipts).items():
         mine = [each[name] for each in written if name in each]
-        deferred = deferred_of(name) if any(file.sketches for file in files) else None
+        noise = last[name].noise
         small = [RoundedCount.rounded(each.groups_suppressed) for each in mine if each.groups_suppressed is not None]
         yield OutputFacts(
             name=name,
@@ -116,7 +117,7 @@ def output_facts(receipts: Sequence[Receipt], deferred_of: Callable[[str], int |
             files=len(files),
             dates=len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
             suppressed=RoundedCount.total(small) if small else None,
-            deferred=None if deferred is None else RoundedCount.rounded(deferred),
+            count_sd=None if noise is None else float(total_deviation(noise.sd)),
             encrypted=any(file.keys for file in files),
         )
 

@@ -46,7 +46,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "J035": "the condition and deduplication of a pipeline's records",
         "J036": "the groups of an aggregate",
         "J037": "the measures of an aggregate",
-        "J038": "the suppression and rounding of an aggregate",
+        "J038": "the suppression, noise and rounding of an aggregate",
         "J039": "the quarantine limits of a pipeline",
         "J040": "the retention of an aggregate",
         "J050": "the configuration: purposes, approval, encryption, paths",

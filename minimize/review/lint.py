@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from minimize.aggregates.table_utility import TableUtility
 from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.governance.access.lint import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
@@ -18,6 +20,7 @@ from minimize.policy.faults import FaultList
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.recipients.lint import is_recipient_path, lint_recipients
+from minimize.review.published_tables import published_tables
 from minimize.runs.inspection import lint as of_pipeline
 from minimize.stores import PathText
 
@@ -41,6 +44,22 @@ def lint_path(path: PathText, *, on: date, keys: Any = None) -> list[Finding]:
     if place.is_dir() and not (place / PIPELINE_FILE).exists() and (below := list(_files_below(place))):
         return list(dict.fromkeys(finding for each in below for finding in lint_path(each, on=on, keys=keys)))
     return [*of_pipeline(place, keys=keys), *_lint_output(place, keys)]
+
+
+def lint_tables(path: PathText, *, at: datetime, keys: Any = None) -> tuple[TableUtility, ...]:
+    """What the published tables of a pipeline show, for people who judge its thresholds. Of a folder without a pipeline: those of
+    the pipelines below it, named with the folder of each."""
+    place = Path(path)
+    if is_recipient_path(place) or is_access_file(place) or is_policy_file(place):
+        return ()
+    if place.is_dir() and not (place / PIPELINE_FILE).exists():
+        folders = [each for each in _files_below(place) if each.is_dir() and (each / PIPELINE_FILE).exists()]
+        return tuple(
+            replace(table, name=f"{folder.name}/{table.name}")
+            for folder in folders
+            for table in published_tables(folder, at=at, keys=keys)
+        )
+    return published_tables(place, at=at, keys=keys)
 
 
 def is_policy_file(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from operator import attrgetter
@@ -11,20 +11,13 @@ from typing import Any, Final
 from minimize.aggregates import Measure
 from minimize.arrow.pointers import Pointer
 from minimize.plan.category import CATEGORY_ORDER
+from minimize.policy.aggregate_forms import ExactModel, GroupKeyModel, NoiseModel, PerSubjectModel, SuppressModel
 from minimize.policy.approval import approval_state
 from minimize.policy.condition import Condition
 from minimize.policy.describe import condition_text, gate_texts, treatment_text
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import HOLDERS, Field, RecordsGate, Role
-from minimize.policy.pipeline import (
-    ENCRYPTED_CATEGORIES,
-    DeduplicateModel,
-    EncryptModel,
-    GroupKeyModel,
-    Pipeline,
-    SourceModel,
-    SuppressModel,
-)
+from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, DeduplicateModel, EncryptModel, Pipeline, SourceModel
 from minimize.review.changes import list_text, retention_text
 from minimize.review.comparison import USUAL_LABEL, FormSides, Rule, Rules
 from minimize.review.grades import (
@@ -299,6 +292,45 @@ def suppress_grade(old: SuppressModel, new: SuppressModel) -> Grade:
     return join_grades((HIGHER_TIGHTENS.grade(old.below, new.below), UNORDERED.grade(old.counting, new.counting)))
 
 
+def noise_grade(old: NoiseModel, new: NoiseModel) -> Grade:
+    """Grade of a change of the noise of figures. Less noise and more releases loosen."""
+    return join_grades(
+        (HIGHER_TIGHTENS.grade(float(old.sd), float(new.sd)), LOWER_TIGHTENS.grade(old.releases, new.releases))
+    )
+
+
+def exact_grade(old: ExactModel | None, new: ExactModel | None) -> Grade:
+    """Grade of a change from noise to exact figures, or the reverse. Another reason makes no difference."""
+    return "neutral" if old and new else UNSETTING_TIGHTENS.grade(old, new)
+
+
+def per_subject_grade(old: PerSubjectModel, new: PerSubjectModel) -> Grade:
+    """Grade of a change of what a subject contributes at most."""
+    return join_grades((LOWER_TIGHTENS.grade(old.rows, new.rows), LOWER_TIGHTENS.grade(old.values, new.values)))
+
+
+def rollups_grade(old: Collection[Sequence[str]], new: Collection[Sequence[str]]) -> Grade:
+    """Grade of a change of the roll-ups of exact figures. Fewer tighten."""
+    before, after = ({frozenset(columns) for columns in side} for side in (old, new))
+    return fewer_tightens(before, after)
+
+
+def _noise_text(noise: NoiseModel) -> str:
+    return f"standard deviation {noise.sd}, {noise.releases} releases of a date"
+
+
+def _exact_text(exact: ExactModel) -> str:
+    return f"exact, because: {exact.because}"
+
+
+def _per_subject_limits_text(limits: PerSubjectModel) -> str:
+    return f"{limits.rows} rows and {limits.values} values of a subject"
+
+
+def _rollups_text(rollups: Collection[Sequence[str]]) -> str:
+    return "; ".join(", ".join(columns) or "the total" for columns in rollups) or "none"
+
+
 def _suppress_text(rule: SuppressModel) -> str:
     return f"below {rule.below} of {rule.counting or 'the subject'}"
 
@@ -357,6 +389,10 @@ AGGREGATE_RULES: Final[Rules] = {
     "measures": Rule("J037", measures_grade, _measures_text),
     "suppress": Rule("J038", suppress_grade, _suppress_text),
     "round": Rule("J038", HIGHER_TIGHTENS.grade, read=attrgetter("counts_to")),
+    "noise": Rule("J038", noise_grade, _noise_text),
+    "exact": Rule("J038", exact_grade, _exact_text, missing="figures have noise"),
+    "per_subject": Rule("J038", per_subject_grade, _per_subject_limits_text),
+    "rollups": Rule("J038", rollups_grade, _rollups_text),
     "must_be": _CATEGORY_LIMIT,
     "encrypt": Rule("J034", ENCRYPTION_ORDER.grade),
     "retention": replace(

@@ -18,6 +18,9 @@ from typing import Any, Final, Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.aggregates.noise import NoiseKey
+from minimize.aggregates.rollups import rolled_up
+from minimize.aggregates.tally import settle_tables
 from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
 from minimize.arrow.interchange import decode_batch
 from minimize.arrow.pointers import Pointer
@@ -365,13 +368,18 @@ class Trial:
     def aggregates(self, tried: Sequence[TriedRecord]) -> dict[str, pa.Table]:
         """Aggregates of some records, by name. Aggregates with a late window are empty, because no day of them is complete."""
         late = {name: each.late for name, each in self.job.plan.aggregates.items() if each.late is not None}
-        job = replace(self.job, event_days={name: each.event_days(self.job.at.date()) for name, each in late.items()})
+        key = self.job.noise or NoiseKey.random()
+        days = {name: each.event_days(self.job.at.date()) for name, each in late.items()}
+        job = replace(self.job, noise=key, event_days=days)
         tallies = aggregate_tallies(job, empty_dictionaries(job))
         for each in tried:
             if each.behind is not None:
                 for tally in tallies.values():
                     tally.observe(each.behind)
-        return {name: tally.settle().table for name, tally in tallies.items()}
+        tables = {name: each.table for name, each in settle_tables(tallies, key, job.date).items()}
+        definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
+        rollups = {name: each for name, each in definitions.items() if each.rolls_up in tables}
+        return tables | {name: rolled_up(tables[each.rolls_up or ""], each) for name, each in rollups.items()}
 
     def one(self, line: int) -> TriedRecord | None:
         """Outcome for the record in a line of the first file; None if the line has no record."""

@@ -10,22 +10,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from minimize.arrow.pointers import Pointer
-from minimize.engines.base import BatchOutcome, Job, derive_row_key, derive_sketch_key
+from minimize.engines.base import BatchOutcome, Job, derive_noise_key, derive_row_key
 from minimize.engines.passes import count_passes
 from minimize.errors import SourceError
 from minimize.keys.parquet_encryption import OutputEncryption
 from minimize.keys.sealing import Subkeys
+from minimize.ledger.releases import OtherReleases
 from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.output.quarantine import QuarantineWriter
 from minimize.output.sink import ParquetSink, WorkerFiles
 from minimize.output.subject_index import SubjectIndexer
 from minimize.plan.model import plan_subject_index
-from minimize.receipts import CompanionFile, Receipt, files_in_force
+from minimize.receipts import Receipt, files_in_force
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text
-from minimize.runs.disclosure_guard import PublishedReleases, guard_aggregates
 from minimize.runs.inputs import check_source_unchanged
 from minimize.runs.late_aggregates import LateAggregates
+from minimize.runs.releases import PastReleases, release_tables
 from minimize.runs.resolve import ResolvedRun, output_encryption
 from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
 from minimize.sources.files import WrappingPart, WrappingSource
@@ -116,32 +117,37 @@ class ProcessedDates:
 
 
 def process_dates(
-    resolved: ResolvedRun, staging: Staging, move: Any, late: LateAggregates, progress: ProgressCallback
+    resolved: ResolvedRun,
+    staging: Staging,
+    move: Any,
+    late: LateAggregates,
+    progress: ProgressCallback,
+    others: Mapping[str, OtherReleases],
 ) -> ProcessedDates:
-    """Processes every batch date."""
+    """Processes every batch date. Takes the releases of its source by other outputs, by date."""
     plan = resolved.plan
     job = Job(
         plan,
         resolved.at,
         resolved.keys,
         row_key=derive_row_key(resolved.keys),
-        sketch_key=derive_sketch_key(resolved.keys),
+        noise=derive_noise_key(resolved.keys, plan),
         memos=empty_memos(plan),
         space=SpillSpace(resolved.memory),
         **resolved.job_inputs(resolved.at),
     )
     done = ProcessedDates()
     chain = staging.output.receipts()
-    releases = PublishedReleases.from_receipts(staging.output.folder, chain, resolved.keys, resolved.kms)
+    past = PastReleases.from_receipts(chain, others)
     encryption = output_encryption(plan, "records", resolved.kms) if "records" in plan.outputs else None
     for day, source in with_progress(resolved.sources, count_passes(plan), progress).items():
         _remove_dropped_outputs(staging, chain, set(plan.outputs), date_text(day))
-        each = replace(job, event_days=late.reach(day), space=job.space.with_own_file())
+        each = replace(job, date=date_text(day), event_days=late.reach(day), space=job.space.with_own_file())
         quarantine = staging.quarantine(date_text(day))
-        sinks = _RecordSinks(each, date_text(day), staging, releases.keys, encryption)
+        sinks = _RecordSinks(each, date_text(day), staging, resolved.keys, encryption)
         try:
             outcome: BatchOutcome = move(each, source, sinks if "records" in plan.outputs else None, quarantine)
-            _stage_outcome(outcome, sinks, quarantine, releases, done.files)
+            _stage_outcome(outcome, sinks, quarantine, past, done.files)
             check_source_unchanged(source)
         except SourceError as error:
             done.unreadable.append(SkippedDate.unreadable(day, error, [part.name for part in source.parts]))
@@ -150,7 +156,7 @@ def process_dates(
             late.take(day, outcome.late)
     if not done.unreadable:
         late.read_other_batches(job, move)
-        for name, written in late.publish(job, staging, releases):
+        for name, written in late.publish(job, staging, past):
             done.files.setdefault(name, []).extend(written)
     return done
 
@@ -159,7 +165,7 @@ def _stage_outcome(
     outcome: BatchOutcome,
     sinks: _RecordSinks,
     quarantine: QuarantineWriter,
-    releases: PublishedReleases,
+    past: PastReleases,
     files: dict[str, list[WrittenFile]],
 ) -> None:
     """Closes the files of a batch date, and writes the date's publishable aggregates."""
@@ -168,31 +174,24 @@ def _stage_outcome(
         files.setdefault("records", []).extend(sink.close())
     files.setdefault("records", []).extend(sinks.taken)
     files.setdefault("quarantine", []).extend(quarantine.close())
-    definitions = {name: job.plan.aggregates[name].definition for name in outcome.aggregates}
-    final = {name for name, each in definitions.items() if releases.is_final(each, name, day, job.at)}
-    made = {name: result for name, result in outcome.aggregates.items() if name not in final}
-    found = guard_aggregates(definitions, made, releases, day, job.at)
-    left_alone = {name: outcome.aggregates[name].select_none() for name in final}
+    definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
+    found, staying = release_tables(definitions, outcome.aggregates, past.of_date(day, waits=False), day, job.at)
+    left_alone = {name: outcome.aggregates[name].select_none() for name in staying}
     outcome.aggregates = {**{name: each.result for name, each in found.items()}, **left_alone}
-    outcome.unchanged = tuple(sorted(final))
+    outcome.releases = {name: each.release for name, each in found.items() if each.release is not None}
+    outcome.unchanged = tuple(sorted(staying))
     for name, each in found.items():
-        files.setdefault(name, []).extend(each.write(sinks.staging, releases, name, day, job.output_schema(name)))
+        files.setdefault(name, []).extend(each.write(sinks.staging, name, day, job.output_schema(name)))
 
 
 def _remove_dropped_outputs(
     staging: Staging, chain: Sequence[Receipt], names: Collection[str], date: str | None
 ) -> None:
-    """Removes the outputs of a date that the pipeline no longer has, when the date is run again.
-
-    Sketches remain until the retention of the date ends. A table that returns is compared with its earlier releases.
-    """
+    """Removes the outputs of a date that the pipeline no longer has, when the date is run again."""
     for name, files in files_in_force(chain).items():
         mine = [] if name in names else [file for file in files if date in (None, batch_date_of(file.path))]
         if mine:
             staging.reserve_partition(name, date)
-        for file in mine if date is not None else ():
-            if file.sketches is not None:
-                staging.keep_sketches(CompanionFile(file.sketches.path, file.sketches.digest, file.path))
 
 
 @dataclass(slots=True)

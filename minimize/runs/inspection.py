@@ -14,6 +14,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize.aggregates.noise import NoiseKey
+from minimize.aggregates.table_utility import TableUtility
+from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.interchange import decode_batch
 from minimize.arrow.pointers import Pointer
 from minimize.engines.base import Job, derive_row_key
@@ -35,7 +38,8 @@ from minimize.policy.proposals import KIND_NAMES
 from minimize.policy.roles import EMAIL_KIND
 from minimize.policy.value_kinds import IDENTIFYING_KINDS, ValueSummary, summarize_source
 from minimize.recipients import inbound
-from minimize.results import Line, Records
+from minimize.results import Line, Paragraph, Records
+from minimize.runs.batch_dates import BatchDate
 from minimize.runs.deciding_function import consent_periods, find_deciding_function
 from minimize.runs.inputs import (
     LEDGER_SETTINGS,
@@ -73,20 +77,22 @@ FILES_TO_INSPECT: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class PlanPreview:
-    """A plan, for one tenant if there is one, with the first rows as they would be released."""
+    """A plan, for one tenant if there is one, with the first rows as they would be released, and what to expect of the tables."""
 
     plan: Plan
     tenant: str | None = None
     at: datetime | None = None
     unknown_tenant: UnknownTenant | None = None
     rows: pa.Table | None = None
+    tables: Sequence[TableUtility] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it."""
         at = None if self.at is None else time_text(self.at)
         tenant = {"tenant": self.tenant, "at": at, **unknown_tenant_json(self.unknown_tenant)}
         rows = {} if self.rows is None else {"preview": self.rows.to_pylist()}
-        return self.plan.to_json() | (tenant if self.tenant is not None else {}) | rows
+        tables = {"tables": [each.to_json() for each in self.tables]} if self.tables else {}
+        return self.plan.to_json() | (tenant if self.tenant is not None else {}) | rows | tables
 
     def lines(self) -> Iterator[Line]:
         """The plan, whether the tenant is unknown, and the rows."""
@@ -97,6 +103,9 @@ class PlanPreview:
             yield from ("", "released rows" if self.rows.num_rows else "no row would be released")
             rows = [[*map(_value_text, row.values())] for row in self.rows.to_pylist()]
             yield Records("", self.rows.column_names, rows)
+        if self.tables:
+            yield from ("", "tables")
+            yield from (Paragraph(line, "  ") for each in self.tables for line in each.lines())
 
 
 def _value_text(value: Any) -> str:
@@ -113,19 +122,25 @@ def preview_plan(
     *,
     tenant: str | None = None,
     at: datetime | None = None,
-    preview: int | None = None,
+    preview: int | PathText | None = None,
     input: PathText | None = None,
     settings: Any = None,
     keys: Any = None,
+    tables: Sequence[TableUtility] = (),
 ) -> PlanPreview:
-    """The plan for a tenant at a time, with the first rows (`preview`) as they would be released."""
+    """The plan for a tenant at a time. `preview` adds so many rows as they would be released or, for a file or folder of records,
+    what to expect of the tables of aggregates; `tables` is what to expect of them otherwise."""
     unknown = None
     if tenant is not None:
         known = plan_settings(plan, settings, keys=keys)
         unknown = find_unknown_tenant(tenant, known, None if plan.pipeline is None else plan.pipeline.folder)
         plan = effective_plan(plan, tenant, at=at, settings=known)
-    rows = preview_rows(plan, preview, at=at, input=input, settings=settings, keys=keys) if preview else None
-    return PlanPreview(plan, tenant, at, unknown, rows)
+    rows = None
+    if isinstance(preview, int):
+        rows = preview_rows(plan, preview, at=at, input=input, settings=settings, keys=keys)
+    elif preview is not None:
+        tables = preview_tables(plan, preview, at=at, settings=settings, keys=keys)
+    return PlanPreview(plan, tenant, at, unknown, rows, tables)
 
 
 @redact_errors
@@ -147,6 +162,11 @@ def examine_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> 
     return examine_sources(
         job, open_sources(job, find_input_files(job, input, None), path_mask(job, None), at=datetime.now(UTC))
     )
+
+
+def declared_plan(pipeline: Pipeline) -> ExaminedPlan:
+    """The plan by the types that the policy names, together with its faults."""
+    return examine_job(pipeline, declared_schema(request(pipeline.policy, pipeline.purpose, pipeline)))
 
 
 def effective_plan(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
@@ -181,6 +201,56 @@ def preview_rows(
     the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and the errors that `run` raises before it
     reads.
     """
+    job, sources = _preview_job(plan, at=at, input=input, settings=settings, keys=keys)
+    return pa.Table.from_batches(_first_rows(job, sources, rows), schema=job.records_schema).slice(0, rows)
+
+
+def preview_tables(
+    plan: Plan,
+    data: PathText,
+    *,
+    at: datetime | str | None = None,
+    settings: Any = None,
+    keys: Any = None,
+) -> tuple[TableUtility, ...]:
+    """What to expect of each table of aggregates that is made of some data, as if all of it belonged to one date.
+
+    Takes a pipeline's plan and a file or folder of records; with batch dates in its path, the newest date counts. The result
+    has exact numbers, for readers of the data: it must not be published. Raises like `preview_rows`.
+    """
+    when = parse_time(at, "at") or datetime.now(UTC)
+    job, sources = _preview_job(plan, at=when, input=data, settings=settings, keys=keys, date=when.date())
+    if not sources:
+        raise ConfigurationError(
+            "there are no files to preview", hint="Pass a file or a folder of the source's format."
+        )
+    hasher = NoiseKey.random().hasher
+    tallies = {
+        name: AggregateTally(each.definition, job.space, hasher=hasher)
+        for name, each in plan.aggregates.items()
+        if not each.is_rollup
+    }
+    source = sources[max(sources, key=str)]
+    stages = settle_stages(job, partial(share_batches, source))
+    for batch in read_batches(source):
+        released = run_stages(stages, batch)
+        for tally in tallies.values():
+            tally.observe(released)
+    return tuple(
+        TableUtility.of_preview(plan.aggregates[name].definition, *tally.contributions())
+        for name, tally in tallies.items()
+    )
+
+
+def _preview_job(
+    plan: Plan,
+    *,
+    at: datetime | str | None,
+    input: PathText | None,
+    settings: Any,
+    keys: Any,
+    date: BatchDate = None,
+) -> tuple[Job, Mapping[BatchDate, Source]]:
     if plan.pipeline is None:
         raise ConfigurationError(
             "the plan has no pipeline, so there is no source to preview", hint="Make the plan from a pipeline."
@@ -193,7 +263,7 @@ def preview_rows(
     people = (
         SubjectActs() if keyring is None else load_subject_acts(plan.pipeline, keyring, plan.pipeline.target(), None)
     )
-    found = find_input_files(plan.pipeline, input, None)
+    found = find_input_files(plan.pipeline, input, date)
     sources = open_sources(
         plan.pipeline, found, path_mask(plan.pipeline, keyring), subject_names(people, known), at=when
     )
@@ -208,7 +278,7 @@ def preview_rows(
         corrected=find_corrections(people.corrected, plan.policy, when, keyring),
         consents=consent_periods(plan.pipeline, people.consents, when, now),
     )
-    return pa.Table.from_batches(_first_rows(job, sources, rows), schema=job.records_schema).slice(0, rows)
+    return job, sources
 
 
 @redact_errors
@@ -245,7 +315,7 @@ def _lint_plan(job: Pipeline, faults: Sequence[Finding]) -> list[Finding]:
     """The findings of a pipeline's plan. For a pipeline with faults, only findings that the faults cannot have caused."""
     if faults:
         return rules.independent_of_faults(faults, rules.lint(job, columns=_source_columns(job)[0]))
-    examined = examine_job(job, _declared_schema(job))
+    examined = declared_plan(job)
     return [*examined.faults, *examined.refused, *_lint_rules(job)]
 
 
@@ -259,10 +329,6 @@ def _missing_keys(job: Pipeline, keys: Any) -> Iterator[Finding]:
         reason, known = error.message, ()
     if known is not None:
         yield from rules.missing_keys(job, known, reason)
-
-
-def _declared_schema(job: Pipeline) -> pa.Schema:
-    return declared_schema(request(job.policy, job.purpose, job))
 
 
 def _is_unreadable(finding: Finding) -> bool:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from minimize.config import load_config
+from minimize.config import tree_root
 from minimize.errors import LedgerError, MinimizeError, RefusedError
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, find_ledger
@@ -96,9 +96,7 @@ def _pipeline_files(job: Pipeline) -> list[Path]:
 
     Without a `minimize.yaml`, those below the folder of the pipeline.
     """
-    folder = job.folder.resolve()
-    configs = [path for each in (folder, *folder.parents) if (path := load_config(each).path) is not None]
-    return sorted((configs[-1].parent if configs else folder).rglob(PIPELINE_FILE))
+    return sorted(tree_root(job.folder).rglob(PIPELINE_FILE))
 
 
 def _other_pipelines(job: Pipeline, files: Sequence[Path]) -> Iterator[Pipeline]:

@@ -14,7 +14,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from minimize.aggregates.definition import EventDays, LateWindow
-from minimize.aggregates.tally import AggregateResult, EventDayTally
+from minimize.aggregates.tally import AggregateResult, AggregateTally, EventDayTally, settle_tables
 from minimize.engines.base import DiscardingQuarantine, Job
 from minimize.engines.passes import deduplicates
 from minimize.errors import KeyringError
@@ -25,8 +25,8 @@ from minimize.plan.request import fields_read_for
 from minimize.receipts import Receipt, WrittenOutput
 from minimize.receipts.chain import effective_receipts
 from minimize.runs.batch_dates import Arrival, BatchDate, compare_files, last_inputs
-from minimize.runs.disclosure_guard import GuardedAggregate, PublishedReleases, guard_aggregates
 from minimize.runs.inputs import check_source_unchanged, open_sources
+from minimize.runs.releases import PastReleases, ReleasedTable, release_entries, release_tables
 from minimize.runs.resolve import ResolvedRun
 from minimize.sources.base import WrittenFile
 from minimize.sources.files import batch_parts
@@ -173,8 +173,9 @@ class LateAggregate:
     """One late aggregate: its earlier receipts, the days that this run closes, and the rows of this run.
 
     tallies  per batch, its rows per event day
-    results  per published event day, its table
-    guarded  the same tables after the disclosure guard
+    complete the tally of each complete event day
+    results  per event day that is published or stays, its table
+    released the same tables with their releases
     """
 
     name: str
@@ -182,8 +183,9 @@ class LateAggregate:
     published_days: PublishedDays
     windows: tuple[EventDayWindow, ...]
     tallies: dict[date, EventDayTally] = field(default_factory=dict)
+    complete: dict[date, AggregateTally] = field(default_factory=dict)
     results: dict[date, AggregateResult] = field(default_factory=dict)
-    guarded: dict[date, GuardedAggregate] = field(default_factory=dict)
+    released: dict[date, ReleasedTable] = field(default_factory=dict)
 
     @property
     def closing(self) -> list[EventDayWindow]:
@@ -194,8 +196,8 @@ class LateAggregate:
         """The event days that wait for a batch, and those of them that are tallied now."""
         return self.late.event_days(batch, frozenset(window.day for window in self.closing if batch in window.batches))
 
-    def settle(self) -> None:
-        """Settles every complete day. A day without rows in any batch is left out."""
+    def gather(self) -> None:
+        """Merges the tallies of every complete day. A day without rows in any batch is left out."""
         for window in self.closing:
             tallies = [self.tallies[when].days[window.day] for when in window.batches]
             if window.day not in window.batches and not sum(self._rows(window).values()):
@@ -203,12 +205,7 @@ class LateAggregate:
             first, *others = tallies
             for other in others:
                 first.merge(other)
-            self.results[window.day] = first.settle()
-
-    def write(self, job: Job, staging: Staging, releases: PublishedReleases) -> Iterator[WrittenFile]:
-        """Writes every settled day."""
-        for day, each in self.guarded.items():
-            yield from each.write(staging, releases, self.name, day.isoformat(), job.output_schema(self.name))
+            self.complete[window.day] = first
 
     def account(self, output: WrittenOutput, run: Sequence[date]) -> WrittenOutput:
         """The aggregate's part of the receipt, with the state of its event days."""
@@ -219,7 +216,7 @@ class LateAggregate:
             rows_suppressed=sum(result.rows_suppressed for result in self.results.values()),
             groups_past=sum(result.groups_past for result in self.results.values()) or None,
             rows_past=sum(result.rows_past for result in self.results.values()) or None,
-            deferred=sum(result.deferred for result in self.results.values()),
+            releases=release_entries((day.isoformat(), each) for day, each in self.released.items()),
             too_late=sum(self._too_late(when) for when in run),
             too_early=sum(self.tallies[when].after for when in run),
             event_days={when.isoformat(): _day_counts(self.tallies[when].rows) for when in run},
@@ -305,21 +302,27 @@ class LateAggregates:
             check_source_unchanged(source)
             log.debug("read %d files of %s again", len(source.parts), when)
 
-    def publish(
-        self, job: Job, staging: Staging, releases: PublishedReleases
-    ) -> Iterator[tuple[str, Iterator[WrittenFile]]]:
-        """Settles, guards and writes all complete event days: the files of each aggregate."""
+    def publish(self, job: Job, staging: Staging, past: PastReleases) -> Iterator[tuple[str, Iterator[WrittenFile]]]:
+        """Settles and writes all complete event days: the files of each table."""
         for waiting in self.waiting:
-            waiting.settle()
-        definitions = {waiting.name: job.plan.aggregates[waiting.name].definition for waiting in self.waiting}
-        for day in sorted({day for waiting in self.waiting for day in waiting.results}):
-            there = {waiting.name: waiting for waiting in self.waiting if day in waiting.results}
-            results = {name: waiting.results[day] for name, waiting in there.items()}
-            for name, each in guard_aggregates(definitions, results, releases, day.isoformat(), job.at).items():
-                there[name].guarded[day] = each
-                there[name].results[day] = each.result
+            waiting.gather()
+        definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
+        released: dict[str, dict[date, ReleasedTable]] = {}
+        for day in sorted({day for waiting in self.waiting for day in waiting.complete}):
+            there = {waiting.name: waiting for waiting in self.waiting if day in waiting.complete}
+            tallies = {name: waiting.complete.pop(day) for name, waiting in there.items()}
+            results = settle_tables(tallies, job.noise, day.isoformat())
+            found, staying = release_tables(
+                definitions, results, past.of_date(day.isoformat(), waits=True), day.isoformat(), job.at
+            )
+            for name, waiting in there.items():
+                waiting.results[day] = results[name].select_none() if name in staying else found[name].result
+            for name, table in found.items():
+                released.setdefault(name, {})[day] = table
         for waiting in self.waiting:
-            yield waiting.name, waiting.write(job, staging, releases)
+            waiting.released.update(released.get(waiting.name, {}))
+        for name, tables in released.items():
+            yield name, _write_days(tables, name, job, staging)
 
     def outside(self, name: str) -> int:
         """Number of rows of this run that belong to no event day of an aggregate."""
@@ -331,6 +334,11 @@ class LateAggregates:
         run = [when for when in self.resolved.sources if when is not None]
         published = {waiting.name: waiting.account(outputs[waiting.name], run) for waiting in self.waiting}
         return {**outputs, **published}
+
+
+def _write_days(tables: Mapping[date, ReleasedTable], name: str, job: Job, staging: Staging) -> Iterator[WrittenFile]:
+    for day, each in tables.items():
+        yield from each.write(staging, name, day.isoformat(), job.output_schema(name))
 
 
 def _late_plan(plan: Plan) -> Plan:

@@ -28,6 +28,7 @@ from minimize.engines.passes import count_passes, run_stages, settle_stages
 from minimize.errors import ConfigurationError, KeyringError, SchemaError, iterate_redacted, redact_errors
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, find_keyring
+from minimize.keys.keyring import NOISE_KEY
 from minimize.plan import Plan, bind, request
 from minimize.plan.request import needed_fields
 from minimize.policy.approval import check_approval
@@ -448,13 +449,14 @@ def _subject_naming_fields(policy: Policy) -> frozenset[str]:
 
 
 def require_keys(plan: Plan, keyring: KeySource | None) -> None:
-    """Raises KeyringError, before any data is read, if a key that the plan names is missing."""
-    if keyring is None and plan.keys:
-        names = ", ".join(sorted(plan.keys))
+    """Raises KeyringError, before any data is read, if a key that records need is missing."""
+    needed = sorted(plan.keys - {NOISE_KEY})
+    if keyring is None and needed:
         raise KeyringError(
-            f"no keyring found; the policy needs the key {names}", hint="Pass keys=FILE or set MINIMIZE_KEYS."
+            f"no keyring found; the policy needs the key {', '.join(needed)}",
+            hint="Pass keys=FILE or set MINIMIZE_KEYS.",
         )
-    for name in sorted(plan.keys):
+    for name in needed:
         if keyring is not None:
             keyring.bytes_of(name)
 

@@ -31,7 +31,7 @@ from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUN
 from minimize.output.publish import OpenOutput, open_output
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
-from minimize.receipts.chain import VOIDABLE_KINDS, void_run_ids
+from minimize.receipts.chain import VOIDABLE_KINDS
 from minimize.results import Line
 from minimize.runs import receipt_builder
 from minimize.runs.audit_log import open_existing_ledger
@@ -76,6 +76,10 @@ class PublishedRun(JsonResult):
         yield self.receipt or "  the receipt cannot be read here"
 
 
+DIFFERENCE_WARNING: Final = "The difference of both versions can show single people."
+"""What those who permit another release of exact figures are told."""
+
+
 @dataclass(frozen=True, slots=True)
 class VoidedRun(JsonResult):
     """The signed receipt that declares a run void."""
@@ -86,6 +90,8 @@ class VoidedRun(JsonResult):
         """The run, and the dates to run again."""
         dates = ", ".join(self.receipt.dates) or "all"
         yield f"{self.receipt.voids} is void; run these dates again: {dates}  ({self.receipt.run_id})"
+        if self.receipt.republish:
+            yield f"The next run of a date publishes its exact figures once more. {DIFFERENCE_WARNING}"
 
 
 def list_runs(
@@ -293,17 +299,39 @@ def void_run(
     LedgerError.
     """
     check_reason(reason)
+    changing, found = find_voided_run(run, output, pipeline, ledger, keys)
+    return record_void(changing, found, reason, ledger)
+
+
+def find_voided_run(
+    run: str,
+    output: LocationLike | None,
+    pipeline: PathText | None,
+    ledger: PathText | None,
+    keys: Keyring | PathText | None,
+    *,
+    republish: bool = False,
+) -> tuple[DecidedOutput, Receipt]:
+    """The output of a run that can be declared void, and its receipt. See `void_run` and `find_voidable`."""
     folder = parse_output_location(output) if output is not None else _find_output(run, ledger)
-    found = find_voidable(load_receipts(folder), run)
+    found = find_voidable(load_receipts(folder), run, republish=republish)
     job = find_pipeline(folder, found, pipeline)
     keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    return DecidedOutput(job, folder, keyring), found
+
+
+def record_void(
+    changing: DecidedOutput, found: Receipt, reason: str, ledger: PathText | None, *, republish: bool = False
+) -> VoidedRun:
+    """Publishes the receipt that declares a run void and, with `republish`, permits another release of its exact figures."""
 
     def decide(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
-        about = find_voidable(chain, found.run_id)
-        records = {"dates": about.dates, "voids": about.run_id, "reason": reason.strip()}
+        about = find_voidable(chain, found.run_id, republish=republish)
+        records: dict[str, Any] = {"dates": about.dates, "voids": about.run_id, "reason": reason.strip()}
+        records |= {"republish": True} if republish else {}
         return OutputDecision(about, _stored_attachments(opened, about), records)
 
-    signed = record_decision("void", DecidedOutput(job, folder, keyring), ledger, decide)
+    signed = record_decision("void", changing, ledger, decide)
     assert signed is not None
     log.info("the run %s is void", found.run_id, extra={"code": "I005", "run_id": signed.run_id})
     return VoidedRun(signed)
@@ -319,8 +347,11 @@ def check_reason(reason: str) -> None:
         raise ConfigurationError(message, hint="Give the number of a ticket instead.")
 
 
-def find_voidable(chain: Sequence[Receipt], run: str) -> Receipt:
-    """The one receipt of a run. Raises ConfigurationError if there is none, or if it cannot be declared void."""
+def find_voidable(chain: Sequence[Receipt], run: str, *, republish: bool = False) -> Receipt:
+    """The one receipt of a run. Raises ConfigurationError if there is none, or if it cannot be declared void.
+
+    With `republish`, it must have published exact figures, and may be void already.
+    """
     found = [receipt for receipt in chain if receipt.run_id.startswith(run)]
     if len(found) != 1 or not run:
         runs = "no run" if not found else f"{len(found)} runs"
@@ -330,9 +361,19 @@ def find_voidable(chain: Sequence[Receipt], run: str) -> Receipt:
         kinds = ", ".join(sorted(VOIDABLE_KINDS))
         message = f"a run of kind {found[0].kind} cannot be declared void"
         raise ConfigurationError(message, hint=f"Choose a run of one of these kinds: {kinds}.")
-    if found[0].run_id in void_run_ids(chain):
+    named_by = [receipt for receipt in chain if receipt.voids == found[0].run_id]
+    if any(receipt.republish for receipt in named_by) or (named_by and not republish):
         raise ConfigurationError("the run is already void", hint="Run its dates again.")
+    if republish and not has_exact_figures(found[0]):
+        hint = "Name the run that published the exact table, or leave out --republish."
+        raise ConfigurationError("the run published no exact figures", hint=hint)
     return found[0]
+
+
+def has_exact_figures(receipt: Receipt) -> bool:
+    """Whether a run published figures without noise."""
+    tables = (output for name, output in receipt.outputs.items() if name != "records")
+    return receipt.reads_source and any(output.noise is None and output.rows for output in tables)
 
 
 def _find_output(run: str, ledger: PathText | None) -> Location:

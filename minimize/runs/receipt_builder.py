@@ -14,7 +14,7 @@ from minimize.engines.base import BatchOutcome
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.observability.destinations import Destinations
 from minimize.output.publish import Staging
-from minimize.output.sink import index_files, master_keys_of, output_files, sketch_files
+from minimize.output.sink import index_files, master_keys_of, output_files
 from minimize.plan import Plan
 from minimize.plan.field_release import field_releases
 from minimize.plan.model import FieldPlan
@@ -40,6 +40,7 @@ from minimize.receipts import (
 from minimize.runs.batch_dates import BatchDate, date_text, last_inputs
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.late_aggregates import LateAggregates
+from minimize.runs.releases import noise_entry
 from minimize.runs.resolve import ResolvedRun
 from minimize.sources.base import WrittenFile, merge_undeclared
 from minimize.stores import PathText
@@ -113,7 +114,7 @@ def undeclared_paths(plan: Plan, outcomes: Iterable[BatchOutcome]) -> dict[str, 
 
 
 def output_receipts(
-    plan: Plan, outcomes: Sequence[BatchOutcome], files: Mapping[str, Sequence[WrittenFile]]
+    plan: Plan, outcomes: Mapping[BatchDate, BatchOutcome], files: Mapping[str, Sequence[WrittenFile]]
 ) -> dict[str, WrittenOutput]:
     """The written files by output name."""
     return {name: _output_receipt(plan, name, outcomes, files.get(name, ())) for name in plan.outputs}
@@ -162,13 +163,15 @@ def _field_receipt(field: FieldPlan, counts: FieldCounts | None, outputs: tuple[
 
 
 def _output_receipt(
-    plan: Plan, name: str, outcomes: Sequence[BatchOutcome], files: Sequence[WrittenFile]
+    plan: Plan, name: str, outcomes: Mapping[BatchDate, BatchOutcome], files: Sequence[WrittenFile]
 ) -> WrittenOutput:
     written = output_files(files)
     count = sum(file.rows for file in written)
     if name == "records":
         return WrittenOutput(plan.outputs[name].category, count, files=written, index=index_files(files))
-    results = [outcome.aggregates[name] for outcome in outcomes if name in outcome.aggregates]
+    results = [outcome.aggregates[name] for outcome in outcomes.values() if name in outcome.aggregates]
+    definition = plan.aggregates[name].definition
+    releases = {date_text(day) or "": each.releases[name] for day, each in outcomes.items() if name in each.releases}
     return WrittenOutput(
         plan.outputs[name].category,
         count,
@@ -176,10 +179,11 @@ def _output_receipt(
         rows_suppressed=sum(result.rows_suppressed for result in results),
         groups_past=sum(result.groups_past for result in results) or None,
         rows_past=sum(result.rows_past for result in results) or None,
-        deferred=sum(result.deferred for result in results),
+        noise=noise_entry(definition),
+        exact_of=definition.source if definition.noise is None else None,
+        releases=releases or None,
         too_late=0,
         files=written,
-        sketches=sketch_files(files),
     )
 
 
@@ -239,9 +243,8 @@ def build_receipt(
         gated_by=gate_counts(counts),
         fields=field_receipts(plan, counts),
         undeclared=undeclared_paths(plan, found),
-        outputs=late.account(output_receipts(plan, found, files)),
+        outputs=late.account(output_receipts(plan, outcomes, files)),
         replaces=_replaced_files(chain, staging),
-        kept_sketches=tuple(staging.kept_sketches) or None,
         quarantine=quarantine_receipt(found, files.get("quarantine", ())),
         stays=_unchanged_tables(outcomes),
         backfill=None if context.backfill is None else context.backfill.ref,
@@ -329,4 +332,3 @@ def _receipt_files(receipt: Receipt) -> Iterator[tuple[str, str]]:
     for output in receipt.outputs.values():
         yield from ((file.path, file.digest) for file in output.files)
     yield from ((file.path, file.digest) for file in receipt.quarantine.files)
-    yield from ((each.path, each.digest) for each in receipt.kept_sketches or ())

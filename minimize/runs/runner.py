@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
+from minimize.ledger.releases import OtherReleases, other_releases
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
 from minimize.observability.openlineage import RunDescription
@@ -464,7 +466,10 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
                 while done is None:
                     late = LateAggregates.from_receipts(resolved, folder.receipts())
                     with folder.begin(session.run_id) as staging:
-                        found = process_dates(resolved, staging, ENGINES[context.engine], late, context.progress)
+                        others = _other_releases(resolved, session)
+                        found = process_dates(
+                            resolved, staging, ENGINES[context.engine], late, context.progress, others
+                        )
                         done, unpublished = _publish_dates(resolved, found, late, staging, context, session)
                     resolved = _without_unpublished(resolved, unpublished, all_)
             audit_created_keys(session, resolved.keys, context.started)
@@ -595,3 +600,12 @@ def _sign_and_publish(
 
 def no_progress(done: int, of: int) -> None:
     """A progress callback that does nothing."""
+
+
+def _other_releases(resolved: ResolvedRun, session: RunSession) -> dict[str, OtherReleases]:
+    """The releases of the source by other outputs, by date."""
+    source = next((each.definition.source for each in resolved.plan.aggregates.values()), None)
+    if source is None:
+        return {}
+    output, pipeline = session.run.output, session.run.pipeline
+    return session.ledger.read(partial(other_releases, source=source, output=output, pipeline=pipeline))

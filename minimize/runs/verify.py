@@ -12,6 +12,7 @@ from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.releases import REPUBLICATION
 from minimize.ledger.runs import (
     compare_receipts,
     find_location,
@@ -19,6 +20,7 @@ from minimize.ledger.runs import (
     is_anchor_signed,
     missing_receipts,
 )
+from minimize.ledger.schema import ledger_identity
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
@@ -108,8 +110,25 @@ def _compare_open_ledger(
         return [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
     missing = ledger.read(partial(missing_receipts, output=identity, chain=chain))
     if missing:
-        return [new_finding("V009", _missing_text(sorted(missing.values())), file="runs", hint=_MISSING_HINT)]
-    return _agreement_findings(ledger, agreement)
+        missing_text = _missing_text(sorted(missing.values()))
+        agreed = [new_finding("V009", missing_text, file="runs", hint=_MISSING_HINT)]
+    else:
+        agreed = _agreement_findings(ledger, agreement)
+    return [*agreed, *_republication_findings(ledger, chain, verifier)]
+
+
+def _republication_findings(ledger: Ledger, chain: Sequence[Receipt], verifier: Verifier) -> Iterator[Finding]:
+    """V053: void receipts that permit another release of exact figures, although no second person confirmed it in the ledger
+    that they name."""
+    permits = [receipt for receipt in chain if receipt.republish]
+    here = ledger.read(ledger_identity) if permits else ""
+    for receipt in permits:
+        acts = ledger.find(REPUBLICATION, key=receipt.voids, verifier=verifier)
+        if receipt.audit is not None and receipt.audit.ledger == here and not any(act.is_confirmed for act in acts):
+            message = (
+                "the receipt permits another release of exact figures, but the ledger has no act of two persons for it"
+            )
+            yield new_finding("V053", message, file=f"runs/{receipt.run_id}/receipt.json")
 
 
 def _missing_text(missing: Sequence[int]) -> str:

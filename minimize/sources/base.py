@@ -219,7 +219,6 @@ class WrittenFile:
     digest    digest of the file
     index     the subject index; None if there is none
     keys      the master keys under which its columns are encrypted
-    sketches  the contribution sketches; None if there are none
     """
 
     path: str
@@ -227,7 +226,6 @@ class WrittenFile:
     digest: str
     index: FileRef | None = None
     keys: tuple[str, ...] = ()
-    sketches: FileRef | None = None
 
 
 class CompanionWriter(Protocol):

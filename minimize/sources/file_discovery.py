@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from minimize.errors import SourceError
-from minimize.stores import Location, ObjectPath, absolute_location, is_uri, is_within, parse_location, relative_path
+from minimize.stores import (
+    Location,
+    ObjectPath,
+    absolute_location,
+    is_same_location,
+    is_uri,
+    is_within,
+    parse_location,
+    relative_path,
+)
 from minimize.times import parse_iso_date
 
 if TYPE_CHECKING:
@@ -102,6 +111,36 @@ def split_pattern(pattern: str, base: Path) -> tuple[Location, str]:
     if wild is None:
         return _absolute_folder(base / pattern), ""
     return _absolute_folder(base.joinpath(*parts[:wild])), "/".join(parts[wild:])
+
+
+def source_name(pattern: str, folder: Path, root: Path) -> str:
+    """A name of the records of a path, however it is spelled: the path up to its first wildcard, without links, from the root.
+
+    Takes the folder of the pipeline, and the root of its tree. Folders above the root do not count: the tree can be moved.
+
+    >>> source_name("../data/{date}/*.ndjson", Path("/tree/p"), Path("/tree"))
+    'data'
+    >>> source_name("s3://bucket/in/*.csv?region=eu-west-1", Path("/tree/p"), Path("/tree"))
+    's3://bucket/in'
+    """
+    if is_uri(pattern):
+        return str(_split_uri(parse_location(pattern))[0])
+    parts = PurePath(pattern).parts
+    place = (folder / PurePath(*parts[: _first_wildcard(parts)])).resolve()
+    from_root = PurePath(os.path.relpath(place, root.resolve()))
+    return PurePath(*(part for part in from_root.parts if part != "..")).as_posix()
+
+
+def may_share_files(one: Location, pattern: str, other: Location, other_pattern: str) -> bool:
+    """Whether two paths, split into roots and patterns, may name the same files: their roots are the same, or one of them takes
+    all that is below its root."""
+    if is_same_location(one, other):
+        return True
+    return (_takes_all(pattern) and is_within(other, one)) or (_takes_all(other_pattern) and is_within(one, other))
+
+
+def _takes_all(pattern: str) -> bool:
+    return not pattern or "**" in pattern
 
 
 def resolve_links(place: Location) -> Location:

@@ -43,7 +43,7 @@ class ValueHasher:
         if pa.types.is_dictionary(values.type):
             return self._of_dictionary(values, domain)
         if not values.null_count:
-            return _hashes(values, _mac(self.key, domain))
+            return _hashes(values, keyed_mac(self.key, domain))
         plain = values if _has_offsets(values.type) else values.cast(stored_type(values.type))
         found = np.zeros((len(values), 2), np.uint64)
         found[np.asarray(plain.is_valid())] = self(plain.drop_null(), domain)
@@ -64,7 +64,8 @@ class ValueHasher:
 
 
 @lru_cache(maxsize=16)
-def _mac(key: bytes, domain: int) -> BlockMac:
+def keyed_mac(key: bytes, domain: int) -> BlockMac:
+    """The keyed hash of messages in one domain, derived from a key."""
     return BlockMac(blake2b(key=key, person=bytes([domain]), digest_size=32).digest())
 
 

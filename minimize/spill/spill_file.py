@@ -164,6 +164,12 @@ class SpillSpace:
         other.budget, other.hasher = self.budget, self.hasher
         return other
 
+    def with_hasher(self, hasher: ValueHasher) -> SpillSpace:
+        """The same budget and spill file with other hashes."""
+        other = SpillSpace(self.budget.total)
+        other.budget, other.spill_file, other.hasher = self.budget, self.spill_file, hasher
+        return other
+
     def __reduce__(self) -> tuple[Any, ...]:
         """State for other processes: the budget alone. They have their own keys and files."""
         return SpillSpace, (self.budget.total,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -17,6 +18,7 @@ from minimize.techniques.base import (
     LostBits,
     Technique,
     TechniqueResult,
+    ValueRange,
     failure_mask,
     type_family,
 )
@@ -62,6 +64,10 @@ class Age(Technique):
     def reads_only(self) -> tuple[Family, ...]:
         """The other field must be a time too."""
         return self.takes
+
+    def result_range(self, values: ValueRange) -> ValueRange:
+        """No age is negative."""
+        return ValueRange(low=Decimal(0))
 
     def phrase(self) -> str:
         """The unit and the reference time."""

@@ -16,6 +16,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from math import log2
 from operator import ne
 from pathlib import Path
@@ -127,6 +128,28 @@ class TimeForm:
     shift: timedelta = timedelta()
 
 
+@dataclass(frozen=True, slots=True)
+class ValueRange:
+    """The range of numbers, both ends included; None if there is no bound on this side.
+
+    >>> ValueRange(Decimal(0), Decimal(9)).join(ValueRange(Decimal(5)))
+    ValueRange(low=Decimal('0'), high=None)
+    """
+
+    low: Decimal | None = None
+    high: Decimal | None = None
+
+    def join(self, other: ValueRange) -> ValueRange:
+        """The range of the numbers in both."""
+        low = None if self.low is None or other.low is None else min(self.low, other.low)
+        high = None if self.high is None or other.high is None else max(self.high, other.high)
+        return ValueRange(low, high)
+
+    def convert(self, of: Callable[[Decimal], Decimal]) -> ValueRange:
+        """The range of the results of a function that keeps the order of numbers."""
+        return ValueRange(*(None if end is None else of(end) for end in (self.low, self.high)))
+
+
 class LostBits(NamedTuple):
     """Bits of precision that a technique removes, and how they are computed."""
 
@@ -232,6 +255,10 @@ class TechniqueStep(BaseModel):
     def possible_values(self) -> frozenset[str | None] | None:
         """All results that it can have; None if they depend on the data."""
         return None
+
+    def result_range(self, values: ValueRange) -> ValueRange:
+        """The range of its results that are numbers, for numbers of a range. A result that is null is not counted."""
+        return values if self.changes_nothing else ValueRange()
 
     def phrase(self) -> str:
         """What is left of a value with these parameters, in plain words. Other fields that it reads are named in backticks."""

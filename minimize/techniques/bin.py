@@ -28,6 +28,7 @@ from minimize.techniques.base import (
     Technique,
     TechniqueResult,
     UnsupportedType,
+    ValueRange,
     failure_mask,
     type_family,
     untreated_mask,
@@ -48,6 +49,7 @@ from minimize.techniques.numeric import (
     as_integers,
     as_number,
     can_hold,
+    exact_decimal,
     number_text,
     result_from_doubles,
 )
@@ -237,6 +239,19 @@ class Bin(Technique):
         if self.width is not None:
             return f"only the range that it is in, in steps of {number_text(self.width)}"
         return f"only the range that it is in, with limits at {' / '.join(map(number_text, self.edges or ()))}"
+
+    def result_range(self, values: ValueRange) -> ValueRange:
+        """The numbers of the outer intervals, open ones left out."""
+        edges, intervals = self.edges or (), self._intervals
+        if self.as_ == "label" or len(edges) == 1:
+            return ValueRange()
+        if edges:
+            return ValueRange(*(self._interval_number(intervals.interval(place)) for place in (1, len(edges) - 1)))
+        return values.convert(lambda end: self._interval_number(intervals.interval(intervals.find_one(Fraction(end)))))
+
+    def _interval_number(self, interval: Interval) -> Decimal:
+        """The number of an interval that is not open."""
+        return exact_decimal(self._number(interval) or Fraction(0))
 
     def locates_finely(self, *, coordinate: bool) -> bool:
         """Whether an interval of coordinates is narrower than a tenth of a degree."""

@@ -17,6 +17,7 @@ from minimize.techniques.base import (
     Technique,
     TechniqueResult,
     UnsupportedType,
+    ValueRange,
     apply_per_distinct,
     type_family,
 )
@@ -60,6 +61,13 @@ class Clip(Technique):
         if not all(can_hold(bound, given) for bound in (self.min, self.max) if bound is not None):
             raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
         return given
+
+    def result_range(self, values: ValueRange) -> ValueRange:
+        """The limits, or narrower ends of the values."""
+        within = values.convert(self._clipped)
+        return ValueRange(
+            self.min if within.low is None else within.low, self.max if within.high is None else within.high
+        )
 
     def phrase(self) -> str:
         """The bounds."""

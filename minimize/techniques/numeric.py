@@ -102,6 +102,15 @@ def result_from_doubles(
     return TechniqueResult(given, untreated, int(np.count_nonzero(differs)))
 
 
+def exact_decimal(number: Fraction) -> Decimal:
+    """A number with few decimals as a decimal.
+
+    >>> exact_decimal(Fraction(5, 4))
+    Decimal('1.25')
+    """
+    return Decimal(number.numerator) / Decimal(number.denominator)
+
+
 def as_decimal(number: Fraction, type_: pa.DataType) -> Decimal | None:
     """An exact number as a decimal of this type, or None if it does not fit."""
     if not can_hold(number, type_):

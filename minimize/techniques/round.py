@@ -22,6 +22,7 @@ from minimize.techniques.base import (
     Technique,
     TechniqueResult,
     UnsupportedType,
+    ValueRange,
     apply_per_distinct,
     failure_mask,
     type_family,
@@ -33,6 +34,7 @@ from minimize.techniques.numeric import (
     as_doubles,
     as_integers,
     can_hold,
+    exact_decimal,
     finite_result,
     number_text,
     result_from_doubles,
@@ -89,6 +91,10 @@ class Round(Technique):
     def phrase(self) -> str:
         """The step."""
         return f"rounded to the nearest multiple of {number_text(self.to)}"
+
+    def result_range(self, values: ValueRange) -> ValueRange:
+        """The rounded ends."""
+        return values.convert(lambda end: exact_decimal(self._nearest(Fraction(end))))
 
     def locates_finely(self, *, coordinate: bool) -> bool:
         """Whether a coordinate is rounded to less than a tenth of a degree."""

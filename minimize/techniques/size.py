@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult
+from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, ValueRange
 
 
 class Size(Technique):
@@ -33,6 +34,10 @@ class Size(Technique):
     about: ClassVar[str] = "the number of elements"
     summarizes: ClassVar[bool] = True
     proposed_for: ClassVar[Mapping[str, str]] = {"container": ""}
+
+    def result_range(self, values: ValueRange) -> ValueRange:
+        """No number of elements is negative."""
+        return ValueRange(low=Decimal(0))
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The lengths."""

@@ -2,10 +2,11 @@
 
 evidence         findings by stable code; runs, receipts and policies of an output; the run of each file
 files            files in force: presence, digests, encryption, quarantine
-indexes          subject indexes and contribution sketches
+indexes          subject indexes
 records          columns and values of records
 values           nested values, conditions, ids, retention and rare values
 aggregates       aggregates and their definitions
+noise            noise, releases and grids of figures
 rules            permitted values after a technique
 declared_forms   whether values have their declared form before release
 policy_reading   policies and pipelines, read without the loader
@@ -34,7 +35,7 @@ from minimize.verification.evidence import (
     new_finding,
 )
 from minimize.verification.files import check_bytes, check_encryption, check_files, check_inputs, check_quarantine
-from minimize.verification.indexes import check_indexes, check_sketches
+from minimize.verification.indexes import check_indexes
 from minimize.verification.records import check_records
 
 __all__ = ["CODES", "check", "check_aggregate", "verify"]
@@ -109,7 +110,6 @@ def _all_findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_files(evidence)
     yield from check_encryption(evidence)
     yield from check_indexes(evidence, verifier)
-    yield from check_sketches(evidence, verifier)
     yield from check_quarantine(evidence)
     yield from check_records(evidence)
     yield from check_sealed_counts(evidence, verifier)

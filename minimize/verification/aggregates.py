@@ -1,11 +1,13 @@
-"""Checks of aggregates: columns and values against their definition, no small group, retention."""
+"""Checks of aggregates: columns and values against their definition, no small group, noise, retention."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC
 from decimal import Decimal
+from fractions import Fraction
 from itertools import groupby
 from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
@@ -17,8 +19,20 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile, EvidenceRun, new_finding
 from minimize.verification.files import open_file
-from minimize.verification.policy_reading import FieldView, PolicyView
+from minimize.verification.noise import (
+    MeanGrid,
+    NoiseView,
+    NoisyTable,
+    check_equal_rows,
+    check_releases,
+    check_terms,
+    measure_text,
+    read_noise,
+    share_limits,
+)
+from minimize.verification.policy_reading import FieldView, PolicyView, with_rollups
 from minimize.verification.records import RECORDS
+from minimize.verification.rollups import ExactTable, check_rollups
 from minimize.verification.rules import (
     ColumnContext,
     RuleUnavailable,
@@ -34,6 +48,9 @@ from minimize.verification.values import count_past_groups, distinct_rows, end_o
 
 Bounds = tuple[Any, Any]
 """The lowest and the highest value; None for no bound."""
+_NO_BOUNDS: Final = (None, None)
+ComparedTables = tuple[list[NoisyTable], list[ExactTable]]
+"""The tables in force with noise, and those with exact figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +62,21 @@ class MeasureRule:
     """
 
     counts: Literal["rows", "values"] | None = None
-    bounds: Callable[[FieldView | None], Bounds] = lambda view: (None, None)
+    bounds: Callable[[FieldView | None], Bounds] = lambda view: _NO_BOUNDS
 
 
 def _clip_bounds(view: FieldView | None) -> Bounds:
     """The bounds that `clip` sets for a field's form in aggregates."""
-    if view is None:
-        return None, None
-    chain = view.measured or (view.chains[0] if len(view.branches) == 1 and view.chains else ())
+    chain = _aggregate_chain(view)
     last = chain[-1] if chain else StepView("keep")
-    return (last.parameters.get("min"), last.parameters.get("max")) if last.technique == "clip" else (None, None)
+    return (last.parameters.get("min"), last.parameters.get("max")) if last.technique == "clip" else _NO_BOUNDS
+
+
+def _aggregate_chain(view: FieldView | None) -> Sequence[StepView]:
+    """The only chain of a field in aggregates; empty if there are several."""
+    if view is None:
+        return ()
+    return view.measured or (view.chains[0] if len(view.branches) == 1 and view.chains else ())
 
 
 MEASURE_RULES: Final[dict[str, MeasureRule]] = {
@@ -73,13 +95,36 @@ MEASURE_RULES: Final[dict[str, MeasureRule]] = {
 
 @dataclass(frozen=True, slots=True)
 class AggregateView:
-    """One aggregate as the pipeline file defines it."""
+    """One aggregate as the pipeline file defines it.
+
+    noise  the noise of its figures; None if they are exact
+    texts  each measure as text that is equal for equal measures, by column
+    terms  what must be equal in another table so that equal rows have equal figures
+    rolls_up  the table whose shown rows it sums; None for a table of records
+    has_rollups  whether tables sum its shown rows
+    """
 
     groups: Mapping[str, tuple[Pointer, str | None]]
     measures: Mapping[str, tuple[str, Pointer | None]]
     below: int
     counting: Pointer | None
     counts_to: int
+    noise: NoiseView | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
+    terms: tuple[object, ...] = ()
+    rolls_up: str | None = None
+    has_rollups: bool = False
+
+    @property
+    def least(self) -> int:
+        """The smallest count of subjects that is published."""
+        return self.below + (0 if self.noise is None else self.noise.margin)
+
+    @property
+    def subjects(self) -> str | None:
+        """The column with the number of subjects; None if there is none."""
+        counted = ("count_distinct", self.counting)
+        return next((column for column, measure in self.measures.items() if measure == counted), None)
 
     @property
     def columns(self) -> list[str]:
@@ -97,15 +142,37 @@ def read_aggregate(raw: Mapping[str, Any], policy: PolicyView) -> AggregateView:
         below=int(suppress.get("below", 10)),
         counting=policy.subject if counting is None else Pointer.parse(str(counting)),
         counts_to=int((raw.get("round") or {}).get("counts_to", 1)),
+        noise=read_noise(raw),
+        texts={str(column): measure_text(each) for column, each in raw["measures"].items()},
+        rolls_up=raw.get("rolls_up"),
+        has_rollups=bool(raw.get("rollups")),
+        terms=tuple(
+            json.dumps(raw.get(part), sort_keys=True, default=str) for part in ("suppress", "per_subject", "noise")
+        ),
     )
 
 
 def check_aggregates(evidence: Evidence) -> Iterator[Finding]:
-    """V040 to V047 for every aggregate in force, partition by partition."""
+    """V040 to V049 for every aggregate in force, partition by partition; V053 to V056 for their releases and
+    roll-ups."""
     files = [standing for standing in evidence.files if standing.name not in (RECORDS, QUARANTINE)]
+    noisy: list[NoisyTable] = []
+    exact: list[ExactTable] = []
     for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
         partition = list(group)
-        yield from _partition_findings(evidence, partition, partition[0].name, partition[0].run)
+        yield from _partition_findings(evidence, partition, partition[0].name, partition[0].run, (noisy, exact))
+    yield from check_releases(evidence, dict(_noise_of_runs(evidence)))
+    yield from check_equal_rows(noisy)
+    yield from check_rollups(exact)
+
+
+def _noise_of_runs(evidence: Evidence) -> Iterator[tuple[tuple[str, str], NoiseView | None]]:
+    """The noise of each run's aggregates, by run and name."""
+    for run in evidence.runs:
+        for name in run.receipt.outputs:
+            defined = None if run.policy is None else _aggregate_of_run(run, name, run.policy)
+            if defined is not None:
+                yield (run.receipt.run_id, name), defined.noise
 
 
 def thresholds(evidence: Evidence) -> Iterator[int]:
@@ -117,8 +184,9 @@ def thresholds(evidence: Evidence) -> Iterator[int]:
 
 
 def _partition_findings(
-    evidence: Evidence, partition: Sequence[EvidenceFile], name: str, run: EvidenceRun
+    evidence: Evidence, partition: Sequence[EvidenceFile], name: str, run: EvidenceRun, compared: ComparedTables
 ) -> Iterator[Finding]:
+    """Adds the table to those that are compared."""
     if run.policy is None:
         return
     defined = _aggregate_of_run(run, name, run.policy)
@@ -127,6 +195,9 @@ def _partition_findings(
         return
     if run.receipt.outputs[name].category != "aggregated":
         yield new_finding("V025", "the category of an aggregate must be `aggregated`", file=run.place)
+    yield from check_terms(defined.noise, run, partition[0])
+    if run.receipt.outputs[name].noise is None:
+        defined = replace(defined, noise=None)
     yield from _group_findings(defined, run.policy, partition[0].root)
     for column, (word, _) in defined.measures.items():
         if word not in MEASURE_RULES:
@@ -140,8 +211,22 @@ def _partition_findings(
             )
             return
     if tables:
-        yield from _value_findings(pa.concat_tables(tables), defined, run, partition[0].root)
-        yield from _retention_findings(pa.concat_tables(tables), defined, run, partition[0])
+        yield from _table_findings(pa.concat_tables(tables), defined, run, partition[0], compared)
+
+
+def _table_findings(
+    table: pa.Table, defined: AggregateView, run: EvidenceRun, file: EvidenceFile, compared: ComparedTables
+) -> Iterator[Finding]:
+    noisy, exact = compared
+    yield from _value_findings(table, defined, run, file.root)
+    yield from _retention_findings(table, defined, run, file)
+    release = (run.receipt.outputs[file.name].releases or {}).get(file.date or "")
+    if defined.noise is not None and release is not None:
+        terms = (release.mark, run.receipt.policy.digest, defined.counting, *defined.terms)
+        noisy.append(NoisyTable(file.root, defined.groups, defined.texts, terms, table))
+    if defined.rolls_up is not None or defined.has_rollups:
+        groups, measures = [*defined.groups], [*defined.measures]
+        exact.append(ExactTable(file.root, file.name, file.date, defined.rolls_up, groups, measures, table))
 
 
 def _retention_findings(
@@ -162,9 +247,8 @@ def _retention_findings(
 
 
 def _aggregate_of_run(run: EvidenceRun, name: str, policy: PolicyView) -> AggregateView | None:
-    aggregates = (run.pipeline or {}).get("aggregates") or {}
     try:
-        return read_aggregate(aggregates[name], policy)
+        return read_aggregate(with_rollups((run.pipeline or {}).get("aggregates") or {})[name], policy)
     except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
@@ -211,6 +295,8 @@ def _value_findings(table: pa.Table, defined: AggregateView, run: EvidenceRun, p
         else:
             bounds = rule.bounds(None if of is None else run.policy.fields.get(of))
             yield from _statistic_findings(batch, column, word, bounds, place)
+    if defined.noise is not None:
+        yield from _noise_findings(table, defined, defined.noise, run.policy, place)
 
 
 def _group_key_findings(
@@ -249,15 +335,18 @@ def _count_findings(
     if counts is None:
         yield new_finding("V023", f"the type is not one that `{word}` returns", file=place, field=column)
         return
+    hidden = 0 if defined.noise is None or word != "histogram" else counts.null_count
+    if hidden:
+        yield new_finding("V041", f"{hidden} cells have no count, but are not absent", file=place, field=column)
     found_counts = [count for count in pc.unique(counts).to_pylist() if count is not None]
     odd = sum(count % defined.counts_to != 0 for count in found_counts)
     if odd:
         yield new_finding("V042", f"{odd} counts are not multiples of {defined.counts_to}", file=place, field=column)
     if may_be_small:
         return
-    small = sum(2 * count + defined.counts_to * (defined.counts_to > 1) < 2 * defined.below for count in found_counts)
+    small = sum(2 * count + defined.counts_to * (defined.counts_to > 1) < 2 * defined.least for count in found_counts)
     if small:
-        yield new_finding("V041", f"{small} counts are below {defined.below}", file=place, field=column)
+        yield new_finding("V041", f"{small} counts are below {defined.least}", file=place, field=column)
 
 
 def _integer_counts(column: pa.Array) -> pa.Array | None:
@@ -269,12 +358,51 @@ def _integer_counts(column: pa.Array) -> pa.Array | None:
 
 
 def _statistic_findings(batch: pa.RecordBatch, column: str, word: str, bounds: Bounds, place: str) -> Iterator[Finding]:
-    if bounds == (None, None) or not _is_number(batch.schema.field(column).type):
+    if bounds == _NO_BOUNDS or not _is_number(batch.schema.field(column).type):
         return
     lowest, highest = (None if bound is None else _as_decimal(bound) for bound in bounds)
     outside = sum(_is_outside(value, lowest, highest) for (value,) in distinct_rows([batch.column(column)]))
     if outside:
         yield new_finding("V045", f"{outside} values of `{word}` are outside its bounds", file=place, field=column)
+
+
+def _noise_findings(
+    table: pa.Table, defined: AggregateView, noise: NoiseView, policy: PolicyView, place: str
+) -> Iterator[Finding]:
+    """V041 for shares of few subjects; V049 for means and sums that are not on their grid, or contradict each other."""
+    subjects = [None] * table.num_rows if defined.subjects is None else table[defined.subjects].to_pylist()
+    for column, (word, of) in defined.measures.items():
+        view = None if of is None else policy.fields.get(of)
+        rows = [(value, of_row) for value, of_row in zip(table[column].to_pylist(), subjects, strict=True)]
+        rows = [(value, of_row) for value, of_row in rows if value is not None]
+        if word == "share":
+            limits = [(value, share_limits(noise, defined.below, of_row)) for value, of_row in rows]
+            small = sum(not (least <= value <= most) or value in (0, 1) for value, (least, most) in limits)
+            if small:
+                yield new_finding("V041", f"{small} shares are of too few subjects", file=place, field=column)
+        grid = _mean_grid(noise, view, defined.least)
+        if grid is None or word not in ("mean", "sum"):
+            continue
+        off = sum(not (grid.is_mean(value, of_row) if word == "mean" else grid.is_sum(value)) for value, of_row in rows)
+        if off:
+            yield new_finding("V049", f"{off} values of `{word}` are not on their grid", file=place, field=column)
+        total = next((name for name, each in defined.measures.items() if each == ("sum", of)), None)
+        if word == "mean" and total is not None:
+            pairs = zip(table[column].to_pylist(), table[total].to_pylist(), subjects, strict=True)
+            there = [(mean, sum_, of_row) for mean, sum_, of_row in pairs if mean is not None and sum_ is not None]
+            odd = sum(not grid.is_consistent(*each) for each in there)
+            if odd:
+                message = f"{odd} sums are not their mean times a number of values"
+                yield new_finding("V049", message, file=place, field=total)
+
+
+def _mean_grid(noise: NoiseView, view: FieldView | None, least: int) -> MeanGrid | None:
+    """The grid of the means and sums of a field; None unless a single `clip` sets both of its bounds."""
+    steps = [step for step in _aggregate_chain(view) if step.technique != "keep"]
+    low, high = (None if bound is None else _as_decimal(bound) for bound in _clip_bounds(view))
+    if len(steps) != 1 or low is None or high is None or low >= high:
+        return None
+    return MeanGrid(noise, Fraction(low), Fraction(high), least)
 
 
 def _is_number(type_: pa.DataType) -> bool:

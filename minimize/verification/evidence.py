@@ -18,14 +18,12 @@ from minimize.keys import Keyring, Kms, Verifier
 from minimize.receipts import (
     ANNOTATING_KINDS,
     FieldReceipt,
-    FileRef,
     Receipt,
     ReceiptFile,
     RowCounts,
     files_in_force,
     quarantine_files_in_force,
     restricted_files_in_force,
-    retained_sketches,
     sha256_text,
 )
 from minimize.receipts.receipt import imbalances
@@ -62,7 +60,7 @@ CODES: Final = MappingProxyType(
         "V016": "a file is in a place that does not match its receipt",
         "V017": "a file cannot be read as Parquet",
         "V018": "the content of a subject index differs from its file of records",
-        "V019": "indexes or sketches were not checked, because only the keyring opens them",
+        "V019": "indexes were not checked, because only the keyring opens them",
         "V020": "a column that the policy does not declare",
         "V021": "a column that the policy drops",
         "V022": "a column that the policy keeps is missing",
@@ -86,9 +84,15 @@ CODES: Final = MappingProxyType(
         "V045": "a statistic is outside the bounds of its values",
         "V046": "groups were already past the retention of the aggregate when they were written",
         "V047": "the figures of a measure cannot be checked, because there is no rule for it",
+        "V048": "the noise of an aggregate is not the one that its pipeline defines",
+        "V049": "a mean or sum with noise is not on its grid, or the two contradict each other",
         "V050": "a quarantine file does not have exactly the six required columns",
         "V051": "a quarantine file contains more than codes and pointers",
         "V052": "the counts of a quarantine file differ from its receipt",
+        "V053": "a date has more releases of an aggregate than its pipeline permits",
+        "V054": "an equal release of an aggregate has other bytes than before",
+        "V055": "equal rows of a release have different figures in two aggregates",
+        "V056": "a roll-up is not the sums over the rows of its table",
         "V060": "a file is not encrypted as its receipt or pipeline requires",
         "V061": "encrypted columns were not checked, because their keys are not available",
         "V062": "encrypted columns could not be opened with this keyring",
@@ -97,7 +101,6 @@ CODES: Final = MappingProxyType(
         "V065": "a receipt of data that consents decide on does not record their check, or lacks the manifest",
         "V066": "inbound data is kept in a form that its manifest does not have",
         "V070": "receipts before the given one, and the content of their files, were not checked",
-        "V071": "sketches belong to another aggregate or date, or are damaged: restore them from a backup",
         "V072": "the algorithm of a digest in a receipt is not known",
         "V080": "subject indexes have an earlier format, so searches read the files of records",
         "V081": "subject indexes have a format that this version does not know, and were not checked",
@@ -208,7 +211,6 @@ class Evidence:
     earlier        the receipts before these, which are read but not checked
     earlier_files  the files in force that an earlier receipt wrote; only their presence is checked
     restricted     the sealed files with the records of restricted subjects
-    sketches       removed files whose sketches are in force, with the run that removed them
     """
 
     output: Location
@@ -222,7 +224,6 @@ class Evidence:
     """Whether the folder is an output. If not, there is nothing to check."""
     earlier: tuple[Receipt, ...] = ()
     earlier_files: tuple[EvidenceFile, ...] = ()
-    sketches: tuple[EvidenceFile, ...] = ()
     restricted: tuple[EvidenceFile, ...] = ()
 
     @property
@@ -277,7 +278,6 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
         kms=kms,
         earlier=tuple(run.receipt for run in every if run.receipt.sequence < first),
         earlier_files=tuple(each for each in in_force if each.run.receipt.sequence < first),
-        sketches=tuple(_sketches_without_files(every)),
         restricted=tuple(_restricted_files(every)),
     )
 
@@ -286,13 +286,6 @@ def _restricted_files(runs: Sequence[EvidenceRun]) -> Iterator[EvidenceFile]:
     by = {file.path: run for run in runs for file in run.receipt.restricted or ()}
     for file in restricted_files_in_force(run.receipt for run in runs):
         yield EvidenceFile(RESTRICTED, file, by[file.path])
-
-
-def _sketches_without_files(runs: Sequence[EvidenceRun]) -> Iterator[EvidenceFile]:
-    by = {each.path: run for run in runs for each in run.receipt.kept_sketches or ()}
-    for each in retained_sketches(run.receipt for run in runs):
-        file = ReceiptFile(each.of, 0, "", sketches=FileRef(each.path, each.digest))
-        yield EvidenceFile(PurePosixPath(each.of).parts[0], file, by[each.path])
 
 
 def _no_output_finding(folder: Location) -> Finding:

@@ -19,6 +19,7 @@ from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import column_category, open_parquet
 from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
 from minimize.receipts import FileRef, ReceiptFile
+from minimize.receipts.chain import former_sketches
 from minimize.stores import Location, ObjectPath, open_parquet_file
 from minimize.stores.digests import KNOWN_ALGORITHMS, digest_algorithm, has_digest
 from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, EvidenceFile, EvidenceRun, new_finding
@@ -48,10 +49,8 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
         if not (evidence.output / root / SUCCESS).is_file():
             yield new_finding("V015", f"no {SUCCESS}", file=root)
     known = {standing.file.path for standing in every}
-    companions = (
-        each for standing in (*every, *evidence.sketches) for each in (standing.file.index, standing.file.sketches)
-    )
-    known |= {each.path for each in companions if each is not None}
+    known |= {standing.file.index.path for standing in every if standing.file.index is not None}
+    known |= former_sketches(evidence.history)
     if isinstance(evidence.output, ObjectPath):
         yield from _unknown_objects(evidence.output, known)
     else:

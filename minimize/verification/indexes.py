@@ -1,6 +1,6 @@
-"""Checks of subject indexes and contribution sketches: place, digest, and content against the file of records.
+"""Checks of subject indexes: place, digest, and content against the file of records.
 
-The formats are read here without the code that writes them.
+Their format is read here without the code that writes them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from minimize.keys import Keyring, Verifier
 from minimize.keys.cryptography import KeyedHash, Sealer
 from minimize.receipts import FileRef, ReceiptFile
 from minimize.text import count_noun
-from minimize.verification.evidence import QUARANTINE, Evidence, EvidenceFile, new_finding
+from minimize.verification.evidence import Evidence, EvidenceFile, new_finding
 from minimize.verification.files import check_bytes, open_file
 from minimize.verification.values import leaf_values
 
@@ -88,52 +88,6 @@ def _unchecked_findings(earlier: int, newer: int) -> Iterator[Finding]:
     if newer:
         message = f"{count_noun(newer, 'index', 'indexes')} of an unknown format not checked: {read_instead}"
         yield new_finding("V081", message, hint="Update minimize, and verify again.")
-
-
-def check_sketches(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
-    """V011, V012, V016, V071 for the contribution sketches of every aggregate in force, and of removed aggregate files.
-
-    V019 if no keyring opens them.
-    """
-    unopened = 0
-    for file in (*evidence.files, *(each for each in evidence.sketches if each.run in evidence.runs)):
-        sketches = file.file.sketches
-        if sketches is None:
-            continue
-        faults = [*_sketches_place_findings(file, sketches), *check_bytes(evidence.output, sketches)]
-        yield from faults
-        if not isinstance(verifier, Keyring):
-            unopened += 1
-        elif not faults and _open_sketches(file, (evidence.output / sketches.path).read_bytes(), verifier) is None:
-            yield new_finding(
-                "V071",
-                "the keyring does not open the sketches as those of their aggregate and date",
-                file=sketches.path,
-                hint="Check that this is the right keyring. If it is, restore the sketches from a backup.",
-            )
-    if unopened:
-        message = f"{count_noun(unopened, 'file', 'files')} of sketches not checked"
-        yield new_finding("V019", message, hint="Verify with the keyring: pass --keys FILE.")
-
-
-def _sketches_place_findings(file: EvidenceFile, sketches: FileRef) -> Iterator[Finding]:
-    due = PurePosixPath("sketches", file.file.path).with_suffix(".sealed")
-    if file.name in ("records", QUARANTINE) or sketches.path != str(due):
-        yield new_finding(
-            "V016", "the sketches are not in the place that belongs to the file of their aggregate", file=file.run.place
-        )
-
-
-def _open_sketches(file: EvidenceFile, content: bytes, keys: Keyring) -> pa.Table | None:
-    """The releases in a file of sketches; None if the keyring does not open it for this aggregate and date."""
-    head, _, body = content.partition(b"\n")
-    try:
-        version = int(head.removeprefix(b"subject/"))
-        one, two = (keys.subkey("subject", f"sketches/{number}", version) for number in (1, 2))
-        opened = Sealer(one + two).open(body, b"sketches", file.name.encode(), (file.date or "").encode())
-        return None if opened is None else pa.ipc.open_stream(opened[8:]).read_all()
-    except (ValueError, KeyringError, pa.ArrowException):
-        return None
 
 
 def _index_place_findings(file: EvidenceFile, index: FileRef) -> Iterator[Finding]:

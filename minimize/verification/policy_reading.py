@@ -132,10 +132,24 @@ def read_policy(content: bytes, purpose: str) -> PolicyView:
     return view
 
 
+def with_rollups(aggregates: Mapping[str, Any]) -> dict[str, Any]:
+    """The mappings of a pipeline's aggregates and, by the names of their tables, of their roll-ups.
+
+    `rolls_up` of a roll-up names its aggregate. Raises TypeError or AttributeError for any other content.
+    """
+    tables = dict(aggregates)
+    for name, raw in aggregates.items():
+        for columns in raw.get("rollups") or ():
+            groups = {column: key for column, key in raw["group_by"].items() if column in columns}
+            table = f"{name}_by_{'_'.join(map(str, groups))}" if groups else f"{name}_total"
+            tables[table] = {**raw, "group_by": groups, "rollups": None, "rolls_up": str(name)}
+    return tables
+
+
 def aggregate_retentions(pipeline: Mapping[str, Any]) -> dict[str, int]:
     """The retention of each aggregate of a pipeline that has one of its own, in nanoseconds. Raises UnreadableDocument."""
     try:
-        aggregates = pipeline.get("aggregates") or {}
+        aggregates = with_rollups(pipeline.get("aggregates") or {})
         return {str(name): long for name, each in aggregates.items() if (long := _feature_retention(each)) is not None}
     except (TypeError, ValueError, AttributeError, KeyError):
         raise UnreadableDocument from None

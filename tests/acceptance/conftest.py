@@ -30,6 +30,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
                 "measures": {"events": "count", "devices": {"count_distinct": "device_id"}},
                 "suppress": {"below": 3, "counting": "device_id"},
                 "late": "2d",
+                "exact": {"because": "tests compare figures"},
             }
         },
         quarantine={"fail_above": 0.2, "stop_above": 0.5},

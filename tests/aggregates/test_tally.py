@@ -130,19 +130,13 @@ def test_a_quantile_of_generalized_values_needs_enough_subjects_on_either_side(
     assert tallied(what, batch(rows)).table["some"].to_pylist() == [expected]
 
 
-@pytest.mark.parametrize("q", [0.5, 0.999, 1.0])
-def test_a_quantile_of_values_as_they_came_is_nobodys_value(q: float) -> None:
-    rows = [row for number in range(40) for row in devices(1, start=number, size=float(number))]
-    what = definition((), below=10, some=("quantile", {"of": "size", "q": q}))
-    assert tallied(what, batch(rows)).table["some"].to_pylist() == [None]
-
-
-def test_a_quantile_of_values_as_they_came_is_one_that_enough_subjects_share() -> None:
-    rows = [*devices(10, size=5.0), *devices(9, start=10, size=7.0)]
-    what = definition(
-        (), below=10, low=("quantile", {"of": "size", "q": 0.5}), high=("quantile", {"of": "size", "q": 0.9})
-    )
-    assert tallied(what, batch(rows)).table.to_pylist() == [{"low": 5.0, "high": None}]
+def test_a_group_without_values_has_no_quantile_after_a_merge() -> None:
+    what = definition(generalized=("middle",), middle=("quantile", {"of": "size", "q": 0.5}))
+    tallies = AggregateTally(what), AggregateTally(what)
+    tallies[0].observe(batch([*devices(3, model="a", size=5.0), *devices(1, start=3, model="b")]))
+    tallies[1].observe(batch([*devices(1, start=4, model="b"), *devices(3, start=5, model="c", size=5.0)]))
+    tallies[0].merge(tallies[1])
+    assert tallies[0].settle().table["middle"].to_pylist() == [5.0, None, 5.0]
 
 
 def test_distinct_subjects_are_counted_as_given_not_as_released() -> None:
@@ -259,7 +253,6 @@ EVERYTHING = definition(
     high=("max", "tries"),
     generalized=("middle",),
     middle=("quantile", {"of": "size", "q": 0.7}),
-    exact=("quantile", {"of": "tries", "q": 0.7}),
     x=("share", {"of": "os", "is": ["x", ""]}),
     parts=("histogram", "os"),
 )
@@ -319,22 +312,20 @@ def _of(key: tuple[Any, Any], rows: Sequence[Row]) -> dict[str, Any]:
         "mean": _if(tries, lambda some: float(Fraction(sum(some), len(some)))),
         "low": _if(size, min),
         "high": _if(tries, max),
-        "middle": _quantile(rows, "size", generalized=True),
-        "exact": _quantile(rows, "tries", generalized=False),
+        "middle": _quantile(rows, "size"),
         "x": len(having) / (len(having) + len(others)) if enough and not _subjects(small) else None,
         "parts": _if(os, lambda _: parts),
     }
 
 
-def _quantile(rows: Sequence[Row], name: str, *, generalized: bool) -> Any:
+def _quantile(rows: Sequence[Row], name: str) -> Any:
     some = sorted(row[name] for row in rows if row[name] is not None)
     if not some:
         return None
     result = some[max(1, math.ceil(Fraction("0.7") * len(some))) - 1]
     there = [row for row in rows if row[name] is not None]
     sides = [[row for row in there if row[name] <= result], [row for row in there if row[name] >= result]]
-    exactly = [[row for row in there if row[name] == result]]
-    return result if all(len(_subjects(side)) >= 2 for side in (sides if generalized else exactly)) else None
+    return result if all(len(_subjects(side)) >= 2 for side in sides) else None
 
 
 def _column(rows: Sequence[Row], name: str) -> tuple[list[Any], bool]:

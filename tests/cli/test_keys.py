@@ -25,12 +25,12 @@ def _full(project: Project) -> None:
 
 def test_every_form_is_for_machines_too(command: Command) -> None:
     made = command("keys", "new", "my.keys", "--name", "device", "--name", "user", "--json").json
-    assert [key["id"] for key in made["keys"]] == ["device/1", "signing/1", "subject/1", "user/1"]
+    assert [key["id"] for key in made["keys"]] == ["device/1", "noise/1", "signing/1", "subject/1", "user/1"]
     assert [key["id"] for key in command("keys", "add", "my.keys", "device", "--json").json["keys"]][:2] == [
         "device/1",
         "device/2",
     ]
-    assert len(command("keys", "list", "my.keys", "--json").json["keys"]) == 5
+    assert len(command("keys", "list", "my.keys", "--json").json["keys"]) == 6
     assert "BEGIN PUBLIC KEY" in command("keys", "public", "my.keys", "--json").json["public_key"]
 
 

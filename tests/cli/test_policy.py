@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from tests.commands import Command
-from tests.project import DAY, Project, event, events
+from tests.project import AGGREGATES, DAY, Project, event, events, without_none
 
 
 def test_no_drift_exits_0(project: Project, command: Command) -> None:
@@ -278,6 +278,45 @@ def test_a_preview_for_people_is_a_table(project: Project, command: Command) -> 
     said = command("plan", project.folder, "--preview", 3, "--keys", project.keys, "--at", "2026-11-25T00:00:00Z")
     assert "released rows" in said.out
     assert "d1" not in said.out.split("released rows")[1]
+
+
+AS_OF = ("--at", "2026-11-25T00:00:00Z")
+NOISY = {"per_model": without_none({**AGGREGATES["per_model"], "exact": None})}
+
+
+def test_a_preview_of_a_file_says_what_to_expect_of_the_tables(project: Project, command: Command) -> None:
+    shutil.rmtree(project.out)
+    project.pipeline(aggregates=NOISY)
+    file = project.records([event(number, device_id=f"d{number % 80}", model="A") for number in range(160)], root="new")
+    said = command("plan", project.folder, "--preview", file, "--keys", project.keys, *AS_OF)
+    assert said.code == 0
+    text = " ".join(said.out.split("\ntables\n")[1].split())
+    assert "per_model: about 1 of 1 row would be shown (100% of subjects)" in text.replace("over 99%", "100%")
+    assert "a number of subjects is off by" in text
+    assert "a subject has up to 2 rows: state how many count" in text
+    assert "d1" not in said.out.split("\ntables\n")[1]
+    assert not project.out.exists()
+
+
+def test_a_preview_of_small_groups_shows_none_of_them(project: Project, command: Command) -> None:
+    project.pipeline(aggregates=NOISY)
+    few = [event(number, device_id=f"d{number % 2}", model="A") for number in range(9)]
+    file = project.records(few, root="new")
+    asked = ("plan", project.folder, "--preview", file.parent, "--keys", project.keys, "--json", *AS_OF)
+    (table,) = command(*asked).json["tables"]
+    assert (table["shown"], table["subjects"]) == (0, 0)
+
+
+def test_a_preview_of_an_empty_folder_is_a_mistake(project: Project, command: Command) -> None:
+    (project.folder / "empty").mkdir()
+    said = command("plan", project.folder, "--preview", project.folder / "empty", "--keys", project.keys)
+    assert said.code == 2
+    assert "no files to preview" in said.err
+
+
+@pytest.mark.parametrize("preview", ["0", "nowhere"])
+def test_a_preview_is_a_number_or_a_file(project: Project, command: Command, preview: str) -> None:
+    assert command("plan", project.folder, "--preview", preview).code == 2
 
 
 def test_a_preview_without_the_key_that_it_needs_is_a_mistake(project: Project, command: Command) -> None:

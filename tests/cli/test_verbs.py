@@ -139,7 +139,7 @@ def test_a_new_keyring_is_its_owners_alone(project: Project, command: Command) -
     assert said.code == 0
     assert (project.folder / "new.keys").stat().st_mode & 0o777 == 0o600
     listed = [line.split("\t")[0] for line in command("keys", "list", "new.keys").out.splitlines()]
-    assert listed == ["device/1", "signing/1", "subject/1", "user/1"]
+    assert listed == ["device/1", "noise/1", "signing/1", "subject/1", "user/1"]
 
 
 def test_a_keyring_is_never_overwritten(project: Project, command: Command) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,7 +16,7 @@ import pytest
 
 import minimize
 from minimize.receipts import Receipt
-from tests.project import AGGREGATES, BEFORE, FIELDS, Project, events, new_project, table
+from tests.project import AGGREGATES, BEFORE, FIELDS, Project, event, events, new_project, table
 from tests.sparking import want_spark
 
 pytestmark = [
@@ -95,6 +96,16 @@ def aggregates_only(project: Project) -> None:
         project.records([*events(120, first=120 * name), *BAD], name=f"f{name}")
 
 
+def noise(project: Project) -> None:
+    """Tables with noise, whose subjects are in several files with several rows."""
+    project.pipeline(aggregates=NOISY)
+    for name in range(4):
+        project.records(
+            [*(event(number, device_id=f"d{number % 150}") for number in range(120 * name, 120 * name + 200)), *BAD],
+            name=f"f{name}",
+        )
+
+
 def nothing_stays(project: Project) -> None:
     """All is past retention: an empty, typed file is left."""
     for name in range(2):
@@ -131,6 +142,25 @@ ROUNDED: dict[str, Any] = {
         "suppress": {"below": 2, "counting": "device_id"},
         "round": {"counts_to": 5},
     }
+}
+NOISY: dict[str, Any] = {
+    "total": {
+        "group_by": {},
+        "measures": {
+            "events": "count",
+            "devices": {"count_distinct": "device_id"},
+            "models": {"histogram": "model"},
+            "storage": {"quantile": {"of": "storage", "q": 0.5}},
+        },
+        "suppress": {"below": 3},
+        "per_subject": {"rows": 4},
+    },
+    "per_model": {
+        "group_by": {"day": {"event_time": "day"}, "model": "model"},
+        "measures": {"battery": {"mean": "battery"}, "drained": {"sum": "battery"}, "events": "count"},
+        "suppress": {"below": 3},
+        "per_subject": {"rows": 4},
+    },
 }
 PRICES: dict[str, Any] = {
     "prices": {
@@ -172,7 +202,7 @@ def _apps(number: int) -> list[dict[str, Any] | None]:
 
 SCENES: list[Callable[[Project], None]] = [
     lines, two_dates, copies, equal_rows, folders, row_groups, copied_row_groups, comma_separated, aggregates_only,
-    nothing_stays, rich,
+    noise, nothing_stays, rich,
 ]  # fmt: skip
 
 
@@ -185,7 +215,7 @@ def test_spark_gives_what_the_local_engine_gives(scene: Callable[[Project], None
     assert spark.engine == "spark"
     for name in local.outputs:
         assert standing(tmp_path / "local", name) == standing(tmp_path / "spark", name)
-    assert project.sketches(tmp_path / "local") == project.sketches(tmp_path / "spark")
+    assert releases(local) == releases(spark)
     assert refused(tmp_path / "local") == refused(tmp_path / "spark")
     minimize.verify(tmp_path / "spark", keys=project.keys)
 
@@ -197,6 +227,25 @@ def test_the_scenes_reach_several_tasks_rejects_duplicates_and_small_groups(tmp_
     assert len(receipt.outputs["records"].files) > 1
     assert receipt.rows.by_result["deduplicated"] > 100
     assert receipt.rows.quarantined == 5 * len(BAD)
+
+
+def test_tables_with_noise_have_equal_bytes_whatever_the_engine_and_the_files(tmp_path: Path) -> None:
+    project = new_project(tmp_path)
+    noise(project)
+    local = project.run(output=tmp_path / "local")
+    spark = project.run(output=tmp_path / "spark", engine="spark")
+    shutil.rmtree(tmp_path / "data")
+    joined = [
+        event(number, device_id=f"d{number % 150}")
+        for name in range(4)
+        for number in range(120 * name, 120 * name + 200)
+    ]
+    project.records(reversed(joined), name="one")
+    other = project.run(output=tmp_path / "other", engine="spark")
+    for name in NOISY:
+        files = [minimize.files(tmp_path / each, name) for each in ("local", "spark", "other")]
+        assert len({Path(file).read_bytes() for each in files for file in each}) == 1
+    assert releases(local) == releases(spark) == releases(other) != {}
 
 
 def test_equal_rows_in_all_files_stay_once(tmp_path: Path) -> None:
@@ -247,6 +296,11 @@ def told(receipt: Receipt) -> dict[str, Any]:
         "plan": receipt.plan,
         "settings": receipt.settings,
     }
+
+
+def releases(receipt: Receipt) -> dict[str, Any]:
+    """The marks of the releases of tables with noise: equal marks are equal figures."""
+    return {name: output.releases for name, output in receipt.outputs.items() if output.releases}
 
 
 def standing(output: Path, name: str) -> tuple[pa.Schema, Any]:

@@ -27,7 +27,7 @@ from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
 from tests.aggregates.test_tally import batch, definition, devices
 from tests.commands import command
 from tests.contract.test_apart import graph
-from tests.project import FIELDS, Project, event, events
+from tests.project import FIELDS, Project, event, events, without_none
 from tests.runs.test_late_aggregates import LATE, at, crowd
 from tests.runs.test_late_aggregates import batch as day_of
 
@@ -123,11 +123,13 @@ def _rule(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(MEASURE_RULES, "guess", MeasureRule())
 
 
+EXACT = {"exact": {"because": "its figures have no noise"}}
 SPREAD: dict[str, Any] = {
     "spread": {
         "group_by": {"tenant": "tenant_id"},
         "measures": {"events": "count", "charge": {"dispersion": "battery"}},
         "suppress": {"below": 3, "counting": "device_id"},
+        **EXACT,
     }
 }
 
@@ -167,6 +169,24 @@ def test_it_runs_and_verifies(fleet: Project) -> None:
     fleet.run()
     assert published(fleet) == by_tenant(events(180))
     minimize.verify(fleet.out, keys=fleet.keys)
+
+
+@pytest.mark.parametrize("measure", ["dispersion", "guess"])
+def test_a_table_with_noise_refuses_it_and_names_what_is_possible(fleet: Project, measure: str) -> None:
+    fleet.pipeline(aggregates={"spread": without_none(spread({measure: "battery"}, exact=None)["spread"])})
+    with pytest.raises(RefusedError) as caught:
+        fleet.run()
+    (refusal,) = (each for each in caught.value.findings if each.code == "R024")
+    assert refusal.field == "battery"
+    assert refusal.message == f"measure charge of spread: the figures of {measure} cannot have noise"
+    noisy = refusal.hint.split("(")[1].split(")")[0].split(", ")
+    assert noisy == [name for name, kind in MEASURES.items() if kind.takes_noise]
+    assert {"mean", "quantile"} <= set(noisy)
+    assert measure not in noisy
+    assert "exact: {because: …}" in refusal.hint
+    assert "R024" in lint_codes(fleet)
+    fleet.pipeline(aggregates=spread({measure: "battery"}))
+    assert "R024" not in lint_codes(fleet)
 
 
 def test_a_figure_that_breaks_its_rule_is_found(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,7 +259,7 @@ def test_it_is_null_if_few_subjects_contribute_a_value(project: Project) -> None
 
 
 def test_an_event_day_is_published_when_its_late_window_has_closed(project: Project) -> None:
-    late = {"daily": {**LATE["daily"], "measures": {"charge": {"dispersion": "battery"}}}}
+    late = {"daily": {**LATE["daily"], "measures": {"charge": {"dispersion": "battery"}}, **EXACT}}
     project.pipeline(aggregates=late, settings=None)
     late_rows = crowd(20, range(5, 9))
     for number, records in ((20, crowd(20)), (21, crowd(21) + late_rows[:2]), (22, crowd(22) + late_rows[2:])):
@@ -291,16 +311,6 @@ def test_plan_refuses_fields_that_it_does_not_take(fleet: Project, field: str, c
     with pytest.raises(PolicyError) as caught:
         fleet.run()
     assert code in {each.code for each in caught.value.findings}
-
-
-def test_two_presentations_of_a_field_are_refused(fleet: Project) -> None:
-    model = {"model": {"type": "double", "do": "keep"}}
-    fleet.policy(model | {"battery": {"type": "double", "do": {"bin": {"width": 10}}}})
-    cells = {"group_by": {"hour": {"event_time": "hour"}}, "measures": {"n": {"histogram": "battery"}}}
-    fleet.pipeline(aggregates=SPREAD | {"cells": {**cells, "suppress": {"below": 3}}})
-    with pytest.raises(RefusedError) as caught:
-        fleet.run()
-    assert "R008" in {each.code for each in caught.value.findings}
 
 
 SIZES = [*devices(30, size=1.0), *devices(12, start=30, size=2.0)]

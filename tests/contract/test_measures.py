@@ -263,16 +263,6 @@ def false_counts(part: Part) -> list[str]:
     return []
 
 
-def false_presentation(part: Part) -> list[str]:
-    """A figure that can be shown next to any other does not change if one of many equal values becomes one of many others."""
-    if part.kind.presentation != "none" or part.kind.takes is None or not takes(part, pa.int64()):
-        return []
-    values = [0, 100] + [30] * 6 + [60] * 6 + [45] * 4
-    moved = [0, 100] + [30] * 5 + [60] * 7 + [45] * 4
-    differs = figure(part, values, pa.int64()) != figure(part, moved, pa.int64())
-    return [f"{part.kind.name}: the figure depends on how many rows have a value"] if differs else []
-
-
 def false_hidden_cells(part: Part) -> list[str]:
     """A figure without hidden cells does not change if the rows of a rare value, neither the lowest nor the highest, are gone."""
     if part.kind.hidden_cells != "none" or part.kind.takes is None or not takes(part, pa.int64()):
@@ -326,7 +316,6 @@ CHECKS: list[Check] = [
     false_bounds,
     false_shown_values,
     false_counts,
-    false_presentation,
     false_hidden_cells,
     false_rule,
 ]
@@ -389,7 +378,6 @@ WRONG: dict[str, tuple[Part, Check]] = {
     "a merge forgets the squares": (variance_part(start=start_of(ForgetfulTally)), wrong_figures),
     "a variance needs no bounds": (variance_part(needs_bounds=False), false_bounds),
     "a variance reveals no counts": (variance_part(revealed_counts="none"), false_counts),
-    "a variance can be shown next to any other": (variance_part(presentation="none"), false_presentation),
     "a variance contains no hidden cells": (variance_part(hidden_cells="none"), false_hidden_cells),
     "a rule without bounds": (variance_part(MeasureRule()), false_rule),
     "a rule that is too strict": (variance_part(MeasureRule(bounds=lambda view: (0, 1))), false_rule),

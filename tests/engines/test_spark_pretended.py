@@ -57,12 +57,12 @@ def test_it_gives_what_the_local_engine_gives(project: Project, records: Any, ki
         project.columns(table(events(200) + events(30)), row_group_size=50)
     for number in range(3 if kind == "ndjson" else 0):
         project.records([*events(60, first=40 * number), *BAD], name=f"f{number}")
-    local, spark = project.run(output=project.folder / "local"), project.run(engine="spark")
+    local = project.run(output=project.folder / "local", ledger=project.folder / "local.db")
+    spark = project.run(engine="spark")
     assert (local.rows, local.fields, local.undeclared) == (spark.rows, spark.fields, spark.undeclared)
     assert local.quarantine.by_code == spark.quarantine.by_code
     for name in local.outputs:
         assert project.rows(name) == project.rows(name, project.folder / "local")
-    assert project.sketches() == project.sketches(project.folder / "local") != {}
     minimize.verify(project.out, keys=project.keys)
 
 
@@ -154,7 +154,8 @@ APART = {"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tena
 def test_executors_encrypt_with_keys_that_they_open_by_path(project: Project, records: Any) -> None:
     project.pipeline(records=records)
     project.records(events(60))
-    local, spark = project.run(output=project.folder / "local"), project.run(engine="spark")
+    local = project.run(output=project.folder / "local", ledger=project.folder / "local.db")
+    spark = project.run(engine="spark")
     assert (spark.keys, spark.rows) == (local.keys, local.rows)
     assert all(file.keys for file in spark.outputs["records"].files)
     assert project.rows(keys=project.keys) == project.rows(output=project.folder / "local", keys=project.keys)

@@ -19,7 +19,6 @@ from minimize.governance.key_rotation import files_under_old_keys
 from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.expire import ResolvedExpiry, resolve_expiry
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_plan import counted_file
 from minimize.governance.retention.retract import retract
 from minimize.governance.rewrite import Rewrite
@@ -84,10 +83,8 @@ Act = Callable[[Published, Path], object]
 
 
 def carry_out(published: Published, kind: str, made: ResolvedExpiry) -> None:
-    plan = made.plan()
-    aggregates = AggregateRecomputation(made.request, made.pipeline, plan, published.ledger)
-    at = made.request.as_of
-    list(published.rewrite(kind, made.request.output, as_of=at, aggregates=aggregates).execute(plan.due))
+    plan, at = made.plan(), made.request.as_of
+    list(published.rewrite(kind, made.request.output, as_of=at, tables_left=plan.tables_left).execute(plan.due))
 
 
 def expire(published: Published, folder: Path) -> None:
@@ -96,7 +93,7 @@ def expire(published: Published, folder: Path) -> None:
 
 
 def delete(published: Published, folder: Path) -> None:
-    """A tenant is erased; aggregates are recomputed."""
+    """A tenant is erased; tables stay."""
     made = resolve_expiry(folder, at=RAN, **published.options)
     request = replace(made.request, by_age=False, events=(RetentionEvent("south", "erasure", RAN),))
     carry_out(published, "delete", replace(made, request=request))

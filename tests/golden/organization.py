@@ -58,11 +58,13 @@ PIPELINE: dict[str, Any] = {
             "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
             "measures": {"events": "count", "devices": {"count_distinct": "device_id"}, "battery": {"mean": "battery"}},
             "suppress": {"below": 3, "counting": "device_id"},
+            "per_subject": {"rows": 2},
         },
         "per_model": {
             "group_by": {"model": "model"},
             "measures": {"devices": {"count_distinct": "device_id"}, "battery": {"mean": "battery"}},
             "suppress": {"below": 3, "counting": "device_id"},
+            "per_subject": {"rows": 2},
         },
     },
 }

@@ -16,6 +16,7 @@ PER_TENANT: dict[str, Any] = {
         "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
         "measures": {"events": "count"},
         "suppress": {"below": 2, "counting": "device_id"},
+        "exact": {"because": "a test"},
     }
 }
 

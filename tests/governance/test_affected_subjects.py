@@ -21,12 +21,12 @@ from minimize.governance.affected_subjects import (
     recognize_tokens,
 )
 from minimize.governance.lifecycle_events import RetentionEvent
-from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.stages.identifier_forms import AS_RECEIVED, LookupColumn
+from tests.governance.columns import PlainColumn
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
-TENANT, SUBJECT = (LookupColumn(Pointer((name,)), SourceColumn()) for name in ("tenant", "subject"))
+TENANT, SUBJECT = (LookupColumn(Pointer((name,)), PlainColumn()) for name in ("tenant", "subject"))
 
 
 @pytest.fixture(name="keys")

@@ -11,12 +11,12 @@ from minimize.arrow.pointers import Pointer
 from minimize.governance.affected_subjects import AffectedSubjects, RecognizedForms
 from minimize.governance.event_times import Moments
 from minimize.governance.lifecycle_events import RetentionEvent
-from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.stages.identifier_forms import LookupColumn
 from minimize.times import epoch_microseconds
+from tests.governance.columns import PlainColumn
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
-TENANT, SUBJECT = (LookupColumn(Pointer((name,)), SourceColumn()) for name in ("tenant", "subject"))
+TENANT, SUBJECT = (LookupColumn(Pointer((name,)), PlainColumn()) for name in ("tenant", "subject"))
 BATCH = pa.record_batch(
     {"tenant": ["north", "north", "south", None, "north"], "subject": ["d1", "d2", "d1", "d1", None]}
 )
@@ -82,5 +82,5 @@ def test_a_subject_of_the_ledger_goes_in_the_forms_in_which_it_was_recognized() 
 
 def test_a_record_with_several_subjects_goes_with_any_of_them() -> None:
     batch = pa.record_batch({"tenant": ["north", "north"], "subject": [["d2", "d1"], ["d2"]]})
-    listed = LookupColumn(Pointer.parse("/subject/*"), SourceColumn())
+    listed = LookupColumn(Pointer.parse("/subject/*"), PlainColumn())
     assert AffectedSubjects.for_file([LEFT], TENANT, listed).affects(batch, EARLY[:2]).tolist() == [True, False]

@@ -37,7 +37,7 @@ def algorithms(receipt: Receipt) -> set[str | None]:
     found = [each.digest for each in receipt.inputs] + [file.digest for file in receipt.quarantine.files]
     for output in receipt.outputs.values():
         found += [file.digest for file in output.files]
-        found += [each.digest for each in (*(output.index or ()), *(output.sketches or ()))]
+        found += [each.digest for each in output.index or ()]
     return set(map(digest_algorithm, found))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import os
@@ -26,15 +27,15 @@ def _mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_a_new_keyring_has_the_named_keys_and_signing_and_subject(tmp_path: Path) -> None:
+def test_a_new_keyring_has_the_named_keys_and_those_that_every_keyring_needs(tmp_path: Path) -> None:
     keyring = new_keyring(tmp_path / "a.keys", ["device", "phone", "device"], now=NOW)
-    assert keyring.names() == ("device", "phone", "signing", "subject")
+    assert keyring.names() == ("device", "noise", "phone", "signing", "subject")
     assert {line.version for line in keyring.listing()} == {1}
 
 
 def test_every_key_is_its_own(tmp_path: Path) -> None:
     keyring = new_keyring(tmp_path / "a.keys", ["device"], now=NOW)
-    assert len({keyring.bytes_of(name) for name in keyring.names()}) == 3
+    assert len({keyring.bytes_of(name) for name in keyring.names()}) == 4
 
 
 def test_a_new_keyring_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
@@ -70,7 +71,7 @@ def test_a_name_that_is_none_is_refused_before_anything_is_written(tmp_path: Pat
 def test_a_key_is_added_beside_the_others(tmp_path: Path) -> None:
     before = new_keyring(tmp_path / "a.keys", ["device"], now=NOW)
     after = add_key(tmp_path / "a.keys", "phone", now=LATER)
-    assert after.names() == ("device", "phone", "signing", "subject")
+    assert after.names() == ("device", "noise", "phone", "signing", "subject")
     assert after.bytes_of("device") == before.bytes_of("device")
     assert _mode(tmp_path / "a.keys") == 0o600
 
@@ -82,6 +83,23 @@ def test_a_second_version_leaves_the_first_in_place(tmp_path: Path) -> None:
     assert after.bytes_of("device", 1) == before.bytes_of("device")
     assert after.bytes_of("device") != before.bytes_of("device")
     assert [line.created for line in after.listing() if line.name == "device"] == [NOW, LATER]
+
+
+def test_a_second_version_of_the_noise_is_refused_and_leaves_the_file_as_it_is(tmp_path: Path) -> None:
+    path = new_keyring(tmp_path / "keys", now=NOW).path
+    before = path.read_bytes()
+    with pytest.raises(KeyringError, match="has the key `noise` already") as caught:
+        add_key(path, "noise", now=NOW)
+    assert "Keep the key" in caught.value.hint
+    assert path.read_bytes() == before
+
+
+def test_an_older_keyring_gets_its_key_of_noise_once(tmp_path: Path) -> None:
+    path = _write(tmp_path / "keys", {"keyring": 1, "keys": {"device": [_line(base64.b64encode(b"d" * 32).decode())]}})
+    with pytest.raises(KeyringError, match="has no key `noise`, which tables with noise need") as caught:
+        Keyring.load(path).bytes_of("noise")
+    assert f"minimize keys add {path} noise" in caught.value.hint
+    assert add_key(path, "noise", now=NOW).version_of("noise") == 1
 
 
 def test_adding_leaves_no_other_file_behind(tmp_path: Path) -> None:
@@ -155,12 +173,13 @@ def test_a_missing_version_is_named(keyring: Keyring) -> None:
 
 
 def test_names_are_sorted(keyring: Keyring) -> None:
-    assert keyring.names() == ("device", "signing", "subject")
+    assert keyring.names() == ("device", "noise", "signing", "subject")
 
 
 def test_a_listing_says_name_version_and_time(keyring: Keyring) -> None:
     assert [(line.name, line.version, line.created) for line in keyring.listing()] == [
         ("device", 1, NOW),
+        ("noise", 1, NOW),
         ("signing", 1, NOW),
         ("subject", 1, NOW),
     ]

@@ -83,7 +83,11 @@ POLICY: dict[str, Any] = {
         },
         "ticket": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "ticket", "per": "tenant_id"}}},
         "ip": {"type": "string", "role": "quasi", "do": {"truncate_ip": {"v4": 24, "v6": 48}}},
-        "battery": {"type": "double", "do": {"bin": {"width": 10}}, "in_aggregates": {"round": {"to": 5}}},
+        "battery": {
+            "type": "double",
+            "do": {"bin": {"width": 10}},
+            "in_aggregates": [{"clip": {"min": 0, "max": 100}}, {"round": {"to": 5}}],
+        },
         "model": {"type": "string", "role": "quasi", "do": {"top": {"keep": 2, "other": "other"}}},
         "comment": {"type": "string", "role": "free_text", "do": {"redact": {"patterns": ["email"]}}},
         "support_id": {"type": "string", "do": "keep", "purposes": ["customer_support"]},

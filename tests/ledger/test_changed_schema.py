@@ -19,7 +19,7 @@ from tests.ledger.ledgers import NOW, by_hand, errors, event, leave_out_of_index
 
 SCHEMA = {("H021", "schema")}
 DATABASE = {("H022", "database")}
-OLDER = ("DROP INDEX ix_audit_tenant", "ALTER TABLE audit DROP COLUMN tenant")
+OLDER = ("DROP INDEX ix_audit_tenant", "ALTER TABLE audit DROP COLUMN tenant", "DROP TABLE releases")
 SWALLOW = "CREATE TRIGGER quiet BEFORE INSERT ON acts BEGIN SELECT RAISE(IGNORE); END"
 SQLITE_CHANGES = {
     "trigger dropped": ("DROP TRIGGER acts_no_update",),

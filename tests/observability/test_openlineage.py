@@ -152,7 +152,7 @@ def test_the_nominal_time_spans_the_batch_dates(project: Project) -> None:
 
 
 def test_a_source_without_dates_has_no_nominal_time(project: Project) -> None:
-    project.pipeline(source={"path": f"data/{DAY}/*.ndjson.gz", "format": "ndjson"})
+    project.pipeline(source={"path": f"data/{DAY}/*.ndjson.gz", "format": "ndjson"}, aggregates=None)
     project.records(events(30))
     project.run()
     assert "nominalTime" not in told(project)[0]["run"]["facets"]
@@ -271,7 +271,7 @@ def test_a_fault_in_telling_fails_no_run(
 
 
 def test_events_beside_an_output_that_lies_beside_its_source_are_not_read(project: Project) -> None:
-    project.pipeline(source={"path": "data/*.ndjson", "format": "ndjson"})
+    project.pipeline(source={"path": "data/*.ndjson", "format": "ndjson"}, aggregates=None)
     (project.folder / "data").mkdir()
     (project.folder / "data" / "a.ndjson").write_text("".join(json.dumps(each) + "\n" for each in events(30)))
     for _ in range(2):

@@ -75,7 +75,6 @@ KINDS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "page of columns": ("out/device_telemetry/runs/*/columns.md", _bytes),
     "inventory": (f"out/*/runs/*/{INVENTORY_FILE}", _inventory),
     "erasure list": ("out/*/erasures/*.sealed", _erasures),
-    "sketches": ("out/device_telemetry/sketches/**/*.sealed", _bytes),
     "lineage": ("out/_*.lineage.ndjson", _line),
     "ledger": ("ledger.db", _row),
     "log": ("logs/*.log", _line),

@@ -98,19 +98,19 @@ def test_success_marks_are_not_listed(tmp_path: Path) -> None:
     assert list_data_files(tmp_path) == ("a/c.parquet", "b.parquet")
 
 
-@pytest.mark.parametrize(("removed", "left"), [(["23"], ["fleet", "sketches"]), (["23", "24"], ["fleet"])])
+@pytest.mark.parametrize(("removed", "left"), [(["23"], ["index", "records"]), (["23", "24"], ["records"])])
 def test_no_empty_folder_of_companion_files_is_left(tmp_path: Path, removed: list[str], left: list[str]) -> None:
     for day in ("23", "24"):
-        for path in (f"fleet/date=2026-11-{day}/run1-0.parquet", f"sketches/fleet/date=2026-11-{day}/run1-0.sealed"):
+        for path in (f"records/date=2026-11-{day}/run1-0.parquet", f"index/date=2026-11-{day}/run1-0.index"):
             (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / path).touch()
-    paths = [f"{name}/date=2026-11-{day}" for day in removed for name in ("fleet", "sketches/fleet")]
+    paths = [f"{name}/date=2026-11-{day}" for day in removed for name in ("records", "index")]
     made = Intent("run2", {}, tuple(paths), "{}\n")
     for _ in range(2):
         (tmp_path / "runs/run2").mkdir(parents=True, exist_ok=True)
         made.write(tmp_path / "runs/run2")
         roll_forward(tmp_path, made, exchange_folders)
-        assert sorted(path.name for path in tmp_path.iterdir()) == [*left[:1], "runs", *left[1:]]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [*left, "runs"]
 
 
 FILES = ("run2-0.parquet", "tenant=a/run2-1.parquet")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from minimize.consent import current_terms
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
@@ -25,7 +27,7 @@ from minimize.samples.world import TENANTS
 from tests.acts import record_acts
 from tests.agreements import record_agreements
 from tests.commands import Result, command
-from tests.project import clean_environment, demonstration
+from tests.project import clean_environment, demonstration, write_keyring
 
 from . import handmade
 
@@ -113,6 +115,16 @@ class Runs:
         more = ["--settings", f"{source}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
         return self._run(f"{name}_by_hand", name, "--input", f"{source}/{{date}}/*.ndjson.gz", *more)
 
+    def of_many(self, name: str) -> Ran:
+        """A run on a generated sample that is larger than the committed one, so that its groups are above all noise."""
+        dataset, folder = DATASETS[name], self.folder / "generated"
+        if not (folder / dataset).is_dir():
+            arguments = ["sample", dataset, "--rows", "12000", "--date", "2026-11-24", "--out", str(folder / dataset)]
+            generated = minimize(*arguments)
+            assert generated.code == 0, generated.err
+        more = ["--settings", f"{folder}/{dataset}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
+        return self._run(f"{name}_of_many", name, "--input", f"{folder}/{dataset}/{{date}}/*.ndjson.gz", *more)
+
     def applied(self, name: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """What records become in memory under the policy, purpose and settings of a pipeline."""
         pipeline = load_pipeline(PIPELINES / name)
@@ -163,10 +175,31 @@ def consent(
         record_agreements(book, keys, recipient, tenants, AGREED)
 
 
+def record_sample_settings(ledger: Path, keys: Keyring, name: str) -> None:
+    """Records the settings of the sample of a pipeline, if it has any, with the times that they state."""
+    if load_pipeline(PIPELINES / name).settings is None:
+        return
+    with sample_settings(name).open() as file:
+        rows = [
+            RecordedSetting(
+                each["tenant_id"],
+                each["subject"] or None,
+                each["setting"],
+                each["value"],
+                each["holder"],
+                datetime.fromisoformat(each["valid_from"]),
+                datetime.fromisoformat(each["recorded_at"]),
+            )
+            for each in csv.DictReader(file)
+        ]
+    said: dict[str, Any] = {"component": "test", "activity": "setting", "operation": "import", "category": "settings"}
+    with open_ledger(find_ledger(ledger), create=True) as book:
+        record_acts(book, keys, SETTING, *rows, event=AuditEvent(**said, actor=TESTER, time=AGREED))
+
+
 def new_keys(path: Path) -> Path:
-    """A keyring with every key that the shipped pipelines name."""
-    done = minimize("keys", "new", str(path), "--name", "device", "--name", "user", "--name", "session")
-    assert done.code == 0, done.err
+    """A keyring with every key that the shipped pipelines name. Its keys are the same in all sessions, and so is all noise."""
+    write_keyring(path, ("device", "user", "session"))
     return path
 
 

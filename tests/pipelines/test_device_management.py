@@ -141,12 +141,27 @@ def counts(rows: list[dict[str, Any]], by: str, measure: str) -> Counter[Any]:
     return found
 
 
+MOST_NOISE = 24
+"""The most by which a count of subjects with noise can be wrong: two draws, each at most six standard deviations of 2."""
+
+
+def assert_near(found: Counter[Any], expected: dict[Any, int], rows: int) -> None:
+    """Compares sums over some rows of counts of subjects with noise, each within the largest noise."""
+    assert set(found) <= set(expected)  # a row of 20 subjects can be absent
+    wrong = {key: found[key] for key, count in expected.items() if abs(found[key] - count) > MOST_NOISE * rows}
+    assert wrong == {}
+
+
 def test_devices_and_users_enrolled_are_counted(made: Any) -> None:
     rows = made("enrollments", "enrolled_per_day")
     assert {tuple(row)[:4] for row in rows} == {("day", "tenant_id", "enrollment_type", "succeeded")}
     enrolled = [row for row in rows if row["succeeded"]]
-    assert counts(enrolled, "enrollment_type", "devices") == {"UserEnrollment": 160, "AndroidEnterpriseDedicated": 40}
-    assert counts(enrolled, "enrollment_type", "users") == {"UserEnrollment": 160, "AndroidEnterpriseDedicated": 0}
+    assert_near(
+        counts(enrolled, "enrollment_type", "devices"),
+        {"UserEnrollment": 160, "AndroidEnterpriseDedicated": 40},
+        rows=len(enrolled),
+    )
+    assert counts(enrolled, "enrollment_type", "users")["AndroidEnterpriseDedicated"] == 0
 
 
 def test_failed_enrolments_are_counted_by_cause(made: Any) -> None:
@@ -155,21 +170,26 @@ def test_failed_enrolments_are_counted_by_cause(made: Any) -> None:
     assert {(row["failure_category"], row["failure_reason"]) for row in failed} == {
         ("EnrollmentRestrictionsEnforced", "DeviceCapReached")
     }
-    assert counts(failed, "enrollment_type", "devices") == {"UserEnrollment": 80, "AndroidEnterpriseDedicated": 20}
+    assert_near(
+        counts(failed, "enrollment_type", "devices"),
+        {"UserEnrollment": 80, "AndroidEnterpriseDedicated": 20},
+        rows=len(failed),
+    )
 
 
 def test_success_rates_are_shares(made: Any) -> None:
-    enrolled = {round(row["succeeded"], 6) for row in made("enrollments", "success_per_type")}
-    assert enrolled == {0.666667}
+    enrolled = [row["succeeded"] for row in made("enrollments", "success_per_type")]
+    assert any(enrolled)
+    assert all(share is None or 0 < share < 1 for share in enrolled)
     installed = {row["operating_system"]: row["succeeded"] for row in made("app_inventory", "install_success")}
     assert all(share is None or 0 < share < 1 for share in installed.values())
     assert any(installed.values())
-    assert "install_success" in aggregates_without_counts("app_inventory")
 
 
 def test_devices_are_counted_by_platform(made: Any) -> None:
     rows = made("device_inventory", "device_platforms")
-    assert counts(rows, "operating_system", "devices") == {"Windows": 60, "macOS": 60, "iOS": 60, "Android": 120}
+    expected = {"Windows": 60, "macOS": 60, "iOS": 60, "Android": 120}
+    assert_near(counts(rows, "operating_system", "devices"), expected, rows=2)
 
 
 def test_devices_are_counted_by_application_and_state(made: Any) -> None:
@@ -186,29 +206,22 @@ def test_devices_are_counted_by_application_and_state(made: Any) -> None:
 def test_the_use_of_the_console_is_counted_over_all_customers(made: Any) -> None:
     rows = made("console_usage", "control_use")
     assert "tenant_id" not in rows[0]
-    assert {(row["page"], row["control"], row["administrators"]) for row in rows} == {
-        ("devices", "list", 150),
-        ("devices", "search_box", 150),
-    }
+    assert {row["page"] for row in rows} == {"devices"}
+    assert_near(counts(rows, "control", "administrators"), {"list": 150, "search_box": 150}, rows=1)
 
 
 def test_sites_are_summarized_by_week_and_version(made: Any) -> None:
     (row,) = made("site_summary", "weekly_summary")
-    assert (f"{row['week']:%Y-%m-%d}", row["product_version"], row["sites"]) == ("2026-11-23", "5.2409", 300)
+    assert (f"{row['week']:%Y-%m-%d}", row["product_version"]) == ("2026-11-23", "5.2409")
+    assert abs(row["sites"] - 300) <= MOST_NOISE
 
 
 @pytest.mark.parametrize("name", NEW)
-def test_groups_of_fewer_than_ten_are_suppressed_and_counts_are_rounded(name: str) -> None:
+def test_groups_of_fewer_than_ten_are_suppressed_and_figures_have_noise(name: str) -> None:
     for aggregate in loaded(name).aggregates.values():
-        counted = any(measure.name.startswith("count") for measure in aggregate.measures.values())
         assert aggregate.suppress.below == 10
-        assert (aggregate.round is not None and aggregate.round.counts_to == 5) is counted
+        assert (aggregate.exact, aggregate.noise.sd, aggregate.round) == (None, "2", None)
 
 
 def loaded(name: str) -> Pipeline:
     return load_pipeline(PIPELINES / name)
-
-
-def aggregates_without_counts(name: str) -> set[str]:
-    """The tables of a pipeline that have no rounded counts, next to which an exact figure would give the exact count back."""
-    return {key for key, aggregate in loaded(name).aggregates.items() if aggregate.round is None}

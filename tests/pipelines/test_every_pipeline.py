@@ -3,6 +3,7 @@ verifies."""
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
+from minimize.runs.inspection import plan_for
 from minimize.samples.dataset import FATAL_SHARE
 
 from . import handmade
@@ -138,10 +140,42 @@ def test_no_identifier_or_secret_is_released_as_it_is(name: str, runs: Runs) -> 
 @every
 def test_small_groups_are_absent(name: str, runs: Runs) -> None:
     for aggregate, said in runs[name].receipt["outputs"].items():
-        counts = ("devices", "users", "administrators", "contacts", "sites")
-        rows = [] if aggregate == "records" else runs[name].rows(aggregate)
-        assert all(row[count] >= 10 for row in rows for count in counts if row.get(count) is not None)
+        if aggregate != "records":
+            below, keyed = loaded(name).aggregates[aggregate].suppress, runs[name].rows(aggregate)
+            counted = (below.counting or "", loaded(name).policy.subject)
+            counts = [
+                column
+                for column, measure in loaded(name).aggregates[aggregate].measures.items()
+                if measure.counts_distinct and measure.of in counted
+            ]
+            assert all(row[count] >= below.below + 3 for row in keyed for count in counts)
         assert "groups_suppressed" not in said
+
+
+def bounded_measures() -> list[tuple[str, str, str]]:
+    """The pipeline, aggregate and measure of each mean and sum of the pipelines with large samples."""
+    return [
+        (name, table, key)
+        for name in sorted(set(SAMPLED) - set(SENT) - set(RECEIVED))
+        for table, aggregate in loaded(name).aggregates.items()
+        for key, measure in aggregate.measures.items()
+        if measure.name in ("mean", "sum")
+    ]
+
+
+@pytest.mark.parametrize(("name", "table", "measure"), bounded_measures())
+def test_a_figure_of_a_hundred_subjects_is_larger_than_its_noise(name: str, table: str, measure: str) -> None:
+    """Its bounds include nearly all values of the sample, and are so close that its noise is below a third of the figure."""
+    definition = plan_for(PIPELINES / name).aggregates[table].definition
+    bounds, field = definition.measures[measure].bounds, loaded(name).aggregates[table].measures[measure].of
+    assert bounds is not None
+    assert definition.noise is not None
+    found = [record.get(str(field)) for record in sample(DATASETS[name])]
+    values = [value for value in found if isinstance(value, int | float) and not isinstance(value, bool)]
+    assert sum(value <= bounds.high for value in values) >= 0.95 * len(values) > 100
+    mean = sum(min(max(value, bounds.low), bounds.high) for value in map(Decimal, values)) / len(values)
+    noise = float(definition.noise.total_sd) * definition.limits.rows * bounds.distance
+    assert noise < 100 * float(mean) / 3
 
 
 @every

@@ -13,7 +13,6 @@ import time_machine
 
 import minimize as library
 from minimize.keys import Keyring
-from minimize.policy.load import load_pipeline
 from tests.project import clean_environment
 
 from .shipped import (
@@ -28,8 +27,8 @@ from .shipped import (
     consent,
     minimize,
     new_keys,
+    record_sample_settings,
     sample,
-    sample_settings,
 )
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
@@ -46,8 +45,8 @@ def payload(name: str, ledger: Path, keys: Path) -> pa.Table:
     """What `share` returns for the committed sample."""
     recipient, function = SENT[name]
     consent(ledger, Keyring.load(keys), recipient, function)
+    record_sample_settings(ledger, Keyring.load(keys), name)
     places: dict[str, Any] = {"pipeline": PIPELINES / name, "keys": keys, "ledger": ledger}
-    places |= {"settings": sample_settings(name)} if load_pipeline(PIPELINES / name).settings else {}
     with time_machine.travel(NOW, tick=False), clean_environment(PIPELINES) as patch:
         patch.setenv("MINIMIZE_ACTOR", OFFICER)
         shared = [

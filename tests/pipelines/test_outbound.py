@@ -24,7 +24,18 @@ from minimize.recipients import Function, Recipient, load_recipient
 from minimize.samples.world import TENANTS
 from tests.project import clean_environment
 
-from .shipped import OFFICER, PIPELINES, RECIPIENTS, ROOT, SENT, Runs, consent, minimize, new_keys, sample_settings
+from .shipped import (
+    OFFICER,
+    PIPELINES,
+    RECIPIENTS,
+    ROOT,
+    SENT,
+    Runs,
+    consent,
+    minimize,
+    new_keys,
+    record_sample_settings,
+)
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)
 SECRETS = {
@@ -61,7 +72,6 @@ class Sending:
     def share(self, name: str, data: Path, **options: Any) -> Any:
         recipient, function = SENT[name]
         places: dict[str, Any] = {"pipeline": PIPELINES / name, "keys": self.runs.keys, "ledger": self.ledger}
-        places |= {"settings": sample_settings(name)} if load_pipeline(PIPELINES / name).settings else {}
         with time_machine.travel(NOW, tick=False), clean_environment(PIPELINES) as patch:
             patch.setenv("MINIMIZE_ACTOR", OFFICER)
             return library.share(data, recipient=recipient, function=function, **places, **options)
@@ -79,7 +89,6 @@ class Sending:
         """`share send` from the output of the pipeline."""
         recipient, function = SENT[name]
         places = ["--pipeline", str(PIPELINES / name), "--output", str(self.runs[name].output)]
-        places += ["--settings", str(sample_settings(name))] if load_pipeline(PIPELINES / name).settings else []
         with time_machine.travel(NOW, tick=False):
             return minimize("share", "send", recipient, function, *places, *arguments, keys=self.runs.keys)
 
@@ -90,6 +99,7 @@ def _sending(tmp_path_factory: pytest.TempPathFactory) -> Sending:
     found = Sending(Runs(folder, new_keys(folder / "test.keys")), folder / "ledger.db")
     for name in SENT:
         consent(found.ledger, Keyring.load(found.runs.keys), *SENT[name])
+        record_sample_settings(found.ledger, Keyring.load(found.runs.keys), name)
     return found
 
 

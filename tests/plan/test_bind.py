@@ -204,43 +204,10 @@ def test_a_partition_takes_only_plain_released_fields(tmp_path: Path) -> None:
 @pytest.mark.parametrize("measure", [{"min": "battery"}, {"max": "battery"}, {"quantile": {"of": "battery", "q": 0.5}}])
 def test_single_values_of_a_field_for_aggregates_are_refused(tmp_path: Path, measure: dict[str, Any]) -> None:
     battery = {"type": "double", "do": "drop", "in_aggregates": {"clip": {"min": 0, "max": 100}}}
-    aggregates = {"a": {"group_by": {"tenant": "tenant_id"}, "measures": {"m": measure}}}
-    assert refusals(tmp_path, {"battery": battery}, aggregates=aggregates) == {"R003"}
-
-
-SUM, PARTS = {"s": {"sum": "battery"}}, {"h": {"histogram": "battery"}}
-SOME, MORE = (
-    {"a": {"share": {"of": "owner_type", "is": ["x"]}}},
-    {"b": {"share": {"of": "owner_type", "is": ["x", "y"]}}},
-)
-
-
-@pytest.mark.parametrize(
-    ("coarse", "fine", "by", "refused"),
-    [
-        (SUM, SUM, "owner_type", False),
-        (SUM, PARTS, "owner_type", True),
-        (SUM, COUNT, "battery", True),
-        ({**SUM, **COUNT}, COUNT, "battery", False),
-        (SOME, SOME, "battery", False),
-        (SOME, MORE, "battery", True),
-        (SOME, {"h": {"histogram": "owner_type"}}, "battery", False),
-        (MORE, {"h": {"histogram": "owner_type"}}, "battery", True),
-        (SOME, COUNT, "owner_type", True),
-    ],
-)
-def test_tables_that_show_a_field_in_two_ways_are_refused(
-    tmp_path: Path, coarse: dict[str, Any], fine: dict[str, Any], by: str, refused: bool
-) -> None:
-    battery = {"type": "double", "do": {"bin": {"width": 10}}}
-    aggregates = {
-        "coarse": {"group_by": {"tenant": "tenant_id"}, "measures": coarse},
-        "fine": {"group_by": {"tenant": "tenant_id", "by": by}, "measures": fine},
-    }
-    if refused:
-        assert refusals(tmp_path, {"battery": battery}, aggregates=aggregates) == {"R008"}
-    else:
-        assert set(pipeline_plan(tmp_path, {"battery": battery}, aggregates=aggregates).aggregates) == {*aggregates}
+    exact = {"exact": {"because": "a contract"}}
+    aggregates = {"a": {"group_by": {"tenant": "tenant_id"}, "measures": {"m": measure}, **exact}}
+    source = {"path": "in/{date}/*.ndjson", "format": "ndjson"}
+    assert refusals(tmp_path, {"battery": battery}, source=source, aggregates=aggregates) == {"R003"}
 
 
 def aggregate(**body: Any) -> dict[str, Any]:

@@ -12,12 +12,20 @@ import pytest
 from minimize.aggregates import MEASURES, Measure
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
+from minimize.policy.aggregate_forms import (
+    ExactModel,
+    GroupKeyModel,
+    NoiseModel,
+    PerSubjectModel,
+    RoundModel,
+    SuppressModel,
+)
 from minimize.policy.condition import FieldEquals
 from minimize.policy.faults import FaultList
 from minimize.policy.forms import Form, read_form
 from minimize.policy.load import load_pipeline
 from minimize.policy.names import PolicyNames, PolicyReading
-from minimize.policy.pipeline import DeduplicateModel, GroupKeyModel, Pipeline, RecordsModel, RoundModel, SuppressModel
+from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel
 from minimize.policy.treatments import FormMeasure
 from minimize.policy.yaml_nodes import node_from_data, parse_yaml
 
@@ -34,6 +42,8 @@ def test_an_aggregate_is_typed(pipeline_in: PipelineIn) -> None:
             measures: {events: count, devices: {count_distinct: device_id}, middle: {quantile: {of: storage, q: 0.5}}}
             suppress: {below: 20, counting: device_id}
             round: {counts_to: 5}
+            exact: {because: a contract}
+            rollups: [[day], []]
             late: 2d
             retention: 365d
         """
@@ -47,6 +57,56 @@ def test_an_aggregate_is_typed(pipeline_in: PipelineIn) -> None:
     assert fleet.suppress == SuppressModel(below=20, counting="device_id")
     assert (fleet.round, fleet.late) == (RoundModel(counts_to=5), timedelta(days=2))
     assert fleet.retention == timedelta(days=365)
+    assert (fleet.exact, fleet.rollups) == (ExactModel(because="a contract"), (("day",), ()))
+
+
+def test_an_aggregate_has_noise_where_nothing_is_said(pipeline_in: PipelineIn) -> None:
+    fleet = pipeline_in(AGGREGATE).aggregates["fleet"]
+    assert (fleet.exact, fleet.noise) == (None, NoiseModel(sd="2", releases=3))
+    assert (fleet.per_subject, fleet.rollups) == (PerSubjectModel(rows=1, values=1), ())
+
+
+@pytest.mark.parametrize(("written", "read"), [("1", "1"), ("1.5", "1.5"), ("2.0", "2"), ("5", "5")])
+def test_the_standard_deviation_is_a_number(pipeline_in: PipelineIn, written: str, read: str) -> None:
+    text = f"aggregates:\n  a: {{group_by: {{os: os}}, measures: {{n: count}}, noise: {{sd: {written}}}}}\n"
+    assert pipeline_in(text).aggregates["a"].noise == NoiseModel(sd=read)
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message", "hint"),
+    [
+        ("noise: {sd: 7}", "P006", "`sd` must be a number for which the noise is tabulated", "Use one of: 1, 1.5, 2"),
+        ("noise: {sd: true}", "P006", "`sd` must be a number", "Use one of"),
+        ("noise: {releases: 0}", "P006", "`releases` must be a whole number from 1", ""),
+        (
+            "noise: off",
+            "P006",
+            "`noise` of an aggregate must be a mapping",
+            "For example: `noise: {sd: 2, releases: 3}`",
+        ),
+        ("noise: {sigma: 2}", "P004", "unknown key `sigma`", ""),
+        ("exact: true", "P006", "`exact` of an aggregate must be a mapping", "For example: `exact: {because:"),
+        ("exact: {}", "P005", "missing key `because` in `exact`", "Add `because`."),
+        ("exact: {because: ' '}", "P006", "`because` must state the reason in words", ""),
+        ("exact: {because: c}, noise: {sd: 2}", "P018", "both `noise` and `exact`", "Remove one"),
+        ("exact: {because: c}, per_subject: {rows: 2}", "P018", "`per_subject` has no effect", "Remove `per_subject`"),
+        ("per_subject: {rows: 0}", "P006", "`rows` must be a whole number from 1 to 100000", ""),
+        ("per_subject: {values: 100001}", "P006", "`values` must be a whole number from 1 to 100000", ""),
+        ("round: {counts_to: 5}", "P018", "`round` is for exact figures only", "Remove `round`"),
+        ("rollups: [[]]", "P018", "`rollups` are for exact figures only", "Remove `rollups`"),
+        ("exact: {because: c}, rollups: [os]", "P006", "`rollups` must be a list of lists", "For example"),
+        ("exact: {because: c}, rollups: [[oss]]", "P010", "`oss` is not a group", "Did you mean `os`?"),
+        ("exact: {because: c}, rollups: [[os]]", "P018", "is no coarser table", "Name some of the groups"),
+        ("exact: {because: c}, rollups: [[], []]", "P018", "a roll-up repeats groups", "Name some of the groups"),
+    ],
+)
+def test_noise_and_exact_figures_are_checked(
+    pipeline_faults_in: FaultsIn, more: str, code: str, message: str, hint: str
+) -> None:
+    (fault,) = pipeline_faults_in(f"aggregates:\n  a: {{group_by: {{os: os}}, measures: {{n: count}}, {more}}}\n")
+    assert (fault.code, fault.field) == (code, "a")
+    assert message in fault.message
+    assert hint in fault.hint
 
 
 def test_groups_are_suppressed_below_ten_where_nothing_is_said(pipeline_in: PipelineIn) -> None:
@@ -260,3 +320,26 @@ def test_what_a_pipeline_must_say(write: Callable[[str, str], Path], head: str, 
     with pytest.raises(PolicyError) as caught:
         load_pipeline(write("pipeline.yaml", head + "\n"))
     assert [fault.code for fault in caught.value.findings] == codes
+
+
+@pytest.mark.parametrize(
+    ("groups", "rollups", "code", "message"),
+    [
+        ("{a: os, b: os, a_b: os}", "[[a, b], [a_b]]", "P018", "two tables have the name `t_by_a_b`"),
+        ("{os version: os, b: os}", "[[os version]]", "P015", "the names of its groups"),
+    ],
+)
+def test_the_names_of_roll_ups_are_checked(
+    pipeline_faults_in: FaultsIn, groups: str, rollups: str, code: str, message: str
+) -> None:
+    table = f"{{group_by: {groups}, measures: {{n: count}}, exact: {{because: c}}, rollups: {rollups}}}"
+    (fault,) = pipeline_faults_in(f"aggregates:\n  t: {table}\n")
+    assert (fault.code, message in fault.message) == (code, True)
+
+
+def test_a_roll_up_has_another_name_than_a_table(pipeline_faults_in: FaultsIn) -> None:
+    exact = "{group_by: {os: os}, measures: {n: count}, exact: {because: c}, rollups: [[]]}"
+    (fault,) = pipeline_faults_in(
+        f"aggregates:\n  t: {exact}\n  t_total: {{group_by: {{os: os}}, measures: {{n: count}}}}\n"
+    )
+    assert (fault.code, fault.message.endswith("two tables have the name `t_total`")) == ("P018", True)

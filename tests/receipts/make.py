@@ -49,7 +49,7 @@ def receipt(**changes: Any) -> Receipt:
         "undeclared": {"/new_thing": 12},
         "outputs": {
             "records": WrittenOutput("pseudonymized", 950, files=files),
-            "fleet_by_version": WrittenOutput("aggregated", 0, 7, 33, 0, 0),
+            "fleet_by_version": WrittenOutput("aggregated", 0, 7, 33, too_late=0),
         },
         "quarantine": QuarantineEntry(20, {"malformed": 15, "wrong_type": 5}),
     }

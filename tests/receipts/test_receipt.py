@@ -82,7 +82,6 @@ def test_the_json_nests_as_documented() -> None:
         "rows",
         "groups_suppressed",
         "rows_suppressed",
-        "deferred",
         "too_late",
         "files",
     ]
@@ -255,7 +254,7 @@ def test_the_summary_of_an_empty_run_is_short() -> None:
 def test_a_chain_and_late_rows_are_told() -> None:
     made = receipt(
         fields={"os": FieldReceipt(("truncate_version", "map"), 1, 1, outputs=("records",))},
-        outputs={"fleet": WrittenOutput("aggregated", 0, 0, 0, deferred=3, too_late=2)},
+        outputs={"fleet": WrittenOutput("aggregated", 0, 0, 0, too_late=2)},
     )
     assert "os (truncate_version → map)" in made.summary()
     assert "2 too late" in made.summary()
@@ -263,7 +262,7 @@ def test_a_chain_and_late_rows_are_told() -> None:
 
 def test_an_aggregate_that_keeps_figures_is_told() -> None:
     lines = receipt(stays={"daily": ("2026-11-23", "2026-11-24")}).summary(200).splitlines()
-    why = "it could not be counted again, or the change would reveal the figures of a few subjects"
+    why = "published tables do not change when records are removed; they end with their retention"
     assert lines[-1] == f"  daily                   keeps figures for 2026-11-23, 2026-11-24: {why}"
 
 

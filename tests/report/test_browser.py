@@ -11,7 +11,7 @@ import pytest
 from minimize.pages import html_page
 from minimize.recipients import Recipient
 from minimize.recipients.pages import recipient_document
-from tests.project import events, new_project
+from tests.project import AGGREGATES, events, new_project, without_none
 from tests.report.browsing import WIDTHS, chromium, shown, violations
 from tests.report.telling import report
 from tests.world import World
@@ -33,10 +33,12 @@ def _browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module", name="page")
 def _page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = new_project(tmp_path_factory.mktemp("project"))
+    noisy = without_none({**AGGREGATES["per_model"], "exact": None, "per_subject": {"rows": 9}})
+    project.pipeline(aggregates={"per_model": noisy})
     project.records([*events(60), *["broken"] * 6])
     project.run()
     path = project.folder / "report.html"
-    path.write_text(report(project, ledger=project.folder / "none.db").html(), encoding="utf-8")
+    path.write_text(report(project, ledger=project.folder / "none.db", tables=["per_model"]).html(), encoding="utf-8")
     return path
 
 
@@ -67,6 +69,17 @@ def test_what_somebody_would_slip_in_is_not_run(browser: Browser, page: Path) ->
     evil.write_text(page.read_text("utf-8").replace("</main>", text), encoding="utf-8")
     found, _ = shown(browser, evil, 1280)
     assert found.title() != "run"
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_error_bars_are_inside_their_chart(browser: Browser, page: Path, width: int) -> None:
+    found, _ = shown(browser, page, width)
+    sizes = found.evaluate(
+        "[...document.querySelectorAll('rect.deviation')].map(each => [each, each.parentNode].map("
+        "part => [part.getBoundingClientRect().left, part.getBoundingClientRect().right]))"
+    )
+    assert len(sizes) > 3
+    assert all(chart[0] - 1 <= bar[0] < bar[1] <= chart[1] + 1 for bar, chart in sizes)
 
 
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)

@@ -117,7 +117,7 @@ def test_the_version_of_the_policy_that_ran_is_told_with_what_is_known_of_its_ap
 
 def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out(project: Project) -> None:
     groups = {"hour": {"event_time": "hour"}, "model": "model"}
-    daily = {"group_by": groups, "measures": {"events": "count"}, "suppress": {"below": 8}}
+    daily = {"group_by": groups, "measures": {"events": "count"}, "suppress": {"below": 8}, "per_subject": {"rows": 9}}
     project.pipeline(records=False, aggregates={"daily": daily})
     project.records(events(60))
     receipt = project.exact(project.run())
@@ -131,7 +131,12 @@ def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out
 
 
 def test_without_records_no_number_tells_that_no_group_is_left_out(project: Project) -> None:
-    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 2}}
+    daily = {
+        "group_by": {"tenant": "tenant_id"},
+        "measures": {"events": "count"},
+        "suppress": {"below": 2},
+        "per_subject": {"rows": 9},
+    }
     project.pipeline(records=False, aggregates={"daily": daily})
     project.records(events(60))
     project.run()
@@ -139,36 +144,20 @@ def test_without_records_no_number_tells_that_no_group_is_left_out(project: Proj
     assert str(facts(project, sealed_counts=True).flow.read) == "60"
 
 
-def deferring(project: Project) -> None:
-    """Two dates of an aggregate, in each of which a change of one device is deferred."""
-    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 5}}
-    project.pipeline(aggregates={"daily": daily})
-    for day in (BEFORE, DAY):
-        project.records(events(60), day)
-        project.run(date=day)
-        project.records(events(59), day)
-        project.run(date=day)
+def test_an_output_says_the_noise_of_its_counts_unless_they_are_exact(project: Project) -> None:
+    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"devices": {"count_distinct": "device_id"}}}
+    project.records(events(120))
+    project.pipeline(aggregates={"daily": {**daily, "suppress": {"below": 5}}})
+    project.run()
+    noisy = {each.name: each.count_sd for each in facts(project).outputs}
+    assert noisy == {"records": None, "daily": 2.828}
+    assert "; counts of subjects have noise, ± 2.8" in report(project).summary()
+    assert [each["count_sd"] for each in facts(project).to_json()["outputs"]] == [None, 2.828]
 
 
-def test_deferred_rows_are_counted_over_all_dates(project: Project) -> None:
-    deferring(project)
-    found = {each.name: each.deferred for each in facts(project).outputs}
-    assert found == {"records": None, "daily": RoundedCount.rounded(2)}
-    assert "fewer than 5 rows deferred" in report(project).summary()
-
-
-def test_without_the_keyring_deferred_rows_are_not_counted(project: Project) -> None:
-    deferring(project)
-    found = facts(project, keys=None)
-    assert [each.deferred for each in found.outputs] == [None, None]
-    assert "number of deferred rows of daily" in {each.what for each in found.hidden}
-
-
-def test_without_their_sketches_deferred_rows_are_not_counted(project: Project) -> None:
-    deferring(project)
-    next((project.out / "sketches").rglob("*.sealed")).unlink()
-    found = facts(project)
-    assert [each.deferred for each in found.outputs] == [None, None]
-    assert ("number of deferred rows of daily", "files are missing or damaged") in {
-        (each.what, each.why) for each in found.hidden
-    }
+def test_exact_counts_have_no_error_bars(project: Project) -> None:
+    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"devices": {"count_distinct": "device_id"}}}
+    project.records(events(120))
+    project.pipeline(aggregates={"daily": {**daily, "suppress": {"below": 5}, "exact": {"because": "a test"}}})
+    project.run()
+    assert {each.name: each.count_sd for each in facts(project).outputs} == {"records": None, "daily": None}

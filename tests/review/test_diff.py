@@ -181,7 +181,11 @@ PIPELINES: dict[str, tuple[dict[str, Any], str]] = {
     "no limit of quarantine": ({"quarantine": {}}, "J039"),
     "a lower threshold": ({"suppress": {"below": 2, "counting": "device_id"}}, "J038"),
     "an aggregate that is kept for longer": ({"retention": "365d"}, "J040"),
-    "exact counts": ({"round": None}, "J038"),
+    "less noise": ({"noise": {"sd": 1.5}}, "J038"),
+    "more releases": ({"noise": {"releases": 4}}, "J038"),
+    "exact figures": ({"exact": {"because": "a contract"}}, "J038"),
+    "more rows of a subject": ({"per_subject": {"rows": 3}}, "J038"),
+    "more values of a subject": ({"per_subject": {"values": 2}}, "J038"),
     "a measure more": ({"measures": {"events": "count", "drained": {"sum": "battery"}}}, "J037"),
     "smaller groups": ({"group_by": {"day": {"event_time": "day"}, "model": "model", "tenant": "tenant_id"}}, "J036"),
     "finer groups": ({"group_by": {"day": {"event_time": "hour"}, "model": "model"}}, "J036"),
@@ -190,7 +194,6 @@ CAREFUL = {
     "group_by": {"day": {"event_time": "day"}, "model": "model"},
     "measures": {"events": "count"},
     "suppress": {"below": 3, "counting": "device_id"},
-    "round": {"counts_to": 5},
 }
 
 
@@ -200,7 +203,9 @@ def test_changes_of_a_pipeline_loosen_one_way_and_not_the_other(name: str, tmp_p
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))
     base = {**PIPELINE, "quarantine": {"stop_above": 0.5}, "aggregates": {"a": CAREFUL}}
     base.pop("settings")
-    within = {key: value for key, value in change.items() if key in (*CAREFUL, "retention")}
+    within = {
+        key: value for key, value in change.items() if key in (*CAREFUL, "retention", "noise", "exact", "per_subject")
+    }
     new = {**base, **{key: value for key, value in change.items() if key not in within}}
     new["aggregates"] = {"a": {key: value for key, value in {**CAREFUL, **within}.items() if value is not None}}
     for file, says in (("old.yaml", base), ("new.yaml", new)):

@@ -40,6 +40,9 @@ COMPARED_AS_A_WHOLE = {
     "Pointer": {"parts"},
     "PolicyApproval": {"by", "on", "digest", "pipelines"},
     "RecordsGate": {"collect_if", "feature", "level"},
+    "NoiseModel": {"sd", "releases"},
+    "ExactModel": {"because"},
+    "PerSubjectModel": {"rows", "values"},
     "SuppressModel": {"below", "counting"},
     "TenantSet": {"names", "complement"},
 }
@@ -64,6 +67,8 @@ AGGREGATE: dict[str, Any] = {
     "measures": {"events": "count"},
     "suppress": {"below": 3, "counting": "device_id"},
     "round": {"counts_to": 5},
+    "exact": {"because": "a contract"},
+    "rollups": [["day"], []],
     "late": "2d",
     "retention": "20d",
     "must_be": "aggregated",

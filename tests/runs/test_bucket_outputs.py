@@ -256,14 +256,11 @@ def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket
     minimize.verify(out, keys=project.keys)
 
 
-def test_sketches_of_an_aggregate_that_the_pipeline_no_longer_has_stay(
-    project: Project, bucket: Bucket, out: ObjectPath
-) -> None:
+def test_sketches_of_an_earlier_version_are_removed(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.records(events(40))
     written(project, out)
-    before = [name for name in names(bucket) if name.startswith("sketches/")]
-    project.pipeline(aggregates=None)
+    (out / "sketches" / "per_model" / "old-0.sealed").write_bytes(b"sealed")
+    assert [name for name in names(bucket) if name.startswith("sketches/")]
     written(project, out)
-    assert [name for name in names(bucket) if name.startswith(("sketches/", "per_model/"))] == before
-    assert len(before) == 1
+    assert [name for name in names(bucket) if name.startswith("sketches/")] == []
     minimize.verify(out, keys=project.keys)

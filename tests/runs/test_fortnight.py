@@ -42,6 +42,7 @@ DAILY: dict[str, Any] = {
         "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id"},
         "measures": {"events": "count", "devices": {"count_distinct": "device_id"}, "charge": {"mean": "battery"}},
         "suppress": {"below": BELOW},
+        "exact": {"because": "the figures are compared"},
         "late": f"{WAIT}d",
     }
 }

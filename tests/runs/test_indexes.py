@@ -102,7 +102,7 @@ def test_a_nested_subject_is_indexed_where_it_stands(project: Project) -> None:
 
 
 def test_a_source_without_dates_has_its_indexes_at_the_root(project: Project) -> None:
-    project.pipeline(source={"path": "data/*/*.ndjson.gz", "format": "ndjson"})
+    project.pipeline(source={"path": "data/*/*.ndjson.gz", "format": "ndjson"}, aggregates=None)
     project.records(events(30))
     receipt = project.run()
     assert indexes(project) == [f"{receipt.run_id}-0.index"]

@@ -21,6 +21,7 @@ LATE: dict[str, Any] = {
         "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id"},
         "measures": {"events": "count", "devices": {"count_distinct": "device_id"}, "charge": {"mean": "battery"}},
         "suppress": {"below": BELOW},
+        "exact": {"because": "tests compare figures"},
         "late": "2d",
     }
 }
@@ -287,8 +288,10 @@ def test_groups_below_a_list_wait_as_well(nights: Project) -> None:
 
 
 def test_a_source_without_dates_has_nothing_to_wait_for(nights: Project) -> None:
-    nights.pipeline(aggregates=LATE, settings=None, source={"path": "data/**", "format": "ndjson"})
-    nights.records(crowd(20) + crowd(21))
+    noisy = {"daily": {key: part for key, part in LATE["daily"].items() if key != "exact"}}
+    nights.pipeline(aggregates=noisy, settings=None, source={"path": "data/**", "format": "ndjson"})
+    nights.records(crowd(20, range(60)) + crowd(21, range(60)))
     receipt = nights.run(at=at(21))
     assert receipt.outputs["daily"].days is None
-    assert [row["events"] for row in minimize.read(nights.out, "daily").to_pylist()] == [5, 5]
+    counts = [row["events"] for row in minimize.read(nights.out, "daily").to_pylist()]
+    assert [abs(count - 60) <= 24 for count in counts] == [True, True]

@@ -140,7 +140,8 @@ def test_the_meaning_of_columns_stands_beside_the_receipt(project: Project) -> N
 
 def counted() -> dict[str, Any]:
     group = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}}
-    return {"per_day": {**group, "suppress": {"below": 1, "counting": AGGREGATES["per_model"]["suppress"]["counting"]}}}
+    terms = {"suppress": {"below": 1, "counting": "device_id"}, "exact": AGGREGATES["per_model"]["exact"]}
+    return {"per_day": {**group, **terms}}
 
 
 def test_the_partition_is_the_batch_and_not_the_day_of_the_event(project: Project) -> None:

@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from minimize.keys import Keyring
 from minimize.receipts import Receipt
-from tests.project import AT, DAY, Project, event, events, sha256
+from tests.project import AT, DAY, NOISY_AGGREGATES, Project, event, events, sha256
 
 ROWS = {"read", "written", "gated", "quarantined", "suppressed", "deduplicated"}
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -56,6 +56,7 @@ def told(project: Project, receipt: Receipt) -> dict[str, Any]:
 
 
 def test_the_receipt_has_all_its_names_and_no_others(project: Project) -> None:
+    project.pipeline(aggregates=NOISY_AGGREGATES)
     project.records([*events(40), "no json", event(41, new_thing=1)])
     shown = told(project, project.run())
     assert set(shown) == NAMES
@@ -69,12 +70,22 @@ def test_the_receipt_has_all_its_names_and_no_others(project: Project) -> None:
     assert {frozenset(each) for each in shown["fields"].values()} == {frozenset(counts)}
     assert set(shown["outputs"]["records"]) == {"category", "rows", "files", "index"}
     assert {frozenset(each) for each in shown["outputs"]["records"]["index"]} == {frozenset({"path", "digest", "of"})}
-    suppressed = {"deferred", "too_late", "sketches"}
-    assert set(shown["outputs"]["per_model"]) == {"category", "rows", "files"} | suppressed
+    assert set(shown["outputs"]["per_model"]) == {"category", "rows", "files", "too_late", "noise", "releases"}
     files = [file for output in shown["outputs"].values() for file in output["files"]] + shown["quarantine"]["files"]
     assert {frozenset(each) for each in files} == {frozenset({"path", "rows", "digest"})}
     assert set(shown["quarantine"]) == {"rows", "by_code", "files"}
     assert set(shown["signature"]) == {"algorithm", "key", "value"}
+
+
+def test_exact_figures_have_neither_noise_nor_releases(project: Project) -> None:
+    project.records(events(40))
+    assert set(told(project, project.run())["outputs"]["per_model"]) == {
+        "category",
+        "rows",
+        "files",
+        "too_late",
+        "exact_of",
+    }
 
 
 def test_every_digest_is_that_of_the_bytes_it_stands_for(project: Project) -> None:
@@ -93,6 +104,7 @@ def test_every_digest_is_that_of_the_bytes_it_stands_for(project: Project) -> No
 def test_the_chain_is_the_digest_of_the_canonical_receipt(project: Project) -> None:
     import rfc8785
 
+    project.pipeline(aggregates=NOISY_AGGREGATES)
     project.records(events(40))
     first, second = told(project, project.run()), told(project, project.run())
     assert second["previous"] == "sha256:" + hashlib.sha256(rfc8785.dumps(first)).hexdigest()
@@ -192,7 +204,7 @@ def test_the_signature_is_base64_of_an_ed25519_signature(project: Project) -> No
 
 @pytest.mark.parametrize("source", ["data/{date}/*.ndjson.gz", "data/**/*.ndjson.gz"])
 def test_paths_are_relative_to_the_output_and_to_the_sources_root(project: Project, source: str) -> None:
-    project.pipeline(source={"path": source, "format": "ndjson"})
+    project.pipeline(source={"path": source, "format": "ndjson"}, aggregates=NOISY_AGGREGATES)
     project.records([*events(40), "no json"])
     shown = told(project, project.run())
     assert [each["path"] for each in shown["inputs"]] == [f"{DAY}/a.ndjson.gz"]

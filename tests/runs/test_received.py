@@ -149,6 +149,7 @@ def test_aggregates_and_duplicates_see_only_rows_with_a_consent(agreed: Inbound)
                 "group_by": {"os_version": "os_version"},
                 "measures": {"devices": {"count_distinct": "udid"}},
                 "suppress": {"below": 1},
+                "exact": {"because": "tests compare figures"},
             }
         },
     )

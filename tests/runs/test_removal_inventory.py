@@ -23,7 +23,7 @@ from minimize.runs.removal_inventory import (
     open_inventory,
     read_inventory,
 )
-from tests.project import AT, Builds, Project, enter, events, new_project
+from tests.project import AT, NOISY_AGGREGATES, Builds, Project, enter, events, new_project
 
 RECORDS = events(60)
 NORTH = [each for each in RECORDS if each["tenant_id"] == "north"]
@@ -37,6 +37,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_without_north(project: Project) -> None:
     """Runs a day twice: the second time without north."""
+    project.pipeline(aggregates=NOISY_AGGREGATES)
     project.records(RECORDS)
     project.run()
     project.records([each for each in RECORDS if each["tenant_id"] == "south"])

@@ -18,7 +18,7 @@ from minimize.errors import ConfigurationError, SchemaError
 from minimize.keys import add_key
 from minimize.runs.inputs import PathMask
 from minimize.runs.quarantine_replay import recheck_quarantine
-from tests.project import AT, BEFORE, DAY, SCHEMA, Project, event, events, new_project, table
+from tests.project import AT, BEFORE, DAY, NOISY_AGGREGATES, SCHEMA, Project, event, events, new_project, table
 
 
 @pytest.fixture(name="elsewhere")
@@ -67,7 +67,7 @@ def test_an_input_without_a_name_is_a_mistake(project: Project) -> None:
 
 
 def test_a_folder_stands_in_for_a_source_without_dates_by_its_pattern(project: Project) -> None:
-    project.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"})
+    project.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"}, aggregates=NOISY_AGGREGATES)
     project.records(events(5), day=".", root="other")
     (project.folder / "other" / "settings.csv").write_text("no records")
     receipt = project.run(input="other")
@@ -75,7 +75,7 @@ def test_a_folder_stands_in_for_a_source_without_dates_by_its_pattern(project: P
 
 
 def test_a_folder_that_is_laid_out_otherwise_is_taken_whole(project: Project) -> None:
-    project.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"})
+    project.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"}, aggregates=NOISY_AGGREGATES)
     project.records(events(5), day="deep", root="other")
     assert project.run(input="other").rows.read == 5
 

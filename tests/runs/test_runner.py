@@ -24,7 +24,7 @@ from minimize.keys import Keyring, new_keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.runs import quarantine_exceeded
 from minimize.stores.digests import file_digest
-from tests.project import AT, BEFORE, DAY, LASTING, Project, event, events, sha256
+from tests.project import AT, BEFORE, DAY, LASTING, NOISY_AGGREGATES, Project, event, events, sha256
 
 LATER = AT + timedelta(hours=1)
 
@@ -97,6 +97,7 @@ def test_the_signature_of_the_receipt_is_the_keyrings(project: Project) -> None:
 
 
 def test_a_second_run_of_a_date_follows_the_first_and_replaces_its_files(project: Project) -> None:
+    project.pipeline(aggregates=NOISY_AGGREGATES)
     project.records([*events(30), "broken"])
     first = project.run()
     stood = project.files()
@@ -139,7 +140,7 @@ def test_without_a_date_every_date_found_is_run(project: Project) -> None:
 
 
 def test_a_pipeline_without_dates_is_replaced_whole(project: Project) -> None:
-    project.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
+    project.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"}, aggregates=NOISY_AGGREGATES)
     project.records(events(30))
     first = project.run()
     (project.folder / "data" / DAY / "a.ndjson.gz").unlink()
@@ -208,7 +209,7 @@ def test_another_date_may_be_run_as_of_an_earlier_time(project: Project) -> None
 def test_a_run_without_dates_is_not_as_of_a_time_before_any_receipt(project: Project) -> None:
     project.records(events(30))
     project.run(at=LATER)
-    project.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"})
+    project.pipeline(source={"path": "data/**/*.ndjson.gz", "format": "ndjson"}, aggregates=NOISY_AGGREGATES)
     with pytest.raises(RefusedError, match="already covers these dates"):
         project.run(at=AT)
 

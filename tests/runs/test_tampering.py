@@ -154,6 +154,7 @@ def test_a_run_that_shows_small_groups_is_found_though_it_is_signed(
     project = new_project(tmp_path)
     project.records(events(2))
     monkeypatch.setattr(DistinctSubjects, "count", lambda self, groups, fact=None: np.full(len(groups), 99))
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "own.db"))
     project.run()
     assert "V041" in codes(project, project.out)
 
@@ -164,5 +165,6 @@ def test_a_run_that_groups_by_raw_times_is_found_though_it_is_signed(
     project = new_project(tmp_path)
     project.records(events(40))
     monkeypatch.setattr("minimize.aggregates.dictionaries.truncate_times", lambda values, unit: values)
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "own.db"))
     project.run()
     assert codes(project, project.out) == {"V030"}

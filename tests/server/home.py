@@ -43,11 +43,15 @@ AGGREGATES: dict[str, Any] = {
         "group_by": {"day": {"event_time": "day"}, "tenant_id": "tenant_id"},
         "measures": {"events": "count"},
         "suppress": {"below": 2, "counting": "device_id"},
+        "noise": {"sd": 1},
+        "per_subject": {"rows": 30},
     },
     "per_model": {
         "group_by": {"model": "model"},
         "measures": {"events": "count"},
         "suppress": {"below": 2, "counting": "device_id"},
+        "noise": {"sd": 1},
+        "per_subject": {"rows": 30},
     },
 }
 

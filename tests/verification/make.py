@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ import pyarrow.parquet as pq
 from minimize.receipts import (
     FieldReceipt,
     FileRef,
+    NoiseEntry,
     PolicyRef,
     QuarantineEntry,
     Receipt,
     ReceiptFile,
+    ReleaseEntry,
     RowCounts,
     WrittenOutput,
     sha256_text,
@@ -69,9 +72,11 @@ class OutputWriter:
         fields: Mapping[str, FieldReceipt] | None = None,
         quarantine: pa.Table | None = None,
         replaces: tuple[FileRef, ...] = (),
+        noise: NoiseEntry | None = None,
+        mark: str | None = None,
         **changes: Any,
     ) -> Receipt:
-        """Writes one run and its signed receipt."""
+        """Writes one run and its signed receipt. Takes what it says of the noise of aggregates, and the mark of their release."""
         turn = len(self.receipts) + 1
         run_id = run_id_of(turn)
         texts = {"policy.yaml": json.dumps(written), "pipeline.yaml": json.dumps(pipeline or {"pipeline": "p"})}
@@ -102,6 +107,9 @@ class OutputWriter:
             "quarantine": bad,
             "files": {name: sha256_text(text.encode()) for name, text in texts.items() if name != "policy.yaml"},
         }
+        release = None if mark is None else {date or "": ReleaseEntry(1, mark)}
+        for name in parts["outputs"].keys() - {"records"}:
+            parts["outputs"][name] = replace(parts["outputs"][name], noise=noise, releases=release)
         previous = self.receipts[-1].digest if self.receipts else None
         return self.sign(small(turn, previous, **{**parts, **changes}))
 

@@ -196,18 +196,20 @@ def decide_permission(
     *,
     tenant: str | None = None,
     dataset: str | None = None,
+    category: Category | None = None,
     any_tenant: bool = False,
 ) -> AccessDecision:
-    """Decides whether an account may perform an operation that shows no data, such as changing a setting.
+    """Decides whether an account may perform an operation on no column in particular, such as changing a setting, or reading a
+    dataset of a category as a whole.
 
     Without a tenant, the operation concerns all tenants and requires a scope of all tenants. With `any_tenant` it is limited to
     the tenants of the decision, and requires at least one.
     """
     holding = EffectiveAccess(access, account, at)
     conflict = find_account_conflict(access, account)
-    allowing = list(holding.allowing_assignments(permission, dataset))
+    allowing = list(holding.allowing_assignments(permission, dataset, category=category))
     opened = union_of_tenants(each.scope.tenants for each, _, _ in allowing)
-    tenants = NO_TENANTS if conflict else opened - holding.denied_tenants(permission, dataset)
+    tenants = NO_TENANTS if conflict else opened - holding.denied_tenants(permission, dataset, category=category)
     allowed = tenant in tenants if tenant is not None else not tenants.is_empty if any_tenant else tenants.is_all
     has_role = any(role.has(permission) for _, role in holding.assignments)
     in_scope = tenant in opened if tenant is not None else not opened.is_empty if any_tenant else opened.is_all

@@ -25,6 +25,7 @@ from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Re
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption
 from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import EntryFilter, EventResult, PlainValue, application_name, use_permissions
+from minimize.plan.model import Category
 from minimize.times import utc_now
 
 if TYPE_CHECKING:
@@ -189,26 +190,55 @@ def require_permission(
     *,
     tenant: str | None = None,
     dataset: str | None = None,
+    category: Category | None = None,
     about: str | None = None,
     any_ledger: bool = False,
     changed_ledger: bool = False,
 ) -> AccessDecision | None:
     """Checks that the current actor (`MINIMIZE_ACTOR`) has a permission, and records the decision in the audit log.
 
-    `tenant` and `dataset` limit the check; without them, it concerns all of them. `about` names the resource in the log. The
-    rules of each shown output of the workspace decide, and the log of its ledger has the decision. `any_ledger` accepts another
-    ledger than that of a shown output. `changed_ledger` is for a command that checks the ledger: the configured access
-    file decides if the acts cannot be proven. The decision is then not recorded, because nothing is recorded in such a ledger.
+    `tenant`, `dataset` and its `category` limit the check; without them, it concerns all of them. `about` names the resource in
+    the log. The rules of each shown output of the workspace decide, and the log of its ledger has the decision. `any_ledger`
+    accepts another ledger than that of a shown output. `changed_ledger` is for a command that checks the ledger: the configured
+    access file decides if the acts cannot be proven. The decision is then not recorded, because nothing is recorded in such a
+    ledger.
     Returns the decision, or None if no access file is configured or adopted. Everything is then allowed, except operations that
     require access rules: they need `access: off` in the configuration.
     Raises AccessDenied, RefusedError (R010; E303 for another ledger than that of a shown output), PolicyError for a missing or
     faulty access file, LedgerError, KeyringError.
     """
     decisions = [
-        _require(permission, each, at, tenant=tenant, dataset=dataset, about=about, changed_ledger=changed_ledger)
+        _require(
+            permission,
+            each,
+            at,
+            tenant=tenant,
+            dataset=dataset,
+            category=category,
+            about=about,
+            changed_ledger=changed_ledger,
+        )
         for each in workspace.authorities(any_ledger=any_ledger)
     ]
     return decisions[0]
+
+
+def is_permitted(permission: str, workspace: Workspace, at: datetime, *, dataset: str, category: Category) -> bool:
+    """Whether the current actor has a permission for all tenants of a dataset of this category. Nothing is recorded.
+
+    For a part of a result that is left out without it. False if the rules in force cannot be determined.
+    """
+    try:
+        rules = [configured_access(each) for each in workspace.authorities()]
+    except MinimizeError:
+        return False
+    account = account_of_actor(current_actor())
+    decisions = (
+        decide_permission(each, account, permission, at, dataset=dataset, category=category)
+        for each in rules
+        if each is not None
+    )
+    return all(decision.allowed for decision in decisions)
 
 
 def readable_tenants(
@@ -272,6 +302,7 @@ def _require(
     *,
     tenant: str | None = None,
     dataset: str | None = None,
+    category: Category | None = None,
     about: str | None = None,
     any_tenant: bool = False,
     changed_ledger: bool = False,
@@ -290,7 +321,14 @@ def _require(
     use_permissions(lambda user: EffectiveAccess(access, UserAccount(user), at).permissions)
     actor = current_actor()
     decision = decide_permission(
-        access, account_of_actor(actor), permission, at, tenant=tenant, dataset=dataset, any_tenant=any_tenant
+        access,
+        account_of_actor(actor),
+        permission,
+        at,
+        tenant=tenant,
+        dataset=dataset,
+        category=category,
+        any_tenant=any_tenant,
     )
     event, keys = decision_event(decision, actor=actor, about=about or tenant, tenant=tenant), workspace.keyring()
     if is_proven:

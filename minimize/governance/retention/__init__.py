@@ -5,7 +5,6 @@ retention_rules.py        requirements of today's policy for a file of an older 
 removal_decision.py       removals and replacements in one file, batch by batch
 removal_plan.py           due files, the plan, open deadlines
 rerunnable_dates.py       dates that can be run again from their source
-recompute_aggregates.py   aggregates after a removal of records
 restricted_records.py     records moved into sealed files by `subject restrict`, and back by `subject lift`
 expire.py                 `expire`
 effective_settings.py     today's settings and consents for the records of a file

@@ -23,16 +23,15 @@ from minimize.governance.access.enforcement import require_permission
 from minimize.governance.access.overrides import require_output_override
 from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
     DueFile,
     OpenDeadline,
     RemovalPlan,
     find_due,
-    find_due_unreadable,
     open_deadlines,
     plan_removal,
+    whole_table,
 )
 from minimize.governance.retention.rerunnable_dates import SourceFinder
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
@@ -181,11 +180,13 @@ class ExpiryResult(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedExpiry:
-    """A resolved expiry: the request, today's pipeline, and the output."""
+    """A resolved expiry: the request, today's pipeline, the output, whether all tables are removed, and the restrictions."""
 
     request: RewriteRequest
     pipeline: Pipeline
     output: PublishedOutput
+    removes_tables: bool = False
+    restrictions: tuple[RetentionEvent, ...] = ()
 
     def with_plan(self, ledger: PathText | None) -> tuple[ResolvedExpiry, RemovalPlan]:
         """The expiry and its plan.
@@ -201,33 +202,32 @@ class ResolvedExpiry:
 
     def sealing(self) -> ResolvedExpiry:
         """The sealing of published records of restricted subjects, which an output has if it was restored from an older copy."""
-        events = self.request.earlier_events
-        return replace(
-            self,
-            request=replace(self.request, events=events, earlier_events=(), by_age=False, removal_reason="restricted"),
-        )
+        request = replace(self.request, events=self.restrictions, by_age=False, removal_reason="restricted")
+        return replace(self, request=request, removes_tables=False)
 
     @property
     def _seals(self) -> bool:
         return self.request.removal_reason == "restricted"
 
     def plan(self, *, counts: bool = True) -> RemovalPlan:
-        """The plan of the data that is due; see `find_due` for `counts`. Aggregates are recomputed with counts only.
-
-        Records to be sealed are always read, also if they are a whole file. Aggregates then stay as they are.
+        """The plan of the data that is due; see `find_due` for `counts`. Records to be sealed are always read, also if they are a
+        whole file.
         """
-        counts = counts or self._seals or any(not file.has_records for file in self.output.files())
-        sealed = () if self._seals else self.output.restricted_files()
+        counts, sealed = counts or self._seals, () if self._seals else self.output.restricted_files()
         files = (*self.output.files(), *sealed)
-        looked = [(file.path, find_due(self.request, file, counts=counts)) for file in files]
-        sketches = (find_due_unreadable(self.request, each) for each in self.output.retained_sketches())
-        due = [each for each in (*(found for _, found in looked), *sketches) if each is not None]
+        looked = [(file.path, self._find_due(file, counts=counts)) for file in files]
+        due = [found for _, found in looked if found is not None]
         unreadable = tuple(path for path, found in looked if found is None)
         plan = replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
         if not self._seals:
             return plan
         read = tuple(replace(each, is_whole=False) for each in plan.due)
-        return replace(plan, due=read, aggregates_left={}, late_days={})
+        return replace(plan, due=read, tables_left={})
+
+    def _find_due(self, file: OutputFile, *, counts: bool) -> DueFile | None:
+        if self.removes_tables and not file.has_records:
+            return whole_table(self.request, file, "retention")
+        return find_due(self.request, file, counts=counts)
 
     def open_deadlines(self, plan: RemovalPlan) -> list[OpenDeadline]:
         """The open deadlines of a plan."""
@@ -252,6 +252,7 @@ def expire(
     events: PathText | None = None,
     keys: Keyring | PathText | None = None,
     ledger: PathText | None = None,
+    tables: bool = False,
     yes: bool = False,
     allow_shrink: bool = False,
     progress: ProgressCallback = no_progress,
@@ -263,16 +264,19 @@ def expire(
     pipeline      a pipeline instead of the one that the receipts name
     events        a file of events, in addition to those of the ledger
     keys, ledger  the keyring and the ledger
+    tables        whether to remove all published tables, too
     allow_shrink  accepts a time that is far from that of the last receipt
     progress      receives the number of files done and of all files to rewrite
 
-    Today's policy sets the retention. It counts from the oldest instant that a released event time may mean. In an output that
-    was restored from an older copy, the records of restricted subjects are sealed again.
+    Today's policy sets the retention. It counts from the oldest instant that a released event time may mean. Tables do not change
+    when records are removed after events: they end with their retention. In an output that was restored from an older copy, the
+    records of restricted subjects are sealed again.
 
     Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3). An implausible time is refused if data would
     be removed; the rest of the plan is then not executed.
     """
     found = resolve_expiry(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
+    found = replace(found, removes_tables=tables)
     place = found.request.output
     workspace = Workspace(ledger, str(place), found.pipeline, found.request.keys, shown=(place,))
     require_permission("output/expire", workspace, datetime.now(UTC), dataset=found.pipeline.pipeline)
@@ -300,8 +304,7 @@ def expire(
         receipts += replace(rewrite, kind="restrict", transfer=transfer).execute(published.due)
         changed = replace(found, output=replace(found.output, chain=load_receipts(place)))
         made, plan = call_redacted(lambda: changed.with_plan(ledger))
-    aggregates = AggregateRecomputation(made.request, made.pipeline, plan, ledger)
-    receipts += replace(rewrite, aggregates=aggregates).execute(plan.due)
+    receipts += replace(rewrite, tables_left=plan.tables_left).execute(plan.due)
     return ExpiryResult(plan, tuple(receipts), sealed)
 
 
@@ -342,8 +345,8 @@ def expiry_of_output(
         as_of=at,
         keys=keyring,
         events=(*events, *ledger_events(address, keyring, events)),
-        earlier_events=ledger_events(address, keyring, kinds=(RESTRICTION,)),
         read_times=source_read_times(output.chain),
         retentions=job.own_retentions,
     )
-    return ResolvedExpiry(request, job, output)
+    restrictions = ledger_events(address, keyring, kinds=(RESTRICTION,))
+    return ResolvedExpiry(request, job, output, restrictions=restrictions)

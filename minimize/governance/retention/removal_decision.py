@@ -274,7 +274,6 @@ class RewriteRequest:
     """The request of an expiry: output, today's policy, reference time, and events.
 
     by_age          whether data past its retention is due; a deletion follows events, and removes it from the changed files
-    earlier_events  events applied earlier: aggregates were counted without their subjects
     read_times      per batch date, when its records were read from their source
     retentions      retention of each aggregate with its own, by name
     removal_reason  the reason in receipts for which records of the events' subjects are removed
@@ -286,7 +285,6 @@ class RewriteRequest:
     keys: Keyring = field(repr=False)
     events: tuple[RetentionEvent, ...] = ()
     by_age: bool = True
-    earlier_events: tuple[RetentionEvent, ...] = ()
     read_times: Mapping[str | None, datetime] = field(default_factory=dict, repr=False)
     retentions: Mapping[str, timedelta] = field(default_factory=dict)
     removal_reason: str = "erased"

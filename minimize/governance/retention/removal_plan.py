@@ -112,7 +112,8 @@ class DueFile(PlannedFile):
     def is_changed(self) -> bool:
         """Whether data is removed for another reason than its age."""
         others = any(count for reason, count in self.gated.items() if reason != "retention")
-        return others or self.is_reclassified or (bool(self.values) and not isinstance(self.judge, FileInstructions))
+        is_new_form = bool(self.values) and not isinstance(self.judge, FileInstructions)
+        return others or self.is_reclassified or is_new_form or not self.is_counted
 
     @property
     def _owner_fields(self) -> set[str | None]:
@@ -127,10 +128,6 @@ def find_due(request: RewriteRequest, file: OutputFile, *, counts: bool = True) 
     Without `counts`, a file is not read if its subject index alone shows that records are due; its rewrite counts them. An
     aggregate is opened only if its batch date does not decide. Raises OutputError if a file that is read is damaged.
     """
-    # an empty table has no times, but its sketches have a date
-    due = find_due_unreadable(request, file) if file.entry.sketches is not None and not file.entry.rows else None
-    if due is not None:
-        return due
     if file.is_shredded:
         return find_due_unreadable(request, file)
     orders = request.instructions(file)
@@ -170,15 +167,17 @@ def with_retention(due: DueFile, today: Policy, as_of: datetime) -> DueFile:
 
 
 def find_due_unreadable(request: RewriteRequest, file: OutputFile) -> DueFile | None:
-    """An unreadable file or a sketch file, which is due once its batch date is past its retention; else None.
-
-    A file is unreadable if its keys were destroyed.
-    """
+    """A file whose keys were destroyed, which is due once its batch date is past its retention; else None."""
     orders = request.instructions_unread(file)
     age, born = orders.rules.age, file.partition_start
     if age is None or born is None or born + DAY_MICROSECONDS > age_limit(orders.as_of, age):
         return None
     return DueFile(file, orders, True, {"retention": file.entry.rows})
+
+
+def whole_table(request: RewriteRequest, file: OutputFile, reason: str) -> DueFile:
+    """A table that is removed whole, for this reason in receipts."""
+    return DueFile(file, request.instructions_unread(file), True, {reason: file.entry.rows})
 
 
 def _is_expired(instructions: FileInstructions) -> bool:
@@ -275,7 +274,7 @@ class PlannedPartition:
         why = ", ".join(f"{count:,} {_REASON_TEXTS[reason]}" for reason, count in self.gated.items() if count)
         values = ", ".join(f"{count:,} of {name}" for name, count in self.values.items())
         parts = [f"rows: {why}" if why else "", f"values: {values}" if values else ""]
-        summary = "; ".join(part for part in parts if part) or "no rows, only sketches of removed rows"
+        summary = "; ".join(part for part in parts if part) or "no rows"
         name = "sealed records" if self.name == RESTRICTED else self.name
         return f"{name} {self.date or 'all'}: {summary} (files removed: {self.removed}, rewritten: {self.rewritten})"
 
@@ -295,25 +294,23 @@ class RemovalPlan(JsonResult):
     """The plan of an expiry.
 
     due              the files with due data
-    aggregates_left  unchanged aggregates although some of their records are removed: dates by name
+    tables_left      tables that stay although some of their records are removed: per name and date, the dates of the records
     undated          partitions whose rows have an unknown age
     unfindable       number of pairs of file and event whose tenant or subject cannot be found in the file
-    late_days        per aggregate and late event day, the batch dates from which it was counted
     uncertain        per event of the ledger, the number of files in which its subject may have an unknown form
     unreadable       files with destroyed keys; they are removed by the retention of their batch date, or when it is run again
     """
 
     as_of: datetime = field(metadata=json_member("at"))
     due: tuple[DueFile, ...] = field(default=(), repr=False)
-    aggregates_left: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=json_member("stays"))
+    tables_left: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
     undated: tuple[str, ...] = field(default=(), metadata=json_member("untold"))
     unfindable: int = field(default=0, metadata=json_member("lost"))
     uncertain: Mapping[RetentionEvent, int] = field(
         default_factory=dict, repr=False, metadata=json_member("unsure", convert=len)
     )
-    late_days: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
     unreadable: tuple[str, ...] = field(default=(), metadata=json_member("closed"))
-    json_names = "as_of partitions aggregates_left undated unfindable uncertain unreadable"
+    json_names = "as_of partitions dates_left undated unfindable uncertain unreadable"
 
     @property
     def partitions(self) -> tuple[PlannedPartition, ...]:
@@ -321,19 +318,24 @@ class RemovalPlan(JsonResult):
         places = sorted({(each.name, each.date) for each in self.due}, key=lambda place: (place[0], place[1] or ""))
         return tuple(_planned_partition(place, self.due) for place in places)
 
+    @property
+    def dates_left(self) -> dict[str, tuple[str, ...]]:
+        """The dates of the tables that stay, by name."""
+        names = dict.fromkeys(name for name, _ in self.tables_left)
+        return {name: tuple(on for other, on in self.tables_left if other == name) for name in names}
+
     def __str__(self) -> str:
         names: dict[tuple[str, ...], list[str]] = {}
-        for name, dates in self.aggregates_left.items():
+        for name, dates in self.dates_left.items():
             names.setdefault(dates, []).append(name)
         kept = [
-            f"{', '.join(each)}: figures for {', '.join(dates) or 'all'} stay unless recomputed; "
-            "some of their records are removed"
+            f"{', '.join(each)}: the figures for {', '.join(dates) or 'all'} stay, although some of their records are removed"
             for dates, each in names.items()
         ]
         return self._text(kept)
 
     def outcome_text(self) -> str:
-        """The plan after its execution. The receipts describe the aggregates."""
+        """The plan after its execution. The receipts name the tables that stay."""
         return self._text([])
 
     def _text(self, names: Sequence[str]) -> str:
@@ -402,29 +404,22 @@ def plan_removal(at: datetime, due_files: Sequence[DueFile]) -> RemovalPlan:
     return RemovalPlan(
         as_of=at,
         due=due,
-        aggregates_left=_aggregates_left(due_files),
+        tables_left=_tables_left(due_files),
         undated=tuple(sorted(undated)),
         unfindable=unfindable,
         uncertain=dict(uncertain),
-        late_days=dict(_late_days(due_files)),
     )
 
 
-def _aggregates_left(due_files: Sequence[DueFile]) -> dict[str, tuple[str, ...]]:
-    """The aggregates of dates that lose records for another reason than age, unless they are removed themselves."""
+def _tables_left(due_files: Sequence[DueFile]) -> dict[tuple[str, str], frozenset[str]]:
+    """The tables of dates that lose records for another reason than age, unless they are removed themselves."""
     touched = {each.date for each in due_files if each.name in (RECORDS, RESTRICTED) and each.is_changed}
-    found: dict[str, set[str]] = {}
-    for each in due_files:
-        if not each.file.has_records and each.file.batch_dates & touched and not each.is_whole:
-            found.setdefault(each.name, set()).add(each.date or "")
-    return {name: tuple(sorted(dates)) for name, dates in sorted(found.items())}
-
-
-def _late_days(due_files: Sequence[DueFile]) -> Iterator[tuple[tuple[str, str], frozenset[str]]]:
-    for each in (due for due in due_files if due.name != RESTRICTED):
-        days, on = each.written_by.receipt.outputs[each.name].days or {}, each.date or ""
-        if on in days:
-            yield (each.name, on), frozenset(days[on])
+    found = {
+        (each.name, each.date or ""): frozenset(on or "" for on in each.file.batch_dates)
+        for each in due_files
+        if not each.file.has_records and each.file.batch_dates & touched and not each.is_whole
+    }
+    return dict(sorted(found.items()))
 
 
 def _partition_name(each: DueFile) -> str:

@@ -5,7 +5,7 @@ How today's policy changes the form of each field, the verdict on one batch, the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -24,9 +24,15 @@ from minimize.governance.access.overrides import require_output_override
 from minimize.governance.event_times import age_limit
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
+from minimize.governance.retention.removal_plan import (
+    DueFile,
+    RemovalPlan,
+    counted_file,
+    plan_removal,
+    whole_table,
+    with_retention,
+)
 from minimize.governance.retention.rerunnable_dates import DatesWithSource, RerunnableDate
 from minimize.governance.retention.retention_rules import (
     RetentionRules,
@@ -40,6 +46,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
 from minimize.output.folder import RECORDS
+from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.fields import compare_coarseness, gate_condition, is_dropped
@@ -99,6 +106,18 @@ def _compare_chains(then: Sequence[TechniqueStep], today: Sequence[TechniqueStep
         if found is not None:
             return FormChange(found)
     return FormChange("gone")
+
+
+def compare_table_forms(then: Field, today: Field | None, purpose: str) -> FormVerdict:
+    """Compares the form of a field in tables with today's form. A table cannot be converted: its figures are removed or stay."""
+    if today is None or (is_dropped(today) and not today.in_aggregates):
+        return "gone"
+    if today.purposes and purpose not in today.purposes:
+        return "gone"
+    if not then.in_aggregates and not today.in_aggregates:
+        return compare_forms(then, today, purpose, pa.string()).verdict
+    one, other = (field.in_aggregates or _steps_of(field.do) for field in (then, today))
+    return "same" if one == other else _compare_chains(one, other, pa.string()).verdict
 
 
 def is_newly_shown(then: Field | None, today: Field) -> bool:
@@ -287,6 +306,9 @@ class ResolvedRetraction:
 
         No run replaces the sealed records of restricted subjects, so all of them are evaluated. They keep a coarser form.
         """
+        done = {*rerunnable, *self.unaffected}
+        due = [*due, *self._outdated_tables(self.output, lambda dates: not dates <= done)]
+        whole = {each.file.path for each in due if each.is_whole}
         sealed = {file.path: file.is_shredded for file in self.output.restricted_files()}
         also = [self._reevaluation(file) for file in self.output.restricted_files() if not sealed[file.path]]
         due = [*due, *_due_files(also, self.request)]
@@ -294,7 +316,7 @@ class ResolvedRetraction:
         due += [
             DueFile(file, FileInstructions(file, RetentionRules(), self.request.as_of))
             for file in self.output.files()
-            if file.name != RECORDS and touched & file.batch_dates
+            if file.name != RECORDS and touched & file.batch_dates and file.path not in whole
         ]
         rerun = sorted(on or "" for on, each in rerunnable.items() if each.is_pending)
         unreadable = tuple(path for path, is_shredded in sealed.items() if is_shredded)
@@ -317,11 +339,34 @@ class ResolvedRetraction:
             self.request.as_of,
             at_given=self.at_given,
             ledger=self.ledger,
-            aggregates=AggregateRecomputation(self.request, self.pipeline, found.plan, self.ledger, is_allowed=False),
+            tables_left=found.plan.tables_left,
             allow_shrink=self.allow_shrink,
             progress=self.progress,
         )
-        return replace(found, receipts=(*made, *rewrite.execute(found.plan.due)))
+        stayed = self._tables_that_stayed({on or None for on in found.rerun_dates})
+        return replace(found, receipts=(*made, *rewrite.execute([*found.plan.due, *stayed])))
+
+    def _tables_that_stayed(self, rerun_dates: Collection[str | None]) -> Sequence[DueFile]:
+        """The outdated tables of dates that were run again: no further release of them was permitted."""
+        if not rerun_dates:
+            return ()
+        done = {*self.rerunnable, *self.unaffected}
+        published = replace(self.output, chain=load_receipts(self.request.output))
+        return tuple(self._outdated_tables(published, lambda dates: dates <= done and bool(dates & set(rerun_dates))))
+
+    def _outdated_tables(
+        self, output: PublishedOutput, is_affected: Callable[[frozenset[str | None]], bool]
+    ) -> Iterator[DueFile]:
+        """The tables of affected batch dates that show fields in a form that today's policy does not permit."""
+        for file in output.files() if not self.is_received_only else ():
+            if not file.has_records and is_affected(file.batch_dates) and self._is_outdated(file):
+                yield whole_table(self.request, file, "condition")
+
+    def _is_outdated(self, table: OutputFile) -> bool:
+        written, today = table.written_by, self.request.today
+        keys = (key for key in written.receipt.fields if table.name in written.receipt.outputs_of(key))
+        forms = ((written.policy.fields[key], today.fields.get(key)) for key in keys if key in written.policy.fields)
+        return any(compare_table_forms(*pair, written.receipt.purpose) in ("coarser", "gone") for pair in forms)
 
     def _check_time(self) -> None:
         """Raises RefusedError (E304) if the time is implausible. Dates that run again have no other check of it."""

@@ -64,7 +64,8 @@ from minimize.keys import find_keyring
 from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import has_runs
 from minimize.plan import Plan
-from minimize.policy.pipeline import CategoryName, Pipeline
+from minimize.policy.form_values import CategoryName
+from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
 from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from

@@ -339,7 +339,7 @@ def _is_eligible(job: Pipeline, recipient: Recipient, function: Function) -> boo
 
 def _permitted_columns(job: Pipeline, recipient: Recipient, name: str) -> set[str]:
     """The columns of an aggregate that the contract permits. Empty if it is not grouped by tenant."""
-    model, contract = job.aggregates.get(name), recipient.contract
+    model, contract = job.tables.get(name), recipient.contract
     if model is None or contract is None or job.policy.tenant not in {key.field for key in model.group_by.values()}:
         return set()
     return {column for column in (*model.group_by, *model.measures) if contract.permits(column)}

@@ -34,6 +34,7 @@ from minimize.keys import Keyring, find_kms
 from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.plan.request import is_released
+from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import (
     Condition,
     fields_of_atom,
@@ -42,7 +43,7 @@ from minimize.policy.condition import (
 )
 from minimize.policy.evaluation import NEVER, RowFacts
 from minimize.policy.model import Field, FieldCase, Policy, RecordsGate, Role
-from minimize.policy.pipeline import AggregateModel, Pipeline, RecordsModel
+from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients.rules import rule_reason
 from minimize.settings import SettingsRows
@@ -352,7 +353,7 @@ def read_groups(data: Any, name: str, keys: Keyring) -> pa.Table:
 
 def aggregate_model(job: Pipeline | None, name: str) -> AggregateModel:
     """The current definition of the aggregate in the pipeline. Raises ConfigurationError if there is none."""
-    known = {} if job is None else job.aggregates
+    known = {} if job is None else job.tables
     if name not in known:
         hint = "Pass the pipeline that defines it." if job is None else did_you_mean(name, known)
         raise ConfigurationError(f"unknown aggregate {name}", hint=hint)

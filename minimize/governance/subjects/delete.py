@@ -2,6 +2,9 @@
 
 The request and its events are recorded first. If a deletion stops, the same command continues it: a run that starts later gates
 the earlier records, and an output without due data is skipped. A restriction seals the removed records (`lift.py` lifts it).
+
+Which records of a file are due is decided as for an expiry after an event: `retention/removal_plan.py` finds the files, and
+`affected_subjects.py` the subjects in a file.
 """
 
 from __future__ import annotations
@@ -13,11 +16,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.lifecycle_events import EventKind, RetentionEvent, ledger_events, linked_events
+from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, UnreachableOutput, find_changeable_outputs
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import RemovalPlan, find_due
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
@@ -143,7 +145,7 @@ class SubjectRemoval:
 
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
-        """Per output, the aggregates whose figures stay, by date: they could not be recomputed, or rows of them are deferred."""
+        """Per output, the tables whose figures stay although records of them were removed, by date."""
         found: dict[str, dict[str, list[str]]] = {}
         for receipt in self.receipts:
             for name, dates in (receipt.stays or {}).items():
@@ -473,15 +475,11 @@ class SubjectRemovalRun:
         Makes a new plan if something was published in the meantime.
         """
         chain, folder, removed = load_receipts(output.folder), str(output.folder), list[RewriteResult]()
-        events = self._events(subjects)
-        expiry, job = self._expiry(replace(output, chain=chain), events)
+        expiry, job = self._expiry(replace(output, chain=chain), self._events(subjects))
         same = len(chain) == len(output.chain)
         known = plans.get(folder, RemovalPlan(self.now))
         plan = known if same else call_redacted(partial(expiry.plan, counts=False))
         ledger, restricts, request = self.workspace.ledger, self.kind == "restrict", expiry.request
-        if plan.aggregates_left:
-            earlier = ledger_events(self.ledger.address, self.keys, events, kinds=tuple(_EVENTS.values()))
-            request = replace(request, earlier_events=earlier)
         rewrite = Rewrite(
             self.kind,
             output.folder,
@@ -489,7 +487,7 @@ class SubjectRemovalRun:
             self.keys,
             self.now,
             ledger=ledger,
-            aggregates=None if restricts else AggregateRecomputation(request, job, plan, ledger),
+            tables_left=plan.tables_left,
             progress=self.options.get("progress", no_progress),
             transfer=partial(RemovedRecordsSealer, request) if restricts else None,
             finished=removed.append,

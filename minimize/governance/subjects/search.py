@@ -4,7 +4,8 @@ The form of a subject in a file is made by the policy's techniques with the key 
 each rotation period of the file's events and each tenant to which the subject may belong. The subject index gives the row groups
 to read.
 
-After a removal, the dictionaries of rewritten files are searched for subjects without records.
+What a deletion removes is decided elsewhere (`affected_subjects.py`). After it, the dictionaries of rewritten files are searched
+for subjects without records.
 """
 
 from __future__ import annotations

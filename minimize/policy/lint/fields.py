@@ -9,6 +9,7 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer, PointerPart
 from minimize.errors import Finding, PolicyError
+from minimize.keys.keyring import NOISE_KEY
 from minimize.output.folder import POLICY_FILE
 from minimize.policy.condition import Atom, ConditionValue, FieldEquals, atoms, fields_of_atom
 from minimize.policy.describe import condition_text, treatment_text
@@ -172,13 +173,18 @@ def check_pseudonyms(subject: LintSubject) -> Iterator[Finding]:
 
 
 def missing_keys(pipeline: Pipeline, known_names: Sequence[str], reason: str = "") -> Iterator[Finding]:
-    """L012: keys that fields name and a keyring lacks; `reason` is the message if the keyring cannot be used."""
+    """L012: keys that fields name or noise needs and a keyring lacks; `reason` is the message if the keyring cannot be used."""
     subject = LintSubject(pipeline.policy, pipeline)
     for field in subject.fields:
         for name in dict.fromkeys(name for step in steps_of(field) for name in step.key_names):
             if name not in known_names:
                 message = reason or f"the keyring has no key `{name}`"
                 yield subject.finding("L012", message, field=field, hint=f"Run `minimize keys add FILE {name}`.")
+    noisy = next((name for name, each in pipeline.aggregates.items() if each.exact is None), None)
+    if noisy is not None and NOISE_KEY not in known_names:
+        message = reason or f"the keyring has no key `{NOISE_KEY}`, which tables with noise need"
+        hint = f"Run `minimize keys add FILE {NOISE_KEY}`."
+        yield subject.pipeline_finding("L012", message, "aggregates", noisy, hint=hint)
 
 
 def remaining_form(treatment: Treatment) -> Leaves:

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Final
 
 from minimize.aggregates import Measure
+from minimize.aggregates.definition import TIME_UNITS, NoiseTerms, TimeUnit
+from minimize.arrow.pointers import Pointer
 from minimize.config import PROTECTIONS, load_config
 from minimize.errors import ConfigurationError, Finding, LedgerError, OutputError, PolicyError
 from minimize.ledger import find_ledger
+from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.output.folder import PIPELINE_FILE
+from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import (
@@ -25,8 +30,8 @@ from minimize.policy.fields import (
 )
 from minimize.policy.lint.fields import remaining_form
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
+from minimize.policy.load import other_tables_of_source
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import AggregateModel
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.settings.regions import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
@@ -130,9 +135,102 @@ def check_batch_dates(subject: LintSubject) -> Iterator[Finding]:
     if subject.pipeline is None or "{date}" in subject.pipeline.source.path:
         return
     for name, _ in _aggregates(subject):
-        message = "the source has no batch dates: each run releases every row again, and most rows will be deferred"
+        message = (
+            "the source has no batch dates: the day of a run is the date of its figures, and each day releases all rows"
+        )
         hint = "Write {date} in place of the batch date in the path."
         yield subject.pipeline_finding("L069", message, "aggregates", name, hint=hint)
+
+
+def check_exact_tables(subject: LintSubject) -> Iterator[Finding]:
+    """L087: exact figures, of which two dates can be subtracted."""
+    for name, aggregate in _aggregates(subject):
+        if aggregate.exact is not None:
+            message = "figures are exact: if two dates differ by one person, their difference is that person's value"
+            hint = "Remove `exact`, unless the reason that it states requires exact figures."
+            yield subject.pipeline_finding("L087", message, "aggregates", name, "exact", hint=hint)
+
+
+LEAST_DEVIATION: Final = 1.5
+MOST_TABLES: Final = 8
+"""The most tables of a source, and the most rows of a table that a subject can be in, without a warning."""
+
+
+def check_noise(subject: LintSubject) -> Iterator[Finding]:
+    """L088, L090, L092: noise that is small, or of which one subject has much."""
+    for name, aggregate in _tables_with_noise(subject):
+        if float(aggregate.noise.sd) < LEAST_DEVIATION:
+            message = f"figures have little noise: a standard deviation of {aggregate.noise.sd}"
+            hint = f"Use `noise: {{sd: {NoiseTerms().sd}}}`, or at least {LEAST_DEVIATION}."
+            yield subject.pipeline_finding("L088", message, "aggregates", name, "noise", hint=hint)
+        for column, key in aggregate.group_by.items():
+            if _is_in_many_groups(subject.policy, key):
+                message = f"a subject can be in more than {MOST_TABLES} rows by `{column}`, whose noise can be averaged"
+                hint = "Group by a coarser unit, or by a field that a record has once."
+                yield subject.pipeline_finding("L090", message, "aggregates", name, "group_by", hint=hint)
+        depends = [label for label, measure in aggregate.measures.items() if measure.depends_on_rows]
+        is_stated = "rows" in aggregate.per_subject.model_fields_set
+        if depends and not is_stated and not _has_one_row_per_subject(subject, aggregate):
+            message = f"{', '.join(depends)}: a subject may have several rows in a group, which a run then refuses"
+            hint = "Add `per_subject: {rows: R}`, the most rows of a subject that shall count."
+            yield subject.pipeline_finding("L092", message, "aggregates", name, "measures", hint=hint)
+
+
+def check_releases(subject: LintSubject) -> Iterator[Finding]:
+    """L089, L091: figures that are released often, by many tables of a source or without a common record of releases."""
+    job, mine = subject.pipeline, _tables_with_noise(subject)
+    if job is None or not mine:
+        return
+    others = [each for each in other_tables_of_source(job) if not each.is_exact]
+    if len(mine) + len(others) > MOST_TABLES:
+        message = (
+            f"the source has {len(mine) + len(others)} tables, whose noise can be averaged for people in all of them"
+        )
+        hint = f"Remove tables that nobody needs; {MOST_TABLES} or fewer give no warning."
+        yield subject.pipeline_finding("L089", message, "aggregates", mine[0][0], hint=hint)
+    with suppress(LedgerError, OutputError):
+        if find_ledger(start=job.folder, output=job.target()).named_by == DEFAULT_LEDGER:
+            message = "each output has a ledger of its own, so another output or pipeline releases the same dates again"
+            hint = "Set `ledger:` in minimize.yaml, or MINIMIZE_LEDGER in the environment of the run."
+            yield subject.pipeline_finding("L091", message, "aggregates", mine[0][0], hint=hint)
+
+
+def _tables_with_noise(subject: LintSubject) -> list[tuple[str, AggregateModel]]:
+    return [(name, each) for name, each in _aggregates(subject) if each.exact is None]
+
+
+def _is_in_many_groups(policy: Policy, key: GroupKeyModel) -> bool:
+    """Whether one subject can be in many groups of a date: by the elements of a list, or by hours and minutes."""
+    return bool(Pointer.parse(key.field).stars) or _is_cut_within(policy, key, "hour")
+
+
+def _is_cut_within(policy: Policy, key: GroupKeyModel, unit: TimeUnit) -> bool:
+    """Whether a group key is the event time by a unit or a finer one."""
+    field = policy.fields.get(key.field)
+    if field is None or key.field != policy.time:
+        return False
+    cut = key.to or _released_unit(field)
+    return cut is None or TIME_UNITS.index(cut) <= TIME_UNITS.index(unit)
+
+
+def _released_unit(field: Field) -> TimeUnit | None:
+    """The finest unit by which a time is released; None if a treatment does not cut it."""
+    ways = (way for way in treatments_of(field) if not isinstance(way, str))
+    units = [[form.unit for step in way if (form := step.time_form) is not None and form.unit] for way in ways]
+    return min((cut[-1] for cut in units), key=TIME_UNITS.index, default=None) if all(units) else None
+
+
+def _has_one_row_per_subject(subject: LintSubject, aggregate: AggregateModel) -> bool:
+    """Whether the pipeline shows that a subject has one row in a group: records are subjects, or one is kept for each subject
+    and day, and groups are days."""
+    counting = aggregate.suppress.counting or subject.policy.subject
+    if counting is not None and counting == subject.policy.record:
+        return True
+    records = None if subject.pipeline is None else subject.pipeline.records
+    if records is None or records.deduplicate is None:
+        return False
+    by_day = any(_is_cut_within(subject.policy, key, "day") for key in aggregate.group_by.values())
+    return by_day and set(records.deduplicate.by) <= {counting, subject.policy.tenant}
 
 
 def check_aggregate_retention(subject: LintSubject) -> Iterator[Finding]:

@@ -79,7 +79,11 @@ _ROWS = (
     LintRule("L066", "warning", "an exact figure next to rounded counts can reveal the exact counts"),
     LintRule("L067", "warning", "small groups are found by counting another field than the subject"),
     LintRule("L068", "error", "a figure is the smallest or the largest value"),
-    LintRule("L069", "warning", "the source has no batch dates: each run releases all rows of an aggregate again"),
+    LintRule(
+        "L069",
+        "warning",
+        "the source has no batch dates: the day of a run is the date of its figures",
+    ),
     LintRule("L070", "warning", "records have no index: a subject is found only by reading all records"),
     LintRule("L071", "warning", "an output is in an object store, and no ledger outside of it is configured"),
     LintRule("L072", "error", "records contain an identifier, but no subject by which they can be found and erased"),
@@ -100,6 +104,12 @@ _ROWS = (
     ),
     LintRule("L085", "warning", "a line of `minimize.yaml` turns a protection off"),
     LintRule("L086", "warning", "a technique changes nothing, because of its parameters or the type of its field"),
+    LintRule("L087", "warning", "figures are exact, so the difference of two dates can show single people"),
+    LintRule("L088", "warning", "the noise of figures is small"),
+    LintRule("L089", "warning", "many tables of a source: their noise can be averaged"),
+    LintRule("L090", "warning", "a subject can be in many rows of a table, whose noise can be averaged"),
+    LintRule("L091", "warning", "no ledger is shared, so another output or pipeline releases a date again"),
+    LintRule("L092", "warning", "a figure depends on how many rows a subject has, and `per_subject` does not state it"),
     LintRule("L095", "error", "small groups are found by counting a field that does not identify a person or a device"),
 )
 

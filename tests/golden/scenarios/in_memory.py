@@ -95,9 +95,7 @@ def _shares(session: Session, policy: Any, data: pa.Table) -> None:
 
 def _files(session: Session) -> None:
     source = {**PIPELINE["source"], "path": "data/{date}/*.ndjson.gz"}
-    rounded = {**PIPELINE["aggregates"]["per_model"], "round": {"counts_to": 2}}
-    aggregates = {**PIPELINE["aggregates"], "per_model": rounded}
-    session.write("pipeline.yaml", {**PIPELINE, "source": source, "aggregates": aggregates})
+    session.write("pipeline.yaml", {**PIPELINE, "source": source})
     session.replace("pipeline.yaml", '"settings": "ledger"', '"settings": "settings.csv"')
     session.replace("pipeline.yaml", "../out/checkins", "out")
     for day in DAYS:

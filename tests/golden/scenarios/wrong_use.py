@@ -47,7 +47,7 @@ fields:
   event_time: {type: timestamp, role: quasi, do: keep}
   device_name: {type: string, role: free_text, do: keep}
   ip_address: {type: string, role: quasi, do: keep}
-  battery_pct: {type: double, collect_if: {device_id: x}, do: keep}
+  battery_pct: {type: double, collect_if: {device_id: x}, do: keep, in_aggregates: {clip: {min: 0, max: 100}}}
 """
 PIPELINE = {
     "pipeline": "wide",

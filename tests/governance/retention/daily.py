@@ -59,6 +59,7 @@ PIPELINE: dict[str, Any] = {
             "group_by": {"day": {"event_time": "day"}, "tenant": "tenant_id"},
             "measures": {"events": "count"},
             "suppress": {"below": 2},
+            "exact": {"because": "a test"},
         }
     },
 }

@@ -140,6 +140,7 @@ def test_a_retraction_that_is_killed_is_done_by_the_next_command(
         str(project.folder),
         "--keys",
         str(project.keys),
+        "--allow-shrink",
     ]
     assert killed([*words, "--yes"], point) == KILLED
     minimize.verify(out, keys=project.keys)

@@ -15,13 +15,13 @@ import pytest
 from minimize.arrow.pointers import Pointer
 from minimize.governance.event_times import EventTimeBounds
 from minimize.governance.retention.effective_settings import FileSettings
-from minimize.governance.retention.recompute_aggregates import SourceColumn
 from minimize.governance.retention.retract import PolicyReevaluation, compare_forms
 from minimize.governance.verdict import BatchVerdict
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy
 from minimize.settings import SETTINGS_SCHEMA, SettingsRows, load_settings
 from minimize.stages.identifier_forms import LookupColumn
+from tests.governance.columns import PlainColumn
 from tests.governance.retention.daily import POLICY, SETTINGS, START, Daily
 
 DAY = timedelta(days=1)
@@ -91,7 +91,7 @@ def test_whole_records_go_whose_condition_does_not_hold_today(day: Daily) -> Non
 
 
 HOUR = timedelta(hours=1)
-TENANT, SUBJECT = (LookupColumn(Pointer((name,)), SourceColumn()) for name in ("tenant", "subject"))
+TENANT, SUBJECT = (LookupColumn(Pointer((name,)), PlainColumn()) for name in ("tenant", "subject"))
 CLOCK = EventTimeBounds(Pointer(("time",)), 0, int(HOUR.total_seconds()) * 1_000_000 - 1)
 AT = START + 30 * HOUR
 HEAD = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
@@ -142,7 +142,7 @@ def test_a_subject_that_objected_is_off_by_itself_or_with_its_tenant_where_nobod
 PER_SUBJECT = {"features": {"location": {"per_subject": True}, "inventory": {}}}
 
 
-class Shared(SourceColumn):
+class Shared(PlainColumn):
     """A column in which other subjects may have the same form."""
 
     @property

@@ -33,12 +33,12 @@ def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Da
 
 
 def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day: Daily) -> None:
-    assert plan(day, 0, LEFT).aggregates_left == {"daily": ("2026-01-01",)}
-    assert plan(day, 1).aggregates_left == {}
+    assert plan(day, 0, LEFT).dates_left == {"daily": ("2026-01-01",)}
+    assert plan(day, 1).dates_left == {}
 
 
-def test_what_may_become_of_an_aggregate_is_said_until_the_plan_is_carried_out(day: Daily) -> None:
-    line = "daily: figures for 2026-01-01 stay unless recomputed; some of their records are removed"
+def test_that_a_table_stays_is_said_until_the_plan_is_carried_out(day: Daily) -> None:
+    line = "daily: the figures for 2026-01-01 stay, although some of their records are removed"
     assert line in str(plan(day, 0, LEFT)).splitlines()
     assert "daily" not in plan(day, 0, LEFT).outcome_text()
 

@@ -57,14 +57,7 @@ PIPELINES: dict[str, dict[str, Any]] = {
     "same": {},
     "same plan": {"quarantine": {"fail_above": 0.9}},
     "other plan": {
-        "aggregates": {
-            **PIPELINE["aggregates"],
-            "hourly": {
-                "group_by": {"hour": {"event_time": "hour"}},
-                "measures": {"events": "count"},
-                "suppress": {"below": 2},
-            },
-        }
+        "aggregates": {"daily": {**PIPELINE["aggregates"]["daily"], "suppress": {"below": 3}}},
     },
 }
 
@@ -117,7 +110,7 @@ def found(made: ResolvedRetraction) -> Any:
         each = made.plan()
     except RefusedError as error:
         return [(finding.code, finding.field) for finding in error.findings]
-    return each.rerun_dates, each.plan.partitions, each.plan.aggregates_left
+    return each.rerun_dates, each.plan.partitions, each.plan.dates_left
 
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(6, 60))])

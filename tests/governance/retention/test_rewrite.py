@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -13,8 +12,6 @@ import pytest
 
 from minimize.errors import OutputError, RefusedError, StoppedError
 from minimize.governance import rewrite
-from minimize.governance.retention.expire import resolve_expiry
-from minimize.governance.retention.recompute_aggregates import AggregateRecomputation
 from minimize.governance.retention.removal_plan import RemovalPlan
 from minimize.governance.retention.retract import retract
 from minimize.governance.rewrite import Rewrite, split_by_date
@@ -96,21 +93,20 @@ def test_each_portion_has_a_receipt(day: Daily, monkeypatch: pytest.MonkeyPatch)
     day.verified()
 
 
-def test_dates_of_which_an_aggregate_was_counted_are_published_at_once(
-    day: Daily, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_portion_names_the_tables_that_count_its_records(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
     second = START.date() + DAY
     day.collect(rows(second), second)
     day.run(second, RAN + DAY)
     work, plan = carrying(day, 60)
-    shutil.rmtree(day.folder / "data")
     both = frozenset({"2026-01-01", "2026-01-02"})
-    linked = replace(plan, late_days={("daily", "2026-01-01"): both}, aggregates_left={"daily": ("2026-01-01",)})
-    request = resolve_expiry(day.out, keys=day.keys).request
-    aggregates = AggregateRecomputation(request, work.pipeline, linked)
-    (receipt,) = replace(work, aggregates=aggregates).execute(plan.due)
-    assert set(receipt.dates) == both
+    left = {("daily", "2026-01-01"): both, ("daily", "2026-01-02"): frozenset({"2026-01-02"})}
+    receipts = list(replace(work, tables_left=left).execute(plan.due))
+    assert [receipt.dates for receipt in receipts] == [("2026-01-01",), ("2026-01-02",)]
+    assert [receipt.stays for receipt in receipts] == [
+        {"daily": ("2026-01-01",)},
+        {"daily": ("2026-01-01", "2026-01-02")},
+    ]
 
 
 def test_progress_counts_the_files_that_are_read(day: Daily) -> None:

@@ -27,6 +27,7 @@ GROUPS = {
         "storage": {"histogram": "storage"},
     },
     "suppress": {"below": 3, "counting": "device_id"},
+    "exact": {"because": "a test"},
 }
 COLUMNS = ["day", "tenant", "model", "events", "devices", "battery", "latitude"]
 SHARED: dict[str, Any] = {
@@ -167,7 +168,8 @@ def test_an_aggregate_that_nobody_defines_is_a_fault(home: Project) -> None:
 def test_a_consent_to_records_does_not_cover_groups_nor_the_other_way(home: Project) -> None:
     other = vendor(aggregate="per_tenant")
     home.pipeline(aggregates={"per_tenant": GROUPS})
-    home.run(date="2026-11-24")
+    home.records(events(400), "2026-11-23")
+    home.run(date="2026-11-23")
     with pytest.raises(NotPermitted) as caught:
         shared(home, recipient=other)
     assert "other_fields" in {each.rule for each in caught.value.reasons}

@@ -16,7 +16,12 @@ room = import_module("minimize.governance.subjects.coverage")
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}
 PEOPLE = [{**each, "user": f"u{number % 5}"} for number, each in enumerate(events(60))]
 BY_USER = {
-    "per_user": {"group_by": {"who": "user"}, "measures": {"events": "count"}, "suppress": {"below": 2}},
+    "per_user": {
+        "group_by": {"who": "user"},
+        "measures": {"events": "count"},
+        "suppress": {"below": 2},
+        "exact": {"because": "a test"},
+    },
 }
 
 

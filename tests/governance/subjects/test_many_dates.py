@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from datetime import date, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from minimize.output import folder, subject_search
 from minimize.output.reader import load_receipts
 from minimize.output.stored_file import StoredFile
 from tests.commands import command
-from tests.project import Project, event, events, new_project
+from tests.project import Project, event, new_project
 
 DATES = 40
 WITH_SUBJECT = 4
@@ -84,24 +83,3 @@ def test_dates_without_the_subject_are_decided_by_their_index(
     assert len(without) == DATES - WITH_SUBJECT
     assert not without & read.keys()
     assert max(opened[path] for path in without) <= 4
-
-
-def test_the_source_is_listed_once_for_all_dates_whose_aggregates_are_counted_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dates = [str(date(2026, 10, 1) + timedelta(days=number)) for number in range(6)]
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
-    project = new_project(tmp_path / "project", lasting=True)
-    for on in dates:
-        project.records([*events(24), event(100, device_id="rare", tenant_id="south")], on)
-    project.run(at=None)
-    listed: Counter[str] = Counter()
-    scan = os.scandir
-
-    def count(place: str) -> object:
-        listed[os.fspath(place)] += 1
-        return scan(place)
-
-    monkeypatch.setattr(os, "scandir", count)
-    delete(project)
-    assert [listed[str(project.folder / "data" / on)] for on in dates] == [1] * len(dates)

@@ -7,7 +7,7 @@ from minimize.governance.subjects.search import record_files
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.commands import command
-from tests.project import DAY, Project, events
+from tests.project import DAY, Project, event, events
 
 
 def test_the_ledger_knows_every_output_that_was_published(project: Project) -> None:
@@ -78,7 +78,9 @@ def test_a_deletion_lists_what_it_removed_from_each_folder(project: Project) -> 
 
 def test_a_deletion_lists_the_figures_that_each_folder_keeps(project: Project) -> None:
     second, ledger = project.folder / "second", project.folder / "organization.db"
-    project.records(events(60))
+    many = {"measures": {"devices": {"count_distinct": "device_id"}}, "suppress": {"below": 3}}
+    project.pipeline(aggregates={"per_model": {**many, "group_by": {"day": {"event_time": "day"}}}})
+    project.records(event(number, device_id=f"d{number}", tenant_id="north") for number in range(60))
     for output in (project.out, second):
         project.run(output=output, ledger=ledger)
     words = ("subject", "delete", "d3", "--tenant", "north", "--yes", "--ledger", ledger, "--keys", project.keys)

@@ -32,8 +32,13 @@ def told(found: list[Finding]) -> list[tuple[str, str, str | None]]:
     return [(finding.code, finding.severity, finding.field) for finding in found]
 
 
+ONE_ROW = "per_subject: {rows: 1}"
+EXACT = "exact: {because: a contract}"
+
+
 def aggregate(measure: str, more: str = "suppress: {below: 10}", name: str = "a", keys: str = "{os: os}") -> str:
-    return f"  {name}: {{group_by: {keys}, measures: {{n: {measure}}}, {more}}}\n"
+    limits = "" if EXACT in more else f", {ONE_ROW}"
+    return f"  {name}: {{group_by: {keys}, measures: {{n: {measure}}}, {more}{limits}}}\n"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +69,10 @@ def test_measures_are_judged_by_what_they_see(pipeline_lint_of: LintOf, measure:
 
 
 def test_a_finding_stands_at_the_line_of_the_aggregate(pipeline_lint_of: LintOf) -> None:
-    found = pipeline_lint_of("aggregates:\n  a:\n    group_by: {os: os}\n    measures: {n: {mean: raw}}\n", FIELDS)
+    found = pipeline_lint_of(
+        "aggregates:\n  a:\n    group_by: {os: os}\n    measures: {n: {mean: raw}}\n    per_subject: {rows: 1}\n",
+        FIELDS,
+    )
     assert [(f.code, f.line) for f in found] == [("L061", 7), ("L060", 9)]
 
 
@@ -77,9 +85,7 @@ def test_an_aggregate_that_is_kept_for_very_long_is_told(
     assert [finding.code for finding in found] == expected
 
 
-@pytest.mark.parametrize(
-    "more", ["suppress: {below: 9}", "suppress: {counting: device, below: 2}", "round: {counts_to: 5}"]
-)
+@pytest.mark.parametrize("more", ["suppress: {below: 9}", "suppress: {counting: device, below: 2}", "late: 2d"])
 def test_low_or_missing_thresholds_are_told(pipeline_lint_of: LintOf, more: str) -> None:
     found = told(pipeline_lint_of("aggregates:\n" + aggregate("count", more), FIELDS))
     assert found == [("L061", "warning", "a")]
@@ -87,13 +93,17 @@ def test_low_or_missing_thresholds_are_told(pipeline_lint_of: LintOf, more: str)
 
 @pytest.mark.parametrize(
     ("more", "expected"),
-    [("suppress: {below: 10}, round: {counts_to: 5}", [("L066", "warning", "a")]), ("suppress: {below: 10}", [])],
+    [
+        (f"suppress: {{below: 10}}, round: {{counts_to: 5}}, {EXACT}", ["L066"]),
+        (f"suppress: {{below: 10}}, {EXACT}", []),
+        ("suppress: {below: 10}", []),
+    ],
 )
 def test_an_exact_figure_beside_rounded_counts_is_told(
-    pipeline_lint_of: LintOf, more: str, expected: list[tuple[str, str, str]]
+    pipeline_lint_of: LintOf, more: str, expected: list[str]
 ) -> None:
     text = "aggregates:\n" + aggregate("{mean: clipped}", more)
-    assert told(pipeline_lint_of(text, FIELDS)) == expected
+    assert [each.code for each in pipeline_lint_of(text, FIELDS) if each.code == "L066"] == expected
 
 
 @pytest.mark.parametrize(
@@ -152,3 +162,117 @@ def test_a_ledger_of_the_environment_will_do(
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", "/srv/organization.db")
     assert codes("gs://house/out") == []
+
+
+def codes_of(found: list[Finding], *codes: str) -> list[str]:
+    return [finding.code for finding in found if finding.code in codes]
+
+
+@pytest.mark.parametrize(("more", "expected"), [(EXACT, ["L087"]), ("noise: {sd: 2}", [])])
+def test_two_dates_of_exact_figures_can_be_subtracted(pipeline_lint_of: LintOf, more: str, expected: list[str]) -> None:
+    text = "aggregates:\n" + aggregate("count", f"suppress: {{below: 10}}, {more}")
+    assert codes_of(pipeline_lint_of(text, FIELDS), "L087") == expected
+
+
+@pytest.mark.parametrize(("sd", "expected"), [("1", ["L088"]), ("1.5", []), ("2", []), ("5", [])])
+def test_little_noise_is_named(pipeline_lint_of: LintOf, sd: str, expected: list[str]) -> None:
+    text = "aggregates:\n" + aggregate("count", f"suppress: {{below: 10}}, noise: {{sd: {sd}}}")
+    assert codes_of(pipeline_lint_of(text, FIELDS), "L088") == expected
+
+
+@pytest.mark.parametrize(
+    ("measure", "limits", "expected"),
+    [
+        ("count", "", ["L092"]),
+        ("{sum: clipped}", "", ["L092"]),
+        ("{mean: clipped}", "", ["L092"]),
+        ("{quantile: {of: binned, q: 0.5}}", "", ["L092"]),
+        ("count", ", per_subject: {values: 2}", ["L092"]),
+        ("count", f", {ONE_ROW}", []),
+        ("{count_distinct: device}", "", []),
+        ("{histogram: os}", "", []),
+    ],
+)
+def test_figures_that_depend_on_rows_want_their_limit(
+    pipeline_lint_of: LintOf, measure: str, limits: str, expected: list[str]
+) -> None:
+    text = f"aggregates:\n  a: {{group_by: {{os: os}}, measures: {{n: {measure}}}, suppress: {{below: 10}}{limits}}}\n"
+    assert codes_of(pipeline_lint_of(text, FIELDS), "L092") == expected
+
+
+@pytest.mark.parametrize(
+    ("by", "keys", "expected"),
+    [
+        ("[device]", "{day: w}", []),
+        ("[device]", "{os: os}", ["L092"]),  # two days of a batch
+        ("[device]", "{week: {w: week}}", ["L092"]),
+        ("[device, os]", "{day: w}", ["L092"]),
+    ],
+)
+def test_one_record_of_a_subject_and_day_needs_no_limit(
+    pipeline_lint_of: LintOf, by: str, keys: str, expected: list[str]
+) -> None:
+    table = f"aggregates:\n  a: {{group_by: {keys}, measures: {{n: count}}, suppress: {{below: 10}}}}\n"
+    found = pipeline_lint_of(f"records: {{deduplicate: {{by: {by}}}}}\n{table}", FIELDS)
+    assert codes_of(found, "L092") == expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [("{t: w}", []), ("{t: {fine: week}}", []), ("{t: {fine: hour}}", ["L090"]), ("{app: /apps/*/name}", ["L090"])],
+)
+def test_a_subject_in_many_rows_is_named(pipeline_lint_of: LintOf, keys: str, expected: list[str]) -> None:
+    fields = FIELDS + "  /apps/*/name: {type: string, do: keep}\n"
+    if "fine" in keys:
+        fields = fields.replace("  w:", "  fine:").replace("time: w", "time: fine").replace("to: day", "to: minute")
+    text = "aggregates:\n" + aggregate("count", keys=keys)
+    assert codes_of(pipeline_lint_of(text, fields), "L090") == expected
+
+
+def tables(count: int, more: str = "") -> str:
+    return "aggregates:\n" + "".join(
+        aggregate("count", f"suppress: {{below: 10}}{more}", name=f"t{number}") for number in range(count)
+    )
+
+
+def write_neighbour(folder: Path, path: str, count: int, more: str = "") -> None:
+    """Another pipeline below the same `minimize.yaml`."""
+    (folder / "minimize.yaml").write_text("ledger: ledger.db\n")
+    other = folder / "other" / "pipeline.yaml"
+    other.parent.mkdir()
+    other.write_text(f"pipeline: other\nsource: {{path: '{path}'}}\n{tables(count, more)}")
+
+
+@pytest.mark.parametrize(
+    ("path", "own", "others", "expected"),
+    [
+        ("../in/{date}/*.csv", 4, 4, []),
+        ("../in/{date}/*.csv", 4, 5, ["L089"]),
+        ("../in/{date}/*.parquet", 4, 5, ["L089"]),  # the same folder
+        ("../elsewhere/{date}/*.csv", 4, 5, []),
+        ("../elsewhere/{date}/*.csv", 9, 1, ["L089"]),
+    ],
+)
+def test_many_tables_of_a_source_are_named(
+    pipeline_in: Callable[..., Pipeline], tmp_path: Path, path: str, own: int, others: int, expected: list[str]
+) -> None:
+    write_neighbour(tmp_path, path, others)
+    source = pipeline_in("").source.model_copy(update={"path": "../in/{date}/*.csv"})
+    (tmp_path / "own").mkdir()
+    changed = {"source": source, "path": tmp_path / "own" / "pipeline.yaml"}
+    job = pipeline_in(tables(own), FIELDS).model_copy(update=changed)
+    assert codes_of(lint(job), "L089") == expected
+
+
+def test_a_ledger_for_each_output_is_named(
+    pipeline_in: Callable[..., Pipeline], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
+    changed = {"output": "../out", "path": tmp_path / "pipeline.yaml"}
+    job = pipeline_in(tables(1), FIELDS).model_copy(update=changed)
+    assert codes_of(lint(job), "L091") == ["L091"]
+    monkeypatch.setenv("MINIMIZE_LEDGER", "/srv/organization.db")
+    assert codes_of(lint(job), "L091") == []
+    monkeypatch.delenv("MINIMIZE_LEDGER")
+    (tmp_path / "minimize.yaml").write_text("ledger: organization.db\n")
+    assert codes_of(lint(job), "L091") == []

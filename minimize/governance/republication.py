@@ -1,0 +1,110 @@
+"""Another release of exact figures (`runs void RUN --republish`): two persons permit it, by acts in the ledger.
+
+The first person requests it. When a second person runs the same command, the run becomes void, and the next run of its dates
+publishes their exact figures once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from minimize.errors import RefusedError
+from minimize.governance.access.enforcement import configured_access
+from minimize.governance.workspace import Workspace
+from minimize.identifiers import canonical_account
+from minimize.json_form import JsonResult
+from minimize.keys import Keyring
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.acts import ActReader, Decision
+from minimize.ledger.releases import CONFIRMED, REPUBLICATION, REQUESTED, Republication
+from minimize.receipts import Receipt
+from minimize.results import Line
+from minimize.runs.published_runs import (
+    DIFFERENCE_WARNING,
+    VoidedRun,
+    check_reason,
+    find_voided_run,
+    record_void,
+)
+from minimize.runs.session import DecidedOutput
+from minimize.stores import LocationLike, PathText, location_text
+
+_ACTIVITY: Final = AuditActivity("republication", component="job", category="run")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedRepublication(JsonResult):
+    """A request for another release, which waits for a second person."""
+
+    run: str
+    dates: tuple[str, ...]
+
+    def lines(self) -> Iterator[Line]:
+        """The run, what the second person must do, and what the release can show."""
+        yield f"no effect yet: another person must run this command to permit one more release of {', '.join(self.dates)}"
+        yield DIFFERENCE_WARNING
+
+
+def republish_run(
+    run: str,
+    reason: str,
+    now: datetime,
+    *,
+    output: LocationLike | None = None,
+    pipeline: PathText | None = None,
+    ledger: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+) -> RequestedRepublication | VoidedRun:
+    """Requests one more release of the exact figures of a run or, as the second person, permits it and declares the run void.
+
+    Takes the same as `void_run`, and the current time. Raises RefusedError (R026) for the person who requested it, and the errors
+    of `void_run`; ConfigurationError if the run published no exact figures.
+    """
+    check_reason(reason)
+    changing, found = find_voided_run(run, output, pipeline, ledger, keys, republish=True)
+    workspace = Workspace(ledger, changing.output, changing.pipeline, changing.keys, shown=(changing.output,))
+    workspace.check_ledger()
+    step = _record_step(workspace, changing, found, reason.strip(), now)
+    if not step.is_confirmed:
+        return RequestedRepublication(found.run_id, found.dates)
+    return record_void(changing, found, reason, ledger, republish=True)
+
+
+def _record_step(
+    workspace: Workspace, changing: DecidedOutput, found: Receipt, reason: str, now: datetime
+) -> Republication:
+    """The request, or its confirmation by a second person. A confirmation that has no receipt yet is not recorded again."""
+    keys, actor, access = changing.keys, current_actor(), configured_access(workspace)
+    by = actor.user or ""
+    new = Republication(found.run_id, location_text(changing.output), REQUESTED, reason, by, now)
+
+    def decide(acts: ActReader) -> Decision[Republication]:
+        before = acts.find(REPUBLICATION, key=found.run_id, verifier=keys)
+        if not before:
+            return Decision(new, [REPUBLICATION.act(new)], [_event("request", new, actor)])
+        if before[-1].is_confirmed:
+            return Decision(before[-1])
+        requested_by = canonical_account(before[-1].by)
+        if by == requested_by or (access is not None and not access.are_separate(by, requested_by)):
+            message = "another release of exact figures needs a second person"
+            hint = "Ask another person, in other groups than the one who requested it, to run this command."
+            raise RefusedError(message, code="R026", hint=hint)
+        confirmed = replace(new, state=CONFIRMED)
+        return Decision(confirmed, [REPUBLICATION.act(confirmed)], [_event("confirm", confirmed, actor)])
+
+    with workspace.open_ledger() as book:
+        return book.record(decide, keys)
+
+
+def _event(operation: str, step: Republication, actor: Actor) -> AuditEvent:
+    changes = (PropertyChange("state", None, step.state),)
+    return _ACTIVITY.event(
+        operation,
+        actor,
+        step.recorded_at,
+        Resource(step.run, "run", f"runs/{step.run}", changes),
+        correlation_id=step.run,
+    )

@@ -1,0 +1,242 @@
+"""Releases of a date: which tables of aggregates a run may publish, given those that were published before.
+
+Figures with noise are released together: the same data give the same bytes, any other data new noise in all rows of the date. A
+date has few releases, because each one more lets noise be averaged. After the last one its tables stay in force. Exact figures
+are released once and stay as they are.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Self
+
+import pyarrow as pa
+
+from minimize.aggregates.definition import AggregateDefinition
+from minimize.aggregates.noise import TABLES_VERSION
+from minimize.aggregates.rollups import rolled_up
+from minimize.aggregates.tally import AggregateResult
+from minimize.errors import Finding, RefusedError
+from minimize.ledger.releases import OtherReleases
+from minimize.output.folder import batch_date_of
+from minimize.output.publish import Staging
+from minimize.receipts import NoiseEntry, Receipt, ReleaseEntry, files_in_force
+from minimize.sources.base import WrittenFile
+
+log = logging.getLogger("minimize")
+
+
+@dataclass(frozen=True, slots=True)
+class PastReleases:
+    """The releases of an output's aggregates, as its receipts and the ledger know them, whatever the tables were called.
+
+    in_force  the aggregates and dates with a table in force
+    exact     the aggregates and dates with published exact figures, in force or not
+    reopened  the aggregates and dates of void runs whose exact figures may be published once more, or were empty
+    own       the marks of each date, in the order of their releases: of tables that wait for late rows, and of the others
+    others    the releases of each date by other outputs of the same source
+    """
+
+    in_force: frozenset[tuple[str, str | None]]
+    exact: frozenset[tuple[str, str | None]] = frozenset()
+    reopened: frozenset[tuple[str, str | None]] = frozenset()
+    own: Mapping[tuple[bool, str | None], Sequence[str]] = field(default_factory=dict, repr=False)
+    others: Mapping[str, OtherReleases] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, OtherReleases]) -> Self:
+        """The releases that receipts name. Takes those of other outputs."""
+        there = {
+            (name, batch_date_of(file.path))
+            for name, files in files_in_force(chain).items()
+            for file in files
+            if name != "records"
+        }
+        own: dict[tuple[bool, str | None], list[str]] = {}
+        exact: dict[tuple[str, str | None], str] = {}
+        by_run: dict[str, set[tuple[str, str | None]]] = {}
+        reopened: set[tuple[str, str | None]] = set()
+        for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
+            voided = by_run.get(receipt.voids or "", set())
+            reopened |= {
+                place for place in voided if place not in exact or (receipt.republish and exact[place] == receipt.voids)
+            }
+            for name, output in receipt.outputs.items():
+                if name != "records" and output.noise is None and receipt.reads_source:
+                    places = {(name, batch_date_of(file.path)): file.rows for file in output.files}
+                    by_run.setdefault(receipt.run_id, set()).update(places)
+                    reopened -= places.keys()
+                    exact |= {place: receipt.run_id for place, rows in places.items() if rows}
+                for date, release in (output.releases or {}).items():
+                    known = own.setdefault((output.days is not None, date or None), [])
+                    if release.mark not in known:
+                        known.append(release.mark)
+        return cls(frozenset(there), frozenset(exact), frozenset(reopened), own, others)
+
+    def of_date(self, date: str | None, *, waits: bool) -> ReleasesOfDate:
+        """The releases of a date, for tables that wait for late rows, or for the others."""
+        on = {name for name, day in self.in_force if day == date}
+        exact, reopened = ({name for name, day in each if day == date} for each in (self.exact, self.reopened))
+        has_noise = any(self.own.get((each, date)) for each in (False, True))
+        others = self.others.get(date or "", OtherReleases())
+        own = self.own.get((waits, date), ())
+        return ReleasesOfDate(frozenset(on), frozenset(exact), frozenset(reopened), has_noise, own, others)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasesOfDate:
+    """The releases of one date.
+
+    in_force   the aggregates with a table in force
+    exact      the aggregates with published exact figures, in force or not
+    reopened   the aggregates whose exact figures may be published once more, or were empty
+    has_noise  whether the output has released figures with noise
+    own        the marks of its releases, in their order
+    others     the releases by other outputs of the source
+    """
+
+    in_force: frozenset[str]
+    exact: frozenset[str]
+    reopened: frozenset[str]
+    has_noise: bool
+    own: Sequence[str] = field(repr=False)
+    others: OtherReleases = field(repr=False)
+
+    def number(self, mark: str) -> int:
+        """The number of a release, from 1: a release that is known keeps its own."""
+        known = list(dict.fromkeys((*self.own, *self.others.counted)))
+        return known.index(mark) + 1 if mark in known else len(known) + 1
+
+    def permits(self, mark: str, releases: int) -> bool:
+        """Whether figures may be published if a date may have so many releases. Known figures are no further release."""
+        is_known = mark in self.own or (mark in self.others.marks and len(self.own) < releases)
+        return is_known or self.number(mark) <= releases
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedTable:
+    """The publishable part of one aggregate on one date.
+
+    release  its number and mark; None for exact figures
+    """
+
+    result: AggregateResult
+    definition: AggregateDefinition
+    release: ReleaseEntry | None
+
+    def write(self, staging: Staging, name: str, date: str | None, schema: pa.Schema) -> Iterator[WrittenFile]:
+        """Stages the table."""
+        sink = staging.sink(name, date, schema)
+        for batch in self.result.table.to_batches():
+            sink.write(batch)
+        yield from sink.close()
+
+
+def release_tables(
+    definitions: Mapping[str, AggregateDefinition],
+    results: Mapping[str, AggregateResult],
+    past: ReleasesOfDate,
+    date: str | None,
+    at: datetime,
+) -> tuple[dict[str, ReleasedTable], frozenset[str]]:
+    """The tables of one date that may be published, with their roll-ups, and the names of those whose table in force stays.
+
+    Takes the definitions of all tables, and what was tallied. The roll-ups of a table in force stay with it. A group past its
+    retention is left out. Raises RefusedError if a subject has more rows than a definition without limits expects.
+    """
+    check_limits(definitions, results)
+    staying = {name for name in results if _stays(definitions[name], results[name], past, name, date, at)}
+    released = {
+        name: _released_table(definitions[name], result, past, date, at)
+        for name, result in results.items()
+        if name not in staying
+    }
+    return released | dict(_rollups(definitions, released)), frozenset(staying)
+
+
+def _rollups(
+    definitions: Mapping[str, AggregateDefinition], released: Mapping[str, ReleasedTable]
+) -> Iterator[tuple[str, ReleasedTable]]:
+    """The roll-ups of released tables: sums over the rows that these show."""
+    for name, definition in definitions.items():
+        table = released.get(definition.rolls_up or "")
+        if table is not None:
+            sums = AggregateResult(rolled_up(table.result.table, definition), 0, 0, 0, 0)
+            yield name, ReleasedTable(sums, definition, None)
+
+
+def check_limits(definitions: Mapping[str, AggregateDefinition], results: Mapping[str, AggregateResult]) -> None:
+    """Raises RefusedError if a subject has several rows in a group of an aggregate that does not limit them."""
+    wrong = [
+        Finding(
+            "R025",
+            f"aggregate {name}: a subject has several rows in a group, and no limit is stated",
+            hint="Add `per_subject: {rows: R}`; `minimize plan PIPELINE --preview FILE` shows the largest number in a file.",
+        )
+        for name, result in results.items()
+        if definitions[name].needs_limit and result.most_of_subject > definitions[name].limits.rows
+    ]
+    if wrong:
+        raise RefusedError("figures would show more of one subject than their noise hides", findings=tuple(wrong))
+
+
+def _stays(
+    definition: AggregateDefinition,
+    result: AggregateResult,
+    past: ReleasesOfDate,
+    name: str,
+    date: str | None,
+    at: datetime,
+) -> bool:
+    """Whether the table in force stays, because no further release is permitted. A table that was removed does not come back, and
+    one of another name or in another output is a further release."""
+    on = f" of {date}" if date else ""
+    retention = definition.retention
+    if name in past.in_force and retention is not None and retention.outlives_records(date, at):
+        return True
+    if definition.noise is None and name in past.reopened:
+        return False
+    if definition.noise is None or result.mark is None:
+        is_known = bool(past.exact or past.has_noise or name in past.in_force or past.others.exact or past.others.marks)
+    else:
+        is_known = past.others.exact or (bool(past.in_force & past.exact) and not past.has_noise)
+    if is_known:
+        log.info(
+            "%s%s: exact figures were published once, and are not published again", name, on, extra={"code": "I006"}
+        )
+    if is_known or definition.noise is None or result.mark is None:
+        return is_known
+    if past.permits(result.mark, definition.noise.releases):
+        return False
+    what = "the table in force stays" if name in past.in_force else "no table is published"
+    message = "%s%s: %s, because the date has had its last release (`releases: %d`), here or in another output"
+    log.warning(message, name, on, what, definition.noise.releases, extra={"code": "W032"})
+    return True
+
+
+def _released_table(
+    definition: AggregateDefinition,
+    result: AggregateResult,
+    past: ReleasesOfDate,
+    date: str | None,
+    at: datetime,
+) -> ReleasedTable:
+    retention = definition.retention
+    if retention is not None:
+        result = result.within_retention(retention.expired(result.table, date, at))
+    release = None if result.mark is None else ReleaseEntry(past.number(result.mark), result.mark)
+    return ReleasedTable(result, definition, release)
+
+
+def noise_entry(definition: AggregateDefinition) -> NoiseEntry | None:
+    """What a receipt says of the noise of an aggregate; None for exact figures."""
+    terms = definition.noise
+    return None if terms is None else NoiseEntry(terms.sd, terms.margin, TABLES_VERSION, definition.source)
+
+
+def release_entries(tables: Iterable[tuple[str | None, ReleasedTable]]) -> dict[str, ReleaseEntry] | None:
+    """The releases of an aggregate by date, for the receipt; None if its figures are exact."""
+    return {date or "": each.release for date, each in tables if each.release is not None} or None

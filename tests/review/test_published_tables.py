@@ -1,0 +1,120 @@
+"""What `lint` and `plan` say of published tables: rows and errors from published figures, for actors who may read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import minimize
+from minimize.review.lint import lint_path, lint_tables
+from minimize.review.published_tables import published_tables
+from tests.commands import command
+from tests.project import AGGREGATES, AT, DAY, Project, event, new_project, without_none, write_yaml
+from tests.world import access_file, assignment
+
+NOISY = without_none({**AGGREGATES["per_model"], "exact": None, "per_subject": {"rows": 2}})
+
+
+@pytest.fixture(name="project")
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
+    monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
+    (tmp_path / "project").mkdir()
+    project = new_project(tmp_path / "project")
+    project.pipeline(aggregates={"per_model": NOISY})
+    sizes = {"A": 60, "B": 45, "C": 2}
+    project.records(
+        [event(at, device_id=f"d{model}{at}", model=model) for model, size in sizes.items() for at in range(size)]
+    )
+    return project
+
+
+def said(project: Project) -> list[dict[str, Any]]:
+    return [table.to_json() for table in published_tables(project.folder, at=AT, keys=project.keys)]
+
+
+def test_before_the_first_run_there_is_nothing_to_say(project: Project) -> None:
+    assert said(project) == []
+
+
+def test_the_rows_and_their_error_are_those_that_were_published(project: Project) -> None:
+    project.run()
+    devices = minimize.read(project.out, "per_model")["devices"].to_pylist()
+    (table,) = said(project)
+    assert (table["name"], table["rows"], table["date"]) == ("per_model", len(devices), DAY)
+    assert 0.02 < table["count_error"] < 0.07
+    assert table["deviations"]["events"] == pytest.approx(2 * 2.828)
+    assert table.keys().isdisjoint({"subjects", "most_rows"})
+
+
+def test_the_newest_date_counts(project: Project) -> None:
+    later = "2026-11-25"
+    project.records([event(at, device_id=f"d{at}", model="A") for at in range(70)], day=later)
+    project.run()
+    (table,) = said(project)
+    assert (table["date"], table["rows"]) == (later, 1)
+
+
+def test_a_damaged_table_leaves_the_error_out(project: Project) -> None:
+    project.run()
+    (file,) = minimize.files(project.out, "per_model")
+    Path(file).write_bytes(b"no parquet")
+    (table,) = said(project)
+    assert table["rows"] == 2
+    assert "count_error" not in table
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "count"),
+    [
+        ("reader", {}, 1),
+        ("reader", {"tenants": ["north"]}, 0),
+        ("reader", {"datasets": ["checkins/records"]}, 0),
+        ("scheduler", {}, 0),
+        ("barred", {}, 0),
+    ],
+)
+def test_access_rules_decide_who_sees_it(
+    project: Project, monkeypatch: pytest.MonkeyPatch, role: str, scope: dict[str, Any], count: int
+) -> None:
+    project.run()
+    roles = {
+        "reader": {"copy": "analyst"},
+        "barred": {"copy": "analyst", "deny": ["dataset/read:aggregated"]},
+    }
+    write_yaml(project.folder / "access.yaml", access_file(assignment(role, "ann@example.com", **scope), roles=roles))
+    (project.folder / "minimize.yaml").write_text("access: access.yaml\nencrypt: off\n")
+    monkeypatch.setenv("MINIMIZE_ACTOR", "ann@example.com")
+    assert len(said(project)) == count
+
+
+def test_lint_prints_a_line_for_each_table(project: Project) -> None:
+    project.run()
+    asked = ("lint", project.folder, "--keys", project.keys, "--fail-on", "never")
+    printed = command(*asked).out
+    assert "\nper_model: 2 rows were shown on 2026-11-24; a number of subjects is off by" in printed
+    assert [table["name"] for table in command(*asked, "--json").json["tables"]] == ["per_model"]
+
+
+def test_plan_prints_it_unless_there_is_a_preview(project: Project) -> None:
+    project.run()
+    assert "per_model: 2 rows were shown on" in command("plan", project.folder, "--keys", project.keys).out
+    rows = command("plan", project.folder, "--preview", 2, "--at", "2026-11-25T00:00:00Z", "--keys", project.keys)
+    assert "were shown" not in rows.out
+
+
+def test_a_folder_of_pipelines_names_them(project: Project) -> None:
+    project.run()
+    (table,) = lint_tables(project.folder.parent, at=AT, keys=project.keys)
+    assert table.name == "project/per_model"
+    assert lint_tables(project.folder / "policy.yaml", at=AT) == ()
+
+
+def test_a_table_is_no_finding(project: Project) -> None:
+    before = lint_path(project.folder, on=AT.date(), keys=project.keys)
+    project.run()
+    assert {each.code for each in lint_path(project.folder, on=AT.date(), keys=project.keys)} == {
+        each.code for each in before
+    }
