@@ -32,6 +32,7 @@ from minimize.governance.subjects import (
     restrict_subjects,
     subject_coverage,
     view_subjects,
+    with_unconfirmed_outputs,
 )
 from minimize.governance.subjects.requests import REFUSAL_REASONS
 from minimize.governance.subjects.view import SubjectViews, view_page
@@ -451,7 +452,7 @@ def approve_command(
 def status_command(workspace: Workspace, now: datetime, tenant: str | None, tenants: TenantSet) -> Printable:
     """List requests: kind, state and deadline, and whether a restriction is in force. Exits with 1 if one is overdue."""
     with workspace.open_ledger() as ledger:
-        found = request_statuses(ledger, tenant=tenant, tenants=tenants)
+        found = with_unconfirmed_outputs(request_statuses(ledger, tenant=tenant, tenants=tenants), ledger)
     overdue = any(each.is_overdue(now) for each in found)
     return Listing("requests", [ResultAt(each, now) for each in found], "no requests", exit_code=int(overdue))
 

@@ -40,8 +40,8 @@ from minimize.ledger.audit_log import (
 from minimize.ledger.database import Connection, Row
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import output_locations, recorded_outputs
-from minimize.ledger.schema import SCHEMA_HINT, SchemaDifference, is_damaged, schema_differences
-from minimize.receipts import Receipt, canonical_json
+from minimize.ledger.schema import SCHEMA_HINT, SchemaDifference, is_damaged, ledger_identity, schema_differences
+from minimize.receipts import AuditHead, Receipt, canonical_json
 from minimize.results import Line
 from minimize.text import count_noun
 
@@ -121,18 +121,61 @@ def check_external_head(connection: Connection, external_head: ExternalHead) -> 
 def check_receipts(
     connection: Connection, receipts: Iterable[tuple[str, Receipt]], verifier: Verifier
 ) -> Iterator[Finding]:
-    """H006 to H008, H010 to H012: compares the log with receipts, each with its place."""
-    for place, receipt in receipts:
+    """H006 to H008, H010 to H012: compares the log with receipts, each with its place.
+
+    The heads that receipts named before their output adopted this ledger belong to another log, or to a lost part of this one.
+    """
+    named = list(receipts)
+    earlier = _receipts_before_adoption(connection, [receipt for _, receipt in named], verifier)
+    uncompared = 0
+    for place, receipt in named:
         if not _is_receipt_signed(receipt, verifier):
             yield audit_finding("H010", "is not signed by a known key", file=place)
         elif receipt.audit is None:
             yield audit_finding("H011", "names no head of an audit log", file=place)
         else:
-            kept = ExternalHead(LogHead(receipt.audit.sequence, receipt.audit.head), place)
-            wrong = list(check_external_head(connection, kept))
-            yield from (
-                _unless_rebuilt(connection, receipt, wrong) if wrong else _check_recorded(connection, receipt, place)
-            )
+            wrong = list(check_external_head(connection, ExternalHead(_named_head(receipt.audit), place)))
+            if not wrong:
+                yield from _check_recorded(connection, receipt, place)
+            elif _is_recorded_again(connection, receipt):
+                message = "names an entry of an earlier log; this log records the receipt again"
+                yield audit_finding("H012", message, file=place)
+            elif earlier and receipt.digest in earlier:
+                uncompared += 1
+            else:
+                yield from wrong
+    if uncompared:
+        verb = "names an entry" if uncompared == 1 else "name entries"
+        message = f"{count_noun(uncompared, 'receipt')} {verb} of a log that was in use before this one was adopted"
+        yield audit_finding("H012", f"{message}, and cannot confirm this log")
+
+
+def _receipts_before_adoption(
+    connection: Connection, receipts: Sequence[Receipt], verifier: Verifier
+) -> frozenset[str]:
+    """The digests of the receipts before an adoption of this ledger. The head that the adoption names must be in the log."""
+    adoptions = [
+        receipt
+        for receipt in receipts
+        if receipt.audit is not None
+        and receipt.adopts is not None
+        and receipt.audit.ledger == ledger_identity(connection)
+        and find_entry(connection, receipt.audit.sequence) is not None
+        and not any(check_external_head(connection, ExternalHead(_named_head(receipt.audit), "")))
+        and _is_receipt_signed(receipt, verifier)
+    ]
+    previous = {receipt.digest: receipt.previous for receipt in receipts} if adoptions else {}
+    found: set[str] = set()
+    for adoption in adoptions:
+        before = adoption.previous
+        while before is not None and before not in found:
+            found.add(before)
+            before = previous.get(before)
+    return frozenset(found)
+
+
+def _named_head(audit: AuditHead) -> LogHead:
+    return LogHead(audit.sequence, audit.head)
 
 
 def unanchored_finding() -> Finding:
@@ -149,15 +192,10 @@ def published_receipt(event: dict[str, Any]) -> str | None:
     return next((change["new"] for change in changes if change["name"] == "receipt"), None)
 
 
-def _unless_rebuilt(connection: Connection, receipt: Receipt, wrong: list[Finding]) -> Iterator[Finding]:
-    """The findings, or a warning if this log has recorded the same receipt again."""
-    for entry in entries_of_run(connection, receipt.run_id):
-        event = entry_event(entry)
-        if event["operation"] == REBUILD and published_receipt(event) == receipt.digest:
-            message = f"names an entry of an earlier log; entry {entry.sequence} of this log records the receipt again"
-            yield audit_finding("H012", message, file=wrong[0].file)
-            return
-    yield from wrong
+def _is_recorded_again(connection: Connection, receipt: Receipt) -> bool:
+    """Whether a rebuilt index recorded a receipt of an earlier log in this one."""
+    events = map(entry_event, entries_of_run(connection, receipt.run_id))
+    return receipt.digest in (published_receipt(event) for event in events if event["operation"] == REBUILD)
 
 
 def _check_recorded(connection: Connection, receipt: Receipt, place: str) -> Iterator[Finding]:

@@ -388,7 +388,7 @@ AUDIT_CODES: Final = MappingProxyType(
         "H009": "no receipt or external head was compared: removal of the last entries cannot be excluded",
         "H010": "a receipt cannot be read or is not signed by a known key, and cannot confirm the audit log",
         "H011": "a receipt names no head of the audit log",
-        "H012": "a receipt names an entry of an earlier audit log, and this log records the receipt again",
+        "H012": "receipts name entries of an earlier audit log, and this log was adopted or records them again",
         "H013": "a checkpoint of the audit log is not signed by a known key",
         "H014": "a receipt or an external head names an entry that was removed after a year, up to a checkpoint",
         "H015": "a checkpoint of the audit log covers entries that were less than a year old",

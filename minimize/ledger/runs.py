@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
@@ -22,6 +22,7 @@ from minimize.ledger.audit_event import (
     RECOVER,
     Actor,
     AuditEvent,
+    EntryFilter,
     LogEntry,
     LogHead,
     PlainValue,
@@ -33,7 +34,7 @@ from minimize.ledger.audit_event import (
     received_event,
     run_activity,
 )
-from minimize.ledger.audit_log import append_event, entries_of_run, find_entry, proven_checkpoint
+from minimize.ledger.audit_log import append_event, entries_of_run, find_entry, proven_checkpoint, read_entries
 from minimize.ledger.database import Connection, Row, like_pattern
 from minimize.ledger.releases import index_releases, remove_releases
 from minimize.ledger.schema import ledger_identity
@@ -84,8 +85,8 @@ def find_anchor(connection: Connection, output: str) -> Anchor | None:
     entry = None if last is None else find_entry(connection, last)
     if entry is None:
         return None
-    changes = {change["name"]: change["new"] for change in entry_event(entry)["resources"][0]["changed_properties"]}
-    return Anchor(changes["sequence"], changes["receipt"], entry)
+    published = _published_receipt(entry_event(entry))
+    return Anchor(published["sequence"], published["receipt"], entry)
 
 
 def compare_receipts(
@@ -101,6 +102,30 @@ def compare_receipts(
         return LogAgreement("other", untold, anchor)
     state: AgreementState = "unknown" if anchor is None else "behind" if untold else "told"
     return LogAgreement(state, untold, anchor)
+
+
+def missing_receipts(connection: Connection, output: str, chain: Sequence[Receipt]) -> dict[str, int]:
+    """The receipts that the index or the log records for an output, and that its chain lacks: their numbers, by run id.
+
+    The chain may have other receipts under these numbers. A rebuilt index records the receipts that the output had then; what was
+    recorded earlier no longer counts.
+    """
+    recorded: dict[str, tuple[str, int]] = {}
+    for entry in read_entries(connection, EntryFilter(resource=output)):
+        event = entry_event(entry)
+        if event["operation"] == REBUILD:
+            recorded.clear()
+        if event["operation"] in PUBLICATION_OPERATIONS:
+            published = _published_receipt(event)
+            recorded[published["receipt"]] = (event["correlation_id"], published["sequence"])
+    recorded |= {run.digest: (run.run_id, run.sequence) for run in select_runs(connection, output)}
+    known = {receipt.digest for receipt in chain}
+    return dict(receipt for digest, receipt in recorded.items() if digest not in known)
+
+
+def _published_receipt(event: Mapping[str, Any]) -> dict[str, Any]:
+    """The digest and the number of the receipt that an event records."""
+    return {change["name"]: change["new"] for change in event["resources"][0]["changed_properties"]}
 
 
 def find_recorded_output(connection: Connection, receipts: Sequence[Receipt]) -> str | None:
@@ -394,21 +419,22 @@ def rebuild_output_index(
 ) -> int:
     """Indexes a chain of receipts. Returns the number of receipts that were recorded in the log.
 
-    These are: receipts that the log lacked, receipts that name entries of another log, and the last one if later ones are
+    These are: receipts that the log lacked, receipts that name entries of another log, and the last one if recorded ones are
     missing.
     """
     connection.lock()
+    missing = missing_receipts(connection, output.identity, chain)
     remove_runs(connection, output.identity)
     if not chain:
         return 0
     record_location(connection, output.identity, chain[-1].pipeline, output.folder)
     index_receipts(connection, output.identity, chain)
-    found = compare_receipts(connection, output.identity, chain, signer)
-    untold = chain[-1:] if found.state == "cut" else found.unrecorded
-    here = [each for each in untold if found.state != "cut" and is_head_in_log(connection, each, signer)]
-    events = [(RECOVER, receipt) for receipt in here]
+    unrecorded = compare_receipts(connection, output.identity, chain, signer).unrecorded
+    events = [(RECOVER, receipt) for receipt in unrecorded if is_head_in_log(connection, receipt, signer)]
     events += [(REBUILD, receipt) for receipt in chain if _is_in_another_log(connection, receipt, signer)]
-    events += [(REBUILD, receipt) for receipt in untold if found.state == "cut"]
+    # The last entry names the last receipt, from which the chain is compared with the log.
+    is_reset = bool(missing) or any(operation == REBUILD for operation, _ in events)
+    events += [(REBUILD, chain[-1])] if is_reset and events[-1:] != [(REBUILD, chain[-1])] else []
     for operation, receipt in events:
         record_publication(connection, operation, output.identity, receipt, actor=actor, now=now, signer=signer)
     return len(events)

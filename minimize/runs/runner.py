@@ -68,7 +68,7 @@ from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, buil
 from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
-from minimize.runs.session import record_missed_receipts, record_published, run_session
+from minimize.runs.session import record_missed_receipts, record_published, run_session, warn_of_older_copy
 from minimize.runs.settings_warnings import warn_of_unmatched_subjects
 from minimize.stores import Location, LocationLike, ObjectPath, PathText
 from minimize.text import count_noun
@@ -342,7 +342,9 @@ def run_dates(
         check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
         check_erasures_known(job, target, overrides.ledger, overrides.keys)
         resolved = overrides.resolve(job, selection, at)
-        if not resolved.is_empty:
+        if resolved.is_empty:
+            warn_of_older_copy(target, job.folder, overrides.ledger)
+        else:
             check_approval(job)
             context = replace(context, allowed=check_lint_errors(job, allowed))
     done, skipped = attempt_run(resolved, context)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
@@ -18,20 +19,30 @@ from minimize.keys import Keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.ledger.leases import LeaseClock, LeaseTiming, SessionRun, start_session
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.runs import find_location, record_location
+from minimize.ledger.runs import compare_receipts, find_location, record_location
 from minimize.output.folder import (
     check_apart,
     check_free,
     ensure_identity,
+    has_runs,
     identity_of,
     make_output_folder,
     new_identity,
+    read_receipts,
 )
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id
 from minimize.runs.guards import check_open_ledger, check_output_ledger
 from minimize.runs.receipt_builder import RunContext
-from minimize.stores import Location, LocationLike, ObjectPath, is_same_location, location_text, parse_output_location
+from minimize.stores import (
+    Location,
+    LocationLike,
+    ObjectPath,
+    PathText,
+    is_same_location,
+    location_text,
+    parse_output_location,
+)
 
 if TYPE_CHECKING:
     from minimize.ledger.leases import RunSession
@@ -39,7 +50,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("minimize")
 _DISAGREEMENTS: Final[Mapping[str, str]] = {
-    "cut": "the ledger has later receipts of this output: they were removed from it, or the output is an older copy",
+    "cut": "the ledger has later receipts of this output: they were removed from it, or the output is an older copy. Run"
+    " `minimize expire OUTPUT --yes`, which deletes and seals records again, and `minimize subject status`, which names the"
+    " corrections to repeat",
     "other": "receipts of this output name entries that the audit log does not have: the ledger is new or an older copy",
 }
 
@@ -124,6 +137,20 @@ def record_missed_receipts(session: RunSession, chain: Sequence[Receipt]) -> Non
     state = session.catch_up(chain).state
     if state in _DISAGREEMENTS:
         log.warning(_DISAGREEMENTS[state], extra={"code": "W017", "run_id": session.run_id})
+
+
+def warn_of_older_copy(output: Location, start: Path, ledger: PathText | None) -> None:
+    """Logs a warning if a command that changes nothing finds an output whose last recorded receipt is missing.
+
+    Takes the output folder, the folder of its pipeline, and the ledger that was passed.
+    """
+    address = find_ledger(ledger, start=start, output=output)
+    if not (address.exists and has_runs(output)):
+        return
+    chain, identity = read_receipts(output), identity_of(output)
+    with open_ledger(address) as book:
+        if identity is not None and book.read(partial(compare_receipts, output=identity, chain=chain)).state == "cut":
+            log.warning(_DISAGREEMENTS["cut"], extra={"code": "W017"})
 
 
 def record_published(session: RunSession, receipt: Receipt) -> None:

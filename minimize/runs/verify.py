@@ -13,7 +13,13 @@ from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.releases import REPUBLICATION
-from minimize.ledger.runs import compare_receipts, find_location, find_recorded_output, is_anchor_signed
+from minimize.ledger.runs import (
+    compare_receipts,
+    find_location,
+    find_recorded_output,
+    is_anchor_signed,
+    missing_receipts,
+)
 from minimize.ledger.schema import ledger_identity
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
@@ -31,6 +37,13 @@ if TYPE_CHECKING:
 
 NOT_ANCHORED = "V008"
 _LEDGER_HINT = "Pass the output's own ledger. If it is lost, run `minimize runs adopt-ledger OUTPUT --reason TEXT`."
+_MISSING_HINT: Final = (
+    "Receipts were removed, or the output was restored from an older copy. Restore the newest copy. If there is none, run"
+    " `minimize expire OUTPUT --yes` and `minimize subject status`, repeat what they name, and accept this copy with"
+    " `minimize runs --rebuild --output OUTPUT`."
+)
+_NAMED: Final = 10
+"""The number of missing receipts that a finding names."""
 
 
 def check_anchor(
@@ -95,7 +108,13 @@ def _compare_open_ledger(
     wrong = ledger_disagreement(ledger, chain)
     if wrong:
         return [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
-    return [*_agreement_findings(ledger, agreement, len(chain)), *_republication_findings(ledger, chain, verifier)]
+    missing = ledger.read(partial(missing_receipts, output=identity, chain=chain))
+    if missing:
+        missing_text = _missing_text(sorted(missing.values()))
+        agreed = [new_finding("V009", missing_text, file="runs", hint=_MISSING_HINT)]
+    else:
+        agreed = _agreement_findings(ledger, agreement)
+    return [*agreed, *_republication_findings(ledger, chain, verifier)]
 
 
 def _republication_findings(ledger: Ledger, chain: Sequence[Receipt], verifier: Verifier) -> Iterator[Finding]:
@@ -112,16 +131,15 @@ def _republication_findings(ledger: Ledger, chain: Sequence[Receipt], verifier: 
             yield new_finding("V053", message, file=f"runs/{receipt.run_id}/receipt.json")
 
 
-def _agreement_findings(ledger: Ledger, agreement: LogAgreement, count: int) -> list[Finding]:
+def _missing_text(missing: Sequence[int]) -> str:
+    numbers = ", ".join(map(str, missing[:_NAMED])) + (", …" if len(missing) > _NAMED else "")
+    verb = "is" if len(missing) == 1 else "are"
+    return f"{count_noun(len(missing), 'receipt')} that the ledger records {verb} missing from the output: {numbers}"
+
+
+def _agreement_findings(ledger: Ledger, agreement: LogAgreement) -> list[Finding]:
     if agreement.state == "told":
         return []
-    if agreement.state == "cut" and agreement.anchor is not None:
-        message = f"the ledger has receipt {agreement.anchor.sequence}, which is missing from the output's {count}"
-        return [
-            new_finding(
-                "V009", message, file="runs", hint="Restore the receipts that were removed from the end of the chain."
-            )
-        ]
     if agreement.state == "other":
         message = "receipts name entries of an audit log that the ledger does not have"
         return [

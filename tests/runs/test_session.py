@@ -164,7 +164,24 @@ def test_verify_finds_receipts_that_were_cut_off(fed: Project) -> None:
         if path.is_file() and path not in data:
             path.unlink()
     found = [finding for finding in check_output(fed.out, keys=fed.keys) if finding.code == "V009"]
-    assert [finding.message for finding in found] == ["the ledger has receipt 2, which is missing from the output's 1"]
+    assert [finding.message for finding in found] == ["1 receipt that the ledger records is missing from the output: 2"]
+
+
+def test_verify_finds_receipts_that_were_cut_off_before_the_next_one(fed: Project) -> None:
+    ledger = fed.folder / "organization.db"
+    fed.run(ledger=ledger)
+    older = shutil.copytree(fed.out, fed.folder / "older")
+    fed.run(ledger=ledger)
+    shutil.rmtree(fed.out)
+    older.rename(fed.out)
+    fed.run(ledger=ledger)
+    (finding,) = check_output(fed.out, keys=fed.keys, ledger=ledger)
+    assert (finding.code, "is missing from the output: 2" in finding.message) == ("V009", True)
+    assert "restored from an older copy" in finding.hint
+    rebuild_index([fed.out], ledger, keys=fed.keys, now=AT)
+    assert check_output(fed.out, keys=fed.keys, ledger=ledger) == []
+    fed.run(ledger=ledger)
+    assert check_output(fed.out, keys=fed.keys, ledger=ledger) == []
 
 
 def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
@@ -178,6 +195,22 @@ def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog:
     assert "the ledger has later receipts of this output" in caplog.text
     entries = log_entries(fed.folder / "organization.db", EntryFilter(operation="disagree"))
     assert [entry_event(entry)["resources"][0]["changed_properties"][0]["new"] for entry in entries] == ["cut"]
+
+
+@pytest.mark.parametrize("is_older", [True, False])
+def test_a_run_without_pending_dates_warns_of_an_older_copy(
+    fed: Project, caplog: pytest.LogCaptureFixture, is_older: bool
+) -> None:
+    options: dict[str, Any] = {"ledger": fed.folder / "organization.db"}
+    fed.run(**options)
+    older = shutil.copytree(fed.out, fed.folder / "older")
+    fed.run(**options)
+    if is_older:
+        shutil.rmtree(fed.out)
+        older.rename(fed.out)
+    fed.run(pending=True, **options)
+    assert len(list((fed.out / "runs").glob("*/receipt.json"))) == (1 if is_older else 2)
+    assert ("W017" in {getattr(record, "code", "") for record in caplog.records}) is is_older
 
 
 def test_verify_says_that_no_ledger_is_there(fed: Project) -> None:
@@ -241,9 +274,35 @@ def test_a_ledger_that_was_lost_is_made_anew_once_it_is_adopted_and_that_is_said
             fed.run()
     assert "the ledger is new or an older copy" in caplog.text
     assert first.run_id in {row.run_id for row in list_runs(output=fed.out)}
-    assert "H007" in {each.code for each in verify_audit(receipts=fed.out, keys=fed.keys).findings}
+    (uncompared,) = verify_audit(receipts=fed.out, keys=fed.keys).findings
+    assert (uncompared.code, uncompared.message.split()[0], uncompared.severity) == ("H012", "3", "warning")
     rebuild_index([fed.out], keys=fed.keys, now=AT)
     assert {each.code for each in verify_audit(receipts=fed.out, keys=fed.keys).findings} == {"H012"}
+
+
+def test_entries_that_were_removed_after_an_adoption_are_found_by_receipts(fed: Project) -> None:
+    fed.run()
+    ledger = fed.out / "ledger.db"
+    ledger.unlink()
+    adopt_ledger(fed.out, "a test", keys=fed.keys)
+    fed.run()
+    older = ledger.read_bytes()
+    fed.run()
+    assert verify_audit(receipts=fed.out, keys=fed.keys).ok
+    ledger.write_bytes(older)
+    assert "H006" in {each.code for each in verify_audit(receipts=fed.out, keys=fed.keys).findings}
+
+
+def test_an_older_ledger_that_was_adopted_is_not_compared_with_the_receipts_before(fed: Project) -> None:
+    fed.run()
+    ledger = fed.out / "ledger.db"
+    older = ledger.read_bytes()
+    fed.run()
+    ledger.write_bytes(older)
+    assert not verify_audit(receipts=fed.out, keys=fed.keys).ok
+    adopt_ledger(fed.out, "a test", keys=fed.keys)
+    found = verify_audit(receipts=fed.out, keys=fed.keys)
+    assert (found.ok, {each.code for each in found.findings}) == (True, {"H012"})
 
 
 def test_the_index_is_restored_from_receipts(fed: Project) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from minimize.governance.retention.removal_plan import (
     whole_table,
 )
 from minimize.governance.retention.rerunnable_dates import SourceFinder
+from minimize.governance.retention.restricted_records import RemovedRecordsSealer
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import source_read_times
@@ -40,6 +42,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.output.folder import RECORDS
+from minimize.output.reader import load_receipts
 from minimize.policy.identities import fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
@@ -48,10 +51,12 @@ from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
-from minimize.settings.erasures import Erasures, Tombstone
+from minimize.runs.session import warn_of_older_copy
+from minimize.settings.erasures import RESTRICTION, Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stages.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.stores import LocationLike, PathText, parse_output_location
+from minimize.text import count_noun
 from minimize.times import END_OF_TIME, parse_time
 
 
@@ -158,23 +163,30 @@ class ExpiryResult(JsonResult):
 
     plan: RemovalPlan = field(metadata=json_member(merge=True))
     receipts: tuple[Receipt, ...] = ()
+    sealed: int = field(default=0, metadata=json_member(omit_empty=True))
+    """The number of published records of restricted subjects, which are sealed again."""
 
     def lines(self) -> Iterator[Line]:
         """The plan or its outcome, then the receipts."""
-        yield from (self.plan.outcome_text() if self.receipts else str(self.plan)).split("\n")
+        if self.sealed:
+            verb = "sealed" if self.receipts else "would be sealed"
+            yield f"{count_noun(self.sealed, 'published record')} of restricted subjects {verb} again"
+        if self.plan.due or not self.sealed:
+            yield from (self.plan.outcome_text() if self.receipts else str(self.plan)).split("\n")
         yield from self.receipts
-        if self.plan.due and not self.receipts:
+        if (self.plan.due or self.sealed) and not self.receipts:
             yield UNCHANGED
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedExpiry:
-    """A resolved expiry: the request, today's pipeline, the output, and whether all tables are removed."""
+    """A resolved expiry: the request, today's pipeline, the output, whether all tables are removed, and the restrictions."""
 
     request: RewriteRequest
     pipeline: Pipeline
     output: PublishedOutput
     removes_tables: bool = False
+    restrictions: tuple[RetentionEvent, ...] = ()
 
     def with_plan(self, ledger: PathText | None) -> tuple[ResolvedExpiry, RemovalPlan]:
         """The expiry and its plan.
@@ -188,14 +200,29 @@ class ResolvedExpiry:
         made = replace(self, request=named)
         return made, made.plan()
 
+    def sealing(self) -> ResolvedExpiry:
+        """The sealing of published records of restricted subjects, which an output has if it was restored from an older copy."""
+        request = replace(self.request, events=self.restrictions, by_age=False, removal_reason="restricted")
+        return replace(self, request=request, removes_tables=False)
+
+    @property
+    def _seals(self) -> bool:
+        return self.request.removal_reason == "restricted"
+
     def plan(self, *, counts: bool = True) -> RemovalPlan:
-        """The plan of the data that is due; see `find_due` for `counts`."""
-        sealed = () if self.request.removal_reason == "restricted" else self.output.restricted_files()
+        """The plan of the data that is due; see `find_due` for `counts`. Records to be sealed are always read, also if they are a
+        whole file.
+        """
+        counts, sealed = counts or self._seals, () if self._seals else self.output.restricted_files()
         files = (*self.output.files(), *sealed)
         looked = [(file.path, self._find_due(file, counts=counts)) for file in files]
         due = [found for _, found in looked if found is not None]
         unreadable = tuple(path for path, found in looked if found is None)
-        return replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
+        plan = replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
+        if not self._seals:
+            return plan
+        read = tuple(replace(each, is_whole=False) for each in plan.due)
+        return replace(plan, due=read, tables_left={})
 
     def _find_due(self, file: OutputFile, *, counts: bool) -> DueFile | None:
         if self.removes_tables and not file.has_records:
@@ -242,7 +269,8 @@ def expire(
     progress      receives the number of files done and of all files to rewrite
 
     Today's policy sets the retention. It counts from the oldest instant that a released event time may mean. Tables do not change
-    when records are removed after events: they end with their retention.
+    when records are removed after events: they end with their retention. In an output that was restored from an older copy, the
+    records of restricted subjects are sealed again.
 
     Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3). An implausible time is refused if data would
     be removed; the rest of the plan is then not executed.
@@ -252,9 +280,13 @@ def expire(
     place = found.request.output
     workspace = Workspace(ledger, str(place), found.pipeline, found.request.keys, shown=(place,))
     require_permission("output/expire", workspace, datetime.now(UTC), dataset=found.pipeline.pipeline)
+    receipts: list[Receipt] = []
+    seal, published = call_redacted(lambda: found.sealing().with_plan(ledger))
+    sealed = sum(each.gated.get("restricted", 0) for each in published.due)
     made, plan = call_redacted(lambda: found.with_plan(ledger))
-    if not yes or not plan.due:
-        return ExpiryResult(plan)
+    if not yes or not (plan.due or published.due):
+        warn_of_older_copy(place, found.pipeline.folder, ledger)
+        return ExpiryResult(plan, sealed=sealed)
     require_output_override(place, pipeline=pipeline, keys=keys, ledger=ledger)
     rewrite = Rewrite(
         "expire",
@@ -264,11 +296,16 @@ def expire(
         made.request.as_of,
         at_given=at is not None,
         ledger=ledger,
-        tables_left=plan.tables_left,
         allow_shrink=allow_shrink,
         progress=progress,
     )
-    return ExpiryResult(plan, tuple(rewrite.execute(plan.due)))
+    if published.due:
+        transfer = partial(RemovedRecordsSealer, seal.request)
+        receipts += replace(rewrite, kind="restrict", transfer=transfer).execute(published.due)
+        changed = replace(found, output=replace(found.output, chain=load_receipts(place)))
+        made, plan = call_redacted(lambda: changed.with_plan(ledger))
+    receipts += replace(rewrite, tables_left=plan.tables_left).execute(plan.due)
+    return ExpiryResult(plan, tuple(receipts), sealed)
 
 
 def open_items(output: LocationLike, **options: Any) -> list[OpenDeadline]:
@@ -311,4 +348,5 @@ def expiry_of_output(
         read_times=source_read_times(output.chain),
         retentions=job.own_retentions,
     )
-    return ResolvedExpiry(request, job, output)
+    restrictions = ledger_events(address, keyring, kinds=(RESTRICTION,))
+    return ResolvedExpiry(request, job, output, restrictions=restrictions)

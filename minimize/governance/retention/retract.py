@@ -62,6 +62,7 @@ from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, orig
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
 from minimize.runs.runner import no_progress, run_resolved
+from minimize.runs.session import warn_of_older_copy
 from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
@@ -470,6 +471,7 @@ def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retra
     require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
+        warn_of_older_copy(made.request.output, made.pipeline.folder, options.get("ledger"))
         return found
     require_output_override(
         made.request.output,

@@ -42,6 +42,7 @@ from minimize.governance.subjects.requests import (
     refuse_request,
     refuse_subjects,
     request_statuses,
+    with_unconfirmed_outputs,
 )
 from minimize.governance.subjects.view import SubjectView, view_subjects
 
@@ -75,4 +76,5 @@ __all__ = [
     "restrict_subjects",
     "subject_coverage",
     "view_subjects",
+    "with_unconfirmed_outputs",
 ]

@@ -393,7 +393,7 @@ class SubjectRemovalRun:
         if self.kind == "restrict":
             restricted = restrictions_in_force(self.ledger, self.keys, subjects, verifier=self.keys)
         events = self._events(subjects)
-        plans = {str(output.folder): self._plan(self._expiry(output, events)[0], counts) for output in self.outputs}
+        plans = {str(output.folder): self._expiry(output, events)[0].plan(counts=counts) for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
         blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
         return SubjectRemoval(
@@ -417,13 +417,6 @@ class SubjectRemovalRun:
         known = {*restricted, *self.open_requests, *(each for each, found in self.linked.items() if found.is_found)}
         named = [each for each in subjects if each not in known] if self.kind == "restrict" else []
         return tuple(each for each in named if not self._search(each).has_records(files))
-
-    def _plan(self, expiry: ResolvedExpiry, counts: bool) -> RemovalPlan:
-        """The plan for one output. Records to be sealed are read, also if they are a whole file."""
-        if self.kind == "delete":
-            return expiry.plan(counts=counts)
-        plan = expiry.plan()
-        return replace(plan, due=tuple(replace(each, is_whole=False) for each in plan.due), tables_left={})
 
     def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
         """Executes the removal: records the request, removes data output by output, then searches again."""
@@ -486,7 +479,7 @@ class SubjectRemovalRun:
         expiry, job = self._expiry(replace(output, chain=chain), self._events(subjects))
         same = len(chain) == len(output.chain)
         known = plans.get(folder, RemovalPlan(self.now))
-        plan = known if same else call_redacted(partial(self._plan, expiry, counts=False))
+        plan = known if same else call_redacted(partial(expiry.plan, counts=False))
         ledger, restricts, request = self.workspace.ledger, self.kind == "restrict", expiry.request
         rewrite = Rewrite(
             self.kind,

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ from minimize.keys import Keyring, Verifier
 from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_event import EventResult
+from minimize.ledger.runs import missing_receipts, output_locations
 from minimize.ledger.subject_tokens import find_known_token, known_or_new_token, token_secrets, token_versions
 from minimize.ledger.subjects import (
     LIFECYCLE_EVENT,
@@ -32,9 +34,12 @@ from minimize.ledger.subjects import (
     last_lifecycle_events,
     linked_forms,
 )
+from minimize.output.folder import has_runs, identity_of
+from minimize.output.reader import load_receipts
 from minimize.results import Line
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import format_suffixes
+from minimize.stores import parse_output_location
 from minimize.text import count_noun, text_or_none
 from minimize.times import minute_text, time_text
 
@@ -186,12 +191,14 @@ class RequestStatus:
     requested_by  the account that made the request
     recipients  per recipient of the subject's records, the disclosures, and whether the recipient confirmed the deletion
     lifted_at   when a restriction was lifted; None if it was not
+    unconfirmed_in   the outputs that lack receipts of the request, because they were restored from an older copy
     """
 
     last: SubjectRequestStep
     requested_by: str
     recipients: dict[str, dict[str, Any]] = field(default_factory=dict)
     lifted_at: datetime | None = None
+    unconfirmed_in: tuple[str, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -210,6 +217,7 @@ class RequestStatus:
         status: dict[str, Any] = {"state": last.state, "overdue": self.is_overdue(now), "recipients": self.recipients}
         status |= {"actor": self.requested_by}
         status |= {"lifted_at": self.lifted_at and time_text(self.lifted_at)} if last.kind == "restrict" else {}
+        status |= {"unconfirmed_in": list(self.unconfirmed_in)} if self.unconfirmed_in else {}
         return {**body, **status, **last.body}
 
     def lines(self, now: datetime) -> Iterator[Line]:
@@ -245,7 +253,11 @@ class RequestStatus:
             yield f"{'OVERDUE, was' if self.is_overdue(now) else 'is'} due on {minute_text(last.due)}"
         if last.kind in _MOVED_TEXTS and last.state != "refused":
             yield f"{count_noun(last.body.get('rows', 0), 'record')} {_MOVED_TEXTS[last.kind]}"
-        if last.kind == "restrict" and last.state == "done":
+        if self.unconfirmed_in:
+            repetition = _REPETITIONS.get(last.kind, "run the command again")
+            places = ", ".join(self.unconfirmed_in)
+            yield f"not confirmed in {places}, which lacks its receipts: {repetition}, then {_ACCEPT_COPY}"
+        elif last.kind == "restrict" and last.state == "done":
             yield "in force" if self.lifted_at is None else f"lifted on {minute_text(self.lifted_at)}"
 
 
@@ -255,6 +267,14 @@ _REQUEST_NOUNS: Final[Mapping[str, str]] = {
     "lift": "lifting of the restriction",
     "correct": "correction",
 }
+_REPETITIONS: Final[Mapping[str, str]] = {
+    "delete": "run `minimize expire OUTPUT --yes`",
+    "restrict": "run `minimize expire OUTPUT --yes`",
+    "lift": "restrict the subject and lift the restriction again",
+    "correct": "correct the values again",
+}
+"""How to carry out a request again in an output that was restored from an older copy."""
+_ACCEPT_COPY: Final = "`minimize runs --rebuild --output OUTPUT`"
 _MOVED_TEXTS: Final[Mapping[str, str]] = {"restrict": "sealed", "lift": "published again"}
 
 
@@ -297,6 +317,27 @@ def request_statuses(
         found.append(RequestStatus(step, first[name].actor, notified[name], lifted_at))
     own = [each for each in found if wanted in (None, each.last.tenant_id)]
     return entries_in_scope(own, tenants, lambda each: (each.last.tenant_id,))
+
+
+def with_unconfirmed_outputs(statuses: Sequence[RequestStatus], ledger: Ledger) -> list[RequestStatus]:
+    """The same requests, each with the reachable outputs that lack its receipts.
+
+    An output that was restored from an older copy has the records again that the request removed, sealed or corrected.
+    """
+    undone: dict[str, list[str]] = {}
+    named = {run_id for each in statuses for run_id in each.last.body.get("receipts", ())}
+    for place in ledger.read(output_locations) if named else ():
+        folder = parse_output_location(place.folder)
+        if not place.is_reachable or not has_runs(folder) or identity_of(folder) != place.output:
+            continue
+        missing = ledger.read(partial(missing_receipts, output=place.output, chain=load_receipts(folder)))
+        for run_id in missing.keys() & named:
+            undone.setdefault(run_id, []).append(place.folder)
+    return [
+        replace(each, unconfirmed_in=tuple(dict.fromkeys(folder for name in names for folder in undone.get(name, ()))))
+        for each in statuses
+        for names in [each.last.body.get("receipts", ()) if each.last.state == "done" and not each.lifted_at else ()]
+    ]
 
 
 def open_requests(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -27,11 +29,13 @@ from minimize.governance.subjects import (
     request_statuses,
     restrict_subjects,
     view_subjects,
+    with_unconfirmed_outputs,
 )
 from minimize.keys.keyring import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.runs.published_runs import void_run
+from minimize.runs.published_runs import rebuild_index, void_run
+from minimize.runs.verify import check_output
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, SCHEMA, Project, event, table
 
@@ -68,6 +72,22 @@ def count(*subjects: DataSubject) -> int:
 
 def sealed_files(project: Project) -> list[str]:
     return sorted(path.relative_to(project.out).as_posix() for path in project.out.glob("restricted/**/*.sealed"))
+
+
+def restored_from_before(project: Project, change: Callable[[], object]) -> None:
+    """The output as it was before a change, while the ledger has the change."""
+    older = shutil.copytree(project.out, project.folder / "older")
+    change()
+    shutil.rmtree(project.out)
+    older.rename(project.out)
+
+
+def request_lines(project: Project) -> str:
+    now = datetime.now(UTC)
+    with open_ledger(find_ledger(project.folder / "organization.db")) as book:
+        return "\n".join(
+            str(line) for each in with_unconfirmed_outputs(request_statuses(book), book) for line in each.lines(now)
+        )
 
 
 def states(project: Project) -> list[tuple[str, str]]:
@@ -136,6 +156,48 @@ def test_data_in_memory_excludes_a_restricted_subject(filled: Project) -> None:
     assert ready(table(RECORDS)).num_rows == len(RECORDS) - count(D3)
     assert ready.last is not None
     assert ready.last.gated["restricted"] == count(D3)
+
+
+def test_expire_seals_a_restricted_subject_again_in_an_output_from_a_backup(
+    filled: Project, caplog: pytest.LogCaptureFixture
+) -> None:
+    published = filled.rows()
+    restored_from_before(filled, lambda: restricted(filled, D3))
+    assert filled.rows() == published
+    assert f"not confirmed in {filled.out}" in request_lines(filled)
+    assert "in force" not in request_lines(filled)
+
+    options: dict[str, Any] = {"keys": filled.keys, "ledger": filled.folder / "organization.db"}
+    assert expire(filled.out, **options).sealed == 2 * count(D3)
+    assert "restricted subjects would be sealed again" in "\n".join(map(str, expire(filled.out, **options).lines()))
+    assert "W017" in {getattr(record, "code", "") for record in caplog.records}
+    assert expire(filled.out, yes=True, **options).sealed == 2 * count(D3)
+    assert len(filled.rows()) == len(published) - 2 * count(D3)
+    (finding,) = check_output(filled.out, **options)
+    assert finding.code == "V009"
+    again = expire(filled.out, yes=True, **options)
+    assert (again.sealed, again.receipts) == (0, ())
+
+    rebuild_index([filled.out], options["ledger"], keys=filled.keys, now=datetime.now(UTC))
+    assert "in force" in request_lines(filled)
+    assert check_output(filled.out, **options) == []
+    assert lifted(filled, D3).rows == 2 * count(D3)
+    assert sorted(filled.rows(), key=str) == sorted(published, key=str)
+    assert check_output(filled.out, **options) == []
+
+
+def test_expire_seals_nothing_after_a_restriction_was_lifted(filled: Project) -> None:
+    restricted(filled, D3)
+    lifted(filled, D3)
+    found = expire(filled.out, yes=True, keys=filled.keys, ledger=filled.folder / "organization.db")
+    assert (found.sealed, found.receipts) == (0, ())
+
+
+def test_the_status_names_a_correction_that_an_output_from_a_backup_lacks(filled: Project) -> None:
+    now = datetime.now(UTC)
+    values = {"storage": "3000000000"}
+    restored_from_before(filled, lambda: correct_subject(D3, values, CASE, places(filled), now, yes=True))
+    assert "which lacks its receipts: correct the values again" in request_lines(filled)
 
 
 def test_restricting_twice_records_one_restriction(filled: Project) -> None:
