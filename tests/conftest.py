@@ -165,15 +165,16 @@ def _builds(tmp_path_factory: pytest.TempPathFactory) -> Builds:
 
 
 @pytest.fixture(name="project")
-def _project(
-    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, builds: Builds, monkeypatch: pytest.MonkeyPatch
-) -> Project:
-    """A new project without data in the current folder; runs that name no ledger use an empty one beside it."""
-    enter(tmp_path, monkeypatch)
-    ledger = tmp_path_factory.mktemp("ledger")
-    builds.copy(empty, ledger)
-    monkeypatch.setenv("MINIMIZE_LEDGER", str(ledger / "ledger.db"))
+def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A new project without data in the current folder; runs that name no ledger use the one of the session."""
+    enter(tmp_path, monkeypatch, keep=["MINIMIZE_LEDGER"])
     return new_project(tmp_path)
+
+
+@pytest.fixture(name="own_ledger")
+def _own_ledger(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs that name no ledger use one of the test: exact figures of a date are published once for each ledger and source."""
+    monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path_factory.mktemp("ledger") / "ledger.db"))
 
 
 @pytest.fixture(name="project_with_ledger")

@@ -149,7 +149,10 @@ def warn_of_older_copy(output: Location, start: Path, ledger: PathText | None) -
         return
     chain, identity = read_receipts(output), identity_of(output)
     with open_ledger(address) as book:
-        if identity is not None and book.read(partial(compare_receipts, output=identity, chain=chain)).state == "cut":
+        if (
+            identity is not None
+            and book.read(partial(compare_receipts, output=identity, chain=chain, verifier=None)).state == "cut"
+        ):
             log.warning(_DISAGREEMENTS["cut"], extra={"code": "W017"})
 
 

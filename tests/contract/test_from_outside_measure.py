@@ -31,6 +31,8 @@ from tests.project import FIELDS, Project, event, events, without_none
 from tests.runs.test_late_aggregates import LATE, at, crowd
 from tests.runs.test_late_aggregates import batch as day_of
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 
 class Dispersion(Measure):
     """The population variance of the values that are not null.

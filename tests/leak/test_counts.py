@@ -18,6 +18,8 @@ from tests.commands import command
 from tests.observability.test_destinations import Server, _server  # noqa: F401
 from tests.project import AGGREGATES, AT, DAY, Project, event
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 DEVICES = 40
 """More than the largest draw, the margin and the threshold together."""
 SMALL, SHOWN, OFF, EMPTY = 1_409, 1_201, 1_063, 1_117
