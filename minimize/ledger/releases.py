@@ -7,7 +7,7 @@ again, with new noise that can be averaged with the first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -81,9 +81,12 @@ class OtherReleases:
     exact: bool = False
 
 
-def other_releases(connection: Connection, source: str, output: str, pipeline: str) -> dict[str, OtherReleases]:
-    """By date, the releases of a source by other outputs than that of a pipeline.
+def other_releases(
+    connection: Connection, source: str, output: str, pipeline: str, runs: Collection[str]
+) -> dict[str, OtherReleases]:
+    """By date, the releases of a source by other outputs than that of a pipeline, and by its runs whose receipts it lacks.
 
+    Takes the runs of its receipts. An output that was restored from an older copy lacks later ones; their releases count.
     A pipeline is planned for a date if it was in the ledger before the date was first released. The first release of each planned
     pipeline is free, so that several of them have one release each. A pipeline that came later begins with what the date has had.
     """
@@ -102,10 +105,11 @@ def other_releases(connection: Connection, source: str, output: str, pipeline: s
         is_planned = pipeline in began and began[pipeline] <= first[date]
         is_free = (date, by) not in released and by != pipeline and began[by] <= first[date]
         released.add((date, by))
-        if row["output"] == output:
+        is_own = row["output"] == output
+        if is_own and row["run_id"] in runs:
             continue
         others = found.setdefault(date, OtherReleases())
-        counts = not is_free or (is_first_of_date and not is_planned)
+        counts = is_own or not is_free or (is_first_of_date and not is_planned)
         if row["mark"] == EXACT:
             others.exact = True
             continue

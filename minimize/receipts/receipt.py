@@ -95,6 +95,9 @@ _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100
 FIGURES_UNCHANGED = "published tables do not change when records are removed; they end with their retention"
+_ALREADY_RELEASED = (
+    "figures of a date are published a limited number of times, exact ones once; data that came later are not in them"
+)
 """Why a table keeps its figures although records that they count were removed."""
 
 
@@ -169,8 +172,9 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield "lint errors allowed", ", ".join(receipt.allowed or ())
     for name, output in receipt.outputs.items():
         yield name, _output_line(output)
+    why = _ALREADY_RELEASED if receipt.reads_source else FIGURES_UNCHANGED
     for name, dates in (receipt.stays or {}).items():
-        yield name, f"keeps figures for {', '.join(dates) or 'all'}: {FIGURES_UNCHANGED}"
+        yield name, f"keeps figures for {', '.join(dates) or 'all'}: {why}"
 
 
 def _rows_text(rows: RowCounts) -> str:

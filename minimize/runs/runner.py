@@ -466,7 +466,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
                 while done is None:
                     late = LateAggregates.from_receipts(resolved, folder.receipts())
                     with folder.begin(session.run_id) as staging:
-                        others = _other_releases(resolved, session)
+                        others = _other_releases(resolved, session, folder.receipts())
                         found = process_dates(
                             resolved, staging, ENGINES[context.engine], late, context.progress, others
                         )
@@ -602,10 +602,10 @@ def no_progress(done: int, of: int) -> None:
     """A progress callback that does nothing."""
 
 
-def _other_releases(resolved: ResolvedRun, session: RunSession) -> dict[str, OtherReleases]:
-    """The releases of the source by other outputs, by date."""
+def _other_releases(resolved: ResolvedRun, session: RunSession, chain: Sequence[Receipt]) -> dict[str, OtherReleases]:
+    """The releases of the source by other outputs, and by runs whose receipts the output lacks, by date."""
     source = next((each.definition.source for each in resolved.plan.aggregates.values()), None)
     if source is None:
         return {}
-    output, pipeline = session.run.output, session.run.pipeline
-    return session.ledger.read(partial(other_releases, source=source, output=output, pipeline=pipeline))
+    output, pipeline, runs = session.run.output, session.run.pipeline, {each.run_id for each in chain}
+    return session.ledger.read(partial(other_releases, source=source, output=output, pipeline=pipeline, runs=runs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +213,16 @@ def test_another_spelling_of_the_source_counts_on(project: Project, spelling: st
     publish(project, 4, 42, pipeline=other)
     assert numbers(project.folder / "other_out") == [None, 3]
     assert read(project, "t", project.folder / "other_out") == read(project, "t")
+
+
+def test_an_output_that_was_restored_from_an_older_copy_counts_on(project: Project) -> None:
+    publish(project, 0, 40)
+    shutil.copytree(project.out, project.folder / "copy")
+    for hour, count in enumerate((41, 42), 1):
+        publish(project, hour, count)
+    shutil.rmtree(project.out)
+    shutil.copytree(project.folder / "copy", project.out)
+    publish(project, 3, 43)
+    assert numbers(project.out) == [1, None]
+    publish(project, 4, 42)
+    assert numbers(project.out) == [1, None, 3]

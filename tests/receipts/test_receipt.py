@@ -260,9 +260,18 @@ def test_a_chain_and_late_rows_are_told() -> None:
     assert "2 too late" in made.summary()
 
 
-def test_an_aggregate_that_keeps_figures_is_told() -> None:
-    lines = receipt(stays={"daily": ("2026-11-23", "2026-11-24")}).summary(200).splitlines()
-    why = "published tables do not change when records are removed; they end with their retention"
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [
+        ("delete", "published tables do not change when records are removed; they end with their retention"),
+        (
+            "run",
+            "figures of a date are published a limited number of times, exact ones once; data that came later are not in them",
+        ),
+    ],
+)
+def test_an_aggregate_that_keeps_figures_is_told(kind: str, why: str) -> None:
+    lines = receipt(kind=kind, stays={"daily": ("2026-11-23", "2026-11-24")}).summary(200).splitlines()
     assert lines[-1] == f"  daily                   keeps figures for 2026-11-23, 2026-11-24: {why}"
 
 
