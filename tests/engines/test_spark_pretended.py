@@ -21,6 +21,8 @@ from tests.sparking import want_spark
 
 BAD = ['{"broken', '{"contacts": [1]}']
 
+pytestmark = pytest.mark.usefixtures("own_ledger")
+
 
 @pytest.fixture(name="project")
 def _project(project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
