@@ -84,7 +84,7 @@ def _project(tmp_path: Path) -> Project:
 def test_executors_elsewhere_give_what_the_local_engine_gives(
     project: Project, cluster: dict[str, str], tmp_path: Path
 ) -> None:
-    local = project.run(output=tmp_path / "alone")
+    local = project.run(output=tmp_path / "alone", ledger=tmp_path / "alone.db")
     words = [str(project.folder), AT.isoformat(), str(project.out), str(project.keys)]
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, *words], env=cluster, capture_output=True, text=True, check=False, timeout=400

@@ -317,7 +317,7 @@ def test_it_writes_into_a_bucket_what_it_writes_on_disk(
 
 @on_spark
 def test_records_of_the_future_and_of_somebody_who_was_erased_go_as_in_the_local_engine(
-    project: Project, start: Start
+    project: Project, start: Start, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     start("local[2]")
     project.policy(future="2h")
@@ -325,7 +325,7 @@ def test_records_of_the_future_and_of_somebody_who_was_erased_go_as_in_the_local
     project.records(event(4, tenant_id="north", device_id="d4", event_time=time) for time in times)
     gone = [each for each in events(240) if (each["tenant_id"], each["device_id"]) == ("north", "d4")]
     for engine in ("local", "spark"):
-        output = project.folder / engine
+        output = tmp_path_factory.mktemp(engine) / "out"
         given: dict[str, Any] = {"output": output, "engine": engine, "ledger": output.with_suffix(".db")}
         assert project.run(**given).quarantine.by_code == {"future_time": 1}
         places = Places(given["ledger"], keys=project.keys)

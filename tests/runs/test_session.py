@@ -231,8 +231,8 @@ def test_verify_says_that_another_ledger_does_not_know_the_output(
 def test_verify_says_that_the_ledger_could_not_be_asked(fed: Project) -> None:
     fed.run()
     (fed.out / "ledger.db").write_bytes(b"damaged" * 1000)
-    (finding,) = check_output(fed.out, keys=fed.keys)
-    assert (finding.code, "damaged" in finding.message) == ("V008", True)
+    found = {finding.code: finding.message for finding in check_output(fed.out, keys=fed.keys)}
+    assert (set(found), "damaged" in found["V008"]) == ({"V008", "V014"}, True)
     with pytest.raises(LedgerError, match="damaged"):
         check_output(fed.out, keys=fed.keys, ledger=fed.out / "ledger.db")
 
