@@ -166,13 +166,16 @@ def _unknown_entries(output: Path, names: set[str]) -> Iterator[Finding]:
 
 
 def _is_ledger_file(path: Path) -> bool:
-    """Whether a file has the name and the first bytes of a file of the ledger. SQLite creates each of them empty."""
+    """Whether a file has the name and the first bytes of a file of the ledger.
+
+    SQLite creates each of them empty, and on a full disk the first write may end after a few bytes.
+    """
     starts = _LEDGER_FILES.get(path.name, ())
     if not starts or path.is_symlink() or not path.is_file():
         return False
     with path.open("rb") as file:
         head = file.read(16)
-    return not head or head.startswith(starts)
+    return head.startswith(starts) or any(start.startswith(head) for start in starts)
 
 
 _LEDGER_FILES: Final[Mapping[str, tuple[bytes, ...]]] = {
