@@ -117,6 +117,8 @@ class CellTally:
     def count_limited(self, key: NoiseKey, limit: int) -> Codes:
         """The number of subjects of each cell, if each subject counts in at most so many cells of a group. A keyed hash of the
         subject and the value chooses them, so that the choice is the same in every run and unrelated to the values."""
+        if len(self._values.values) <= limit:
+            return self._subjects.count(np.arange(len(self._cells)))  # a group has no more cells than there are values
         owners, values = unpack_codes(self._cells.values.to_numpy())
         of_value = key.hasher(self._values.values)[:, 0]
         rows = Accumulator(self._terms.space, 4, keys=4)
