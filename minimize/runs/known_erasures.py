@@ -19,7 +19,7 @@ from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, RUNS, has_runs, read_receipts
-from minimize.policy.load import load_pipeline
+from minimize.policy.load import load_pipeline, stated_output
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.runs.erasure_list import erasure_list_digest
@@ -27,7 +27,7 @@ from minimize.runs.guards import has_erasures, last_receipt_with_ledger, ledger_
 from minimize.runs.inputs import recorded_pipeline_file
 from minimize.runs.regions import bind_region
 from minimize.sources.file_discovery import find_files, resolve_links, split_pattern
-from minimize.stores import Location, PathText, is_same_location, local_path, location_text
+from minimize.stores import Location, PathText, is_same_location, local_path, location_text, parse_output_location
 
 UNKNOWN_ERASURES: Final = "E312"
 log = logging.getLogger("minimize")
@@ -100,13 +100,21 @@ def _pipeline_files(job: Pipeline) -> list[Path]:
 
 
 def _other_pipelines(job: Pipeline, files: Sequence[Path]) -> Iterator[Pipeline]:
-    """The other pipelines among these files, in the same region. Pipelines with faults are left out."""
+    """The other pipelines with an output among these files, in the same region. Pipelines with faults are left out."""
     own = None if job.path is None else job.path.resolve()
     for path in files:
         with suppress(MinimizeError):
             if path.resolve() == own or path.with_name(RECEIPT_FILE).exists():  # a receipt keeps a copy of its pipeline
                 continue
+            if job.region is None and not _has_output(path):
+                continue
             yield bind_region(load_pipeline(path), None if job.region is None else job.region.name)
+
+
+def _has_output(file: Path) -> bool:
+    """Whether a run was published into the output of a pipeline file."""
+    output = stated_output(file)
+    return output is not None and has_runs(parse_output_location(output, file.parent))
 
 
 def _former_outputs(job: Pipeline, files: Sequence[Path]) -> Iterator[Location]:
