@@ -171,9 +171,12 @@ def remove_tree(folder: Location) -> None:
 
 
 def create_private_file(path: Path) -> BinaryIO:
-    """Create a file that only its owner can read, for writing. Raises OutputError if it exists or cannot be created."""
+    """Create a file that only its owner can read, for writing. Raises OutputError if it exists or cannot be created.
+
+    An empty private file counts as none: a process that was killed before it wrote leaves one.
+    """
     try:
-        return file_operations.create(path, private=True)
+        return file_operations.create_or_take_empty(path)
     except OSError as error:
         reason = error.strerror
     raise OutputError(f"cannot create {path}: {reason}", hint="Choose another path. An export never replaces a file.")

@@ -8,8 +8,11 @@ Tests record a publication that way and check every state that a power cut could
 from __future__ import annotations
 
 import ctypes
+import errno
+import fcntl
 import io
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -113,6 +116,32 @@ def create(path: Path, *, private: bool = False) -> BinaryIO:
     handle = os.open(path, flags, 0o600 if private else 0o666)
     _notify_opened(OperationKind.CREATE, path, handle)
     return io.BufferedWriter(_wrap_handle(handle, "wb"), BUFFER)
+
+
+def create_or_take_empty(path: Path) -> BinaryIO:
+    """Create a file that only its owner can read for writing, or open one that is empty, locked until it is closed.
+
+    Raises FileExistsError if the file has content, is not private, or another process writes it; OSError.
+    """
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        file = create(path, private=True)
+    else:
+        if found.st_size or not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) & 0o077:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        _notify_opened(OperationKind.OPEN, path, handle)
+        file = io.BufferedWriter(_wrap_handle(handle, "wb"), BUFFER)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_empty = os.fstat(file.fileno()).st_size == 0
+    except BlockingIOError:
+        is_empty = False
+    if not is_empty:
+        file.close()
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return file
 
 
 def overwrite(path: Path) -> BinaryIO:

@@ -255,3 +255,20 @@ def test_a_keyring_is_old_after_a_kill_and_new_after_the_same_command(home: Path
     assert Keyring.load(file).version_of("device") == 1
     assert killed(["keys", "add", file, "device"], None) == 0
     assert Keyring.load(file).version_of("device") == 2
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("point", ["ledger.before", "audit.appended"])
+def test_a_withdrawal_that_is_killed_is_recorded_by_the_same_command(home: Path, point: str) -> None:
+    sender = Sender(home)
+    sender.write()
+    sender.consent("north", at=datetime.now(UTC) - timedelta(days=1))
+    (home / "minimize.yaml").write_text("access: off\n")
+    (home / "form.txt").write_text("signed")
+    evidence = ["--document", home / "form.txt", "--reference", "T-9"]
+    places = ["--to", home / "recall.json", "--keys", sender.keys.path, "--ledger", sender.ledger]
+    words = ["consent", "withdraw", "north", "vendor", "sync", *evidence, *places]
+    assert killed(words, point) == KILLED
+    assert (home / "recall.json").read_bytes() == b""
+    assert killed(words, None) == 0
+    assert json.loads((home / "recall.json").read_text())["recipient"] == "vendor"

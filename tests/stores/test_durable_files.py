@@ -10,8 +10,16 @@ from blake3 import blake3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.errors import OutputError
 from minimize.stores.digests import file_digest
-from minimize.stores.durable_files import HashingFile, link_file, make_folder, remove_tree, write_file
+from minimize.stores.durable_files import (
+    HashingFile,
+    create_private_file,
+    link_file,
+    make_folder,
+    remove_tree,
+    write_file,
+)
 
 
 @given(st.lists(st.binary(max_size=50)))
@@ -66,3 +74,22 @@ def test_a_file_stands_at_a_second_place(tmp_path: Path, monkeypatch: pytest.Mon
     link_file(tmp_path / "x", tmp_path / "a/b/x")
     (tmp_path / "x").unlink()
     assert (tmp_path / "a/b/x").read_bytes() == b"content"
+
+
+def test_an_empty_private_file_of_a_killed_process_is_used(tmp_path: Path) -> None:
+    create_private_file(tmp_path / "list").close()
+    with create_private_file(tmp_path / "list") as file:
+        file.write(b"whole")
+    assert (tmp_path / "list").read_bytes() == b"whole"
+    with pytest.raises(OutputError, match="File exists"):
+        create_private_file(tmp_path / "list")
+
+
+def test_an_empty_file_that_is_being_written_or_public_is_not_used(tmp_path: Path) -> None:
+    with create_private_file(tmp_path / "list"), pytest.raises(OutputError, match="File exists"):
+        create_private_file(tmp_path / "list")
+    (tmp_path / "public").touch(0o644)
+    (tmp_path / "link").symlink_to(tmp_path / "list")
+    for name in ("public", "link"):
+        with pytest.raises(OutputError, match="File exists"):
+            create_private_file(tmp_path / name)

@@ -48,7 +48,7 @@ from minimize.ledger.sharing import (
 )
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
 from minimize.results import LogMessage
-from minimize.stores import PathText
+from minimize.stores import PathText, file_operations
 from minimize.stores.durable_files import create_private_file
 from minimize.text import count_noun
 
@@ -520,8 +520,14 @@ def open_recall_list(path: str | None, recipient: str | None) -> Iterator[Recall
     if path is None:
         yield lambda _: None
         return
-    with TextIOWrapper(create_private_file(Path(path)), encoding="utf-8") as file:
-        yield lambda found: file.write(_recall_list_text(recipient, found))
+    file, is_recorded = TextIOWrapper(create_private_file(Path(path)), encoding="utf-8"), False
+    try:
+        with file:
+            yield lambda found: file.write(_recall_list_text(recipient, found))
+            is_recorded = True
+    finally:
+        if not is_recorded:
+            file_operations.remove(Path(path), missing=True)
 
 
 def _recall_list_text(recipient: str | None, found: Sequence[Recall]) -> str:
