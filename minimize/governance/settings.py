@@ -322,10 +322,17 @@ def _previous_value(rows: Sequence[RecordedSetting], new: RecordedSetting) -> st
     return next((row.value for row in _rows_in_force(same, new.recorded_at)), None)
 
 
-def _rows_in_force(rows: Sequence[RecordedSetting], now: datetime) -> Iterator[RecordedSetting]:
+def _rows_in_force(rows: Iterable[RecordedSetting], now: datetime) -> Iterator[RecordedSetting]:
+    """The latest row of each tenant, subject, setting and holder, by the times from which rows count."""
+    recorded = list(rows)
+    table = pa.Table.from_pylist(
+        [{name: getattr(row, name) for name in ROW_SCHEMA.names} for row in recorded], ROW_SCHEMA
+    )
+    effective = SettingsRows(table).effective_table
+    times = zip(effective["valid_from"].to_pylist(), effective["recorded_at"].to_pylist(), strict=True)
     latest: dict[tuple[str, ...], RecordedSetting] = {}
-    for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at)):
-        if row.valid_from <= now and row.recorded_at <= now:
+    for counts_from, row in sorted(zip(times, recorded, strict=True), key=lambda pair: pair[0]):
+        if max(counts_from) <= now:
             latest[_setting_key(row)] = row
     yield from latest.values()
 

@@ -57,6 +57,15 @@ def test_history_keeps_every_row_and_the_force_is_of_a_time(book: Workspace) -> 
     assert [row[2] for row in values(book, later)] == ["off"]
 
 
+def test_an_opt_out_by_a_clock_ahead_is_in_force_at_once(book: Workspace) -> None:
+    now = datetime.now(UTC)
+    set_setting(NewSetting("north", "location", "on"), book, now - timedelta(days=2))
+    set_setting(NewSetting("north", "location", "off"), book, now + timedelta(days=30))
+    set_setting(NewSetting("south", "location", "on"), book, now + timedelta(days=30))
+    assert values(book, now) == [("north", "location", "off", None)], "an opt-in does not count at once"
+    assert set_setting(NewSetting("north", "location", "on"), book, now).old == "off"
+
+
 def test_one_tenant_or_one_setting_may_be_asked_for(book: Workspace) -> None:
     for tenant in ("north", "south"):
         set_setting(NewSetting(tenant, "location", "on"), book, NOW)
