@@ -461,7 +461,7 @@ def _is_in(cell: int, keys: Sequence[str], values: Sequence[int]) -> bool:
 @pytest.mark.parametrize("count", [1, *(pytest.param(count, marks=pytest.mark.nightly) for count in (30, 365))])
 @pytest.mark.parametrize("tables", SETS)
 def test_equations_between_tables_do_not_give_hidden_rows(tables: int, count: int) -> None:
-    """Four tables give a hidden row by two equations. Their mean has half the variance, and many nights remove the noise of releases."""
+    """Four tables give a row by two equations, whose mean has half the variance; many nights remove the noise of releases."""
     control = cells_from_equations(tables, 1, WORLDS, has_noise=False)
     assert control.all()
     assert len(control) > 100
