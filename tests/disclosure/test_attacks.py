@@ -465,7 +465,11 @@ def test_equations_between_tables_do_not_give_hidden_rows(tables: int, count: in
     control = cells_from_equations(tables, 1, WORLDS, has_noise=False)
     assert control.all()
     assert len(control) > 100
-    check(cells_from_equations(tables, count, SOME if count < 365 else WORLDS // 2, has_noise=True), 29 if tables == 4 else 24, 20)
+    check(
+        cells_from_equations(tables, count, SOME if count < 365 else WORLDS // 2, has_noise=True),
+        29 if tables == 4 else 24,
+        20,
+    )
 
 
 def averaged(tables: int, count: int, worlds: int, *, has_noise: bool) -> Found:
