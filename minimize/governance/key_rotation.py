@@ -139,9 +139,13 @@ def _chosen_names(custody: KeyLifecycle, names: Sequence[str], keyring: Keyring)
     if missing:
         other = next((name for name in missing if name in keyring.names()), None)
         if other == NOISE_KEY:
-            hint = f"The key `{NOISE_KEY}` has one version only: with new noise, the figures of a row could be averaged."
+            hint = (
+                f"The key `{NOISE_KEY}` has one version only: with new noise, the figures of a row could be averaged."
+            )
         elif other is not None:
-            hint = f"`{other}` is a key of the keyring. Run `minimize keys add {keyring.path} {other}` for a new version."
+            hint = (
+                f"`{other}` is a key of the keyring. Run `minimize keys add {keyring.path} {other}` for a new version."
+            )
         else:
             hint = "Run `minimize keys list` to see the master keys."
         raise KeyringError(f"unknown master key {', '.join(missing)}", hint=hint)

@@ -61,7 +61,7 @@ def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides, *, w
 
 
 def _refuse_unknown_rules(workspace: Workspace, target: Location) -> None:
-    """Raises RefusedError (R010) if access rules were in force for an output, and neither its configuration nor its ledger has them.
+    """Raises RefusedError (R010) if access rules were in force for an output, and its configuration and ledger do not have them.
 
     This is the case if the whole configuration was moved. The rules next to a copy of the pipeline cannot replace them.
     """
