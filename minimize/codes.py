@@ -287,6 +287,7 @@ _LOG: Final = {
     "W057": "a library gave warnings while a source was read; their text is not shown",
     "W058": "the ledger that the receipts of an output name is lost, and the output is read without it",
     "W059": "the clock is behind the latest run: an event or request without a time gets the time of that run",
+    "W060": "cells of an exported settings file begin like a formula of a spreadsheet",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

@@ -47,7 +47,7 @@ mkdir -p "$recalls" || worst=2
 each_output "$@"
 step "$minimize" consent expire
 step "$minimize" access expire
-step "$minimize" share recall request --to "$recalls/$(date -u +%Y-%m-%dT%H%M%SZ).json"
+step "$minimize" share recall request --to "$recalls/$(date -u +%Y-%m-%dT%H%M%SZ)-$$.json"
 step "$minimize" audit truncate --yes
 while [ $# -gt 0 ]; do
     step "$minimize" verify "$2"

@@ -141,7 +141,11 @@ def import_command(workspace: Workspace, now: datetime, file: str, reference: st
 
 @verb("export", click.Argument(["file"], type=FILE), *WORKSPACE, group=settings_group, permission="settings/read")
 def export_command(workspace: Workspace, file: str) -> Printable:
-    """Export all settings of the ledger to the new CSV FILE. Subjects stay tokens, which only `import` accepts."""
+    """Export all settings of the ledger to the new CSV FILE. Subjects stay tokens, which only `import` accepts.
+
+    Values are written exactly, so that `import` reads them back. A spreadsheet may execute a tenant's name that begins with
+    `=`, `+`, `-` or `@` as a formula: do not open FILE with one. A warning states the number of such cells.
+    """
     return export_settings(file, workspace)
 
 

@@ -22,9 +22,9 @@ from minimize.governance.rewrite import Rewrite
 from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
-from minimize.keys import Kms, MasterKey
+from minimize.keys import Keyring, Kms, MasterKey
 from minimize.keys.discovery import key_lifecycle
-from minimize.keys.keyring import KEY_DESTROYED, SUBJECT_KEY
+from minimize.keys.keyring import KEY_DESTROYED, NOISE_KEY, SUBJECT_KEY
 from minimize.keys.master_keys import KeyLifecycle, key_state, master_key_name
 from minimize.ledger import PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
@@ -115,7 +115,7 @@ def rotate_keys(
     for chain in chains:
         check_keyring(keyring, chain)
     custody = key_lifecycle(keyring, workspace.folder, now=now)
-    chosen = _chosen_names(custody, names) if new else ()
+    chosen = _chosen_names(custody, names, keyring) if new else ()
     if chosen:
         with workspace.open_ledger(create=True) as ledger:
             ledger.check_time()
@@ -132,14 +132,23 @@ def rotate_keys(
     return KeyRotation(tuple(_newest_version(custody, name) for name in chosen), tuple(rewritten))
 
 
-def _chosen_names(custody: KeyLifecycle, names: Sequence[str]) -> tuple[str, ...]:
+def _chosen_names(custody: KeyLifecycle, names: Sequence[str], keyring: Keyring) -> tuple[str, ...]:
     """The given names; by default all names except those whose newest version was destroyed."""
     lines = custody.versions()
     missing = sorted({*names} - {line.name for line in lines})
     if missing:
-        raise KeyringError(
-            f"unknown master key {', '.join(missing)}", hint="Run `minimize keys list` to see the master keys."
-        )
+        other = next((name for name in missing if name in keyring.names()), None)
+        if other == NOISE_KEY:
+            hint = (
+                f"The key `{NOISE_KEY}` has one version only: with new noise, the figures of a row could be averaged."
+            )
+        elif other is not None:
+            hint = (
+                f"`{other}` is a key of the keyring. Run `minimize keys add {keyring.path} {other}` for a new version."
+            )
+        else:
+            hint = "Run `minimize keys list` to see the master keys."
+        raise KeyringError(f"unknown master key {', '.join(missing)}", hint=hint)
     return tuple(sorted(names or {line.name for line in lines if key_state(line, lines) == "current"}))
 
 

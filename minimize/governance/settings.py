@@ -58,7 +58,7 @@ from minimize.settings.tokenized import load_ledger_settings
 from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
-from minimize.text import count_noun, did_you_mean
+from minimize.text import count_noun, did_you_mean, without_formula
 from minimize.times import epoch_microseconds, seconds_text, time_text
 
 if TYPE_CHECKING:
@@ -408,7 +408,8 @@ def import_settings(
 def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
     """Writes every row of the ledger to a new CSV file that only its owner can read. Subjects stay tokens.
 
-    Raises OutputError if the file exists.
+    Values are written exactly, for `import_settings`. If a spreadsheet would execute some of them as formulas, a warning (W060)
+    states their number. Raises OutputError if the file exists.
     """
     with workspace.open_ledger() as ledger:
         rows = ledger.find(SETTING)
@@ -419,7 +420,12 @@ def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
         writer.writerows(_csv_row(row) for row in rows)
         return len(rows)
 
-    return ExportedSettings(str(file), write_private_file(Path(file), fill))
+    exported = ExportedSettings(str(file), write_private_file(Path(file), fill))
+    formulas = sum(without_formula(cell) != cell for row in rows for cell in _csv_row(row))
+    if formulas:
+        message = "%s of %s would be executed as a formula by a spreadsheet: do not open the file with one"
+        log.warning(message, count_noun(formulas, "cell"), file, extra={"code": "W060"})
+    return exported
 
 
 def _check_names(rows: SettingsRows, declared: DeclaredNames | None, job: Pipeline | None) -> None:

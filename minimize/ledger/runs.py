@@ -128,6 +128,12 @@ def _published_receipt(event: Mapping[str, Any]) -> dict[str, Any]:
     return {change["name"]: change["new"] for change in event["resources"][0]["changed_properties"]}
 
 
+def was_published_by_rules(connection: Connection, output: str) -> bool:
+    """Whether access rules gave the account of a publication of this output a permission."""
+    events = (entry_event(entry) for entry in read_entries(connection, EntryFilter(resource=output)))
+    return any(event["operation"] in PUBLICATION_OPERATIONS and event["actor"]["permissions"] for event in events)
+
+
 def find_recorded_output(connection: Connection, receipts: Sequence[Receipt]) -> str | None:
     """The output for which the log records one of these receipts, latest first; None if it records none."""
     for receipt in reversed(receipts):

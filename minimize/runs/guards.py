@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from minimize.engines.base import BatchOutcome
 from minimize.errors import KeyringError, OutputError, RefusedError, StoppedError
 from minimize.keys import Keyring, Verifier, find_keyring
+from minimize.keys.keyring import NOISE_KEY
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.clock import (
     ALLOW_TIME_HINT,
@@ -90,11 +91,16 @@ def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:
         )
     wrong = keys.wrong_keys({id_: value for receipt in chain for id_, value in (receipt.key_checks or {}).items()})
     if wrong:
+        is_replaced = any(f"{key.name}/{key.version}" == wrong[0] for key in keys.listing())
+        fault = f"has another key under {wrong[0]}, not the one" if is_replaced else f"does not have the key {wrong[0]}"
+        if wrong[0].partition("/")[0] == NOISE_KEY:
+            reason = "with other noise, the figures of a row could be averaged."
+        else:
+            reason = "each subject would have another pseudonym."
         raise RefusedError(
-            f"the keyring {keys.path} does not have the key {wrong[0]} with which this output was written",
+            f"the keyring {keys.path} {fault} with which this output was written",
             code=WRONG_KEYRING,
-            hint="Restore the newest keyring from a backup. A new key with this id would be another key: each subject would have"
-            " another pseudonym.",
+            hint=f"Restore the newest keyring from a backup. A new key with this id would be another key: {reason}",
         )
 
 

@@ -1,4 +1,4 @@
-"""A restriction and its lifting, killed anywhere: each record is published or sealed, never both and never lost."""
+"""Removals, restrictions and their lifting, killed anywhere: each record is published or sealed, never both and never lost."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import pytest
 
 import minimize
 from minimize.failpoints import KILLED
-from minimize.governance.subjects import DataSubject, view_subjects
+from minimize.governance.subjects import DataSubject, request_statuses, view_subjects
 from minimize.governance.subjects.view import SubjectView
 from minimize.governance.workspace import Workspace
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.output.reader import load_receipts
 from minimize.times import utc_now
 from tests.faults.child import killed
 from tests.project import BEFORE, Project, enter, events, new_project
@@ -78,3 +81,26 @@ def test_a_killed_command_leaves_each_record_in_one_place(
     after = seen(project)
     assert (after.rows, sealed_rows(after)) == ((0, COUNT) if verb == "restrict" else (COUNT, 0))
     assert bool(after.restrictions) == (verb == "restrict")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["receipt.before", "receipt.after"])
+def test_a_request_for_a_tenant_that_is_killed_is_continued_with_its_number_of_records(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    project, ledger = ready(tmp_path, monkeypatch), tmp_path / "organization.db"
+    other = tmp_path / "other"
+    project.run(at=None, ledger=ledger, output=other)
+    count = sum(each["tenant_id"] == "south" for each in RECORDS) * 4
+    places = ["--keys", project.keys, "--ledger", ledger]
+    for verb in ("restrict", "lift", "delete"):
+        command = ["subject", verb, "--tenant", "south", "--whole-tenant", "--yes", *places, "--records"]
+        assert killed([*command, count], point) == KILLED
+        assert killed([*command, count + 1], None) == 3
+        assert killed([*command, count], None) == 0
+        with open_ledger(find_ledger(ledger)) as book:
+            last = request_statuses(book)[-1].last
+        receipts = [each for output in (project.out, other) for each in load_receipts(output) if each.kind == verb]
+        assert sorted(last.body["receipts"]) == sorted(each.run_id for each in receipts)
+        assert (last.state, last.body.get("rows", count)) == ("done", count)
+        assert len(receipts) == 2

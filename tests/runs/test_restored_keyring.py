@@ -45,10 +45,10 @@ def test_a_run_with_an_older_copy_is_refused(rotated: Project) -> None:
 def test_another_key_under_the_same_id_is_refused(rotated: Project) -> None:
     add_key(older(rotated), "device", now=AT)
     other = replace(rotated, keyring=older(rotated))
-    with pytest.raises(RefusedError, match="does not have the key device/2"):
+    with pytest.raises(RefusedError, match="has another key under device/2"):
         other.run(date=DAY)
     places = Workspace(rotated.out / "ledger.db", keys=other.keys)
-    with pytest.raises(RefusedError, match="does not have the key device/2"):
+    with pytest.raises(RefusedError, match="has another key under device/2"):
         delete_subjects([DataSubject("d3", "south")], places, AT + timedelta(minutes=1), yes=True)
 
 

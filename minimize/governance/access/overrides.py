@@ -10,18 +10,22 @@ Commands ask for it. `minimize.run` in Python asks nobody, as `minimize.read` do
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.errors import LedgerError
+from minimize.config import load_config
+from minimize.errors import LedgerError, RefusedError
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.workspace import Workspace
 from minimize.ledger import find_ledger
-from minimize.output.folder import has_runs
+from minimize.ledger.access import ACCESS_ADOPTION
+from minimize.ledger.runs import was_published_by_rules
+from minimize.output.folder import has_runs, identity_of
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.inputs import LEDGER_SETTINGS, find_pipeline, is_made_by
+from minimize.runs.inputs import LEDGER_SETTINGS, configuration_folder, find_pipeline, is_made_by
 from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.runner import RunOverrides
 from minimize.stores import Location, LocationLike, PathText, is_same_location, is_uri, is_within, parse_output_location
@@ -52,6 +56,26 @@ def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides, *, w
     else:
         workspace = Workspace(_ledger_beside_own(job, replaced.ledger), None, job, replaced.keys)
     require_permission(permission, workspace, utc_now(), dataset=job.pipeline)
+    if has_runs(target) and is_made_by_other:
+        _refuse_unknown_rules(workspace, target)
+
+
+def _refuse_unknown_rules(workspace: Workspace, target: Location) -> None:
+    """Raises RefusedError (R010) if access rules were in force for an output, and its configuration and ledger do not have them.
+
+    This is the case if the whole configuration was moved. The rules next to a copy of the pipeline cannot replace them.
+    """
+    output = identity_of(target)
+    if output is None or load_config(configuration_folder(target)).path is not None or not workspace.address.exists:
+        return
+    with workspace.open_ledger() as ledger:
+        if ledger.last_id(ACCESS_ADOPTION) or not ledger.read(partial(was_published_by_rules, output=output)):
+            return
+    raise RefusedError(
+        "access rules were in force for this output, and no configuration is at the path of its pipeline in the last receipt",
+        code="R010",
+        hint="Move the pipeline back, or leave a link to the new folder at that path.",
+    )
 
 
 def require_output_override(output: LocationLike, *, pipeline: PathText | None, **replaced: Any) -> None:

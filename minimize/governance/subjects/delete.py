@@ -26,6 +26,12 @@ from minimize.governance.retention.removal_plan import RemovalPlan, find_due
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
 from minimize.governance.rewrite import Rewrite, check_rewrite_time
 from minimize.governance.rewrite_receipt import RewriteResult
+from minimize.governance.subjects.attempts import (
+    processed_rows,
+    reopened,
+    rows_processed_before,
+    with_receipts_of_attempts,
+)
 from minimize.governance.subjects.correct import remove_corrections
 from minimize.governance.subjects.coverage import (
     NO_REASONS,
@@ -325,16 +331,15 @@ def remove_subjects(
         if not unseen:
             check_tenants(subjects, found[0], made.known_tenants)
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
-        made = replace(
-            made, open_requests=open_requests(ledger, made.keys, kind, whose), linked=made.find_linked(whose)
-        )
+        resumed = with_receipts_of_attempts(open_requests(ledger, keys, kind, whose), ledger, made.outputs)
+        made = replace(made, open_requests=resumed, linked=made.find_linked(whose))
         made = made.with_identities_of_requests()
         check_individuals(made.linked.values())
         expected = options.get("records")
         plan = made.plan(whose, counts=not yes or expected is not None)
         if not yes:
             return plan
-        check_records(plan.rows, expected)
+        check_records(plan.rows, expected, rows_processed_before(resumed.values(), made.outputs))
         if not unseen and not options.get("allow_unknown", False):
             check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
@@ -421,8 +426,7 @@ class SubjectRemovalRun:
     def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
         """Executes the removal: records the request, removes data output by output, then searches again."""
         steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
-        new_steps = [step for each, step in zip(plan.subjects, steps, strict=True) if each not in self.open_requests]
-        record_steps(self.ledger, self.workspace, new_steps, self.now)
+        record_steps(self.ledger, self.workspace, steps, self.now)
         self._record_events(plan.subjects)
         made: list[Receipt] = []
         by_output: dict[str, tuple[Receipt, ...]] = {}
@@ -444,7 +448,7 @@ class SubjectRemovalRun:
             check_searched(self.unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
         except MinimizeError as error:
             wrong = error
-        new, rows = [each.run_id for each in made], sum(each.gated_by.restricted or 0 for each in made)
+        new, rows = [each.run_id for each in made], sum(map(processed_rows, made))
         left = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
         outcomes = [
             (
@@ -538,9 +542,9 @@ class SubjectRemovalRun:
             store_erasures(output.folder, rows, self.keys)
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
-        """The open request of a subject, or a new one."""
+        """The open request of a subject, for another attempt, or a new one."""
         if subject in self.open_requests:
-            return self.open_requests[subject]
+            return reopened(self.open_requests[subject], self.now)
         known = self.linked[subject].identities if subject in self.linked else {}
         return new_request(self.kind, subject, self.keys, self.requested_at, recalls=dict(recalls), **known)
 

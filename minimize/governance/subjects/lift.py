@@ -22,6 +22,12 @@ from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile
 from minimize.governance.retention.restricted_records import LiftRequest, RestrictedRecordsRestorer
 from minimize.governance.rewrite import Rewrite, check_rewrite_time
+from minimize.governance.subjects.attempts import (
+    processed_rows,
+    reopened,
+    rows_processed_before,
+    with_receipts_of_attempts,
+)
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -159,7 +165,7 @@ def lift_restriction(
         plan = run.plan()
         if not yes:
             return plan
-        check_records(plan.rows, records)
+        check_records(plan.rows, records, rows_processed_before(run.requests.values(), run.outputs))
         return run.execute(plan)
 
 
@@ -199,6 +205,7 @@ class _LiftRun:
             for one in ([each] if each.tenant is not None else [replace(each, tenant=name) for name in tenants])
         ]
         restrictions, requests = restrictions_in_force(ledger, keys, every), open_requests(ledger, keys, "lift", every)
+        requests = with_receipts_of_attempts(requests, ledger, outputs)
         found = tuple(dict.fromkeys(each for each in every if each in restrictions or each in requests))
         missing = [each for each in subjects if not any(_is_same(each, one) for one in found)]
         if missing:
@@ -221,9 +228,12 @@ class _LiftRun:
         check_rewrite_time(self.ledger, self.outputs, plan.files, self.now)
         tokens = {each.last.subject for each in request_statuses(self.ledger) if each.last.kind == "restrict"}
         steps = [
-            self.requests.get(each) or new_request("lift", each, self.keys, self.now, tokens) for each in plan.subjects
+            reopened(self.requests[each], self.now)
+            if each in self.requests
+            else new_request("lift", each, self.keys, self.now, tokens)
+            for each in plan.subjects
         ]
-        record_steps(self.ledger, self.workspace, [each for each in steps if each.asked_at == self.now], self.now)
+        record_steps(self.ledger, self.workspace, steps, self.now)
         made: list[Receipt] = []
         wrong: MinimizeError | None = None
         try:
@@ -235,7 +245,7 @@ class _LiftRun:
             wrong = error
         state: RequestState = "done" if wrong is None else "failed"
         fault = {} if wrong is None else {"error": wrong.code}
-        new, rows = [each.run_id for each in made], sum(each.rows.written or 0 for each in made)
+        new, rows = [each.run_id for each in made], sum(map(processed_rows, made))
         outcomes = [
             next_step(step, state, self.now, **request_outcome(step, new), **moved_rows(step, rows), **fault)
             for step in steps

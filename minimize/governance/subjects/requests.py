@@ -112,11 +112,16 @@ def collect_subjects(
     return tuple(dict.fromkeys(found))
 
 
-def check_records(planned: int, expected: int | None) -> None:
-    """Raises RefusedError (E325) if the plan has another number of records than the one that was confirmed."""
-    if expected is not None and expected != planned:
+def check_records(planned: int, expected: int | None, processed: int = 0) -> None:
+    """Raises RefusedError (E325) if the plan has another number of records than the one that was confirmed.
+
+    Of requests that are resumed, the number together with the records that were `processed` before is accepted, too: the number
+    that the first plan printed.
+    """
+    if expected not in (None, planned, planned + processed):
+        before = f", and {count_noun(processed, 'record')} were processed before" if processed else ""
         raise RefusedError(
-            f"the plan has {count_noun(planned, 'record')}, not {expected:,}; nothing was changed",
+            f"the plan has {count_noun(planned, 'record')}, not {expected:,}{before}; nothing was changed",
             code="E325",
             hint="Run the command without --yes, check its plan, and pass its number of records with --records.",
         )

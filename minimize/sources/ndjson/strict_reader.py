@@ -16,7 +16,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from heapq import nsmallest
 from math import isinf
+from operator import itemgetter
 from typing import Any
 
 import pyarrow as pa
@@ -25,6 +27,7 @@ from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.identifiers import canonical_text, is_missing_id
 from minimize.sources.base import (
     MAX_UNDECLARED_PATHS,
+    OTHER_PATHS,
     Chunk,
     DeclaredField,
     Reject,
@@ -437,11 +440,17 @@ class UndeclaredCounter:
 
     def counts(self) -> dict[Pointer, UndeclaredCount]:
         """All counts, by path."""
-        found = (
-            (Pointer(parts), UndeclaredCount(count, _subject_sample(some), self._request.rank(Pointer(parts))))
-            for parts, (count, some) in self._found.items()
-        )
-        self._held = merge_undeclared([self._held, dict(found)])
+        rank = self._request.rank
+        ranked = ((rank(Pointer(parts)), parts, value) for parts, value in self._found.items())
+        kept = nsmallest(
+            MAX_UNDECLARED_PATHS, ranked, key=itemgetter(0)
+        )  # before anything costly: a line may have many names
+        found = {
+            Pointer(parts): UndeclaredCount(count, _subject_sample(some), key) for key, parts, (count, some) in kept
+        }
+        others = sum(count for count, _ in self._found.values()) - sum(count for _, _, (count, _) in kept)
+        rest = {OTHER_PATHS: UndeclaredCount(others)} if others else {}
+        self._held = merge_undeclared([self._held, found, rest])
         self._found.clear()
         return self._held
 

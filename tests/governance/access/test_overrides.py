@@ -336,6 +336,25 @@ def test_a_copy_does_not_take_over_the_output_of_a_pipeline_that_was_moved(
     assert _run(world, "max", lenient / "checkins") == 0
 
 
+def test_rules_next_to_a_copy_do_not_replace_those_of_a_configuration_that_was_moved(
+    world: World, lenient: Path, moved: Path
+) -> None:
+    copied, current = lenient / "checkins", world.folder / "minimize.yaml"
+    for name in ("pipeline.yaml", "policy.yaml"):
+        shutil.copy(moved / name, copied / name)
+    official = current.rename(world.folder / "moved.yaml")
+    assert _run(world, "nemo", copied) == 3
+    own_rules = access_file(assignment("maintainer", "nemo"), roles={"maintainer": {"allow": ["run/override"]}})
+    write_yaml(lenient / "access.yaml", own_rules)
+    config = lenient / "minimize.yaml"
+    config.write_text(config.read_text().replace("off", "access.yaml", 1))
+    assert _run(world, "nemo", copied) == 3
+    official.rename(current)
+    (world.checkins.folder / "pipeline.yaml").symlink_to(moved / "pipeline.yaml")
+    (world.checkins.folder / "policy.yaml").symlink_to(moved / "policy.yaml")
+    assert _run(world, "otto", world.checkins.folder) == 0
+
+
 def test_where_access_is_off_a_pipeline_moves_anywhere(world: World, lenient: Path, moved: Path) -> None:
     config = world.folder / "minimize.yaml"
     config.write_text(config.read_text().replace("access.yaml", "off"))

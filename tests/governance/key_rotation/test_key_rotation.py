@@ -53,8 +53,15 @@ def test_one_key_is_rotated_alone(ran: Project) -> None:
 
 
 def test_a_key_that_is_not_there_is_refused(ran: Project) -> None:
-    with pytest.raises(KeyringError, match="unknown master key device"):
+    with pytest.raises(KeyringError, match="unknown master key device") as caught:
         rotate_keys(where(ran), NOW, names=["device"])
+    assert f"minimize keys add {ran.keys} device" in caught.value.hint
+    with pytest.raises(KeyringError, match="unknown master key noise") as caught:
+        rotate_keys(where(ran), NOW, names=["noise"])
+    assert ("one version only" in caught.value.hint, "keys add" in caught.value.hint) == (True, False)
+    with pytest.raises(KeyringError, match="unknown master key other") as caught:
+        rotate_keys(where(ran), NOW, names=["other"])
+    assert "minimize keys list" in caught.value.hint
 
 
 def test_keys_of_techniques_are_not_rotated(ran: Project) -> None:

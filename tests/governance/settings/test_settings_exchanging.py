@@ -76,6 +76,23 @@ def test_what_is_taken_out_names_no_subject_and_is_its_owners_alone(
     assert stat.S_IMODE((tmp_path / "out.csv").stat().st_mode) == 0o600
 
 
+def test_cells_that_a_spreadsheet_would_execute_are_written_exactly_and_counted(
+    book: Workspace, home: Project, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = home.folder / "settings.csv"
+    file.write_text(SETTINGS + OWN)
+    import_settings(file, book, NOW)
+    export_settings(tmp_path / "plain.csv", book)
+    assert "W060" not in {getattr(record, "code", None) for record in caplog.records}
+    file.write_text(SETTINGS + OWN.replace("north", "=1+cmd"))
+    import_settings(file, book, NOW)
+    export_settings(tmp_path / "out.csv", book)
+    (warning,) = (record for record in caplog.records if getattr(record, "code", None) == "W060")
+    assert warning.getMessage().startswith("1 cell of ")
+    assert "cmd" not in warning.getMessage()
+    assert "\n=1+cmd," in (tmp_path / "out.csv").read_text()
+
+
 def test_no_run_takes_tokens_for_subjects(book: Workspace, home: Project, tmp_path: Path) -> None:
     """An opt-out that no record matches would be one that nobody obeys."""
     (home.folder / "settings.csv").write_text(SETTINGS + OWN)

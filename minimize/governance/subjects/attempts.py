@@ -1,0 +1,61 @@
+"""Requests that were interrupted and are resumed: what their earlier attempts did, and the step with which another one begins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from minimize.governance.subjects.requests import DataSubject, moved_rows, next_step, request_outcome
+from minimize.ledger.subjects import SUBJECT_REQUEST, SubjectRequestStep
+
+if TYPE_CHECKING:
+    from minimize.governance.output_file import PublishedOutput
+    from minimize.ledger.ledger import Ledger
+    from minimize.receipts import Receipt
+
+
+def with_receipts_of_attempts(
+    requests: Mapping[DataSubject, SubjectRequestStep], ledger: Ledger, outputs: Iterable[PublishedOutput]
+) -> dict[DataSubject, SubjectRequestStep]:
+    """The same open requests, also with the receipts and records of an attempt that was killed before it recorded a step.
+
+    Each attempt begins with a step. So a receipt that no step names belongs to the request with the last step before it.
+    """
+    if not requests:
+        return {}
+    steps = [each for each in ledger.find(SUBJECT_REQUEST) if each.state != "confirmed"]
+    named = {run_id for each in steps for run_id in each.body.get("receipts", ())}
+    unnamed = [each for output in outputs for each in output.chain if each.run_id not in named]
+    found: dict[DataSubject, SubjectRequestStep] = {}
+    for subject, step in requests.items():
+        began = {each.recorded_at: False for each in steps if each.kind == step.kind}
+        began |= {each.recorded_at: True for each in steps if each.id == step.id}
+        own = [
+            each
+            for each in unnamed
+            if each.kind == step.kind
+            and began.get(max((at for at in began if at <= each.started), default=each.started))
+        ]
+        body = {**request_outcome(step, [each.run_id for each in own], step.body.get("recalls", {}))}
+        body |= moved_rows(step, sum(map(processed_rows, own))) if step.kind in ("restrict", "lift") else {}
+        found[subject] = replace(step, body={**step.body, **body})
+    return found
+
+
+def processed_rows(receipt: Receipt) -> int:
+    """The number of records that a receipt of a deletion, restriction or lifting states."""
+    gated = {"delete": receipt.gated_by.erased, "restrict": receipt.gated_by.restricted}
+    return gated.get(receipt.kind, receipt.rows.written) or 0
+
+
+def rows_processed_before(requests: Iterable[SubjectRequestStep], outputs: Iterable[PublishedOutput]) -> int:
+    """The number of records that these open requests processed before they were interrupted."""
+    named = {run_id for each in requests for run_id in each.body.get("receipts", ())}
+    return sum(processed_rows(each) for output in outputs for each in output.chain if each.run_id in named)
+
+
+def reopened(step: SubjectRequestStep, now: datetime) -> SubjectRequestStep:
+    """The step with which another attempt at an open request begins."""
+    return next_step(step, "open", now, **{name: value for name, value in step.body.items() if name != "error"})
