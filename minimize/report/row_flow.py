@@ -1,14 +1,16 @@
 """Rows read and written: runs, later removals, outputs, and the versions of the policy with their approval.
 
-Each part is rounded by itself.
+Each part is rounded by itself. The number of rows of a published table is public, and exact.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
 from minimize.aggregates.definition import total_deviation
+from minimize.output.folder import RECORDS, RESTRICTED
 from minimize.receipts import Receipt, files_in_force
 from minimize.report.context import reads_source
 from minimize.report.facts import (
@@ -77,6 +79,12 @@ def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:
     return sorted({each.sequence: each for each in last.values()}.values(), key=lambda each: each.sequence)
 
 
+def dates_counted_twice(receipts: Iterable[Receipt]) -> list[str]:
+    """The batch dates that several of the current runs read: one of several dates, and a later one of some of them."""
+    times = Counter(date for each in current_runs(receipts) for date in each.dates)
+    return sorted(date for date, number in times.items() if number > 1)
+
+
 def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
     """Each run separately, including replaced ones."""
     current = {each.sequence for each in current_runs(receipts)}
@@ -109,11 +117,12 @@ def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
     for name, files in files_in_force(receipts).items():
         mine = [each[name] for each in written if name in each]
         noise = last[name].noise
+        rows = [file.rows for file in files]
         small = [RoundedCount.rounded(each.groups_suppressed) for each in mine if each.groups_suppressed is not None]
         yield OutputFacts(
             name=name,
             category=last[name].category,
-            rows=RoundedCount.total(RoundedCount.rounded(file.rows) for file in files),
+            rows=RoundedCount.total(map(RoundedCount.rounded if name in (RECORDS, RESTRICTED) else RoundedCount.public, rows)),
             files=len(files),
             dates=len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
             suppressed=RoundedCount.total(small) if small else None,
