@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs
+from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs, tables_without_records
 from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.event_admin import NewEvent, add_events
