@@ -269,6 +269,7 @@ _LOG: Final = {
     "W030": "the erasure list could not be stored with an output yet",
     "W031": "the last line of a lineage file was incomplete and was repaired",
     "W032": "a date has had its last release, so its table in force stays",
+    "W033": "exact figures of a date were published once, and newer data are not in them",
     "W036": "a setting was recorded in the ledger, but the pipeline reads its settings elsewhere",
     "W040": "a date was skipped because one of its files cannot be read",
     "W041": "a date was skipped because it has far fewer rows than in its last receipt",

@@ -17,7 +17,7 @@ from minimize.aggregates.definition import STANDARD_DEVIATIONS, AggregateDefinit
 from minimize.aggregates.noise import draw_table
 from minimize.aggregates.noisy_figures import enough
 from minimize.arrow.dictionaries import Codes, Doubles
-from minimize.json_form import OMIT_IF_NONE, JsonResult
+from minimize.json_form import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult
 from minimize.text import brief_number, count_noun, percent_text
 
 _WORDS: Final = 1 << 64
@@ -91,6 +91,7 @@ class TableUtility(JsonResult):
     deviations   the standard deviation of the noise of each other measure whose figure is one number, in the median of the rows
     is_exact     whether its figures have no noise
     date         the date on which the rows were shown; None for a preview, or if the table has no dates
+    older        what to know of published figures that are older than the data of the last run; empty if there are none
     most_rows    the largest number of rows of one subject in one group of a preview, if figures depend on it and more than one
     counted_rows  how many of them count; None if the pipeline does not state it
     """
@@ -106,6 +107,7 @@ class TableUtility(JsonResult):
     date: str | None = field(default=None, metadata=OMIT_IF_NONE)
     most_rows: int | None = field(default=None, metadata=OMIT_IF_NONE)
     counted_rows: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    older: str = field(default="", metadata=OMIT_IF_EMPTY)
 
     @classmethod
     def of_preview(cls, definition: AggregateDefinition, subjects: Codes, most_rows: int) -> Self:
@@ -142,7 +144,7 @@ class TableUtility(JsonResult):
 
     def lines(self) -> Iterator[str]:
         """One line."""
-        parts = [f"{self.name}: {self._rows_text()}", self._error_text(), self._limit_text()]
+        parts = [f"{self.name}: {self._rows_text()}", self._error_text(), self._limit_text(), self.older]
         yield "; ".join(part for part in parts if part)
 
     def _rows_text(self) -> str:

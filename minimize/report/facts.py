@@ -155,6 +155,7 @@ class OutputFacts:
     suppressed  number of groups that were too small
     count_sd    the standard deviation of the noise of counts of subjects; None if figures are exact, or for records
     encrypted   whether columns are encrypted under master keys
+    older       the dates of a table whose figures are older than the data of the last run
     """
 
     name: str
@@ -165,6 +166,7 @@ class OutputFacts:
     suppressed: RoundedCount | None
     count_sd: float | None
     encrypted: bool
+    older: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
 
     @property
     def encryption_text(self) -> str:

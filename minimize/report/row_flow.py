@@ -22,6 +22,7 @@ from minimize.report.facts import (
     RowFlow,
     RunFacts,
 )
+from minimize.runs.releases import older_tables
 
 
 def approval_answer(receipts: Sequence[Receipt]) -> ApprovalAnswer:
@@ -112,7 +113,7 @@ def removal_facts(receipts: Iterable[Receipt]) -> Iterator[RemovalFacts]:
 
 def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
     """The outputs, each with the suppressed groups of its runs."""
-    written = [each.outputs for each in current_runs(receipts)]
+    older, written = older_tables(receipts), [each.outputs for each in current_runs(receipts)]
     last = {name: output for each in receipts for name, output in each.outputs.items()}
     for name, files in files_in_force(receipts).items():
         mine = [each[name] for each in written if name in each]
@@ -128,6 +129,7 @@ def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
             suppressed=RoundedCount.total(small) if small else None,
             count_sd=None if noise is None else float(total_deviation(noise.sd)),
             encrypted=any(file.keys for file in files),
+            older=older.get(name, ()),
         )
 
 

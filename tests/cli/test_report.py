@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.commands import Command
-from tests.project import BEFORE, DAY, Builds, Project, event, events
+from tests.project import BEFORE, DAY, NOISY_AGGREGATES, Builds, Project, event, events, without_none
 
 AT = "2026-11-25T00:00:00Z"
 
@@ -85,3 +85,19 @@ def test_a_date_that_ran_again_is_named_if_it_counts_more_than_once(project: Pro
     after = command("report", project.out, "--keys", project.keys, "--at", AT)
     assert line(before.out, "rows") == "120 read = 120 written"
     assert line(after.out, "rows") == f"180 read = 180 written; ran again, and counted more than once: {DAY}"
+
+
+def test_documents_for_reviewers_state_whether_a_table_has_noise(project: Project, command: Command) -> None:
+    noisy, exact = "inexact on purpose", "exact (reason: a contract)"
+    table = {**NOISY_AGGREGATES["per_model"]}
+    for told, other, changes in ((noisy, exact, table), (exact, noisy, {**table, "per_subject": None})):
+        if told == exact:
+            changes["exact"] = {"because": "a contract"}
+        project.pipeline(aggregates={"per_model": without_none(changes)})
+        leaflet = command("leaflet", project.folder).out
+        assert (told in leaflet, other in leaflet) == (True, False)
+        words = "figures are exact (reason: a contract)" if told == exact else "figures have noise"
+        assert words in command("explain", project.folder, "battery").out
+        assert command("docs", project.folder, "--to", project.folder / "pages").code == 0
+        pages = [page.read_text() for page in (project.folder / "pages").rglob("*.md")]
+        assert sum(words in page for page in pages) == 2, "the catalogue and the record of processing"

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.policy.lint import ALLOWABLE_CODES
 from minimize.review.lint import lint_path, lint_tables
 from minimize.review.published_tables import published_tables
 from tests.commands import command
@@ -118,3 +119,23 @@ def test_a_table_is_no_finding(project: Project) -> None:
     assert {each.code for each in lint_path(project.folder, on=AT.date(), keys=project.keys)} == {
         each.code for each in before
     }
+
+
+def test_commands_name_a_table_that_is_older_than_its_records(project: Project) -> None:
+    exact = {**without_none({**NOISY, "per_subject": None}), "exact": {"because": "a test"}}
+    project.pipeline(aggregates={"per_model": exact})
+    project.run()
+    at, keys = ("--at", f"{AT:%Y-%m-%dT%H:%M:%SZ}"), ("--keys", project.keys)
+    commands = [("lint", project.folder, *keys), ("plan", project.folder, *keys), ("report", project.out, *keys, *at)]
+    for each in commands:
+        text = " ".join(command(*each).out.split())
+        assert "per_model" in text, each
+        assert "data that came later" not in text, each
+    project.records([event(1, device_id="another", model="A")], name="b")
+    allowed = [part for code in ALLOWABLE_CODES for part in ("--allow", code)]
+    said = command("run", project.folder, "--date", DAY, "--output", project.out, *keys, *at, *allowed)
+    assert f"per_model of {DAY}: exact figures were published once, and newer data are not in them" in said.err
+    assert "records are removed" not in said.out
+    for each in commands:
+        text = " ".join(command(*each).out.split())
+        assert f"data that came later are not in the figures of {DAY}" in text, each
