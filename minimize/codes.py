@@ -271,6 +271,7 @@ _LOG: Final = {
     "W032": "a date has had its last release, so its table in force stays",
     "W033": "exact figures of a date were published once, and newer data are not in them",
     "W036": "a setting was recorded in the ledger, but the pipeline reads its settings elsewhere",
+    "W037": "a table waits for late rows, and has rows that were published before it did",
     "W040": "a date was skipped because one of its files cannot be read",
     "W041": "a date was skipped because it has far fewer rows than in its last receipt",
     "W042": "a date was skipped because a later run already covers it",

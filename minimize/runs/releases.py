@@ -139,6 +139,17 @@ def older_tables(chain: Sequence[Receipt]) -> dict[str, tuple[str, ...]]:
     return {name: tuple(dates) for name, dates in found.items()}
 
 
+def dates_before_late(chain: Sequence[Receipt], name: str) -> tuple[str, ...]:
+    """The dates in force of a table that were published before it waited for late rows: their event days can be in two rows."""
+    before: dict[str, bool] = {}
+    for receipt in chain:
+        if name in receipt.outputs:
+            output = receipt.outputs[name]
+            before |= {file.path: output.days is None for file in output.files}
+    files = files_in_force(chain).get(name, ())
+    return tuple(sorted({batch_date_of(file.path) or "" for file in files if before.get(file.path) and file.rows}))
+
+
 def older_text(dates: Sequence[str]) -> str:
     """That the figures of these dates are older than the data of the last run."""
     return f"data that came later are not in the figures{of_dates(dates)}"
