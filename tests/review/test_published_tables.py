@@ -173,5 +173,6 @@ def test_figures_that_noise_hides_are_named(project: Project) -> None:
         project.pipeline(aggregates={"per_model": {**NOISY, "per_subject": {"rows": rows}}}, output=f"out{rows}")
         preview = command("plan", project.folder, "--preview", data, *keys, "--at", f"{AT:%Y-%m-%dT%H:%M:%SZ}").out
         for text in (preview, command("lint", project.folder, *keys, "--fail-on", "never").out):
-            assert ("WARNING: noise hides most of events, battery, drained: " in text) == hidden, text
-            assert "noise without a standard deviation: storage" in text
+            words = " ".join(text.split())
+            assert ("WARNING: noise hides most of events, battery, drained: " in words) == hidden, words
+            assert "noise without a standard deviation: storage" in words
