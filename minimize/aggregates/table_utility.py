@@ -159,7 +159,13 @@ class TableUtility(JsonResult):
 
     def lines(self) -> Iterator[str]:
         """One line."""
-        parts = [f"{self.name}: {self._rows_text()}", self._error_text(), self._hidden_text(), self._limit_text(), self.older]
+        parts = [
+            f"{self.name}: {self._rows_text()}",
+            self._error_text(),
+            self._hidden_text(),
+            self._limit_text(),
+            self.older,
+        ]
         yield "; ".join(part for part in parts if part)
 
     def _rows_text(self) -> str:

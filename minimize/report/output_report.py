@@ -169,8 +169,9 @@ def create_report(
     without records. Such a report can reveal small groups.
 
     `tables` are aggregates whose published figures are drawn with their error bars. Everything else in the report is rounded,
-    except the numbers of rows of tables, and it has no value of a record. Raises OutputError if there are no receipts or one is damaged, or if a table has no rows;
-    CheckFailed if the receipts fail their check; and ConfigurationError, KeyringError or PolicyError for a table that does not
+    except the numbers of rows of tables, and it has no value of a record.
+
+    Raises OutputError if there are no receipts or one is damaged, or if a table has no rows; CheckFailed if the receipts fail their check; and ConfigurationError, KeyringError or PolicyError for a table that does not
     exist, and for a given file that cannot be used.
     """
     asked = ReportRequest(

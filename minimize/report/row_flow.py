@@ -123,7 +123,9 @@ def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
         yield OutputFacts(
             name=name,
             category=last[name].category,
-            rows=RoundedCount.total(map(RoundedCount.rounded if name in (RECORDS, RESTRICTED) else RoundedCount.public, rows)),
+            rows=RoundedCount.total(
+                map(RoundedCount.rounded if name in (RECORDS, RESTRICTED) else RoundedCount.public, rows)
+            ),
             files=len(files),
             dates=len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
             suppressed=RoundedCount.total(small) if small else None,

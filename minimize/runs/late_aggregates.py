@@ -275,7 +275,9 @@ class LateAggregates:
         for waiting in each:
             dates = dates_before_late(chain, waiting.name)
             if dates:
-                message = "%s: the rows of %s were published without `late` and stay, so that event days can have two rows"
+                message = (
+                    "%s: the rows of %s were published without `late` and stay, so that event days can have two rows"
+                )
                 log.warning(message, waiting.name, ", ".join(dates), extra={"code": "W037"})
             for window in waiting.windows:
                 if window.wrong:

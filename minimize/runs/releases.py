@@ -119,11 +119,20 @@ class ReleasesOfDate:
 def older_tables(chain: Sequence[Receipt]) -> dict[str, tuple[str, ...]]:
     """The tables in force that are older than the last run of their date, with these dates: the run read other files than the
     one that published them, and could not publish them again."""
+    older = _states_of_tables(chain)
+    found: dict[str, tuple[str, ...]] = {}
+    for name, entries in files_in_force(chain).items():
+        dates = sorted({batch_date_of(file.path) or "" for file in entries})
+        those = tuple(date for date in dates if older.get((name, date)))
+        found |= {name: those} if those else {}
+    return found
+
+
+def _states_of_tables(chain: Sequence[Receipt]) -> dict[tuple[str, str], bool]:
+    """For each table and date that was published, whether the last run of the date read other files."""
     files: dict[tuple[str, str], frozenset[str]] = {}
     older: dict[tuple[str, str], bool] = {}
-    for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
-        if not receipt.reads_source:
-            continue
+    for receipt in sorted((each for each in chain if each.reads_source), key=lambda receipt: receipt.sequence):
         for name, output in receipt.outputs.items():
             for date in {batch_date_of(file.path) or "" for file in output.files if output.days is None}:
                 files[name, date], older[name, date] = _files_of_date(receipt, date), False
@@ -131,12 +140,7 @@ def older_tables(chain: Sequence[Receipt]) -> dict[str, tuple[str, ...]]:
             for date in dates or ("",):
                 if (name, date) in files:
                     older[name, date] = files[name, date] != _files_of_date(receipt, date)
-    found: dict[str, list[str]] = {}
-    for name, entries in files_in_force(chain).items():
-        for date in sorted({batch_date_of(file.path) or "" for file in entries}):
-            if older.get((name, date)):
-                found.setdefault(name, []).append(date)
-    return {name: tuple(dates) for name, dates in found.items()}
+    return older
 
 
 def dates_before_late(chain: Sequence[Receipt], name: str) -> tuple[str, ...]:

@@ -57,7 +57,9 @@ def test_a_deletion_names_tables_of_outputs_that_have_no_records(project: Projec
     table = {**AGGREGATES["per_model"], "measures": {"devices": {"count_distinct": "device_id"}}}
     tables = {**project.base_pipeline, "pipeline": "bills", "records": False, "aggregates": {"invoice": table}}
     paths = {"policy": "../policy.yaml", "source": {"path": "../data/{date}/*.ndjson.gz", "format": "ndjson"}}
-    bills = write_yaml(project.folder / "bills/pipeline.yaml", {**tables, **paths, "settings": "../settings.csv"}).parent
+    bills = write_yaml(
+        project.folder / "bills/pipeline.yaml", {**tables, **paths, "settings": "../settings.csv"}
+    ).parent
     minimize.run(bills, keys=project.keys, ledger=ledger, allow=ALLOWABLE_CODES)
     words = ("subject", "delete", "d3", "--tenant", "north", "--keys", project.keys, "--ledger", ledger)
     named = command(*words, "--json").json["tables_without_records"]

@@ -160,9 +160,10 @@ def test_late_rows_and_rows_from_before_late_are_named(project: Project) -> None
     project.records([event(at, device_id=f"d{at}", model="A") for at in range(70)], day=later)
     allowed = [part for code in ALLOWABLE_CODES for part in ("--allow", code)]
     words = ("--date", later, "--at", f"{AT:%Y-%m-%dT%H:%M:%SZ}", "--output", project.out, *keys, *allowed)
-    assert f"per_model: the rows of {DAY} were published without `late` and stay" in command(
-        "run", project.folder, *words
-    ).err
+    assert (
+        f"per_model: the rows of {DAY} were published without `late` and stay"
+        in command("run", project.folder, *words).err
+    )
 
 
 def test_figures_that_noise_hides_are_named(project: Project) -> None:

@@ -186,8 +186,12 @@ class SubjectRemoval:
         for folder, receipts in self.by_output.items():
             yield from _unchanged_lines(folder, receipts)
         for folder, tables in self.tables.items():
-            why = f"may count {self._subjects_text()}, because this output has no records to search: {FIGURES_UNCHANGED}"
-            yield from (f"  {those} in {folder} {verb} figures for {days}; {why}" for those, verb, days in _by_dates(tables))
+            why = (
+                f"may count {self._subjects_text()}, because this output has no records to search: {FIGURES_UNCHANGED}"
+            )
+            yield from (
+                f"  {those} in {folder} {verb} figures for {days}; {why}" for those, verb, days in _by_dates(tables)
+            )
         if self.shared:
             yield shared_devices_text(self.shared)
         yield from (

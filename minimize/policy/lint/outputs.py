@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from minimize.policy.lint.fields import remaining_form
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.load import other_tables_of_source
 from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.settings.regions import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
@@ -129,9 +130,7 @@ def check_late_rows(subject: LintSubject) -> Iterator[Finding]:
             hint = "Write {date} in place of the batch date in the path, or remove `late`."
             yield subject.pipeline_finding("L065", message, "aggregates", name, "late", hint=hint)
         if aggregate.late is None and dated and subject.pipeline is not None:
-            days = [
-                column for column, key in aggregate.group_by.items() if _is_cut_within(subject.policy, key, "day")
-            ]
+            days = [column for column, key in aggregate.group_by.items() if _is_cut_within(subject.policy, key, "day")]
             hint = "Set `late: 1d`, or as long as rows take to arrive: an event day is then published once, with them."
             if days:
                 message = f"grouped by `{days[0]}` without `late`: rows that arrive in a later batch give their day a second row"
