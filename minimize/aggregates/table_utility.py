@@ -131,8 +131,10 @@ class TableUtility(JsonResult):
             subjects=float(expected.shown @ subjects) / all_subjects if all_subjects else None,
             count_error=_median_error(definition, subjects, is_shown=False),
             deviations=deviations,
-            hidden=_hidden(definition, deviations, _weighted_median(subjects.astype(np.float64), expected.shown)),
-            unstated=_unstated(definition),
+            hidden=_hidden_measures(
+                definition, deviations, _weighted_median(subjects.astype(np.float64), expected.shown)
+            ),
+            unstated=_unstated_measures(definition),
             is_exact=definition.noise is None,
             most_rows=most_rows if depends and definition.noise is not None and most_rows > 1 else None,
             counted_rows=stated.rows if stated.is_stated else None,
@@ -150,8 +152,8 @@ class TableUtility(JsonResult):
             shown=float(rows),
             count_error=_median_error(definition, known, is_shown=True),
             deviations=deviations,
-            hidden=_hidden(definition, deviations, _weighted_median(known.astype(np.float64), weights)),
-            unstated=_unstated(definition),
+            hidden=_hidden_measures(definition, deviations, _weighted_median(known.astype(np.float64), weights)),
+            unstated=_unstated_measures(definition),
             is_exact=definition.noise is None,
             is_preview=False,
             date=date,
@@ -214,7 +216,7 @@ def _median_error(definition: AggregateDefinition, subjects: Codes, *, is_shown:
     return _weighted_median(np.abs(noise) / numbers[:, None], weights * counts[:, None])
 
 
-def _hidden(
+def _hidden_measures(
     definition: AggregateDefinition, deviations: Mapping[str, float], subjects: float | None
 ) -> tuple[str, ...]:
     """The measures of whose figures noise hides most, in a row with so many subjects."""
@@ -226,7 +228,7 @@ def _hidden(
     )
 
 
-def _unstated(definition: AggregateDefinition) -> tuple[str, ...]:
+def _unstated_measures(definition: AggregateDefinition) -> tuple[str, ...]:
     if definition.noise is None:
         return ()
     return tuple(label for label, each in definition.measures.items() if definition.stated_noise(each) is None)

@@ -171,8 +171,9 @@ def create_report(
     `tables` are aggregates whose published figures are drawn with their error bars. Everything else in the report is rounded,
     except the numbers of rows of tables, and it has no value of a record.
 
-    Raises OutputError if there are no receipts or one is damaged, or if a table has no rows; CheckFailed if the receipts fail their check; and ConfigurationError, KeyringError or PolicyError for a table that does not
-    exist, and for a given file that cannot be used.
+    Raises OutputError if there are no receipts or one is damaged, or if a table has no rows; CheckFailed if the receipts fail
+    their check; and ConfigurationError, KeyringError or PolicyError for a table that does not exist, and for a given file that
+    cannot be used.
     """
     asked = ReportRequest(
         at=parse_time(at, "at") or datetime.now(UTC),
