@@ -36,6 +36,7 @@ from minimize.receipts import (
     WrittenOutput,
     new_run_id,
     sha256_text,
+    files_in_force,
 )
 from minimize.runs.batch_dates import BatchDate, date_text, last_inputs
 from minimize.runs.execution import ProgressCallback
@@ -246,7 +247,7 @@ def build_receipt(
         outputs=late.account(output_receipts(plan, outcomes, files)),
         replaces=_replaced_files(chain, staging),
         quarantine=quarantine_receipt(found, files.get("quarantine", ())),
-        stays=_unchanged_tables(plan, outcomes),
+        stays=_unchanged_tables(plan, outcomes, files_in_force(chain)),
         backfill=None if context.backfill is None else context.backfill.ref,
         origin=resolved.origin,
         received=_deciding_function(resolved, sends=True),
@@ -330,11 +331,13 @@ def _log_older_tables(resolved: ResolvedRun, chain: Sequence[Receipt]) -> None:
             log.warning(message, name, of_dates(those), extra={"code": "W033"})
 
 
-def _unchanged_tables(plan: Plan, outcomes: Mapping[BatchDate, BatchOutcome]) -> dict[str, tuple[str, ...]] | None:
+def _unchanged_tables(
+    plan: Plan, outcomes: Mapping[BatchDate, BatchOutcome], in_force: Mapping[str, object]
+) -> dict[str, tuple[str, ...]] | None:
     """Per aggregate, the dates whose table in force does not change. Roll-ups stay with their table."""
     bases = {name: each.definition.rolls_up or name for name, each in plan.aggregates.items()}
     kept = {name for each in outcomes.values() for name in each.unchanged}
-    names = sorted(name for name, base in bases.items() if base in kept)
+    names = sorted(name for name, base in bases.items() if base in kept and (base == name or in_force.get(name)))
     dates = {
         name: [str(date_text(day)) for day, each in outcomes.items() if bases[name] in each.unchanged] for name in names
     }
