@@ -34,9 +34,9 @@ from minimize.receipts import (
     RegionRef,
     RowCounts,
     WrittenOutput,
+    files_in_force,
     new_run_id,
     sha256_text,
-    files_in_force,
 )
 from minimize.runs.batch_dates import BatchDate, date_text, last_inputs
 from minimize.runs.execution import ProgressCallback
