@@ -29,7 +29,7 @@ minimize plan pipelines/device_lookup > /dev/null        # the same data for the
 The service collects {count} data items, in three categories by what they are when they are collected; the output can have
 another category. The column *form released* names the technique for each field, with its pipelines. `keep` releases the
 value unchanged, and `drop` does not release it. A pipeline that is not listed releases nothing of the item.
-[Techniques](../reference/techniques.md) explains each technique.
+[Techniques](../reference/techniques.md), a page that `make docs` writes, explains each technique.
 
 `python docs/data_items.py` generates this page from `docs/data-items.yaml`. A test fails if that file differs from the policies.
 """

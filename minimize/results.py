@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -215,6 +216,10 @@ FAILING_SEVERITIES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 """For each value of `--fail-on`, the severities that make a command exit with 1."""
 
 
+_MANY_FINDINGS: Final = 20
+"""With more findings than this, lint ends with their number by code."""
+
+
 @dataclass(frozen=True, slots=True)
 class LintResult:
     """The findings of lint, and what published tables show. `fail_on` is a key of `FAILING_SEVERITIES`."""
@@ -233,8 +238,17 @@ class LintResult:
         tables = {"tables": [table.to_json() for table in self.tables]} if self.tables else {}
         return {"findings": [finding.to_json() for finding in self.findings], **tables}
 
+    def _summary_by_code(self) -> Iterator[str]:
+        """The number of findings of each code, errors first, then the most frequent."""
+        numbers = Counter((finding.severity != "error", finding.code) for finding in self.findings)
+        first = {finding.code: finding for finding in reversed(self.findings)}
+        yield "by code (`minimize lint --codes` has their meanings; --json has all findings):"
+        for (_, code), number in sorted(numbers.items(), key=lambda item: (item[0][0], -item[1], item[0][1])):
+            yield f"  {code} {first[code].severity} {number}"
+
     def lines(self) -> Iterable[Line]:
         """The findings, what the tables show, and how many findings there are of each severity."""
         errors = sum(finding.severity == "error" for finding in self.findings)
+        summary = self._summary_by_code() if len(self.findings) > _MANY_FINDINGS else ()
         tables = (line for table in self.tables for line in table.lines())
-        return [*self.findings, *tables, f"{errors} error(s), {len(self.findings) - errors} warning(s)"]
+        return [*self.findings, *tables, *summary, f"{errors} error(s), {len(self.findings) - errors} warning(s)"]

@@ -63,6 +63,14 @@ def test_findings_fail_from_a_severity_on(fail_on: str, code: int) -> None:
     assert found.to_json() == {"findings": [warning.to_json()]}
 
 
+@pytest.mark.parametrize(("number", "summary"), [(10, []), (11, ["  E1 error 11", "  W1 warning 11"])])
+def test_many_findings_end_with_their_number_by_code(number: int, summary: list[str]) -> None:
+    found = [Finding("W1", "risky", "warning"), Finding("E1", "wrong", "error")] * number
+    lines = list(map(str, LintResult(found).lines()))
+    assert [line for line in lines if line.startswith("  ")] == summary
+    assert lines[-1] == f"{number} error(s), {number} warning(s)"
+
+
 def test_another_text_keeps_the_json_and_the_exit_code_of_its_result() -> None:
     found = AlternativeText(Listing("words", [], "no words", exit_code=1), ["wrote page.html"])
     assert (found.to_json(), list(found.lines()), found.exit_code) == ({"words": []}, ["wrote page.html"], 1)

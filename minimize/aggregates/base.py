@@ -143,12 +143,21 @@ class StatedNoise:
     total       that of a number or a sum
     divided_by  the number by which the figure of a row is divided, in words; empty for a number or a sum
     divisor     the standard deviation of the noise of that number, which counts as far as the figure is from `middle`
+    typical     what it is compared with: for a figure that is divided, the range of figures; for a number or a sum, that of one
+                subject with one value in the middle of its bounds
     """
 
     total: float
     divided_by: str = ""
     divisor: float = 0.0
     middle: float = 0.0
+    typical: float = 1.0
+
+    def hides(self, deviation: float, subjects: float) -> bool:
+        """Whether noise of this deviation hides most of the figure of a row with so many subjects: it is more than a fifth of the
+        range, so that two deviations to both sides cover most of it, or more than half of a typical number or sum."""
+        limit = self.typical / 5 if self.divided_by else self.typical * subjects / 2
+        return deviation > limit
 
     def of_rows(self, numbers: Doubles, figures: Doubles | None = None) -> Doubles:
         """That of each row, if it has so many values. Takes also the figures, if they are known."""

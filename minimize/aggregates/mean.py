@@ -48,7 +48,7 @@ class Mean(Measure):
         """That of the sum, divided by the number of values."""
         values = deviation * limits.rows
         distance, middle = (0.0, 0.0) if bounds is None else (bounds.distance, float(bounds.middle))
-        return StatedNoise(values * distance, "the number of values", values, middle)
+        return StatedNoise(values * distance, "the number of values", values, middle, distance)
 
 
 class MeanTally:

@@ -59,8 +59,8 @@ class Sum(Measure):
 
     def stated_noise(self, deviation: float, limits: SubjectLimits, bounds: ValueBounds | None) -> StatedNoise:
         """That of the values of one subject, and of their number."""
-        size = 0.0 if bounds is None else hypot(bounds.distance, float(bounds.middle))
-        return StatedNoise(deviation * limits.rows * size)
+        distance, middle = (0.0, 0.0) if bounds is None else (bounds.distance, float(bounds.middle))
+        return StatedNoise(deviation * limits.rows * hypot(distance, middle), typical=abs(middle) or distance / 2)
 
 
 class SumTally:

@@ -6,7 +6,7 @@ Computed from the tables of thresholds, for all draws together, so that nothing 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Self
@@ -17,7 +17,7 @@ from minimize.aggregates.definition import STANDARD_DEVIATIONS, AggregateDefinit
 from minimize.aggregates.noise import draw_table
 from minimize.aggregates.noisy_figures import enough
 from minimize.arrow.dictionaries import Codes, Doubles
-from minimize.json_form import OMIT_IF_NONE, JsonResult
+from minimize.json_form import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult
 from minimize.text import brief_number, count_noun, percent_text
 
 _WORDS: Final = 1 << 64
@@ -90,7 +90,10 @@ class TableUtility(JsonResult):
     count_error  the median of the relative error of shown numbers of subjects; None if it is not known
     deviations   the standard deviation of the noise of each other measure whose figure is one number, in the median of the rows
     is_exact     whether its figures have no noise
+    hidden       the measures of whose figures noise hides most, in the median of the rows
+    unstated     the other measures, whose figures are not one number, or whose noise is in the rank
     date         the date on which the rows were shown; None for a preview, or if the table has no dates
+    older        what to know of published figures that are older than the data of the last run; empty if there are none
     most_rows    the largest number of rows of one subject in one group of a preview, if figures depend on it and more than one
     counted_rows  how many of them count; None if the pipeline does not state it
     """
@@ -101,40 +104,56 @@ class TableUtility(JsonResult):
     subjects: float | None = field(default=None, metadata=OMIT_IF_NONE)
     count_error: float | None = field(default=None, metadata=OMIT_IF_NONE)
     deviations: Mapping[str, float] = field(default_factory=dict)
+    hidden: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    unstated: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
     is_exact: bool = False
     is_preview: bool = True
     date: str | None = field(default=None, metadata=OMIT_IF_NONE)
     most_rows: int | None = field(default=None, metadata=OMIT_IF_NONE)
     counted_rows: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    older: str = field(default="", metadata=OMIT_IF_EMPTY)
 
     @classmethod
     def of_preview(cls, definition: AggregateDefinition, subjects: Codes, most_rows: int) -> Self:
-        """Of the exact number of subjects of each row, and the largest number of rows of one subject."""
+        """Of the exact number of subjects of each row, and the largest number of rows of one subject. If the number of rows that
+        count is not stated, all of them count, because a run refuses fewer."""
+        stated = definition.limits
+        if definition.needs_limit:
+            definition = replace(definition, limits=replace(stated, rows=max(stated.rows, most_rows)))
         expected = row_utility(definition, subjects)
         depends = any(each.measure.depends_on_rows for each in definition.measures.values())
         all_subjects = int(subjects.sum())
+        deviations = _medians(expected.deviations, expected.shown)
         return cls(
             name=definition.name,
             rows=len(subjects),
             shown=float(expected.shown.sum()),
             subjects=float(expected.shown @ subjects) / all_subjects if all_subjects else None,
             count_error=_median_error(definition, subjects, is_shown=False),
-            deviations=_medians(expected.deviations, expected.shown),
+            deviations=deviations,
+            hidden=_hidden_measures(
+                definition, deviations, _weighted_median(subjects.astype(np.float64), expected.shown)
+            ),
+            unstated=_unstated_measures(definition),
             is_exact=definition.noise is None,
             most_rows=most_rows if depends and definition.noise is not None and most_rows > 1 else None,
-            counted_rows=definition.limits.rows if definition.limits.is_stated else None,
+            counted_rows=stated.rows if stated.is_stated else None,
         )
 
     @classmethod
     def of_published(cls, definition: AggregateDefinition, rows: int, subjects: Codes | None, date: str | None) -> Self:
         """Of a published table: the number of its rows and, if the table has it, the noisy number of subjects of each."""
         known = np.empty(0, np.int64) if subjects is None else subjects
+        weights = np.ones(len(known))
+        deviations = _medians(_deviations(definition, known), weights)
         return cls(
             name=definition.name,
             rows=rows,
             shown=float(rows),
             count_error=_median_error(definition, known, is_shown=True),
-            deviations=_medians(_deviations(definition, known), np.ones(len(known))),
+            deviations=deviations,
+            hidden=_hidden_measures(definition, deviations, _weighted_median(known.astype(np.float64), weights)),
+            unstated=_unstated_measures(definition),
             is_exact=definition.noise is None,
             is_preview=False,
             date=date,
@@ -142,7 +161,13 @@ class TableUtility(JsonResult):
 
     def lines(self) -> Iterator[str]:
         """One line."""
-        parts = [f"{self.name}: {self._rows_text()}", self._error_text(), self._limit_text()]
+        parts = [
+            f"{self.name}: {self._rows_text()}",
+            self._error_text(),
+            self._hidden_text(),
+            self._limit_text(),
+            self.older,
+        ]
         yield "; ".join(part for part in parts if part)
 
     def _rows_text(self) -> str:
@@ -162,8 +187,15 @@ class TableUtility(JsonResult):
                 "" if self.shown < 0.5 else "the table has no number of subjects, so that relative errors are not known"
             )
         sizes = ", ".join(f"{label} {brief_number(size)}" for label, size in self.deviations.items())
-        others = f"; standard deviation of noise: {sizes}" if sizes else ""
+        others = f"; standard deviation of noise in the median row: {sizes}" if sizes else ""
+        others += f"; noise without a standard deviation: {', '.join(self.unstated)}" if self.unstated else ""
         return f"a number of subjects is off by {percent_text(self.count_error)} (median){others}"
+
+    def _hidden_text(self) -> str:
+        if not self.hidden:
+            return ""
+        advice = "choose closer bounds, a smaller `per_subject`, or fewer groups"
+        return f"WARNING: noise hides most of {', '.join(self.hidden)}: {advice}"
 
     def _limit_text(self) -> str:
         if self.most_rows is None or self.most_rows <= (self.counted_rows or 1):
@@ -182,6 +214,24 @@ def _median_error(definition: AggregateDefinition, subjects: Codes, *, is_shown:
     if is_shown:
         weights = np.broadcast_to(count_noise(definition.noise.sd)[1], weights.shape)
     return _weighted_median(np.abs(noise) / numbers[:, None], weights * counts[:, None])
+
+
+def _hidden_measures(
+    definition: AggregateDefinition, deviations: Mapping[str, float], subjects: float | None
+) -> tuple[str, ...]:
+    """The measures of whose figures noise hides most, in a row with so many subjects."""
+    sizes = {label: definition.stated_noise(definition.measures[label]) for label in deviations}
+    return tuple(
+        label
+        for label, size in sizes.items()
+        if size is not None and subjects is not None and size.hides(deviations[label], subjects)
+    )
+
+
+def _unstated_measures(definition: AggregateDefinition) -> tuple[str, ...]:
+    if definition.noise is None:
+        return ()
+    return tuple(label for label, each in definition.measures.items() if definition.stated_noise(each) is None)
 
 
 def _medians(deviations: Mapping[str, Doubles], weights: Doubles) -> dict[str, float]:

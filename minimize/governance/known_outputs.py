@@ -17,8 +17,9 @@ from minimize.governance.writing_run import PolicyCache
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger.runs import OutputLocation, RecordedOutput, output_locations, recorded_outputs
-from minimize.output.folder import has_runs, identity_of, list_data_files
+from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of, has_runs, identity_of, list_data_files
 from minimize.output.reader import load_receipts
+from minimize.receipts import files_in_force
 from minimize.runs.guards import check_keyring, check_open_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.session import resolve_output
@@ -86,6 +87,19 @@ def _replaced_outputs(
         later = by_identity.get(identity_of(parse_output_location(place.folder)) or "")
         if output is not None and later is not None and later.replaces(output):
             yield output
+
+
+def tables_without_records(outputs: Iterable[PublishedOutput]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """The tables in force, with their dates, of each output that has no records, by folder. They may count any subject: no record
+    shows whom."""
+    found: dict[str, dict[str, tuple[str, ...]]] = {}
+    for output in outputs:
+        in_force = files_in_force(output.chain)
+        tables = {name: files for name, files in in_force.items() if files and name not in (RECORDS, RESTRICTED)}
+        if tables and not in_force.get(RECORDS):
+            dates = {name: {batch_date_of(file.path) or "" for file in files} for name, files in tables.items()}
+            found[location_text(output.folder)] = {name: tuple(sorted(each - {""})) for name, each in dates.items()}
+    return found
 
 
 def find_changeable_outputs(

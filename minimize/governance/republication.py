@@ -7,7 +7,7 @@ publishes their exact figures once more.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,7 @@ from minimize.errors import RefusedError
 from minimize.governance.access.enforcement import configured_access
 from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_account
-from minimize.json_form import JsonResult
+from minimize.json_form import OMIT_IF_EMPTY, JsonResult
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
@@ -26,6 +26,7 @@ from minimize.runs.published_runs import (
     DIFFERENCE_WARNING,
     VoidedRun,
     check_reason,
+    days_of_exact_figures,
     find_voided_run,
     record_void,
 )
@@ -37,14 +38,21 @@ _ACTIVITY: Final = AuditActivity("republication", component="job", category="run
 
 @dataclass(frozen=True, slots=True)
 class RequestedRepublication(JsonResult):
-    """A request for another release, which waits for a second person."""
+    """A request for another release, which waits for a second person.
+
+    dates  the batch dates of the run
+    days   the days whose exact figures it published, if they are others
+    """
 
     run: str
     dates: tuple[str, ...]
+    days: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
 
     def lines(self) -> Iterator[Line]:
         """The run, what the second person must do, and what the release can show."""
-        yield f"no effect yet: another person must run this command to permit one more release of {', '.join(self.dates)}"
+        days = ", ".join(self.days or self.dates)
+        batch = f" (by a run of {', '.join(self.dates)})" if self.days else ""
+        yield f"no effect yet: another person must run this command to permit one more release of {days}{batch}"
         yield DIFFERENCE_WARNING
 
 
@@ -69,7 +77,7 @@ def republish_run(
     workspace.check_ledger()
     step = _record_step(workspace, changing, found, reason.strip(), now)
     if not step.is_confirmed:
-        return RequestedRepublication(found.run_id, found.dates)
+        return RequestedRepublication(found.run_id, found.dates, days_of_exact_figures(found))
     return record_void(changing, found, reason, ledger, republish=True)
 
 

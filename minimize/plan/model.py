@@ -115,6 +115,12 @@ class AggregatePlan:
         """Whether it sums the shown rows of another table."""
         return self.definition.rolls_up is not None
 
+    @property
+    def figures_text(self) -> str:
+        """Whether its figures have noise or are exact, with the stated reason, for those who review it."""
+        exact = self.model.exact
+        return "figures have noise" if exact is None else f"figures are exact (reason: {exact.because})"
+
 
 @dataclass(frozen=True, slots=True)
 class OutputPlan:

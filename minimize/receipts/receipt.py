@@ -95,10 +95,11 @@ _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100
 FIGURES_UNCHANGED = "published tables do not change when records are removed; they end with their retention"
+"""Why a table keeps its figures although records that they count were removed."""
 _ALREADY_RELEASED = (
     "figures of a date are published a limited number of times, exact ones once; data that came later are not in them"
 )
-"""Why a table keeps its figures although records that they count were removed."""
+"""Why a run keeps a table."""
 
 
 def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:

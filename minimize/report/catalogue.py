@@ -266,7 +266,11 @@ def _feature_text(plan: Plan, name: str) -> str:
 
 def _output_entry(plan: Plan, name: str) -> OutputEntry:
     aggregate = plan.aggregates.get(name)
-    below = "" if aggregate is None else f"groups of fewer than {aggregate.model.suppress.below} subjects"
+    below = (
+        ""
+        if aggregate is None
+        else f"groups of fewer than {aggregate.model.suppress.below} subjects; {aggregate.figures_text}"
+    )
     below += f"; kept {duration_text(plan.own_retentions[name])}" if name in plan.own_retentions else ""
     output = plan.outputs[name]
     columns = tuple(".".join(path) for path in column_meanings(plan, name))

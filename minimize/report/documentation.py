@@ -250,8 +250,7 @@ def _security_measures(plan: Plan) -> Iterator[str]:
     if coarse:
         yield f"generalization: {', '.join(coarse)}"
     for name, aggregate in plan.aggregates.items():
-        noise = "" if aggregate.model.exact is not None else ", and figures have noise"
-        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are suppressed{noise}"
+        yield f"{name}: groups of fewer than {aggregate.model.suppress.below} subjects are suppressed; {aggregate.figures_text}"
     for name in plan.outputs:
         words = describe_encryption(plan, name)
         if words:

@@ -23,7 +23,7 @@ class RoundedCount:
     Totals are sums of rounded parts, never rounded exact sums. So the difference between a total and its other parts
     reveals no more about a part than the part itself.
 
-    value   a multiple of five
+    value   a multiple of five, or a number that is public
     few     number of parts that are too small to be shown
     hidden  whether the count, or a part of it, is not shown
 
@@ -46,6 +46,11 @@ class RoundedCount:
             if number < ROUNDING_STEP
             else cls((number + ROUNDING_STEP // 2) // ROUNDING_STEP * ROUNDING_STEP)
         )
+
+    @classmethod
+    def public(cls, number: int) -> Self:
+        """A number that everybody who has the output can count, such as the rows of a published table: as it is."""
+        return cls(number)
 
     @classmethod
     def total(cls, parts: Iterable[RoundedCount]) -> Self:
@@ -146,9 +151,11 @@ class RemovalFacts:
 class OutputFacts:
     """One output in its current state.
 
+    rows        the number of rows in force: of records rounded by date, of a table exact
     suppressed  number of groups that were too small
     count_sd    the standard deviation of the noise of counts of subjects; None if figures are exact, or for records
     encrypted   whether columns are encrypted under master keys
+    older       the dates of a table whose figures are older than the data of the last run
     """
 
     name: str
@@ -159,6 +166,7 @@ class OutputFacts:
     suppressed: RoundedCount | None
     count_sd: float | None
     encrypted: bool
+    older: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
 
     @property
     def encryption_text(self) -> str:
@@ -412,6 +420,7 @@ class ReportFacts:
 
     missing_protections  protections that the configuration does not have, in words
     tables               the tables whose figures are shown on request
+    counted_twice        batch dates that several of the counted runs read, so that their rows count more than once
     """
 
     pipeline: str
@@ -433,6 +442,7 @@ class ReportFacts:
     hidden: tuple[HiddenPart, ...]
     missing_protections: tuple[str, ...]
     tables: tuple[TableFacts, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    counted_twice: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
 
     @property
     def dropped(self) -> int:
@@ -456,6 +466,9 @@ class ReportFacts:
 
     def to_json(self) -> dict[str, Any]:
         """The facts as the JSON object that `report --json` prints."""
-        rounding = "counts to the nearest 5, 1 to 4 as `fewer than 5`; totals are sums of rounded parts"
+        rounding = (
+            "counts to the nearest 5, 1 to 4 as `fewer than 5`; totals are sums of rounded parts; "
+            "numbers of rows of tables of aggregates are exact"
+        )
         exception = "; figures of `tables` are as published" if self.tables else ""
         return {**json_object(self), "rounding": rounding + exception}

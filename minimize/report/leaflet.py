@@ -330,7 +330,12 @@ class _LeafletWriter:
         for name, aggregate in self._plan.aggregates.items():
             kept = self._plan.own_retentions.get(name)
             below = f"groups with fewer than {aggregate.model.suppress.below} of those counted are left out"
-            below += "" if aggregate.model.exact is not None else ", and all numbers are slightly inexact on purpose"
+            exact = aggregate.model.exact
+            below += (
+                ", and all numbers are inexact on purpose"
+                if exact is None
+                else f", and all numbers are exact (reason: {exact.because})"
+            )
             yield f"{_capitalize(plain_name(name))}: {below}" + (
                 "" if kept is None else f"; kept for {period_text(kept)}"
             )

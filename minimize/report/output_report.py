@@ -13,11 +13,12 @@ from minimize.errors import redact_errors
 from minimize.keys import Keyring
 from minimize.pages import render_page
 from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
-from minimize.report.facts import ReportFacts, RetentionFacts
+from minimize.report.facts import OutputFacts, ReportFacts, RetentionFacts, RoundedCount
 from minimize.report.fields import field_facts, undeclared_counts
 from minimize.report.figures import draw_figures, table_figures
 from minimize.report.row_flow import (
     current_runs,
+    dates_counted_twice,
     output_facts,
     policy_facts,
     removal_facts,
@@ -28,6 +29,7 @@ from minimize.report.row_flow import (
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
 from minimize.report.table_figures import tables_of
 from minimize.results import Summary
+from minimize.runs.releases import older_text
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, labelled_lines
 from minimize.times import parse_time
@@ -43,13 +45,13 @@ def render_summary(facts: ReportFacts, width: int) -> str:
 
 
 def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
-    parts = [f"{count} {name}" for name, count in facts.flow.parts.items() if count]
-    yield "rows", f"{facts.flow.read} read = {' + '.join(parts) or '0'}"
+    yield "rows", _rows_line(facts)
     yield "quarantined as", ", ".join(f"{code} {count}" for code, count in facts.flow.quarantined.items())
     for each in facts.outputs:
         small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
         noise = f"; counts of subjects have noise, ± {each.count_sd:.1f}" if each.count_sd else ""
-        yield each.name, f"{each.rows} rows, {each.category}{each.encryption_text}{small}{noise}"
+        older = f"; {older_text(each.older)}" if each.older else ""
+        yield each.name, f"{_row_noun(each)}, {each.category}{each.encryption_text}{small}{noise}{older}"
     for table in facts.tables:
         errors = "exact" if table.is_exact else "with error bars"
         yield "figures", f"{table.title}: {count_noun(len(table.rows), 'row')}, {errors}"
@@ -64,6 +66,20 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     yield "turned off", ", ".join(facts.missing_protections)
     for hidden in facts.hidden:
         yield "not shown", f"{hidden.what}: {hidden.why}"
+
+
+def _rows_line(facts: ReportFacts) -> str:
+    if facts.flow.read.hidden:
+        return "not shown"
+    parts = [f"{count} {name}" for name, count in facts.flow.parts.items() if count]
+    text = f"{facts.flow.read} read = {' + '.join(parts) or '0'}"
+    twice = "; ran again, and counted more than once: " + ", ".join(facts.counted_twice) if facts.counted_twice else ""
+    return text + twice
+
+
+def _row_noun(output: OutputFacts) -> str:
+    """The number of rows in words."""
+    return f"{output.rows} {'row' if output.rows == RoundedCount(1) else 'rows'}"
 
 
 def _allowed_line(facts: ReportFacts) -> str:
@@ -152,10 +168,12 @@ def create_report(
     With `sealed_counts`, the counts that receipts do not show are opened with the keyring: suppressed groups, and rows of runs
     without records. Such a report can reveal small groups.
 
-    `tables` are aggregates whose published figures are drawn with their error bars. Everything else in the report is rounded, and
-    it has no value of a record. Raises OutputError if there are no receipts or one is damaged, or if a table has no rows;
-    CheckFailed if the receipts fail their check; and ConfigurationError, KeyringError or PolicyError for a table that does not
-    exist, and for a given file that cannot be used.
+    `tables` are aggregates whose published figures are drawn with their error bars. Everything else in the report is rounded,
+    except the numbers of rows of tables, and it has no value of a record.
+
+    Raises OutputError if there are no receipts or one is damaged, or if a table has no rows; CheckFailed if the receipts fail
+    their check; and ConfigurationError, KeyringError or PolicyError for a table that does not exist, and for a given file that
+    cannot be used.
     """
     asked = ReportRequest(
         at=parse_time(at, "at") or datetime.now(UTC),
@@ -202,4 +220,5 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         hidden=tuple(context.hidden),
         missing_protections=load_config(context.workspace.folder).missing_protections,
         tables=tuple(tables_of(context)),
+        counted_twice=tuple(dates_counted_twice(chain)),
     )

@@ -1,14 +1,16 @@
 """Rows read and written: runs, later removals, outputs, and the versions of the policy with their approval.
 
-Each part is rounded by itself.
+Each part is rounded by itself. The number of rows of a published table is public, and exact.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
 from minimize.aggregates.definition import total_deviation
+from minimize.output.folder import RECORDS, RESTRICTED
 from minimize.receipts import Receipt, files_in_force
 from minimize.report.context import reads_source
 from minimize.report.facts import (
@@ -20,6 +22,7 @@ from minimize.report.facts import (
     RowFlow,
     RunFacts,
 )
+from minimize.runs.releases import older_tables
 
 
 def approval_answer(receipts: Sequence[Receipt]) -> ApprovalAnswer:
@@ -77,6 +80,12 @@ def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:
     return sorted({each.sequence: each for each in last.values()}.values(), key=lambda each: each.sequence)
 
 
+def dates_counted_twice(receipts: Iterable[Receipt]) -> list[str]:
+    """The batch dates that several of the current runs read: one of several dates, and a later one of some of them."""
+    times = Counter(date for each in current_runs(receipts) for date in each.dates)
+    return sorted(date for date, number in times.items() if number > 1)
+
+
 def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
     """Each run separately, including replaced ones."""
     current = {each.sequence for each in current_runs(receipts)}
@@ -104,21 +113,25 @@ def removal_facts(receipts: Iterable[Receipt]) -> Iterator[RemovalFacts]:
 
 def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
     """The outputs, each with the suppressed groups of its runs."""
-    written = [each.outputs for each in current_runs(receipts)]
+    older, written = older_tables(receipts), [each.outputs for each in current_runs(receipts)]
     last = {name: output for each in receipts for name, output in each.outputs.items()}
     for name, files in files_in_force(receipts).items():
         mine = [each[name] for each in written if name in each]
         noise = last[name].noise
+        rows = [file.rows for file in files]
         small = [RoundedCount.rounded(each.groups_suppressed) for each in mine if each.groups_suppressed is not None]
         yield OutputFacts(
             name=name,
             category=last[name].category,
-            rows=RoundedCount.total(RoundedCount.rounded(file.rows) for file in files),
+            rows=RoundedCount.total(
+                map(RoundedCount.rounded if name in (RECORDS, RESTRICTED) else RoundedCount.public, rows)
+            ),
             files=len(files),
             dates=len({file.path.split("/")[1] for file in files if "/date=" in file.path}),
             suppressed=RoundedCount.total(small) if small else None,
             count_sd=None if noise is None else float(total_deviation(noise.sd)),
             encrypted=any(file.keys for file in files),
+            older=older.get(name, ()),
         )
 
 

@@ -116,7 +116,8 @@ _ASSUMES_LEAST: Final = (
     "The table has no number of subjects, so that the bars are those of the smallest rows that are shown: upper limits."
 )
 _ASSUMES_VALUES: Final = (
-    "The bars are computed as if each subject of a row had a value: if fewer have one, they are longer."
+    "The bars are computed as if each subject of a row had one value: if fewer have one, they are longer; if subjects have"
+    " several, they are shorter."
 )
 
 

@@ -143,7 +143,7 @@ class PlanExplanation:
                 uses = [*(["groups by it"] if self.key in keys else []), *measured]
                 form = self.field.field.in_aggregates if measured else ()
                 seen = f", as {treatment_text(form)}" if form else ", as released"
-                yield ExplanationStep("aggregate", f"{name}: {', '.join(uses)}{seen}", "says")
+                yield ExplanationStep("aggregate", f"{name}: {', '.join(uses)}{seen}; {aggregate.figures_text}", "says")
 
     def _settings(self, what: str, feature: str | None, level: str | None) -> Iterator[ExplanationStep]:
         """Steps for a feature and a level. For a tenant, with the rows of settings that decide."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -15,14 +16,17 @@ from minimize.governance.access.lint import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
 from minimize.output.folder import PIPELINE_FILE, has_runs
+from minimize.output.reader import load_receipts
 from minimize.policy import lint as rules
 from minimize.policy.faults import FaultList
 from minimize.policy.load import examine_policy, load_pipeline
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.recipients.lint import is_recipient_path, lint_recipients
 from minimize.review.published_tables import published_tables
 from minimize.runs.inspection import lint as of_pipeline
-from minimize.stores import PathText
+from minimize.runs.releases import dates_before_late
+from minimize.stores import Location, PathText
 
 _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
 """The key of a policy in a file that is not valid YAML, whose faults are to be reported as those of a policy."""
@@ -102,4 +106,15 @@ def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
         )
     except (MinimizeError, OSError):
         return []  # faults of files are already reported; `verify` reports an unreadable output
-    return [] if found is None else [each.finding for each in found.uncovered]
+    uncovered = [] if found is None else [each.finding for each in found.uncovered]
+    return [*uncovered, *(_rows_before_late(job, target) if here else ())]
+
+
+def _rows_before_late(job: Pipeline, target: Location) -> Iterator[Finding]:
+    """Tables that wait for late rows, with rows that were published before they did."""
+    with suppress(MinimizeError, OSError):
+        chain = load_receipts(target)
+        for name, table in job.tables.items():
+            dates = dates_before_late(chain, name) if table.late is not None else ()
+            if dates:
+                yield rules.rows_before_late(job, name, dates)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -27,6 +28,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import files_in_force
 from minimize.runs.inputs import pipeline_from
 from minimize.runs.inspection import declared_plan
+from minimize.runs.releases import older_tables, older_text
 from minimize.stores import Location, PathText, local_path
 
 
@@ -46,6 +48,7 @@ def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterato
     workspace = Workspace(pipeline=job, keys=keys, shown=(target,))
     definitions = {name: each.definition for name, each in declared_plan(job).plan.aggregates.items()}
     last = {name: written for receipt in chain for name, written in receipt.outputs.items()}
+    older = older_tables(chain)
     for name, files in files_in_force(chain).items():
         if name not in definitions or not files:
             continue
@@ -56,7 +59,8 @@ def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterato
         rows = sum(file.rows for file in files if batch_date_of(file.path) == newest)
         noise = last[name].noise
         definition = definitions[name].with_noise(None if noise is None else noise.sd)
-        yield TableUtility.of_published(definition, rows, _subject_counts(definition, target, newest, kms), newest)
+        utility = TableUtility.of_published(definition, rows, _subject_counts(definition, target, newest, kms), newest)
+        yield replace(utility, older=older_text(older[name])) if name in older else utility
 
 
 def _subject_counts(definition: AggregateDefinition, target: Location, date: str | None, kms: Kms) -> Codes | None:

@@ -26,7 +26,13 @@ from minimize.receipts import Receipt, WrittenOutput
 from minimize.receipts.chain import effective_receipts
 from minimize.runs.batch_dates import Arrival, BatchDate, compare_files, last_inputs
 from minimize.runs.inputs import check_source_unchanged, open_sources
-from minimize.runs.releases import PastReleases, ReleasedTable, release_entries, release_tables
+from minimize.runs.releases import (
+    PastReleases,
+    ReleasedTable,
+    dates_before_late,
+    release_entries,
+    release_tables,
+)
 from minimize.runs.resolve import ResolvedRun
 from minimize.sources.base import WrittenFile
 from minimize.sources.files import batch_parts
@@ -267,6 +273,12 @@ class LateAggregates:
             if plan.late is not None
         )
         for waiting in each:
+            dates = dates_before_late(chain, waiting.name)
+            if dates:
+                message = (
+                    "%s: the rows of %s were published without `late` and stay, so that event days can have two rows"
+                )
+                log.warning(message, waiting.name, ", ".join(dates), extra={"code": "W037"})
             for window in waiting.windows:
                 if window.wrong:
                     message = (

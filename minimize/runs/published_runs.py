@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.errors import ConfigurationError, LedgerError, OutputError
-from minimize.json_form import JsonResult, json_member
+from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring, require_keyring
 from minimize.ledger import current_actor, find_ledger
 from minimize.ledger.clock import CLOCK_SKEW
@@ -27,7 +27,15 @@ from minimize.ledger.runs import (
     select_runs_by_id,
 )
 from minimize.observability.destinations import Destinations
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, ensure_identity, identity_of
+from minimize.output.folder import (
+    PIPELINE_FILE,
+    POLICY_FILE,
+    RECEIPT_FILE,
+    RUNS,
+    batch_date_of,
+    ensure_identity,
+    identity_of,
+)
 from minimize.output.publish import OpenOutput, open_output
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
@@ -82,16 +90,34 @@ DIFFERENCE_WARNING: Final = "The difference of both versions can show single peo
 
 @dataclass(frozen=True, slots=True)
 class VoidedRun(JsonResult):
-    """The signed receipt that declares a run void."""
+    """The signed receipt that declares a run void.
+
+    days  the days whose exact figures may be published once more, if they are not the batch dates of the run
+    """
 
     receipt: Receipt = field(metadata=json_member(merge=True))
+    days: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
 
     def lines(self) -> Iterator[str]:
         """The run, and the dates to run again."""
         dates = ", ".join(self.receipt.dates) or "all"
         yield f"{self.receipt.voids} is void; run these dates again: {dates}  ({self.receipt.run_id})"
         if self.receipt.republish:
-            yield f"The next run of a date publishes its exact figures once more. {DIFFERENCE_WARNING}"
+            next_run = (
+                f"The next run of these dates publishes the exact figures of {', '.join(self.days)} once more."
+                if self.days
+                else "The next run of a date publishes its exact figures once more."
+            )
+            yield f"{next_run} {DIFFERENCE_WARNING}"
+
+
+def days_of_exact_figures(run: Receipt) -> tuple[str, ...]:
+    """The days whose exact figures a run published, if they are others than its batch dates: a table that waits for late rows
+    has the figures of an earlier day."""
+    exact = (each for each in run.outputs.values() if each.exact_of is not None)
+    days = {batch_date_of(file.path) for each in exact for file in each.files}
+    found = tuple(sorted(day for day in days if day))
+    return () if found == tuple(sorted(run.dates)) else found
 
 
 def list_runs(
@@ -334,7 +360,7 @@ def record_void(
     signed = record_decision("void", changing, ledger, decide)
     assert signed is not None
     log.info("the run %s is void", found.run_id, extra={"code": "I005", "run_id": signed.run_id})
-    return VoidedRun(signed)
+    return VoidedRun(signed, days_of_exact_figures(found) if republish else ())
 
 
 def check_reason(reason: str) -> None:

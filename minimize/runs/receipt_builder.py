@@ -34,13 +34,14 @@ from minimize.receipts import (
     RegionRef,
     RowCounts,
     WrittenOutput,
+    files_in_force,
     new_run_id,
     sha256_text,
 )
 from minimize.runs.batch_dates import BatchDate, date_text, last_inputs
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.late_aggregates import LateAggregates
-from minimize.runs.releases import noise_entry
+from minimize.runs.releases import noise_entry, of_dates, older_tables
 from minimize.runs.resolve import ResolvedRun
 from minimize.sources.base import WrittenFile, merge_undeclared
 from minimize.stores import PathText
@@ -230,7 +231,7 @@ def build_receipt(
     counts = total_counts(found)
     inputs = input_receipts(resolved, outcomes)
     _log_lost_files(resolved, chain, inputs, outcomes)
-    return replace(
+    receipt = replace(
         _receipt_head(resolved, context, staging.run_id, chain[-1].sequence + 1 if chain else 1),
         previous=chain[-1].digest if chain else None,
         dates=tuple(day.isoformat() for day in outcomes if day is not None),
@@ -246,7 +247,7 @@ def build_receipt(
         outputs=late.account(output_receipts(plan, outcomes, files)),
         replaces=_replaced_files(chain, staging),
         quarantine=quarantine_receipt(found, files.get("quarantine", ())),
-        stays=_unchanged_tables(outcomes),
+        stays=_unchanged_tables(plan, outcomes, files_in_force(chain)),
         backfill=None if context.backfill is None else context.backfill.ref,
         origin=resolved.origin,
         received=_deciding_function(resolved, sends=True),
@@ -254,6 +255,8 @@ def build_receipt(
         region=_region_of(resolved.pipeline),
         files={name: sha256_text(content) for name, content in attachments.items()},
     )
+    _log_older_tables(resolved, [*chain, receipt])
+    return receipt
 
 
 def _deciding_function(resolved: ResolvedRun, *, sends: bool) -> DecidingFunctionReceipt | None:
@@ -315,10 +318,29 @@ def _log_lost_files(
             log.warning(message, date_text(when) or "the batch", lost, extra={"code": "W013"})
 
 
-def _unchanged_tables(outcomes: Mapping[BatchDate, BatchOutcome]) -> dict[str, tuple[str, ...]] | None:
-    """Per aggregate, the dates whose table in force does not change."""
-    names = sorted({name for each in outcomes.values() for name in each.unchanged})
-    dates = {name: [str(date_text(day)) for day, each in outcomes.items() if name in each.unchanged] for name in names}
+def _log_older_tables(resolved: ResolvedRun, chain: Sequence[Receipt]) -> None:
+    """Logs the exact tables that this run could not publish again although it read other files. Those with noise are logged
+    with their releases."""
+    kept = chain[-1].stays or {}
+    for name, dates in older_tables(chain).items():
+        those = [date for date in dates if date in kept.get(name, ())]
+        if those and resolved.plan.aggregates[name].definition.noise is None:
+            message = (
+                "%s%s: exact figures were published once, and newer data are not in them; `late:` waits for late rows"
+            )
+            log.warning(message, name, of_dates(those), extra={"code": "W033"})
+
+
+def _unchanged_tables(
+    plan: Plan, outcomes: Mapping[BatchDate, BatchOutcome], in_force: Mapping[str, object]
+) -> dict[str, tuple[str, ...]] | None:
+    """Per aggregate, the dates whose table in force does not change. Roll-ups stay with their table."""
+    bases = {name: each.definition.rolls_up or name for name, each in plan.aggregates.items()}
+    kept = {name for each in outcomes.values() for name in each.unchanged}
+    names = sorted(name for name, base in bases.items() if base in kept and (base == name or in_force.get(name)))
+    dates = {
+        name: [str(date_text(day)) for day, each in outcomes.items() if bases[name] in each.unchanged] for name in names
+    }
     return {name: tuple(sorted(found)) for name, found in dates.items()} or None
 
 

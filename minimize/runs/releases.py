@@ -116,6 +116,61 @@ class ReleasesOfDate:
         return is_known or self.number(mark) <= releases
 
 
+def older_tables(chain: Sequence[Receipt]) -> dict[str, tuple[str, ...]]:
+    """The tables in force that are older than the last run of their date, with these dates: the run read other files than the
+    one that published them, and could not publish them again."""
+    older = _states_of_tables(chain)
+    found: dict[str, tuple[str, ...]] = {}
+    for name, entries in files_in_force(chain).items():
+        dates = sorted({batch_date_of(file.path) or "" for file in entries})
+        those = tuple(date for date in dates if older.get((name, date)))
+        found |= {name: those} if those else {}
+    return found
+
+
+def _states_of_tables(chain: Sequence[Receipt]) -> dict[tuple[str, str], bool]:
+    """For each table and date that was published, whether the last run of the date read other files."""
+    files: dict[tuple[str, str], frozenset[str]] = {}
+    older: dict[tuple[str, str], bool] = {}
+    for receipt in sorted((each for each in chain if each.reads_source), key=lambda receipt: receipt.sequence):
+        for name, output in receipt.outputs.items():
+            for date in {batch_date_of(file.path) or "" for file in output.files if output.days is None}:
+                files[name, date], older[name, date] = _files_of_date(receipt, date), False
+        for name, dates in (receipt.stays or {}).items():
+            for date in dates or ("",):
+                if (name, date) in files:
+                    older[name, date] = files[name, date] != _files_of_date(receipt, date)
+    return older
+
+
+def dates_before_late(chain: Sequence[Receipt], name: str) -> tuple[str, ...]:
+    """The dates in force of a table that were published before it waited for late rows: their event days can be in two rows."""
+    before: dict[str, bool] = {}
+    for receipt in chain:
+        if name in receipt.outputs:
+            output = receipt.outputs[name]
+            before |= {file.path: output.days is None for file in output.files}
+    files = files_in_force(chain).get(name, ())
+    return tuple(sorted({batch_date_of(file.path) or "" for file in files if before.get(file.path) and file.rows}))
+
+
+def older_text(dates: Sequence[str]) -> str:
+    """That the figures of these dates are older than the data of the last run."""
+    return f"data that came later are not in the figures{of_dates(dates)}"
+
+
+def of_dates(dates: Sequence[str]) -> str:
+    """Dates after a noun; empty for a table without dates."""
+    named = ", ".join(date for date in dates if date)
+    return f" of {named}" if named else ""
+
+
+def _files_of_date(receipt: Receipt, date: str) -> frozenset[str]:
+    """The digests of the files that a run read for a date."""
+    has_dates = any(each.date for each in receipt.inputs)
+    return frozenset(each.digest for each in receipt.inputs if not has_dates or each.date == date)
+
+
 @dataclass(frozen=True, slots=True)
 class ReleasedTable:
     """The publishable part of one aggregate on one date.

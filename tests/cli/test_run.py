@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from datetime import timedelta
 from pathlib import Path
@@ -153,6 +154,10 @@ def test_who_may_not_receive_is_refused(inbound: Inbound, monkeypatch: pytest.Mo
     monkeypatch.setenv("MINIMIZE_ACTOR", "otto")
     refused = receive(inbound)
     assert (refused.code, "otto may not do this" in refused.err) == (3, True)
+    assert re.search(
+        r"roles? [a-z_, ]*privacy_officer[a-z_, ]* allows it\. An account .* sets MINIMIZE_ACTOR=", refused.err
+    )
+    assert "auditor" not in refused.err, "a role without the permission is not named"
     monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
     assert receive(inbound).code == 0
 

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+import minimize
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete, requests
+from minimize.policy.lint.rules import ALLOWABLE_CODES
 from tests.commands import Command, Result
-from tests.project import DAY, LASTING, Project, events
+from tests.project import AGGREGATES, DAY, LASTING, Project, events, write_yaml
 from tests.world import access_file, assignment, write_configuration
 
 RECORDS = events(60)
@@ -44,6 +46,29 @@ def test_an_export_says_where_it_is(project: Project, command: Command) -> None:
     said = command("subject", "export", "d3", *words)
     assert said.out == f"export: {OF_D3} records, 4 files\n"
     assert json.loads((project.folder / "export/view.json").read_text())["rows"] == OF_D3
+
+
+def test_a_deletion_names_tables_of_outputs_that_have_no_records(project: Project, command: Command) -> None:
+    project.policy(**LASTING)
+    ledger = project.folder / "organization.db"
+    project.records(RECORDS)
+    project.pipeline(aggregates=None)
+    project.run(at=None, output=None, ledger=ledger)
+    table = {**AGGREGATES["per_model"], "measures": {"devices": {"count_distinct": "device_id"}}}
+    tables = {**project.base_pipeline, "pipeline": "bills", "records": False, "aggregates": {"invoice": table}}
+    paths = {"policy": "../policy.yaml", "source": {"path": "../data/{date}/*.ndjson.gz", "format": "ndjson"}}
+    bills = write_yaml(
+        project.folder / "bills/pipeline.yaml", {**tables, **paths, "settings": "../settings.csv"}
+    ).parent
+    minimize.run(bills, keys=project.keys, ledger=ledger, allow=ALLOWABLE_CODES)
+    words = ("subject", "delete", "d3", "--tenant", "north", "--keys", project.keys, "--ledger", ledger)
+    named = command(*words, "--json").json["tables_without_records"]
+    assert named == {str(bills / "out"): {"invoice": [DAY]}}
+    for end in ((), ("--yes",)):
+        said = command(*words, *end)
+        assert said.code == 0, said.err
+        assert f"invoice in {bills / 'out'} keeps figures for {DAY}; may count 1 subject" in said.out
+        assert str(project.out) not in said.out.partition("invoice in")[2], "an output with records is searched"
 
 
 def test_nobody_named_is_a_fault_of_usage(project: Project, command: Command) -> None:

@@ -136,3 +136,21 @@ def test_the_table_of_extras_lists_all_of_them() -> None:
 @pytest.mark.parametrize("page", [marked(page) for page in PAGES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
     assert reader.reads(page) == len(BLOCK.findall(page.read_text()))
+
+
+def unexplained_links(page: Path, text: str) -> list[str]:
+    """The links of a page to files that a checkout does not have, if the page does not say which command writes them."""
+    links = re.findall(r"\]\(([^)#:\s]+\.md)(?:#[^)]*)?\)", text)
+    missing = [link for link in links if not (page.parent / link).exists()]
+    return [] if "`make docs`" in text else missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_link_to_a_generated_page_names_the_command_that_writes_it(page: Path) -> None:
+    assert unexplained_links(page, page.read_text()) == []
+
+
+def test_an_unexplained_link_is_found() -> None:
+    page, link = ROOT / "docs" / "faq.md", "([techniques](reference/techniques.md))"
+    assert unexplained_links(page, link) == ["reference/techniques.md"]
+    assert unexplained_links(page, f"{link} `make docs` writes it.") == []

@@ -22,7 +22,7 @@ from minimize.runs.published_runs import find_voided_run, record_void, void_run
 from minimize.runs.verify import check_output
 from minimize.times import utc_now
 from tests.commands import Result, command
-from tests.project import AT, DAY, Project, event
+from tests.project import AT, BEFORE, DAY, Project, event
 from tests.world import access_file, assignment, write_configuration
 
 TABLE: dict[str, Any] = {
@@ -223,3 +223,19 @@ def test_with_access_rules_the_second_person_is_separate_and_may_void_runs(
     as_user(user)
     assert void(project, run, "--republish").code == code
     assert load_receipts(project.out)[-1].republish is (None if code else True)
+
+
+def test_days_of_a_table_that_waits_for_late_rows_are_named(project: Project, as_user: Any) -> None:
+    table = {**TABLE, "late": "1d", "group_by": {"day": {"event_time": "day"}}, "rollups": None}
+    project.pipeline(aggregates={"total": {key: part for key, part in table.items() if part is not None}})
+    for day in (BEFORE, DAY):
+        times = {"event_time": f"{day}T10:00:00Z", "tenant_id": "north"}
+        project.records([event(number, device_id=f"d{number}", **times) for number in range(30)], day)
+        run = project.run(date=day, ledger=ledger(project)).run_id
+    as_user("pia")
+    said = f"permit one more release of {BEFORE} (by a run of {DAY})"
+    assert said in void(project, run, "--republish").out
+    as_user("olga")
+    done = void(project, run, "--republish").out
+    assert f"run these dates again: {DAY}" in done
+    assert f"The next run of these dates publishes the exact figures of {BEFORE} once more." in done

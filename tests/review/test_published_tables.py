@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.policy.lint import ALLOWABLE_CODES
 from minimize.review.lint import lint_path, lint_tables
 from minimize.review.published_tables import published_tables
 from tests.commands import command
@@ -118,3 +119,61 @@ def test_a_table_is_no_finding(project: Project) -> None:
     assert {each.code for each in lint_path(project.folder, on=AT.date(), keys=project.keys)} == {
         each.code for each in before
     }
+
+
+def test_commands_name_a_table_that_is_older_than_its_records(project: Project) -> None:
+    exact = {**without_none({**NOISY, "per_subject": None}), "exact": {"because": "a test"}}
+    project.pipeline(aggregates={"per_model": exact})
+    project.run()
+    at, keys = ("--at", f"{AT:%Y-%m-%dT%H:%M:%SZ}"), ("--keys", project.keys)
+    commands = [("lint", project.folder, *keys), ("plan", project.folder, *keys), ("report", project.out, *keys, *at)]
+    for each in commands:
+        text = " ".join(command(*each).out.split())
+        assert "per_model" in text, each
+        assert "data that came later" not in text, each
+    project.records([event(1, device_id="another", model="A")], name="b")
+    allowed = [part for code in ALLOWABLE_CODES for part in ("--allow", code)]
+    said = command("run", project.folder, "--date", DAY, "--output", project.out, *keys, *at, *allowed)
+    assert f"per_model of {DAY}: exact figures were published once, and newer data are not in them" in said.err
+    assert "records are removed" not in said.out
+    for each in commands:
+        text = " ".join(command(*each).out.split())
+        assert f"data that came later are not in the figures of {DAY}" in text, each
+
+
+def test_late_rows_and_rows_from_before_late_are_named(project: Project) -> None:
+    by_day = {**NOISY, "group_by": {"day": {"event_time": "day"}, "model": "model"}}
+    keys = ("--keys", project.keys)
+
+    def lint() -> list[str]:
+        found = command("lint", project.folder, *keys, "--fail-on", "never", "--json").json["findings"]
+        return [each["code"] for each in found if each["code"] in ("L093", "L094")]
+
+    project.pipeline(aggregates={"per_model": {**by_day, "group_by": {"model": "model"}}})
+    assert lint() == [], "a table of batches has no days"
+    project.pipeline(aggregates={"per_model": by_day})
+    assert lint() == ["L093"]
+    project.run()
+    project.pipeline(aggregates={"per_model": {**by_day, "late": "1d"}})
+    assert lint() == ["L094"]
+    later = "2026-11-25"
+    project.records([event(at, device_id=f"d{at}", model="A") for at in range(70)], day=later)
+    allowed = [part for code in ALLOWABLE_CODES for part in ("--allow", code)]
+    words = ("--date", later, "--at", f"{AT:%Y-%m-%dT%H:%M:%SZ}", "--output", project.out, *keys, *allowed)
+    assert (
+        f"per_model: the rows of {DAY} were published without `late` and stay"
+        in command("run", project.folder, *words).err
+    )
+
+
+def test_figures_that_noise_hides_are_named(project: Project) -> None:
+    keys, data = ("--keys", project.keys), project.folder / "data" / DAY / "a.ndjson.gz"
+    for rows, hidden in ((2, False), (24, True)):
+        project.pipeline(aggregates={"per_model": {**NOISY, "per_subject": {"rows": rows}}})
+        project.run(output=project.folder / f"out{rows}")
+        project.pipeline(aggregates={"per_model": {**NOISY, "per_subject": {"rows": rows}}}, output=f"out{rows}")
+        preview = command("plan", project.folder, "--preview", data, *keys, "--at", f"{AT:%Y-%m-%dT%H:%M:%SZ}").out
+        for text in (preview, command("lint", project.folder, *keys, "--fail-on", "never").out):
+            words = " ".join(text.split())
+            assert ("WARNING: noise hides most of events, battery, drained: " in words) == hidden, words
+            assert "noise without a standard deviation: storage" in words

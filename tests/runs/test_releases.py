@@ -7,6 +7,7 @@ from typing import Any
 
 import minimize
 from minimize.governance.retention.expire import expire
+from tests.commands import command
 from tests.project import AT, DAY, Project, event
 
 TABLE: dict[str, Any] = {
@@ -77,3 +78,14 @@ def test_after_the_exact_table_was_removed_one_with_noise_is_published(project: 
     project.pipeline(aggregates=NOISY)
     assert tables(later(project, 41)) == 1
     minimize.verify(project.out, keys=project.keys, ledger=project.folder / "own.db")
+
+
+def test_a_run_of_unchanged_files_makes_no_table_older(project: Project) -> None:
+    project.pipeline(aggregates=EXACT)
+    publish(project, 40)
+    again = publish(project, 40)
+    assert again.stays == {"total": (DAY,)}
+    words = ("--keys", project.keys, "--ledger", project.folder / "own.db")
+    text = command("report", project.out, *words).out
+    assert "total" in text
+    assert "data that came later" not in text

@@ -84,7 +84,7 @@ def test_roll_ups_stay_with_their_table(project: Project) -> None:
     before = figures(project, "billing_by_tenant", "tenant")
     project.records(records({**SIZES, ("south", "B"): 3}))
     receipt = project.run()
-    assert receipt.stays == {"billing": (DAY,)}
+    assert receipt.stays == {"billing": (DAY,), "billing_by_tenant": (DAY,), "billing_total": (DAY,)}
     assert figures(project, "billing_by_tenant", "tenant") == before
     assert figures(project, "billing_total") == {(): (15, 15, pytest.approx(32.5))}
     minimize.verify(project.out, keys=project.keys)

@@ -347,9 +347,25 @@ def _require(
                 if not changed_ledger:
                     raise
     if not decision.allowed:
-        hint = f"Run `minimize access why {actor.user} {permission}`."
+        hint = f"Run `minimize access why {actor.user} {permission}`.{_roles_hint(access, decision, permission)}"
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)
     return decision
+
+
+def _roles_hint(access: AccessRules, decision: AccessDecision, permission: str) -> str:
+    """The assigned roles that allow a permission which no role of the account allows, and how to act as an account with one."""
+    if all(each.rule != "nobody" for each in decision.reasons):
+        return ""
+    assigned = {each.role for each in access.assignments}
+    roles = [
+        name
+        for name, role in access.roles.items()
+        if name in assigned and any(each.allows(permission, None) for each in role.allow)
+    ]
+    if not roles:
+        return " No assigned role allows it."
+    noun = "The role" if len(roles) == 1 else "One of the roles"
+    return f" {noun} {', '.join(sorted(roles))} allows it. An account with it sets MINIMIZE_ACTOR=ACCOUNT."
 
 
 def _require_stated_absence(permission: str, workspace: Workspace) -> None:

@@ -16,7 +16,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
-from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs
+from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs, tables_without_records
 from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.event_admin import NewEvent, add_events
@@ -124,6 +124,7 @@ class SubjectRemoval:
     unsearchable  files that cannot be searched for a subject
     shared        number of devices of the subjects that other persons use, too
     unreachable   outputs that cannot be reached from here
+    tables        per output without records, its tables by date: they may count a subject, and keep their figures
     requests      ids of the requests
     resumed       number of subjects with an unfinished request of an earlier command
     restricted    number of subjects that are restricted already
@@ -144,6 +145,7 @@ class SubjectRemoval:
     applied: bool = False
     kind: RemovalKind = "delete"
     by_output: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict, repr=False)
+    tables: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -167,6 +169,7 @@ class SubjectRemoval:
             "outputs": self.plans,
             "recalls": merge_recalls(self.recalls.values()),
             "stays": self.stays,
+            **({"tables_without_records": self.tables} if self.tables else {}),
             "shared_devices": self.shared,
             "not_searched": [{"file": each.file.path, "why": each.reason} for each in self.unsearchable],
             "not_reached": [{"output": each.folder, "why": each.reason} for each in self.unreachable],
@@ -188,6 +191,13 @@ class SubjectRemoval:
             yield f"  {recipient} must also {self.kind}: {', '.join(acts)}"
         for folder, receipts in self.by_output.items():
             yield from _unchanged_lines(folder, receipts)
+        for folder, tables in self.tables.items():
+            why = (
+                f"may count {self._subjects_text()}, because this output has no records to search: {FIGURES_UNCHANGED}"
+            )
+            yield from (
+                f"  {those} in {folder} {verb} figures for {days}; {why}" for those, verb, days in _by_dates(tables)
+            )
         if self.shared:
             yield shared_devices_text(self.shared)
         yield from (
@@ -246,12 +256,17 @@ def _unchanged_lines(folder: str, receipts: Sequence[Receipt]) -> Iterator[str]:
     for receipt in receipts:
         for name, left in (receipt.stays or {}).items():
             dates.setdefault(name, []).extend(left)
+    for those, verb, days in _by_dates(dates):
+        yield f"  {those} in {folder} {verb} figures for {days}: {FIGURES_UNCHANGED}"
+
+
+def _by_dates(tables: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:
+    """The tables with the same dates, a verb for them, and these dates."""
     names: dict[tuple[str, ...], list[str]] = {}
-    for name in dates:
-        names.setdefault(tuple(dict.fromkeys(dates[name])), []).append(name)
+    for name, dates in tables.items():
+        names.setdefault(tuple(dict.fromkeys(dates)), []).append(name)
     for days, those in names.items():
-        verb = "keeps" if len(those) == 1 else "keep"
-        yield f"  {', '.join(those)} in {folder} {verb} figures for {', '.join(days) or 'all'}: {FIGURES_UNCHANGED}"
+        yield ", ".join(those), "keeps" if len(those) == 1 else "keep", ", ".join(days) or "all"
 
 
 class RemovalOptions(TypedDict, total=False):
@@ -412,6 +427,7 @@ class SubjectRemovalRun:
             unknown=self._unknown(subjects, due, restricted),
             shared=sum(each.shared for each in self.linked.values()),
             kind=self.kind,
+            tables=tables_without_records(self.outputs),
         )
 
     def _unknown(

@@ -8,6 +8,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.policy.lint import fields, outputs, settings
 from minimize.policy.lint.fields import missing_keys, policies_in_tree, unreadable_source
+from minimize.policy.lint.outputs import rows_before_late
 from minimize.policy.lint.rules import ALLOWABLE_CODES, LINT_RULES, LintRule, LintSetting, LintSubject
 from minimize.policy.lint.settings import missing_settings, noncanonical_rows, user_rows_of_tenants
 from minimize.policy.model import Policy
@@ -25,6 +26,7 @@ __all__ = [
     "missing_settings",
     "noncanonical_rows",
     "policies_in_tree",
+    "rows_before_late",
     "unreadable_source",
     "user_rows_of_tenants",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from minimize.policy.lint.fields import remaining_form
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.load import other_tables_of_source
 from minimize.policy.model import Field, Policy
+from minimize.policy.pipeline import Pipeline
 from minimize.policy.yaml_nodes import parse_yaml
 from minimize.settings.regions import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
@@ -119,7 +120,7 @@ def check_exact_figures(subject: LintSubject) -> Iterator[Finding]:
 
 
 def check_late_rows(subject: LintSubject) -> Iterator[Finding]:
-    """L065: `late` has no effect if the source has no batch dates."""
+    """L065, L093: `late` has no effect if the source has no batch dates, and lacks if late rows would change figures."""
     dated = subject.pipeline is None or "{date}" in subject.pipeline.source.path
     for name, aggregate in _aggregates(subject):
         if aggregate.late is not None and not dated:
@@ -128,6 +129,22 @@ def check_late_rows(subject: LintSubject) -> Iterator[Finding]:
             )
             hint = "Write {date} in place of the batch date in the path, or remove `late`."
             yield subject.pipeline_finding("L065", message, "aggregates", name, "late", hint=hint)
+        if aggregate.late is None and dated and subject.pipeline is not None:
+            days = [column for column, key in aggregate.group_by.items() if _is_cut_within(subject.policy, key, "day")]
+            hint = "Set `late: 1d`, or as long as rows take to arrive: an event day is then published once, with them."
+            if days:
+                message = f"grouped by `{days[0]}` without `late`: rows that arrive in a later batch give their day a second row"
+                yield subject.pipeline_finding("L093", message, "aggregates", name, "group_by", hint=hint)
+            elif aggregate.exact is not None and subject.policy.time is not None:
+                message = "exact figures are published once: without `late`, rows that arrive later are not in them"
+                yield subject.pipeline_finding("L093", message, "aggregates", name, "exact", hint=hint)
+
+
+def rows_before_late(job: Pipeline, name: str, dates: Sequence[str]) -> Finding:
+    """L094: a table that waits for late rows has rows of dates that were published before it did."""
+    message = f"the rows of {', '.join(dates)} were published without `late` and stay: event days can have two rows"
+    hint = "Read only rows whose `date` is their event day, or publish the table under a new name."
+    return LintSubject(job.policy, job).pipeline_finding("L094", message, "aggregates", name, "late", hint=hint)
 
 
 def check_batch_dates(subject: LintSubject) -> Iterator[Finding]:

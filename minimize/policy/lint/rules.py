@@ -110,6 +110,8 @@ _ROWS = (
     LintRule("L090", "warning", "a subject can be in many rows of a table, whose noise can be averaged"),
     LintRule("L091", "warning", "no ledger is shared, so another output or pipeline releases a date again"),
     LintRule("L092", "warning", "a figure depends on how many rows a subject has, and `per_subject` does not state it"),
+    LintRule("L093", "warning", "rows that arrive late are in a second row of their day, or in no figure"),
+    LintRule("L094", "warning", "a table waits for late rows, and has rows that were published before it did"),
     LintRule("L095", "error", "small groups are found by counting a field that does not identify a person or a device"),
 )
 
