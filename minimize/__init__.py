@@ -15,7 +15,7 @@ Layers, top down; each imports only what is listed below it:
     recipients                            third parties as files, and their rules
     plan                                  policy × schema × purpose, and every check that needs no data
     policy                                policy and pipeline files: model, load, lint
-    techniques · aggregates · samples     one technique or measure per file; generated data
+    techniques · aggregates               one technique or measure per file
     settings                              collection settings over time
     output                                publication, recovery, readers, quarantine, subject index
     sources                               one source format per module

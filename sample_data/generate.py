@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from minimize.samples import FORMATS, NAMES, SEED, generate
+from minimize_samples import FORMATS, NAMES, SEED, generate
 
 HERE = Path(__file__).parent
 ROWS = {

@@ -12,9 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
-
-from minimize.samples import WRITERS, SampleFile, column_bytes
-from minimize.samples.dataset import DatasetFaults, SampleRecords
+from minimize_samples import WRITERS, SampleFile, column_bytes
+from minimize_samples.dataset import DatasetFaults, SampleRecords
 
 FAULTS = DatasetFaults(("id",), {}, "day", {"contacts": []}, {"strange": 1})
 

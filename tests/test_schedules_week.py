@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from minimize_samples import generate
 
 import minimize
 from minimize.consent import current_terms
@@ -30,7 +31,6 @@ from minimize.governance.workspace import Workspace
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.recipients import load_recipient
-from minimize.samples import generate
 from tests.acts import record_acts
 from tests.agreements import record_agreements
 from tests.command_server import command_server

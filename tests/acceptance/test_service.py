@@ -15,12 +15,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 import time_machine
+from minimize_samples.world import TENANTS
 
 import minimize
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipients
 from minimize.recipients.model import ADMIN_CONSENT
-from minimize.samples.world import TENANTS
 from tests.commands import Result, command
 from tests.project import clean_environment, demonstration
 

@@ -257,7 +257,7 @@ def test_a_run_imports_no_report_server_or_review(project: Project) -> None:
         "minimize.policy.draft",
         "minimize.runs.inspection",
         "minimize.runs.verify",
-        "minimize.samples",
+        "minimize_samples",
     }
     packages = {
         "asyncio",

@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
+from minimize_samples.world import TENANTS
 
 from minimize import apply, read
 from minimize.consent import current_terms
@@ -23,7 +24,6 @@ from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
-from minimize.samples.world import TENANTS
 from tests.acts import record_acts
 from tests.agreements import record_agreements
 from tests.commands import Result, command

@@ -10,12 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from minimize_samples.devices import APP_NAMES, MANAGED_APPS
+from minimize_samples.world import TENANTS
 
 from minimize import apply, read
 from minimize.errors import KeyringError
 from minimize.policy.load import load_policy
-from minimize.samples.devices import APP_NAMES, MANAGED_APPS
-from minimize.samples.world import TENANTS
 
 from .shipped import AT, PIPELINES, Runs
 

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from minimize_samples.dataset import FATAL_SHARE
 
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.inspection import plan_for
-from minimize.samples.dataset import FATAL_SHARE
 
 from . import handmade
 from .handmade import leaves

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from minimize_samples.world import TENANTS
 
 from minimize.keys import Keyring
 from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, load_recipient
-from minimize.samples.world import TENANTS
 
 from .shipped import AT, PIPELINES, RECEIVED, RECIPIENTS, Ran, Runs, consent, minimize, new_keys, sample
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import time_machine
+from minimize_samples.world import TENANTS
 
 import minimize as library
 from minimize.arrow.pointers import Pointer
@@ -21,7 +22,6 @@ from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_pipeline
 from minimize.recipients import Function, Recipient, load_recipient
-from minimize.samples.world import TENANTS
 from tests.project import clean_environment
 
 from .shipped import (

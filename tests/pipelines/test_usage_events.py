@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from minimize.samples.world import TENANTS
+from minimize_samples.world import TENANTS
 
 from .shipped import Runs
 

@@ -8,10 +8,9 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-
-from minimize.samples import DATASETS
-from minimize.samples.collection_settings import SampleClock, SampleSetting
-from minimize.samples.dataset import Dataset, Slice
+from minimize_samples import DATASETS
+from minimize_samples.collection_settings import SampleClock, SampleSetting
+from minimize_samples.dataset import Dataset, Slice
 
 DAY = date(2026, 11, 24)
 

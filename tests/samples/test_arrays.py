@@ -15,9 +15,8 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from minimize.samples import arrays
-from minimize.samples.arrays import pool_values, timestamp_array
+from minimize_samples import arrays
+from minimize_samples.arrays import pool_values, timestamp_array
 
 POOL = pa.StructArray.from_arrays([pa.array(["a", "b"]), pa.array([1, 2])], names=["x", "y"])
 APPS = pa.DictionaryArray.from_arrays(pa.array([1, 0, 1], pa.int32()), POOL)

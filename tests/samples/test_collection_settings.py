@@ -9,9 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-
-from minimize.samples import collection_settings
-from minimize.samples.collection_settings import (
+from minimize_samples import collection_settings
+from minimize_samples.collection_settings import (
     SampleClock,
     SampleSetting,
     SampleSubjects,
@@ -19,8 +18,8 @@ from minimize.samples.collection_settings import (
     toggle_settings,
     write_settings,
 )
-from minimize.samples.devices import Devices
-from minimize.samples.world import LOST_DEVICES, TENANTS, World
+from minimize_samples.devices import Devices
+from minimize_samples.world import LOST_DEVICES, TENANTS, World
 
 CLOCK = SampleClock(date(2026, 11, 23), date(2026, 11, 24))
 

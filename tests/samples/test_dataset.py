@@ -11,11 +11,8 @@ from datetime import date
 import numpy as np
 import pyarrow as pa
 import pytest
-
-from minimize.policy.load import load_pipeline
-from minimize.recipients import Function, load_recipient
-from minimize.samples import DATASETS
-from minimize.samples.dataset import (
+from minimize_samples import DATASETS
+from minimize_samples.dataset import (
     DAY_MILLISECONDS,
     FATAL_SHARE,
     HARMLESS_SHARE,
@@ -25,7 +22,10 @@ from minimize.samples.dataset import (
     delay_events,
     spoil_lines,
 )
-from minimize.samples.datasets.managed_devices import DeviceTelemetry
+from minimize_samples.datasets.managed_devices import DeviceTelemetry
+
+from minimize.policy.load import load_pipeline
+from minimize.recipients import Function, load_recipient
 from tests.golden.runner import ROOT
 
 from .made import DAY, dataset, records

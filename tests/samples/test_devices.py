@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.samples.arrays import decode_dictionaries
-from minimize.samples.devices import APP_NAMES, DEDICATED, DEVICE_TYPES, MANAGED_APPS, OPERATING_SYSTEMS, Devices
-from minimize.samples.world import LOST_DEVICES, TENANTS, World
+from minimize_samples.arrays import decode_dictionaries
+from minimize_samples.devices import APP_NAMES, DEDICATED, DEVICE_TYPES, MANAGED_APPS, OPERATING_SYSTEMS, Devices
+from minimize_samples.world import LOST_DEVICES, TENANTS, World
 
 INSTALLED = Devices(World(1), 1000).apps
 LISTS = decode_dictionaries(INSTALLED.lists).to_pylist()

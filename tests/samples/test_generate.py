@@ -1,4 +1,4 @@
-"""Sample data as a whole: `minimize.samples.generate`."""
+"""Sample data as a whole: `minimize_samples.generate`."""
 
 import gzip
 import hashlib
@@ -9,12 +9,12 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+import minimize_samples as samples
 import pyarrow.parquet as pq
 import pytest
+from minimize_samples import NAMES, generate
 
-from minimize import samples
 from minimize.errors import ConfigurationError
-from minimize.samples import NAMES, generate
 from tests.commands import command
 
 SCRIPT = Path(__file__).parents[2] / "sample_data" / "generate.py"
@@ -126,7 +126,7 @@ def test_the_script_writes_the_same_as_the_library(tmp_path: Path) -> None:
 
 
 def test_samples_are_listed_without_faker() -> None:
-    code = "import sys; import minimize.samples; sys.exit('faker' in sys.modules)"
+    code = "import sys; import minimize_samples; sys.exit('faker' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

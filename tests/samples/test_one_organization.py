@@ -8,8 +8,8 @@ from functools import cache
 from typing import Any
 
 import pytest
+from minimize_samples import NAMES
 
-from minimize.samples import NAMES
 from tests.pipelines.shipped import RECEIVED, sample
 
 Record = Mapping[str, Any]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
-from minimize.samples.devices import ANDROID, IPAD, IPHONE, MAC
-from minimize.samples.populations import (
+from minimize_samples.devices import ANDROID, IPAD, IPHONE, MAC
+from minimize_samples.populations import (
     AndroidDevices,
     AppleDevices,
     DeviceSelection,
@@ -14,7 +13,7 @@ from minimize.samples.populations import (
     OrganizationAppleDevices,
     ProtectedDevices,
 )
-from minimize.samples.world import World
+from minimize_samples.world import World
 
 WORLD = World(1)
 

@@ -13,12 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-
-from minimize.errors import ConfigurationError
-from minimize.samples import DATASETS, NAMES
-from minimize.samples.arrays import decode_dictionaries
-from minimize.samples.devices import AppInstallations, Devices
-from minimize.samples.world import (
+from minimize_samples import DATASETS, NAMES
+from minimize_samples.arrays import decode_dictionaries
+from minimize_samples.devices import AppInstallations, Devices
+from minimize_samples.world import (
     DOCUMENTATION_NETWORKS,
     TENANTS,
     Administrators,
@@ -31,6 +29,8 @@ from minimize.samples.world import (
     name_pool,
     phone_numbers,
 )
+
+from minimize.errors import ConfigurationError
 
 from .made import records
 

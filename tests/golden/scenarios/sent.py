@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from minimize.samples.world import TENANTS
+from minimize_samples.world import TENANTS
+
 from tests.golden.runner import ROOT, Session
 from tests.golden.samples import write_access_file
 from tests.golden.third_parties import agree

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.samples.datasets.administration import ACTIONS, CONSOLE_PAGES, CONTROLS
+from minimize_samples.datasets.administration import ACTIONS, CONSOLE_PAGES, CONTROLS
 
 from ..made import records, settings
 

@@ -6,8 +6,7 @@ import json
 from datetime import date
 
 import numpy as np
-
-from minimize.samples.dataset import Slice
+from minimize_samples.dataset import Slice
 
 from ..made import dataset, records
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from minimize.samples.world import World
+from minimize_samples.world import World
+
 from tests.samples.made import dataset, records
 
 RECORDS = records("apple_volume_purchase", 200)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from minimize.samples.devices import APP_IDS, MANAGED_APPS
+from minimize_samples.devices import APP_IDS, MANAGED_APPS
 
 from ..made import records
 

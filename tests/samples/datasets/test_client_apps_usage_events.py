@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 import numpy as np
-
-from minimize.samples.dataset import Slice
-from minimize.samples.datasets.managed_devices import EVENT_KINDS
+from minimize_samples.dataset import Slice
+from minimize_samples.datasets.managed_devices import EVENT_KINDS
 
 from ..made import DAY, dataset, records
 

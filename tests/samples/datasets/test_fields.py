@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-
-from minimize.samples import DATASETS, NAMES
-from minimize.samples.dataset import Slice
+from minimize_samples import DATASETS, NAMES
+from minimize_samples.dataset import Slice
 
 from ..made import DAY, dataset, records
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from minimize.samples.datasets.managed_devices import INSTALL_STATES
+from minimize_samples.datasets.managed_devices import INSTALL_STATES
 
 from ..made import records
 

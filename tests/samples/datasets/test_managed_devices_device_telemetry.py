@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from minimize.samples import dataset as dataset_module
-from minimize.samples.dataset import Slice
-from minimize.samples.datasets.managed_devices import DeviceTelemetry
+from minimize_samples import dataset as dataset_module
+from minimize_samples.dataset import Slice
+from minimize_samples.datasets.managed_devices import DeviceTelemetry
 
 from ..made import DAY, records
 

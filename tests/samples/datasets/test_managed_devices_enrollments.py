@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minimize.samples.datasets.managed_devices import ENROLLMENT_TYPES, FAILURES, USERLESS_TYPES
+from minimize_samples.datasets.managed_devices import ENROLLMENT_TYPES, FAILURES, USERLESS_TYPES
 
 from ..made import records
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from minimize_samples.devices import IPAD, IPHONE
 
-from minimize.samples.devices import IPAD, IPHONE
 from tests.samples.made import dataset, records, settings
 
 RECORDS = records("threat_defense_app_sync", 400)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from minimize.samples.world import Administrators
+from minimize_samples.world import Administrators
+
 from tests.samples.made import dataset, records
 
 RECORDS = records("support_desk_cases", 200)

@@ -8,12 +8,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.samples import arrays
-from minimize.samples.arrays import concatenate, pool_values
-from minimize.samples.dataset import Dataset, ReceivedDataset, SampleRows, earlier_times, occasional_values
-from minimize.samples.devices import APP_IDS, APP_NAMES, MAC
-from minimize.samples.populations import TENANT_NAMES, AppleDevices, OrganizationAppleDevices
-from minimize.samples.world import DOMAINS, phone_numbers
+from minimize_samples import arrays
+from minimize_samples.arrays import concatenate, pool_values
+from minimize_samples.dataset import Dataset, ReceivedDataset, SampleRows, earlier_times, occasional_values
+from minimize_samples.devices import APP_IDS, APP_NAMES, MAC
+from minimize_samples.populations import TENANT_NAMES, AppleDevices, OrganizationAppleDevices
+from minimize_samples.world import DOMAINS, phone_numbers
 
 PROFILE_STATUSES = ("assigned", "pushed", "empty", "removed", "expired")
 PROFILE_STATUS_SHARES = (50, 35, 10, 3, 2)

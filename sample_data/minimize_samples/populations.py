@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
-from minimize.samples import arrays
-from minimize.samples.arrays import Ints, pool_values, take_or_null
-from minimize.samples.devices import ANDROID, DEDICATED, IPAD, IPHONE, MAC, Devices
-from minimize.samples.world import APP_INVENTORY_TENANTS, DOMAINS, Administrators, Population, Users
+from minimize_samples import arrays
+from minimize_samples.arrays import Ints, pool_values, take_or_null
+from minimize_samples.devices import ANDROID, DEDICATED, IPAD, IPHONE, MAC, Devices
+from minimize_samples.world import APP_INVENTORY_TENANTS, DOMAINS, Administrators, Population, Users
 
 MANAGEMENT_MODES = ("MAM+MDM", "MAM without enrolment", "MDM")
 UNENROLLED = 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.samples.dataset import Dataset
-from minimize.samples.datasets.administration import AdministratorAccounts, AuditEvents, ConsoleUsage, SiteSummary
-from minimize.samples.datasets.apple import (
+from minimize_samples.dataset import Dataset
+from minimize_samples.datasets.administration import AdministratorAccounts, AuditEvents, ConsoleUsage, SiteSummary
+from minimize_samples.datasets.apple import (
     AppleDeviceEnrollment,
     AppleDeviceEnrollmentSync,
     ApplePush,
@@ -17,7 +17,7 @@ from minimize.samples.datasets.apple import (
     AppleVolumePurchase,
     AppleVolumePurchaseSync,
 )
-from minimize.samples.datasets.managed_devices import (
+from minimize_samples.datasets.managed_devices import (
     AppInventory,
     DeviceInventory,
     DeviceTelemetry,
@@ -26,14 +26,14 @@ from minimize.samples.datasets.managed_devices import (
     ManagedApps,
     UsageEvents,
 )
-from minimize.samples.datasets.partners import (
+from minimize_samples.datasets.partners import (
     GoogleAndroidManagement,
     GoogleAndroidManagementSync,
     JamfCompliance,
     ThreatDefenseAppSync,
     ThreatDefenseThreatState,
 )
-from minimize.samples.datasets.support import SupportCases, SupportDeskCases
+from minimize_samples.datasets.support import SupportCases, SupportDeskCases
 
 DATASETS: dict[str, type[Dataset[Any]]] = {
     "device_telemetry": DeviceTelemetry,

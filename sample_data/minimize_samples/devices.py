@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
-from minimize.samples import arrays
-from minimize.samples.arrays import Ints, Random, concatenate, date_array, null_unless, pool_values, take_or_null
-from minimize.samples.world import LOST_DEVICES, Population, Users, holder_numbers, phone_numbers
+from minimize_samples import arrays
+from minimize_samples.arrays import Ints, Random, concatenate, date_array, null_unless, pool_values, take_or_null
+from minimize_samples.world import LOST_DEVICES, Population, Users, holder_numbers, phone_numbers
 
 APP_NAMES = (
     "Company Portal", "Mail", "Calendar", "Browser", "Files", "Notes", "Chat", "Meetings",

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from minimize.samples import arrays
-from minimize.samples.arrays import Ints, Random
-from minimize.samples.world import APP_INVENTORY_TENANTS, LOST_DEVICES, TENANTS
 from minimize.times import day_start
+from minimize_samples import arrays
+from minimize_samples.arrays import Ints, Random
+from minimize_samples.world import APP_INVENTORY_TENANTS, LOST_DEVICES, TENANTS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.samples import arrays, collection_settings
-from minimize.samples.arrays import (
+from minimize_samples import arrays, collection_settings
+from minimize_samples.arrays import (
     Ints,
     concatenate,
     null_unless,
@@ -18,9 +18,9 @@ from minimize.samples.arrays import (
     take_or_null,
     weighted_codes,
 )
-from minimize.samples.dataset import Dataset, SampleRows
-from minimize.samples.devices import CPUS, Devices
-from minimize.samples.world import DOMAINS, TENANTS, Administrators, Population, colleague_numbers
+from minimize_samples.dataset import Dataset, SampleRows
+from minimize_samples.devices import CPUS, Devices
+from minimize_samples.world import DOMAINS, TENANTS, Administrators, Population, colleague_numbers
 
 ADMINISTRATOR_ROLES = [
     ["help_desk_operator"],

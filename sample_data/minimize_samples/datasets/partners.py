@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.samples import arrays, collection_settings
-from minimize.samples.arrays import Ints, fixed_width_strings, null_unless, pool_values, take_or_null
-from minimize.samples.dataset import Dataset, ReceivedDataset, SampleRows, earlier_times
-from minimize.samples.devices import (
+from minimize_samples import arrays, collection_settings
+from minimize_samples.arrays import Ints, fixed_width_strings, null_unless, pool_values, take_or_null
+from minimize_samples.dataset import Dataset, ReceivedDataset, SampleRows, earlier_times
+from minimize_samples.devices import (
     APP_IDS,
     APP_NAMES,
     APP_VERSIONS,
@@ -22,8 +22,8 @@ from minimize.samples.devices import (
     app_size,
     app_version,
 )
-from minimize.samples.populations import TENANT_NAMES, AndroidDevices, Macs, ProtectedDevices
-from minimize.samples.world import DOMAINS, PARTNER_TENANTS, Administrators, Population, World
+from minimize_samples.populations import TENANT_NAMES, AndroidDevices, Macs, ProtectedDevices
+from minimize_samples.world import DOMAINS, PARTNER_TENANTS, Administrators, Population, World
 
 ENTERPRISES = tuple(
     known or f"LC{number:02}{name.lower()}"

@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
-from minimize.samples import arrays
-from minimize.samples.arrays import Ints, Random, null_unless, pool_values, random_mask
-from minimize.samples.collection_settings import SampleClock, SampleSetting, SampleSubjects, level_settings
-from minimize.samples.world import Population, World, ip_addresses
+from minimize_samples import arrays
+from minimize_samples.arrays import Ints, Random, null_unless, pool_values, random_mask
+from minimize_samples.collection_settings import SampleClock, SampleSetting, SampleSubjects, level_settings
+from minimize_samples.world import Population, World, ip_addresses
 
 JsonRecord = dict[str, Any]
 RecordFault = Callable[[JsonRecord], bytes]

@@ -23,12 +23,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from minimize.errors import ConfigurationError
-from minimize.samples import collection_settings
-from minimize.samples.arrays import Random
-from minimize.samples.dataset import Dataset, DatasetFaults, SampleRecords, Slice, spoil_lines
-from minimize.samples.datasets import DATASETS
 from minimize.text import similar_words
 from minimize.times import parse_iso_date
+from minimize_samples import collection_settings
+from minimize_samples.arrays import Random
+from minimize_samples.dataset import Dataset, DatasetFaults, SampleRecords, Slice, spoil_lines
+from minimize_samples.datasets import DATASETS
 
 SMALL_FILE_BYTES = 1 << 22
 """The largest size in bytes of a file that is compressed at the highest level."""

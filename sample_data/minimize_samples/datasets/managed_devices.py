@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.samples import arrays, collection_settings
-from minimize.samples.arrays import (
+from minimize_samples import arrays, collection_settings
+from minimize_samples.arrays import (
     Ints,
     Random,
     concatenate,
@@ -20,8 +20,8 @@ from minimize.samples.arrays import (
     take_or_null,
     weighted_codes,
 )
-from minimize.samples.dataset import DAY_MILLISECONDS, HOUR_STEP, Dataset, SampleRows, Slice, delay_events
-from minimize.samples.devices import (
+from minimize_samples.dataset import DAY_MILLISECONDS, HOUR_STEP, Dataset, SampleRows, Slice, delay_events
+from minimize_samples.devices import (
     ANDROID,
     APP_IDS,
     APP_NAMES,
@@ -36,7 +36,7 @@ from minimize.samples.devices import (
     app_size,
     app_version,
 )
-from minimize.samples.populations import MANAGEMENT_MODES, Clients
+from minimize_samples.populations import MANAGEMENT_MODES, Clients
 
 PLACES = (
     (48.8566, 2.3522),

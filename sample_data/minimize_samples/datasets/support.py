@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
-from minimize.samples.arrays import Ints, concatenate, null_unless, pool_values
-from minimize.samples.dataset import Dataset, SampleRows
-from minimize.samples.populations import Clients
-from minimize.samples.world import Administrators, Population
+from minimize_samples.arrays import Ints, concatenate, null_unless, pool_values
+from minimize_samples.dataset import Dataset, SampleRows
+from minimize_samples.populations import Clients
+from minimize_samples.world import Administrators, Population
 
 PRODUCT_AREAS = ("enrolment", "applications", "compliance", "conditional_access", "updates", "billing")
 SUBJECT_LINES = (

@@ -22,8 +22,8 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError
-from minimize.samples import arrays
-from minimize.samples.arrays import Ints, Random, concatenate, pool_values
+from minimize_samples import arrays
+from minimize_samples.arrays import Ints, Random, concatenate, pool_values
 
 if TYPE_CHECKING:
     from faker import Faker
