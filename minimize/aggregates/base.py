@@ -41,11 +41,12 @@ class MeasureRefused(Exception):
 @dataclass(frozen=True, slots=True)
 class MeasureTerms:
     """Terms of a measure: the threshold of subjects, the multiple to which counts are rounded, whether its values are
-    generalized, and where its tally spills."""
+    generalized, all ranks that they can have (None: not known), and where its tally spills."""
 
     below: int = 10
     counts_to: int | None = None
     generalized: bool = False
+    ranks: tuple[float, ...] | None = None
     space: SpillSpace = field(default=UNLIMITED_SPACE, repr=False, compare=False)
 
     def rounded(self, counts: Codes) -> Codes:

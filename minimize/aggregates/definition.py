@@ -145,13 +145,19 @@ MeasuredField = tuple[str, bool]
 
 @dataclass(frozen=True, slots=True)
 class BoundMeasure:
-    """One measure, the type of the measured field in aggregates (None for a measure of rows), whether all values of the field are
-    generalized before they reach aggregates, and between which bounds they are."""
+    """One measure, and what is known of its field.
+
+    type         the type of the values in aggregates; None for a measure of rows
+    generalized  whether all values are generalized before they reach aggregates
+    bounds       the bounds of the values; None if there are none
+    ranks        all ranks that the values can have, ascending; None if they are not known
+    """
 
     measure: Measure
     type: pa.DataType | None = None
     generalized: bool = False
     bounds: ValueBounds | None = None
+    ranks: tuple[float, ...] | None = None
 
     @property
     def star(self) -> Pointer | None:
@@ -249,7 +255,7 @@ class AggregateDefinition:
 
     def terms_of(self, measured: BoundMeasure) -> MeasureTerms:
         """Terms of one measure."""
-        return MeasureTerms(self.below, self.counts_to, measured.generalized)
+        return MeasureTerms(self.below, self.counts_to, measured.generalized, measured.ranks)
 
     @property
     def star(self) -> Pointer | None:

@@ -252,6 +252,14 @@ class SubjectCounts:
         """The number of subjects of some groups that have a fact of the tally."""
         return self.subjects.count(groups, self.first_fact + fact)
 
+    def having(self, facts: int) -> Iterator[tuple[Codes, HashWords, Bools]]:
+        """The pairs with a subject, in parts: their group, the hash of the subject, and a row of masks, one for each of the first
+        facts of the tally."""
+        for pairs in self.subjects.pairs():
+            there = pairs.has_subject
+            masks = [~pairs.lacks(self.first_fact + fact)[there] for fact in range(facts)]
+            yield pairs.owners[there], pairs.subjects[there], np.column_stack(masks)
+
     def count_beside(self, groups: Codes, results: HashWords) -> Codes:
         """The smaller number of the subjects at or below, and at or above, an ordered word of each group."""
         return self.subjects.count_beside(groups, results, self.first_range)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -11,7 +12,7 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
-from minimize.aggregates.cells import Cells, CellTally, target_counts
+from minimize.aggregates.cells import Cells, CellTally, KnownCells, target_counts
 from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary
 from minimize.arrow.ordered_words import to_ordered_words
@@ -60,18 +61,20 @@ class Quantile(Measure):
 
     def start_noisy(self, type_: pa.DataType | None, terms: MeasureTerms) -> MeasureTally:
         """An empty tally, which ranks subjects and so needs no range of their values."""
+        if terms.ranks is not None:
+            return KnownRanksTally(self.accepted_type(type_), terms.ranks)
         return QuantileTally(self.accepted_type(type_), self.q, terms, ranges=0)
 
     def noisy_column(self, rows: NoisyRows, measured: BoundMeasure, tally: MeasureTally | None) -> pa.Array:
         """The value at a noisy rank; null where too few subjects support it."""
-        assert isinstance(tally, QuantileTally)
+        assert isinstance(tally, QuantileTally | KnownRanksTally)
         assert measured.measured_field is not None
         subjects = rows.totals.with_value[measured.measured_field][rows.groups]
         cells = tally.limited_cells(rows.groups, subjects, rows.noise.key, rows.definition.limits.rows)
         every = (each.measure for each in rows.definition.measures.values())
         wanted = {each.q for each in every if isinstance(each, Quantile) and each.of == self.of}
         places, is_shown = rows.quantile(self.of, cells, sorted(wanted), self.q)
-        return tally.values_at(cells, places, is_shown)
+        return _values_at(cells, places, is_shown, self.accepted_type(measured.plain))
 
     @property
     def shared_measure(self) -> Measure:
@@ -151,14 +154,37 @@ class QuantileTally:
         if there.any():
             words[there] = to_ordered_words(cells.values.take(pa.array(places[there])))
         there &= self._counts.count_beside(groups, words) >= max(self._terms.below, 1)
-        return self.values_at(cells, places, there)
-
-    def values_at(self, cells: Cells, places: Codes, is_shown: Bools) -> pa.Array:
-        """The values of some cells, one for each row; null where they are not shown, and in open bins."""
-        found = cells.values.take(pa.array(places, mask=~is_shown))
-        if pa.types.is_floating(found.type):
-            found = pc.if_else(pc.is_finite(found), found, pa.scalar(None, found.type))
-        return found.cast(self._type, safe=False)  # the error of a failed cast would contain the value
+        return _values_at(cells, places, there, self._type)
 
     def _ranked(self, values: pa.Array) -> pa.Array:
         return decode_dictionary(values).cast(self._kind, safe=False)
+
+
+class KnownRanksTally(KnownCells):
+    """The subjects with each rank, if all ranks are known. Takes the type of the results, and the ranks."""
+
+    def __init__(self, type_: pa.DataType, ranks: Sequence[float]) -> None:
+        super().__init__(ranks)
+        self._type = type_
+
+    def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
+        """Nothing: `describe` says all."""
+
+    def merge(self, other: Self, groups: Codes) -> None:
+        """Nothing: the pairs are merged."""
+
+    def settle(self, groups: Codes) -> pa.Array:
+        """Nulls: it has no exact figures."""
+        return pa.nulls(len(groups), self._type)
+
+    def limited_cells(self, groups: Codes, subjects: Codes, key: NoiseKey, limit: int) -> Cells:
+        """The cells of some groups, each subject in at most so many of them."""
+        return self.cells(groups, key, limit)
+
+
+def _values_at(cells: Cells, places: Codes, is_shown: Bools, type_: pa.DataType) -> pa.Array:
+    """The values of some cells, one for each row; null where they are not shown, and in open bins."""
+    found = cells.values.take(pa.array(places, mask=~is_shown))
+    if pa.types.is_floating(found.type):
+        found = pc.if_else(pc.is_finite(found), found, pa.scalar(None, found.type))
+    return found.cast(type_, safe=False)  # the error of a failed cast would contain the value

@@ -36,6 +36,7 @@ from minimize.policy.load import other_tables_of_source
 from minimize.policy.pipeline import Pipeline
 from minimize.sources.file_discovery import DATE_PLACEHOLDER, source_name
 from minimize.techniques.base import TechniqueStep, TimeForm, ValueRange
+from minimize.techniques.bin import Bin
 from minimize.techniques.periods import local_days, period_starts
 
 
@@ -133,7 +134,22 @@ def _bound_measure(measure: Measure, fields: Mapping[str, FieldPlan]) -> BoundMe
     if field is None:
         return BoundMeasure(measure)
     generalized = not is_raw_in_aggregates(field.field)
-    return BoundMeasure(measure, field.measured or field.gives, generalized, value_bounds(field))
+    ranks = _every_rank(field) if measure.by_rank else None
+    return BoundMeasure(measure, field.measured or field.gives, generalized, value_bounds(field), ranks)
+
+
+_MAX_KNOWN_RANKS: Final = 16
+"""Each rank takes a bit of each pair of a group and a subject."""
+
+
+def _every_rank(field: FieldPlan) -> tuple[float, ...] | None:
+    """All ranks that values of a field can have, ascending; None if they are not known, or many."""
+    chains = [branch.steps for branch in field.branches if branch.steps is not None]
+    lasts = [chain[-1] if chain else None for chain in chains]
+    ranks = [last.every_rank if isinstance(last, Bin) else None for last in lasts]
+    known = sorted({rank for some in ranks for rank in some or ()})
+    is_known = field.measured is None and None not in ranks and 0 < len(known) <= _MAX_KNOWN_RANKS
+    return tuple(known) if is_known else None
 
 
 def value_bounds(field: FieldPlan) -> ValueBounds | None:

@@ -374,6 +374,14 @@ class Bin(Technique):
         ranks = [None if index is None else self._rank(intervals.interval(index)) for index in bins]
         return pa.DictionaryArray.from_arrays(codes, pa.array(ranks, pa.float64()))
 
+    @property
+    def every_rank(self) -> tuple[float, ...] | None:
+        """The ranks of all bins between edges, ascending; None for bins of one width, because there is no last one."""
+        if self.edges is None:
+            return None
+        ranks = (self._rank(self._intervals.interval(place)) for place in range(len(self.edges) + 1))
+        return tuple(rank for rank in ranks if rank is not None)
+
     def _rank(self, interval: Interval) -> float | None:
         if interval.lower is None:
             return -math.inf
