@@ -71,8 +71,13 @@ class HashedRows:
             new = self._starts(order, keys)
         once = self.take(order[new])
         repeats, owners = order[~new], np.cumsum(new)[~new] - 1
-        for place, function in enumerate(combine, self.words.shape[1] - len(combine)):
-            function.at(once.words[:, place], owners, self.words[repeats, place])
+        if repeats.size:
+            starts = np.flatnonzero(np.diff(owners, prepend=-1))
+            owners = owners[starts]
+            for place, function in enumerate(combine, self.words.shape[1] - len(combine)):
+                # Not `function.at`, which takes ten times as long for functions of bits.
+                combined = function.reduceat(self.words[repeats, place], starts)
+                once.words[owners, place] = function(once.words[owners, place], combined)
         return once
 
     def _starts(self, order: RowIndices, keys: int) -> npt.NDArray[np.bool_]:
