@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from benchmarks import calls, report
-from benchmarks.compare import unequal
+from benchmarks.compare import unequal, unequal_exact
 from benchmarks.contenders import BELOW, CONTENDERS, OURS, Contender, Job
 from benchmarks.data import generate
 from benchmarks.given import Given
@@ -118,11 +118,21 @@ def _compared(chosen: Sequence[Contender], given: Inputs, work: Path) -> dict[st
         for one in chosen:
             if one.job == job and one is not ours:
                 kept(one, given[job], _out(one, work))
-                wrong = unequal(job, _out(ours, work) / BELOW[job], _out(one, work)) if one.same_result else None
+                wrong = _difference(ours, one, work) if one.same_result else None
                 said = wrong or ("the same result" if one.same_result else "does less, not compared")
                 click.echo(f"  {job:8}{one.name:18}{said}")
                 differing.update({f"{job} {one.name}": wrong} if wrong else {})
     return differing
+
+
+def _difference(ours: Contender, one: Contender, work: Path) -> str | None:
+    """What differs between our result and another; figures of others also from our exact ones, if those were made."""
+    below, theirs = BELOW[one.job], _out(one, work)
+    wrong = unequal(one.job, _out(ours, work) / below, theirs)
+    exact = next((_out(each, work) / below for each in CONTENDERS if each.exact and each.job == one.job), None)
+    if wrong or one.exact or exact is None or not exact.exists():
+        return wrong
+    return unequal_exact(exact, theirs)
 
 
 def _measured(chosen: Sequence[Contender], given: Inputs, work: Path, runs: int) -> Figures:

@@ -30,7 +30,7 @@ def distributed(given: Given, work: Path, runs: int) -> dict[str, Any]:
     if missing := lacking():
         return {LACKING: missing}
     found: dict[str, Any] = {}
-    for job in (one for one in CONTENDERS if one.module is None):
+    for job in (one for one in CONTENDERS if one.module is None and not one.exact):
         outs = {engine: work / f"{job.job}-on-{number}" for number, engine in enumerate(ENGINES)}
         for engine, out in outs.items():
             _run(job, given, engine, out)

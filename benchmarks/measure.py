@@ -17,7 +17,7 @@ from benchmarks.contenders import Contender
 from benchmarks.contenders.ingest import KEEP
 from benchmarks.data.fleet import AT
 from benchmarks.given import Given
-from benchmarks.places import HERE, JOBS
+from benchmarks.places import HERE
 
 EVERY = 0.05
 """Seconds between two looks at the memory of a process and its children."""
@@ -65,14 +65,14 @@ def command(contender: Contender, given: Given, out: Path) -> list[str]:
         "--keys": given.keys,
         "--at": AT.isoformat(),
         "--output": out,
+        **({"--date": AT.date()} if contender.exact else {}),  # exact figures are published once for each date
     }
-    pipeline = JOBS / f"job_{contender.job}"
     return [
         sys.executable,
         "-m",
         "minimize",
         "run",
-        str(pipeline),
+        str(contender.pipeline),
         *(str(word) for pair in options.items() for word in pair),
     ]
 

@@ -6,3 +6,4 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 JOBS = HERE / "jobs"
+EXACT_JOBS = HERE / "exact_jobs"

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+from benchmarks.places import EXACT_JOBS, JOBS
 
 Job = Literal["a", "b", "h", "ingest"]
 OURS = "minimize"
@@ -20,12 +23,19 @@ class Contender:
     """One contender: `module` is its script, None for the command line of minimize itself.
 
     same_result  whether its output must equal ours (a plain copy and a lenient reader do less, and say so)
+    exact        whether it runs the job whose figures have no noise
     """
 
     name: str
     job: Job
     module: str | None
     same_result: bool = True
+    exact: bool = False
+
+    @property
+    def pipeline(self) -> Path:
+        """The folder of its pipeline."""
+        return (EXACT_JOBS if self.exact else JOBS) / f"job_{self.job}"
 
 
 CONTENDERS = (
@@ -37,6 +47,7 @@ CONTENDERS = (
     Contender("duckdb row", "a", "records_duckdb_row"),
     Contender("polars", "a", "records_polars"),
     Contender(OURS, "b", None),
+    Contender("exact", "b", None, exact=True),
     Contender("kernels", "b", "fleet_kernels"),
     Contender("duckdb plain", "b", "fleet_duckdb_plain"),
     Contender("duckdb tuned", "b", "fleet_duckdb"),
