@@ -23,6 +23,8 @@ EVERY = 0.05
 """Seconds between two looks at the memory of a process and its children."""
 TWO = {"POLARS_MAX_THREADS": "2", "OMP_NUM_THREADS": "2"}
 """Threads of Polars and of Arrow, whatever the machine has; DuckDB and the kernels say so themselves."""
+LEDGER = "MINIMIZE_LEDGER"
+"""Not passed on: each output has a ledger of its own."""
 _PAGE, _TICKS = os.sysconf("SC_PAGE_SIZE"), os.sysconf("SC_CLK_TCK")
 
 
@@ -80,7 +82,8 @@ def command(contender: Contender, given: Given, out: Path) -> list[str]:
 def once(words: Sequence[str], log: Path, extra: Mapping[str, str] | None = None) -> Run:
     """Runs a command to its end. Raises Failed with the end of what it said."""
     call = [sys.executable, "-I", "-S", str(HERE / "launch.py"), str(log), *words]
-    environment = {**os.environ, **TWO, **(extra or {})}
+    own_ledger = {name: value for name, value in os.environ.items() if name != LEDGER}
+    environment = {**own_ledger, **TWO, **(extra or {})}
     with subprocess.Popen(call, stdout=subprocess.PIPE, cwd=HERE.parent, env=environment) as launcher:
         watch = Watch(launcher.pid)
         told, _ = launcher.communicate()
