@@ -18,8 +18,6 @@ from minimize.spill.hashing import HashWords
 from minimize.spill.spill_file import SpilledPiece, SpillFile, SpillSpace
 
 RowIndices = npt.NDArray[np.int64]
-RowFilter = Callable[[HashWords], npt.NDArray[np.bool_]]
-"""A mask of the rows that are kept."""
 _TEXT_SCHEMA = pa.schema([("text", pa.large_string())])
 
 
@@ -56,14 +54,9 @@ class HashedRows:
         """A view of successive rows."""
         return type(self)(self.words[places], None if self.texts is None else self.texts[places])
 
-    def reduce(self, combine: Sequence[np.ufunc] = (), keys: int = 2, select: RowFilter | None = None) -> Self:
-        """The distinct rows, in the order of their first `keys` words, without those that `select` leaves out; the last words of
-        equal rows are combined."""
-        if select is None:
-            order = np.argsort(self.words[:, 0])
-        else:
-            chosen = np.flatnonzero(select(self.words))
-            order = chosen[np.argsort(self.words[chosen, 0])]
+    def reduce(self, combine: Sequence[np.ufunc] = (), keys: int = 2) -> Self:
+        """The distinct rows, in the order of their first `keys` words; the last words of equal rows are combined."""
+        order = np.argsort(self.words[:, 0])
         new = self._starts(order, 1)
         if not new.all() and not np.array_equal(self._starts(order, keys), new):
             # Hashes almost never agree in half of their bits.
@@ -145,7 +138,6 @@ class Accumulator:
         self._size = 0
         self._settled = False
         self._has_repeats = True
-        self._select: RowFilter | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """State for other processes: the rows in memory. Raises TypeError if rows were spilled to disk."""
@@ -179,10 +171,6 @@ class Accumulator:
         other._set_size(0)
         self._grow(size)
 
-    def forget(self, select: RowFilter) -> None:
-        """Forgets rows that `select` leaves out, now or when they are added."""
-        self._select, self._settled = select, False
-
     def settle(self) -> Iterator[HashedRows]:
         """The distinct rows, in the order of the hashes, in parts that fit into memory. Can be repeated."""
         if not any(self._parts) and sum(map(len, self._fresh)) < _DIVIDED_ROWS:
@@ -212,7 +200,6 @@ class Accumulator:
     def _divided(self, pieces: Sequence[_Piece]) -> Accumulator:
         """The rows of a partition that is too large, divided by the next bits."""
         inner = Accumulator(self.space, self._width, self._combine, keys=self._keys, depth=self._depth + 1)
-        inner._select = self._select
         for piece in pieces:
             inner.add(self._load(piece))
         return inner
@@ -256,7 +243,7 @@ class Accumulator:
         return self._distinct(parts)
 
     def _distinct(self, parts: Sequence[HashedRows]) -> HashedRows:
-        return HashedRows.concat(parts).reduce(self._combine, self._keys, self._select)
+        return HashedRows.concat(parts).reduce(self._combine, self._keys)
 
     def _set_size(self, size: int) -> None:
         self._size = self._share.held = size
