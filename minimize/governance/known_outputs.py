@@ -8,7 +8,9 @@ found through its pipeline. Two folders with the same output are refused, becaus
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.errors import MinimizeError, RefusedError
@@ -21,7 +23,7 @@ from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of, has_runs,
 from minimize.output.reader import load_receipts
 from minimize.receipts import files_in_force
 from minimize.runs.guards import check_keyring, check_open_ledger
-from minimize.runs.inputs import find_pipeline
+from minimize.runs.inputs import ConfiguredOutput, find_pipeline
 from minimize.runs.session import resolve_output
 from minimize.stores import Location, LocationLike, is_same_location, location_text, parse_output_location
 
@@ -47,21 +49,23 @@ def find_outputs(
     named: Sequence[LocationLike] = (),
     keys: Keyring | None = None,
     *,
-    configured: Sequence[LocationLike] = (),
+    configured: Sequence[ConfiguredOutput] = (),
     is_copy_refused: bool = False,
 ) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
     """The reachable outputs, each once, and the unreachable ones.
 
     Takes the ledger, outputs that the caller names, the keyring, and the outputs of pipelines, which are left out if nothing was
-    published to them. An output that was moved is found at its new folder if one of these names it. With `is_copy_refused`,
-    raises RefusedError (E318) if two folders hold the same output.
+    published to them. An output that was moved is found at its new folder if one of these names it. Receipts in a bucket do not
+    contain the path of their pipeline: it is that of the configured output. With `is_copy_refused`, raises RefusedError (E318)
+    if two folders hold the same output.
     """
     found: dict[str, PublishedOutput] = {}
     missed: dict[str, UnreachableOutput] = {}
     indexed = () if ledger is None else ledger.read(output_locations)
     recorded = [] if ledger is None else ledger.read(lambda connection: list(recorded_outputs(connection)))
+    own = {location_text(resolve_output(each.place)): each.pipeline for each in configured if each.pipeline is not None}
     for place in (*_named_places(named), *map(_Place.of_ledger, indexed), *_configured_places(configured)):
-        output = _open_output(place.folder, keys) if place.is_here else None
+        output = _open_output(place.folder, keys, own.get(location_text(place.folder))) if place.is_here else None
         if isinstance(output, PublishedOutput):
             other = found.setdefault(identity_of(place.folder) or location_text(place.folder), output)
             if is_copy_refused and not is_same_location(other.folder, place.folder):
@@ -103,7 +107,7 @@ def tables_without_records(outputs: Iterable[PublishedOutput]) -> dict[str, dict
 
 
 def find_changeable_outputs(
-    ledger: Ledger, named: Sequence[LocationLike], keys: Keyring, configured: Sequence[LocationLike] = ()
+    ledger: Ledger, named: Sequence[LocationLike], keys: Keyring, configured: Sequence[ConfiguredOutput] = ()
 ) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
     """The outputs that a request concerns which changes all of them, also for its plan.
 
@@ -139,8 +143,9 @@ def _named_places(named: Iterable[LocationLike]) -> Iterator[_Place]:
         yield _Place(folder, location_text(folder))
 
 
-def _configured_places(configured: Sequence[LocationLike]) -> Iterator[_Place]:
-    yield from (place for place in _named_places(map(resolve_output, configured)) if has_runs(place.folder))
+def _configured_places(configured: Sequence[ConfiguredOutput]) -> Iterator[_Place]:
+    places = _named_places(resolve_output(each.place) for each in configured)
+    yield from (place for place in places if has_runs(place.folder))
 
 
 def _two_copies_error(one: Location, other: Location) -> RefusedError:
@@ -152,13 +157,13 @@ def _two_copies_error(one: Location, other: Location) -> RefusedError:
     )
 
 
-def _open_output(folder: Location, keys: Keyring | None) -> PublishedOutput | str | None:
+def _open_output(folder: Location, keys: Keyring | None, pipeline: Path | None) -> PublishedOutput | str | None:
     """An output; the reason why it cannot be read; None for the folder of an output to which nothing was ever published.
 
     The folder of such an output has its identity, but no receipt and no Parquet file. A folder that is lost has none of them.
     """
     try:
-        found = published_output(folder, keys)
+        found = published_output(folder, keys, pipeline)
         if found is not None:
             return found
         is_empty = not any(path.endswith(".parquet") for path in list_data_files(folder))
@@ -167,14 +172,17 @@ def _open_output(folder: Location, keys: Keyring | None) -> PublishedOutput | st
         return error.code
 
 
-def published_output(folder: Location, keys: Keyring | None) -> PublishedOutput | None:
-    """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError."""
+def published_output(folder: Location, keys: Keyring | None, configured: Path | None = None) -> PublishedOutput | None:
+    """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError.
+
+    Takes the pipeline file whose configuration names the output, which counts if the receipts do not lead to one.
+    """
     chain = load_receipts(folder)
     if not chain:
         return None
-    try:
-        job = find_pipeline(folder, chain[-1], None)
-    except MinimizeError:
-        job = None
+    job = None
+    for explicit in (None, configured) if configured is not None else (None,):
+        with suppress(MinimizeError):
+            job = job or find_pipeline(folder, chain[-1], explicit)
     purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
     return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes))

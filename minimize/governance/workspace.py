@@ -20,12 +20,12 @@ from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import LEDGER_VARIABLE, PASSED_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import output_locations
-from minimize.output.folder import has_runs
+from minimize.output.folder import PIPELINE_FILE, has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.runs.guards import check_keyring, check_ledger
-from minimize.runs.inputs import configuration_folder, find_configured_outputs, pipeline_from
+from minimize.runs.inputs import ConfiguredOutput, configuration_folder, find_configured_outputs, pipeline_from
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:
@@ -65,11 +65,20 @@ class Workspace:
         return [each for each in (own, *further) if each is not None]
 
     @cached_property
-    def configured_outputs(self) -> list[LocationLike]:
+    def configured_outputs(self) -> list[ConfiguredOutput]:
         """The named outputs, and those of other pipelines below its `minimize.yaml` whose configuration has the same ledger."""
-        config = load_config(self.folder).path
+        job, config = self.loaded_pipeline, load_config(self.folder).path
+        own = [] if job is None else [ConfiguredOutput(job.target(), job.path)]
         others = [] if config is None else [*find_configured_outputs(config.parent)]
-        return [*self.named_outputs, *(output for folder, output in others if self._has_ledger_of(folder, output))]
+        return [
+            *own,
+            *(ConfiguredOutput(each, None) for each in self.named_outputs),
+            *(
+                ConfiguredOutput(output, folder / PIPELINE_FILE)
+                for folder, output in others
+                if self._has_ledger_of(folder, output)
+            ),
+        ]
 
     def _has_ledger_of(self, folder: Path, output: Location) -> bool:
         """Whether the ledger is also that of an output of a pipeline in this folder."""

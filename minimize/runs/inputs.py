@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pyarrow as pa
 
@@ -291,6 +291,13 @@ def parent_folders(output: Location) -> Sequence[Path]:
     """The folders above an output. For an output in a bucket: the current folder and the folders above it."""
     here = Path.cwd()
     return [here, *here.parents] if isinstance(output, ObjectPath) else Path(os.path.abspath(output)).parents
+
+
+class ConfiguredOutput(NamedTuple):
+    """The output of a pipeline, and the pipeline file if it is known."""
+
+    place: LocationLike
+    pipeline: Path | None
 
 
 def find_configured_outputs(folder: Path) -> Iterator[tuple[Path, Location]]:
