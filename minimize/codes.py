@@ -290,6 +290,8 @@ _LOG: Final = {
     "W058": "the ledger that the receipts of an output name is lost, and the output is read without it",
     "W059": "the clock is behind the latest run: an event or request without a time gets the time of that run",
     "W060": "cells of an exported settings file begin like a formula of a spreadsheet",
+    "W061": "the ledger has another output in the folder of a first run, which is empty now",
+    "W062": "an output could not be changed, and a request goes on with the other outputs",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

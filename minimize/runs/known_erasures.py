@@ -18,6 +18,7 @@ from minimize.keys import Keyring, Verifier, find_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.runs import output_locations
 from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, RUNS, has_runs, read_receipts
 from minimize.policy.load import load_pipeline, stated_output
 from minimize.policy.pipeline import Pipeline
@@ -47,6 +48,7 @@ def check_erasures_known(
     if has_runs(output):
         return
     address, own = find_ledger(ledger, start=job.folder, output=output), job.target()
+    _warn_of_lost_output(address, output)
     is_own = is_same_location(own, output)
     unknown = not is_own and address.named_by == DEFAULT_LEDGER
     files = _pipeline_files(job)
@@ -76,6 +78,21 @@ def check_erasures_known(
             address,
             extra={"code": "W055"},
         )
+
+
+def _warn_of_lost_output(address: Address, output: Location) -> None:
+    """Logs a warning (W061) if the ledger has another output in the folder: perhaps its disk is not mounted."""
+    if not address.exists:
+        return
+    with suppress(LedgerError), open_ledger(address) as ledger:
+        indexed = [parse_output_location(each.folder) for each in ledger.read(output_locations) if each.is_reachable]
+        if any(is_same_location(each, output) for each in indexed):
+            log.warning(
+                "the ledger has another output in %s, which is empty now: if its disk is only not mounted, mount it before"
+                " the run; requests of subjects do not wait for an output that a new one replaced",
+                location_text(output),
+                extra={"code": "W061"},
+            )
 
 
 def reads_same_source(job: Pipeline, other: Pipeline) -> bool:

@@ -15,9 +15,11 @@ import minimize
 from minimize.errors import MinimizeError
 from minimize.output import recovery
 from minimize.runs import runner
+from tests.commands import command
 from tests.faults.child import Fault, ended
 from tests.faults.small_disk import read_only
 from tests.faults.versions import Versions
+from tests.project import enter, events, new_project
 
 pytestmark = pytest.mark.slow
 
@@ -136,3 +138,28 @@ def test_one_that_becomes_read_only_once_it_is_decided_gets_the_new_later(
 def turns_read_only(out: Path, mounts: ExitStack) -> None:
     subprocess.run(["sync", "-f", str(out)], check=True)
     mounts.enter_context(read_only(out))
+
+
+@pytest.mark.usefixtures("mounts")
+@pytest.mark.parametrize("kind", ["delete", "restrict"])
+def test_a_request_goes_on_with_the_outputs_that_can_be_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    enter(tmp_path, monkeypatch)
+    project = new_project(tmp_path, lasting=True)
+    ledger, other = tmp_path / "organization.db", tmp_path / "other"
+    project.pipeline(aggregates=None)
+    project.records(events(40))
+    project.run(ledger=ledger)
+    project.run(ledger=ledger, output=other)
+    words = ["subject", kind, "d3", "--tenant", "north", "--pipeline", project.folder, "--in", other, "--yes"]
+    words += ["--keys", project.keys, "--ledger", ledger]
+    with ExitStack() as mounted:
+        mounted.enter_context(read_only(other))
+        said = command(*words)
+        assert (said.code, "E205" in said.err, f"{other} could not be changed" in said.err) == (2, True, True)
+        left = {place: len(minimize.read(place)) for place in (project.out, other)}
+    assert left[other] == 40
+    assert left[project.out] < 40, "the output that can be changed has no record of the subject"
+    assert command(*words).code == 0
+    assert len(minimize.read(other)) == left[project.out]

@@ -464,3 +464,13 @@ def test_a_run_from_another_folder_finds_its_ledger(
     monkeypatch.chdir(elsewhere)
     assert project.run().sequence == 2
     assert not (elsewhere / "another.db").exists()
+
+
+def test_a_first_run_in_the_folder_of_another_output_warns(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+    project.run(ledger=ledger_of(project), output=project.folder / "elsewhere")
+    project.run(ledger=ledger_of(project))
+    assert not [each for each in caplog.records if getattr(each, "code", "") == "W061"]
+    shutil.rmtree(project.out)
+    project.out.mkdir()
+    project.run(ledger=ledger_of(project))
+    assert [each.args for each in caplog.records if getattr(each, "code", "") == "W061"] == [(str(project.out),)]

@@ -9,13 +9,15 @@ Which records of a file are due is decided as for an expiry after an event: `ret
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
-from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, call_redacted
+from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError, call_redacted
 from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs, tables_without_records
 from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.governance.output_file import OutputFile, PublishedOutput
@@ -91,11 +93,13 @@ from minimize.runs.erasure_list import store_erasures
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress
-from minimize.stores import LocationLike
+from minimize.stores import Location, LocationLike, location_text
 from minimize.text import count_noun
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
+
+log = logging.getLogger("minimize")
 
 
 def _identities(step: SubjectRequestStep, linked: LinkedIdentifiers | None) -> dict[str, Any]:
@@ -363,6 +367,16 @@ def remove_subjects(
         return replace(made.execute(plan), applied=True)
 
 
+@contextmanager
+def _kept_fault(faults: dict[Location, MinimizeError], output: Location) -> Iterator[None]:
+    """Keeps an error of writing to an output, so that the other outputs are processed before it is raised."""
+    try:
+        yield
+    except OutputError as error:
+        faults[output] = error
+        log.warning("%s could not be changed (%s)", location_text(output), error.code, extra={"code": "W062"})
+
+
 @dataclass(frozen=True)
 class SubjectRemovalRun:
     """A deletion or restriction of subjects, with its ledger, outputs and open requests.
@@ -445,19 +459,24 @@ class SubjectRemovalRun:
         record_steps(self.ledger, self.workspace, steps, self.now)
         self._record_events(plan.subjects)
         made: list[Receipt] = []
-        by_output: dict[str, tuple[Receipt, ...]] = {}
+        by_output: dict[str, list[Receipt]] = {}
         plans = dict(plan.plans)
         wrong: MinimizeError | None = None
         try:
-            self._store_lists()
+            faults = self._store_lists()
             if self.kind == "delete":
                 folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
                 reaches = {each: self._reach(each) for each in plan.subjects}
                 remove_corrections(reaches, self.ledger, self.keys, self.now, CaseFolding(subject=folds))
             for output in self.outputs:
-                done_there = tuple(self._carried_out(output, plan.subjects, plans))
-                by_output[str(output.folder)] = done_there
-                made.extend(done_there)
+                done_there = by_output.setdefault(str(output.folder), [])
+                if output.folder not in faults:
+                    with _kept_fault(faults, output.folder):
+                        for receipt in self._carried_out(output, plan.subjects, plans):
+                            done_there.append(receipt)
+                            made.append(receipt)
+            for fault in faults.values():
+                raise fault
             self._check(plan.subjects, made)
             if not self.options.get("allow_unreached", False):
                 check_reached(self.unreachable)
@@ -486,7 +505,14 @@ class SubjectRemovalRun:
         done = [next_step(step, "done", self.now, **body) for step, body in outcomes]
         record_steps(self.ledger, self.workspace, done, self.now)
         requests = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
-        return replace(plan, plans=plans, receipts=tuple(made), requests=requests, by_output=by_output)
+        receipts = {folder: tuple(each) for folder, each in by_output.items()}
+        return replace(
+            plan,
+            plans=plans,
+            receipts=tuple(made),
+            requests=requests,
+            by_output={folder: tuple(each) for folder, each in by_output.items()},
+        )
 
     def _carried_out(
         self, output: PublishedOutput, subjects: Sequence[DataSubject], plans: dict[str, RemovalPlan]
@@ -551,11 +577,13 @@ class SubjectRemovalRun:
         ]
         add_events(events, replace(self.workspace, keys=self.keys), self.requested_at)
 
-    def _store_lists(self) -> None:
-        """Stores the erasure list with every output. Raises OutputError; the request is not done without it."""
-        rows = self.ledger.find(LIFECYCLE_EVENT)
+    def _store_lists(self) -> dict[Location, MinimizeError]:
+        """Stores the erasure list with every output. Returns the faults; the request is not done with one."""
+        rows, faults = self.ledger.find(LIFECYCLE_EVENT), dict[Location, MinimizeError]()
         for output in self.outputs:
-            store_erasures(output.folder, rows, self.keys)
+            with _kept_fault(faults, output.folder):
+                store_erasures(output.folder, rows, self.keys)
+        return faults
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
         """The open request of a subject, for another attempt, or a new one."""
