@@ -262,6 +262,18 @@ def _try_recover_folder(output: Path) -> bool:
     return False
 
 
+def undo_abandoned_runs(output: Location) -> None:
+    """Removes the folders of runs whose processes were killed before their commit.
+
+    Does nothing while another process writes to the output, or in a bucket, where only the holder of a lease may write. Raises
+    OutputError if the operating system refuses.
+    """
+    if isinstance(output, Path) and has_runs(output) and not is_locked(output):
+        folders = {path.name for path in (output / RUNS).iterdir() if path.is_dir()}
+        if folders - published_runs(output):
+            _try_recover_folder(output)
+
+
 def files_in_force(output: Location, name: str = "records", dates: Dates = None) -> tuple[ReceiptFile, ...]:
     """The files in force of one output (or of `quarantine`), by path, of all dates or of these.
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, TypeVar
 
 from minimize.errors import (
+    AccessDenied,
     CheckFailed,
     ConfigurationError,
     KeyringError,
@@ -15,6 +16,7 @@ from minimize.errors import (
     MinimizeError,
     OutputError,
     PolicyError,
+    RefusedError,
     SchemaError,
     SourceError,
 )
@@ -41,6 +43,9 @@ _HIDDEN_REASONS: Final = (
     (SourceError, "the source is missing, or differs from the receipts"),
     (SchemaError, "the source is missing, or differs from the receipts"),
     (ConfigurationError, "its location is not known"),
+    (AccessDenied, "no role of this account permits it; run `minimize access why`"),
+    (RefusedError, "the keyring or the ledger is not the one that the receipts name; pass --keys and --ledger"),
+    (CheckFailed, "a check failed; run `minimize verify`"),
 )
 
 
@@ -64,11 +69,13 @@ class ReportRequest:
 class ReportContext:
     """An output with everything that its report needs.
 
-    published  the output, its receipts, keyring and pipeline
+    published  the output, its receipts as they were signed, keyring and pipeline
+    chain      the receipts with the counts that the report shows: without those of small groups, or with the sealed ones
     hidden     parts that cannot be shown, added while the report is made
     """
 
     published: PublishedOutput
+    chain: tuple[Receipt, ...]
     request: ReportRequest
     hidden: list[HiddenPart] = field(default_factory=list)
 
@@ -76,11 +83,6 @@ class ReportContext:
     def output(self) -> Location:
         """The output folder."""
         return self.published.folder
-
-    @property
-    def chain(self) -> tuple[Receipt, ...]:
-        """The receipts."""
-        return self.published.chain
 
     @property
     def pipeline(self) -> Pipeline | None:
@@ -153,9 +155,9 @@ def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
         hidden.append(HiddenPart("signatures of the receipts", "no keyring was found"))
     else:
         _check_receipts(chain, keys)
-    chain = _with_counts(folder, chain, keys, sealed=request.sealed_counts)
+    shown = _with_counts(folder, chain, keys, sealed=request.sealed_counts)
     policies = PolicyCache(() if job is None else job.policy.purposes)
-    return ReportContext(PublishedOutput(folder, chain, keys, job, policies), request, hidden)
+    return ReportContext(PublishedOutput(folder, chain, keys, job, policies), shown, request, hidden)
 
 
 def reads_source(receipt: Receipt) -> bool:
@@ -165,7 +167,7 @@ def reads_source(receipt: Receipt) -> bool:
 
 def hidden_reason(error: MinimizeError) -> str:
     """Why a part is not shown. Gives only the kind of error, because messages contain local paths."""
-    return next((why for kind, why in _HIDDEN_REASONS if isinstance(error, kind)), "access was refused")
+    return next((why for kind, why in _HIDDEN_REASONS if isinstance(error, kind)), "it could not be read")
 
 
 def _find_pipeline(

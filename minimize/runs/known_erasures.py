@@ -41,16 +41,17 @@ def check_erasures_known(
 
     These are the pipeline's own output, its former outputs (of an earlier `output:`), and those of other pipelines unless their
     own configuration names this ledger. Raises RefusedError (E312) if one of them has erasures and names another ledger, because
-    the run would publish erased records. Logs a warning (W055) if it is unknown whether there are erasures: the run is not into
-    the pipeline's own output, or a former output has another ledger. Another keyring does not recognize erased subjects, so a
-    former output that it did not sign only leads to the warning (see "Lost keyring" in ledger.md).
+    the run would publish erased records. Logs a warning (W055) if it is unknown whether there are erasures: the pipeline's own
+    output has runs or a ledger and the run is into another one, or a former output has another ledger. Another
+    keyring does not recognize erased subjects, so a former output that it did not sign only leads to the warning (see "Lost
+    keyring" in ledger.md).
     """
     if has_runs(output):
         return
     address, own = find_ledger(ledger, start=job.folder, output=output), job.target()
     _warn_of_lost_output(address, output)
     is_own = is_same_location(own, output)
-    unknown = not is_own and address.named_by == DEFAULT_LEDGER
+    unknown = [own] if not is_own and address.named_by == DEFAULT_LEDGER and _has_history(job, own) else []
     files = _pipeline_files(job)
     keyring = find_keyring(keys, job.folder)
     for other in _former_outputs(job, files):
@@ -60,7 +61,7 @@ def check_erasures_known(
         is_recognized = is_same_location(own, other) or keyring is None or chain[-1].is_signed_by(keyring)
         if is_recognized and _shows_erasures(other, chain):
             raise _unknown_erasures_error(address, job, other, chain, keyring)
-        unknown = True
+        unknown.append(other)
     for pipeline in _other_pipelines(job, files):
         other = pipeline.target()
         chain = _chain(other)
@@ -73,9 +74,11 @@ def check_erasures_known(
             raise _unknown_erasures_error(address, pipeline, other, chain, keyring)
     if unknown:
         log.warning(
-            "erasures are unknown, so records of erased subjects are not recognized: the ledger %s has no history of this"
-            " pipeline's own output; pass --ledger, or name a ledger in minimize.yaml",
+            "erasures are unknown, so records of erased subjects are not recognized: the ledger %s has no history of the"
+            " output %s of this pipeline; pass the ledger of that output%s, or name one ledger for all outputs in minimize.yaml",
             address,
+            location_text(unknown[0]),
+            _ledger_example(address, job, unknown[0], _chain(unknown[0]), keyring),
             extra={"code": "W055"},
         )
 
@@ -93,6 +96,12 @@ def _warn_of_lost_output(address: Address, output: Location) -> None:
                 location_text(output),
                 extra={"code": "W061"},
             )
+
+
+def _has_history(job: Pipeline, output: Location) -> bool:
+    """Whether an output has runs or a ledger."""
+    ledger = _configured_ledger(job, output)
+    return has_runs(output) or (ledger is not None and ledger.exists)
 
 
 def reads_same_source(job: Pipeline, other: Pipeline) -> bool:
@@ -174,16 +183,23 @@ def _unknown_erasures_error(
     address: Address, job: Pipeline, output: Location, chain: Sequence[Receipt], keyring: Keyring | None
 ) -> RefusedError:
     """The error for a ledger without the erasures of a pipeline's output. Its hint names the output's ledger if it is known."""
-    right = _configured_ledger(job, output)
-    is_known = right is not None and not address.is_same(right) and not _lacks_head(right, output, chain, keyring)
-    such_as = f", such as `--ledger {right}`" if is_known else ""
+    example = _ledger_example(address, job, output, chain, keyring)
     return RefusedError(
         f"subjects were erased from {location_text(output)}, which has the same source, and its ledger is not"
         f" {address} ({address.named_by}): this run would publish their records",
         code=UNKNOWN_ERASURES,
-        hint=f"Pass the ledger of that output{such_as}, or name one ledger for all outputs: `ledger:` in minimize.yaml. If"
+        hint=f"Pass the ledger of that output{example}, or name one ledger for all outputs: `ledger:` in minimize.yaml. If"
         " its keyring is lost, see docs/guide/ledger.md, Lost keyring.",
     )
+
+
+def _ledger_example(
+    address: Address, job: Pipeline, output: Location, chain: Sequence[Receipt], keyring: Keyring | None
+) -> str:
+    """The option that names the ledger of an output, for a message; empty if it is not known."""
+    right = _configured_ledger(job, output)
+    is_known = right is not None and not address.is_same(right) and not _lacks_head(right, output, chain, keyring)
+    return f", such as `--ledger {right}`" if is_known else ""
 
 
 def _chain(output: Location) -> Sequence[Receipt]:

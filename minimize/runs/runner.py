@@ -26,6 +26,7 @@ from minimize.observability.destinations import default_lineage_path, find_desti
 from minimize.observability.openlineage import RunDescription
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.publish import OpenOutput, Staging, open_output
+from minimize.output.reader import undo_abandoned_runs
 from minimize.plan import Plan
 from minimize.plan.columns import columns_markdown
 from minimize.policy.approval import check_approval
@@ -440,6 +441,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
     Raises errors that concern more than single dates.
     """
     if resolved.is_empty:
+        undo_abandoned_runs(resolved.output)
         receipt, observer = empty_receipt(resolved, context), create_observer(resolved, context, "")
         (observer.record_incomplete if resolved.skipped else observer.record_idle)(receipt.finished)
         return _result(receipt, resolved.skipped, resolved), ()

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from minimize.failpoints import KILLED, VARIABLE
+from minimize.output.folder import hold_lock
 from tests.commands import Command
-from tests.project import AT, DAY, Builds, Project, event, events
+from tests.project import AT, DAY, LASTING, Builds, Project, event, events
 
 
 def test_it_counts_by_code_field_and_file(project: Project, command: Command) -> None:
@@ -91,6 +96,31 @@ def test_a_run_that_is_void_is_marked(command: Command, ran: Project) -> None:
     assert command("runs", "show", last, "--output", ran.out).out.splitlines()[0].endswith("  void")
     assert command("runs", "show", last, "--output", ran.out, "--json").json["void"]
     assert not command("runs", "show", first, "--output", ran.out, "--json").json["void"]
+
+
+def test_a_pending_run_with_nothing_to_do_removes_what_a_killed_command_left(
+    command: Command, project: Project
+) -> None:
+    project.policy(**LASTING)
+    project.records(events(20))
+    run_id = project.run(at=None, ledger=project.folder / "ledger.db").run_id
+    named = ["--keys", str(project.keys), "--ledger", str(project.folder / "ledger.db")]
+    void = ["runs", "void", run_id, "--reason", "the clock was ahead", "--output", str(project.out), *named]
+    ended = subprocess.run(
+        [sys.executable, "-m", "minimize", *void],
+        env=os.environ | {VARIABLE: "attach.after"},
+        capture_output=True,
+        check=False,
+    )
+    folders = {path.name for path in (project.out / "runs").iterdir() if path.is_dir()}
+    assert (ended.returncode, len(folders)) == (KILLED, 2), "control: the command left a folder"
+    with hold_lock(project.out, create=False):
+        assert command("run", project.folder, "--pending", *named).code == 0
+        assert len([path for path in (project.out / "runs").iterdir() if path.is_dir()]) == 2, "another process writes"
+    done = command("run", project.folder, "--pending", *named)
+    assert (done.code, "nothing to do" in done.out) == (0, True), done.err
+    assert {path.name for path in (project.out / "runs").iterdir() if path.is_dir()} == {run_id}
+    assert command("verify", project.out, *named).code == 0
 
 
 def test_a_run_whose_receipt_is_elsewhere_is_shown_without(command: Command, ran: Project) -> None:

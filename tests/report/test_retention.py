@@ -76,6 +76,27 @@ def test_without_a_key_nobody_looks_at_what_is_overdue(project: Project) -> None
     assert "overdue removals" in {each.what for each in found.hidden}
 
 
+def test_what_is_overdue_is_also_shown_with_sealed_counts(project: Project) -> None:
+    daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 2}}
+    project.pipeline(records=False, aggregates={"daily": {**daily, "per_subject": {"rows": 9}, "retention": "30d"}})
+    project.records(events(60))
+    project.run()
+    late = {"at": AT + timedelta(days=40)}
+    plain, opened = facts(project, **late), facts(project, sealed_counts=True, **late)
+    assert opened.flow.read != plain.flow.read, "control: the receipts that are shown differ from the signed ones"
+    assert plain.retention.due
+    assert opened.retention.due == plain.retention.due
+    assert "overdue removals" not in {each.what for each in opened.hidden}
+
+
+def test_another_ledger_is_named_as_the_reason_why_overdue_removals_are_not_shown(project: Project) -> None:
+    project.records(events(20))
+    project.run()
+    found = facts(project, ledger=project.folder / "other.db")
+    reasons = {each.what: each.why for each in found.hidden}
+    assert reasons["overdue removals"].endswith("pass --keys and --ledger")
+
+
 def test_events_are_told_by_kind_and_name_nobody() -> None:
     items = [
         OpenDeadline("tenant_closed", AT, 3, "north", overdue=True),

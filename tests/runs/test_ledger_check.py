@@ -391,6 +391,27 @@ def test_a_changed_output_without_erasures_warns_that_they_are_unknown(project: 
     assert (ended.code, "erasures are unknown" in ended.err) == (0, True), "out2 has another ledger"
 
 
+@pytest.mark.parametrize("named", [False, True])
+def test_a_first_run_into_another_output_does_not_warn_where_nothing_can_be_known(
+    project: Project, named: bool
+) -> None:
+    shutil.rmtree(project.out)
+    ended = elsewhere(project, *(("--ledger", new(project)) if named else ()))
+    assert (ended.code, "erasures are unknown" in ended.err) == (0, False), ended.err
+
+
+def test_the_warning_of_unknown_erasures_names_the_output_and_its_ledger(project: Project) -> None:
+    lasting(project)
+    ended = elsewhere(project)
+    assert (ended.code, f"no history of the output {project.out} " in ended.err) == (0, True), ended.err
+    assert "such as" not in ended.err, "nothing names the ledger"
+    shutil.rmtree(project.folder / "try")
+    config = project.folder / "minimize.yaml"
+    config.write_text((config.read_text() if config.exists() else "") + f"ledger: {ledger_of(project)}\n")
+    ended = elsewhere(project, "--ledger", new(project))
+    assert (ended.code, f"such as `--ledger {ledger_of(project)}`" in ended.err) == (0, True), ended.err
+
+
 def test_a_former_output_of_a_lost_keyring_warns(project: Project) -> None:
     lasting(project)
     deleted(project)

@@ -506,13 +506,7 @@ class SubjectRemovalRun:
         record_steps(self.ledger, self.workspace, done, self.now)
         requests = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
         receipts = {folder: tuple(each) for folder, each in by_output.items()}
-        return replace(
-            plan,
-            plans=plans,
-            receipts=tuple(made),
-            requests=requests,
-            by_output={folder: tuple(each) for folder, each in by_output.items()},
-        )
+        return replace(plan, plans=plans, receipts=tuple(made), requests=requests, by_output=receipts)
 
     def _carried_out(
         self, output: PublishedOutput, subjects: Sequence[DataSubject], plans: dict[str, RemovalPlan]

@@ -422,19 +422,22 @@ class UndeclaredCounter:
 
     def __init__(self, request: SourceRequest, root: FieldNode) -> None:
         self._request, self._root = request, root
-        self._found: dict[tuple[PointerPart, ...], tuple[int, set[str]]] = {}
+        self._found: dict[tuple[PointerPart, ...], tuple[int, frozenset[str]]] = {}
         self._held: dict[Pointer, UndeclaredCount] = {}
 
     def add_record(self, record: Mapping[str, Any]) -> None:
         """Add a valid record."""
         paths = undeclared_in_record(record, self._root)
         subject = record_subject(record, self._request) if paths else None
+        subjects = frozenset(() if subject is None else (subject,))  # one set for all paths: a line may have many names
+        first = (1, subjects)
         for parts in paths:
-            count, some = self._found.get(parts, (0, set()))
-            self._found[parts] = (
-                count + 1,
-                some | {subject} if subject is not None and len(some) < SUBJECT_SAMPLE else some,
-            )
+            former = self._found.get(parts)
+            if former is None:
+                self._found[parts] = first
+            else:
+                count, some = former
+                self._found[parts] = (count + 1, some | subjects if len(some) < SUBJECT_SAMPLE else some)
         if len(self._found) > 2 * MAX_UNDECLARED_PATHS:
             self.counts()
 
@@ -544,5 +547,5 @@ def record_subject(record: Mapping[str, Any], request: SourceRequest) -> str | N
     return None if value is None or isinstance(value, dict | list) else canonical_text(str(value), fold=True) or None
 
 
-def _subject_sample(subjects: set[str]) -> frozenset[str]:
+def _subject_sample(subjects: frozenset[str]) -> frozenset[str]:
     return frozenset(sorted(subjects)[:SUBJECT_SAMPLE])
