@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from minimize.arrow.pointers import Pointer
+from minimize.sources.base import OTHER_PATHS, SourceRequest
+from minimize.sources.ndjson.strict_reader import UndeclaredCounter
+from minimize.sources.projection import field_tree
 from tests.project import AT, DAY, Project, event, new_project, table
 
 PEAK: Final = """
@@ -74,6 +79,23 @@ def test_new_names_in_many_lines_take_no_memory_wherever_they_are(tmp_path: Path
     clean = peak(tmp_path / "none", "none", 200_000)
     taken = {kind: peak(tmp_path / kind, kind, 200_000) / clean for kind in KINDS}
     assert all(share <= 1.2 for share in taken.values()), taken
+
+
+def test_a_line_with_many_names_shares_one_sample_of_subjects() -> None:
+    request = SourceRequest((), subject=Pointer(("device_id",)), salt=b"salt")
+    counter = UndeclaredCounter(request, field_tree(request))
+    record = {"device_id": "d1"} | {f"name{number}": 1 for number in range(20_000)}
+    tracemalloc.start()
+    try:
+        counter.add_record(record)
+        assert tracemalloc.get_traced_memory()[1] <= 300 * len(record), (
+            "a set of its own takes another 200 bytes a name"
+        )
+    finally:
+        tracemalloc.stop()
+    counts = counter.counts()
+    assert (len(counts), counts[OTHER_PATHS].records) == (1001, len(record) - 1000)
+    assert {carried.subjects for pointer, carried in counts.items() if pointer != OTHER_PATHS} == {frozenset({"d1"})}
 
 
 def test_a_run_lists_a_thousand_names_at_most_and_counts_the_rest(tmp_path: Path) -> None:
