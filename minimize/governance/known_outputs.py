@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +20,8 @@ from minimize.governance.output_file import PublishedOutput
 from minimize.governance.writing_run import PolicyCache
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
+from minimize.ledger.audit_event import entry_event
+from minimize.ledger.audit_log import find_entry
 from minimize.ledger.runs import OutputLocation, RecordedOutput, output_locations, recorded_outputs
 from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of, has_runs, identity_of, list_data_files
 from minimize.output.reader import load_receipts
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
 
 ON_ANOTHER_MACHINE: Final = "it is on another machine"
 NO_FOLDER: Final = "the ledger does not have its folder, or another output is there"
+REPLACED: Final = "another output was begun in its folder after the request"
 TWO_COPIES: Final = "E318"
 
 
@@ -77,20 +82,37 @@ def find_outputs(
             )
     for each in recorded:
         missed.setdefault(each.output, UnreachableOutput(f"output {each.output}", each.pipeline, NO_FOLDER))
-    reached = found.keys() | {each.output for each in _replaced_outputs(recorded, indexed)}
+    reached = found.keys() | {each.output for each, _ in _replaced_outputs(recorded, indexed)}
     return tuple(found.values()), tuple(each for identity, each in missed.items() if identity not in reached)
 
 
 def _replaced_outputs(
     recorded: Sequence[RecordedOutput], indexed: Sequence[OutputLocation]
-) -> Iterator[RecordedOutput]:
-    """The outputs in whose folder another output was begun later, after all files of the first one were removed."""
+) -> Iterator[tuple[RecordedOutput, RecordedOutput]]:
+    """The outputs in whose folder another one was begun later, after all files of the first were removed; and the other one."""
     by_identity = {each.output: each for each in recorded}
     for place in indexed:
         output = by_identity.get(place.output)
         later = by_identity.get(identity_of(parse_output_location(place.folder)) or "")
         if output is not None and later is not None and later.replaces(output):
-            yield output
+            yield output, later
+
+
+def find_replaced_outputs(ledger: Ledger, since: datetime) -> tuple[UnreachableOutput, ...]:
+    """The outputs in whose folder another output was begun after a time.
+
+    A request of that time may concern their records: perhaps their disk was not mounted when the other output was begun.
+    """
+    indexed, recorded = (
+        ledger.read(output_locations),
+        ledger.read(lambda connection: list(recorded_outputs(connection))),
+    )
+    found = []
+    for output, later in _replaced_outputs(recorded, indexed):
+        entry = ledger.read(partial(find_entry, sequence=later.first))
+        if entry is not None and datetime.fromisoformat(entry_event(entry)["time"]) > since:
+            found.append(UnreachableOutput(f"output {output.output}", output.pipeline, REPLACED))
+    return tuple(found)
 
 
 def tables_without_records(outputs: Iterable[PublishedOutput]) -> dict[str, dict[str, tuple[str, ...]]]:

@@ -18,7 +18,12 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError, call_redacted
-from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs, tables_without_records
+from minimize.governance.known_outputs import (
+    UnreachableOutput,
+    find_changeable_outputs,
+    find_replaced_outputs,
+    tables_without_records,
+)
 from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.event_admin import NewEvent, add_events
@@ -351,7 +356,7 @@ def remove_subjects(
             check_tenants(subjects, found[0], made.known_tenants)
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
         resumed = with_receipts_of_attempts(open_requests(ledger, keys, kind, whose), ledger, made.outputs)
-        made = replace(made, open_requests=resumed, linked=made.find_linked(whose))
+        made = replace(made, open_requests=resumed, linked=made.find_linked(whose)).with_outputs_of_requests()
         made = made.with_identities_of_requests()
         check_individuals(made.linked.values())
         expected = options.get("records")
@@ -613,6 +618,13 @@ class SubjectRemovalRun:
         devices = self.options.get("linked", False)
         found = {each: find_linked_identifiers(each, self.outputs, self.keys, devices=devices) for each in subjects}
         return {each: one.with_earlier(earlier[each], is_complete=each in complete) for each, one in found.items()}
+
+    def with_outputs_of_requests(self) -> SubjectRemovalRun:
+        """The same run, with the outputs that were replaced since its open requests and so may return with their records."""
+        if not self.open_requests:
+            return self
+        since = min(each.asked_at for each in self.open_requests.values())
+        return replace(self, unreachable=(*self.unreachable, *find_replaced_outputs(self.ledger, since)))
 
     def with_identities_of_requests(self) -> SubjectRemovalRun:
         """The same, with the identities that open requests found before records were removed."""

@@ -138,3 +138,19 @@ def test_an_output_that_was_begun_again_in_the_same_folder_replaces_the_former_o
     assert command("run", first.folder).code == 0
     done = ask("delete", first.folder, "--yes")
     assert (done.code, "not reached" in done.out) == (0, False), done.out + done.err
+
+
+def test_an_open_request_waits_for_an_output_that_was_replaced_after_it(first: Project) -> None:
+    """The disk of an output is not mounted for a night: a run begins another output in the empty folder."""
+    second, away = first.folder / "out2", first.folder / "away"
+    second.rename(away)
+    second.mkdir()
+    assert "E100" in ask("delete", first.folder, "--yes").err
+    assert "W061" in command("run", first.folder / "second", "--pending", "--log-format", "json").err
+    refused = ask("delete", first.folder, "--yes")
+    assert (refused.code, "E100" in refused.err) == (1, True), refused.out + refused.err
+    shutil.rmtree(second)
+    away.rename(second)
+    assert f"{HELD} records" in ask("view", first.folder).out, "the disk is back"
+    deleted = ask("delete", first.folder, "--yes", "--allow-unreached")  # the output of that night is lost
+    assert (deleted.code, f"{HELD} records" in deleted.out) == (0, True), deleted.out + deleted.err
