@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import select
+import selectors
 import shutil
 import subprocess
 import sys
@@ -45,7 +45,9 @@ class WorkerProcess:
         process = self._process
         assert process is not None
         assert process.stdout is not None
-        ready, _, _ = select.select([process.stdout], [], [], TIMEOUT)
+        with selectors.DefaultSelector() as selector:  # `select` takes no file with a number above 1,023
+            selector.register(process.stdout, selectors.EVENT_READ)
+            ready = selector.select(TIMEOUT)
         line = process.stdout.readline() if ready else ""
         if line:
             answer: dict[str, Any] = json.loads(line)
