@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
-from minimize.aggregates.distinct_subjects import DistinctSubjects, SubjectCounts, chosen_rows
+from minimize.aggregates.distinct_subjects import DistinctSubjects, chosen_rows
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
 from minimize.arrow.hashing import SPREAD_FACTOR, mix
@@ -144,69 +144,6 @@ class CellTally:
         ranks = np.empty(len(by_value), np.int64)
         ranks[by_value] = np.arange(len(by_value))
         return ranks
-
-
-class KnownCells:
-    """The subjects of each cell of a group, if all values are known beforehand: each value is a fact about a subject in a group.
-
-    Takes the values, ascending doubles.
-    """
-
-    ranges = 0
-    _counts: SubjectCounts
-
-    def __init__(self, values: Sequence[float]) -> None:
-        self._values = np.array(values, np.float64)
-        self.facts = len(self._values)
-
-    def bind(self, counts: SubjectCounts) -> None:
-        """Takes the counts of subjects."""
-        self._counts = counts
-
-    def describe(self, values: pa.Array) -> tuple[list[Bools], list[HashWords]]:
-        """The rows with each value. Raises ValueError if a value is not one of the known ones."""
-        places = self._places(values)
-        return [places == place for place in range(self.facts)], []
-
-    def cells(self, groups: Codes, key: NoiseKey, limit: int) -> Cells:
-        """The cells of some groups, each subject in at most so many of them."""
-        subjects = self._limited(groups, key, limit) if limit < self.facts else self._unlimited(groups)
-        rows, places = np.nonzero(subjects)
-        return Cells(rows, pa.array(self._values[places]), subjects[rows, places], np.zeros(len(rows), np.int64))
-
-    def _unlimited(self, groups: Codes) -> Codes:
-        return np.column_stack([self._counts.count_having(groups, fact) for fact in range(self.facts)])
-
-    def _limited(self, groups: Codes, key: NoiseKey, limit: int) -> Codes:
-        """The subjects of each cell. A keyed hash chooses the cells of a subject in too many, as in `CellTally.count_limited`."""
-        of_value = key.hasher(pa.array(self._values))[:, 0]
-        most = int(groups.max(initial=-1)) + 1
-        found = np.zeros((most, self.facts), np.int64)
-        for owners, subjects, masks in self._counts.having(self.facts):
-            many = np.flatnonzero(masks.sum(axis=1) > limit)
-            order = of_value ^ mix(subjects[many, 1])[:, None]
-            first = np.argsort(np.where(masks[many], order, _LAST), axis=1, kind="stable")[:, :limit]
-            chosen = np.zeros((len(many), self.facts), np.bool_)
-            np.put_along_axis(chosen, first, values=True, axis=1)
-            masks[many] &= chosen
-            for fact in range(self.facts):
-                found[:, fact] += np.bincount(owners[masks[:, fact]], minlength=most)[:most]
-        return found[groups]
-
-    def _places(self, values: pa.Array) -> Codes:
-        """The place of each value among the known ones."""
-        if pa.types.is_dictionary(values.type):
-            indices: Codes = values.indices.to_numpy(zero_copy_only=False)
-            return self._places(values.dictionary)[indices]
-        numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        places = np.minimum(np.searchsorted(self._values, numbers), self.facts - 1)
-        if not np.array_equal(self._values[places], numbers):
-            raise ValueError("a value is not one of the known ones")
-        return np.asarray(places, np.int64)
-
-
-_LAST: Final = np.uint64(2**64 - 1)
-"""The order of a cell that a subject is not in: after all others."""
 
 
 def target_counts(q: float, totals: Codes) -> Codes:

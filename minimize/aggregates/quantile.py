@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 from pydantic import Field
 
 from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, MeasureTerms
-from minimize.aggregates.cells import Cells, CellTally, KnownCells, target_counts
+from minimize.aggregates.cells import Cells, CellTally, target_counts
 from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary
+from minimize.arrow.hashing import mix
 from minimize.arrow.ordered_words import to_ordered_words
 from minimize.spill import HashWords
 from minimize.text import brief_number
@@ -160,12 +161,32 @@ class QuantileTally:
         return decode_dictionary(values).cast(self._kind, safe=False)
 
 
-class KnownRanksTally(KnownCells):
-    """The subjects with each rank, if all ranks are known. Takes the type of the results, and the ranks."""
+_LAST: Final = np.uint64(2**64 - 1)
+"""The order of a cell that a subject is not in: after all others."""
 
-    def __init__(self, type_: pa.DataType, ranks: Sequence[float]) -> None:
-        super().__init__(ranks)
+
+class KnownRanksTally:
+    """The subjects of each cell of a group, if all values are known beforehand: each value is a fact about a subject in a group.
+
+    Takes the type of the results, and the values as ascending doubles.
+    """
+
+    ranges = 0
+    _counts: SubjectCounts
+
+    def __init__(self, type_: pa.DataType, values: Sequence[float]) -> None:
         self._type = type_
+        self._values = np.array(values, np.float64)
+        self.facts = len(self._values)
+
+    def bind(self, counts: SubjectCounts) -> None:
+        """Takes the counts of subjects."""
+        self._counts = counts
+
+    def describe(self, values: pa.Array) -> tuple[list[Bools], list[HashWords]]:
+        """The rows with each value. Raises ValueError if a value is not one of the known ones."""
+        places = self._places(values)
+        return [places == place for place in range(self.facts)], []
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Nothing: `describe` says all."""
@@ -179,7 +200,39 @@ class KnownRanksTally(KnownCells):
 
     def limited_cells(self, groups: Codes, subjects: Codes, key: NoiseKey, limit: int) -> Cells:
         """The cells of some groups, each subject in at most so many of them."""
-        return self.cells(groups, key, limit)
+        counts = self._limited(groups, key, limit) if limit < self.facts else self._unlimited(groups)
+        rows, places = np.nonzero(counts)
+        return Cells(rows, pa.array(self._values[places]), counts[rows, places], np.zeros(len(rows), np.int64))
+
+    def _unlimited(self, groups: Codes) -> Codes:
+        return np.column_stack([self._counts.count_having(groups, fact) for fact in range(self.facts)])
+
+    def _limited(self, groups: Codes, key: NoiseKey, limit: int) -> Codes:
+        """The subjects of each cell. A keyed hash chooses the cells of a subject in too many, as in `CellTally.count_limited`."""
+        of_value = key.hasher(pa.array(self._values))[:, 0]
+        most = int(groups.max(initial=-1)) + 1
+        found = np.zeros((most, self.facts), np.int64)
+        for owners, subjects, masks in self._counts.having(self.facts):
+            many = np.flatnonzero(masks.sum(axis=1) > limit)
+            order = of_value ^ mix(subjects[many, 1])[:, None]
+            first = np.argsort(np.where(masks[many], order, _LAST), axis=1, kind="stable")[:, :limit]
+            chosen = np.zeros((len(many), self.facts), np.bool_)
+            np.put_along_axis(chosen, first, values=True, axis=1)
+            masks[many] &= chosen
+            for fact in range(self.facts):
+                found[:, fact] += np.bincount(owners[masks[:, fact]], minlength=most)[:most]
+        return found[groups]
+
+    def _places(self, values: pa.Array) -> Codes:
+        """The place of each value among the known ones."""
+        if pa.types.is_dictionary(values.type):
+            indices: Codes = values.indices.to_numpy(zero_copy_only=False)
+            return self._places(values.dictionary)[indices]
+        numbers = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        places = np.minimum(np.searchsorted(self._values, numbers), self.facts - 1)
+        if not np.array_equal(self._values[places], numbers):
+            raise ValueError("a value is not one of the known ones")
+        return np.asarray(places, np.int64)
 
 
 def _values_at(cells: Cells, places: Codes, is_shown: Bools, type_: pa.DataType) -> pa.Array:

@@ -25,13 +25,15 @@ from minimize.ledger.audit_log import find_entry
 from minimize.ledger.runs import OutputLocation, RecordedOutput, output_locations, recorded_outputs
 from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of, has_runs, identity_of, list_data_files
 from minimize.output.reader import load_receipts
-from minimize.receipts import files_in_force
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt, files_in_force
 from minimize.runs.guards import check_keyring, check_open_ledger
 from minimize.runs.inputs import ConfiguredOutput, find_pipeline
 from minimize.runs.session import resolve_output
 from minimize.stores import Location, LocationLike, is_same_location, location_text, parse_output_location
 
 if TYPE_CHECKING:
+    from minimize.ledger.database import Connection
     from minimize.ledger.ledger import Ledger
 
 ON_ANOTHER_MACHINE: Final = "it is on another machine"
@@ -66,11 +68,14 @@ def find_outputs(
     """
     found: dict[str, PublishedOutput] = {}
     missed: dict[str, UnreachableOutput] = {}
-    indexed = () if ledger is None else ledger.read(output_locations)
-    recorded = [] if ledger is None else ledger.read(lambda connection: list(recorded_outputs(connection)))
+    indexed, recorded = ([], []) if ledger is None else ledger.read(_outputs_of_ledger)
     own = {location_text(resolve_output(each.place)): each.pipeline for each in configured if each.pipeline is not None}
+    opened: dict[str, PublishedOutput | str | None] = {}
     for place in (*_named_places(named), *map(_Place.of_ledger, indexed), *_configured_places(configured)):
-        output = _open_output(place.folder, keys, own.get(location_text(place.folder))) if place.is_here else None
+        folder = location_text(place.folder)
+        if place.is_here and folder not in opened:
+            opened[folder] = _open_output(place.folder, keys, own.get(folder))
+        output = opened[folder] if place.is_here else None
         if isinstance(output, PublishedOutput):
             other = found.setdefault(identity_of(place.folder) or location_text(place.folder), output)
             if is_copy_refused and not is_same_location(other.folder, place.folder):
@@ -84,6 +89,11 @@ def find_outputs(
         missed.setdefault(each.output, UnreachableOutput(f"output {each.output}", each.pipeline, NO_FOLDER))
     reached = found.keys() | {each.output for each, _ in _replaced_outputs(recorded, indexed)}
     return tuple(found.values()), tuple(each for identity, each in missed.items() if identity not in reached)
+
+
+def _outputs_of_ledger(connection: Connection) -> tuple[list[OutputLocation], list[RecordedOutput]]:
+    """The outputs of the index, and those of the audit log."""
+    return output_locations(connection), list(recorded_outputs(connection))
 
 
 def _replaced_outputs(
@@ -103,10 +113,7 @@ def find_replaced_outputs(ledger: Ledger, since: datetime) -> tuple[UnreachableO
 
     A request of that time may concern their records: perhaps their disk was not mounted when the other output was begun.
     """
-    indexed, recorded = (
-        ledger.read(output_locations),
-        ledger.read(lambda connection: list(recorded_outputs(connection))),
-    )
+    indexed, recorded = ledger.read(_outputs_of_ledger)
     found = []
     for output, later in _replaced_outputs(recorded, indexed):
         entry = ledger.read(partial(find_entry, sequence=later.first))
@@ -194,6 +201,12 @@ def _open_output(folder: Location, keys: Keyring | None, pipeline: Path | None) 
         return error.code
 
 
+def _find_pipeline(folder: Location, last: Receipt, explicit: Path | None) -> Pipeline | None:
+    with suppress(MinimizeError):
+        return find_pipeline(folder, last, explicit)
+    return None
+
+
 def published_output(folder: Location, keys: Keyring | None, configured: Path | None = None) -> PublishedOutput | None:
     """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError.
 
@@ -202,9 +215,8 @@ def published_output(folder: Location, keys: Keyring | None, configured: Path | 
     chain = load_receipts(folder)
     if not chain:
         return None
-    job = None
-    for explicit in (None, configured) if configured is not None else (None,):
-        with suppress(MinimizeError):
-            job = job or find_pipeline(folder, chain[-1], explicit)
+    job = _find_pipeline(folder, chain[-1], None)
+    if job is None and configured is not None:
+        job = _find_pipeline(folder, chain[-1], configured)
     purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
     return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes))

@@ -67,12 +67,13 @@ class Workspace:
     @cached_property
     def configured_outputs(self) -> list[ConfiguredOutput]:
         """The named outputs, and those of other pipelines below its `minimize.yaml` whose configuration has the same ledger."""
-        job, config = self.loaded_pipeline, load_config(self.folder).path
-        own = [] if job is None else [ConfiguredOutput(job.target(), job.path)]
+        jobs = [pipeline_from(each) for each in (self.pipeline, *self.further_pipelines) if each is not None]
+        named = [] if self.output is None else [ConfiguredOutput(self.output, None)]
+        config = load_config(self.folder).path
         others = [] if config is None else [*find_configured_outputs(config.parent)]
         return [
-            *own,
-            *(ConfiguredOutput(each, None) for each in self.named_outputs),
+            *named,
+            *(ConfiguredOutput(job.target(), job.path) for job in jobs),
             *(
                 ConfiguredOutput(output, folder / PIPELINE_FILE)
                 for folder, output in others

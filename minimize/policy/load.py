@@ -88,13 +88,6 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
     return pipeline, _sorted_findings(faults.found)
 
 
-def stated_output(path: Path) -> str | None:
-    """The `output` of a pipeline file as it is written, without reading its policy; None if there is none."""
-    opened = _open_file(path, FaultList(str(path)))
-    value = None if opened is None or (node := opened.root.get("output")) is None else node.value
-    return value if isinstance(value, str) else None
-
-
 def read_policy(root: YamlNode, reading: PolicyReading, loaded: Mapping[str, Any]) -> Policy | None:
     """The policy of nodes as far as it can be read. Sets the names of the reading to those that the policy declares.
 

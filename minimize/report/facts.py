@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, Self
 
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_object
+from minimize.runs.releases import older_text
 
 ROUNDING_STEP: Final = 5
 
@@ -167,6 +168,11 @@ class OutputFacts:
     count_sd: float | None
     encrypted: bool
     older: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+
+    @property
+    def older_text(self) -> str:
+        """That its figures of some dates are older than the data of the last run; empty if they are not."""
+        return older_text(self.older) if self.older else ""
 
     @property
     def encryption_text(self) -> str:

@@ -29,7 +29,6 @@ from minimize.report.row_flow import (
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
 from minimize.report.table_figures import tables_of
 from minimize.results import Summary
-from minimize.runs.releases import older_text
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, labelled_lines
 from minimize.times import parse_time
@@ -50,7 +49,7 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     for each in facts.outputs:
         small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
         noise = f"; counts of subjects have noise, ± {each.count_sd:.1f}" if each.count_sd else ""
-        older = f"; {older_text(each.older)}" if each.older else ""
+        older = f"; {each.older_text}" if each.older else ""
         yield each.name, f"{_row_noun(each)}, {each.category}{each.encryption_text}{small}{noise}{older}"
     for table in facts.tables:
         errors = "exact" if table.is_exact else "with error bars"

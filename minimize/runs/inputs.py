@@ -307,13 +307,19 @@ def find_configured_outputs(folder: Path) -> Iterator[tuple[Path, Location]]:
     """
     files = (path for pattern in ("", "*/", "*/*/") for path in sorted(folder.glob(f"{pattern}{PIPELINE_FILE}")))
     for path in files:
-        with suppress(OSError, UnicodeDecodeError, MinimizeError):
-            root = (
-                None if path.with_name(RECEIPT_FILE).exists() else parse_yaml(path.read_text("utf-8-sig"), FaultList())
-            )
-            output = None if root is None else root.get("output")
-            if output is not None and isinstance(output.value, str):
-                yield path.parent, parse_output_location(output.value, path.parent)
+        output = None if path.with_name(RECEIPT_FILE).exists() else stated_output(path)
+        if output is not None:
+            yield path.parent, output
+
+
+def stated_output(file: Path) -> Location | None:
+    """The output that a pipeline file names, without its policy and its region; None if the file cannot be read or names none."""
+    with suppress(OSError, UnicodeDecodeError, MinimizeError):
+        root = parse_yaml(file.read_text("utf-8-sig"), FaultList())
+        output = None if root is None else root.get("output")
+        if output is not None and isinstance(output.value, str):
+            return parse_output_location(output.value, file.parent)
+    return None
 
 
 def _has_pipeline_name(path: Path, name: str) -> bool:

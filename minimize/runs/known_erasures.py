@@ -20,12 +20,12 @@ from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, RUNS, has_runs, read_receipts
-from minimize.policy.load import load_pipeline, stated_output
+from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.guards import has_erasures, last_receipt_with_ledger, ledger_disagreement
-from minimize.runs.inputs import recorded_pipeline_file
+from minimize.runs.inputs import recorded_pipeline_file, stated_output
 from minimize.runs.regions import bind_region
 from minimize.sources.file_discovery import find_files, resolve_links, split_pattern
 from minimize.stores import Location, PathText, is_same_location, local_path, location_text, parse_output_location
@@ -132,15 +132,10 @@ def _other_pipelines(job: Pipeline, files: Sequence[Path]) -> Iterator[Pipeline]
         with suppress(MinimizeError):
             if path.resolve() == own or path.with_name(RECEIPT_FILE).exists():  # a receipt keeps a copy of its pipeline
                 continue
-            if job.region is None and not _has_output(path):
+            output = stated_output(path) if job.region is None else None
+            if job.region is None and (output is None or not has_runs(output)):
                 continue
             yield bind_region(load_pipeline(path), None if job.region is None else job.region.name)
-
-
-def _has_output(file: Path) -> bool:
-    """Whether a run was published into the output of a pipeline file."""
-    output = stated_output(file)
-    return output is not None and has_runs(parse_output_location(output, file.parent))
 
 
 def _former_outputs(job: Pipeline, files: Sequence[Path]) -> Iterator[Location]:

@@ -15,7 +15,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -124,24 +124,21 @@ def create_or_take_empty(path: Path) -> BinaryIO:
     Raises FileExistsError if the file has content, is not private, or another process writes it; OSError.
     """
     try:
-        found = path.lstat()
+        state = path.lstat()
     except FileNotFoundError:
         file = create(path, private=True)
     else:
-        if found.st_size or not stat.S_ISREG(found.st_mode) or stat.S_IMODE(found.st_mode) & 0o077:
+        if state.st_size or not stat.S_ISREG(state.st_mode) or stat.S_IMODE(state.st_mode) & 0o077:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
         handle = os.open(path, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
         _notify_opened(OperationKind.OPEN, path, handle)
         file = io.BufferedWriter(_wrap_handle(handle, "wb"), BUFFER)
-    try:
+    with suppress(BlockingIOError):
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        is_empty = os.fstat(file.fileno()).st_size == 0
-    except BlockingIOError:
-        is_empty = False
-    if not is_empty:
-        file.close()
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-    return file
+        if os.fstat(file.fileno()).st_size == 0:
+            return file
+    file.close()
+    raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
 
 def overwrite(path: Path) -> BinaryIO:

@@ -137,7 +137,7 @@ def hardware_inventory(number: int) -> dict[str, Any]:
 def app_inventory(number: int) -> dict[str, Any]:
     device = {key: value for key, value in _device(number).items() if key != "os_version"}
     state = ("installed", "notInstalled", "pendingInstall", "notApplicable")[number // 30 % 4]
-    tried = state == "installed" or number % 5 == 0
+    tried = state == "installed" or number % 3 == 0
     return {
         **_head("app_inventory", number),
         **device,

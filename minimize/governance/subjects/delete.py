@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
+from itertools import chain as joined
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError, call_redacted
@@ -463,8 +464,7 @@ class SubjectRemovalRun:
         steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
         record_steps(self.ledger, self.workspace, steps, self.now)
         self._record_events(plan.subjects)
-        made: list[Receipt] = []
-        by_output: dict[str, list[Receipt]] = {}
+        by_output: dict[str, list[Receipt]] = {str(output.folder): [] for output in self.outputs}
         plans = dict(plan.plans)
         wrong: MinimizeError | None = None
         try:
@@ -474,20 +474,18 @@ class SubjectRemovalRun:
                 reaches = {each: self._reach(each) for each in plan.subjects}
                 remove_corrections(reaches, self.ledger, self.keys, self.now, CaseFolding(subject=folds))
             for output in self.outputs:
-                done_there = by_output.setdefault(str(output.folder), [])
                 if output.folder not in faults:
                     with _kept_fault(faults, output.folder):
-                        for receipt in self._carried_out(output, plan.subjects, plans):
-                            done_there.append(receipt)
-                            made.append(receipt)
-            for fault in faults.values():
-                raise fault
-            self._check(plan.subjects, made)
+                        by_output[str(output.folder)].extend(self._carried_out(output, plan.subjects, plans))
+            if faults:
+                raise next(iter(faults.values()))
+            self._check(plan.subjects, [*joined.from_iterable(by_output.values())])
             if not self.options.get("allow_unreached", False):
                 check_reached(self.unreachable)
             check_searched(self.unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
         except MinimizeError as error:
             wrong = error
+        made = tuple(joined.from_iterable(by_output.values()))
         new, rows = [each.run_id for each in made], sum(map(processed_rows, made))
         left = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
         outcomes = [
@@ -511,7 +509,7 @@ class SubjectRemovalRun:
         record_steps(self.ledger, self.workspace, done, self.now)
         requests = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
         receipts = {folder: tuple(each) for folder, each in by_output.items()}
-        return replace(plan, plans=plans, receipts=tuple(made), requests=requests, by_output=receipts)
+        return replace(plan, plans=plans, receipts=made, requests=requests, by_output=receipts)
 
     def _carried_out(
         self, output: PublishedOutput, subjects: Sequence[DataSubject], plans: dict[str, RemovalPlan]

@@ -7,9 +7,10 @@ import pyarrow as pa
 import pytest
 
 from minimize.aggregates.base import MeasureTerms
-from minimize.aggregates.cells import Cells, CellTally, KnownCells
+from minimize.aggregates.cells import Cells, CellTally
 from minimize.aggregates.distinct_subjects import DistinctSubjects, SubjectCounts
 from minimize.aggregates.noise import NoiseKey
+from minimize.aggregates.quantile import KnownRanksTally
 from minimize.spill import SpillSpace
 
 RANKS = (-np.inf, 0.0, 1.0, 4.0, np.inf)
@@ -26,7 +27,7 @@ class Both:
 
     def __init__(self) -> None:
         self.plain = CellTally(pa.float64(), MeasureTerms(space=SpillSpace(None)))
-        self.known = KnownCells(RANKS)
+        self.known = KnownRanksTally(pa.float64(), RANKS)
         self.subjects = DistinctSubjects(SpillSpace(None), facts=1 + self.known.facts)
         self.known.bind(SubjectCounts(self.subjects, 1, 0))
 
@@ -57,25 +58,31 @@ def _both() -> Both:
 def test_each_subject_is_in_the_same_cells(both: Both, limit: int) -> None:
     groups = np.array([0, 2, 3, 6])
     expected = both.plain.cells(groups, both.plain.count_limited(KEY, limit))
-    assert as_lists(both.known.cells(groups, KEY, limit)) == as_lists(expected)
+    assert as_lists(both.known.limited_cells(groups, np.zeros(0, np.int64), KEY, limit)) == as_lists(expected)
     assert sum(expected.subjects.tolist()) > 100
 
 
 def test_a_smaller_limit_leaves_subjects_out(both: Both) -> None:
     groups = np.arange(GROUPS)
-    numbers = [int(both.known.cells(groups, KEY, limit).subjects.sum()) for limit in range(1, 6)]
+    numbers = [
+        int(both.known.limited_cells(groups, np.zeros(0, np.int64), KEY, limit).subjects.sum()) for limit in range(1, 6)
+    ]
     assert numbers == sorted(set(numbers))
 
 
 def test_cells_without_subjects_are_absent() -> None:
-    known = KnownCells(RANKS)
+    known = KnownRanksTally(pa.float64(), RANKS)
     subjects = DistinctSubjects(SpillSpace(None), facts=known.facts)
     known.bind(SubjectCounts(subjects, 0, 0))
     masks, _ = known.describe(pa.array([0.0, 4.0]))
     subjects.add(np.array([0, 1]), np.array([[1, 1], [2, 2]], np.uint64), masks)
-    assert as_lists(known.cells(np.array([0, 1]), KEY, 24)) == [[0, 1], [0.0, 4.0], [1, 1]]
+    assert as_lists(known.limited_cells(np.array([0, 1]), np.zeros(0, np.int64), KEY, 24)) == [
+        [0, 1],
+        [0.0, 4.0],
+        [1, 1],
+    ]
 
 
 def test_another_value_is_an_error() -> None:
     with pytest.raises(ValueError, match="not one of the known ones"):
-        KnownCells(RANKS).describe(pa.array([0.0, 2.0]))
+        KnownRanksTally(pa.float64(), RANKS).describe(pa.array([0.0, 2.0]))
