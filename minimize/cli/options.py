@@ -49,7 +49,7 @@ class DurationParameter(StringParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Returns the duration. Raises ConfigurationError, which names the option or the argument."""
-        from minimize.policy.form_values import parse_duration  # it imports Arrow, which `--help` does not need
+        from minimize.forms.values import parse_duration  # it imports Arrow, which `--help` does not need
 
         found = parse_duration(value)
         if found is None:

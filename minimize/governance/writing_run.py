@@ -12,16 +12,16 @@ from functools import cached_property
 from typing import Any, Final
 
 from minimize.errors import OutputError
+from minimize.forms import read_form
+from minimize.forms.yaml_nodes import YamlNode, parse_yaml
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS
 from minimize.policy.aggregate_forms import rollup_name
 from minimize.policy.condition import Condition
 from minimize.policy.faults import FaultList
-from minimize.policy.forms import read_form
 from minimize.policy.load import load_policy, read_pipeline, read_policy
 from minimize.policy.model import Policy
 from minimize.policy.names import PolicyReading, declared_names
 from minimize.policy.pipeline import Pipeline, PipelineReading, RecordsModel
-from minimize.policy.yaml_nodes import YamlNode, parse_yaml
 from minimize.receipts import Receipt, sha256_text
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE
 from minimize.runs.batch_dates import READING_KINDS

@@ -10,6 +10,7 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, redact_errors
+from minimize.forms.yaml_nodes import key_text, quote_yaml
 from minimize.interop import FORMATS, export_formats, import_formats
 from minimize.interop.documents import (
     DescribedColumn,
@@ -34,7 +35,6 @@ from minimize.policy.draft import (
 from minimize.policy.drafted_policy import RECORD_PARTS, DraftBlock, DraftedField, DraftedPart, draft_text
 from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, technique_for, treatment_for
 from minimize.policy.value_kinds import ValueSummary
-from minimize.policy.yaml_nodes import key_text, quote_yaml
 from minimize.registry import load_object
 from minimize.results import Line, WrittenFiles
 from minimize.stores import PathText

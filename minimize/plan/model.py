@@ -16,13 +16,13 @@ import pyarrow as pa
 from minimize.aggregates.definition import AggregateDefinition, LateWindow
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
+from minimize.forms.values import EncryptBy
 from minimize.keys.parquet_encryption import column_category, has_unusable_name
 from minimize.output.folder import RECORDS
 from minimize.pages import Table, html_fragment
 from minimize.plan.field_release import FieldRelease, field_releases
 from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import Condition
-from minimize.policy.form_values import EncryptBy
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, EncryptModel, Pipeline, stricter_encryption
 from minimize.policy.treatments import Treatment

@@ -15,15 +15,8 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from minimize.aggregates.definition import STANDARD_DEVIATIONS, TIME_UNITS, StandardDeviation, TimeUnit
-from minimize.policy.form_values import (
-    NAME_PATTERN,
-    CategoryName,
-    Duration,
-    EncryptBy,
-    PositiveInteger,
-    read_encryption_word,
-)
-from minimize.policy.forms import Expected, Form, NotEmpty, Reading, form_error, is_read, when_read
+from minimize.forms import Expected, Form, NotEmpty, Reading, form_error, is_read, when_read
+from minimize.forms.values import NAME_PATTERN, CategoryName, Duration, EncryptBy, PositiveInteger, read_encryption_word
 from minimize.policy.model import name_schema
 from minimize.policy.names import FieldKey, names_of
 from minimize.policy.treatments import FormMeasure

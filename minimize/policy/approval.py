@@ -17,11 +17,11 @@ from typing import Final, Literal, get_args
 
 from minimize.config import OFF, load_config
 from minimize.errors import Finding, RefusedError
+from minimize.forms.yaml_nodes import YamlNode
 from minimize.policy.faults import FaultList
 from minimize.policy.fields import reference_files
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.yaml_nodes import YamlNode
 from minimize.receipts import PolicyRef, ReceiptApproval
 from minimize.receipts.canonical import sha256_text
 from minimize.text import did_you_mean

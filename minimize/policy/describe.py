@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from minimize.forms.yaml_nodes import scalar_text
 from minimize.pages import Table, html_fragment
 from minimize.policy.condition import (
     AllOf,
@@ -16,7 +17,6 @@ from minimize.policy.condition import (
     LevelAtLeast,
     TimeWithin,
 )
-from minimize.policy.yaml_nodes import scalar_text
 from minimize.techniques import TechniqueStep
 from minimize.times import duration_text
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Self
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.yaml_nodes import compose_mapping, key_text, written_entries
+from minimize.forms.yaml_nodes import compose_mapping, key_text, written_entries
 
 RECORD_PARTS: Final[Mapping[str, str]] = {
     "tenant": "whose settings apply",

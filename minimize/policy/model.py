@@ -15,11 +15,11 @@ from pydantic import WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 
 from minimize.arrow.pointers import Pointer
+from minimize.forms import Expected, Form, NotEmpty, NullIsEmpty, Reading, form_error, when_read
+from minimize.forms.values import NAME_PATTERN, Duration, FieldType, Name, PositiveInteger
 from minimize.identifiers import CaseFolding
 from minimize.policy.condition import FormCondition
 from minimize.policy.describe import policy_html
-from minimize.policy.form_values import NAME_PATTERN, Duration, FieldType, Name, PositiveInteger
-from minimize.policy.forms import Expected, Form, NotEmpty, NullIsEmpty, Reading, form_error, when_read
 from minimize.policy.names import FeatureName, FieldKeys, ForbiddenPath, LevelName, RecordFieldKey, field_pointer
 from minimize.policy.purposes import Purpose
 from minimize.policy.treatments import DROP, Chain, Treatment

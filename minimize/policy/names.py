@@ -9,8 +9,8 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, BeforeValidator, ValidationInfo, WithJsonSchema
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.forms import Expected, NotEmpty, Reading, form_error
-from minimize.policy.yaml_nodes import YamlNode
+from minimize.forms import Expected, NotEmpty, Reading, form_error
+from minimize.forms.yaml_nodes import YamlNode
 from minimize.text import did_you_mean
 
 

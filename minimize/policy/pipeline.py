@@ -22,17 +22,10 @@ from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from minimize.forms import Expected, Form, Reading, form_error, is_read, when_read
+from minimize.forms.values import NAME_PATTERN, CategoryName, EncryptBy, Name, Share, read_encryption_word
 from minimize.policy.aggregate_forms import AggregateModel, OutputName, rollup_name
 from minimize.policy.condition import FormCondition
-from minimize.policy.form_values import (
-    NAME_PATTERN,
-    CategoryName,
-    EncryptBy,
-    Name,
-    Share,
-    read_encryption_word,
-)
-from minimize.policy.forms import Expected, Form, Reading, form_error, is_read, when_read
 from minimize.policy.model import Policy
 from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
 from minimize.policy.purposes import ON_PREMISES_PURPOSE, Purpose

@@ -28,7 +28,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
 from minimize.aggregates import MEASURES, Measure
-from minimize.policy.forms import NotEmpty, OneOrMore, Reading, errors_below, form_error, plain_data
+from minimize.forms import NotEmpty, OneOrMore, Reading, errors_below, form_error, plain_data
 from minimize.policy.names import names_of
 from minimize.techniques import TECHNIQUES, TechniqueStep
 from minimize.text import did_you_mean

@@ -15,9 +15,9 @@ from pydantic.json_schema import SkipJsonSchema
 
 from minimize.config import load_config
 from minimize.errors import PolicyError
+from minimize.forms import Form, examine_file
+from minimize.forms.values import Name, parse_duration
 from minimize.policy.faults import require_sound
-from minimize.policy.form_values import Name, parse_duration
-from minimize.policy.forms import Form, examine_file
 from minimize.recipients.model import Contract
 from minimize.stores import PathText
 from minimize.times import duration_text

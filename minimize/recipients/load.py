@@ -14,10 +14,10 @@ from pydantic.json_schema import SkipJsonSchema
 
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
+from minimize.forms import Form, Reading, examine_file, examine_mapping
+from minimize.forms.values import Day
 from minimize.json_form import json_object
 from minimize.policy.faults import FaultList, require_sound
-from minimize.policy.form_values import Day
-from minimize.policy.forms import Form, Reading, examine_file, examine_mapping
 from minimize.policy.purposes import configured_purposes
 from minimize.recipients.model import Recipient
 from minimize.stores import PathText

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize.forms.yaml_nodes import scalar_text
 from minimize.pages import Section, Table
 from minimize.policy.describe import treatment_text
-from minimize.policy.yaml_nodes import scalar_text
 from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.sources.types import arrow_type

@@ -13,6 +13,7 @@ from typing import Final
 
 from minimize.arrow.pointers import KEYS, Pointer
 from minimize.errors import ConfigurationError, redact_errors
+from minimize.forms.yaml_nodes import scalar_text
 from minimize.governance.sharing import EligibleFunction
 from minimize.json_form import JsonResult
 from minimize.pages import BulletList, Section, Table, TermList, markdown_page
@@ -30,7 +31,6 @@ from minimize.policy.condition import (
     fields_read_by_condition,
 )
 from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate
-from minimize.policy.yaml_nodes import scalar_text
 from minimize.report.catalogue import DocumentedPipeline, pipelines_in, stated_processing
 from minimize.report.fields import treatment_phrase
 from minimize.sources import declared_schema

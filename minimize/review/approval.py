@@ -30,6 +30,7 @@ from minimize.errors import (
     PolicyError,
     redact_errors,
 )
+from minimize.forms.yaml_nodes import parse_yaml
 from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access, require_permission
 from minimize.governance.access.permissions import APPROVE_POLICY
@@ -54,7 +55,6 @@ from minimize.policy.lint import ALLOWABLE_CODES, lint
 from minimize.policy.load import hierarchy_files, load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.yaml_nodes import parse_yaml
 from minimize.results import Line
 from minimize.review.changes import ChangeReport, collect_changes
 from minimize.review.form_rules import form_changes

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.errors import ConfigurationError, Severity, call_redacted
+from minimize.forms.yaml_nodes import key_text
 from minimize.json_form import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
@@ -24,7 +25,6 @@ from minimize.policy.draft import drafted_field
 from minimize.policy.drafted_policy import draft_text
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.yaml_nodes import key_text
 from minimize.receipts import Receipt
 from minimize.results import FAILING_SEVERITIES
 from minimize.review.drift_observation import ArrivedData, UnlistedValues, listed_values, observe_files

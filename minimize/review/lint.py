@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from minimize.aggregates.table_utility import TableUtility
 from minimize.errors import Finding, MinimizeError, redact_errors
+from minimize.forms.yaml_nodes import parse_yaml
 from minimize.governance.access.lint import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
@@ -21,7 +22,6 @@ from minimize.policy import lint as rules
 from minimize.policy.faults import FaultList
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.yaml_nodes import parse_yaml
 from minimize.recipients.lint import is_recipient_path, lint_recipients
 from minimize.review.published_tables import published_tables
 from minimize.runs.inspection import lint as of_pipeline

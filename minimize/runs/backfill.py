@@ -16,6 +16,8 @@ from pydantic import Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
 from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
+from minimize.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine_file
+from minimize.forms.values import Day, Name
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.observability.destinations import find_destinations
@@ -23,8 +25,6 @@ from minimize.output.folder import POLICY_FILE, RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.faults import FaultList, require_sound
-from minimize.policy.form_values import Day, Name
-from minimize.policy.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine_file
 from minimize.policy.load import load_policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import configured_purposes

@@ -32,6 +32,7 @@ from minimize.errors import (
     SchemaError,
     SourceError,
 )
+from minimize.forms.yaml_nodes import parse_yaml
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
@@ -49,7 +50,6 @@ from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.identities import all_fields_named
 from minimize.policy.load import load_pipeline, normalize_path
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.yaml_nodes import parse_yaml
 from minimize.receipts import Receipt, RunOrigin
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates
 from minimize.runs.deciding_function import NO_CONSENTS, load_consents
@@ -149,10 +149,10 @@ def _pipeline_origin(file: Path, name: str, output: Location) -> str | None:
     last = (read_receipts(output) if has_runs(output) else ())[-1:]
     for receipt in last:
         recorded = recorded_pipeline_file(output, receipt)
-        if recorded is not None and _is_same_place(recorded, file):
+        if recorded is not None and is_same_path(recorded, file):
             return None if receipt.origin is None else receipt.origin.pipeline
     nearest = nearest_pipeline_file(output, name)
-    return None if nearest is not None and _is_same_place(nearest, file) else _relative_place(file, output)
+    return None if nearest is not None and is_same_path(nearest, file) else _relative_place(file, output)
 
 
 def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None) -> Pipeline:
@@ -185,7 +185,7 @@ def is_made_by(output: Location, job: Pipeline) -> bool:
     for last in chain[-1:]:
         file = recorded_pipeline_file(output, last)
         if file is not None and job.path is not None:
-            return _is_same_place(file, job.path)
+            return is_same_path(file, job.path)
         if (last.files.get(PIPELINE_FILE), last.policy.digest) != (job.digest, job.policy.digest):
             return False
         if job.path is not None and not isinstance(output, ObjectPath):
@@ -193,7 +193,7 @@ def is_made_by(output: Location, job: Pipeline) -> bool:
     return True
 
 
-def _is_same_place(one: Path, other: Path) -> bool:
+def is_same_path(one: Path, other: Path) -> bool:
     """Whether two paths lead to one pipeline: a file of the same name in the same folder, with the same `minimize.yaml`.
 
     A link to the file alone is another pipeline, because policy, settings and configuration come from the folder of the link.

@@ -14,6 +14,9 @@ from ruamel.yaml import YAML
 import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
+from minimize.forms.values import FIELD_TYPES as WORDS
+from minimize.forms.values import parse_duration
+from minimize.forms.yaml_nodes import parse_yaml
 from minimize.interop.convert import imported_policy_text
 from minimize.interop.documents import DescribedDataset, ExportRequest
 from minimize.interop.odcs import (
@@ -30,11 +33,8 @@ from minimize.interop.odcs import (
     write_contract,
 )
 from minimize.policy.faults import FaultList
-from minimize.policy.form_values import FIELD_TYPES as WORDS
-from minimize.policy.form_values import parse_duration
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
-from minimize.policy.yaml_nodes import parse_yaml
 
 HEAD = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "c", "name": "c", "version": "2.1.0", "status": "active"}
 

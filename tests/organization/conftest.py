@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.policy import yaml_nodes
+from minimize.forms import yaml_nodes
 from tests.organization.service import PIPELINES, Service, build_service
 from tests.organization.truth import Truth
 

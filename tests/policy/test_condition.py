@@ -8,6 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from minimize.arrow.pointers import Pointer
+from minimize.forms import Form, form_schema, read_form
+from minimize.forms.yaml_nodes import node_from_data
 from minimize.policy.condition import (
     AllOf,
     AnyOf,
@@ -21,9 +23,7 @@ from minimize.policy.condition import (
     fields_read_by_condition,
 )
 from minimize.policy.faults import FaultList
-from minimize.policy.forms import Form, form_schema, read_form
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading
-from minimize.policy.yaml_nodes import node_from_data
 
 
 def test_atoms_are_the_leaves_from_left_to_right() -> None:

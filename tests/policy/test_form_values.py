@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.policy.form_values import parse_duration
+from minimize.forms.values import parse_duration
 
 
 @pytest.mark.parametrize(("text", "hours"), [("30d", 720), ("24h", 24), ("2w", 336), ("90m", 1.5), ("3600s", 1)])

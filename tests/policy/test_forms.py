@@ -16,9 +16,7 @@ from jsonschema import Draft202012Validator
 from pydantic import Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
-from minimize.policy.faults import FaultList
-from minimize.policy.form_values import Day, Duration, Name, Names, PositiveInteger
-from minimize.policy.forms import (
+from minimize.forms import (
     Form,
     NotEmpty,
     NullIsEmpty,
@@ -29,7 +27,9 @@ from minimize.policy.forms import (
     form_schema,
     read_form,
 )
-from minimize.policy.yaml_nodes import parse_yaml
+from minimize.forms.values import Day, Duration, Name, Names, PositiveInteger
+from minimize.forms.yaml_nodes import parse_yaml
+from minimize.policy.faults import FaultList
 
 
 class Shelf(Form):

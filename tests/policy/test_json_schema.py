@@ -12,12 +12,12 @@ from jsonschema import Draft202012Validator
 
 from minimize.aggregates import MEASURES
 from minimize.errors import PolicyError
+from minimize.forms import JSON_SCHEMA_DIALECT, Form, form_schema
+from minimize.forms.yaml_nodes import parse_yaml
 from minimize.policy.faults import FaultList
-from minimize.policy.forms import JSON_SCHEMA_DIALECT, Form, form_schema
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.yaml_nodes import parse_yaml
 from minimize.runs.backfill import Backfill
 from minimize.techniques import TECHNIQUES
 

@@ -6,8 +6,8 @@ import pytest
 from pydantic_core import PydanticCustomError
 
 from minimize.arrow.pointers import Pointer
+from minimize.forms.yaml_nodes import node_from_data
 from minimize.policy.names import PolicyNames, declared_names, field_pointer
-from minimize.policy.yaml_nodes import node_from_data
 
 
 def names() -> PolicyNames:

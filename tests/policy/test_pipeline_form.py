@@ -12,6 +12,8 @@ import pytest
 from minimize.aggregates import MEASURES, Measure
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
+from minimize.forms import Form, read_form
+from minimize.forms.yaml_nodes import node_from_data, parse_yaml
 from minimize.policy.aggregate_forms import (
     ExactModel,
     GroupKeyModel,
@@ -22,12 +24,10 @@ from minimize.policy.aggregate_forms import (
 )
 from minimize.policy.condition import FieldEquals
 from minimize.policy.faults import FaultList
-from minimize.policy.forms import Form, read_form
 from minimize.policy.load import load_pipeline
 from minimize.policy.names import PolicyNames, PolicyReading
 from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel
 from minimize.policy.treatments import FormMeasure
-from minimize.policy.yaml_nodes import node_from_data, parse_yaml
 
 PipelineIn = Callable[..., Pipeline]
 FaultsIn = Callable[..., list[Finding]]

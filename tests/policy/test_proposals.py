@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from minimize.arrow.pointers import Pointer
+from minimize.forms.yaml_nodes import node_from_data, parse_yaml
 from minimize.policy.faults import FaultList
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.proposals import (
@@ -18,7 +19,6 @@ from minimize.policy.proposals import (
     propose_treatments,
 )
 from minimize.policy.value_kinds import ENOUGH_VALUES, ValueSummary
-from minimize.policy.yaml_nodes import node_from_data, parse_yaml
 from minimize.sources import FORMATS
 
 TENANT, MAIL, TIME = map(Pointer.parse, ("tenant_id", "mail", "time"))

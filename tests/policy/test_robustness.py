@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from minimize.errors import Finding, PolicyError
+from minimize.forms import form_schema
+from minimize.forms.yaml_nodes import parse_yaml
 from minimize.policy.faults import FaultList
-from minimize.policy.forms import form_schema
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
-from minimize.policy.yaml_nodes import parse_yaml
 from tests.hypothesis_profiles import examples
 
 DATA = Path(__file__).parent / "data" / "device_telemetry"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
+from minimize.forms.yaml_nodes import DEEPEST_NESTING, YamlNode, node_from_data, parse_yaml, similar_files_hint
 from minimize.policy.faults import FaultList
 from minimize.policy.load import load_pipeline
-from minimize.policy.yaml_nodes import DEEPEST_NESTING, YamlNode, node_from_data, parse_yaml, similar_files_hint
 
 
 @pytest.fixture(name="tree")

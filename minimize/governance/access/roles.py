@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
+from minimize.forms import Form, form_error
 from minimize.governance.access.permissions import (
     APPROVE,
     ASSIGN,
@@ -25,7 +26,6 @@ from minimize.governance.access.permissions import (
     parse_permissions,
 )
 from minimize.plan.category import CATEGORY_ORDER
-from minimize.policy.forms import Form, form_error
 from minimize.policy.treatments import Chain
 from minimize.techniques import Technique, TechniqueStep
 from minimize.text import did_you_mean

@@ -19,6 +19,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.config import load_config
 from minimize.consent import Consents, load_consents
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
+from minimize.forms.values import CategoryName
 from minimize.governance.access.enforcement import require_permission
 from minimize.governance.access.overrides import require_share_override
 from minimize.governance.sharing.connector import Connector, call_connector
@@ -64,7 +65,6 @@ from minimize.keys import find_keyring
 from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import has_runs, read_receipts
 from minimize.plan import Plan
-from minimize.policy.form_values import CategoryName
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason

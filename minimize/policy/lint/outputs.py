@@ -13,6 +13,7 @@ from minimize.aggregates.definition import TIME_UNITS, NoiseTerms, TimeUnit
 from minimize.arrow.pointers import Pointer
 from minimize.config import PROTECTIONS, load_config
 from minimize.errors import ConfigurationError, Finding, LedgerError, OutputError, PolicyError
+from minimize.forms.yaml_nodes import parse_yaml
 from minimize.ledger import find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.output.folder import PIPELINE_FILE
@@ -33,7 +34,6 @@ from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.load import other_tables_of_source
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.yaml_nodes import parse_yaml
 from minimize.settings.regions import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
 

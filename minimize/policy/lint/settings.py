@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Final
 
 from minimize.errors import Finding
+from minimize.forms.values import NAME_PATTERN
 from minimize.policy.condition import FeatureOn, LevelAtLeast, setting_atoms
 from minimize.policy.fields import gate_condition, is_dropped
-from minimize.policy.form_values import NAME_PATTERN
 from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.model import FeatureModel
 from minimize.policy.pipeline import Pipeline

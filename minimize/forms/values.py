@@ -8,8 +8,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from minimize.policy.forms import Expected, Reading, form_error, when_read
-from minimize.policy.yaml_nodes import LARGEST_INTEGER
+from minimize.forms import Expected, Reading, form_error, when_read
+from minimize.forms.yaml_nodes import LARGEST_INTEGER
 from minimize.text import did_you_mean
 from minimize.times import parse_iso_date
 
