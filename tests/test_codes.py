@@ -20,7 +20,7 @@ TABLES = (
     "governance/access/lint.py",
     "governance/incidents/notification.py",
     "ledger/audit_event.py",
-    "policy/faults.py",
+    "forms/yaml_nodes.py",
     "policy/lint/rules.py",
     "review/changes.py",
     "verification/evidence.py",

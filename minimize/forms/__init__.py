@@ -33,8 +33,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, SkipJsonSc
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 from minimize.errors import Finding
-from minimize.forms.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, YamlNode, node_from_data, parse_yaml, read_utf8
 from minimize.text import did_you_mean
 from minimize.times import duration_text
 

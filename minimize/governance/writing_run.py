@@ -13,11 +13,10 @@ from typing import Any, Final
 
 from minimize.errors import OutputError
 from minimize.forms import read_form
-from minimize.forms.yaml_nodes import YamlNode, parse_yaml
+from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RUNS
 from minimize.policy.aggregate_forms import rollup_name
 from minimize.policy.condition import Condition
-from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy, read_pipeline, read_policy
 from minimize.policy.model import Policy
 from minimize.policy.names import PolicyReading, declared_names

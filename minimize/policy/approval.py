@@ -17,8 +17,7 @@ from typing import Final, Literal, get_args
 
 from minimize.config import OFF, load_config
 from minimize.errors import Finding, RefusedError
-from minimize.forms.yaml_nodes import YamlNode
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, YamlNode
 from minimize.policy.fields import reference_files
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline

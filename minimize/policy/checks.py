@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from minimize.arrow.pointers import Pointer
 from minimize.forms.values import FIELD_TYPES
-from minimize.forms.yaml_nodes import YamlNode
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, YamlNode
 from minimize.policy.fields import is_dropped, overlapping_fields, steps_of, treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.names import PolicyNames, field_pointer

@@ -12,7 +12,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError, redact_errors
 from minimize.forms import form_schema
 from minimize.forms.values import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS, NAME_PATTERN
-from minimize.forms.yaml_nodes import _YAML_CONSTANTS, key_text, parse_yaml, read_utf8
+from minimize.forms.yaml_nodes import _YAML_CONSTANTS, FaultList, key_text, parse_yaml, read_utf8
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.drafted_policy import (
     RECORD_PARTS,
@@ -23,7 +23,6 @@ from minimize.policy.drafted_policy import (
     open_proposals,
     read_draft,
 )
-from minimize.policy.faults import FaultList
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.policy.names import field_pointer

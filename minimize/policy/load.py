@@ -15,11 +15,10 @@ from minimize.config import ACCESS_KEYS, ConfigEntry, load_config
 from minimize.errors import Finding, OutputError, PolicyError, SourceError, redact_errors
 from minimize.forms import read_form
 from minimize.forms.values import EncryptBy, read_encryption_word
-from minimize.forms.yaml_nodes import YamlNode, node_from_data, parse_yaml, read_utf8
+from minimize.forms.yaml_nodes import FaultList, YamlNode, node_from_data, parse_yaml, read_utf8, require_sound
 from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, has_runs, read_receipts
 from minimize.policy.approval import configured_approval, content_digest
 from minimize.policy.checks import PolicyChecks
-from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.fields import reference_files
 from minimize.policy.model import Policy
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names

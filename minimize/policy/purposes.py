@@ -9,8 +9,7 @@ from typing import Annotated
 
 from minimize.config import CONFIG_KEYS, Config, load_config
 from minimize.forms import Reading, form_error, when_read
-from minimize.forms.yaml_nodes import YamlNode, parse_yaml, require_utf8
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, require_utf8
 from minimize.text import did_you_mean, did_you_mean_any, similar_words
 
 ON_PREMISES_PURPOSE = "quality_and_security"

@@ -17,7 +17,7 @@ from minimize.config import load_config
 from minimize.errors import PolicyError
 from minimize.forms import Form, examine_file
 from minimize.forms.values import Name, parse_duration
-from minimize.policy.faults import require_sound
+from minimize.forms.yaml_nodes import require_sound
 from minimize.recipients.model import Contract
 from minimize.stores import PathText
 from minimize.times import duration_text

@@ -16,8 +16,8 @@ from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
 from minimize.forms import Form, Reading, examine_file, examine_mapping
 from minimize.forms.values import Day
+from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.json_form import json_object
-from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.purposes import configured_purposes
 from minimize.recipients.model import Recipient
 from minimize.stores import PathText

@@ -30,7 +30,7 @@ from minimize.errors import (
     PolicyError,
     redact_errors,
 )
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access, require_permission
 from minimize.governance.access.permissions import APPROVE_POLICY
@@ -50,7 +50,6 @@ from minimize.policy.approval import (
     content_digest,
     policy_content_digest,
 )
-from minimize.policy.faults import FaultList
 from minimize.policy.lint import ALLOWABLE_CODES, lint
 from minimize.policy.load import hierarchy_files, load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval

@@ -12,14 +12,13 @@ from typing import Any, Final
 
 from minimize.aggregates.table_utility import TableUtility
 from minimize.errors import Finding, MinimizeError, redact_errors
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.governance.access.lint import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
 from minimize.output.folder import PIPELINE_FILE, has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy import lint as rules
-from minimize.policy.faults import FaultList
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients.lint import is_recipient_path, lint_recipients

@@ -18,13 +18,13 @@ from pydantic.json_schema import SkipJsonSchema
 from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
 from minimize.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine_file
 from minimize.forms.values import Day, Name
+from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.observability.destinations import find_destinations
 from minimize.output.folder import POLICY_FILE, RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
-from minimize.policy.faults import FaultList, require_sound
 from minimize.policy.load import load_policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import configured_purposes

@@ -32,7 +32,7 @@ from minimize.errors import (
     SchemaError,
     SourceError,
 )
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
@@ -45,7 +45,6 @@ from minimize.plan.aggregates import aggregate_fault
 from minimize.plan.bind import ExaminedPlan, examine
 from minimize.plan.checks import field_fault, plan_refusal
 from minimize.plan.model import unencrypted_identified_columns
-from minimize.policy.faults import FaultList
 from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.identities import all_fields_named
 from minimize.policy.load import load_pipeline, normalize_path

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.errors import KeyringError, OutputError
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.keys import Keyring, find_kms
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.sealing import open_content, seal_content
@@ -27,7 +27,6 @@ from minimize.output.folder import POLICY_FILE, RUNS, output_and_date
 from minimize.output.publish import QUARANTINE
 from minimize.output.restricted import open_records
 from minimize.output.stored_file import StoredFile, with_dictionaries
-from minimize.policy.faults import FaultList
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
 from minimize.settings.columns import column_microseconds
 from minimize.stores import Location, local_path

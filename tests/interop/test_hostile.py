@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.errors import ConfigurationError
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.interop import allow_list, odcs
 from minimize.interop.convert import imported_policy_text
 from minimize.interop.documents import DescribedDataset
 from minimize.interop.json_schema import read_json_schema
-from minimize.policy.faults import FaultList
 from minimize.policy.load import policy_from_mapping
 from tests.hypothesis_profiles import examples
 

@@ -15,11 +15,10 @@ from hypothesis import strategies as st
 
 import minimize
 from minimize.errors import ConfigurationError
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.interop.convert import imported_policy_text
 from minimize.interop.documents import ExportRequest
 from minimize.interop.json_schema import output_schema, read_json_schema, source_schema, write_json_schema
-from minimize.policy.faults import FaultList
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from tests.hypothesis_profiles import examples

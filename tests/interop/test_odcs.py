@@ -16,7 +16,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
 from minimize.forms.values import FIELD_TYPES as WORDS
 from minimize.forms.values import parse_duration
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.interop.convert import imported_policy_text
 from minimize.interop.documents import DescribedDataset, ExportRequest
 from minimize.interop.odcs import (
@@ -32,7 +32,6 @@ from minimize.interop.odcs import (
     source_contract,
     write_contract,
 )
-from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError
+from minimize.forms.yaml_nodes import FaultList
 from minimize.policy.approval import approval_digest, approval_state, configured_approval, policy_reference
-from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 

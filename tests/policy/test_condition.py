@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from minimize.arrow.pointers import Pointer
 from minimize.forms import Form, form_schema, read_form
-from minimize.forms.yaml_nodes import node_from_data
+from minimize.forms.yaml_nodes import FaultList, node_from_data
 from minimize.policy.condition import (
     AllOf,
     AnyOf,
@@ -22,7 +22,6 @@ from minimize.policy.condition import (
     atoms,
     fields_read_by_condition,
 )
-from minimize.policy.faults import FaultList
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading
 
 

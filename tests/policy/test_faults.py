@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.policy.faults import FAULTS, FaultList
+from minimize.forms.yaml_nodes import FAULTS, FaultList
 from minimize.text import did_you_mean
 
 

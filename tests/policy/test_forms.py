@@ -28,8 +28,7 @@ from minimize.forms import (
     read_form,
 )
 from minimize.forms.values import Day, Duration, Name, Names, PositiveInteger
-from minimize.forms.yaml_nodes import parse_yaml
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 
 
 class Shelf(Form):

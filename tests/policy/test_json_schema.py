@@ -13,8 +13,7 @@ from jsonschema import Draft202012Validator
 from minimize.aggregates import MEASURES
 from minimize.errors import PolicyError
 from minimize.forms import JSON_SCHEMA_DIALECT, Form, form_schema
-from minimize.forms.yaml_nodes import parse_yaml
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline

@@ -13,7 +13,7 @@ from minimize.aggregates import MEASURES, Measure
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
 from minimize.forms import Form, read_form
-from minimize.forms.yaml_nodes import node_from_data, parse_yaml
+from minimize.forms.yaml_nodes import FaultList, node_from_data, parse_yaml
 from minimize.policy.aggregate_forms import (
     ExactModel,
     GroupKeyModel,
@@ -23,7 +23,6 @@ from minimize.policy.aggregate_forms import (
     SuppressModel,
 )
 from minimize.policy.condition import FieldEquals
-from minimize.policy.faults import FaultList
 from minimize.policy.load import load_pipeline
 from minimize.policy.names import PolicyNames, PolicyReading
 from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel

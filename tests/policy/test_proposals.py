@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.forms.yaml_nodes import node_from_data, parse_yaml
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, node_from_data, parse_yaml
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.proposals import (
     PROPOSAL_RULES,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minimize.config import load_config
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList
 from minimize.policy.purposes import PURPOSES, check_purpose, configured_purposes, is_refused_purpose
 
 Write = Callable[[str, str], Path]

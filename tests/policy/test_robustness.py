@@ -12,8 +12,7 @@ from jsonschema import Draft202012Validator
 
 from minimize.errors import Finding, PolicyError
 from minimize.forms import form_schema
-from minimize.forms.yaml_nodes import parse_yaml
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from tests.hypothesis_profiles import examples

@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.forms.yaml_nodes import DEEPEST_NESTING, YamlNode, node_from_data, parse_yaml, similar_files_hint
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import (
+    DEEPEST_NESTING,
+    FaultList,
+    YamlNode,
+    node_from_data,
+    parse_yaml,
+    similar_files_hint,
+)
 from minimize.policy.load import load_pipeline
 
 

@@ -8,9 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from minimize.errors import PolicyError
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.interop.file_schemas import file_schema
-from minimize.policy.faults import FaultList
 from minimize.recipients import recipient_from
 from minimize.recipients.load import load_subprocessors
 from tests.pipelines.shipped import RECIPIENTS

@@ -6,8 +6,7 @@ from datetime import date
 
 import pytest
 
-from minimize.forms.yaml_nodes import parse_yaml
-from minimize.policy.faults import FaultList
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.recipients import Recipient, load_recipient, load_recipients, recipient_from
 from tests.pipelines.shipped import RECIPIENTS, ROOT
 

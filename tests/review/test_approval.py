@@ -14,13 +14,12 @@ import pytest
 
 import minimize
 from minimize.errors import AccessDenied, CheckFailed, ConfigurationError, RefusedError
-from minimize.forms.yaml_nodes import YamlNode, parse_yaml
+from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.approval import content_digest
-from minimize.policy.faults import FaultList
 from minimize.policy.load import load_policy
 from minimize.policy.model import PolicyApproval
 from minimize.report.output_report import create_report

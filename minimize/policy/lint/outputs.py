@@ -13,13 +13,12 @@ from minimize.aggregates.definition import TIME_UNITS, NoiseTerms, TimeUnit
 from minimize.arrow.pointers import Pointer
 from minimize.config import PROTECTIONS, load_config
 from minimize.errors import ConfigurationError, Finding, LedgerError, OutputError, PolicyError
-from minimize.forms.yaml_nodes import parse_yaml
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.ledger import find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.output.folder import PIPELINE_FILE
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
-from minimize.policy.faults import FaultList
 from minimize.policy.fields import (
     aggregate_treatments,
     effective_steps,

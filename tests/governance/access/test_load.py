@@ -210,8 +210,7 @@ def test_the_file_is_found_through_the_configuration(tmp_path: Path, monkeypatch
 
 
 def test_the_schema_takes_what_the_loader_takes() -> None:
-    from minimize.forms.yaml_nodes import parse_yaml
-    from minimize.policy.faults import FaultList
+    from minimize.forms.yaml_nodes import FaultList, parse_yaml
 
     root = parse_yaml(FULL, FaultList())
     assert root is not None
