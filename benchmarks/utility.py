@@ -15,8 +15,8 @@ from minimize.aggregates import measure_from
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey, NoiseTerms
 from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateTally, settle_tables
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 
 BELOW = 10
 TENANTS = 30

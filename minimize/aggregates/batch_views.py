@@ -11,11 +11,11 @@ import pyarrow as pa
 
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.dictionaries import GroupDictionary
-from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import Codes, decode_dictionary, has_null_entry, pack_codes, unpack_codes
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
+from minimize.records import Batch
 from minimize.spill import HashWords
 
 

@@ -37,11 +37,11 @@ from minimize.aggregates.suppression import (
     has_enough_subjects,
     suppressed_measures,
 )
-from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import Codes, valid_mask
 from minimize.arrow.nested import leaf
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_column
+from minimize.records import Batch
 from minimize.spill import UNLIMITED_SPACE, SpillSpace, ValueHasher
 from minimize.times import EPOCH
 

@@ -14,7 +14,6 @@ import pyarrow as pa
 from minimize.aggregates.definition import EventDays
 from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateResult, EventDayTally
-from minimize.arrow.batch import BatchCounts
 from minimize.arrow.pointers import Pointer
 from minimize.consent.evaluation import ConsentPeriods
 from minimize.keys import Keyring
@@ -22,6 +21,7 @@ from minimize.output.sink import WorkerFiles
 from minimize.plan import Plan
 from minimize.plan.columns import add_key_versions
 from minimize.receipts import ReleaseEntry
+from minimize.records import BatchCounts
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.sources.base import Chunk, Reject, Sink, Source, UndeclaredCount, WrittenFile, merge_undeclared

@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.aggregates.tally import AggregateTally, EventDayTally, settle_tables
-from minimize.arrow.batch import Batch, Stage
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.hashing import stored_offsets
 from minimize.engines.base import BatchOutcome, Job, QuarantineSink, SinkFactory
@@ -30,6 +29,7 @@ from minimize.engines.passes import (
     split_shares,
     thread_map,
 )
+from minimize.records import Batch, Stage
 from minimize.sources.base import SINK_CHUNK_ROWS, Reject, Sink, Source
 from minimize.stages.release import Release
 

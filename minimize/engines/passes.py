@@ -20,11 +20,11 @@ from typing import Any, TypeVar
 
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.tally import AggregateTally, EventDayTally
-from minimize.arrow.batch import Batch, Stage, Tally
 from minimize.arrow.pointers import Pointer
 from minimize.engines.base import BoundPlan, Job
 from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
+from minimize.records import Batch, Stage, Tally
 from minimize.sources.base import SourcePart
 from minimize.stages.deduplicate import DeduplicateTally
 from minimize.stages.generalize import GeneralizeFields

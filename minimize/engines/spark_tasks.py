@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.arrow.batch import Batch, Stage
 from minimize.engines.base import DiscardingQuarantine, Job, derive_noise_key, derive_row_key
 from minimize.engines.local import PartitionResult, ShareWorker
 from minimize.engines.passes import (
@@ -35,6 +34,7 @@ from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, c
 from minimize.keys import Keyring
 from minimize.output.quarantine import QuarantineWriter
 from minimize.output.sink import WorkerFiles
+from minimize.records import Batch, Stage
 from minimize.settings.evaluation import Settings
 from minimize.settings.tokenized import TokenizedSettings
 from minimize.sources.base import Sink, WrittenFile

@@ -18,7 +18,6 @@ from typing import Final, Protocol
 
 import pyarrow as pa
 
-from minimize.arrow.batch import Batch, BatchCounts, Stage
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
@@ -55,6 +54,7 @@ from minimize.receipts import (
 )
 from minimize.receipts.chain import effective_receipts
 from minimize.receipts.shown_counts import seal_counts
+from minimize.records import Batch, BatchCounts, Stage
 from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.execution import ProgressCallback, ProgressCounter
 from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, covers_dates, later_time

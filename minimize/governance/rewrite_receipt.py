@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from minimize.arrow.batch import BatchCounts, FieldCounts
 from minimize.governance.output_file import OutputFile
 from minimize.governance.verdict import BatchJudge, SuccessiveJudges
 from minimize.governance.writing_run import WritingRun
@@ -26,6 +25,7 @@ from minimize.receipts import (
     WrittenOutput,
     sha256_text,
 )
+from minimize.records import BatchCounts, FieldCounts
 from minimize.runs import receipt_builder
 from minimize.sources.base import WrittenFile
 

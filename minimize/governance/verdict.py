@@ -10,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch, BatchCounts, FieldCounts
 from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import assemble, leaf, row_indices
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch, BatchCounts, FieldCounts
 from minimize.stages.raw_values import mask_values
 
 

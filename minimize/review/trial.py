@@ -21,7 +21,6 @@ import pyarrow.compute as pc
 from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.rollups import rolled_up
 from minimize.aggregates.tally import settle_tables
-from minimize.arrow.batch import Batch, BatchCounts, FieldCounts, Stage
 from minimize.arrow.interchange import decode_batch
 from minimize.arrow.pointers import Pointer
 from minimize.engines.base import Job, derive_row_key
@@ -39,6 +38,7 @@ from minimize.policy.fields import gate_condition, steps_of
 from minimize.policy.identities import all_fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.records import Batch, BatchCounts, FieldCounts, Stage
 from minimize.runs.deciding_function import consent_periods
 from minimize.runs.inputs import SubjectActs, subject_names
 from minimize.settings import SettingRow, SettingsRows

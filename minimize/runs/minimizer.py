@@ -20,7 +20,6 @@ from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
-from minimize.arrow.batch import Batch, BatchCounts
 from minimize.arrow.interchange import decode_batch, has_row_labels, native_converter
 from minimize.consent import ConsentPeriods
 from minimize.engines.base import BoundPlan, Job, derive_row_key
@@ -35,6 +34,7 @@ from minimize.policy.approval import check_approval
 from minimize.policy.identities import all_fields_named, fields_named
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
+from minimize.records import Batch, BatchCounts
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import Erasures, LedgerErasures, find_erasures
 from minimize.sources.base import Source

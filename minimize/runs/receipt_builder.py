@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from minimize.arrow.batch import BatchCounts, FieldCounts
 from minimize.engines.base import BatchOutcome
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.observability.destinations import Destinations
@@ -38,6 +37,7 @@ from minimize.receipts import (
     new_run_id,
     sha256_text,
 )
+from minimize.records import BatchCounts, FieldCounts
 from minimize.runs.batch_dates import BatchDate, date_text, last_inputs
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.late_aggregates import LateAggregates

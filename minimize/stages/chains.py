@@ -11,10 +11,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import FieldCounts
 from minimize.arrow.dictionaries import decode_dictionary, value_type
 from minimize.arrow.hashing import number_buffer
 from minimize.plan.model import CaseBranch
+from minimize.records import FieldCounts
 from minimize.techniques import Context, Technique, TechniqueResult, TechniqueStep, treat, type_family
 
 RowIndices = npt.NDArray[np.int64]

@@ -30,12 +30,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch, BatchCounts
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
 from minimize.plan.model import Plan
+from minimize.records import Batch, BatchCounts
 from minimize.spill import SpilledPiece, SpillFile, SpillSpace
 from minimize.stages.raw_values import filter_records
 

@@ -14,7 +14,6 @@ from functools import cached_property, partial
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch, BatchCounts
 from minimize.arrow.pointers import Pointer
 from minimize.consent.evaluation import ConsentPeriods
 from minimize.plan.checks import check_gates
@@ -22,6 +21,7 @@ from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.policy.condition import AllOf, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.evaluation import ALWAYS, constant_truth, possibly, surely
 from minimize.policy.fields import gate_condition
+from minimize.records import Batch, BatchCounts
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
 from minimize.settings.regions import OutputRegion

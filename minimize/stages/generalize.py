@@ -14,11 +14,11 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch, BatchCounts, FieldCounts
 from minimize.arrow.nested import Leaf, leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError
 from minimize.plan.model import FieldPlan, Plan
+from minimize.records import Batch, BatchCounts, FieldCounts
 from minimize.stages.chains import (
     count_outcomes,
     dropped_by_case,

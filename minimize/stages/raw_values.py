@@ -14,7 +14,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import (
     Leaf,
@@ -30,6 +29,7 @@ from minimize.arrow.nested import (
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.plan.model import FieldPlan, Plan
+from minimize.records import Batch
 from minimize.spill import SpillFile
 
 RECORD_PLACE = Pointer(())

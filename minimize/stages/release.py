@@ -9,11 +9,11 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.nested import assemble
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub, scrub_columns
 from minimize.plan.model import Plan
+from minimize.records import Batch
 from minimize.stages.chains import dropped_by_case
 
 

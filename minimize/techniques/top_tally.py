@@ -16,7 +16,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import (
     Bools,
     Codes,
@@ -32,6 +31,7 @@ from minimize.arrow.dictionaries import (
 from minimize.arrow.interner import Int32Codes, TextInterner
 from minimize.arrow.nested import leaf, repeat_for_leaf
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 from minimize.spill import DEFAULT_MEMORY, Accumulator, HashedRows, HashWords, SpillSpace
 from minimize.techniques.top import Top, TopValues
 

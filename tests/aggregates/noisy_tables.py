@@ -14,8 +14,8 @@ from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, Gr
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateResult, AggregateTally, settle_tables
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 from minimize.spill import SpillSpace
 
 KEY: Final = NoiseKey(b"v" * 32, b"d" * 32)

@@ -10,8 +10,8 @@ from minimize.aggregates import measure_from
 from minimize.aggregates.batch_views import BatchBuffer, split_batch
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
 from minimize.aggregates.tally import AggregateTally
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 
 WHAT = AggregateDefinition(
     "x",

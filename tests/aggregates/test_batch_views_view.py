@@ -10,9 +10,9 @@ import pytest
 from minimize.aggregates import measure_from
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
 from minimize.aggregates.tally import AggregateResult, AggregateTally
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
+from minimize.records import Batch
 
 TYPES = {
     "/apps/*/name": pa.string(),

@@ -19,8 +19,8 @@ from minimize.aggregates import MEASURES, MeasureRefused, measure_from
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.tally import AggregateTally
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 from minimize.spill import Accumulator, HashedRows, SpillSpace
 from tests.aggregates import test_batch_views_view as view
 from tests.aggregates import test_tally as table

@@ -20,9 +20,9 @@ from minimize.aggregates import measure_from, suppression
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
 from minimize.aggregates.suppression import PendingRecords
 from minimize.aggregates.tally import AggregateResult, AggregateTally
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
+from minimize.records import Batch
 from minimize.spill import SpillSpace
 from tests.hypothesis_profiles import examples
 

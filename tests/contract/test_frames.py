@@ -9,7 +9,7 @@ from types import FrameType
 import pytest
 
 import minimize
-from minimize.arrow.batch import Batch
+from minimize.records import Batch
 from minimize.stages.gate import Gate
 from tests.commands import command
 from tests.project import Project, events, new_project

@@ -24,9 +24,9 @@ from minimize.aggregates import MEASURES, Measure, MeasureTerms
 from minimize.aggregates.base import MeasureRefused, MeasureTally
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
 from minimize.aggregates.tally import AggregateTally
-from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import Codes
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
 from minimize.verification.policy_reading import BranchView, FieldView
 from minimize.verification.rules import StepView

@@ -29,8 +29,8 @@ from minimize.aggregates.definition import (
 )
 from minimize.aggregates.noise import NoiseKey, draw_table
 from minimize.aggregates.tally import AggregateTally, settle_tables
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 
 Integers = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]

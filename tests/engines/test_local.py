@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.engines import local
 from minimize.engines.local import RowGroupBuffer, concatenate_arrays, read_batches
 from minimize.plan import bind
 from minimize.policy.load import load_policy
+from minimize.records import Batch
 from minimize.sources.base import DeclaredField, SourceRequest, WrittenFile
 from minimize.sources.files import file_parts
 from minimize.sources.parquet import parquet_source

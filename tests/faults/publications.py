@@ -12,7 +12,6 @@ from typing import Final
 
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch
 from minimize.governance.rewrite import rewrite_files
 from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.output.folder import ensure_identity, make_output_folder
@@ -21,6 +20,7 @@ from minimize.output.recovery import FolderExchange
 from minimize.output.sink import index_files, output_files
 from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import Receipt, WrittenOutput
+from minimize.records import Batch
 from tests.faults.power_cut_checks import Scenario, nothing
 from tests.output.making import DEVICE, Keys
 from tests.sources.publishing import FLEET, RECORDS, making, new, old, receipt_for, rows

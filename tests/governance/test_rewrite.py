@@ -11,7 +11,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.arrow.batch import Batch, BatchCounts, Stage
 from minimize.errors import OutputError
 from minimize.governance.rewrite import rewrite_files
 from minimize.governance.rewrite_receipt import RewriteResult
@@ -21,6 +20,7 @@ from minimize.output.reader import file_paths, load_receipts, read_output
 from minimize.output.recovery import FolderExchange, exchange_folders
 from minimize.output.stored_file import StoredFile
 from minimize.receipts import Receipt
+from minimize.records import Batch, BatchCounts, Stage
 from tests.sources.publishing import RECORDS, check_whole, making, receipt_for, rows, snapshot
 
 DAY = "records/date=2026-11-24"

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.arrow.batch import Batch
 from minimize.errors import MinimizeError, NotPermitted, RefusalReason
+from minimize.records import Batch
 from minimize.stages.gate import Gate
 from tests.leak.held import AT, PURPOSE, TABLE, policy
 from tests.leak.test_printed import whole

@@ -13,10 +13,10 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.engines.base import BatchOutcome
 from minimize.plan import request
+from minimize.records import Batch
 from minimize.settings import SETTINGS_SCHEMA, load_settings
 from minimize.sources.base import UndeclaredCount
 from minimize.sources.memory import memory_source

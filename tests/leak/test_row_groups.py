@@ -10,11 +10,11 @@ import pyarrow.ipc as ipc
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.arrow.batch import Batch
 from minimize.engines.local import RowGroupBuffer
 from minimize.output.sink import FileLayout, ParquetSink
 from minimize.plan import bind
 from minimize.policy.load import load_policy
+from minimize.records import Batch
 from minimize.sources.base import Sink
 from minimize.stages.release import Release
 from tests.leak.canary import Canary

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.arrow.batch import Batch
+from minimize.records import Batch
 from minimize.runs import inputs
 from minimize.stages.gate import Gate
 from tests.leak.canary import Canary

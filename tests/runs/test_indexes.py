@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.arrow.batch import Batch
 from minimize.governance.rewrite import rewrite_files
 from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.keys import Keyring, add_key
@@ -20,6 +19,7 @@ from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
 from minimize.output.sink import index_files, output_files
 from minimize.receipts import FileRef, Receipt, WrittenOutput
+from minimize.records import Batch
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
 NESTED = {

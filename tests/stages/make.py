@@ -10,12 +10,12 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.nested import leaf, row_indices
 from minimize.plan import CaseBranch, Plan
 from minimize.plan.bind import examine
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel, SourceModel
+from minimize.records import Batch
 from minimize.settings import load_settings
 from minimize.settings.evaluation import NO_FIELDS, SETTINGS_SCHEMA, FeatureSwitch, FieldIds, Settings
 from minimize.stages.gate import Gate

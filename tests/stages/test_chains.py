@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.arrow.batch import FieldCounts
+from minimize.records import FieldCounts
 from minimize.stages.chains import (
     changed_values,
     count_changes,

@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.arrow.batch import Batch
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger.subject_tokens import subject_token
 from minimize.ledger.subjects import RecordedCorrection
 from minimize.plan import Plan
+from minimize.records import Batch
 from minimize.stages.corrections import Corrections, correctable_fields, find_corrections, open_value, seal_value
 from minimize.stages.gate import Gate
 from tests.project import AT

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.arrow.batch import Batch
 from minimize.errors import ConfigurationError
 from minimize.plan import Plan
+from minimize.records import Batch
 from minimize.spill import SpillSpace
 from minimize.stages.deduplicate import (
     DeduplicateRecords,

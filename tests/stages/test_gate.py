@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.arrow.batch import Batch
 from minimize.consent import ConsentPeriods
 from minimize.consent.evaluation import NEVER
 from minimize.errors import PolicyError
@@ -17,6 +16,7 @@ from minimize.ledger.subject_tokens import subject_token
 from minimize.plan import Plan
 from minimize.policy.condition import FieldEquals
 from minimize.policy.pipeline import RecordsModel
+from minimize.records import Batch
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.stages.gate import Gate
 from minimize.times import epoch_microseconds

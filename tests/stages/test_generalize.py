@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.arrow.batch import Batch, FieldCounts
 from minimize.errors import ConfigurationError
 from minimize.plan import Plan
+from minimize.records import Batch, FieldCounts
 from minimize.stages.generalize import (
     BoundField,
     GeneralizeFields,

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 from minimize.stages.raw_values import (
     companion_values,
     field_place,

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.arrow.batch import Batch
 from minimize.plan import CaseBranch
+from minimize.records import Batch
 from minimize.stages.chains import dropped_by_case
 from minimize.stages.generalize import GeneralizeFields
 from minimize.stages.release import Release

@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.arrow.batch import FieldCounts
 from minimize.arrow.pointers import Pointer
+from minimize.records import FieldCounts
 from minimize.spill import SpillSpace
 from minimize.stages.generalize import GeneralizeFields
 from minimize.techniques.top import Top

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
+from minimize.records import Batch
 from minimize.spill import SpillSpace
 from minimize.techniques.base import Context, UnsupportedType, treat
 from minimize.techniques.top import Top, TopValues

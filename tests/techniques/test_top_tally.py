@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SourceError
+from minimize.records import Batch
 from minimize.spill import SpillSpace
 from minimize.techniques.top import Top, TopValues
 from minimize.techniques.top_tally import SubjectValues, TopTally

@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from minimize.arrow.batch import BatchCounts
 from minimize.governance.event_times import age_limit
 from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
 from minimize.governance.output_file import OutputFile
@@ -25,6 +24,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.output.folder import RECORDS, RESTRICTED
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
 from minimize.policy.model import Policy
+from minimize.records import BatchCounts
 from minimize.results import Line
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun

@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 import numpy as np
 import pyarrow as pa
 
-from minimize.arrow.batch import Batch, BatchCounts
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
@@ -32,6 +31,7 @@ from minimize.output.restricted import RecordsOrigin, RestrictedSink, open_restr
 from minimize.output.sink import ParquetSink
 from minimize.output.stored_file import StoredFile
 from minimize.output.subject_index import SubjectIndexer
+from minimize.records import Batch, BatchCounts
 from minimize.sources.base import WrittenFile
 
 

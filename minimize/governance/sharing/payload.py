@@ -17,7 +17,6 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.batch import Batch
 from minimize.arrow.dictionaries import Bools, SeenDictionary, decode_dictionary
 from minimize.arrow.hashing import stored_offsets, text_bytes, text_offsets
 from minimize.arrow.interner import TextInterner
@@ -38,6 +37,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.sharing import disclosure_token_text
 from minimize.plan import Plan
 from minimize.recipients.rules import payload_differs_error
+from minimize.records import Batch
 from minimize.runs.minimizer import PreparedPolicy, RowTally, release_batches
 from minimize.settings.erasures import RecordedErasures
 from minimize.spill import SpillSpace, find_budget

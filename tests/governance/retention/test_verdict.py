@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from minimize.arrow.batch import Batch, BatchCounts
 from minimize.arrow.pointers import Pointer
 from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.verdict import ApplyVerdict, BatchVerdict, verdict_counts
+from minimize.records import Batch, BatchCounts
 from tests.governance.retention.daily import START, Daily
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
