@@ -11,9 +11,9 @@ from minimize.governance.access.lint import CODES as ACCESS
 from minimize.governance.incidents.notification import CODES as INCIDENTS
 from minimize.ledger.audit_event import AUDIT_CODES as LEDGER
 from minimize.policy.lint import LINT_RULES
+from minimize.records import REJECT_CODES
 from minimize.review.changes import CODES as REVIEW
 from minimize.server.errors import CODES as SERVER
-from minimize.sources.base import REJECT_CODES
 from minimize.verification.evidence import CODES as VERIFICATION
 
 _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(

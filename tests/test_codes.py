@@ -9,7 +9,7 @@ from typing import get_args
 
 from minimize import codes
 from minimize.codes import CODES
-from minimize.sources.base import REJECT_CODES, RejectCode
+from minimize.records import REJECT_CODES, RejectCode
 from minimize.verification.files import QUARANTINE_CODES
 
 PACKAGE = Path(codes.__file__).parent

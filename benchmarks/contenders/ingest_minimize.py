@@ -11,8 +11,9 @@ from benchmarks.given import Given
 from benchmarks.places import JOBS
 from minimize import load_policy
 from minimize.plan import request
+from minimize.records import Chunk
 from minimize.sources import FORMATS
-from minimize.sources.base import Chunk, SourcePart
+from minimize.sources.base import SourcePart
 from minimize.sources.files import file_parts
 
 

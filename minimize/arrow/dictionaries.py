@@ -356,3 +356,6 @@ def first_occurrences(codes: pa.Array) -> npt.NDArray[np.int64]:
     telling = found < 0
     telling[first[:-1][first[:-1] >= 0]] = True
     return np.flatnonzero(telling)
+
+
+Integers = npt.NDArray[np.int64]

@@ -21,10 +21,10 @@ from minimize.output.sink import WorkerFiles
 from minimize.plan import Plan
 from minimize.plan.columns import add_key_versions
 from minimize.receipts import ReleaseEntry
-from minimize.records import BatchCounts
+from minimize.records import BatchCounts, Chunk, Reject, Sink, UndeclaredCount, WrittenFile, merge_undeclared
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
-from minimize.sources.base import Chunk, Reject, Sink, Source, UndeclaredCount, WrittenFile, merge_undeclared
+from minimize.sources.base import Source
 from minimize.spill import SpillSpace, ValueHasher
 from minimize.stages.chains import is_tally_step
 from minimize.stages.corrections import Corrections

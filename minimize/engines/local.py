@@ -29,8 +29,8 @@ from minimize.engines.passes import (
     split_shares,
     thread_map,
 )
-from minimize.records import Batch, Stage
-from minimize.sources.base import SINK_CHUNK_ROWS, Reject, Sink, Source
+from minimize.records import Batch, Reject, Sink, Stage
+from minimize.sources.base import SINK_CHUNK_ROWS, Source
 from minimize.stages.release import Release
 
 MAX_BUFFERED_BYTES: Final = 256 << 20

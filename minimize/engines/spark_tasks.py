@@ -34,10 +34,9 @@ from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, c
 from minimize.keys import Keyring
 from minimize.output.quarantine import QuarantineWriter
 from minimize.output.sink import WorkerFiles
-from minimize.records import Batch, Stage
+from minimize.records import Batch, Sink, Stage, WrittenFile
 from minimize.settings.evaluation import Settings
 from minimize.settings.tokenized import TokenizedSettings
-from minimize.sources.base import Sink, WrittenFile
 from minimize.spill import SpillSpace, ValueHasher
 from minimize.stages.deduplicate import (
     DeduplicateRecords,

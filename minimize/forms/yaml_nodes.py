@@ -20,7 +20,7 @@ from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
+from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.techniques.redact import has_hit
 from minimize.text import did_you_mean_any, similar_words
 

@@ -23,10 +23,11 @@ from minimize.keys import Keyring
 from minimize.ledger.audit_event import entry_event
 from minimize.ledger.audit_log import find_entry
 from minimize.ledger.runs import OutputLocation, RecordedOutput, output_locations, recorded_outputs
-from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of, has_runs, identity_of, list_data_files
+from minimize.output.folder import RESTRICTED, batch_date_of, has_runs, identity_of, list_data_files
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, files_in_force
+from minimize.records import RECORDS
 from minimize.runs.guards import check_keyring, check_open_ledger
 from minimize.runs.inputs import ConfiguredOutput, find_pipeline
 from minimize.runs.session import resolve_output

@@ -40,12 +40,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_encryption import open_parquet, unless_shredded
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.ledger import find_ledger
-from minimize.output.folder import (
-    RECORDS,
-    RESTRICTED,
-    batch_date_of,
-    output_and_date,
-)
+from minimize.output.folder import RESTRICTED, batch_date_of, output_and_date
 from minimize.output.reader import load_receipts
 from minimize.output.restricted import open_restricted, read_sealing_key
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
@@ -61,6 +56,7 @@ from minimize.receipts import (
     files_with_companions,
     restricted_files_in_force,
 )
+from minimize.records import RECORDS
 from minimize.runs.guards import check_keyring, check_ledger
 from minimize.runs.inputs import find_pipeline
 from minimize.stages.identifier_forms import (

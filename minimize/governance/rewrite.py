@@ -32,7 +32,7 @@ from minimize.keys.sealing import Subkeys
 from minimize.ledger.clock import ALLOW_TIME_HINT
 from minimize.ledger.ledger import Ledger
 from minimize.observability.destinations import NO_OBSERVABILITY
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECORDS, RESTRICTED, output_and_date
+from minimize.output.folder import RESTRICTED, output_and_date
 from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.output.restricted import RestrictedSink, open_restricted
 from minimize.output.sink import ParquetSink
@@ -43,7 +43,6 @@ from minimize.policy.approval import policy_reference
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (
-    FileRef,
     Receipt,
     ReceiptFile,
     ReceiptKind,
@@ -54,7 +53,7 @@ from minimize.receipts import (
 )
 from minimize.receipts.chain import effective_receipts
 from minimize.receipts.shown_counts import seal_counts
-from minimize.records import Batch, BatchCounts, Stage
+from minimize.records import PIPELINE_FILE, POLICY_FILE, RECORDS, Batch, BatchCounts, FileRef, Stage, WrittenFile
 from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.execution import ProgressCallback, ProgressCounter
 from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, covers_dates, later_time
@@ -62,7 +61,6 @@ from minimize.runs.receipt_builder import RunContext
 from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
-from minimize.sources.base import WrittenFile
 from minimize.stores import Location, PathText, local_path, location_text
 from minimize.stores.digests import has_digest
 from minimize.times import time_text

@@ -11,11 +11,10 @@ from minimize.governance.output_file import OutputFile
 from minimize.governance.verdict import BatchJudge, SuccessiveJudges
 from minimize.governance.writing_run import WritingRun
 from minimize.keys.master_keys import is_master_key
-from minimize.output.folder import RECORDS, RESTRICTED
+from minimize.output.folder import RESTRICTED
 from minimize.output.sink import index_files, master_keys_of, output_files
 from minimize.receipts import (
     FieldReceipt,
-    FileRef,
     GatedRows,
     PolicyRef,
     Receipt,
@@ -25,9 +24,8 @@ from minimize.receipts import (
     WrittenOutput,
     sha256_text,
 )
-from minimize.records import BatchCounts, FieldCounts
+from minimize.records import RECORDS, BatchCounts, FieldCounts, FileRef, WrittenFile
 from minimize.runs import receipt_builder
-from minimize.sources.base import WrittenFile
 
 REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent", "restricted")
 

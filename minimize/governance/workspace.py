@@ -20,10 +20,11 @@ from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import LEDGER_VARIABLE, PASSED_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import output_locations
-from minimize.output.folder import PIPELINE_FILE, has_runs
+from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
+from minimize.records import PIPELINE_FILE
 from minimize.runs.guards import check_keyring, check_ledger
 from minimize.runs.inputs import ConfiguredOutput, configuration_folder, find_configured_outputs, pipeline_from
 from minimize.stores import Location, LocationLike, PathText, parse_output_location

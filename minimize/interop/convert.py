@@ -21,7 +21,6 @@ from minimize.interop.documents import (
     read_document,
 )
 from minimize.json_form import JsonResult
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.draft import (
     SCHEMA_FOLDER,
     can_be_declared,
@@ -35,6 +34,7 @@ from minimize.policy.draft import (
 from minimize.policy.drafted_policy import RECORD_PARTS, DraftBlock, DraftedField, DraftedPart, draft_text
 from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, technique_for, treatment_for
 from minimize.policy.value_kinds import ValueSummary
+from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.registry import load_object
 from minimize.results import Line, WrittenFiles
 from minimize.stores import PathText

@@ -16,11 +16,11 @@ from typing import Any, Final
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml, quote_yaml, read_utf8
-from minimize.output.folder import PIPELINE_FILE
 from minimize.plan import Plan
 from minimize.plan.model import OutputPlan
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Policy, Role
+from minimize.records import PIPELINE_FILE
 from minimize.runs.inspection import plan_for
 from minimize.text import did_you_mean, json_text
 

@@ -24,14 +24,10 @@ from minimize.stores.file_operations import path_exists, sync, sync_folder
 from minimize.times import parse_iso_date
 
 RUNS: Final = "runs"
-RECORDS: Final = "records"
-"""The output of records. Every other output is an aggregate, or the quarantine."""
 RESTRICTED: Final = "restricted"
 """The folder of the sealed records of restricted subjects."""
 RESTRICTED_SUFFIX: Final = ".sealed"
 RECEIPT_FILE: Final = "receipt.json"
-POLICY_FILE: Final = "policy.yaml"
-PIPELINE_FILE: Final = "pipeline.yaml"
 INTENT: Final = "intent.json"
 SUCCESS: Final = "_SUCCESS"
 

@@ -22,7 +22,8 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import SchemaError
-from minimize.sources.base import Chunk, PositionUnit, Reject, Source
+from minimize.records import Chunk, PositionUnit, Reject
+from minimize.sources.base import Source
 from minimize.sources.binding import add_rejects
 from minimize.sources.file_discovery import NULL_PARTITION
 from minimize.sources.files import CheckedSource

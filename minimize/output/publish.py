@@ -30,7 +30,6 @@ from minimize.output.folder import (
     FORMER_SKETCHES,
     INTENT,
     RECEIPT_FILE,
-    RECORDS,
     RUNS,
     SUCCESS,
     check_apart,
@@ -49,6 +48,7 @@ from minimize.output.recovery import REPLACED, STAGING, FolderExchange, Intent, 
 from minimize.output.sink import ParquetSink, WorkerFiles, remove_attempts
 from minimize.output.subject_index import INDEX_FOLDER
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions, paths_in_force_below
+from minimize.records import RECORDS
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import (
     link_file,

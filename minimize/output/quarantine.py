@@ -8,7 +8,7 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.output.sink import WorkerFiles
-from minimize.sources.base import Reject, Sink, WrittenFile
+from minimize.records import Reject, Sink, WrittenFile
 
 QUARANTINE_SCHEMA: Final = pa.schema(
     [

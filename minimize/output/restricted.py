@@ -25,7 +25,7 @@ from minimize.output.folder import RESTRICTED, RESTRICTED_SUFFIX, output_and_dat
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
 from minimize.output.subject_search import CHECK_KEYRING
 from minimize.receipts import ReceiptFile
-from minimize.sources.base import WrittenFile
+from minimize.records import WrittenFile
 from minimize.stores import Location
 from minimize.stores.durable_files import HashingFile, with_output_errors
 

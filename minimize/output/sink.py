@@ -25,7 +25,7 @@ from minimize.keys.sealing import Subkeys
 from minimize.output.partitions import check_partition_key, null_partition, split_by_partition
 from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import CompanionFile, ReceiptFile
-from minimize.sources.base import CompanionFactory, CompanionWriter, WrittenFile
+from minimize.records import CompanionFactory, CompanionWriter, WrittenFile
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import HashingFile, move_file, remove_tree, with_output_errors
 

@@ -45,8 +45,7 @@ from minimize.failpoints import fail_point
 from minimize.keys.cryptography import SEAL_BYTES, KeyedHash, Sealer
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.sealing import Subkeys, subject_sealer
-from minimize.receipts import FileRef
-from minimize.sources.base import WrittenFile
+from minimize.records import FileRef, WrittenFile
 from minimize.stores import Location
 from minimize.stores.durable_files import HashingFile
 

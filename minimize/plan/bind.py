@@ -14,7 +14,6 @@ from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.keys.keyring import NOISE_KEY
-from minimize.output.folder import RECORDS
 from minimize.plan import category
 from minimize.plan.aggregates import plan_aggregates
 from minimize.plan.checks import (
@@ -46,6 +45,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import presumed_role
 from minimize.policy.treatments import DROP
 from minimize.receipts.canonical import canonical_json, sha256_text
+from minimize.records import RECORDS
 from minimize.techniques import Leaves
 from minimize.text import did_you_mean
 from minimize.times import duration_text

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from minimize.output.folder import RECORDS
 from minimize.plan.request import allows_purpose
 from minimize.policy.fields import fields_read_by_aggregate, is_dropped
+from minimize.records import RECORDS
 
 if TYPE_CHECKING:
     from minimize.plan.model import Plan

@@ -18,7 +18,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.forms.values import EncryptBy
 from minimize.keys.parquet_encryption import column_category, has_unusable_name
-from minimize.output.folder import RECORDS
 from minimize.pages import Table, html_fragment
 from minimize.plan.field_release import FieldRelease, field_releases
 from minimize.policy.aggregate_forms import AggregateModel
@@ -26,6 +25,7 @@ from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, EncryptModel, Pipeline, stricter_encryption
 from minimize.policy.treatments import Treatment
+from minimize.records import RECORDS
 from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep
 from minimize.text import brief_number

@@ -13,7 +13,8 @@ from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.fields import fields_read_by_aggregate, fields_read_by_conditions, fields_read_by_steps
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.sources.base import SCAN_CHUNK_ROWS, SINK_CHUNK_ROWS, DeclaredField, SourceRequest, UndeclaredCount
+from minimize.records import UndeclaredCount
+from minimize.sources.base import SCAN_CHUNK_ROWS, SINK_CHUNK_ROWS, DeclaredField, SourceRequest
 from minimize.techniques.redact import has_hit
 
 

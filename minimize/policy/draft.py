@@ -13,7 +13,6 @@ from minimize.errors import ConfigurationError, PolicyError, redact_errors
 from minimize.forms import form_schema
 from minimize.forms.values import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS, NAME_PATTERN
 from minimize.forms.yaml_nodes import _YAML_CONSTANTS, FaultList, key_text, parse_yaml, read_utf8
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.policy.drafted_policy import (
     RECORD_PARTS,
     DraftBlock,
@@ -31,6 +30,7 @@ from minimize.policy.proposals import Proposal, infer_types, propose_treatments
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role
 from minimize.policy.value_kinds import summarize_source
+from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import WrittenFiles
 from minimize.sources import FORMATS, format_by_name
 from minimize.sources.file_discovery import DATE_PLACEHOLDER, find_files

@@ -16,7 +16,7 @@ from minimize.errors import Finding, OutputError, PolicyError, SourceError, reda
 from minimize.forms import read_form
 from minimize.forms.values import EncryptBy, read_encryption_word
 from minimize.forms.yaml_nodes import FaultList, YamlNode, node_from_data, parse_yaml, read_utf8, require_sound
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS, has_runs, read_receipts
+from minimize.output.folder import RECEIPT_FILE, RUNS, has_runs, read_receipts
 from minimize.policy.approval import configured_approval, content_digest
 from minimize.policy.checks import PolicyChecks
 from minimize.policy.fields import reference_files
@@ -24,6 +24,7 @@ from minimize.policy.model import Policy
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names
 from minimize.policy.pipeline import UNREADABLE_POLICY, ConfiguredEncryption, Pipeline, PipelineReading
 from minimize.policy.purposes import configured_purposes
+from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.sources.file_discovery import may_share_files, split_pattern
 from minimize.text import did_you_mean
 

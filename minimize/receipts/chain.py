@@ -14,14 +14,9 @@ from typing import Final, get_args
 
 from minimize.errors import Finding, VerificationError
 from minimize.keys import Verifier
-from minimize.receipts.parts import (
-    ANNOTATING_KINDS,
-    FileRef,
-    ReceiptFile,
-    ReceiptKind,
-    WrittenOutput,
-)
+from minimize.receipts.parts import ANNOTATING_KINDS, ReceiptFile, ReceiptKind, WrittenOutput
 from minimize.receipts.receipt import Receipt, imbalances
+from minimize.records import FileRef
 
 
 def check_chain(receipts: Iterable[Receipt], verifier: Verifier, *, earlier: Sequence[Receipt] = ()) -> list[Finding]:

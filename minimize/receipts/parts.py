@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Final, Literal, Self
 
 from minimize.json_form import OMIT_IF_NONE
+from minimize.records import FileRef
 
 ReceiptKind = Literal[
     "run", "replay", "expire", "retract", "correct", "delete", "restrict", "lift", "rotate", "adopt", "void"
@@ -187,14 +188,6 @@ class FieldReceipt:
         """Whether its technique has left every value as it was. Not known if the counts are sealed."""
         treated = (self.values or 0) - (self.gated or 0) - (self.unparsable or 0) - (self.dropped or 0)
         return self.is_treated and treated > 0 and self.changed == 0
-
-
-@dataclass(frozen=True, slots=True)
-class FileRef:
-    """One file, by its path relative to the output folder: replaced, removed, or attached."""
-
-    path: str
-    digest: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,6 @@ from minimize.receipts.parts import (
     DecidingFunctionReceipt,
     DigestRef,
     FieldReceipt,
-    FileRef,
     GatedRows,
     InputFile,
     LedgerAdoption,
@@ -45,6 +44,7 @@ from minimize.receipts.parts import (
     Signature,
     WrittenOutput,
 )
+from minimize.records import FileRef
 from minimize.text import count_noun, format_number, json_text, labelled_lines
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import Finding, PolicyError, Severity
-from minimize.output.folder import PIPELINE_FILE
 from minimize.plan.category import least_revealing, step_leaves
 from minimize.recipients.load import (
     SUBPROCESSORS_FILE,
@@ -21,6 +20,7 @@ from minimize.recipients.load import (
 )
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
 from minimize.recipients.pages import example_array
+from minimize.records import PIPELINE_FILE
 
 _READABLE: Final = ("everything", "guessable")
 _FILE_HEAD: Final = re.compile(rb'^\s?"?(recipient|subprocessors)"?\s*:', re.MULTILINE)
@@ -77,7 +77,7 @@ def is_recipient_path(path: str | Path) -> bool:
 def check_recipient(recipient: Recipient, listed: Subprocessors, on: date) -> list[Finding]:
     """The findings about a recipient whose file could be read."""
     judged = _CheckedRecipient(recipient, listed, on)
-    return [finding for check in _CHECKS for finding in check(judged)]
+    return [finding for check in _LINT_CHECKS for finding in check(judged)]
 
 
 def _lint_file(file: Path, listed: Subprocessors, on: date) -> list[Finding]:
@@ -205,7 +205,7 @@ def _check_function_text(judged: _CheckedRecipient, function: Function) -> Itera
             yield judged.finding("T023", "warning", "the use of this field is not stated", "Add `about:`.", field)
 
 
-_CHECKS: Final[tuple[Callable[[_CheckedRecipient], Iterator[Finding]], ...]] = (
+_LINT_CHECKS: Final[tuple[Callable[[_CheckedRecipient], Iterator[Finding]], ...]] = (
     _check_contract,
     _check_agent,
     _check_forms,

@@ -13,7 +13,7 @@ from minimize.config import load_config
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.sharing import EligibleFunction, eligible_functions
 from minimize.interop.column_meanings import column_meanings
-from minimize.output.folder import PIPELINE_FILE, has_runs, read_receipts
+from minimize.output.folder import has_runs, read_receipts
 from minimize.pages import Section, Table, TermList
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
@@ -25,6 +25,7 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline, SourceModel
 from minimize.receipts import Receipt
 from minimize.recipients import Recipient, Recipients, Subprocessor, find_recipients, load_recipients
+from minimize.records import PIPELINE_FILE
 from minimize.sources import declared_schema
 from minimize.times import duration_text
 

@@ -13,11 +13,11 @@ from dataclasses import replace
 from math import log2
 from typing import Final
 
-from minimize.output.folder import RECORDS
 from minimize.policy.describe import condition_text, gate_texts
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import Treatment
 from minimize.receipts import FieldReceipt, Receipt
+from minimize.records import RECORDS
 from minimize.report.context import ReportContext
 from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctCounter, tally_records, tally_source
 from minimize.report.facts import ROUNDING_STEP, FieldFacts, PrecisionLoss, RoundedCount

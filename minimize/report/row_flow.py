@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby
 
 from minimize.aggregates.definition import total_deviation
-from minimize.output.folder import RECORDS, RESTRICTED
+from minimize.output.folder import RESTRICTED
 from minimize.receipts import Receipt, files_in_force
+from minimize.records import RECORDS
 from minimize.report.context import reads_source
 from minimize.report.facts import (
     ApprovalAnswer,

@@ -18,7 +18,6 @@ from minimize.arrow.dictionaries import Doubles
 from minimize.errors import ConfigurationError, OutputError
 from minimize.governance.output_file import OutputFile
 from minimize.governance.writing_run import WritingRun
-from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts, read_output
 from minimize.plan import request
 from minimize.plan.aggregates import define_aggregate
@@ -26,6 +25,7 @@ from minimize.plan.bind import examine
 from minimize.plan.category import category_named
 from minimize.plan.model import Category
 from minimize.receipts import Receipt
+from minimize.records import RECORDS
 from minimize.report.context import ReportContext
 from minimize.report.facts import MeasureFacts, TableFacts
 from minimize.sources import declared_schema

@@ -40,7 +40,6 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
 from minimize.ledger.acts import Decision
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.approval import (
@@ -54,6 +53,7 @@ from minimize.policy.lint import ALLOWABLE_CODES, lint
 from minimize.policy.load import hierarchy_files, load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval
 from minimize.policy.pipeline import Pipeline
+from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import Line
 from minimize.review.changes import ChangeReport, collect_changes
 from minimize.review.form_rules import form_changes

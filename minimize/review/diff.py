@@ -20,7 +20,8 @@ from typing import Any, Final, Literal
 from minimize.config import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, read_utf8
-from minimize.output.folder import POLICY_FILE, RECEIPT_FILE
+from minimize.output.folder import RECEIPT_FILE
+from minimize.records import POLICY_FILE
 from minimize.review.changes import ALL_CODES, CODES, ChangeReport, GradedChange, collect_changes
 from minimize.review.form_rules import FORMS, form_changes
 from minimize.review.grades import Grade

@@ -26,12 +26,12 @@ from minimize.policy.drafted_policy import draft_text
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
+from minimize.records import UndeclaredCount
 from minimize.results import FAILING_SEVERITIES
 from minimize.review.drift_observation import ArrivedData, UnlistedValues, listed_values, observe_files
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, date_text, select_dates
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.sources import FORMATS
-from minimize.sources.base import UndeclaredCount
 from minimize.sources.file_discovery import SourceFiles
 from minimize.sources.types import CONTAINER_TYPES
 from minimize.stores import Location, PathText

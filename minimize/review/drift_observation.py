@@ -18,7 +18,8 @@ from minimize.errors import SchemaError
 from minimize.policy.condition import FieldEquals, atoms
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import Treatment
-from minimize.sources.base import Chunk, DeclaredField, Source, SourceRequest, UndeclaredCount, merge_undeclared
+from minimize.records import Chunk, UndeclaredCount, merge_undeclared
+from minimize.sources.base import DeclaredField, Source, SourceRequest
 from minimize.sources.file_discovery import NameMask, hive_partitions
 from minimize.sources.files import file_parts
 from minimize.sources.record_checks import records_with_path

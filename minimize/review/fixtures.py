@@ -30,18 +30,17 @@ from minimize.consent.terms import DPV_STATES
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
 from minimize.ledger.sharing import ConsentAct, PrerequisiteAct
-from minimize.output.folder import RECORDS
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Contract
 from minimize.recipients.contracts import TenantContract
 from minimize.recipients.rules import Party
+from minimize.records import RECORDS, REJECT_CODES
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
 from minimize.runs.deciding_function import find_deciding_function
 from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
 from minimize.settings import SettingsRows, load_settings
 from minimize.sources import FORMATS, format_by_name, format_suffixes
-from minimize.sources.base import REJECT_CODES
 from minimize.sources.ndjson import NDJSON
 from minimize.stores import PathText
 from minimize.text import count_noun, did_you_mean, place_text

@@ -16,12 +16,13 @@ from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.governance.access.lint import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
-from minimize.output.folder import PIPELINE_FILE, has_runs
+from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy import lint as rules
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients.lint import is_recipient_path, lint_recipients
+from minimize.records import PIPELINE_FILE
 from minimize.review.published_tables import published_tables
 from minimize.runs.inspection import lint as of_pipeline
 from minimize.runs.releases import dates_before_late

@@ -28,7 +28,6 @@ from minimize.engines.local import share_batches
 from minimize.engines.passes import aggregate_tallies, empty_dictionaries, run_stages, settle_stages
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, new_keyring
-from minimize.output.folder import RECORDS
 from minimize.plan import request
 from minimize.plan.bind import bind
 from minimize.plan.model import FieldPlan
@@ -38,7 +37,7 @@ from minimize.policy.fields import gate_condition, steps_of
 from minimize.policy.identities import all_fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.records import Batch, BatchCounts, FieldCounts, Stage
+from minimize.records import RECORDS, Batch, BatchCounts, FieldCounts, Stage
 from minimize.runs.deciding_function import consent_periods
 from minimize.runs.inputs import SubjectActs, subject_names
 from minimize.settings import SettingRow, SettingsRows

@@ -22,7 +22,7 @@ from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.observability.destinations import find_destinations
-from minimize.output.folder import POLICY_FILE, RUNS
+from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.load import load_policy
@@ -31,6 +31,7 @@ from minimize.policy.purposes import configured_purposes
 from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import effective_receipts
 from minimize.receipts.shown_counts import rows_text
+from minimize.records import POLICY_FILE
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback

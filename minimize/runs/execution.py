@@ -23,12 +23,13 @@ from minimize.output.sink import ParquetSink, WorkerFiles
 from minimize.output.subject_index import SubjectIndexer
 from minimize.plan.model import plan_subject_index
 from minimize.receipts import Receipt, files_in_force
+from minimize.records import Chunk, WrittenFile
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text
 from minimize.runs.inputs import check_source_unchanged
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.releases import PastReleases, release_tables
 from minimize.runs.resolve import ResolvedRun, output_encryption
-from minimize.sources.base import Chunk, Source, SourcePart, WrittenFile
+from minimize.sources.base import Source, SourcePart
 from minimize.sources.files import WrappingPart, WrappingSource
 from minimize.spill import SpillSpace
 from minimize.stages.generalize import empty_memos

@@ -31,12 +31,13 @@ from minimize.ledger.clock import (
 from minimize.ledger.database import server_time
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import ledger_difference
-from minimize.output.folder import RECORDS, RUNS, batch_date_of, has_runs, read_exact_receipt, read_receipts
+from minimize.output.folder import RUNS, batch_date_of, has_runs, read_exact_receipt, read_receipts
 from minimize.output.publish import OpenOutput
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import digest_findings, effective_receipts
 from minimize.receipts.shown_counts import rows_text
+from minimize.records import RECORDS
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.resolve import ResolvedRun

@@ -38,7 +38,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, has_runs, read_receipts
+from minimize.output.folder import RECEIPT_FILE, has_runs, read_receipts
 from minimize.output.partitions import reject_long_partitions
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
@@ -50,6 +50,7 @@ from minimize.policy.identities import all_fields_named
 from minimize.policy.load import load_pipeline, normalize_path
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
+from minimize.records import PIPELINE_FILE
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates
 from minimize.runs.deciding_function import NO_CONSENTS, load_consents
 from minimize.runs.erasure_list import stored_erasures

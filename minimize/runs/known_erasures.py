@@ -19,10 +19,11 @@ from minimize.ledger import Address, find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import output_locations
-from minimize.output.folder import PIPELINE_FILE, RECEIPT_FILE, RUNS, has_runs, read_receipts
+from minimize.output.folder import RECEIPT_FILE, RUNS, has_runs, read_receipts
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
+from minimize.records import PIPELINE_FILE
 from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.guards import has_erasures, last_receipt_with_ledger, ledger_disagreement
 from minimize.runs.inputs import recorded_pipeline_file, stated_output

@@ -24,6 +24,7 @@ from minimize.plan import Plan
 from minimize.plan.request import fields_read_for
 from minimize.receipts import Receipt, WrittenOutput
 from minimize.receipts.chain import effective_receipts
+from minimize.records import WrittenFile
 from minimize.runs.batch_dates import Arrival, BatchDate, compare_files, last_inputs
 from minimize.runs.inputs import check_source_unchanged, open_sources
 from minimize.runs.releases import (
@@ -34,7 +35,6 @@ from minimize.runs.releases import (
     release_tables,
 )
 from minimize.runs.resolve import ResolvedRun
-from minimize.sources.base import WrittenFile
 from minimize.sources.files import batch_parts
 
 

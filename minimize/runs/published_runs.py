@@ -27,19 +27,12 @@ from minimize.ledger.runs import (
     select_runs_by_id,
 )
 from minimize.observability.destinations import Destinations
-from minimize.output.folder import (
-    PIPELINE_FILE,
-    POLICY_FILE,
-    RECEIPT_FILE,
-    RUNS,
-    batch_date_of,
-    ensure_identity,
-    identity_of,
-)
+from minimize.output.folder import RECEIPT_FILE, RUNS, batch_date_of, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS
+from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import Line
 from minimize.runs import receipt_builder
 from minimize.runs.audit_log import open_existing_ledger

@@ -24,7 +24,6 @@ from minimize.receipts import (
     DecidingFunctionReceipt,
     DigestRef,
     FieldReceipt,
-    FileRef,
     GatedRows,
     InputFile,
     QuarantineEntry,
@@ -37,13 +36,12 @@ from minimize.receipts import (
     new_run_id,
     sha256_text,
 )
-from minimize.records import BatchCounts, FieldCounts
+from minimize.records import BatchCounts, FieldCounts, FileRef, WrittenFile, merge_undeclared
 from minimize.runs.batch_dates import BatchDate, date_text, last_inputs
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.releases import noise_entry, of_dates, older_tables
 from minimize.runs.resolve import ResolvedRun
-from minimize.sources.base import WrittenFile, merge_undeclared
 from minimize.stores import PathText
 from minimize.text import installed_version
 

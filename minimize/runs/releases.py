@@ -24,7 +24,7 @@ from minimize.ledger.releases import OtherReleases
 from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.receipts import NoiseEntry, Receipt, ReleaseEntry, files_in_force
-from minimize.sources.base import WrittenFile
+from minimize.records import WrittenFile
 
 log = logging.getLogger("minimize")
 

@@ -24,7 +24,6 @@ from minimize.ledger.releases import OtherReleases, other_releases
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
 from minimize.observability.openlineage import RunDescription
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.publish import OpenOutput, Staging, open_output
 from minimize.output.reader import undo_abandoned_runs
 from minimize.plan import Plan
@@ -35,6 +34,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id, sha256_text
 from minimize.receipts.shown_counts import seal_counts
 from minimize.recipients import Recipient
+from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import (
     READING_KINDS,

@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, Final, NoReturn
 
 from minimize.errors import MinimizeError
-from minimize.output.folder import RECORDS
+from minimize.records import RECORDS
 from minimize.server.errors import malformed_error
 
 _DATASET_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}(?:/[A-Za-z_][A-Za-z0-9_-]{0,127})?")

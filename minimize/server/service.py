@@ -23,7 +23,8 @@ from minimize.keys import Keyring, find_kms, require_keyring
 from minimize.ledger import AuditEvent, current_actor, find_ledger
 from minimize.ledger.access_log import end_lost_reads
 from minimize.ledger.ledger import open_ledger
-from minimize.output.folder import PIPELINE_FILE, read_receipts
+from minimize.output.folder import read_receipts
+from minimize.records import PIPELINE_FILE
 from minimize.runs.inputs import pipeline_from
 from minimize.server.api_tokens import may_continue
 from minimize.server.authorizer import (

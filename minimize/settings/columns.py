@@ -12,11 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, valid_mask, value_type
+from minimize.arrow.dictionaries import Bools, Codes, Integers, decode_dictionary, valid_mask, value_type
 from minimize.arrow.hashing import null_mask, number_buffer
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
-from minimize.settings.timeline import Integers
 
 _UNITS = {"s": (1_000_000, 1), "ms": (1_000, 1), "us": (1, 1), "ns": (1, 1_000)}
 _MILLISECONDS_A_DAY = 86_400_000

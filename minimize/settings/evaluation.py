@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Bools, valid_mask
+from minimize.arrow.dictionaries import Bools, Integers, valid_mask
 from minimize.identifiers import (
     NO_FOLDING,
     CaseFolding,
@@ -33,7 +33,7 @@ from minimize.settings.columns import (
     nameable_mask,
     positions_among,
 )
-from minimize.settings.timeline import Changes, Integers, Timeline
+from minimize.settings.timeline import Changes, Timeline
 from minimize.times import seconds_text
 
 SETTINGS_SCHEMA = pa.schema(

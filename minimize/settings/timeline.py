@@ -9,11 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from minimize.arrow.dictionaries import Bools
-
-Integers = npt.NDArray[np.int64]
+from minimize.arrow.dictionaries import Bools, Integers
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,44 +8,14 @@ records nor on the order of merges, and no file can influence it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from heapq import nsmallest
-from types import MappingProxyType
-from typing import Final, Literal, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 import pyarrow as pa
 
-from minimize.arrow.pointers import STAR, Pointer
-from minimize.receipts import FileRef
-from minimize.stores import Location
-
-PositionUnit = Literal["byte", "row"]
-RejectCode = Literal[
-    "malformed",
-    "too_large",
-    "too_long",
-    "wrong_type",
-    "bad_time",
-    "missing_field",
-    "forbidden_field",
-    "future_time",
-    "no_region",
-]
-REJECT_CODES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "malformed": "the record is not valid in its format",
-        "too_large": "the line exceeds the size limit",
-        "too_long": "an unchanged value that names a folder of the output is too long for a name",
-        "wrong_type": "a value has another type than declared",
-        "bad_time": "a value is not a time",
-        "missing_field": "a required field is missing",
-        "forbidden_field": "the record has a field listed under `never`",
-        "future_time": "the event time is later than the run's time plus the policy's `future` (24h by default)",
-        "no_region": "the tenant has no region, so no output may contain its records",
-    }
-)
-"""The codes of quarantined records, and what each means."""
+from minimize.arrow.pointers import Pointer
+from minimize.records import Chunk
 
 SINK_CHUNK_ROWS: Final = 1 << 20
 """Rows of a chunk that is passed to a sink: one row group, so that its dictionary is written once."""
@@ -106,51 +76,6 @@ class SourceRequest:
         return replace(self, fields=tuple(fields))
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """A record that could not be processed: a stable code and a position, never a value."""
-
-    position: int
-    unit: PositionUnit
-    field: str | None
-    code: RejectCode
-
-
-@dataclass(frozen=True, slots=True)
-class UndeclaredCount:
-    """Number of records with an undeclared path, and up to ten distinct subjects of them (in memory only).
-
-    rank  the path's keyed hash, which selects the paths that are counted separately
-    """
-
-    records: int
-    subjects: frozenset[str] = field(default=frozenset(), repr=False)
-    rank: bytes = field(default=b"", repr=False, compare=False)
-
-    def __add__(self, other: UndeclaredCount) -> UndeclaredCount:
-        subjects = self.subjects
-        if len(subjects) < 10:
-            subjects = frozenset(sorted(subjects | other.subjects)[:10])
-        return UndeclaredCount(self.records + other.records, subjects, self.rank or other.rank)
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some records of a part: the valid ones as Arrow, the others as rejects. `read` counts both.
-
-    The repr of a chunk contains no value and no name that could be one.
-    """
-
-    records: pa.RecordBatch = field(repr=False)
-    read: int
-    rejects: Sequence[Reject] = ()
-    undeclared: Mapping[Pointer, UndeclaredCount] = field(default_factory=dict, repr=False)
-    positions: pa.Int64Array | None = None
-    """The position of each valid record in its part, in the unit of the source; None if not requested."""
-    unit: PositionUnit = "row"
-    """The unit of positions."""
-
-
 class SourcePart(Protocol):
     """One file of a source, or data in memory."""
 
@@ -198,56 +123,6 @@ class Source(Protocol):
         ...
 
 
-class Sink(Protocol):
-    """Writes released batches; `close` returns the written files."""
-
-    def write(self, batch: pa.RecordBatch) -> None:
-        """Write one batch of the sink's schema, scrubbed or, for sinks that write Parquet, scrubbed `for_parquet`."""
-        ...
-
-    def close(self) -> Sequence[WrittenFile]:
-        """Complete the files and describe them."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenFile:
-    """One file that a sink completed.
-
-    path      relative to the output folder
-    rows      number of rows
-    digest    digest of the file
-    index     the subject index; None if there is none
-    keys      the master keys under which its columns are encrypted
-    """
-
-    path: str
-    rows: int
-    digest: str
-    index: FileRef | None = None
-    keys: tuple[str, ...] = ()
-
-
-class CompanionWriter(Protocol):
-    """Reads the row groups of a file while they are written, and writes a companion file."""
-
-    def group(self, rows: pa.Table) -> None:
-        """Add the next row group."""
-        ...
-
-    def close(self, written: WrittenFile) -> WrittenFile:
-        """Complete the companion file, and return the file with a reference to it."""
-        ...
-
-    def abandon(self) -> None:
-        """Discard the companion file, because the file is not used."""
-        ...
-
-
-CompanionFactory = Callable[[Location, str], CompanionWriter]
-"""Called for each file that is opened, with the folder to which its path is relative, and the path."""
-
-
 @runtime_checkable
 class SeekablePart(Protocol):
     """A part from which some records can be read without reading all of it."""
@@ -265,36 +140,3 @@ def accepted_positions(part: SourcePart, positions: Iterable[int]) -> frozenset[
     wanted = frozenset(positions)
     chunks = part.read_positions(sorted(wanted)) if isinstance(part, SeekablePart) else part.read()
     return wanted - {reject.position for chunk in chunks for reject in chunk.rejects}
-
-
-MAX_UNDECLARED_PATHS: Final = 1000
-"""Number of distinct undeclared paths of a run that are counted separately."""
-OTHER_PATHS: Final = Pointer((STAR,))
-"""The path under which the others are counted."""
-
-
-def merge_undeclared(
-    counts: Iterable[Mapping[Pointer, UndeclaredCount]], paths: int = MAX_UNDECLARED_PATHS
-) -> dict[Pointer, UndeclaredCount]:
-    """The undeclared paths of several chunks, files or workers, merged."""
-    together: dict[Pointer, UndeclaredCount] = {}
-    for one in counts:
-        for pointer, carried in one.items():
-            together[pointer] = together.get(pointer, UndeclaredCount(0)) + carried
-        if len(together) > 2 * paths + 1:
-            together = bound_undeclared(together, paths)
-    return bound_undeclared(together, paths)
-
-
-def bound_undeclared(
-    counts: Mapping[Pointer, UndeclaredCount], paths: int = MAX_UNDECLARED_PATHS
-) -> dict[Pointer, UndeclaredCount]:
-    """The counts of at most `paths` paths; the others are counted under `/*`, without subjects."""
-    listed = [pointer for pointer in counts if pointer != OTHER_PATHS]
-    if len(listed) <= paths:
-        return dict(counts)
-    kept = set(nsmallest(paths, listed, key=lambda pointer: (counts[pointer].rank, str(pointer))))
-    rest = sum(carried.records for pointer, carried in counts.items() if pointer not in kept)
-    return {pointer: carried for pointer, carried in counts.items() if pointer in kept} | {
-        OTHER_PATHS: UndeclaredCount(rest)
-    }

@@ -26,17 +26,8 @@ import pyarrow as pa
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.errors import Finding, SchemaError, SourceError
-from minimize.sources.base import (
-    SINK_CHUNK_ROWS,
-    Chunk,
-    DeclaredField,
-    PositionUnit,
-    Reject,
-    SourceRequest,
-    UndeclaredCount,
-    bound_undeclared,
-    merge_undeclared,
-)
+from minimize.records import Chunk, PositionUnit, Reject, UndeclaredCount, bound_undeclared, merge_undeclared
+from minimize.sources.base import SINK_CHUNK_ROWS, DeclaredField, SourceRequest
 from minimize.sources.projection import (
     FieldNode,
     batch_without_columns,

@@ -29,7 +29,8 @@ import pyarrow.csv as pv
 
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import SourceError
-from minimize.sources.base import Chunk, DeclaredField, Reject, RejectCode, SourcePart, SourceRequest
+from minimize.records import Chunk, Reject, RejectCode
+from minimize.sources.base import DeclaredField, SourcePart, SourceRequest
 from minimize.sources.binding import BoundRequest, add_rejects, bind_request
 from minimize.sources.files import (
     BYTE_ORDER_MARK,

@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
-from minimize.sources.base import Chunk, Reject, RejectCode, SeekablePart, Source, SourcePart
+from minimize.records import Chunk, Reject, RejectCode
+from minimize.sources.base import SeekablePart, Source, SourcePart
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
 from minimize.stores import READ_BUFFER, Location, ObjectPath
 from minimize.stores.digests import (

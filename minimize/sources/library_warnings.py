@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, TypeVar
 
+from minimize.records import Chunk
 from minimize.results import LogMessage
-from minimize.sources.base import Chunk, SeekablePart, SourcePart
+from minimize.sources.base import SeekablePart, SourcePart
 from minimize.sources.files import WrappingPart, WrappingSource
 from minimize.text import count_noun
 

@@ -28,7 +28,8 @@ import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
-from minimize.sources.base import Chunk, DeclaredField, SourcePart, SourceRequest
+from minimize.records import Chunk
+from minimize.sources.base import DeclaredField, SourcePart, SourceRequest
 from minimize.sources.binding import MEMORY_CHUNK_ROWS, BoundRequest, bind_request, validate_chunk
 from minimize.sources.files import WrappingPart, replace_errors
 from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names

@@ -18,7 +18,8 @@ from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.errors import Finding, SourceError
 from minimize.identifiers import canonical_column
 from minimize.keys.parquet_footer import EncryptedColumns, check_footer, has_encrypted_footer
-from minimize.sources.base import Chunk, DeclaredField, SourceRequest, UndeclaredCount, bound_undeclared
+from minimize.records import Chunk, UndeclaredCount, bound_undeclared
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import BoundRequest, bind_request, raise_findings, unify_schemas, validate_chunk
 from minimize.sources.file_discovery import hive_partitions
 from minimize.sources.files import FileBackedPart, FilePart, FileSource, damaged_file_error, read_error, replace_errors

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.identifiers import canonical_column, is_missing_id
-from minimize.sources.base import DeclaredField, PositionUnit, Reject, RejectCode, SourceRequest, UndeclaredCount
+from minimize.records import PositionUnit, Reject, RejectCode, UndeclaredCount
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.forbidden_names import ForbiddenNames, MatchingKey, forbidden_names
 from minimize.sources.projection import (
     is_list_type,

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 
-from minimize.sources.base import PositionUnit, Source, SourceRequest
+from minimize.records import PositionUnit
+from minimize.sources.base import Source, SourceRequest
 from minimize.sources.files import FilePart
 from minimize.sources.library_warnings import QuietSource, call_without_warnings, iterate_without_warnings
 

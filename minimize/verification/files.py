@@ -18,8 +18,9 @@ from minimize.errors import Finding, KeyringError
 from minimize.keys.keyring import KEY_DESTROYED
 from minimize.keys.parquet_encryption import column_category, open_parquet
 from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_columns
-from minimize.receipts import FileRef, ReceiptFile
+from minimize.receipts import ReceiptFile
 from minimize.receipts.chain import former_sketches
+from minimize.records import FileRef
 from minimize.stores import Location, ObjectPath, open_parquet_file
 from minimize.stores.digests import KNOWN_ALGORITHMS, digest_algorithm, has_digest
 from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, EvidenceFile, EvidenceRun, new_finding

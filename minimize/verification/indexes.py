@@ -20,7 +20,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, KeyringError
 from minimize.keys import Keyring, Verifier
 from minimize.keys.cryptography import KeyedHash, Sealer
-from minimize.receipts import FileRef, ReceiptFile
+from minimize.receipts import ReceiptFile
+from minimize.records import FileRef
 from minimize.text import count_noun
 from minimize.verification.evidence import Evidence, EvidenceFile, new_finding
 from minimize.verification.files import check_bytes, open_file

@@ -19,8 +19,9 @@ from minimize.errors import PolicyError
 from minimize.governance.lifecycle_events import load_events
 from minimize.interop.file_schemas import file_schema
 from minimize.policy.load import load_pipeline
+from minimize.records import Chunk
 from minimize.sources import FORMATS, declared_schema
-from minimize.sources.base import Chunk, SourcePart, SourceRequest
+from minimize.sources.base import SourcePart, SourceRequest
 from minimize.sources.binding import BoundRequest, bind_request
 from minimize.sources.files import FileBackedPart, FilePart, FileSource, open_stream
 from minimize.sources.record_checks import FaultMask

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from minimize.output.folder import RECORDS
 from minimize.plan import Plan
+from minimize.records import RECORDS
 from minimize.report.catalogue import dataset_entry, pipelines_in
 from minimize.report.leaflet import create_leaflet
 from minimize.report.output_report import create_report

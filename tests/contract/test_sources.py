@@ -16,8 +16,9 @@ import pytest
 import zstandard
 
 from minimize.arrow.pointers import Pointer
+from minimize.records import Chunk
 from minimize.sources import FORMATS, declared_schema
-from minimize.sources.base import Chunk, Source, SourceRequest
+from minimize.sources.base import Source, SourceRequest
 from minimize.sources.file_discovery import find_files
 from minimize.sources.files import file_parts
 from minimize.sources.memory import memory_source

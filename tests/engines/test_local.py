@@ -18,8 +18,8 @@ from minimize.engines import local
 from minimize.engines.local import RowGroupBuffer, concatenate_arrays, read_batches
 from minimize.plan import bind
 from minimize.policy.load import load_policy
-from minimize.records import Batch
-from minimize.sources.base import DeclaredField, SourceRequest, WrittenFile
+from minimize.records import Batch, WrittenFile
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.files import file_parts
 from minimize.sources.parquet import parquet_source
 from minimize.stages.release import Release

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from minimize.engines import ENGINES
 from minimize.engines.passes import MIN_SHARE_BYTES, count_passes, ranked_fields, split_shares, thread_map
 from minimize.plan import Plan
+from minimize.records import Chunk
 from minimize.runs.inspection import plan_for
-from minimize.sources.base import Chunk, SourcePart
+from minimize.sources.base import SourcePart
 from tests.project import Project
 
 KEPT = {"model": {"type": "string", "do": "keep"}}

@@ -23,7 +23,7 @@ from minimize.governance.retention.event_admin import NewEvent as Wanted
 from minimize.governance.retention.event_admin import add_event
 from minimize.governance.settings import NewSetting, set_setting
 from minimize.governance.workspace import Workspace as Places
-from minimize.sources.base import Reject
+from minimize.records import Reject
 from tests.buckets import Bucket
 from tests.project import AT, Project, event, events, new_project
 from tests.sparking import want_spark

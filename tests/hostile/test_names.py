@@ -13,7 +13,8 @@ from typing import Any, Final
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.sources.base import OTHER_PATHS, SourceRequest
+from minimize.records import OTHER_PATHS
+from minimize.sources.base import SourceRequest
 from minimize.sources.ndjson.strict_reader import UndeclaredCounter
 from minimize.sources.projection import field_tree
 from tests.project import AT, DAY, Project, event, new_project, table

@@ -16,9 +16,8 @@ import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.engines.base import BatchOutcome
 from minimize.plan import request
-from minimize.records import Batch
+from minimize.records import Batch, UndeclaredCount
 from minimize.settings import SETTINGS_SCHEMA, load_settings
-from minimize.sources.base import UndeclaredCount
 from minimize.sources.memory import memory_source
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import GeneralizeFields

@@ -13,7 +13,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.output.sink import index_files, output_files
 from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import ReceiptFile, WrittenOutput, files_with_companions
-from minimize.sources.base import WrittenFile
+from minimize.records import WrittenFile
 from minimize.stores.digests import file_digest
 
 

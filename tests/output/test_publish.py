@@ -15,8 +15,7 @@ from minimize.errors import OutputError, SchemaError
 from minimize.output import publish
 from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
-from minimize.receipts import FileRef
-from minimize.sources.base import Reject
+from minimize.records import FileRef, Reject
 from tests.sources.publishing import (
     FLEET,
     RECORDS,

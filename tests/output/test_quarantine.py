@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from minimize.output.quarantine import QUARANTINE_SCHEMA, QuarantineWriter
 from minimize.output.sink import ParquetSink
-from minimize.sources.base import Reject
+from minimize.records import Reject
 
 
 def quarantine(root: Path) -> QuarantineWriter:

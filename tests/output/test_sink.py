@@ -16,8 +16,8 @@ import pytest
 from minimize.arrow.scrub import scrub
 from minimize.errors import SchemaError
 from minimize.output.sink import FileLayout, ParquetSink, PendingBatches, index_files, output_files
-from minimize.receipts import CompanionFile, FileRef, ReceiptFile, WrittenOutput, files_with_companions
-from minimize.sources.base import WrittenFile
+from minimize.receipts import CompanionFile, ReceiptFile, WrittenOutput, files_with_companions
+from minimize.records import FileRef, WrittenFile
 from minimize.stores.digests import file_digest
 
 

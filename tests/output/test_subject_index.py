@@ -35,8 +35,7 @@ from minimize.output.subject_index import (
     section_blocks,
     value_bytes,
 )
-from minimize.receipts import FileRef
-from minimize.sources.base import WrittenFile
+from minimize.records import FileRef, WrittenFile
 from minimize.stores.digests import file_digest
 from tests.output.making import DEVICE, Keys, table, written
 

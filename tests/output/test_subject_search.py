@@ -26,7 +26,8 @@ from minimize.output.subject_search import (
     read_index,
     subject_rows,
 )
-from minimize.receipts import FileRef, ReceiptFile
+from minimize.receipts import ReceiptFile
+from minimize.records import FileRef
 from tests.output.making import Keys, written
 
 NUMBERS = pa.array(range(4), pa.int64())

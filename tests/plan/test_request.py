@@ -11,7 +11,7 @@ import pytest
 from minimize.arrow.pointers import Pointer
 from minimize.plan import request
 from minimize.plan.request import count_undeclared
-from minimize.sources.base import UndeclaredCount
+from minimize.records import UndeclaredCount
 from tests.plan.make import policy
 
 MANY = frozenset(map(str, range(10)))

@@ -9,7 +9,6 @@ import pytest
 
 from minimize.keys import Keyring, new_keyring
 from minimize.receipts import (
-    FileRef,
     QuarantineEntry,
     Receipt,
     ReceiptFile,
@@ -20,6 +19,7 @@ from minimize.receipts import (
     files_in_force,
     quarantine_files_in_force,
 )
+from minimize.records import FileRef
 from tests.project import AT, write_keyring
 
 from .make import chain, small

@@ -18,8 +18,8 @@ from minimize.output import reader
 from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
 from minimize.output.sink import index_files, output_files
-from minimize.receipts import FileRef, Receipt, WrittenOutput
-from minimize.records import Batch
+from minimize.receipts import Receipt, WrittenOutput
+from minimize.records import Batch, FileRef
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
 NESTED = {

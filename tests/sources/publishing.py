@@ -20,7 +20,6 @@ from minimize.output.publish import LeaseCheck, OpenOutput, Staging, open_output
 from minimize.output.recovery import REPLACED, STAGING, FolderExchange, exchange_folders
 from minimize.receipts import (
     DigestRef,
-    FileRef,
     PolicyRef,
     QuarantineEntry,
     Receipt,
@@ -30,7 +29,7 @@ from minimize.receipts import (
     quarantine_files_in_force,
 )
 from minimize.receipts import WrittenOutput as OutputReceipt
-from minimize.sources.base import Reject, WrittenFile
+from minimize.records import FileRef, Reject, WrittenFile
 from minimize.stores import Location
 from minimize.stores.digests import file_digest
 

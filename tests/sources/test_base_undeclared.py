@@ -8,14 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
-from minimize.sources.base import (
-    MAX_UNDECLARED_PATHS,
-    OTHER_PATHS,
-    SourceRequest,
-    UndeclaredCount,
-    bound_undeclared,
-    merge_undeclared,
-)
+from minimize.records import MAX_UNDECLARED_PATHS, OTHER_PATHS, UndeclaredCount, bound_undeclared, merge_undeclared
+from minimize.sources.base import SourceRequest
 
 REQUEST = SourceRequest((), salt=b"secret")
 

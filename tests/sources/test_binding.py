@@ -8,7 +8,8 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
-from minimize.sources.base import Chunk, DeclaredField, SourceRequest, UndeclaredCount
+from minimize.records import Chunk, UndeclaredCount
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import bind_request, check_schema, undeclared_paths, unify_schemas, validate_chunk
 from minimize.sources.record_checks import FaultMask, ForbiddenPlace, forbidden_places
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.sources.base import Chunk, Reject, UndeclaredCount
+from minimize.records import Chunk, Reject, UndeclaredCount
 from minimize.sources.binding import add_rejects, concat_chunks, sort_chunk
 
 A, B, C = (Pointer((name,)) for name in "abc")

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
-from minimize.sources.base import Chunk, SourceRequest
+from minimize.records import Chunk
+from minimize.sources.base import SourceRequest
 from minimize.sources.csv import INVALID_BYTE, Utf8Stream, csv_source
 from minimize.sources.files import file_parts
 from tests.hypothesis_profiles import examples

@@ -13,7 +13,8 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, SchemaError, SourceError
-from minimize.sources.base import Chunk, SourceRequest
+from minimize.records import Chunk
+from minimize.sources.base import SourceRequest
 from minimize.sources.binding import MEMORY_CHUNK_ROWS
 from minimize.sources.memory import MemoryPart, MemorySourceFactory, memory_source, read_memory
 from tests.sources.declared import declared

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SourceError
-from minimize.sources.base import Chunk, SourceRequest
+from minimize.records import Chunk
+from minimize.sources.base import SourceRequest
 from minimize.sources.binding import BoundRequest, concat_chunks
 from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source

@@ -11,8 +11,9 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
+from minimize.records import Chunk
 from minimize.runs.inputs import PathMask
-from minimize.sources.base import Chunk, DeclaredField, Source, SourceRequest
+from minimize.sources.base import DeclaredField, Source, SourceRequest
 from minimize.sources.files import file_parts
 from minimize.sources.parquet import parquet_source
 from tests.keys.files import keyring

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
-from minimize.sources.base import DeclaredField, SourceRequest, UndeclaredCount
+from minimize.records import UndeclaredCount
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.record_checks import (
     FaultMask,
     ForbiddenPlace,

@@ -11,8 +11,7 @@ import pytest
 
 from minimize.errors import SchemaError
 from minimize.output.sink import FileLayout, ParquetSink
-from minimize.receipts import FileRef
-from minimize.sources.base import WrittenFile
+from minimize.records import FileRef, WrittenFile
 from minimize.stores import Location
 
 SCHEMA = pa.schema([pa.field("tenant", pa.string(), False), ("n", pa.int64())])

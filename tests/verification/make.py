@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 
 from minimize.receipts import (
     FieldReceipt,
-    FileRef,
     NoiseEntry,
     PolicyRef,
     QuarantineEntry,
@@ -25,6 +24,7 @@ from minimize.receipts import (
     WrittenOutput,
     sha256_text,
 )
+from minimize.records import FileRef
 from minimize.stores.digests import file_digest
 from minimize.verification import check
 from tests.project import AT, DAY, write_keyring

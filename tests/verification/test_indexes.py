@@ -15,8 +15,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
 from minimize.keys import Keyring, PublicKeys, new_keyring
 from minimize.output.subject_index import SubjectIndexer
-from minimize.receipts import FileRef
-from minimize.sources.base import WrittenFile
+from minimize.records import FileRef, WrittenFile
 from minimize.verification import check
 from minimize.verification.evidence import Evidence, EvidenceFile, gather_evidence
 from minimize.verification.indexes import check_indexes

@@ -16,7 +16,8 @@ from minimize.errors import ConfigurationError, KeyringError, OutputError, Verif
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.access import API_TOKEN
-from minimize.receipts import FileRef, InputFile, Receipt
+from minimize.receipts import InputFile, Receipt
+from minimize.records import FileRef
 from minimize.verification import CODES, check, verify
 from tests.ledger.ledgers import opened
 

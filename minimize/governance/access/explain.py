@@ -26,12 +26,12 @@ from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import current_actor
 from minimize.ledger.runs import output_locations
-from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
 from minimize.plan.category import highest_category
 from minimize.plan.model import FieldPlan
 from minimize.policy.pipeline import Pipeline
+from minimize.records import RECORDS
 from minimize.results import Line
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.inspection import plan_for

@@ -21,8 +21,8 @@ from minimize.governance.access.model import AccessRules
 from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST
 from minimize.governance.access.roles import AccessRole, RoleView
 from minimize.governance.workspace import Workspace
-from minimize.output.folder import RECORDS
 from minimize.plan import Plan
+from minimize.records import RECORDS
 from minimize.runs.inspection import plan_for
 from minimize.stores import PathText
 from minimize.techniques import UnsupportedType

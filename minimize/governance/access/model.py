@@ -18,7 +18,7 @@ from minimize.forms.yaml_nodes import YamlNode
 from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
 from minimize.governance.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
 from minimize.identifiers import canonical_account, is_invisible
-from minimize.output.folder import RECORDS
+from minimize.records import RECORDS
 from minimize.text import did_you_mean, single_line
 
 ALL_NAMES: Final = "all"

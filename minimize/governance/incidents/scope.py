@@ -48,8 +48,9 @@ from minimize.governance.output_file import PublishedOutput
 from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring
-from minimize.output.folder import RECORDS, RESTRICTED, output_and_date
+from minimize.output.folder import RESTRICTED, output_and_date
 from minimize.receipts import Receipt
+from minimize.records import RECORDS
 from minimize.stores import LocationLike, parse_output_location
 from minimize.times import instant_text
 

@@ -45,11 +45,12 @@ from minimize.ledger.subjects import (
     linked_forms,
     new_lifecycle_events,
 )
-from minimize.output.folder import RECORDS, has_runs
+from minimize.output.folder import has_runs
 from minimize.output.partitions import parse_partition_folder
 from minimize.policy.fields import is_dropped
 from minimize.policy.identities import DEVICE, fields_named, individual_of, resolve_identity
 from minimize.policy.model import Policy
+from minimize.records import RECORDS
 from minimize.results import Line, LogMessage
 from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import load_pipeline_settings

@@ -41,12 +41,12 @@ from minimize.governance.writing_run import source_read_times
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts
 from minimize.policy.identities import fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
+from minimize.records import RECORDS
 from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback

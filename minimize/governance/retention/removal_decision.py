@@ -41,9 +41,9 @@ from minimize.governance.retention.retention_rules import (
 )
 from minimize.governance.verdict import BatchVerdict
 from minimize.keys import Keyring, Kms, find_kms
-from minimize.output.folder import RECORDS
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
 from minimize.policy.model import Policy
+from minimize.records import RECORDS
 from minimize.settings.erasures import ERASURE, RESTRICTION
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, local_path

@@ -21,10 +21,10 @@ from minimize.governance.retention.retention_rules import FieldRule, RetentionRu
 from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.governance.verdict import BatchJudge, SuccessiveJudges, verdict_counts
 from minimize.json_form import JsonResult, json_member
-from minimize.output.folder import RECORDS, RESTRICTED
+from minimize.output.folder import RESTRICTED
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
 from minimize.policy.model import Policy
-from minimize.records import BatchCounts
+from minimize.records import RECORDS, BatchCounts
 from minimize.results import Line
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun

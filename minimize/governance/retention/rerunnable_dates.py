@@ -19,12 +19,13 @@ from minimize.errors import ConfigurationError
 from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.retention_rules import current_conditions
 from minimize.keys import Keyring
-from minimize.output.folder import RECORDS, RESTRICTED, output_and_date
+from minimize.output.folder import RESTRICTED, output_and_date
 from minimize.policy.fields import gate_condition, is_dropped
 from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
+from minimize.records import RECORDS
 from minimize.runs.batch_dates import (
     READING_KINDS,
     DateSelection,

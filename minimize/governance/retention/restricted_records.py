@@ -25,14 +25,13 @@ from minimize.governance.rewrite import (
 )
 from minimize.governance.rewrite_receipt import PlannedFile, RewriteResult
 from minimize.governance.verdict import ApplyVerdict, BatchJudge, BatchVerdict
-from minimize.output.folder import RECORDS, RESTRICTED, batch_date_of
+from minimize.output.folder import RESTRICTED, batch_date_of
 from minimize.output.publish import Staging
 from minimize.output.restricted import RecordsOrigin, RestrictedSink, open_restricted, without_origin
 from minimize.output.sink import ParquetSink
 from minimize.output.stored_file import StoredFile
 from minimize.output.subject_index import SubjectIndexer
-from minimize.records import Batch, BatchCounts
-from minimize.sources.base import WrittenFile
+from minimize.records import RECORDS, Batch, BatchCounts, WrittenFile
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,6 @@ from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
-from minimize.output.folder import RECORDS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
@@ -54,6 +53,7 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, RunOrigin
+from minimize.records import RECORDS
 from minimize.results import UNCHANGED, Line
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback

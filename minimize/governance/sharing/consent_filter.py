@@ -28,8 +28,9 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.recipients import Contract, Recipient
+from minimize.records import Chunk
 from minimize.runs.deciding_function import absent_recipient, consent_periods, load_consents
-from minimize.sources.base import Chunk, SourcePart
+from minimize.sources.base import SourcePart
 from minimize.sources.files import WrappingPart, WrappingSource
 
 if TYPE_CHECKING:

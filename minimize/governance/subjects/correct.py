@@ -60,11 +60,11 @@ from minimize.ledger.subjects import (
     RecordedCorrection,
     SubjectRequestStep,
 )
-from minimize.output.folder import RECORDS
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
+from minimize.records import RECORDS
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time

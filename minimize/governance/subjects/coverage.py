@@ -23,8 +23,8 @@ from minimize.governance.subjects.search import SubjectSearch, UnsearchableFile,
 from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult, json_member, json_value
-from minimize.output.folder import RECORDS
 from minimize.policy.fields import identifying_fields
+from minimize.records import RECORDS
 from minimize.results import Line
 from minimize.stores import LocationLike
 from minimize.text import count_noun

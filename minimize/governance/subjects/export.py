@@ -35,7 +35,7 @@ from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.output.working_folder import write_new_folder
-from minimize.receipts import FileRef
+from minimize.records import FileRef
 from minimize.results import Line
 from minimize.stores import LocationLike
 from minimize.stores.digests import file_digest

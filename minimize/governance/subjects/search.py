@@ -25,10 +25,10 @@ from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.output_file import OutputFile, PublishedOutput, distinct_texts
 from minimize.governance.subjects.requests import DataSubject, subject_findings
 from minimize.identifiers import canonical_text
-from minimize.output.folder import RECORDS
 from minimize.output.partitions import partition_values
 from minimize.policy.fields import identifying_fields, keeps_original, treatments_of
 from minimize.policy.identities import resolve_identity, stated_identities
+from minimize.records import RECORDS
 from minimize.techniques import Context
 from minimize.techniques.tokenize import Tokenize
 from minimize.text import count_noun, similar_words

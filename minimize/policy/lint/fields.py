@@ -10,7 +10,6 @@ from typing import Final
 from minimize.arrow.pointers import Pointer, PointerPart
 from minimize.errors import Finding, PolicyError
 from minimize.keys.keyring import NOISE_KEY
-from minimize.output.folder import POLICY_FILE
 from minimize.policy.condition import Atom, ConditionValue, FieldEquals, atoms, fields_of_atom
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import is_dropped, steps_of, treatments_of
@@ -20,6 +19,7 @@ from minimize.policy.model import Field, Policy, Role
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import certain_role
 from minimize.policy.treatments import Treatment
+from minimize.records import POLICY_FILE
 from minimize.techniques import Leaves
 from minimize.techniques.base import LEAVES_ORDER
 

@@ -16,7 +16,6 @@ from minimize.errors import ConfigurationError, Finding, LedgerError, OutputErro
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.ledger import find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
-from minimize.output.folder import PIPELINE_FILE
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
 from minimize.policy.fields import (
@@ -33,6 +32,7 @@ from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.load import other_tables_of_source
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.records import PIPELINE_FILE
 from minimize.settings.regions import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
 

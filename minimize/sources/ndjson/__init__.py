@@ -28,7 +28,8 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.sources.base import Chunk, SourceRequest
+from minimize.records import Chunk
+from minimize.sources.base import SourceRequest
 from minimize.sources.binding import BoundRequest, concat_chunks, sort_chunk
 from minimize.sources.files import (
     BLANK_BYTES,

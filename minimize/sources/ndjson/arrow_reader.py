@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR
-from minimize.sources.base import Chunk
+from minimize.records import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
 from minimize.sources.ndjson.arrow_parser import LinesParser
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines, deep_lines

@@ -26,7 +26,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
-from minimize.sources.base import Chunk
+from minimize.records import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
 from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines, are_mostly_flat, split_pieces

@@ -25,17 +25,16 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.identifiers import canonical_text, is_missing_id
-from minimize.sources.base import (
+from minimize.records import (
     MAX_UNDECLARED_PATHS,
     OTHER_PATHS,
     Chunk,
-    DeclaredField,
     Reject,
     RejectCode,
-    SourceRequest,
     UndeclaredCount,
     merge_undeclared,
 )
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import BoundRequest
 from minimize.sources.files import MAX_LINE_BYTES, line_length
 from minimize.sources.forbidden_names import forbidden_names

@@ -13,8 +13,8 @@ from minimize.governance.lifecycle_events import RetentionEvent
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.writing_run import RETENTION_POLICY_FILE, PolicyCache, WritingRun, receipts_by_path
 from minimize.keys import Keyring
-from minimize.output.folder import PIPELINE_FILE, POLICY_FILE
 from minimize.output.reader import load_receipts
+from minimize.records import PIPELINE_FILE, POLICY_FILE
 from tests.governance.retention.daily import START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

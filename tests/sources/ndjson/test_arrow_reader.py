@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.sources.base import Chunk, DeclaredField, SourceRequest
+from minimize.records import Chunk
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, ndjson_source
 from minimize.sources.ndjson.arrow_reader import explicit_schema, read_by_arrow

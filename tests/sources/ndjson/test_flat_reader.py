@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
-from minimize.sources.base import Chunk, DeclaredField, SourceRequest
+from minimize.records import Chunk
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.forbidden_names import ForbiddenNames
 from minimize.sources.ndjson import NdjsonPart, ndjson_source

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.sources.base import DeclaredField, Reject, SourceRequest, UndeclaredCount
+from minimize.records import Reject, UndeclaredCount
+from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import BoundRequest
 from minimize.sources.files import MAX_LINE_BYTES
 from minimize.sources.ndjson.strict_reader import ChunkBuilder, record_subject
