@@ -22,6 +22,7 @@ from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
+from minimize.patterns import PATTERNS, PatternName, find_pattern, is_imei
 from minimize.sources import FORMATS, format_by_name
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.file_discovery import find_files
@@ -29,7 +30,6 @@ from minimize.sources.files import FilePart
 from minimize.sources.schema_inference import SAMPLED_FILES, SAMPLED_RECORDS
 from minimize.sources.types import CONTAINER_TYPES, parse_text
 from minimize.stores import Location
-from minimize.techniques.patterns import PATTERNS, PatternName, find_pattern, is_imei
 
 Recognizer = Callable[[str], bool]
 

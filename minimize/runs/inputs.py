@@ -40,6 +40,7 @@ from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
 from minimize.output.folder import RECEIPT_FILE, has_runs, read_receipts
 from minimize.output.partitions import reject_long_partitions
+from minimize.patterns import find_pattern
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
 from minimize.plan.bind import ExaminedPlan, examine
@@ -80,7 +81,6 @@ from minimize.stores import (
     location_options,
     parse_output_location,
 )
-from minimize.techniques.patterns import find_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
 from minimize.text import TERMINAL_NAMES
 from minimize.verification.aggregates import MEASURE_RULES

@@ -8,9 +8,9 @@ from typing import Annotated, ClassVar
 import pyarrow as pa
 from pydantic import Field
 
+from minimize.patterns import PATTERNS, PatternName, TextSpan, find_pattern
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
 from minimize.techniques.parameters import MORE_TIGHTENS, UNORDERED
-from minimize.techniques.patterns import PATTERNS, PatternName, TextSpan, find_pattern
 
 ALL_PATTERNS: tuple[PatternName, ...] = tuple(PATTERNS)
 NAME_PLACEHOLDER = "…"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques.patterns import is_iban, is_luhn
+from minimize.patterns import is_iban, is_luhn
 from minimize.techniques.redact import ALL_PATTERNS, Redact, find_spans, has_hit
 
 Run = Callable[..., list[Any]]
