@@ -16,11 +16,11 @@ import pyarrow as pa
 
 from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, StatedNoise
 from minimize.aggregates.bounded_values import ValueBounds
+from minimize.arrow.columns import column_microseconds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import Finding
-from minimize.settings.columns import column_microseconds
 from minimize.times import day_start, epoch_microseconds
 
 

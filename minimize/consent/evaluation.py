@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.consent.agreements import NO_AGREEMENTS, NO_END, TenantAgreements
 from minimize.consent.terms import ENDING_STATES, PENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
@@ -28,7 +29,6 @@ from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ConsentAct, find_con
 from minimize.receipts.canonical import sha256_text
 from minimize.recipients import Function, Recipient
 from minimize.recipients.contracts import load_contracts
-from minimize.settings.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.stores import PathText
 from minimize.times import epoch_microseconds, utc_now
 

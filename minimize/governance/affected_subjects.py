@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.columns import positions_among
 from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, has_null_entry, merge_equal_entries
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
@@ -31,7 +32,6 @@ from minimize.ledger.subject_tokens import (
     token_version,
     token_versions,
 )
-from minimize.settings.columns import positions_among
 from minimize.stages.identifier_forms import LookupColumn, ValueInTenant
 from minimize.times import epoch_microseconds
 

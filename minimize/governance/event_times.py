@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.arrow.columns import column_microseconds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.output.stored_file import StoredFile
 from minimize.policy.fields import group_time_key, treatments_of
 from minimize.policy.model import Field, Policy
-from minimize.settings.columns import column_microseconds
 from minimize.techniques import TechniqueStep
 from minimize.times import day_start, epoch_microseconds
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from minimize.arrow.pointers import Pointer
+from minimize.arrow.types import CONTAINER_TYPES
 from minimize.forms.values import FIELD_TYPES
 from minimize.forms.yaml_nodes import FaultList, YamlNode
 from minimize.policy.fields import is_dropped, overlapping_fields, steps_of, treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.names import PolicyNames, field_pointer
 from minimize.policy.treatments import DROP
-from minimize.sources.types import CONTAINER_TYPES
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean
 

@@ -22,10 +22,10 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 from typing_extensions import TypeAliasType
 
+from minimize.arrow.types import CONTAINER_TYPES
 from minimize.forms import KeyPath, Reading, form_error
 from minimize.forms.values import DURATION_PATTERN, parse_duration
 from minimize.policy.names import PolicyNames, field_pointer, names_of
-from minimize.sources.types import CONTAINER_TYPES
 
 ConditionValue = str | int | float | bool
 

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.arrow.types import CONTAINER_TYPES, parse_text
 from minimize.errors import SchemaError, SourceError
 from minimize.patterns import PATTERNS, PatternName, find_pattern, is_imei
 from minimize.sources import FORMATS, format_by_name
@@ -28,7 +29,6 @@ from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.file_discovery import find_files
 from minimize.sources.files import FilePart
 from minimize.sources.schema_inference import SAMPLED_FILES, SAMPLED_RECORDS
-from minimize.sources.types import CONTAINER_TYPES, parse_text
 from minimize.stores import Location
 
 Recognizer = Callable[[str], bool]

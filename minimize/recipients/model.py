@@ -13,6 +13,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
 from minimize.arrow.pointers import Pointer
+from minimize.arrow.types import arrow_type
 from minimize.forms import Expected, Form, Reading, ShortForm, form_error
 from minimize.forms.values import CategoryName, Day, Duration, FieldType, Name, Names, PositiveInteger
 from minimize.forms.yaml_nodes import YamlNode
@@ -21,7 +22,6 @@ from minimize.policy.model import Role
 from minimize.policy.names import field_pointer
 from minimize.policy.purposes import ON_PREMISES_PURPOSE, Purpose
 from minimize.policy.treatments import DROP, Chain, Treatment
-from minimize.sources.types import arrow_type
 from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.map import Map

@@ -13,12 +13,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize.arrow.types import arrow_type
 from minimize.forms.yaml_nodes import scalar_text
 from minimize.pages import Section, Table
 from minimize.policy.describe import treatment_text
 from minimize.recipients.load import Subprocessors
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
-from minimize.sources.types import arrow_type
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age
 from minimize.times import duration_text, period_text, seconds_text

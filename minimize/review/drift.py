@@ -14,6 +14,7 @@ from difflib import SequenceMatcher
 from typing import Any, Final, Literal
 
 from minimize.arrow.pointers import STAR, Pointer
+from minimize.arrow.types import CONTAINER_TYPES
 from minimize.errors import ConfigurationError, Severity, call_redacted
 from minimize.forms.yaml_nodes import key_text
 from minimize.json_form import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult, json_member, json_object
@@ -33,7 +34,6 @@ from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, d
 from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
 from minimize.sources import FORMATS
 from minimize.sources.file_discovery import SourceFiles
-from minimize.sources.types import CONTAINER_TYPES
 from minimize.stores import Location, PathText
 from minimize.text import count_noun
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.columns import column_microseconds
 from minimize.errors import KeyringError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.keys import Keyring, find_kms
@@ -29,7 +30,6 @@ from minimize.output.restricted import open_records
 from minimize.output.stored_file import StoredFile, with_dictionaries
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
 from minimize.records import POLICY_FILE
-from minimize.settings.columns import column_microseconds
 from minimize.stores import Location, local_path
 from minimize.techniques import is_published_unchanged, published_techniques
 

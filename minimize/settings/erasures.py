@@ -24,6 +24,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.arrow.columns import (
+    SubjectPairs,
+    canonical_texts,
+    check_token_keys,
+    code_numbers,
+    column_microseconds,
+    encode_column,
+)
 from minimize.arrow.dictionaries import valid_mask
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
@@ -34,14 +42,6 @@ from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LinkedForms, linked_forms
-from minimize.settings.columns import (
-    SubjectPairs,
-    canonical_texts,
-    check_token_keys,
-    code_numbers,
-    column_microseconds,
-    encode_column,
-)
 from minimize.stores import PathText
 from minimize.times import END_OF_TIME, epoch_microseconds, utc_now
 

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.columns import KnownNames, column_microseconds, microsecond_bounds, nameable_mask, positions_among
 from minimize.arrow.dictionaries import Bools, Integers, valid_mask
 from minimize.identifiers import (
     NO_FOLDING,
@@ -26,13 +27,6 @@ from minimize.identifiers import (
     canonical_words,
 )
 from minimize.json_form import json_object
-from minimize.settings.columns import (
-    KnownNames,
-    column_microseconds,
-    microsecond_bounds,
-    nameable_mask,
-    positions_among,
-)
 from minimize.settings.timeline import Changes, Timeline
 from minimize.times import seconds_text
 

@@ -19,13 +19,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.columns import column_microseconds
 from minimize.arrow.dictionaries import value_type
 from minimize.errors import Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_column, canonical_words
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_footer import check_footer
 from minimize.ledger.subject_tokens import token_version
-from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import ROW_SCHEMA
 from minimize.settings.rows import SettingsRows
 from minimize.sources.headers import header_hint, misspelt_columns

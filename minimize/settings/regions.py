@@ -20,12 +20,12 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.columns import canonical_texts, code_numbers, encode_column
 from minimize.arrow.dictionaries import Bools
 from minimize.config import Config
 from minimize.errors import ConfigurationError, Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_text
 from minimize.receipts.canonical import sha256_text
-from minimize.settings.columns import canonical_texts, code_numbers, encode_column
 from minimize.stores import Location, absolute_location, is_within, parse_output_location
 from minimize.text import count_noun
 

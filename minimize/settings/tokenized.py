@@ -15,12 +15,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.columns import SubjectPairs, check_token_keys
 from minimize.errors import KeyringError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column
 from minimize.keys import Keyring
 from minimize.ledger.settings import SETTING
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
-from minimize.settings.columns import SubjectPairs, check_token_keys
 from minimize.settings.evaluation import (
     NO_FIELDS,
     ROW_SCHEMA,

@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.arrow.types import accepts_type, describe_type, storage_type
 from minimize.errors import Finding, SchemaError, SourceError
 from minimize.records import Chunk, PositionUnit, Reject, UndeclaredCount, bound_undeclared, merge_undeclared
 from minimize.sources.base import SINK_CHUNK_ROWS, DeclaredField, SourceRequest
@@ -45,7 +46,6 @@ from minimize.sources.record_checks import (
     forbidden_places,
     is_forbidden,
 )
-from minimize.sources.types import accepts_type, describe_type, storage_type
 from minimize.text import similar_words
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")

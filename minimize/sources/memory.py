@@ -27,6 +27,7 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
+from minimize.arrow.types import STRING_TESTS, storage_type
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
 from minimize.records import Chunk
 from minimize.sources.base import DeclaredField, SourcePart, SourceRequest
@@ -35,7 +36,6 @@ from minimize.sources.files import WrappingPart, replace_errors
 from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
 from minimize.sources.library_warnings import call_without_warnings, iterate_without_warnings
 from minimize.sources.record_checks import FaultMask, any_depth_rule
-from minimize.sources.types import STRING_TESTS, storage_type
 
 _KEYLESS_TYPES: Final = frozenset(
     {type(None), str, bytes, bool, int, float, Decimal, date, datetime, time, timedelta, UUID}

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.arrow.types import arrow_type, storage_type
 from minimize.errors import Finding, SourceError
 from minimize.identifiers import canonical_column
 from minimize.keys.parquet_footer import EncryptedColumns, check_footer, has_encrypted_footer
@@ -33,7 +34,6 @@ from minimize.sources.projection import (
 )
 from minimize.sources.record_checks import SUBJECT_SAMPLE, FaultMask, flat_values, sample_subjects
 from minimize.sources.source_format import FileRows, SourceFormat
-from minimize.sources.types import arrow_type, storage_type
 from minimize.stores import Location, ObjectPath, open_parquet_file
 
 LeafPosition = tuple[pa.DataType, int]

@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.arrow.types import LIST_TESTS, arrow_type, storage_type
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.types import LIST_TESTS, arrow_type, storage_type
 
 SHAPE_ONLY_MAP = pa.map_(pa.string(), pa.null())
 

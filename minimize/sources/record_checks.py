@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.arrow.types import storage_type
 from minimize.identifiers import canonical_column, is_missing_id
 from minimize.records import PositionUnit, Reject, RejectCode, UndeclaredCount
 from minimize.sources.base import DeclaredField, SourceRequest
@@ -32,7 +33,6 @@ from minimize.sources.projection import (
     plain_array_type,
     storage_array,
 )
-from minimize.sources.types import storage_type
 
 
 @dataclass(frozen=True, slots=True)

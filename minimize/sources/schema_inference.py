@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.arrow.types import FractionText, IntegerText, parse_text, storage_type, type_word
 from minimize.errors import SourceError
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.file_discovery import find_files
@@ -21,7 +22,6 @@ from minimize.sources.files import FilePart
 from minimize.sources.memory import read_memory
 from minimize.sources.projection import is_list_type, nested_fields
 from minimize.sources.source_format import SourceFormat
-from minimize.sources.types import FractionText, IntegerText, parse_text, storage_type, type_word
 from minimize.stores import ObjectPath, location_text
 
 SAMPLED_RECORDS = 5000

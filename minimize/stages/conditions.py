@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.columns import column_microseconds, time_ticks
 from minimize.arrow.dictionaries import decode_dictionary, value_type
 from minimize.arrow.nested import Leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
@@ -31,7 +32,6 @@ from minimize.policy.evaluation import constant_truth, evaluate, surely
 from minimize.policy.fields import gate_condition
 from minimize.policy.identities import fields_named
 from minimize.policy.model import Field, Policy
-from minimize.settings.columns import column_microseconds, time_ticks
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import FieldIds, Settings
 from minimize.settings.regions import OutputRegion

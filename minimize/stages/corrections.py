@@ -18,7 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.columns import SubjectPairs, check_token_keys, column_microseconds
 from minimize.arrow.dictionaries import decode_dictionary, valid_mask
+from minimize.arrow.types import parse_texts
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
@@ -26,8 +28,6 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.sealing import subject_sealer
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.policy.model import Policy
-from minimize.settings.columns import SubjectPairs, check_token_keys, column_microseconds
-from minimize.sources.types import parse_texts
 from minimize.times import epoch_microseconds
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from minimize.arrow.columns import column_microseconds, microsecond_bounds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.nested import leaf_values
 from minimize.arrow.pointers import Pointer
 from minimize.policy.model import Policy
 from minimize.records import Chunk
-from minimize.settings.columns import column_microseconds, microsecond_bounds
 from minimize.sources.base import Source
 from minimize.sources.files import CheckedSource, reject_records
 from minimize.times import epoch_microseconds

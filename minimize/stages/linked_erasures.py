@@ -11,6 +11,7 @@ from itertools import product
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.columns import canonical_texts, code_numbers, encode_column
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf, row_indices
 from minimize.identifiers import canonical_text
@@ -19,7 +20,6 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.subject_tokens import FORMS_PURPOSE, token_forms, token_versions
 from minimize.policy.identities import DEVICE, USER, fields_named, individual_of
 from minimize.policy.model import Policy
-from minimize.settings.columns import canonical_texts, code_numbers, encode_column
 from minimize.settings.erasures import NEVER, Erasures, LinkedErasure, Moments, event_microseconds
 from minimize.stages.identifier_forms import AS_RECEIVED, AppliedChain, IdentifierColumn, PinnedKeyring, ValueInTenant
 

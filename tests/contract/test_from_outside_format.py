@@ -15,6 +15,7 @@ import pytest
 
 import minimize
 from minimize.arrow.pointers import Pointer
+from minimize.arrow.types import arrow_type, parse_texts
 from minimize.errors import PolicyError
 from minimize.governance.lifecycle_events import load_events
 from minimize.interop.file_schemas import file_schema
@@ -26,7 +27,6 @@ from minimize.sources.binding import BoundRequest, bind_request
 from minimize.sources.files import FileBackedPart, FilePart, FileSource, open_stream
 from minimize.sources.record_checks import FaultMask
 from minimize.sources.source_format import FileRows, SourceFormat
-from minimize.sources.types import arrow_type, parse_texts
 from tests.commands import command
 from tests.project import AT, DAY, FIELDS, Project, event, events
 

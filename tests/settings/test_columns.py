@@ -7,9 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from minimize.arrow.dictionaries import valid_mask
-from minimize.errors import KeyringError
-from minimize.settings.columns import (
+from minimize.arrow.columns import (
     SubjectPairs,
     check_token_keys,
     column_microseconds,
@@ -17,6 +15,8 @@ from minimize.settings.columns import (
     nameable_mask,
     positions_among,
 )
+from minimize.arrow.dictionaries import valid_mask
+from minimize.errors import KeyringError
 
 KNOWN = pa.array(["a", "7"])
 MANY = pa.array(["a", "7", *(f"t{number}" for number in range(100))])

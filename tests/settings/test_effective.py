@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.settings.columns import KnownNames
+from minimize.arrow.columns import KnownNames
 from minimize.settings.evaluation import KnownEntities, KnownSubjects, SettingsQuery, pair_codes
 
 KNOWN = KnownEntities(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.sources.types import exact_decimal, have_same_shape, parse_text, parse_texts, parse_timestamp
+from minimize.arrow.types import exact_decimal, have_same_shape, parse_text, parse_texts, parse_timestamp
 from tests.hypothesis_profiles import examples
 
 SHAPE = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-from minimize.sources.types import accepts_type, arrow_type, decimal_digits, describe_type, storage_type, type_word
+from minimize.arrow.types import accepts_type, arrow_type, decimal_digits, describe_type, storage_type, type_word
 
 WORDS = [
     "string",

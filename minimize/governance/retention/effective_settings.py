@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 import numpy as np
 import pyarrow as pa
 
+from minimize.arrow.columns import column_microseconds
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
@@ -22,7 +23,6 @@ from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.model import Policy
 from minimize.runs.deciding_function import ConsentChange
 from minimize.settings import SettingsRows
-from minimize.settings.columns import column_microseconds
 from minimize.settings.evaluation import ROW_SCHEMA, FieldIds, Settings
 from minimize.stages.identifier_forms import LookupColumn
 

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.arrow.types import arrow_type, parse_text
 from minimize.errors import AccessDenied, ConfigurationError, call_redacted
 from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access
@@ -69,7 +70,6 @@ from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress
-from minimize.sources.types import arrow_type, parse_text
 from minimize.stages.chains import run_chain
 from minimize.stages.corrections import correctable_fields, open_value, seal_value
 from minimize.stores import LocationLike

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR
+from minimize.arrow.types import accepts_type, arrow_type, decimal_digits, parse_texts
 from minimize.records import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
 from minimize.sources.ndjson.arrow_parser import LinesParser
@@ -34,7 +35,6 @@ from minimize.sources.projection import (
     table_as_batch,
 )
 from minimize.sources.record_checks import forbidden_places, records_with_path
-from minimize.sources.types import accepts_type, arrow_type, decimal_digits, parse_texts
 
 MAX_ARROW_SCALE = 38
 """Maximum digits after the point of a decimal that Arrow's parser reads."""

@@ -26,12 +26,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
+from minimize.arrow.types import CONTAINER_TYPES, arrow_type, parse_texts, type_family
 from minimize.records import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
 from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines, are_mostly_flat, split_pieces
 from minimize.sources.projection import FieldNode, batch_without_columns
-from minimize.sources.types import CONTAINER_TYPES, arrow_type, parse_texts, type_family
 
 ByteArray = npt.NDArray[np.uint8]
 ByteWindows = npt.NDArray[np.uint64]

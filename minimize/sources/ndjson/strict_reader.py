@@ -24,6 +24,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.arrow.pointers import STAR, Pointer, PointerPart
+from minimize.arrow.types import FractionText, IntegerText, decimal_digits, exact_decimal, parse_text, type_family
 from minimize.identifiers import canonical_text, is_missing_id
 from minimize.records import (
     MAX_UNDECLARED_PATHS,
@@ -48,7 +49,6 @@ from minimize.sources.record_checks import (
     has_key_at_any_depth,
     value_at_path,
 )
-from minimize.sources.types import FractionText, IntegerText, decimal_digits, exact_decimal, parse_text, type_family
 
 MAX_DEPTH = 128
 """Maximum nesting depth of a record."""

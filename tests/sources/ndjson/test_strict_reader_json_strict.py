@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
+from minimize.arrow.types import FractionText, IntegerText
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.ndjson.strict_reader import (
     MAX_DEPTH,
@@ -23,7 +24,6 @@ from minimize.sources.ndjson.strict_reader import (
     undeclared_in_record,
 )
 from minimize.sources.projection import field_tree
-from minimize.sources.types import FractionText, IntegerText
 
 CANARY = "c4n4ry"
 
