@@ -15,8 +15,7 @@ from minimize.aggregates.base import ORDERED_TYPES, Measure, MeasureTally, Measu
 from minimize.aggregates.cells import Cells, CellTally, target_counts
 from minimize.aggregates.distinct_subjects import SubjectCounts
 from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary
-from minimize.arrow.hashing import mix
-from minimize.arrow.ordered_words import to_ordered_words
+from minimize.arrow.hashing import mix, to_ordered_words
 from minimize.spill import HashWords
 from minimize.text import brief_number
 
