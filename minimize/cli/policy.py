@@ -30,7 +30,7 @@ def init_command(data: str, folder: str | None, accepted: tuple[str, ...]) -> Pr
     A comment above each field proposes a treatment. If DIR is left out, DATA is the folder of a draft, and --accept turns
     proposals of its policy into rules.
     """
-    from minimize.policy.draft import init
+    from minimize.drafting import init
 
     if folder is None and not accepted:
         raise click.UsageError("no folder to write to. Pass DATA and DIR: minimize init DATA DIR")

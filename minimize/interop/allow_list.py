@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from minimize.arrow.pointers import MAX_PARTS, Pointer
+from minimize.drafting.proposals import FieldEvidence, treatment_for
 from minimize.errors import ConfigurationError
 from minimize.interop.documents import DescribedColumn, DescribedDataset, as_list, as_mapping
-from minimize.policy.proposals import FieldEvidence, treatment_for
 from minimize.policy.treatments import UNKEYED_HASHES
 from minimize.text import did_you_mean
 

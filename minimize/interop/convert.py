@@ -9,6 +9,18 @@ from pathlib import Path
 from typing import Final
 
 from minimize.arrow.pointers import Pointer
+from minimize.drafting import (
+    SCHEMA_FOLDER,
+    can_be_declared,
+    guess_record_fields,
+    pipeline_text,
+    source_pattern,
+    type_text,
+    valid_name,
+    write_new_files,
+)
+from minimize.drafting.proposals import DROP, FieldEvidence, Proposal, propose_for_field, technique_for, treatment_for
+from minimize.drafting.values import ValueSummary
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.forms.yaml_nodes import key_text, quote_yaml
 from minimize.interop import FORMATS, export_formats, import_formats
@@ -21,19 +33,7 @@ from minimize.interop.documents import (
     read_document,
 )
 from minimize.json_form import JsonResult
-from minimize.policy.draft import (
-    SCHEMA_FOLDER,
-    can_be_declared,
-    guess_record_fields,
-    pipeline_text,
-    source_pattern,
-    type_text,
-    valid_name,
-    write_new_files,
-)
 from minimize.policy.drafted_policy import RECORD_PARTS, DraftBlock, DraftedField, DraftedPart, draft_text
-from minimize.policy.proposals import DROP, FieldEvidence, Proposal, propose_for_field, technique_for, treatment_for
-from minimize.policy.value_kinds import ValueSummary
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.registry import load_object
 from minimize.results import Line, WrittenFiles

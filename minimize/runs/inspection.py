@@ -19,6 +19,8 @@ from minimize.aggregates.table_utility import TableUtility
 from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.interchange import decode_batch
 from minimize.arrow.pointers import Pointer
+from minimize.drafting.proposals import KIND_NAMES
+from minimize.drafting.values import IDENTIFYING_KINDS, ValueSummary, summarize_source
 from minimize.engines.base import Job, derive_row_key
 from minimize.engines.local import read_batches, share_batches
 from minimize.engines.passes import run_stages, settle_stages
@@ -34,9 +36,7 @@ from minimize.policy.lint.rules import LintSetting
 from minimize.policy.load import examine_pipeline
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.proposals import KIND_NAMES
 from minimize.policy.roles import EMAIL_KIND
-from minimize.policy.value_kinds import IDENTIFYING_KINDS, ValueSummary, summarize_source
 from minimize.recipients import inbound
 from minimize.results import Line, Paragraph, Records
 from minimize.runs.batch_dates import BatchDate

@@ -254,7 +254,7 @@ def test_a_run_imports_no_report_server_or_review(project: Project) -> None:
         "minimize.governance",
         "minimize.ledger.audit_check",
         "minimize.ledger.audit_truncation",
-        "minimize.policy.draft",
+        "minimize.drafting",
         "minimize.runs.inspection",
         "minimize.runs.verify",
         "minimize_samples",

@@ -20,11 +20,11 @@ from pydantic import Field
 
 import minimize
 from minimize.arrow.pointers import Pointer
+from minimize.drafting.proposals import FieldEvidence, treatment_for
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.interop.file_schemas import file_schema
 from minimize.plan.category import column_category, least_revealing, step_leaves
 from minimize.policy.fields import compare_coarseness
-from minimize.policy.proposals import FieldEvidence, treatment_for
 from minimize.registry import Registry
 from minimize.report.fields import loss_by_width, treatment_phrase
 from minimize.review.grades import chain_grade

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from minimize.drafting import accept_proposals
 from minimize.errors import ConfigurationError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.interop.allow_list import read_allow_list
 from minimize.interop.convert import imported_policy_text
-from minimize.policy.draft import accept_proposals
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
+from minimize.drafting import accept_proposals
 from minimize.errors import ConfigurationError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.interop import FORMATS, export_formats, import_formats
 from minimize.interop.convert import export_document, import_into, import_policy, imported_policy_text
 from minimize.interop.documents import DescribedColumn, DescribedDataset, ExportRequest
-from minimize.policy.draft import accept_proposals
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.registry import load_object

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from minimize.drafting import accept_proposals
 from minimize.errors import ConfigurationError
 from minimize.interop.convert import imported_policy_text
 from minimize.interop.documents import DescribedDataset
 from minimize.interop.json_schema import read_json_schema
 from minimize.interop.schema_merging import SCHEMA_DIALECTS, SchemaReferences, dialect_of_schema
-from minimize.policy.draft import accept_proposals
 from minimize.policy.load import load_policy
 
 

@@ -16,7 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import minimize
-from minimize.policy.draft import accept_proposals, init_pipeline, looks_like_a_value
+from minimize.drafting import accept_proposals, init_pipeline, looks_like_a_value
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_policy
 from minimize.runs.inspection import lint

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import STAR, Pointer
+from minimize.drafting import draft_policy_text
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.policy.draft import draft_policy_text
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_policy, policy_from_mapping
 from tests.hypothesis_profiles import examples

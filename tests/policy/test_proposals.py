@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.forms.yaml_nodes import FaultList, node_from_data, parse_yaml
-from minimize.policy.load import policy_from_mapping
-from minimize.policy.proposals import (
+from minimize.drafting.proposals import (
     PROPOSAL_RULES,
     PSEUDONYM_KEY,
     FieldEvidence,
@@ -17,7 +15,9 @@ from minimize.policy.proposals import (
     propose_for_field,
     propose_treatments,
 )
-from minimize.policy.value_kinds import ENOUGH_VALUES, ValueSummary
+from minimize.drafting.values import ENOUGH_VALUES, ValueSummary
+from minimize.forms.yaml_nodes import FaultList, node_from_data, parse_yaml
+from minimize.policy.load import policy_from_mapping
 from minimize.sources import FORMATS
 
 TENANT, MAIL, TIME = map(Pointer.parse, ("tenant_id", "mail", "time"))

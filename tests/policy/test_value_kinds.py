@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.value_kinds import (
+from minimize.drafting.values import (
     ENOUGH_VALUES,
     FEW_DISTINCT,
     VALUE_KINDS,

@@ -238,7 +238,7 @@ def test_lint_and_init_look_at_a_bucket(project: Project, bucket: Bucket, tmp_pa
     assert not [
         finding for finding in minimize.lint(project.folder, keys=project.keys) if finding.code in ("L020", "L023")
     ]
-    from minimize.policy.draft import init_pipeline
+    from minimize.drafting import init_pipeline
 
     init_pipeline(bucket.uri("data"), tmp_path / "new")
     drafted = minimize.load_pipeline(tmp_path / "new")

@@ -9,6 +9,8 @@ from pathlib import Path, PurePath
 from typing import Final
 
 from minimize.arrow.pointers import Pointer
+from minimize.drafting.proposals import Proposal, infer_types, propose_treatments
+from minimize.drafting.values import summarize_source
 from minimize.errors import ConfigurationError, PolicyError, redact_errors
 from minimize.forms import form_schema
 from minimize.forms.values import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS, NAME_PATTERN
@@ -26,10 +28,8 @@ from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.proposals import Proposal, infer_types, propose_treatments
 from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role
-from minimize.policy.value_kinds import summarize_source
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import WrittenFiles
 from minimize.sources import FORMATS, format_by_name

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from minimize.arrow.pointers import STAR, Pointer
+from minimize.drafting.values import ValueSummary
 from minimize.forms.yaml_nodes import key_text
 from minimize.policy.model import Role
 from minimize.policy.roles import certain_role, suggested_role, words_of_name
-from minimize.policy.value_kinds import ValueSummary
 from minimize.techniques import TECHNIQUES, TechniqueStep
 
 TEXT_TYPES = ("string",)
