@@ -10,8 +10,13 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.drafting import (
+    RECORD_PARTS,
     SCHEMA_FOLDER,
+    DraftBlock,
+    DraftedField,
+    DraftedPart,
     can_be_declared,
+    draft_text,
     guess_record_fields,
     pipeline_text,
     source_pattern,
@@ -33,7 +38,6 @@ from minimize.interop.documents import (
     read_document,
 )
 from minimize.json_form import JsonResult
-from minimize.policy.drafted_policy import RECORD_PARTS, DraftBlock, DraftedField, DraftedPart, draft_text
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.registry import load_object
 from minimize.results import Line, WrittenFiles

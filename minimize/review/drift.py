@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.arrow.types import CONTAINER_TYPES
-from minimize.drafting import drafted_field
+from minimize.drafting import draft_text, drafted_field
 from minimize.errors import ConfigurationError, Severity, call_redacted
 from minimize.forms.yaml_nodes import key_text
 from minimize.json_form import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult, json_member, json_object
@@ -23,7 +23,6 @@ from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.plan.request import declared_prefixes, mask_undeclared, needed_fields, request
-from minimize.policy.drafted_policy import draft_text
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
+from minimize.drafting.values import ObservedValues, observe_file
 from minimize.errors import SchemaError
 from minimize.policy.condition import FieldEquals, atoms
 from minimize.policy.model import Field, Policy
@@ -23,7 +24,6 @@ from minimize.sources.base import DeclaredField, Source, SourceRequest
 from minimize.sources.file_discovery import NameMask, hive_partitions
 from minimize.sources.files import file_parts
 from minimize.sources.record_checks import records_with_path
-from minimize.sources.schema_inference import ObservedValues, observe_file
 from minimize.sources.source_format import SourceFormat
 from minimize.stores import Location
 from minimize.techniques.map import Map

@@ -20,7 +20,7 @@ from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.interchange import decode_batch
 from minimize.arrow.pointers import Pointer
 from minimize.drafting.proposals import KIND_NAMES
-from minimize.drafting.values import IDENTIFYING_KINDS, ValueSummary, summarize_source
+from minimize.drafting.values import IDENTIFYING_KINDS, ValueSummary, discover_fields, summarize_source
 from minimize.engines.base import Job, derive_row_key
 from minimize.engines.local import read_batches, share_batches
 from minimize.engines.passes import run_stages, settle_stages
@@ -62,7 +62,6 @@ from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant,
 from minimize.sources import declared_schema, format_by_name
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import find_files, hive_partitions
-from minimize.sources.schema_inference import discover_fields
 from minimize.spill import SpillSpace, find_budget
 from minimize.stages.corrections import find_corrections
 from minimize.stages.release import Release

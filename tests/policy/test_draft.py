@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.drafting import accept_proposals, init
+from minimize.drafting import DraftedField, DraftedPart, accept_proposals, draft_text, init, open_proposals, read_draft
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.policy.drafted_policy import DraftedField, DraftedPart, draft_text, open_proposals, read_draft
 from minimize.policy.load import load_policy
 
 HEAD = """# a remark that stays

@@ -13,6 +13,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.drafting.values import (
     ENOUGH_VALUES,
     FEW_DISTINCT,
+    SAMPLED_RECORDS,
     VALUE_KINDS,
     ValueSummary,
     contains_personal_data,
@@ -20,7 +21,6 @@ from minimize.drafting.values import (
     summarize_source,
     summarize_values,
 )
-from minimize.sources.schema_inference import SAMPLED_RECORDS
 
 OF_A_KIND = {
     "email": "ann@example.com",

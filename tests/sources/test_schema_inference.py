@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.drafting.values import discover_fields
 from minimize.errors import SourceError
-from minimize.sources.schema_inference import discover_fields
 
 CANARY = "c4n4ry"
 
