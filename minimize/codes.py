@@ -10,7 +10,7 @@ from minimize.forms.yaml_nodes import FAULTS
 from minimize.governance.access.lint import CODES as ACCESS
 from minimize.governance.incidents.notification import CODES as INCIDENTS
 from minimize.ledger.audit_event import AUDIT_CODES as LEDGER
-from minimize.policy.lint import LINT_RULES
+from minimize.linting import LINT_RULES
 from minimize.records import REJECT_CODES
 from minimize.review.changes import CODES as REVIEW
 from minimize.server.errors import CODES as SERVER

@@ -25,8 +25,8 @@ import minimize
 from minimize.governance.access.new_file import create_access_file
 from minimize.keys import Keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.linting import ALLOWABLE_CODES
 from minimize.output.folder import read_exact_receipt
-from minimize.policy.lint import ALLOWABLE_CODES
 from minimize.runs.published_runs import rebuild_index
 
 CHECKOUT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ TABLES = (
     "governance/incidents/notification.py",
     "ledger/audit_event.py",
     "forms/yaml_nodes.py",
-    "policy/lint/rules.py",
+    "linting/rules.py",
     "review/changes.py",
     "verification/evidence.py",
 )

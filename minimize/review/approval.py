@@ -40,6 +40,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
 from minimize.ledger.acts import Decision
+from minimize.linting import ALLOWABLE_CODES, lint
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.approval import (
@@ -49,7 +50,6 @@ from minimize.policy.approval import (
     content_digest,
     policy_content_digest,
 )
-from minimize.policy.lint import ALLOWABLE_CODES, lint
 from minimize.policy.load import hierarchy_files, load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval
 from minimize.policy.pipeline import Pipeline

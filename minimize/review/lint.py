@@ -10,6 +10,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from minimize import linting as rules
 from minimize.aggregates.table_utility import TableUtility
 from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
@@ -18,7 +19,6 @@ from minimize.governance.subjects import subject_coverage
 from minimize.governance.workspace import Workspace
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
-from minimize.policy import lint as rules
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients.lint import is_recipient_path, lint_recipients

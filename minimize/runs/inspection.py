@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize import linting as rules
 from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.table_utility import TableUtility
 from minimize.aggregates.tally import AggregateTally
@@ -27,12 +28,11 @@ from minimize.engines.passes import run_stages, settle_stages
 from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError, redact_errors
 from minimize.identifiers import canonical_text
 from minimize.keys import find_keyring
+from minimize.linting.fields import is_below_full, may_identify
+from minimize.linting.rules import LintSetting
 from minimize.plan import Plan, request
 from minimize.plan.bind import ExaminedPlan
 from minimize.plan.tenant import plan_for_tenant
-from minimize.policy import lint as rules
-from minimize.policy.lint.fields import is_below_full, may_identify
-from minimize.policy.lint.rules import LintSetting
 from minimize.policy.load import examine_pipeline
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.policy.lint import ALLOWABLE_CODES, LINT_RULES, lint
+from minimize.linting import ALLOWABLE_CODES, LINT_RULES, lint
 from minimize.policy.pipeline import Pipeline
 from minimize.text import did_you_mean
 

@@ -11,7 +11,7 @@ import pytest
 
 import minimize
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete, requests
-from minimize.policy.lint.rules import ALLOWABLE_CODES
+from minimize.linting.rules import ALLOWABLE_CODES
 from tests.commands import Command, Result
 from tests.project import AGGREGATES, DAY, LASTING, Project, events, write_yaml
 from tests.world import access_file, assignment, write_configuration

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from minimize.linting import lint
 from minimize.policy.fields import is_raw_in_aggregates, steps_of
-from minimize.policy.lint import lint
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.report.output_report import create_report

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.policy.lint import ALLOWABLE_CODES
+from minimize.linting import ALLOWABLE_CODES
 from minimize.review.lint import lint_path, lint_tables
 from minimize.review.published_tables import published_tables
 from tests.commands import command

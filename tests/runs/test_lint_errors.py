@@ -13,7 +13,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
-from minimize.policy.lint import ALLOWABLE_CODES, LINT_RULES
+from minimize.linting import ALLOWABLE_CODES, LINT_RULES
 from minimize.report.output_report import create_report
 from minimize.runs.backfill import run_backfill
 from minimize.runs.inspection import lint

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import Finding
-from minimize.policy.lint import lint
+from minimize.linting import lint
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 

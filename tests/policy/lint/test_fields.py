@@ -8,7 +8,7 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.policy.lint.fields import remaining_form
+from minimize.linting.fields import remaining_form
 from minimize.policy.load import policy_from_mapping
 
 LintOf = Callable[..., list[Finding]]

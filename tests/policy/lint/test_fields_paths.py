@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import Finding
-from minimize.policy.lint import lint, policies_in_tree
+from minimize.linting import lint, policies_in_tree
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 

@@ -5,7 +5,7 @@ from shutil import copytree
 
 import pytest
 
-from minimize.policy.lint import lint
+from minimize.linting import lint
 from minimize.policy.load import load_pipeline, load_policy
 
 DATA = Path(__file__).parents[1] / "data" / "device_telemetry"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import Finding
-from minimize.policy.lint import lint
+from minimize.linting import lint
 from minimize.policy.load import load_pipeline
 
 LintOf = Callable[..., list[Finding]]

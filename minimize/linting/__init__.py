@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding
-from minimize.policy.lint import fields, outputs, settings
-from minimize.policy.lint.fields import missing_keys, policies_in_tree, unreadable_source
-from minimize.policy.lint.outputs import rows_before_late
-from minimize.policy.lint.rules import ALLOWABLE_CODES, LINT_RULES, LintRule, LintSetting, LintSubject
-from minimize.policy.lint.settings import missing_settings, noncanonical_rows, user_rows_of_tenants
+from minimize.linting import fields, outputs, settings
+from minimize.linting.fields import missing_keys, policies_in_tree, unreadable_source
+from minimize.linting.outputs import rows_before_late
+from minimize.linting.rules import ALLOWABLE_CODES, LINT_RULES, LintRule, LintSetting, LintSubject
+from minimize.linting.settings import missing_settings, noncanonical_rows, user_rows_of_tenants
 from minimize.policy.model import Policy
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline

@@ -10,10 +10,10 @@ from typing import Final
 from minimize.arrow.pointers import Pointer, PointerPart
 from minimize.errors import Finding, PolicyError
 from minimize.keys.keyring import NOISE_KEY
+from minimize.linting.rules import LintSubject
 from minimize.policy.condition import Atom, ConditionValue, FieldEquals, atoms, fields_of_atom
 from minimize.policy.describe import condition_text, treatment_text
 from minimize.policy.fields import is_dropped, steps_of, treatments_of
-from minimize.policy.lint.rules import LintSubject
 from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Policy, Role
 from minimize.policy.pipeline import Pipeline

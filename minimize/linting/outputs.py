@@ -16,6 +16,8 @@ from minimize.errors import ConfigurationError, Finding, LedgerError, OutputErro
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.ledger import find_ledger
 from minimize.ledger.address import DEFAULT_LEDGER
+from minimize.linting.fields import remaining_form
+from minimize.linting.rules import LINT_RULES, LintSubject
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
 from minimize.policy.fields import (
@@ -27,8 +29,6 @@ from minimize.policy.fields import (
     locates_finely,
     treatments_of,
 )
-from minimize.policy.lint.fields import remaining_form
-from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.load import other_tables_of_source
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline

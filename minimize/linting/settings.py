@@ -9,9 +9,9 @@ from typing import Final
 
 from minimize.errors import Finding
 from minimize.forms.values import NAME_PATTERN
+from minimize.linting.rules import LINT_RULES, LintSubject
 from minimize.policy.condition import FeatureOn, LevelAtLeast, setting_atoms
 from minimize.policy.fields import gate_condition, is_dropped
-from minimize.policy.lint.rules import LINT_RULES, LintSubject
 from minimize.policy.model import FeatureModel
 from minimize.policy.pipeline import Pipeline
 from minimize.text import count_noun, did_you_mean
