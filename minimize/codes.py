@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from minimize.forms.yaml_nodes import FAULTS
-from minimize.governance.access.lint import CODES as ACCESS
+from minimize.governance.access_file import CODES as ACCESS
 from minimize.governance.incidents.notification import CODES as INCIDENTS
 from minimize.ledger.audit_event import AUDIT_CODES as LEDGER
 from minimize.linting import LINT_RULES

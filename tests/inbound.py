@@ -13,12 +13,12 @@ import time_machine
 import minimize
 from minimize.governance.consent import ConsentVerb, NewConsent, record_consent
 from minimize.governance.evidence import TenantEvidence
-from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, LogEntry
 from minimize.ledger.ledger import open_ledger
 from minimize.recipients import load_recipient
 from minimize.times import parse_time
+from minimize.workspace import Workspace
 from tests.agreements import record_agreements
 from tests.project import AT, Project, write_project
 from tests.world import CONTRACT, vendor_file, write_configuration

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from minimize.governance.incidents import Incident, NewIncident, open_incident
-from minimize.governance.workspace import Workspace
+from minimize.workspace import Workspace
 
 
 def open_support(workspace: Workspace, incident: str, at: datetime, *tenants: str) -> Incident:

@@ -17,7 +17,7 @@ CODE = re.compile(r'"([A-Z]\d{3})"')
 TABLES = (
     "codes.py",
     "server/errors.py",
-    "governance/access/lint.py",
+    "governance/access_file.py",
     "governance/incidents/notification.py",
     "ledger/audit_event.py",
     "forms/yaml_nodes.py",

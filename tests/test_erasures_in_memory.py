@@ -13,9 +13,9 @@ import pytest
 import minimize
 from minimize.errors import KeyringError, LedgerError
 from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
-from minimize.governance.workspace import Workspace as Places
 from minimize.runs.minimizer import Minimizer
 from minimize.settings import erasures
+from minimize.workspace import Workspace as Places
 from tests.ledger.ledgers import empty
 from tests.project import AT, Builds, Project, enter, events, new_project, table
 

@@ -13,7 +13,7 @@ import kubernetes_validate
 import pytest
 from cronsim import CronSim
 
-from minimize.governance.access.roles import BUILTIN_ROLES
+from minimize.access.roles import BUILTIN_ROLES
 from tests.schedules import DAG, FOLDER, JOBS, Machine, cronjob, crontab, from_cron, from_systemd, keyword, pod
 
 ORGANIZATION = ("consent expire", "access expire", "share recall request", "audit truncate")

@@ -27,10 +27,10 @@ from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.contracts import end_contract
 from minimize.governance.evidence import TenantEvidence
 from minimize.governance.settings import import_settings
-from minimize.governance.workspace import Workspace
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.recipients import load_recipient
+from minimize.workspace import Workspace
 from tests.acts import record_acts
 from tests.agreements import record_agreements
 from tests.command_server import command_server

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from minimize.access import UserAccount
+from minimize.access.permissions import PERMISSIONS
 from minimize.cli.options import AT_OR_NOW, DURATION, FILE, OPTIONS, WORKSPACE
 from minimize.cli.verb import verb
-from minimize.governance.access import UserAccount
-from minimize.governance.access.explain import explain_access, list_grants, show_access
-from minimize.governance.access.lint import lint_access
 from minimize.governance.access.new_file import create_access_file
-from minimize.governance.access.permissions import PERMISSIONS
-from minimize.governance.access.workflow import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
-from minimize.governance.workspace import Workspace
+from minimize.governance.access_explain import explain_access, list_grants, show_access
+from minimize.governance.access_file import lint_access
+from minimize.governance.grants import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.ledger import current_actor
 from minimize.results import LintResult, Listing, Printable, ResultAt
 from minimize.server.api_tokens import confirm_api_token, issue_api_token, list_api_tokens, revoke_api_token
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
-    from minimize.governance.access.workflow import GrantVerb
+    from minimize.governance.grants import GrantVerb
 
 
 @verb(

@@ -12,9 +12,9 @@ from minimize.cli.verb import verb
 from minimize.governance.consent import NewConsent, confirm_consent, explain_consent, list_consents, record_consent
 from minimize.governance.evidence import document_evidence
 from minimize.governance.sharing import end_consent, expire_consents
-from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable
 from minimize.server.api_tokens import find_evidence
+from minimize.workspace import Workspace
 
 _SINCE: Final = OPTIONS["--since"](
     param_decls=["--since", "valid_from"], metavar="TIME", help="Valid from this time on (ISO 8601). [default: now]"

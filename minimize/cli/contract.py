@@ -10,8 +10,8 @@ import click
 from minimize.cli.options import AT_OR_NOW, DATE, DURATION, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.governance.contracts import NewContract, end_contract, list_contracts, record_contract
-from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable
+from minimize.workspace import Workspace
 
 _EVIDENCE: Final = click.Option(
     ["--evidence"], metavar="DOCUMENT", help="Document that shows it, such as the number of the signed copy."

@@ -13,10 +13,10 @@ from minimize.cli.verb import verb
 from minimize.governance.consent import NewConsent
 from minimize.governance.functions import confirm_prerequisite, enable_function, show_functions
 from minimize.governance.sharing import end_consent
-from minimize.governance.workspace import Workspace
 from minimize.pages import html_page
 from minimize.results import Printable
 from minimize.server.api_tokens import find_evidence
+from minimize.workspace import Workspace
 
 
 @click.group(name="functions")

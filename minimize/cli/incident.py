@@ -7,9 +7,9 @@ from typing import Any, Final, get_args
 
 import click
 
+from minimize.access import TenantSet
 from minimize.cli.options import FILE, FOLDER, OPTIONS, TIME, WORKSPACE
 from minimize.cli.verb import verb
-from minimize.governance.access import TenantSet
 from minimize.governance.incident_steps import IncidentKind
 from minimize.governance.incidents import (
     NewIncident,
@@ -37,8 +37,8 @@ from minimize.governance.incidents.incident import (
     IncidentClass,
     StatementKind,
 )
-from minimize.governance.workspace import Workspace
 from minimize.results import LintResult, Printable, ResultAt
+from minimize.workspace import Workspace
 
 _INCIDENT: Final = click.Argument(["name"], metavar="ID")
 

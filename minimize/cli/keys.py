@@ -13,10 +13,10 @@ from minimize.cli.verb import verb
 
 # Commands import the library when they run, so that help and completion do not import Arrow.
 if TYPE_CHECKING:
-    from minimize.governance.workspace import Workspace
     from minimize.keys import Keyring
     from minimize.results import Printable
     from minimize.runs.execution import ProgressCallback
+    from minimize.workspace import Workspace
 
 _FILE: Final = click.Argument(["file"], type=FILE, required=False)
 
@@ -157,6 +157,6 @@ def _find_keyring(file: str | None) -> Keyring:
 
 def _workspace(keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> Workspace:
     """Returns the workspace. The ledger may be in the first named output."""
-    from minimize.governance.workspace import Workspace
+    from minimize.workspace import Workspace
 
     return Workspace(ledger, outputs[0] if outputs else None, None, keys, shown=outputs)

@@ -21,9 +21,9 @@ from minimize.results import FAILING_SEVERITIES
 from minimize.times import parse_date, parse_time, utc_now
 
 if TYPE_CHECKING:
-    from minimize.governance.access import TenantSet
-    from minimize.governance.workspace import Workspace
+    from minimize.access import TenantSet
     from minimize.plan.model import Category
+    from minimize.workspace import Workspace
 
 
 class TimeParameter(click.ParamType[Any]):
@@ -311,7 +311,7 @@ def command_workspace(options: Mapping[str, Any]) -> Workspace:
 
     `shown` has the outputs whose content the command shows or changes.
     """
-    from minimize.governance.workspace import Workspace  # late: it imports Arrow, which `--help` does not need
+    from minimize.workspace import Workspace  # late: it imports Arrow, which `--help` does not need
 
     named = options.get("pipeline")
     pipelines = named if isinstance(named, tuple) else (named,)

@@ -110,7 +110,7 @@ def plan_command(
     if tenant is not None:
         authorize_settings({"pipeline": pipeline, **replaced}, tenant)
     if preview and (replaced["input"] or replaced["settings"]):
-        from minimize.governance.access.overrides import require_override  # other plans import no governance
+        from minimize.runs.overrides import require_override  # other plans import no governance
         from minimize.runs.runner import RunOverrides
 
         require_override(pipeline, RunOverrides(**replaced), writes=False)

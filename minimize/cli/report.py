@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from minimize.access.permissions import READ
 from minimize.cli.options import MADE_BY_HELP, OPTIONS, SETTINGS_OR_LEDGER_HELP, SHOWN, DataPathParameter, authorize
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
-from minimize.governance.access.permissions import READ
 from minimize.pages import html_page
 from minimize.report import create_report
 from minimize.report.documentation import collect_documentation, write_documentation

@@ -31,9 +31,9 @@ from minimize.governance.retention.event_admin import (
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
 from minimize.governance.subjects.directory_feed import FeedColumns, FeedEvent, import_events
-from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable
 from minimize.runs.execution import ProgressCallback
+from minimize.workspace import Workspace
 
 _AT: Final = OPTIONS["--at"](help=f"{AS_OF_HELP} Not before the last receipt of the dates. [default: now]")
 

@@ -88,7 +88,7 @@ def run_command(
     for part in [replace(replaced, region=each) for each in regions] or [replaced]:
         bound = part.bind(job)
         if is_replaced or not is_made_by(bound.target(part.output), bound):
-            from minimize.governance.access.overrides import require_override  # other runs import no governance
+            from minimize.runs.overrides import require_override  # other runs import no governance
 
             require_override(bound, part)
     done: RunResult | RegionalRuns = (
@@ -163,8 +163,8 @@ def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     Exit codes: 0 done, or nothing to do; 1 a date was skipped or is not complete; 2 wrong usage, configuration or file; 3
     refused; 4 too many rows in quarantine.
     """
-    from minimize.governance.access.overrides import require_override
     from minimize.runs.backfill import load_backfill, run_backfill
+    from minimize.runs.overrides import require_override
     from minimize.runs.runner import RunOverrides
 
     replaced = {each.name: arguments[each.name] for each in fields(RunOverrides) if each.name in arguments}
@@ -188,7 +188,7 @@ def replay_command(progress: ProgressCallback, **arguments: Any) -> Printable:
 
     Each date with a record that now passes is run again completely. Refuses a source that has changed or is missing.
     """
-    from minimize.governance.access.overrides import require_output_override
+    from minimize.runs.overrides import require_output_override
     from minimize.runs.quarantine_replay import replay
 
     names = ("output", "pipeline", "input", "settings", "keys", "ledger")

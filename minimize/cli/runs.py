@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from minimize.access.permissions import common_tenants
 from minimize.cli.options import (
     LEDGER,
     MADE_BY_HELP,
@@ -18,7 +19,6 @@ from minimize.cli.options import (
 )
 from minimize.cli.verb import limited_result, verb
 from minimize.governance.access.enforcement import entries_in_scope
-from minimize.governance.access.permissions import common_tenants
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.governance.republication import republish_run
 from minimize.results import Listing, Printable
@@ -158,7 +158,7 @@ def quarantine_group() -> None:
 def show_quarantine_command(**arguments: Any) -> Printable:
     """Count the quarantined records of OUTPUT by code, field and file."""
     if arguments["check"]:
-        from minimize.governance.access.overrides import require_output_override
+        from minimize.runs.overrides import require_output_override
 
         names = ("output", "pipeline", "input", "settings", "keys")
         require_output_override(**{name: arguments[name] for name in names})

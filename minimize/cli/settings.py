@@ -18,8 +18,8 @@ from minimize.governance.settings import (
     list_settings,
     set_setting,
 )
-from minimize.governance.workspace import Workspace
 from minimize.results import Listing, Printable
+from minimize.workspace import Workspace
 
 _SUBJECT: Final = click.Option(["--subject"], type=ID, metavar="S", help="Only this subject of the tenant.")
 

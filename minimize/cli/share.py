@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 
+from minimize.access import TenantSet
 from minimize.cli.options import AS_OF_HELP, OPTIONS, PATH, SETTINGS_OR_LEDGER_HELP, WORKSPACE, authorize
 from minimize.cli.verb import verb
-from minimize.governance.access import TenantSet
 from minimize.governance.sharing import (
     confirm_recalls,
     explain_share,
@@ -22,8 +22,8 @@ from minimize.governance.sharing import (
 )
 from minimize.governance.sharing.outbound import prepare_share
 from minimize.governance.sharing.plan import ShareArguments
-from minimize.governance.workspace import Workspace
 from minimize.results import JsonText, Listing, Printable
+from minimize.workspace import Workspace
 
 
 @click.group("recall")

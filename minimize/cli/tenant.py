@@ -10,9 +10,9 @@ import click
 from minimize.cli.options import WORKSPACE
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
-from minimize.governance.workspace import Workspace
 from minimize.pages import html_page
 from minimize.report.tenant_report import create_tenant_report
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.results import Printable

@@ -31,7 +31,7 @@ from minimize.results import ScopedResult
 from minimize.times import utc_now
 
 if TYPE_CHECKING:
-    from minimize.governance.access import TenantSet
+    from minimize.access import TenantSet
     from minimize.results import Printable
 
 _WORKSPACE_NAMES: Final = tuple(name.removeprefix("--") for name in WORKSPACE)

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
+from minimize.access.permissions import ALL_TENANTS, TenantSet
 from minimize.consent.evaluation import NO_ACT, ConsentHistory, Consents, EffectiveConsents, load_consents
 from minimize.consent.terms import (
     DPV_STATES,
@@ -24,11 +25,9 @@ from minimize.consent.terms import (
 )
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.access.enforcement import configured_access, entries_in_scope
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.evidence import TenantEvidence, require_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.settings import AuthorizeChange
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_account, canonical_id, canonical_text
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
@@ -44,6 +43,7 @@ from minimize.ledger.sharing import (
 from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 from minimize.stores import PathText
 from minimize.times import seconds_text, time_text, time_text_or_none
+from minimize.workspace import Workspace
 
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")

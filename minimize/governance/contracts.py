@@ -7,15 +7,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
+from minimize.access.permissions import ALL_TENANTS, TenantSet
 from minimize.consent import load_agreements
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.evidence import document_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.sharing import Recall, list_recalls
 from minimize.governance.sharing.recalls import RECEIVED_RECORDS_HINT, find_recipient
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
@@ -27,6 +26,7 @@ from minimize.recipients.pages import contract_text
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.times import time_text
+from minimize.workspace import Workspace
 
 _CONTRACT_ACTIVITY: Final = AuditActivity("contract", component="contract", category="consent")
 

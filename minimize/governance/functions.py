@@ -23,7 +23,6 @@ from minimize.governance.function_request import (
     send_request,
 )
 from minimize.governance.references import checked_reference
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
@@ -35,6 +34,7 @@ from minimize.recipients.model import ADMIN_CONSENT
 from minimize.recipients.rules import Party
 from minimize.stores import PathText
 from minimize.text import did_you_mean
+from minimize.workspace import Workspace
 
 _FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
 _CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(

@@ -20,7 +20,6 @@ from minimize.governance.access.enforcement import require_permission
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.rewrite_receipt import PlannedFile
-from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, Kms, MasterKey
 from minimize.keys.discovery import key_lifecycle
@@ -39,6 +38,7 @@ from minimize.runs.inputs import find_pipeline
 from minimize.runs.runner import no_progress
 from minimize.stores import Location, LocationLike, parse_output_location
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 
 def record_key_event(

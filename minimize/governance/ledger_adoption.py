@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError, OutputError, RefusedError
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, require_keyring
@@ -27,6 +26,7 @@ from minimize.runs.inputs import find_pipeline
 from minimize.runs.published_runs import OutputDecision, record_decision
 from minimize.runs.session import DecidedOutput
 from minimize.stores import LocationLike, PathText, parse_output_location
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

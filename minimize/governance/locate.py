@@ -17,7 +17,6 @@ from minimize.governance.settings import (
     record_settings,
     warn_if_not_read,
 )
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -36,6 +35,7 @@ from minimize.settings.evaluation import OWN_ON_LIMIT
 from minimize.settings.files import missing_name_error
 from minimize.settings.tokenized import ledger_rows
 from minimize.times import seconds_text, time_text
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.settings.evaluation import ExplainableSettings

@@ -13,7 +13,6 @@ from typing import Final
 
 from minimize.errors import RefusedError
 from minimize.governance.access.enforcement import configured_access
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_account
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult
 from minimize.keys import Keyring
@@ -32,6 +31,7 @@ from minimize.runs.published_runs import (
 )
 from minimize.runs.session import DecidedOutput
 from minimize.stores import LocationLike, PathText, location_text
+from minimize.workspace import Workspace
 
 _ACTIVITY: Final = AuditActivity("republication", component="job", category="run")
 

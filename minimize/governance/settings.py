@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import pyarrow as pa
 
+from minimize.access.permissions import ALL_TENANTS, TenantSet
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
 from minimize.governance.references import checked_reference
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.json_form import JsonResult, json_object
 from minimize.keys import Keyring, find_keyring
@@ -60,6 +59,7 @@ from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun, did_you_mean, without_formula
 from minimize.times import epoch_microseconds, seconds_text, time_text
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from minimize.access.model import AccessRules
 from minimize.config import config_schema
 from minimize.forms import Form, form_schema
-from minimize.governance.access.model import AccessRules
 from minimize.governance.incidents.contacts import Contacts
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline

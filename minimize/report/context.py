@@ -21,7 +21,6 @@ from minimize.errors import (
     SourceError,
 )
 from minimize.governance.output_file import PublishedOutput
-from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import PolicyCache
 from minimize.keys import Keyring, Kms, find_keyring
 from minimize.output.folder import read_exact_receipt
@@ -33,6 +32,7 @@ from minimize.receipts.shown_counts import shown_receipt
 from minimize.report.facts import HiddenPart
 from minimize.runs.inputs import find_pipeline
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
+from minimize.workspace import Workspace
 
 T = TypeVar("T")
 _HIDDEN_REASONS: Final = (

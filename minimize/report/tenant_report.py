@@ -15,9 +15,9 @@ from functools import cached_property, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from minimize.access import TenantSet
 from minimize.config import load_config
 from minimize.errors import ConfigurationError, MinimizeError, VerificationError
-from minimize.governance.access import TenantSet
 from minimize.governance.consent import list_consents
 from minimize.governance.contracts import list_contracts
 from minimize.governance.functions import list_functions
@@ -27,7 +27,6 @@ from minimize.governance.known_outputs import find_outputs
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.settings import explain_setting, list_settings
 from minimize.governance.subjects import request_statuses
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.ledger.sharing import DISCLOSURE, RECALL, TENANT_SHARE, Disclosure, TenantShare
@@ -45,6 +44,7 @@ from minimize.settings.regions import load_regions
 from minimize.stores import PathText, local_path
 from minimize.text import count_noun
 from minimize.times import minute_text, period_text, seconds_text
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -21,6 +21,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
+from minimize.access.decision import reason
+from minimize.access.permissions import APPROVE_POLICY
 from minimize.errors import (
     AccessDenied,
     CheckFailed,
@@ -31,10 +33,7 @@ from minimize.errors import (
     redact_errors,
 )
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access, require_permission
-from minimize.governance.access.permissions import APPROVE_POLICY
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -61,6 +60,7 @@ from minimize.runs.lint_errors import check_allowed_codes
 from minimize.sources import declared_schema
 from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file
+from minimize.workspace import Workspace
 
 HEAD_KEYS: Final = ("policy", "version", "owner", "purposes")
 """The approval is placed after these keys, as far as they come first in the file."""

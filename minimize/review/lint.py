@@ -14,9 +14,8 @@ from minimize import linting as rules
 from minimize.aggregates.table_utility import TableUtility
 from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.governance.access.lint import is_access_file, lint_access
+from minimize.governance.access_file import is_access_file, lint_access
 from minimize.governance.subjects import subject_coverage
-from minimize.governance.workspace import Workspace
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.load import examine_policy, load_pipeline
@@ -27,6 +26,7 @@ from minimize.review.published_tables import published_tables
 from minimize.runs.inspection import lint as of_pipeline
 from minimize.runs.releases import dates_before_late
 from minimize.stores import Location, PathText
+from minimize.workspace import Workspace
 
 _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
 """The key of a policy in a file that is not valid YAML, whose faults are to be reported as those of a policy."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from minimize.governance.access.model import EXTERNAL, AccessScope, RoleAssignment, covers
-from minimize.governance.access.permissions import Permission
-from minimize.governance.access.roles import AccessRole
+from minimize.access.model import EXTERNAL, AccessScope, RoleAssignment, covers
+from minimize.access.permissions import Permission
+from minimize.access.roles import AccessRole
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.describe import treatment_text
 from minimize.policy.treatments import DROP

@@ -21,14 +21,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from minimize.access.decision import reason
+from minimize.access.entitlements import EffectiveAccess
+from minimize.access.model import LONGEST_UNANSWERED, AccessRules, UserAccount
+from minimize.access.roles import find_conflict
 from minimize.errors import AccessDenied, ConfigurationError, LedgerError, RefusalReason, RefusedError
-from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access, require_permission
-from minimize.governance.access.entitlements import EffectiveAccess
-from minimize.governance.access.model import LONGEST_UNANSWERED, AccessRules, UserAccount
-from minimize.governance.access.roles import find_conflict
 from minimize.governance.evidence import TenantEvidence, document_evidence
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -41,6 +40,7 @@ from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
 from minimize.stores import PathText
 from minimize.times import EPOCH, seconds_text
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

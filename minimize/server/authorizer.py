@@ -14,18 +14,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal
 
+from minimize.access import AccessDecision, AccessRequest, AccessRules, UserAccount, decide_access
+from minimize.access.entitlements import EffectiveAccess
 from minimize.errors import LedgerError, PolicyError, RefusedError
-from minimize.governance.access import (
-    AccessDecision,
-    AccessRequest,
-    AccessRules,
-    Grants,
-    UserAccount,
-    decide_access,
-    load_access,
-)
 from minimize.governance.access.enforcement import access_in_force, decision_event
-from minimize.governance.access.entitlements import EffectiveAccess
+from minimize.governance.access.grants import Grants
+from minimize.governance.access.load import load_access
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, GrantAct

@@ -14,7 +14,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from minimize.governance.access import AccessDecision
+from minimize.access import AccessDecision
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.policy.fields import treatments_of

@@ -17,9 +17,9 @@ from typing import Final
 
 import pyarrow as pa
 
+from minimize.access import DatasetColumn
 from minimize.errors import OutputError
-from minimize.governance.access import DatasetColumn
-from minimize.governance.access.explain import NO_COMMON_PURPOSE
+from minimize.governance.access_explain import NO_COMMON_PURPOSE
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import column_category, open_parquet, unless_shredded

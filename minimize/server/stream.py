@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from minimize.access import AccessDecision
 from minimize.errors import MinimizeError, OutputError, iterate_redacted
-from minimize.governance.access import AccessDecision
 from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import AuditEvent

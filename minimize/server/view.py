@@ -17,11 +17,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.access import AccessDecision, TenantSet
 from minimize.arrow.dictionaries import value_type
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub_columns
 from minimize.errors import ConfigurationError
-from minimize.governance.access import AccessDecision, TenantSet
 from minimize.output.reader import DATE_COLUMN
 from minimize.output.stored_file import StoredFile, date_scalar
 from minimize.server.errors import column_error

@@ -17,9 +17,9 @@ from uuid import uuid4
 
 import click
 
+from minimize.access.roles import BUILTIN_ROLES
 from minimize.cli.main import COMMANDS, load_command
 from minimize.errors import AccessDenied
-from minimize.governance.access.roles import BUILTIN_ROLES
 from minimize.results import LIMITED_TO_SCOPE
 from tests.commands import Result
 from tests.project import AT, DAY, write_yaml

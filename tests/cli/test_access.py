@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.governance.access.roles import BUILTIN_ROLES
+from minimize.access.roles import BUILTIN_ROLES
 from tests.commands import Command
 from tests.project import enter, write_yaml
 from tests.world import ASSIGNMENTS, World, access_file, assignment, write_configuration

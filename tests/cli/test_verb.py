@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from minimize.cli.options import AT_OR_NOW, OPTIONS, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.errors import Finding
-from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_event import current_actor, use_permissions
 from minimize.pages import Table
 from minimize.results import Line, LogMessage
+from minimize.workspace import Workspace
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from minimize.cli.options import command_workspace
-from minimize.governance.workspace import Workspace
+from minimize.workspace import Workspace
 
 
 def test_options_that_are_none_of_a_workspace_are_ignored() -> None:

@@ -22,8 +22,8 @@ from minimize.errors import ConfigurationError, SourceError
 from minimize.governance.retention.event_admin import NewEvent as Wanted
 from minimize.governance.retention.event_admin import add_event
 from minimize.governance.settings import NewSetting, set_setting
-from minimize.governance.workspace import Workspace as Places
 from minimize.records import Reject
+from minimize.workspace import Workspace as Places
 from tests.buckets import Bucket
 from tests.project import AT, Project, event, events, new_project
 from tests.sparking import want_spark

@@ -10,11 +10,11 @@ import minimize
 from minimize.failpoints import KILLED
 from minimize.governance.subjects import DataSubject, request_statuses, view_subjects
 from minimize.governance.subjects.view import SubjectView
-from minimize.governance.workspace import Workspace
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.output.reader import load_receipts
 from minimize.times import utc_now
+from minimize.workspace import Workspace
 from tests.faults.child import killed
 from tests.project import BEFORE, Project, enter, events, new_project
 

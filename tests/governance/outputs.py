@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from minimize.governance.incidents import Exposure, IncidentScope, exposure_scope
-from minimize.governance.workspace import Workspace as Places
+from minimize.workspace import Workspace as Places
 from tests.project import BEFORE, Project, events
 
 RECORDS = events(120)

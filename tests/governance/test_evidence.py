@@ -10,7 +10,7 @@ from minimize.errors import RefusedError
 from minimize.governance.consent import NewConsent, RecordedConsent, confirm_consent, record_consent
 from minimize.governance.evidence import TenantEvidence, document_evidence
 from minimize.governance.functions import confirm_prerequisite
-from minimize.governance.workspace import Workspace
+from minimize.workspace import Workspace
 from tests.consent.factory import NOW
 from tests.project import enter
 from tests.world import ASSIGNMENTS, access_file, assignment, sync, vendor_file, write_configuration

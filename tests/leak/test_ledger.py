@@ -11,11 +11,11 @@ import pytest
 
 import minimize
 from minimize.governance.subjects import CorrectionEvidence, DataSubject, correct_subject, delete_subjects
-from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION
+from minimize.workspace import Workspace
 from tests.leak.canary import Canary
 from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found

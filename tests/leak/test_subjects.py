@@ -18,8 +18,8 @@ from minimize.governance.subjects import (
     view_subjects,
 )
 from minimize.governance.subjects.view import view_page
-from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
+from minimize.workspace import Workspace
 from tests.leak.canary import Canary
 from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from minimize.governance.access.lint import is_access_file, lint_access
-from minimize.governance.workspace import Workspace
+from minimize.governance.access_file import is_access_file, lint_access
+from minimize.workspace import Workspace
 
 from .shipped import NAMES, PIPELINES
 

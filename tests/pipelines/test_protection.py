@@ -9,9 +9,9 @@ import pytest
 
 import minimize
 from minimize.governance.incidents.administrators import administrator_contacts
-from minimize.governance.workspace import Workspace
 from minimize.report.documentation import collect_documentation
 from minimize.runs.inspection import plan_for
+from minimize.workspace import Workspace
 from tests.project import AT, CHECKOUT, demonstration, write_keyring
 
 PIPELINES = CHECKOUT / "pipelines"

@@ -16,12 +16,12 @@ import minimize
 from minimize.errors import KeyringError
 from minimize.governance.retention.expire import expire
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
-from minimize.governance.workspace import Workspace
 from minimize.keys import new_keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.receipts import Receipt
 from minimize.times import utc_now
 from minimize.verification import check
+from minimize.workspace import Workspace
 from tests.commands import command
 from tests.project import AT, DAY, Builds, Project, events
 

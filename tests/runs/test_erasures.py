@@ -10,11 +10,11 @@ import pytest
 import minimize
 from minimize.errors import LedgerError
 from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
-from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.runs.inputs import SubjectActs, check_acts_unchanged, load_subject_acts
 from minimize.settings.erasures import RecordedErasures
+from minimize.workspace import Workspace as Places
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
 RECORDS = events(60)

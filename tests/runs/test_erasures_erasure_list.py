@@ -13,7 +13,6 @@ import minimize
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
 from minimize.governance.subjects import DataSubject, delete_subjects, request_statuses
-from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.keys.keyring import add_key
 from minimize.ledger import find_ledger
@@ -22,6 +21,7 @@ from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.output.reader import load_receipts
 from minimize.runs import erasure_list
 from minimize.runs.erasure_list import ERASURES_FOLDER, store_erasures, stored_erasures
+from minimize.workspace import Workspace as Places
 from tests.commands import command
 from tests.governance.outputs import places
 from tests.project import AT, Builds, Project, events

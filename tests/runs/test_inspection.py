@@ -14,9 +14,9 @@ import minimize
 from minimize.drafting import init_pipeline
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError, SourceError
 from minimize.governance.retention.event_admin import NewEvent, add_event
-from minimize.governance.workspace import Workspace as Places
 from minimize.plan import bind
 from minimize.runs.inspection import effective_plan, lint, plan_for, preview_rows
+from minimize.workspace import Workspace as Places
 from tests.project import AT, BEFORE, DAY, Project, event, events, new_project, table
 
 WHEN = "2026-11-25T00:00:00Z"

@@ -12,9 +12,9 @@ import pytest
 import minimize
 from minimize.errors import RefusedError
 from minimize.governance.subjects import DataSubject, delete_subjects
-from minimize.governance.workspace import Workspace
 from minimize.keys import add_key
 from minimize.keys.keyring import destroy_key
+from minimize.workspace import Workspace
 from tests.project import AT, DAY, Project, events
 
 

@@ -13,8 +13,8 @@ import pytest
 import minimize
 from minimize.governance.retention.retract import retract
 from minimize.governance.settings import NewSetting, set_setting
-from minimize.governance.workspace import Workspace
 from minimize.settings import load_settings
+from minimize.workspace import Workspace
 from tests.project import AT, SETTINGS, Project, events, new_project, table
 
 HEAD, ROW = SETTINGS.splitlines()

@@ -14,8 +14,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.access.grants import AccessOperation, Grant
-from minimize.governance.access.workflow import NewGrant, answer_grant, request_grant
-from minimize.governance.workspace import Workspace as Places
+from minimize.governance.grants import NewGrant, answer_grant, request_grant
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
@@ -26,6 +25,7 @@ from minimize.plan.model import Category
 from minimize.server.authorizer import Caller
 from minimize.server.client import DatasetReader
 from minimize.server.service import DataAccessService, find_datasets
+from minimize.workspace import Workspace as Places
 from tests.incidents import open_support
 from tests.project import AT, DAY, Builds, Project, enter, new_project
 from tests.world import ASSIGNMENTS, INCIDENT, SUPPORT, access_file, assignment, owned_event, write_configuration

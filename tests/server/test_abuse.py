@@ -14,7 +14,7 @@ import pytest
 from pyarrow import flight
 
 from minimize.errors import AccessDenied, KeyringError, MinimizeError, PolicyError, RefusedError
-from minimize.governance.access.workflow import NewGrant, answer_grant, request_grant
+from minimize.governance.grants import NewGrant, answer_grant, request_grant
 from minimize.keys.parquet_encryption import open_parquet
 from tests.server.home import ACCESS, PURPOSE, ROWS, Home, changes_of
 from tests.server.server import Running

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.access import ALL_TENANTS, TenantSet
 from minimize.errors import RefusedError
-from minimize.governance.access import ALL_TENANTS, TenantSet
 from minimize.output.stored_file import StoredFile, as_stored_file
 from minimize.server.request import parse_filter
 from minimize.server.view import bind_condition, date_matches, folder_matches, matching_row_groups, tenant_conditions

@@ -151,7 +151,7 @@ def test_a_grant_that_is_revoked_ends_a_read_on_its_way(home: Home) -> None:
     grant = home.granted("sam")
     batches = home.reader("sam").batches(columns=["owner"], purpose=PURPOSE, incident=INCIDENT)
     assert next(batches).num_rows
-    from minimize.governance.access.workflow import answer_grant
+    from minimize.governance.grants import answer_grant
 
     answer_grant("revoke", grant.id, home.places(), home.time.at)
     home.time.passes(seconds=1)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.governance.access.workflow import answer_grant
+from minimize.governance.grants import answer_grant
 from minimize.server import stream
 from minimize.server.client import DatasetReader
 from tests.server.home import ACCESS, PURPOSE, Home, changes_of

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from minimize.access import ALL_TENANTS, AccessDecision, TenantSet, UserAccount
 from minimize.errors import RefusedError
-from minimize.governance.access import ALL_TENANTS, AccessDecision, TenantSet, UserAccount
 from minimize.policy.load import policy_from_mapping
 from minimize.receipts import ReceiptFile
 from minimize.server.request import read_request

@@ -11,14 +11,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from minimize.config import load_config
-from minimize.errors import AccessDenied, LedgerError, MinimizeError, RefusalReason, RefusedError
-from minimize.governance.access.decision import AccessDecision, decide_permission
-from minimize.governance.access.entitlements import EffectiveAccess
-from minimize.governance.access.grants import Grants
-from minimize.governance.access.load import find_access_file, load_access, parse_adopted, required_access_file
-from minimize.governance.access.model import AccessRules, UserAccount
-from minimize.governance.access.permissions import (
+from minimize.access.decision import AccessDecision, decide_permission
+from minimize.access.entitlements import EffectiveAccess
+from minimize.access.model import AccessRules, UserAccount
+from minimize.access.permissions import (
     ALL_TENANTS,
     PERMISSIONS,
     RULES_REQUIRED,
@@ -26,7 +22,10 @@ from minimize.governance.access.permissions import (
     common_tenants,
     is_ledger_wide,
 )
-from minimize.governance.workspace import Workspace
+from minimize.config import load_config
+from minimize.errors import AccessDenied, LedgerError, MinimizeError, RefusalReason, RefusedError
+from minimize.governance.access.grants import Grants
+from minimize.governance.access.load import find_access_file, load_access, parse_adopted, required_access_file
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption
@@ -34,6 +33,7 @@ from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import EntryFilter, EventResult, PlainValue, application_name, use_permissions
 from minimize.plan.model import Category
 from minimize.times import utc_now
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.governance.access.grants import GrantRequest
@@ -59,16 +59,16 @@ def decision_event(
     Takes the actor (else the account), the resource if it is not a dataset, the number of rows read, and the tenant if the
     decision concerns one alone (else that of the rows).
     """
-    who = actor or Actor("user", decision.account_permissions, application_name(), _shorten(decision.account.user))
-    name = _shorten(about or decision.dataset or decision.permission)
+    who = actor or Actor("user", decision.account_permissions, application_name(), shorten_name(decision.account.user))
+    name = shorten_name(about or decision.dataset or decision.permission)
     kind = "dataset" if decision.dataset else decision.permission.partition("/")[0]
     properties: dict[str, PlainValue] = {
-        "reasons": _comma_list(dict.fromkeys(decision.codes)),
+        "reasons": comma_list(dict.fromkeys(decision.codes)),
         "access": decision.digest or None,
         "purpose": decision.purpose,
         "incident": decision.incident,
-        "grants": _comma_list(decision.grants),
-        "columns": _comma_list(decision.columns),
+        "grants": comma_list(decision.grants),
+        "columns": comma_list(decision.columns),
         "tenants": None if not decision.columns else str(decision.tenants),
         "rows": rows,
         "break_glass": decision.break_glass or None,
@@ -77,9 +77,9 @@ def decision_event(
         decision.permission,
         who,
         decision.decided_at,
-        Resource(name, kind, f"{kind}/{name}", _property_changes(properties)),
+        Resource(name, kind, f"{kind}/{name}", property_changes(properties)),
         result="success" if decision.allowed else "refused",
-        correlation_id=decision.grant or _shorten(decision.incident or "") or None,
+        correlation_id=decision.grant or shorten_name(decision.incident or "") or None,
         tenant=tenant or (decision.tenants.only_name if decision.columns else None),
     )
 
@@ -93,34 +93,34 @@ def grant_event(
     reasons: Sequence[RefusalReason] = (),
 ) -> AuditEvent:
     """The audit event of an operation on a grant, refused if reasons are given. Only the grant stores the justification."""
-    properties: dict[str, PlainValue] = {"reasons": _comma_list(each.code for each in reasons)}
+    properties: dict[str, PlainValue] = {"reasons": comma_list(each.code for each in reasons)}
     if request is not None:
         properties |= {
             "incident": request.incident,
             "dataset": request.dataset,
             "operation": request.operation,
-            "columns": _comma_list(request.columns or ()),
+            "columns": comma_list(request.columns or ()),
             "category": request.category,
-            "tenants": _comma_list(request.tenants),
+            "tenants": comma_list(request.tenants),
             "duration_s": int(request.duration.total_seconds()),
             "role": request.role or None,
         }
-    resource = Resource(grant, "grant", f"grants/{grant}", _property_changes(properties))
+    resource = Resource(grant, "grant", f"grants/{grant}", property_changes(properties))
     result: EventResult = "refused" if reasons else "success"
     tenant = request.tenants[0] if request is not None and len(request.tenants) == 1 else None
     return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant, tenant=tenant)
 
 
-def _property_changes(document: dict[str, PlainValue]) -> tuple[PropertyChange, ...]:
-    cut = {name: _shorten(value) if isinstance(value, str) else value for name, value in document.items()}
+def property_changes(document: dict[str, PlainValue]) -> tuple[PropertyChange, ...]:
+    cut = {name: shorten_name(value) if isinstance(value, str) else value for name, value in document.items()}
     return tuple(PropertyChange(name, None, value) for name, value in cut.items() if value is not None)
 
 
-def _comma_list(names: Iterable[str]) -> str | None:
+def comma_list(names: Iterable[str]) -> str | None:
     return ", ".join(names) or None
 
 
-def _shorten(text: str) -> str:
+def shorten_name(text: str) -> str:
     return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"
 
 

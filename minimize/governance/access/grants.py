@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Literal
 
-from minimize.governance.access.permissions import Permission, TenantSet
+from minimize.access.permissions import Permission, TenantSet
 from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.ledger.access import GrantAct

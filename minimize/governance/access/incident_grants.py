@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import chain, count
 
+from minimize.access.decision import reason
 from minimize.errors import RefusalReason
-from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import grant_event, load_grants
 from minimize.governance.access.grants import Grant, GrantRequest
 from minimize.governance.incident_steps import IncidentStatus

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from minimize.access.model import AccessRules
 from minimize.config import load_config
 from minimize.errors import Finding, PolicyError
 from minimize.forms import examine_content, examine_file, examine_mapping
 from minimize.forms.yaml_nodes import FaultList, require_sound
-from minimize.governance.access.model import AccessRules
 from minimize.stores import PathText
 
 _ACCOUNT_FAULTS: Final = frozenset({"U007", "U008", "U210", "U211"})

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from minimize.access.roles import BUILTIN_ROLES, TENANT_ROLES, AccessRole
 from minimize.errors import ConfigurationError
-from minimize.governance.access.roles import BUILTIN_ROLES, TENANT_ROLES, AccessRole
 from minimize.json_form import JsonResult
 from minimize.stores import PathText
 

@@ -15,13 +15,13 @@ from minimize.config import load_config
 from minimize.errors import PolicyError
 from minimize.governance.incidents.contacts import NO_CONTACTS, Contact, Contacts
 from minimize.governance.incidents.message import ADDRESS_PATTERN
-from minimize.governance.workspace import Workspace
 from minimize.keys import find_kms
 from minimize.output.folder import has_runs
 from minimize.output.reader import DATE_COLUMN, read_output
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import EMAIL_KIND, contact_kind
 from minimize.runs.inputs import pipeline_from
+from minimize.workspace import Workspace
 
 
 def administrator_contacts(workspace: Workspace) -> Contacts:

@@ -15,11 +15,11 @@ from minimize.governance.incidents.message import message_digest
 from minimize.governance.incidents.notification import message_path, version_folder
 from minimize.governance.incidents.workflow import record_step
 from minimize.governance.notify import find_notify_command, run_notify_command
-from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.results import UNCHANGED
 from minimize.stores import PathText
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 DeliveryResult = Literal["planned", "sent", "failed"]
 

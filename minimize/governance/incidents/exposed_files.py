@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.access.permissions import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
 from minimize.errors import ConfigurationError
-from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
 from minimize.governance.output_file import OutputFile, PublishedOutput, TimeWindow
 from minimize.json_form import JsonResult, json_member

@@ -12,11 +12,11 @@ from minimize.governance.incident_steps import IncidentKind, concerned_tenants, 
 from minimize.governance.incidents.exposure import Exposure
 from minimize.governance.incidents.incident_text import class_line, incident_lines, unmatched_lines
 from minimize.governance.incidents.notice import NOTICE_DEADLINE
-from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.ledger.incidents import INCIDENT, IncidentStep
 from minimize.text import count_noun
 from minimize.times import time_text
+from minimize.workspace import Workspace
 
 IncidentState = Literal["open", "scoped", "declared", "closed"]
 DeclaredClass = Literal["customer_reportable", "security_incident"]

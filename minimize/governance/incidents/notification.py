@@ -20,7 +20,6 @@ from minimize.governance.incidents.incident import Incident, load_incident, requ
 from minimize.governance.incidents.message import NOTICE_LANGUAGE, message_digest, notice_message
 from minimize.governance.incidents.notice import Notice, article33
 from minimize.governance.incidents.workflow import record_step
-from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.output.working_folder import write_new_folder
 from minimize.pages import html_page, markdown_page
@@ -28,6 +27,7 @@ from minimize.receipts.canonical import sha256_text
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun, json_text
+from minimize.workspace import Workspace
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {

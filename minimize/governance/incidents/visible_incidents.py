@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
+from minimize.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.incidents.incident import (
     Incident,
     IncidentSummary,
@@ -17,9 +17,9 @@ from minimize.governance.incidents.incident import (
     load_incidents,
     unknown_incident,
 )
-from minimize.governance.workspace import Workspace
 from minimize.ledger.incidents import IncidentStep
 from minimize.results import Listing
+from minimize.workspace import Workspace
 
 
 def list_incidents(workspace: Workspace, now: datetime, tenants: TenantSet = ALL_TENANTS) -> Listing:

@@ -14,9 +14,9 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.access.permissions import ALL_TENANTS, TenantSet
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
 from minimize.governance.access.enforcement import entries_in_scope
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.affected_subjects import form_tokens
 from minimize.governance.known_outputs import published_output
 from minimize.governance.lifecycle_events import (
@@ -28,7 +28,6 @@ from minimize.governance.lifecycle_events import (
 )
 from minimize.governance.output_file import PublishedOutput
 from minimize.governance.settings import AuthorizeChange
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import Keyring
@@ -68,6 +67,7 @@ from minimize.stages.identifier_forms import (
 )
 from minimize.stores import Location, LocationLike, location_text, parse_output_location
 from minimize.times import END_OF_TIME, time_text
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -20,7 +20,6 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.errors import call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.access.overrides import require_output_override
 from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.removal_decision import RewriteRequest
@@ -36,7 +35,6 @@ from minimize.governance.retention.removal_plan import (
 from minimize.governance.retention.rerunnable_dates import SourceFinder
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
 from minimize.governance.rewrite import Rewrite
-from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import source_read_times
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -50,6 +48,7 @@ from minimize.records import RECORDS
 from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.overrides import require_output_override
 from minimize.runs.runner import no_progress
 from minimize.runs.session import warn_of_older_copy
 from minimize.settings.erasures import RESTRICTION, Erasures, Tombstone
@@ -58,6 +57,7 @@ from minimize.stages.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.stores import LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME, parse_time
+from minimize.workspace import Workspace
 
 
 def identify_through_sources(

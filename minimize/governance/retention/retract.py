@@ -20,7 +20,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.access.overrides import require_output_override
 from minimize.governance.event_times import age_limit
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
@@ -41,7 +40,6 @@ from minimize.governance.retention.retention_rules import (
 )
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.verdict import BatchVerdict
-from minimize.governance.workspace import Workspace
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
@@ -59,6 +57,7 @@ from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, check_earlier_receipts
 from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
+from minimize.runs.overrides import require_output_override
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
 from minimize.runs.runner import no_progress, run_resolved
@@ -68,6 +67,7 @@ from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
 from minimize.times import parse_time
+from minimize.workspace import Workspace
 
 FormVerdict = Literal["same", "coarser", "finer", "gone"]
 

@@ -10,14 +10,13 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
+from minimize.access.permissions import ALL_TENANTS, TenantSet
 from minimize.consent import load_consents
 from minimize.errors import ConfigurationError, NotPermitted, RefusalReason
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.sharing.consent_filter import TenantConsent, TenantFilter, consent_check
 from minimize.governance.sharing.payload import PayloadStats
 from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_fields import FieldDecision, RecipientKeys, RecipientPolicy
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.keys.keyring import SUBJECT_KEY
@@ -31,6 +30,7 @@ from minimize.recipients.rules import payload_differs_error, refusal_error, rule
 from minimize.runs.deciding_function import record_refusal
 from minimize.text import count_noun
 from minimize.times import seconds_text, time_text, time_text_or_none
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -29,9 +29,7 @@ from minimize.errors import (
     redact_errors,
 )
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.access.overrides import require_override
 from minimize.governance.sharing.connector import Connector, as_rereadable, call_connector
-from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, AuditEvent, current_actor
 from minimize.ledger.audit_event import PlainValue, received_event
@@ -47,12 +45,14 @@ from minimize.runs.batch_dates import DateSelection
 from minimize.runs.deciding_function import record_event, refusal_error
 from minimize.runs.inputs import pipeline_from
 from minimize.runs.minimizer import Account, Minimizer, RowTally, bind_to_data, release_batches
+from minimize.runs.overrides import require_override
 from minimize.runs.runner import RunOverrides, RunResult, run_dates
 from minimize.settings.erasures import find_named_ledger
 from minimize.sources.memory import MemorySource, memory_source, read_memory
 from minimize.stores import PathText
 from minimize.techniques.keep import Keep
 from minimize.times import parse_time
+from minimize.workspace import Workspace
 
 TENANT_FIELD: Final = "tenant_id"
 

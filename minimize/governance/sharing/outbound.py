@@ -21,7 +21,6 @@ from minimize.consent import Consents, load_consents
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
 from minimize.forms.values import CategoryName
 from minimize.governance.access.enforcement import require_permission
-from minimize.governance.access.overrides import require_share_override
 from minimize.governance.sharing.connector import Connector, call_connector
 from minimize.governance.sharing.consent_filter import (
     ConsentCheck,
@@ -59,7 +58,6 @@ from minimize.governance.sharing.plan import (
     resolve_share,
     tenant_column_source,
 )
-from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.ledger.ledger import open_ledger
@@ -70,11 +68,13 @@ from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
 from minimize.runs.inputs import LEDGER_SETTINGS, find_configured_outputs, load_pipeline_settings, pipeline_from
 from minimize.runs.minimizer import log_left_out
+from minimize.runs.overrides import require_share_override
 from minimize.settings.erasures import RecordedErasures
 from minimize.settings.unknown_tenant import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
 from minimize.stores import Location, ObjectPath, PathText, parse_output_location
 from minimize.stores.digests import file_digest
 from minimize.times import parse_time
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

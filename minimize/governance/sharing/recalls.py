@@ -11,12 +11,12 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from minimize.access.permissions import ALL_TENANTS, TenantSet
 from minimize.consent.agreements import TenantAgreements
 from minimize.consent.evaluation import consent_end, load_agreements
 from minimize.consent.terms import parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.access.enforcement import entries_in_scope
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.consent import (
     NewConsent,
     RecallBatch,
@@ -27,7 +27,6 @@ from minimize.governance.consent import (
     record_consent,
 )
 from minimize.governance.settings import AuthorizeChange
-from minimize.governance.workspace import Workspace
 from minimize.json_form import json_object
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
@@ -51,6 +50,7 @@ from minimize.results import LogMessage
 from minimize.stores import PathText, file_operations
 from minimize.stores.durable_files import create_private_file
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

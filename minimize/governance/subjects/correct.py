@@ -20,12 +20,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.access.decision import reason
 from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.types import arrow_type, parse_text
 from minimize.errors import AccessDenied, ConfigurationError, call_redacted
-from minimize.governance.access.decision import reason
 from minimize.governance.access.enforcement import configured_access
 from minimize.governance.affected_subjects import AffectedSubjects
 from minimize.governance.known_outputs import find_changeable_outputs
@@ -45,7 +45,6 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.governance.subjects.search import SubjectSearch, search_obstacle, subject_in_file
 from minimize.governance.verdict import BatchVerdict
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import CaseFolding
 from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member
 from minimize.keys import Keyring
@@ -75,6 +74,7 @@ from minimize.stages.corrections import correctable_fields, open_value, seal_val
 from minimize.stores import LocationLike
 from minimize.techniques import Context, Technique
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -84,7 +84,6 @@ from minimize.governance.subjects.search import (
     resolve_names,
     sealed_files,
 )
-from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import source_read_times
 from minimize.identifiers import CaseFolding
 from minimize.json_form import json_object
@@ -101,6 +100,7 @@ from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress
 from minimize.stores import Location, LocationLike, location_text
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -18,12 +18,12 @@ from minimize.governance.lifecycle_events import event_faults, parse_event_time,
 from minimize.governance.retention.event_admin import NewEvent, add_events, event_states, resolve_names
 from minimize.governance.subjects.linked import find_linked_identifiers
 from minimize.governance.subjects.requests import DataSubject
-from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.identifiers import canonical_id
 from minimize.json_form import JsonResult, json_member
 from minimize.results import Line
 from minimize.sources import format_suffixes
 from minimize.text import count_noun, text_or_none
+from minimize.workspace import Workspace, optional_ledger
 
 FeedEvent = Literal["subject_left", "erasure", "reset"]
 

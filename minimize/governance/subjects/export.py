@@ -30,7 +30,6 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, top_field, view_page, view_subjects
-from minimize.governance.workspace import Workspace, optional_ledger
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
@@ -42,6 +41,7 @@ from minimize.stores.digests import file_digest
 from minimize.stores.durable_files import write_private_file
 from minimize.stores.file_operations import make_folder
 from minimize.text import count_noun
+from minimize.workspace import Workspace, optional_ledger
 
 
 def _file_entries(files: Mapping[str, str]) -> list[FileRef]:

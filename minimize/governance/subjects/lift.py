@@ -43,7 +43,6 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
     subject_findings,
 )
-from minimize.governance.workspace import Workspace
 from minimize.governance.writing_run import source_read_times
 from minimize.json_form import json_object
 from minimize.keys import Keyring
@@ -55,6 +54,7 @@ from minimize.results import UNCHANGED, Line
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -11,12 +11,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.access.permissions import ALL_TENANTS, TenantSet
 from minimize.errors import ConfigurationError, Finding, PolicyError, RefusedError
 from minimize.governance.access.enforcement import entries_in_scope
-from minimize.governance.access.permissions import ALL_TENANTS, TenantSet
 from minimize.governance.lifecycle_events import EventKind, merge_linked_forms, read_rows
 from minimize.governance.references import checked_reference
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, Verifier
 from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
@@ -42,6 +41,7 @@ from minimize.sources import format_suffixes
 from minimize.stores import parse_output_location
 from minimize.text import count_noun, text_or_none
 from minimize.times import minute_text, time_text
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

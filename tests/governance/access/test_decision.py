@@ -7,15 +7,8 @@ from typing import Any
 
 import pytest
 
+from minimize.access import ALL_TENANTS, AccessRequest, DatasetColumn, TenantSet, UserAccount, decide_permission
 from minimize.errors import PolicyError
-from minimize.governance.access import (
-    ALL_TENANTS,
-    AccessRequest,
-    DatasetColumn,
-    TenantSet,
-    UserAccount,
-    decide_permission,
-)
 from tests.governance.access.factory import (
     HOUR,
     INCIDENT,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from minimize.access import ALL_TENANTS, TenantSet, UserAccount, decide_permission
 from minimize.errors import AccessDenied, KeyringError, PolicyError
-from minimize.governance.access import ALL_TENANTS, TenantSet, UserAccount, decide_permission
 from minimize.governance.access.enforcement import (
     LONGEST_NAME,
     decision_event,
@@ -17,10 +17,10 @@ from minimize.governance.access.enforcement import (
     readable_tenants,
     require_permission,
 )
-from minimize.governance.workspace import Workspace
 from minimize.ledger import Actor, AuditEvent
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
+from minimize.workspace import Workspace
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, asked, decided, requested, wanted
 from tests.project import write_yaml
 from tests.world import access_file, assignment

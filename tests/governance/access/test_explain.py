@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from minimize.access import UserAccount
 from minimize.errors import PolicyError
-from minimize.governance.access import UserAccount
-from minimize.governance.access.explain import (
+from minimize.governance.access_explain import (
     AccessOverview,
     dataset_columns,
     explain_decision,
     plan_access_request,
     unknown_columns,
 )
-from minimize.governance.workspace import Workspace as Places
 from minimize.plan import Plan
 from minimize.runs.inspection import plan_for
+from minimize.workspace import Workspace as Places
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, grants, requested, wanted
 from tests.project import Builds, Project, enter, events, new_project
 from tests.world import assignment

@@ -12,13 +12,13 @@ import pytest
 from minimize.errors import AccessDenied
 from minimize.governance.access.enforcement import load_grants
 from minimize.governance.access.grants import Grant
-from minimize.governance.access.workflow import GrantVerb, NewGrant, answer_grant, request_grant
+from minimize.governance.grants import GrantVerb, NewGrant, answer_grant, request_grant
 from minimize.governance.incidents import NewIncident, close_incident, load_incident, open_incident
-from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.incidents import INCIDENT as INCIDENT_STEPS
 from minimize.ledger.incidents import IncidentStep
+from minimize.workspace import Workspace
 from tests.acts import record_acts
 from tests.governance.access.factory import HOUR, INCIDENT, NOW
 from tests.incidents import open_support

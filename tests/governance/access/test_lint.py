@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.governance.access.lint import lint_access
-from minimize.governance.workspace import Workspace
+from minimize.governance.access_file import lint_access
+from minimize.workspace import Workspace
 from tests.project import write_yaml
 from tests.world import access_file, assignment
 

@@ -7,13 +7,12 @@ from typing import Any
 import jsonschema
 import pytest
 
+from minimize.access.entitlements import views_of_column
+from minimize.access.model import GrantRules
+from minimize.access.permissions import PERMISSIONS
+from minimize.access.roles import BUILTIN_ROLES
 from minimize.errors import PolicyError
-from minimize.governance.access import access_from_mapping, find_access_file, load_access
-from minimize.governance.access.entitlements import views_of_column
-from minimize.governance.access.load import examine_access
-from minimize.governance.access.model import GrantRules
-from minimize.governance.access.permissions import PERMISSIONS
-from minimize.governance.access.roles import BUILTIN_ROLES
+from minimize.governance.access.load import access_from_mapping, examine_access, find_access_file, load_access
 from minimize.interop.file_schemas import file_schema
 from tests.governance.access.factory import HOUR, access_of
 from tests.world import access_file, assignment

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.errors import PolicyError
-from minimize.governance.access import UserAccount, access_from_mapping
-from minimize.governance.access.model import same_dataset
-from minimize.governance.access.permissions import (
+from minimize.access import UserAccount
+from minimize.access.model import same_dataset
+from minimize.access.permissions import (
     ALL_TENANTS,
     NO_TENANTS,
     Permission,
@@ -22,6 +21,8 @@ from minimize.governance.access.permissions import (
     parse_permissions,
     union_of_tenants,
 )
+from minimize.errors import PolicyError
+from minimize.governance.access.load import access_from_mapping
 from minimize.identifiers import is_invisible
 from minimize.plan.category import CATEGORY_ORDER
 from tests.governance.access.factory import access_of

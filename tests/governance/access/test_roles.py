@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.access.entitlements import coarsest_view, shows_less, views_of_column
-from minimize.governance.access.roles import BUILTIN_ROLES, RoleView, find_conflict, is_view_step
+from minimize.access.entitlements import coarsest_view, shows_less, views_of_column
+from minimize.access.roles import BUILTIN_ROLES, RoleView, find_conflict, is_view_step
 from minimize.techniques import TECHNIQUES, Technique
 from tests.governance.access.factory import access_of
 

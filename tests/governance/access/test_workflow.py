@@ -18,23 +18,16 @@ from minimize.governance.access.enforcement import (
     require_permission,
     required_access,
 )
-from minimize.governance.access.explain import recorded_grants
 from minimize.governance.access.grants import Grant
-from minimize.governance.access.workflow import (
-    GrantVerb,
-    NewGrant,
-    adopt_access,
-    answer_grant,
-    expire_grants,
-    request_grant,
-)
-from minimize.governance.workspace import Workspace
+from minimize.governance.access_explain import recorded_grants
+from minimize.governance.grants import GrantVerb, NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.keys import new_keyring
 from minimize.ledger import AuditActivity, AuditEvent, Resource, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
+from minimize.workspace import Workspace
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
 from tests.incidents import open_support
 from tests.project import write_yaml
@@ -426,7 +419,7 @@ def test_what_counts_already_is_not_adopted_twice(rob: Workspace) -> None:
 def test_of_two_files_that_are_adopted_at_once_the_second_is_refused(
     rob: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place = "minimize.governance.access.workflow.decision_event"
+    place = "minimize.governance.grants.decision_event"
 
     def adopts_another(*given: Any, **more: Any) -> AuditEvent:
         monkeypatch.setattr(place, decision_event)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.governance.workspace import Workspace
+from minimize.workspace import Workspace
 from tests.project import enter, write_keyring
 from tests.world import vendor_file, write_configuration
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from minimize.governance.incidents import Incident, NewIncident, open_incident, scope_incident
-from minimize.governance.workspace import Workspace
+from minimize.workspace import Workspace
 from tests.governance.outputs import published
 from tests.project import Builds, Project
 

@@ -20,10 +20,10 @@ from minimize.governance.incidents import (
 )
 from minimize.governance.key_rotation import rotate_keys
 from minimize.governance.retention.retract import retract
-from minimize.governance.workspace import Workspace as Places
 from minimize.keys.keyring import add_key
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
+from minimize.workspace import Workspace as Places
 from tests.governance.outputs import PER_TENANT, scoped
 from tests.project import AT, BEFORE, DAY, Project, events
 

@@ -16,8 +16,8 @@ from minimize.governance.incidents import (
     record_measure,
     scope_incident,
 )
-from minimize.governance.workspace import Workspace
 from minimize.times import minute_text
+from minimize.workspace import Workspace
 from tests.governance.incidents.conftest import NOW, Acts
 from tests.incidents import open_support
 from tests.project import Project

@@ -29,10 +29,10 @@ from minimize.governance.incidents import (
 from minimize.governance.incidents.contacts import Contact
 from minimize.governance.incidents.incident import StatementKind
 from minimize.governance.incidents.notification import message_path
-from minimize.governance.workspace import Workspace
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.incidents import INCIDENT
+from minimize.workspace import Workspace
 from tests.governance.incidents.conftest import NOW, Acts
 from tests.project import Project
 

@@ -20,9 +20,9 @@ from minimize.governance.incidents import (
     record_measure,
     request_exemption,
 )
-from minimize.governance.workspace import Workspace as Places
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.workspace import Workspace as Places
 from tests.governance.incidents.conftest import NOW, Acts
 
 CASE = NewIncident("INC-1", "A lost disk", (NOW - timedelta(days=1), None), NOW, ["date:2026-11-24"])

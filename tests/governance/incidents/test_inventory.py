@@ -12,12 +12,12 @@ import pytest
 from minimize.governance.incidents import Exposure, IncidentScope, exposure_scope
 from minimize.governance.incidents.inventory import DisclosedCopy, disclosed_copies
 from minimize.governance.settings import NewSetting, set_setting
-from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.sharing import RECALL, Disclosure, RecallState, RecallStep, TenantShare
+from minimize.workspace import Workspace as Places
 from tests.acts import record_acts
 from tests.governance import outputs
 from tests.governance.outputs import PER_TENANT, places, run

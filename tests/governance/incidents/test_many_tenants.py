@@ -15,13 +15,13 @@ import pytest
 
 from minimize.governance.incidents import Exposure, exposure_scope
 from minimize.governance.sharing.payload import disclosure_token
-from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, find_ledger
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
 from minimize.receipts import Receipt
+from minimize.workspace import Workspace as Places
 from tests.acts import record_acts
 from tests.project import FIELDS, POLICY, Project, without_none, write_keyring
 

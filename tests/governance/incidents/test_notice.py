@@ -28,7 +28,7 @@ from minimize.governance.incidents import (
 )
 from minimize.governance.incidents.contacts import Contact
 from minimize.governance.incidents.notification import message_path
-from minimize.governance.workspace import Workspace as Places
+from minimize.workspace import Workspace as Places
 from tests.governance.outputs import published
 from tests.project import Builds, Project, events
 

@@ -18,7 +18,7 @@ from minimize.governance.incidents import (
 from minimize.governance.incidents.contacts import Contact
 from minimize.governance.incidents.incident_text import incident_lines
 from minimize.governance.subjects import DataSubject, lift_restriction, restrict_subjects
-from minimize.governance.workspace import Workspace
+from minimize.workspace import Workspace
 from tests.governance.outputs import published, scoped, tenants
 from tests.project import Builds, Project, events
 

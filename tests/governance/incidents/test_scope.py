@@ -13,8 +13,8 @@ from minimize.governance.incidents import Exposure, exposure_scope
 from minimize.governance.incidents.exposure import ExposedColumn, ExposedForm
 from minimize.governance.incidents.inventory import DisclosedCopy
 from minimize.governance.incidents.scope import AffectedTenant, PersonCount, PersonCounter, TenantFinding
-from minimize.governance.workspace import Workspace as Places
 from minimize.ledger.sharing import TOKEN_BYTES, Disclosure, TenantShare
+from minimize.workspace import Workspace as Places
 from tests.governance.outputs import published, scoped, tenants
 from tests.project import BEFORE, DAY, Builds, Project, events
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from minimize.governance.incidents import Incident, NewIncident, unmatched_items
-from minimize.governance.workspace import Workspace as Places
 from minimize.ledger.incidents import IncidentStep
+from minimize.workspace import Workspace as Places
 from tests.project import Builds, Project, events
 
 HOUR = timedelta(hours=1)

@@ -13,10 +13,10 @@ import minimize
 from minimize.errors import ConfigurationError, KeyringError
 from minimize.governance.key_rotation import rotate_keys, shred_keys
 from minimize.governance.retention.expire import expire
-from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, MasterKey
 from minimize.ledger.audit_event import EntryFilter
 from minimize.runs.audit_log import log_entries
+from minimize.workspace import Workspace as Where
 from tests.commands import command
 from tests.project import AT, BEFORE, DAY, Project, events
 

@@ -10,8 +10,8 @@ import pytest
 import minimize
 from minimize.errors import KeyringError
 from minimize.governance.key_rotation import rotate_keys, shred_keys
-from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, MasterKey
+from minimize.workspace import Workspace as Where
 from tests.project import AT, Project, events
 from tests.vaulting import TOKEN, openbao, small
 

@@ -15,10 +15,10 @@ from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.expire import expire, open_items
 from minimize.governance.retention.retract import retract
-from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring
 from minimize.runs.erasure_list import ERASURES_FOLDER, stored_erasures
 from minimize.stores import parse_output_location
+from minimize.workspace import Workspace as Where
 from tests.buckets import Bucket
 from tests.faults.child import killed
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows

@@ -29,14 +29,14 @@ from minimize.governance.retention.event_admin import (
 )
 from minimize.governance.retention.expire import open_items
 from minimize.governance.settings import NewSetting, set_setting
-from minimize.governance.workspace import Workspace as Places
-from minimize.governance.workspace import Workspace as Where
 from minimize.keys import Keyring, add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.runs.audit_log import open_existing_ledger
 from minimize.stages.identifier_forms import AS_RECEIVED
+from minimize.workspace import Workspace as Places
+from minimize.workspace import Workspace as Where
 from tests.governance.retention.daily import START, Daily, rows
 from tests.project import AT, Builds, Project, enter, events, new_project
 

@@ -10,10 +10,10 @@ import pytest
 
 from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.governance.retention.expire import open_items
-from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import add_key
 from minimize.runs import runner
 from minimize.settings.erasures import RecordedErasures
+from minimize.workspace import Workspace
 from tests.governance.retention.daily import START, Daily, rows
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)

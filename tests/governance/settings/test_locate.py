@@ -11,10 +11,10 @@ import pytest
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.locate import end_locate, list_locate_actions, start_locate
 from minimize.governance.settings import NewSetting, explain_setting, list_settings, set_setting
-from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import add_key
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.workspace import Workspace
 from tests.project import POLICY, Project
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)

@@ -14,12 +14,12 @@ import pytest
 
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, RefusedError
 from minimize.governance.settings import NewSetting, explain_setting, list_settings, set_setting
-from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.settings import SETTING
+from minimize.workspace import Workspace
 from tests.project import POLICY, SETTINGS, Project
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)

@@ -12,11 +12,11 @@ import pytest
 import minimize
 from minimize.errors import OutputError, PolicyError, RefusedError
 from minimize.governance.settings import export_settings, import_settings
-from minimize.governance.workspace import Workspace
 from minimize.keys.keyring import add_key
 from minimize.ledger.settings import SETTING
 from minimize.settings import load_settings
 from minimize.settings.files import read_file
+from minimize.workspace import Workspace
 from tests.project import SETTINGS, Project, events
 
 NOW = datetime(2026, 11, 25, 8, tzinfo=UTC)

@@ -18,7 +18,6 @@ import minimize
 from minimize.consent import current_terms
 from minimize.governance.sharing.outbound import ShareOperation, prepare_share
 from minimize.governance.sharing.plan import ShareArguments
-from minimize.governance.workspace import Workspace
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
@@ -29,6 +28,7 @@ from minimize.policy.model import Policy
 from minimize.recipients import Recipients, Subprocessors, recipient_from
 from minimize.recipients.load import Subprocessor
 from minimize.recipients.model import Recipient
+from minimize.workspace import Workspace
 from tests.acts import record_acts
 from tests.agreements import record_agreements
 from tests.project import AT, DAY, TIME, Project, events, write_keyring, write_yaml

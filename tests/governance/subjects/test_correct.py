@@ -11,9 +11,9 @@ import minimize
 from minimize.errors import ConfigurationError
 from minimize.governance.subjects import Correction, CorrectionEvidence, DataSubject, correct_subject, request_statuses
 from minimize.governance.subjects import correct as room
-from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.workspace import Workspace as Places
 from tests.project import BEFORE, Builds, Project, events
 
 D3 = DataSubject("d3", "north")

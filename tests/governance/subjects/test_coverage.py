@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.subjects import Coverage, subject_coverage
-from minimize.governance.workspace import Workspace as Places
+from minimize.workspace import Workspace as Places
 from tests.project import DAY, Project, events
 
 room = import_module("minimize.governance.subjects.coverage")

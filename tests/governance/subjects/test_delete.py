@@ -22,11 +22,11 @@ from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_sub
 from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.search import files_with_leftovers
 from minimize.governance.subjects.view import view_page
-from minimize.governance.workspace import Workspace as Places
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.output.stored_file import StoredFile
+from minimize.workspace import Workspace as Places
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
 

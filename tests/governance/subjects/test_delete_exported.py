@@ -15,7 +15,7 @@ from minimize.governance.retention import expire
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, find_due
 from minimize.governance.subjects import DataSubject, export_then_delete, view_subjects
-from minimize.governance.workspace import Workspace as Places
+from minimize.workspace import Workspace as Places
 from tests.commands import command
 from tests.governance.outputs import published
 from tests.project import Builds, Project, events

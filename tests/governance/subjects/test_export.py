@@ -17,7 +17,7 @@ import pytest
 from minimize.errors import ConfigurationError, OutputError
 from minimize.governance.subjects import DataSubject, SubjectExport, export_subjects, view_subjects
 from minimize.governance.subjects import export as export_module
-from minimize.governance.workspace import Workspace as Places
+from minimize.workspace import Workspace as Places
 from tests.project import AT, BEFORE, Builds, Project, events
 
 RECORDS = events(120)

@@ -11,9 +11,9 @@ import pytest
 import minimize
 from minimize.failpoints import KILLED, VARIABLE
 from minimize.governance.subjects import DataSubject, request_statuses, view_subjects
-from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.workspace import Workspace as Places
 from tests.governance.outputs import RECORDS, run, two_days
 from tests.governance.subjects.test_delete import NOW, count
 from tests.project import Project

@@ -21,8 +21,8 @@ from minimize.governance.subjects import (
     restrict_subjects,
 )
 from minimize.governance.subjects.correct import CorrectionEvidence
-from minimize.governance.workspace import Workspace
 from minimize.receipts import Receipt
+from minimize.workspace import Workspace
 from tests.project import AT, DAY, Builds, Project, enter, event_time, events, new_project
 
 RECORDS = events(60)

@@ -23,10 +23,10 @@ from minimize.governance.subjects.requests import (
     request_deadline,
     request_statuses,
 )
-from minimize.governance.workspace import Workspace as Places
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import SubjectRequestStep
+from minimize.workspace import Workspace as Places
 from tests.project import Project
 
 

@@ -13,7 +13,7 @@ import pytest
 from minimize.errors import ConfigurationError, KeyringError, LedgerError
 from minimize.governance.subjects import DataSubject, view_subjects
 from minimize.governance.subjects.view import SubjectView, view_page
-from minimize.governance.workspace import Workspace as Places
+from minimize.workspace import Workspace as Places
 from tests.project import AT, BEFORE, Project, event, events
 
 

@@ -14,19 +14,19 @@ from typing import Final
 
 import pyarrow as pa
 
+from minimize.access.entitlements import shows_less
+from minimize.access.model import AccessRules
+from minimize.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST
+from minimize.access.roles import AccessRole, RoleView
 from minimize.errors import Finding, PolicyError, Severity
-from minimize.governance.access.entitlements import shows_less
 from minimize.governance.access.load import examine_access, find_access_file
-from minimize.governance.access.model import AccessRules
-from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST
-from minimize.governance.access.roles import AccessRole, RoleView
-from minimize.governance.workspace import Workspace
 from minimize.plan import Plan
 from minimize.records import RECORDS
 from minimize.runs.inspection import plan_for
 from minimize.stores import PathText
 from minimize.techniques import UnsupportedType
 from minimize.text import did_you_mean
+from minimize.workspace import Workspace
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(
     {

@@ -7,17 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
+from minimize.access.model import AccessRules, RoleAssignment, UserAccount, covers
+from minimize.access.permissions import READ, REIDENTIFY, Permission, TenantSet, highest_or_none, union_of_tenants
+from minimize.access.roles import AccessRole, RolePair, RoleView, find_conflict
 from minimize.governance.access.grants import Grant, permission_of_request
-from minimize.governance.access.model import AccessRules, RoleAssignment, UserAccount, covers
-from minimize.governance.access.permissions import (
-    READ,
-    REIDENTIFY,
-    Permission,
-    TenantSet,
-    highest_or_none,
-    union_of_tenants,
-)
-from minimize.governance.access.roles import AccessRole, RolePair, RoleView, find_conflict
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.plan.model import Category
 from minimize.policy.fields import compare_coarseness

@@ -10,8 +10,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, GetPydanticSchema, WithJsonSchema
 from pydantic.json_schema import SkipJsonSchema
 
-from minimize.forms import Form, form_error
-from minimize.governance.access.permissions import (
+from minimize.access.permissions import (
     APPROVE,
     ASSIGN,
     BREAK_GLASS,
@@ -25,6 +24,7 @@ from minimize.governance.access.permissions import (
     parse_permission,
     parse_permissions,
 )
+from minimize.forms import Form, form_error
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.treatments import Chain
 from minimize.techniques import Technique, TechniqueStep

@@ -8,8 +8,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import ClassVar, Final
 
-from minimize.errors import RefusalReason
-from minimize.governance.access.entitlements import (
+from minimize.access.entitlements import (
     EffectiveAccess,
     Entitlement,
     coarsest_view,
@@ -17,17 +16,11 @@ from minimize.governance.access.entitlements import (
     view_steps,
     views_of_column,
 )
+from minimize.access.model import AccessRules, UserAccount, same_dataset
+from minimize.access.permissions import NO_TENANTS, READ, REIDENTIFY, TenantSet, common_tenants, union_of_tenants
+from minimize.access.roles import RoleView
+from minimize.errors import RefusalReason
 from minimize.governance.access.grants import AccessOperation, Grant, Grants
-from minimize.governance.access.model import AccessRules, UserAccount, same_dataset
-from minimize.governance.access.permissions import (
-    NO_TENANTS,
-    READ,
-    REIDENTIFY,
-    TenantSet,
-    common_tenants,
-    union_of_tenants,
-)
-from minimize.governance.access.roles import RoleView
 from minimize.json_form import JsonResult, json_member
 from minimize.plan.model import Category
 from minimize.policy.purposes import is_refused_purpose

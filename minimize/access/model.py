@@ -12,11 +12,11 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, WithJsonSchema, field_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from minimize.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
+from minimize.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
 from minimize.forms import Expected, Form, Reading, form_error
 from minimize.forms.values import NAME_PATTERN, Duration, Name
 from minimize.forms.yaml_nodes import YamlNode
-from minimize.governance.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
-from minimize.governance.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
 from minimize.identifiers import canonical_account, is_invisible
 from minimize.records import RECORDS
 from minimize.text import did_you_mean, single_line

@@ -13,8 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 from uuid import uuid4
 
+from minimize.access.decision import decide_permission, reason
+from minimize.access.entitlements import EffectiveAccess, find_account_conflict
+from minimize.access.model import AccessRules, RoleAssignment, UserAccount
+from minimize.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, REIDENTIFY, REQUEST, TenantSet
+from minimize.access.roles import AccessRole
 from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReason, RefusedError
-from minimize.governance.access.decision import decide_permission, reason
 from minimize.governance.access.enforcement import (
     access_in_force,
     account_of_actor,
@@ -24,8 +28,6 @@ from minimize.governance.access.enforcement import (
     load_grants,
     required_access,
 )
-from minimize.governance.access.entitlements import EffectiveAccess, find_account_conflict
-from minimize.governance.access.explain import assignment_lines, role_lines, unknown_columns
 from minimize.governance.access.grants import AccessOperation, Grant, GrantRequest
 from minimize.governance.access.incident_grants import (
     break_glass_incident,
@@ -33,11 +35,8 @@ from minimize.governance.access.incident_grants import (
     reviewed_incident,
 )
 from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
-from minimize.governance.access.model import AccessRules, RoleAssignment, UserAccount
-from minimize.governance.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, REIDENTIFY, REQUEST, TenantSet
-from minimize.governance.access.roles import AccessRole
+from minimize.governance.access_explain import assignment_lines, role_lines, unknown_columns
 from minimize.governance.incident_steps import step_event
-from minimize.governance.workspace import Workspace
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import Actor, current_actor
@@ -49,6 +48,7 @@ from minimize.plan.model import Category
 from minimize.results import UNCHANGED
 from minimize.techniques.redact import Redact
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 log = logging.getLogger("minimize")
 _SECOND: Final = timedelta(seconds=1)
