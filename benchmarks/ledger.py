@@ -26,8 +26,8 @@ from benchmarks.given import Given
 from benchmarks.handing import recipient
 from benchmarks.report import goal_table
 from minimize.access import AccessRequest, DatasetColumn, UserAccount, decide_access
+from minimize.access.entitlements import GrantRequest
 from minimize.consent import Consents, current_terms
-from minimize.governance.access.grants import GrantRequest
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import Actor, Address, AuditActivity, Resource, find_ledger
 from minimize.ledger.access import GRANT, GrantAct

@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.governance.access.new_file import create_access_file
+from minimize.governance.access_file import create_access_file
 from minimize.keys import Keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.linting import ALLOWABLE_CODES

@@ -1,4 +1,9 @@
-"""Access decisions: reasons, request and decision, and the rules that combine the entitlements of an account."""
+"""Access decisions: reasons, request and decision, and the rules that combine the entitlements of an account.
+
+Access enforcement: audit events, the access file in force, the permission check before a command, and its tenants.
+
+Audit events contain names, rules and counts, and no values.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +14,11 @@ from types import MappingProxyType
 from typing import ClassVar, Final
 
 from minimize.access.entitlements import (
+    AccessOperation,
     EffectiveAccess,
     Entitlement,
+    Grant,
+    Grants,
     coarsest_view,
     find_account_conflict,
     view_steps,
@@ -20,8 +28,9 @@ from minimize.access.model import AccessRules, UserAccount, same_dataset
 from minimize.access.permissions import NO_TENANTS, READ, REIDENTIFY, TenantSet, common_tenants, union_of_tenants
 from minimize.access.roles import RoleView
 from minimize.errors import RefusalReason
-from minimize.governance.access.grants import AccessOperation, Grant, Grants
 from minimize.json_form import JsonResult, json_member
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
+from minimize.ledger.audit_event import PlainValue, application_name
 from minimize.plan.model import Category
 from minimize.policy.purposes import is_refused_purpose
 
@@ -448,3 +457,59 @@ def _withheld_reasons(withheld: Mapping[str, str]) -> list[RefusalReason]:
 
 def _role_pair_text(clashing: tuple[str, str] | None) -> str:
     return "" if clashing is None else " and ".join(dict.fromkeys(clashing))
+
+
+_DECISION_ACTIVITY: Final = AuditActivity("decision", component="access", category="access")
+LONGEST_NAME: Final = 200
+"""Maximum length of a caller's name in an audit event, in characters."""
+
+
+def decision_event(
+    decision: AccessDecision,
+    *,
+    actor: Actor | None = None,
+    about: str | None = None,
+    rows: int | None = None,
+    tenant: str | None = None,
+) -> AuditEvent:
+    """The audit event of a decision.
+
+    Takes the actor (else the account), the resource if it is not a dataset, the number of rows read, and the tenant if the
+    decision concerns one alone (else that of the rows).
+    """
+    who = actor or Actor("user", decision.account_permissions, application_name(), shorten_name(decision.account.user))
+    name = shorten_name(about or decision.dataset or decision.permission)
+    kind = "dataset" if decision.dataset else decision.permission.partition("/")[0]
+    properties: dict[str, PlainValue] = {
+        "reasons": comma_list(dict.fromkeys(decision.codes)),
+        "access": decision.digest or None,
+        "purpose": decision.purpose,
+        "incident": decision.incident,
+        "grants": comma_list(decision.grants),
+        "columns": comma_list(decision.columns),
+        "tenants": None if not decision.columns else str(decision.tenants),
+        "rows": rows,
+        "break_glass": decision.break_glass or None,
+    }
+    return _DECISION_ACTIVITY.event(
+        decision.permission,
+        who,
+        decision.decided_at,
+        Resource(name, kind, f"{kind}/{name}", property_changes(properties)),
+        result="success" if decision.allowed else "refused",
+        correlation_id=decision.grant or shorten_name(decision.incident or "") or None,
+        tenant=tenant or (decision.tenants.only_name if decision.columns else None),
+    )
+
+
+def property_changes(document: dict[str, PlainValue]) -> tuple[PropertyChange, ...]:
+    cut = {name: shorten_name(value) if isinstance(value, str) else value for name, value in document.items()}
+    return tuple(PropertyChange(name, None, value) for name, value in cut.items() if value is not None)
+
+
+def comma_list(names: Iterable[str]) -> str | None:
+    return ", ".join(names) or None
+
+
+def shorten_name(text: str) -> str:
+    return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"

@@ -1,17 +1,23 @@
-"""Permissions by name and category, and sets of tenants."""
+"""Permissions by name and category, and sets of tenants.
+
+Access enforcement: audit events, the access file in force, the permission check before a command, and its tenants.
+
+Audit events contain names, rules and counts, and no values.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import reduce
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.identifiers import canonical_text
+from minimize.ledger.audit_event import EntryFilter
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.plan.model import Category
 
@@ -302,3 +308,28 @@ def union_of_tenants(sets: Iterable[TenantSet]) -> TenantSet:
 def common_tenants(sets: Iterable[TenantSet]) -> TenantSet:
     """The intersection of several sets."""
     return reduce(TenantSet.__and__, sets, ALL_TENANTS)
+
+
+T = TypeVar("T")
+
+
+def entries_in_scope(
+    entries: Iterable[T], tenants: TenantSet, tenants_of_entry: Callable[[T], Collection[str]]
+) -> list[T]:
+    """The entries that an account may see whose scope has these tenants.
+
+    An account without all tenants sees entries that concern exactly one tenant, if this tenant is in scope.
+    """
+    if tenants.is_all:
+        return list(entries)
+    named = ((entry, tenants_of_entry(entry)) for entry in entries)
+    return [entry for entry, names in named if len(names) == 1 and next(iter(names)) in tenants]
+
+
+def audit_entries_in_scope(entry_filter: EntryFilter, tenants: TenantSet) -> EntryFilter:
+    """The filter of audit entries, limited to the entries that an account may see whose scope has these tenants."""
+    if tenants.is_all:
+        return entry_filter
+    if tenants.complement:
+        return replace(entry_filter, other_tenants=tenants.names)
+    return replace(entry_filter, tenants=tenants.names)

@@ -12,9 +12,8 @@ from minimize.access import UserAccount
 from minimize.access.permissions import PERMISSIONS
 from minimize.cli.options import AT_OR_NOW, DURATION, FILE, OPTIONS, WORKSPACE
 from minimize.cli.verb import verb
-from minimize.governance.access.new_file import create_access_file
 from minimize.governance.access_explain import explain_access, list_grants, show_access
-from minimize.governance.access_file import lint_access
+from minimize.governance.access_file import create_access_file, lint_access
 from minimize.governance.grants import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.ledger import current_actor
 from minimize.results import LintResult, Listing, Printable, ResultAt

@@ -8,9 +8,9 @@ from typing import Any, Final
 import click
 
 from minimize.access import TenantSet
+from minimize.access.permissions import audit_entries_in_scope
 from minimize.cli.options import AUDIT_FILTERS, FILE, FOLDER, LEDGER, OPTIONS
 from minimize.cli.verb import verb
-from minimize.governance.access.enforcement import audit_entries_in_scope
 from minimize.ledger.audit_columns import ENTRY_COLUMNS, EntryForm, ListedEntries, parse_columns
 from minimize.ledger.audit_event import EntryFilter
 from minimize.results import Printable

@@ -340,7 +340,7 @@ def authorize(
     permission must cover all tenants. With `changed_ledger`, the configured access file decides if the acts of the ledger cannot
     be proven.
     """
-    from minimize.governance.access.enforcement import require_permission  # late: it imports Arrow
+    from minimize.workspace import require_permission  # late: it imports Arrow
 
     limits: Any = {"tenant": tenant, "dataset": dataset, "category": category}
     require_permission(permission, command_workspace(places), utc_now(), changed_ledger=changed_ledger, **limits)
@@ -372,7 +372,7 @@ def has_access_file(places: Mapping[str, Any]) -> bool:
 def record_actor_permissions(places: Mapping[str, Any]) -> None:
     """Lets the audit events of this command record the permissions of the account, if there is an access file."""
     if has_access_file(places):
-        from minimize.governance.access.enforcement import record_permissions
+        from minimize.workspace import record_permissions
 
         record_permissions(command_workspace(places))
 
@@ -382,6 +382,6 @@ def authorize_read(permission: str, places: Mapping[str, Any], tenant: str | Non
 
     Raises AccessDenied (exit 3) if it may not read those of the tenant, or those of any tenant.
     """
-    from minimize.governance.access.enforcement import readable_tenants  # late: it imports Arrow
+    from minimize.workspace import readable_tenants  # late: it imports Arrow
 
     return readable_tenants(permission, command_workspace(places), utc_now(), tenant=tenant)

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import click
 
+from minimize.access.permissions import entries_in_scope
 from minimize.cli.options import (
     AS_OF_HELP,
     FILE,
@@ -20,7 +21,6 @@ from minimize.cli.options import (
     authorize_read,
 )
 from minimize.cli.verb import limited_result, verb
-from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.retention.event_admin import (
     NewEvent,
     RecordedEvent,

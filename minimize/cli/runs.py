@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from minimize.access.permissions import common_tenants
+from minimize.access.permissions import common_tenants, entries_in_scope
 from minimize.cli.options import (
     LEDGER,
     MADE_BY_HELP,
@@ -18,7 +18,6 @@ from minimize.cli.options import (
     authorize_read,
 )
 from minimize.cli.verb import limited_result, verb
-from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.governance.republication import republish_run
 from minimize.results import Listing, Printable

@@ -13,7 +13,6 @@ from minimize.access import TenantSet
 from minimize.cli.options import FILE, ID, OPTIONS, WORKSPACE
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
-from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
     CorrectionEvidence,
@@ -38,7 +37,7 @@ from minimize.governance.subjects.requests import REFUSAL_REASONS
 from minimize.governance.subjects.view import SubjectViews, view_page
 from minimize.results import Listing, Printable, ResultAt
 from minimize.runs.execution import ProgressCallback
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, require_permission
 
 _SUBJECTS: Final = (
     click.Argument(["ids"], nargs=-1, metavar="ID…"),

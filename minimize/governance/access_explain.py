@@ -9,13 +9,11 @@ from datetime import datetime
 from typing import Any, Final
 
 from minimize.access.decision import AccessDecision, AccessRequest, DatasetColumn, decide_access, decide_permission
-from minimize.access.entitlements import view_steps
+from minimize.access.entitlements import AccessOperation, Grant, Grants, load_grants, view_steps
 from minimize.access.model import AccessRules, RoleAssignment, UserAccount
 from minimize.access.permissions import PERMISSIONS
 from minimize.access.roles import AccessRole
 from minimize.errors import MinimizeError, PolicyError
-from minimize.governance.access.enforcement import account_of_actor, load_grants, required_access
-from minimize.governance.access.grants import AccessOperation, Grant, Grants
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import current_actor
 from minimize.ledger.runs import output_locations
@@ -31,7 +29,7 @@ from minimize.runs.inspection import plan_for
 from minimize.stores import parse_output_location
 from minimize.text import did_you_mean
 from minimize.times import seconds_text
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, account_of_actor, required_access
 
 NO_COMMON_PURPOSE: Final = ""
 """Placeholder for purposes without a common element. No request can name it."""

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
 from minimize.consent.evaluation import NO_ACT, ConsentHistory, Consents, EffectiveConsents, load_consents
 from minimize.consent.terms import (
     DPV_STATES,
@@ -24,7 +24,6 @@ from minimize.consent.terms import (
     parse_terms,
 )
 from minimize.errors import PolicyError, RefusedError
-from minimize.governance.access.enforcement import configured_access, entries_in_scope
 from minimize.governance.evidence import TenantEvidence, require_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.settings import AuthorizeChange
@@ -43,7 +42,7 @@ from minimize.ledger.sharing import (
 from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 from minimize.stores import PathText
 from minimize.times import seconds_text, time_text, time_text_or_none
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, configured_access
 
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")

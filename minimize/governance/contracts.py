@@ -7,10 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
 from minimize.consent import load_agreements
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.evidence import document_evidence
 from minimize.governance.references import checked_reference
 from minimize.governance.sharing import Recall, list_recalls

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.governance.access.enforcement import account_of_actor, configured_access
 from minimize.governance.references import checked_reference
 from minimize.ledger import Actor
 from minimize.receipts.canonical import sha256_text
 from minimize.stores import PathText
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, account_of_actor, configured_access
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,12 @@
 
 The audit log records every operation and every refusal. After the first adoption, a change of the access file takes
 effect when a person who may assign roles adopts it.
+
+Access enforcement: audit events, the access file in force, the permission check before a command, and its tenants.
+
+Audit events contain names, rules and counts, and no values.
+
+Incidents of grants: the incident that a grant needs, the one that break-glass access opens, and grants that end with it.
 """
 
 from __future__ import annotations
@@ -10,45 +16,144 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import chain, count
 from typing import Any, Final, Literal
 from uuid import uuid4
 
-from minimize.access.decision import decide_permission, reason
-from minimize.access.entitlements import EffectiveAccess, find_account_conflict
-from minimize.access.model import AccessRules, RoleAssignment, UserAccount
+from minimize.access.decision import comma_list, decide_permission, decision_event, property_changes, reason
+from minimize.access.entitlements import (
+    AccessOperation,
+    EffectiveAccess,
+    Grant,
+    GrantRequest,
+    find_account_conflict,
+    load_grants,
+)
+from minimize.access.model import (
+    AccessRules,
+    RoleAssignment,
+    UserAccount,
+    find_access_file,
+    load_access,
+    parse_access,
+    required_access_file,
+)
 from minimize.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, REIDENTIFY, REQUEST, TenantSet
 from minimize.access.roles import AccessRole
 from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReason, RefusedError
-from minimize.governance.access.enforcement import (
-    access_in_force,
-    account_of_actor,
-    decision_event,
-    grant_event,
-    last_adoption,
-    load_grants,
-    required_access,
-)
-from minimize.governance.access.grants import AccessOperation, Grant, GrantRequest
-from minimize.governance.access.incident_grants import (
-    break_glass_incident,
-    reason_against_incident,
-    reviewed_incident,
-)
-from minimize.governance.access.load import find_access_file, load_access, parse_access, required_access_file
 from minimize.governance.access_explain import assignment_lines, role_lines, unknown_columns
-from minimize.governance.incident_steps import step_event
+from minimize.governance.incident_steps import IncidentStatus, step_event
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
-from minimize.ledger import Actor, current_actor
+from minimize.keys import Verifier
+from minimize.ledger import Actor, AuditActivity, AuditEvent, Resource, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption, GrantAct
-from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.audit_event import utc_text
+from minimize.ledger.acts import ActReader, Decision, NewAct
+from minimize.ledger.audit_event import EventResult, PlainValue, utc_text
 from minimize.ledger.incidents import INCIDENT, IncidentStep
 from minimize.plan.model import Category
 from minimize.results import UNCHANGED
 from minimize.techniques.redact import Redact
 from minimize.text import count_noun
-from minimize.workspace import Workspace
+from minimize.times import time_text
+from minimize.workspace import Workspace, access_in_force, account_of_actor, last_adoption, required_access
+
+_GRANT_ACTIVITY: Final = AuditActivity("grant", component="access", category="access")
+
+
+def grant_event(
+    verb: str,
+    actor: Actor,
+    at: datetime,
+    grant: str,
+    request: GrantRequest | None,
+    reasons: Sequence[RefusalReason] = (),
+) -> AuditEvent:
+    """The audit event of an operation on a grant, refused if reasons are given. Only the grant stores the justification."""
+    properties: dict[str, PlainValue] = {"reasons": comma_list(each.code for each in reasons)}
+    if request is not None:
+        properties |= {
+            "incident": request.incident,
+            "dataset": request.dataset,
+            "operation": request.operation,
+            "columns": comma_list(request.columns or ()),
+            "category": request.category,
+            "tenants": comma_list(request.tenants),
+            "duration_s": int(request.duration.total_seconds()),
+            "role": request.role or None,
+        }
+    resource = Resource(grant, "grant", f"grants/{grant}", property_changes(properties))
+    result: EventResult = "refused" if reasons else "success"
+    tenant = request.tenants[0] if request is not None and len(request.tenants) == 1 else None
+    return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant, tenant=tenant)
+
+
+def reason_against_incident(acts: ActReader, request: GrantRequest, verifier: Verifier) -> RefusalReason | None:
+    """The reason why the incident of a request permits no grant. None if it is open and concerns all tenants of the request.
+
+    Raises LedgerError for an incident that no known key signed.
+    """
+    found = IncidentStatus.find(acts, request.incident, verifier)
+    if found is None:
+        hint = "Open it with `minimize incident open ID --kind support`, or run `minimize incident list`."
+        return reason("unknown_incident", about=request.incident, hint=hint)
+    if not found.is_open:
+        return reason("closed_incident", about=request.incident, hint="Open a new incident for the new ticket.")
+    if not set(request.tenants) <= found.tenants:
+        hint = "Name an incident of this tenant. A privacy incident concerns the tenants of its latest scope."
+        return reason("other_tenant", about=request.incident, hint=hint)
+    return None
+
+
+def break_glass_incident(
+    acts: ActReader, grant: str, request: GrantRequest, actor: Actor, at: datetime, verifier: Verifier
+) -> IncidentStep:
+    """The step that opens the support incident of break-glass access. It names the grant that must be reviewed.
+
+    The incident has the name in the request. If that is empty or exists already, the incident is numbered, and the name in the
+    request becomes its reference.
+    """
+    asked = request.incident.strip()
+    names = chain([asked] if asked else [], (f"break-glass-{number}" for number in count(1)))
+    name = next(each for each in names if IncidentStatus.find(acts, each, verifier) is None)
+    body = {
+        "kind": "support",
+        "title": f"Break-glass access to {request.dataset}",
+        "tenants": list(request.tenants),
+        "reference": f"grant {grant}" if asked in ("", name) else asked,
+        "break_glass_grant": grant,
+        "happened": [time_text(at), None],
+        "known_at": time_text(at),
+        "exposed": [],
+    }
+    return IncidentStep(name, "opened", actor.user or "", body, at)
+
+
+def reviewed_incident(
+    acts: ActReader, grant: Grant, actor: Actor, at: datetime, verifier: Verifier
+) -> list[IncidentStep]:
+    """The step that records the review of a grant with the incident that it opened. Empty if it opened none."""
+    found = IncidentStatus.find(acts, grant.request.incident, verifier)
+    if found is None or found.break_glass_grant != grant.id:
+        return []
+    return [IncidentStep(grant.request.incident, "reviewed", actor.user or "", {"grant": grant.id}, at)]
+
+
+def end_incident_grants(
+    acts: ActReader, incident: str, actor: Actor, at: datetime, verifier: Verifier
+) -> tuple[list[NewAct], list[AuditEvent]]:
+    """The acts and audit events that end all requests and grants of an incident, which is closed in the same decision."""
+    ended = [
+        each
+        for each in load_grants(acts, verifier).all_grants
+        if each.request.incident == incident and each.state(max(at, each.requested_at)) in ("requested", "active")
+    ]
+    body = {"note": "the incident was closed"}
+    return (
+        [GRANT.act(GrantAct(each.id, "revoked", actor.user or "", body, at)) for each in ended],
+        [grant_event("revoke", actor, at, each.id, each.request) for each in ended],
+    )
+
 
 log = logging.getLogger("minimize")
 _SECOND: Final = timedelta(seconds=1)

@@ -16,7 +16,6 @@ from typing import Final
 from urllib.parse import quote, unquote
 
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
-from minimize.governance.access.enforcement import require_permission
 from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.rewrite_receipt import PlannedFile
@@ -38,7 +37,7 @@ from minimize.runs.inputs import find_pipeline
 from minimize.runs.runner import no_progress
 from minimize.stores import Location, LocationLike, parse_output_location
 from minimize.text import count_noun
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, require_permission
 
 
 def record_key_event(

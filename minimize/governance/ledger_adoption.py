@@ -12,7 +12,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from minimize.errors import ConfigurationError, OutputError, RefusedError
-from minimize.governance.access.enforcement import require_permission
 from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, require_keyring
@@ -26,7 +25,7 @@ from minimize.runs.inputs import find_pipeline
 from minimize.runs.published_runs import OutputDecision, record_decision
 from minimize.runs.session import DecidedOutput
 from minimize.stores import LocationLike, PathText, parse_output_location
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, require_permission
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -12,7 +12,6 @@ from datetime import datetime
 from typing import Final
 
 from minimize.errors import RefusedError
-from minimize.governance.access.enforcement import configured_access
 from minimize.identifiers import canonical_account
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult
 from minimize.keys import Keyring
@@ -31,7 +30,7 @@ from minimize.runs.published_runs import (
 )
 from minimize.runs.session import DecidedOutput
 from minimize.stores import LocationLike, PathText, location_text
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, configured_access
 
 _ACTIVITY: Final = AuditActivity("republication", component="job", category="run")
 

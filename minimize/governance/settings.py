@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import pyarrow as pa
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
 from minimize.errors import PolicyError, RefusedError
-from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
 from minimize.governance.references import checked_reference
 from minimize.identifiers import canonical_id, canonical_text, canonical_word

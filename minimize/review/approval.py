@@ -33,7 +33,6 @@ from minimize.errors import (
     redact_errors,
 )
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.governance.access.enforcement import configured_access, require_permission
 from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -60,7 +59,7 @@ from minimize.runs.lint_errors import check_allowed_codes
 from minimize.sources import declared_schema
 from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, configured_access, require_permission
 
 HEAD_KEYS: Final = ("policy", "version", "owner", "purposes")
 """The approval is placed after these keys, as far as they come first in the file."""

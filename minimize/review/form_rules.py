@@ -8,10 +8,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from minimize.access.model import examine_access
 from minimize.config import OFF, Config, ConfigEntry, load_config
 from minimize.errors import Finding
 from minimize.forms.yaml_nodes import FaultList
-from minimize.governance.access.load import examine_access
 from minimize.policy.approval import ApprovalDemand, configured_approval
 from minimize.policy.load import configured_encryption, examine_pipeline, examine_policy
 from minimize.policy.pipeline import ConfiguredEncryption

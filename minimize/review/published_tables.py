@@ -18,7 +18,6 @@ from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.table_utility import TableUtility
 from minimize.arrow.dictionaries import Codes
 from minimize.errors import MinimizeError
-from minimize.governance.access.enforcement import is_permitted
 from minimize.keys import Kms, find_kms
 from minimize.output.folder import batch_date_of, has_runs
 from minimize.output.reader import load_receipts, read_output
@@ -29,7 +28,7 @@ from minimize.runs.inputs import pipeline_from
 from minimize.runs.inspection import declared_plan
 from minimize.runs.releases import older_tables, older_text
 from minimize.stores import Location, PathText, local_path
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, is_permitted
 
 
 def published_tables(pipeline: Pipeline | PathText, *, at: datetime, keys: Any = None) -> tuple[TableUtility, ...]:

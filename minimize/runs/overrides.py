@@ -17,7 +17,6 @@ from typing import Any, Final
 
 from minimize.config import load_config
 from minimize.errors import LedgerError, RefusedError
-from minimize.governance.access.enforcement import require_permission
 from minimize.ledger import find_ledger
 from minimize.ledger.access import ACCESS_ADOPTION
 from minimize.ledger.runs import was_published_by_rules
@@ -29,7 +28,7 @@ from minimize.runs.regions import bind_region, pipeline_regions
 from minimize.runs.runner import RunOverrides
 from minimize.stores import Location, LocationLike, PathText, is_same_location, is_uri, is_within, parse_output_location
 from minimize.times import utc_now
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, require_permission
 
 OVERRIDE: Final = "run/override"
 OVERRIDE_ELSEWHERE: Final = "run/override_elsewhere"

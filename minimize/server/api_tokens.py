@@ -26,7 +26,6 @@ from minimize.access.entitlements import EffectiveAccess
 from minimize.access.model import LONGEST_UNANSWERED, AccessRules, UserAccount
 from minimize.access.roles import find_conflict
 from minimize.errors import AccessDenied, ConfigurationError, LedgerError, RefusalReason, RefusedError
-from minimize.governance.access.enforcement import configured_access, require_permission
 from minimize.governance.evidence import TenantEvidence, document_evidence
 from minimize.identifiers import canonical_account
 from minimize.json_form import JsonResult, json_member
@@ -40,7 +39,7 @@ from minimize.server.errors import NOT_AUTHENTICATED, error_for
 from minimize.server.request import is_name
 from minimize.stores import PathText
 from minimize.times import EPOCH, seconds_text
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, configured_access, require_permission
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

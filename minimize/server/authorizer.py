@@ -15,11 +15,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, Literal
 
 from minimize.access import AccessDecision, AccessRequest, AccessRules, UserAccount, decide_access
-from minimize.access.entitlements import EffectiveAccess
+from minimize.access.decision import decision_event
+from minimize.access.entitlements import EffectiveAccess, Grants
+from minimize.access.model import load_access
 from minimize.errors import LedgerError, PolicyError, RefusedError
-from minimize.governance.access.enforcement import access_in_force, decision_event
-from minimize.governance.access.grants import Grants
-from minimize.governance.access.load import load_access
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, GrantAct
@@ -29,6 +28,7 @@ from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
 from minimize.server.request import FilterCondition
 from minimize.server.snapshot import OutputSnapshot
 from minimize.times import utc_now
+from minimize.workspace import access_in_force
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

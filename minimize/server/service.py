@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 import pyarrow as pa
 
 from minimize.access import AccessDecision, UserAccount
+from minimize.access.model import find_access_file
 from minimize.errors import ConfigurationError, MinimizeError, OutputError, RefusedError, call_redacted
-from minimize.governance.access.load import find_access_file
 from minimize.identifiers import canonical_account
 from minimize.keys import Keyring, find_kms, require_keyring
 from minimize.ledger import AuditEvent, current_actor, find_ledger

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.access.new_file import create_access_file
+from minimize.governance.access_file import create_access_file
 from minimize.keys.listing import create_keyring
 from tests.docs.pages import ROOT, Reader, path_with_ours
 

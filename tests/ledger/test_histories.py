@@ -12,9 +12,8 @@ from typing import TypeVar
 import pyarrow as pa
 import pytest
 
+from minimize.access.entitlements import Grant, load_grants
 from minimize.consent import Consents, current_terms
-from minimize.governance.access.enforcement import load_grants
-from minimize.governance.access.grants import Grant
 from minimize.keys import Keyring
 from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.acts import ActReader, Decision, NewAct

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.access.load import access_from_mapping
+from minimize.access.model import access_from_mapping
 from minimize.recipients.load import recipient_from
 from minimize.review.changes import GradedChange, collect_changes
 from minimize.review.diff import diff

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.access.grants import AccessOperation, Grant
+from minimize.access.entitlements import AccessOperation, Grant
 from minimize.governance.grants import NewGrant, answer_grant, request_grant
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger

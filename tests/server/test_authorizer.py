@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import pytest
 
-from minimize.governance.access.grants import Grants
+from minimize.access.entitlements import Grants
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, Resource, find_ledger
 from minimize.ledger.access import GRANT, GrantAct

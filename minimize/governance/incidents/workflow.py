@@ -14,8 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import ConfigurationError, Finding, RefusedError
-from minimize.governance.access.enforcement import configured_access
-from minimize.governance.access.incident_grants import end_incident_grants
+from minimize.governance.grants import end_incident_grants
 from minimize.governance.incident_steps import IncidentKind, body_text, incident_event, step_event
 from minimize.governance.incidents.exposure import Exposure
 from minimize.governance.incidents.incident import (
@@ -34,7 +33,7 @@ from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.incidents import INCIDENT, IncidentStep
 from minimize.times import time_text, time_text_or_none
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, configured_access
 
 _REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {

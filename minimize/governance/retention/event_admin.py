@@ -14,9 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
-from minimize.governance.access.enforcement import entries_in_scope
 from minimize.governance.affected_subjects import form_tokens
 from minimize.governance.known_outputs import published_output
 from minimize.governance.lifecycle_events import (

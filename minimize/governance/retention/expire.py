@@ -19,7 +19,6 @@ import pyarrow as pa
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.errors import call_redacted
-from minimize.governance.access.enforcement import require_permission
 from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.removal_decision import RewriteRequest
@@ -57,7 +56,7 @@ from minimize.stages.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.stores import LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME, parse_time
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, require_permission
 
 
 def identify_through_sources(

@@ -19,7 +19,6 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.errors import Finding, RefusedError, call_redacted
-from minimize.governance.access.enforcement import require_permission
 from minimize.governance.event_times import age_limit
 from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
@@ -67,7 +66,7 @@ from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
 from minimize.times import parse_time
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, require_permission
 
 FormVerdict = Literal["same", "coarser", "finer", "gone"]
 

@@ -28,7 +28,6 @@ from minimize.errors import (
     SchemaError,
     redact_errors,
 )
-from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.connector import Connector, as_rereadable, call_connector
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, AuditEvent, current_actor
@@ -52,7 +51,7 @@ from minimize.sources.memory import MemorySource, memory_source, read_memory
 from minimize.stores import PathText
 from minimize.techniques.keep import Keep
 from minimize.times import parse_time
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, require_permission
 
 TENANT_FIELD: Final = "tenant_id"
 

@@ -20,7 +20,6 @@ from minimize.config import load_config
 from minimize.consent import Consents, load_consents
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
 from minimize.forms.values import CategoryName
-from minimize.governance.access.enforcement import require_permission
 from minimize.governance.sharing.connector import Connector, call_connector
 from minimize.governance.sharing.consent_filter import (
     ConsentCheck,
@@ -74,7 +73,7 @@ from minimize.settings.unknown_tenant import UnknownTenant, settings_tenants, un
 from minimize.stores import Location, ObjectPath, PathText, parse_output_location
 from minimize.stores.digests import file_digest
 from minimize.times import parse_time
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, require_permission
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -26,7 +26,6 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.types import arrow_type, parse_text
 from minimize.errors import AccessDenied, ConfigurationError, call_redacted
-from minimize.governance.access.enforcement import configured_access
 from minimize.governance.affected_subjects import AffectedSubjects
 from minimize.governance.known_outputs import find_changeable_outputs
 from minimize.governance.output_file import OutputFile, PublishedOutput
@@ -74,7 +73,7 @@ from minimize.stages.corrections import correctable_fields, open_value, seal_val
 from minimize.stores import LocationLike
 from minimize.techniques import Context, Technique
 from minimize.text import count_noun
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, configured_access
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from minimize.access import AccessDecision, AccessRequest, AccessRules, DatasetColumn, UserAccount, decide_access
-from minimize.governance.access.grants import Grant, GrantRequest, Grants
-from minimize.governance.access.load import access_from_mapping
+from minimize.access.entitlements import Grant, GrantRequest, Grants
+from minimize.access.model import access_from_mapping
 from minimize.ledger.access import GrantAct
 from minimize.ledger.audit_event import utc_text
 from minimize.plan.model import Category

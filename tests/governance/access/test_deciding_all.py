@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from minimize.access import AccessDecision, AccessRequest, AccessRules, DatasetColumn, UserAccount, decide_access
-from minimize.governance.access.grants import Grants
+from minimize.access.entitlements import Grants
 from minimize.ledger.access import GrantAct
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, requested
 from tests.governance.access.reference import COLUMNS, EVERY_TENANT, OTHER, TENANTS, Given, Granted, open_cells

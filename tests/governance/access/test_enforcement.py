@@ -8,19 +8,14 @@ from pathlib import Path
 import pytest
 
 from minimize.access import ALL_TENANTS, TenantSet, UserAccount, decide_permission
+from minimize.access.decision import LONGEST_NAME, decision_event
+from minimize.access.permissions import entries_in_scope
 from minimize.errors import AccessDenied, KeyringError, PolicyError
-from minimize.governance.access.enforcement import (
-    LONGEST_NAME,
-    decision_event,
-    entries_in_scope,
-    grant_event,
-    readable_tenants,
-    require_permission,
-)
+from minimize.governance.grants import grant_event
 from minimize.ledger import Actor, AuditEvent
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, readable_tenants, require_permission
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, asked, decided, requested, wanted
 from tests.project import write_yaml
 from tests.world import access_file, assignment

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.governance.access.grants import Grants
+from minimize.access.entitlements import Grants
 from minimize.ledger.access import GrantAct
 from tests.governance.access.factory import HOUR, NOW, SECOND, act, approved, asked, grant, grants, requested
 

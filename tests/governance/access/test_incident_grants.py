@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
+from minimize.access.entitlements import Grant, load_grants
 from minimize.errors import AccessDenied
-from minimize.governance.access.enforcement import load_grants
-from minimize.governance.access.grants import Grant
 from minimize.governance.grants import GrantVerb, NewGrant, answer_grant, request_grant
 from minimize.governance.incidents import NewIncident, close_incident, load_incident, open_incident
 from minimize.ledger.audit_check import find_entries

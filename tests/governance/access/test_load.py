@@ -8,11 +8,10 @@ import jsonschema
 import pytest
 
 from minimize.access.entitlements import views_of_column
-from minimize.access.model import GrantRules
+from minimize.access.model import GrantRules, access_from_mapping, examine_access, find_access_file, load_access
 from minimize.access.permissions import PERMISSIONS
 from minimize.access.roles import BUILTIN_ROLES
 from minimize.errors import PolicyError
-from minimize.governance.access.load import access_from_mapping, examine_access, find_access_file, load_access
 from minimize.interop.file_schemas import file_schema
 from tests.governance.access.factory import HOUR, access_of
 from tests.world import access_file, assignment

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.access import UserAccount
-from minimize.access.model import same_dataset
+from minimize.access.model import access_from_mapping, same_dataset
 from minimize.access.permissions import (
     ALL_TENANTS,
     NO_TENANTS,
@@ -22,7 +22,6 @@ from minimize.access.permissions import (
     union_of_tenants,
 )
 from minimize.errors import PolicyError
-from minimize.governance.access.load import access_from_mapping
 from minimize.identifiers import is_invisible
 from minimize.plan.category import CATEGORY_ORDER
 from tests.governance.access.factory import access_of

@@ -11,14 +11,9 @@ from typing import Any
 
 import pytest
 
+from minimize.access.decision import decision_event
+from minimize.access.entitlements import Grant
 from minimize.errors import AccessDenied, KeyringError, LedgerError, PolicyError
-from minimize.governance.access.enforcement import (
-    configured_access,
-    decision_event,
-    require_permission,
-    required_access,
-)
-from minimize.governance.access.grants import Grant
 from minimize.governance.access_explain import recorded_grants
 from minimize.governance.grants import GrantVerb, NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.keys import new_keyring
@@ -27,7 +22,7 @@ from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.workspace import Workspace
+from minimize.workspace import Workspace, configured_access, require_permission, required_access
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
 from tests.incidents import open_support
 from tests.project import write_yaml
