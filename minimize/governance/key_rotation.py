@@ -15,8 +15,8 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote, unquote
 
+from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
-from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.rewrite import Rewrite
 from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.json_form import JsonResult, json_member

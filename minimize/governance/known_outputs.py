@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import MinimizeError, RefusedError
-from minimize.governance.output_file import PublishedOutput
-from minimize.governance.writing_run import PolicyCache
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger.audit_event import entry_event

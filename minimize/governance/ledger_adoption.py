@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from minimize.datasets.erasure_list import erasure_list_digest, is_erasure_list_lost
+from minimize.datasets.writing_run import WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError
-from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, require_keyring
 from minimize.output.publish import OpenOutput
 from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
 from minimize.results import Line
-from minimize.runs.erasure_list import erasure_list_digest, is_erasure_list_lost
 from minimize.runs.guards import check_keyring, has_erasures, last_receipt_with_ledger, ledger_disagreement
 from minimize.runs.inputs import find_pipeline
 from minimize.runs.published_runs import OutputDecision, record_decision

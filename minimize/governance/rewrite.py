@@ -20,11 +20,13 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
+from minimize.datasets.erasure_list import erasure_list_digest
+from minimize.datasets.inventory import RemovalInventory
+from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.writing_run import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
-from minimize.governance.output_file import PublishedOutput
 from minimize.governance.rewrite_receipt import PlannedFile, RewriteReceipt, RewriteResult
 from minimize.governance.verdict import ApplyVerdict
-from minimize.governance.writing_run import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
@@ -54,11 +56,9 @@ from minimize.receipts import (
 from minimize.receipts.chain import effective_receipts
 from minimize.receipts.shown_counts import seal_counts
 from minimize.records import PIPELINE_FILE, POLICY_FILE, RECORDS, Batch, BatchCounts, FileRef, Stage, WrittenFile
-from minimize.runs.erasure_list import erasure_list_digest
 from minimize.runs.execution import ProgressCallback, ProgressCounter
 from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, covers_dates, later_time
 from minimize.runs.receipt_builder import RunContext
-from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.stores import Location, PathText, local_path, location_text

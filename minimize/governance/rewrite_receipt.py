@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
-from minimize.governance.output_file import OutputFile
+from minimize.datasets.published_output import OutputFile
+from minimize.datasets.writing_run import WritingRun
 from minimize.governance.verdict import BatchJudge, SuccessiveJudges
-from minimize.governance.writing_run import WritingRun
 from minimize.keys.master_keys import is_master_key
 from minimize.output.folder import RESTRICTED
 from minimize.output.sink import index_files, master_keys_of, output_files

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from minimize.datasets.writing_run import WritingRun
 from minimize.errors import ConfigurationError
-from minimize.governance.writing_run import WritingRun
 from minimize.interop.documents import ExportRequest
 from minimize.observability.openlineage import RunDescription, complete_event, start_event
 from minimize.output.folder import has_runs, read_receipts

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
+from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import (
     AccessDenied,
     CheckFailed,
@@ -20,8 +22,6 @@ from minimize.errors import (
     SchemaError,
     SourceError,
 )
-from minimize.governance.output_file import PublishedOutput
-from minimize.governance.writing_run import PolicyCache
 from minimize.keys import Keyring, Kms, find_keyring
 from minimize.output.folder import read_exact_receipt
 from minimize.output.reader import load_receipts

@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.datasets.published_output import OutputFile
 from minimize.errors import KeyringError, OutputError, SourceError
-from minimize.governance.output_file import OutputFile
 from minimize.plan import request
 from minimize.plan.request import can_leave
 from minimize.policy.pipeline import Pipeline

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
+from minimize.datasets.published_output import check_changeable
 from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
-from minimize.governance.output_file import check_changeable
 from minimize.governance.retention.expire import expiry_of_output
 from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan
 from minimize.governance.sharing import list_recalls

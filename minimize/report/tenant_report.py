@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from minimize.access import TenantSet
 from minimize.config import load_config
+from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, MinimizeError, VerificationError
 from minimize.governance.consent import list_consents
 from minimize.governance.contracts import list_contracts
@@ -24,7 +25,6 @@ from minimize.governance.functions import list_functions
 from minimize.governance.incidents.incident import Incident, load_incidents
 from minimize.governance.incidents.visible_incidents import incident_in_scope
 from minimize.governance.known_outputs import find_outputs
-from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.settings import explain_setting, list_settings
 from minimize.governance.subjects import request_statuses
 from minimize.identifiers import canonical_text

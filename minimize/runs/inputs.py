@@ -23,6 +23,8 @@ import pyarrow as pa
 from minimize.arrow.dictionaries import value_type
 from minimize.config import load_config
 from minimize.consent import Consents
+from minimize.datasets.erasure_list import stored_erasures
+from minimize.datasets.pipelines import bind_region
 from minimize.errors import (
     ConfigurationError,
     Finding,
@@ -54,8 +56,6 @@ from minimize.receipts import Receipt, RunOrigin
 from minimize.records import PIPELINE_FILE
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates
 from minimize.runs.deciding_function import NO_CONSENTS, load_consents
-from minimize.runs.erasure_list import stored_erasures
-from minimize.runs.regions import bind_region
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
 from minimize.sources import FORMATS, declared_schema

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from minimize.consent import ConsentPeriods
+from minimize.datasets.pipelines import check_region
 from minimize.errors import Finding, KeyringError, LedgerError, PolicyError
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.keys.master_keys import is_master_key
@@ -50,7 +51,6 @@ from minimize.runs.inputs import (
     record_origin,
     subject_names,
 )
-from minimize.runs.regions import check_region
 from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import SettingsRows
 from minimize.sources.base import Source

@@ -15,6 +15,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from minimize.datasets.erasure_list import check_erasure_list, store_erasures
+from minimize.datasets.inventory import RemovalInventory
+from minimize.datasets.pipelines import bind_region, pipeline_regions
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
@@ -46,7 +49,6 @@ from minimize.runs.batch_dates import (
     worst_exit_code,
 )
 from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
-from minimize.runs.erasure_list import check_erasure_list, store_erasures
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.guards import (
     check_output_ledger,
@@ -66,8 +68,6 @@ from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
-from minimize.runs.regions import bind_region, pipeline_regions
-from minimize.runs.removal_inventory import RemovalInventory
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.session import record_missed_receipts, record_published, run_session, warn_of_older_copy
 from minimize.runs.settings_warnings import warn_of_unmatched_subjects

@@ -18,9 +18,9 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.access import DatasetColumn
+from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import OutputError
 from minimize.governance.access_explain import NO_COMMON_PURPOSE
-from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import column_category, open_parquet, unless_shredded
 from minimize.output.folder import batch_date_of, read_receipts

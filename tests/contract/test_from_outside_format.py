@@ -16,8 +16,8 @@ import pytest
 import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.types import arrow_type, parse_texts
+from minimize.datasets.lifecycle_events import load_events
 from minimize.errors import PolicyError
-from minimize.governance.lifecycle_events import load_events
 from minimize.interop.file_schemas import file_schema
 from minimize.policy.load import load_pipeline
 from minimize.records import Chunk

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from minimize.datasets.erasure_list import store_erasures, stored_erasures
 from minimize.errors import OutputError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger.subject_tokens import subject_token
 from minimize.ledger.subjects import LifecycleEvent
-from minimize.runs.erasure_list import store_erasures, stored_erasures
 from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 from tests.project import AT
 

@@ -14,10 +14,10 @@ import pytest
 
 import minimize
 from minimize.arrow.pointers import Pointer
+from minimize.datasets.lifecycle_events import RetentionEvent
+from minimize.datasets.published_output import PublishedOutput
 from minimize.governance import rewrite
 from minimize.governance.key_rotation import files_under_old_keys
-from minimize.governance.lifecycle_events import RetentionEvent
-from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.expire import ResolvedExpiry, resolve_expiry
 from minimize.governance.retention.removal_plan import counted_file
 from minimize.governance.retention.retract import retract

@@ -14,13 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.affected_subjects import (
-    RecognizedForms,
-    _forms_in_file,
-    form_tokens,
-    recognize_tokens,
-)
-from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.datasets.affected_subjects import RecognizedForms, _forms_in_file, form_tokens, recognize_tokens
+from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.stages.identifier_forms import AS_RECEIVED, LookupColumn
 from tests.governance.columns import PlainColumn

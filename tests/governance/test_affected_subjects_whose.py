@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.affected_subjects import AffectedSubjects, RecognizedForms
-from minimize.governance.event_times import Moments
-from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.datasets.affected_subjects import AffectedSubjects, RecognizedForms
+from minimize.datasets.event_times import Moments
+from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.stages.identifier_forms import LookupColumn
 from minimize.times import epoch_microseconds
 from tests.governance.columns import PlainColumn

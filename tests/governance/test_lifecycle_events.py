@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from minimize.datasets.lifecycle_events import REMOVAL_DEADLINES, RetentionEvent, parse_events
 from minimize.errors import PolicyError
-from minimize.governance.lifecycle_events import REMOVAL_DEADLINES, RetentionEvent, parse_events
 
 AT = "2026-05-01T12:00:00+02:00"
 

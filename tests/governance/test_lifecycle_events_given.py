@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.datasets.lifecycle_events import RetentionEvent, load_events
 from minimize.errors import PolicyError
-from minimize.governance.lifecycle_events import RetentionEvent, load_events
 
 AT = datetime(2026, 5, 1, tzinfo=UTC)
 ROWS: list[dict[str, Any]] = [

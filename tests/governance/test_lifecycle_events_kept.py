@@ -8,13 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from minimize.datasets.lifecycle_events import RetentionEvent, effective_events, ledger_events, recorded_forms
 from minimize.errors import KeyringError
-from minimize.governance.lifecycle_events import (
-    RetentionEvent,
-    effective_events,
-    ledger_events,
-    recorded_forms,
-)
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger import Address
 from minimize.ledger.ledger import open_ledger

@@ -11,8 +11,8 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.datasets.lifecycle_events import load_events
 from minimize.errors import MinimizeError
-from minimize.governance.lifecycle_events import load_events
 from minimize.keys import find_kms
 from minimize.keys.parquet_encryption import dataset_format, open_parquet
 from minimize.settings import load_settings

@@ -14,9 +14,9 @@ import time_machine
 
 import minimize
 from minimize.consent.agreements import TenantAgreements
+from minimize.datasets.lifecycle_events import effective_events
 from minimize.errors import RefusedError
 from minimize.governance.access_file import create_access_file
-from minimize.governance.lifecycle_events import effective_events
 from minimize.ledger.subjects import LifecycleEvent
 from minimize.output.reader import load_receipts
 from minimize.settings import FeatureSwitch, load_settings

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.datasets.erasure_list import _SUBKEY_PURPOSES as ERASURES
+from minimize.datasets.inventory import _SUBKEY_PURPOSES as INVENTORIES
+from minimize.datasets.inventory import INVENTORY_FILE
 from minimize.keys import Keyring
 from minimize.keys.sealing import seal_content
-from minimize.runs.erasure_list import _SUBKEY_PURPOSES as ERASURES
-from minimize.runs.removal_inventory import _SUBKEY_PURPOSES as INVENTORIES
-from minimize.runs.removal_inventory import INVENTORY_FILE
 from tests.organization.people import Person
 from tests.organization.raw_records import NOW
 from tests.organization.remains import file_remains, needles, opened, remains

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.datasets import erasure_list
+from minimize.datasets.erasure_list import ERASURES_FOLDER, store_erasures, stored_erasures
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
 from minimize.governance.subjects import DataSubject, delete_subjects, request_statuses
@@ -19,8 +21,6 @@ from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.output.reader import load_receipts
-from minimize.runs import erasure_list
-from minimize.runs.erasure_list import ERASURES_FOLDER, store_erasures, stored_erasures
 from minimize.workspace import Workspace as Places
 from tests.commands import command
 from tests.governance.outputs import places

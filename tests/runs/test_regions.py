@@ -13,12 +13,12 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.datasets.pipelines import bind_region
 from minimize.errors import ConfigurationError, OutputError, PolicyError
 from minimize.governance.retention.expire import expire
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
 from minimize.policy.load import load_pipeline
 from minimize.receipts import Receipt
-from minimize.runs.regions import bind_region
 from minimize.times import utc_now
 from minimize.workspace import Workspace
 from tests.commands import Result, command

@@ -12,10 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import minimize
-from minimize.keys import Keyring, new_keyring
-from minimize.output.reader import load_receipts
-from minimize.output.stored_file import open_stored_file
-from minimize.runs.removal_inventory import (
+from minimize.datasets.inventory import (
     INVENTORY_FILE,
     RemovalInventory,
     TenantContent,
@@ -23,6 +20,9 @@ from minimize.runs.removal_inventory import (
     open_inventory,
     read_inventory,
 )
+from minimize.keys import Keyring, new_keyring
+from minimize.output.reader import load_receipts
+from minimize.output.stored_file import open_stored_file
 from tests.project import AT, NOISY_AGGREGATES, Builds, Project, enter, events, new_project
 
 RECORDS = events(60)

@@ -14,11 +14,11 @@ from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from minimize.config import load_config
+from minimize.datasets.lifecycle_events import read_rows
 from minimize.errors import Finding, PolicyError
 from minimize.forms import UNKNOWN_KEY, Expected, Form, Reading, read_form
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, read_utf8
 from minimize.governance.incidents.message import ADDRESS_PATTERN
-from minimize.governance.lifecycle_events import read_rows
 from minimize.identifiers import canonical_text
 from minimize.sources.csv import CSV
 from minimize.stores import PathText

@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.access.permissions import ALL_TENANTS, NO_TENANTS, READ, REIDENTIFY, TenantSet
+from minimize.datasets.published_output import OutputFile, PublishedOutput, TimeWindow
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents.exposure import ExposedItem, Exposure
-from minimize.governance.output_file import OutputFile, PublishedOutput, TimeWindow
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger.access_log import read_begun_reads
 from minimize.ledger.audit_check import find_entries

@@ -18,8 +18,10 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
+from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds
+from minimize.datasets.inventory import RemovedFileInventory, TenantContent, read_inventory
+from minimize.datasets.published_output import OutputFile
 from minimize.errors import KeyringError, MinimizeError, OutputError, PolicyError
-from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
 from minimize.governance.incidents.exposed_files import ExposedFile
 from minimize.governance.incidents.exposure import (
     EXPOSED_FORMS,
@@ -30,7 +32,6 @@ from minimize.governance.incidents.exposure import (
     PersonIdentifiers,
     uses_keys,
 )
-from minimize.governance.output_file import OutputFile
 from minimize.governance.sharing.recipient_fields import RECIPIENT_MARK
 from minimize.json_form import json_object
 from minimize.keys import Keyring
@@ -45,7 +46,6 @@ from minimize.ledger.sharing import (
 from minimize.output.partitions import partition_values
 from minimize.policy.fields import keeps_original
 from minimize.policy.treatments import DROP
-from minimize.runs.removal_inventory import RemovedFileInventory, TenantContent, read_inventory
 from minimize.techniques import published_techniques
 from minimize.times import day_start, epoch_microseconds
 

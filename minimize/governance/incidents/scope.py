@@ -15,6 +15,7 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import MinimizeError
 from minimize.governance.incidents.exposed_files import (
     ExposedFile,
@@ -44,7 +45,6 @@ from minimize.governance.incidents.inventory import (
 )
 from minimize.governance.incidents.workflow import record_step
 from minimize.governance.known_outputs import UnreachableOutput, find_outputs
-from minimize.governance.output_file import PublishedOutput
 from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring
 from minimize.output.folder import RESTRICTED, output_and_date

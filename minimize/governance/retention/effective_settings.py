@@ -18,7 +18,7 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
-from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
+from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.model import Policy
 from minimize.runs.deciding_function import ConsentChange

@@ -15,17 +15,18 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
-from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
-from minimize.governance.affected_subjects import form_tokens
-from minimize.governance.known_outputs import published_output
-from minimize.governance.lifecycle_events import (
+from minimize.datasets.affected_subjects import form_tokens
+from minimize.datasets.erasure_list import store_erasures
+from minimize.datasets.lifecycle_events import (
     RECORDED_KINDS,
     REMOVAL_DEADLINES,
     event_faults,
     merge_linked_forms,
     recorded_forms,
 )
-from minimize.governance.output_file import PublishedOutput
+from minimize.datasets.published_output import PublishedOutput
+from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
+from minimize.governance.known_outputs import published_output
 from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_object
@@ -50,7 +51,6 @@ from minimize.policy.identities import DEVICE, fields_named, individual_of, reso
 from minimize.policy.model import Policy
 from minimize.records import RECORDS
 from minimize.results import Line, LogMessage
-from minimize.runs.erasure_list import store_erasures
 from minimize.runs.inputs import load_pipeline_settings
 from minimize.runs.published_runs import request_time
 from minimize.settings.erasures import RESTRICTION

@@ -18,9 +18,10 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
+from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, load_events
+from minimize.datasets.published_output import OutputFile, PublishedOutput, resolve_output
+from minimize.datasets.writing_run import source_read_times
 from minimize.errors import call_redacted
-from minimize.governance.lifecycle_events import RetentionEvent, ledger_events, load_events
-from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import (
     DueFile,
@@ -34,7 +35,6 @@ from minimize.governance.retention.removal_plan import (
 from minimize.governance.retention.rerunnable_dates import SourceFinder
 from minimize.governance.retention.restricted_records import RemovedRecordsSealer
 from minimize.governance.rewrite import Rewrite
-from minimize.governance.writing_run import source_read_times
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger

@@ -18,10 +18,10 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.governance.affected_subjects import AffectedSubjects, until_event_time
-from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
-from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent, events_by_field
-from minimize.governance.output_file import OutputFile
+from minimize.datasets.affected_subjects import AffectedSubjects, until_event_time
+from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
+from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent, events_by_field
+from minimize.datasets.published_output import OutputFile
 from minimize.governance.retention.personal_devices import (
     PERSONAL,
     PersonalTreatment,

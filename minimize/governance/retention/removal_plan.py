@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from minimize.governance.event_times import age_limit
-from minimize.governance.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
-from minimize.governance.output_file import OutputFile
+from minimize.datasets.event_times import age_limit
+from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
+from minimize.datasets.published_output import OutputFile
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.retention_rules import FieldRule, RetentionRules, features_in, written_conditions
 from minimize.governance.rewrite_receipt import PlannedFile

@@ -15,8 +15,8 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from minimize.consent import Consents
+from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import ConfigurationError
-from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.retention_rules import current_conditions
 from minimize.keys import Keyring
 from minimize.output.folder import RESTRICTED, output_and_date

@@ -12,8 +12,8 @@ import pyarrow as pa
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
+from minimize.datasets.published_output import OutputFile
 from minimize.errors import OutputError
-from minimize.governance.output_file import OutputFile
 from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile
 from minimize.governance.rewrite import (

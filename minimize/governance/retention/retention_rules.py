@@ -19,8 +19,8 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import Leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import UNKNOWN_TIME, EventTimeBounds
-from minimize.governance.lifecycle_events import EventKind
+from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds
+from minimize.datasets.lifecycle_events import EventKind
 from minimize.policy.condition import (
     AllOf,
     Atom,

@@ -18,9 +18,9 @@ from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
+from minimize.datasets.event_times import age_limit
+from minimize.datasets.published_output import OutputFile, PublishedOutput, resolve_output
 from minimize.errors import Finding, RefusedError, call_redacted
-from minimize.governance.event_times import age_limit
-from minimize.governance.output_file import OutputFile, PublishedOutput, resolve_output
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
 from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
 from minimize.governance.retention.removal_plan import (

@@ -11,7 +11,7 @@ from minimize.governance.subjects.requests import DataSubject, moved_rows, next_
 from minimize.ledger.subjects import SUBJECT_REQUEST, SubjectRequestStep
 
 if TYPE_CHECKING:
-    from minimize.governance.output_file import PublishedOutput
+    from minimize.datasets.published_output import PublishedOutput
     from minimize.ledger.ledger import Ledger
     from minimize.receipts import Receipt
 

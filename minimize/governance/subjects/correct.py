@@ -25,10 +25,10 @@ from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.types import arrow_type, parse_text
+from minimize.datasets.affected_subjects import AffectedSubjects
+from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import AccessDenied, ConfigurationError, call_redacted
-from minimize.governance.affected_subjects import AffectedSubjects
 from minimize.governance.known_outputs import find_changeable_outputs
-from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.references import checked_reference
 from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.governance.rewrite import Rewrite, check_rewrite_time

@@ -13,14 +13,14 @@ from pathlib import PurePath
 from types import MappingProxyType
 from typing import Any, Final
 
+from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.writing_run import WritingRun
 from minimize.errors import CheckFailed, ConfigurationError, Finding
 from minimize.governance.known_outputs import ON_ANOTHER_MACHINE, UnreachableOutput, find_outputs
-from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.subjects.linked import LinkedIdentifiers
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import SubjectSearch, UnsearchableFile, shows_identifier
-from minimize.governance.writing_run import WritingRun
 from minimize.json_form import JsonResult, json_member, json_value
 from minimize.policy.fields import identifying_fields
 from minimize.records import RECORDS

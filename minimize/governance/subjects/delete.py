@@ -18,6 +18,10 @@ from functools import cached_property, partial
 from itertools import chain as joined
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
+from minimize.datasets.erasure_list import store_erasures
+from minimize.datasets.lifecycle_events import EventKind, RetentionEvent, linked_events
+from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.writing_run import source_read_times
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError, call_redacted
 from minimize.governance.known_outputs import (
     UnreachableOutput,
@@ -25,8 +29,6 @@ from minimize.governance.known_outputs import (
     find_replaced_outputs,
     tables_without_records,
 )
-from minimize.governance.lifecycle_events import EventKind, RetentionEvent, linked_events
-from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.retention.event_admin import NewEvent, add_events
 from minimize.governance.retention.expire import ResolvedExpiry
 from minimize.governance.retention.removal_decision import RewriteRequest
@@ -84,7 +86,6 @@ from minimize.governance.subjects.search import (
     resolve_names,
     sealed_files,
 )
-from minimize.governance.writing_run import source_read_times
 from minimize.identifiers import CaseFolding
 from minimize.json_form import json_object
 from minimize.keys import Keyring
@@ -94,7 +95,6 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.results import UNCHANGED, Line
-from minimize.runs.erasure_list import store_erasures
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress

@@ -13,10 +13,11 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from minimize.datasets.lifecycle_events import RetentionEvent, effective_events, ledger_events, linked_events
+from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.writing_run import source_read_times
 from minimize.errors import ConfigurationError, MinimizeError
 from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs
-from minimize.governance.lifecycle_events import RetentionEvent, effective_events, ledger_events, linked_events
-from minimize.governance.output_file import PublishedOutput
 from minimize.governance.retention.event_admin import withdraw_events
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile
@@ -43,7 +44,6 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
     subject_findings,
 )
-from minimize.governance.writing_run import source_read_times
 from minimize.json_form import json_object
 from minimize.keys import Keyring
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, RequestState, SubjectRequestStep

@@ -27,10 +27,10 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.datasets.affected_subjects import form_tokens
+from minimize.datasets.lifecycle_events import FormTokens, RetentionEvent, linked_events, merge_linked_forms
+from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError
-from minimize.governance.affected_subjects import form_tokens
-from minimize.governance.lifecycle_events import FormTokens, RetentionEvent, linked_events, merge_linked_forms
-from minimize.governance.output_file import OutputFile, PublishedOutput
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import (
     SubjectRecords,

@@ -19,10 +19,10 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.datasets.affected_subjects import AffectedSubjects, affected_rows
+from minimize.datasets.lifecycle_events import RetentionEvent
+from minimize.datasets.published_output import OutputFile, PublishedOutput, distinct_texts
 from minimize.errors import ConfigurationError
-from minimize.governance.affected_subjects import AffectedSubjects, affected_rows
-from minimize.governance.lifecycle_events import RetentionEvent
-from minimize.governance.output_file import OutputFile, PublishedOutput, distinct_texts
 from minimize.governance.subjects.requests import DataSubject, subject_findings
 from minimize.identifiers import canonical_text
 from minimize.output.partitions import partition_values

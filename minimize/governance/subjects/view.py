@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.known_outputs import UnreachableOutput, find_outputs
-from minimize.governance.output_file import PublishedOutput
 from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
 from minimize.governance.subjects.linked import LinkedIdentifiers, find_linked_identifiers, shared_devices_text

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.incidents import Exposure
 from minimize.governance.incidents.exposed_files import ExposedFile, find_exposed_files
-from minimize.governance.output_file import PublishedOutput
 from minimize.output.reader import load_receipts
 from minimize.stores import parse_output_location
 from tests.project import BEFORE, DAY, Builds, Project, events

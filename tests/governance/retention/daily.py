@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import minimize
-from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.governance.retention.expire import ExpiryResult, ResolvedExpiry, expire, resolve_expiry
 from minimize.governance.retention.removal_decision import FileInstructions
 from tests.project import FIELDS as PROJECT_FIELDS

@@ -16,8 +16,8 @@ import pytest
 import time_machine
 
 import minimize
+from minimize.datasets.affected_subjects import form_tokens
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
-from minimize.governance.affected_subjects import form_tokens
 from minimize.governance.retention.event_admin import (
     EventEntry,
     NewEvent,
@@ -333,7 +333,7 @@ def test_an_output_that_cannot_be_looked_at_is_named(ran: Daily) -> None:
 @pytest.fixture(name="spied")
 def _spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """How often a file was read for its subjects."""
-    from minimize.governance import affected_subjects
+    from minimize.datasets import affected_subjects
 
     calls, real = list[int](), affected_subjects._forms_in_file
 

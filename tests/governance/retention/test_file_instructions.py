@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.stages.identifier_forms import period_instants
 from tests.governance.retention.daily import START, Daily, rows
 

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
+from minimize.datasets import published_output as published_output_module
+from minimize.datasets.lifecycle_events import RetentionEvent
+from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.writing_run import RETENTION_POLICY_FILE, PolicyCache, WritingRun, receipts_by_path
 from minimize.errors import OutputError
-from minimize.governance import output_file
 from minimize.governance.known_outputs import published_output
-from minimize.governance.lifecycle_events import RetentionEvent
-from minimize.governance.output_file import OutputFile, PublishedOutput
-from minimize.governance.writing_run import RETENTION_POLICY_FILE, PolicyCache, WritingRun, receipts_by_path
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.records import PIPELINE_FILE, POLICY_FILE
@@ -118,7 +118,7 @@ def test_tenants_and_times_are_told_as_far_as_the_file_shows_them(day: Daily) ->
 
 
 def test_only_some_files_are_kept_open(project: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(output_file, "OPEN_FILES", 1)
+    monkeypatch.setattr(published_output_module, "OPEN_FILES", 1)
     for on in (START.date(), START.date() + DAY):
         project.collect(rows(on), on)
         project.run(on, RAN + DAY)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.event_times import EventTimeBounds
+from minimize.datasets.event_times import EventTimeBounds
 from minimize.governance.retention.effective_settings import FileSettings
 from minimize.governance.retention.retract import PolicyReevaluation, compare_forms
 from minimize.governance.verdict import BatchVerdict

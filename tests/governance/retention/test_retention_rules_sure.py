@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
-from minimize.governance.output_file import field_pointers
+from minimize.datasets.published_output import field_pointers
 from minimize.governance.retention.retention_rules import StoredFacts, shows_original
 from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin
 from minimize.policy.evaluation import evaluate

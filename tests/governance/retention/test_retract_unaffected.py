@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from minimize.datasets import published_output
 from minimize.errors import RefusedError
-from minimize.governance import output_file
 from minimize.governance.retention import rerunnable_dates as sources
 from minimize.governance.retention.rerunnable_dates import DatesWithSource
 from minimize.governance.retention.retract import ResolvedRetraction, RetractionOptions, _resolve_retraction, retract
@@ -154,7 +154,7 @@ def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
         return resolve_run(*arguments, **named)
 
     with monkeypatch.context() as patch:
-        patch.setattr(output_file, "open_stored_file", opens)
+        patch.setattr(published_output, "open_stored_file", opens)
         patch.setattr(sources, "resolve_run", resolves)
         retract(project.out, at=SOON, keys=project.keys)
     return len(set(opened)), len(asked)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.output_file import PublishedOutput
+from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.retention.rerunnable_dates import DatesWithSource, SourceFinder
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.governance.lifecycle_events import RetentionEvent
+from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.governance.verdict import ApplyVerdict, BatchVerdict, verdict_counts
 from minimize.records import Batch, BatchCounts
 from tests.governance.retention.daily import START, Daily

@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError, StoppedError
 from minimize.governance.known_outputs import find_outputs
-from minimize.governance.output_file import PublishedOutput
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.search import files_with_leftovers

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 import time_machine
 
+from minimize.datasets.published_output import OutputFile
 from minimize.errors import OutputError
-from minimize.governance.output_file import OutputFile
 from minimize.governance.retention import expire
 from minimize.governance.retention.removal_decision import RewriteRequest
 from minimize.governance.retention.removal_plan import DueFile, find_due

@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.known_outputs import find_outputs
-from minimize.governance.output_file import PublishedOutput
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import SearchOutcome, SubjectRecords, SubjectSearch, UnsearchableFile
 from minimize.keys import Keyring, add_key, find_keyring
@@ -176,7 +176,7 @@ def test_the_folders_of_other_tenants_are_not_opened(project: Project, monkeypat
     project.records(RECORDS)
     project.run()
     opened: list[str] = []
-    room = import_module("minimize.governance.output_file")
+    room = import_module("minimize.datasets.published_output")
     real = room.open_stored_file
 
     def watched(output: Any, path: str, *options: Any) -> Any:

@@ -21,8 +21,7 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import has_leaf, leaf
 from minimize.arrow.pointers import Pointer
-from minimize.errors import MinimizeError, OutputError
-from minimize.governance.affected_subjects import (
+from minimize.datasets.affected_subjects import (
     AffectedSubjects,
     EventReach,
     RecognizedSubjects,
@@ -30,9 +29,10 @@ from minimize.governance.affected_subjects import (
     recognize_tokens,
     until_event_time,
 )
-from minimize.governance.event_times import EventTimeBounds, partition_start
-from minimize.governance.lifecycle_events import RetentionEvent, events_by_field
-from minimize.governance.writing_run import PolicyCache, WritingRun, receipts_by_path
+from minimize.datasets.event_times import EventTimeBounds, partition_start
+from minimize.datasets.lifecycle_events import RetentionEvent, events_by_field
+from minimize.datasets.writing_run import PolicyCache, WritingRun, receipts_by_path
+from minimize.errors import MinimizeError, OutputError
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.discovery import require_keyring

@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
+from minimize.datasets.inventory import INVENTORY_FILE
 from minimize.errors import OutputError
 from minimize.forms import read_form
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml
@@ -25,7 +26,6 @@ from minimize.receipts import Receipt, sha256_text
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.runs.batch_dates import READING_KINDS
-from minimize.runs.removal_inventory import INVENTORY_FILE
 from minimize.stores import Location, local_copy
 
 RETENTION_POLICY_FILE: Final = "retention.yaml"

@@ -1,0 +1,3 @@
+"""minimize.datasets"""
+
+from __future__ import annotations
