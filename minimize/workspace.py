@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from minimize.config import load_config
+from minimize.datasets.ledger_check import check_keyring, check_ledger
+from minimize.datasets.pipelines import ConfiguredOutput, configuration_folder, find_configured_outputs, pipeline_from
 from minimize.errors import KeyringError, LedgerError
 from minimize.keys import Keyring, find_keyring, require_keyring
 from minimize.ledger import Address, find_ledger
@@ -29,8 +31,6 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.records import PIPELINE_FILE
-from minimize.runs.guards import check_keyring, check_ledger
-from minimize.runs.inputs import ConfiguredOutput, configuration_folder, find_configured_outputs, pipeline_from
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:

@@ -351,7 +351,7 @@ def authorize_settings(places: Mapping[str, Any], tenant: str | None) -> None:
 
     `places` has the pipeline, the `--settings` of the command, and the keyring. Settings in a file are readable by the caller.
     """
-    from minimize.runs.inputs import LEDGER_SETTINGS, pipeline_from  # late: it imports Arrow
+    from minimize.datasets.pipelines import LEDGER_SETTINGS, pipeline_from  # late: it imports Arrow
 
     settings = places.get("settings") or pipeline_from(places["pipeline"]).settings
     if settings == LEDGER_SETTINGS:
@@ -363,7 +363,7 @@ def has_access_file(places: Mapping[str, Any]) -> bool:
     from minimize.config import load_config
 
     if places.get("pipeline") is None and places.get("output") is not None:
-        from minimize.runs.inputs import configuration_folder  # late: it imports Arrow
+        from minimize.datasets.pipelines import configuration_folder  # late: it imports Arrow
 
         return load_config(configuration_folder(places["output"])).has_access_file
     return load_config(places.get("pipeline")).has_access_file

@@ -136,9 +136,9 @@ def drift_command(**arguments: Any) -> Printable:
     Values are not printed. Exits with 1 if a change makes the pipeline refuse or lose data. New fields are dropped, and are a
     warning. If there are receipts, their counts need `run/read`.
     """
+    from minimize.datasets.pipelines import pipeline_from
     from minimize.output.folder import has_runs
     from minimize.review.drift import detect_drift
-    from minimize.runs.inputs import pipeline_from
 
     output = arguments["output"]
     if has_runs(pipeline_from(arguments["pipeline"]).target(output)):

@@ -70,8 +70,8 @@ def run_command(
     Exit codes: 0 done, or nothing to do; 1 a date was skipped or is not complete; 2 wrong usage, configuration or file; 3
     refused; 4 too many rows in quarantine.
     """
+    from minimize.datasets.pipelines import is_made_by, pipeline_from
     from minimize.runs.batch_dates import DateSelection
-    from minimize.runs.inputs import is_made_by, pipeline_from
     from minimize.runs.runner import RunOverrides, regions_to_run, run_dates, run_regions
 
     selection = DateSelection.from_options(date, since, until, pending=pending)

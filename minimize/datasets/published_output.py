@@ -30,7 +30,9 @@ from minimize.datasets.affected_subjects import (
     until_event_time,
 )
 from minimize.datasets.event_times import EventTimeBounds, partition_start
+from minimize.datasets.ledger_check import check_keyring, check_ledger
 from minimize.datasets.lifecycle_events import RetentionEvent, events_by_field
+from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.writing_run import PolicyCache, WritingRun, receipts_by_path
 from minimize.errors import MinimizeError, OutputError
 from minimize.identifiers import canonical_text
@@ -57,8 +59,6 @@ from minimize.receipts import (
     restricted_files_in_force,
 )
 from minimize.records import RECORDS
-from minimize.runs.guards import check_keyring, check_ledger
-from minimize.runs.inputs import find_pipeline
 from minimize.stages.identifier_forms import (
     IdentifierColumn,
     LookupColumn,

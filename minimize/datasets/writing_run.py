@@ -23,9 +23,9 @@ from minimize.policy.model import Policy
 from minimize.policy.names import PolicyReading, declared_names
 from minimize.policy.pipeline import Pipeline, PipelineReading, RecordsModel
 from minimize.receipts import Receipt, sha256_text
+from minimize.receipts.chain import READING_KINDS
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE
 from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.runs.batch_dates import READING_KINDS
 from minimize.stores import Location, local_copy
 
 RETENTION_POLICY_FILE: Final = "retention.yaml"

@@ -13,6 +13,7 @@ from minimize.access.entitlements import AccessOperation, Grant, Grants, load_gr
 from minimize.access.model import AccessRules, RoleAssignment, UserAccount
 from minimize.access.permissions import PERMISSIONS
 from minimize.access.roles import AccessRole
+from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import MinimizeError, PolicyError
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import current_actor
@@ -24,7 +25,6 @@ from minimize.plan.model import FieldPlan
 from minimize.policy.pipeline import Pipeline
 from minimize.records import RECORDS
 from minimize.results import Line
-from minimize.runs.inputs import find_pipeline
 from minimize.runs.inspection import plan_for
 from minimize.stores import parse_output_location
 from minimize.text import did_you_mean

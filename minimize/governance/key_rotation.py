@@ -15,6 +15,8 @@ from pathlib import PurePosixPath
 from typing import Final
 from urllib.parse import quote, unquote
 
+from minimize.datasets.ledger_check import check_keyring
+from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
 from minimize.governance.rewrite import Rewrite
@@ -32,8 +34,7 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, files_in_force
 from minimize.results import Line
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_change_time, check_keyring
-from minimize.runs.inputs import find_pipeline
+from minimize.runs.guards import check_change_time
 from minimize.runs.runner import no_progress
 from minimize.stores import Location, LocationLike, parse_output_location
 from minimize.text import count_noun

@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from minimize.datasets.ledger_check import check_keyring, check_open_ledger
+from minimize.datasets.pipelines import ConfiguredOutput, find_pipeline
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import MinimizeError, RefusedError
@@ -28,8 +30,6 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, files_in_force
 from minimize.records import RECORDS
-from minimize.runs.guards import check_keyring, check_open_ledger
-from minimize.runs.inputs import ConfiguredOutput, find_pipeline
 from minimize.runs.session import resolve_output
 from minimize.stores import Location, LocationLike, is_same_location, location_text, parse_output_location
 

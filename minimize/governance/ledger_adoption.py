@@ -12,6 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from minimize.datasets.erasure_list import erasure_list_digest, is_erasure_list_lost
+from minimize.datasets.ledger_check import check_keyring, has_erasures, last_receipt_with_ledger, ledger_disagreement
+from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.writing_run import WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError
 from minimize.json_form import JsonResult
@@ -20,8 +22,6 @@ from minimize.output.publish import OpenOutput
 from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
 from minimize.results import Line
-from minimize.runs.guards import check_keyring, has_erasures, last_receipt_with_ledger, ledger_disagreement
-from minimize.runs.inputs import find_pipeline
 from minimize.runs.published_runs import OutputDecision, record_decision
 from minimize.runs.session import DecidedOutput
 from minimize.stores import LocationLike, PathText, parse_output_location

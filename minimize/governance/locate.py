@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 
+from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.errors import RefusedError
 from minimize.governance.settings import (
     LOCATION_FEATURE,
@@ -29,7 +30,6 @@ from minimize.policy.describe import condition_text, gate_texts
 from minimize.policy.fields import gate_condition
 from minimize.policy.model import Field, Policy, RecordsGate
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.inputs import LEDGER_SETTINGS
 from minimize.settings import FeatureSwitch
 from minimize.settings.evaluation import OWN_ON_LIMIT
 from minimize.settings.files import missing_name_error

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import pyarrow as pa
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
+from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
 from minimize.governance.references import checked_reference
@@ -33,7 +34,6 @@ from minimize.ledger.subject_tokens import (
 )
 from minimize.policy.model import HOLDERS
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import (
     ROW_SCHEMA,

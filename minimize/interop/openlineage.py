@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from minimize.datasets.pipelines import find_pipeline, origin_place
 from minimize.datasets.writing_run import WritingRun
 from minimize.errors import ConfigurationError
 from minimize.interop.documents import ExportRequest
@@ -16,7 +17,6 @@ from minimize.output.folder import has_runs, read_receipts
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.receipts import Receipt
-from minimize.runs.inputs import find_pipeline, origin_place
 from minimize.sources import declared_schema
 from minimize.sources.file_discovery import split_pattern
 from minimize.stores import Location, parse_location

@@ -210,3 +210,7 @@ def _void_fault(receipt: Receipt, kinds_by_run: dict[str, str]) -> str:
     if receipt.outputs or receipt.replaces or receipt.removes or receipt.quarantine.files or receipt.restricted:
         return "is a void receipt and changes files"
     return ""
+
+
+READING_KINDS: Final = frozenset({"run", "replay"})
+"""The kinds of receipt that read a batch from its source."""

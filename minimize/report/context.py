@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
 
+from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import (
@@ -30,7 +31,6 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, check_chain, check_file_history
 from minimize.receipts.shown_counts import shown_receipt
 from minimize.report.facts import HiddenPart
-from minimize.runs.inputs import find_pipeline
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 from minimize.workspace import Workspace
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.datasets.pipelines import origin_place
 from minimize.datasets.published_output import OutputFile
 from minimize.errors import KeyringError, OutputError, SourceError
 from minimize.plan import request
@@ -21,7 +22,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.report.context import ReportContext
 from minimize.report.facts import RoundedCount
 from minimize.runs.batch_dates import BatchDate, compare_files, last_inputs
-from minimize.runs.inputs import find_input_files, origin_place, path_mask
+from minimize.runs.inputs import find_input_files, path_mask
 from minimize.sources import FORMATS
 from minimize.sources.base import Source
 from minimize.sources.files import batch_parts

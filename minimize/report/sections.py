@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
+from minimize.datasets.pipelines import load_pipeline_settings, origin_place
 from minimize.datasets.published_output import check_changeable
 from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
@@ -45,7 +46,6 @@ from minimize.report.facts import (
     RoundedCount,
     TenantGroupFacts,
 )
-from minimize.runs.inputs import load_pipeline_settings, origin_place
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import ExplainableSettings
 from minimize.times import day_start, duration_text, epoch_microseconds

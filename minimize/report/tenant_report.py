@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from minimize.access import TenantSet
 from minimize.config import load_config
+from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, MinimizeError, VerificationError
 from minimize.governance.consent import list_consents
@@ -38,7 +39,6 @@ from minimize.recipients.pages import contract_text
 from minimize.report.context import hidden_reason
 from minimize.report.facts import HiddenPart
 from minimize.report.leaflet import plain_name
-from minimize.runs.inputs import LEDGER_SETTINGS
 from minimize.runs.verify import check_output
 from minimize.settings.regions import load_regions
 from minimize.stores import PathText, local_path

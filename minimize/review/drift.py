@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.arrow.types import CONTAINER_TYPES
+from minimize.datasets.pipelines import pipeline_from
 from minimize.drafting import draft_text, drafted_field
 from minimize.errors import ConfigurationError, Severity, call_redacted
 from minimize.forms.yaml_nodes import key_text
@@ -26,11 +27,12 @@ from minimize.plan.request import declared_prefixes, mask_undeclared, needed_fie
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
+from minimize.receipts.chain import READING_KINDS
 from minimize.records import UndeclaredCount
 from minimize.results import FAILING_SEVERITIES
 from minimize.review.drift_observation import ArrivedData, UnlistedValues, listed_values, observe_files
-from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, date_text, select_dates
-from minimize.runs.inputs import find_input_files, path_mask, pipeline_from
+from minimize.runs.batch_dates import BatchDate, DateSelection, date_text, select_dates
+from minimize.runs.inputs import find_input_files, path_mask
 from minimize.sources import FORMATS
 from minimize.sources.file_discovery import SourceFiles
 from minimize.stores import Location, PathText

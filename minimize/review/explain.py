@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from minimize.datasets.pipelines import load_pipeline_settings, pipeline_from
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring, find_keyring
 from minimize.plan.category import least_revealing, step_leaves
@@ -21,7 +22,7 @@ from minimize.policy.model import Field
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline
 from minimize.review.trial import ExplanationStep, RecordExplanation, StepVerdict, Trial, trial_keyring
-from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, pipeline_from
+from minimize.runs.inputs import load_subject_acts
 from minimize.runs.inspection import examine_plan
 from minimize.settings import SettingRow, SettingsRows, unknown_tenant
 from minimize.settings.evaluation import LEVEL_SETTING

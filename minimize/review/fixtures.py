@@ -27,6 +27,7 @@ import pyarrow as pa
 from minimize.consent import Consents, current_terms
 from minimize.consent.agreements import TenantAgreements
 from minimize.consent.terms import DPV_STATES
+from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
 from minimize.ledger.sharing import ConsentAct, PrerequisiteAct
@@ -38,7 +39,7 @@ from minimize.recipients.rules import Party
 from minimize.records import RECORDS, REJECT_CODES
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
 from minimize.runs.deciding_function import find_deciding_function
-from minimize.runs.inputs import LEDGER_SETTINGS, SubjectActs, load_pipeline_settings, pipeline_from
+from minimize.runs.inputs import SubjectActs
 from minimize.settings import SettingsRows, load_settings
 from minimize.sources import FORMATS, format_by_name, format_suffixes
 from minimize.sources.ndjson import NDJSON

@@ -17,6 +17,7 @@ from minimize.access.permissions import READ
 from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.table_utility import TableUtility
 from minimize.arrow.dictionaries import Codes
+from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import MinimizeError
 from minimize.keys import Kms, find_kms
 from minimize.output.folder import batch_date_of, has_runs
@@ -24,7 +25,6 @@ from minimize.output.reader import load_receipts, read_output
 from minimize.plan.category import category_named
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import files_in_force
-from minimize.runs.inputs import pipeline_from
 from minimize.runs.inspection import declared_plan
 from minimize.runs.releases import older_tables, older_text
 from minimize.stores import Location, PathText, local_path

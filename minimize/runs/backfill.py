@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
+from minimize.datasets.ledger_check import check_earlier_receipts, check_output_ledger
 from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
 from minimize.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine_file
 from minimize.forms.values import Day, Name
@@ -29,18 +30,13 @@ from minimize.policy.load import load_policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.purposes import configured_purposes
 from minimize.receipts import BackfillRef, Receipt, sha256_text
-from minimize.receipts.chain import effective_receipts
+from minimize.receipts.chain import READING_KINDS, effective_receipts
 from minimize.receipts.shown_counts import rows_text
 from minimize.records import POLICY_FILE
 from minimize.results import LogMessage
-from minimize.runs.batch_dates import READING_KINDS, BatchDate, DateSelection, SkippedDate, arrivals, error_for
+from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import (
-    check_earlier_receipts,
-    check_output_ledger,
-    run_log_messages,
-    runs_exit_code,
-)
+from minimize.runs.guards import run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors

@@ -21,6 +21,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.output.folder import batch_date_of
 from minimize.receipts import Receipt, files_in_force
+from minimize.receipts.chain import READING_KINDS
 from minimize.results import LogMessage
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
@@ -108,8 +109,6 @@ ArrivalState = Literal["new", "same", "changed", "shrunk", "gone", "unreadable"]
 PENDING_STATES: Final = frozenset({"new", "changed"})
 _LOST_FILES_HINT: Final = "Restore the files, or pass --date to run that date and replace its output."
 _LOST_DATE_HINT: Final = "Restore the files, or pass --since to exclude earlier dates."
-READING_KINDS: Final = frozenset({"run", "replay"})
-"""The kinds of receipt that read a batch from its source."""
 SkipReason = Literal[
     "shrunk", "gone", "no_source", "no_files", "unreadable", "stopped", "later", "fewer_rows", "implausible_time"
 ]

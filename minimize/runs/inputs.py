@@ -11,36 +11,30 @@ import os
 import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import value_type
-from minimize.config import load_config
 from minimize.consent import Consents
 from minimize.datasets.erasure_list import stored_erasures
-from minimize.datasets.pipelines import bind_region
 from minimize.errors import (
     ConfigurationError,
     Finding,
     LedgerError,
-    MinimizeError,
-    OutputError,
     SchemaError,
     SourceError,
 )
-from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import RECEIPT_FILE, has_runs, read_receipts
+from minimize.output.folder import has_runs, read_receipts
 from minimize.output.partitions import reject_long_partitions
 from minimize.patterns import find_pattern
 from minimize.plan import Plan, request
@@ -50,13 +44,11 @@ from minimize.plan.checks import field_fault, plan_refusal
 from minimize.plan.model import unencrypted_identified_columns
 from minimize.policy.fields import is_dropped, steps_of
 from minimize.policy.identities import all_fields_named
-from minimize.policy.load import load_pipeline, normalize_path
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
-from minimize.records import PIPELINE_FILE
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates
 from minimize.runs.deciding_function import NO_CONSENTS, load_consents
-from minimize.settings import SettingsRows, load_settings
+from minimize.settings import SettingsRows
 from minimize.settings.erasures import RecordedErasures
 from minimize.sources import FORMATS, declared_schema
 from minimize.sources.base import Source
@@ -74,12 +66,10 @@ from minimize.stages.future_time import reject_future
 from minimize.stages.tenant_regions import reject_without_region
 from minimize.stores import (
     Location,
-    LocationLike,
     ObjectPath,
     PathText,
     is_uri,
     location_options,
-    parse_output_location,
 )
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
 from minimize.text import TERMINAL_NAMES
@@ -88,41 +78,7 @@ from minimize.verification.rules import RULES
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-
-LEDGER_SETTINGS: Final = "ledger"
-"""The value of `settings` in a pipeline whose collection settings are stored in the ledger."""
-
-
-def load_pipeline_settings(
-    settings: Any,
-    job: Pipeline,
-    keys: Keyring | None = None,
-    output: LocationLike | None = None,
-    ledger: PathText | None = None,
-) -> SettingsRows | None:
-    """The settings in effect; None if none are configured, so that every feature is off.
-
-    Takes settings that replace the pipeline's (a path, a table, `ledger`), the keyring, the output folder that may contain the
-    ledger, and the ledger that was passed. Raises PolicyError, LedgerError, and KeyringError if a key of the subject tokens is
-    missing.
-    """
-    configured = job.settings if settings is None else settings
-    if configured is None:
-        return None
-    if isinstance(configured, str) and configured == LEDGER_SETTINGS:
-        return _settings_from_ledger(ledger, job, keys, output)
-    return load_settings(normalize_path(job.folder / configured) if settings is None else configured).with_folding(
-        job.policy.settings_folding, job.policy.levels
-    )
-
-
-def _settings_from_ledger(
-    ledger: PathText | None, job: Pipeline, keys: Keyring | None, output: LocationLike | None
-) -> SettingsRows:
-    from minimize.settings.tokenized import load_ledger_settings
-
-    with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output)), verifier=keys) as book:
-        return load_ledger_settings(book, keys).with_folding(job.policy.settings_folding, job.policy.levels)
+from minimize.datasets.pipelines import LEDGER_SETTINGS, is_same_path, nearest_pipeline_file, recorded_pipeline_file
 
 
 def record_origin(job: Pipeline, input: Any, settings: Any, output: Location) -> RunOrigin | None:
@@ -155,183 +111,6 @@ def _pipeline_origin(file: Path, name: str, output: Location) -> str | None:
     return None if nearest is not None and is_same_path(nearest, file) else _relative_place(file, output)
 
 
-def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None) -> Pipeline:
-    """The current pipeline of an output: the one that is passed, else the one in its receipt, else the nearest one.
-
-    It is bound to the region of the output.
-
-    Raises ConfigurationError if it is not found or has another name.
-    """
-    path = _own_pipeline_file(output, receipt) if explicit is None else explicit
-    if path is None or (explicit is None and not Path(path).exists()):
-        message = f"the path of the pipeline {receipt.pipeline} is not known"
-        raise ConfigurationError(message, hint="Pass --pipeline PIPELINE.")
-    job = load_pipeline(Path(path))
-    if job.pipeline != receipt.pipeline:
-        message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
-        raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
-    return bind_region(job, None if receipt.region is None else receipt.region.name)
-
-
-def is_made_by(output: Location, job: Pipeline) -> bool:
-    """Whether a pipeline is the one that an output was made with: at the same place or, if that does not exist, with the same
-    content and the `minimize.yaml` of the output.
-
-    Any pipeline is that of an output without receipts, or whose receipts cannot be read, which no command changes.
-    """
-    chain: Sequence[Receipt] = ()
-    with suppress(OutputError):
-        chain = read_receipts(output) if has_runs(output) else ()
-    for last in chain[-1:]:
-        file = recorded_pipeline_file(output, last)
-        if file is not None and job.path is not None:
-            return is_same_path(file, job.path)
-        if (last.files.get(PIPELINE_FILE), last.policy.digest) != (job.digest, job.policy.digest):
-            return False
-        if job.path is not None and not isinstance(output, ObjectPath):
-            return _has_same_configuration(configuration_folder(output), job.folder)
-    return True
-
-
-def is_same_path(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one pipeline: a file of the same name in the same folder, with the same `minimize.yaml`.
-
-    A link to the file alone is another pipeline, because policy, settings and configuration come from the folder of the link.
-    """
-    return _real_place(one) == _real_place(other) and _has_same_configuration(one.parent, other.parent)
-
-
-def _has_same_configuration(one: Path, other: Path) -> bool:
-    """Whether the search for `minimize.yaml` finds the same file from two folders, or none."""
-    return _real_place(load_config(one).path) == _real_place(load_config(other).path)
-
-
-def _real_place(file: Path | None) -> Path | None:
-    """The path of a file whose folder has no symbolic links. A link at the file itself is not followed."""
-    return None if file is None else Path(os.path.realpath(file.parent), file.name)
-
-
-def recorded_pipeline_file(output: Location, receipt: Receipt) -> Path | None:
-    """The file of the pipeline that a receipt of an output names, or the nearest one; None if it does not exist here."""
-    written = _own_pipeline_file(output, receipt)
-    file = Path() if written is None or is_uri(str(written)) else Path(written)
-    file = file / PIPELINE_FILE if file.is_dir() else file
-    return file if file.is_file() else None
-
-
-def configuration_folder(output: LocationLike) -> Path:
-    """The folder from which the configuration of an output is searched: that of its pipeline, else the output itself.
-
-    If the pipeline was moved away, its former folder, if there is a configuration for it. The current folder if the pipeline is
-    unknown and the output is in a bucket.
-    """
-    place = parse_output_location(output)
-    chain = read_receipts(place) if has_runs(place) else ()
-    file = _own_pipeline_file(place, chain[-1]) if chain else None
-    found = None if file is None else Path(file)
-    if found is not None and found.exists():
-        return found if found.is_dir() else found.parent
-    if isinstance(place, ObjectPath):
-        return Path.cwd()
-    former = [] if found is None else [found.parent]
-    return next((each for each in (*former, *_places_of(place)) if load_config(each).path is not None), place)
-
-
-def _own_pipeline_file(output: Location, receipt: Receipt) -> Path | str | None:
-    """The pipeline of an output: the one in its receipt, else the nearest one."""
-    written = origin_place(output, None if receipt.origin is None else receipt.origin.pipeline)
-    if written is not None:
-        return written
-    places: Sequence[Location] = [output] if isinstance(output, ObjectPath) else _places_of(output)
-    nearest = (nearest_pipeline_file(place, receipt.pipeline) for place in places)
-    return next((file for file in nearest if file is not None), None)
-
-
-def nearest_pipeline_file(output: Location, name: str) -> Path | None:
-    """The nearest pipeline of this name, upwards from the output folder, or from the current folder if the output is in a bucket.
-    The `pipelines/` of each folder is searched, too."""
-    folders = parent_folders(output)
-    files = (
-        path for each in folders for path in (each / PIPELINE_FILE, *sorted(each.glob(f"pipelines/*/{PIPELINE_FILE}")))
-    )
-    return next((path for path in files if path.is_file() and _has_pipeline_name(path, name)), None)
-
-
-def origin_place(output: Location, written: str | None) -> Path | str | None:
-    """The place that a receipt recorded: a path, or the URI of an object store.
-
-    If an output is reached through a link, the place is searched from the target of the link first.
-    """
-    if written is None or is_uri(written):
-        return written
-    if isinstance(output, ObjectPath):
-        return None
-    found = [Path(os.path.normpath(place / written)) for place in _places_of(output)]
-    return next((place for place in found if place.exists()), found[-1])
-
-
-def _places_of(output: Path) -> list[Path]:
-    """The places of an output: the target of links, each link that leads there, and last the path as it is written."""
-    links = [Path(os.path.realpath(output.parent), output.name)]
-    while links[-1].is_symlink():
-        target = links[-1].parent / links[-1].readlink()
-        place = Path(os.path.realpath(target.parent), target.name)
-        if place in links:
-            break
-        links.append(place)
-    return [*reversed(links), Path(os.path.abspath(output))]
-
-
-def origin_settings(output: Location, origin: RunOrigin) -> str | Path | None:
-    """The settings that replaced the pipeline's in a run: a path, a URI, or `ledger`."""
-    return LEDGER_SETTINGS if origin.settings == LEDGER_SETTINGS else origin_place(output, origin.settings)
-
-
-def parent_folders(output: Location) -> Sequence[Path]:
-    """The folders above an output. For an output in a bucket: the current folder and the folders above it."""
-    here = Path.cwd()
-    return [here, *here.parents] if isinstance(output, ObjectPath) else Path(os.path.abspath(output)).parents
-
-
-class ConfiguredOutput(NamedTuple):
-    """The output of a pipeline, and the pipeline file if it is known."""
-
-    place: LocationLike
-    pipeline: Path | None
-
-
-def find_configured_outputs(folder: Path) -> Iterator[tuple[Path, Location]]:
-    """The folder of each pipeline in this folder and in the two levels below it, and its output.
-
-    Files with faults are left out, and so are copies that receipts keep. Reads no policy, and lists no deeper folder.
-    """
-    files = (path for pattern in ("", "*/", "*/*/") for path in sorted(folder.glob(f"{pattern}{PIPELINE_FILE}")))
-    for path in files:
-        output = None if path.with_name(RECEIPT_FILE).exists() else stated_output(path)
-        if output is not None:
-            yield path.parent, output
-
-
-def stated_output(file: Path) -> Location | None:
-    """The output that a pipeline file names, without its policy and its region; None if the file cannot be read or names none."""
-    with suppress(OSError, UnicodeDecodeError, MinimizeError):
-        root = parse_yaml(file.read_text("utf-8-sig"), FaultList())
-        output = None if root is None else root.get("output")
-        if output is not None and isinstance(output.value, str):
-            return parse_output_location(output.value, file.parent)
-    return None
-
-
-def _has_pipeline_name(path: Path, name: str) -> bool:
-    """Whether a pipeline file has this name. Most files do not contain it, and are not parsed."""
-    with suppress(OSError, UnicodeDecodeError):
-        text = path.read_text("utf-8-sig")
-        root = parse_yaml(text, FaultList()) if name in text else None
-        found = None if root is None else root.get("pipeline")
-        return found is not None and found.value == name
-    return False
-
-
 def _relative_place(place: Any, output: Location) -> str | None:
     if not isinstance(place, str | PathLike):  # data in memory has no path
         return None
@@ -346,17 +125,6 @@ def _relative_place(place: Any, output: Location) -> str | None:
         written = Path(os.path.relpath(Path(os.fspath(place)).absolute(), output.absolute())).as_posix()
         parts = [part for part in written.split("/") if part != ".."]
     return None if any("=" in part or has_hit(part.replace("{date}", "")) for part in parts) else written
-
-
-def pipeline_from(pipeline: Pipeline | PathText) -> Pipeline:
-    """The pipeline itself, or the one loaded from a path."""
-    if isinstance(pipeline, Pipeline):
-        return pipeline
-    if not isinstance(pipeline, str | PathLike):
-        raise ConfigurationError(
-            f"a {type(pipeline).__name__} is not a pipeline", hint="Pass a Pipeline or the path of one."
-        )
-    return load_pipeline(Path(pipeline))
 
 
 _MASKED: Final = re.compile(r"(?:\[[^\]]+\]|[^=]+=)?#(?:[0-9a-f]{16}|\?)(?:\.[A-Za-z0-9]+)*")

@@ -20,6 +20,7 @@ from minimize.aggregates.table_utility import TableUtility
 from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.interchange import decode_batch
 from minimize.arrow.pointers import Pointer
+from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
 from minimize.drafting.proposals import KIND_NAMES
 from minimize.drafting.values import IDENTIFYING_KINDS, ValueSummary, discover_fields, summarize_source
 from minimize.engines.base import Job, derive_row_key
@@ -42,16 +43,13 @@ from minimize.results import Line, Paragraph, Records
 from minimize.runs.batch_dates import BatchDate
 from minimize.runs.deciding_function import consent_periods, find_deciding_function
 from minimize.runs.inputs import (
-    LEDGER_SETTINGS,
     SubjectActs,
     examine_job,
     examine_sources,
     find_input_files,
-    load_pipeline_settings,
     load_subject_acts,
     open_sources,
     path_mask,
-    pipeline_from,
     subject_names,
 )
 from minimize.runs.minimizer import require_keys

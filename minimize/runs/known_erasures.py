@@ -14,7 +14,8 @@ from typing import Final
 
 from minimize.config import tree_root
 from minimize.datasets.erasure_list import erasure_list_digest
-from minimize.datasets.pipelines import bind_region
+from minimize.datasets.ledger_check import has_erasures, last_receipt_with_ledger, ledger_disagreement
+from minimize.datasets.pipelines import bind_region, recorded_pipeline_file, stated_output
 from minimize.errors import LedgerError, MinimizeError, RefusedError
 from minimize.keys import Keyring, Verifier, find_keyring
 from minimize.ledger import Address, find_ledger
@@ -26,8 +27,6 @@ from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.records import PIPELINE_FILE
-from minimize.runs.guards import has_erasures, last_receipt_with_ledger, ledger_disagreement
-from minimize.runs.inputs import recorded_pipeline_file, stated_output
 from minimize.sources.file_discovery import find_files, resolve_links, split_pattern
 from minimize.stores import Location, PathText, is_same_location, local_path, location_text, parse_output_location
 

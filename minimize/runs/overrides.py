@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from minimize.config import load_config
-from minimize.datasets.pipelines import bind_region, pipeline_regions
+from minimize.datasets.pipelines import (
+    LEDGER_SETTINGS,
+    bind_region,
+    configuration_folder,
+    find_pipeline,
+    is_made_by,
+    pipeline_regions,
+)
 from minimize.errors import LedgerError, RefusedError
 from minimize.ledger import find_ledger
 from minimize.ledger.access import ACCESS_ADOPTION
@@ -24,7 +31,6 @@ from minimize.ledger.runs import was_published_by_rules
 from minimize.output.folder import has_runs, identity_of
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.inputs import LEDGER_SETTINGS, configuration_folder, find_pipeline, is_made_by
 from minimize.runs.runner import RunOverrides
 from minimize.stores import Location, LocationLike, PathText, is_same_location, is_uri, is_within, parse_output_location
 from minimize.times import utc_now

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring, require_keyring
@@ -36,7 +37,6 @@ from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import Line
 from minimize.runs import receipt_builder
 from minimize.runs.audit_log import open_existing_ledger
-from minimize.runs.inputs import find_pipeline
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
 from minimize.runs.session import DecidedOutput, record_missed_receipts, record_published, resolve_output, run_session

@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from minimize.datasets.ledger_check import check_earlier_receipts, check_output_ledger
+from minimize.datasets.pipelines import find_pipeline, origin_place, origin_settings
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring, find_keyring
@@ -28,8 +30,7 @@ from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import check_earlier_receipts, check_output_ledger, run_log_messages, runs_exit_code
-from minimize.runs.inputs import find_pipeline, origin_place, origin_settings
+from minimize.runs.guards import run_log_messages, runs_exit_code
 from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun, resolve_run

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from minimize.consent import ConsentPeriods
-from minimize.datasets.pipelines import check_region
+from minimize.datasets.pipelines import check_region, load_pipeline_settings, pipeline_from
 from minimize.errors import Finding, KeyringError, LedgerError, PolicyError
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.keys.master_keys import is_master_key
@@ -42,12 +42,10 @@ from minimize.runs.inputs import (
     SubjectActs,
     examine_sources,
     find_input_files,
-    load_pipeline_settings,
     load_subject_acts,
     missing_source,
     open_readable_sources,
     path_mask,
-    pipeline_from,
     record_origin,
     subject_names,
 )

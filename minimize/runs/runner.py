@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.datasets.erasure_list import check_erasure_list, store_erasures
 from minimize.datasets.inventory import RemovalInventory
-from minimize.datasets.pipelines import bind_region, pipeline_regions
+from minimize.datasets.ledger_check import check_output_ledger
+from minimize.datasets.pipelines import bind_region, pipeline_from, pipeline_regions
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
@@ -35,23 +36,15 @@ from minimize.policy.approval import check_approval
 from minimize.policy.load import hierarchy_files
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id, sha256_text
+from minimize.receipts.chain import READING_KINDS
 from minimize.receipts.shown_counts import seal_counts
 from minimize.recipients import Recipient
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import Line, LogMessage
-from minimize.runs.batch_dates import (
-    READING_KINDS,
-    BatchDate,
-    DateSelection,
-    SkippedDate,
-    date_text,
-    error_for,
-    worst_exit_code,
-)
+from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, date_text, error_for, worst_exit_code
 from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.guards import (
-    check_output_ledger,
     check_quarantine_limit,
     check_same_pipeline,
     check_shrink,
@@ -63,7 +56,7 @@ from minimize.runs.guards import (
     state_quarantine_limit,
     unfinished_parts,
 )
-from minimize.runs.inputs import check_acts_unchanged, first_read_times, pipeline_from
+from minimize.runs.inputs import check_acts_unchanged, first_read_times
 from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from minimize.datasets.ledger_check import check_open_ledger, check_output_ledger
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
 from minimize.keys import Keyring
 from minimize.ledger import current_actor, find_ledger
@@ -32,7 +33,6 @@ from minimize.output.folder import (
 )
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, new_run_id
-from minimize.runs.guards import check_open_ledger, check_output_ledger
 from minimize.runs.receipt_builder import RunContext
 from minimize.stores import (
     Location,

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from minimize.access import AccessDecision, UserAccount
 from minimize.access.model import find_access_file
+from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import ConfigurationError, MinimizeError, OutputError, RefusedError, call_redacted
 from minimize.identifiers import canonical_account
 from minimize.keys import Keyring, find_kms, require_keyring
@@ -26,7 +27,6 @@ from minimize.ledger.access_log import end_lost_reads
 from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import read_receipts
 from minimize.records import PIPELINE_FILE
-from minimize.runs.inputs import pipeline_from
 from minimize.server.api_tokens import may_continue
 from minimize.server.authorizer import (
     AuthorizationRequest,

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.errors import ConfigurationError
 from minimize.governance.retention.event_admin import NewEvent, add_event
 from minimize.keys import find_keyring
 from minimize.policy.load import load_pipeline
 from minimize.review.explain import FieldExplanation, explain
 from minimize.review.trial import RecordExplanation, Trial
-from minimize.runs.inputs import load_pipeline_settings
 from minimize.workspace import Workspace as Places
 from tests.project import AT, FIELDS, SETTINGS, Project, enter, event, new_project
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.datasets.ledger_check import WRONG_KEYRING
 from minimize.errors import ConfigurationError, PolicyError, RefusedError
 from minimize.output.reader import load_receipts
 from minimize.receipts import sha256_text
 from minimize.runs.backfill import BackfillResult, backfill
-from minimize.runs.guards import WRONG_KEYRING
 from tests.project import BEFORE, DAY, LASTING, SETTINGS, Builds, Project, events
 
 EMPTY = "2026-11-22"

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.datasets.ledger_check import WRONG_LEDGER
 from minimize.errors import RefusedError
 from minimize.governance.retention.expire import expire
 from minimize.governance.retention.retract import retract
@@ -23,7 +24,6 @@ from minimize.ledger.schema import ledger_identity
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.runs.backfill import backfill
-from minimize.runs.guards import WRONG_LEDGER
 from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output
 from tests.commands import command

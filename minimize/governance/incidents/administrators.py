@@ -12,6 +12,7 @@ from datetime import date
 import pyarrow as pa
 
 from minimize.config import load_config
+from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import PolicyError
 from minimize.governance.incidents.contacts import NO_CONTACTS, Contact, Contacts
 from minimize.governance.incidents.message import ADDRESS_PATTERN
@@ -20,7 +21,6 @@ from minimize.output.folder import has_runs
 from minimize.output.reader import DATE_COLUMN, read_output
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import EMAIL_KIND, contact_kind
-from minimize.runs.inputs import pipeline_from
 from minimize.workspace import Workspace
 
 

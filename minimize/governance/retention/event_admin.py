@@ -24,6 +24,7 @@ from minimize.datasets.lifecycle_events import (
     merge_linked_forms,
     recorded_forms,
 )
+from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
 from minimize.governance.known_outputs import published_output
@@ -51,7 +52,6 @@ from minimize.policy.identities import DEVICE, fields_named, individual_of, reso
 from minimize.policy.model import Policy
 from minimize.records import RECORDS
 from minimize.results import Line, LogMessage
-from minimize.runs.inputs import load_pipeline_settings
 from minimize.runs.published_runs import request_time
 from minimize.settings.erasures import RESTRICTION
 from minimize.settings.unknown_tenant import settings_tenants, similar_tenants

@@ -15,6 +15,7 @@ from typing import Any, Final
 import pyarrow.compute as pc
 
 from minimize.consent import Consents
+from minimize.datasets.pipelines import origin_place, origin_settings
 from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import ConfigurationError
 from minimize.governance.retention.retention_rules import current_conditions
@@ -25,17 +26,11 @@ from minimize.policy.load import hierarchy_files
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
+from minimize.receipts.chain import READING_KINDS
 from minimize.records import RECORDS
-from minimize.runs.batch_dates import (
-    READING_KINDS,
-    DateSelection,
-    compare_files,
-    date_text,
-    last_inputs,
-    parse_batch_date,
-)
+from minimize.runs.batch_dates import DateSelection, compare_files, date_text, last_inputs, parse_batch_date
 from minimize.runs.deciding_function import ConsentChange, consent_change, consents_changed
-from minimize.runs.inputs import find_input_files, origin_place, origin_settings, path_mask
+from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles

@@ -19,6 +19,8 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.datasets.event_times import age_limit
+from minimize.datasets.ledger_check import check_earlier_receipts
+from minimize.datasets.pipelines import load_pipeline_settings, origin_place, origin_settings
 from minimize.datasets.published_output import OutputFile, PublishedOutput, resolve_output
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
@@ -54,8 +56,8 @@ from minimize.records import RECORDS
 from minimize.results import UNCHANGED, Line
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, check_earlier_receipts
-from minimize.runs.inputs import load_pipeline_settings, load_subject_acts, origin_place, origin_settings
+from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time
+from minimize.runs.inputs import load_subject_acts
 from minimize.runs.overrides import require_output_override
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun

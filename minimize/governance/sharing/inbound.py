@@ -19,6 +19,7 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods, Consents, load_consents
 from minimize.consent.evaluation import ConsentAnswer
+from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import (
     ConfigurationError,
     KeyringError,
@@ -42,7 +43,6 @@ from minimize.recipients import Function, Recipient, inbound
 from minimize.recipients.rules import Party, find_party, rule_reason, tenant_reason
 from minimize.runs.batch_dates import DateSelection
 from minimize.runs.deciding_function import record_event, refusal_error
-from minimize.runs.inputs import pipeline_from
 from minimize.runs.minimizer import Account, Minimizer, RowTally, bind_to_data, release_batches
 from minimize.runs.overrides import require_override
 from minimize.runs.runner import RunOverrides, RunResult, run_dates

@@ -18,6 +18,7 @@ from minimize.arrow.interchange import native_converter
 from minimize.arrow.pointers import Pointer
 from minimize.config import load_config
 from minimize.consent import Consents, load_consents
+from minimize.datasets.pipelines import LEDGER_SETTINGS, find_configured_outputs, load_pipeline_settings, pipeline_from
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
 from minimize.forms.values import CategoryName
 from minimize.governance.sharing.connector import Connector, call_connector
@@ -65,7 +66,6 @@ from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
-from minimize.runs.inputs import LEDGER_SETTINGS, find_configured_outputs, load_pipeline_settings, pipeline_from
 from minimize.runs.minimizer import log_left_out
 from minimize.runs.overrides import require_share_override
 from minimize.settings.erasures import RecordedErasures

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.consent import load_agreements
+from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
 from minimize.governance.sharing.recipient_fields import (
@@ -47,7 +48,6 @@ from minimize.policy.model import Policy, RecordsGate
 from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import Party, find_party, purpose_reasons, rule_reason
-from minimize.runs.inputs import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
 from minimize.runs.minimizer import RereadableSource, require_keys
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures

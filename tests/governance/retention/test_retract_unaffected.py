@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from minimize.datasets import published_output
+from minimize.datasets.pipelines import origin_place as written_at
 from minimize.errors import RefusedError
 from minimize.governance.retention import rerunnable_dates as sources
 from minimize.governance.retention.rerunnable_dates import DatesWithSource
@@ -18,7 +19,6 @@ from minimize.governance.retention.retract import ResolvedRetraction, Retraction
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.receipts import RunOrigin
 from minimize.runs.inputs import load_subject_acts
-from minimize.runs.inputs import origin_place as written_at
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from tests.governance.retention.daily import FIELDS, PIPELINE, SETTINGS, START, Daily, rows
 

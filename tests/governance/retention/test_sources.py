@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
+from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.retention.rerunnable_dates import DatesWithSource, SourceFinder
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline
-from minimize.runs.inputs import load_pipeline_settings
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
