@@ -9,12 +9,12 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from minimize.governance.rewrite import rewrite_files
-from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.keys import Keyring, find_kms
 from minimize.output.publish import open_output
 from minimize.receipts import Receipt, files_in_force, new_run_id
 from minimize.records import Stage
+from minimize.removal.rewrite import rewrite_files
+from minimize.removal.rewrite_receipt import RewriteResult
 
 
 class Enough(Exception):

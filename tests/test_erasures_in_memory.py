@@ -12,7 +12,7 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError, LedgerError
-from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
+from minimize.governance.events import NewEvent, add_event, withdraw_event
 from minimize.runs.minimizer import Minimizer
 from minimize.settings import erasures
 from minimize.workspace import Workspace as Places

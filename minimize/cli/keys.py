@@ -101,7 +101,7 @@ def rotate_command(
     **chosen: Any,
 ) -> Printable:
     """Create a new version of the master keys of FILE (or --keys). Old versions only decrypt from now on."""
-    from minimize.governance.key_rotation import rotate_keys
+    from minimize.removal.keys import rotate_keys
 
     return rotate_keys(_workspace(keys or file, ledger, chosen["outputs"]), now, progress=progress, **chosen)
 
@@ -123,7 +123,7 @@ def shred_command(
 
     KEY has the form encrypt.pseudonymized/1.
     """
-    from minimize.governance.key_rotation import shred_keys
+    from minimize.removal.keys import shred_keys
 
     key, *file = reversed(words) if chosen["tenant"] is None and words else (None, *words)
     if len(file) > 1:

@@ -21,16 +21,10 @@ from minimize.cli.options import (
     authorize_read,
 )
 from minimize.cli.verb import limited_result, verb
-from minimize.governance.retention.event_admin import (
-    NewEvent,
-    RecordedEvent,
-    list_events,
-    record_event,
-    withdraw_event,
-)
-from minimize.governance.retention.expire import expire, open_items
-from minimize.governance.retention.retract import retract
+from minimize.governance.events import NewEvent, RecordedEvent, list_events, record_event, withdraw_event
 from minimize.governance.subjects.directory_feed import FeedColumns, FeedEvent, import_events
+from minimize.removal.expire import expire, open_items
+from minimize.removal.retract import retract
 from minimize.results import Listing, Printable
 from minimize.runs.execution import ProgressCallback
 from minimize.workspace import Workspace

@@ -22,8 +22,6 @@ from minimize.datasets.pipelines import load_pipeline_settings, origin_place
 from minimize.datasets.published_output import check_changeable
 from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
-from minimize.governance.retention.expire import expiry_of_output
-from minimize.governance.retention.removal_plan import OpenDeadline, RemovalPlan
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
 from minimize.ledger.sharing import find_disclosures
@@ -32,6 +30,8 @@ from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
 from minimize.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.recipients.pages import contract_text
+from minimize.removal.expire import expiry_of_output
+from minimize.removal.plan import OpenDeadline, RemovalPlan
 from minimize.report.context import ReportContext
 from minimize.report.facts import (
     ROUNDING_STEP,

@@ -19,8 +19,8 @@ from minimize.engines.base import Job
 from minimize.engines.spark import SAFE_SETTINGS, check_encryption
 from minimize.engines.spark_tasks import FinalPass, FinalResult, ShareInput, merge_final_results
 from minimize.errors import ConfigurationError, SourceError
-from minimize.governance.retention.event_admin import NewEvent as Wanted
-from minimize.governance.retention.event_admin import add_event
+from minimize.governance.events import NewEvent as Wanted
+from minimize.governance.events import add_event
 from minimize.governance.settings import NewSetting, set_setting
 from minimize.records import Reject
 from minimize.workspace import Workspace as Places

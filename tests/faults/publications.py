@@ -12,8 +12,6 @@ from typing import Final
 
 import pyarrow.compute as pc
 
-from minimize.governance.rewrite import rewrite_files
-from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.output.folder import ensure_identity, make_output_folder
 from minimize.output.publish import open_output
 from minimize.output.recovery import FolderExchange
@@ -21,6 +19,8 @@ from minimize.output.sink import index_files, output_files
 from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import Receipt, WrittenOutput
 from minimize.records import Batch
+from minimize.removal.rewrite import rewrite_files
+from minimize.removal.rewrite_receipt import RewriteResult
 from tests.faults.power_cut_checks import Scenario, nothing
 from tests.output.making import DEVICE, Keys
 from tests.sources.publishing import FLEET, RECORDS, making, new, old, receipt_for, rows

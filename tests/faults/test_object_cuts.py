@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from minimize.errors import MinimizeError
-from minimize.governance.rewrite import rewrite_files
-from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.output.folder import RUNS, SUCCESS
 from minimize.output.publish import open_output
 from minimize.receipts import Receipt
+from minimize.removal.rewrite import rewrite_files
+from minimize.removal.rewrite_receipt import RewriteResult
 from minimize.stores import ObjectPath
 from tests.faults.object_store import NAME, Step, Store, states
 from tests.sources.publishing import RECORDS, making, new, old, receipt_for, rows

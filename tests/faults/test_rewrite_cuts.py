@@ -16,19 +16,19 @@ import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.datasets.published_output import PublishedOutput
-from minimize.governance import rewrite
-from minimize.governance.key_rotation import files_under_old_keys
-from minimize.governance.retention.expire import ResolvedExpiry, resolve_expiry
-from minimize.governance.retention.removal_plan import counted_file
-from minimize.governance.retention.retract import retract
-from minimize.governance.rewrite import Rewrite
-from minimize.governance.rewrite_receipt import PlannedFile
-from minimize.governance.verdict import BatchVerdict
 from minimize.keys import Keyring, add_key
 from minimize.output.reader import load_receipts
 from minimize.output.recovery import FolderExchange
 from minimize.policy.load import load_pipeline
 from minimize.receipts import Receipt
+from minimize.removal import rewrite
+from minimize.removal.expire import ResolvedExpiry, resolve_expiry
+from minimize.removal.keys import files_under_old_keys
+from minimize.removal.plan import counted_file
+from minimize.removal.retract import retract
+from minimize.removal.rewrite import Rewrite
+from minimize.removal.rewrite_receipt import PlannedFile
+from minimize.removal.verdict import BatchVerdict
 from minimize.stores import Location
 from tests.faults.power_cut_checks import OUT, Recording, Scenario, Scratch, faults, recording
 from tests.faults.power_cut_model import Log, record, tree_of

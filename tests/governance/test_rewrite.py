@@ -12,8 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import OutputError
-from minimize.governance.rewrite import rewrite_files
-from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.output.folder import list_data_files
 from minimize.output.publish import open_output
 from minimize.output.reader import file_paths, load_receipts, read_output
@@ -21,6 +19,8 @@ from minimize.output.recovery import FolderExchange, exchange_folders
 from minimize.output.stored_file import StoredFile
 from minimize.receipts import Receipt
 from minimize.records import Batch, BatchCounts, Stage
+from minimize.removal.rewrite import rewrite_files
+from minimize.removal.rewrite_receipt import RewriteResult
 from tests.sources.publishing import RECORDS, check_whole, making, receipt_for, rows, snapshot
 
 DAY = "records/date=2026-11-24"

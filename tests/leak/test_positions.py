@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.governance.retention.expire import expire
+from minimize.removal.expire import expire
 from minimize.techniques.base import Context
 from minimize.techniques.grid import Grid
 from tests.leak.canary import Canary

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from minimize.governance.retention.expire import expire
-from minimize.governance.retention.removal_plan import OpenDeadline
+from minimize.removal.expire import expire
+from minimize.removal.plan import OpenDeadline
 from minimize.report.sections import _events_by_kind
 from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts

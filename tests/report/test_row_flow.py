@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.governance.retention.expire import expire
+from minimize.removal.expire import expire
 from minimize.report.facts import ApprovalAnswer, RoundedCount, RowFlow
 from minimize.report.row_flow import total_flow
 from minimize.review.approval import approve

@@ -13,7 +13,7 @@ import pytest
 import minimize
 from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.errors import ConfigurationError
-from minimize.governance.retention.event_admin import NewEvent, add_event
+from minimize.governance.events import NewEvent, add_event
 from minimize.keys import find_keyring
 from minimize.policy.load import load_pipeline
 from minimize.review.explain import FieldExplanation, explain

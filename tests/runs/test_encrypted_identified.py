@@ -14,11 +14,11 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError
-from minimize.governance.retention.expire import expire
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
 from minimize.keys import new_keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.receipts import Receipt
+from minimize.removal.expire import expire
 from minimize.times import utc_now
 from minimize.verification import check
 from minimize.workspace import Workspace

@@ -9,7 +9,7 @@ import pytest
 
 import minimize
 from minimize.errors import LedgerError
-from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
+from minimize.governance.events import NewEvent, add_event, withdraw_event
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.runs.inputs import SubjectActs, check_acts_unchanged, load_subject_acts

@@ -13,7 +13,7 @@ import minimize
 from minimize.datasets import erasure_list
 from minimize.datasets.erasure_list import ERASURES_FOLDER, store_erasures, stored_erasures
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
-from minimize.governance.retention.event_admin import NewEvent, add_event, withdraw_event
+from minimize.governance.events import NewEvent, add_event, withdraw_event
 from minimize.governance.subjects import DataSubject, delete_subjects, request_statuses
 from minimize.keys import Keyring
 from minimize.keys.keyring import add_key

@@ -11,8 +11,6 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.governance.rewrite import rewrite_files
-from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.keys import Keyring, add_key
 from minimize.output import reader
 from minimize.output.folder import list_data_files, read_receipts
@@ -20,6 +18,8 @@ from minimize.output.publish import open_output
 from minimize.output.sink import index_files, output_files
 from minimize.receipts import Receipt, WrittenOutput
 from minimize.records import Batch, FileRef
+from minimize.removal.rewrite import rewrite_files
+from minimize.removal.rewrite_receipt import RewriteResult
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
 NESTED = {

@@ -13,7 +13,7 @@ import pytest
 import minimize
 from minimize.drafting import init_pipeline
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError, SourceError
-from minimize.governance.retention.event_admin import NewEvent, add_event
+from minimize.governance.events import NewEvent, add_event
 from minimize.plan import bind
 from minimize.runs.inspection import effective_plan, lint, plan_for, preview_rows
 from minimize.workspace import Workspace as Places

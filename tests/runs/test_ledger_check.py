@@ -14,8 +14,6 @@ import pytest
 import minimize
 from minimize.datasets.ledger_check import WRONG_LEDGER
 from minimize.errors import RefusedError
-from minimize.governance.retention.expire import expire
-from minimize.governance.retention.retract import retract
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.access import LEDGER_ADOPTION
@@ -23,6 +21,8 @@ from minimize.ledger.ledger import open_ledger
 from minimize.ledger.schema import ledger_identity
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
+from minimize.removal.expire import expire
+from minimize.removal.retract import retract
 from minimize.runs.backfill import backfill
 from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output

@@ -14,11 +14,11 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError, MinimizeError, PolicyError, RefusedError
-from minimize.governance.retention.expire import expire
 from minimize.keys import Keyring
 from minimize.keys.keyring import add_key
 from minimize.output.reader import load_receipts
 from minimize.receipts import CompanionFile, sha256_text
+from minimize.removal.expire import expire
 from minimize.times import utc_now
 from tests.commands import command
 from tests.project import AT, DAY, PIPELINE, Project, event, write_yaml

@@ -11,9 +11,9 @@ import time_machine
 
 import minimize
 from minimize.errors import PolicyError, RefusedError
-from minimize.governance.retention.retract import retract
 from minimize.policy.load import load_pipeline
 from minimize.recipients.inbound import lint_source
+from minimize.removal.retract import retract
 from minimize.runs.inspection import plan_for
 from tests.inbound import HOOKS, Inbound, hook, message, new_inbound
 from tests.project import AT, enter

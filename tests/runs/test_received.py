@@ -18,13 +18,13 @@ import time_machine
 import minimize
 from minimize.errors import LedgerError, NotPermitted, PolicyError, RefusedError
 from minimize.governance.consent import NewConsent, record_consent
-from minimize.governance.retention.event_admin import NewEvent, add_event
-from minimize.governance.retention.retract import retract
+from minimize.governance.events import NewEvent, add_event
 from minimize.keys import new_keyring
 from minimize.ledger.audit_event import LogEntry
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import CONSENT
 from minimize.receipts import Receipt
+from minimize.removal.retract import retract
 from minimize.runs.backfill import backfill
 from minimize.runs.inspection import preview_rows
 from minimize.runs.quarantine_replay import replay

@@ -15,10 +15,10 @@ import pytest
 import minimize
 from minimize.datasets.pipelines import bind_region
 from minimize.errors import ConfigurationError, OutputError, PolicyError
-from minimize.governance.retention.expire import expire
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
 from minimize.policy.load import load_pipeline
 from minimize.receipts import Receipt
+from minimize.removal.expire import expire
 from minimize.times import utc_now
 from minimize.workspace import Workspace
 from tests.commands import Result, command

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import minimize
-from minimize.governance.retention.expire import expire
+from minimize.removal.expire import expire
 from tests.commands import command
 from tests.project import AT, DAY, Project, event
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.governance.retention.expire import expire
+from minimize.removal.expire import expire
 from minimize.review.published_tables import published_tables
 from minimize.runs.inspection import preview_tables
 from tests.commands import command

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.governance.retention.retract import retract
 from minimize.governance.settings import NewSetting, set_setting
+from minimize.removal.retract import retract
 from minimize.settings import load_settings
 from minimize.workspace import Workspace
 from tests.project import AT, SETTINGS, Project, events, new_project, table

@@ -30,8 +30,6 @@ from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import AccessDenied, ConfigurationError, call_redacted
 from minimize.governance.known_outputs import find_changeable_outputs
 from minimize.governance.references import checked_reference
-from minimize.governance.retention.removal_plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
-from minimize.governance.rewrite import Rewrite, check_rewrite_time
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
@@ -43,7 +41,6 @@ from minimize.governance.subjects.requests import (
     record_steps,
 )
 from minimize.governance.subjects.search import SubjectSearch, search_obstacle, subject_in_file
-from minimize.governance.verdict import BatchVerdict
 from minimize.identifiers import CaseFolding
 from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member
 from minimize.keys import Keyring
@@ -64,6 +61,9 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.records import RECORDS
+from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
+from minimize.removal.rewrite import Rewrite, check_rewrite_time
+from minimize.removal.verdict import BatchVerdict
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time

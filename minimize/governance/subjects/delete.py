@@ -23,19 +23,13 @@ from minimize.datasets.lifecycle_events import EventKind, RetentionEvent, linked
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.datasets.writing_run import source_read_times
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError, call_redacted
+from minimize.governance.events import NewEvent, add_events
 from minimize.governance.known_outputs import (
     UnreachableOutput,
     find_changeable_outputs,
     find_replaced_outputs,
     tables_without_records,
 )
-from minimize.governance.retention.event_admin import NewEvent, add_events
-from minimize.governance.retention.expire import ResolvedExpiry
-from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import RemovalPlan, find_due
-from minimize.governance.retention.restricted_records import RemovedRecordsSealer
-from minimize.governance.rewrite import Rewrite, check_rewrite_time
-from minimize.governance.rewrite_receipt import RewriteResult
 from minimize.governance.subjects.attempts import (
     processed_rows,
     reopened,
@@ -94,6 +88,12 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.receipt import FIGURES_UNCHANGED
+from minimize.removal.decision import RewriteRequest
+from minimize.removal.expire import ResolvedExpiry
+from minimize.removal.plan import RemovalPlan, find_due
+from minimize.removal.rewrite import Rewrite, check_rewrite_time
+from minimize.removal.rewrite_receipt import RewriteResult
+from minimize.removal.sealing import RemovedRecordsSealer
 from minimize.results import UNCHANGED, Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time

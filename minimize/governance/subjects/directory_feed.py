@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from minimize.datasets.lifecycle_events import event_faults, parse_event_time, read_rows
 from minimize.errors import Finding, PolicyError
+from minimize.governance.events import NewEvent, add_events, event_states, resolve_names
 from minimize.governance.known_outputs import find_outputs
-from minimize.governance.retention.event_admin import NewEvent, add_events, event_states, resolve_names
 from minimize.governance.subjects.linked import find_linked_identifiers
 from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import canonical_id

@@ -17,12 +17,8 @@ from minimize.datasets.lifecycle_events import RetentionEvent, effective_events,
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import source_read_times
 from minimize.errors import ConfigurationError, MinimizeError
+from minimize.governance.events import withdraw_events
 from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs
-from minimize.governance.retention.event_admin import withdraw_events
-from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile
-from minimize.governance.retention.restricted_records import LiftRequest, RestrictedRecordsRestorer
-from minimize.governance.rewrite import Rewrite, check_rewrite_time
 from minimize.governance.subjects.attempts import (
     processed_rows,
     reopened,
@@ -50,6 +46,10 @@ from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, RequestSta
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
+from minimize.removal.decision import RewriteRequest
+from minimize.removal.plan import DueFile
+from minimize.removal.rewrite import Rewrite, check_rewrite_time
+from minimize.removal.sealing import LiftRequest, RestrictedRecordsRestorer
 from minimize.results import UNCHANGED, Line
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike

@@ -18,11 +18,11 @@ from minimize.governance.incidents import (
     open_incident,
     scope_incident,
 )
-from minimize.governance.key_rotation import rotate_keys
-from minimize.governance.retention.retract import retract
 from minimize.keys.keyring import add_key
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
+from minimize.removal.keys import rotate_keys
+from minimize.removal.retract import retract
 from minimize.workspace import Workspace as Places
 from tests.governance.outputs import PER_TENANT, scoped
 from tests.project import AT, BEFORE, DAY, Project, events

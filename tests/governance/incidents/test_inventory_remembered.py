@@ -10,10 +10,10 @@ import pytest
 
 import minimize
 from minimize.datasets.inventory import INVENTORY_FILE
-from minimize.governance.retention.expire import expire
 from minimize.governance.subjects import DataSubject, delete_subjects
 from minimize.keys.keyring import destroy_key
 from minimize.receipts import Receipt
+from minimize.removal.expire import expire
 from minimize.workspace import Workspace
 from tests.governance.outputs import scoped, tenants
 from tests.project import AT, Project, events

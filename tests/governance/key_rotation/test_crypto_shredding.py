@@ -11,10 +11,10 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError
-from minimize.governance.key_rotation import rotate_keys, shred_keys
-from minimize.governance.retention.expire import expire
 from minimize.keys import Keyring, MasterKey
 from minimize.ledger.audit_event import EntryFilter
+from minimize.removal.expire import expire
+from minimize.removal.keys import rotate_keys, shred_keys
 from minimize.runs.audit_log import log_entries
 from minimize.workspace import Workspace as Where
 from tests.commands import command

@@ -9,8 +9,8 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError
-from minimize.governance.key_rotation import rotate_keys, shred_keys
 from minimize.keys import Keyring, MasterKey
+from minimize.removal.keys import rotate_keys, shred_keys
 from minimize.workspace import Workspace as Where
 from tests.project import AT, Project, events
 from tests.vaulting import TOKEN, openbao, small

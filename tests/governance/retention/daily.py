@@ -10,8 +10,8 @@ from typing import Any
 
 import minimize
 from minimize.datasets.lifecycle_events import RetentionEvent
-from minimize.governance.retention.expire import ExpiryResult, ResolvedExpiry, expire, resolve_expiry
-from minimize.governance.retention.removal_decision import FileInstructions
+from minimize.removal.decision import FileInstructions
+from minimize.removal.expire import ExpiryResult, ResolvedExpiry, expire, resolve_expiry
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.project import PIPELINE as PROJECT_PIPELINE
 from tests.project import POLICY as PROJECT_POLICY

@@ -9,11 +9,11 @@ from datetime import date, timedelta
 import pytest
 
 from minimize.errors import AccessDenied
-from minimize.governance.retention.retract import retract
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
+from minimize.removal.retract import retract
 from tests.governance.retention.daily import PIPELINE, START, Daily, rows
 from tests.project import Builds
 from tests.world import access_file, assignment, write_configuration

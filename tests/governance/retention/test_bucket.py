@@ -12,11 +12,11 @@ import minimize
 from minimize.datasets.erasure_list import ERASURES_FOLDER, stored_erasures
 from minimize.errors import RefusedError
 from minimize.failpoints import KILLED
+from minimize.governance.events import NewEvent, add_event
 from minimize.governance.ledger_adoption import adopt_ledger
-from minimize.governance.retention.event_admin import NewEvent, add_event
-from minimize.governance.retention.expire import expire, open_items
-from minimize.governance.retention.retract import retract
 from minimize.keys import Keyring
+from minimize.removal.expire import expire, open_items
+from minimize.removal.retract import retract
 from minimize.stores import parse_output_location
 from minimize.workspace import Workspace as Where
 from tests.buckets import Bucket

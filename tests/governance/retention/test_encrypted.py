@@ -10,10 +10,10 @@ import pytest
 
 import minimize
 from minimize.errors import RefusedError
-from minimize.governance.retention.retract import retract
 from minimize.keys import add_key, new_keyring
 from minimize.keys.keyring import destroy_key
 from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.removal.retract import retract
 from tests.governance.retention.daily import START, Daily, rows
 from tests.leak.canary import Canary
 from tests.leak.sweep import found

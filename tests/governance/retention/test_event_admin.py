@@ -18,7 +18,7 @@ import time_machine
 import minimize
 from minimize.datasets.affected_subjects import form_tokens
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
-from minimize.governance.retention.event_admin import (
+from minimize.governance.events import (
     EventEntry,
     NewEvent,
     add_event,
@@ -27,12 +27,12 @@ from minimize.governance.retention.event_admin import (
     tokenized_forms,
     withdraw_event,
 )
-from minimize.governance.retention.expire import open_items
 from minimize.governance.settings import NewSetting, set_setting
 from minimize.keys import Keyring, add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
+from minimize.removal.expire import open_items
 from minimize.runs.audit_log import open_existing_ledger
 from minimize.stages.identifier_forms import AS_RECEIVED
 from minimize.workspace import Workspace as Places

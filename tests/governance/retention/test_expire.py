@@ -12,9 +12,9 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, OutputError, PolicyError, RefusedError
-from minimize.governance.retention.expire import expire, open_items
 from minimize.keys import add_key
 from minimize.output.reader import find_subjects
+from minimize.removal.expire import expire, open_items
 from minimize.runs.published_runs import list_runs
 from tests.governance.retention.daily import FIELDS, POLICY, START, Daily, rows
 from tests.project import Builds

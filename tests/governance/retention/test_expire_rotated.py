@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.retention.event_admin import NewEvent, add_event
-from minimize.governance.retention.expire import open_items
+from minimize.governance.events import NewEvent, add_event
 from minimize.keys.keyring import add_key
+from minimize.removal.expire import open_items
 from minimize.runs import runner
 from minimize.settings.erasures import RecordedErasures
 from minimize.workspace import Workspace

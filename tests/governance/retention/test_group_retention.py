@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.retention.retract import retract
+from minimize.removal.retract import retract
 from tests.governance.retention.daily import PIPELINE, SETTINGS, START, Daily, rows
 from tests.project import Builds
 

@@ -11,11 +11,11 @@ import pytest
 import time_machine
 
 import minimize
-from minimize.governance.retention.expire import expire
-from minimize.governance.retention.retract import Retraction, retract
 from minimize.governance.subjects.delete import delete_subjects
 from minimize.governance.subjects.requests import DataSubject
 from minimize.output.reader import load_receipts
+from minimize.removal.expire import expire
+from minimize.removal.retract import Retraction, retract
 from tests.inbound import HOOKS, Inbound, hook, message, new_inbound
 from tests.project import AT, enter
 

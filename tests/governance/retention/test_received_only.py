@@ -14,7 +14,7 @@ import time_machine
 import minimize
 from minimize.errors import AccessDenied, RefusedError
 from minimize.governance.contracts import end_contract
-from minimize.governance.retention.retract import Retraction, retract
+from minimize.removal.retract import Retraction, retract
 from tests.inbound import Inbound, message, new_inbound
 from tests.project import AT, Project, enter, events, new_project, write_yaml
 from tests.world import access_file, assignment

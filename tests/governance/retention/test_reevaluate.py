@@ -15,10 +15,10 @@ import pytest
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.event_times import EventTimeBounds
 from minimize.governance.retention.effective_settings import FileSettings
-from minimize.governance.retention.retract import PolicyReevaluation, compare_forms
-from minimize.governance.verdict import BatchVerdict
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy
+from minimize.removal.retract import PolicyReevaluation, compare_forms
+from minimize.removal.verdict import BatchVerdict
 from minimize.settings import SETTINGS_SCHEMA, SettingsRows, load_settings
 from minimize.stages.identifier_forms import LookupColumn
 from tests.governance.columns import PlainColumn

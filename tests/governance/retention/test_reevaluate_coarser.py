@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from minimize.governance.retention.retract import compare_forms
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Field
+from minimize.removal.retract import compare_forms
 
 TIME = pa.timestamp("us", "UTC")
 

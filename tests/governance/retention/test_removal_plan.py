@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from minimize.datasets.lifecycle_events import RetentionEvent
-from minimize.governance.retention.removal_plan import DueFile, deciding_columns, find_due
+from minimize.removal.plan import DueFile, deciding_columns, find_due
 from tests.governance.retention.daily import START, Daily
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

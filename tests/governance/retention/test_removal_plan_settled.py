@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.retention import removal_plan
+from minimize.removal import plan
 from tests.governance.retention.daily import FIELDS, START, Daily, rows
 
 FIRST = date(2026, 1, 1)
@@ -35,14 +35,14 @@ def planned(project: Daily, hours: int, **options: Any) -> Any:
 
 def test_where_all_values_are_due_nothing_is_read(ran: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     read = planned(ran, 24)
-    monkeypatch.setattr(removal_plan, "counted_file", lambda *given: pytest.fail("the file was read"))
+    monkeypatch.setattr(plan, "counted_file", lambda *given: pytest.fail("the file was read"))
     assert planned(ran, 24) == read
     assert read[0]["values"] == {"height": 12}
 
 
 def test_statistics_and_reading_agree(ran: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
     told = planned(ran, 24)
-    monkeypatch.setattr(removal_plan, "count_by_statistics", lambda *given: None)
+    monkeypatch.setattr(plan, "count_by_statistics", lambda *given: None)
     assert planned(ran, 24) == told
 
 

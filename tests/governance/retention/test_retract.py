@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import RefusedError
-from minimize.governance.retention.retract import Retraction, retract
+from minimize.removal.retract import Retraction, retract
 from tests.governance.retention.daily import FIELDS, SETTINGS, START, Daily, rows
 from tests.project import Builds
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.retention.retract import Retraction, retract
+from minimize.removal.retract import Retraction, retract
 from tests.governance.retention.daily import START, Daily, rows
 from tests.project import Builds
 

@@ -13,11 +13,11 @@ import pytest
 from minimize.datasets import published_output
 from minimize.datasets.pipelines import origin_place as written_at
 from minimize.errors import RefusedError
-from minimize.governance.retention import rerunnable_dates as sources
-from minimize.governance.retention.rerunnable_dates import DatesWithSource
-from minimize.governance.retention.retract import ResolvedRetraction, RetractionOptions, _resolve_retraction, retract
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.receipts import RunOrigin
+from minimize.removal import rerun as sources
+from minimize.removal.rerun import DatesWithSource
+from minimize.removal.retract import ResolvedRetraction, RetractionOptions, _resolve_retraction, retract
 from minimize.runs.inputs import load_subject_acts
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from tests.governance.retention.daily import FIELDS, PIPELINE, SETTINGS, START, Daily, rows

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from minimize.errors import OutputError, RefusedError, StoppedError
-from minimize.governance import rewrite
-from minimize.governance.retention.removal_plan import RemovalPlan
-from minimize.governance.retention.retract import retract
-from minimize.governance.rewrite import Rewrite, split_by_date
 from minimize.output.reader import load_receipts
+from minimize.removal import rewrite
+from minimize.removal.plan import RemovalPlan
+from minimize.removal.retract import retract
+from minimize.removal.rewrite import Rewrite, split_by_date
 from minimize.runs import session
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 

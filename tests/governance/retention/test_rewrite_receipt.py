@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from minimize.errors import ConfigurationError
-from minimize.governance.rewrite import loaded_bytes
 from minimize.policy.load import load_policy
 from minimize.receipts import sha256_text
+from minimize.removal.rewrite import loaded_bytes
 from tests.governance.retention.daily import START, Daily
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -9,10 +9,10 @@ import pytest
 
 from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.datasets.published_output import PublishedOutput
-from minimize.governance.retention.rerunnable_dates import DatesWithSource, SourceFinder
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline
+from minimize.removal.rerun import DatesWithSource, SourceFinder
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.governance.retention.event_admin import NewEvent, add_event
+from minimize.governance.events import NewEvent, add_event
 from minimize.receipts import Receipt
 from minimize.workspace import Workspace
 from tests.governance.retention.daily import START, Daily, rows

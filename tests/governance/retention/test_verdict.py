@@ -14,8 +14,8 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.lifecycle_events import RetentionEvent
-from minimize.governance.verdict import ApplyVerdict, BatchVerdict, verdict_counts
 from minimize.records import Batch, BatchCounts
+from minimize.removal.verdict import ApplyVerdict, BatchVerdict, verdict_counts
 from tests.governance.retention.daily import START, Daily
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

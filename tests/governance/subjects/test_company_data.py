@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.governance.retention.event_admin import NewEvent, add_event
-from minimize.governance.retention.expire import expire
+from minimize.governance.events import NewEvent, add_event
+from minimize.removal.expire import expire
 from tests.governance.outputs import places, run
 from tests.project import AT, Builds, Project, events
 

@@ -11,10 +11,10 @@ import time_machine
 
 from minimize.datasets.published_output import OutputFile
 from minimize.errors import OutputError
-from minimize.governance.retention import expire
-from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile, find_due
 from minimize.governance.subjects import DataSubject, export_then_delete, view_subjects
+from minimize.removal import expire
+from minimize.removal.decision import RewriteRequest
+from minimize.removal.plan import DueFile, find_due
 from minimize.workspace import Workspace as Places
 from tests.commands import command
 from tests.governance.outputs import published

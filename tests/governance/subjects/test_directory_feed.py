@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.governance.retention.event_admin import list_events, withdraw_event
-from minimize.governance.retention.expire import expire, open_items
+from minimize.governance.events import list_events, withdraw_event
 from minimize.governance.subjects import import_events
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import LIFECYCLE_EVENT
+from minimize.removal.expire import expire, open_items
 from tests.commands import command
 from tests.governance.outputs import places, run
 from tests.governance.subjects.test_linked import USER, add_output, checkins, rows_of

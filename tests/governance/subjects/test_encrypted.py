@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.governance.key_rotation import shred_keys
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
 from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.removal.keys import shred_keys
 from tests.governance.outputs import places, run
 from tests.project import Builds, Project, events
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from minimize.errors import CheckFailed, ConfigurationError
-from minimize.governance.retention.event_admin import NewEvent, add_events
-from minimize.governance.retention.expire import expire
+from minimize.governance.events import NewEvent, add_events
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.removal.expire import expire
 from tests.governance.outputs import places, run
 from tests.project import AT, DAY, Builds, Project, events
 

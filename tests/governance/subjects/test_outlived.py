@@ -11,8 +11,6 @@ import pytest
 import time_machine
 
 import minimize
-from minimize.governance.retention.expire import expire
-from minimize.governance.retention.retract import retract
 from minimize.governance.subjects import (
     DataSubject,
     correct_subject,
@@ -22,6 +20,8 @@ from minimize.governance.subjects import (
 )
 from minimize.governance.subjects.correct import CorrectionEvidence
 from minimize.receipts import Receipt
+from minimize.removal.expire import expire
+from minimize.removal.retract import retract
 from minimize.workspace import Workspace
 from tests.project import AT, DAY, Builds, Project, enter, event_time, events, new_project
 

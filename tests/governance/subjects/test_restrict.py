@@ -13,9 +13,7 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, OutputError, RefusedError, VerificationError
-from minimize.governance.retention.event_admin import list_events, withdraw_event
-from minimize.governance.retention.expire import expire
-from minimize.governance.retention.retract import Retraction, retract
+from minimize.governance.events import list_events, withdraw_event
 from minimize.governance.subjects import (
     CorrectionEvidence,
     DataSubject,
@@ -34,6 +32,8 @@ from minimize.governance.subjects import (
 from minimize.keys.keyring import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.removal.expire import expire
+from minimize.removal.retract import Retraction, retract
 from minimize.runs.published_runs import rebuild_index, void_run
 from minimize.runs.verify import check_output
 from tests.governance.outputs import RECORDS, places, run

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.governance.key_rotation import shred_keys
 from minimize.governance.subjects import (
     DataSubject,
     RestrictionLift,
@@ -20,6 +19,7 @@ from minimize.governance.subjects import (
     view_subjects,
 )
 from minimize.keys.parquet_footer import read_encrypted_columns
+from minimize.removal.keys import shred_keys
 from minimize.report import create_report
 from minimize.runs.backfill import backfill
 from minimize.runs.quarantine_replay import replay

@@ -29,7 +29,11 @@ from minimize.governance.retention.personal_devices import (
     personal_treatment,
     record_gates_on_owner,
 )
-from minimize.governance.retention.retention_rules import (
+from minimize.keys import Keyring, Kms, find_kms
+from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
+from minimize.policy.model import Policy
+from minimize.records import RECORDS
+from minimize.removal.facts import (
     ChangedFacts,
     FieldRule,
     RetentionRules,
@@ -39,11 +43,7 @@ from minimize.governance.retention.retention_rules import (
     removes_records,
     shows_original,
 )
-from minimize.governance.verdict import BatchVerdict
-from minimize.keys import Keyring, Kms, find_kms
-from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals
-from minimize.policy.model import Policy
-from minimize.records import RECORDS
+from minimize.removal.verdict import BatchVerdict
 from minimize.settings.erasures import ERASURE, RESTRICTION
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, local_path

@@ -24,23 +24,6 @@ from minimize.datasets.pipelines import load_pipeline_settings, origin_place, or
 from minimize.datasets.published_output import OutputFile, PublishedOutput, resolve_output
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.governance.retention.effective_settings import FileConsents, FileSettings
-from minimize.governance.retention.removal_decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.governance.retention.removal_plan import (
-    DueFile,
-    RemovalPlan,
-    counted_file,
-    plan_removal,
-    whole_table,
-    with_retention,
-)
-from minimize.governance.retention.rerunnable_dates import DatesWithSource, RerunnableDate
-from minimize.governance.retention.retention_rules import (
-    RetentionRules,
-    StoredFacts,
-    current_conditions,
-)
-from minimize.governance.rewrite import Rewrite
-from minimize.governance.verdict import BatchVerdict
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
@@ -53,6 +36,12 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, RunOrigin
 from minimize.records import RECORDS
+from minimize.removal.decision import WHOLE_RECORD, FileInstructions, RewriteRequest
+from minimize.removal.facts import RetentionRules, StoredFacts, current_conditions
+from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, whole_table, with_retention
+from minimize.removal.rerun import DatesWithSource, RerunnableDate
+from minimize.removal.rewrite import Rewrite
+from minimize.removal.verdict import BatchVerdict
 from minimize.results import UNCHANGED, Line
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback

@@ -18,7 +18,6 @@ from minimize.consent import Consents
 from minimize.datasets.pipelines import origin_place, origin_settings
 from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import ConfigurationError
-from minimize.governance.retention.retention_rules import current_conditions
 from minimize.keys import Keyring
 from minimize.output.folder import RESTRICTED, output_and_date
 from minimize.policy.fields import gate_condition, is_dropped
@@ -28,6 +27,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
 from minimize.receipts.chain import READING_KINDS
 from minimize.records import RECORDS
+from minimize.removal.facts import current_conditions
 from minimize.runs.batch_dates import DateSelection, compare_files, date_text, last_inputs, parse_batch_date
 from minimize.runs.deciding_function import ConsentChange, consent_change, consents_changed
 from minimize.runs.inputs import find_input_files, path_mask

@@ -22,19 +22,6 @@ from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, lo
 from minimize.datasets.published_output import OutputFile, PublishedOutput, resolve_output
 from minimize.datasets.writing_run import source_read_times
 from minimize.errors import call_redacted
-from minimize.governance.retention.removal_decision import RewriteRequest
-from minimize.governance.retention.removal_plan import (
-    DueFile,
-    OpenDeadline,
-    RemovalPlan,
-    find_due,
-    open_deadlines,
-    plan_removal,
-    whole_table,
-)
-from minimize.governance.retention.rerunnable_dates import SourceFinder
-from minimize.governance.retention.restricted_records import RemovedRecordsSealer
-from minimize.governance.rewrite import Rewrite
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
@@ -44,6 +31,19 @@ from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.records import RECORDS
+from minimize.removal.decision import RewriteRequest
+from minimize.removal.plan import (
+    DueFile,
+    OpenDeadline,
+    RemovalPlan,
+    find_due,
+    open_deadlines,
+    plan_removal,
+    whole_table,
+)
+from minimize.removal.rerun import SourceFinder
+from minimize.removal.rewrite import Rewrite
+from minimize.removal.sealing import RemovedRecordsSealer
 from minimize.results import UNCHANGED, Line
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback

@@ -19,8 +19,6 @@ from minimize.datasets.ledger_check import check_keyring
 from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
-from minimize.governance.rewrite import Rewrite
-from minimize.governance.rewrite_receipt import PlannedFile
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, Kms, MasterKey
 from minimize.keys.discovery import key_lifecycle
@@ -32,6 +30,8 @@ from minimize.ledger.runs import output_locations
 from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, files_in_force
+from minimize.removal.rewrite import Rewrite
+from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.results import Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import check_change_time

@@ -14,17 +14,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.datasets.published_output import OutputFile
 from minimize.errors import OutputError
-from minimize.governance.retention.removal_decision import FileInstructions, RewriteRequest
-from minimize.governance.retention.removal_plan import DueFile
-from minimize.governance.rewrite import (
-    BatchObserver,
-    ObserverFactory,
-    Partition,
-    rewritten_columns,
-    same_encryption,
-)
-from minimize.governance.rewrite_receipt import PlannedFile, RewriteResult
-from minimize.governance.verdict import ApplyVerdict, BatchJudge, BatchVerdict
 from minimize.output.folder import RESTRICTED, batch_date_of
 from minimize.output.publish import Staging
 from minimize.output.restricted import RecordsOrigin, RestrictedSink, open_restricted, without_origin
@@ -32,6 +21,11 @@ from minimize.output.sink import ParquetSink
 from minimize.output.stored_file import StoredFile
 from minimize.output.subject_index import SubjectIndexer
 from minimize.records import RECORDS, Batch, BatchCounts, WrittenFile
+from minimize.removal.decision import FileInstructions, RewriteRequest
+from minimize.removal.plan import DueFile
+from minimize.removal.rewrite import BatchObserver, ObserverFactory, Partition, rewritten_columns, same_encryption
+from minimize.removal.rewrite_receipt import PlannedFile, RewriteResult
+from minimize.removal.verdict import ApplyVerdict, BatchJudge, BatchVerdict
 
 
 @dataclass(frozen=True, slots=True)

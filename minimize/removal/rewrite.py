@@ -25,8 +25,6 @@ from minimize.datasets.inventory import RemovalInventory
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
-from minimize.governance.rewrite_receipt import PlannedFile, RewriteReceipt, RewriteResult
-from minimize.governance.verdict import ApplyVerdict
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
@@ -56,6 +54,8 @@ from minimize.receipts import (
 from minimize.receipts.chain import effective_receipts
 from minimize.receipts.shown_counts import seal_counts
 from minimize.records import PIPELINE_FILE, POLICY_FILE, RECORDS, Batch, BatchCounts, FileRef, Stage, WrittenFile
+from minimize.removal.rewrite_receipt import PlannedFile, RewriteReceipt, RewriteResult
+from minimize.removal.verdict import ApplyVerdict
 from minimize.runs.execution import ProgressCallback, ProgressCounter
 from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, covers_dates, later_time
 from minimize.runs.receipt_builder import RunContext

@@ -9,7 +9,6 @@ from typing import Final, TypeVar
 
 from minimize.datasets.published_output import OutputFile
 from minimize.datasets.writing_run import WritingRun
-from minimize.governance.verdict import BatchJudge, SuccessiveJudges
 from minimize.keys.master_keys import is_master_key
 from minimize.output.folder import RESTRICTED
 from minimize.output.sink import index_files, master_keys_of, output_files
@@ -25,6 +24,7 @@ from minimize.receipts import (
     sha256_text,
 )
 from minimize.records import RECORDS, BatchCounts, FieldCounts, FileRef, WrittenFile
+from minimize.removal.verdict import BatchJudge, SuccessiveJudges
 from minimize.runs import receipt_builder
 
 REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent", "restricted")
