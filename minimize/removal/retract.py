@@ -23,7 +23,6 @@ from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import load_pipeline_settings, origin_place, origin_settings
 from minimize.datasets.published_output import OutputFile, PublishedOutput, resolve_output
 from minimize.errors import Finding, RefusedError, call_redacted
-from minimize.governance.retention.effective_settings import FileConsents, FileSettings
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
@@ -37,7 +36,7 @@ from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, RunOrigin
 from minimize.records import RECORDS
 from minimize.removal.decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.removal.facts import RetentionRules, StoredFacts, current_conditions
+from minimize.removal.facts import FileConsents, FileSettings, RetentionRules, StoredFacts, current_conditions
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, whole_table, with_retention
 from minimize.removal.rerun import DatesWithSource, RerunnableDate
 from minimize.removal.rewrite import Rewrite

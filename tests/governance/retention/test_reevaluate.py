@@ -14,9 +14,9 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.event_times import EventTimeBounds
-from minimize.governance.retention.effective_settings import FileSettings
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy
+from minimize.removal.facts import FileSettings
 from minimize.removal.retract import PolicyReevaluation, compare_forms
 from minimize.removal.verdict import BatchVerdict
 from minimize.settings import SETTINGS_SCHEMA, SettingsRows, load_settings

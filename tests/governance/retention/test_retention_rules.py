@@ -7,10 +7,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from minimize.governance.retention.personal_devices import PersonalTreatment, owner_field, personal_treatment
 from minimize.policy.condition import FeatureOn
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
+from minimize.removal.decision import PersonalTreatment, owner_field, personal_treatment
 from minimize.removal.facts import RetentionRules, current_conditions, features_in
 from tests.governance.retention.daily import POLICY, START, Daily
 
