@@ -13,8 +13,8 @@ from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.process import ProcessIdentity
 from minimize.receipts import canonical_json
+from minimize.stores.durable_files import ProcessIdentity
 
 LONGEST_READ: Final = timedelta(days=1)
 """The longest duration of a read. An older read of another machine counts as lost."""

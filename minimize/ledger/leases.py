@@ -35,10 +35,10 @@ from minimize.ledger.audit_event import (
 from minimize.ledger.audit_log import append_event, log_head
 from minimize.ledger.database import Connection, Row
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.process import ProcessIdentity
 from minimize.ledger.runs import LogAgreement, compare_receipts, index_receipts, record_location, record_publication
 from minimize.ledger.schema import ledger_identity
 from minimize.receipts import AuditHead, Receipt, ReceiptKind
+from minimize.stores.durable_files import ProcessIdentity
 from minimize.times import time_text
 
 LEASE_HELD: Final = "E207"

@@ -16,9 +16,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from minimize.ledger.process import ProcessIdentity
 from minimize.stores import file_operations
-from minimize.stores.durable_files import remove_tree
+from minimize.stores.durable_files import ProcessIdentity, remove_tree
 from minimize.stores.file_operations import sync_folder
 
 _OWNER: Final = re.compile(r"(\d+)-(\d+)-([0-9a-f]{16})-[0-9a-f]{16}")

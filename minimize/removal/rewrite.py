@@ -62,7 +62,7 @@ from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.stores import Location, PathText, local_path, location_text
-from minimize.stores.digests import has_digest
+from minimize.stores.durable_files import has_digest
 from minimize.times import time_text
 
 log = logging.getLogger("minimize")

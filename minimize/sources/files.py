@@ -23,7 +23,7 @@ from minimize.records import Chunk, Reject, RejectCode
 from minimize.sources.base import SeekablePart, Source, SourcePart
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
 from minimize.stores import READ_BUFFER, Location, ObjectPath
-from minimize.stores.digests import (
+from minimize.stores.durable_files import (
     ALGORITHM,
     HashingReader,
     digest_algorithm,

@@ -22,7 +22,7 @@ from minimize.receipts import ReceiptFile
 from minimize.receipts.chain import former_sketches
 from minimize.records import FileRef
 from minimize.stores import Location, ObjectPath, open_parquet_file
-from minimize.stores.digests import KNOWN_ALGORITHMS, digest_algorithm, has_digest
+from minimize.stores.durable_files import KNOWN_ALGORITHMS, digest_algorithm, has_digest
 from minimize.verification.evidence import QUARANTINE, RUNS, Evidence, EvidenceFile, EvidenceRun, new_finding
 
 SUCCESS: Final = "_SUCCESS"

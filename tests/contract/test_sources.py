@@ -22,7 +22,7 @@ from minimize.sources.base import Source, SourceRequest
 from minimize.sources.file_discovery import find_files
 from minimize.sources.files import file_parts
 from minimize.sources.memory import memory_source
-from minimize.stores.digests import digest_algorithm
+from minimize.stores.durable_files import digest_algorithm
 from tests.sources.declared import declared
 
 CANARY = "c4n4ry"

@@ -22,8 +22,8 @@ import pytest
 import minimize
 from minimize.ledger import current_actor
 from minimize.ledger import ledger as ledgers
-from minimize.ledger.process import ProcessIdentity
 from minimize.runs.audit_log import verify_audit
+from minimize.stores.durable_files import ProcessIdentity
 from tests.agreements import write_token
 from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of

@@ -11,16 +11,16 @@ from minimize.governance.subjects import DataSubject, delete_subjects
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.runs.quarantine_replay import recheck_quarantine
-from minimize.stores import digests
-from minimize.stores.digests import digest_algorithm
+from minimize.stores import durable_files
+from minimize.stores.durable_files import digest_algorithm
 from tests.governance.outputs import PER_TENANT, RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, events
 
 
 def written_by_an_earlier_version(project: Project) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(digests, "ALGORITHM", "sha256")
-        patch.setattr(digests.file_digest, "__defaults__", ("sha256",))
+        patch.setattr(durable_files, "ALGORITHM", "sha256")
+        patch.setattr(durable_files.file_digest, "__defaults__", ("sha256",))
         project.pipeline(aggregates=PER_TENANT)
         for day in (DAY, BEFORE):
             project.records([*RECORDS, "no JSON"], day)

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 
-from minimize.ledger.process import ProcessIdentity
+from minimize.stores.durable_files import ProcessIdentity
 
 
 def test_this_process_lives_and_one_of_another_machine_is_not_judged() -> None:

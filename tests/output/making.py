@@ -14,7 +14,7 @@ from minimize.output.sink import index_files, output_files
 from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import ReceiptFile, WrittenOutput, files_with_companions
 from minimize.records import WrittenFile
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 
 
 class Keys:

@@ -18,7 +18,7 @@ from minimize.errors import SchemaError
 from minimize.output.sink import FileLayout, ParquetSink, PendingBatches, index_files, output_files
 from minimize.receipts import CompanionFile, ReceiptFile, WrittenOutput, files_with_companions
 from minimize.records import FileRef, WrittenFile
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 
 
 def test_what_waits_is_counted_in_rows_and_bytes() -> None:

@@ -36,7 +36,7 @@ from minimize.output.subject_index import (
     value_bytes,
 )
 from minimize.records import FileRef, WrittenFile
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from tests.output.making import DEVICE, Keys, table, written
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from minimize.ledger.process import ProcessIdentity
 from minimize.output import working_folder as module
 from minimize.output.working_folder import make_working_folder, remove_abandoned_folders, write_new_folder
+from minimize.stores.durable_files import ProcessIdentity
 
 
 def killed(folder: Path, purpose: str = "sharing") -> None:

@@ -17,7 +17,7 @@ from minimize.receipts import files_in_force
 from minimize.runs import unfinished_parts
 from minimize.runs.batch_dates import Arrival, DateSelection, compare_files
 from minimize.sources.files import file_parts
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, number) for number in (23, 24, 25))

@@ -21,7 +21,7 @@ from minimize.errors import MinimizeError, PolicyError, SourceError
 from minimize.receipts import Receipt
 from minimize.sources.files import ByteStream, FilePart
 from minimize.stores import ObjectPath
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from tests.buckets import ACCESS, Bucket, access, empty_bucket, store
 from tests.project import BEFORE, DAY, Project, events, table
 

@@ -11,7 +11,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.runs.quarantine_replay import ReplayResult, count_groups, quarantined_dates, recheck_quarantine, replay
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from tests.project import AT, BEFORE, DAY, NOISY_AGGREGATES, Project, event, events, table
 
 

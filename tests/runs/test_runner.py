@@ -23,7 +23,7 @@ from minimize.errors import (
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.pipeline import Pipeline
 from minimize.runs import quarantine_exceeded
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from tests.project import AT, BEFORE, DAY, LASTING, NOISY_AGGREGATES, Project, event, events, sha256
 
 LATER = AT + timedelta(hours=1)

@@ -31,7 +31,7 @@ from minimize.receipts import (
 from minimize.receipts import WrittenOutput as OutputReceipt
 from minimize.records import FileRef, Reject, WrittenFile
 from minimize.stores import Location
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORDS = pa.schema([pa.field("device", pa.string(), metadata={"minimize:key": "device/1"}), pa.field("n", pa.int64())])

@@ -28,7 +28,7 @@ from minimize.sources.files import (
     read_error,
     replace_errors,
 )
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from tests.hypothesis_profiles import examples
 
 SIZE, LIMIT = 16, 40

@@ -22,7 +22,7 @@ from minimize.sources.binding import BoundRequest, concat_chunks
 from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
 from minimize.sources.projection import FieldNode, field_tree, prune_schema
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from tests.hypothesis_profiles import examples
 from tests.sources.declared import declared
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import OutputError
-from minimize.stores.digests import file_digest
 from minimize.stores.durable_files import (
     HashingFile,
     create_private_file,
+    file_digest,
     link_file,
     make_folder,
     remove_tree,

@@ -25,7 +25,7 @@ from minimize.receipts import (
     sha256_text,
 )
 from minimize.records import FileRef
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from minimize.verification import check
 from tests.project import AT, DAY, write_keyring
 from tests.receipts.make import run_id_of, small

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from minimize.receipts import InputFile, QuarantineEntry
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 
 from .make import QUARANTINE, OutputWriter, column, policy
 

@@ -11,7 +11,7 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, VerificationError
 from minimize.keys import Keyring
-from minimize.stores import digests
+from minimize.stores import durable_files
 from minimize.verification import check, evidence
 from minimize.verification.policy_reading import PolicyView, read_policy
 from tests.commands import command
@@ -119,7 +119,7 @@ def test_the_command_takes_it_and_says_what_it_checked(writer: OutputWriter, tmp
 def work(writer: OutputWriter, first: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many files were read for their digest, and how many signatures were verified."""
     done: Counter[str] = Counter()
-    digest, verified = digests.file_digest, Keyring.verify_signature
+    digest, verified = durable_files.file_digest, Keyring.verify_signature
 
     def reads(path: Path, algorithm: str) -> str:
         done["files"] += 1
@@ -130,7 +130,7 @@ def work(writer: OutputWriter, first: int, monkeypatch: pytest.MonkeyPatch) -> C
         return verified(keyring, content, value, key)
 
     with monkeypatch.context() as patch:
-        patch.setattr(digests, "file_digest", reads)
+        patch.setattr(durable_files, "file_digest", reads)
         patch.setattr(Keyring, "verify_signature", verifies)
         assert codes(writer, first) == set()
     return done

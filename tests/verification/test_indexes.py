@@ -153,7 +153,7 @@ def test_an_index_in_a_place_that_is_not_its_own_is_found(project: Project) -> N
 
 
 def test_a_file_that_is_no_index_is_found(project: Project) -> None:
-    from minimize.stores.digests import file_digest
+    from minimize.stores.durable_files import file_digest
 
     evidence = gather_evidence(project.out)
     standing = next(each for each in evidence.files if each.name == "records")

@@ -71,7 +71,7 @@ from minimize.runs.overrides import require_share_override
 from minimize.settings.erasures import RecordedErasures
 from minimize.settings.unknown_tenant import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
 from minimize.stores import Location, ObjectPath, PathText, parse_output_location
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 from minimize.times import parse_time
 from minimize.workspace import Workspace, require_permission
 

@@ -42,7 +42,7 @@ from minimize.runs.minimizer import PreparedPolicy, RowTally, release_batches
 from minimize.settings.erasures import RecordedErasures
 from minimize.spill import SpillSpace, find_budget
 from minimize.stages.generalize import empty_memos
-from minimize.stores.digests import FileHash
+from minimize.stores.durable_files import FileHash
 from minimize.techniques.pseudonymize import Pseudonymize
 from minimize.verification.declared_forms import DeclaredForms
 

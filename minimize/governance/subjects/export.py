@@ -37,8 +37,7 @@ from minimize.output.working_folder import write_new_folder
 from minimize.records import FileRef
 from minimize.results import Line
 from minimize.stores import LocationLike
-from minimize.stores.digests import file_digest
-from minimize.stores.durable_files import write_private_file
+from minimize.stores.durable_files import file_digest, write_private_file
 from minimize.stores.file_operations import make_folder
 from minimize.text import count_noun
 from minimize.workspace import Workspace, optional_ledger

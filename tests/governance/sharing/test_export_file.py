@@ -16,7 +16,7 @@ import pytest
 
 from minimize.errors import ConfigurationError, OutputError
 from minimize.governance.sharing.export_file import StagedExport
-from minimize.stores.digests import file_digest
+from minimize.stores.durable_files import file_digest
 
 ROWS = pa.table(
     {
