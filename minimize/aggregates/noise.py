@@ -38,8 +38,7 @@ from minimize.arrow.dictionaries import Codes
 from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import KeyringError
 from minimize.keys.cryptography import BlockMac
-from minimize.keys.keyring import NOISE_KEY
-from minimize.keys.sealing import Subkeys
+from minimize.keys.keyring import NOISE_KEY, Subkeys
 from minimize.spill import HashWords, ValueHasher
 from minimize.spill.hashing import keyed_mac
 

@@ -12,8 +12,7 @@ from typing import Any, Final
 
 from minimize.errors import OutputError, RefusedError
 from minimize.keys import Keyring
-from minimize.keys.keyring import SUBJECT_KEY
-from minimize.keys.sealing import open_content, seal_content, sealed_version
+from minimize.keys.keyring import SUBJECT_KEY, open_content, seal_content, sealed_version
 from minimize.ledger.audit_event import utc_text
 from minimize.ledger.subjects import LifecycleEvent, last_lifecycle_events
 from minimize.receipts import DigestRef, Receipt, sha256_text

@@ -22,8 +22,7 @@ from minimize.arrow.columns import column_microseconds
 from minimize.errors import KeyringError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.keys import Keyring, find_kms
-from minimize.keys.keyring import SUBJECT_KEY
-from minimize.keys.sealing import open_content, seal_content
+from minimize.keys.keyring import SUBJECT_KEY, open_content, seal_content
 from minimize.output.folder import RUNS, output_and_date
 from minimize.output.publish import QUARANTINE
 from minimize.output.restricted import open_records

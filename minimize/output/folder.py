@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from minimize.errors import OutputError, describe_os_error
-from minimize.keys.sealing import Subkeys
+from minimize.keys.keyring import Subkeys
 from minimize.output.subject_index import INDEX_FOLDER, INDEX_SUFFIX
 from minimize.receipts import Receipt
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE, open_counts

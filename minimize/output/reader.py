@@ -21,9 +21,8 @@ import pyarrow as pa
 from minimize.arrow.pointers import Pointer
 from minimize.errors import KeyringError, LedgerError, OutputError, redact_errors
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
-from minimize.keys.keyring import KEY_DESTROYED
+from minimize.keys.keyring import KEY_DESTROYED, Subkeys
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.keys.sealing import Subkeys
 from minimize.ledger import find_ledger
 from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, renew_lease, take_lease
 from minimize.ledger.ledger import open_ledger

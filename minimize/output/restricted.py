@@ -17,10 +17,9 @@ import pyarrow.parquet as pq
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.errors import OutputError
 from minimize.keys import Kms
-from minimize.keys.keyring import SUBJECT_KEY
+from minimize.keys.keyring import SUBJECT_KEY, Subkeys, open_content, seal_content, sealed_version
 from minimize.keys.parquet_encryption import FileEncryption, OutputEncryption, RewriteEncryption, open_parquet
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.keys.sealing import Subkeys, open_content, seal_content, sealed_version
 from minimize.output.folder import RESTRICTED, RESTRICTED_SUFFIX, output_and_date
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file
 from minimize.output.subject_search import CHECK_KEYRING

@@ -20,8 +20,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
 from minimize.errors import SchemaError
 from minimize.failpoints import fail_point
+from minimize.keys.keyring import Subkeys
 from minimize.keys.parquet_encryption import FileEncryption, OutputEncryption
-from minimize.keys.sealing import Subkeys
 from minimize.output.partitions import check_partition_key, null_partition, split_by_partition
 from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import CompanionFile, ReceiptFile

@@ -43,8 +43,7 @@ from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.failpoints import fail_point
 from minimize.keys.cryptography import SEAL_BYTES, KeyedHash, Sealer
-from minimize.keys.keyring import SUBJECT_KEY
-from minimize.keys.sealing import Subkeys, subject_sealer
+from minimize.keys.keyring import SUBJECT_KEY, Subkeys, subject_sealer
 from minimize.records import FileRef, WrittenFile
 from minimize.stores import Location
 from minimize.stores.durable_files import HashingFile

@@ -20,7 +20,7 @@ from minimize.arrow.hashing import numpy_type
 from minimize.arrow.nested import leaf, leaf_type, row_indices
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.errors import OutputError
-from minimize.keys.sealing import Subkeys
+from minimize.keys.keyring import Subkeys
 from minimize.output.stored_file import StoredFile
 from minimize.output.subject_index import (
     EARLIER_MAGIC,

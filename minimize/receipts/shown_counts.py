@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from minimize.errors import VerificationError
-from minimize.keys.sealing import Subkeys, open_content, seal_content
+from minimize.keys.keyring import Subkeys, open_content, seal_content
 from minimize.receipts.canonical import sha256_text
 from minimize.receipts.parts import FieldReceipt, GatedRows, RowCounts, WrittenOutput
 from minimize.receipts.receipt import Receipt

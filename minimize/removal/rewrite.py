@@ -26,9 +26,9 @@ from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
 from minimize.keys import Keyring, Kms, find_kms
+from minimize.keys.keyring import Subkeys
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.keys.sealing import Subkeys
 from minimize.ledger.clock import ALLOW_TIME_HINT
 from minimize.ledger.ledger import Ledger
 from minimize.observability.destinations import NO_OBSERVABILITY

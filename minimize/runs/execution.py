@@ -13,8 +13,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.engines.base import BatchOutcome, Job, derive_noise_key, derive_row_key
 from minimize.engines.passes import count_passes
 from minimize.errors import SourceError
+from minimize.keys.keyring import Subkeys
 from minimize.keys.parquet_encryption import OutputEncryption
-from minimize.keys.sealing import Subkeys
 from minimize.ledger.releases import OtherReleases
 from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging

@@ -24,8 +24,7 @@ from minimize.arrow.types import parse_texts
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.keys.keyring import SUBJECT_KEY
-from minimize.keys.sealing import subject_sealer
+from minimize.keys.keyring import SUBJECT_KEY, subject_sealer
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.policy.model import Policy
 from minimize.times import epoch_microseconds

@@ -9,7 +9,7 @@ import pytest
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, add_key, new_keyring
-from minimize.keys.sealing import open_content, seal_content, sealed_version
+from minimize.keys.keyring import open_content, seal_content, sealed_version
 
 PURPOSES = ("test/1", "test/2")
 NOW = datetime(2026, 11, 25, tzinfo=UTC)

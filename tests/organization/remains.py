@@ -17,9 +17,9 @@ import pyarrow.ipc as ipc
 from minimize.datasets.erasure_list import _SUBKEY_PURPOSES as ERASURES
 from minimize.datasets.inventory import _SUBKEY_PURPOSES as INVENTORIES
 from minimize.keys import Keyring, find_kms
+from minimize.keys.keyring import open_content
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.keys.sealing import open_content
 from minimize.output.restricted import _SUBKEY_PURPOSES as RESTRICTED
 from tests.leak.canary import Canary
 from tests.leak.sweep import found

@@ -18,7 +18,7 @@ from minimize.datasets.erasure_list import _SUBKEY_PURPOSES as ERASURES
 from minimize.datasets.inventory import _SUBKEY_PURPOSES as INVENTORIES
 from minimize.datasets.inventory import INVENTORY_FILE
 from minimize.keys import Keyring
-from minimize.keys.sealing import seal_content
+from minimize.keys.keyring import seal_content
 from tests.organization.people import Person
 from tests.organization.raw_records import NOW
 from tests.organization.remains import file_remains, needles, opened, remains
