@@ -40,7 +40,7 @@ from minimize.errors import KeyringError
 from minimize.keys.cryptography import BlockMac
 from minimize.keys.keyring import NOISE_KEY, Subkeys
 from minimize.spill import HashWords, ValueHasher
-from minimize.spill.hashing import keyed_mac
+from minimize.spill.spill_file import keyed_mac
 
 TABLES_VERSION: Final = 1
 """Version of the tables of thresholds: equal versions give equal draws."""

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 from minimize.config import load_config
 from minimize.errors import ConfigurationError
-from minimize.spill.memory_budget import parse_size
+from minimize.spill.spill_file import parse_size
 from minimize.stores import Location, PathText
 
 log = logging.getLogger("minimize")

@@ -13,9 +13,17 @@ not.
 from __future__ import annotations
 
 from minimize.spill.accumulator import Accumulator, HashedRows
-from minimize.spill.hashing import HashWords, ValueHasher
-from minimize.spill.memory_budget import DEFAULT_MEMORY, MemoryBudget, find_budget
-from minimize.spill.spill_file import UNLIMITED_SPACE, SpilledPiece, SpillFile, SpillSpace
+from minimize.spill.spill_file import (
+    DEFAULT_MEMORY,
+    UNLIMITED_SPACE,
+    HashWords,
+    MemoryBudget,
+    SpilledPiece,
+    SpillFile,
+    SpillSpace,
+    ValueHasher,
+    find_budget,
+)
 
 __all__ = [
     "DEFAULT_MEMORY",

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.spill.hashing import HashWords
-from minimize.spill.spill_file import SpilledPiece, SpillFile, SpillSpace
+from minimize.spill.spill_file import HashWords, SpilledPiece, SpillFile, SpillSpace
 
 RowIndices = npt.NDArray[np.int64]
 _TEXT_SCHEMA = pa.schema([("text", pa.large_string())])

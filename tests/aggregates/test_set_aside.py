@@ -33,7 +33,7 @@ def _nothing_fits() -> Iterator[None]:
     """A few rows are worked off at once, and nothing is held in any case."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
-        patch.setattr("minimize.spill.memory_budget._MIN_BYTES", 1 << 11)
+        patch.setattr("minimize.spill.spill_file._MIN_BYTES", 1 << 11)
         patch.setattr("minimize.spill.accumulator._DIVIDED_ROWS", 1 << 6)
         yield
 

@@ -245,7 +245,7 @@ def test_every_measure_of_the_package_has_a_rule() -> None:
 def test_parallel_shares_and_spill_files_change_nothing(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minimize.engines.local.split_shares", partial(passes.split_shares, workers=3, least=1))
     monkeypatch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
-    monkeypatch.setattr("minimize.spill.memory_budget._MIN_BYTES", 0)
+    monkeypatch.setattr("minimize.spill.spill_file._MIN_BYTES", 0)
     monkeypatch.setenv("MINIMIZE_MEMORY", "1")
     fleet.run()
     assert published(fleet) == by_tenant(events(180))

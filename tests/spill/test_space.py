@@ -22,8 +22,7 @@ import pytest
 
 from minimize.errors import ConfigurationError
 from minimize.spill import DEFAULT_MEMORY, MemoryBudget, SpillSpace, find_budget, spill_file
-from minimize.spill.memory_budget import parse_size
-from minimize.spill.spill_file import CHUNK_BYTES, TAG_BYTES, SpillFile
+from minimize.spill.spill_file import CHUNK_BYTES, TAG_BYTES, SpillFile, parse_size
 
 
 def test_every_run_hashes_under_a_key_of_its_own() -> None:
