@@ -26,7 +26,7 @@ from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ConsentAct, find_consents
-from minimize.receipts.canonical import sha256_text
+from minimize.receipts.parts import sha256_text
 from minimize.recipients import Function, Recipient
 from minimize.recipients.contracts import load_contracts
 from minimize.stores import PathText

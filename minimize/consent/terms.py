@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import PolicyError
-from minimize.receipts.canonical import sha256_text
+from minimize.receipts.parts import sha256_text
 from minimize.recipients import Function, Recipient, SharedField
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean

@@ -10,7 +10,7 @@ from typing import Literal
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.references import checked_reference
 from minimize.ledger import Actor
-from minimize.receipts.canonical import sha256_text
+from minimize.receipts.parts import sha256_text
 from minimize.stores import PathText
 from minimize.workspace import Workspace, account_of_actor, configured_access
 

@@ -14,7 +14,7 @@ from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Re
 from minimize.ledger.acts import ActReader
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.incidents import INCIDENT, IncidentStep
-from minimize.receipts.canonical import sha256_text
+from minimize.receipts.parts import sha256_text
 
 IncidentKind = Literal["privacy", "support"]
 """A privacy incident exposed data. A support incident is a ticket for which a person may need access."""

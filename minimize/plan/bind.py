@@ -44,7 +44,7 @@ from minimize.policy.model import Field, Policy, Role
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import presumed_role
 from minimize.policy.treatments import DROP
-from minimize.receipts.canonical import canonical_json, sha256_text
+from minimize.receipts.parts import canonical_json, sha256_text
 from minimize.records import RECORDS
 from minimize.techniques import Leaves
 from minimize.text import did_you_mean

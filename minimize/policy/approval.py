@@ -22,7 +22,7 @@ from minimize.policy.fields import reference_files
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import PolicyRef, ReceiptApproval
-from minimize.receipts.canonical import sha256_text
+from minimize.receipts.parts import sha256_text
 from minimize.text import did_you_mean
 
 ApprovalState = Literal["approved", "changed", "unapproved"]

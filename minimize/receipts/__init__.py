@@ -9,7 +9,6 @@ chain      the chain of an output's receipts, files in force, void runs
 
 from __future__ import annotations
 
-from minimize.receipts.canonical import canonical_json, new_run_id, sha256_text
 from minimize.receipts.chain import (
     check_chain,
     check_file_history,
@@ -42,6 +41,9 @@ from minimize.receipts.parts import (
     RunOrigin,
     Signature,
     WrittenOutput,
+    canonical_json,
+    new_run_id,
+    sha256_text,
 )
 from minimize.receipts.receipt import RECEIPT_FORMAT, Receipt
 

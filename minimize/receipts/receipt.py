@@ -22,7 +22,6 @@ from minimize.json_form import OMIT_IF_NONE, json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, sign_as_text
 from minimize.pages import Table, html_fragment
-from minimize.receipts.canonical import canonical_json, sha256_text
 from minimize.receipts.parts import (
     AuditHead,
     BackfillRef,
@@ -43,6 +42,8 @@ from minimize.receipts.parts import (
     RunOrigin,
     Signature,
     WrittenOutput,
+    canonical_json,
+    sha256_text,
 )
 from minimize.records import FileRef
 from minimize.text import count_noun, format_number, json_text, labelled_lines

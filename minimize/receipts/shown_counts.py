@@ -19,8 +19,7 @@ from typing import Any, Final
 
 from minimize.errors import VerificationError
 from minimize.keys.keyring import Subkeys, open_content, seal_content
-from minimize.receipts.canonical import sha256_text
-from minimize.receipts.parts import FieldReceipt, GatedRows, RowCounts, WrittenOutput
+from minimize.receipts.parts import FieldReceipt, GatedRows, RowCounts, WrittenOutput, sha256_text
 from minimize.receipts.receipt import Receipt
 
 SEALED_COUNTS_FILE: Final = "counts.sealed"

@@ -25,7 +25,7 @@ from minimize.arrow.dictionaries import Bools
 from minimize.config import Config
 from minimize.errors import ConfigurationError, Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_text
-from minimize.receipts.canonical import sha256_text
+from minimize.receipts.parts import sha256_text
 from minimize.stores import Location, absolute_location, is_within, parse_output_location
 from minimize.text import count_noun
 

@@ -5,7 +5,7 @@ Identity of a process, by which another process on the same machine can find out
 Digests of data files, inputs and outputs: BLAKE3, written `blake3:` and 64 hexadecimal digits.
 
 Receipts of earlier versions have digests that begin with `sha256:`. A file is compared with a digest by the digest's algorithm.
-Digests of documents (policies, receipts, settings) are always SHA-256: see `minimize.receipts.canonical`.
+Digests of documents (policies, receipts, settings) are always SHA-256: see `minimize.receipts.parts`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from email.policy import default as message_format
 from typing import Final
 
 from minimize.governance.incidents.notice import Notice
-from minimize.receipts.canonical import sha256_text
+from minimize.receipts.parts import sha256_text
 
 NOTICE_LANGUAGE: Final = "en"
 """The language of notices, as in BCP 47."""

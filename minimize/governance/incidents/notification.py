@@ -23,7 +23,7 @@ from minimize.governance.incidents.workflow import record_step
 from minimize.json_form import JsonResult, json_member
 from minimize.output.working_folder import write_new_folder
 from minimize.pages import html_page, markdown_page
-from minimize.receipts.canonical import sha256_text
+from minimize.receipts.parts import sha256_text
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun, json_text
