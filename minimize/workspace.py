@@ -23,7 +23,7 @@ from minimize.datasets.pipelines import ConfiguredOutput, configuration_folder, 
 from minimize.errors import KeyringError, LedgerError
 from minimize.keys import Keyring, find_keyring, require_keyring
 from minimize.ledger import Address, find_ledger
-from minimize.ledger.address import LEDGER_VARIABLE, PASSED_LEDGER
+from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import has_runs

@@ -25,8 +25,8 @@ Importing this package and the kinds of acts imports no driver of a database.
 
 from __future__ import annotations
 
-from minimize.ledger.address import Address, find_ledger
 from minimize.ledger.audit_event import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger.database import Address, find_ledger
 
 __all__ = [
     "Actor",

@@ -2,25 +2,142 @@
 
 A statement is SQL that SQLite and PostgreSQL both understand, with parameters `:name`. A time is stored as text of fixed width,
 and a collection is the right side of `IN`.
+
+Address of the ledger: a flag, then `MINIMIZE_LEDGER`, then `ledger:` of `minimize.yaml`, then a file in the output folder.
+
+`minimize.yaml` is searched upwards from the folder of the pipeline or of the output, not from the current folder.
+
+Errors of the database of a ledger as LedgerError.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from threading import Semaphore
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from minimize.config import load_config
 from minimize.errors import LedgerError
-from minimize.ledger.address import Address
 from minimize.ledger.audit_event import utc_text
+from minimize.stores import LocationLike, PathText, local_path
+
+LEDGER_VARIABLE: Final = "MINIMIZE_LEDGER"
+LEDGER_FILE: Final = "ledger.db"
+PASSED_LEDGER: Final = "the argument"
+"""What names a ledger that was passed, for messages."""
+DEFAULT_LEDGER: Final = "the default"
+"""What names the ledger of an output for which no ledger is configured, for messages."""
+_SQLITE: Final = "sqlite:///"
+_POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A ledger's place: a file, or a PostgreSQL database by its URL.
+
+    path      the file; None for a server
+    url       the URL of the server. It may contain a password and is never printed.
+    named_by  the setting that named the ledger, for messages
+    """
+
+    path: Path | None
+    url: str | None = field(default=None, repr=False)
+    named_by: str = PASSED_LEDGER
+
+    def __str__(self) -> str:
+        return str(self.path) if self.url is None else _redacted_url(self.url)
+
+    @property
+    def exists(self) -> bool:
+        """Whether the file exists; always true for a server, which is not contacted."""
+        return self.path is None or os.path.lexists(self.path)
+
+    def is_same(self, other: Address | None) -> bool:
+        """Whether another address is the same place, also through symbolic links."""
+        if other is None or self.path is None or other.path is None:
+            return other is not None and (self.path, self.url) == (other.path, other.url)
+        return self.path.resolve() == other.path.resolve()
+
+
+def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Address:
+    """The address of a path or URL. A path is relative to `base` (default: the current folder). Raises LedgerError.
+
+    >>> str(parse_address("postgresql://ann:secret@db.example:5432/ledger?sslpassword=x", "a test"))
+    'postgresql://ann@db.example:5432/ledger'
+    """
+    location = os.fspath(text)
+    if "://" not in location:
+        return _file_address(location, named_by, base)
+    if location.startswith(_SQLITE) and "?" not in location:
+        return _file_address(location.removeprefix(_SQLITE), named_by, base)
+    scheme = location.partition("://")[0]
+    if scheme not in _POSTGRES:
+        hint = "Use a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE."
+        raise LedgerError(f"the URL of the ledger ({named_by}) is not supported", hint=hint)
+    return Address(None, f"postgresql://{location.partition('://')[2]}", named_by)
+
+
+def find_ledger(
+    explicit: PathText | None = None,
+    *,
+    start: LocationLike | None = None,
+    output: LocationLike | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Address:
+    """The address of the ledger in force.
+
+    Takes the value of a flag or argument, the folder from which `minimize.yaml` is searched, the output folder that may contain
+    its own ledger, and the environment (default: that of the process). Raises LedgerError if no ledger is configured.
+    """
+    if explicit:
+        return parse_address(explicit, PASSED_LEDGER)
+    named = (os.environ if environ is None else environ).get(LEDGER_VARIABLE)
+    if named:
+        return parse_address(named, LEDGER_VARIABLE)
+    config = load_config(local_path(start) or local_path(output)).checked("ledger", LedgerError)
+    if config.ledger:
+        return parse_address(config.ledger, str(config.path), config.folder)
+    folder = local_path(output)
+    if folder is not None:
+        return Address(Path(os.path.abspath(folder)) / LEDGER_FILE, named_by=DEFAULT_LEDGER)
+    places = f"{LEDGER_VARIABLE} is not set, and {config.path or 'minimize.yaml (not found)'} has no `ledger:`"
+    if output is not None:
+        message = f"no ledger is configured for the output in an object store: {places}"
+        raise LedgerError(
+            message, hint="Pass --ledger PATH_OR_URL, or set MINIMIZE_LEDGER or `ledger:` in minimize.yaml."
+        )
+    raise LedgerError(
+        f"no ledger is configured: {places}",
+        hint="Pass --ledger PATH_OR_URL, or an output folder that contains a ledger.",
+    )
+
+
+def _file_address(text: str, named_by: str, base: Path | None) -> Address:
+    if not text or "\0" in text:
+        raise LedgerError(f"the path of the ledger ({named_by}) is empty or invalid", hint="Pass the path of a file.")
+    return Address(Path(os.path.abspath((base or Path.cwd()) / Path(text).expanduser())), named_by=named_by)
+
+
+def _redacted_url(url: str) -> str:
+    """A URL without password and options."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "a PostgreSQL database"
+    user = f"{parts.username}@" if parts.username else ""
+    return f"postgresql://{user}{host}{port}{parts.path}"
+
 
 Dialect = Literal["sqlite", "postgresql"]
 Row = dict[str, Any]
@@ -279,3 +396,81 @@ def _import_psycopg() -> Any:
     raise LedgerError(
         "a ledger on PostgreSQL requires the package psycopg", hint="Install minimize with its extra `postgres`."
     )
+
+
+_CHANGE_REFUSED: Final = ("refuses the change: recorded rows cannot be changed or removed", "Nothing was changed.")
+_SQLITE_ERRORS: Final = {
+    "SQLITE_CONSTRAINT": _CHANGE_REFUSED,
+    "SQLITE_MISMATCH": _CHANGE_REFUSED,
+    "SQLITE_BUSY": ("is locked by another process", "Wait until it has finished. `fuser FILE` shows the process."),
+    "SQLITE_LOCKED": ("is locked by another process", "Wait until it has finished. `fuser FILE` shows the process."),
+    "SQLITE_CORRUPT": ("is damaged", "Restore a backup, then run `minimize runs --rebuild` to add newer receipts."),
+    "SQLITE_NOTADB": ("is damaged or not an SQLite database", "Restore a backup, or pass another file."),
+    "SQLITE_READONLY": ("cannot be written", "Check the owner and permissions of the file and its folder."),
+    "SQLITE_PERM": ("cannot be written", "Check the owner and permissions of the file and its folder."),
+    "SQLITE_CANTOPEN": (
+        "cannot be opened",
+        "Check that the file exists, and the owner and permissions of the file and its folder.",
+    ),
+    "SQLITE_FULL": ("cannot be written: the disk is full", "Free disk space and run again."),
+    "SQLITE_IOERR": ("cannot be read or written: the disk is failing or full", "Check the system log."),
+}
+_POSTGRES_ERRORS: Final = {
+    "P0001": _CHANGE_REFUSED,  # raised by a trigger
+    "23": _CHANGE_REFUSED,
+    "42501": (
+        "does not permit this operation for the user",
+        "Grant the permission to the database user of the ledger.",
+    ),
+    "53": ("is out of disk space or has too many connections", "Check the log of the database server."),
+    "25006": ("cannot be written: the server is read-only", "Use the primary server."),
+    "55P03": ("is locked by another process", "Wait until it has finished."),
+    "40": ("was changed by another process at the same time", "Run again."),
+}
+_UNREACHABLE: Final = ("cannot be reached", "Check that the server is running and the URL of the ledger is correct.")
+_LOGIN_REFUSED: Final = (
+    "refuses the login",
+    "Check user, password and database in the URL of the ledger, and pg_hba.conf of the server.",
+)
+_STARTING_OR_STOPPING: Final = ("starting up", "shutting down", "in recovery", "not yet accepting")
+_UNKNOWN_ERROR: Final = (
+    "reported an unknown error",
+    "Check the log of the database server, or run `sqlite3 FILE 'pragma integrity_check'`.",
+)
+
+
+def database_error(error: Exception, place: object) -> LedgerError:
+    """The LedgerError for an error of the driver. Takes the address of the ledger or the path of its file."""
+    what, hint = _describe_error(error)
+    return LedgerError(f"the ledger {place} {what}", hint=hint)
+
+
+def is_connection_lost(error: Exception) -> bool:
+    """Whether the server closed the connection or is not running yet: a retry may work."""
+    if isinstance(error, sqlite3.Error) or _is_login_refused(error):
+        return False
+    state = _sqlstate(error)
+    return not state or state.startswith(("57P", "080", "25P03"))
+
+
+def _describe_error(error: Exception) -> tuple[str, str]:
+    if is_connection_lost(error):
+        return _UNREACHABLE
+    if _is_login_refused(error):
+        return _LOGIN_REFUSED
+    is_sqlite = isinstance(error, sqlite3.Error)
+    known, code = (
+        (_SQLITE_ERRORS, getattr(error, "sqlite_errorname", "")) if is_sqlite else (_POSTGRES_ERRORS, _sqlstate(error))
+    )
+    return next((found for start, found in known.items() if code.startswith(start)), _UNKNOWN_ERROR)
+
+
+def _sqlstate(error: Exception) -> str:
+    """The SQLSTATE, or an empty text if the server sent none."""
+    return str(getattr(error, "sqlstate", None) or "")
+
+
+def _is_login_refused(error: Exception) -> bool:
+    """Whether the server refused the login. The driver has no code for this, only the message of the server."""
+    message = "" if _sqlstate(error) else str(error)
+    return "FATAL" in message and not any(words in message for words in _STARTING_OR_STOPPING)

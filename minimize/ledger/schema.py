@@ -15,8 +15,7 @@ from typing import Final, NamedTuple
 
 from minimize.errors import LedgerError
 from minimize.ledger.acts import Act
-from minimize.ledger.address import Address
-from minimize.ledger.database import Connection, Dialect
+from minimize.ledger.database import Address, Connection, Dialect
 
 TABLES: Final = """
 CREATE TABLE acts (

@@ -15,7 +15,7 @@ from minimize.config import PROTECTIONS, load_config
 from minimize.errors import ConfigurationError, Finding, LedgerError, OutputError, PolicyError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.ledger import find_ledger
-from minimize.ledger.address import DEFAULT_LEDGER
+from minimize.ledger.database import DEFAULT_LEDGER
 from minimize.linting.fields import remaining_form
 from minimize.linting.rules import LINT_RULES, LintSubject
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel

@@ -13,8 +13,15 @@ from minimize.errors import ConfigurationError, Finding, OutputError
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, require_keyring
 from minimize.ledger import current_actor, find_ledger
-from minimize.ledger.audit_check import ExternalHead, check_whole_log, export_entries, find_entries
-from minimize.ledger.audit_columns import WHOLE_ENTRIES, EntryForm, format_of_file
+from minimize.ledger.audit_check import (
+    WHOLE_ENTRIES,
+    EntryForm,
+    ExternalHead,
+    check_whole_log,
+    export_entries,
+    find_entries,
+    format_of_file,
+)
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
 from minimize.ledger.ledger import open_ledger

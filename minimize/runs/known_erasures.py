@@ -19,7 +19,7 @@ from minimize.datasets.pipelines import bind_region, recorded_pipeline_file, sta
 from minimize.errors import LedgerError, MinimizeError, RefusedError
 from minimize.keys import Keyring, Verifier, find_keyring
 from minimize.ledger import Address, find_ledger
-from minimize.ledger.address import DEFAULT_LEDGER
+from minimize.ledger.database import DEFAULT_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import RECEIPT_FILE, RUNS, has_runs, read_receipts

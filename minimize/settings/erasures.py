@@ -37,8 +37,8 @@ from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
-from minimize.ledger.address import LEDGER_VARIABLE
 from minimize.ledger.clock import effective_start, known_times
+from minimize.ledger.database import LEDGER_VARIABLE
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LinkedForms, linked_forms

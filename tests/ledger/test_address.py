@@ -8,7 +8,7 @@ import pytest
 
 from minimize.errors import LedgerError
 from minimize.ledger import Address, find_ledger
-from minimize.ledger.address import parse_address
+from minimize.ledger.database import parse_address
 
 SECRET = "postgresql+psycopg://ann:hunter2@db.example:5432/house?sslpassword=hunter2&passfile=/x"
 

@@ -197,8 +197,7 @@ def test_the_other_clock_is_taken_back_to_the_start_of_the_run(monkeypatch: pyte
 def test_the_clock_of_a_ledger_on_a_server_is_asked(
     done: Project, postgres: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from minimize.ledger.address import parse_address
-    from minimize.ledger.database import server_time
+    from minimize.ledger.database import parse_address, server_time
     from minimize.ledger.ledger import open_ledger
 
     with open_ledger(parse_address(postgres.database(), "a test")) as ledger:
