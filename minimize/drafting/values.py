@@ -28,13 +28,12 @@ from minimize.arrow.pointers import STAR, Pointer, PointerPart
 from minimize.arrow.types import CONTAINER_TYPES, FractionText, IntegerText, parse_text, storage_type, type_word
 from minimize.errors import SchemaError, SourceError
 from minimize.patterns import PATTERNS, PatternName, find_pattern, is_imei
-from minimize.sources import FORMATS, format_by_name, format_suffixes
+from minimize.sources import FORMATS, SourceFormat, format_by_name, format_suffixes
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.file_discovery import find_files
 from minimize.sources.files import FilePart
 from minimize.sources.memory import read_memory
 from minimize.sources.projection import is_list_type, nested_fields
-from minimize.sources.source_format import SourceFormat
 from minimize.stores import Location, ObjectPath, location_text
 
 SAMPLED_RECORDS = 5000

@@ -20,11 +20,11 @@ from minimize.policy.condition import FieldEquals, atoms
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import Treatment
 from minimize.records import Chunk, UndeclaredCount, merge_undeclared
+from minimize.sources import SourceFormat
 from minimize.sources.base import DeclaredField, Source, SourceRequest
 from minimize.sources.file_discovery import NameMask, hive_partitions
 from minimize.sources.files import file_parts
 from minimize.sources.record_checks import records_with_path
-from minimize.sources.source_format import SourceFormat
 from minimize.stores import Location
 from minimize.techniques.map import Map
 

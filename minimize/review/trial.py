@@ -42,10 +42,9 @@ from minimize.runs.deciding_function import consent_periods
 from minimize.runs.inputs import SubjectActs, subject_names
 from minimize.settings import SettingRow, SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, ExplainableSettings
-from minimize.sources import FORMATS
+from minimize.sources import FORMATS, SourceFormat
 from minimize.sources.base import Source, SourcePart
 from minimize.sources.files import FilePart, file_parts, open_stream
-from minimize.sources.source_format import SourceFormat
 from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import find_corrections
 from minimize.stages.future_time import reject_future

@@ -38,7 +38,7 @@ from minimize.server.view import (
     matching_row_groups,
     tenant_conditions,
 )
-from minimize.sources.prefetch import prefetch
+from minimize.sources.files import prefetch
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -31,6 +31,7 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.types import arrow_type, parse_texts
 from minimize.errors import SourceError
 from minimize.records import Chunk, Reject, RejectCode
+from minimize.sources import FileRows, SourceFormat
 from minimize.sources.base import DeclaredField, SourcePart, SourceRequest
 from minimize.sources.binding import BoundRequest, add_rejects, bind_request
 from minimize.sources.files import (
@@ -46,7 +47,6 @@ from minimize.sources.files import (
 )
 from minimize.sources.projection import field_tree, prune_schema
 from minimize.sources.record_checks import FaultMask
-from minimize.sources.source_format import FileRows, SourceFormat
 
 INVALID_BYTE = "\0"
 """Replacement of a byte that is not UTF-8."""

@@ -1,11 +1,14 @@
 """Files of a source: name, size and digest, errors that name the file, and bytes as blocks of whole lines.
 
 Files are decompressed as a stream, in bounded memory. Each block of lines has its byte position.
+
+Prefetch the next item of an iterator in a background thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -564,3 +567,24 @@ def nonblank_lines(block: LineBlock) -> Iterator[tuple[int, bytes]]:
         if line.strip(BLANK_BYTES):
             yield position, line
         position += len(line) + 1
+
+
+def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
+    """The items of an iterator in order. The next one is computed in a background thread. Its errors are raised in order, too.
+
+    If the consumer closes the generator early, no more items are requested.
+
+    >>> list(prefetch(iter([1, 2, 3])))
+    [1, 2, 3]
+    """
+    with ThreadPoolExecutor(1, thread_name_prefix="minimize-ahead") as pool:
+        coming = pool.submit(_next_item, items)
+        while found := coming.result():
+            coming = pool.submit(_next_item, items)
+            yield found[0]
+
+
+def _next_item(items: Iterator[T]) -> tuple[T] | None:
+    for item in items:
+        return (item,)
+    return None

@@ -20,6 +20,7 @@ from minimize.errors import Finding, SourceError
 from minimize.identifiers import canonical_column
 from minimize.keys.parquet_footer import EncryptedColumns, check_footer, has_encrypted_footer
 from minimize.records import Chunk, UndeclaredCount, bound_undeclared
+from minimize.sources import FileRows, SourceFormat
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import BoundRequest, bind_request, raise_findings, unify_schemas, validate_chunk
 from minimize.sources.file_discovery import hive_partitions
@@ -33,7 +34,6 @@ from minimize.sources.projection import (
     prune_schema,
 )
 from minimize.sources.record_checks import SUBJECT_SAMPLE, FaultMask, flat_values, sample_subjects
-from minimize.sources.source_format import FileRows, SourceFormat
 from minimize.stores import Location, ObjectPath, open_parquet_file
 
 LeafPosition = tuple[pa.DataType, int]

@@ -21,12 +21,11 @@ from minimize.errors import PolicyError
 from minimize.interop.file_schemas import file_schema
 from minimize.policy.load import load_pipeline
 from minimize.records import Chunk
-from minimize.sources import FORMATS, declared_schema
+from minimize.sources import FORMATS, FileRows, SourceFormat, declared_schema
 from minimize.sources.base import SourcePart, SourceRequest
 from minimize.sources.binding import BoundRequest, bind_request
 from minimize.sources.files import FileBackedPart, FilePart, FileSource, open_stream
 from minimize.sources.record_checks import FaultMask
-from minimize.sources.source_format import FileRows, SourceFormat
 from tests.commands import command
 from tests.project import AT, DAY, FIELDS, Project, event, events
 

@@ -25,10 +25,9 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, SchemaError, SourceError
 from minimize.records import Chunk, Reject
-from minimize.sources import FORMATS
+from minimize.sources import FORMATS, SourceFormat
 from minimize.sources.base import Source, SourcePart, SourceRequest
 from minimize.sources.files import FilePart, FileSource, WrappingPart, file_parts, replace_errors
-from minimize.sources.source_format import SourceFormat
 from tests.contract.test_from_outside_format import TABS
 from tests.project import Project, events, table
 from tests.sources.declared import declared

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from minimize.sources.prefetch import prefetch
+from minimize.sources.files import prefetch
 
 
 def test_one_is_made_before_it_is_asked_for_and_no_more() -> None:

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from minimize.errors import SourceError
-from minimize.sources.prefetch import prefetch
+from minimize.sources.files import prefetch
 
 
 def test_all_come_in_order_and_empty_ones_are_not_the_end() -> None:

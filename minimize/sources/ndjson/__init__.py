@@ -29,6 +29,7 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.records import Chunk
+from minimize.sources import FileRows, SourceFormat
 from minimize.sources.base import SourceRequest
 from minimize.sources.binding import BoundRequest, concat_chunks, sort_chunk
 from minimize.sources.files import (
@@ -46,15 +47,13 @@ from minimize.sources.files import (
     nonblank_lines,
     open_span,
     open_stream,
+    prefetch,
 )
-from minimize.sources.ndjson.arrow_parser import PARSE_BYTES, LinesParser, ParserOptions
-from minimize.sources.ndjson.arrow_reader import explicit_schema, read_by_arrow
+from minimize.sources.ndjson.arrow_reader import PARSE_BYTES, LinesParser, ParserOptions, explicit_schema, read_by_arrow
 from minimize.sources.ndjson.flat_reader import KnownKeyOrder, read_flat
 from minimize.sources.ndjson.line_scan import scan_lines
 from minimize.sources.ndjson.strict_reader import ChunkBuilder, MalformedLine, parse_line, values_at_path
-from minimize.sources.prefetch import prefetch
 from minimize.sources.projection import FieldNode, field_tree, prune_schema
-from minimize.sources.source_format import FileRows, SourceFormat
 
 PIECE_BYTES = 64 << 20
 """Minimum bytes of an uncompressed file per worker."""

@@ -4,28 +4,38 @@ Arrow rejects duplicate keys, other types, numbers that do not fit and broken su
 excluded by the scan. Times, bytes and decimals are parsed here. The strict reader decides about uncertain lines.
 
 Arrow turns maps into structs. If items of a map are read, the strict reader reads the lines that contain its key.
+
+Lines of NDJSON as tables, by Arrow's parser, without the lines that it rejects.
+
+Arrow stops at the first line that it rejects, reports its row and returns nothing. Parsing continues after that row, and at
+the end the lines before the last rejected one are parsed together. A piece without rejects is parsed once. If Arrow reports
+a number that does not fit in place of the row, the lines with this number are excluded; otherwise the lines are halved. An
+excluded line is uncertain, not lost: excluding too many lines is slow, never wrong.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import reduce
+from functools import cached_property, reduce
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.json as pj
 
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR
 from minimize.arrow.types import accepts_type, arrow_type, decimal_digits, parse_texts
 from minimize.records import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
-from minimize.sources.ndjson.arrow_parser import LinesParser
-from minimize.sources.ndjson.line_scan import Positions, ScannedLines, deep_lines
+from minimize.sources.ndjson.line_scan import Positions, ScannedLines, deep_lines, split_pieces
 from minimize.sources.projection import (
     FieldNode,
     is_list_type,
@@ -35,6 +45,263 @@ from minimize.sources.projection import (
     table_as_batch,
 )
 from minimize.sources.record_checks import forbidden_places, records_with_path
+
+PARSE_BYTES = 1 << 19
+"""Approximate bytes that are parsed at once."""
+MIN_SPLIT_LINES = 4
+"""Number of lines up to which all lines are excluded if no row is reported."""
+MAX_CELLS = 1 << 22
+"""Maximum number of values, including nulls, of a table. Each key that occurs in any line becomes a column."""
+MAX_KEYS = 1 << 15
+"""Maximum number of keys in lines that are parsed together."""
+MAX_COLUMNS = 1000
+"""Maximum number of undeclared columns. With more, the rest of a block is left to the strict reader, which is faster."""
+MAX_EFFORT = 4
+"""Maximum number of times that the bytes of a piece are parsed. Beyond that, the strict reader is as fast."""
+ATTEMPT_BYTES = 1 << 12
+"""Number of bytes that take as long to parse as an attempt takes in addition to its bytes."""
+NO_DECIMAL = r"[:,\[\s]-?[0-9]+(?:\.[0-9]+)?[eE]|[0-9]{39}"
+"""Numbers that Arrow must not read as decimals: some exponents are read as zero, others end the process; long ones overflow."""
+_COLON = b":"[0]
+_REFUSED_ROW = re.compile(r" in row ([0-9]+)$")
+_REFUSED_NUMBER = re.compile(r"couldn't parse:([-+.0-9eE]+)$")
+
+
+class NotParsed(Exception):
+    """A piece of lines for which another method is faster. Contains no values."""
+
+
+@dataclass(frozen=True)
+class ParserOptions:
+    """The types of the declared fields, and what becomes of other fields."""
+
+    types: pa.Schema
+    other: Literal["infer", "ignore", "error"] = "infer"
+    block_bytes: int = PARSE_BYTES
+
+    @cached_property
+    def columns(self) -> int:
+        """The number of columns, at any depth."""
+        return _count_columns(self.types)
+
+    @cached_property
+    def decimals(self) -> pa.Schema:
+        """The decimals alone, typed as numbers, because Arrow also reads a decimal from a string."""
+        return pa.schema(_decimal_fields(self.types))
+
+    def read(self, data: memoryview) -> pa.Table:
+        """The lines as a table.
+
+        Raises ArrowException. The table is validated, because Arrow's result for `[null, "x"]` is invalid.
+        """
+        if self.decimals.names:
+            _read_json(data, self.decimals, "ignore")
+        table = _read_json(data, self.types, self.other)
+        table.validate()
+        return table
+
+
+def _read_json(data: memoryview, types: pa.Schema, other: str) -> pa.Table:
+    reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
+    parsing = pj.ParseOptions(explicit_schema=types, unexpected_field_behavior=other)
+    return pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=parsing)
+
+
+class LinesParser:
+    """Parses the lines of a source, and remembers the undeclared columns of former lines.
+
+    The columns are a guess: lines that do not match are parsed again, a few at a time, so that no single key creates a long
+    column.
+    """
+
+    def __init__(self, options: ParserOptions) -> None:
+        self._options = options
+        self._known = replace(options, other="error")
+
+    def tables(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
+        """These lines as tables, in order, each with the indices of its lines; without the lines that are excluded.
+
+        The lines are parsed in pieces, so that a rejected line requires only its piece to be parsed again. Consecutive pieces
+        become one table if their columns are compatible and not too many.
+        """
+        if self._options.decimals.names:
+            rows = np.setdiff1d(rows, lines.lines_matching(NO_DECIMAL, rows), assume_unique=True)
+        held: list[tuple[pa.Table, Positions]] = []
+        schema: pa.Schema | None = None
+        columns = size = 0
+        for table, some in self._narrow_pieces(lines, rows):
+            joined = table.schema if schema is None else _unify_schemas(schema, table.schema)
+            if joined is not schema and joined is not None:
+                columns = _count_columns(joined)
+            if held and (joined is None or columns * (size + len(some)) > MAX_CELLS):
+                yield from _join_tables(held)
+                held, joined, columns, size = [], table.schema, _count_columns(table.schema), 0
+            held.append((table, some))
+            schema, size = joined, size + len(some)
+        yield from _join_tables(held)
+
+    def _narrow_pieces(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
+        """The pieces up to the one with too many columns."""
+        with suppress(NotParsed):
+            yield from self._pieces(lines, rows)
+
+    def _pieces(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
+        for piece in split_pieces(lines, rows, self._options.block_bytes):
+            found = _parse_most(lines, piece, self._known)
+            if found is not None:
+                yield from found
+            else:
+                for some in _split_by_keys(lines, piece):
+                    yield from self._inferred(lines, some)
+
+    def _inferred(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
+        """Lines as tables with all their columns, which are remembered. Known columns that they contradict are forgotten."""
+        found = _parse_most(lines, rows, replace(self._known, other="infer"))
+        if found is None:
+            self._known = replace(self._options, other="error")
+        for table, held in found or ():
+            self._learn(table.schema)
+            yield table, held
+
+    def _learn(self, schema: pa.Schema) -> None:
+        """Remember the columns of a table. Raises NotParsed if they are too many, and forgets them."""
+        known = replace(self._options, other="error", types=pa.schema(_add_columns(self._known.types, schema)))
+        if known.columns > self._options.columns + MAX_COLUMNS:
+            self._known = replace(self._options, other="error")
+            raise NotParsed
+        self._known = known
+
+
+def _add_columns(former: Iterable[pa.Field], found: Iterable[pa.Field]) -> list[pa.Field]:
+    """The former columns, at any depth, and those that were found."""
+    types = {each.name: each.type for each in former}
+    types |= {each.name: _merge_types(types.get(each.name), each.type) for each in found}
+    return [pa.field(name, type_) for name, type_ in types.items() if type_ is not None]
+
+
+def _merge_types(former: pa.DataType | None, found: pa.DataType) -> pa.DataType | None:
+    """A type with the columns of another; None if both contain only nulls.
+
+    Numbers that are not declared are doubles, and times are text, so that few values contradict the type.
+    """
+    if pa.types.is_struct(found) and (former is None or pa.types.is_struct(former)):
+        return pa.struct(_add_columns(former or (), found))
+    if pa.types.is_list(found) and (former is None or pa.types.is_list(former)):
+        inner = _merge_types(None if former is None else former.value_type, found.value_type)
+        return None if inner is None else pa.list_(inner)
+    if former is not None or pa.types.is_null(found):
+        return former
+    return pa.float64() if pa.types.is_integer(found) else pa.string() if pa.types.is_timestamp(found) else found
+
+
+def _unify_schemas(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
+    """The columns of both schemas; None if a column has incompatible types."""
+    if one.equals(other):
+        return one
+    with suppress(pa.ArrowException):
+        return pa.unify_schemas([one, other], promote_options="permissive")
+    return None
+
+
+def _join_tables(found: list[tuple[pa.Table, Positions]]) -> list[tuple[pa.Table, Positions]]:
+    """Several tables as one, if no value is too large for the common type."""
+    with suppress(pa.ArrowException):
+        if len(found) > 1:
+            table = pa.concat_tables([table for table, _ in found], promote_options="permissive")
+            return [(table, np.concatenate([some for _, some in found]))]
+    return found
+
+
+def _split_by_keys(lines: ScannedLines, rows: Positions) -> Iterator[Positions]:
+    """The lines in pieces for which each key may become a column; without lines that have too many keys alone."""
+    keys = np.count_nonzero(lines.marks[lines.starts[rows[0]] : lines.ends[rows[-1]]] == _COLON)
+    if keys <= min(MAX_KEYS, MAX_CELLS // len(rows)):
+        yield rows
+    elif len(rows) > 1:
+        for half in np.array_split(rows, 2):
+            yield from _split_by_keys(lines, half)
+
+
+def _parse_most(
+    lines: ScannedLines, rows: Positions, options: ParserOptions
+) -> list[tuple[pa.Table, Positions]] | None:
+    """The lines as tables, in order; None if fewer than half of them can be parsed with these options."""
+    with suppress(NotParsed):
+        found = PieceParser(lines, options, rows).tables(rows)
+        if 2 * sum(len(held) for _, held in found) >= len(rows):
+            return found
+    return None
+
+
+class PieceParser:
+    """Parses lines without those that Arrow rejects, with limited effort."""
+
+    def __init__(self, lines: ScannedLines, options: ParserOptions, rows: Positions) -> None:
+        self._lines, self._options = lines, options
+        self._left = MAX_EFFORT * (ATTEMPT_BYTES + self._size(rows))
+
+    def _size(self, rows: Positions) -> int:
+        """The bytes from the first to the last of these lines."""
+        return int(self._lines.ends[rows[-1]] - self._lines.starts[rows[0]]) if len(rows) else 0
+
+    def tables(self, rows: Positions) -> list[tuple[pa.Table, Positions]]:
+        """The lines as tables, in order. Raises NotParsed, also if a field is unknown and not to be inferred."""
+        passed, rest = list[Positions](), rows
+        table, stop, number = self._attempt(rest)
+        while stop is not None:
+            passed.append(rest[:stop])
+            rest = rest[stop + 1 :]
+            table, stop, number = self._attempt(rest)
+        found = [(table, rest)] if table is not None else self._unreported(rest, number)
+        return [*self.tables(np.concatenate(passed)), *found] if passed else found
+
+    def _attempt(self, rows: Positions) -> tuple[pa.Table | None, int | None, bytes]:
+        """A table with one row per line; otherwise the index of the rejected line, or the rejected number, if it is known."""
+        if not len(rows):
+            return None, None, b""
+        try:
+            table = self._options.read(self._lines.text(rows))
+        except pa.ArrowException as error:
+            message = str(error)
+        else:
+            return table if table.num_rows == len(rows) else None, None, b""
+        row, number = _REFUSED_ROW.search(message), _REFUSED_NUMBER.search(message)
+        stop = int(row[1]) if row is not None and int(row[1]) < len(rows) else None
+        self._left -= ATTEMPT_BYTES + self._size(rows[:stop])
+        if self._left < 0 or message.endswith("unexpected field"):
+            raise NotParsed
+        return None, stop, b"" if number is None else number[1].encode()
+
+    def _unreported(self, rows: Positions, number: bytes) -> list[tuple[pa.Table, Positions]]:
+        """The lines as tables, if one is rejected whose row is not known."""
+        for text in (b":" + number, number) if number else ():
+            bad = self._lines.lines_with(text, rows)
+            good = np.setdiff1d(rows, bad, assume_unique=True)
+            if len(good) < len(rows):
+                return self.tables(good)
+        halves = np.array_split(rows, 2) if len(rows) > MIN_SPLIT_LINES else ()
+        return [one for half in halves for one in self.tables(half)]
+
+
+def _count_columns(schema: Iterable[pa.Field]) -> int:
+    """The number of columns, at any depth."""
+    return sum(1 + _count_columns(below for _, below in nested_fields(each.type)) for each in schema)
+
+
+def _decimal_fields(fields: Iterable[pa.Field]) -> list[pa.Field]:
+    found = ((each.name, _decimals_as_numbers(each.type)) for each in fields)
+    return [pa.field(name, type_) for name, type_ in found if type_ is not None]
+
+
+def _decimals_as_numbers(type_: pa.DataType) -> pa.DataType | None:
+    if pa.types.is_decimal(type_):
+        return pa.float64()
+    if pa.types.is_struct(type_):
+        below = _decimal_fields(type_)
+        return pa.struct(below) if below else None
+    inner = _decimals_as_numbers(type_.value_type) if pa.types.is_list(type_) else None
+    return None if inner is None else pa.list_(inner)
+
 
 MAX_ARROW_SCALE = 38
 """Maximum digits after the point of a decimal that Arrow's parser reads."""

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.sources.files import LineBlock
-from minimize.sources.ndjson import arrow_parser as module
-from minimize.sources.ndjson.arrow_parser import MAX_COLUMNS, MAX_KEYS, LinesParser, ParserOptions
+from minimize.sources.ndjson import arrow_reader as module
+from minimize.sources.ndjson.arrow_reader import MAX_COLUMNS, MAX_KEYS, LinesParser, ParserOptions
 from minimize.sources.ndjson.line_scan import scan_lines
 
 TYPES = pa.schema([("n", pa.int64()), ("s", pa.string()), ("d", pa.decimal128(6, 2))])
