@@ -32,8 +32,7 @@ from minimize.engines.passes import (
 )
 from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, call_redacted
 from minimize.keys import Keyring
-from minimize.output.quarantine import QuarantineWriter
-from minimize.output.sink import WorkerFiles
+from minimize.output.sink import QuarantineWriter, WorkerFiles
 from minimize.records import Batch, Sink, Stage, WrittenFile
 from minimize.settings.evaluation import Settings
 from minimize.settings.tokenized import TokenizedSettings

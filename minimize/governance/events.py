@@ -45,8 +45,7 @@ from minimize.ledger.subjects import (
     linked_forms,
     new_lifecycle_events,
 )
-from minimize.output.folder import has_runs
-from minimize.output.partitions import parse_partition_folder
+from minimize.output.folder import has_runs, parse_partition_folder
 from minimize.policy.fields import is_dropped
 from minimize.policy.identities import DEVICE, fields_named, individual_of, resolve_identity
 from minimize.policy.model import Policy

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from minimize.errors import OutOfMemoryError, OutputError
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import open_parquet
-from minimize.output.partitions import partition_values
+from minimize.output.folder import partition_values
 from minimize.output.sink import FULL_SCHEMA_KEY
 from minimize.sources.parquet import SMALL_VALUE_BYTES, ParquetFooter
 from minimize.stores import Location

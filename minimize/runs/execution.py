@@ -18,8 +18,7 @@ from minimize.keys.parquet_encryption import OutputEncryption
 from minimize.ledger.releases import OtherReleases
 from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
-from minimize.output.quarantine import QuarantineWriter
-from minimize.output.sink import ParquetSink, WorkerFiles
+from minimize.output.sink import ParquetSink, QuarantineWriter, WorkerFiles
 from minimize.output.subject_index import SubjectIndexer
 from minimize.plan.model import plan_subject_index
 from minimize.receipts import Receipt, files_in_force

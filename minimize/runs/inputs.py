@@ -34,8 +34,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import has_runs, read_receipts
-from minimize.output.partitions import reject_long_partitions
+from minimize.output.folder import has_runs, read_receipts, reject_long_partitions
 from minimize.patterns import find_pattern
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault

@@ -20,8 +20,8 @@ from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring, find_keyring
 from minimize.observability.destinations import find_destinations
 from minimize.output.folder import batch_date_of
-from minimize.output.quarantine import QUARANTINE_SCHEMA
 from minimize.output.reader import load_receipts
+from minimize.output.sink import QUARANTINE_SCHEMA
 from minimize.output.stored_file import open_stored_file
 from minimize.pages import Table
 from minimize.policy.approval import check_approval

@@ -22,8 +22,7 @@ from minimize.keys.parquet_encryption import unless_shredded
 from minimize.ledger import AuditEvent
 from minimize.ledger.access_log import begin_read, finish_read
 from minimize.ledger.audit_event import PlainValue
-from minimize.output.folder import batch_date_of
-from minimize.output.partitions import partition_values
+from minimize.output.folder import batch_date_of, partition_values
 from minimize.output.reader import DATE_COLUMN, check_key_versions
 from minimize.output.stored_file import date_scalar
 from minimize.server.authorizer import Caller, Clock, Reauthorization, read_event

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import minimize
 from minimize.errors import SchemaError
-from minimize.output.partitions import (
+from minimize.output.folder import (
     MAX_FOLDER_BYTES,
     check_partition_key,
     is_too_long,

@@ -7,8 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from minimize.output.quarantine import QUARANTINE_SCHEMA, QuarantineWriter
-from minimize.output.sink import ParquetSink
+from minimize.output.sink import QUARANTINE_SCHEMA, ParquetSink, QuarantineWriter
 from minimize.records import Reject
 
 

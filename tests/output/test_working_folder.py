@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from minimize.output import working_folder as module
-from minimize.output.working_folder import make_working_folder, remove_abandoned_folders, write_new_folder
+from minimize.output import publish as module
+from minimize.output.publish import make_working_folder, remove_abandoned_folders, write_new_folder
 from minimize.stores.durable_files import ProcessIdentity
 
 

@@ -43,7 +43,7 @@ from minimize.ledger.sharing import (
     find_disclosures,
     find_recall_steps,
 )
-from minimize.output.partitions import partition_values
+from minimize.output.folder import partition_values
 from minimize.policy.fields import keeps_original
 from minimize.policy.treatments import DROP
 from minimize.techniques import published_techniques

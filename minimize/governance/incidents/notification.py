@@ -21,7 +21,7 @@ from minimize.governance.incidents.message import NOTICE_LANGUAGE, message_diges
 from minimize.governance.incidents.notice import Notice, article33
 from minimize.governance.incidents.workflow import record_step
 from minimize.json_form import JsonResult, json_member
-from minimize.output.working_folder import write_new_folder
+from minimize.output.publish import write_new_folder
 from minimize.pages import html_page, markdown_page
 from minimize.receipts.parts import sha256_text
 from minimize.stores import PathText

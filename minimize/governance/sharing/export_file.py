@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 
 from minimize.arrow.dictionaries import value_type
 from minimize.errors import ConfigurationError, OutputError, SchemaError
+from minimize.output.publish import make_working_folder
 from minimize.output.sink import ParquetSink
-from minimize.output.working_folder import make_working_folder
 from minimize.stores import file_operations
 from minimize.stores.durable_files import HashingFile, remove_tree
 from minimize.stores.file_operations import sync_folder

@@ -33,7 +33,7 @@ from minimize.governance.subjects.view import SubjectView, top_field, view_page,
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.output.working_folder import write_new_folder
+from minimize.output.publish import write_new_folder
 from minimize.records import FileRef
 from minimize.results import Line
 from minimize.stores import LocationLike

@@ -25,7 +25,7 @@ from minimize.datasets.published_output import OutputFile, PublishedOutput, dist
 from minimize.errors import ConfigurationError
 from minimize.governance.subjects.requests import DataSubject, subject_findings
 from minimize.identifiers import canonical_text
-from minimize.output.partitions import partition_values
+from minimize.output.folder import partition_values
 from minimize.policy.fields import identifying_fields, keeps_original, treatments_of
 from minimize.policy.identities import resolve_identity, stated_identities
 from minimize.records import RECORDS
