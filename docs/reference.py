@@ -22,8 +22,7 @@ from minimize.interop import formats_table
 from minimize.interop.file_schemas import FILE_KINDS, file_schema
 from minimize.pages import markdown_page
 from minimize.report.leaflet import create_leaflet
-from minimize.techniques import TECHNIQUES
-from minimize.techniques.reference_table import markdown_table
+from minimize.techniques import TECHNIQUES, markdown_table
 from minimize.times import utc_now
 
 ROOT = Path(__file__).parent.parent

@@ -6,8 +6,7 @@ import re
 from pathlib import Path
 
 from minimize.cli.main import COMMANDS
-from minimize.techniques import TECHNIQUES
-from minimize.techniques.reference_table import markdown_table
+from minimize.techniques import TECHNIQUES, markdown_table
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 

@@ -33,28 +33,26 @@ from minimize.techniques.base import (
     type_family,
     untreated_mask,
 )
-from minimize.techniques.decimal_grid import (
+from minimize.techniques.numeric import (
+    COARSE_DEGREES,
     MAX_EXACT,
     DecimalGrid,
-    GridIndices,
-    decimal_text,
-    nearest_double,
-    shortest_decimal,
-)
-from minimize.techniques.numeric import (
     Doubles,
+    GridIndices,
     Integers,
     Number,
     as_doubles,
     as_integers,
     as_number,
     can_hold,
+    decimal_text,
     exact_decimal,
+    nearest_double,
     number_text,
     result_from_doubles,
+    shortest_decimal,
 )
 from minimize.techniques.parameters import FEWER_TIGHTENS, HIGHER_TIGHTENS, NEUTRAL, UNORDERED, Order, ranked
-from minimize.techniques.position import COARSE_DEGREES
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ import pyarrow as pa
 from pydantic import Field
 
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
-from minimize.techniques.numeric import Doubles
+from minimize.techniques.numeric import COARSE_METRES, Doubles, parse_positions, require_position
 from minimize.techniques.parameters import HIGHER_TIGHTENS
-from minimize.techniques.position import COARSE_METRES, parse_positions, require_position
 
 RADIUS = 6_371_007.2
 """Metres: the sphere with the area of the WGS 84 ellipsoid."""

@@ -11,8 +11,8 @@ from pydantic import Field
 from minimize.arrow.dictionaries import combine_columns, distinct_values
 from minimize.errors import ConfigurationError
 from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, failure_mask
+from minimize.techniques.numeric import parse_positions, require_position
 from minimize.techniques.parameters import LOWER_TIGHTENS
-from minimize.techniques.position import parse_positions, require_position
 
 COARSE_RESOLUTION = 4
 """The finest resolution whose cells do not show whose position it is."""

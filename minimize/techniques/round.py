@@ -27,8 +27,9 @@ from minimize.techniques.base import (
     failure_mask,
     type_family,
 )
-from minimize.techniques.decimal_grid import DecimalGrid, nearest_double, shortest_decimal
 from minimize.techniques.numeric import (
+    COARSE_DEGREES,
+    DecimalGrid,
     Doubles,
     as_decimal,
     as_doubles,
@@ -36,11 +37,12 @@ from minimize.techniques.numeric import (
     can_hold,
     exact_decimal,
     finite_result,
+    nearest_double,
     number_text,
     result_from_doubles,
+    shortest_decimal,
 )
 from minimize.techniques.parameters import HIGHER_TIGHTENS
-from minimize.techniques.position import COARSE_DEGREES
 
 
 class Round(Technique):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.techniques.decimal_grid import MAX_EXACT, DecimalGrid, nearest_double, shortest_decimal
+from minimize.techniques.numeric import MAX_EXACT, DecimalGrid, nearest_double, shortest_decimal
 
 LATTICES = st.builds(
     DecimalGrid.from_decimals,

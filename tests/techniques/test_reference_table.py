@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
-from minimize.techniques import TECHNIQUES, Family
+from minimize.techniques import TECHNIQUES, Family, markdown_table, technique_entries
 from minimize.techniques.base import ALL_FAMILIES
-from minimize.techniques.reference_table import markdown_table, technique_entries
 
 
 def test_every_word_of_a_policy_has_a_line_drop_included() -> None:
