@@ -15,9 +15,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.base import DigestedTally, MeasureTally
-from minimize.aggregates.batch_views import BatchBuffer, BatchViews, group_batch, select_records, split_batch
+from minimize.aggregates.batch_views import (
+    BatchBuffer,
+    BatchViews,
+    Contributors,
+    FieldRows,
+    GroupTotals,
+    group_batch,
+    select_records,
+    split_batch,
+)
 from minimize.aggregates.bounded_values import ValueBounds, not_nan
-from minimize.aggregates.contributors import Contributors, FieldRows, GroupTotals
 from minimize.aggregates.definition import (
     AggregateDefinition,
     BoundMeasure,

@@ -13,8 +13,7 @@ import pytest
 from pydantic import ValidationError
 
 from minimize.aggregates import MEASURES, MeasureRefused, MeasureTerms, measure_from
-from minimize.aggregates.batch_views import RowView
-from minimize.aggregates.contributors import Contributors, FieldRows
+from minimize.aggregates.batch_views import Contributors, FieldRows, RowView
 from minimize.aggregates.definition import BoundMeasure
 from minimize.spill import SpillSpace, ValueHasher
 
