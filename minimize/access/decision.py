@@ -32,7 +32,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
 from minimize.ledger.audit_event import PlainValue, application_name
 from minimize.plan.model import Category
-from minimize.policy.purposes import is_refused_purpose
+from minimize.policy.model import is_refused_purpose
 
 _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {

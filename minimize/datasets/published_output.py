@@ -47,8 +47,7 @@ from minimize.output.reader import load_receipts
 from minimize.output.restricted import open_restricted, read_sealing_key
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
 from minimize.output.subject_search import HashedSearch, candidate_groups, hashed_search
-from minimize.policy.fields import is_dropped, keeps_original
-from minimize.policy.identities import fields_named, stated_identities
+from minimize.policy.fields import fields_named, is_dropped, keeps_original, stated_identities
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (

@@ -31,10 +31,9 @@ from minimize.forms.yaml_nodes import (
     written_entries,
 )
 from minimize.policy.load import policy_from_mapping
-from minimize.policy.model import Policy
+from minimize.policy.model import Policy, configured_purposes
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.purposes import configured_purposes
 from minimize.policy.roles import suggested_role
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import WrittenFiles

@@ -46,8 +46,7 @@ from minimize.ledger.subjects import (
     new_lifecycle_events,
 )
 from minimize.output.folder import has_runs, parse_partition_folder
-from minimize.policy.fields import is_dropped
-from minimize.policy.identities import DEVICE, fields_named, individual_of, resolve_identity
+from minimize.policy.fields import DEVICE, fields_named, individual_of, is_dropped, resolve_identity
 from minimize.policy.model import Policy
 from minimize.records import RECORDS
 from minimize.results import Line, LogMessage

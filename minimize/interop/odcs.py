@@ -33,9 +33,8 @@ from minimize.interop.documents import (
     requested_policy,
 )
 from minimize.plan import Plan
-from minimize.policy.model import Field, Policy, Role
+from minimize.policy.model import PURPOSES, Field, Policy, Role
 from minimize.policy.names import forbidden_pointer
-from minimize.policy.purposes import PURPOSES
 from minimize.text import did_you_mean
 
 VERSION: Final = "v3.1.0"

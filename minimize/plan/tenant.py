@@ -9,9 +9,8 @@ from datetime import datetime
 import pyarrow as pa
 
 from minimize.plan.model import CaseBranch, FieldPlan, Plan, case_branches
-from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
+from minimize.policy.condition import ALWAYS, NEVER, Atom, Condition, FeatureOn, LevelAtLeast, RowFacts
 from minimize.policy.describe import condition_text, treatment_text
-from minimize.policy.evaluation import ALWAYS, NEVER, RowFacts
 from minimize.policy.model import RecordsGate
 from minimize.settings.evaluation import ExplainableSettings, SettingRow
 from minimize.times import seconds_text

@@ -20,10 +20,9 @@ from minimize.output.folder import RECEIPT_FILE, RUNS, has_runs, read_receipts
 from minimize.policy.approval import configured_approval, content_digest
 from minimize.policy.checks import PolicyChecks
 from minimize.policy.fields import reference_files
-from minimize.policy.model import Policy
+from minimize.policy.model import Policy, configured_purposes
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names
 from minimize.policy.pipeline import UNREADABLE_POLICY, ConfiguredEncryption, Pipeline, PipelineReading
-from minimize.policy.purposes import configured_purposes
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.sources.file_discovery import may_share_files, split_pattern
 from minimize.text import did_you_mean

@@ -26,9 +26,8 @@ from minimize.forms import Expected, Form, Reading, form_error, is_read, when_re
 from minimize.forms.values import NAME_PATTERN, CategoryName, EncryptBy, Name, Share, read_encryption_word
 from minimize.policy.aggregate_forms import AggregateModel, OutputName, rollup_name
 from minimize.policy.condition import FormCondition
-from minimize.policy.model import Policy
+from minimize.policy.model import ON_PREMISES_PURPOSE, Policy, Purpose
 from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
-from minimize.policy.purposes import ON_PREMISES_PURPOSE, Purpose
 from minimize.settings.regions import OutputRegion
 from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location

@@ -23,9 +23,8 @@ from minimize.policy.fields import (
     is_dropped,
     treatments_of,
 )
-from minimize.policy.model import Field, Policy
+from minimize.policy.model import ON_PREMISES_PURPOSE, Field, Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.purposes import ON_PREMISES_PURPOSE
 from minimize.recipients.model import Direction, Function, SharedField
 from minimize.recipients.rules import find_party
 from minimize.techniques import TechniqueStep

@@ -18,7 +18,7 @@ from minimize.forms import Form, Reading, examine_file, examine_mapping
 from minimize.forms.values import Day
 from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.json_form import json_object
-from minimize.policy.purposes import configured_purposes
+from minimize.policy.model import configured_purposes
 from minimize.recipients.model import Recipient
 from minimize.stores import PathText
 from minimize.text import did_you_mean

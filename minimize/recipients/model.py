@@ -18,9 +18,8 @@ from minimize.forms import Expected, Form, Reading, ShortForm, form_error
 from minimize.forms.values import CategoryName, Day, Duration, FieldType, Name, Names, PositiveInteger
 from minimize.forms.yaml_nodes import YamlNode
 from minimize.policy.fields import overlapping_fields
-from minimize.policy.model import Role
+from minimize.policy.model import ON_PREMISES_PURPOSE, Purpose, Role
 from minimize.policy.names import field_pointer
-from minimize.policy.purposes import ON_PREMISES_PURPOSE, Purpose
 from minimize.policy.treatments import DROP, Chain, Treatment
 from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
 from minimize.techniques.base import apply_per_distinct

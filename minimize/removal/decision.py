@@ -28,8 +28,7 @@ from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds, Moments
 from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent, events_by_field
 from minimize.datasets.published_output import OutputFile
 from minimize.keys import Keyring, Kms, find_kms
-from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals, atoms
-from minimize.policy.evaluation import RowFacts
+from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals, RowFacts, atoms
 from minimize.policy.fields import gate_condition, is_dropped
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import DROP

@@ -26,7 +26,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.output.reader import load_receipts
-from minimize.policy.identities import fields_named
+from minimize.policy.fields import fields_named
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt

@@ -37,9 +37,11 @@ from minimize.policy.condition import (
     TimeWithin,
     atoms,
     conjuncts,
+    constant_truth,
+    evaluate,
     setting_atoms,
+    surely,
 )
-from minimize.policy.evaluation import constant_truth, evaluate, surely
 from minimize.policy.fields import gate_condition, treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import DROP

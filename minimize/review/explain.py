@@ -15,9 +15,8 @@ from minimize.plan.category import least_revealing, step_leaves
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
-from minimize.policy.condition import Condition, LevelAtLeast, setting_atoms
+from minimize.policy.condition import ALWAYS, NEVER, Condition, LevelAtLeast, setting_atoms
 from minimize.policy.describe import condition_text, feature_text, treatment_text
-from minimize.policy.evaluation import ALWAYS, NEVER
 from minimize.policy.model import Field
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline

@@ -14,8 +14,8 @@ from minimize.errors import Finding
 from minimize.forms.yaml_nodes import FaultList
 from minimize.policy.approval import ApprovalDemand, configured_approval
 from minimize.policy.load import configured_encryption, examine_pipeline, examine_policy
+from minimize.policy.model import config_nodes, configured_purposes
 from minimize.policy.pipeline import ConfiguredEncryption
-from minimize.policy.purposes import config_nodes, configured_purposes
 from minimize.recipients.load import Subprocessors, examine_recipient, examine_subprocessors
 from minimize.review.changes import GradedChange
 from minimize.review.comparison import FormSides, Rule, Rules, compare_forms

@@ -33,8 +33,7 @@ from minimize.plan.bind import bind
 from minimize.plan.model import FieldPlan
 from minimize.policy.condition import Condition, LevelAtLeast, setting_atoms
 from minimize.policy.describe import condition_text, treatment_text
-from minimize.policy.fields import gate_condition, steps_of
-from minimize.policy.identities import all_fields_named
+from minimize.policy.fields import all_fields_named, gate_condition, steps_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.records import RECORDS, Batch, BatchCounts, FieldCounts, Stage

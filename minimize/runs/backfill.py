@@ -27,8 +27,8 @@ from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.load import load_policy
+from minimize.policy.model import configured_purposes
 from minimize.policy.pipeline import Pipeline
-from minimize.policy.purposes import configured_purposes
 from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import READING_KINDS, effective_receipts
 from minimize.receipts.shown_counts import rows_text

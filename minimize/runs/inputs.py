@@ -41,8 +41,7 @@ from minimize.plan.aggregates import aggregate_fault
 from minimize.plan.bind import ExaminedPlan, examine
 from minimize.plan.checks import field_fault, plan_refusal
 from minimize.plan.model import unencrypted_identified_columns
-from minimize.policy.fields import is_dropped, steps_of
-from minimize.policy.identities import all_fields_named
+from minimize.policy.fields import all_fields_named, is_dropped, steps_of
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
 from minimize.runs.batch_dates import BatchDate, SkippedDate, reads_source, sort_dates

@@ -31,7 +31,7 @@ from minimize.keys.keyring import NOISE_KEY
 from minimize.plan import Plan, bind, request
 from minimize.plan.request import needed_fields
 from minimize.policy.approval import check_approval
-from minimize.policy.identities import all_fields_named, fields_named
+from minimize.policy.fields import all_fields_named, fields_named
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.records import Batch, BatchCounts

@@ -27,10 +27,11 @@ from minimize.policy.condition import (
     FieldEquals,
     LevelAtLeast,
     TimeWithin,
+    constant_truth,
+    evaluate,
+    surely,
 )
-from minimize.policy.evaluation import constant_truth, evaluate, surely
-from minimize.policy.fields import gate_condition
-from minimize.policy.identities import fields_named
+from minimize.policy.fields import fields_named, gate_condition
 from minimize.policy.model import Field, Policy
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import FieldIds, Settings

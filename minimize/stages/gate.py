@@ -18,8 +18,16 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent.evaluation import ConsentPeriods
 from minimize.plan.checks import check_gates
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
-from minimize.policy.condition import AllOf, Condition, FeatureOn, LevelAtLeast
-from minimize.policy.evaluation import ALWAYS, constant_truth, possibly, surely
+from minimize.policy.condition import (
+    ALWAYS,
+    AllOf,
+    Condition,
+    FeatureOn,
+    LevelAtLeast,
+    constant_truth,
+    possibly,
+    surely,
+)
 from minimize.policy.fields import gate_condition
 from minimize.records import Batch, BatchCounts
 from minimize.settings.erasures import Erasures

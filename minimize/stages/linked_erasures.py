@@ -18,7 +18,7 @@ from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.subject_tokens import FORMS_PURPOSE, token_forms, token_versions
-from minimize.policy.identities import DEVICE, USER, fields_named, individual_of
+from minimize.policy.fields import DEVICE, USER, fields_named, individual_of
 from minimize.policy.model import Policy
 from minimize.settings.erasures import NEVER, Erasures, LinkedErasure, Moments, event_microseconds
 from minimize.stages.identifier_forms import AS_RECEIVED, AppliedChain, IdentifierColumn, PinnedKeyring, ValueInTenant

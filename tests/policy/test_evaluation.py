@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.policy.condition import (
+    ALWAYS,
+    NEVER,
     AllOf,
     AnyOf,
     Atom,
@@ -18,11 +20,14 @@ from minimize.policy.condition import (
     FeatureOn,
     FieldEquals,
     LevelAtLeast,
+    RowFacts,
     TimeWithin,
     atoms,
     conjuncts,
+    evaluate,
+    possibly,
+    surely,
 )
-from minimize.policy.evaluation import ALWAYS, NEVER, RowFacts, evaluate, possibly, surely
 
 FACTS: tuple[Atom, ...] = (
     FeatureOn("usage"),

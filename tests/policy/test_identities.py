@@ -9,13 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from minimize.errors import ConfigurationError, PolicyError
-from minimize.policy.identities import (
-    all_fields_named,
-    fields_named,
-    individual_of,
-    resolve_identity,
-    stated_identities,
-)
+from minimize.policy.fields import all_fields_named, fields_named, individual_of, resolve_identity, stated_identities
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 

@@ -7,7 +7,7 @@ import pytest
 
 from minimize.config import load_config
 from minimize.forms.yaml_nodes import FaultList
-from minimize.policy.purposes import PURPOSES, check_purpose, configured_purposes, is_refused_purpose
+from minimize.policy.model import PURPOSES, check_purpose, configured_purposes, is_refused_purpose
 
 Write = Callable[[str, str], Path]
 

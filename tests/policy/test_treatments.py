@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from minimize.errors import Finding
 from minimize.forms import Form, Reading, examine_mapping, form_schema, read_form
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.policy.purposes import Purpose
+from minimize.policy.model import Purpose
 from minimize.policy.treatments import Chain, Treatment, main_parameter
 from minimize.techniques import TECHNIQUES, TechniqueStep
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
-from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, TimeWithin
-from minimize.policy.evaluation import possibly, surely
+from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, TimeWithin, possibly, surely
 from minimize.stages.conditions import BatchFacts, is_younger, match_values
 from minimize.stages.raw_values import RECORD_PLACE
 from tests.project import AT, TIME

@@ -42,7 +42,7 @@ from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind, category, request
 from minimize.plan.model import Category
-from minimize.policy.identities import all_fields_named
+from minimize.policy.fields import all_fields_named
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy, RecordsGate
 from minimize.policy.pipeline import Pipeline, RecordsModel

@@ -36,12 +36,13 @@ from minimize.output.folder import RUNS
 from minimize.plan.request import is_released
 from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import (
+    NEVER,
     Condition,
+    RowFacts,
     fields_of_atom,
     fields_read_by_condition,
     setting_atoms,
 )
-from minimize.policy.evaluation import NEVER, RowFacts
 from minimize.policy.model import Field, FieldCase, Policy, RecordsGate, Role
 from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.policy.treatments import DROP, Treatment

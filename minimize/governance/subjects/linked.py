@@ -42,8 +42,7 @@ from minimize.governance.subjects.search import (
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
 from minimize.ledger.subjects import LinkedForms
-from minimize.policy.fields import identifying_fields
-from minimize.policy.identities import DEVICE, USER, individual_of
+from minimize.policy.fields import DEVICE, USER, identifying_fields, individual_of
 from minimize.stages.identifier_forms import AS_RECEIVED, IdentifierColumn
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME

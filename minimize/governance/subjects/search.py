@@ -26,8 +26,13 @@ from minimize.errors import ConfigurationError
 from minimize.governance.subjects.requests import DataSubject, subject_findings
 from minimize.identifiers import canonical_text
 from minimize.output.folder import partition_values
-from minimize.policy.fields import identifying_fields, keeps_original, treatments_of
-from minimize.policy.identities import resolve_identity, stated_identities
+from minimize.policy.fields import (
+    identifying_fields,
+    keeps_original,
+    resolve_identity,
+    stated_identities,
+    treatments_of,
+)
 from minimize.records import RECORDS
 from minimize.techniques import Context
 from minimize.techniques.tokenize import Tokenize

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.published_output import field_pointers
-from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin
-from minimize.policy.evaluation import evaluate
+from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, FieldEquals, TimeWithin, evaluate
 from minimize.policy.load import policy_from_mapping
 from minimize.removal.facts import StoredFacts, shows_original
 from minimize.stages.conditions import BatchFacts

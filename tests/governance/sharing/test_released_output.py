@@ -9,8 +9,7 @@ import pytest
 import minimize
 from minimize.errors import NotPermitted
 from minimize.governance.sharing.released_output import reduce_condition, reevaluate_field
-from minimize.policy.condition import AllOf, AnyOf, FeatureOn, FieldEquals
-from minimize.policy.evaluation import NEVER
+from minimize.policy.condition import NEVER, AllOf, AnyOf, FeatureOn, FieldEquals
 from minimize.policy.model import Field, FieldCase
 from minimize.policy.treatments import DROP
 from minimize.techniques.keep import Keep
