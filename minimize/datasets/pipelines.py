@@ -21,7 +21,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
 from minimize.records import PIPELINE_FILE
 from minimize.settings import SettingsRows, load_settings
-from minimize.settings.regions import OutputRegion, load_regions
+from minimize.settings.tenants import OutputRegion, load_regions
 from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, parse_output_location
 from minimize.text import did_you_mean
 

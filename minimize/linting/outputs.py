@@ -33,7 +33,7 @@ from minimize.policy.load import other_tables_of_source
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.records import PIPELINE_FILE
-from minimize.settings.regions import load_regions
+from minimize.settings.tenants import load_regions
 from minimize.stores import Location, is_uri, is_within, parse_output_location
 
 LEAST_SUBJECTS = 10

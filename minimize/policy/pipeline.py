@@ -28,7 +28,7 @@ from minimize.policy.aggregate_forms import AggregateModel, OutputName, rollup_n
 from minimize.policy.condition import FormCondition
 from minimize.policy.model import ON_PREMISES_PURPOSE, Policy, Purpose
 from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
-from minimize.settings.regions import OutputRegion
+from minimize.settings.tenants import OutputRegion
 from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location
 from minimize.text import did_you_mean

@@ -40,7 +40,7 @@ from minimize.report.context import hidden_reason
 from minimize.report.facts import HiddenPart
 from minimize.report.leaflet import plain_name
 from minimize.runs.verify import check_output
-from minimize.settings.regions import load_regions
+from minimize.settings.tenants import load_regions
 from minimize.stores import PathText, local_path
 from minimize.text import count_noun
 from minimize.times import minute_text, period_text, seconds_text

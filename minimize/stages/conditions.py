@@ -35,7 +35,7 @@ from minimize.policy.fields import fields_named, gate_condition
 from minimize.policy.model import Field, Policy
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import FieldIds, Settings
-from minimize.settings.regions import OutputRegion
+from minimize.settings.tenants import OutputRegion
 from minimize.stages.linked_erasures import linked_erasure_mask
 from minimize.techniques import type_family
 from minimize.times import epoch_microseconds

@@ -32,7 +32,7 @@ from minimize.policy.fields import gate_condition
 from minimize.records import Batch, BatchCounts
 from minimize.settings.erasures import Erasures
 from minimize.settings.evaluation import Settings
-from minimize.settings.regions import OutputRegion
+from minimize.settings.tenants import OutputRegion
 from minimize.sources.record_checks import canonicalize_ids
 from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import Corrections

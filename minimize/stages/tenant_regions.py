@@ -8,7 +8,7 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.policy.pipeline import Pipeline
 from minimize.records import Chunk
-from minimize.settings.regions import OutputRegion
+from minimize.settings.tenants import OutputRegion
 from minimize.sources.base import Source
 from minimize.sources.files import CheckedSource, reject_records
 
