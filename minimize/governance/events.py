@@ -52,7 +52,7 @@ from minimize.records import RECORDS
 from minimize.results import Line, LogMessage
 from minimize.runs.published_runs import request_time
 from minimize.settings.erasures import RESTRICTION
-from minimize.settings.unknown_tenant import settings_tenants, similar_tenants
+from minimize.settings.tenants import settings_tenants, similar_tenants
 from minimize.stages.identifier_forms import (
     AS_RECEIVED,
     AppliedChain,

@@ -52,8 +52,8 @@ from minimize.settings.files import (
     unknown_name_error,
     unknown_name_finding,
 )
+from minimize.settings.tenants import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.settings.tokenized import load_ledger_settings
-from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun, did_you_mean, without_formula

@@ -23,9 +23,10 @@ from minimize.policy.pipeline import Pipeline
 from minimize.review.trial import ExplanationStep, RecordExplanation, StepVerdict, Trial, trial_keyring
 from minimize.runs.inputs import load_subject_acts
 from minimize.runs.inspection import examine_plan
-from minimize.settings import SettingRow, SettingsRows, unknown_tenant
+from minimize.settings import SettingRow, SettingsRows
+from minimize.settings import tenants as unknown_tenant
 from minimize.settings.evaluation import LEVEL_SETTING
-from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant
+from minimize.settings.tenants import UnknownTenant, find_unknown_tenant
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.times import duration_text, parse_time, seconds_text

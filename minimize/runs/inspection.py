@@ -55,8 +55,8 @@ from minimize.runs.inputs import (
 from minimize.runs.minimizer import require_keys
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING
+from minimize.settings.tenants import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.settings.tokenized import LedgerRows
-from minimize.settings.unknown_tenant import UnknownTenant, find_unknown_tenant, unknown_tenant_json
 from minimize.sources import declared_schema, format_by_name
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import find_files, hive_partitions

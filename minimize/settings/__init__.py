@@ -23,8 +23,7 @@ from minimize.settings.evaluation import (
     SettingRow,
     Settings,
 )
-from minimize.settings.files import read_file, read_memory
-from minimize.settings.rows import SettingKind, SettingsRows
+from minimize.settings.files import SettingKind, SettingsRows, read_file, read_memory
 
 __all__ = [
     "ROW_SCHEMA",

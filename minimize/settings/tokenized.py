@@ -30,7 +30,7 @@ from minimize.settings.evaluation import (
     FieldIds,
     SettingRow,
 )
-from minimize.settings.rows import SettingsRows
+from minimize.settings.files import SettingsRows
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.settings import SETTINGS_SCHEMA, SettingsRows
+from minimize.settings.tenants import find_unknown_tenant, unknown_tenant_json
 from minimize.settings.tokenized import LedgerRows
-from minimize.settings.unknown_tenant import find_unknown_tenant, unknown_tenant_json
 
 ON = {"setting": "location", "value": "on", "holder": "admin"}
 SINCE = {"valid_from": datetime(2026, 11, 1, tzinfo=UTC), "recorded_at": datetime(2026, 11, 1, tzinfo=UTC)}

@@ -69,7 +69,7 @@ from minimize.recipients.rules import find_party, payload_differs_error, purpose
 from minimize.runs.minimizer import log_left_out
 from minimize.runs.overrides import require_share_override
 from minimize.settings.erasures import RecordedErasures
-from minimize.settings.unknown_tenant import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
+from minimize.settings.tenants import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
 from minimize.stores import Location, ObjectPath, PathText, parse_output_location
 from minimize.stores.durable_files import file_digest
 from minimize.times import parse_time
