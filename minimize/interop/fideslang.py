@@ -10,9 +10,9 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError
-from minimize.interop.column_meanings import ColumnMeaning, column_meanings
 from minimize.interop.documents import SOURCE_NAME, ExportRequest, document_text, find_output_plan, requested_plan
 from minimize.plan import Plan
+from minimize.plan.columns import ColumnMeaning, column_meanings
 from minimize.techniques import published_techniques
 from minimize.times import duration_text
 

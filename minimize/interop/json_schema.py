@@ -18,7 +18,6 @@ import pyarrow as pa
 from minimize.arrow.pointers import MAX_PARTS, STAR, Pointer, PointerPart
 from minimize.errors import ConfigurationError, SourceError, redact_errors
 from minimize.forms import JSON_SCHEMA_DIALECT
-from minimize.interop.column_meanings import FieldTree, column_meanings, field_tree
 from minimize.interop.documents import (
     SOURCE_NAME,
     DescribedColumn,
@@ -34,6 +33,7 @@ from minimize.interop.documents import (
 from minimize.interop.schema_merging import SchemaMerger, SchemaPlace, SchemaReferences, dialect_of_schema
 from minimize.json_form import JsonResult
 from minimize.plan import Plan
+from minimize.plan.columns import FieldTree, column_meanings, field_tree
 from minimize.policy.model import Field, Policy, Role
 from minimize.results import Line
 from minimize.sources import FORMATS, format_by_name

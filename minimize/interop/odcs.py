@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from minimize.arrow.pointers import MAX_PARTS, STAR, Pointer, PointerPart
 from minimize.errors import ConfigurationError
-from minimize.interop.column_meanings import ColumnMeaning, FieldTree, column_meanings, field_tree
 from minimize.interop.documents import (
     SOURCE_NAME,
     DescribedColumn,
@@ -33,6 +32,7 @@ from minimize.interop.documents import (
     requested_policy,
 )
 from minimize.plan import Plan
+from minimize.plan.columns import ColumnMeaning, FieldTree, column_meanings, field_tree
 from minimize.policy.model import PURPOSES, Field, Policy, Role
 from minimize.policy.names import forbidden_pointer
 from minimize.text import did_you_mean

@@ -19,7 +19,7 @@ from minimize.errors import Finding
 from minimize.forms.values import EncryptBy
 from minimize.keys.parquet_encryption import column_category, has_unusable_name
 from minimize.pages import Table, html_fragment
-from minimize.plan.field_release import FieldRelease, field_releases
+from minimize.plan.request import FieldRelease, field_releases
 from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy

@@ -12,14 +12,13 @@ from typing import Final
 from minimize.config import load_config
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.sharing import EligibleFunction, eligible_functions
-from minimize.interop.column_meanings import column_meanings
 from minimize.output.folder import has_runs, read_receipts
 from minimize.pages import Section, Table, TermList
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
-from minimize.plan.columns import describe_form
-from minimize.plan.field_release import FieldRelease
+from minimize.plan.columns import column_meanings, describe_form
 from minimize.plan.model import FieldPlan, describe_encryption, remaining_text
+from minimize.plan.request import FieldRelease
 from minimize.policy.describe import gate_texts, treatment_text
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline, SourceModel

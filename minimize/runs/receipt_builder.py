@@ -15,9 +15,8 @@ from minimize.observability.destinations import Destinations
 from minimize.output.publish import Staging
 from minimize.output.sink import index_files, master_keys_of, output_files
 from minimize.plan import Plan
-from minimize.plan.field_release import field_releases
 from minimize.plan.model import FieldPlan
-from minimize.plan.request import count_undeclared
+from minimize.plan.request import count_undeclared, field_releases
 from minimize.policy.approval import policy_reference
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import (

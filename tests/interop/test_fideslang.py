@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from minimize.interop import fideslang
-from minimize.interop.column_meanings import ColumnMeaning
 from minimize.interop.fideslang import PSEUDONYM, SUBJECTS, data_category, data_use
+from minimize.plan.columns import ColumnMeaning
 from minimize.policy.model import PURPOSES, Role
 
 KEYS = json.loads((Path(__file__).parent / "data" / "fideslang-3.1.4.taxonomy.json").read_text())
