@@ -19,8 +19,17 @@ import pyarrow.compute as pc
 
 from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.arrow.dictionaries import Bools, valid_mask
-from minimize.consent.agreements import NO_AGREEMENTS, NO_END, TenantAgreements
-from minimize.consent.terms import ENDING_STATES, PENDING_STATES, VALID_STATES, ConsentTerms, current_terms, parse_terms
+from minimize.consent.terms import (
+    ENDING_STATES,
+    NO_AGREEMENTS,
+    NO_END,
+    PENDING_STATES,
+    VALID_STATES,
+    ConsentTerms,
+    TenantAgreements,
+    current_terms,
+    parse_terms,
+)
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader

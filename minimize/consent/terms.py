@@ -1,21 +1,33 @@
 """Terms of a consent: text, purpose, recipient's role, and the form of each field. States of a consent.
 
 The states are mapped to terms of the Data Privacy Vocabulary (dpv:).
+
+What sharing needs besides consent, per tenant: a contract with an independent recipient, and confirmed prerequisites.
+
+A contract with an agent is the organization's own (GDPR Art. 28(4)). It is in the recipient's file.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, date, datetime, time
+from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, TypeAlias, TypeVar
 
 from minimize.errors import PolicyError
+from minimize.identifiers import canonical_text
+from minimize.ledger.clock import known_times
+from minimize.ledger.sharing import ContractAct, PrerequisiteAct
 from minimize.receipts.parts import sha256_text
-from minimize.recipients import Function, Recipient, SharedField
+from minimize.recipients import Contract, Function, Recipient, SharedField
+from minimize.recipients.contracts import TenantContract, contract_from_terms, contract_terms
+from minimize.recipients.model import ADMIN_CONSENT
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean
+from minimize.times import time_text, utc_now
 
 DPV_STATES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -130,3 +142,201 @@ def _step_form(step: TechniqueStep) -> dict[str, Any]:
 
 def _canonical_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+T = TypeVar("T")
+Parties = tuple[str, str]
+"""A recipient and a tenant in canonical form."""
+_Index: TypeAlias = tuple[dict[Parties, list[T]], dict[Parties, list[T]]]
+"""Entries by parties; in the second, tenants that differ only in case are one tenant."""
+NO_END: Final = datetime.max.replace(tzinfo=UTC)
+"""The end of a contract without an end."""
+
+
+@dataclass(frozen=True)
+class TenantAgreements:
+    """The contracts of tenants and their confirmed prerequisites, in the order of recording.
+
+    filed  the contracts of the configured file; the ledger replaces those of a tenant and recipient that it has contracts of
+    """
+
+    contracts: tuple[ContractAct, ...] = ()
+    prerequisites: tuple[PrerequisiteAct, ...] = ()
+    filed: tuple[TenantContract, ...] = ()
+
+    def contracts_of(self, recipient: str, tenant: str, run: datetime, *, fold: bool = False) -> list[Contract]:
+        """All contracts of a tenant with a recipient as known at a time, in the order of recording; also ended ones."""
+        parties = recipient, canonical_text(tenant, fold=fold)
+        acts = [act for act in self._acts[fold].get(parties, ()) if act.recorded_at <= run]
+        if not acts:
+            return [*self._filed[fold].get(parties, ())]
+        last = {act.reference: act for act in acts}
+        return [contract_from_terms(act.terms) for act in last.values()]
+
+    def contract_on(self, recipient: str, tenant: str, on: date, run: datetime) -> Contract | None:
+        """The contract in force on a day, as known at a time. Of several, the one that was recorded last."""
+        held = [each for each in self.contracts_of(recipient, tenant, run) if each.holds(on)]
+        return held[-1] if held else None
+
+    def permitted_fields(self, recipient: Recipient, on: date, run: datetime) -> frozenset[str] | None:
+        """The fields that the contract of at least one tenant permits; None if no contract that permits transmission is in
+        force."""
+        names = {tenant for who, tenant in (*self._acts[False], *self._filed[False]) if who == recipient.recipient}
+        found = [self.contract_on(recipient.recipient, name, on, run) for name in names]
+        permitting = [each for each in found if each is not None and each.permits_transmission]
+        return frozenset(key for each in permitting for key in each.permitted_fields) if permitting else None
+
+    def gap(
+        self,
+        recipient: Recipient,
+        function: Function,
+        tenant: str,
+        run: datetime,
+        whens: Collection[datetime],
+        fields: Collection[str],
+    ) -> str | None:
+        """The rule that forbids moving the data of a tenant; None if its contract and prerequisites permit it.
+
+        run     the time as of which acts are known; `whens` are the times at which the contract must be in force
+        fields  the fields to send
+        """
+        found = self.contract_gap(recipient, function, tenant, run, whens, fields)
+        return found or ("requires" if self.unconfirmed_prerequisites(recipient, function, tenant, run) else None)
+
+    def contract_gap(
+        self,
+        recipient: Recipient,
+        function: Function,
+        tenant: str,
+        run: datetime,
+        whens: Collection[datetime],
+        fields: Collection[str],
+    ) -> str | None:
+        """The rule about contracts that forbids moving the data of a tenant. None for an agent."""
+        if recipient.standing == "agent":
+            return None
+        name = recipient.recipient
+        if not self.contracts_of(name, tenant, run):
+            return "no_contract"
+        held = [self.contract_on(name, tenant, when.astimezone(UTC).date(), run) for when in whens]
+        if None in held:
+            return "contract_not_in_force"
+        if function.direction == "inbound":
+            return None
+        if not all(each is not None and each.permits_transmission for each in held):
+            return "no_transmission"
+        permitted = all(each is not None and each.transmitted_fields.issuperset(fields) for each in held)
+        return None if permitted else "outside_contract"
+
+    def unconfirmed_prerequisites(
+        self, recipient: Recipient, function: Function, tenant: str, run: datetime, *, fold: bool = False
+    ) -> tuple[str, ...]:
+        """The prerequisites of a function that are not confirmed for a tenant, as known at a time."""
+        states = self._confirmed[fold].get((recipient.recipient, canonical_text(tenant, fold=fold)), ())
+        last = {act.requirement: act for act in states if act.recorded_at <= run}
+        return tuple(name for name in function.requires if not _is_confirmed(last.get(name), function))
+
+    def periods(
+        self, recipient: str, function: Function, tenant: str, run: datetime, *, fold: bool = False
+    ) -> list[tuple[datetime, datetime]]:
+        """The periods in which a contract of a tenant permits a function, ascending and without overlaps, as known at a time.
+
+        A contract permits an outbound function if it permits to transmit at least one of its fields.
+        """
+        spans = sorted(
+            (_midnight(each.from_), NO_END if each.until is None else _midnight(each.until))
+            for each in self.contracts_of(recipient, tenant, run, fold=fold)
+            if (each.until is None or each.from_ < each.until)
+            and (function.direction == "inbound" or not each.transmitted_fields.isdisjoint(function.sent))
+        )
+        merged: list[tuple[datetime, datetime]] = []
+        for start, end in spans:
+            if merged and start <= merged[-1][1]:
+                merged[-1] = merged[-1][0], max(end, merged[-1][1])
+            else:
+                merged.append((start, end))
+        return merged
+
+    def change_times(self, recipient: str) -> Iterator[datetime]:
+        """The times at which a contract with a recipient begins or ends, or an act about it or a prerequisite was recorded."""
+        contracts = [contract_from_terms(act.terms) for act in self._known_contracts if act.recipient == recipient]
+        for each in (*contracts, *(each for each in self.filed if each.recipient == recipient)):
+            yield _midnight(each.from_)
+            if each.until is not None:
+                yield _midnight(each.until)
+        yield from (act.recorded_at for act in self._known_contracts if act.recipient == recipient)
+        yield from (act.recorded_at for act in self._known_prerequisites if act.recipient == recipient)
+
+    def content(self, recipient: str, run: datetime) -> Mapping[str, Any]:
+        """Everything about one recipient that is known at a time, as JSON."""
+        contracts = [
+            {"tenant": act.tenant_id, **act.terms, "recorded_at": time_text(act.recorded_at)}
+            for act in self._known_contracts
+            if act.recipient == recipient and act.recorded_at <= run
+        ]
+        filed = [{"tenant": each.tenant, **contract_terms(each)} for each in self.filed if each.recipient == recipient]
+        confirmed = [
+            [act.tenant_id, act.requirement, act.state, *act.permissions, time_text(act.recorded_at)]
+            for act in self._known_prerequisites
+            if act.recipient == recipient and act.recorded_at <= run
+        ]
+        return {"contracts": contracts, "filed": filed, "prerequisites": confirmed}
+
+    @cached_property
+    def _known_contracts(self) -> tuple[ContractAct, ...]:
+        """The acts about contracts. An end that a clock ahead has recorded has the time from which it counts."""
+        known = known_times([act.recorded_at for act in self.contracts], utc_now())
+        return tuple(
+            _ended_at(act, seen) if act.state == "ended" and seen < act.recorded_at else act
+            for act, seen in zip(self.contracts, known, strict=True)
+        )
+
+    @cached_property
+    def _known_prerequisites(self) -> tuple[PrerequisiteAct, ...]:
+        """The acts about prerequisites; likewise."""
+        known = known_times([act.recorded_at for act in self.prerequisites], utc_now())
+        return tuple(
+            replace(act, recorded_at=seen) if act.state == "revoked" else act
+            for act, seen in zip(self.prerequisites, known, strict=True)
+        )
+
+    @cached_property
+    def _acts(self) -> _Index[ContractAct]:
+        return _by_parties((act.recipient, act.tenant_id, act) for act in self._known_contracts)
+
+    @cached_property
+    def _filed(self) -> _Index[TenantContract]:
+        return _by_parties((each.recipient, each.tenant, each) for each in self.filed)
+
+    @cached_property
+    def _confirmed(self) -> _Index[PrerequisiteAct]:
+        return _by_parties((act.recipient, act.tenant_id, act) for act in self._known_prerequisites)
+
+
+NO_AGREEMENTS: Final = TenantAgreements()
+
+
+def _ended_at(act: ContractAct, known_at: datetime) -> ContractAct:
+    """The end of a contract as known at a time. A day of the end that a person stated is kept."""
+    recorded_on = act.recorded_at.astimezone(UTC).date().isoformat()
+    until = known_at.astimezone(UTC).date().isoformat() if act.terms["until"] == recorded_on else act.terms["until"]
+    return replace(act, recorded_at=known_at, terms={**act.terms, "until": until})
+
+
+def _is_confirmed(act: PrerequisiteAct | None, function: Function) -> bool:
+    """Whether the last act about a prerequisite confirms it for a function; of permissions, exactly those that it uses."""
+    if act is None or act.state != "confirmed":
+        return False
+    return act.requirement != ADMIN_CONSENT or set(act.permissions) == set(function.permissions)
+
+
+def _by_parties(entries: Iterable[tuple[str, str, T]]) -> _Index[T]:
+    found: _Index[T] = ({}, {})
+    for recipient, tenant, entry in entries:
+        for fold, index in zip((False, True), found, strict=True):
+            index.setdefault((recipient, canonical_text(tenant, fold=fold)), []).append(entry)
+    return found
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

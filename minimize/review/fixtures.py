@@ -25,8 +25,7 @@ from typing import Any, Final, Self
 import pyarrow as pa
 
 from minimize.consent import Consents, current_terms
-from minimize.consent.agreements import TenantAgreements
-from minimize.consent.terms import DPV_STATES
+from minimize.consent.terms import DPV_STATES, TenantAgreements
 from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring

@@ -13,7 +13,7 @@ import pytest
 import time_machine
 
 import minimize
-from minimize.consent.agreements import TenantAgreements
+from minimize.consent.terms import TenantAgreements
 from minimize.datasets.lifecycle_events import effective_events
 from minimize.errors import RefusedError
 from minimize.governance.access_file import create_access_file

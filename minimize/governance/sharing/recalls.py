@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
-from minimize.consent.agreements import TenantAgreements
 from minimize.consent.evaluation import consent_end, load_agreements
-from minimize.consent.terms import parse_terms
+from minimize.consent.terms import TenantAgreements, parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.consent import (
     NewConsent,

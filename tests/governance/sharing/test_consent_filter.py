@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.consent import Consents
-from minimize.consent.agreements import TenantAgreements
+from minimize.consent.terms import TenantAgreements
 from minimize.governance.sharing.consent_filter import (
     ConsentCheck,
     ConsentedSource,
