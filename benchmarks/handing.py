@@ -32,7 +32,7 @@ from minimize.ledger.sharing import CONSENT, CONTRACT, ConsentAct, ContractAct
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.recipients import Recipient, Recipients, Subprocessors, recipient_from
-from minimize.recipients.contracts import contract_terms
+from minimize.recipients.load import contract_terms
 from minimize.techniques.pseudonymize import Pseudonymize
 
 POLICY: Final = JOBS / "job_a" / "policy.yaml"

@@ -10,7 +10,7 @@ from minimize.keys.cryptography import Signer
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ContractAct, PrerequisiteAct
 from minimize.recipients import Recipient
-from minimize.recipients.contracts import contract_terms
+from minimize.recipients.load import contract_terms
 from tests.acts import record_acts
 from tests.commands import command
 

@@ -12,11 +12,11 @@ from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
 from minimize.pages import html_page
 from minimize.recipients import lint_recipients
-from minimize.recipients.overview import list_recipients, show_recipient
+from minimize.recipients.pages import list_recipients, show_recipient
 from minimize.results import LintResult
 
 if TYPE_CHECKING:
-    from minimize.recipients.overview import RecipientDetails, RecipientOverview
+    from minimize.recipients.pages import RecipientDetails, RecipientOverview
     from minimize.results import Printable
 
 

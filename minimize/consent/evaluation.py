@@ -37,7 +37,7 @@ from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ConsentAct, find_consents
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Function, Recipient
-from minimize.recipients.contracts import load_contracts
+from minimize.recipients.load import load_contracts
 from minimize.stores import PathText
 from minimize.times import epoch_microseconds, utc_now
 

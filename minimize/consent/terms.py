@@ -23,7 +23,7 @@ from minimize.ledger.clock import known_times
 from minimize.ledger.sharing import ContractAct, PrerequisiteAct
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Contract, Function, Recipient, SharedField
-from minimize.recipients.contracts import TenantContract, contract_from_terms, contract_terms
+from minimize.recipients.load import TenantContract, contract_from_terms, contract_terms
 from minimize.recipients.model import ADMIN_CONSENT
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean

@@ -20,7 +20,7 @@ from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource,
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.sharing import CONTRACT, ContractAct
 from minimize.recipients import Contract, Recipient, load_configured_recipients
-from minimize.recipients.contracts import contract_from_terms, contract_terms
+from minimize.recipients.load import contract_from_terms, contract_terms
 from minimize.recipients.pages import contract_text
 from minimize.stores import PathText
 from minimize.text import did_you_mean

@@ -12,8 +12,7 @@ from minimize.forms import Form, form_schema
 from minimize.governance.incidents.contacts import Contacts
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
-from minimize.recipients.contracts import TenantContracts
-from minimize.recipients.load import Subprocessors
+from minimize.recipients.load import Subprocessors, TenantContracts
 from minimize.recipients.model import Recipient
 from minimize.runs.backfill import Backfill
 

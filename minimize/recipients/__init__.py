@@ -7,7 +7,7 @@ rules.py   rules that forbid sending or receiving; pages.py pages for tenants; o
 
 from __future__ import annotations
 
-from minimize.recipients.lint import lint_recipients
+from minimize.recipients.inbound import lint_recipients
 from minimize.recipients.load import (
     Recipients,
     Subprocessor,

@@ -33,7 +33,7 @@ from minimize.ledger.sharing import ConsentAct, PrerequisiteAct
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Contract
-from minimize.recipients.contracts import TenantContract
+from minimize.recipients.load import TenantContract
 from minimize.recipients.rules import Party
 from minimize.records import RECORDS, REJECT_CODES
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring

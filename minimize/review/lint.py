@@ -20,7 +20,7 @@ from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline
-from minimize.recipients.lint import is_recipient_path, lint_recipients
+from minimize.recipients.inbound import is_recipient_path, lint_recipients
 from minimize.records import PIPELINE_FILE
 from minimize.review.published_tables import published_tables
 from minimize.runs.inspection import lint as of_pipeline

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.recipients.contracts import load_contracts
+from minimize.recipients.load import load_contracts
 from tests.commands import Command
 from tests.project import AT, enter, write_yaml
 from tests.world import World, vendor_file, write_configuration

@@ -8,7 +8,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.recipients import Subprocessors, lint_recipients
-from minimize.recipients.lint import check_recipient, is_recipient_path
+from minimize.recipients.inbound import check_recipient, is_recipient_path
 from tests.pipelines.shipped import RECIPIENTS
 from tests.project import write_yaml
 from tests.world import CONTRACT, SHARED_FIELDS, sync, vendor, vendor_file
