@@ -60,7 +60,7 @@ from minimize.sources.file_discovery import (
     split_pattern,
 )
 from minimize.sources.files import batch_parts
-from minimize.stages.future_time import reject_future
+from minimize.stages.rejections import reject_future
 from minimize.stages.tenant_regions import reject_without_region
 from minimize.stores import (
     Location,
