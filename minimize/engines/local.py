@@ -31,7 +31,7 @@ from minimize.engines.passes import (
 )
 from minimize.records import Batch, Reject, Sink, Stage
 from minimize.sources.base import SINK_CHUNK_ROWS, Source
-from minimize.stages.release import Release
+from minimize.stages.generalize import Release
 
 MAX_BUFFERED_BYTES: Final = 256 << 20
 """Approximate maximum of bytes that are buffered before they are written."""

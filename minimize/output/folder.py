@@ -16,7 +16,6 @@ import secrets
 import time
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
 from datetime import date
 from io import FileIO
 from pathlib import Path, PurePosixPath
@@ -26,19 +25,13 @@ from urllib.parse import quote, unquote
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Bools
 from minimize.errors import OutputError, SchemaError, describe_os_error
 from minimize.keys.keyring import Subkeys
 from minimize.output.subject_index import INDEX_FOLDER, INDEX_SUFFIX
 from minimize.receipts import Receipt
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE, open_counts
-from minimize.records import Chunk, PositionUnit, Reject
-from minimize.sources.base import Source
-from minimize.sources.binding import add_rejects
 from minimize.sources.file_discovery import NULL_PARTITION
-from minimize.sources.files import CheckedSource
 from minimize.stores import Location, ObjectPath, file_operations, is_within
 from minimize.stores.durable_files import make_folder, with_output_errors
 from minimize.stores.file_operations import path_exists, sync, sync_folder
@@ -480,46 +473,3 @@ _PARTITION_TYPES = (
     pa.types.is_boolean,
     pa.types.is_date,
 )
-
-
-def reject_long_partitions(source: Source, keys: Sequence[str], unit: PositionUnit) -> Source:
-    """The source without the records whose value in one of these columns is too long for a folder name (`is_too_long`)."""
-    return CheckedSource(source, PartitionCheck(tuple(keys), unit), tuple(keys)) if keys else source
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionCheck:
-    """Rejects records whose value in one of these columns is too long for a folder name."""
-
-    keys: tuple[str, ...]
-    unit: PositionUnit
-
-    def __call__(self, chunk: Chunk) -> Chunk:
-        """The chunk with these records moved to its rejects."""
-        bad = np.zeros(chunk.records.num_rows, bool)
-        fields: dict[int, str] = {}
-        for key in self.keys:
-            mask = is_too_long(chunk.records.column(key), key)
-            fields = dict.fromkeys(np.flatnonzero(mask).tolist(), f"/{key}") | fields
-            bad |= mask
-        if not bad.any() or chunk.positions is None:
-            return chunk
-        places = np.asarray(chunk.positions)
-        rejects = [Reject(int(places[row]), self.unit, fields[row], "too_long") for row in sorted(fields)]
-        good = pa.array(~bad)
-        kept = replace(chunk, records=chunk.records.filter(good), positions=chunk.positions.filter(good))
-        return add_rejects(replace(kept, read=chunk.read - len(rejects)), rejects)
-
-
-def is_too_long(values: pa.Array, key: str) -> Bools:
-    """Which values of a column are too long for a folder name. Only values that may be too long are encoded one by one."""
-    coded = values if pa.types.is_dictionary(values.type) else values.dictionary_encode()
-    texts = coded.dictionary
-    if not (pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)):
-        return np.zeros(len(values), bool)
-    most = np.asarray(pc.binary_length(texts).fill_null(0)) * 3 + len(partition_folder(key, "").encode())
-    long = np.zeros(len(texts) + 1, bool)
-    for place in np.flatnonzero(most > MAX_FOLDER_BYTES).tolist():
-        long[place] = len(partition_folder(key, texts[place].as_py()).encode()) > MAX_FOLDER_BYTES
-    found: Bools = long[coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
-    return found

@@ -46,9 +46,9 @@ from minimize.sources.base import Source, SourcePart
 from minimize.sources.files import FilePart, file_parts, open_stream
 from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import find_corrections
+from minimize.stages.generalize import Release
 from minimize.stages.raw_values import field_place
 from minimize.stages.rejections import reject_future
-from minimize.stages.release import Release
 from minimize.text import place_text
 from minimize.times import time_text
 

@@ -34,7 +34,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
-from minimize.output.folder import has_runs, read_receipts, reject_long_partitions
+from minimize.output.folder import has_runs, read_receipts
 from minimize.patterns import find_pattern
 from minimize.plan import Plan, request
 from minimize.plan.aggregates import aggregate_fault
@@ -60,8 +60,7 @@ from minimize.sources.file_discovery import (
     split_pattern,
 )
 from minimize.sources.files import batch_parts
-from minimize.stages.rejections import reject_future
-from minimize.stages.tenant_regions import reject_without_region
+from minimize.stages.rejections import reject_future, reject_long_partitions, reject_without_region
 from minimize.stores import (
     Location,
     ObjectPath,

@@ -62,7 +62,7 @@ from minimize.sources.base import Source
 from minimize.sources.file_discovery import find_files, hive_partitions
 from minimize.spill import SpillSpace, find_budget
 from minimize.stages.corrections import find_corrections
-from minimize.stages.release import Release
+from minimize.stages.generalize import Release
 from minimize.stores import PathText
 from minimize.times import parse_time, time_text
 

@@ -40,10 +40,9 @@ from minimize.settings.erasures import Erasures, LedgerErasures, find_erasures
 from minimize.sources.base import Source
 from minimize.sources.memory import MemorySource, MemorySourceFactory, match_prepared_schema, memory_source
 from minimize.spill import DEFAULT_MEMORY, SpillSpace, find_budget
-from minimize.stages.generalize import empty_memos
+from minimize.stages.generalize import Release, empty_memos
 from minimize.stages.raw_values import mask_closed_values, masked_schema, spill_records
 from minimize.stages.rejections import reject_future
-from minimize.stages.release import Release
 from minimize.stores import PathText
 from minimize.techniques.base import KeySource
 from minimize.techniques.cache import TechniqueCache

@@ -1,11 +1,13 @@
 """Generalize: numbers for ranking, a field bound to its techniques, and the stage that applies them to every released value.
 
 A field is bound once, so that the parts that depend on the plan alone are not computed per batch.
+
+Release: the released columns of a batch, in the nested form of the records output, without hidden bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -14,8 +16,9 @@ from typing import ClassVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.nested import Leaf, leaf
+from minimize.arrow.nested import Leaf, assemble, leaf
 from minimize.arrow.pointers import Pointer
+from minimize.arrow.scrub import scrub, scrub_columns
 from minimize.errors import ConfigurationError
 from minimize.plan.model import FieldPlan, Plan
 from minimize.records import Batch, BatchCounts, FieldCounts
@@ -333,3 +336,67 @@ def _has_tally_step(plan: FieldPlan) -> bool:
 def empty_memos(plan: Plan) -> dict[str, TechniqueCache]:
     """An empty cache for each field with a technique. Valid as long as plan and keyring do not change."""
     return {key: TechniqueCache() for key, field in plan.fields.items() if field_steps(field)}
+
+
+@dataclass(frozen=True)
+class Release:
+    """Converts batches to records of the output.
+
+    schema  the output's schema with its metadata; by default the plan's
+    secret  secret bytes that order the former items of a map
+    """
+
+    plan: Plan
+    name: str = "records"
+    schema: pa.Schema | None = None
+    secret: bytes = field(default=b"", repr=False)
+
+    @cached_property
+    def flat(self) -> tuple[str, ...]:
+        """The keys of the columns in their order if nothing is nested; otherwise none."""
+        return _flat_keys(self.plan, self._schema)
+
+    @property
+    def _schema(self) -> pa.Schema:
+        return self.plan.outputs[self.name].schema if self.schema is None else self.schema
+
+    def columns(self, batch: Batch) -> pa.RecordBatch:
+        """The released leaves of a batch as columns of the output's schema, scrubbed.
+
+        A dictionary-encoded leaf stays so. An element of a list is removed if its gate or its case leaves nothing of it.
+        """
+        if self.flat:
+            return self.flat_columns(batch.released[key] for key in self.flat)
+        schema = self._schema
+        pointers = {key: field.pointer for key, field in self.plan.fields.items()}
+        released = {pointers[key]: values for key, values in batch.released.items()}
+        gated_lists = {Pointer.parse(star): mask for star, mask in batch.gated_lists.items()}
+        columns = assemble(batch.raw, released, self._withheld(batch), gated_lists, schema, self.secret)
+        clean: pa.RecordBatch = scrub(columns, schema)
+        return clean
+
+    def flat_columns(self, released: Iterable[pa.Array], *, for_parquet: bool = False) -> pa.RecordBatch:
+        """The output columns of released leaves in the order of `flat`, if nothing is nested, scrubbed by `scrub_columns`.
+
+        Each leaf is released from memory once scrubbed.
+        """
+        schema = self._schema
+        return scrub_columns(released, schema.names, schema, for_parquet=for_parquet)
+
+    def _withheld(self, batch: Batch) -> dict[Pointer, pa.BooleanArray]:
+        """Per released leaf, a mask of the values whose gate is closed or that the deciding case drops."""
+        withheld = {}
+        for key in batch.released:
+            plan = self.plan.fields[key]
+            masks = [batch.closed.get(key), dropped_by_case(plan.branches, batch.cases.get(key))]
+            found = [mask for mask in masks if mask is not None]
+            if found:
+                withheld[plan.pointer] = found[0] if len(found) == 1 else pc.or_(*found)
+        return withheld
+
+
+def _flat_keys(plan: Plan, schema: pa.Schema) -> tuple[str, ...]:
+    keys = {
+        each.pointer.top: key for key, each in plan.fields.items() if each.gives is not None and each.pointer.is_flat
+    }
+    return tuple(keys[name] for name in schema.names) if set(schema.names) <= set(keys) else ()

@@ -22,7 +22,7 @@ from minimize.records import Batch, WrittenFile
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.files import file_parts
 from minimize.sources.parquet import parquet_source
-from minimize.stages.release import Release
+from minimize.stages.generalize import Release
 
 POLICY = """
 policy: p

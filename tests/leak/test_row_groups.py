@@ -15,7 +15,7 @@ from minimize.output.sink import FileLayout, ParquetSink
 from minimize.plan import bind
 from minimize.policy.load import load_policy
 from minimize.records import Batch, Sink
-from minimize.stages.release import Release
+from minimize.stages.generalize import Release
 from tests.leak.canary import Canary
 from tests.leak.sweep import found
 

@@ -17,12 +17,12 @@ from minimize.errors import SchemaError
 from minimize.output.folder import (
     MAX_FOLDER_BYTES,
     check_partition_key,
-    is_too_long,
     null_partition,
     parse_partition_folder,
     split_by_partition,
 )
 from minimize.runs.quarantine_replay import recheck_quarantine
+from minimize.stages.rejections import is_too_long
 from tests.project import Project, event, new_project
 
 WORDS = st.none() | st.text("ab/%=_ äH.", max_size=8) | st.just("__HIVE_DEFAULT_PARTITION__")

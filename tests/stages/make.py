@@ -19,9 +19,8 @@ from minimize.records import Batch
 from minimize.settings import load_settings
 from minimize.settings.evaluation import NO_FIELDS, SETTINGS_SCHEMA, FeatureSwitch, FieldIds, Settings
 from minimize.stages.gate import Gate
-from minimize.stages.generalize import GeneralizeFields
+from minimize.stages.generalize import GeneralizeFields, Release
 from minimize.stages.raw_values import field_place
-from minimize.stages.release import Release
 from minimize.techniques import Context, Family, Leaves, Technique, TechniqueResult, TechniqueStep
 from tests.project import AT, TIME
 

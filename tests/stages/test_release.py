@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from minimize.plan import CaseBranch
 from minimize.records import Batch
 from minimize.stages.chains import dropped_by_case
-from minimize.stages.generalize import GeneralizeFields
-from minimize.stages.release import Release
+from minimize.stages.generalize import GeneralizeFields, Release
 from tests.project import AT
 from tests.stages.make import APPS, Said, gated, left, plan_of, records
 
