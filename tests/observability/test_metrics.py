@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import StoppedError
-from minimize.observability.metrics import METRIC_HELP, failure_samples, format_samples, parse_samples, write_file
+from minimize.observability import METRIC_HELP, failure_samples, format_samples, parse_samples, write_file
 from tests.project import Project, events
 
 LINE = re.compile(r'[a-z_]+\{[a-z]+="[^"\n]*"(,[a-z]+="[^"\n]*")*\} -?[\d.e+-]+')
