@@ -38,7 +38,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
 from minimize.ledger.acts import Decision
-from minimize.linting import ALLOWABLE_CODES, lint
+from minimize.linting import ALLOWABLE_CODES, check_allowed_codes, lint
 from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.policy.approval import (
@@ -55,7 +55,6 @@ from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import Line
 from minimize.review.changes import ChangeReport, collect_changes
 from minimize.review.form_rules import form_changes
-from minimize.runs.lint_errors import check_allowed_codes
 from minimize.sources import declared_schema
 from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file

@@ -22,6 +22,7 @@ from minimize.forms.values import Day, Name
 from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
+from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.observability.destinations import find_destinations
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
@@ -39,7 +40,6 @@ from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.known_erasures import check_erasures_known
-from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
 from minimize.stores import Location, ObjectPath, PathText

@@ -18,6 +18,7 @@ from minimize.datasets.pipelines import find_pipeline, origin_place, origin_sett
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring, find_keyring
+from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.observability.destinations import find_destinations
 from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
@@ -31,7 +32,6 @@ from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.guards import run_log_messages, runs_exit_code
-from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.runner import attempt_run, check_engine, no_progress

@@ -25,6 +25,7 @@ from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, r
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger.releases import OtherReleases, other_releases
+from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
 from minimize.observability.openlineage import RunDescription
@@ -59,7 +60,6 @@ from minimize.runs.guards import (
 from minimize.runs.inputs import check_acts_unchanged, first_read_times
 from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.late_aggregates import LateAggregates
-from minimize.runs.lint_errors import check_allowed_codes, check_lint_errors
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
 from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
 from minimize.runs.session import record_missed_receipts, record_published, run_session, warn_of_older_copy
