@@ -11,10 +11,10 @@ from minimize.access import TenantSet
 from minimize.access.permissions import audit_entries_in_scope
 from minimize.cli.options import AUDIT_FILTERS, FILE, FOLDER, LEDGER, OPTIONS
 from minimize.cli.verb import verb
+from minimize.governance.audit import export_audit, log_entries, truncate_audit, verify_audit
 from minimize.ledger.audit_check import ENTRY_COLUMNS, EntryForm, ListedEntries, parse_columns
 from minimize.ledger.audit_event import EntryFilter
 from minimize.results import Printable
-from minimize.runs.audit_log import export_audit, log_entries, truncate_audit, verify_audit
 
 
 @click.group(name="audit")

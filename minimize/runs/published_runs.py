@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import ConfigurationError, LedgerError, OutputError
+from minimize.governance.audit import open_existing_ledger
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring, require_keyring
 from minimize.ledger import current_actor, find_ledger
@@ -36,7 +37,6 @@ from minimize.receipts.chain import VOIDABLE_KINDS
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import Line
 from minimize.runs import receipt_builder
-from minimize.runs.audit_log import open_existing_ledger
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
 from minimize.runs.session import DecidedOutput, record_missed_receipts, record_published, resolve_output, run_session

@@ -10,8 +10,8 @@ import pytest
 
 from minimize.errors import RefusedError
 from minimize.failpoints import KILLED
+from minimize.governance.audit import verify_audit
 from minimize.receipts import Receipt
-from minimize.runs.audit_log import verify_audit
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.faults.child import Fault, ended

@@ -18,10 +18,10 @@ import pytest
 
 import minimize
 from minimize.failpoints import KILLED
+from minimize.governance.audit import verify_audit
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.receipts.parts import ReceiptKind
-from minimize.runs.audit_log import verify_audit
 from minimize.runs.verify import check_output
 from tests.buckets import Bucket
 from tests.faults.child import killed

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from minimize.errors import LedgerError, RefusedError
+from minimize.governance.audit import verify_audit
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.runs import runner, session
-from minimize.runs.audit_log import verify_audit
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.project import Project

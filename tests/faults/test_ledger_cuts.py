@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.governance.audit import verify_audit
 from minimize.ledger import current_actor
 from minimize.ledger import ledger as ledgers
-from minimize.runs.audit_log import verify_audit
 from minimize.stores.durable_files import ProcessIdentity
 from tests.agreements import write_token
 from tests.commands import command

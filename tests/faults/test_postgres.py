@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from minimize.errors import LedgerError
+from minimize.governance.audit import verify_audit
 from minimize.ledger import audit_log, ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.output.publish import Staging
 from minimize.runs import runner, session
-from minimize.runs.audit_log import verify_audit
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.postgres import Server

@@ -17,6 +17,7 @@ import pytest
 
 import minimize
 from minimize.errors import LedgerError, MinimizeError, RefusedError
+from minimize.governance.audit import log_entries, verify_audit
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_event import EntryFilter, entry_event
@@ -24,7 +25,6 @@ from minimize.ledger.leases import RunSession, lease_holder
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.output.folder import identity_of
 from minimize.receipts import Receipt
-from minimize.runs.audit_log import log_entries, verify_audit
 from minimize.runs.published_runs import list_runs, rebuild_index
 from minimize.runs.verify import check_output
 from tests.ledger.ledgers import unguarded

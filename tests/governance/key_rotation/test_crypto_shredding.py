@@ -11,11 +11,11 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError
+from minimize.governance.audit import log_entries
 from minimize.keys import Keyring, MasterKey
 from minimize.ledger.audit_event import EntryFilter
 from minimize.removal.expire import expire
 from minimize.removal.keys import rotate_keys, shred_keys
-from minimize.runs.audit_log import log_entries
 from minimize.workspace import Workspace as Where
 from tests.commands import command
 from tests.project import AT, BEFORE, DAY, Project, events

@@ -10,11 +10,11 @@ import time_machine
 
 import minimize
 from minimize.errors import KeyringError, LedgerError, RefusedError
+from minimize.governance.audit import log_entries
 from minimize.keys import Keyring, MasterKey
 from minimize.keys.keyring import destroy_key
 from minimize.ledger.audit_event import EntryFilter
 from minimize.removal.keys import rotate_keys
-from minimize.runs.audit_log import log_entries
 from minimize.workspace import Workspace as Where
 from tests.project import AT, BEFORE, DAY, Project, events
 

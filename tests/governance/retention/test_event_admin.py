@@ -18,6 +18,7 @@ import time_machine
 import minimize
 from minimize.datasets.affected_subjects import form_tokens
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
+from minimize.governance.audit import open_existing_ledger
 from minimize.governance.events import (
     EventEntry,
     NewEvent,
@@ -33,7 +34,6 @@ from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.removal.expire import open_items
-from minimize.runs.audit_log import open_existing_ledger
 from minimize.stages.identifier_forms import AS_RECEIVED
 from minimize.workspace import Workspace as Places
 from minimize.workspace import Workspace as Where
