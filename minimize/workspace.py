@@ -470,3 +470,9 @@ def _require_stated_absence(permission: str, workspace: Workspace) -> None:
         "every account do this."
     )
     raise RefusedError(f"no access rules decide who may {PERMISSIONS[permission]}", code="R010", hint=hint)
+
+
+def open_existing_ledger(ledger: PathText | None, output: LocationLike | None = None) -> Ledger:
+    """Opens the ledger in effect; an output folder may contain it. Raises LedgerError with the path if it does not exist."""
+
+    return open_ledger(find_ledger(ledger, start=output, output=output))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from minimize.errors import ConfigurationError, Finding, OutputError
 from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, require_keyring
-from minimize.ledger import current_actor, find_ledger
+from minimize.ledger import current_actor
 from minimize.ledger.audit_check import (
     WHOLE_ENTRIES,
     EntryForm,
@@ -24,7 +24,6 @@ from minimize.ledger.audit_check import (
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
-from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location, relative_path
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from minimize.ledger.audit_check import AuditCheckResult
     from minimize.ledger.audit_event import EntryFilter, LogEntry
     from minimize.ledger.audit_truncation import Truncation
-    from minimize.ledger.ledger import Ledger
+from minimize.workspace import open_existing_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +51,6 @@ class AuditExport(JsonResult):
 
 
 _RECEIPTS_HINT: Final = "Pass an output folder or a folder of receipts to --receipts."
-
-
-def open_existing_ledger(ledger: PathText | None, output: LocationLike | None = None) -> Ledger:
-    """Opens the ledger in effect; an output folder may contain it. Raises LedgerError with the path if it does not exist."""
-
-    return open_ledger(find_ledger(ledger, start=output, output=output))
 
 
 def log_entries(

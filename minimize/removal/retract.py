@@ -44,13 +44,12 @@ from minimize.removal.verdict import BatchVerdict
 from minimize.results import UNCHANGED, Line
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time
 from minimize.runs.inputs import load_subject_acts
 from minimize.runs.overrides import require_output_override
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun
 from minimize.runs.runner import no_progress, run_resolved
-from minimize.runs.session import warn_of_older_copy
+from minimize.runs.session import ALLOW_REMOVAL_HINT, check_change_time, warn_of_older_copy
 from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
 from minimize.stores import Location, LocationLike, PathText, parse_output_location

@@ -37,11 +37,11 @@ from minimize.records import POLICY_FILE
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals, error_for
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
+from minimize.runs.session import run_log_messages, runs_exit_code
 from minimize.stores import Location, ObjectPath, PathText
 from minimize.text import count_noun
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import ConfigurationError, LedgerError, OutputError
-from minimize.governance.audit import open_existing_ledger
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring, require_keyring
 from minimize.ledger import current_actor, find_ledger
@@ -44,6 +43,7 @@ from minimize.stores import Location, LocationLike, PathText, local_path, locati
 from minimize.techniques.redact import has_hit
 from minimize.text import count_noun
 from minimize.times import time_text
+from minimize.workspace import open_existing_ledger
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

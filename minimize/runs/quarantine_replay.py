@@ -31,10 +31,10 @@ from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.execution import ProgressCallback
-from minimize.runs.guards import run_log_messages, runs_exit_code
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun, resolve_run
 from minimize.runs.runner import attempt_run, check_engine, no_progress
+from minimize.runs.session import run_log_messages, runs_exit_code
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.file_discovery import split_pattern
 from minimize.sources.files import FilePart, batch_parts

@@ -13,9 +13,9 @@ import minimize
 from minimize.errors import CheckFailed, SourceError
 from minimize.output.reader import load_receipts
 from minimize.runs import backfill as backfills
-from minimize.runs import guards
-from minimize.runs.guards import KeptRows
+from minimize.runs import session
 from minimize.runs.quarantine_replay import replay
+from minimize.runs.session import KeptRows
 from tests.buckets import Bucket
 from tests.commands import Result, command
 from tests.project import AT, BEFORE, DAY, Builds, Project, event, events
@@ -186,9 +186,9 @@ def test_against_another_clock_five_minutes_are_too_many(done: Project, monkeypa
 
 
 def test_the_other_clock_is_taken_back_to_the_start_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guards, "_server_time", lambda _: datetime.now(UTC))
+    monkeypatch.setattr(session, "_server_time", lambda _: datetime.now(UTC))
     started = datetime.now(UTC) - timedelta(hours=3)
-    found = guards.reference_clock(None, None, started)()  # type: ignore[arg-type]
+    found = session.reference_clock(None, None, started)()  # type: ignore[arg-type]
     assert found is not None
     assert abs(found - started) < timedelta(minutes=1)
 
@@ -208,7 +208,7 @@ def test_the_clock_of_a_ledger_on_a_server_is_asked(
 
 @pytest.mark.slow
 def test_the_clock_of_a_store_is_the_time_of_an_object_that_is_put_and_removed(s3_bucket: Bucket) -> None:
-    found = guards._store_time(s3_bucket.at("out"))
+    found = session._store_time(s3_bucket.at("out"))
     assert found is not None
     assert abs(datetime.now(UTC) - found) < timedelta(minutes=5)
     assert list(s3_bucket.at("out").objects_below()) == []

@@ -18,7 +18,6 @@ import time_machine
 import minimize
 from minimize.datasets.affected_subjects import form_tokens
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
-from minimize.governance.audit import open_existing_ledger
 from minimize.governance.events import (
     EventEntry,
     NewEvent,
@@ -37,6 +36,7 @@ from minimize.removal.expire import open_items
 from minimize.stages.identifier_forms import AS_RECEIVED
 from minimize.workspace import Workspace as Places
 from minimize.workspace import Workspace as Where
+from minimize.workspace import open_existing_ledger
 from tests.governance.retention.daily import START, Daily, rows
 from tests.project import AT, Builds, Project, enter, events, new_project
 
