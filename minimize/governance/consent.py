@@ -24,8 +24,7 @@ from minimize.consent.terms import (
     parse_terms,
 )
 from minimize.errors import PolicyError, RefusedError
-from minimize.governance.evidence import TenantEvidence, require_evidence
-from minimize.governance.references import checked_reference
+from minimize.governance.evidence import TenantEvidence, checked_reference, require_evidence
 from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_account, canonical_id, canonical_text
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor

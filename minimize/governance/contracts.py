@@ -10,8 +10,7 @@ from typing import Any, Final
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
 from minimize.consent import load_agreements
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.governance.evidence import document_evidence
-from minimize.governance.references import checked_reference
+from minimize.governance.evidence import checked_reference, document_evidence
 from minimize.governance.sharing import Recall, list_recalls
 from minimize.governance.sharing.recalls import RECEIVED_RECORDS_HINT, find_recipient
 from minimize.identifiers import canonical_id, canonical_text

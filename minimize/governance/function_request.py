@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from minimize.governance.incidents.contacts import Contact, find_contacts
-from minimize.governance.incidents.message import contact_message
+from minimize.governance.incidents.notice import contact_message
 from minimize.governance.notify import find_notify_command, run_notify_command
 from minimize.json_form import JsonResult
 from minimize.pages import BulletList, Section, Table, html_page, markdown_page

@@ -14,7 +14,7 @@ from minimize.consent import Consents, current_terms, load_consents
 from minimize.consent.terms import NO_CONSENT_REASONS, PENDING_STATES
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.consent import NewConsent, record_consent
-from minimize.governance.evidence import TenantEvidence, require_evidence
+from minimize.governance.evidence import TenantEvidence, checked_reference, require_evidence
 from minimize.governance.function_request import (
     DELIVERY_TEXTS,
     FunctionStatus,
@@ -22,7 +22,6 @@ from minimize.governance.function_request import (
     functions_page,
     send_request,
 )
-from minimize.governance.references import checked_reference
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor

@@ -17,7 +17,7 @@ from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
 from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
-from minimize.governance.references import checked_reference
+from minimize.governance.evidence import checked_reference
 from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.json_form import JsonResult, json_object
 from minimize.keys import Keyring, find_keyring

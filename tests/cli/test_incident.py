@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from minimize.governance.access_file import create_access_file
-from minimize.governance.incidents.incident_text import incident_lines
+from minimize.governance.incidents.incident import incident_lines
 from tests.commands import Command, Result, command
 from tests.project import LASTING, Builds, Project, events
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.governance.incidents.administrators import administrator_contacts
+from minimize.governance.incidents.contacts import administrator_contacts
 from minimize.report.documentation import collect_documentation
 from minimize.runs.inspection import plan_for
 from minimize.workspace import Workspace

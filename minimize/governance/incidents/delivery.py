@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from minimize.errors import ConfigurationError, Finding, RefusedError
 from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
-from minimize.governance.incidents.message import message_digest
+from minimize.governance.incidents.notice import message_digest
 from minimize.governance.incidents.notification import message_path, version_folder
 from minimize.governance.incidents.workflow import record_step
 from minimize.governance.notify import find_notify_command, run_notify_command

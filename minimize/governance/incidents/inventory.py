@@ -22,11 +22,11 @@ from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds
 from minimize.datasets.inventory import RemovedFileInventory, TenantContent, read_inventory
 from minimize.datasets.published_output import OutputFile
 from minimize.errors import KeyringError, MinimizeError, OutputError, PolicyError
-from minimize.governance.incidents.exposed_files import ExposedFile
 from minimize.governance.incidents.exposure import (
     EXPOSED_FORMS,
     CompromisedKeys,
     ExposedColumn,
+    ExposedFile,
     ExposedForm,
     IdentifierSpace,
     PersonIdentifiers,

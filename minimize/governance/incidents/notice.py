@@ -1,17 +1,19 @@
 """Breach notice: its deadline, its wording, its document and the fields of GDPR Art. 33(3).
 
 A notice contains only facts that the ledger records about the incident and about one tenant.
+
+Message to the contacts of one tenant, as a file that mail programs open (RFC 5322).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.governance.incidents.incident_text import names_by_form
+from minimize.governance.incidents.incident import names_by_form
 from minimize.pages import Section
 from minimize.techniques import published_techniques
 from minimize.text import count_noun
@@ -19,9 +21,13 @@ from minimize.times import minute_text
 
 if TYPE_CHECKING:
     from minimize.governance.incidents.incident import Incident
+import re
+from collections.abc import Sequence
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import default as message_format
 
-NOTICE_DEADLINE: Final = timedelta(hours=72)
-"""Time from the declaration of an incident until which notice must be given."""
+from minimize.receipts.parts import sha256_text
 
 NATURE: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -224,3 +230,43 @@ def article33(notice: Notice) -> dict[str, Any]:
         "c": {"likely_consequences": list(notice.consequences)},
         "d": {"measures": list(notice.measures), "actions_for_the_tenant": list(notice.actions)},
     }
+
+
+NOTICE_LANGUAGE: Final = "en"
+"""The language of notices, as in BCP 47."""
+_ATOM: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+ADDRESS_PATTERN: Final = rf"{_ATOM}(\.{_ATOM})*@([A-Za-z0-9-]+\.)+[A-Za-z0-9-]+"
+"""A pattern of addresses that fit into a header unquoted: a dot-atom at a domain, in ASCII (RFC 5322, section 3.4.1)."""
+
+
+def notice_message(notice: Notice, addresses: Sequence[str], text: str, html: str) -> str:
+    """The message with a notice as text and as HTML."""
+    return contact_message(notice.title, notice.contact, addresses, text, html)
+
+
+def contact_message(title: str, contact: str, addresses: Sequence[str], text: str, html: str) -> str:
+    """The message with a page as text and as HTML. The sender is the address in `contact`, if any.
+
+    The names of contacts are not part of it.
+    """
+    message = EmailMessage(policy=message_format)
+    sender = re.search(ADDRESS_PATTERN, contact)
+    if sender is not None:
+        message["From"] = sender[0]
+    message["To"] = [Address(addr_spec=each) for each in addresses]
+    message["Subject"] = " ".join(title.split())
+    message["Content-Language"] = NOTICE_LANGUAGE
+    message["X-Unsent"] = "1"  # mail programs open it as a draft
+    message.set_content(text, cte="quoted-printable")
+    message.add_alternative(html, subtype="html", cte="quoted-printable")
+    message.set_boundary(f"notice-{sha256_text((text + html).encode()).rpartition(':')[2][:32]}")
+    return message.as_string()
+
+
+def message_digest(message: str) -> str:
+    """The digest of the body of a message. The headers, which have the addresses, are not part of it.
+
+    >>> message_digest("To: a@example.com\\n\\nHello") == message_digest("To: b@example.com\\n\\nHello")
+    True
+    """
+    return sha256_text(message.partition("\n\n")[2].encode())

@@ -14,11 +14,9 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import ConfigurationError, OutputError
-from minimize.governance.incidents.administrators import administrator_contacts
-from minimize.governance.incidents.contacts import Contact, Contacts, find_contacts
+from minimize.governance.incidents.contacts import Contact, Contacts, administrator_contacts, find_contacts
 from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
-from minimize.governance.incidents.message import NOTICE_LANGUAGE, message_digest, notice_message
-from minimize.governance.incidents.notice import Notice, article33
+from minimize.governance.incidents.notice import NOTICE_LANGUAGE, Notice, article33, message_digest, notice_message
 from minimize.governance.incidents.workflow import record_step
 from minimize.json_form import JsonResult, json_member
 from minimize.output.publish import write_new_folder

@@ -17,22 +17,20 @@ import pyarrow.compute as pc
 
 from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import MinimizeError
-from minimize.governance.incidents.exposed_files import (
+from minimize.governance.incidents.exposure import (
+    ExposedColumn,
     ExposedFile,
+    ExposedForm,
+    ExposedItem,
     ExposedRead,
+    Exposure,
+    IdentifierSpace,
     exposed_disclosures,
     exposed_reads,
     find_exposed_files,
     matches_output,
-    reads_without_tenant,
-)
-from minimize.governance.incidents.exposure import (
-    ExposedColumn,
-    ExposedForm,
-    ExposedItem,
-    Exposure,
-    IdentifierSpace,
     most_revealing,
+    reads_without_tenant,
 )
 from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
 from minimize.governance.incidents.inventory import (

@@ -28,8 +28,8 @@ from minimize.arrow.types import arrow_type, parse_text
 from minimize.datasets.affected_subjects import AffectedSubjects
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import AccessDenied, ConfigurationError, call_redacted
+from minimize.governance.evidence import checked_reference
 from minimize.governance.known_outputs import find_changeable_outputs
-from minimize.governance.references import checked_reference
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,

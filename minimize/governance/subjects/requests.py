@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
 from minimize.datasets.lifecycle_events import EventKind, merge_linked_forms, read_rows
 from minimize.errors import ConfigurationError, Finding, PolicyError, RefusedError
-from minimize.governance.references import checked_reference
+from minimize.governance.evidence import checked_reference
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring, Verifier
 from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor

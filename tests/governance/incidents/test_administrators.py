@@ -19,8 +19,7 @@ from minimize.governance.incidents import (
     open_incident,
     scope_incident,
 )
-from minimize.governance.incidents.administrators import administrator_contacts
-from minimize.governance.incidents.contacts import Contact
+from minimize.governance.incidents.contacts import Contact, administrator_contacts
 from minimize.workspace import Workspace
 from tests.governance.outputs import published
 from tests.project import BEFORE, DAY, Builds, Project, write_lines, write_yaml

@@ -8,7 +8,7 @@ import pytest
 
 from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.incidents import Exposure
-from minimize.governance.incidents.exposed_files import ExposedFile, find_exposed_files
+from minimize.governance.incidents.exposure import ExposedFile, find_exposed_files
 from minimize.output.reader import load_receipts
 from minimize.stores import parse_output_location
 from tests.project import BEFORE, DAY, Builds, Project, events

@@ -11,7 +11,7 @@ import pytest
 
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import Exposure, exposure_scope
-from minimize.governance.incidents.exposed_files import ExposedRead, exposed_reads
+from minimize.governance.incidents.exposure import ExposedRead, exposed_reads
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource
 from minimize.ledger.audit_log import append_event

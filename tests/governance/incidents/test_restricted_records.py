@@ -16,7 +16,7 @@ from minimize.governance.incidents import (
     scope_incident,
 )
 from minimize.governance.incidents.contacts import Contact
-from minimize.governance.incidents.incident_text import incident_lines
+from minimize.governance.incidents.incident import incident_lines
 from minimize.governance.subjects import DataSubject, lift_restriction, restrict_subjects
 from minimize.workspace import Workspace
 from tests.governance.outputs import published, scoped, tenants
