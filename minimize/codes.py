@@ -13,7 +13,7 @@ from minimize.ledger.audit_event import AUDIT_CODES as LEDGER
 from minimize.linting import LINT_RULES
 from minimize.records import REJECT_CODES
 from minimize.review.changes import CODES as REVIEW
-from minimize.server.errors import CODES as SERVER
+from minimize.server.request import CODES as SERVER
 from minimize.verification.evidence import CODES as VERIFICATION
 
 _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(

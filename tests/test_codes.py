@@ -16,7 +16,7 @@ PACKAGE = Path(codes.__file__).parent
 CODE = re.compile(r'"([A-Z]\d{3})"')
 TABLES = (
     "codes.py",
-    "server/errors.py",
+    "server/request.py",
     "governance/access_file.py",
     "governance/incidents/notification.py",
     "ledger/audit_event.py",

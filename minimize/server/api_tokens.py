@@ -35,8 +35,7 @@ from minimize.ledger.access import API_TOKEN, ApiToken, TokenState
 from minimize.ledger.acts import ActReader, Decision, UntrustedActError
 from minimize.ledger.audit_event import SERVER_PRODUCT, PermissionLookup, application_name, utc_text
 from minimize.server.client import ENVIRONMENT_VARIABLE
-from minimize.server.errors import NOT_AUTHENTICATED, error_for
-from minimize.server.request import is_name
+from minimize.server.request import NOT_AUTHENTICATED, error_for, is_name
 from minimize.stores import PathText
 from minimize.times import EPOCH, seconds_text
 from minimize.workspace import Workspace, configured_access, require_permission

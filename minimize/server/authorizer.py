@@ -24,8 +24,7 @@ from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Re
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, GrantAct
 from minimize.ledger.audit_event import SERVER_PRODUCT, EventResult, PlainValue, application_name
 from minimize.output.reader import DATE_COLUMN
-from minimize.server.errors import AUTHORIZATION_ENDED, column_error, error_for
-from minimize.server.request import FilterCondition
+from minimize.server.request import AUTHORIZATION_ENDED, FilterCondition, column_error, error_for
 from minimize.server.snapshot import OutputSnapshot
 from minimize.times import utc_now
 from minimize.workspace import access_in_force

@@ -15,8 +15,16 @@ from urllib.parse import urlsplit
 import pyarrow as pa
 
 from minimize.errors import ConfigurationError, MinimizeError
-from minimize.server.errors import UNAVAILABLE, decode_error, error_for
-from minimize.server.request import Filter, ReadRequest, ReidentifyRequest, read_request, reidentify_request
+from minimize.server.request import (
+    UNAVAILABLE,
+    Filter,
+    ReadRequest,
+    ReidentifyRequest,
+    decode_error,
+    error_for,
+    read_request,
+    reidentify_request,
+)
 from minimize.stores import PathText
 
 

@@ -22,16 +22,18 @@ from minimize.results import Line
 from minimize.server.api_tokens import TokenBearer, authenticate
 from minimize.server.authorizer import Caller, Clock
 from minimize.server.client import LOOPBACK
-from minimize.server.errors import (
+from minimize.server.request import (
     INTERNAL_ERROR,
     NOT_AUTHENTICATED,
     TOO_MANY_READS,
+    ReadRequest,
+    ReidentifyRequest,
     decode_error,
     encode_error,
     error_for,
     malformed_error,
+    parse_request,
 )
-from minimize.server.request import ReadRequest, ReidentifyRequest, parse_request
 from minimize.server.service import DataAccessService, ResponseStream, open_service
 from minimize.stores import LocationLike, PathText
 from minimize.times import utc_now

@@ -39,11 +39,18 @@ from minimize.server.authorizer import (
     reidentify_event,
 )
 from minimize.server.client import DatasetReader
-from minimize.server.errors import NOT_AUTHORIZED, UNKNOWN_DATASET, authorization_error, error_for
-from minimize.server.reidentify import answer_table, reverse_tokens, value_digest
-from minimize.server.request import FilterCondition, ReadRequest, ReidentifyRequest, split_dataset
+from minimize.server.request import (
+    NOT_AUTHORIZED,
+    UNKNOWN_DATASET,
+    FilterCondition,
+    ReadRequest,
+    ReidentifyRequest,
+    authorization_error,
+    error_for,
+    split_dataset,
+)
 from minimize.server.snapshot import OpenSnapshot, OutputSnapshot, SnapshotCache
-from minimize.server.stream import ReadStream, check_joinable
+from minimize.server.stream import ReadStream, answer_table, check_joinable, reverse_tokens, value_digest
 from minimize.server.view import bind_view
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 from minimize.times import utc_now

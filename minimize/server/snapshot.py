@@ -30,7 +30,7 @@ from minimize.plan.category import CATEGORY_ORDER
 from minimize.plan.model import Category
 from minimize.policy.model import Policy
 from minimize.receipts import ReceiptFile
-from minimize.server.errors import OUTPUT_REPLACED, UNKNOWN_DATASET, error_for
+from minimize.server.request import OUTPUT_REPLACED, UNKNOWN_DATASET, error_for
 from minimize.stores import Location
 from minimize.techniques import is_published_unchanged
 

@@ -24,8 +24,7 @@ from minimize.arrow.scrub import scrub_columns
 from minimize.errors import ConfigurationError
 from minimize.output.reader import DATE_COLUMN
 from minimize.output.stored_file import StoredFile, date_scalar
-from minimize.server.errors import column_error
-from minimize.server.request import EQUAL, IN, NULL, ORDERED, FilterCondition, JsonScalar
+from minimize.server.request import EQUAL, IN, NULL, ORDERED, FilterCondition, JsonScalar, column_error
 from minimize.server.snapshot import OutputSnapshot
 from minimize.sources.parquet import ParquetFooter
 from minimize.techniques import Context, Technique, UnsupportedType, treat, type_family

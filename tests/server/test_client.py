@@ -11,7 +11,7 @@ import pytest
 from benchmarks.certificate import certificate
 from minimize.errors import ConfigurationError, Finding, KeyringError, RefusedError
 from minimize.server.client import connect
-from minimize.server.errors import decode_error, encode_error, error_for
+from minimize.server.request import decode_error, encode_error, error_for
 from tests.server.home import PURPOSE, ROWS, Home
 from tests.server.server import Running
 
