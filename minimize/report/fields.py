@@ -18,10 +18,9 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import Treatment
 from minimize.receipts import FieldReceipt, Receipt
 from minimize.records import RECORDS
-from minimize.report.context import ReportContext
+from minimize.report.context import ReportContext, current_runs, sum_counts
 from minimize.report.distinct_values import DAMAGED, NO_KEY, DistinctCounter, tally_records, tally_source
 from minimize.report.facts import ROUNDING_STEP, FieldFacts, PrecisionLoss, RoundedCount
-from minimize.report.row_flow import current_runs, sum_counts
 
 
 def loss_by_width(do: Treatment, type_: str) -> PrecisionLoss | None:

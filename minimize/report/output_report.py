@@ -12,20 +12,23 @@ from minimize.config import load_config
 from minimize.errors import redact_errors
 from minimize.keys import Keyring
 from minimize.pages import render_page
-from minimize.report.context import ReportContext, ReportRequest, open_report, reads_source
-from minimize.report.facts import OutputFacts, ReportFacts, RetentionFacts, RoundedCount
-from minimize.report.fields import field_facts, undeclared_counts
-from minimize.report.figures import draw_figures, table_figures
-from minimize.report.row_flow import (
+from minimize.report.context import (
+    ReportContext,
+    ReportRequest,
     current_runs,
     dates_counted_twice,
+    open_report,
     output_facts,
     policy_facts,
+    reads_source,
     removal_facts,
     row_flow,
     run_facts,
     total_flow,
 )
+from minimize.report.facts import OutputFacts, ReportFacts, RetentionFacts, RoundedCount
+from minimize.report.fields import field_facts, undeclared_counts
+from minimize.report.figures import draw_figures, table_figures
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
 from minimize.report.table_figures import tables_of
 from minimize.results import Summary

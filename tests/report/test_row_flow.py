@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.removal.expire import expire
+from minimize.report.context import total_flow
 from minimize.report.facts import ApprovalAnswer, RoundedCount, RowFlow
-from minimize.report.row_flow import total_flow
 from minimize.review.approval import approve
 from tests.project import AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts, report
