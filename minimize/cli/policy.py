@@ -58,7 +58,7 @@ def lint_command(now: datetime, pipeline: str | None, fail_on: str, codes: bool,
     if pipeline is None:
         ctx = click.get_current_context()
         raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
-    from minimize.review.lint import lint_path, lint_tables
+    from minimize.review import lint_path, lint_tables
 
     found = lint_path(pipeline, on=now.date(), keys=keys)
     return LintResult(found, fail_on, lint_tables(pipeline, at=now, keys=keys))

@@ -2,6 +2,125 @@
 
 `approval` records the approval of a policy, `explain` shows the decision about a field step by step, `diff` grades every
 change, `fixtures` runs a pipeline over its fixtures.
+
+Lint of a path: a pipeline, a policy alone, recipients, an access file, or a folder of these.
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from minimize import linting as rules
+from minimize.aggregates.table_utility import TableUtility
+from minimize.errors import Finding, MinimizeError, redact_errors
+from minimize.forms.yaml_nodes import FaultList, parse_yaml
+from minimize.governance.access_file import is_access_file, lint_access
+from minimize.governance.subjects import subject_coverage
+from minimize.output.folder import has_runs
+from minimize.output.reader import load_receipts
+from minimize.policy.load import examine_policy, load_pipeline
+from minimize.policy.pipeline import Pipeline
+from minimize.recipients.inbound import is_recipient_path, lint_recipients
+from minimize.records import PIPELINE_FILE
+from minimize.review.published_tables import published_tables
+from minimize.runs.inspection import lint as of_pipeline
+from minimize.runs.releases import dates_before_late
+from minimize.stores import Location, PathText
+from minimize.workspace import Workspace
+
+_FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
+"""The key of a policy in a file that is not valid YAML, whose faults are to be reported as those of a policy."""
+
+
+@redact_errors
+def lint_path(path: PathText, *, on: date, keys: Any = None) -> list[Finding]:
+    """All faults and risky choices at a path. For a folder without a pipeline: of every file below it.
+
+    Takes the day on which contracts must be in force, and a keyring or its path. Raises PolicyError if a file cannot be read.
+    """
+    place = Path(path)
+    if is_recipient_path(place):
+        return lint_recipients(place, on)
+    if is_access_file(place):
+        return lint_access(place, Workspace())
+    if is_policy_file(place):
+        return lint_policy_file(place)
+    if place.is_dir() and not (place / PIPELINE_FILE).exists() and (below := list(_files_below(place))):
+        return list(dict.fromkeys(finding for each in below for finding in lint_path(each, on=on, keys=keys)))
+    return [*of_pipeline(place, keys=keys), *_lint_output(place, keys)]
+
+
+def lint_tables(path: PathText, *, at: datetime, keys: Any = None) -> tuple[TableUtility, ...]:
+    """What the published tables of a pipeline show, for people who judge its thresholds. Of a folder without a pipeline: those of
+    the pipelines below it, named with the folder of each."""
+    place = Path(path)
+    if is_recipient_path(place) or is_access_file(place) or is_policy_file(place):
+        return ()
+    if place.is_dir() and not (place / PIPELINE_FILE).exists():
+        folders = [each for each in _files_below(place) if each.is_dir() and (each / PIPELINE_FILE).exists()]
+        return tuple(
+            replace(table, name=f"{folder.name}/{table.name}")
+            for folder in folders
+            for table in published_tables(folder, at=at, keys=keys)
+        )
+    return published_tables(place, at=at, keys=keys)
+
+
+def is_policy_file(path: Path) -> bool:
+    """Whether a path is a policy file: it has the key `fields:`, in YAML or JSON."""
+    if not path.is_file() or path.suffix not in (".yaml", ".yml", ".json"):
+        return False
+    content = path.read_bytes()
+    if b"fields" not in content:
+        return False
+    root = parse_yaml(content.decode("utf-8-sig", "replace"), FaultList())
+    return bool(_FIELDS.search(content)) if root is None else "fields" in root.entries
+
+
+def lint_policy_file(path: Path) -> list[Finding]:
+    """Findings of a policy without a pipeline. Findings that need a purpose or a source are left out."""
+    policy, faults = examine_policy(path)
+    judged = [] if policy is None else rules.lint(policy)
+    return [*faults, *(rules.independent_of_faults(faults, judged) if faults else judged)]
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Files of a folder to check, ordered by name. Hidden folders, links and outputs are left out."""
+    for each in sorted(folder.iterdir()):
+        if each.name.startswith("."):
+            continue
+        if is_recipient_path(each) or is_access_file(each) or (each / PIPELINE_FILE).exists():
+            yield each
+        elif each.is_dir() and not each.is_symlink() and not has_runs(each):
+            yield from _files_below(each)
+
+
+def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
+    """Findings about the pipeline's published output; empty before the first run."""
+    try:
+        job = load_pipeline(pipeline)
+        target = job.target()
+        here = [target] if has_runs(target) else []
+        found = (
+            subject_coverage(Workspace(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
+        )
+    except (MinimizeError, OSError):
+        return []  # faults of files are already reported; `verify` reports an unreadable output
+    uncovered = [] if found is None else [each.finding for each in found.uncovered]
+    return [*uncovered, *(_rows_before_late(job, target) if here else ())]
+
+
+def _rows_before_late(job: Pipeline, target: Location) -> Iterator[Finding]:
+    """Tables that wait for late rows, with rows that were published before they did."""
+    with suppress(MinimizeError, OSError):
+        chain = load_receipts(target)
+        for name, table in job.tables.items():
+            dates = dates_before_late(chain, name) if table.late is not None else ()
+            if dates:
+                yield rules.rows_before_late(job, name, dates)

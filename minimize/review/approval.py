@@ -54,7 +54,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import Line
 from minimize.review.changes import ChangeReport, collect_changes
-from minimize.review.form_rules import form_changes
+from minimize.review.party_rules import form_changes
 from minimize.sources import declared_schema
 from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file

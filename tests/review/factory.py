@@ -7,7 +7,7 @@ from typing import Any
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.review.changes import ChangeReport, collect_changes
-from minimize.review.form_rules import form_changes
+from minimize.review.party_rules import form_changes
 
 BODY: dict[str, Any] = {
     "policy": "p",

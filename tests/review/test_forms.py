@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from minimize.policy.model import Policy
 from minimize.review.changes import GradedChange
 from minimize.review.comparison import UNKNOWN, FormSides, Rules, compare_forms, find_differences, model_keys
-from minimize.review.form_rules import FORMS, form_changes
+from minimize.review.party_rules import FORMS, form_changes
 from tests.project import PIPELINE, POLICY
 from tests.review.factory import BODY, between, policy
 from tests.review.test_others import BODY as RECIPIENT

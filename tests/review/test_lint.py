@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import PolicyError
-from minimize.review.lint import lint_path
+from minimize.review import lint_path
 
 ROOT = Path(__file__).parents[2]
 ON = date(2026, 11, 25)

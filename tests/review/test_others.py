@@ -12,7 +12,7 @@ from minimize.access.model import access_from_mapping
 from minimize.recipients.load import recipient_from
 from minimize.review.changes import GradedChange, collect_changes
 from minimize.review.diff import diff
-from minimize.review.form_rules import form_changes
+from minimize.review.party_rules import form_changes
 from tests.project import write_yaml
 from tests.world import access_file, assignment
 
