@@ -19,7 +19,7 @@ from minimize.aggregates import MEASURES, Measure
 from minimize.cli.main import COMMANDS, group, load_command
 from minimize.codes import CODES
 from minimize.interop import formats_table
-from minimize.interop.file_schemas import FILE_KINDS, file_schema
+from minimize.interop.convert import FILE_KINDS, file_schema
 from minimize.pages import markdown_page
 from minimize.report.leaflet import create_leaflet
 from minimize.techniques import TECHNIQUES, markdown_table

@@ -162,7 +162,7 @@ def schema_command(kind: str | None) -> Printable:
 
     Without KIND, print the schemas of policies and pipelines as one object.
     """
-    from minimize.interop.file_schemas import file_schema
+    from minimize.interop.convert import file_schema
 
     return JsonText(file_schema(kind) if kind else {each: file_schema(each) for each in ("policy", "pipeline")})
 

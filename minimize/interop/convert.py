@@ -1,4 +1,7 @@
-"""Import documents as policies in which every field is dropped, and export policies, plans and receipts."""
+"""Import documents as policies in which every field is dropped, and export policies, plans and receipts.
+
+JSON Schemas (2020-12) of the files that are written by hand, for editors and for the reference.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,12 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
+from minimize.access.model import AccessRules
 from minimize.arrow.pointers import Pointer
+from minimize.config import config_schema
 from minimize.drafting import (
     RECORD_PARTS,
     SCHEMA_FOLDER,
@@ -27,7 +33,9 @@ from minimize.drafting import (
 from minimize.drafting.proposals import DROP, FieldEvidence, Proposal, propose_for_field, technique_for, treatment_for
 from minimize.drafting.values import ValueSummary
 from minimize.errors import ConfigurationError, redact_errors
+from minimize.forms import Form, form_schema
 from minimize.forms.yaml_nodes import key_text, quote_yaml
+from minimize.governance.incidents.contacts import Contacts
 from minimize.interop import FORMATS, export_formats, import_formats
 from minimize.interop.documents import (
     DescribedColumn,
@@ -38,9 +46,14 @@ from minimize.interop.documents import (
     read_document,
 )
 from minimize.json_form import JsonResult
+from minimize.policy.model import Policy
+from minimize.policy.pipeline import Pipeline
+from minimize.recipients.load import Subprocessors, TenantContracts
+from minimize.recipients.model import Recipient
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.registry import load_object
 from minimize.results import Line, WrittenFiles
+from minimize.runs.backfill import Backfill
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
@@ -189,3 +202,29 @@ def export_document(kind: str, request: ExportRequest) -> str:
         raise ConfigurationError("unknown format for an export", hint=did_you_mean(kind, export_formats()))
     write: DocumentWriter = load_object(FORMATS[kind].writes or "")
     return write(request)
+
+
+CONFIGURATION: Final = "configuration"
+FILE_FORMS: Final[Mapping[str, type[Form]]] = MappingProxyType(
+    {
+        "policy": Policy,
+        "pipeline": Pipeline,
+        "backfill": Backfill,
+        "recipient": Recipient,
+        "subprocessors": Subprocessors,
+        "contracts": TenantContracts,
+        "access": AccessRules,
+        "contacts": Contacts,
+    }
+)
+"""The form of each kind of file. `minimize.yaml` is not a form, because every command reads it."""
+FILE_KINDS: Final = (*FILE_FORMS, CONFIGURATION)
+
+
+def file_schema(kind: str) -> dict[str, Any]:
+    """The JSON Schema of a kind of file.
+
+    >>> file_schema("contacts")["required"]
+    ['contacts']
+    """
+    return config_schema() if kind == CONFIGURATION else form_schema(FILE_FORMS[kind], f"minimize {kind}")

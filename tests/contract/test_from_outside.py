@@ -22,7 +22,7 @@ import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.drafting.proposals import FieldEvidence, treatment_for
 from minimize.errors import Finding, PolicyError, RefusedError
-from minimize.interop.file_schemas import file_schema
+from minimize.interop.convert import file_schema
 from minimize.plan.category import column_category, least_revealing, step_leaves
 from minimize.policy.fields import compare_coarseness
 from minimize.registry import Registry

@@ -18,7 +18,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.arrow.types import arrow_type, parse_texts
 from minimize.datasets.lifecycle_events import load_events
 from minimize.errors import PolicyError
-from minimize.interop.file_schemas import file_schema
+from minimize.interop.convert import file_schema
 from minimize.policy.load import load_pipeline
 from minimize.records import Chunk
 from minimize.sources import FORMATS, FileRows, SourceFormat, declared_schema

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from minimize.forms import examine_mapping
-from minimize.interop.file_schemas import FILE_FORMS, FILE_KINDS, file_schema
+from minimize.interop.convert import FILE_FORMS, FILE_KINDS, file_schema
 from tests.world import CONTRACT, access_file, assignment, sync, vendor_file
 
 SCHEMAS = {kind: file_schema(kind) for kind in FILE_KINDS}

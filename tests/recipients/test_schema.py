@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 
 from minimize.errors import PolicyError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.interop.file_schemas import file_schema
+from minimize.interop.convert import file_schema
 from minimize.recipients import recipient_from
 from minimize.recipients.load import load_subprocessors
 from tests.pipelines.shipped import RECIPIENTS

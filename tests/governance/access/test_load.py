@@ -12,7 +12,7 @@ from minimize.access.model import GrantRules, access_from_mapping, examine_acces
 from minimize.access.permissions import PERMISSIONS
 from minimize.access.roles import BUILTIN_ROLES
 from minimize.errors import PolicyError
-from minimize.interop.file_schemas import file_schema
+from minimize.interop.convert import file_schema
 from tests.governance.access.factory import HOUR, access_of
 from tests.world import access_file, assignment
 
