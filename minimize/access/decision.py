@@ -503,13 +503,16 @@ def decision_event(
 
 
 def property_changes(document: dict[str, PlainValue]) -> tuple[PropertyChange, ...]:
+    """The properties of an audit event, without empty ones; long texts are shortened."""
     cut = {name: shorten_name(value) if isinstance(value, str) else value for name, value in document.items()}
     return tuple(PropertyChange(name, None, value) for name, value in cut.items() if value is not None)
 
 
 def comma_list(names: Iterable[str]) -> str | None:
+    """Names with commas; None if there are none."""
     return ", ".join(names) or None
 
 
 def shorten_name(text: str) -> str:
+    """A name that an audit event can hold."""
     return text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}…"

@@ -17,7 +17,7 @@ from minimize.runs.verify import check_output
 from tests.faults.child import Fault, ended
 from tests.project import AT, BEFORE, DAY, LASTING, Project, events
 
-TELLS_TIME = ("runs.guards", "runs.runner", "runs.receipt_builder", "runs.resolve", "ledger.leases")
+TELLS_TIME = ("runs.session", "runs.runner", "runs.receipt_builder", "runs.resolve", "ledger.leases")
 
 
 @dataclass
