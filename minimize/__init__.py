@@ -6,28 +6,38 @@ Layers, top down; each imports only what is listed below it:
     codes                                 all stable codes
     report                                reports, data catalogue, record of processing
     server · review · interop             data access server; review of policies; formats of other tools
-    governance                            published data: access, sharing, retention, data subjects, incidents
+    governance                            consent, access, sharing, lifecycle events, data subjects, incidents
+    removal                               removal from published outputs: expire, retract, key rotation, rewrites
     runs                                  resolve, execute and publish a run; backfill, replay, data in memory
+    workspace                             ledger, output, pipeline, keyring and permission of a command
+    linting · drafting                    lint of policies; drafts of policies
+    datasets                              published outputs as everyone reads them
+    access                                roles, grants, and the decision on one request
     verification                          independent re-check of an output
     engines · observability               move batches through a plan; emit lineage events and metrics
     stages                                gate → deduplicate → generalize → release
     consent                               consents of tenants over time
     recipients                            third parties as files, and their rules
     plan                                  policy × schema × purpose, and every check that needs no data
-    policy                                policy and pipeline files: model, load, lint
-    techniques · aggregates               one technique or measure per file
+    policy                                policy and pipeline files: model, load, checks
     settings                              collection settings over time
+    aggregates                            one measure per file
     output                                publication, recovery, readers, quarantine, subject index
     sources                               one source format per module
     ledger                                one database of everything that concerns more than one output
     receipts                              signed and chained receipts
+    forms                                 YAML files as models
+    techniques                            one technique per file
     spill                                 memory budget and encrypted spill files
     keys                                  keyring, master keys, encryption of Parquet columns
+    records                               what passes between source, stages, sink and receipt
     arrow                                 work on columns that knows neither policies nor files
-    stores                                folders on disk and prefixes in object stores
-    json_form                             the JSON form of results
+    config                                `minimize.yaml`
+    results · json_form                   results of commands, and their JSON form
     pages                                 pages and documents from templates
-    config · identifiers · results · times
+    stores                                folders on disk and prefixes in object stores
+    patterns · identifiers                patterns of personal data in texts; canonical names of tenants and subjects
+    times
     errors · failpoints
     registry · text
 """

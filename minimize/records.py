@@ -1,4 +1,4 @@
-"""The batch that passes through the stages, the Stage and Tally protocols, and counts of what the stages did.
+"""Records: what passes between source, stages, sink and receipt, and the codes of quarantined records.
 
 A batch contains the raw columns, the masks and the columns released so far. The masks are computed once, before any other
 stage, from the raw columns. Only the released part can reach a sink.

@@ -1,10 +1,7 @@
-"""Workspace of an administrative command.
+"""Workspace of an administrative command, and the permission check before it.
 
-The ledger, an output, a pipeline and the keyring, each searched for when it is needed. The ledger may be absent.
-
-Access enforcement: audit events, the access file in force, the permission check before a command, and its tenants.
-
-Audit events contain names, rules and counts, and no values.
+The ledger, an output, a pipeline and the keyring, each searched for when it is needed. The ledger may be absent. The access
+file in force decides which commands and tenants the actor may use. Audit events contain names, rules and counts, and no values.
 """
 
 from __future__ import annotations

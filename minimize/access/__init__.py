@@ -1,17 +1,12 @@
 """Access control: roles in a file, just-in-time grants for an incident, and the decision on each request.
 
-permissions.py         permissions by name and category, and sets of tenants
-roles.py, model.py     the forms of the access file: roles with the built-in ones, assignments, people and groups
-load.py, lint.py       the access file with every fault at once; risky choices
-new_file.py            a first access file, with an account per built-in role
-grants.py              grants and their state at any time, from the entries in the ledger
-entitlements.py        what the roles and grants of an account permit at a time, and the views of its roles
-decision.py            the decision, from the access file, the grants, the account, the request and the time
-enforcement.py         the access file in force, and the permission check before a command
-overrides.py           the permission to replace what a pipeline names
-incident_grants.py     the incident that a grant needs, and grants that end with it
-workflow.py            requests, approvals, break-glass access, reviews, and adoption of a changed access file
-explain.py             lists of roles and assignments, and the reasons why a request is allowed or denied
+permissions.py   permissions by name and category, sets of tenants, and the entries of both logs in their scope
+roles.py         roles, with the built-in ones
+model.py         the access file, with every fault at once: roles, assignments, people and groups
+entitlements.py  grants and their state at any time; what the roles and grants of an account permit at a time
+decision.py      the decision, from the access file, the grants, the account, the request and the time; its audit event
+
+The access file in force and the permission check before a command are in `minimize.workspace`.
 """
 
 from __future__ import annotations

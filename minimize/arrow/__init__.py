@@ -8,6 +8,8 @@ value_dictionary  codes of values that stay the same from batch to batch
 interner          codes of texts that stay the same from batch to batch
 hashing           texts as machine words, hashed and compared for whole columns
 interchange       results as pandas, Polars, DuckDB or pyarrow objects
+types             the types that a policy names, and text parsed as them
+columns           columns of records as numbers
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Consents of tenants: their terms, and their evaluation for whole columns of tenants.
 
-terms.py       terms of a consent, and its states
-agreements.py  contracts of tenants and confirmed prerequisites, which sharing needs besides consent
+terms.py       terms of a consent, and its states; contracts and prerequisites, which sharing needs besides consent
 evaluation.py  the acts that decide, and whether a consent covers a recipient's function; for a run, row by row
 """
 

@@ -1,9 +1,10 @@
 """Draft a policy and a pipeline for data (`minimize init`), write the files, and accept proposals.
 
-A drafted policy file as a model: the fields with their proposals, and the parts of a record.
+A draft is written from a model of the drafted file: the fields with their proposals, and the parts of a record. To accept
+proposals, the file is read into that model again. Lines that are neither a proposal nor the field below it stay as they are.
 
-A draft is written from this model, and read back into it to accept proposals. Lines that are neither a proposal nor the field
-below it stay as they are.
+proposals.py  a technique for each field, by the evidence in its values
+values.py     the fields of a source and their types, and kinds of values
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Keys: keyring file, master keys and key services, signatures, ciphers, encryption of Parquet columns.
 
-keyring             keys by name and version, in a file that only its owner can read
+keyring             keys by name and version, in a file that only its owner can read; content sealed under `subject`
 cryptography        subkeys by purpose, Ed25519 signatures, keyed BLAKE2b, AES-SIV
-sealing             content sealed under the `subject` key
 master_keys         master keys, which wrap the keys of files; those of a keyring file
 transit             master keys in Vault's or OpenBao's Transit engine
 listing             keys by name, version and state, without their bytes

@@ -3,21 +3,20 @@
 What someone decided or what happened is an act in one append-only log. The present state is computed from the acts.
 
     acts.py               acts, kinds of acts, decisions
-    access.py incidents.py settings.py sharing.py subjects.py
+    access.py incidents.py releases.py settings.py sharing.py subjects.py
                           the kinds of acts, each a dataclass
     act_log.py            the log of acts in the database: its chain, and removal of bodies
+    act_proof.py          proof that the acts are those of which the last signed entry of the audit log names the head
     audit_event.py        audit events and entries; audit_log.py the signed chain of entries, and its checkpoints
-    audit_columns.py      entries as rows of named columns, and as NDJSON, JSON or CSV
-    audit_check.py        checks both logs, alone and against receipts; audit_truncation.py removes entries older than a year
-    leases.py             leases: one run at a time writes to an output; process.py names processes
+    audit_check.py        checks both logs, alone and against receipts; entries as rows, and as NDJSON, JSON or CSV
+    audit_truncation.py   removes entries older than a year
+    leases.py             leases: one run at a time writes to an output
     runs.py               the index of runs, receipts and the audit log; access_log.py begun and ended reads
     subject_tokens.py     keyed tokens in place of subject ids
+    clock.py              plausible times, and since when an act counts
 
-    address.py            address of the ledger: a flag, MINIMIZE_LEDGER, minimize.yaml, else `ledger.db` in the output folder
-    ledger.py             an open ledger: `find`, `record`, and `read` and `write`, each one transaction
-    database.py           connections to SQLite and PostgreSQL: statements, rows, transactions
-    database_errors.py    errors of the database as LedgerError
-    ledger_file.py        the file of SQLite: its creation and permissions
+    ledger.py             an open ledger: `find`, `record`, and `read` and `write`, each one transaction; the file of SQLite
+    database.py           the address of the ledger; connections to SQLite and PostgreSQL, and their errors as LedgerError
     schema.py             the tables, their triggers, and the migration of an older ledger
 
 Importing this package and the kinds of acts imports no driver of a database.

@@ -1,8 +1,7 @@
 """Lint: find risky choices of a policy or pipeline, and settings without effect. Findings have stable codes (`LINT_RULES`).
 
-Lint errors before a run: what `lint` calls an error of a pipeline is refused, unless the caller allows the code.
-
-The policy, the pipeline and the configuration are checked, without the source and the settings: a run checks these itself.
+A run is refused if its pipeline has what lint calls an error, unless the caller allows the code. For that the policy, the
+pipeline and the configuration are checked. The run checks the source and the settings itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Policy and pipeline files.
 
-Content: model, condition, evaluation, fields. Forms: forms, form_values, names, purposes, treatments. Reading: yaml_nodes,
-faults, load. Checks: checks, lint, approval. Descriptions: describe. Drafts from data: draft, proposals, value_kinds, roles.
+Content: model, condition, fields. Forms: aggregate_forms, names, treatments. Reading: load. Checks: checks, approval.
+Descriptions: describe. Roles: roles.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Receipts: what a run read, dropped, generalized, suppressed, wrote and removed; signed, and chained per output.
 
-canonical  canonical JSON (RFC 8785), digests, times, run ids
-parts      the parts of a receipt, in the order of its JSON
+parts      the parts of a receipt, in the order of its JSON; canonical JSON (RFC 8785), digests, times, run ids
 receipt    Receipt: balance, summary for people, JSON, signature
 shown_counts  the counts that may be shown, and the sealed exact ones
 chain      the chain of an output's receipts, files in force, void runs

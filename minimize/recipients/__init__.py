@@ -1,8 +1,10 @@
 """Recipients (GDPR Art. 4(9)): third parties described in files, checked by lint, and rendered as pages for tenants.
 
-model.py   the form of a recipient's file: contract, functions, fields; load.py files and the list of subprocessors
-lint.py    faults and risks of a recipient's file; inbound.py of a pipeline that receives from a recipient
-rules.py   rules that forbid sending or receiving; pages.py pages for tenants; overview.py results of commands
+model.py    the form of a recipient's file: contract, functions, fields
+load.py     recipient files, the list of subprocessors, and the file of contracts
+inbound.py  faults and risks of a recipient's file, and of a pipeline that receives from a recipient
+rules.py    rules that forbid sending or receiving
+pages.py    pages for tenants, and results of commands
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 server.py, client.py      the Arrow Flight server and its client (`connect`)
 service.py                the service behind both, and `open`, which uses it in this process
-request.py                requests, parsed strictly
+request.py                requests, parsed strictly; errors and codes for a client
 authorizer.py             the decision on a request, repeated during a read; its audit events
 snapshot.py               the files in force of an output, kept open during a read
-view.py, stream.py        filters, and batches in the form that the caller may see; one read from start to end
-reidentify.py             tokens of a `tokenize`d column reversed, under a grant
-api_tokens.py             bearer tokens; errors.py errors and codes for a client
+view.py                   filters, and batches in the form that the caller may see
+stream.py                 one read from start to end; tokens of a `tokenize`d column reversed, under a grant
+api_tokens.py             bearer tokens
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 """Collection settings over time: which tenants and subjects may be collected, and from which time.
 
-files.py       reads settings from CSV, Parquet or memory, and checks them
-rows.py        settings as recorded
+files.py       reads settings from CSV, Parquet or memory, and checks them; settings as recorded
 timeline.py    values of settings over time
 evaluation.py  the effective settings of the records of a run
 tokenized.py   settings of the ledger, where subjects are keyed tokens
 erasures.py    erased tenants and subjects, whose records must not be published again
-columns.py     columns of records as numbers
+tenants.py     regions of tenants, and unknown tenants
 """
 
 from __future__ import annotations

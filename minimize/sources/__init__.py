@@ -1,20 +1,18 @@
 """Sources: one format per module or folder, bound to the fields that a policy declares.
 
-base              protocols: request, reject, chunk, part, source, sink
-source_format     description of a format
+base              protocols: request, part, source
 file_discovery    the files that a source path names, by batch date
-files             one file of a source, and its bytes as blocks of whole lines
-types             the types that a policy names, and text parsed as them
+files             one file of a source, its bytes as blocks of whole lines, and items computed ahead (prefetch)
 projection        nested types and arrays restricted to the declared fields
 record_checks     forbidden and missing fields, canonical ids
+forbidden_names   keys that are forbidden at any depth, and their spellings
+headers           headers of the files that people write
+library_warnings  warnings of libraries while a source is read
 binding           a request bound to a schema, and chunks made of decoded columns
-schema_inference  the fields of a source and their types, for drafting and drift
-prefetch          the next item of an iterator, computed in the background
 csv, ndjson, parquet, memory  the formats
 
-Description of a source format: everything that other modules ask about it.
-
-To add a format, write a module in this folder with a `SourceFormat`, a row in `FORMATS` (`__init__.py`) and a test file.
+`SourceFormat` is everything that other modules ask about a format. To add one, write a module in this folder with a
+`SourceFormat`, a row in `FORMATS` (below) and a test file.
 """
 
 from __future__ import annotations

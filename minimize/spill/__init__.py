@@ -1,8 +1,6 @@
 """Data that exceeds memory before all rows are read: a memory budget, and encrypted spill files.
 
-hashing        values as keyed 128-bit hashes
-memory_budget  the memory budget of a run
-spill_file     the encrypted spill file, and the spill space of a run
+spill_file     the encrypted spill file, the spill space and the memory budget of a run, and values as keyed 128-bit hashes
 accumulator    distinct rows by hash in bounded memory, the others in the spill file
 
 A `SpillSpace` belongs to one run: its budget, its unnamed file and its keys, which stay in the process. An

@@ -2,8 +2,7 @@
 
 object_store     buckets: URI, options and calls; a path in a bucket, with the methods of `pathlib.Path`
 file_operations  every operation that changes files on a disk
-durable_files    files that are synced to disk, with their digests
-digests          digests of data files
+durable_files    files that are synced to disk, digests of data files, and names of processes
 """
 
 from __future__ import annotations

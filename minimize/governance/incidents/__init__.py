@@ -1,16 +1,12 @@
 """Incidents: exposed items, affected tenants, and breach notices.
 
-exposure.py          exposed items, as the command names them; the columns of an exposed file
-incident.py          an incident: its state from the recorded steps
+exposure.py          exposed items, as the command names them; files, columns and reads that an incident exposed
+incident.py          an incident: its state from the recorded steps, and its text
 workflow.py          the steps: open, declare, classify, measure, exempt, close
-incident_text.py     an incident as text
-exposed_files.py     files and reads that an incident exposed
 inventory.py         content of exposed files and copies, by tenant
 scope.py             the tenants that an incident affects
-notice.py            breach notices: wording and formats
-message.py           the message that carries a notice
-contacts.py          contacts of tenants, and their file
-administrators.py    the administrators of tenants as contacts, from published records
+notice.py            breach notices: wording, formats, and the message that carries one
+contacts.py          contacts of tenants, from their file or from the published records of administrators
 notification.py      drafts of notices, and the list for the partner team
 delivery.py          delivery of notices by the operator's command, and its record for each tenant
 visible_incidents.py incidents as an account sees them: whole, or the parts that concern the tenants in its scope

@@ -2,8 +2,7 @@
 
 line_scan      the lines of a block as arrays, and the lines that Arrow's parser must not see
 flat_reader    lines of plain values with a common key order: the fastest reader
-arrow_parser   lines as tables, by Arrow's parser, without the lines that it rejects
-arrow_reader   those tables as records
+arrow_reader   lines as records, by Arrow's parser, without the lines that it rejects
 strict_reader  one line at a time: the reader that defines what a record is
 
 A position is the byte at which a line begins, decompressed. Blocks of lines are processed by the fast readers. Lines about which
