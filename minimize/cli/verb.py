@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from contextvars import copy_context
 from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
@@ -60,7 +59,6 @@ def verb(
     kind        the class of the command: a click group for a command that also has commands of its own
     attributes  further attributes of the click command, such as `epilog`
 
-    The command runs in a context of its own, so that later commands of the same process do not record its permissions.
     The function receives the parsed parameters by name. It can also have these parameters:
 
     workspace  the workspace that `--ledger`, `--output`, `--pipeline` and `--keys` name, instead of these options
@@ -73,12 +71,9 @@ def verb(
     def decorate(function: Callable[..., Printable | None]) -> click.Command:
         accepted = signature(function).parameters
 
-        def callback(**values: Any) -> int:
+        def callback(*, as_json: bool, **values: Any) -> int:
             if click.get_current_context().invoked_subcommand is not None:
                 return 0
-            return copy_context().run(execute, **values)
-
-        def execute(*, as_json: bool, **values: Any) -> int:
             shown = tuple(place for name in shown_names for place in _places(values[name]))
             limit = _check_permission(permission, reads, {**values, SHOWN: shown}, changed_ledger)
             with ExitStack() as stack:

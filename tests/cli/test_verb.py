@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from minimize.cli.options import AT_OR_NOW, OPTIONS, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.errors import Finding
-from minimize.ledger.audit_event import current_actor, use_permissions
 from minimize.pages import Table
 from minimize.results import Line, LogMessage
 from minimize.workspace import Workspace
@@ -151,13 +150,3 @@ def test_each_shared_option_is_a_parameter_of_that_name(name: str) -> None:
     made = OPTIONS[name]()
     assert name in (*made.opts, made.human_readable_name)
     assert isinstance(made, click.Argument) or made.help
-
-
-def test_permissions_that_one_command_found_are_not_recorded_by_the_next() -> None:
-    def reader() -> Answer:
-        use_permissions(lambda _: ("records/read",))
-        return Answer({"permissions": current_actor().permissions})
-
-    done = CliRunner().invoke(verb("try")(reader), ["--json"], standalone_mode=False)
-    assert "records/read" in done.output
-    assert current_actor().permissions == ()
