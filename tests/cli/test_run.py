@@ -1,291 +1,296 @@
-"""`minimize backfill`: what it prints and how it exits.
-`minimize receive`: what a third party sends, on the command line.
-"""
+"""`minimize run`: exit codes and what it prints."""
 
 from __future__ import annotations
 
 import json
-import re
-import shutil
-from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
-from tests.commands import Command, Result, command
-from tests.inbound import Inbound, messages, new_inbound
-from tests.project import AT, BEFORE, DAY, LASTING, Project, enter, event, events
-from tests.world import CONTRACT, access_file, write_configuration
+from minimize.keys import new_keyring
+from tests.commands import Command, Result
+from tests.project import AT, DAY, Project, event, events
+
+WHEN = "2026-11-25T00:00:00Z"
 
 
-@pytest.fixture(name="file")
-def _file(project: Project) -> Path:
-    project.policy(**LASTING)
-    project.pipeline(aggregates=None)
-    for day in (BEFORE, DAY):
-        project.records(events(3), day=day)
-    file = project.folder / "backfill.yaml"
-    file.write_text(json.dumps({"backfill": "b", "pipeline": ".", "reason": "r", "dates": {"from": BEFORE, "to": DAY}}))
-    return file
+@pytest.fixture(autouse=True)
+def _folders(project: Project) -> None:
+    """The folders of the sources, without files."""
+    for name in ("data", "in"):
+        (project.folder / name).mkdir()
 
 
-def said(command: Command, project: Project, file: Path, *more: object) -> Result:
-    return command("backfill", file, "--output", project.out, "--keys", project.keys, *more)
+def ran(command: Command, project: Project, *more: object) -> Result:
+    return command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys, *more)
 
 
-def test_it_says_what_each_date_came_to(project: Project, command: Command, file: Path) -> None:
-    first = said(command, project, file)
-    assert first.code == 0
-    assert first.out.startswith("backfill b of checkins: 2 run now, 0 already done, 0 without input\n")
-    assert f"  {DAY}  3 read, 3 written" in first.out
-    assert "2 already done" in said(command, project, file).out
+def test_a_run_that_is_done_exits_0_and_says_what_became_of_the_rows(project: Project, command: Command) -> None:
+    project.records([*events(40), "broken"])
+    said = ran(command, project)
+    assert said.code == 0
+    assert "41 read = 40 written" in said.out
+    assert "malformed 1" in said.out
+    assert said.err == ""
 
 
-def test_dates_that_were_left_alone_are_not_among_those_that_were_run(
-    project: Project, command: Command, file: Path
+def test_for_machines_it_prints_the_receipt(project: Project, command: Command) -> None:
+    project.records(events(40))
+    receipt = ran(command, project, "--json").json
+    assert receipt["receipt"] == 1
+    assert receipt["kind"] == "run"
+    assert receipt["rows"]["read"] == receipt["rows"]["written"] == 40
+    assert receipt["at"] == WHEN
+    assert receipt["at_given"] is True
+    assert receipt["signature"]["algorithm"] == "ed25519"
+    assert {"run_id", "sequence", "previous", "inputs", "fields", "outputs", "quarantine", "replaces"} <= set(receipt)
+
+
+def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, command: Command) -> None:
+    said = ran(command, project)
+    assert (said.code, said.out) == (0, "nothing to do\n")
+    assert said.err == "WARNING no file matches data/{date}/*.ndjson.gz\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ((), "no file matches data/{date}/*.ndjson.gz"),
+        (("--since", DAY), f"no file from {DAY} on matches data/{{date}}/*.ndjson.gz"),
+        (("--until", DAY), f"no file up to {DAY} matches data/{{date}}/*.ndjson.gz"),
+        (
+            ("--since", "2026-11-20", "--until", DAY),
+            f"no file from 2026-11-20 to {DAY} matches data/{{date}}/*.ndjson.gz",
+        ),
+        (("--pending",), "no new files since the last run in data/{date}/*.ndjson.gz"),
+        (("--pending", "--until", DAY), f"no new files since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
+    ],
+)
+def test_with_nothing_to_do_it_says_once_which_dates_and_which_pattern_had_no_file(
+    project: Project, command: Command, words: tuple[str, ...], told: str
 ) -> None:
-    assert said(command, project, file).code == 0
-    for day in (BEFORE, DAY):
-        project.records(events(30), day=day)
-    assert said(command, project, file).code == 0
-    project.records(events(2), day=BEFORE)
-    project.records(events(29), day=DAY)
-    done = said(command, project, file)
-    assert done.code == 1
-    assert done.out.splitlines()[:2] == [
-        "backfill b of checkins: 1 run now, 0 already done, 0 without input",
-        "1 date skipped",
-    ]
+    said = ran(command, project, *words)
+    assert (said.code, said.out, said.err) == (0, "nothing to do\n", f"WARNING {told}\n")
 
 
-def test_a_look_runs_nothing(project: Project, command: Command, file: Path) -> None:
-    shutil.rmtree(project.out)
-    looked = said(command, project, file, "--dry-run")
-    assert f"  {DAY}  due" in looked.out
-    assert not project.out.exists()
+@pytest.mark.parametrize(("words", "path"), [((), "data/{date}/*.ndjson.gz"), (("--input", "in/*.gz"), "in/*.gz")])
+def test_a_date_without_files_exits_1_and_the_log_names_date_and_pattern(
+    project: Project, command: Command, words: tuple[str, ...], path: str
+) -> None:
+    said = ran(command, project, "--date", DAY, "--skip-exit-code", *words)
+    assert (said.code, said.out) == (1, "nothing was published: 1 date skipped\n")
+    assert f"WARNING skipped {DAY}: no file of {DAY} matches {path}" in said.err
 
 
-def test_for_machines_it_prints_states_and_receipts(project: Project, command: Command, file: Path) -> None:
-    done = said(command, project, file, "--json").json
-    assert done["dates"] == {BEFORE: "due", DAY: "due"}
-    assert [receipt["backfill"]["name"] for receipt in done["receipts"]] == ["b", "b"]
+@pytest.mark.parametrize("code", [0, 1])
+def test_a_line_of_lineage_that_was_torn_is_removed_in_a_night_with_nothing_to_do(
+    project: Project, command: Command, code: int
+) -> None:
+    path = project.records(events(9))
+    lineage = project.folder / "lineage.ndjson"
+    assert ran(command, project, "--lineage", lineage).code == 0
+    whole = lineage.read_bytes()
+    lineage.write_bytes(whole + b'{"eventType": "STA')
+    if code:
+        path.unlink()
+    said = ran(command, project, "--pending", "--lineage", lineage)
+    assert (said.code, lineage.read_bytes()) == (code, whole)
+    assert "the last line of lineage.ndjson was incomplete: the line was removed" in said.err
 
 
-def test_a_faulty_file_exits_2_with_file_and_line(project: Project, command: Command, file: Path) -> None:
-    file.write_text("backfill: b\ndates: soon\n")
-    wrong = said(command, project, file)
-    assert wrong.code == 2
-    assert "backfill.yaml:2" in wrong.err
+def test_nothing_to_do_is_a_skip_for_whoever_asks_for_that(project: Project, command: Command) -> None:
+    assert ran(command, project, "--skip-exit-code").code == 99
+    project.records(events(9))
+    assert ran(command, project, "--pending", "--skip-exit-code").code == 0
+    assert ran(command, project, "--pending", "--skip-exit-code", "--json").code == 99
 
 
-@pytest.fixture(name="inbound")
-def _inbound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Inbound:
-    """A project that received nothing yet, and to which north has consented."""
-    enter(tmp_path, monkeypatch)
-    made = new_inbound(tmp_path)
-    made.policy(retention=None)
-    made.vendor(contract={**CONTRACT, "until": "9999-01-01"})
-    made.consent("give", "north")
-    made.records(messages(10))
-    return made
+def test_a_date_that_needs_a_person_is_no_skip(project: Project, command: Command) -> None:
+    project.records(events(9))
+    lost = project.records(events(3, 50), name="b")
+    ran(command, project)
+    lost.unlink()
+    assert ran(command, project, "--pending", "--skip-exit-code").code == 1
 
 
-def receive(inbound: Inbound, *more: object, recipient: str = "vendor", function: str = "hook") -> Result:
-    return command("receive", recipient, function, "--pipeline", inbound.folder, *more)
-
-
-def test_it_prints_what_a_run_prints(inbound: Inbound) -> None:
-    done = receive(inbound, "--date", DAY)
-    assert done.code == 0, done.err
-    assert "10 read = 5 written + 5 gated" in done.out
-    assert "consent 5" in done.out
-    assert "results in" in done.out
-
-
-def test_as_json_it_is_the_receipt(inbound: Inbound) -> None:
-    done = receive(inbound, "--date", DAY, "--json")
-    assert (done.json["gated_by"]["consent"], done.json["received"]["recipient"]) == (5, "vendor")
-
-
-def test_pending_runs_only_what_changed(inbound: Inbound) -> None:
-    assert receive(inbound, "--pending").code == 0
-    again = receive(inbound, "--pending")
-    assert (again.code, again.out) == (0, "nothing to do\n")
-
-
-def test_another_input_is_read(inbound: Inbound) -> None:
-    path = inbound.records(messages(4), BEFORE, root="elsewhere")
-    done = receive(inbound, "--date", BEFORE, "--input", path, "--json")
-    assert done.json["rows"]["read"] == 4
-
-
-def test_a_prerequisite_is_not_taken_from_the_caller_s_word(inbound: Inbound) -> None:
-    assert receive(inbound, "--having", "connection").code == 2
-
-
-def test_another_folder_of_recipients_counts(inbound: Inbound, tmp_path: Path) -> None:
-    (tmp_path / "none").mkdir()
-    done = receive(inbound, "--recipients", tmp_path / "none")
-    assert (done.code, "no recipient `vendor`" in done.err) == (2, True)
-
-
-@pytest.mark.parametrize(("recipient", "function"), [("other", "hook"), ("vendor", "sync")])
-def test_it_is_the_pipelines_own_third_party_and_function(inbound: Inbound, recipient: str, function: str) -> None:
-    done = receive(inbound, recipient=recipient, function=function)
-    assert done.code == 2
-    assert f"reads hook of vendor, not {function} of {recipient}" in done.err
-
-
-def test_the_error_names_every_reason(inbound: Inbound) -> None:
-    inbound.vendor(functions={})
-    done = receive(inbound, "--json")
-    assert done.code == 3
-    assert [each["code"] for each in done.error["faults"]] == ["N001"]
-
-
-def test_records_in_quarantine_above_the_limit_exit_with_4(inbound: Inbound) -> None:
-    inbound.pipeline(quarantine={"fail_above": 0.1})
-    inbound.records([*messages(4), "no JSON"])
-    assert receive(inbound).code == 4
-
-
-def test_who_may_not_receive_is_refused(inbound: Inbound, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_configuration(inbound.folder.parent, access=access_file(), keys=("device",))
-    monkeypatch.setenv("MINIMIZE_ACTOR", "otto")
-    refused = receive(inbound)
-    assert (refused.code, "otto may not do this" in refused.err) == (3, True)
-    assert re.search(
-        r"roles? [a-z_, ]*privacy_officer[a-z_, ]* allows it\. An account .* sets MINIMIZE_ACTOR=", refused.err
-    )
-    assert "auditor" not in refused.err, "a role without the permission is not named"
-    monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
-    assert receive(inbound).code == 0
-
-
-def test_run_asks_the_same_of_manifest_and_consent(inbound: Inbound) -> None:
-    assert command("run", inbound.folder, "--json").json["gated_by"]["consent"] == 5
-    inbound.vendor(functions={})
-    assert command("run", inbound.folder).code == 3
-
-
-def test_lint_names_the_faults_of_what_is_received(inbound: Inbound) -> None:
-    inbound.policy({"surprise": {"type": "string", "do": "keep"}}, retention=None)
-    done = command("lint", inbound.folder, "--json")
-    assert done.code == 1
-    assert "T032" in [each["code"] for each in done.json["findings"]]
-
-
-def test_a_preview_shows_only_what_tenants_agreed_to(inbound: Inbound) -> None:
-    done = command("plan", inbound.folder, "--preview", 10)
-    assert done.code == 0, done.err
-    assert "north" in done.out
-    assert "south" not in done.out
-
-
-def test_explain_says_that_no_consent_covers_a_record(inbound: Inbound) -> None:
-    file = inbound.lines("one.ndjson", messages(2))
-    done = command("explain", inbound.folder, "os_version", "--record", f"{file}:2", "--at", AT + timedelta(hours=1))
-    assert done.code == 0, done.err
-    assert "its tenant's consent did not cover" in done.out
-
-
-@pytest.mark.parametrize("verb", ["withdraw", "refuse"])
-def test_the_end_of_a_consent_says_how_what_was_received_is_taken_out(inbound: Inbound, verb: str) -> None:
-    places = ("--pipeline", inbound.folder)
-    done = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places)
-    assert done.code == 0, done.err
-    assert "minimize retract OUTPUT --received --yes" in done.out
-    again = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places, "--json")
-    assert again.json["received"] is True
-
-
-def test_the_end_of_a_contract_says_how_what_was_received_is_taken_out(inbound: Inbound) -> None:
-    places = ("--pipeline", inbound.folder)
-    done = command("contract", "end", "north", "vendor", "--json", *places)
-    assert (done.code, done.json["received"]) == (0, True)
-    (inbound.folder / "signed.txt").write_text("A signed contract.")
-    signed = ("--reference", "C-9", "--document", inbound.folder / "signed.txt")
-    assert command("contract", "record", "north", "vendor", *signed, *places).code == 0
-    done = command("contract", "end", "north", "vendor", *places)
-    assert "minimize retract OUTPUT --received --yes" in done.out
-
-
-def test_retract_takes_out_what_a_tenant_that_withdrew_sent(inbound: Inbound) -> None:
-    receive(inbound)
-    command("consent", "withdraw", "north", "vendor", "hook", "--reference", "FORM-1", "--pipeline", inbound.folder)
-    done = command("retract", inbound.out, "--yes", "--json")
-    assert [each["gated_by"]["consent"] for each in done.json["receipts"]] == [10]
-    assert inbound.tenants() == []
-
-
-WHEN, LATER = "2026-11-25T00:00:00Z", "2026-11-25T01:00:00Z"
-
-
-def prepared(project: Project, command: Command, limit: float | None = None) -> None:
-    """A run with five in quarantine, of which two pass under the policy of today."""
-    limits = {} if limit is None else {"fail_above": limit}
-    project.pipeline(aggregates=None, quarantine=limits)
-    project.records([*events(30), "broken", event(31, storage="much"), event(32, storage="little")])
-    project.records([*events(30), "broken", "too"], day=BEFORE)
-    command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys)
-    project.policy({"storage": None})
-
-
-def test_it_tells_what_passes_and_what_was_run(project: Project, command: Command) -> None:
-    prepared(project, command)
-    said = command("replay", project.out, "--at", LATER, "--keys", project.keys)
+def test_with_nothing_to_do_machines_get_a_receipt_of_nothing(project: Project, command: Command) -> None:
+    said = ran(command, project, "--json")
     assert said.code == 0
-    assert f"{BEFORE}: 0 of 2 quarantined records now pass" in said.out
-    assert f"{DAY}: 2 of 3 quarantined records now pass" in said.out
-    assert "checkins: replay " in said.out
+    assert said.json["sequence"] == 0
 
 
-def test_for_machines_it_gives_counts_and_receipts(project: Project, command: Command) -> None:
-    prepared(project, command)
-    said = command("replay", project.out, "--at", LATER, "--keys", project.keys, "--json").json
-    assert said["dates"] == [
-        {"date": BEFORE, "quarantined": 2, "passing": 0},
-        {"date": DAY, "quarantined": 3, "passing": 2},
-    ]
-    assert [(receipt["kind"], receipt["dates"]) for receipt in said["receipts"]] == [("replay", [DAY])]
-
-
-def test_nothing_to_do_says_so(project: Project, command: Command) -> None:
-    project.records(events(30))
-    project.run()
-    said = command("replay", project.out, "--keys", project.keys)
-    assert (said.code, said.out) == (0, "nothing to do: no records are quarantined\n")
-
-
-def test_nothing_that_passes_says_so(project: Project, command: Command) -> None:
-    project.records([*events(30), "broken"])
-    project.run()
-    said = command("replay", project.out, "--keys", project.keys)
-    assert said.code == 0
-    assert "nothing to do: no quarantined record passes" in said.out
-
-
-def test_what_still_is_above_fail_above_exits_4(project: Project, command: Command) -> None:
-    prepared(project, command, limit=0.01)
-    said = command("replay", project.out, "--at", LATER, "--keys", project.keys)
+def test_above_its_limit_of_quarantine_it_exits_4_with_the_output_published(project: Project, command: Command) -> None:
+    project.pipeline(quarantine={"fail_above": 0.01})
+    project.records([*events(9), "broken"])
+    said = ran(command, project)
     assert said.code == 4
-    assert "more than 1.00%" in said.err
+    assert "1 of 10 rows are in quarantine" in said.err
+    assert len(project.rows()) == 9
 
 
-def test_a_changed_source_exits_3_with_both_digests(project: Project, command: Command) -> None:
-    prepared(project, command)
-    project.records(events(3))
-    said = command("replay", project.out, "--at", LATER, "--keys", project.keys, "--json")
+def test_above_stop_above_it_exits_4_with_nothing_published(project: Project, command: Command) -> None:
+    project.pipeline(quarantine={"stop_above": 0.01})
+    project.records([*events(9), "broken"])
+    said = ran(command, project, "--json")
+    assert said.code == 4
+    assert said.out == ""
+    assert said.error["code"] == "E400"
+    assert project.files() == set()
+
+
+def test_an_earlier_time_without_a_folder_is_refused_with_3(project: Project, command: Command) -> None:
+    project.records(events(9))
+    said = command("run", project.folder, "--at", WHEN, "--keys", project.keys)
     assert said.code == 3
-    (fault,) = said.error["faults"]
-    assert (fault["code"], fault["message"].count("blake3:")) == ("R011", 2)
+    assert "--output" in said.err
 
 
-def test_a_folder_without_an_output_exits_2(project: Project, command: Command) -> None:
-    assert command("replay", project.folder / "nowhere", "--keys", project.keys).code == 2
+def test_a_category_above_the_promise_is_refused_with_3(project: Project, command: Command) -> None:
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
+    project.records(events(9))
+    said = ran(command, project, "--json")
+    assert said.code == 3
+    assert said.error["faults"]
 
 
-def test_a_pipeline_that_is_named_and_not_there_is_said_so(project: Project, command: Command) -> None:
-    prepared(project, command)
-    done = command("replay", project.out, "--pipeline", project.folder / "elsewhere", "--keys", project.keys)
-    assert (done.code, "the file does not exist" in done.err, "not known" in done.err) == (2, True, False)
+def test_faults_of_configuration_come_before_refusals(project: Project, command: Command) -> None:
+    project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}, "battery": {"type": "strnig"}})
+    project.records(events(9))
+    assert ran(command, project).code == 2
+
+
+def test_without_a_keyring_it_exits_2_and_says_how_to_make_one(project: Project, command: Command) -> None:
+    project.records(events(9))
+    said = command("run", project.folder, "--at", WHEN, "--output", project.out)
+    assert said.code == 2
+    assert "minimize keys new" in said.err
+
+
+def test_a_missing_key_is_named(project: Project, command: Command) -> None:
+    project.records(events(9))
+    new_keyring(project.folder / "poor.keys", (), now=AT)
+    said = command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", "poor.keys")
+    assert said.code == 2
+    assert "device" in said.err
+
+
+def test_the_keyring_of_the_environment_is_used(
+    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
+    project.records(events(9))
+    assert command("run", project.folder, "--at", WHEN, "--output", project.out).code == 0
+
+
+def test_a_damaged_file_exits_2_and_is_named(project: Project, command: Command) -> None:
+    path = project.records(events(900))
+    path.write_bytes(path.read_bytes()[:-500])
+    said = ran(command, project)
+    assert said.code == 2
+    assert "a.ndjson.gz" in said.err
+    assert project.files() == set()
+
+
+def test_a_mistake_names_file_line_field_and_what_was_meant(project: Project, command: Command) -> None:
+    project.policy({"battery": {"type": "double", "do": {"bni": {"width": 10}}}})
+    said = ran(command, project)
+    assert said.code == 2
+    lines = (project.folder / "policy.yaml").read_text().splitlines()
+    line = next(number for number, text in enumerate(lines, 1) if '"bni"' in text)
+    assert f"policy.yaml:{line}" in said.err
+    assert "[battery]" in said.err
+    assert "Did you mean `bin`" in said.err
+
+
+def test_every_fault_is_told_at_once_to_machines(project: Project, command: Command) -> None:
+    project.policy({"battery": {"type": "strnig"}, "storage": {"type": "integer", "rol": "quasi", "do": "keep"}})
+    project.pipeline(purpose="fun")
+    said = ran(command, project, "--json")
+    assert said.code == 2
+    assert {fault["field"] for fault in said.error["faults"]} >= {"battery", "storage"}
+    assert {"code", "severity", "file", "line", "field", "message", "hint"} <= set(said.error["faults"][0])
+    assert len(said.error["faults"]) >= 3
+
+
+@pytest.mark.parametrize(
+    "wrong", [["--date", "24.11.2026"], ["--at", "yesterday"], ["--at", "2026-11-25T00:00:00"], ["--engine", "abacus"]]
+)
+def test_what_cannot_be_read_on_the_command_line_exits_2(project: Project, command: Command, wrong: list[str]) -> None:
+    project.records(events(3))
+    said = ran(command, project, *wrong)
+    assert said.code == 2
+    assert said.err
+
+
+def test_settings_that_are_not_there_are_a_mistake(project: Project, command: Command) -> None:
+    project.records(events(3))
+    said = ran(command, project, "--settings", "nowhere.csv")
+    assert said.code == 2
+    assert "nowhere.csv" in said.err
+
+
+def test_an_error_that_nobody_foresaw_says_its_place_and_no_value(
+    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("CANARY")
+
+    project.records(events(3))
+    monkeypatch.setattr("minimize.runs.runner.open_output", broken)
+    said = ran(command, project, "--json")
+    assert said.code == 2
+    assert said.error["code"] == "E900"
+    assert "KeyError" in said.error["message"]
+    assert "CANARY" not in said.err
+
+
+def test_no_value_of_a_record_is_printed(project: Project, command: Command) -> None:
+    project.records([event(1, device_id="CANARY-1", note="CANARY-2", event_time="CANARY-3"), '{"CANARY-4": ', event(3)])
+    said = ran(command, project, "--json")
+    assert "CANARY" not in said.out + said.err
+
+
+def test_a_log_of_lines_of_json_can_be_asked_for(project: Project, command: Command) -> None:
+    project.records(events(3))
+    said = command(
+        "--log-format", "json", "run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys
+    )
+    (line,) = map(json.loads, said.err.splitlines())
+    assert set(line) == {"ts", "level", "code", "run_id", "msg", "data"}
+    assert (line["level"], line["code"], line["msg"]) == ("info", "I001", "published 3 rows")
+    assert line["ts"].endswith("Z")
+    assert line["run_id"] in said.out
+
+
+def test_the_form_of_the_log_may_be_said_behind_the_verb(project: Project, command: Command) -> None:
+    project.records(events(3))
+    said = command("run", project.folder, "--keys", project.keys, "--log-format", "json")
+    lines = [json.loads(line) for line in said.err.splitlines()]
+    assert {line["code"] for line in lines} == {"I001"}
+    assert all(set(line) == {"ts", "level", "code", "run_id", "msg", "data"} for line in lines)
+
+
+def test_a_missing_keyring_is_told_before_a_time_that_is_refused(project: Project, command: Command) -> None:
+    project.records(events(3))
+    earlier = ("run", project.folder, "--at", WHEN)
+    assert command(*earlier).code == 2
+    assert command(*earlier, "--keys", project.keys).code == 3
+
+
+def test_a_pending_date_that_lost_files_is_left_alone_and_it_exits_1(project: Project, command: Command) -> None:
+    project.records(events(9))
+    lost = project.records(events(3, 50), name="b")
+    assert ran(command, project, "--pending").code == 0
+    lost.unlink()
+    said = ran(command, project, "--pending")
+    assert (said.code, said.out) == (1, "nothing was published: 1 date skipped\n")
+    assert "Restore the files" in said.err
+
+
+def test_pending_and_one_date_contradict_each_other(project: Project, command: Command) -> None:
+    assert ran(command, project, "--pending", "--date", DAY).code == 2
+
+
+def test_a_span_of_dates_runs_those_dates(project: Project, command: Command) -> None:
+    for number in (22, 23, 24):
+        project.records(events(2, number), day=f"2026-11-{number}")
+    assert ran(command, project, "--since", "2026-11-23", "--until", DAY, "--json").json["dates"] == ["2026-11-23", DAY]

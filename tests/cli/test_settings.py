@@ -1,145 +1,141 @@
-"""`minimize locate`: what it prints and how it exits."""
+"""`minimize settings`: what it prints and how it exits."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import time_machine
 
 from tests.commands import Command, Result
-from tests.project import POLICY, Project, events
-
-NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
-START = ("start", "d4711", "--tenant", "north")
+from tests.project import LASTING, Project, events
 
 
 @pytest.fixture(autouse=True)
-def _ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Project, command: Command) -> None:
-    """A tenant that lets its devices be located, in the ledger that the pipeline reads."""
+def _ledger(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, project: Project) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
     monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
-    project.write("policy", POLICY, features={"location": {"per_subject": True, "retention": "24h"}})
     project.pipeline(aggregates=None, settings="ledger")
-    done = command("settings", "set", "north", "location", "on", "--since", "2026-11-01T00:00:00Z")
-    assert done.code == 0, done.err
 
 
-@pytest.fixture(autouse=True, name="clock")
-def _clock() -> Iterator[time_machine.Traveller]:
-    with time_machine.travel(NOW, tick=False) as clock:
-        yield clock
+def said(command: Command, project: Project, verb: str, *words: object) -> Result:
+    return command("settings", verb, *words, "--pipeline", project.folder)
 
 
-def locate(command: Command, project: Project, *words: object) -> Result:
-    return command("locate", *words, "--pipeline", project.folder)
+def test_a_setting_is_set_and_shown(project: Project, command: Command) -> None:
+    first = said(command, project, "set", "north", "location", "on", "--since", "2026-11-01T00:00:00Z")
+    assert (first.code, first.out) == (0, "location of north, held by admin: on (before: nothing)\n")
+    assert said(command, project, "show").out == "north  location  on  admin  2026-11-01T00:00:00Z\n"
 
 
-def test_it_says_until_when_a_device_is_located(project: Project, command: Command) -> None:
-    done = locate(command, project, *START, "--hours", 4)
-    assert (done.code, done.out.splitlines()[0]) == (0, "a device of north is located until 2026-11-24T16:00:00Z")
-    found = locate(command, project, *START, "--json").json
-    assert (found["tenant"], found["since"], found["until"]) == (
-        "north",
-        "2026-11-24T12:00:00Z",
-        "2026-11-25T12:00:00Z",
+def test_a_subject_is_not_printed(project: Project, command: Command) -> None:
+    done = said(command, project, "set", "north", "location", "off", "--subject", "d4711", "--holder", "user")
+    assert done.out == "location of a subject of north, held by user: off (before: nothing)\n"
+    assert "d4711" not in said(command, project, "show", "--json").out
+
+
+def test_without_a_policy_a_setting_is_set_with_a_warning(project: Project, command: Command) -> None:
+    done = command("settings", "set", "north", "locaton", "on")
+    assert done.code == 0
+    assert "the feature or level, and who may turn it on, were not checked" in done.err
+    assert not said(command, project, "set", "north", "location", "on").err
+
+
+@pytest.mark.parametrize(("settings", "imports"), [("settings.csv", True), (None, False)])
+def test_a_pipeline_that_does_not_follow_the_setting_is_warned_of(
+    project: Project, command: Command, settings: str | None, imports: bool
+) -> None:
+    project.pipeline(aggregates=None, settings=settings)
+    done = said(command, project, "set", "north", "location", "on")
+    assert done.code == 0
+    assert "pass --settings ledger to apply this change" in done.err
+    assert ("minimize settings import FILE" in done.err) is imports
+
+
+def test_why_tells_the_rows_that_decide(project: Project, command: Command) -> None:
+    said(command, project, "set", "north", "location", "on", "--since", "2026-11-01T00:00:00Z")
+    run = ("--run-at", "2099-01-01T00:00:00Z")
+    yes = said(command, project, "why", "north", "location", "2026-11-24T10:00:00Z", *run)
+    assert yes.out.startswith("location of north: collected")
+    assert "at the event time, 2026-11-24T10:00:00Z: on\n  on by admin: valid from 2026-11-01T00:00:00Z" in yes.out
+    no = said(command, project, "why", "north", "location", "2026-10-24T10:00:00Z", *run)
+    assert "at the event time, 2026-10-24T10:00:00Z: off: no setting\n" in no.out
+    assert (
+        said(command, project, "why", "north", "location", "2026-10-24T10:00:00Z", *run, "--json").json["collected"]
+        is False
     )
 
 
-def test_it_prints_the_conditions_of_the_policy(project: Project, command: Command) -> None:
-    latitude = POLICY["fields"]["latitude"] | {"collect_if": {"owner_type": "corporate"}}
-    fields = POLICY["fields"] | {"owner_type": {"type": "string", "do": "keep"}, "latitude": latitude}
-    project.write("policy", POLICY, features={"location": {"per_subject": True}}, fields=fields)
-    words = "feature location is on for the tenant and for the subject itself; owner_type is corporate"
-    assert f"  latitude is released only if: {words}\n" in locate(command, project, *START).out
-    assert locate(command, project, *START, "--json").json["conditions"] == {"latitude": words}
+def test_a_word_that_the_policy_does_not_know_exits_2(project: Project, command: Command) -> None:
+    wrong = said(command, project, "set", "north", "locatoin", "on")
+    assert wrong.code == 2
+    assert "Use one of location" in wrong.err
 
 
-def test_the_list_shows_tokens(project: Project, command: Command) -> None:
-    assert locate(command, project, "list").out == "no device is located\n"
-    locate(command, project, *START)
-    done = locate(command, project, "list", "--tenant", "north")
-    assert done.out.startswith("north  since 2026-11-24T12:00:00Z  until 2026-11-25T12:00:00Z  subject/1:")
-    assert "d4711" not in done.out
-    (only,) = locate(command, project, "list", "--json").json["located"]
-    assert only["until"] == "2026-11-25T12:00:00Z"
+def test_a_run_follows_the_ledger(project: Project, command: Command) -> None:
+    project.policy(**LASTING)
+    project.records(events(40))
+    said(command, project, "set", "north", "location", "on", "--since", "2026-01-01T00:00:00Z")
+    ran = command("run", project.folder, "--output", project.out)
+    assert ran.code == 0
+    assert said(command, project, "export", project.folder / "out.csv").code == 0
 
 
-def test_an_end_says_whether_there_was_anything_to_end(
-    project: Project, command: Command, clock: time_machine.Traveller
+def test_a_run_without_a_ledger_says_where_it_looked(project: Project, command: Command, tmp_path: Path) -> None:
+    project.records(events(4))
+    ran = command("run", project.folder, "--output", project.out)
+    assert ran.code == 2
+    assert str(tmp_path / "ledger.db") in ran.err
+
+
+def test_rows_come_in_from_a_file(project: Project, command: Command) -> None:
+    done = said(command, project, "import", project.folder / "settings.csv", "--json")
+    assert done.json == {"file": str(project.folder / "settings.csv"), "new": 1}
+
+
+def test_a_replay_asks_the_ledger_as_the_run_did(project: Project, command: Command, tmp_path: Path) -> None:
+    project.policy(**LASTING)
+    project.pipeline(aggregates=None)
+    file = project.records([*events(40), "broken"])
+    said(command, project, "set", "north", "location", "on", "--since", "2026-01-01T00:00:00Z")
+    assert command("run", project.folder, "--output", project.out, "--settings", "ledger").code == 0
+    done = command("replay", project.out, "--pipeline", project.folder, "--ledger", tmp_path / "ledger.db")
+    assert (done.code, file.exists()) == (0, True)
+    assert "0 of 1 quarantined records now pass" in done.out
+
+
+def test_without_a_policy_an_answer_says_that_none_was_asked(project: Project, command: Command) -> None:
+    project.policy(features={"location": {"about": "position", "holders": ["user"]}})
+    words = ("north", "location", "2026-11-24T10:00:00Z", "--subject", "d1")
+    since = ("--since", "2026-11-01", "--subject", "d1", "--holder", "user", "--reference", "app-1")
+    said(command, project, "set", "north", "location", "on", *since)
+    asked, alone = said(command, project, "why", *words), command("settings", "why", *words)
+    assert asked.out.startswith("location of north: collected")
+    assert not asked.err
+    assert alone.out.startswith("location of north: not collected")
+    assert "levels, and who may turn the feature on, were not checked" in alone.err
+
+
+def test_why_tells_that_nobody_said_anything_of_the_tenant(project: Project, command: Command) -> None:
+    said(command, project, "set", "north", "location", "on")
+    words = ("location", "2026-11-24T10:00:00Z")
+    why = said(command, project, "why", "norht", *words)
+    told = "the tenant norht is not in the settings of the ledger. Did you mean north?"
+    assert (why.code, why.out.splitlines()[1]) == (0, told)
+    assert said(command, project, "why", "norht", *words, "--json").json["tenant_known"] is False
+    assert "is not in the settings" not in said(command, project, "why", "north", *words).out
+
+
+def test_the_file_that_was_asked_is_named_without_detours(
+    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    end = ("end", "d4711", "--tenant", "north")
-    nothing = command("locate", *end)
-    assert (nothing.code, nothing.out.split(". ")[0]) == (0, "nothing to do: the device is not located")
-    locate(command, project, *START)
-    clock.shift(timedelta(hours=1))
-    assert command("locate", *end).out == "a device of north is no longer located\n"
-    assert command("locate", *end, "--json").json == {"tenant": "north", "ended": False}
+    monkeypatch.delenv("MINIMIZE_LEDGER")
+    (project.folder / "beside").mkdir()
+    project.pipeline(settings="beside/../settings.csv")
+    why = said(command, project, "why", "north", "location", "2026-11-24T10:00:00Z")
+    assert f"(settings: {project.folder / 'settings.csv'})" in why.out
 
 
-def test_an_end_says_whether_the_tenant_is_unknown(project: Project, command: Command) -> None:
-    locate(command, project, *START)
-    done = command("locate", "end", "d4711", "--tenant", "nroth")
-    assert done.code == 0
-    assert done.out.startswith("nothing to do: the ledger has no setting of the tenant nroth. ")
-    assert "as in `locate start`" in done.out
-    assert "as in `locate start`" in command("locate", "end", "d4712", "--tenant", "north").out
-
-
-def test_the_audit_log_vouches_for_the_settings_of_actions(
-    project: Project, command: Command, clock: time_machine.Traveller
-) -> None:
-    locate(command, project, *START)
-    clock.shift(timedelta(hours=1))
-    locate(command, project, "end", "d4711", "--tenant", "north")
-    done = command("audit", "verify", "--json")
-    assert [each["code"] for each in done.json["findings"] if each["severity"] == "error"] == []
-    assert done.code == 0
-
-
-def test_it_refuses_what_would_have_no_effect(project: Project, command: Command) -> None:
-    other = locate(command, project, "start", "d4711", "--tenant", "south")
-    assert (other.code, "the tenant's own setting `location` is not on" in other.err) == (3, True)
-    project.write("policy", POLICY)
-    assert locate(command, project, *START).code == 3
-
-
-@pytest.mark.parametrize("words", [(*START, "--hours", 25), (*START, "--hours", 0), ("start", "d4711")])
-def test_wrong_words_exit_2(project: Project, command: Command, words: tuple[object, ...]) -> None:
-    assert locate(command, project, *words).code == 2
-    assert command("locate", *START).code == 2
-
-
-def test_a_run_releases_positions_of_the_device_that_is_located(
-    project: Project, command: Command, clock: time_machine.Traveller
-) -> None:
-    rows = [event for event in events(40) if event["tenant_id"] == "north"]
-    device = rows[0]["device_id"]
-    times = {"event_time": "2026-11-24T13:00:00Z"}
-    project.records([{**event, **times} for event in rows])
-    locate(command, project, "start", device, "--tenant", "north")
-    clock.shift(timedelta(hours=2))
-    assert command("run", project.folder, "--output", project.out).code == 0
-    located = {row["device_id"] for row in project.rows() if row["latitude"] is not None}
-    assert len(located) == 1
-    assert len({row["device_id"] for row in project.rows()}) > 1
-    clock.shift(timedelta(hours=1))
-    locate(command, project, "end", device, "--tenant", "north")
-    clock.shift(timedelta(hours=1))
-    assert command("run", project.folder, "--output", project.out).code == 0
-    assert {row["latitude"] for row in project.rows()} == {None}
-
-
-def test_it_takes_a_permission_of_its_own(project: Project, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    (project.folder / "minimize.yaml").write_text("access: access.yaml\n")
-    assignments = [
-        {"role": role, "members": {"users": [user]}, "scope": {"tenants": ["north"], "datasets": "all"}}
-        for role, user in (("support_engineer", "sue"), ("operator", "olga"))
-    ]
-    project.write("access", {"version": 1, "assignments": assignments})
-    for user, code in (("olga", 3), ("sue", 0)):
-        monkeypatch.setenv("MINIMIZE_ACTOR", user)
-        assert [locate(command, project, *words).code for words in (START, ("list", "--tenant", "north"))] == [code] * 2
-    assert locate(command, project, "start", "d1", "--tenant", "south").code == 3
+def test_a_tenant_cannot_make_lines_of_its_own(project: Project, command: Command) -> None:
+    done = said(command, project, "set", "a\nnorth  location  on", "location", "off")
+    assert len(done.out.splitlines()) == 1
+    assert len(said(command, project, "show").out.splitlines()) == 1
