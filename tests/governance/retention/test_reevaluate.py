@@ -1,11 +1,10 @@
-"""Today's policy and settings over a batch: what could be collected today, as far as the file tells.
-Settings of today in the terms of a file: on in every instant that a released time may stand for, and on now.
-"""
+"""The current policy and settings applied to a batch, and whether its columns can be brought into the current form."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +14,8 @@ import pytest
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.event_times import EventTimeBounds
 from minimize.policy.condition import FeatureOn, LevelAtLeast
-from minimize.policy.load import load_policy
+from minimize.policy.load import load_policy, policy_from_mapping
+from minimize.policy.model import Field
 from minimize.removal.facts import FileSettings
 from minimize.removal.retract import PolicyReevaluation, compare_forms
 from minimize.removal.verdict import BatchVerdict
@@ -25,7 +25,9 @@ from tests.governance.columns import PlainColumn
 from tests.governance.retention.daily import POLICY, SETTINGS, START, Daily
 
 DAY = timedelta(days=1)
+
 RAN = START + DAY
+
 FEATURES = {"location": {"about": "position"}, "inventory": {"about": "applications"}}
 
 
@@ -91,10 +93,15 @@ def test_whole_records_go_whose_condition_does_not_hold_today(day: Daily) -> Non
 
 
 HOUR = timedelta(hours=1)
+
 TENANT, SUBJECT = (LookupColumn(Pointer((name,)), PlainColumn()) for name in ("tenant", "subject"))
+
 CLOCK = EventTimeBounds(Pointer(("time",)), 0, int(HOUR.total_seconds()) * 1_000_000 - 1)
+
 AT = START + 30 * HOUR
+
 HEAD = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+
 BATCH = pa.record_batch(
     {
         "tenant": ["north", "north", "south"],
@@ -192,3 +199,64 @@ def test_the_first_level_is_always_on(project: Daily) -> None:
     nothing = FileSettings.for_file(None, policy, AT, TENANT, SUBJECT, CLOCK)
     assert nothing.is_on(LevelAtLeast("required"), BATCH).all()
     assert not nothing.is_on(LevelAtLeast("full"), BATCH).any()
+
+
+TIME = pa.timestamp("us", "UTC")
+
+
+def field(do: Any, type_: str = "string", **more: Any) -> Field:
+    said = {"policy": "p", "version": 1, "purposes": ["operations", "customer_support"], "features": {"f": {}}}
+    return policy_from_mapping({**said, "fields": {"x": {"type": type_, "do": do, **more}}}).fields["x"]
+
+
+def form_verdict(then: Any, today: Any, type_: str = "string", shown: pa.DataType | None = None) -> str:
+    return compare_forms(field(then, type_), field(today, type_), "operations", shown or pa.string()).verdict
+
+
+@pytest.mark.parametrize(
+    ("then", "today", "expected"),
+    [
+        ("hour", "hour", "same"),
+        ("hour", "day", "coarser"),
+        ("day", "hour", "finer"),
+        ("day", "week", "coarser"),
+        ("week", "month", "gone"),
+        ("month", "week", "finer"),
+    ],
+)
+def test_units_of_time(then: str, today: str, expected: str) -> None:
+    before, after = ({"truncate_time": {"to": unit}} for unit in (then, today))
+    assert form_verdict(before, after, "timestamp", TIME) == expected
+
+
+@pytest.mark.parametrize(
+    ("then", "today", "expected"),
+    [
+        ({"truncate_ip": {"v4": 24, "v6": 48}}, {"truncate_ip": {"v4": 16, "v6": 48}}, "coarser"),
+        ({"truncate_ip": {"v4": 24, "v6": 48}}, {"truncate_ip": {"v4": 16, "v6": 64}}, "gone"),
+        ({"truncate_version": {"parts": 2}}, {"truncate_version": {"parts": 1}}, "coarser"),
+        ({"mask": {"keep_last": 4}}, {"mask": {"keep_last": 2}}, "coarser"),
+        ({"mask": {"keep_last": 2}}, {"mask": {"keep_last": 4}}, "finer"),
+        ({"mask": {"keep_last": 4}}, {"mask": {"keep_first": 2}}, "gone"),
+        ("keep", {"mask": {"keep_last": 4}}, "coarser"),
+        ({"mask": {"keep_last": 4}}, "keep", "finer"),
+        ("keep", "presence", "gone"),
+        ("keep", {"pseudonymize": {"key": "k"}}, "gone"),
+        ("keep", "drop", "gone"),
+    ],
+)
+def test_other_forms(then: Any, today: Any, expected: str) -> None:
+    assert form_verdict(then, today) == expected
+
+
+def test_a_field_that_is_for_other_purposes_today_goes() -> None:
+    today = field("keep", purposes=["customer_support"])
+    assert compare_forms(field("keep"), today, "operations", pa.string()).verdict == "gone"
+
+
+def test_a_field_that_is_not_declared_any_more_goes() -> None:
+    assert compare_forms(field("keep"), None, "operations", pa.string()).verdict == "gone"
+
+
+def test_a_gate_is_not_a_form() -> None:
+    assert compare_forms(field("keep"), field("keep", feature="f"), "operations", pa.string()).verdict == "same"

@@ -1,6 +1,4 @@
-"""Subjects are told by tokens that nobody can turn back or join across tenants.
-A payload that is not what was declared does not leave.
-"""
+"""Payloads: subjects are tokens per tenant, undeclared values are refused, and the digest covers values alone."""
 
 from __future__ import annotations
 
@@ -12,6 +10,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.arrow.dictionaries import SeenDictionary, first_occurrences
 from minimize.arrow.interchange import decode_batch
@@ -19,7 +19,13 @@ from minimize.errors import NotPermitted
 from minimize.governance.sharing import export_file
 from minimize.governance.sharing.consent_filter import TenantCodes
 from minimize.governance.sharing.export_file import EXPORT_FORMATS
-from minimize.governance.sharing.payload import PayloadStats, SubjectTokens, disclosure_token
+from minimize.governance.sharing.payload import (
+    PayloadDigest,
+    PayloadStats,
+    SubjectTokens,
+    digest_table,
+    disclosure_token,
+)
 from minimize.ledger.sharing import TenantShare
 from tests.governance.sharing.sender import EVENT, RECORDS, Sender
 from tests.project import TIME
@@ -172,3 +178,76 @@ def test_a_value_that_the_manifest_does_not_list_leaves_as_null_and_is_counted(s
     assert given.column("model").to_pylist() == ["A", None, "A"]
     assert account.unparsable == {"model": 1}
     assert "model: 1 value replaced by null" in str(account)
+
+
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "text": st.none() | st.text(max_size=3) | st.just("x" * 300),
+            "flag": st.none() | st.booleans(),
+            "number": st.none() | st.integers(-5, 5),
+            "list": st.none() | st.lists(st.none() | st.text(max_size=2), max_size=3),
+            "struct": st.none() | st.fixed_dictionaries({"a": st.none() | st.integers(0, 3)}),
+        }
+    ),
+    max_size=12,
+)
+
+SCHEMA = pa.schema(
+    [
+        ("text", pa.string()),
+        ("flag", pa.bool_()),
+        ("number", pa.int32()),
+        ("list", pa.list_(pa.string())),
+        ("struct", pa.struct([("a", pa.int64())])),
+    ]
+)
+
+
+@given(ROWS, st.integers(1, 5))
+def test_how_it_is_cut_into_batches_changes_nothing(rows: list[dict[str, Any]], size: int) -> None:
+    table = pa.Table.from_pylist(rows, SCHEMA)
+    found = PayloadDigest(SCHEMA)
+    for first in range(0, len(rows), size):
+        for batch in pa.Table.from_pylist(rows[first : first + size], SCHEMA).to_batches():
+            found.update(batch)
+    assert found.digest == digest_table(table)
+
+
+@given(ROWS, ROWS)
+def test_other_rows_have_another_digest(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
+    same = digest_table(pa.Table.from_pylist(one, SCHEMA)) == digest_table(pa.Table.from_pylist(other, SCHEMA))
+    assert same == (one == other)
+
+
+def test_slices_are_told_by_what_they_show() -> None:
+    whole = pa.table(
+        {"a": ["x", "yy", None, "z"], "m": pa.array([[("k", 1)], None, [], [("l", None)]], pa.map_("string", "int8"))}
+    )
+    assert digest_table(whole.slice(1, 2)) == digest_table(
+        pa.Table.from_pylist(whole.slice(1, 2).to_pylist(), whole.schema)
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["ab", "c"], ["a", "bc"]),
+        ([None, ""], ["", None]),
+        (["a"], ["a", None]),
+    ],
+)
+def test_texts_that_only_look_alike_side_by_side_are_told_apart(one: list[Any], other: list[Any]) -> None:
+    assert digest_table(pa.table({"a": pa.array(one, pa.string())})) != digest_table(
+        pa.table({"a": pa.array(other, pa.string())})
+    )
+
+
+def test_another_name_or_type_is_another_payload() -> None:
+    digests = {digest_table(pa.table({name: pa.array([1], kind)})) for name in "ab" for kind in (pa.int8(), pa.int16())}
+    assert len(digests) == 4
+
+
+def test_views_are_texts_like_others() -> None:
+    views = pa.table({"a": pa.array(["x", None], pa.string_view())})
+    assert digest_table(views).startswith("blake3:")

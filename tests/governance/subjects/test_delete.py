@@ -1,6 +1,4 @@
-"""Records of people, devices and tenants go from every output, and do not come back.
-What a deletion may have left in the bytes of files.
-"""
+"""Records of people, devices and tenants are removed from every output and do not come back; requests state the result."""
 
 from __future__ import annotations
 
@@ -20,18 +18,23 @@ from minimize.errors import CheckFailed, ConfigurationError, OutputError, Refuse
 from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects import delete as room
+from minimize.governance.subjects.requests import request_outcome
 from minimize.governance.subjects.search import files_with_leftovers
 from minimize.governance.subjects.view import view_page
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subjects import SubjectRequestStep
 from minimize.output.stored_file import StoredFile
 from minimize.workspace import Workspace as Places
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
+from tests.receipts.make import small
 
 NOW = datetime.now(UTC)
+
 D3, D4 = DataSubject("d3", "north"), DataSubject("d4", "south")
+
 COUNTS = {
     "daily": {
         "group_by": {"tenant": "tenant_id"},
@@ -405,3 +408,20 @@ def test_a_dictionary_that_grows_over_many_values_is_no_fault(project: Project) 
     found = find_outputs(None, [project.out], Keyring.load(project.keys))[0]
     (path,) = [file.path for file in found[0].files("records")]
     assert list(files_with_leftovers(found, [path])) == []
+
+
+REMOVAL_TIME = datetime(2026, 11, 25, tzinfo=UTC)
+
+
+def test_a_request_that_is_gone_on_with_keeps_what_it_came_to_before() -> None:
+    body = {"receipts": ["one"], "recalls": {"vendor": ["x"]}}
+    step = SubjectRequestStep("delete", "north", None, REMOVAL_TIME, REMOVAL_TIME, "failed", body, REMOVAL_TIME, "ann")
+    told = request_outcome(step, ["two"], {"vendor": ["y", "x"], "other": ["z"]})
+    assert told == {"receipts": ["one", "two"], "recalls": {"other": ["z"], "vendor": ["x", "y"]}}
+    assert request_outcome(replace(step, body={}), [], {}) == {"receipts": [], "recalls": {}}
+
+
+def test_aggregates_that_keep_figures_are_those_of_all_portions() -> None:
+    receipts = [small(number + 1, stays={"daily": (f"2026-11-{23 + number}",)}) for number in range(2)]
+    done = SubjectRemoval((), {}, receipts=tuple(receipts))
+    assert done.stays == {"device_telemetry": {"daily": ["2026-11-23", "2026-11-24"]}}
