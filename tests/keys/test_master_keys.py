@@ -1,4 +1,4 @@
-"""Master keys in a keyring file."""
+"""Master keys in a keyring file, and their names."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, MasterKey, add_key, new_keyring
-from minimize.keys.keyring import destroy_key
-from minimize.keys.master_keys import KeyringKms
+from minimize.keys.keyring import KEY_NAME, destroy_key
+from minimize.keys.master_keys import KeyringKms, is_master_key, master_key_name
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
+
 NAME = "encrypt.pseudonymized"
+
 KEY = bytes(range(16))
 
 
@@ -103,3 +107,31 @@ def test_a_pickle_carries_the_path_and_no_key(keys: Path) -> None:
     pickled = pickle.dumps(found)
     assert Keyring.load(keys).bytes_of(NAME) not in pickled
     assert pickle.loads(pickled).unwrap(wrapped, MasterKey(NAME, 1)) == KEY
+
+
+@given(st.text(max_size=200))
+def test_every_tenant_has_a_key_that_a_keyring_can_name(tenant: str) -> None:
+    assert KEY_NAME.fullmatch(master_key_name("pseudonymized", tenant))
+
+
+@given(st.text(max_size=60), st.text(max_size=60))
+def test_two_tenants_never_share_a_key(one: str, other: str) -> None:
+    assert (master_key_name("identified", one) == master_key_name("identified", other)) == (one == other)
+
+
+@given(st.text(max_size=60))
+def test_an_id_names_its_version_again(tenant: str) -> None:
+    master = MasterKey(master_key_name("identified", tenant), 7)
+    assert MasterKey.parse(master.id) == master
+
+
+@pytest.mark.parametrize(
+    "text", ["", "device/1", "encrypt.x", "encrypt.x/0", "encrypt.x/-1", "encrypt.x/1/2", "encrypt./1"]
+)
+def test_what_names_no_master_key_is_refused(text: str) -> None:
+    with pytest.raises(KeyringError):
+        MasterKey.parse(text)
+
+
+def test_keys_of_techniques_are_no_master_keys() -> None:
+    assert [is_master_key(name) for name in ("device", "encrypt.footer", "encrypted")] == [False, True, False]
