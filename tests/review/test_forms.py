@@ -21,7 +21,7 @@ from tests.project import PIPELINE, POLICY
 from tests.review.factory import BODY, between, policy
 from tests.review.test_others import BODY as RECIPIENT
 from tests.review.test_others import CONTRACT, FIELDS, FUNCTION
-from tests.review.test_policy_changes_policies import policies
+from tests.review.test_policy_changes import policies
 from tests.world import access_file, assignment
 
 ANY_CHANGE_LOOSENS: Mapping[str, set[str]] = {}
