@@ -1,12 +1,16 @@
-"""Instances of managed applications."""
+"""Datasets of the client applications: instances and usage events."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
+import numpy as np
+from minimize_samples.dataset import Slice
+from minimize_samples.datasets.managed_devices import EVENT_KINDS
 from minimize_samples.devices import APP_IDS, MANAGED_APPS
 
-from ..made import records
+from ..made import DAY, dataset, records
 
 RECORDS = records("managed_apps")
 
@@ -41,3 +45,27 @@ def test_the_last_check_in_is_within_a_day_before() -> None:
     for record in RECORDS:
         apart = datetime.fromisoformat(record["event_time"]) - datetime.fromisoformat(record["last_check_in"])
         assert 0 < apart.total_seconds() <= 86_400
+
+
+USAGE_EVENTS = records("usage_events", 2400)
+
+
+def test_every_kind_of_event_is_there() -> None:
+    assert {record["event_type"] for record in USAGE_EVENTS} == set(EVENT_KINDS)
+
+
+def test_failures_have_an_error_and_no_response() -> None:
+    failures = [record for record in USAGE_EVENTS if record["event_type"].startswith("failure.")]
+    assert failures
+    assert all("error_code" in record and "response_time_ms" not in record for record in failures)
+
+
+def test_a_device_that_is_not_enrolled_is_not_named() -> None:
+    named = {record["management_mode"] for record in USAGE_EVENTS if "device_id" in record}
+    assert named == {"MAM+MDM", "MDM"}
+
+
+def test_a_part_of_a_day_falls_into_its_part_of_the_day() -> None:
+    part = dataset("usage_events", 2400).records(Slice(DAY, 1200, 1200, 2400), np.random.default_rng(1))
+    hours = [int(json.loads(line)["event_time"][11:13]) for line in part.lines().to_pylist()]
+    assert min(hours) >= 12

@@ -1,13 +1,16 @@
-"""Messages to and from the help desk."""
+"""Datasets of the help desk: messages and cases."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
 
-from ..made import records
+from minimize_samples.world import Administrators
+
+from tests.samples.made import dataset, records
 
 RECORDS = records("support_cases")
+
 FREE_TEXT = "\n".join(record["message"] for record in RECORDS)
 
 
@@ -49,3 +52,23 @@ def test_messages_hold_names_numbers_and_addresses() -> None:
 def test_the_help_desk_answers_second() -> None:
     assert {record["message"].startswith("Dear ") for record in RECORDS if record["message_number"] == 2} == {True}
     assert {record["message"].startswith("Dear ") for record in RECORDS if record["message_number"] != 2} == {False}
+
+
+SUPPORT_DESK_CASES = records("support_desk_cases", 200)
+
+
+def test_contacts_are_administrators_of_the_world() -> None:
+    admins = Administrators(dataset("support_desk_cases", 200).world, 200)
+    known = dict(zip(admins.admin_id.to_pylist(), admins.user_principal_name.to_pylist(), strict=True))
+    assert {record["contact_id"]: record["contact_email"] for record in SUPPORT_DESK_CASES} == known
+
+
+def test_severities_and_states_are_those_of_the_manifest() -> None:
+    assert {record["severity"] for record in SUPPORT_DESK_CASES} == {"A", "B", "C"}
+    assert {record["state"] for record in SUPPORT_DESK_CASES} == {"open", "waiting", "closed"}
+
+
+def test_messages_hold_addresses_and_numbers() -> None:
+    messages = [record["message"] for record in SUPPORT_DESK_CASES]
+    assert any("@" in message for message in messages)
+    assert any("+1202" in message for message in messages)
