@@ -1,7 +1,8 @@
-""""""
+"""Settings files, by their suffix."""
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from minimize.errors import PolicyError
 from minimize.settings import FeatureSwitch, SettingsRows, load_settings
 
 HEADER = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
+
 ROW = "t,,location,on,admin,2026-11-01T00:00:00+00:00,2026-11-01T00:00:00Z\n"
+
 AT = datetime(2026, 11, 20, tzinfo=UTC)
 
 
@@ -114,6 +117,7 @@ def test_a_quote_that_nobody_closes_is_a_fault(tmp_path: Path) -> None:
 
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+
 COLUMNS: dict[str, list[Any]] = {
     "tenant_id": ["t", "t"],
     "subject": [None, "s"],
@@ -123,6 +127,7 @@ COLUMNS: dict[str, list[Any]] = {
     "valid_from": [START, START],
     "recorded_at": [START, START],
 }
+
 TEXT = {**COLUMNS, "valid_from": ["2026-11-01T00:00:00Z"] * 2, "recorded_at": ["2026-11-01T01:00:00+01:00"] * 2}
 
 
@@ -227,3 +232,33 @@ def test_a_column_of_fields_under_another_name_is_a_fault(tmp_path: Path, spelli
     more = HEADER.replace("\n", f",{spelling},note\n") + ROW.replace("\n", ",,because\n")
     assert faults(written(tmp_path, more)) == [("C002", None)]
     load_settings(written(tmp_path, more.replace(spelling, "field")))
+
+
+@pytest.mark.parametrize("name", ["missing.csv", "missing.parquet"])
+def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path, name: str) -> None:
+    assert faults(tmp_path / name) == [("C001", None)]
+
+
+@pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
+def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00canary")
+    assert faults(tmp_path / name) == [("C001", None)]
+
+
+@pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
+def test_a_file_that_is_closed_to_us_is_said_to_be_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def closed(*given: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "a path")
+
+    path = tmp_path / name
+    path.write_bytes(b"")
+    monkeypatch.setattr(Path, "open", closed)
+    monkeypatch.setattr("minimize.settings.files.check_footer", closed)
+    with pytest.raises(PolicyError) as caught:
+        load_settings(path)
+    (finding,) = caught.value.findings
+    assert (finding.code, finding.hint) == ("C001", "Check its permissions.")
+    assert finding.message == "the settings cannot be read: permission is denied (EACCES)"
+    assert caught.value.__context__ is None
