@@ -1,5 +1,3 @@
-""""""
-
 from __future__ import annotations
 
 import numpy as np
@@ -8,13 +6,24 @@ import pytest
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
-from minimize.records import Chunk, UndeclaredCount
+from minimize.records import Chunk, Reject, UndeclaredCount
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.binding import bind_request, check_schema, undeclared_paths, unify_schemas, validate_chunk
+from minimize.sources.binding import (
+    add_rejects,
+    bind_request,
+    check_schema,
+    concat_chunks,
+    sort_chunk,
+    undeclared_paths,
+    unify_schemas,
+    validate_chunk,
+)
 from minimize.sources.record_checks import FaultMask, ForbiddenPlace, forbidden_places
 
 A, NEW, PIN = Pointer.parse("a"), Pointer.parse("new"), Pointer.parse("pin")
+
 REQUEST = SourceRequest((DeclaredField("a", A, "string", required=True),), (PIN,), A)
+
 RECORDS = pa.record_batch({"a": ["x", None, "y", "z"], "new": [1, 1, None, 1], "pin": [None, None, None, 7]})
 
 
@@ -144,3 +153,51 @@ def test_a_column_that_nobody_declared_is_proposed_only_where_it_looks_like_a_na
     with pytest.raises(SchemaError) as caught:
         check_schema(pa.schema([(name, pa.string())]), request(("phone", "string")))
     assert (name in str(caught.value)) == shown
+
+
+MERGED_A, B, C = (Pointer((name,)) for name in "abc")
+
+
+def chunk(
+    values: list[int], undeclared: dict[Pointer, UndeclaredCount] | None = None, rejects: tuple[Reject, ...] = ()
+) -> Chunk:
+    return Chunk(
+        pa.record_batch({"n": pa.array(values, pa.int64())}),
+        len(values) + len(rejects),
+        rejects,
+        undeclared or {},
+        pa.array(values, pa.int64()),
+    )
+
+
+def reject(position: int) -> Reject:
+    return Reject(position, "row", None, "malformed")
+
+
+def test_chunks_in_order_are_one_chunk() -> None:
+    first = chunk([0, 1], {MERGED_A: UndeclaredCount(1, frozenset("x"))}, (reject(2),))
+    second = chunk([3], {MERGED_A: UndeclaredCount(1, frozenset("y")), B: UndeclaredCount(2)})
+    both = concat_chunks([first, second], first.records.schema)
+    assert (both.records.to_pydict(), both.read, both.rejects) == ({"n": [0, 1, 3]}, 4, (reject(2),))
+    assert both.undeclared == {MERGED_A: UndeclaredCount(2, frozenset("xy")), B: UndeclaredCount(2)}
+    assert both.positions == pa.array([0, 1, 3])
+
+
+def test_no_chunks_are_an_empty_one() -> None:
+    none = concat_chunks([], pa.schema([("n", pa.int64())]))
+    assert (none.read, none.records.num_rows, len(none.rejects)) == (0, 0, 0)
+
+
+def test_rejects_from_outside_are_counted_and_stand_in_order() -> None:
+    found = add_rejects(chunk([0, 4], rejects=(reject(2),)), [reject(3), reject(1)])
+    assert [one.position for one in found.rejects] == [1, 2, 3]
+    assert found.read == 5
+
+
+def test_a_chunk_in_order_has_its_records_and_rejects_by_position() -> None:
+    records = pa.record_batch({"a": ["x", "y", "z"]})
+    rejects = (Reject(7, "byte", None, "malformed"), Reject(2, "byte", None, "malformed"))
+    chunk = sort_chunk(Chunk(records, 5, rejects, positions=pa.array([0, 9, 4])))
+    assert chunk.records.column("a").to_pylist() == ["x", "z", "y"]
+    assert chunk.positions == pa.array([0, 4, 9])
+    assert [reject.position for reject in chunk.rejects] == [2, 7]

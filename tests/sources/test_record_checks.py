@@ -1,4 +1,4 @@
-"""What must never arrive is found in lists, too, whatever reads them."""
+"""Forbidden and required paths are checked in rows, lists and whole files, for every reader."""
 
 from __future__ import annotations
 
@@ -15,15 +15,28 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import minimize
 from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
 from minimize.policy.load import load_policy
+from minimize.records import UndeclaredCount
 from minimize.sources import FORMATS
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.files import file_parts
 from minimize.sources.memory import memory_source
+from minimize.sources.record_checks import (
+    FaultMask,
+    ForbiddenPlace,
+    count_undeclared,
+    first_faults,
+    flat_values,
+    records_missing_field,
+    records_with_path,
+    sample_subjects,
+)
 from tests.project import Project, event, new_project
 
 REQUEST = SourceRequest(
@@ -33,6 +46,7 @@ REQUEST = SourceRequest(
     ),
     never=(Pointer.parse("/deep/forbidden"),),
 )
+
 RECORDS: list[dict[str, Any]] = [
     {"id": 0, "deep": [{"forbidden": 1, "x": 1}]},
     {"id": 1, "deep": [{"x": 1}, {"x": 2, "forbidden": 2}]},
@@ -72,6 +86,7 @@ DEEP_REQUEST = SourceRequest(
     ),
     any_depth=("mail", "password"),
 )
+
 DEEP: list[dict[str, Any]] = [
     {"device": {"os": "a", "password": "x"}},
     {"device": {"os": "a", "accounts": [{"password": None, "site": "b"}, {"password": "", "site": "c"}]}},
@@ -80,6 +95,7 @@ DEEP: list[dict[str, Any]] = [
     {"device": {"os": "password", "accounts": [{"site": "mail"}]}},
     {"device": None, "other": []},
 ]
+
 DEEP_TYPE = pa.schema(
     [
         ("id", pa.int64()),
@@ -99,6 +115,7 @@ DEEP_TYPE = pa.schema(
         ),
     ]
 )
+
 DEEP_FOUND = ({"forbidden_field /**/password", "forbidden_field /**/mail"}, {3, 4, 5})
 
 
@@ -181,9 +198,13 @@ def test_a_policy_cannot_keep_what_stands_in_a_list_and_must_never_arrive(tmp_pa
 
 
 STRUCTS = pa.array([{"password": "x"}, {"password": None}, None])
+
 INDICES = pa.array([0, 1, 2, None, 0], pa.int8())
+
 ENCODED = pa.DictionaryArray.from_arrays(INDICES, STRUCTS)
+
 CODES = pa.array([0, 1, 0, 1, 0], pa.int8())
+
 NESTED = {
     "dictionary of structs": (ENCODED, {1, 2, 3}),
     "dictionary of lists": (
@@ -245,7 +266,9 @@ class Unknown:
 
 
 CYCLE: list[Any] = []
+
 CYCLE.append(CYCLE)
+
 OBJECTS: dict[str, Any] = {
     "dictionary": {"password": 1},
     "mapping": UserDict(password=1),
@@ -264,6 +287,7 @@ OBJECTS: dict[str, Any] = {
     "struct of Arrow": pa.scalar({"password": 1}),
     "dataclass": [Login("x")],
 }
+
 CLEAN: list[Any] = [
     *("password", 1, None, Decimal(1), pd.NA, pd.NaT, np.float64(1), [1, "password"], {"a": "password"}, CYCLE),
     *({"password": None}, Login(None), pd.Series({"password": np.nan}), pd.Period("2026-11"), np.array(["password"])),
@@ -324,3 +348,109 @@ def test_a_word_is_found_in_a_frame_of_a_derived_class() -> None:
     derived = type("Derived", (pd.DataFrame,), {"__module__": "elsewhere"})
     frame = derived(frame_of(["x", {"password": 1}]))
     assert found(memory_source(frame, DEEP_REQUEST)) == ({"forbidden_field /**/password"}, {0})
+
+
+def pointer(text: str) -> Pointer:
+    return Pointer.parse(text)
+
+
+RECORD_BATCH = pa.record_batch(
+    {
+        "id": ["a", "b", "b", None],
+        "s": [{"x": 1, "y": None}, {"x": None, "y": None}, None, {"x": None, "y": 2}],
+        "l": [[{"n": 1}, {"n": None}], [], [None], None],
+        "m": pa.array([[("k", 1)], [("k", None), ("j", 2)], [], None], pa.map_(pa.string(), pa.int64())),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/id", [1, 1, 1, 0]),
+        ("/s", [1, 1, 0, 1]),
+        ("/s/x", [1, 0, 0, 0]),
+        ("/s/*", [1, 0, 0, 1]),
+        ("/s/nope", [0, 0, 0, 0]),
+        ("/l", [1, 1, 1, 0]),
+        ("/l/*", [1, 0, 0, 0]),
+        ("/l/*/n", [1, 0, 0, 0]),
+        ("/m/*", [1, 1, 0, 0]),
+        ("/m/k", [1, 0, 0, 0]),
+        ("/m/j", [0, 1, 0, 0]),
+        ("/id/x", [0, 0, 0, 0]),
+        ("/nope", [0, 0, 0, 0]),
+    ],
+)
+def test_a_record_carries_a_path_where_something_is_not_null(path: str, expected: list[int]) -> None:
+    assert records_with_path(RECORD_BATCH, pointer(path)).tolist() == [bool(one) for one in expected]
+    assert records_with_path(RECORD_BATCH.slice(1), pointer(path)).tolist() == [bool(one) for one in expected[1:]]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/id", [0, 0, 0, 1]),
+        ("/s/x", [0, 1, 1, 1]),
+        ("/l/*/n", [1, 0, 1, 1]),
+        ("/s/nope", [1, 1, 1, 1]),
+        ("/nope", [1] * 4),
+    ],
+)
+def test_a_record_lacks_a_required_field_where_it_or_what_is_above_it_is_null(path: str, expected: list[int]) -> None:
+    assert records_missing_field(RECORD_BATCH, DeclaredField(path, pointer(path), "integer")).tolist() == [
+        bool(one) for one in expected
+    ]
+
+
+def test_of_several_faults_the_first_is_told() -> None:
+    mask = np.array([True, True, True, False])
+    known = [FaultMask("wrong_type", "/a", mask), FaultMask("malformed", None, np.array([True, False, False, False]))]
+    found = first_faults(
+        RECORD_BATCH, [DeclaredField("id", pointer("/id"), "string")], [ForbiddenPlace(pointer("/m/j"), "/m/j")], known
+    )
+    rejects = found.rejects(np.array([10, 11, 12, 13]), "row")
+    assert [(reject.position, reject.code, reject.field) for reject in rejects] == [
+        (10, "malformed", None),
+        (11, "forbidden_field", "/m/j"),
+        (12, "wrong_type", "/a"),
+        (13, "missing_field", "/id"),
+    ]
+
+
+def test_carried_counts_good_records_and_their_subjects() -> None:
+    good = np.array([True, True, False, True])
+    found = count_undeclared(RECORD_BATCH, pointer("/s"), SourceRequest((), subject=pointer("id")), good)
+    assert found == UndeclaredCount(3, frozenset({"a", "b"}))
+
+
+def test_no_more_than_ten_subjects_are_held() -> None:
+    records = pa.record_batch({"id": pa.array(range(100))})
+    assert len(sample_subjects(records, pointer("id"))) == 10
+    assert sample_subjects(records, None) == frozenset()
+
+
+def test_a_flat_value_is_null_below_a_null_struct() -> None:
+    values = flat_values(RECORD_BATCH, pointer("/s/x"))
+    assert values is not None
+    assert values.to_pylist() == [1, None, None, None]
+    assert flat_values(RECORD_BATCH, pointer("/l/*/n")) is None
+
+
+def present(value: Any, parts: tuple[str, ...]) -> bool:
+    if not parts or value is None:
+        return value is not None
+    inner = value if parts[0] == "*" else [value.get(parts[0])]
+    return any(present(item, parts[1:]) for item in inner)
+
+
+items = st.none() | st.fixed_dictionaries({"n": st.none() | st.lists(st.none() | st.integers(0, 1), max_size=2)})
+
+
+@given(st.lists(st.none() | st.lists(items, max_size=3), max_size=6), st.integers(0, 2))
+def test_presence_below_lists_is_what_a_walk_finds(rows: list[Any], skip: int) -> None:
+    type_ = pa.list_(pa.struct([("n", pa.list_(pa.int8()))]))
+    records = pa.record_batch({"l": pa.array(rows, type_)}).slice(skip)
+    for path in ("/l", "/l/*", "/l/*/n", "/l/*/n/*"):
+        parts = tuple(path.split("/")[2:])
+        assert records_with_path(records, pointer(path)).tolist() == [present(row, parts) for row in rows[skip:]]

@@ -1,5 +1,3 @@
-""""""
-
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
@@ -10,10 +8,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.arrow.types import exact_decimal, have_same_shape, parse_text, parse_texts, parse_timestamp
+from minimize.arrow.types import (
+    accepts_type,
+    arrow_type,
+    decimal_digits,
+    describe_type,
+    exact_decimal,
+    have_same_shape,
+    parse_text,
+    parse_texts,
+    parse_timestamp,
+    storage_type,
+    type_word,
+)
 from tests.hypothesis_profiles import examples
 
 SHAPE = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?(Z|[-+]([01][0-9]|2[0-3]):[0-5][0-9])$"
+
 FIRST = "2026-11-24T10:00:00+02:00"
 
 
@@ -54,6 +65,7 @@ def test_a_slice_is_looked_at_alone() -> None:
 
 
 moments = st.sampled_from([FIRST, "2026-11-24T10:00:00Z", "2026-13-24T10:00:00Z", "2026-02-30T10:00:00Z"])
+
 near = st.tuples(moments, st.integers(0, 25), st.sampled_from("0139:TZ+-./ é")).map(
     lambda one: one[0][: one[1]] + one[2] + one[0][one[1] + 1 :]
 )
@@ -182,3 +194,88 @@ def test_one_odd_time_among_many_is_read_beside_them() -> None:
     assert bad.tolist() == [False] * 5 + [True, False, False]
     assert values.is_null().to_pylist() == [False] * 5 + [True, True, False]
     assert values[7].as_py().isoformat() == "2026-11-24T12:00:00+00:00"
+
+
+TYPE_WORDS = [
+    "string",
+    "boolean",
+    "integer",
+    "double",
+    "decimal(10,2)",
+    "timestamp",
+    "date",
+    "binary",
+    "list",
+    "struct",
+    "map",
+]
+
+
+@pytest.mark.parametrize("word", TYPE_WORDS)
+def test_a_word_accepts_its_own_arrow_type_and_no_other_word_does(word: str) -> None:
+    assert [other for other in TYPE_WORDS if accepts_type(other, arrow_type(word))] == [word]
+    assert type_word(arrow_type(word)) == word
+
+
+@pytest.mark.parametrize(
+    ("word", "type_"),
+    [
+        ("string", pa.large_string()),
+        ("string", pa.string_view()),
+        ("string", pa.dictionary(pa.int8(), pa.string())),
+        ("integer", pa.uint8()),
+        ("double", pa.float16()),
+        ("timestamp", pa.timestamp("ns")),
+        ("timestamp", pa.timestamp("s", "Europe/Paris")),
+        ("date", pa.date64()),
+        ("binary", pa.binary(4)),
+        ("list", pa.large_list(pa.int8())),
+        ("list", pa.list_(pa.int8(), 2)),
+        ("decimal(10,2)", pa.decimal128(5, 2)),
+        ("string", pa.null()),
+        ("binary", pa.uuid()),
+    ],
+)
+def test_any_width_of_a_family_is_accepted(word: str, type_: pa.DataType) -> None:
+    assert accepts_type(word, type_)
+
+
+@pytest.mark.parametrize(
+    ("word", "type_"),
+    [
+        ("string", pa.binary()),
+        ("integer", pa.float64()),
+        ("double", pa.int64()),
+        ("timestamp", pa.date32()),
+        ("decimal(10,2)", pa.decimal128(10, 3)),
+        ("decimal(10,2)", pa.decimal128(12, 2)),
+        ("string", pa.duration("s")),
+    ],
+)
+def test_another_family_or_more_digits_is_not(word: str, type_: pa.DataType) -> None:
+    assert not accepts_type(word, type_)
+
+
+def test_a_timestamp_is_in_microseconds_utc() -> None:
+    assert arrow_type("timestamp") == pa.timestamp("us", "UTC")
+
+
+def test_many_digits_take_the_wide_decimal() -> None:
+    assert arrow_type("decimal(50, 4)") == pa.decimal256(50, 4)
+    assert decimal_digits("decimal(7)") == (7, 0)
+
+
+@pytest.mark.parametrize("word", ["decimal(0,0)", "decimal(80,2)", "decimal(3,4)", "text", "decimal"])
+def test_a_word_that_is_none_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match=r"The types are|precision of a decimal"):
+        arrow_type(word)
+
+
+def test_what_no_policy_names_is_told_by_arrows_word() -> None:
+    assert describe_type(pa.duration("s")).startswith("duration[s]")
+    assert describe_type(pa.int8()) == "integer"
+
+
+def test_the_plain_type_is_behind_every_encoding() -> None:
+    assert storage_type(pa.run_end_encoded(pa.int32(), pa.string())) == pa.string()
+    assert storage_type(pa.uuid()) == pa.binary(16)
