@@ -1,7 +1,8 @@
-"""An accumulator gives the same rows whatever it may hold in memory, and never holds much more than it may."""
+"""An accumulator gives the same counted rows for any memory budget, and keeps to it."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 from multiprocessing.reduction import ForkingPickler
@@ -17,6 +18,7 @@ from minimize.spill import Accumulator, HashedRows, SpillSpace, ValueHasher
 
 ALL = None
 """A budget without an end."""
+
 hasher = ValueHasher(bytes(32))
 
 
@@ -145,3 +147,50 @@ def test_a_partition_that_was_divided_is_not_divided_again(monkeypatch: pytest.M
     assert all(np.array_equal(passes[0], again) for again in passes)
     assert len(passes[0]) == 200_000
     assert np.array_equal(passes[0][:, 0], np.sort(passes[0][:, 0]))
+
+
+ids = st.tuples(st.integers(0, 3), st.integers(0, 3))
+
+rows_ = st.lists(st.tuples(ids, st.integers(0, 5)), max_size=60)
+
+
+def counted_rows(given_: list[tuple[tuple[int, int], int]]) -> HashedRows:
+    words = np.array([[*id_, count] for id_, count in given_], np.uint64).reshape(-1, 3)
+    return HashedRows(words, pa.array([str(id_) for id_, _ in given_], pa.large_string()))
+
+
+@given(rows_)
+def test_equal_rows_are_one_with_their_counts_added_up(given_: list[tuple[tuple[int, int], int]]) -> None:
+    sums: dict[tuple[int, int], int] = defaultdict(int)
+    for id_, count in given_:
+        sums[id_] += count
+    reduced = counted_rows(given_).reduce([np.add])
+    assert reduced.words.tolist() == [[*id_, sums[id_]] for id_ in sorted(sums)]
+    assert reduced.texts is not None
+    assert reduced.texts.to_pylist() == [str(id_) for id_ in sorted(sums)]
+
+
+@given(rows_, st.integers(0, 5))
+def test_they_come_back_from_bytes(given_: list[tuple[tuple[int, int], int]], start: int) -> None:
+    some = counted_rows(given_).take(np.arange(min(start, len(given_)), len(given_)))
+    back = HashedRows.from_bytes(some.to_bytes(), 3)
+    assert back.words.tolist() == some.words.tolist()
+    assert back.texts is not None
+    assert some.texts is not None
+    assert back.texts.equals(some.texts)
+
+
+def test_rows_without_texts_come_back_without() -> None:
+    some = HashedRows(np.arange(6, dtype=np.uint64).reshape(-1, 2))
+    back = HashedRows.from_bytes(some.to_bytes(), 2)
+    assert back.texts is None
+    assert back.words.tolist() == some.words.tolist()
+
+
+def test_their_size_counts_texts() -> None:
+    some = counted_rows([((1, 2), 3)])
+    assert some.nbytes > some.words.nbytes == 24
+
+
+def test_rows_print_no_words() -> None:
+    assert repr(counted_rows([((77, 78), 79)])) == "HashedRows()"
