@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,19 @@ from minimize.errors import PolicyError
 from minimize.keys import new_keyring
 from minimize.ledger.subject_tokens import subject_token
 from minimize.plan import Plan
-from minimize.policy.condition import FieldEquals
+from minimize.policy.condition import FeatureOn, FieldEquals, LevelAtLeast
 from minimize.policy.pipeline import RecordsModel
 from minimize.records import Batch
 from minimize.settings.erasures import Erasures, Tombstone
-from minimize.stages.gate import Gate
+from minimize.stages.gate import Gate, GateRules, fields_read
 from minimize.times import epoch_microseconds
 from tests.project import AT
 from tests.stages.make import APPS, Beside, Said, before, closed, gated, plan_of, records, settings, with_steps
 
 FEATURES = {"usage": {"about": "usage"}, "location": {"about": "position", "retention": "24h"}}
+
 USES = {"uses": {"type": "integer", "do": "keep", "feature": "usage"}}
+
 INTEGER = {"uses": pa.int64()}
 
 
@@ -311,3 +314,47 @@ def received(plan: Plan) -> Plan:
     assert plan.pipeline is not None
     source = plan.pipeline.source.model_copy(update={"recipient": "vendor", "function": "hook"})
     return replace(plan, pipeline=plan.pipeline.model_copy(update={"source": source}))
+
+
+GATED_FEATURES = {"location": {"about": "where", "retention": "24h"}}
+
+LEVELS = ["required", "basic"]
+
+
+def test_a_plan_without_gates_asks_nothing() -> None:
+    gates = GateRules.from_plan(plan_of({}))
+    assert gates == GateRules((), (), (), (), (), ())
+
+
+def test_records_are_asked_for_their_age_and_their_settings() -> None:
+    records = {"feature": "location", "level": "basic"}
+    gates = GateRules.from_plan(plan_of({}, features=GATED_FEATURES, levels=LEVELS, retention="30d", records=records))
+    assert gates.retentions == (timedelta(days=30), timedelta(hours=24))
+    assert gates.settings == (FeatureOn("location"), LevelAtLeast("basic"))
+
+
+def test_fields_with_the_same_gate_of_settings_alone_are_closed_together() -> None:
+    fields = {
+        "a": {"type": "string", "do": "keep", "feature": "location"},
+        "b": {"type": "string", "do": "keep", "feature": "location", "collect_if": {"tenant_id": "t"}},
+        "c": {"type": "string", "do": "keep"},
+        "d": {"type": "string", "do": "keep", "feature": "location"},
+    }
+    columns = {key: APPS.value_type.field("name").type for key in fields}
+    gates = GateRules.from_plan(plan_of(fields, columns=columns, features=GATED_FEATURES))
+    assert {gated.keys: gated.settings is not None for gated in gates.gated} == {("a", "d"): True, ("b",): False}
+
+
+def test_a_list_is_hollow_only_where_all_that_leaves_it_is_gated() -> None:
+    gate = {"feature": "location"}
+    name, managed = {"type": "string", "do": "keep", **gate}, {"type": "boolean", "do": "keep"}
+    for more, stars in (gate, ["/apps/*"]), ({}, []):
+        fields = {"/apps/*/name": name, "/apps/*/managed": {**managed, **more}}
+        gates = GateRules.from_plan(plan_of(fields, columns={"apps": APPS}, features=GATED_FEATURES))
+        assert [hollow.star for hollow in gates.gated_lists] == stars
+
+
+def test_what_stands_beside_a_field_is_read() -> None:
+    fields = {"id": {"type": "string", "do": {"pseudonymize": {"key": "k", "per": "tenant_id", "rotate": "day"}}}}
+    plan = plan_of(fields, columns={"id": APPS.value_type.field("name").type})
+    assert set(fields_read(plan)) == {"tenant_id", "id", "event_time"}

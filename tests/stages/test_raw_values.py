@@ -1,9 +1,10 @@
-"""What is set aside until everything was seen: in order, as often as wanted, and nobody else's."""
+"""Raw values that are set aside until all batches were seen: in order, repeatable, and without withheld values."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,17 +12,20 @@ import pytest
 
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.plan import Plan
 from minimize.records import Batch
 from minimize.stages.raw_values import (
     companion_values,
     field_place,
     filter_records,
     list_container,
+    mask_closed_values,
     mask_values,
+    masked_schema,
     spill_records,
     tidy_dictionary,
 )
-from tests.stages.make import APPS, plan_of, records
+from tests.stages.make import APPS, gated, left, plan_of, records, settings
 
 SCHEMA = pa.schema([("a", pa.int64()), ("m", pa.dictionary(pa.int32(), pa.string()))])
 
@@ -62,12 +66,15 @@ def test_the_file_has_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 COLUMNS = {"apps": APPS, "a": pa.string()}
+
 FIELDS = {
     "a": {"type": "string", "do": "keep"},
     "/apps/*/name": {"type": "string", "do": "keep"},
     "/apps/*/managed": {"type": "boolean", "do": "keep"},
 }
+
 PLAN = plan_of(FIELDS, columns=COLUMNS)
+
 RAW = records(COLUMNS, {"a": "x", "apps": [{"name": "p"}, {"name": "q"}]}, {"a": "y", "apps": [{"name": "r"}]})
 
 
@@ -152,3 +159,88 @@ def test_a_companion_stands_beside_each_element_and_is_null_where_it_is_closed()
     place = leaf(raw, Pointer.parse("/apps/*/name"))
     batch = Batch(raw, closed={"o": pa.array([False, True])})
     assert companion_values(batch, "o", place).to_pylist() == ["x", "x", None]
+
+
+WITHHELD_COLUMNS = {
+    "owner": pa.string(),
+    "user_name": pa.string(),
+    "os": pa.struct([("name", pa.string()), ("serial", pa.string())]),
+    "apps": APPS,
+    "tags": pa.list_(pa.string(), 2),
+    "labels": pa.map_(pa.string(), pa.string()),
+}
+
+WITHHELD_FIELDS: dict[str, Any] = {
+    "owner": {"type": "string", "do": "keep"},
+    "user_name": {"type": "string", "do": "keep", "feature": "names"},
+    "/os/name": {"type": "string", "do": "keep"},
+    "/os/serial": {"type": "string", "do": "keep", "collect_if": {"user_name": "open"}},
+    "/apps/*/name": {"type": "string", "do": "keep", "collect_if": {"/apps/*/managed": True}},
+    "/apps/*/managed": {"type": "boolean", "do": "drop"},
+    "/tags/*": {"type": "string", "do": "keep", "collect_if": {"owner": "corporate"}},
+    "labels": {"type": "map", "do": "size"},
+}
+
+WITHHELD_PLAN: Plan = plan_of(WITHHELD_FIELDS, columns=WITHHELD_COLUMNS, features={"names": {"about": "names"}})
+
+ROWS: list[dict[str, Any]] = [
+    {
+        "owner": "personal",
+        "user_name": "hidden user",
+        "os": {"name": "x", "serial": "hidden serial"},
+        "apps": [{"name": "mail", "managed": True}, {"name": "hidden app", "managed": False}],
+        "tags": ["hidden tag", "hidden tag too"],
+        "labels": [("a", "1")],
+    },
+    {"owner": "corporate", "apps": [], "tags": ["a", "b"], "os": {"name": "y", "serial": None}},
+    {"tenant_id": None, "owner": None, "apps": None, "labels": []},
+]
+
+
+def bytes_of(batch: pa.RecordBatch) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as writer:
+        writer.write_batch(batch)
+    data: bytes = sink.getvalue().to_pybytes()
+    return data
+
+
+def test_what_the_gate_closed_is_not_set_aside() -> None:
+    aside = mask_closed_values(gated(WITHHELD_PLAN, records(WITHHELD_COLUMNS, *ROWS)), WITHHELD_PLAN)
+    assert b"hidden" not in bytes_of(aside)
+    assert b"mail" in bytes_of(aside)
+
+
+def test_what_is_not_closed_is_set_aside() -> None:
+    said = settings({"setting": "names", "value": "on"})
+    aside = mask_closed_values(gated(WITHHELD_PLAN, records(WITHHELD_COLUMNS, *ROWS), said), WITHHELD_PLAN)
+    assert b"hidden user" in bytes_of(aside)
+
+
+@pytest.mark.parametrize("value", ["on", "off"])
+def test_the_same_leaves_as_if_nothing_had_been_set_aside(value: str) -> None:
+    said = settings({"setting": "names", "value": value})
+    raw = records(WITHHELD_COLUMNS, *ROWS, {"user_name": "open", "os": {"name": None, "serial": "s"}})
+    aside = mask_closed_values(gated(WITHHELD_PLAN, raw, said), WITHHELD_PLAN)
+    assert left(WITHHELD_PLAN, aside, said) == left(WITHHELD_PLAN, raw, said)
+
+
+def test_its_schema_is_known_before() -> None:
+    raw = records(WITHHELD_COLUMNS, *ROWS)
+    assert mask_closed_values(gated(WITHHELD_PLAN, raw), WITHHELD_PLAN).schema == masked_schema(
+        raw.schema, WITHHELD_PLAN
+    )
+    assert masked_schema(raw.schema, WITHHELD_PLAN).names == [
+        *("tenant_id", "device_id", "event_time"),
+        *WITHHELD_COLUMNS,
+    ]
+
+
+def test_whom_a_setting_is_about_is_set_aside_though_a_gate_closes_it() -> None:
+    fields = {
+        "device_id": {"type": "string", "do": "keep", "collect_if": {"owner": "x"}},
+        "owner": WITHHELD_FIELDS["owner"],
+    }
+    plan = plan_of(fields, columns={"owner": pa.string()})
+    aside = mask_closed_values(gated(plan, records({"owner": pa.string()}, {"device_id": "d", "owner": "y"})), plan)
+    assert aside["device_id"].to_pylist() == ["d"]
