@@ -1,4 +1,4 @@
-"""Figures with noise: what receipts state, releases of dates, margins, grids and equal rows."""
+"""Figures with noise: receipts, releases, margins, grids and equal rows; outputs of runs with noise pass verification."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import minimize
 from minimize.aggregates.definition import STANDARD_DEVIATIONS, NoiseTerms
 from minimize.aggregates.noisy_figures import from_grid, power_of_ten_below, to_grid
 from minimize.receipts import CompanionFile, NoiseEntry, Receipt
 from minimize.verification.noise import grid_exponent, is_on_grid, read_noise
+from tests.project import NOISY_AGGREGATES, Project, event
 
 from .make import OutputWriter, policy
 
@@ -24,12 +26,15 @@ FIELDS: dict[str, Any] = {
     "battery": {"type": "double", "do": {"bin": {"width": 10}}, "in_aggregates": {"clip": {"min": 0, "max": 100}}},
     "mode": {"type": "string", "do": "keep"},
 }
+
 FLEET: dict[str, Any] = {
     "group_by": {"version": "version"},
     "measures": {"devices": {"count_distinct": "device"}},
     "suppress": {"below": 10, "counting": "device"},
 }
+
 STATED, MARK = NoiseEntry("2", 3, 1, "p"), "a" * 32
+
 CELLS = pa.list_(pa.struct([("value", pa.string()), ("count", pa.int64())]))
 
 
@@ -296,3 +301,80 @@ def test_the_grid_is_that_of_the_figures(limit: Fraction, figure: Fraction) -> N
     value = from_grid(to_grid(figure.numerator, figure.denominator, exponent), exponent)
     assert is_on_grid(value, exponent)
     assert not is_on_grid(value + 10.0**exponent / 2, exponent)
+
+
+PER_SUBJECT = {"rows": 30}
+
+MEASURES: dict[str, Any] = {
+    "events": "count",
+    "devices": {"count_distinct": "device_id"},
+    "battery": {"mean": "battery"},
+    "drained": {"sum": "battery"},
+    "models": {"histogram": "model"},
+    "plain": {"share": {"of": "model", "is": "A"}},
+    "tenants": {"count_distinct": "tenant_id"},
+}
+
+TABLES: dict[str, Any] = {
+    "total": {"group_by": {}, "measures": MEASURES, "per_subject": PER_SUBJECT, "suppress": {"below": 3}},
+    "again": {
+        "group_by": {},
+        "measures": {"number": {"count_distinct": "device_id"}, "mean": {"mean": "battery"}},
+        "per_subject": PER_SUBJECT,
+        "suppress": {"below": 3},
+    },
+    "by_tenant": {
+        "group_by": {"tenant": "tenant_id"},
+        "measures": {**MEASURES, "models": "count"},
+        "per_subject": PER_SUBJECT,
+        "suppress": {"below": 3},
+    },
+}
+
+
+def publish_run(project: Project, count: int, **options: Any) -> minimize.Receipt:
+    project.records([event(number, device_id=f"d{number % 60}") for number in range(count)])
+    return project.run(ledger=project.folder / "ledger.db", **options)
+
+
+@pytest.fixture(name="noisy")
+def _noisy(project: Project) -> Project:
+    project.pipeline(aggregates=TABLES)
+    return project
+
+
+def marks(receipt: minimize.Receipt) -> dict[str, Any]:
+    return {name: dict(output.releases or {}) for name, output in receipt.outputs.items() if name != "records"}
+
+
+def digests(receipt: minimize.Receipt) -> dict[str, Any]:
+    return {
+        name: [file.digest for file in output.files] for name, output in receipt.outputs.items() if name != "records"
+    }
+
+
+def test_a_run_with_noise_is_verified(noisy: Project) -> None:
+    receipt = publish_run(noisy, 240)
+    assert [len(noisy.rows(name)) for name in TABLES] == [1, 1, 2]
+    assert {output.noise.sd for name, output in receipt.outputs.items() if output.noise} == {"2"}
+    minimize.verify(noisy.out, keys=noisy.keys)
+
+
+def test_equal_and_other_releases_are_verified(noisy: Project) -> None:
+    first, again, other = publish_run(noisy, 240), publish_run(noisy, 240), publish_run(noisy, 241)
+    assert marks(first) == marks(again) != marks(other)
+    assert digests(first) == digests(again)
+    minimize.verify(noisy.out, keys=noisy.keys)
+
+
+def test_after_the_last_release_tables_stay(noisy: Project) -> None:
+    receipts = [publish_run(noisy, count) for count in (240, 241, 242, 243)]
+    assert [bool(receipt.outputs["total"].files) for receipt in receipts] == [True, True, True, False]
+    minimize.verify(noisy.out, keys=noisy.keys)
+
+
+def test_default_tables_of_tests_are_verified(project: Project) -> None:
+    project.pipeline(aggregates=NOISY_AGGREGATES)
+    publish_run(project, 400)
+    assert project.rows("per_model")
+    minimize.verify(project.out, keys=project.keys)
