@@ -20,7 +20,7 @@ def test_a_word_that_is_not_there_is_not_looked_for() -> None:
         table["there"]
 
 
-def test_each_technique_stands_under_its_own_name() -> None:
+def test_each_technique_is_registered_under_its_name() -> None:
     assert {word: kind.name for word, kind in TECHNIQUES.items()} == {word: word for word in TECHNIQUES}
 
 

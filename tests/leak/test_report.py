@@ -35,7 +35,7 @@ def every(report: OutputReport) -> bytes:
     return "\n".join([report.html(), json.dumps(report.to_json()), report.summary(), repr(report)]).encode()
 
 
-def test_no_canary_stands_in_a_report(ran: Path) -> None:
+def test_no_canary_is_in_a_report(ran: Path) -> None:
     assert found(ALL, every(told(ran))) == set()
 
 
@@ -48,14 +48,14 @@ def test_the_sweep_would_find_one_in_a_page(ran: Path) -> None:
     assert found(ALL, page.encode()) == {"dropped text"}
 
 
-def test_no_pseudonym_stands_in_a_report(ran: Path) -> None:
+def test_no_pseudonym_is_in_a_report(ran: Path) -> None:
     text = every(told(ran)).decode()
     pseudonyms = minimize.read(ran / "out", keys=ran / "keys")["device_id"].drop_null().unique().to_pylist()
     assert pseudonyms
     assert not [each for each in pseudonyms if each in text]
 
 
-def test_no_count_of_few_is_told(ran: Path) -> None:
+def test_every_count_of_a_report_is_a_multiple_of_five(ran: Path) -> None:
     body = told(ran).to_json()
     counts = [body["flow"]["written"], *body["flow"]["gated"].values(), *body["flow"]["quarantined"].values()]
     counts += [each[name] for each in body["fields"] for name in ("values", "changed", "before", "after")]

@@ -72,7 +72,7 @@ def test_nor_does_the_command(folder: Path) -> None:
     assert found(NOT_NAMED, f"{said!r} {json.dumps(said.to_json())}".encode()) == set()
 
 
-def test_fixtures_that_fail_are_told_without_what_they_hold(folder: Path) -> None:
+def test_failing_fixtures_are_reported_without_their_content(folder: Path) -> None:
     _, records = lines(folder)
     (folder / "tests").mkdir()
     (folder / "tests" / "a.pass.ndjson").write_bytes(b"\n".join(records) + b"\n")

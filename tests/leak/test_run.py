@@ -34,7 +34,7 @@ def printed(folder: Path) -> bytes:
     return printed_by_process(folder, "--verbose", "run", ".", "--at", AT, "--output", "out")
 
 
-def test_every_canary_stands_in_the_input(folder: Path) -> None:
+def test_every_canary_is_in_the_input(folder: Path) -> None:
     numbers = {"truncated time"}
     places = {canary.place for canary in ALL} - numbers
     assert found(ALL, folder / "in") >= places
@@ -134,7 +134,7 @@ def test_nothing_planted_is_in_lineage_and_metrics_of_runs_that_succeed_and_fail
     assert found(ALL, folder / "told") == set()
 
 
-def test_nothing_planted_is_told_by_drift(folder: Path, printed: bytes) -> None:
+def test_drift_reports_no_planted_value(folder: Path, printed: bytes) -> None:
     assert printed
     drift = ("--verbose", "drift", ".", "--fail-on", "never")
     said = printed_by(folder, drift, (*drift, "--json"))

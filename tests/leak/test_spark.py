@@ -124,9 +124,7 @@ def _organization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return organization
 
 
-def test_nothing_that_was_planted_and_no_key_stands_in_sparks_folders_while_it_works(
-    folder: Path, organization: Path
-) -> None:
+def test_no_planted_value_and_no_key_is_in_sparks_folders_during_a_run(folder: Path, organization: Path) -> None:
     canaries = [*ALL, SUBJECT, *keys_of(Keyring.load(organization / "keys"))]
     hits, said, seen = watched(
         folder, [sys.executable, "-c", RUN, str(organization), AT, str(organization / "out")], canaries

@@ -44,7 +44,7 @@ def test_a_long_list_is_not_shown() -> None:
     assert did_you_mean("zzz", [f"field{i}" for i in range(100)]) == ""
 
 
-def test_a_fault_stands_under_its_file_and_line() -> None:
+def test_a_fault_is_listed_under_its_file_and_line() -> None:
     faults = FaultList("p.yaml")
     faults.add("P004", "no such key", line=3, key="f", hint="h")
     assert str(faults.found[0]) == "p.yaml:3: error P004 [f] no such key (hint: h)"

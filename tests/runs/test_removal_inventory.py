@@ -63,7 +63,7 @@ def test_of_each_tenant_records_persons_and_times_are_taken_down(project: Projec
     assert hours == [each.replace(minute=0, second=0) for each in (times[0], times[-1])]
 
 
-def test_an_aggregate_without_tenants_tells_no_name(project: Project) -> None:
+def test_an_aggregate_without_tenants_shows_no_name(project: Project) -> None:
     assert set(held(project)["per_model"]) == {None}
 
 

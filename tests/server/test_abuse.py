@@ -148,7 +148,7 @@ def test_no_filter_leads_out_of_the_scope(home: Home) -> None:
     assert home.read("nora", where={"tenant_id": "south"}).num_rows == 0
 
 
-def test_nothing_of_others_stands_in_the_bytes_that_leave(home: Home) -> None:
+def test_nothing_of_other_tenants_is_in_the_released_bytes(home: Home) -> None:
     home.project.records([], name="a")
     batches = [*home.reader("nora").batches(purpose=PURPOSE)]
     sink = pa.BufferOutputStream()

@@ -63,7 +63,7 @@ def test_a_token_that_opens_nothing_is_refused_as_such(server: Running) -> None:
     assert error.value.exit_code == 3
 
 
-def test_certificates_that_cannot_be_read_are_told_of(tmp_path: Path) -> None:
+def test_unreadable_certificates_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="cannot be read"):
         connect("grpc+tls://localhost:1", token="mzd_x", ca=tmp_path / "none.pem")
 

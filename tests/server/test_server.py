@@ -62,7 +62,7 @@ def test_nothing_that_leaves_is_a_stream_too(server: Running) -> None:
     assert "device_id" in found.column_names
 
 
-def test_a_refusal_says_why_and_is_told_once(server: Running, home: Home) -> None:
+def test_a_refusal_states_its_reason_and_is_recorded_once(server: Running, home: Home) -> None:
     with server.client() as client, pytest.raises(RefusedError) as error:
         client.read("checkins", ["owner"], purpose=PURPOSE)
     assert error.value.code == "B005"
@@ -75,7 +75,7 @@ def test_a_refusal_says_why_and_is_told_once(server: Running, home: Home) -> Non
     assert "dataset/read:pseudonymized" in told["actor"]["permissions"]
 
 
-def test_a_read_is_told_with_the_token_that_let_it_in(server: Running, home: Home) -> None:
+def test_a_read_is_recorded_with_its_token(server: Running, home: Home) -> None:
     token = server.token("nora")
     with server.client(token) as client:
         client.read("checkins", purpose=PURPOSE)

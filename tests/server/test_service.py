@@ -128,7 +128,7 @@ def test_a_filter_that_does_not_fit_is_refused_without_its_value(home: Home, whe
     assert not any(str(value) in str(error) for value in where.values() if isinstance(value, str))
 
 
-def test_every_read_is_told_once_with_its_rows_and_no_value(home: Home) -> None:
+def test_every_read_is_recorded_once_with_its_rows_and_no_value(home: Home) -> None:
     home.read("nora", columns=["model"], where={"model": "A"})
     (told,) = home.told()
     assert told["result"] == "success"
@@ -139,7 +139,7 @@ def test_every_read_is_told_once_with_its_rows_and_no_value(home: Home) -> None:
     assert "'A'" not in str(told)
 
 
-def test_every_refusal_is_told_once(home: Home) -> None:
+def test_every_refusal_is_recorded_once(home: Home) -> None:
     for words in ({"columns": ["owner"]}, {"columns": ["nothing"]}, {"where": {"model": 7}}, {"purpose": None}):
         refused(home, "ann", **words)
     refused(home, "ann", "elsewhere")
@@ -207,7 +207,7 @@ def test_files_are_held_no_longer_than_they_are_read(home: Home) -> None:
     assert not any(door.pinned_count for door in home.doors)
 
 
-def test_a_reader_that_goes_away_is_told_of(home: Home) -> None:
+def test_a_read_that_its_reader_ends_is_recorded(home: Home) -> None:
     batches = home.reader("ann").batches(purpose=PURPOSE)
     next(batches)
     assert isinstance(batches, Generator)

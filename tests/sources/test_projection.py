@@ -100,7 +100,7 @@ def test_text_and_dictionaries_turn_into_each_other() -> None:
     assert narrow_array(pa.array(["a", None]).cast(pa.large_string()).dictionary_encode(), kind).type == kind
 
 
-def test_a_finer_time_is_cut_and_never_told() -> None:
+def test_a_finer_time_is_truncated_and_never_shown() -> None:
     finer = pa.array([1_234_567_891], pa.timestamp("ns"))
     assert narrow_array(finer, pa.timestamp("us")).cast(pa.int64()).to_pylist() == [1_234_567]
 

@@ -66,7 +66,7 @@ def test_what_is_no_object_store_is_refused(uri: str) -> None:
 
 
 @pytest.mark.parametrize(("text", "is_one"), [("s3://b", True), ("data/x", False), ("/s3://b", False), ("C:/x", False)])
-def test_a_uri_is_told_from_a_path(text: str, is_one: bool) -> None:
+def test_a_uri_is_distinguished_from_a_path(text: str, is_one: bool) -> None:
     assert is_uri(text) is is_one
 
 

@@ -66,7 +66,7 @@ def test_nothing_shows_the_key() -> None:
 
 
 @pytest.mark.nightly
-def test_a_wrong_key_is_told_with_where_credentials_come_from(azure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key_is_reported_with_the_source_of_credentials(azure: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with azure_access():
         monkeypatch.setenv("AZURE_STORAGE_KEY", KEY.replace("E", "F"))
         with pytest.raises(SourceError, match="denied access") as caught:
@@ -75,7 +75,7 @@ def test_a_wrong_key_is_told_with_where_credentials_come_from(azure: str, monkey
 
 
 @pytest.mark.nightly
-def test_a_container_that_is_not_there_is_told(azure: str) -> None:
+def test_a_missing_container_is_reported(azure: str) -> None:
     with azure_access():
         place = at(f"abfs://devstoreaccount1@{azure}/nowhere-at-all/x?enable_tls=false")
         assert not place.has_bucket()

@@ -64,7 +64,9 @@ def test_a_tree_is_removed_and_none_is_no_matter(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("links", [True, False])
-def test_a_file_stands_at_a_second_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool) -> None:
+def test_a_linked_file_keeps_its_content_when_the_first_path_is_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError
 

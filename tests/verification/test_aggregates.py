@@ -101,7 +101,7 @@ def test_a_group_key_of_another_type_is_found(writer: OutputWriter) -> None:
     assert codes(writer, fleet().set_column(1, "version", pa.array([10, 11]))) == ["V023"]
 
 
-def test_a_group_that_stands_twice_is_found(writer: OutputWriter) -> None:
+def test_a_group_that_occurs_twice_is_found(writer: OutputWriter) -> None:
     assert codes(writer, fleet(version=["10.0", "10.0"])) == ["V044"]
     assert "V044" in codes(writer, fleet(version=[None, None]))
 

@@ -43,7 +43,7 @@ def forms(values: pa.Array, *steps: tuple[str, Mapping[str, Any]], folder: Path 
         (("redact", {"patterns": ["email"]}), pa.array(["by [email]"]), pa.array(["by ann@contoso.com"])),
     ],
 )  # fmt: skip
-def test_a_value_that_is_not_in_the_declared_form_is_told(step: Any, good: pa.Array, bad: pa.Array) -> None:
+def test_a_value_that_is_not_in_the_declared_form_is_reported(step: Any, good: pa.Array, bad: pa.Array) -> None:
     assert forms(good, step) == []
     assert forms(bad, step) == ["a"]
 

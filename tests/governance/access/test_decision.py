@@ -74,7 +74,7 @@ def test_the_scope_holds_tenants_datasets_and_purposes() -> None:
         ("telemetry", "../telemetry", False),
     ],
 )
-def test_a_pipelines_name_stands_for_its_outputs(scope: str, dataset: str, allowed: bool) -> None:
+def test_a_pipeline_name_in_a_scope_covers_its_outputs(scope: str, dataset: str, allowed: bool) -> None:
     access = access_of(assignment("analyst", "ann", datasets=[scope]))
     assert decided(access, "ann", wanted("device_id", dataset=dataset)).allowed is allowed
 

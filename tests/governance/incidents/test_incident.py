@@ -50,7 +50,7 @@ def test_what_cannot_be_so_is_not_opened(places: Places, changes: dict[str, Any]
         open_incident(NewIncident(**said), places, NOW)
 
 
-def test_times_that_run_backwards_are_told_with_the_options_that_say_them(places: Places) -> None:
+def test_reversed_times_are_reported_with_their_options(places: Places) -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_incident(replace(CASE, known_at=NOW - timedelta(days=2)), places, NOW)
     assert caught.value.hint == "Pass --until and --known-at times that are not before --since."

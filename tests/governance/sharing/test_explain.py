@@ -29,7 +29,7 @@ def test_a_tenant_that_agreed_is_covered_by_its_consent(sender: Sender) -> None:
     assert found.fields == ("device_id", "event_time", "model")
 
 
-def test_every_rule_against_it_is_told(sender: Sender) -> None:
+def test_every_rule_that_it_breaks_is_reported(sender: Sender) -> None:
     sender.consent("north", "withdrawn", at=NOW - timedelta(hours=1))
     found = asked(sender.vendor_with("functions.sync.direction", "inbound"))
     assert [each.rule for each in found.reasons] == ["direction"]
