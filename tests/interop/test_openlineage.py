@@ -37,7 +37,7 @@ def test_they_obey_the_specification(done: Project) -> None:
     ] * 4
 
 
-def test_a_policy_that_is_not_what_its_receipt_tells_is_refused(done: Project) -> None:
+def test_a_policy_that_does_not_match_its_receipt_is_refused(done: Project) -> None:
     path = next((done.out / "runs").glob("*/policy.yaml"))
     path.write_text(path.read_text() + "# changed\n")
     with pytest.raises(OutputError, match="does not match its receipt"):

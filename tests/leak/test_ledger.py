@@ -37,7 +37,7 @@ def test_no_canary_stands_in_the_ledger_of_a_run_or_of_a_failed_one(tmp_path: Pa
     assert found(ALL, ledger.parent) == set()
 
 
-def test_the_sweep_finds_what_stands_in_pages_and_in_the_write_ahead_log(tmp_path: Path) -> None:
+def test_the_sweep_finds_values_in_pages_and_in_the_write_ahead_log(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     open_ledger(find_ledger(path), create=True).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:

@@ -128,7 +128,7 @@ def test_an_error_of_a_run_that_nobody_foresaw_shows_nothing_planted(
     assert found(ALL, "\n".join(whole(caught.value)).encode()) == set()
 
 
-def test_what_stands_behind_an_error_would_be_found() -> None:
+def test_a_value_in_the_context_of_an_error_is_found() -> None:
     def behind() -> None:
         try:
             raise ValueError(plant("behind an error"))

@@ -40,7 +40,7 @@ def test_every_canary_is_in_the_input(folder: Path) -> None:
     assert found(ALL, folder / "in") >= places
 
 
-def test_no_canary_stands_in_any_file_of_the_output(folder: Path, printed: bytes) -> None:
+def test_no_canary_is_in_any_file_of_the_output(folder: Path, printed: bytes) -> None:
     assert printed
     assert sorted(path.suffix for path in (folder / "out").rglob("*.parquet")) == [".parquet"] * 3
     assert found(ALL, folder / "out") == set()
@@ -143,7 +143,7 @@ def test_drift_reports_no_planted_value(folder: Path, printed: bytes) -> None:
     assert found(ALL, said) == set()
 
 
-def test_nothing_planted_is_told_by_quarantine_and_replay(tmp_path: Path) -> None:
+def test_quarantine_and_replay_report_no_planted_value(tmp_path: Path) -> None:
     folder = build(tmp_path)
     run = ("--verbose", "run", ".", "--at", AT, "--output", "out")
     said = printed_by(folder, ("keys", "new", "keys", "--name", "device", "--name", "ticket"), run)

@@ -71,7 +71,7 @@ def test_an_agent_off_the_list_is_told() -> None:
     assert found(standing="agent", subprocessor="Desk") == [("T015", None)]
 
 
-def test_an_identifier_that_goes_as_it_is_is_told() -> None:
+def test_an_identifier_that_is_shared_unchanged_is_reported() -> None:
     fields = {**SHARED_FIELDS, "device_id": {"role": "identifier", "do": "keep", "about": "names it"}}
     assert found(functions=sync(fields=fields)) == [("T020", "device_id")]
 

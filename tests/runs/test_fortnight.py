@@ -266,7 +266,7 @@ def test_rows_that_came_after_their_day_was_closed_are_told(fortnight: Fortnight
     assert all(fortnight.last(FIRST + timedelta(night)).outputs["daily"].too_late for night in range(7, NIGHTS))
 
 
-def test_what_stands_at_the_end_is_verified(fortnight: Fortnight) -> None:
+def test_the_final_output_passes_verification(fortnight: Fortnight) -> None:
     minimize.verify(fortnight.project.out, keys=fortnight.project.keys)
 
 

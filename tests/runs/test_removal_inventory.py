@@ -67,13 +67,13 @@ def test_an_aggregate_without_tenants_shows_no_name(project: Project) -> None:
     assert set(held(project)["per_model"]) == {None}
 
 
-def test_the_columns_are_told_with_what_was_done_to_them(project: Project) -> None:
+def test_the_columns_are_listed_with_their_treatment(project: Project) -> None:
     found = read_inventory(project.out, load_receipts(project.out)[-1], Keyring.load(project.keys))
     schema = next(each.schema for path, each in found.items() if path.startswith("records"))
     assert schema.field("device_id").metadata[b"minimize:key"] == b"device/1"
 
 
-def test_it_is_sealed_and_its_digest_stands_in_the_receipt(project: Project) -> None:
+def test_it_is_encrypted_and_its_digest_is_in_the_receipt(project: Project) -> None:
     receipt = load_receipts(project.out)[-1]
     path = project.out / "runs" / receipt.run_id / INVENTORY_FILE
     assert INVENTORY_FILE in receipt.files

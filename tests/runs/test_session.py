@@ -132,12 +132,12 @@ def test_runs_are_indexed(fed: Project) -> None:
 
 
 @pytest.mark.usefixtures("no_output")
-def test_what_is_nothing_to_do_is_not_told(project: Project) -> None:
+def test_a_run_without_work_writes_no_output(project: Project) -> None:
     assert project.run(date=BEFORE).sequence == 0
     assert not project.out.exists()
 
 
-def test_a_run_that_is_refused_is_told_as_refused(fed: Project) -> None:
+def test_a_refused_run_is_recorded_as_refused(fed: Project) -> None:
     fed.run()
     with pytest.raises(MinimizeError):
         fed.run(at=AT.replace(day=1))

@@ -118,7 +118,7 @@ def test_no_name_of_a_column_shows_what_is_shut(home: Home, column: str) -> None
         assert error.code in ("B002", "B004", "B005")
 
 
-def test_no_filter_tells_what_stands_in_a_column_that_is_shut(home: Home) -> None:
+def test_a_filter_on_a_denied_column_reveals_no_value(home: Home) -> None:
     owner, errors = "owner-3@example.com", set()
     for value in (owner, "owner-99@example.com", None, ["x"]):
         for where in ({"owner": value}, {"model": "A", "owner": value}):
@@ -127,7 +127,7 @@ def test_no_filter_tells_what_stands_in_a_column_that_is_shut(home: Home) -> Non
     assert len(errors) == 1
 
 
-def test_no_filter_tells_a_finer_form_than_the_view(home: Home) -> None:
+def test_a_filter_reveals_no_finer_form_than_the_view(home: Home) -> None:
     hours = {each.hour for each in home.read("ann")["event_time"].to_pylist()}
     assert len(hours) > 1
     day = home.read("dan")["event_time"][0].as_py()

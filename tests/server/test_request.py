@@ -141,7 +141,7 @@ def test_whatever_comes_is_a_request_or_is_refused(content: bytes) -> None:
     assert isinstance(found, ReadRequest | ReidentifyRequest) or found == "B002"
 
 
-def test_what_the_log_is_told_of_a_filter_holds_no_value() -> None:
+def test_the_audit_text_of_a_filter_holds_no_value() -> None:
     ask = read_request("telemetry", where={"a": "secret", "b": {">": "hidden"}})
     assert [each.audit_text for each in ask.where] == ["a ==", "b >"]
     assert "secret" not in repr(ask)

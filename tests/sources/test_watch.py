@@ -64,7 +64,7 @@ def test_a_watch_sees_each_row_group_of_each_file(tmp_path: Path, partition_by: 
         assert len(groups) > 1
 
 
-def test_a_watch_is_told_of_a_file_without_rows(tmp_path: Path) -> None:
+def test_a_watch_is_notified_of_a_file_without_rows(tmp_path: Path) -> None:
     notes = Notes()
     [written] = ParquetSink(tmp_path, "records", "run-0", SCHEMA, watch=notes).close()
     assert (notes.notes[0].groups, written.rows) == ([], 0)

@@ -51,7 +51,7 @@ def test_a_slice_is_treated_as_what_it_shows(values: list[Any], start: int) -> N
         assert technique.apply(whole[start:], CONTEXT).values.equals(alone.values)
 
 
-def test_nothing_stands_behind_a_null_that_comes_out() -> None:
+def test_a_null_in_the_result_has_no_value_in_its_buffer() -> None:
     values = pa.Array.from_buffers(pa.float64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([1.0, 48.8]))])
     out = result_from_doubles(
         values, np.array([1.0, 48.8]), np.array([True, True]), lambda some: Round(to=1).apply(some, CONTEXT)

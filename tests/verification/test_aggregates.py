@@ -81,7 +81,7 @@ def test_counts_that_are_not_rounded_are_found(writer: OutputWriter) -> None:
     assert codes(writer, fleet(events=[41, 25]), round={"counts_to": 5}) == ["V042"]
 
 
-def test_a_rounded_count_may_stand_for_one_that_is_large_enough(writer: OutputWriter) -> None:
+def test_a_rounded_count_that_may_come_from_a_sufficient_count_is_accepted(writer: OutputWriter) -> None:
     assert codes(writer, fleet(devices=[10, 15]), suppress={"below": 12}, round={"counts_to": 5}) == []
 
 

@@ -80,7 +80,7 @@ def test_encoded_columns_are_judged_by_their_entries() -> None:
     assert judges.misshapen(batch, {"a": pa.array(["device-1"]).dictionary_encode()}) == ["a"]
 
 
-def test_a_hierarchy_that_is_not_there_is_told_and_one_that_is_there_judges(tmp_path: Path) -> None:
+def test_a_missing_hierarchy_is_listed_as_unchecked_and_an_existing_one_is_applied(tmp_path: Path) -> None:
     chain = (StepView("generalize", {"hierarchy": "models.csv", "level": 1}),)
     schema = pa.schema([("a", pa.string())])
     assert DeclaredForms.for_schema(schema, {"a": DeclaredColumn((chain,), tmp_path)}).unchecked == ("a",)

@@ -302,7 +302,7 @@ def test_whoever_left_break_glass_unreviewed_takes_no_more_of_it(home: Workspace
     as_("pia", "review", first, late)
 
 
-def test_who_asks_for_too_long_is_told_how_many_hours_it_may_be(home: Workspace) -> None:
+def test_a_refused_duration_names_the_longest_permitted_one(home: Workspace) -> None:
     with pytest.raises(AccessDenied, match=r"at most 24h"):
         request_grant(replace(WISH, duration=25 * HOUR), home, NOW)
 

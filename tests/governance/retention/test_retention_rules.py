@@ -95,7 +95,7 @@ def test_records_are_kept_as_long_as_today_says_and_features_for_less(day: Daily
     assert [rule.key for rule in found.fields] == ["place"]
 
 
-def test_a_policy_that_keeps_everything_forever_wants_nothing(day: Daily) -> None:
+def test_a_policy_without_retention_requires_no_removal(day: Daily) -> None:
     day.policy(retention=None, features={**POLICY["features"], "location": {"about": "position"}}, version=2)
     found = rules(day)
     assert (found.age, found.fields, found.shortest_age) == (None, (), None)
