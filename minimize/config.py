@@ -151,6 +151,7 @@ class Config:
     path          the file; None if none was found
     content       its bytes; None if it cannot be read
     is_readable   whether it is a YAML mapping, or empty
+    start         without a file, the folder where the search began; None for the current one
     turned_off    the protections that a line turns off, by key, with their lines
     unknown_keys  keys that are not in the list, with their lines
     faults        values of the wrong type, by key; a faulty key stops only the commands that need it
@@ -159,6 +160,7 @@ class Config:
     path: Path | None = None
     content: bytes | None = None
     is_readable: bool = True
+    start: Path | None = None
     keys: str | None = field(
         default=None, metadata=_key(_TEXT, "The keyring, if `MINIMIZE_KEYS` is not set.", "Write `keys: FILE`.")
     )
@@ -306,16 +308,22 @@ def tree_root(folder: Path) -> Path:
     return found[-1] if found else place
 
 
-def load_config(start: str | os.PathLike[str] | None = None) -> Config:
+ConfigStart = Config | str | os.PathLike[str] | None
+"""Where the search for `minimize.yaml` starts, or a configuration that was read before."""
+
+
+def load_config(start: ConfigStart = None) -> Config:
     """The nearest `minimize.yaml` upwards from the folder of a pipeline or an output; the defaults if there is none.
 
     Pass None if a command names neither a pipeline nor an output on disk; the search then starts from the current folder. If no
-    folder above the path has one, the search continues from the target of a symbolic link.
+    folder above the path has one, the search continues from the target of a symbolic link. A configuration is returned as it is.
     """
+    if isinstance(start, Config):
+        return start
     folder = Path.cwd() if start is None else Path(os.path.abspath(start))
     path = next((path for each in (folder, folder.resolve()) for path in _candidates(each) if path.is_file()), None)
     if path is None:
-        return Config()
+        return Config(start=None if start is None else Path(start))
     try:
         content = path.read_bytes()
     except OSError:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from minimize.config import load_config
+from minimize.config import Config, load_config
 from minimize.datasets.ledger_check import check_keyring, check_ledger
 from minimize.datasets.pipelines import ConfiguredOutput, configuration_folder, find_configured_outputs, pipeline_from
 from minimize.errors import KeyringError, LedgerError
@@ -81,29 +81,32 @@ class Workspace:
     shown: tuple[LocationLike, ...] = ()
     searches: bool = False
 
-    @property
+    @cached_property
     def loaded_pipeline(self) -> Pipeline | None:
         """The pipeline, loaded."""
         return None if self.pipeline is None else pipeline_from(self.pipeline)
 
+    @cached_property
+    def loaded_pipelines(self) -> list[Pipeline]:
+        """The pipeline and the further ones, loaded."""
+        own = [] if self.loaded_pipeline is None else [self.loaded_pipeline]
+        return [*own, *map(pipeline_from, self.further_pipelines)]
+
     @property
     def named_outputs(self) -> list[LocationLike]:
         """The output, or else that of the pipeline, and the outputs of the further pipelines."""
-        job = self.loaded_pipeline
-        own = self.output or (None if job is None else job.target())
-        further = [pipeline_from(each).target() for each in self.further_pipelines]
-        return [each for each in (own, *further) if each is not None]
+        targets = [job.target() for job in self.loaded_pipelines]
+        return [self.output, *targets[len(targets) - len(self.further_pipelines) :]] if self.output else targets
 
     @cached_property
     def configured_outputs(self) -> list[ConfiguredOutput]:
         """The named outputs, and those of other pipelines below its `minimize.yaml` whose configuration has the same ledger."""
-        jobs = [pipeline_from(each) for each in (self.pipeline, *self.further_pipelines) if each is not None]
         named = [] if self.output is None else [ConfiguredOutput(self.output, None)]
-        config = load_config(self.folder).path
+        config = self.config.path
         others = [] if config is None else [*find_configured_outputs(config.parent)]
         return [
             *named,
-            *(ConfiguredOutput(job.target(), job.path) for job in jobs),
+            *(ConfiguredOutput(job.target(), job.path) for job in self.loaded_pipelines),
             *(
                 ConfiguredOutput(output, folder / PIPELINE_FILE)
                 for folder, output in others
@@ -126,28 +129,39 @@ class Workspace:
             return job.folder
         return Path.cwd() if self._decisive_output is None else configuration_folder(self._decisive_output)
 
+    @cached_property
+    def config(self) -> Config:
+        """The configuration: that of the pipeline, else the one that is found from the folder."""
+        job = self.loaded_pipeline
+        return load_config(self.folder) if job is None else job.config
+
     @property
     def _decisive_output(self) -> LocationLike | None:
         """The output that determines configuration and ledger if no pipeline is named."""
         return self.output if self.output is not None else next(iter(self.shown), None)
 
+    @cached_property
+    def keyring_or_none(self) -> Keyring | None:
+        """The keyring; None if none is configured. Raises KeyringError if it cannot be read."""
+        return find_keyring(self.keys, self.config)
+
     def keyring(self) -> Keyring:
         """The keyring, which signs changes and makes subject tokens. Raises KeyringError."""
-        return require_keyring(self.keys, self.folder, "no keyring found; one is needed to sign the change")
+        return require_keyring(self.keyring_or_none, self.config, "no keyring found; one is needed to sign the change")
 
-    @property
+    @cached_property
     def verifier(self) -> Keyring | None:
         """The keyring, to verify what is read; None if there is none that can be read."""
         with suppress(KeyringError):
-            return find_keyring(self.keys, self.folder)
+            return self.keyring_or_none
         return None
 
-    @property
+    @cached_property
     def address(self) -> Address:
         """The address of the ledger, which may not exist yet. Raises LedgerError if no address is configured."""
         job = self.loaded_pipeline
         output = self._decisive_output if self.output is not None or job is None else job.target()
-        return find_ledger(self.ledger, start=self.folder, output=output)
+        return find_ledger(self.ledger, start=self.config, output=output)
 
     def check_ledger(self, named: Iterable[LocationLike] = ()) -> None:
         """Raises RefusedError if the receipts of its own output, or of a named one, name another ledger (E303), or if the last
@@ -180,7 +194,7 @@ class Workspace:
         known: set[tuple[Path | None, str]] = set()
         searched = (Workspace(self.ledger, place, keys=self.keys) for place in self._searched_outputs(decides))
         for each in (self, *shown, *searched):
-            authority = load_config(each.folder).path, each._address_text
+            authority = each.config.path, each._address_text
             if authority not in known:
                 known.add(authority)
                 yield each
@@ -203,7 +217,7 @@ class Workspace:
         """
         named_by = self.address.named_by
         is_callers = named_by in (PASSED_LEDGER, LEDGER_VARIABLE)
-        return not (is_callers or self.address.exists or load_config(self.folder).has_access_file)
+        return not (is_callers or self.address.exists or self.config.has_access_file)
 
     @property
     def _address_text(self) -> str:
@@ -247,7 +261,7 @@ def configured_access(workspace: Workspace) -> AccessRules | None:
     None if no file is configured and the ledger has no adoption. Raises PolicyError for a missing or faulty file; LedgerError and
     KeyringError after an adoption.
     """
-    return _adopted_access(workspace) if find_access_file(workspace.folder) is None else required_access(workspace)
+    return _adopted_access(workspace) if find_access_file(workspace.config) is None else required_access(workspace)
 
 
 def _adopted_access(workspace: Workspace) -> AccessRules | None:
@@ -270,7 +284,7 @@ def _adopted_access(workspace: Workspace) -> AccessRules | None:
 
 def required_access(workspace: Workspace) -> AccessRules:
     """The configured access rules. Raises PolicyError if no access file is configured."""
-    access = load_access(required_access_file(workspace.folder))
+    access = load_access(required_access_file(workspace.config))
     if not workspace.address.exists:
         return access
     with workspace.open_ledger() as ledger:
@@ -411,7 +425,7 @@ def _require(
     except UntrustedActError:
         if not changed_ledger:
             raise
-        file, is_proven = find_access_file(workspace.folder), False
+        file, is_proven = find_access_file(workspace.config), False
         access = None if file is None else load_access(file)
     if access is None:
         _require_stated_absence(permission, workspace)
@@ -460,7 +474,7 @@ def _roles_hint(access: AccessRules, decision: AccessDecision, permission: str) 
 
 def _require_stated_absence(permission: str, workspace: Workspace) -> None:
     """Raises RefusedError (R010) if an operation requires access rules, and the configuration does not state `access: off`."""
-    if permission not in RULES_REQUIRED or "access" in load_config(workspace.folder).turned_off:
+    if permission not in RULES_REQUIRED or "access" in workspace.config.turned_off:
         return
     hint = (
         "Run `minimize access new access.yaml` and write `access: access.yaml` in minimize.yaml; or write `access: off` to let "

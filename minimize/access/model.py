@@ -17,7 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from minimize.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
 from minimize.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
-from minimize.config import load_config
+from minimize.config import ConfigStart, load_config
 from minimize.errors import Finding, PolicyError
 from minimize.forms import Expected, Form, Reading, examine_content, examine_file, examine_mapping, form_error
 from minimize.forms.values import NAME_PATTERN, Duration, Name
@@ -449,7 +449,7 @@ def parse_adopted(content: bytes, file: PathText, *, to_replace: bool = False) -
     )
 
 
-def find_access_file(start: PathText | None = None) -> Path | None:
+def find_access_file(start: ConfigStart = None) -> Path | None:
     """The configured access file, from the nearest `minimize.yaml` in a folder or above it. None if it names none.
 
     Raises PolicyError if the configuration cannot be read, or the access file does not exist. Then nothing is permitted.
@@ -466,7 +466,7 @@ def find_access_file(start: PathText | None = None) -> Path | None:
     return file
 
 
-def required_access_file(start: PathText | None = None) -> Path:
+def required_access_file(start: ConfigStart = None) -> Path:
     """The configured access file. Raises PolicyError if none is configured."""
     found = find_access_file(start)
     if found is None:

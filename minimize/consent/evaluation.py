@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.arrow.dictionaries import Bools, valid_mask
+from minimize.config import ConfigStart
 from minimize.consent.terms import (
     ENDING_STATES,
     NO_AGREEMENTS,
@@ -38,7 +39,6 @@ from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ConsentAct, find_con
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Function, Recipient
 from minimize.recipients.load import load_contracts
-from minimize.stores import PathText
 from minimize.times import epoch_microseconds, utc_now
 
 Microseconds = npt.NDArray[np.int64]
@@ -332,24 +332,24 @@ class EffectiveConsents:
 def load_consents(
     acts: ActReader,
     verifier: Verifier | None,
-    folder: PathText | None,
+    config: ConfigStart,
     *,
     recipient: str | None = None,
     tenant: str | None = None,
 ) -> Consents:
     """Loads the consents, contracts and confirmed prerequisites of a ledger, optionally of one recipient or tenant.
 
-    `folder` is where the search for the file of contracts starts. Raises LedgerError, also if there is a verifier and an act is
-    not signed by a known key; PolicyError for a faulty file of contracts.
+    `config` is the configuration that names the file of contracts, or the folder from which it is searched. Raises LedgerError,
+    also if there is a verifier and an act is not signed by a known key; PolicyError for a faulty file of contracts.
     """
     consents = find_consents(acts, recipient=recipient, tenant=tenant, verifier=verifier)
-    return Consents(tuple(consents), load_agreements(acts, verifier, folder, recipient=recipient, tenant=tenant))
+    return Consents(tuple(consents), load_agreements(acts, verifier, config, recipient=recipient, tenant=tenant))
 
 
 def load_agreements(
     acts: ActReader,
     verifier: Verifier | None,
-    folder: PathText | None,
+    config: ConfigStart,
     *,
     recipient: str | None = None,
     tenant: str | None = None,
@@ -358,7 +358,7 @@ def load_agreements(
     return TenantAgreements(
         tuple(acts.find(CONTRACT, key=recipient, tenant=tenant, verifier=verifier)),
         tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant, verifier=verifier)),
-        load_contracts(folder),
+        load_contracts(config),
     )
 
 

@@ -28,7 +28,7 @@ from minimize.text import did_you_mean
 
 def pipeline_regions(job: Pipeline) -> Mapping[str, OutputRegion]:
     """The regions of the configuration of a pipeline, by name; empty if it has none. Raises ConfigurationError, PolicyError."""
-    return load_regions(load_config(job.folder))
+    return load_regions(job.config)
 
 
 def bind_region(job: Pipeline, name: str | None) -> Pipeline:
@@ -85,7 +85,7 @@ def _settings_from_ledger(
 ) -> SettingsRows:
     from minimize.settings.tokenized import load_ledger_settings
 
-    with open_ledger(find_ledger(ledger, start=job.folder, output=job.target(output)), verifier=keys) as book:
+    with open_ledger(find_ledger(ledger, start=job.config, output=job.target(output)), verifier=keys) as book:
         return load_ledger_settings(book, keys).with_folding(job.policy.settings_folding, job.policy.levels)
 
 

@@ -96,8 +96,8 @@ def check_changeable(
     ledger: PathText | None,
 ) -> Keyring:
     """The keyring that signs the receipt of a change. Raises RefusedError for another ledger or keyring, KeyringError."""
-    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
-    check_ledger(find_ledger(ledger, start=job.folder, output=folder), chain, keyring)
+    keyring = require_keyring(keys, job.config, "no keyring found; one is needed to sign the receipt")
+    check_ledger(find_ledger(ledger, start=job.config, output=folder), chain, keyring)
     check_keyring(keyring, chain)
     return keyring
 

@@ -17,6 +17,7 @@ from pathlib import Path, PurePath
 from typing import Final, Self
 
 from minimize.arrow.pointers import Pointer
+from minimize.config import load_config
 from minimize.drafting.proposals import Proposal, infer_types, propose_treatments
 from minimize.drafting.values import MIN_RECORDS_OF_NAME, discover_frequent_fields, summarize_source
 from minimize.errors import ConfigurationError, PolicyError, redact_errors
@@ -526,7 +527,7 @@ def _require_sound(text: str, path: Path) -> None:
     root = parse_yaml(text, faults)
     if root is None:
         raise PolicyError("the policy cannot be read", findings=faults.found)
-    policy_from_mapping(root.to_data(), configured_purposes(path.parent, faults), path.parent)
+    policy_from_mapping(root.to_data(), configured_purposes(load_config(path.parent), faults), path.parent)
 
 
 def _read_policy_text(path: Path) -> str:

@@ -99,7 +99,7 @@ def lint_access(file: PathText | None, workspace: Workspace) -> list[Finding]:
     With a configured pipeline, its datasets and the views on them are checked against its plan. Raises PolicyError without an
     access file, or if the pipeline has faults.
     """
-    place = Path(file) if file is not None else find_access_file(workspace.folder)
+    place = Path(file) if file is not None else find_access_file(workspace.config)
     if place is None:
         raise PolicyError("no access file is configured", hint="Pass a file, or set `access:` in minimize.yaml.")
     access, faults = examine_access(place)

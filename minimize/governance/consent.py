@@ -211,7 +211,7 @@ def _recorded_text(before: Sequence[ConsentAct]) -> ConsentText | None:
 
 
 def _load_text(consent: NewConsent, workspace: Workspace, folder: PathText | None) -> ConsentText:
-    found = load_configured_recipients(folder, workspace.folder).load(consent.recipient)
+    found = load_configured_recipients(folder, workspace.config).load(consent.recipient)
     terms = current_terms(found, consent.function)
     if consent.text_version not in (None, terms.text_version):
         hint = "Show the tenant the current text."
@@ -424,7 +424,7 @@ def list_consents(
     consents = Consents(tuple(entries_in_scope(found.acts, tenants, lambda act: (act.tenant_id,))))
     if history:
         return [ConsentStatus(act) for act in consents.acts]
-    folder, seen = find_recipients(recipients, start=workspace.folder), consents.effective_at(now)
+    folder, seen = find_recipients(recipients, start=workspace.config), consents.effective_at(now)
     pairs = dict.fromkeys((act.recipient, act.function) for act in consents.acts)
     known = {name: _load_recipient(folder, name) for name in dict.fromkeys(name for name, _ in pairs)}
     return [each for name, of in pairs for each in _consent_statuses(seen, known[name], name, of)]
@@ -444,7 +444,7 @@ def explain_consent(
 
     Raises PolicyError for an unknown recipient. An unknown function is not an error: it has no consent.
     """
-    found = load_configured_recipients(recipients, workspace.folder).load(recipient)
+    found = load_configured_recipients(recipients, workspace.config).load(recipient)
     seen = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
     reason = seen.evaluate(found, function, pa.array([tenant], pa.string())).reasons[0].as_py()
     return ConsentExplanation(
@@ -496,7 +496,7 @@ def act_text(act: ConsentAct) -> str:
 
 def _load_consents(workspace: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
     with workspace.open_ledger() as ledger:
-        found = load_consents(ledger, None, workspace.folder, recipient=recipient, tenant=canonical_id(tenant))
+        found = load_consents(ledger, None, workspace.config, recipient=recipient, tenant=canonical_id(tenant))
     return replace(found, acts=tuple(act for act in found.acts if function in (None, act.function)))
 
 

@@ -128,7 +128,7 @@ def record_contract(
     tenant = canonical_text(new.tenant)
     if not tenant:
         raise ConfigurationError("a contract needs a tenant", hint="Pass the id of the tenant.")
-    found = load_configured_recipients(recipients, workspace.folder).load(new.recipient)
+    found = load_configured_recipients(recipients, workspace.config).load(new.recipient)
     if found.standing == "agent":
         hint = "Change `contract:` in the recipient's file."
         raise ConfigurationError(f"{new.recipient} is an agent: its contract is the organization's own", hint=hint)
@@ -220,7 +220,7 @@ def list_contracts(
     A contract of the file is left out if the ledger has contracts of its tenant and recipient, which replace it.
     """
     with workspace.open_ledger() as ledger:
-        agreements = load_agreements(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
+        agreements = load_agreements(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
     only = canonical_id(tenant)
     last = {(act.tenant_id, act.recipient, act.reference): act for act in agreements.contracts}
     recorded = {(act.tenant_id, act.recipient) for act in last.values()}

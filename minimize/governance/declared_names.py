@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from minimize.config import load_config
+from minimize.config import Config
 from minimize.errors import MinimizeError
 from minimize.identifiers import canonical_word
 from minimize.output.folder import RECEIPT_FILE
@@ -31,13 +31,12 @@ class DeclaredNames:
         return cls(frozenset(features | levels), frozenset(key for policy in policies for key in policy.fields))
 
 
-def names_of_configuration(start: Path) -> DeclaredNames | None:
-    """The names of every policy below the folder of the nearest `minimize.yaml`; None without such a file.
+def names_of_configuration(config: Config) -> DeclaredNames | None:
+    """The names of every policy below the folder of `minimize.yaml`; None without such a file.
 
     A policy with faults declares nothing.
     """
-    config = load_config(start).path
-    return None if config is None else DeclaredNames.of_policies(*_policies_below(config.parent))
+    return None if config.path is None else DeclaredNames.of_policies(*_policies_below(config.path.parent))
 
 
 def _policies_below(folder: Path) -> Iterator[Policy]:

@@ -106,10 +106,10 @@ def send_request(tenant: str, function: str, page: Section, workspace: Workspace
     Without an administrator among the contacts, the contacts for privacy or security get it. Raises ConfigurationError if the
     command cannot be found, PolicyError for a faulty contacts file.
     """
-    command = find_notify_command(workspace.folder)
+    command = find_notify_command(workspace.config)
     if command is None:
         return "not_configured"
-    contacts = find_contacts(None, workspace.folder)
+    contacts = find_contacts(None, workspace.config)
     own = [each for each in contacts.entries if (each.tenant_id, each.role) == (tenant, "administrator")]
     to: Sequence[Contact] = own or contacts.for_tenant(tenant)
     if not to:

@@ -125,10 +125,10 @@ def list_functions(
 
     Raises PolicyError for an unknown or faulty recipient, LedgerError.
     """
-    known = load_configured_recipients(recipients, workspace.folder)
+    known = load_configured_recipients(recipients, workspace.config)
     names = known.names() if recipient is None else (recipient,)
     with workspace.open_ledger() as ledger:
-        consents = load_consents(ledger, workspace.keyring(), workspace.folder, tenant=canonical_text(tenant))
+        consents = load_consents(ledger, workspace.keyring(), workspace.config, tenant=canonical_text(tenant))
     found = [known.load(name) for name in names]
     return [
         _status(tenant, known, each, function, consents, now) for each in found for function in each.functions.values()
@@ -145,7 +145,7 @@ def show_functions(
 ) -> FunctionList:
     """The functions of a tenant as `list_functions` finds them, with their page. Raises like it."""
     found = list_functions(tenant, workspace, now, recipient=recipient, recipients=recipients)
-    known = load_configured_recipients(recipients, workspace.folder)
+    known = load_configured_recipients(recipients, workspace.config)
     return FunctionList(tuple(found), functions_page(canonical_text(tenant), found, known, now))
 
 
@@ -168,17 +168,17 @@ def enable_function(
     KeyringError.
     """
     tenant = canonical_text(tenant)
-    known = load_configured_recipients(recipients, workspace.folder)
+    known = load_configured_recipients(recipients, workspace.config)
     found = known.load(recipient)
     terms, manifest = current_terms(found, function), found.functions[function]
     with workspace.open_ledger(create=True) as ledger:
-        before = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
+        before = load_consents(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
     last = _last_act(before, function)
     is_open = last is not None and last.state in PENDING_STATES and last.terms == terms.text
     if not is_open and _consent_reason(before, found, function, tenant, now) is not None:
         record_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
     with workspace.open_ledger() as ledger:
-        consents = load_consents(ledger, workspace.keyring(), workspace.folder, recipient=recipient, tenant=tenant)
+        consents = load_consents(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
     status = _status(tenant, known, found, manifest, consents, now)
     delivery = _send_request(status, known, workspace, now) if status.waits_for_administrator else None
     return EnabledFunction(status, manifest.text, manifest.text_version, delivery)
@@ -218,7 +218,7 @@ def confirm_prerequisite(
     Raises ConfigurationError for an unknown prerequisite or a blank reference, RefusedError without evidence or for other
     permissions than the one that the functions use (N066), PolicyError for an unknown recipient, LedgerError, KeyringError.
     """
-    found = load_configured_recipients(recipients, workspace.folder).load(recipient)
+    found = load_configured_recipients(recipients, workspace.config).load(recipient)
     known = sorted({name for function in found.functions.values() for name in function.requires})
     if requirement not in known:
         hint = did_you_mean(requirement, known) or f"Its prerequisites: {', '.join(known) or 'none'}."

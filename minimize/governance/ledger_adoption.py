@@ -67,7 +67,7 @@ def adopt_ledger(
     if not chain:
         raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
     job = find_pipeline(folder, chain[-1], pipeline)
-    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    keyring = require_keyring(keys, job.config, "no keyring found; one is needed to sign the receipt")
     check_keyring(keyring, chain)
     lost = is_erasure_list_lost(chain, folder, keyring)
     if not allow_lost_erasures and (lost or (has_erasures(chain) and erasure_list_digest(folder) is None)):

@@ -11,19 +11,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from minimize.config import load_config
+from minimize.config import Config
 from minimize.errors import ConfigurationError
 
 NOTIFY_TIMEOUT: Final = timedelta(minutes=1)
 """The longest duration of the operator's command for one message."""
 
 
-def find_notify_command(start: Path) -> list[str] | None:
+def find_notify_command(config: Config) -> list[str] | None:
     """The words of the operator's command; None if the nearest configuration names none.
 
     Raises ConfigurationError if the command cannot be found.
     """
-    config = load_config(start).checked("notify", ConfigurationError)
+    config.checked("notify", ConfigurationError)
     words = [str(each.value) for each in config.notify]
     if not words:
         return None

@@ -384,7 +384,7 @@ def import_settings(
     """
     given = read_file(Path(file), tokens=True)
     job = workspace.loaded_pipeline
-    _check_names(given, names_of_configuration(workspace.folder), job)
+    _check_names(given, names_of_configuration(workspace.config), job)
     warn_of_settings(given, None)
     own = [row for row in given.table.to_pylist() if _turns_on_for_user(row["holder"], row["value"], job)]
     if own and reference is None:
@@ -612,7 +612,7 @@ def explain_setting(
         )
         for when in (event, run)
     )
-    unknown = find_unknown_tenant(tenant, rows, workspace.folder)
+    unknown = find_unknown_tenant(tenant, rows, workspace.config)
     return SettingExplanation(
         tenant=tenant,
         setting=setting,

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.config import load_config
+from minimize.config import Config, ConfigStart, load_config
 from minimize.errors import KeyringError
 from minimize.keys.keyring import KeyInfo, Keyring
 from minimize.keys.master_keys import KeyLifecycle, KeyringKms, KeyringLifecycle, Kms, MasterKey
@@ -23,12 +23,13 @@ KEYS_VARIABLE: Final = "MINIMIZE_KEYS"
 
 def find_keyring(
     explicit: Keyring | PathText | None = None,
-    start: PathText | None = None,
+    start: ConfigStart = None,
     environ: Mapping[str, str] | None = None,
 ) -> Keyring | None:
     """The keyring in force, or None if none is configured.
 
-    Takes the value of a flag or argument, the folder of the pipeline, and the environment (default: that of the process).
+    Takes the value of a flag or argument, the configuration or the folder of the pipeline, and the environment (default: that
+    of the process).
     Raises KeyringError if the configured keyring cannot be used.
     """
     if isinstance(explicit, Keyring):
@@ -40,9 +41,7 @@ def find_keyring(
     return None if config.keys is None else Keyring.load(config.folder / Path(config.keys).expanduser())
 
 
-def require_keyring(
-    keys: Keyring | str | os.PathLike[str] | None, start: str | os.PathLike[str] | None, message: str
-) -> Keyring:
+def require_keyring(keys: Keyring | str | os.PathLike[str] | None, start: ConfigStart, message: str) -> Keyring:
     """The keyring in force. Raises KeyringError, with this message if none is configured."""
     found = find_keyring(keys, start)
     if found is None:
@@ -55,19 +54,19 @@ KeysLike = Keyring | Kms | PathText | None
 """A keyring, its path, or a key service; None for discovery."""
 
 
-def find_kms(keys: KeysLike = None, start: PathText | None = None, *, now: datetime | None = None) -> Kms:
+def find_kms(keys: KeysLike = None, start: ConfigStart = None, *, now: datetime | None = None) -> Kms:
     """The key service with the master keys.
 
-    Takes the value of a flag or argument, and the folder from which `minimize.yaml` is searched. With a time, master keys that a
-    new file needs and that have no version yet are created. Nothing is searched before a key is needed; then KeyringError is
-    raised if there is none.
+    Takes the value of a flag or argument, and the configuration or the folder from which it is searched. With a time, master keys
+    that a new file needs and that have no version yet are created. Nothing is searched before a key is needed; then KeyringError
+    is raised if there is none.
     """
     if keys is None or isinstance(keys, Keyring | str | os.PathLike):
         return LazyKms(keys, start, now)
     return keys
 
 
-def key_service_address(start: PathText | None = None, environ: Mapping[str, str] | None = None) -> str | None:
+def key_service_address(start: ConfigStart = None, environ: Mapping[str, str] | None = None) -> str | None:
     """The address of the key service with the master keys: `MINIMIZE_KMS`, else `kms:` of the nearest `minimize.yaml`.
 
     None if the master keys are in the keyring. Raises KeyringError if the configuration cannot be read.
@@ -76,13 +75,13 @@ def key_service_address(start: PathText | None = None, environ: Mapping[str, str
     return named or load_config(start).checked("kms", KeyringError).kms
 
 
-def key_lifecycle(keyring: Keyring, start: PathText | None = None, *, now: datetime) -> KeyLifecycle:
+def key_lifecycle(keyring: Keyring, start: ConfigStart = None, *, now: datetime) -> KeyLifecycle:
     """The service that creates and destroys versions of master keys. Raises KeyringError."""
     address = key_service_address(start)
     return KeyringLifecycle(keyring.path, now) if address is None else TransitKms.from_address(address, now)
 
 
-def key_service_versions(start: PathText | None = None) -> Sequence[KeyInfo]:
+def key_service_versions(start: ConfigStart = None) -> Sequence[KeyInfo]:
     """The versions of master keys in a key service; none without such a service. Raises KeyringError."""
     address = key_service_address(start)
     return () if address is None else TransitKms.from_address(address).versions()
@@ -94,7 +93,7 @@ class LazyKms:
     def __init__(
         self,
         keys: Keyring | PathText | None,
-        start: PathText | None,
+        start: ConfigStart,
         now: datetime | None,
     ) -> None:
         self._keys, self._start, self._now = keys, start, now
@@ -125,4 +124,7 @@ class LazyKms:
         return KeyringKms(keyring, self._now)
 
     def __reduce__(self) -> tuple[Callable[..., LazyKms], tuple[Any, ...]]:
-        return (LazyKms, (self._keys, self._start, self._now))
+        start = self._start
+        if isinstance(start, Config):  # it can contain a password; another process reads it again
+            start = start.start if start.path is None else start.path.parent
+        return (LazyKms, (self._keys, start, self._now))

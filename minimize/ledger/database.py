@@ -26,7 +26,7 @@ from threading import Semaphore
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from minimize.config import load_config
+from minimize.config import Config, load_config
 from minimize.errors import LedgerError
 from minimize.ledger.audit_event import utc_text
 from minimize.stores import LocationLike, PathText, local_path
@@ -90,21 +90,22 @@ def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Ad
 def find_ledger(
     explicit: PathText | None = None,
     *,
-    start: LocationLike | None = None,
+    start: LocationLike | Config | None = None,
     output: LocationLike | None = None,
     environ: Mapping[str, str] | None = None,
 ) -> Address:
     """The address of the ledger in force.
 
-    Takes the value of a flag or argument, the folder from which `minimize.yaml` is searched, the output folder that may contain
-    its own ledger, and the environment (default: that of the process). Raises LedgerError if no ledger is configured.
+    Takes the value of a flag or argument, the configuration or the folder from which it is searched, the output folder that may
+    contain its own ledger, and the environment (default: that of the process). Raises LedgerError if no ledger is configured.
     """
     if explicit:
         return parse_address(explicit, PASSED_LEDGER)
     named = (os.environ if environ is None else environ).get(LEDGER_VARIABLE)
     if named:
         return parse_address(named, LEDGER_VARIABLE)
-    config = load_config(local_path(start) or local_path(output)).checked("ledger", LedgerError)
+    place = start if isinstance(start, Config) else local_path(start) or local_path(output)
+    config = load_config(place).checked("ledger", LedgerError)
     if config.ledger:
         return parse_address(config.ledger, str(config.path), config.folder)
     folder = local_path(output)

@@ -11,7 +11,7 @@ from typing import Final
 from minimize.aggregates import Measure
 from minimize.aggregates.definition import TIME_UNITS, NoiseTerms, TimeUnit
 from minimize.arrow.pointers import Pointer
-from minimize.config import PROTECTIONS, load_config
+from minimize.config import PROTECTIONS
 from minimize.errors import ConfigurationError, Finding, LedgerError, OutputError, PolicyError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.ledger import find_ledger
@@ -205,7 +205,7 @@ def check_releases(subject: LintSubject) -> Iterator[Finding]:
         hint = f"Remove tables that nobody needs; {MOST_TABLES} or fewer give no warning."
         yield subject.pipeline_finding("L089", message, "aggregates", mine[0][0], hint=hint)
     with suppress(LedgerError, OutputError):
-        if find_ledger(start=job.folder, output=job.target()).named_by == DEFAULT_LEDGER:
+        if find_ledger(start=job.config, output=job.target()).named_by == DEFAULT_LEDGER:
             message = "each output has a ledger of its own, so another output or pipeline releases the same dates again"
             hint = "Set `ledger:` in minimize.yaml, or MINIMIZE_LEDGER in the environment of the run."
             yield subject.pipeline_finding("L091", message, "aggregates", mine[0][0], hint=hint)
@@ -308,7 +308,7 @@ def check_encryption(subject: LintSubject) -> Iterator[Finding]:
     if job.records.encrypt is not None and job.records.encrypt.by == "off":
         message = "`encrypt: off`: identified columns of the records are written unencrypted"
         yield subject.pipeline_finding("L049", message, "records", "encrypt", hint=hint)
-    config = load_config(job.folder)
+    config = job.config
     if config.encrypt is not None and job.encryption.implied == "off":
         message = "`encrypt: off`: outputs are written unencrypted unless their pipeline sets `encrypt`"
         yield Finding("L049", message, severity="warning", hint=hint, file=str(config.path), line=config.encrypt.line)
@@ -340,7 +340,7 @@ def check_bucket_ledger(subject: LintSubject) -> Iterator[Finding]:
     if job is None or not is_uri(job.output):
         return
     try:
-        find_ledger(start=job.folder, output=job.output)
+        find_ledger(start=job.config, output=job.output)
     except LedgerError:
         message = "the output is in an object store, but no ledger is configured; a run needs its lease to write there"
         hint = "Set `ledger:` in minimize.yaml, or MINIMIZE_LEDGER in the environment of the run."
@@ -351,7 +351,7 @@ def check_protections(subject: LintSubject) -> Iterator[Finding]:
     """L085: protections that a line of `minimize.yaml` turns off."""
     if subject.pipeline is None:
         return
-    config = load_config(subject.pipeline.folder)
+    config = subject.pipeline.config
     for key, line in config.turned_off.items():
         message, hint = f"{PROTECTIONS[key]} is off for all pipelines of this configuration", f"Remove `{key}: off`."
         yield Finding("L085", message, LINT_RULES["L085"].severity, hint, str(config.path), line)
@@ -389,7 +389,7 @@ def check_regions(subject: LintSubject) -> Iterator[Finding]:
     if job is None:
         return
     try:
-        regions = load_regions(load_config(job.folder))
+        regions = load_regions(job.config)
     except PolicyError as error:
         yield from error.findings
     except ConfigurationError:
@@ -406,7 +406,7 @@ APPROVE_HINT = "Run `minimize policy approve FILE --by NAME`."
 def check_policy_approval(subject: LintSubject) -> Iterator[Finding]:
     """L080, L081: the policy is not the approved one; an error if `minimize.yaml` requires approval."""
     job = subject.pipeline
-    demand = "none" if job is None else configured_approval(job.folder, FaultList())
+    demand = "none" if job is None else configured_approval(job.config, FaultList())
     found = approval_finding(job or subject.policy, demand)
     if found is not None and job is not None:
         code = "L081" if demand == "required" else "L080"

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
-from minimize.config import load_config
+from minimize.config import Config
 from minimize.errors import ConfigurationError
 from minimize.spill.spill_file import parse_size
 from minimize.stores import Location, PathText
@@ -190,7 +190,7 @@ NO_OBSERVABILITY: Final = Destinations(None, None)
 
 
 def find_destinations(
-    folder: Path,
+    config: Config,
     output: Location,
     pipeline: str,
     lineage: PathText | None = None,
@@ -199,15 +199,15 @@ def find_destinations(
 ) -> Destinations:
     """Find the destinations of a run's lineage and metrics.
 
-    Takes the pipeline's folder and name, the output folder, the arguments, and the environment (default: that of the process).
-    A folder means a file of the default name in it. Raises ConfigurationError if `minimize.yaml` has a value that is not a path,
-    or `MINIMIZE_LINEAGE_SIZE` is not a size.
+    Takes the configuration, the output folder, the pipeline's name, the arguments, and the environment (default: that of the
+    process). A folder means a file of the default name in it. Raises ConfigurationError if `minimize.yaml` has a value that is
+    not a path, or `MINIMIZE_LINEAGE_SIZE` is not a size.
     """
     env = os.environ if environ is None else environ
     disabled = env.get("OPENLINEAGE_DISABLED", "").lower() in ("true", "1")
     usual = str(default_lineage_path(output)) if isinstance(output, Path) else "off"
-    named = None if disabled else _stated_path("lineage", lineage, env, folder) or usual
-    metrics_path = _stated_path("metrics", metrics, env, folder)
+    named = None if disabled else _stated_path("lineage", lineage, env, config) or usual
+    metrics_path = _stated_path("metrics", metrics, env, config)
     large = env.get(SIZE_VARIABLE)
     rotate_at = parse_size(large, SIZE_VARIABLE) if large else ROTATE_AT
     return Destinations(
@@ -218,12 +218,12 @@ def find_destinations(
 
 
 def _stated_path(
-    key: Literal["lineage", "metrics"], option: PathText | None, env: Mapping[str, str], folder: Path
+    key: Literal["lineage", "metrics"], option: PathText | None, env: Mapping[str, str], config: Config
 ) -> str | None:
     stated = os.fspath(option) if option is not None else env.get(f"MINIMIZE_{key.upper()}")
     if stated:
         return stated
-    config = load_config(folder).checked(key, ConfigurationError)
+    config.checked(key, ConfigurationError)
     path = config.lineage if key == "lineage" else config.metrics
     return path if not path or path.lower() in DISABLED_VALUES else str(config.folder / Path(path).expanduser())
 

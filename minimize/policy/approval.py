@@ -11,11 +11,10 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
-from minimize.config import OFF, load_config
+from minimize.config import OFF, Config
 from minimize.errors import Finding, RefusedError
 from minimize.forms.yaml_nodes import FaultList, YamlNode
 from minimize.policy.fields import reference_files
@@ -78,12 +77,11 @@ def policy_reference(judged: Policy | Pipeline) -> PolicyRef:
     return PolicyRef(policy.policy, policy.version, policy.digest, approval)
 
 
-def configured_approval(start: Path | None, faults: FaultList) -> ApprovalDemand:
+def configured_approval(config: Config, faults: FaultList) -> ApprovalDemand:
     """The value of `approval:` in `minimize.yaml`. A fault is recorded with the name of that file.
 
     An unknown word counts as `required`.
     """
-    config = load_config(start)
     if config.approval is None or config.approval.value == OFF:
         return "none"
     word = config.approval.value
@@ -104,8 +102,7 @@ def check_approval(judged: Policy | Pipeline) -> None:
     Raises RefusedError (R006) if the nearest `minimize.yaml` has `approval: required`.
     """
     policy = _policy_of(judged)
-    own_folder = None if policy.path is None else policy.path.parent
-    demand = configured_approval(judged.folder if isinstance(judged, Pipeline) else own_folder, FaultList())
+    demand = configured_approval(judged.config, FaultList())
     found = approval_finding(judged, demand)
     if found is not None and demand == "required":
         raise RefusedError("`minimize.yaml` requires an approved policy; nothing was read", findings=[found])

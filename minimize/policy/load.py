@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from minimize.config import ACCESS_KEYS, ConfigEntry, load_config
+from minimize.config import ACCESS_KEYS, Config, ConfigEntry, load_config
 from minimize.errors import Finding, OutputError, PolicyError, SourceError, redact_errors
 from minimize.forms import read_form
 from minimize.forms.values import EncryptBy, read_encryption_word
@@ -42,7 +42,8 @@ def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
 def examine_policy(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Policy | None, list[Finding]]:
     """The policy as far as it can be read, with every fault. Never run a policy that has faults."""
     faults = FaultList()
-    policy, _ = _read_policy_file(_file_in_folder(path, POLICY_FILE), tuple(purposes), faults)
+    file = _file_in_folder(path, POLICY_FILE)
+    policy, _ = _read_policy_file(file, tuple(purposes), faults, load_config(file.parent))
     return policy, _sorted_findings(faults.found)
 
 
@@ -79,12 +80,13 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
     opened = _open_file(file, faults)
     if opened is None or _is_other_kind(opened.root, "policy", "pipeline", faults):
         return None, faults.found
-    all_purposes = (*purposes, *configured_purposes(file.parent, faults))
-    configured_approval(file.parent, faults)
-    encryption = configured_encryption(file.parent, faults)
-    reading = _read_policy_of(opened.root, PipelineReading(faults, file.parent, all_purposes))
+    config = load_config(file.parent)
+    all_purposes = (*purposes, *configured_purposes(config, faults))
+    configured_approval(config, faults)
+    encryption = configured_encryption(config, faults)
+    reading = _read_policy_of(opened.root, PipelineReading(faults, file.parent, all_purposes), config)
     pipeline = read_pipeline(opened.root, reading, {"path": file, "digest": opened.digest, "encryption": encryption})
-    return pipeline, _sorted_findings(faults.found)
+    return None if pipeline is None else pipeline.with_config(config), _sorted_findings(faults.found)
 
 
 def read_policy(root: YamlNode, reading: PolicyReading, loaded: Mapping[str, Any]) -> Policy | None:
@@ -112,12 +114,11 @@ def read_pipeline(root: YamlNode, reading: PipelineReading, loaded: Mapping[str,
     return None if pipeline is None or pipeline.policy is UNREADABLE_POLICY else pipeline
 
 
-def configured_encryption(start: Path, faults: FaultList) -> ConfiguredEncryption:
+def configured_encryption(config: Config, faults: FaultList) -> ConfiguredEncryption:
     """The values of `encrypt:` and `access: {encrypt: …}` in `minimize.yaml`. Faults are recorded with the name of that file.
 
     An unknown word counts as `by_category`.
     """
-    config = load_config(start)
     own = FaultList(str(config.path), faults.found)
     for key in config.access.unknown_keys:
         hint = did_you_mean(key.value, ACCESS_KEYS)
@@ -177,11 +178,7 @@ def other_tables_of_source(job: Pipeline, *, only_exact: bool = False) -> list[S
 
     Files that cannot be read have none, and a pipeline that a receipt keeps has no others.
     """
-    if (
-        job.path is None
-        or job.path.with_name(RECEIPT_FILE).exists()
-        or (config := load_config(job.folder).path) is None
-    ):
+    if job.path is None or job.path.with_name(RECEIPT_FILE).exists() or (config := job.config.path) is None:
         return []
     word = b"exact" if only_exact else b"aggregates"
     found = []
@@ -264,25 +261,29 @@ def _is_other_kind(root: YamlNode, is_: str, expected: str, faults: FaultList) -
     return mistaken
 
 
-def _read_policy_file(file: Path, purposes: tuple[str, ...], faults: FaultList) -> tuple[Policy | None, PolicyNames]:
+def _read_policy_file(
+    file: Path, purposes: tuple[str, ...], faults: FaultList, config: Config
+) -> tuple[Policy | None, PolicyNames]:
     own = FaultList(str(file))
     policy, names = None, ANY_NAMES
     opened = _open_file(file, own)
     if opened is not None and not _is_other_kind(opened.root, "pipeline", "policy", own):
-        reading = PolicyReading(own, file.parent, (*purposes, *configured_purposes(file.parent, own)))
+        reading = PolicyReading(own, file.parent, (*purposes, *configured_purposes(config, own)))
         policy = read_policy(opened.root, reading, {"path": file, "digest": opened.digest})
+        policy = None if policy is None else policy.with_config(config)
         names = reading.names
     faults.found.extend(own.found)
     return policy, names
 
 
-def _read_policy_of(root: YamlNode, reading: PipelineReading) -> PipelineReading:
-    """The reading of a pipeline with the policy that it names."""
+def _read_policy_of(root: YamlNode, reading: PipelineReading, config: Config) -> PipelineReading:
+    """The reading of a pipeline with the policy that it names. Takes the configuration of the pipeline."""
     named = root.get("policy")
     if named is None or not isinstance(named.value, str):
         return reading
     file = _file_in_folder(normalize_path(reading.folder / named.value), POLICY_FILE)
-    policy, names = _read_policy_file(file, reading.purposes, reading.faults)
+    own = config if file.parent == reading.folder else load_config(file.parent)
+    policy, names = _read_policy_file(file, reading.purposes, reading.faults, own)
     return replace(reading, policy=policy, names=names)
 
 

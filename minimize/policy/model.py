@@ -9,9 +9,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, Self, get_args
 
 import pydantic
 from pydantic import WithJsonSchema
@@ -90,9 +91,8 @@ Purpose = Annotated[str, when_read(_require_permitted)]
 """A purpose in a form: from the closed list, or one that the configuration adds."""
 
 
-def configured_purposes(start: Path, faults: FaultList) -> tuple[str, ...]:
+def configured_purposes(config: Config, faults: FaultList) -> tuple[str, ...]:
     """The purposes that `minimize.yaml` adds. Faults of the file are recorded with its name."""
-    config = load_config(start)
     if config.path is None:
         return ()
     own = FaultList(str(config.path))
@@ -303,7 +303,28 @@ Fields = Annotated[Mapping[str, Field], NotEmpty(), when_read(_with_keys_of_maps
 ForbiddenPaths = Annotated[tuple[ForbiddenPath, ...], NotEmpty(), Expected("must be a list of keys or pointers")]
 
 
-class Policy(Form):
+class ConfiguredForm(Form):
+    """A form that is read together with the configuration of its folder."""
+
+    path: SkipJsonSchema[Path | None] = None
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration when the form was read; if it was not read from a file, the one of the current folder."""
+        return load_config(None if self.path is None else self.path.parent)
+
+    def with_config(self, config: Config) -> Self:
+        """The form with its configuration."""
+        self.__dict__["config"] = config
+        return self
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """The state without the configuration, which can contain a password. Another process reads it again."""
+        state = super().__getstate__()
+        return {**state, "__dict__": {key: value for key, value in state["__dict__"].items() if key != "config"}}
+
+
+class Policy(ConfiguredForm):
     """For one dataset: which fields may be kept, for which purposes, in what form, for how long."""
 
     noun = "a policy"
@@ -335,7 +356,6 @@ class Policy(Form):
     )
     records: RecordsGate = RecordsGate()
     approved: PolicyApproval | None = None
-    path: SkipJsonSchema[Path | None] = None
     digest: SkipJsonSchema[str] = ""
     """`sha256:` of the file's bytes; empty for a policy that was not loaded from a file."""
     form: SkipJsonSchema[str] = ""

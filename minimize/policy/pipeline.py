@@ -26,7 +26,7 @@ from minimize.forms import Expected, Form, Reading, form_error, is_read, when_re
 from minimize.forms.values import NAME_PATTERN, CategoryName, EncryptBy, Name, Share, read_encryption_word
 from minimize.policy.aggregate_forms import AggregateModel, OutputName, rollup_name
 from minimize.policy.condition import FormCondition
-from minimize.policy.model import ON_PREMISES_PURPOSE, Policy, Purpose
+from minimize.policy.model import ON_PREMISES_PURPOSE, ConfiguredForm, Policy, Purpose
 from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
 from minimize.settings.tenants import OutputRegion
 from minimize.sources import FORMATS
@@ -275,7 +275,7 @@ class _FlagSchema:
         return {"anyOf": [handler(schema), {"type": "boolean"}]}
 
 
-class Pipeline(Form):
+class Pipeline(ConfiguredForm):
     """One scheduled job: a policy, a purpose, a source and an output."""
 
     noun = "a pipeline"
@@ -305,7 +305,6 @@ class Pipeline(Form):
         {}, description="Counts and statistics per group, by name."
     )
     quarantine: QuarantineModel = QuarantineModel()
-    path: SkipJsonSchema[Path | None] = None
     digest: SkipJsonSchema[str] = ""
     form: SkipJsonSchema[str] = ""
     """`sha256:` of the content of the file, independent of its layout; empty if it was not read."""

@@ -65,7 +65,7 @@ def lint_source(job: Pipeline) -> list[Finding]:
     direction: Direction = "inbound" if job.source.is_received else "outbound"
     place = (None if job.path is None else str(job.path), job.line_of("source"))
     try:
-        found = find_party(name, function, direction, None, job.folder, ())
+        found = find_party(name, function, direction, None, job.config, ())
     except PolicyError as error:
         return [Finding("T038", error.message, "error", error.hint, *place)]
     purposes = _check_purposes(job, on_premises=found.recipient.on_premises)

@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from minimize.config import load_config
+from minimize.config import ConfigStart, load_config
 from minimize.errors import Finding, PolicyError
 from minimize.forms import Form, Reading, examine_file, examine_mapping
 from minimize.forms.values import Day, Name, parse_duration
@@ -101,7 +101,7 @@ def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> 
 def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Recipient | None, list[Finding]]:
     """The recipient as far as it can be read, with every fault, for lint. Never share with a recipient that has faults."""
     file, faults = Path(path), FaultList()
-    found, own = examine_file(Recipient, file, (*purposes, *configured_purposes(file.parent, faults)))
+    found, own = examine_file(Recipient, file, (*purposes, *configured_purposes(load_config(file.parent), faults)))
     return found, sorted([*faults.found, *own], key=lambda finding: (finding.file or "", finding.line or 0))
 
 
@@ -161,7 +161,7 @@ def load_recipients(folder: PathText) -> Recipients:
     return Recipients(place, load_subprocessors(place / SUBPROCESSORS_FILE))
 
 
-def load_configured_recipients(recipients: Recipients | PathText | None, start: PathText | None = None) -> Recipients:
+def load_configured_recipients(recipients: Recipients | PathText | None, start: ConfigStart = None) -> Recipients:
     """The recipients in the configured folder, unless they are loaded already.
 
     Takes the arguments of `find_recipients`. Raises PolicyError.
@@ -171,7 +171,7 @@ def load_configured_recipients(recipients: Recipients | PathText | None, start: 
     )
 
 
-def find_recipients(path: PathText | None = None, *, start: PathText | None = None) -> Path:
+def find_recipients(path: PathText | None = None, *, start: ConfigStart = None) -> Path:
     """The configured folder of recipients.
 
     The order is: the path of an option; `recipients:` of the nearest `minimize.yaml` upwards from a folder; `recipients/` next
@@ -190,14 +190,17 @@ def recipient_files(folder: Path) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if file.name != SUBPROCESSORS_FILE and file.is_file())
 
 
-def _candidate_folders(folder: PathText | None, start: PathText | None) -> Iterator[Path]:
+def _candidate_folders(folder: PathText | None, start: ConfigStart) -> Iterator[Path]:
     config = load_config(start).checked("recipients", PolicyError)
     if folder:
         yield Path(folder)
     elif config.path is not None:
         yield config.folder / (config.recipients or RECIPIENTS_FOLDER)
     else:
-        yield from (Path(start or ".") / RECIPIENTS_FOLDER, Path(start or ".") / "pipelines" / RECIPIENTS_FOLDER)
+        yield from (
+            (config.start or Path()) / RECIPIENTS_FOLDER,
+            (config.start or Path()) / "pipelines" / RECIPIENTS_FOLDER,
+        )
 
 
 class TenantContract(Contract):
@@ -219,7 +222,7 @@ class TenantContracts(Form):
     path: SkipJsonSchema[Path | None] = None
 
 
-def load_contracts(start: PathText | None) -> tuple[TenantContract, ...]:
+def load_contracts(start: ConfigStart) -> tuple[TenantContract, ...]:
     """The contracts in the file that the nearest `minimize.yaml` names; none if it names no file.
 
     Raises PolicyError with every fault as a finding, or if the file does not exist.

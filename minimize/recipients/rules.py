@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from minimize.config import Config
 from minimize.errors import NotPermitted, RefusalReason
 from minimize.recipients.load import Recipients, load_configured_recipients
 from minimize.recipients.model import Direction, Function, Recipient
@@ -185,11 +185,11 @@ def find_party(
     function: str,
     direction: Direction,
     recipients: Recipients | PathText | None,
-    folder: Path,
+    config: Config,
     whens: tuple[datetime, ...],
 ) -> Party:
     """The party of a transfer. Raises PolicyError for an unknown recipient."""
-    known = load_configured_recipients(recipients, folder)
+    known = load_configured_recipients(recipients, config)
     who = recipient if isinstance(recipient, Recipient) else known.load(recipient)
     return Party(known, who, function, direction, tuple(dict.fromkeys(when.date() for when in whens)))
 

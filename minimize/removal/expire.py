@@ -337,7 +337,7 @@ def expiry_of_output(
 ) -> ResolvedExpiry:
     """The expiry of an opened output at this time, with these events and those of the ledger."""
     job = output.pipeline_of_today()
-    address = find_ledger(ledger, start=job.folder, output=output.folder)
+    address = find_ledger(ledger, start=job.config, output=output.folder)
     request = RewriteRequest(
         output=output.folder,
         today=job.policy,

@@ -114,7 +114,7 @@ def rotate_keys(
     chains = [load_receipts(folder) for folder in folders]
     for chain in chains:
         check_keyring(keyring, chain)
-    custody = key_lifecycle(keyring, workspace.folder, now=now)
+    custody = key_lifecycle(keyring, workspace.config, now=now)
     chosen = _chosen_names(custody, names, keyring) if new else ()
     if chosen:
         with workspace.open_ledger(create=True) as ledger:
@@ -232,7 +232,7 @@ def shred_keys(
     AccessDenied (3), and RefusedError (3) for the `subject` key.
     """
     require_permission("keys/shred", workspace, now, tenant=tenant)
-    custody = key_lifecycle(workspace.keyring(), workspace.folder, now=now)
+    custody = key_lifecycle(workspace.keyring(), workspace.config, now=now)
     masters = _chosen_versions(custody, key, tenant)
     known = _known_outputs(workspace, outputs)
     found = [*_unreadable_partitions({each.id for each in masters}, *known)]

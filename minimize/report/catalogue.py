@@ -9,7 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from minimize.config import load_config
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.sharing import EligibleFunction, eligible_functions
 from minimize.output.folder import has_runs, read_receipts
@@ -151,7 +150,7 @@ def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subproces
 
 def stated_processing(pipelines: Sequence[DocumentedPipeline]) -> dict[str, str]:
     """The statements under `processing:` of the configuration. Raises PolicyError for any other content."""
-    config = load_config(pipelines[0].pipeline.folder)
+    config = pipelines[0].pipeline.config
     if config.is_faulty("processing") or not set(config.processing) <= set(STATED_KEYS):
         hint = f"Use texts under the keys {', '.join(STATED_KEYS)}."
         raise PolicyError(f"{config.path}: `processing:` has an unknown key or a value that is not a text", hint=hint)
@@ -171,7 +170,7 @@ def _document_pipeline(file: Path, on: date, load_folder: Callable[[Path], Recip
     output = job.target()
     receipts = read_receipts(output) if has_runs(output) else ()
     try:
-        place = find_recipients(start=job.folder).resolve()
+        place = find_recipients(start=job.config).resolve()
     except PolicyError:
         return DocumentedPipeline(job, plan, receipts, None, ())
     folder = load_folder(place)

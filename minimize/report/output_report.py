@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from minimize.config import load_config
 from minimize.errors import redact_errors
 from minimize.keys import Keyring
 from minimize.pages import render_page
@@ -220,7 +219,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         runs=runs,
         policies=tuple(policy_facts(chain)),
         hidden=tuple(context.hidden),
-        missing_protections=load_config(context.workspace.folder).missing_protections,
+        missing_protections=context.workspace.config.missing_protections,
         tables=tuple(tables_of(context)),
         counted_twice=tuple(dates_counted_twice(chain)),
     )

@@ -246,7 +246,7 @@ def sharing_facts(context: ReportContext) -> tuple[RecipientFacts, ...] | None:
 
 def _recipients_folder(context: ReportContext) -> Recipients | None:
     try:
-        place = find_recipients(context.request.recipients, start=context.workspace.folder)
+        place = find_recipients(context.request.recipients, start=context.workspace.config)
     except PolicyError:
         if context.request.recipients is not None:
             raise

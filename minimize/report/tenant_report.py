@@ -16,7 +16,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from minimize.access import TenantSet
-from minimize.config import load_config
 from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, MinimizeError, VerificationError
@@ -208,7 +207,7 @@ class _TenantView:
     @cached_property
     def recipients(self) -> Recipients:
         """The configured recipients."""
-        return load_configured_recipients(self.recipients_folder, self.workspace.folder)
+        return load_configured_recipients(self.recipients_folder, self.workspace.config)
 
     @cached_property
     def shares(self) -> Sequence[tuple[TenantShare, Disclosure]]:
@@ -516,7 +515,7 @@ def _setting_rows(view: _TenantView, output: PublishedOutput) -> Iterator[tuple[
 
 
 def _regions(view: _TenantView) -> TenantReportPart:
-    regions = load_regions(load_config(view.workspace.folder)).values()
+    regions = load_regions(view.workspace.config).values()
     rows = [(each.name,) for each in regions if view.tenant in each.tenants]
     about = "The region in which the data of this tenant is stored. Runs for other regions leave its data out."
     empty = "This tenant has no region." if regions else "The configuration has no regions."

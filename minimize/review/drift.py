@@ -459,7 +459,7 @@ def _drift_report(
     job: Pipeline, day: BatchDate, found: SourceFiles, chain: Sequence[Receipt], keys: Any
 ) -> DriftReport:
     policy = job.policy
-    shown = path_mask(job, find_keyring(keys, job.folder))
+    shown = path_mask(job, find_keyring(keys, job.config))
     asked = replace(request(policy, job.purpose, job), salt=shown.ranking_salt)
     seen = observe_files(found.files[day], found.root, FORMATS[job.source.format], asked, listed_values(policy), shown)
     last = next((receipt for receipt in reversed(chain) if receipt.kind in READING_KINDS), None)

@@ -264,7 +264,7 @@ def explain(
     key = _policy_key(job, field)
     if key is None:
         return _explain_undeclared(job, field)
-    keyring = find_keyring(keys, job.folder)
+    keyring = find_keyring(keys, job.config)
     rows = None if tenant is None and record is None else load_pipeline_settings(settings, job, keyring)
     if record is not None:
         return _explain_record(job, key, record, when, rows, keyring)
@@ -280,7 +280,7 @@ def explain(
     seen = None if rows is None else rows.effective_at(when)
     found = plan_for_tenant(plan, seen, tenant, when).fields[key]
     steps = (*PlanExplanation(plan, key, TenantPlan(plan, seen, tenant, when)).steps(), *refused)
-    unknown = find_unknown_tenant(tenant, rows, job.folder)
+    unknown = find_unknown_tenant(tenant, rows, job.config)
     return FieldExplanation(
         pipeline=job.pipeline,
         field=key,

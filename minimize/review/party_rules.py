@@ -338,12 +338,11 @@ class ConfigurationFile:
 
 def examine_configuration(path: Path) -> tuple[ConfigurationFile | None, list[Finding]]:
     """The configuration in a file, and its faults."""
-    faults, start = FaultList(str(path)), path.parent
-    config = load_config(start)
+    faults, config = FaultList(str(path)), load_config(path.parent)
     root = config_nodes(config, faults)
     if root is None:
         return None, faults.found
-    demanded = configured_approval(start, faults), configured_encryption(start, faults)
+    demanded = configured_approval(config, faults), configured_encryption(config, faults)
     keys = (
         (("encryption",), "encrypt"),
         (("encryption", "required"), "access"),
@@ -351,7 +350,7 @@ def examine_configuration(path: Path) -> tuple[ConfigurationFile | None, list[Fi
         *((("config", key), key) for key in root.entries),
     )
     lines = {path: root.entries[key].line for path, key in keys if key in root.entries}
-    return ConfigurationFile(configured_purposes(start, faults), *demanded, config, lines), faults.found
+    return ConfigurationFile(configured_purposes(config, faults), *demanded, config, lines), faults.found
 
 
 _KEYS: Final = (

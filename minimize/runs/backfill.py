@@ -228,7 +228,7 @@ def run_backfill(
     check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
     check_erasures_known(job, target, overrides.ledger, overrides.keys)
     chain = load_receipts(target) if (target / RUNS).is_dir() else ()
-    keyring = find_keyring(overrides.keys, job.folder)
+    keyring = find_keyring(overrides.keys, job.config)
     if plan.policy == "then" and keyring is not None:
         check_earlier_receipts(keyring, chain)
     policies = dict(_former_policies(plan, job, chain, target))
@@ -263,7 +263,7 @@ def _run_date(
 ) -> tuple[Receipt | None, Sequence[SkippedDate]]:
     """The receipt of a date, or the reason why the date was skipped."""
     target = job.target(overrides.output)
-    where = find_destinations(job.folder, target, job.run_name, overrides.lineage, overrides.metrics)
+    where = find_destinations(job.config, target, job.run_name, overrides.lineage, overrides.metrics)
     context = RunContext(
         kind="run",
         engine=engine,
@@ -296,7 +296,7 @@ def _date_states(
     wanted: dict[BatchDate, Sequence[Location]] = {
         when: files for when, files in found.files.items() if when in plan.run_dates
     }
-    shown = path_mask(job, find_keyring(overrides.keys, job.folder))
+    shown = path_mask(job, find_keyring(overrides.keys, job.config))
     arrived = arrivals(replace(found, files=wanted), chain, shown)
     last = _last_receipts(chain)
     states: dict[date, BackfillState] = {}
@@ -313,7 +313,7 @@ def _former_policies(
     """For each date the pipeline with the policy of the date's last receipt. Empty unless the backfill asks for `then`."""
     if plan.policy == "now":
         return
-    purposes, last = configured_purposes(job.folder, FaultList()), _last_receipts(chain, plan)
+    purposes, last = configured_purposes(job.config, FaultList()), _last_receipts(chain, plan)
     missing = [day for day in plan.run_dates if day not in last]
     if missing:
         hint = "Remove these dates, or write `policy: now`."

@@ -111,7 +111,7 @@ def find_deciding_function(
     direction: Direction = "inbound" if job.source.is_received else "outbound"
     whens = (at,) if now is None else (at, now)
     try:
-        return DecidingFunction(find_party(name, function, direction, recipients, job.folder, whens))
+        return DecidingFunction(find_party(name, function, direction, recipients, job.config, whens))
     except PolicyError:
         if not rerun:
             raise
@@ -183,7 +183,7 @@ def load_consents(job: Pipeline, ledger: Ledger, verifier: Verifier | None) -> C
     if job.source.deciding_function is None:
         return None
     recipient, function = job.source.deciding_function
-    found = load_tenant_consents(ledger, verifier, job.folder, recipient=recipient)
+    found = load_tenant_consents(ledger, verifier, job.config, recipient=recipient)
     return replace(found, acts=tuple(act for act in found.acts if act.function == function))
 
 

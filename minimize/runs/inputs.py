@@ -453,7 +453,7 @@ def load_subject_acts(job: Pipeline, keys: Keyring, output: Location, ledger: Pa
     """Erasures, corrections and consents in the ledger, and the erasure list stored with the output. Raises LedgerError,
     OutputError."""
 
-    address, listed = find_ledger(ledger, start=job.folder, output=output), stored_erasures(output, keys)
+    address, listed = find_ledger(ledger, start=job.config, output=output), stored_erasures(output, keys)
     if not address.exists:
         return SubjectActs(RecordedErasures((), keys, listed))
     with open_ledger(address, verifier=keys) as book:

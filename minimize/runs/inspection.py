@@ -130,7 +130,7 @@ def preview_plan(
     unknown = None
     if tenant is not None:
         known = plan_settings(plan, settings, keys=keys)
-        unknown = find_unknown_tenant(tenant, known, None if plan.pipeline is None else plan.pipeline.folder)
+        unknown = find_unknown_tenant(tenant, known, (plan.pipeline or plan.policy).config)
         plan = effective_plan(plan, tenant, at=at, settings=known)
     rows = None
     if isinstance(preview, int):
@@ -179,7 +179,7 @@ def plan_settings(plan: Plan, settings: Any = None, *, keys: Any = None) -> Sett
         raise ConfigurationError(
             "the plan has no pipeline, so it has no settings", hint="Make the plan from a pipeline."
         )
-    return load_pipeline_settings(settings, plan.pipeline, find_keyring(keys, plan.pipeline.folder))
+    return load_pipeline_settings(settings, plan.pipeline, find_keyring(keys, plan.pipeline.config))
 
 
 def preview_rows(
@@ -252,7 +252,7 @@ def _preview_job(
         raise ConfigurationError(
             "the plan has no pipeline, so there is no source to preview", hint="Make the plan from a pipeline."
         )
-    keyring = find_keyring(keys, plan.pipeline.folder)
+    keyring = find_keyring(keys, plan.pipeline.config)
     require_keys(plan, keyring)
     now = datetime.now(UTC)
     when = parse_time(at, "at") or now
@@ -270,7 +270,7 @@ def _preview_job(
         keyring,
         None if known is None else known.effective_at(when),
         row_key=derive_row_key(keyring),
-        space=SpillSpace(find_budget(plan.pipeline.folder)),
+        space=SpillSpace(find_budget(plan.pipeline.config)),
         erased=people.erased.effective_at(when, plan.policy.future),
         corrected=find_corrections(people.corrected, plan.policy, when, keyring),
         consents=consent_periods(plan.pipeline, people.consents, when, now),
@@ -320,7 +320,7 @@ def _missing_keys(job: Pipeline, keys: Any) -> Iterator[Finding]:
     """Keys that the policy names and the keyring does not have; empty if there is no keyring yet."""
     reason = ""
     try:
-        keyring = find_keyring(keys, job.folder)
+        keyring = find_keyring(keys, job.config)
         known = None if keyring is None else keyring.names()
     except KeyringError as error:
         reason, known = error.message, ()
@@ -379,7 +379,7 @@ def _lint_settings(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding
     if job.settings != LEDGER_SETTINGS and not (job.folder / job.settings).exists():
         return None, [rules.missing_settings(job)]
     try:
-        return load_pipeline_settings(None, job, find_keyring(None, job.folder)), ()
+        return load_pipeline_settings(None, job, find_keyring(None, job.config)), ()
     except PolicyError as error:
         return None, error.findings
     except (LedgerError, KeyringError) as error:

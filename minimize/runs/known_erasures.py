@@ -48,12 +48,12 @@ def check_erasures_known(
     """
     if has_runs(output):
         return
-    address, own = find_ledger(ledger, start=job.folder, output=output), job.target()
+    address, own = find_ledger(ledger, start=job.config, output=output), job.target()
     _warn_of_lost_output(address, output)
     is_own = is_same_location(own, output)
     unknown = [own] if not is_own and address.named_by == DEFAULT_LEDGER and _has_history(job, own) else []
     files = _pipeline_files(job)
-    keyring = find_keyring(keys, job.folder)
+    keyring = find_keyring(keys, job.config)
     for other in _former_outputs(job, files):
         chain = _chain(other)
         if (is_same_location(own, other) and is_own) or not _lacks_head(address, other, chain, keyring):
@@ -170,7 +170,7 @@ def _is_former(job: Pipeline, output: Location) -> bool:
 def _configured_ledger(job: Pipeline, output: Location) -> Address | None:
     """The ledger that the configuration of a pipeline gives for an output; None if there is none."""
     with suppress(LedgerError):
-        return find_ledger(None, start=job.folder, output=output, environ={})
+        return find_ledger(None, start=job.config, output=output, environ={})
     return None
 
 

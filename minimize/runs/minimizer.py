@@ -417,9 +417,9 @@ def bind_to_data(
     ledger: PathText | None,
 ) -> tuple[Minimizer, MemorySource]:
     """A policy bound to data, and the data as its source. Data that can be read only once is opened once."""
-    folder = None if policy.path is None else policy.path.parent
-    keyring = find_keyring(keys, folder)
-    erasures = find_erasures(ledger, folder, keyring, policy.future)
+    config = None if policy.path is None else policy.config
+    keyring = find_keyring(keys, config)
+    erasures = find_erasures(ledger, config, keyring, policy.future)
     named = frozenset() if erasures is None else all_fields_named(policy, erasures.names)
     also = named if erasures is None else named | _subject_naming_fields(policy)
     rows = None if settings is None else load_settings(settings).with_folding(policy.settings_folding, policy.levels)
@@ -434,7 +434,7 @@ def bind_to_data(
         keys=keyring,
         bound=PreparedPolicy.from_plan(plan, keyring, also, counts=False, erased_by=named),
         memos=empty_memos(plan),
-        memory=find_budget(folder),
+        memory=find_budget(config),
         erasures=erasures,
         also=also,
     )

@@ -132,7 +132,7 @@ def _are_own_settings(job: Pipeline, settings: Any) -> bool:
 def _ledger_beside_own(job: Pipeline, ledger: PathText | None) -> PathText | None:
     """None if the pipeline has a ledger, whose adopted rules count; otherwise the ledger that was passed."""
     try:
-        find_ledger(start=job.folder, output=job.target())
+        find_ledger(start=job.config, output=job.target())
     except LedgerError:
         return ledger
     return None

@@ -335,7 +335,7 @@ def find_voided_run(
     folder = parse_output_location(output) if output is not None else _find_output(run, ledger)
     found = find_voidable(load_receipts(folder), run, republish=republish)
     job = find_pipeline(folder, found, pipeline)
-    keyring = require_keyring(keys, job.folder, "no keyring found; one is needed to sign the receipt")
+    keyring = require_keyring(keys, job.config, "no keyring found; one is needed to sign the receipt")
     return DecidedOutput(job, folder, keyring), found
 
 

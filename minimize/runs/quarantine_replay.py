@@ -266,7 +266,7 @@ def replay(
     for each in found:
         if each.rows:
             job = each.resolved.pipeline
-            where = find_destinations(job.folder, each.resolved.output, job.run_name, lineage, metrics)
+            where = find_destinations(job.config, each.resolved.output, job.run_name, lineage, metrics)
             ledger, started = options.get("ledger"), datetime.now(UTC)
             context = RunContext(
                 kind="replay",
@@ -301,7 +301,7 @@ def recheck_quarantine(
     if chain:
         job = find_pipeline(folder, chain[-1], options.pipeline)
         check_output_ledger(folder, job.folder, options.ledger, options.keys)
-        keyring = find_keyring(options.keys, job.folder)
+        keyring = find_keyring(options.keys, job.config)
         if keyring is not None:
             check_earlier_receipts(keyring, chain)
     quarantined_ = quarantined_dates(folder, date)

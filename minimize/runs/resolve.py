@@ -205,7 +205,7 @@ def resolve_run(
     deciding = find_deciding_function(job, asked or now, now=now, recipients=recipients, rerun=rerun)
     if deciding is not None and not rerun:
         deciding.check(job)
-    memory = find_budget(job.folder)
+    memory = find_budget(job.config)
     target = job.target(output)
     rows = load_pipeline_settings(settings, job, keyring, target, ledger)
     warn_of_settings(rows, job.policy)
@@ -231,9 +231,9 @@ def resolve_run(
         keyring.bytes_of(name)
     examined.require_allowed()
     if deciding is not None and not rerun:
-        deciding.check_permitted(find_ledger(ledger, start=job.folder, output=target), keyring, now)
+        deciding.check_permitted(find_ledger(ledger, start=job.config, output=target), keyring, now)
     check_run_time(asked, now, output is not None)
-    kms = find_kms(keyring, job.folder, now=now)
+    kms = find_kms(keyring, job.config, now=now)
     check_master_keys(plan, kms)
     return ResolvedRun(
         pipeline=job,
@@ -280,7 +280,7 @@ def _check_released_columns(plan: Plan) -> None:
 
 
 def _require_keyring(keys: Keyring | PathText | None, job: Pipeline) -> Keyring:
-    found = find_keyring(keys, job.folder)
+    found = find_keyring(keys, job.config)
     if found is None:
         hint = "Create one with `minimize keys new FILE`, then pass --keys FILE or set MINIMIZE_KEYS."
         raise KeyringError("no keyring found; one is needed to sign the receipt", hint=hint)

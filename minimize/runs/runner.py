@@ -324,7 +324,7 @@ def run_dates(
     allowed = check_allowed_codes(allow)
     job = overrides.bind(pipeline)
     target = job.target(overrides.output)
-    where = find_destinations(job.folder, target, job.run_name, overrides.lineage, overrides.metrics)
+    where = find_destinations(job.config, target, job.run_name, overrides.lineage, overrides.metrics)
     context = RunContext(
         kind="run",
         engine=check_engine(engine),

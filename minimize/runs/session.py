@@ -135,7 +135,7 @@ def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSessio
     folder = resolve_output(change.output)
     check_apart(folder, change.fence)
     check_free(folder)
-    address = find_ledger(context.ledger, start=change.pipeline.folder, output=folder)
+    address = find_ledger(context.ledger, start=change.pipeline.config, output=folder)
     if context.kind != "adopt":
         check_output_ledger(folder, change.pipeline.folder, context.ledger, change.keys)
     with open_ledger(address, create=True, verifier=change.keys) as ledger:

@@ -16,7 +16,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
@@ -33,6 +32,7 @@ from minimize.arrow.columns import (
     encode_column,
 )
 from minimize.arrow.dictionaries import valid_mask
+from minimize.config import ConfigStart
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
@@ -360,14 +360,14 @@ class LedgerErasures:
 
 
 def find_erasures(
-    ledger: PathText | None, folder: Path | None, keys: Keyring | None, future: timedelta
+    ledger: PathText | None, config: ConfigStart, keys: Keyring | None, future: timedelta
 ) -> LedgerErasures | None:
     """The erasures of the ledger that is passed, else of the one in the environment or in the configuration next to the policy.
 
     None if no ledger is configured. If the configured ledger does not exist yet, each refresh checks again. In both cases a
     warning is logged once per process that erasures are unknown. Raises LedgerError if the ledger that is passed does not exist.
     """
-    address = find_named_ledger(ledger, folder)
+    address = find_named_ledger(ledger, config)
     if address is not None and address.exists:
         return LedgerErasures(address, keys, future)
     if ledger:
@@ -385,15 +385,15 @@ def warn_unknown_erasures(reason: str) -> None:
     )
 
 
-def find_named_ledger(ledger: PathText | None, folder: Path | None) -> Address | None:
+def find_named_ledger(ledger: PathText | None, config: ConfigStart) -> Address | None:
     """The ledger that is passed, or named by the environment or the configuration; None if none is named.
 
     Raises LedgerError if the named address cannot be a ledger.
     """
-    if not ledger and folder is None and not os.environ.get(LEDGER_VARIABLE):
+    if not ledger and config is None and not os.environ.get(LEDGER_VARIABLE):
         return None
     try:
-        return find_ledger(ledger, start=folder)
+        return find_ledger(ledger, start=config)
     except LedgerError as error:
         if not error.message.startswith("no ledger is configured"):
             raise

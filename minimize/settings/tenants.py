@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.columns import canonical_texts, code_numbers, encode_column
 from minimize.arrow.dictionaries import Bools
-from minimize.config import Config, load_config
+from minimize.config import Config
 from minimize.errors import ConfigurationError, Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_text
 from minimize.receipts.parts import sha256_text
@@ -195,19 +195,17 @@ class UnknownTenant:
         return f"the tenant {self.tenant} is not in {self.where}. {hint}"
 
 
-def find_unknown_tenant(tenant: str, rows: SettingsRows | None, folder: Path | None) -> UnknownTenant | None:
+def find_unknown_tenant(tenant: str, rows: SettingsRows | None, config: Config) -> UnknownTenant | None:
     """The tenant, if there are settings and none of their rows names it.
 
-    Takes the folder from which the configuration is searched. Similar names come from a file, which is the caller's own, or from
+    Takes the configuration. Similar names come from a file, which is the caller's own, or from
     a ledger without an access file, where every account may see all tenants.
     """
     if rows is None:
         return None
     of_ledger, known = isinstance(rows, LedgerRows), settings_tenants(rows)
     where = "the settings of the ledger" if of_ledger else f"the settings {rows.file or ''}".rstrip()
-    return unknown_among(
-        tenant, known, where, frozenset() if of_ledger and load_config(folder).has_access_file else known
-    )
+    return unknown_among(tenant, known, where, frozenset() if of_ledger and config.has_access_file else known)
 
 
 def unknown_among(tenant: str, tenants: frozenset[str], where: str, names: frozenset[str]) -> UnknownTenant | None:

@@ -37,7 +37,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.hashing import WORD_BYTES, decimal_words, text_bytes, text_offsets, word_rows
 from minimize.arrow.value_dictionary import stored_type
-from minimize.config import load_config
+from minimize.config import ConfigStart, load_config
 from minimize.keys.cryptography import BLOCK_BYTES, BlockMac
 
 HashWords = npt.NDArray[np.uint64]
@@ -233,11 +233,11 @@ class BudgetShare:
         return self._budget.has_room(more)
 
 
-def find_budget(start: str | os.PathLike[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
+def find_budget(start: ConfigStart = None, environ: Mapping[str, str] | None = None) -> int:
     """The bytes that the tallies of a run may take.
 
-    Takes the pipeline's folder, and the environment (by default that of the process). Raises ConfigurationError for an invalid
-    size.
+    Takes the configuration or the pipeline's folder, and the environment (by default that of the process). Raises
+    ConfigurationError for an invalid size.
     """
     named = (os.environ if environ is None else environ).get(MEMORY_VARIABLE)
     if named:

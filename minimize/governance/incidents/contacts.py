@@ -21,7 +21,7 @@ import pyarrow as pa
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from minimize.config import load_config
+from minimize.config import Config
 from minimize.datasets.lifecycle_events import read_rows
 from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import Finding, PolicyError
@@ -123,14 +123,14 @@ def load_contacts(path: Path) -> Contacts:
     return contacts
 
 
-def find_contacts(path: PathText | None, start: Path) -> Contacts:
+def find_contacts(path: PathText | None, config: Config) -> Contacts:
     """Reads the contacts of `path`, else of the file that `contacts:` in the configuration names; otherwise none.
 
     Raises PolicyError.
     """
     if path is not None:
         return load_contacts(Path(path))
-    config = load_config(start).checked("contacts", PolicyError)
+    config.checked("contacts", PolicyError)
     return NO_CONTACTS if config.contacts is None else load_contacts(config.folder / config.contacts)
 
 
@@ -185,7 +185,7 @@ def administrator_contacts(workspace: Workspace) -> Contacts:
 
     Raises PolicyError for a pipeline without tenant or without e-mail addresses, KeyringError, OutputError.
     """
-    config = load_config(workspace.folder).checked("administrators", PolicyError)
+    config = workspace.config.checked("administrators", PolicyError)
     if config.administrators is None:
         return NO_CONTACTS
     job = pipeline_from(config.folder / config.administrators)
@@ -195,7 +195,7 @@ def administrator_contacts(workspace: Workspace) -> Contacts:
         raise PolicyError(f"the records of {job.pipeline} do not show how to reach administrators", hint=hint)
     if not has_runs(job.target()):
         return NO_CONTACTS
-    kms = find_kms(workspace.keyring(), job.folder)
+    kms = find_kms(workspace.keyring(), job.config)
     rows = read_output(job.target(), mixed_keys=True, kms=kms, without_destroyed=True)
     return Contacts(entries=tuple(_contacts(rows, tenant, addresses)))
 

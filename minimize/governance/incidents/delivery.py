@@ -205,7 +205,7 @@ def _planned_delivery(incident: Incident, outbox: Path, tenant: str, version: in
 
 def _require_notify_command(workspace: Workspace) -> list[str]:
     """The words of the operator's command. Raises ConfigurationError if it is missing or cannot be found."""
-    words = find_notify_command(workspace.folder)
+    words = find_notify_command(workspace.config)
     if words is None:
         raise ConfigurationError(
             "no command delivers notices",

@@ -102,7 +102,7 @@ def draft_notices(
         raise ConfigurationError(
             "a notice needs a folder and a contact for questions", hint="Pass --to DIR and --contact WHOM, or --sent."
         )
-    named = contacts if isinstance(contacts, Contacts) else find_contacts(contacts, workspace.folder)
+    named = contacts if isinstance(contacts, Contacts) else find_contacts(contacts, workspace.config)
     known = named.completed_by(administrator_contacts(workspace))
     this = load_incident(name, workspace)
     tenants = _tenants_to_notify(require_open_privacy(this), only)

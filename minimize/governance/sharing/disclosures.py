@@ -329,7 +329,7 @@ def _recheck_consents(
     acts: ActReader, share: ResolvedShare, planned: SharePlan, stats: PayloadStats, now: datetime
 ) -> None:
     """Raises NotPermitted if a tenant's consent or contract ended before its records are sent."""
-    consents = load_consents(acts, share.keys, share.folder, recipient=share.recipient.recipient)
+    consents = load_consents(acts, share.keys, share.config, recipient=share.recipient.recipient)
     asking = replace(consent_check(share, planned, consents), moments=(max(now, share.share_time),))
     ended = [name for name, verdict in asking(list(stats.tenants)).items() if verdict.consent is None]
     if ended:

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
+from minimize.config import ConfigStart, load_config
 from minimize.consent import ConsentPeriods, Consents, load_consents
 from minimize.consent.evaluation import ConsentAnswer
 from minimize.datasets.pipelines import pipeline_from
@@ -282,9 +283,9 @@ def _resolve_request(
         raise ConfigurationError("both a policy and a pipeline were given", hint=hint)
     given = job.policy if job is not None else policy if isinstance(policy, Policy) else None
     given = load_policy(os.fspath(policy)) if isinstance(policy, str | PathLike) else given
-    start = None if given is None or given.path is None else given.path.parent
-    start = job.folder if job is not None else start
-    side = find_party(sender, function, "inbound", recipients, start or Path.cwd(), tuple(dict.fromkeys((when, now))))
+    read_form = job if job is not None else None if given is None or given.path is None else given
+    config = load_config() if read_form is None else read_form.config
+    side = find_party(sender, function, "inbound", recipients, config, tuple(dict.fromkeys((when, now))))
     if job is not None:
         check_source(job, side.recipient.recipient, function)
     found = side.manifest
@@ -293,7 +294,9 @@ def _resolve_request(
     if faults:
         message = f"the policy keeps more than {side.recipient.recipient} may send for {function}"
         raise PolicyError(message, findings=faults)
-    place = start or (None if side.recipient.path is None else side.recipient.path.parent)
+    place: ConfigStart = config
+    if read_form is None:
+        place = None if side.recipient.path is None else side.recipient.path.parent
     address = find_named_ledger(ledger, place) or Address(Path("no ledger"), named_by="nothing")
     keyring = find_keyring(keys, place)
     consents = _load_sender_consents(address, side, keyring, place)
@@ -302,11 +305,11 @@ def _resolve_request(
     return _InboundRequest(side, own, given is not None, keyring, address, consents, periods)
 
 
-def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, folder: Path | None) -> Consents:
+def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, config: ConfigStart) -> Consents:
     if not address.exists:
         return Consents(())
     with open_ledger(address, verifier=keys) as ledger:
-        return load_consents(ledger, keys, folder, recipient=side.recipient.recipient)
+        return load_consents(ledger, keys, config, recipient=side.recipient.recipient)
 
 
 def inbound_policy(sender: Recipient, function: Function | None, tenant: str = TENANT_FIELD) -> Policy:

@@ -185,7 +185,7 @@ class ShareOperation:
 
     def _consents(self, ledger: Ledger) -> Consents:
         name = self.share.recipient.recipient
-        return load_consents(ledger, self.share.keys, self.share.folder, recipient=name)
+        return load_consents(ledger, self.share.keys, self.share.config, recipient=name)
 
     def _tenants(self, consents: Consents) -> TenantFilter:
         return TenantFilter(
@@ -408,7 +408,7 @@ def explain_share(
     Without a tenant, consents, contracts of tenants and prerequisites are not checked; the fields are then those of the contract
     in the recipient's file. With a configured pipeline, the purpose is checked against its policy.
     """
-    side = find_party(recipient, function, "outbound", recipients, workspace.folder, (now,))
+    side = find_party(recipient, function, "outbound", recipients, workspace.config, (now,))
     manifest, job = side.manifest, workspace.loaded_pipeline
     offered = side.recipient.contract
     against = [*side.objections()]
@@ -419,8 +419,8 @@ def explain_share(
     if tenant is not None and manifest is not None:
         with workspace.open_ledger() as ledger:
             unknown = _unknown_tenant(tenant, workspace, ledger.tenants())
-            verifier = find_keyring(workspace.keys, workspace.folder)
-            consents = load_consents(ledger, verifier, workspace.folder, recipient=recipient)
+            verifier = find_keyring(workspace.keys, workspace.config)
+            consents = load_consents(ledger, verifier, workspace.config, recipient=recipient)
             if side.recipient.standing == "independent":
                 own = consents.agreements.contract_on(recipient, tenant, now.date(), now)
                 fields = tuple(key for key in named if own is not None and own.permits(key))
@@ -459,5 +459,5 @@ def _unknown_tenant(tenant: str, workspace: Workspace, named: frozenset[str]) ->
         rows = None if job is None or job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
     of_file, places = frozenset() if rows is None else settings_tenants(rows), ["the ledger"]
     places += [] if rows is None else [f"the settings {rows.file or ''}".rstrip()]
-    visible = of_file if load_config(workspace.folder).has_access_file else of_file | named
+    visible = of_file if workspace.config.has_access_file else of_file | named
     return unknown_among(tenant, of_file | named, " or ".join(places), visible)

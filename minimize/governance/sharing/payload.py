@@ -326,7 +326,7 @@ def payload_context(
         None if planned.settings is None else planned.settings.effective_at(share.share_time),
         row_key=derive_row_key(share.keys),
         memos=empty_memos(whole),
-        space=SpillSpace(find_budget(share.folder)),
+        space=SpillSpace(find_budget(share.config)),
         bound=None if deduplicates(whole) else bound.stages,
         erased=erasures.effective_at(share.share_time, whole.policy.future),
         consents=consented,

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.config import Config
 from minimize.consent import load_agreements
 from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
@@ -97,7 +98,7 @@ class ResolvedShare:
     keys: Keyring
     settings: SettingsRows | None
     ledger: Address
-    folder: Path
+    config: Config
     moments: tuple[datetime, ...]
     requested_fields: tuple[str, ...] | None
     must_be: str | None
@@ -124,7 +125,7 @@ class ResolvedShare:
         if not self.ledger.exists:
             return None
         with open_ledger(self.ledger, verifier=self.keys) as ledger:
-            known = load_agreements(ledger, self.keys, self.folder, recipient=self.recipient.recipient)
+            known = load_agreements(ledger, self.keys, self.config, recipient=self.recipient.recipient)
         return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
     def naming_fields(self, policy: Policy) -> frozenset[str]:
@@ -156,24 +157,24 @@ def resolve_share(
 ) -> ResolvedShare:
     """Resolves the arguments of a share. Raises ConfigurationError and its subclasses."""
     job, policy = _resolve_policy(places)
-    folder = _base_folder(job, policy)
-    keys = require_keyring(places.keys, folder, "no keyring found; one is needed to sign the disclosure")
+    config = (job or policy).config
+    keys = require_keyring(places.keys, config, "no keyring found; one is needed to sign the disclosure")
     if policy.tenant is None:
         raise ConfigurationError(
             "the policy names no tenant, so consent cannot be checked", hint="Add `tenant: FIELD`."
         )
     output = None if job is None else job.folder / job.output
-    ledger = find_ledger(places.ledger, start=folder, output=output)
+    ledger = find_ledger(places.ledger, start=config, output=output)
     known = None if job is None or job.records is None else job.records.must_be
     return ResolvedShare(
-        party=find_party(recipient, function, "outbound", places.recipients, folder, whens),
+        party=find_party(recipient, function, "outbound", places.recipients, config, whens),
         policy=policy,
         job=job,
         purpose=purpose,
         keys=keys,
         settings=_resolve_settings(places.settings, job, policy, keys, ledger),
         ledger=ledger,
-        folder=folder,
+        config=config,
         moments=whens,
         requested_fields=None if fields is None else tuple(fields),
         must_be=must_be or known,
@@ -240,12 +241,6 @@ def _resolve_policy(places: ShareArguments) -> tuple[Pipeline | None, Policy]:
         return job, job.policy
     policy = places.policy
     return None, policy if isinstance(policy, Policy) else load_policy(os.fspath(policy or ""))
-
-
-def _base_folder(job: Pipeline | None, policy: Policy) -> Path:
-    if job is not None:
-        return job.folder
-    return Path.cwd() if policy.path is None else policy.path.parent
 
 
 def _resolve_settings(

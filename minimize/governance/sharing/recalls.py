@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
+from minimize.config import Config
 from minimize.consent.evaluation import consent_end, load_agreements
 from minimize.consent.terms import TenantAgreements, parse_terms
 from minimize.errors import ConfigurationError, PolicyError
@@ -147,7 +148,7 @@ ConsentParties = tuple[str, str, str]
 def find_recalls(
     ledger: Ledger,
     recipients: Recipients,
-    folder: Path,
+    config: Config,
     now: datetime,
     recipient: str | None,
     *,
@@ -155,12 +156,12 @@ def find_recalls(
 ) -> list[Recall]:
     """The recalls that are due or requested, oldest first. `all_` includes confirmed ones.
 
-    `folder` is where the search for the file of contracts starts.
+    The file of contracts is that of the configuration.
     """
     acts: dict[ConsentParties, list[ConsentAct]] = {}
     for one in find_consents(ledger, recipient=recipient):
         acts.setdefault((one.recipient, one.function, one.tenant_id), []).append(one)
-    agreements = load_agreements(ledger, None, folder, recipient=recipient)
+    agreements = load_agreements(ledger, None, config, recipient=recipient)
     search, steps = _RecallSearch(ledger, recipients, acts, agreements, now), _recorded_steps(ledger, recipient)
     each = [one for act in find_disclosures(ledger, recipient) for one in search.recalls_of_disclosure(act, steps)]
     return [one for one in each if all_ or one.state != "confirmed"]
@@ -254,9 +255,9 @@ def list_recalls(
     overdue     only recalls that need action
     tenants     tenants in scope
     """
-    known = load_configured_recipients(recipients, workspace.folder)
+    known = load_configured_recipients(recipients, workspace.config)
     with workspace.open_ledger() as ledger:
-        found = find_recalls(ledger, known, workspace.folder, now, recipient, all_=all_)
+        found = find_recalls(ledger, known, workspace.config, now, recipient, all_=all_)
     return [
         each for each in entries_in_scope(found, tenants, lambda each: (each.tenant,)) if each.is_late or not overdue
     ]
@@ -277,9 +278,9 @@ def request_recalls(
     with workspace.open_ledger() as ledger, open_recall_list(to, recipient) as save_list:
         due: list[Recall] = []
         if recipient is not None or recipients is not None or find_disclosures(ledger):
-            known = load_configured_recipients(recipients, workspace.folder)
+            known = load_configured_recipients(recipients, workspace.config)
             due = [
-                each for each in find_recalls(ledger, known, workspace.folder, now, recipient) if each.state == "due"
+                each for each in find_recalls(ledger, known, workspace.config, now, recipient) if each.state == "due"
             ]
         for name in dict.fromkeys(each.recipient for each in due):
             _record_steps(ledger, workspace, [each for each in due if each.recipient == name], "requested", now)
@@ -301,11 +302,11 @@ def confirm_recalls(
 
     Raises ConfigurationError if there is no such request.
     """
-    known = load_configured_recipients(recipients, workspace.folder)
+    known = load_configured_recipients(recipients, workspace.config)
     with workspace.open_ledger() as ledger:
         requested = [
             each
-            for each in find_recalls(ledger, known, workspace.folder, now, recipient)
+            for each in find_recalls(ledger, known, workspace.config, now, recipient)
             if each.state == "requested" and disclosure in (None, each.disclosure) and tenant in (None, each.tenant)
         ]
         if not requested:
@@ -428,7 +429,7 @@ def end_consent(
     exceptions of `record_consent`, and OutputError if the file exists; then nothing is recorded.
     """
     known = find_recipient(consent.recipient, workspace, recipients)
-    recall_on_end = _RecallOnEnd(now, workspace.folder, known)
+    recall_on_end = _RecallOnEnd(now, workspace.config, known)
     with open_recall_list(to, consent.recipient) as save_list:
         done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=recall_on_end)
         save_list(recall_on_end.recalls)
@@ -437,7 +438,7 @@ def end_consent(
 
 def expire_consents(workspace: Workspace, now: datetime) -> ExpiredConsents:
     """Marks consents as expired, and records the request to their recipients to delete the data received under them."""
-    recall_on_end = _RecallOnEnd(now, workspace.folder, None)
+    recall_on_end = _RecallOnEnd(now, workspace.config, None)
     return ExpiredConsents(mark_expired_consents(workspace, now, also=recall_on_end), recall_on_end.recalls)
 
 
@@ -446,7 +447,7 @@ class _RecallOnEnd:
     """Callback that adds recalls to the transaction that records ended consents, and collects them."""
 
     now: datetime
-    folder: Path
+    config: Config
     recipient: Recipient | None
     recalls: list[Recall] = field(default_factory=list)
 
@@ -481,7 +482,7 @@ class _RecallOnEnd:
         parties = f"{ending.recipient}/{ending.function}"
         acts = [*ledger.find(CONSENT, key=parties, tenant=ending.tenant_id), ending]
         sent = find_disclosures(ledger, ending.recipient)
-        agreements = load_agreements(ledger, None, self.folder, recipient=ending.recipient)
+        agreements = load_agreements(ledger, None, self.config, recipient=ending.recipient)
         for act in (each for each in sent if each.function == ending.function):
             for share in ledger.find(TENANT_SHARE, key=act.disclosure, tenant=ending.tenant_id):
                 cause = consent_end(acts, share.consent, self.now)
@@ -504,7 +505,7 @@ def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
 def find_recipient(name: str, workspace: Workspace, recipients: PathText | None) -> Recipient | None:
     """The configured recipient. None without a file, which the end of a consent or contract does not need."""
     try:
-        return load_configured_recipients(recipients, workspace.folder).load(name)
+        return load_configured_recipients(recipients, workspace.config).load(name)
     except PolicyError:
         return None
 
