@@ -95,8 +95,10 @@ class Workspace:
     @property
     def named_outputs(self) -> list[LocationLike]:
         """The output, or else that of the pipeline, and the outputs of the further pipelines."""
-        targets = [job.target() for job in self.loaded_pipelines]
-        return [self.output, *targets[len(targets) - len(self.further_pipelines) :]] if self.output else targets
+        targets: list[LocationLike] = [job.target() for job in self.loaded_pipelines]
+        if self.output and self.pipeline is not None:
+            targets.pop(0)
+        return [self.output, *targets] if self.output else targets
 
     @cached_property
     def configured_outputs(self) -> list[ConfiguredOutput]:
