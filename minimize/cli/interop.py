@@ -15,6 +15,7 @@ from minimize.cli.options import (
     PATH,
     SHOWN,
     DataPathParameter,
+    Places,
     TableName,
     authorize,
 )
@@ -70,7 +71,7 @@ def export_command(
     --json prints JSON if the format is normally YAML.
     """
     if has_runs(parse_location(path)):
-        authorize("run/read", {"output": path, "pipeline": pipeline, SHOWN: (path,)})
+        authorize("run/read", Places({"output": path, "pipeline": pipeline, SHOWN: (path,)}))
     text = export_document(format_, ExportRequest(path, name, as_json, pipeline))
     if to is None:
         click.echo(text, nl=False)

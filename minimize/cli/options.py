@@ -7,7 +7,7 @@ only if it fails.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -306,26 +306,30 @@ SEARCHED_OUTPUTS: Final = "named"
 _WORKSPACE_OPTIONS: Final = ("ledger", "output", "keys")
 
 
-def command_workspace(options: Mapping[str, Any]) -> Workspace:
-    """The workspace that a command's options name, of which `--pipeline` may be repeatable. Other options are ignored.
+class Places(dict[str, Any]):
+    """The options of a command that name its workspace, which is made once, when it is first needed. Other options are ignored.
 
-    `shown` has the outputs whose content the command shows or changes.
+    `--pipeline` may be repeatable. `shown` has the outputs whose content the command shows or changes.
     """
-    from minimize.workspace import Workspace  # late: it imports Arrow, which `--help` does not need
 
-    named = options.get("pipeline")
-    pipelines = named if isinstance(named, tuple) else (named,)
-    places = {name: options.get(name) for name in _WORKSPACE_OPTIONS}
-    shown = tuple(options.get(SHOWN) or ())
-    first, *further = pipelines or (None,)
-    return Workspace(
-        pipeline=first, further_pipelines=tuple(further), shown=shown, searches=SEARCHED_OUTPUTS in options, **places
-    )
+    @cached_property
+    def workspace(self) -> Workspace:
+        """The workspace."""
+        from minimize.workspace import Workspace  # late: it imports Arrow, which `--help` does not need
+
+        named = self.get("pipeline")
+        pipelines = named if isinstance(named, tuple) else (named,)
+        places = {name: self.get(name) for name in _WORKSPACE_OPTIONS}
+        shown = tuple(self.get(SHOWN) or ())
+        first, *further = pipelines or (None,)
+        return Workspace(
+            pipeline=first, further_pipelines=tuple(further), shown=shown, searches=SEARCHED_OUTPUTS in self, **places
+        )
 
 
 def authorize(
     permission: str,
-    places: Mapping[str, Any],
+    places: Places,
     tenant: str | None = None,
     *,
     dataset: str | None = None,
@@ -343,22 +347,22 @@ def authorize(
     from minimize.workspace import require_permission  # late: it imports Arrow
 
     limits: Any = {"tenant": tenant, "dataset": dataset, "category": category}
-    require_permission(permission, command_workspace(places), utc_now(), changed_ledger=changed_ledger, **limits)
+    require_permission(permission, places.workspace, utc_now(), changed_ledger=changed_ledger, **limits)
 
 
-def authorize_settings(places: Mapping[str, Any], tenant: str | None) -> None:
+def authorize_settings(places: Places, tenant: str | None) -> None:
     """Checks `settings/read` if the collection settings of a pipeline come from the ledger. Raises AccessDenied like `authorize`.
 
     `places` has the pipeline, the `--settings` of the command, and the keyring. Settings in a file are readable by the caller.
     """
-    from minimize.datasets.pipelines import LEDGER_SETTINGS, pipeline_from  # late: it imports Arrow
+    from minimize.datasets.pipelines import LEDGER_SETTINGS  # late: it imports Arrow
 
-    settings = places.get("settings") or pipeline_from(places["pipeline"]).settings
-    if settings == LEDGER_SETTINGS:
+    job = None if places.get("settings") else places.workspace.loaded_pipeline
+    if (places.get("settings") if job is None else job.settings) == LEDGER_SETTINGS:
         authorize("settings/read", places, tenant)
 
 
-def has_access_file(places: Mapping[str, Any]) -> bool:
+def has_access_file(places: Places) -> bool:
     """Whether `minimize.yaml` names an access file, searched as for the workspace of the command."""
     from minimize.config import load_config
 
@@ -369,19 +373,19 @@ def has_access_file(places: Mapping[str, Any]) -> bool:
     return load_config(places.get("pipeline")).has_access_file
 
 
-def record_actor_permissions(places: Mapping[str, Any]) -> None:
+def record_actor_permissions(places: Places) -> None:
     """Lets the audit events of this command record the permissions of the account, if there is an access file."""
     if has_access_file(places):
         from minimize.workspace import record_permissions
 
-        record_permissions(command_workspace(places))
+        record_permissions(places.workspace)
 
 
-def authorize_read(permission: str, places: Mapping[str, Any], tenant: str | None = None) -> TenantSet:
+def authorize_read(permission: str, places: Places, tenant: str | None = None) -> TenantSet:
     """The tenants whose entries the current account may read: all of them if no access file is configured or adopted.
 
     Raises AccessDenied (exit 3) if it may not read those of the tenant, or those of any tenant.
     """
     from minimize.workspace import readable_tenants  # late: it imports Arrow
 
-    return readable_tenants(permission, command_workspace(places), utc_now(), tenant=tenant)
+    return readable_tenants(permission, places.workspace, utc_now(), tenant=tenant)

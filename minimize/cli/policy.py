@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from minimize.cli.options import FOLDER, OPTIONS, PATH, SHOWN, DataPathParameter, authorize, authorize_settings
+from minimize.cli.options import FOLDER, OPTIONS, PATH, SHOWN, DataPathParameter, Places, authorize, authorize_settings
 from minimize.cli.printing import print_result
 from minimize.cli.verb import verb
 from minimize.results import AlternativeText, JsonText, LintResult, Printable
@@ -108,7 +108,7 @@ def plan_command(
     if at is not None and tenant is None and not preview:
         raise click.UsageError("--at requires --tenant or --preview")
     if tenant is not None:
-        authorize_settings({"pipeline": pipeline, **replaced}, tenant)
+        authorize_settings(Places({"pipeline": pipeline, **replaced}), tenant)
     if preview and (replaced["input"] or replaced["settings"]):
         from minimize.runs.overrides import require_override  # other plans import no governance
         from minimize.runs.runner import RunOverrides
@@ -143,7 +143,7 @@ def drift_command(**arguments: Any) -> Printable:
     output = arguments["output"]
     if has_runs(pipeline_from(arguments["pipeline"]).target(output)):
         places = {name: arguments[name] for name in ("pipeline", "output", "keys")}
-        authorize("run/read", {**places, SHOWN: () if output is None else (output,)})
+        authorize("run/read", Places({**places, SHOWN: () if output is None else (output,)}))
     return detect_drift(**arguments)
 
 

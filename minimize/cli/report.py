@@ -10,7 +10,15 @@ from typing import Any
 import click
 
 from minimize.access.permissions import READ
-from minimize.cli.options import MADE_BY_HELP, OPTIONS, SETTINGS_OR_LEDGER_HELP, SHOWN, DataPathParameter, authorize
+from minimize.cli.options import (
+    MADE_BY_HELP,
+    OPTIONS,
+    SETTINGS_OR_LEDGER_HELP,
+    SHOWN,
+    DataPathParameter,
+    Places,
+    authorize,
+)
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
 from minimize.pages import html_page
@@ -50,7 +58,8 @@ def report_command(output: str, html: str | None, tables: tuple[str, ...], **arg
     Counts are rounded, and the report has no value of a record. It lists the parts that could not be determined here. Only the
     figures of a `--table` are shown as they were published.
     """
-    places = {"output": output, SHOWN: (output,), **{name: arguments[name] for name in ("pipeline", "ledger", "keys")}}
+    own = {name: arguments[name] for name in ("pipeline", "ledger", "keys")}
+    places = Places({"output": output, SHOWN: (output,), **own})
     for dataset, category in table_datasets(output, tables):
         authorize(READ, places, dataset=dataset, category=category)
     found = create_report(output, tables=tables, **arguments)

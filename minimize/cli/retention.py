@@ -18,6 +18,7 @@ from minimize.cli.options import (
     RECEIPT_OVERRIDES,
     SHOWN,
     WORKSPACE,
+    Places,
     authorize_read,
 )
 from minimize.cli.verb import limited_result, verb
@@ -180,7 +181,7 @@ def expire_command(
     because the time is implausible or the account may not do it.
     """
     if due:
-        tenants = authorize_read("event/read", {**arguments, "output": output, SHOWN: (output,)})
+        tenants = authorize_read("event/read", Places({**arguments, "output": output, SHOWN: (output,)}))
         every = open_items(output, **arguments)
         items = entries_in_scope(every, tenants, lambda each: () if each.tenant is None else (each.tenant,))
         found = Listing("open", items, "no open deadlines", exit_code=int(any(each.overdue for each in items)))

@@ -14,6 +14,7 @@ from minimize.cli.options import (
     OPTIONS,
     RECEIPT_OVERRIDES,
     DataPathParameter,
+    Places,
     authorize,
     authorize_read,
 )
@@ -57,7 +58,7 @@ def runs_group(
 
     A run concerns all tenants of its input. An account without all tenants sees no runs.
     """
-    places = [{"ledger": ledger, "output": output, "keys": keys} for output in outputs or (None,)]
+    places = [Places({"ledger": ledger, "output": output, "keys": keys}) for output in outputs or (None,)]
     if rebuild:
         for each in places:
             authorize("run/read", each)

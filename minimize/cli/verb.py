@@ -20,9 +20,9 @@ from minimize.cli.options import (
     SEARCHED_OUTPUTS,
     SHOWN,
     WORKSPACE,
+    Places,
     authorize,
     authorize_read,
-    command_workspace,
     record_actor_permissions,
 )
 from minimize.cli.printing import print_result, progress_bar
@@ -75,7 +75,8 @@ def verb(
             if click.get_current_context().invoked_subcommand is not None:
                 return 0
             shown = tuple(place for name in shown_names for place in _places(values[name]))
-            limit = _check_permission(permission, reads, {**values, SHOWN: shown}, changed_ledger)
+            places = Places({**values, SHOWN: shown})
+            limit = _check_permission(permission, reads, places, changed_ledger)
             with ExitStack() as stack:
                 if "progress" in accepted:
                     values["progress"] = stack.enter_context(progress_bar())
@@ -83,7 +84,7 @@ def verb(
                     values["as_json"] = as_json
                 if limit is not None:
                     values["tenants"] = limit
-                result = function(**_with_environment(values, accepted, shown))
+                result = function(**_with_environment(values, accepted, places))
             return 0 if result is None else print_result(limited_result(result, limit), as_json)
 
         common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
@@ -116,7 +117,7 @@ def _tenants_of(values: Mapping[str, Any]) -> Sequence[str | None]:
 def _check_permission(
     permission: str | Callable[[Mapping[str, Any]], str] | None,
     reads: str | None,
-    values: Mapping[str, Any],
+    values: Places,
     changed_ledger: bool,
 ) -> TenantSet | None:
     """Checks the permission of a command. Returns the tenants in scope of a command that reads."""
@@ -136,12 +137,12 @@ def limited_result(result: Printable, limit: TenantSet | None) -> Printable:
     return result if limit is None or limit.is_all else ScopedResult(result)
 
 
-def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any], shown: Sequence[Any]) -> dict[str, Any]:
-    """The parameters, with the workspace and the time if the function accepts them. The workspace has the shown outputs."""
+def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any], places: Places) -> dict[str, Any]:
+    """The parameters, with the workspace and the time if the function accepts them."""
     passed = dict(values)
     if "now" in accepted:
         passed["now"] = passed.get("now") or utc_now()
     if "workspace" in accepted:
         passed = {name: value for name, value in passed.items() if name in accepted or name not in _WORKSPACE_NAMES}
-        passed["workspace"] = command_workspace({**values, SHOWN: shown})
+        passed["workspace"] = places.workspace
     return passed
