@@ -572,7 +572,7 @@ class SubjectRemovalRun:
             for each in subjects
             if each not in restricted
         ]
-        add_events(events, replace(self.workspace, keys=self.keys), self.requested_at)
+        add_events(events, self.workspace, self.requested_at)
 
     def _store_lists(self) -> dict[Location, MinimizeError]:
         """Stores the erasure list with every output. Returns the faults; the request is not done with one."""

@@ -240,7 +240,7 @@ class _LiftRun:
             for output in self.outputs:
                 made.extend(self._publish(replace(output, chain=load_receipts(output.folder))))
             events = [row for rows in self.restrictions.values() for row in rows]
-            withdraw_events(events, replace(self.workspace, keys=self.keys), self.now)
+            withdraw_events(events, self.workspace, self.now)
         except MinimizeError as error:
             wrong = error
         state: RequestState = "done" if wrong is None else "failed"
