@@ -9,25 +9,38 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from minimize.config import Config, load_config
 from minimize.datasets.ledger_check import check_keyring, check_ledger
-from minimize.datasets.pipelines import ConfiguredOutput, configuration_folder, find_configured_outputs, pipeline_from
-from minimize.errors import KeyringError, LedgerError
-from minimize.keys import Keyring, find_keyring, require_keyring
+from minimize.datasets.pipelines import (
+    LEDGER_SETTINGS,
+    ConfiguredOutput,
+    bind_region,
+    configuration_folder,
+    find_configured_outputs,
+    find_pipeline,
+    pipeline_from,
+)
+from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.writing_run import PolicyCache
+from minimize.errors import ConfigurationError, KeyringError, LedgerError, OutputError
+from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import output_locations
-from minimize.output.folder import has_runs
+from minimize.output.folder import has_runs, read_receipts
 from minimize.output.reader import load_receipts
+from minimize.policy.load import normalize_path
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.records import PIPELINE_FILE
+from minimize.settings import SettingsRows, load_settings
+from minimize.settings.tokenized import load_ledger_settings
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 
 if TYPE_CHECKING:
@@ -68,9 +81,11 @@ log = logging.getLogger("minimize")
 class Workspace:
     """Inputs of a command: ledger, output folder (may contain the ledger), pipeline whose policy declares settings, keyring.
 
-    A command may also concern the outputs of `further_pipelines`. `shown` are the outputs whose content it shows or changes
-    because the caller named them. Without a pipeline and an output, the first of them determines configuration and ledger.
-    `searches` says whether the command also searches all outputs that the ledger has.
+    A command may also concern the outputs of `further_pipelines`. `region` is the region whose output is meant, and
+    `found_config` a configuration that was read before. `shown` are the
+    outputs whose content it shows or changes because the caller named them. Without a pipeline and an output, the first of them
+    determines configuration and ledger. `searches` says whether the command also searches all outputs that the ledger has.
+    Everything is searched once, when it is first needed.
     """
 
     ledger: PathText | None = None
@@ -80,11 +95,37 @@ class Workspace:
     further_pipelines: tuple[Pipeline | PathText, ...] = ()
     shown: tuple[LocationLike, ...] = ()
     searches: bool = False
+    region: str | None = None
+    found_config: Config | None = None
 
     @cached_property
     def loaded_pipeline(self) -> Pipeline | None:
-        """The pipeline, loaded."""
-        return None if self.pipeline is None else pipeline_from(self.pipeline)
+        """The pipeline, loaded and bound to the region. Raises ConfigurationError for a region that is not configured."""
+        return None if self.pipeline is None else bind_region(pipeline_from(self.pipeline), self.region)
+
+    def in_region(self, name: str) -> Workspace:
+        """The same for the output of a region, which has another default ledger."""
+        return replace(self, pipeline=self.loaded_pipeline, region=name)
+
+    def with_pipeline(self, pipeline: Pipeline) -> Workspace:
+        """The same with another pipeline, which is loaded and bound to its region already."""
+        return replace(self, pipeline=pipeline, region=None)
+
+    def of_output(self, output: Location, pipeline: Pipeline) -> Workspace:
+        """That of one of the outputs that a command changes, with its pipeline of today, and the keyring and the named ledger."""
+        return Workspace(self.ledger, output, pipeline, self.keyring())
+
+    @property
+    def job(self) -> Pipeline:
+        """The pipeline, which the command needs. Raises ConfigurationError if there is none."""
+        if self.loaded_pipeline is None:
+            raise ConfigurationError("no pipeline is named", hint="Pass --pipeline PIPELINE.")
+        return self.loaded_pipeline
+
+    @cached_property
+    def target(self) -> Location:
+        """The output that is read or changed: the one that is named, else that of the pipeline."""
+        return self.job.target() if self.output is None else parse_output_location(self.output)
 
     @cached_property
     def loaded_pipelines(self) -> list[Pipeline]:
@@ -134,6 +175,8 @@ class Workspace:
     @cached_property
     def config(self) -> Config:
         """The configuration: that of the pipeline, else the one that is found from the folder."""
+        if self.found_config is not None:
+            return self.found_config
         job = self.loaded_pipeline
         return load_config(self.folder) if job is None else job.config
 
@@ -147,9 +190,28 @@ class Workspace:
         """The keyring; None if none is configured. Raises KeyringError if it cannot be read."""
         return find_keyring(self.keys, self.config)
 
-    def keyring(self) -> Keyring:
-        """The keyring, which signs changes and makes subject tokens. Raises KeyringError."""
-        return require_keyring(self.keyring_or_none, self.config, "no keyring found; one is needed to sign the change")
+    def keyring(self, signed: str = "change") -> Keyring:
+        """The keyring, which signs changes and makes subject tokens. Raises KeyringError, which names what would be signed."""
+        if self.keyring_or_none is None:
+            hint = "Create one with `minimize keys new FILE`, then pass --keys FILE or set MINIMIZE_KEYS."
+            raise KeyringError(f"no keyring found; one is needed to sign the {signed}", hint=hint)
+        return self.keyring_or_none
+
+    def load_settings(self, source: Any = None) -> SettingsRows | None:
+        """The collection settings in effect; None if none are configured, so that every feature is off.
+
+        Takes what replaces the settings of the pipeline: a path, a table, `ledger`. Raises PolicyError, LedgerError, and
+        KeyringError if a key of the subject tokens is missing.
+        """
+        configured = self.job.settings if source is None else source
+        if configured is None:
+            return None
+        if isinstance(configured, str) and configured == LEDGER_SETTINGS:
+            with self.open_ledger() as ledger:
+                rows: SettingsRows = load_ledger_settings(ledger, self.keyring_or_none)
+        else:
+            rows = load_settings(normalize_path(self.job.folder / configured) if source is None else configured)
+        return rows.with_folding(self.job.policy.settings_folding, self.job.policy.levels)
 
     @cached_property
     def verifier(self) -> Keyring | None:
@@ -171,6 +233,34 @@ class Workspace:
         for chain in self._chains(named):
             check_ledger(self.address, chain, self.verifier)
             check_keyring(self.keyring(), chain)
+
+    def open_output(self) -> tuple[Workspace, PublishedOutput]:
+        """Its output, found and checked for a change, and the workspace with today's pipeline of it.
+
+        Raises OutputError, PolicyError, RefusedError, KeyringError.
+        """
+        chain = load_receipts(self.target)
+        if not chain:
+            raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
+        job = find_pipeline(self.target, chain[-1], self.pipeline)
+        bound = self.with_pipeline(job)
+        bound.check_changeable(chain)
+        policies = PolicyCache(job.policy.purposes)
+        return bound, PublishedOutput(self.target, chain, bound.keyring("receipt"), job, policies)
+
+    def check_changeable(self, chain: Sequence[Receipt]) -> None:
+        """Raises RefusedError for another ledger or keyring than that of these receipts, and KeyringError."""
+        keyring = self.keyring("receipt")
+        check_ledger(self.address, chain, keyring)
+        check_keyring(keyring, chain)
+
+    def check_target(self) -> None:
+        """Raises RefusedError if the keyring (E310) or the ledger (E303) is not that of the receipts of its output."""
+        if has_runs(self.target):
+            chain = read_receipts(self.target)
+            if self.keyring_or_none is not None:
+                check_keyring(self.keyring_or_none, chain)
+            check_ledger(self.address, chain, self.keyring_or_none)
 
     def _chains(self, named: Iterable[LocationLike] = ()) -> Iterator[Sequence[Receipt]]:
         places = map(parse_output_location, [*named, *self.named_outputs])

@@ -303,7 +303,7 @@ SHOWN: Final = "shown"
 """The name of the outputs whose content a command shows or changes, among the locations of its workspace."""
 SEARCHED_OUTPUTS: Final = "named"
 """The name of `--in OUTPUT` among the options of a command that otherwise searches all outputs of the ledger."""
-_WORKSPACE_OPTIONS: Final = ("ledger", "output", "keys")
+_WORKSPACE_OPTIONS: Final = ("ledger", "output", "keys", "region")
 
 
 class Places(dict[str, Any]):

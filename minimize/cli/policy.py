@@ -111,9 +111,11 @@ def plan_command(
         authorize_settings(Places({"pipeline": pipeline, **replaced}), tenant)
     if preview and (replaced["input"] or replaced["settings"]):
         from minimize.runs.overrides import require_override  # other plans import no governance
-        from minimize.runs.runner import RunOverrides
+        from minimize.runs.resolve import RunRequest
+        from minimize.workspace import Workspace
 
-        require_override(pipeline, RunOverrides(**replaced), writes=False)
+        named = Workspace(pipeline=pipeline, keys=replaced["keys"])
+        require_override(named, RunRequest(input=replaced["input"], settings=replaced["settings"]), writes=False)
     examined = examine_plan(pipeline, input=replaced["input"])
     if examined.refused and not examined.faults and not as_json:
         print_result(examined.plan, as_json)

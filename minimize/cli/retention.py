@@ -181,8 +181,9 @@ def expire_command(
     because the time is implausible or the account may not do it.
     """
     if due:
-        tenants = authorize_read("event/read", Places({**arguments, "output": output, SHOWN: (output,)}))
-        every = open_items(output, **arguments)
+        places = Places({**arguments, "output": output, SHOWN: (output,)})
+        tenants = authorize_read("event/read", places)
+        every = open_items(places.workspace, at=arguments["at"], events=arguments["events"])
         items = entries_in_scope(every, tenants, lambda each: () if each.tenant is None else (each.tenant,))
         found = Listing("open", items, "no open deadlines", exit_code=int(any(each.overdue for each in items)))
         return limited_result(found, tenants)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -22,8 +22,10 @@ from minimize.cli.verb import verb
 
 if TYPE_CHECKING:
     from minimize.results import Printable
-    from minimize.runs.execution import ProgressCallback
-    from minimize.runs.runner import RegionalRuns, RunResult
+    from minimize.runs.batch_dates import DateSelection
+    from minimize.runs.resolve import RunRequest
+    from minimize.runs.runner import Execution, RegionalRuns, RunResult
+    from minimize.workspace import Workspace
 
 _EXECUTION: Final = (*OBSERVABILITY, "--keys", "--ledger", "--allow-shrink", "--allow")
 _AT: Final = OPTIONS["--at"](help=f"{AS_OF_HELP} A time in the past requires --output. [default: now]")
@@ -46,18 +48,13 @@ _SKIP_EXIT_CODE: Final = click.Option(
     quiet=True,
 )
 def run_command(
-    pipeline: str,
+    workspace: Workspace,
     date: date | None,
     since: date | None,
     until: date | None,
     pending: bool,
-    at: datetime | None,
-    engine: str,
-    allow_shrink: bool,
-    allow: tuple[str, ...],
     skips: bool,
-    progress: ProgressCallback,
-    **overrides: Any,
+    **options: Any,
 ) -> Printable:
     """Minimize the records of PIPELINE into Parquet, with a signed receipt.
 
@@ -70,31 +67,33 @@ def run_command(
     Exit codes: 0 done, or nothing to do; 1 a date was skipped or is not complete; 2 wrong usage, configuration or file; 3
     refused; 4 too many rows in quarantine.
     """
-    from minimize.datasets.pipelines import is_made_by, pipeline_from
+    from minimize.datasets.pipelines import is_made_by
     from minimize.runs.batch_dates import DateSelection
-    from minimize.runs.runner import RunOverrides, regions_to_run, run_dates, run_regions
+    from minimize.runs.runner import regions_to_run, run_dates, run_regions
 
-    selection = DateSelection.from_options(date, since, until, pending=pending)
-    how: dict[str, Any] = {
-        "at": at,
-        "engine": engine,
-        "progress": progress,
-        "allow_shrink": allow_shrink,
-        "allow": allow,
-    }
-    job, replaced = pipeline_from(pipeline), RunOverrides(**overrides)
-    regions = regions_to_run(job, replaced)
-    is_replaced = any(overrides[name] is not None for name in ("input", "settings", "output"))
-    for part in [replace(replaced, region=each) for each in regions] or [replaced]:
-        bound = part.bind(job)
-        if is_replaced or not is_made_by(bound.target(part.output), bound):
+    request, execution = _asked(DateSelection.from_options(date, since, until, pending=pending), **options)
+    regions = regions_to_run(workspace)
+    is_replaced = any(each is not None for each in (request.input, request.settings, workspace.output))
+    for part in [workspace.in_region(each) for each in regions] or [workspace]:
+        if is_replaced or not is_made_by(part.target, part.job):
             from minimize.runs.overrides import require_override  # other runs import no governance
 
-            require_override(bound, part)
-    done: RunResult | RegionalRuns = (
-        run_regions(job, regions, selection, replaced, **how) if regions else run_dates(job, selection, replaced, **how)
+            require_override(part, request)
+    result: RunResult | RegionalRuns = (
+        run_regions(workspace, regions, request, execution) if regions else run_dates(workspace, request, execution)
     )
-    return replace(done, idle_exit_code=SKIPPED_EXIT_CODE if skips else 0)
+    return replace(result, idle_exit_code=SKIPPED_EXIT_CODE if skips else 0)
+
+
+def _asked(selection: DateSelection | None = None, **options: Any) -> tuple[RunRequest, Execution]:
+    """What a run is asked to do, and how it is executed, from the options of a command."""
+    from minimize.runs.batch_dates import DateSelection
+    from minimize.runs.resolve import RunRequest
+    from minimize.runs.runner import Execution
+
+    of_request = {each.name: options[each.name] for each in fields(RunRequest) if each.name in options}
+    of_execution = {each.name: options[each.name] for each in fields(Execution) if each.name in options}
+    return RunRequest(selection or DateSelection(), **of_request), Execution(**of_execution)
 
 
 @verb(
@@ -109,17 +108,7 @@ def run_command(
     quiet=True,
 )
 def receive_command(
-    pipeline: str,
-    recipient: str,
-    function: str,
-    date: date | None,
-    pending: bool,
-    at: datetime | None,
-    engine: str,
-    allow_shrink: bool,
-    allow: tuple[str, ...],
-    progress: ProgressCallback,
-    **overrides: Any,
+    workspace: Workspace, recipient: str, function: str, date: date | None, pending: bool, **options: Any
 ) -> Printable:
     """Minimize the records that RECIPIENT sends for FUNCTION into Parquet, with a signed receipt.
 
@@ -129,20 +118,9 @@ def receive_command(
     """
     from minimize.governance.sharing import receive_dates
     from minimize.runs.batch_dates import DateSelection
-    from minimize.runs.runner import RunOverrides
 
-    return receive_dates(
-        pipeline,
-        recipient,
-        function,
-        DateSelection.from_options(date, pending=pending),
-        RunOverrides(**overrides),
-        at=at,
-        engine=engine,
-        progress=progress,
-        allow_shrink=allow_shrink,
-        allow=allow,
-    )
+    asked = _asked(DateSelection.from_options(date, pending=pending), **options)
+    return receive_dates(workspace, recipient, function, *asked)
 
 
 @verb(
@@ -154,7 +132,7 @@ def receive_command(
     *_EXECUTION,
     quiet=True,
 )
-def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
+def backfill_command(workspace: Workspace, file: str, dry_run: bool, **options: Any) -> Printable:
     """Run the dates of the backfill FILE again, one by one.
 
     Dates that this backfill has already run are skipped. The current settings apply. The policy is the current one, or with
@@ -165,11 +143,11 @@ def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     """
     from minimize.runs.backfill import load_backfill, run_backfill
     from minimize.runs.overrides import require_override
-    from minimize.runs.runner import RunOverrides
 
-    replaced = {each.name: arguments[each.name] for each in fields(RunOverrides) if each.name in arguments}
-    require_override(load_backfill(arguments["file"]).pipeline_path, RunOverrides(**replaced))
-    return run_backfill(progress=progress, **arguments)
+    plan, (request, execution) = load_backfill(file), _asked(**options)
+    named = replace(workspace, pipeline=plan.pipeline_path)
+    require_override(named, request)
+    return run_backfill(named, plan, request, execution, dry_run=dry_run)
 
 
 @verb(
@@ -183,7 +161,7 @@ def backfill_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     quiet=True,
     permission="run/read",
 )
-def replay_command(progress: ProgressCallback, **arguments: Any) -> Printable:
+def replay_command(workspace: Workspace, date: date | None, **options: Any) -> Printable:
     """Run the quarantined records of OUTPUT again under the current policy and settings.
 
     Each date with a record that now passes is run again completely. Refuses a source that has changed or is missing.
@@ -191,9 +169,9 @@ def replay_command(progress: ProgressCallback, **arguments: Any) -> Printable:
     from minimize.runs.overrides import require_output_override
     from minimize.runs.quarantine_replay import replay
 
-    names = ("output", "pipeline", "input", "settings", "keys", "ledger")
-    require_output_override(**{name: arguments[name] for name in names})
-    return replay(progress=progress, **arguments)
+    request, execution = _asked(**options)
+    require_output_override(workspace, request)
+    return replay(workspace, date=date, request=request, execution=execution)
 
 
 @verb(

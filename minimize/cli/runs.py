@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 from typing import Any, Final
 
 import click
@@ -24,6 +25,8 @@ from minimize.governance.republication import republish_run
 from minimize.results import Listing, Printable
 from minimize.runs.published_runs import list_runs, rebuild_index, show_run, void_run
 from minimize.runs.quarantine_replay import show_quarantine
+from minimize.runs.resolve import RunRequest
+from minimize.workspace import Workspace
 
 _RUN: Final = click.Argument(["run"])
 _REASON: Final = click.Option(
@@ -95,13 +98,14 @@ def show_run_command(run: str, ledger: str | None, output: str | None) -> Printa
     *("--ledger", "--keys"),
     group=runs_group,
 )
-def adopt_ledger_command(ledger: str | None, **arguments: Any) -> Printable:
+def adopt_ledger_command(workspace: Workspace, reason: str, allow_lost_erasures: bool) -> Printable:
     """Continue OUTPUT with a new ledger.
 
     Use it if the ledger that the receipts name is lost. A signed receipt records the reason. Erasures that only the lost
     ledger had are lost. Erasures stored with the output still apply.
     """
-    return adopt_ledger(ledger=ledger or _above("ledger"), **arguments)
+    named = replace(workspace, ledger=workspace.ledger or _above("ledger"))
+    return adopt_ledger(named, reason, allow_lost_erasures=allow_lost_erasures)
 
 
 @verb(
@@ -120,9 +124,7 @@ def adopt_ledger_command(ledger: str | None, **arguments: Any) -> Printable:
     group=runs_group,
     permission="run/void",
 )
-def void_run_command(
-    now: datetime, ledger: str | None, output: str | None, republish: bool, **arguments: Any
-) -> Printable:
+def void_run_command(workspace: Workspace, now: datetime, run: str, reason: str, republish: bool) -> Printable:
     """Declare a run void, for example because the clock was wrong. The start of the id RUN is enough.
 
     Nothing is deleted: the files stay in force until their dates are run again, for example by `run --pending`. The new run can
@@ -131,8 +133,10 @@ def void_run_command(
     Exact figures are published once for each date, also if a run is void. --republish permits one more release. The difference
     of both versions can show single people, so a second person must run the same command.
     """
-    places = {"ledger": ledger or _above("ledger"), "output": output or _above("outputs")}
-    return republish_run(now=now, **places, **arguments) if republish else void_run(**places, **arguments)
+    named = replace(
+        workspace, ledger=workspace.ledger or _above("ledger"), output=workspace.output or _above("outputs")
+    )
+    return republish_run(named, run, reason, now) if republish else void_run(named, run, reason)
 
 
 @click.group(name="quarantine")
@@ -155,11 +159,13 @@ def quarantine_group() -> None:
     group=quarantine_group,
     permission="run/read",
 )
-def show_quarantine_command(**arguments: Any) -> Printable:
+def show_quarantine_command(
+    workspace: Workspace, date: date | None, check: bool, input: str | None, settings: str | None
+) -> Printable:
     """Count the quarantined records of OUTPUT by code, field and file."""
-    if arguments["check"]:
+    request = RunRequest(input=input, settings=settings)
+    if check:
         from minimize.runs.overrides import require_output_override
 
-        names = ("output", "pipeline", "input", "settings", "keys")
-        require_output_override(**{name: arguments[name] for name in names})
-    return show_quarantine(**arguments)
+        require_output_override(workspace, request)
+    return show_quarantine(workspace, date=date, check=check, request=request)

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from minimize.access import TenantSet
     from minimize.results import Printable
 
-_WORKSPACE_NAMES: Final = tuple(name.removeprefix("--") for name in WORKSPACE)
+_WORKSPACE_NAMES: Final = (*(name.removeprefix("--") for name in WORKSPACE), "region")
 
 
 def verb(

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.errors import RefusedError
-from minimize.keys import Keyring, Verifier, find_keyring
+from minimize.keys import Keyring, Verifier
 from minimize.keys.keyring import NOISE_KEY
-from minimize.ledger import Address, find_ledger
+from minimize.ledger import Address
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import ledger_difference
-from minimize.output.folder import has_runs, read_receipts
 from minimize.receipts import Receipt
 from minimize.receipts.chain import digest_findings
-from minimize.stores import Location, PathText
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -28,20 +25,6 @@ _HINT: Final = (
     "Pass the output's own ledger (--ledger, MINIMIZE_LEDGER, `ledger:` in minimize.yaml). If it is lost, run"
     " `minimize runs adopt-ledger OUTPUT --reason TEXT` to replace it."
 )
-
-
-def check_output_ledger(
-    output: Location, start: Path, ledger: PathText | None, keys: Keyring | PathText | None
-) -> None:
-    """Raises RefusedError if the keyring (E310) or the ledger (E303) in effect for an output is not that of its receipts.
-
-    Takes the output folder, the folder of its pipeline, and the ledger and the keyring that were passed.
-    """
-    if has_runs(output):
-        chain, keyring = read_receipts(output), find_keyring(keys, start)
-        if keyring is not None:
-            check_keyring(keyring, chain)
-        check_ledger(find_ledger(ledger, start=start, output=output), chain, keyring)
 
 
 def check_keyring(keys: Keyring, chain: Sequence[Receipt]) -> None:

@@ -7,20 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from minimize.config import load_config
 from minimize.errors import ConfigurationError, MinimizeError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.keys import Keyring
-from minimize.ledger import find_ledger
-from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import RECEIPT_FILE, has_runs, read_receipts
-from minimize.policy.load import load_pipeline, normalize_path
+from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
 from minimize.records import PIPELINE_FILE
-from minimize.settings import SettingsRows, load_settings
 from minimize.settings.tenants import OutputRegion, load_regions
 from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, parse_output_location
 from minimize.text import did_you_mean
@@ -57,39 +53,7 @@ LEDGER_SETTINGS: Final = "ledger"
 """The value of `settings` in a pipeline whose collection settings are stored in the ledger."""
 
 
-def load_pipeline_settings(
-    settings: Any,
-    job: Pipeline,
-    keys: Keyring | None = None,
-    output: LocationLike | None = None,
-    ledger: PathText | None = None,
-) -> SettingsRows | None:
-    """The settings in effect; None if none are configured, so that every feature is off.
-
-    Takes settings that replace the pipeline's (a path, a table, `ledger`), the keyring, the output folder that may contain the
-    ledger, and the ledger that was passed. Raises PolicyError, LedgerError, and KeyringError if a key of the subject tokens is
-    missing.
-    """
-    configured = job.settings if settings is None else settings
-    if configured is None:
-        return None
-    if isinstance(configured, str) and configured == LEDGER_SETTINGS:
-        return _settings_from_ledger(ledger, job, keys, output)
-    return load_settings(normalize_path(job.folder / configured) if settings is None else configured).with_folding(
-        job.policy.settings_folding, job.policy.levels
-    )
-
-
-def _settings_from_ledger(
-    ledger: PathText | None, job: Pipeline, keys: Keyring | None, output: LocationLike | None
-) -> SettingsRows:
-    from minimize.settings.tokenized import load_ledger_settings
-
-    with open_ledger(find_ledger(ledger, start=job.config, output=job.target(output)), verifier=keys) as book:
-        return load_ledger_settings(book, keys).with_folding(job.policy.settings_folding, job.policy.levels)
-
-
-def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None) -> Pipeline:
+def find_pipeline(output: Location, receipt: Receipt, explicit: Pipeline | PathText | None) -> Pipeline:
     """The current pipeline of an output: the one that is passed, else the one in its receipt, else the nearest one.
 
     It is bound to the region of the output.
@@ -97,10 +61,10 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: PathText | None)
     Raises ConfigurationError if it is not found or has another name.
     """
     path = _own_pipeline_file(output, receipt) if explicit is None else explicit
-    if path is None or (explicit is None and not Path(path).exists()):
+    if path is None or (explicit is None and not Path(str(path)).exists()):
         message = f"the path of the pipeline {receipt.pipeline} is not known"
         raise ConfigurationError(message, hint="Pass --pipeline PIPELINE.")
-    job = load_pipeline(Path(path))
+    job = pipeline_from(path)
     if job.pipeline != receipt.pipeline:
         message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
         raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")

@@ -30,7 +30,6 @@ from minimize.datasets.affected_subjects import (
     until_event_time,
 )
 from minimize.datasets.event_times import EventTimeBounds, partition_start
-from minimize.datasets.ledger_check import check_keyring, check_ledger
 from minimize.datasets.lifecycle_events import RetentionEvent, events_by_field
 from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.writing_run import PolicyCache, WritingRun, receipts_by_path
@@ -41,9 +40,7 @@ from minimize.keys.discovery import require_keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.keys.parquet_encryption import open_parquet, unless_shredded
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.ledger import find_ledger
 from minimize.output.folder import RESTRICTED, batch_date_of, output_and_date
-from minimize.output.reader import load_receipts
 from minimize.output.restricted import open_restricted, read_sealing_key
 from minimize.output.stored_file import StoredFile, as_stored_file, open_stored_file, with_dictionaries
 from minimize.output.subject_search import HashedSearch, candidate_groups, hashed_search
@@ -66,41 +63,8 @@ from minimize.stages.identifier_forms import (
     pinned_keyring,
     rotation_units,
 )
-from minimize.stores import Location, PathText, local_path
+from minimize.stores import Location, local_path
 from minimize.times import from_epoch_microseconds
-
-
-def resolve_output(
-    folder: Location,
-    pipeline: PathText | None,
-    keys: Keyring | PathText | None,
-    ledger: PathText | None,
-) -> tuple[PublishedOutput, Pipeline, Keyring]:
-    """An output, today's pipeline and the signing keyring, found and checked for a change.
-
-    Raises OutputError, PolicyError, RefusedError, KeyringError.
-    """
-    chain = load_receipts(folder)
-    if not chain:
-        raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
-    job = find_pipeline(folder, chain[-1], pipeline)
-    keyring = check_changeable(folder, chain, job, keys, ledger)
-    return PublishedOutput(folder, chain, keyring, job, PolicyCache(job.policy.purposes)), job, keyring
-
-
-def check_changeable(
-    folder: Location,
-    chain: Sequence[Receipt],
-    job: Pipeline,
-    keys: Keyring | PathText | None,
-    ledger: PathText | None,
-) -> Keyring:
-    """The keyring that signs the receipt of a change. Raises RefusedError for another ledger or keyring, KeyringError."""
-    keyring = require_keyring(keys, job.config, "no keyring found; one is needed to sign the receipt")
-    check_ledger(find_ledger(ledger, start=job.config, output=folder), chain, keyring)
-    check_keyring(keyring, chain)
-    return keyring
-
 
 TimeWindow = tuple[datetime, datetime]
 OPEN_FILES: Final = 16

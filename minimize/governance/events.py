@@ -24,7 +24,6 @@ from minimize.datasets.lifecycle_events import (
     merge_linked_forms,
     recorded_forms,
 )
-from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
 from minimize.governance.known_outputs import published_output
@@ -524,7 +523,7 @@ def _tenants_of_output(place: Location, keys: Keyring) -> Iterator[Set[str] | No
         if output is None:
             return
         job = output.pipeline_of_today()
-        rows = None if job.settings in (None, "ledger") else load_pipeline_settings(None, job, keys)
+        rows = None if job.settings in (None, "ledger") else Workspace(pipeline=job, keys=keys).load_settings()
         if rows is not None:
             yield set(settings_tenants(rows))
         files = output.files(RECORDS)

@@ -6,7 +6,7 @@ A signed receipt of kind `adopt` records the decision and its reason.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -17,14 +17,11 @@ from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.writing_run import WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError
 from minimize.json_form import JsonResult
-from minimize.keys import Keyring, require_keyring
 from minimize.output.publish import OpenOutput
 from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
 from minimize.results import Line
 from minimize.runs.published_runs import OutputDecision, record_decision
-from minimize.runs.session import DecidedOutput
-from minimize.stores import LocationLike, PathText, parse_output_location
 from minimize.workspace import Workspace, require_permission
 
 if TYPE_CHECKING:
@@ -42,32 +39,24 @@ class AdoptedLedger(JsonResult):
         yield self.receipt or "nothing to do: the receipts of this output already name this ledger"
 
 
-def adopt_ledger(
-    output: LocationLike,
-    reason: str,
-    *,
-    pipeline: PathText | None = None,
-    keys: Keyring | PathText | None = None,
-    ledger: PathText | None = None,
-    allow_lost_erasures: bool = False,
-) -> AdoptedLedger:
+def adopt_ledger(workspace: Workspace, reason: str, *, allow_lost_erasures: bool = False) -> AdoptedLedger:
     """Records, in a signed receipt of kind `adopt`, that an output continues with the ledger that is found for it now.
 
-    Takes the output folder and the reason, and optionally a pipeline, keyring and ledger instead of those that are found. Creates
-    a ledger if there is none. Records nothing if nothing has to be adopted: the receipts of the output already name this ledger,
-    the ledger contains their audit head, and the erasure list is the named one or a later one.
+    Takes a workspace with the output, and perhaps a pipeline, keyring and ledger instead of those that are found; and the
+    reason. Creates a ledger if there is none. Records nothing if nothing has to be adopted: the receipts of the output already
+    name this ledger, the ledger contains their audit head, and the erasure list is the named one or a later one.
 
     Raises OutputError, KeyringError, LedgerError (2), AccessDenied (3). Raises RefusedError (3) if subjects were erased from the
     output and the erasure list stored with it is missing or older, unless `allow_lost_erasures` is set.
     """
     if not reason.strip():
         raise ConfigurationError("a ledger adoption needs a reason", hint="Pass --reason TEXT.")
-    folder = parse_output_location(output)
+    folder = workspace.target
     chain = load_receipts(folder)
     if not chain:
         raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
-    job = find_pipeline(folder, chain[-1], pipeline)
-    keyring = require_keyring(keys, job.config, "no keyring found; one is needed to sign the receipt")
+    bound = workspace.with_pipeline(find_pipeline(folder, chain[-1], workspace.pipeline))
+    keyring = bound.keyring("receipt")
     check_keyring(keyring, chain)
     lost = is_erasure_list_lost(chain, folder, keyring)
     if not allow_lost_erasures and (lost or (has_erasures(chain) and erasure_list_digest(folder) is None)):
@@ -79,10 +68,10 @@ def adopt_ledger(
             " (`minimize events add`) and pass --allow-lost-erasures; a run may publish erased records that are not recorded."
         )
         raise RefusedError(message, hint=hint)
-    workspace = Workspace(ledger, str(folder), job, keyring, shown=(folder,))
-    require_permission("output/adopt", workspace, datetime.now(UTC), dataset=job.pipeline, any_ledger=True)
+    ruling = replace(bound, shown=(folder,))
+    require_permission("output/adopt", ruling, datetime.now(UTC), dataset=bound.job.pipeline, any_ledger=True)
     decide = partial(_adoption_decision, reason=reason.strip(), lost=lost)
-    return AdoptedLedger(record_decision("adopt", DecidedOutput(job, folder, keyring), ledger, decide))
+    return AdoptedLedger(record_decision("adopt", bound, decide))
 
 
 def _adoption_decision(

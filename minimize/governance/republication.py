@@ -14,7 +14,6 @@ from typing import Final
 from minimize.errors import RefusedError
 from minimize.identifiers import canonical_account
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult
-from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.releases import CONFIRMED, REPUBLICATION, REQUESTED, Republication
@@ -28,8 +27,7 @@ from minimize.runs.published_runs import (
     find_voided_run,
     record_void,
 )
-from minimize.runs.session import DecidedOutput
-from minimize.stores import LocationLike, PathText, location_text
+from minimize.stores import location_text
 from minimize.workspace import Workspace, configured_access
 
 _ACTIVITY: Final = AuditActivity("republication", component="job", category="run")
@@ -55,38 +53,26 @@ class RequestedRepublication(JsonResult):
         yield DIFFERENCE_WARNING
 
 
-def republish_run(
-    run: str,
-    reason: str,
-    now: datetime,
-    *,
-    output: LocationLike | None = None,
-    pipeline: PathText | None = None,
-    ledger: PathText | None = None,
-    keys: Keyring | PathText | None = None,
-) -> RequestedRepublication | VoidedRun:
+def republish_run(workspace: Workspace, run: str, reason: str, now: datetime) -> RequestedRepublication | VoidedRun:
     """Requests one more release of the exact figures of a run or, as the second person, permits it and declares the run void.
 
     Takes the same as `void_run`, and the current time. Raises RefusedError (R026) for the person who requested it, and the errors
     of `void_run`; ConfigurationError if the run published no exact figures.
     """
     check_reason(reason)
-    changing, found = find_voided_run(run, output, pipeline, ledger, keys, republish=True)
-    workspace = Workspace(ledger, changing.output, changing.pipeline, changing.keys, shown=(changing.output,))
-    workspace.check_ledger()
-    step = _record_step(workspace, changing, found, reason.strip(), now)
+    bound, found = find_voided_run(workspace, run, republish=True)
+    bound.check_ledger()
+    step = _record_step(replace(bound, shown=(bound.target,)), found, reason.strip(), now)
     if not step.is_confirmed:
         return RequestedRepublication(found.run_id, found.dates, days_of_exact_figures(found))
-    return record_void(changing, found, reason, ledger, republish=True)
+    return record_void(bound, found, reason, republish=True)
 
 
-def _record_step(
-    workspace: Workspace, changing: DecidedOutput, found: Receipt, reason: str, now: datetime
-) -> Republication:
+def _record_step(workspace: Workspace, found: Receipt, reason: str, now: datetime) -> Republication:
     """The request, or its confirmation by a second person. A confirmation that has no receipt yet is not recorded again."""
-    keys, actor, access = changing.keys, current_actor(), configured_access(workspace)
+    keys, actor, access = workspace.keyring(), current_actor(), configured_access(workspace)
     by = actor.user or ""
-    new = Republication(found.run_id, location_text(changing.output), REQUESTED, reason, by, now)
+    new = Republication(found.run_id, location_text(workspace.target), REQUESTED, reason, by, now)
 
     def decide(acts: ActReader) -> Decision[Republication]:
         before = acts.find(REPUBLICATION, key=found.run_id, verifier=keys)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 import pyarrow as pa
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
-from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings
+from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
 from minimize.governance.evidence import checked_reference
@@ -673,7 +673,7 @@ def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
     job, folder = workspace.loaded_pipeline, workspace.folder
     source = settings if settings is not None else None if job is None else job.settings
     if workspace.ledger is None and source is not None and source != LEDGER_SETTINGS:
-        found = load_settings(source) if settings is not None else load_pipeline_settings(None, job) if job else None
+        found = load_settings(source) if settings is not None else workspace.load_settings() if job else None
         rows = load_settings(None) if found is None else found
     else:
         with workspace.open_ledger() as ledger:

@@ -12,23 +12,20 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, load_events
-from minimize.datasets.published_output import OutputFile, PublishedOutput, resolve_output
+from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.datasets.writing_run import source_read_times
 from minimize.errors import call_redacted
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger import find_ledger
 from minimize.output.reader import load_receipts
 from minimize.policy.fields import fields_named
 from minimize.policy.model import Policy
-from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.records import RECORDS
 from minimize.removal.decision import RewriteRequest
@@ -53,30 +50,26 @@ from minimize.runs.session import warn_of_older_copy
 from minimize.settings.erasures import RESTRICTION, Erasures, Tombstone
 from minimize.sources.base import Source
 from minimize.stages.identifier_forms import IdentifierColumn, PinnedKeyring
-from minimize.stores import LocationLike, PathText, parse_output_location
+from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME, parse_time
 from minimize.workspace import Workspace, require_permission
 
 
 def identify_through_sources(
-    request: RewriteRequest,
-    events: Iterable[RetentionEvent],
-    output: PublishedOutput,
-    job: Pipeline,
-    ledger: PathText | None,
+    request: RewriteRequest, events: Iterable[RetentionEvent], output: PublishedOutput, workspace: Workspace
 ) -> RewriteRequest:
     """The request with the ids of the subjects that are found in the source of a file.
 
     Takes the events whose subject may have a form in a file that the ledger does not know.
     """
-    sources = SourceFinder(job, request.output, output.chain, request.as_of, request.keys, ledger)
+    sources, policy = SourceFinder(workspace, output.chain, request.as_of), workspace.job.policy
     found: dict[RetentionEvent, str] = {}
     for on, date_events in _events_by_date(list(events), output.files(RECORDS)).items():
         left = [event for event in date_events if event not in found]
         source = sources.find(on) if left else None
         if source is not None:
-            found |= dict(_subjects_in_source(job.policy, source[1].sources[parse_batch_date(on)], left, request.keys))
+            found |= dict(_subjects_in_source(policy, source[1].sources[parse_batch_date(on)], left, request.keys))
     known = tuple(replace(each, subject=found.get(each, each.subject)) for each in request.events)
     return replace(request, events=tuple(each if each.subject is None else replace(each, token=None) for each in known))
 
@@ -179,15 +172,16 @@ class ExpiryResult(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedExpiry:
-    """A resolved expiry: the request, today's pipeline, the output, whether all tables are removed, and the restrictions."""
+    """A resolved expiry: the request, the workspace with today's pipeline, the output, whether all tables are removed, and the
+    restrictions."""
 
     request: RewriteRequest
-    pipeline: Pipeline
+    workspace: Workspace
     output: PublishedOutput
     removes_tables: bool = False
     restrictions: tuple[RetentionEvent, ...] = ()
 
-    def with_plan(self, ledger: PathText | None) -> tuple[ResolvedExpiry, RemovalPlan]:
+    def with_plan(self) -> tuple[ResolvedExpiry, RemovalPlan]:
         """The expiry and its plan.
 
         Subjects that may have an unknown form in a file are named by their ids, if the sources of the files show them.
@@ -195,7 +189,7 @@ class ResolvedExpiry:
         plan = self.plan()
         if not plan.uncertain:
             return self, plan
-        named = identify_through_sources(self.request, plan.uncertain, self.output, self.pipeline, ledger)
+        named = identify_through_sources(self.request, plan.uncertain, self.output, self.workspace)
         made = replace(self, request=named)
         return made, made.plan()
 
@@ -274,70 +268,58 @@ def expire(
     Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3). An implausible time is refused if data would
     be removed; the rest of the plan is then not executed.
     """
-    found = resolve_expiry(output, at=at, pipeline=pipeline, events=events, keys=keys, ledger=ledger)
-    found = replace(found, removes_tables=tables)
-    place = found.request.output
-    workspace = Workspace(ledger, str(place), found.pipeline, found.request.keys, shown=(place,))
-    require_permission("output/expire", workspace, datetime.now(UTC), dataset=found.pipeline.pipeline)
+    named = Workspace(ledger, output, pipeline, keys)
+    expiry = replace(resolve_expiry(named, at=at, events=events), removes_tables=tables)
+    workspace = expiry.workspace
+    ruling = replace(workspace, shown=(workspace.target,))
+    require_permission("output/expire", ruling, datetime.now(UTC), dataset=workspace.job.pipeline)
     receipts: list[Receipt] = []
-    seal, published = call_redacted(lambda: found.sealing().with_plan(ledger))
+    seal, published = call_redacted(lambda: expiry.sealing().with_plan())
     sealed = sum(each.gated.get("restricted", 0) for each in published.due)
-    made, plan = call_redacted(lambda: found.with_plan(ledger))
+    made, plan = call_redacted(expiry.with_plan)
     if not yes or not (plan.due or published.due):
-        warn_of_older_copy(place, found.pipeline.folder, ledger)
+        warn_of_older_copy(workspace)
         return ExpiryResult(plan, sealed=sealed)
-    require_output_override(place, pipeline=pipeline, keys=keys, ledger=ledger)
+    require_output_override(named)
     rewrite = Rewrite(
         "expire",
-        made.request.output,
-        made.pipeline,
-        made.request.keys,
+        workspace,
         made.request.as_of,
         at_given=at is not None,
-        ledger=ledger,
         allow_shrink=allow_shrink,
         progress=progress,
     )
     if published.due:
         transfer = partial(RemovedRecordsSealer, seal.request)
         receipts += replace(rewrite, kind="restrict", transfer=transfer).execute(published.due)
-        changed = replace(found, output=replace(found.output, chain=load_receipts(place)))
-        made, plan = call_redacted(lambda: changed.with_plan(ledger))
+        changed = replace(expiry, output=replace(expiry.output, chain=load_receipts(workspace.target)))
+        made, plan = call_redacted(changed.with_plan)
     receipts += replace(rewrite, tables_left=plan.tables_left).execute(plan.due)
     return ExpiryResult(plan, tuple(receipts), sealed)
 
 
-def open_items(output: LocationLike, **options: Any) -> list[OpenDeadline]:
-    """The open deadlines of an output: data due now or after events. Takes the arguments and raises the errors of `expire`."""
-    made, plan = call_redacted(lambda: resolve_expiry(output, **options).with_plan(options.get("ledger")))
-    return call_redacted(lambda: made.open_deadlines(plan))
+def open_items(
+    workspace: Workspace, *, at: datetime | str | None = None, events: PathText | None = None
+) -> list[OpenDeadline]:
+    """The open deadlines of an output: data due now or after events. Raises the errors of `expire`."""
+    expiry, plan = call_redacted(lambda: resolve_expiry(workspace, at=at, events=events).with_plan())
+    return call_redacted(lambda: expiry.open_deadlines(plan))
 
 
 def resolve_expiry(
-    output: LocationLike,
-    *,
-    at: datetime | str | None = None,
-    pipeline: PathText | None = None,
-    events: PathText | None = None,
-    keys: Keyring | PathText | None = None,
-    ledger: PathText | None = None,
+    workspace: Workspace, *, at: datetime | str | None = None, events: PathText | None = None
 ) -> ResolvedExpiry:
     """Finds and checks the inputs of an expiry. Changes nothing."""
-    published, _, keyring = resolve_output(parse_output_location(output), pipeline, keys, ledger)
-    given = () if events is None else load_events(Path(events))
-    return expiry_of_output(published, keyring, parse_time(at, "at") or datetime.now(UTC), given, ledger)
+    bound, output = workspace.open_output()
+    from_file = () if events is None else load_events(Path(events))
+    return expiry_of_output(bound, output, parse_time(at, "at") or datetime.now(UTC), from_file)
 
 
 def expiry_of_output(
-    output: PublishedOutput,
-    keyring: Keyring,
-    at: datetime,
-    events: Sequence[RetentionEvent] = (),
-    ledger: PathText | None = None,
+    workspace: Workspace, output: PublishedOutput, at: datetime, events: Sequence[RetentionEvent] = ()
 ) -> ResolvedExpiry:
     """The expiry of an opened output at this time, with these events and those of the ledger."""
-    job = output.pipeline_of_today()
-    address = find_ledger(ledger, start=job.config, output=output.folder)
+    job, keyring, address = workspace.job, workspace.keyring(), workspace.address
     request = RewriteRequest(
         output=output.folder,
         today=job.policy,
@@ -348,4 +330,4 @@ def expiry_of_output(
         retentions=job.own_retentions,
     )
     restrictions = ledger_events(address, keyring, kinds=(RESTRICTION,))
-    return ResolvedExpiry(request, job, output, restrictions=restrictions)
+    return ResolvedExpiry(request, workspace, output, restrictions=restrictions)

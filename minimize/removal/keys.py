@@ -167,7 +167,7 @@ def _rewrite_output(folder: Location, workspace: Workspace, progress: ProgressCa
         return
     files = [PlannedFile(file) for file in files_under_old_keys(PublishedOutput(folder, chain, keys))]
     pipeline = find_pipeline(folder, chain[-1], None)
-    for receipt in Rewrite("rotate", folder, pipeline, keys, ledger=workspace.ledger, progress=progress).execute(files):
+    for receipt in Rewrite("rotate", workspace.of_output(folder, pipeline), progress=progress).execute(files):
         count = len(receipt.replaces)
         log.info("%d files re-encrypted", count, extra={"code": "I004", "run_id": receipt.run_id})
         yield receipt

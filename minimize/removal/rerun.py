@@ -31,11 +31,12 @@ from minimize.removal.facts import current_conditions
 from minimize.runs.batch_dates import DateSelection, compare_files, date_text, last_inputs, parse_batch_date
 from minimize.runs.deciding_function import ConsentChange, consent_change, consents_changed
 from minimize.runs.inputs import find_input_files, path_mask
-from minimize.runs.resolve import ResolvedRun, resolve_run
+from minimize.runs.resolve import ResolvedRun, RunRequest, resolve_run
 from minimize.settings import SettingsRows
 from minimize.sources.file_discovery import SourceFiles
 from minimize.sources.files import batch_parts
-from minimize.stores import Location, PathText
+from minimize.stores import PathText
+from minimize.workspace import Workspace
 
 REMOVING_KINDS: Final = ("expire", "retract", "correct", "delete")
 
@@ -52,12 +53,9 @@ class RerunnableDate:
 class SourceFinder:
     """Finds the unchanged sources of published dates. They are listed once for all dates of a publication."""
 
-    job: Pipeline
-    folder: Location
+    workspace: Workspace = field(repr=False)
     chain: Sequence[Receipt] = field(repr=False)
     at: datetime
-    keys: Keyring = field(repr=False)
-    ledger: PathText | None = None
 
     def find(self, on: str | None) -> tuple[Receipt, ResolvedRun] | None:
         """The receipt that read a date, and a run that finds its source unchanged; None if the source changed.
@@ -67,18 +65,15 @@ class SourceFinder:
         last = last_reading_receipt(self._receipts.get(on, ()))
         if last is None or not self._unchanged.is_unchanged(on):
             return None
-        run = resolve_run(
-            self.job,
-            selection=DateSelection.from_options(on),
-            at=self.at,
-            input=origin_place(self.folder, self._origin.input),
-            settings=origin_settings(self.folder, self._origin),
-            output=self.folder,
-            keys=self.keys,
-            ledger=self.ledger,
+        folder = self.workspace.target
+        request = RunRequest(
+            DateSelection.from_options(on),
+            self.at,
+            origin_place(folder, self._origin.input),
+            origin_settings(folder, self._origin),
             rerun=True,
-            listed=self._unchanged.listed,
         )
+        run = resolve_run(self.workspace, request, listed=self._unchanged.listed)
         return None if run.is_empty else (last, run)
 
     @property
@@ -91,8 +86,8 @@ class SourceFinder:
 
     @cached_property
     def _unchanged(self) -> UnchangedSources:
-        source = origin_place(self.folder, self._origin.input)
-        return UnchangedSources(self.job, self.chain, source, self.keys, after_events=True)
+        source = origin_place(self.workspace.target, self._origin.input)
+        return UnchangedSources(self.workspace.job, self.chain, source, self.workspace.keyring(), after_events=True)
 
 
 class UnchangedSources:
@@ -225,7 +220,7 @@ class DatesWithSource:
     consents         recorded consents; None for the organization's own records
     """
 
-    job: Pipeline
+    workspace: Workspace = field(repr=False)
     output: PublishedOutput
     as_of: datetime
     now: datetime
@@ -233,8 +228,6 @@ class DatesWithSource:
     settings_source: Any = field(repr=False)
     settings: SettingsRows | None = field(repr=False)
     consents: Consents | None = field(repr=False)
-    keys: Keyring
-    ledger: PathText | None
     _digests: dict[tuple[object, ...], str | None] = field(default_factory=dict, init=False, repr=False)
 
     def unaffected(self) -> frozenset[str | None]:
@@ -262,7 +255,7 @@ class DatesWithSource:
         return frozenset(
             on
             for on, last in self._last.items()
-            if not consents_changed(self.job, self.consents, last, self.as_of, self.now)
+            if not consents_changed(self.workspace.job, self.consents, last, self.as_of, self.now)
         )
 
     def rerunnable_for_consents(self, dates: Collection[str | None]) -> dict[str | None, RerunnableDate]:
@@ -274,19 +267,19 @@ class DatesWithSource:
 
     def _has_same_rules(self, on: str | None) -> bool:
         """Whether policy and settings are as in the receipt of a date, and no lifted restriction published earlier records."""
-        changed = policy_or_settings_changed(self.job.policy, self.settings, self._last[on], self.as_of)
+        changed = policy_or_settings_changed(self.workspace.job.policy, self.settings, self._last[on], self.as_of)
         return not changed and not has_earlier_records(self._receipts[on])
 
     def consent_change(self, on: str | None) -> ConsentChange | None:
         """How the consents changed since a date was read; None for a date without a receipt that read it."""
         last = self._last.get(on)
-        return None if last is None else consent_change(self.job, self.consents, last, self.as_of)
+        return None if last is None else consent_change(self.workspace.job, self.consents, last, self.as_of)
 
     def _inputs_changed(self, on: str | None) -> bool:
         """Whether policy, settings or consents of a date differ, or a lifted restriction published earlier records of it."""
         if not self._has_same_rules(on):
             return True
-        return consents_changed(self.job, self.consents, self._last[on], self.as_of, self.now)
+        return consents_changed(self.workspace.job, self.consents, self._last[on], self.as_of, self.now)
 
     def _of_group(self, group: Sequence[str | None], plain: frozenset[str | None]) -> Iterator[str | None]:
         """The unaffected dates of a group planned with the same policy, pipeline, package version and plan."""
@@ -305,16 +298,9 @@ class DatesWithSource:
 
     def resolve(self, on: str | None) -> ResolvedRun:
         """The run of a date. Raises the errors of `run` about policy, settings and keys."""
+        selection = DateSelection.from_options(on)
         return resolve_run(
-            self.job,
-            selection=DateSelection.from_options(on),
-            at=self.as_of,
-            input=self.source,
-            settings=self.settings_source,
-            output=self.output.folder,
-            keys=self.keys,
-            ledger=self.ledger,
-            rerun=True,
+            self.workspace, RunRequest(selection, self.as_of, self.source, self.settings_source, rerun=True)
         )
 
     def _planned_from(self, last: Receipt) -> tuple[object, ...]:
@@ -327,7 +313,7 @@ class DatesWithSource:
 
     def _is_plain(self) -> bool:
         """Whether today's policy keeps everything that was collected: it has no condition and no hierarchy file."""
-        policy, records = self.job.policy, self.job.records
+        policy, records = self.workspace.job.policy, self.workspace.job.records
         is_gated = gate_condition(policy.records).parts or (records is not None and records.collect_if is not None)
         if is_gated or any(hierarchy_files(policy)):
             return False
@@ -336,7 +322,7 @@ class DatesWithSource:
 
     def _plain(self) -> frozenset[str | None]:
         """The dates whose files of records were all written under today's policy."""
-        today, files = self.job.policy.digest, self.output.files(RECORDS)
+        today, files = self.workspace.job.policy.digest, self.output.files(RECORDS)
         under = {(file.date, file.written_by.receipt.policy.digest) for file in files}
         return frozenset(self._last) - {on for on, digest in under if digest != today}
 
@@ -352,4 +338,4 @@ class DatesWithSource:
 
     @cached_property
     def _unchanged(self) -> UnchangedSources:
-        return UnchangedSources(self.job, self.output.chain, self.source, self.keys)
+        return UnchangedSources(self.workspace.job, self.output.chain, self.source, self.workspace.keyring())

@@ -20,8 +20,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
 from minimize.datasets.event_times import age_limit
 from minimize.datasets.ledger_check import check_earlier_receipts
-from minimize.datasets.pipelines import load_pipeline_settings, origin_place, origin_settings
-from minimize.datasets.published_output import OutputFile, PublishedOutput, resolve_output
+from minimize.datasets.pipelines import origin_place, origin_settings
+from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
@@ -31,7 +31,6 @@ from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.fields import compare_coarseness, gate_condition, is_dropped
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, RunOrigin
 from minimize.records import RECORDS
@@ -47,12 +46,12 @@ from minimize.runs.execution import ProgressCallback
 from minimize.runs.inputs import load_subject_acts
 from minimize.runs.overrides import require_output_override
 from minimize.runs.receipt_builder import RunContext
-from minimize.runs.resolve import ResolvedRun
+from minimize.runs.resolve import ResolvedRun, RunRequest
 from minimize.runs.runner import no_progress, run_resolved
 from minimize.runs.session import ALLOW_REMOVAL_HINT, check_change_time, warn_of_older_copy
 from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
-from minimize.stores import Location, LocationLike, PathText, parse_output_location
+from minimize.stores import LocationLike, PathText
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
 from minimize.times import parse_time
 from minimize.workspace import Workspace, require_permission
@@ -251,7 +250,7 @@ class ResolvedRetraction:
     """A resolved retraction. If it is limited to received data, only consents and contracts decide."""
 
     request: RewriteRequest
-    pipeline: Pipeline
+    workspace: Workspace = field(repr=False)
     settings: SettingsRows | None
     consents: ConsentPeriods | None = field(repr=False)
     """The tenants' consent periods as known today; None for the organization's own records."""
@@ -259,7 +258,6 @@ class ResolvedRetraction:
     dates: DatesWithSource = field(repr=False)
     rerunnable: Mapping[str | None, RerunnableDate] = field(repr=False)
     at_given: bool = False
-    ledger: PathText | None = None
     progress: ProgressCallback = no_progress
     unaffected: Collection[str | None] = frozenset()
     """Dates that today's policy and settings cannot change. Their files are not opened."""
@@ -321,12 +319,9 @@ class ResolvedRetraction:
         made = [self._rerun(each) for each in runs]
         rewrite = Rewrite(
             "retract",
-            self.request.output,
-            self.pipeline,
-            self.request.keys,
+            self.workspace,
             self.request.as_of,
             at_given=self.at_given,
-            ledger=self.ledger,
             tables_left=found.plan.tables_left,
             allow_shrink=self.allow_shrink,
             progress=self.progress,
@@ -369,14 +364,8 @@ class ResolvedRetraction:
                 hint=ALLOW_REMOVAL_HINT,
             )
 
-    @property
-    def workspace(self) -> Workspace:
-        """The ledger, output, pipeline and keyring."""
-        place = self.request.output
-        return Workspace(self.ledger, str(place), self.pipeline, self.request.keys, shown=(place,))
-
     def _rerun(self, run: ResolvedRun) -> Receipt:
-        context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY, ledger=self.ledger)
+        context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY)
         return run_resolved(run, context)
 
     def _reevaluation(self, file: OutputFile) -> PolicyReevaluation:
@@ -406,7 +395,7 @@ class ResolvedRetraction:
         )
 
     def _records(self) -> tuple[Condition, ...]:
-        job = self.pipeline.records
+        job = self.workspace.job.records
         of_pipeline = () if job is None or job.collect_if is None else (job.collect_if,)
         return (*gate_condition(self.request.today.records).parts, *of_pipeline)
 
@@ -425,64 +414,61 @@ def _due_files(reevaluations: Iterable[PolicyReevaluation], request: RewriteRequ
     return [with_retention(each, request.today, request.as_of) for each in looked if each.is_due]
 
 
-@dataclass(frozen=True, slots=True)
-class RetractionOptions:
-    """Overrides of the values in the receipts: pipeline, source and settings. Also the time, keyring, ledger and progress.
-
-    received      whether to remove only received data that consents and contracts no longer cover
-    allow_shrink  accepts a time that is far from that of the last receipt
-    """
-
-    pipeline: PathText | None = None
-    at: datetime | str | None = None
-    input: PathText | None = None
-    settings: Any = None
-    keys: Keyring | PathText | None = None
-    ledger: PathText | None = None
-    progress: ProgressCallback = no_progress
-    received: bool = False
-    allow_shrink: bool = False
-
-
-def retract(output: LocationLike, *, yes: bool = False, **options: Any) -> Retraction:
+def retract(
+    output: LocationLike,
+    *,
+    at: datetime | str | None = None,
+    pipeline: PathText | None = None,
+    input: PathText | None = None,
+    settings: Any = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
+    received: bool = False,
+    yes: bool = False,
+    allow_shrink: bool = False,
+    progress: ProgressCallback = no_progress,
+) -> Retraction:
     """Applies today's policy, settings and consents to a published output; without `yes` only makes the plan.
 
-    Takes the output folder, overrides of the values in its receipts, the reference time (timezone-aware, default: now), keyring
-    and ledger (see `RetractionOptions`). With `received`, changed settings and policies are not applied: only received records
-    that consents and contracts no longer cover are removed, and an output of the organization's own records is left as it is.
+    Takes the output folder, the reference time (timezone-aware, default: now), what replaces the pipeline, source and settings in
+    its receipts, and the keyring and ledger. With `received`, changed settings and policies are not applied: only received
+    records that consents and contracts no longer cover are removed, and an output of the organization's own records is left as it
+    is. `allow_shrink` accepts a time that is far from that of the last receipt.
 
     Raises the errors of `run`, and RefusedError (3) if the policy became finer and the source of a date no longer exists, or if
     the time is implausible. Nothing is changed then.
     """
-    made = call_redacted(lambda: _resolve_retraction(parse_output_location(output), RetractionOptions(**options)))
-    permission = "output/retract_received" if made.is_received_only else "output/retract"
-    require_permission(permission, made.workspace, datetime.now(UTC), dataset=made.pipeline.pipeline)
+    named = Workspace(ledger, output, pipeline, keys)
+    request = RunRequest(at=at, input=input, settings=settings)
+    made = call_redacted(lambda: _resolve_retraction(named, request, is_received_only=received))
+    made = replace(made, allow_shrink=allow_shrink, progress=progress)
+    workspace = made.workspace
+    permission = "output/retract_received" if received else "output/retract"
+    ruling = replace(workspace, shown=(workspace.target,))
+    require_permission(permission, ruling, datetime.now(UTC), dataset=workspace.job.pipeline)
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
-        warn_of_older_copy(made.request.output, made.pipeline.folder, options.get("ledger"))
+        warn_of_older_copy(workspace)
         return found
-    require_output_override(
-        made.request.output,
-        **{name: options.get(name) for name in ("pipeline", "input", "settings", "keys", "ledger")},
-    )
+    require_output_override(named, request)
     if found.rerun_dates:
-        check_approval(made.pipeline)
+        check_approval(workspace.job)
     return call_redacted(lambda: made.execute(found))
 
 
-def _resolve_retraction(folder: Location, options: RetractionOptions) -> ResolvedRetraction:
-    output, job, keyring = resolve_output(folder, options.pipeline, options.keys, options.ledger)
-    if keyring is not None:
-        check_earlier_receipts(keyring, output.chain)
+def _resolve_retraction(named: Workspace, request: RunRequest, *, is_received_only: bool) -> ResolvedRetraction:
+    workspace, output = named.open_output()
+    folder, job = workspace.target, workspace.job
+    check_earlier_receipts(workspace.keyring(), output.chain)
     check_same_function(job, output.chain)
     now, origin = datetime.now(UTC), output.chain[-1].origin or RunOrigin()
-    as_of = parse_time(options.at) or now
-    settings = options.settings if options.settings is not None else origin_settings(folder, origin)
-    rows = load_pipeline_settings(settings, job, keyring, folder, options.ledger)
-    source = options.input or origin_place(folder, origin.input)
-    consents = load_subject_acts(job, keyring, folder, options.ledger).consents
+    as_of = parse_time(request.at) or now
+    settings = request.settings if request.settings is not None else origin_settings(folder, origin)
+    rows = workspace.load_settings(settings)
+    source = request.input or origin_place(folder, origin.input)
+    consents = load_subject_acts(workspace).consents
     dates = DatesWithSource(
-        job=job,
+        workspace=workspace,
         output=output,
         as_of=as_of,
         now=now,
@@ -490,22 +476,17 @@ def _resolve_retraction(folder: Location, options: RetractionOptions) -> Resolve
         settings_source=settings,
         settings=rows,
         consents=consents,
-        keys=keyring,
-        ledger=options.ledger,
     )
-    unaffected = dates.with_same_consents() if options.received else dates.unaffected()
+    unaffected = dates.with_same_consents() if is_received_only else dates.unaffected()
     return ResolvedRetraction(
-        request=RewriteRequest(folder, job.policy, as_of, keyring),
-        pipeline=job,
+        request=RewriteRequest(folder, job.policy, as_of, workspace.keyring()),
+        workspace=workspace,
         settings=rows,
         consents=consent_periods(job, consents, as_of, now),
         output=output,
         dates=dates,
-        rerunnable={} if options.received else dates.rerunnable(unaffected),
-        at_given=options.at is not None,
-        ledger=options.ledger,
-        progress=options.progress,
+        rerunnable={} if is_received_only else dates.rerunnable(unaffected),
+        at_given=request.at is not None,
         unaffected=unaffected,
-        is_received_only=options.received,
-        allow_shrink=options.allow_shrink,
+        is_received_only=is_received_only,
     )

@@ -25,7 +25,7 @@ from minimize.datasets.inventory import RemovalInventory
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import RETENTION_PIPELINE_FILE, RETENTION_POLICY_FILE, WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError, call_redacted
-from minimize.keys import Keyring, Kms, find_kms
+from minimize.keys import Kms, find_kms
 from minimize.keys.keyring import Subkeys
 from minimize.keys.parquet_encryption import OutputEncryption, RewriteEncryption
 from minimize.keys.parquet_footer import read_encrypted_columns
@@ -68,9 +68,10 @@ from minimize.runs.session import (
     record_published,
     run_session,
 )
-from minimize.stores import Location, PathText, local_path, location_text
+from minimize.stores import Location, local_path, location_text
 from minimize.stores.durable_files import has_digest
 from minimize.times import time_text
+from minimize.workspace import Workspace
 
 log = logging.getLogger("minimize")
 
@@ -113,7 +114,7 @@ class Rewrite:
     """A change to published files of one output.
 
     kind          the kind of its receipts
-    pipeline      today's pipeline
+    workspace     that of the output, with today's pipeline
     as_of         the reference time of today's policy; None if the decisions of the runs that wrote the files stay
     tables_left   the tables that stay although some of their records are removed: per name and date, the dates of the records
     allow_shrink  whether an implausible time is accepted
@@ -123,18 +124,14 @@ class Rewrite:
     """
 
     kind: ReceiptKind
-    output: Location
-    pipeline: Pipeline
-    keys: Keyring = field(repr=False)
+    workspace: Workspace = field(repr=False)
     as_of: datetime | None = None
     at_given: bool = False
-    ledger: PathText | None = None
     tables_left: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
     allow_shrink: bool = False
     progress: ProgressCallback = no_progress
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
     finished: Callable[[RewriteResult], object] = lambda result: None
-    fence: Location | None = None
 
     def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
         """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates.
@@ -156,16 +153,17 @@ class Rewrite:
 
     def _publish(self, files: Sequence[PlannedFile], counter: ProgressCounter) -> Receipt:
         # lineage and metrics describe runs only
-        context = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY, ledger=self.ledger)
+        context = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY)
+        output, keys = self.workspace.target, self.workspace.keyring()
         with (
-            run_session(self, context) as session,
-            open_output(self.output, create=False, lease=session.head) as folder,
+            run_session(self.workspace, context) as session,
+            open_output(output, create=False, lease=session.head) as folder,
         ):
             chain = folder.receipts()
             record_missed_receipts(session, chain)
             check_change_time(
                 session.ledger,
-                self.output,
+                output,
                 chain,
                 self.as_of,
                 is_given=self.at_given,
@@ -173,9 +171,9 @@ class Rewrite:
                 hint=ALLOW_REMOVAL_HINT if self.kind in ("expire", "retract") else ALLOW_TIME_HINT,
             )
             if self.as_of is not None:
-                _check_as_of(self.output, self.as_of, chain, {each.date for each in files}, is_given=self.at_given)
+                _check_as_of(output, self.as_of, chain, {each.date for each in files}, is_given=self.at_given)
             attachments = self._attachments(files[0].written_by)
-            inventory = RemovalInventory.for_files(self.output, chain, [each.file.path for each in files], self.keys)
+            inventory = RemovalInventory.for_files(output, chain, [each.file.path for each in files], keys)
             transfer = None if self.transfer is None else self.transfer(files)
             stated = self._receipt(session.run_id, context.started, chain, files)
 
@@ -184,11 +182,11 @@ class Rewrite:
             def receipt(done: RewriteResult) -> Receipt:
                 results.append(done)
                 attachments.update(inventory.attachments())
-                erasures = erasure_list_digest(self.output)
+                erasures = erasure_list_digest(output)
                 unsigned = replace(stated.build(done, attachments), audit=session.head(), erasures=erasures)
-                shown, sealed = seal_counts(unsigned, self.keys, has_records=stated.has_records)
+                shown, sealed = seal_counts(unsigned, keys, has_records=stated.has_records)
                 attachments.update(sealed)
-                return shown.with_signature(self.keys)
+                return shown.with_signature(keys)
 
             signed = rewrite_files(
                 folder,
@@ -197,15 +195,15 @@ class Rewrite:
                 receipt,
                 attachments,
                 removes=[each.file.path for each in files if each.is_whole],
-                keys=self.keys,
-                kms=find_kms(self.keys, local_path(self.output)),
+                keys=keys,
+                kms=find_kms(keys, local_path(output)),
                 also=None if transfer is None else transfer.stage,
                 adds=() if transfer is None else transfer.partitions,
                 shown=inventory if transfer is None else transfer.observe_with(inventory),
                 advance=counter.advance,
             )
             record_published(session, signed)
-        _check_removed(self.output, signed)
+        _check_removed(output, signed)
         for each in results:
             self.finished(each)
         if self.as_of is not None:
@@ -225,7 +223,7 @@ class Rewrite:
             files=files,
             at=self.as_of or first.at,
             at_given=first.at_given if stays else self.at_given,
-            retention=first.retention if stays else policy_reference(self.pipeline),
+            retention=first.retention if stays else policy_reference(self.workspace.job),
             unchanged=self._unchanged_tables(files),
         )
 
@@ -241,7 +239,7 @@ class Rewrite:
     def _attachments(self, written: WritingRun) -> dict[str, bytes]:
         if self.as_of is None:
             return written.all_attachments
-        return {**written.attachments, **retention_attachments(self.pipeline, written)}
+        return {**written.attachments, **retention_attachments(self.workspace.job, written)}
 
 
 def split_by_date(files: Sequence[PlannedFile]) -> Iterator[list[PlannedFile]]:

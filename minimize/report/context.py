@@ -31,7 +31,7 @@ from minimize.errors import (
     SchemaError,
     SourceError,
 )
-from minimize.keys import Keyring, Kms, find_keyring
+from minimize.keys import Keyring, Kms
 from minimize.output.folder import RESTRICTED, read_exact_receipt
 from minimize.output.reader import load_receipts
 from minimize.policy.model import Policy
@@ -50,7 +50,7 @@ from minimize.report.facts import (
     RunFacts,
 )
 from minimize.runs.releases import older_tables
-from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
+from minimize.stores import Location, PathText
 from minimize.workspace import Workspace
 
 T = TypeVar("T")
@@ -70,15 +70,12 @@ _HIDDEN_REASONS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """Options of a report: paths that replace those in the receipts; whether the source is read again; whether the sealed counts
-    of receipts are opened; the tables whose figures are shown."""
+    """Options of a report: its time; settings and recipients that replace those in the receipts; whether the source is read
+    again; whether the sealed counts of receipts are opened; the tables whose figures are shown."""
 
     at: datetime
-    pipeline: PathText | None = None
     settings: PathText | None = None
     recipients: PathText | None = None
-    keys: Keyring | PathText | None = None
-    ledger: PathText | None = None
     source: bool = False
     sealed_counts: bool = False
     tables: tuple[str, ...] = ()
@@ -89,11 +86,13 @@ class ReportContext:
     """An output with everything that its report needs.
 
     published  the output, its receipts as they were signed, keyring and pipeline
+    workspace  that of the output, with its pipeline and keyring if they were found
     chain      the receipts with the counts that the report shows: without those of small groups, or with the sealed ones
     hidden     parts that cannot be shown, added while the report is made
     """
 
     published: PublishedOutput
+    workspace: Workspace
     chain: tuple[Receipt, ...]
     request: ReportRequest
     hidden: list[HiddenPart] = field(default_factory=list)
@@ -117,11 +116,6 @@ class ReportContext:
     def kms(self) -> Kms | None:
         """The KMS that holds the master keys of encrypted files."""
         return None if self.keys is None else self.published.kms
-
-    @property
-    def workspace(self) -> Workspace:
-        """The workspace in which ledger and recipients are searched."""
-        return Workspace(self.request.ledger, local_path(self.output), self.pipeline, self.keys)
 
     @property
     def newest(self) -> Receipt:
@@ -157,26 +151,27 @@ def _with_counts(
     return tuple(read_exact_receipt(folder, each, keys) for each in chain)
 
 
-def open_report(output: LocationLike, request: ReportRequest) -> ReportContext:
+def open_report(workspace: Workspace, request: ReportRequest) -> ReportContext:
     """Open an output and check its receipts. Signatures and the chain are checked only with a keyring.
 
     Raises OutputError if there are no receipts or one is damaged, ConfigurationError if the given pipeline does not exist,
     KeyringError for such a keyring, CheckFailed if receipts contradict each other or their signatures.
     """
-    folder = parse_output_location(output)
+    folder = workspace.target
     chain = load_receipts(folder)
     if not chain:
         raise OutputError("the output has no receipts: nothing was published yet", hint="Run `minimize run` first.")
     hidden: list[HiddenPart] = []
-    job = _find_pipeline(folder, chain, request, hidden)
-    keys = find_keyring(request.keys, local_path(folder) if job is None else job.folder)
+    job = _find_pipeline(workspace, chain, hidden)
+    bound = workspace if job is None else workspace.with_pipeline(job)
+    keys = bound.keyring_or_none
     if keys is None:
         hidden.append(HiddenPart("signatures of the receipts", "no keyring was found"))
     else:
         _check_receipts(chain, keys)
     shown = _with_counts(folder, chain, keys, sealed=request.sealed_counts)
     policies = PolicyCache(() if job is None else job.policy.purposes)
-    return ReportContext(PublishedOutput(folder, chain, keys, job, policies), shown, request, hidden)
+    return ReportContext(PublishedOutput(folder, chain, keys, job, policies), bound, shown, request, hidden)
 
 
 def reads_source(receipt: Receipt) -> bool:
@@ -189,13 +184,11 @@ def hidden_reason(error: MinimizeError) -> str:
     return next((why for kind, why in _HIDDEN_REASONS if isinstance(error, kind)), "it could not be read")
 
 
-def _find_pipeline(
-    folder: Location, chain: tuple[Receipt, ...], request: ReportRequest, hidden: list[HiddenPart]
-) -> Pipeline | None:
+def _find_pipeline(workspace: Workspace, chain: tuple[Receipt, ...], hidden: list[HiddenPart]) -> Pipeline | None:
     try:
-        return find_pipeline(folder, chain[-1], request.pipeline)
+        return find_pipeline(workspace.target, chain[-1], workspace.pipeline)
     except ConfigurationError as error:
-        if request.pipeline is not None:
+        if workspace.pipeline is not None:
             raise
         why = hidden_reason(error)
     hidden.append(HiddenPart("the current pipeline and policy", why))

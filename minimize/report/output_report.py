@@ -34,6 +34,7 @@ from minimize.results import Summary
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, labelled_lines
 from minimize.times import parse_time
+from minimize.workspace import Workspace
 
 _LABEL_WIDTH: Final = 16
 
@@ -176,18 +177,15 @@ def create_report(
     their check; and ConfigurationError, KeyringError or PolicyError for a table that does not exist, and for a given file that
     cannot be used.
     """
-    asked = ReportRequest(
+    request = ReportRequest(
         at=parse_time(at, "at") or datetime.now(UTC),
-        pipeline=pipeline,
         settings=settings,
         recipients=recipients,
-        keys=keys,
-        ledger=ledger,
         source=source,
         sealed_counts=sealed_counts,
         tables=tuple(tables),
     )
-    return OutputReport(_collect_facts(open_report(output, asked)))
+    return OutputReport(_collect_facts(open_report(Workspace(ledger, output, pipeline, keys), request)))
 
 
 def _collect_facts(context: ReportContext) -> ReportFacts:

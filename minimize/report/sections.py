@@ -18,8 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import Bools
-from minimize.datasets.pipelines import load_pipeline_settings, origin_place
-from minimize.datasets.published_output import check_changeable
+from minimize.datasets.pipelines import origin_place
 from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
 from minimize.governance.sharing import list_recalls
@@ -81,7 +80,7 @@ def output_settings(context: ReportContext) -> SettingsRows | None:
     place = context.request.settings if context.request.settings is not None else written
     if origin is not None and origin.settings == "ledger" and context.request.settings is None:
         place = "ledger"
-    return load_pipeline_settings(place, job, context.keys, context.output, context.request.ledger)
+    return context.workspace.load_settings(place)
 
 
 def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> CollectionFacts:
@@ -204,9 +203,10 @@ def _partition_state(gone_by: datetime | None, at: datetime) -> PartitionState:
 
 def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[OpenEvents, ...]]:
     """Removals that `expire` would make at this time, and open events. Raises as `expire` does."""
-    published, ledger = context.published, context.request.ledger
-    keyring = check_changeable(published.folder, published.chain, published.pipeline_of_today(), context.keys, ledger)
-    expiry = expiry_of_output(published, keyring, context.request.at, ledger=ledger)
+    published = context.published
+    workspace = context.workspace.with_pipeline(published.pipeline_of_today())
+    workspace.check_changeable(published.chain)
+    expiry = expiry_of_output(workspace, published, context.request.at)
     plan = expiry.plan()
     return tuple(_due_removals(plan)), tuple(_events_by_kind(expiry.open_deadlines(plan)))
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from minimize.datasets.pipelines import load_pipeline_settings, pipeline_from
+from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import ConfigurationError, redact_errors
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring
 from minimize.plan.category import least_revealing, step_leaves
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
 from minimize.plan.request import allows_purpose
@@ -30,6 +30,7 @@ from minimize.settings.tenants import UnknownTenant, find_unknown_tenant
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.times import duration_text, parse_time, seconds_text
+from minimize.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,10 +265,10 @@ def explain(
     key = _policy_key(job, field)
     if key is None:
         return _explain_undeclared(job, field)
-    keyring = find_keyring(keys, job.config)
-    rows = None if tenant is None and record is None else load_pipeline_settings(settings, job, keyring)
+    workspace = Workspace(pipeline=job, keys=keys)
+    rows = None if tenant is None and record is None else workspace.load_settings(settings)
     if record is not None:
-        return _explain_record(job, key, record, when, rows, keyring)
+        return _explain_record(workspace, key, record, when, rows)
     examined = examine_plan(job)
     plan = examined.require_sound()
     refused = [
@@ -322,10 +323,11 @@ def _plan_outcome(field: FieldPlan, steps: Sequence[ExplanationStep]) -> str:
 
 
 def _explain_record(
-    job: Pipeline, key: str, record: str, at: datetime, rows: SettingsRows | None, keyring: Keyring | None
+    workspace: Workspace, key: str, record: str, at: datetime, rows: SettingsRows | None
 ) -> FieldExplanation:
+    job, keyring = workspace.job, workspace.keyring_or_none
     file, line = _record_place(record)
-    people = None if keyring is None else load_subject_acts(job, keyring, job.target(), None)
+    people = None if keyring is None else load_subject_acts(workspace)
     trial = Trial.of(job, (file,), at, rows, keyring or trial_keyring(job.policy, at), people=people)
     tried = trial.one(line)
     if tried is None:

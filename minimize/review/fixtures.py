@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from minimize.consent import Consents, current_terms
 from minimize.consent.terms import DPV_STATES, TenantAgreements
-from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
+from minimize.datasets.pipelines import LEDGER_SETTINGS, pipeline_from
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
 from minimize.ledger.sharing import ConsentAct, PrerequisiteAct
@@ -45,6 +45,7 @@ from minimize.sources.ndjson import NDJSON
 from minimize.stores import PathText
 from minimize.text import count_noun, did_you_mean, place_text
 from minimize.times import EPOCH, parse_time, seconds_text, time_text
+from minimize.workspace import Workspace
 
 FIXTURES_FOLDER: Final = "tests"
 SETTINGS_FILE: Final = "settings.csv"
@@ -365,7 +366,7 @@ def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsR
     own = fixtures.settings if path is None else path
     if own is not None:
         return load_settings(own).with_folding(job.policy.settings_folding, job.policy.levels)
-    return None if job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
+    return None if job.settings == LEDGER_SETTINGS else Workspace(pipeline=job).load_settings()
 
 
 def _fixture_consents(job: Pipeline, file: Path | None, at: datetime) -> Consents | None:

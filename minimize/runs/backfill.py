@@ -6,24 +6,22 @@ The file lists the dates and states the reason and the policy.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Discriminator, Field, Tag
 from pydantic.json_schema import SkipJsonSchema
 
-from minimize.datasets.ledger_check import check_earlier_receipts, check_output_ledger
+from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.errors import ConfigurationError, Finding, PolicyError, SourceError
 from minimize.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine_file
 from minimize.forms.values import Day, Name
 from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.json_form import json_object
-from minimize.keys import find_keyring
 from minimize.linting import check_allowed_codes, check_lint_errors
-from minimize.observability.destinations import find_destinations
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
@@ -35,15 +33,16 @@ from minimize.receipts.chain import READING_KINDS, effective_receipts
 from minimize.receipts.shown_counts import rows_text
 from minimize.records import POLICY_FILE
 from minimize.results import LogMessage
-from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals, error_for
-from minimize.runs.execution import ProgressCallback
+from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals
 from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.receipt_builder import RunContext
-from minimize.runs.runner import RunOverrides, attempt_run, check_engine, no_progress, observe_refusal
+from minimize.runs.resolve import PLAIN_REQUEST, RunRequest, resolve_run
+from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine, observe_refusal
 from minimize.runs.session import run_log_messages, runs_exit_code
 from minimize.stores import Location, ObjectPath, PathText
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 LONGEST_SPAN_DAYS: Final = 20_000
 """Maximum number of days of a span. A longer one is a typing error."""
@@ -194,45 +193,29 @@ class BackfillResult:
         return json_object({**body, "receipts": self.receipts, **failures})
 
 
-def backfill(file: PathText, **options: Any) -> BackfillResult:
-    """Runs the dates of a backfill file that are not done yet. Takes the arguments of `run_backfill` and raises its errors.
-
-    If a date fails, its error is raised after the other dates have been run.
-    """
-    done = run_backfill(file, **options)
-    if done.failures:
-        raise error_for(done.failures, "the backfill is not complete")
-    return done
-
-
 def run_backfill(
-    file: PathText,
+    workspace: Workspace,
+    plan: Backfill,
+    request: RunRequest = PLAIN_REQUEST,
+    execution: Execution = LOCAL_EXECUTION,
     *,
-    engine: str = "local",
     dry_run: bool = False,
-    progress: ProgressCallback | None = None,
-    allow_shrink: bool = False,
-    allow: Collection[str] = (),
-    **options: Any,
 ) -> BackfillResult:
-    """Runs the dates of a backfill file that are not done yet, one by one. The result lists the dates that failed.
+    """Runs the dates of a backfill that are not done yet, one by one. The result lists the dates that failed.
 
-    Takes the file and overrides of the pipeline's paths (`RunOverrides`). With `dry_run`, no date is run. `allow_shrink` and
-    `allow` have the same meaning as for `run`. Raises PolicyError for faults of the file, and the errors of `run` that concern
-    more than one date. In that case the earlier dates remain published, and the others are still due.
+    Takes a workspace with the pipeline of the backfill. The dates of the request do not count. With `dry_run`, no date is run.
+    Raises the errors of `run` that concern more than one date. In that case the earlier dates remain published, and the others
+    are still due.
     """
-    allowed = check_allowed_codes(allow)
-    name, plan, overrides = check_engine(engine), load_backfill(Path(file)), RunOverrides(**options)
-    job = overrides.bind(plan.pipeline_path)
-    target = job.target(overrides.output)
-    check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
-    check_erasures_known(job, target, overrides.ledger, overrides.keys)
+    allowed, _ = check_allowed_codes(execution.allow), check_engine(execution.engine)
+    job, target = workspace.job, workspace.target
+    workspace.check_target()
+    check_erasures_known(workspace)
     chain = load_receipts(target) if (target / RUNS).is_dir() else ()
-    keyring = find_keyring(overrides.keys, job.config)
-    if plan.policy == "then" and keyring is not None:
-        check_earlier_receipts(keyring, chain)
+    if plan.policy == "then" and workspace.keyring_or_none is not None:
+        check_earlier_receipts(workspace.keyring_or_none, chain)
     policies = dict(_former_policies(plan, job, chain, target))
-    states = _date_states(plan, job, chain, overrides)
+    states = _date_states(plan, workspace, chain, request.input)
     if dry_run:
         return BackfillResult(plan, job, states, dry_run=True)
     due = [day for day, state in states.items() if state == "due"]
@@ -243,52 +226,34 @@ def run_backfill(
     made: list[Receipt] = []
     failures: list[SkippedDate] = []
     for day in due:
-        of_day = policies.get(day, job)
-        found = codes[of_day.policy.digest]
-        receipt, failed = _run_date(plan, of_day, day, overrides, name, progress or no_progress, allow_shrink, found)
+        of_day = workspace.with_pipeline(policies.get(day, job))
+        context = execution.context(of_day, "run", backfill=plan, allowed=codes[of_day.job.policy.digest])
+        receipt, failed = _run_date(of_day, replace(request, selection=DateSelection(day)), context)
         made += [] if receipt is None else [receipt]
         failures += failed
     return BackfillResult(plan, job, states, made, failures)
 
 
 def _run_date(
-    plan: Backfill,
-    job: Pipeline,
-    day: date,
-    overrides: RunOverrides,
-    engine: str,
-    progress: ProgressCallback,
-    allow_shrink: bool,
-    allowed: tuple[str, ...],
+    workspace: Workspace, request: RunRequest, context: RunContext
 ) -> tuple[Receipt | None, Sequence[SkippedDate]]:
     """The receipt of a date, or the reason why the date was skipped."""
-    target = job.target(overrides.output)
-    where = find_destinations(job.config, target, job.run_name, overrides.lineage, overrides.metrics)
-    context = RunContext(
-        kind="run",
-        engine=engine,
-        started=datetime.now(UTC),
-        progress=progress,
-        places=where,
-        backfill=plan,
-        ledger=overrides.ledger,
-        allow_shrink=allow_shrink,
-        allowed=allowed,
-    )
     try:
-        with observe_refusal(job, target, context):
-            resolved = overrides.resolve(job, DateSelection(day))
+        with observe_refusal(workspace, context):
+            resolved = resolve_run(workspace, request)
     except SourceError as error:
-        return None, [SkippedDate.unreadable(day, error)]
-    done, skipped = attempt_run(resolved, context)
-    return None if done is None else done.receipt, skipped
+        assert request.selection.only is not None
+        return None, [SkippedDate.unreadable(request.selection.only, error)]
+    result, skipped = attempt_run(resolved, context)
+    return None if result is None else result.receipt, skipped
 
 
 def _date_states(
-    plan: Backfill, job: Pipeline, chain: Sequence[Receipt], overrides: RunOverrides
+    plan: Backfill, workspace: Workspace, chain: Sequence[Receipt], input: PathText | None
 ) -> dict[date, BackfillState]:
     """The state of each date: done, due or without input."""
-    found = find_input_files(job, overrides.input, None)
+    job = workspace.job
+    found = find_input_files(job, input, None)
     if not found.has_dates:
         raise ConfigurationError(
             "the backfill lists dates, but the source's path has no {date}", hint="Use `minimize run` instead."
@@ -296,7 +261,7 @@ def _date_states(
     wanted: dict[BatchDate, Sequence[Location]] = {
         when: files for when, files in found.files.items() if when in plan.run_dates
     }
-    shown = path_mask(job, find_keyring(overrides.keys, job.config))
+    shown = path_mask(job, workspace.keyring_or_none)
     arrived = arrivals(replace(found, files=wanted), chain, shown)
     last = _last_receipts(chain)
     states: dict[date, BackfillState] = {}

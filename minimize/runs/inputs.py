@@ -31,8 +31,6 @@ from minimize.errors import (
 )
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
-from minimize.ledger import find_ledger
-from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import CORRECTION, LifecycleEvent, RecordedCorrection
 from minimize.output.folder import has_runs, read_receipts
 from minimize.patterns import find_pattern
@@ -72,6 +70,7 @@ from minimize.techniques.redact import ALL_PATTERNS, has_hit
 from minimize.text import TERMINAL_NAMES
 from minimize.verification.aggregates import MEASURE_RULES
 from minimize.verification.rules import RULES
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -449,15 +448,15 @@ class SubjectActs:
     """None for the organization's own records, and without a ledger."""
 
 
-def load_subject_acts(job: Pipeline, keys: Keyring, output: Location, ledger: PathText | None) -> SubjectActs:
+def load_subject_acts(workspace: Workspace) -> SubjectActs:
     """Erasures, corrections and consents in the ledger, and the erasure list stored with the output. Raises LedgerError,
     OutputError."""
-
-    address, listed = find_ledger(ledger, start=job.config, output=output), stored_erasures(output, keys)
-    if not address.exists:
+    keys = workspace.keyring()
+    listed = stored_erasures(workspace.target, keys)
+    if not workspace.address.exists:
         return SubjectActs(RecordedErasures((), keys, listed))
-    with open_ledger(address, verifier=keys) as book:
-        return _read_subject_acts(book, job, keys, listed)
+    with workspace.open_ledger() as ledger:
+        return _read_subject_acts(ledger, workspace.job, keys, listed)
 
 
 def first_read_times(chain: Iterable[Receipt], shown: NameMask) -> dict[str, datetime]:

@@ -20,7 +20,7 @@ from minimize.aggregates.table_utility import TableUtility
 from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.interchange import decode_batch
 from minimize.arrow.pointers import Pointer
-from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
+from minimize.datasets.pipelines import LEDGER_SETTINGS, pipeline_from
 from minimize.drafting.proposals import KIND_NAMES
 from minimize.drafting.values import IDENTIFYING_KINDS, ValueSummary, discover_fields, summarize_source
 from minimize.engines.base import Job, derive_row_key
@@ -65,6 +65,7 @@ from minimize.stages.corrections import find_corrections
 from minimize.stages.generalize import Release
 from minimize.stores import PathText
 from minimize.times import parse_time, time_text
+from minimize.workspace import Workspace
 
 PathOrPipeline = Pipeline | PathText
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -179,7 +180,7 @@ def plan_settings(plan: Plan, settings: Any = None, *, keys: Any = None) -> Sett
         raise ConfigurationError(
             "the plan has no pipeline, so it has no settings", hint="Make the plan from a pipeline."
         )
-    return load_pipeline_settings(settings, plan.pipeline, find_keyring(keys, plan.pipeline.config))
+    return Workspace(pipeline=plan.pipeline, keys=keys).load_settings(settings)
 
 
 def preview_rows(
@@ -252,14 +253,13 @@ def _preview_job(
         raise ConfigurationError(
             "the plan has no pipeline, so there is no source to preview", hint="Make the plan from a pipeline."
         )
-    keyring = find_keyring(keys, plan.pipeline.config)
+    workspace = Workspace(pipeline=plan.pipeline, keys=keys)
+    keyring = workspace.keyring_or_none
     require_keys(plan, keyring)
     now = datetime.now(UTC)
     when = parse_time(at, "at") or now
-    known = load_pipeline_settings(settings, plan.pipeline, keyring)
-    people = (
-        SubjectActs() if keyring is None else load_subject_acts(plan.pipeline, keyring, plan.pipeline.target(), None)
-    )
+    known = workspace.load_settings(settings)
+    people = SubjectActs() if keyring is None else load_subject_acts(workspace)
     found = find_input_files(plan.pipeline, input, date)
     sources = open_sources(
         plan.pipeline, found, path_mask(plan.pipeline, keyring), subject_names(people, known), at=when
@@ -379,7 +379,7 @@ def _lint_settings(job: Pipeline) -> tuple[SettingsRows | None, Sequence[Finding
     if job.settings != LEDGER_SETTINGS and not (job.folder / job.settings).exists():
         return None, [rules.missing_settings(job)]
     try:
-        return load_pipeline_settings(None, job, find_keyring(None, job.config)), ()
+        return Workspace(pipeline=job).load_settings(), ()
     except PolicyError as error:
         return None, error.findings
     except (LedgerError, KeyringError) as error:

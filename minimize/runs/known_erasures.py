@@ -17,7 +17,7 @@ from minimize.datasets.erasure_list import erasure_list_digest
 from minimize.datasets.ledger_check import has_erasures, last_receipt_with_ledger, ledger_disagreement
 from minimize.datasets.pipelines import bind_region, recorded_pipeline_file, stated_output
 from minimize.errors import LedgerError, MinimizeError, RefusedError
-from minimize.keys import Keyring, Verifier, find_keyring
+from minimize.keys import Keyring, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.database import DEFAULT_LEDGER
 from minimize.ledger.ledger import open_ledger
@@ -28,15 +28,14 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.records import PIPELINE_FILE
 from minimize.sources.file_discovery import find_files, resolve_links, split_pattern
-from minimize.stores import Location, PathText, is_same_location, local_path, location_text, parse_output_location
+from minimize.stores import Location, is_same_location, local_path, location_text, parse_output_location
+from minimize.workspace import Workspace
 
 UNKNOWN_ERASURES: Final = "E312"
 log = logging.getLogger("minimize")
 
 
-def check_erasures_known(
-    job: Pipeline, output: Location, ledger: PathText | None, keys: Keyring | PathText | None
-) -> None:
+def check_erasures_known(workspace: Workspace) -> None:
     """For the first run into an output: checks that its ledger has the erasures of the other outputs of the same source.
 
     These are the pipeline's own output, its former outputs (of an earlier `output:`), and those of other pipelines unless their
@@ -46,14 +45,15 @@ def check_erasures_known(
     keyring does not recognize erased subjects, so a former output that it did not sign only leads to the warning (see "Lost
     keyring" in ledger.md).
     """
+    job, output = workspace.job, workspace.target
     if has_runs(output):
         return
-    address, own = find_ledger(ledger, start=job.config, output=output), job.target()
+    address, own = workspace.address, job.target()
     _warn_of_lost_output(address, output)
     is_own = is_same_location(own, output)
     unknown = [own] if not is_own and address.named_by == DEFAULT_LEDGER and _has_history(job, own) else []
     files = _pipeline_files(job)
-    keyring = find_keyring(keys, job.config)
+    keyring = workspace.keyring_or_none
     for other in _former_outputs(job, files):
         chain = _chain(other)
         if (is_same_location(own, other) and is_own) or not _lacks_head(address, other, chain, keyring):

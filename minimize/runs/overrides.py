@@ -10,6 +10,7 @@ Commands ask for it. `minimize.run` in Python asks nobody, as `minimize.read` do
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -31,8 +32,8 @@ from minimize.ledger.runs import was_published_by_rules
 from minimize.output.folder import has_runs, identity_of
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.runner import RunOverrides
-from minimize.stores import Location, LocationLike, PathText, is_same_location, is_uri, is_within, parse_output_location
+from minimize.runs.resolve import PLAIN_REQUEST, RunRequest
+from minimize.stores import Location, PathText, is_same_location, is_uri, is_within, parse_output_location
 from minimize.times import utc_now
 from minimize.workspace import Workspace, require_permission
 
@@ -40,7 +41,7 @@ OVERRIDE: Final = "run/override"
 OVERRIDE_ELSEWHERE: Final = "run/override_elsewhere"
 
 
-def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides, *, writes: bool = True) -> None:
+def require_override(workspace: Workspace, request: RunRequest, *, writes: bool = True) -> None:
     """Checks the permission of the current actor for the places that replace those of a pipeline, if any does.
 
     A place that the pipeline names itself replaces nothing, unless its output was made by another pipeline. The rules are those
@@ -48,21 +49,21 @@ def require_override(pipeline: Pipeline | PathText, replaced: RunOverrides, *, w
     permission for another output.
     Raises AccessDenied, and the errors of `require_permission`.
     """
-    job = replaced.bind(pipeline)
-    target, own = job.target(replaced.output), [*_own_outputs(job)]
+    job, target = workspace.job, workspace.target
+    own = [*_own_outputs(job)]
     is_elsewhere = not any(is_within(target, each) or is_within(each, target) for each in own)
     is_other = not any(is_same_location(target, each) for each in own)
     is_made_by_other = not is_made_by(target, job)
-    if not (is_made_by_other or is_other or replaced.input) and _are_own_settings(job, replaced.settings):
+    if not (is_made_by_other or is_other or request.input) and _are_own_settings(job, request.settings):
         return
     permission = OVERRIDE_ELSEWHERE if not writes or (is_elsewhere and not is_made_by_other) else OVERRIDE
     if has_runs(target):
-        workspace = Workspace(replaced.ledger, target, job, replaced.keys, shown=(target,))
+        ruling = replace(workspace, output=target, pipeline=job, region=None, shown=(target,))
     else:
-        workspace = Workspace(_ledger_beside_own(job, replaced.ledger), None, job, replaced.keys)
-    require_permission(permission, workspace, utc_now(), dataset=job.pipeline)
+        ruling = Workspace(_ledger_beside_own(workspace), None, job, workspace.keys)
+    require_permission(permission, ruling, utc_now(), dataset=job.pipeline)
     if has_runs(target) and is_made_by_other:
-        _refuse_unknown_rules(workspace, target)
+        _refuse_unknown_rules(ruling, target)
 
 
 def _refuse_unknown_rules(workspace: Workspace, target: Location) -> None:
@@ -83,16 +84,15 @@ def _refuse_unknown_rules(workspace: Workspace, target: Location) -> None:
     )
 
 
-def require_output_override(output: LocationLike, *, pipeline: PathText | None, **replaced: Any) -> None:
-    """Checks the same for a change of an output. Takes what replaces its pipeline, input or settings, and keyring and ledger."""
-    has_own_source = replaced.get("input") is None and replaced.get("settings") is None
-    if has_own_source and pipeline is None:
+def require_output_override(workspace: Workspace, request: RunRequest = PLAIN_REQUEST) -> None:
+    """Checks the same for a change of an output. The pipeline of the workspace, if it has one, replaces that of the receipts."""
+    has_own_source = request.input is None and request.settings is None
+    if has_own_source and workspace.pipeline is None:
         return
-    place = parse_output_location(output)
-    for last in load_receipts(place)[-1:]:
-        job = find_pipeline(place, last, pipeline)
-        if not (has_own_source and is_made_by(place, job)):
-            require_override(job, RunOverrides(output=place, **replaced))
+    for last in load_receipts(workspace.target)[-1:]:
+        job = find_pipeline(workspace.target, last, workspace.pipeline)
+        if not (has_own_source and is_made_by(workspace.target, job)):
+            require_override(workspace.with_pipeline(job), request)
 
 
 def require_share_override(pipeline: Pipeline | None, settings: Any, workspace: Workspace) -> None:
@@ -129,10 +129,10 @@ def _are_own_settings(job: Pipeline, settings: Any) -> bool:
     return Path(here).resolve() == (job.folder / named).resolve()
 
 
-def _ledger_beside_own(job: Pipeline, ledger: PathText | None) -> PathText | None:
+def _ledger_beside_own(workspace: Workspace) -> PathText | None:
     """None if the pipeline has a ledger, whose adopted rules count; otherwise the ledger that was passed."""
     try:
-        find_ledger(start=job.config, output=job.target())
+        find_ledger(start=workspace.config, output=workspace.job.target())
     except LedgerError:
-        return ledger
+        return workspace.ledger
     return None

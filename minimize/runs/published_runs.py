@@ -38,12 +38,12 @@ from minimize.results import Line
 from minimize.runs import receipt_builder
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
-from minimize.runs.session import DecidedOutput, record_missed_receipts, record_published, resolve_output, run_session
+from minimize.runs.session import record_missed_receipts, record_published, resolve_output, run_session
 from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
 from minimize.techniques.redact import has_hit
 from minimize.text import count_noun
 from minimize.times import time_text
-from minimize.workspace import open_existing_ledger
+from minimize.workspace import Workspace, open_existing_ledger
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -249,14 +249,12 @@ DecideOutput = Callable[["Ledger", OpenOutput, Sequence[Receipt]], OutputDecisio
 to record."""
 
 
-def record_decision(
-    kind: ReceiptKind, changing: DecidedOutput, ledger: PathText | None, decide: DecideOutput
-) -> Receipt | None:
+def record_decision(kind: ReceiptKind, workspace: Workspace, decide: DecideOutput) -> Receipt | None:
     """Publishes the signed receipt of a decision; None if there is nothing to record. Raises OutputError, LedgerError."""
-    context = RunContext(kind, "local", datetime.now(UTC), no_progress, Destinations(None, None), ledger=ledger)
+    context = RunContext(kind, "local", datetime.now(UTC), no_progress, Destinations(None, None))
     with (
-        run_session(changing, context) as booking,
-        open_output(changing.output, create=False, lease=booking.head) as output,
+        run_session(workspace, context) as booking,
+        open_output(workspace.target, create=False, lease=booking.head) as output,
     ):
         chain = output.receipts()
         decision = decide(booking.ledger, output, chain)
@@ -266,7 +264,7 @@ def record_decision(
         record_missed_receipts(booking, chain)
         with output.begin(booking.run_id) as staging:
             receipt = _decision_receipt(decision, chain[-1], context, run_id=booking.run_id, audit=booking.head())
-            signed = receipt.with_signature(changing.keys)
+            signed = receipt.with_signature(workspace.keyring())
             staging.publish(signed, decision.attachments)
         record_published(booking, signed)
         return signed
@@ -299,49 +297,32 @@ MAX_REASON_LENGTH: Final = 500
 """Maximum number of characters of a reason."""
 
 
-def void_run(
-    run: str,
-    reason: str,
-    *,
-    output: LocationLike | None = None,
-    pipeline: PathText | None = None,
-    ledger: PathText | None = None,
-    keys: Keyring | PathText | None = None,
-) -> VoidedRun:
+def void_run(workspace: Workspace, run: str, reason: str) -> VoidedRun:
     """Declares a run void, and records that decision in a signed receipt.
 
-    Takes the run's id or its beginning, the reason, the output folder (default: the one in the ledger), and replacements of its
-    pipeline, ledger and keyring. No file is deleted: the run's files stay in force until its dates are run again. The dates are
-    pending and may be run as of an earlier time.
+    Takes a workspace, whose output is by default the one that the ledger has for the run; the run's id or its beginning; and the
+    reason. No file is deleted: the run's files stay in force until its dates are run again. The dates are pending and may be run
+    as of an earlier time.
 
     Raises ConfigurationError if the run is unknown, already void, or of a kind that cannot be void; KeyringError, OutputError,
     LedgerError.
     """
     check_reason(reason)
-    changing, found = find_voided_run(run, output, pipeline, ledger, keys)
-    return record_void(changing, found, reason, ledger)
+    bound, found = find_voided_run(workspace, run)
+    return record_void(bound, found, reason)
 
 
-def find_voided_run(
-    run: str,
-    output: LocationLike | None,
-    pipeline: PathText | None,
-    ledger: PathText | None,
-    keys: Keyring | PathText | None,
-    *,
-    republish: bool = False,
-) -> tuple[DecidedOutput, Receipt]:
-    """The output of a run that can be declared void, and its receipt. See `void_run` and `find_voidable`."""
-    folder = parse_output_location(output) if output is not None else _find_output(run, ledger)
+def find_voided_run(workspace: Workspace, run: str, *, republish: bool = False) -> tuple[Workspace, Receipt]:
+    """The workspace of the output of a run that can be declared void, and its receipt. See `void_run` and `find_voidable`."""
+    folder = workspace.target if workspace.output is not None else _find_output(workspace, run)
     found = find_voidable(load_receipts(folder), run, republish=republish)
-    job = find_pipeline(folder, found, pipeline)
-    keyring = require_keyring(keys, job.config, "no keyring found; one is needed to sign the receipt")
-    return DecidedOutput(job, folder, keyring), found
+    job = find_pipeline(folder, found, workspace.pipeline)
+    bound = Workspace(workspace.ledger, folder, job, workspace.keys)
+    bound.keyring("receipt")
+    return bound, found
 
 
-def record_void(
-    changing: DecidedOutput, found: Receipt, reason: str, ledger: PathText | None, *, republish: bool = False
-) -> VoidedRun:
+def record_void(workspace: Workspace, found: Receipt, reason: str, *, republish: bool = False) -> VoidedRun:
     """Publishes the receipt that declares a run void and, with `republish`, permits another release of its exact figures."""
 
     def decide(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
@@ -350,7 +331,7 @@ def record_void(
         records |= {"republish": True} if republish else {}
         return OutputDecision(about, _stored_attachments(opened, about), records)
 
-    signed = record_decision("void", changing, ledger, decide)
+    signed = record_decision("void", workspace, decide)
     assert signed is not None
     log.info("the run %s is void", found.run_id, extra={"code": "I005", "run_id": signed.run_id})
     return VoidedRun(signed, days_of_exact_figures(found) if republish else ())
@@ -395,11 +376,11 @@ def has_exact_figures(receipt: Receipt) -> bool:
     return receipt.reads_source and any(output.noise is None and output.rows for output in tables)
 
 
-def _find_output(run: str, ledger: PathText | None) -> Location:
+def _find_output(workspace: Workspace, run: str) -> Location:
     """The output of a run according to the ledger."""
 
-    with open_ledger(find_ledger(ledger)) as book:
-        found = {row.folder for row in book.read(partial(select_runs_by_id, run_id=run))}
+    with open_ledger(workspace.address) as ledger:
+        found = {row.folder for row in ledger.read(partial(select_runs_by_id, run_id=run))}
     if len(found) != 1:
         hint = "Run `minimize runs` to list the runs, and pass --output DIR."
         raise ConfigurationError(

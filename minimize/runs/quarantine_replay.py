@@ -6,20 +6,18 @@ Quarantined records are checked again under today's policy, and each date with a
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from minimize.datasets.ledger_check import check_earlier_receipts, check_output_ledger
+from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import find_pipeline, origin_place, origin_settings
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
-from minimize.keys import Keyring, find_keyring
 from minimize.linting import check_allowed_codes, check_lint_errors
-from minimize.observability.destinations import find_destinations
 from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
 from minimize.output.sink import QUARANTINE_SCHEMA
@@ -30,17 +28,16 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
 from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
-from minimize.runs.execution import ProgressCallback
-from minimize.runs.receipt_builder import RunContext
-from minimize.runs.resolve import ResolvedRun, resolve_run
-from minimize.runs.runner import attempt_run, check_engine, no_progress
+from minimize.runs.resolve import PLAIN_REQUEST, ResolvedRun, RunRequest, resolve_run
+from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine
 from minimize.runs.session import run_log_messages, runs_exit_code
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.file_discovery import split_pattern
 from minimize.sources.files import FilePart, batch_parts
-from minimize.stores import Location, LocationLike, PathText, parse_output_location
+from minimize.stores import Location
 from minimize.text import count_noun, format_number
 from minimize.times import parse_date
+from minimize.workspace import Workspace
 
 QuarantineGroup = tuple[str, str | None, str]
 """Code, field, file."""
@@ -111,17 +108,17 @@ class QuarantineCounts(JsonResult):
 
 
 def show_quarantine(
-    output: LocationLike, *, date: date | str | None = None, check: bool = False, **overrides: Any
+    workspace: Workspace, *, date: date | str | None = None, check: bool = False, request: RunRequest = PLAIN_REQUEST
 ) -> QuarantineCounts:
     """Counts the quarantined records of an output by code, field and file.
 
     With `check` also counts the records that would pass now, which are read from the source. Takes the arguments of `replay` and
     raises its errors.
     """
-    found = quarantined_dates(parse_output_location(output), date)
+    found = quarantined_dates(workspace.target, date)
     groups = count_groups(found)
     if check:
-        rechecked = recheck_quarantine(output, date=date, **overrides)
+        rechecked = recheck_quarantine(workspace, date=date, request=request)
         passing = Counter(group for each in rechecked for group in each.groups())
         groups = [{**each, "passing": passing[each["code"], each["field"], each["file"]]} for each in groups]
     return QuarantineCounts(sum(each.rows for each in found), groups)
@@ -161,18 +158,6 @@ def source_differences(quarantined: QuarantinedDate, resolved: ResolvedRun | Non
 def _belongs_to_date(file: InputFile, quarantined: QuarantinedDate) -> bool:
     """Whether a file belongs to the date: according to its receipt, or because the receipt does not assign the file to a date."""
     return file.date in (None, quarantined.day)
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayOptions:
-    """Replacements of the pipeline, source and settings in the receipts; and the time, keyring and ledger."""
-
-    pipeline: PathText | None = None
-    at: datetime | str | None = None
-    input: PathText | None = None
-    settings: Any = None
-    keys: Keyring | PathText | None = None
-    ledger: PathText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,28 +219,23 @@ class ReplayResult(JsonResult):
 
 
 def replay(
-    output: LocationLike,
+    workspace: Workspace,
     *,
     date: date | str | None = None,
-    engine: str = "local",
-    progress: ProgressCallback | None = None,
-    lineage: PathText | None = None,
-    metrics: PathText | None = None,
-    allow_shrink: bool = False,
-    allow: Collection[str] = (),
-    **options: Any,
+    request: RunRequest = PLAIN_REQUEST,
+    execution: Execution = LOCAL_EXECUTION,
 ) -> ReplayResult:
     """Checks the quarantined records of an output again. A date of which a record now passes is run again as a whole.
 
-    Takes the output folder; a batch date (default: all with a quarantine); replacements of the pipeline, source, settings and
-    keyring (`ReplayOptions`), which are otherwise those named in the receipts, in their current state; and `allow_shrink` and
-    `allow` with the same meaning as for `run`. A date that cannot be published is among the failures if another date was run.
+    Takes a workspace with the output, and perhaps a pipeline that replaces those of the receipts; a batch date (default: all with
+    a quarantine); and a request, whose time, source and settings replace those named in the receipts, in their current state. A
+    date that cannot be published is among the failures if another date was run.
 
     Raises the errors of `run` that concern more than one date. Raises RefusedError if an input of such a date changed or is
     missing; then no date is run.
     """
-    name, allowed = check_engine(engine), check_allowed_codes(allow)
-    found = recheck_quarantine(output, date=date, **options)
+    allowed, _ = check_allowed_codes(execution.allow), check_engine(execution.engine)
+    found = recheck_quarantine(workspace, date=date, request=request)
     receipts: list[Receipt] = []
     pipelines: list[Pipeline] = []
     failures: list[SkippedDate] = []
@@ -266,19 +246,7 @@ def replay(
     for each in found:
         if each.rows:
             job = each.resolved.pipeline
-            where = find_destinations(job.config, each.resolved.output, job.run_name, lineage, metrics)
-            ledger, started = options.get("ledger"), datetime.now(UTC)
-            context = RunContext(
-                kind="replay",
-                engine=name,
-                started=started,
-                progress=progress or no_progress,
-                places=where,
-                backfill=None,
-                ledger=ledger,
-                allow_shrink=allow_shrink,
-                allowed=codes[job.digest],
-            )
+            context = execution.context(each.resolved.workspace, "replay", allowed=codes[job.digest])
             done, skipped = attempt_run(each.resolved, context)
             failures += skipped
             if done is not None:
@@ -290,22 +258,20 @@ def replay(
 
 
 def recheck_quarantine(
-    output: LocationLike, *, date: date | str | None = None, **overrides: Any
+    workspace: Workspace, *, date: date | str | None = None, request: RunRequest = PLAIN_REQUEST
 ) -> list[RecheckedDate]:
     """The quarantined records of an output under the current policy. Only these records are read from the source, by position.
 
     Takes the arguments of `replay` and raises its errors.
     """
-    options, folder = ReplayOptions(**overrides), parse_output_location(output)
-    chain = load_receipts(folder)
+    chain = load_receipts(workspace.target)
     if chain:
-        job = find_pipeline(folder, chain[-1], options.pipeline)
-        check_output_ledger(folder, job.folder, options.ledger, options.keys)
-        keyring = find_keyring(options.keys, job.config)
-        if keyring is not None:
-            check_earlier_receipts(keyring, chain)
-    quarantined_ = quarantined_dates(folder, date)
-    found = [(each, _resolve_date(folder, each, options)) for each in quarantined_]
+        current = workspace.with_pipeline(find_pipeline(workspace.target, chain[-1], workspace.pipeline))
+        current.check_target()
+        if current.keyring_or_none is not None:
+            check_earlier_receipts(current.keyring_or_none, chain)
+    quarantined_ = quarantined_dates(workspace.target, date)
+    found = [(each, _resolve_date(workspace, each, request)) for each in quarantined_]
     refused = [finding for each, resolved in found for finding in source_differences(each, resolved)]
     if refused:
         raise _changed_source_error(refused)
@@ -316,23 +282,20 @@ def recheck_quarantine(
     ]
 
 
-def _resolve_date(output: Location, each: QuarantinedDate, options: ReplayOptions) -> ResolvedRun | None:
+def _resolve_date(workspace: Workspace, each: QuarantinedDate, request: RunRequest) -> ResolvedRun | None:
     """The resolved run of the date; None if the path of its source is missing."""
-    origin = each.receipt.origin or RunOrigin()
-    source = options.input or origin_place(output, origin.input)
-    checked = isinstance(source, Path) or (isinstance(source, str) and not options.input)
+    origin, output = each.receipt.origin or RunOrigin(), workspace.target
+    source = request.input or origin_place(output, origin.input)
+    checked = isinstance(source, Path) or (isinstance(source, str) and not request.input)
     if checked and not split_pattern(str(source), Path())[0].exists():
         return None
-    return resolve_run(
-        find_pipeline(output, each.receipt, options.pipeline),
+    current = replace(
+        request,
         selection=DateSelection.from_options(each.day),
-        at=options.at,
         input=source,
-        settings=options.settings if options.settings is not None else origin_settings(output, origin),
-        output=output,
-        keys=options.keys,
-        ledger=options.ledger,
+        settings=request.settings if request.settings is not None else origin_settings(output, origin),
     )
+    return resolve_run(workspace.with_pipeline(find_pipeline(output, each.receipt, workspace.pipeline)), current)
 
 
 def _date_source(each: QuarantinedDate, resolved: ResolvedRun) -> Source | None:

@@ -41,7 +41,6 @@ from minimize.runs.execution import ProgressCallback
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.releases import noise_entry, of_dates, older_tables
 from minimize.runs.resolve import ResolvedRun
-from minimize.stores import PathText
 from minimize.text import installed_version
 
 if TYPE_CHECKING:
@@ -200,7 +199,7 @@ UNPUBLISHED_SEQUENCE: Final = 0
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """Circumstances of a run: its kind, engine and start, the progress callback, the destinations of lineage and metrics, its
-    backfill, the ledger that was passed, whether the shrink guard is off, and the codes of the lint errors that were allowed."""
+    backfill, whether the shrink guard is off, and the codes of the lint errors that were allowed."""
 
     kind: ReceiptKind
     engine: str
@@ -208,7 +207,6 @@ class RunContext:
     progress: ProgressCallback
     places: Destinations
     backfill: Backfill | None = None
-    ledger: PathText | None = None
     allow_shrink: bool = False
     allowed: tuple[str, ...] = ()
 

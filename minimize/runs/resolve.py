@@ -9,15 +9,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from minimize.consent import ConsentPeriods
-from minimize.datasets.pipelines import check_region, load_pipeline_settings, pipeline_from
-from minimize.errors import Finding, KeyringError, LedgerError, PolicyError
-from minimize.keys import Keyring, Kms, find_keyring, find_kms
+from minimize.datasets.pipelines import check_region
+from minimize.errors import Finding, LedgerError, PolicyError
+from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.master_keys import is_master_key
 from minimize.keys.parquet_encryption import CategoryEncryption
-from minimize.ledger import Resource, current_actor, find_ledger
+from minimize.ledger import Resource, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
@@ -55,8 +55,9 @@ from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles
 from minimize.spill import find_budget
 from minimize.stages.corrections import find_corrections
-from minimize.stores import Location, LocationLike, PathText
+from minimize.stores import Location, PathText
 from minimize.times import parse_time
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.leases import RunSession
@@ -101,18 +102,16 @@ def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -
 class ResolvedRun:
     """Everything that a run needs, checked before the first byte is read."""
 
-    pipeline: Pipeline
+    workspace: Workspace = field(repr=False)
     at: datetime
     at_given: bool
     now: datetime
     """The time of the request. Consents, contract and subprocessor list must also be valid at this time if `at` is earlier."""
-    keys: Keyring
     kms: Kms
     """The service that holds the master keys of encrypted outputs."""
     settings: SettingsRows | None
     subject_acts: SubjectActs
     """Erasures and corrections according to the ledger."""
-    output: Location
     sources: Mapping[BatchDate, Source]
     found: SourceFiles
     """The files of every batch date, including dates that are not selected."""
@@ -134,6 +133,21 @@ class ResolvedRun:
     """Whether the run processes all dates with new input, date by date."""
     first_read: Mapping[str, datetime] = field(default_factory=dict, repr=False)
     """The time when each file was first read, according to the receipts of the output."""
+
+    @property
+    def pipeline(self) -> Pipeline:
+        """The pipeline."""
+        return self.workspace.job
+
+    @property
+    def output(self) -> Location:
+        """The output folder."""
+        return self.workspace.target
+
+    @property
+    def keys(self) -> Keyring:
+        """The keyring that signs the receipt."""
+        return self.workspace.keyring()
 
     def job_inputs(self, when: datetime) -> dict[str, Any]:
         """Settings, erasures, corrections and consents for the job of a run at this time.
@@ -176,49 +190,60 @@ class ResolvedRun:
         return not self.sources
 
 
-def resolve_run(
-    pipeline: Pipeline | PathText,
-    *,
-    selection: DateSelection,
-    at: datetime | str | None,
-    input: PathText | None,
-    settings: Any,
-    output: LocationLike | None,
-    keys: Keyring | PathText | None,
-    ledger: PathText | None = None,
-    recipients: PathText | None = None,
-    rerun: bool = False,
-    listed: SourceFiles | None = None,
-) -> ResolvedRun:
+ALL_DATES: Final = DateSelection()
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What a run is asked to do in a workspace.
+
+    at          the time of the run; None for the current time
+    input       replaces the source of the pipeline
+    settings    replaces its settings
+    recipients  the folder of recipients
+    rerun       whether records that were read earlier are read again; then it is not checked whether the third party may send
+                them, nor whether an output without a region may still be written
+    """
+
+    selection: DateSelection = ALL_DATES
+    at: datetime | str | None = None
+    input: PathText | None = None
+    settings: Any = None
+    recipients: PathText | None = None
+    rerun: bool = False
+
+
+PLAIN_REQUEST: Final = RunRequest()
+"""All dates, now, with the source and settings of the pipeline."""
+
+
+def resolve_run(workspace: Workspace, request: RunRequest, *, listed: SourceFiles | None = None) -> ResolvedRun:
     """Checks and binds everything without reading data. Raises configuration errors first, then refusals.
 
     Takes the files of the input if they were listed already.
-
-    With `rerun`, records that were read earlier are read again. Whether the third party may send them is not checked, nor whether
-    an output without a region may still be written.
     """
-    job = pipeline_from(pipeline)
+    job, selection, rerun = workspace.job, request.selection, request.rerun
     if not rerun:
         check_region(job)
-    now, asked = datetime.now(UTC), parse_time(at, "at")
-    keyring = _require_keyring(keys, job)
-    deciding = find_deciding_function(job, asked or now, now=now, recipients=recipients, rerun=rerun)
+    now, asked = datetime.now(UTC), parse_time(request.at, "at")
+    keyring = workspace.keyring("receipt")
+    deciding = find_deciding_function(job, asked or now, now=now, recipients=request.recipients, rerun=rerun)
     if deciding is not None and not rerun:
         deciding.check(job)
     memory = find_budget(job.config)
-    target = job.target(output)
-    rows = load_pipeline_settings(settings, job, keyring, target, ledger)
+    target = workspace.target
+    rows = workspace.load_settings(request.settings)
     warn_of_settings(rows, job.policy)
-    every, shown = listed or find_input_files(job, input, selection.only), path_mask(job, keyring)
+    every, shown = listed or find_input_files(job, request.input, selection.only), path_mask(job, keyring)
     found = select_dates(every, selection)
     chain = load_receipts(target) if (selection.pending or not any(found.files.values())) and has_runs(target) else ()
     arrived = arrivals(found, chain, shown) if selection.pending else {}
-    people = load_subject_acts(job, keyring, target, ledger)
+    people = load_subject_acts(workspace)
     wants = pending_only(found, arrived) if selection.pending else found
     sources, unreadable = open_readable_sources(job, wants, shown, subject_names(people, rows), at=asked or now)
     is_whole = not (selection.pending or selection.by_date)
-    skipped = [*missing_source(job, input, every, chain, whole=is_whole), *unreadable]
-    looked_at = _describe_input(job, input, selection)
+    skipped = [*missing_source(job, request.input, every, chain, whole=is_whole), *unreadable]
+    looked_at = _describe_input(job, request.input, selection)
     if not (skipped and skipped[0].reason == "no_source"):
         skipped += [each for each in lost_dates(arrived, chain) if each.day in selection]
         skipped += date_without_files(selection, sources, looked_at) if not skipped else []
@@ -231,20 +256,18 @@ def resolve_run(
         keyring.bytes_of(name)
     examined.require_allowed()
     if deciding is not None and not rerun:
-        deciding.check_permitted(find_ledger(ledger, start=job.config, output=target), keyring, now)
-    check_run_time(asked, now, output is not None)
+        deciding.check_permitted(workspace.address, keyring, now)
+    check_run_time(asked, now, workspace.output is not None)
     kms = find_kms(keyring, job.config, now=now)
     check_master_keys(plan, kms)
     return ResolvedRun(
-        pipeline=job,
+        workspace=workspace,
         at=asked or now,
         at_given=asked is not None,
         now=now,
-        keys=keyring,
         kms=kms,
         settings=rows,
         subject_acts=people,
-        output=target,
         sources=sources,
         found=every,
         shown=shown,
@@ -252,7 +275,7 @@ def resolve_run(
         root=every.root,
         plan=plan,
         deciding_function=deciding,
-        origin=record_origin(job, input, settings, target),
+        origin=record_origin(job, request.input, request.settings, target),
         memory=memory,
         input_description=looked_at,
         skipped=tuple(sorted(skipped, key=lambda each: each.date)),
@@ -277,11 +300,3 @@ def _check_released_columns(plan: Plan) -> None:
         message = "every field is dropped, so no records can be written"
         finding = Finding("P116", message, hint=hint, file=file, line=plan.policy.lines.get(("fields",)))
         raise PolicyError(message, hint=hint, findings=[finding])
-
-
-def _require_keyring(keys: Keyring | PathText | None, job: Pipeline) -> Keyring:
-    found = find_keyring(keys, job.config)
-    if found is None:
-        hint = "Create one with `minimize keys new FILE`, then pass --keys FILE or set MINIMIZE_KEYS."
-        raise KeyringError("no keyring found; one is needed to sign the receipt", hint=hint)
-    return found

@@ -13,12 +13,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from minimize.datasets.erasure_list import check_erasure_list, store_erasures
 from minimize.datasets.inventory import RemovalInventory
-from minimize.datasets.ledger_check import check_output_ledger
-from minimize.datasets.pipelines import bind_region, pipeline_from, pipeline_regions
+from minimize.datasets.pipelines import pipeline_regions
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
@@ -36,7 +35,7 @@ from minimize.plan.columns import columns_markdown
 from minimize.policy.approval import check_approval
 from minimize.policy.load import hierarchy_files
 from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt, new_run_id, sha256_text
+from minimize.receipts import Receipt, ReceiptKind, new_run_id, sha256_text
 from minimize.receipts.chain import READING_KINDS
 from minimize.receipts.shown_counts import seal_counts
 from minimize.recipients import Recipient
@@ -49,7 +48,7 @@ from minimize.runs.inputs import check_acts_unchanged, first_read_times
 from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
-from minimize.runs.resolve import ResolvedRun, audit_created_keys, resolve_run
+from minimize.runs.resolve import ResolvedRun, RunRequest, audit_created_keys, resolve_run
 from minimize.runs.session import (
     check_quarantine_limit,
     check_same_pipeline,
@@ -69,6 +68,7 @@ from minimize.runs.session import (
 from minimize.runs.settings_warnings import warn_of_unmatched_subjects
 from minimize.stores import Location, LocationLike, ObjectPath, PathText
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.leases import RunSession
@@ -126,11 +126,12 @@ def create_observer(resolved: ResolvedRun, context: RunContext, run_id: str) -> 
 
 
 @contextmanager
-def observe_refusal(job: Pipeline, output: Location, context: RunContext) -> Iterator[None]:
+def observe_refusal(workspace: Workspace, context: RunContext) -> Iterator[None]:
     """Observes a run that is not resolved yet. If it is refused, it is reported as a failed run.
 
     If the output does not exist yet, no file is written next to it.
     """
+    job, output = workspace.job, workspace.target
     try:
         yield
     except MinimizeError as error:
@@ -169,41 +170,8 @@ def _describe_run(job: Pipeline, output: Location, context: RunContext, run_id: 
 log = logging.getLogger("minimize")
 
 
-@dataclass(frozen=True, slots=True)
-class RunOverrides:
-    """Replacements of the pipeline's source, settings, output folder, keyring, ledger, and destinations of lineage and metrics.
-
-    recipients  the folder of recipients
-    region      the region whose rows are written; None if no regions are configured
-    """
-
-    input: PathText | None = None
-    settings: Any = None
-    output: LocationLike | None = None
-    keys: Keyring | PathText | None = None
-    ledger: PathText | None = None
-    lineage: PathText | None = None
-    metrics: PathText | None = None
-    recipients: PathText | None = None
-    region: str | None = None
-
-    def bind(self, pipeline: Pipeline | PathText) -> Pipeline:
-        """The pipeline, bound to the region. Raises ConfigurationError for a region that is not configured."""
-        return bind_region(pipeline_from(pipeline), self.region)
-
-    def resolve(self, job: Pipeline, selection: DateSelection, at: datetime | str | None = None) -> ResolvedRun:
-        """Resolves a run of these dates with these overrides. Raises the errors of `resolve_run`."""
-        return resolve_run(
-            job,
-            selection=selection,
-            at=at,
-            input=self.input,
-            settings=self.settings,
-            output=self.output,
-            keys=self.keys,
-            ledger=self.ledger,
-            recipients=self.recipients,
-        )
+def no_progress(done: int, of: int) -> None:
+    """A progress callback that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,59 +261,60 @@ def run(
     date is left: SourceError for files that cannot be read, RefusedError, CheckFailed (1) of the shrink guard, StoppedError (4)
     above `quarantine.stop_above`.
     """
-    overrides = RunOverrides(
-        input=input,
-        settings=settings,
-        output=output,
-        keys=keys,
-        ledger=ledger,
-        lineage=lineage,
-        metrics=metrics,
-        region=region,
-    )
+    workspace = Workspace(ledger, output, pipeline, keys, region=region)
     selection = DateSelection.from_options(date, since, until, pending=pending)
-    options: dict[str, Any] = {"at": at, "engine": engine, "progress": progress, "allow_shrink": allow_shrink}
-    options["allow"] = allow
-    return run_dates(pipeline, selection, overrides, **options).receipt
+    execution = Execution(engine, progress or no_progress, lineage, metrics, allow_shrink, allow)
+    return run_dates(workspace, RunRequest(selection, at, input, settings), execution).receipt
 
 
-def run_dates(
-    pipeline: Pipeline | PathText,
-    selection: DateSelection,
-    overrides: RunOverrides,
-    *,
-    at: datetime | str | None = None,
-    engine: str = "local",
-    progress: ProgressCallback | None = None,
-    allow_shrink: bool = False,
-    allow: Collection[str] = (),
-) -> RunResult:
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """How a run is executed.
+
+    lineage, metrics  where they are written, in place of the configured destinations
+    allow_shrink      whether the shrink guard is off
+    allow             the codes of the lint errors that are accepted
+    """
+
+    engine: str = "local"
+    progress: ProgressCallback = no_progress
+    lineage: PathText | None = None
+    metrics: PathText | None = None
+    allow_shrink: bool = False
+    allow: Collection[str] = ()
+
+    def context(self, workspace: Workspace, kind: ReceiptKind, **details: Any) -> RunContext:
+        """The circumstances of a run that begins now. Takes further ones. Raises ConfigurationError."""
+        job = workspace.job
+        return RunContext(
+            kind=kind,
+            engine=check_engine(self.engine),
+            started=datetime.now(UTC),
+            progress=self.progress,
+            places=find_destinations(job.config, workspace.target, job.run_name, self.lineage, self.metrics),
+            allow_shrink=self.allow_shrink,
+            **details,
+        )
+
+
+LOCAL_EXECUTION: Final = Execution()
+
+
+def run_dates(workspace: Workspace, request: RunRequest, execution: Execution) -> RunResult:
     """Runs the selected dates. Raises the errors of `run`."""
-    allowed = check_allowed_codes(allow)
-    job = overrides.bind(pipeline)
-    target = job.target(overrides.output)
-    where = find_destinations(job.config, target, job.run_name, overrides.lineage, overrides.metrics)
-    context = RunContext(
-        kind="run",
-        engine=check_engine(engine),
-        started=datetime.now(UTC),
-        progress=progress or no_progress,
-        places=where,
-        backfill=None,
-        ledger=overrides.ledger,
-        allow_shrink=allow_shrink,
-    )
-    with observe_refusal(job, target, context):
-        check_output_ledger(target, job.folder, overrides.ledger, overrides.keys)
-        check_erasures_known(job, target, overrides.ledger, overrides.keys)
-        resolved = overrides.resolve(job, selection, at)
+    allowed = check_allowed_codes(execution.allow)
+    context = execution.context(workspace, "run")
+    with observe_refusal(workspace, context):
+        workspace.check_target()
+        check_erasures_known(workspace)
+        resolved = resolve_run(workspace, request)
         if resolved.is_empty:
-            warn_of_older_copy(target, job.folder, overrides.ledger)
+            warn_of_older_copy(workspace)
         else:
-            check_approval(job)
-            context = replace(context, allowed=check_lint_errors(job, allowed))
-    done, skipped = attempt_run(resolved, context)
-    return done or _empty_result(resolved, context, skipped)
+            check_approval(workspace.job)
+            context = replace(context, allowed=check_lint_errors(workspace.job, allowed))
+    result, skipped = attempt_run(resolved, context)
+    return result or _empty_result(resolved, context, skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -387,26 +356,24 @@ class RegionalRuns:
         yield from (f"region {name}: not run" for name in self.errors)
 
 
-def regions_to_run(job: Pipeline, overrides: RunOverrides) -> Sequence[str]:
-    """The regions that are run in turn: those that are configured, unless the overrides name one."""
-    return [] if overrides.region is not None else [*pipeline_regions(job)]
+def regions_to_run(workspace: Workspace) -> Sequence[str]:
+    """The regions that are run in turn: those that are configured, unless the workspace is that of one."""
+    return [] if workspace.region is not None else [*pipeline_regions(workspace.job)]
 
 
-def run_regions(
-    job: Pipeline, names: Sequence[str], selection: DateSelection, overrides: RunOverrides, **options: Any
-) -> RegionalRuns:
+def run_regions(workspace: Workspace, names: Sequence[str], request: RunRequest, execution: Execution) -> RegionalRuns:
     """Runs the selected dates for each region in turn.
 
-    Takes the options of `run_dates`. A region that cannot be run does not stop the others. Raises the errors of `run`, and the
-    error of the first region if no region can be run.
+    A region that cannot be run does not stop the others. Raises the errors of `run`, and the error of the first region if no
+    region can be run.
     """
-    if overrides.output is not None:
+    if workspace.output is not None:
         raise ConfigurationError("one output cannot contain several regions", hint="Pass --region with --output.")
     runs: dict[str, RunResult] = {}
     errors: dict[str, MinimizeError] = {}
     for name in names:
         try:
-            runs[name] = run_dates(job, selection, replace(overrides, region=name), **options)
+            runs[name] = run_dates(workspace.in_region(name), request, execution)
         except MinimizeError as error:
             errors[name] = error
     if not runs:
@@ -445,7 +412,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
     try:
         with (
             RedactedErrors(),
-            run_session(resolved, context) as session,
+            run_session(resolved.workspace, context, fence=resolved.fence) as session,
             open_output(resolved.output, source=resolved.fence, lease=session.head) as folder,
         ):
             record_missed_receipts(session, folder.receipts())
@@ -594,10 +561,6 @@ def _sign_and_publish(
     data = log_figures(signed)
     log.info("published %d rows", signed.published_rows, extra={"code": "I001", "run_id": signed.run_id, "data": data})
     return signed
-
-
-def no_progress(done: int, of: int) -> None:
-    """A progress callback that does nothing."""
 
 
 def _other_releases(resolved: ResolvedRun, session: RunSession, chain: Sequence[Receipt]) -> dict[str, OtherReleases]:

@@ -14,15 +14,13 @@ import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from minimize.datasets.ledger_check import check_open_ledger, check_output_ledger
+from minimize.datasets.ledger_check import check_open_ledger
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
-from minimize.keys import Keyring
-from minimize.ledger import current_actor, find_ledger
+from minimize.ledger import current_actor
 from minimize.ledger.leases import LeaseClock, LeaseTiming, SessionRun, start_session
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import compare_receipts, find_location, record_location
@@ -43,11 +41,11 @@ from minimize.stores import (
     Location,
     LocationLike,
     ObjectPath,
-    PathText,
     is_same_location,
     location_text,
     parse_output_location,
 )
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.leases import RunSession
@@ -89,67 +87,33 @@ _DISAGREEMENTS: Final[Mapping[str, str]] = {
 }
 
 
-class OutputChange(Protocol):
-    """A change to an output as the ledger needs it: its pipeline, folder and keys."""
-
-    @property
-    def pipeline(self) -> Pipeline:
-        """The name of the output's pipeline."""
-        ...
-
-    @property
-    def output(self) -> Location:
-        """The output folder."""
-        ...
-
-    @property
-    def fence(self) -> Location | None:
-        """The folder from which the output must be separate."""
-        ...
-
-    @property
-    def keys(self) -> Keyring:
-        """The keyring that signs."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class DecidedOutput:
-    """An output whose new receipt only records a decision."""
-
-    pipeline: Pipeline
-    output: Location
-    keys: Keyring = field(repr=False)
-    fence: Location | None = None
-
-
 @contextmanager
-def run_session(change: OutputChange, context: RunContext) -> Iterator[RunSession]:
+def run_session(workspace: Workspace, context: RunContext, *, fence: Location | None = None) -> Iterator[RunSession]:
     """The run in the ledger, until the block ends. A ledger is created if there is none and no receipt of the output names one.
+
+    `fence` is a folder from which the output must be separate.
 
     Raises LedgerError if the ledger cannot be used (E206), or another run holds the lease on the output (E207). Raises
     RefusedError if the ledger (E303) or the keyring (E310) is not that of the receipts of the output, unless the run adopts the
     ledger.
     """
-
-    folder = resolve_output(change.output)
-    check_apart(folder, change.fence)
+    folder = resolve_output(workspace.target)
+    check_apart(folder, fence)
     check_free(folder)
-    address = find_ledger(context.ledger, start=change.pipeline.config, output=folder)
     if context.kind != "adopt":
-        check_output_ledger(folder, change.pipeline.folder, context.ledger, change.keys)
-    with open_ledger(address, create=True, verifier=change.keys) as ledger:
+        workspace.check_target()
+    keys, name = workspace.keyring(), workspace.job.pipeline
+    with workspace.open_ledger(create=True) as ledger:
         make_output_folder(folder)
-        name, output = change.pipeline.pipeline, _output_identity(ledger, folder, change.pipeline.pipeline)
         run = SessionRun(
             run_id=new_run_id(context.started),
             kind=context.kind,
             pipeline=name,
-            output=output,
+            output=_output_identity(ledger, folder, name),
             folder=location_text(folder),
             actor=current_actor(),
         )
-        session = start_session(ledger, run, change.keys, pace=LeaseTiming(), clock=LeaseClock())
+        session = start_session(ledger, run, keys, pace=LeaseTiming(), clock=LeaseClock())
         with session.heartbeat():
             try:
                 yield session
@@ -171,19 +135,16 @@ def record_missed_receipts(session: RunSession, chain: Sequence[Receipt]) -> Non
         log.warning(_DISAGREEMENTS[state], extra={"code": "W017", "run_id": session.run_id})
 
 
-def warn_of_older_copy(output: Location, start: Path, ledger: PathText | None) -> None:
-    """Logs a warning if a command that changes nothing finds an output whose last recorded receipt is missing.
-
-    Takes the output folder, the folder of its pipeline, and the ledger that was passed.
-    """
-    address = find_ledger(ledger, start=start, output=output)
-    if not (address.exists and has_runs(output)):
+def warn_of_older_copy(workspace: Workspace) -> None:
+    """Logs a warning if a command that changes nothing finds an output whose last recorded receipt is missing."""
+    output = workspace.target
+    if not (workspace.address.exists and has_runs(output)):
         return
     chain, identity = read_receipts(output), identity_of(output)
-    with open_ledger(address) as book:
+    with open_ledger(workspace.address) as ledger:
         if (
             identity is not None
-            and book.read(partial(compare_receipts, output=identity, chain=chain, verifier=None)).state == "cut"
+            and ledger.read(partial(compare_receipts, output=identity, chain=chain, verifier=None)).state == "cut"
         ):
             log.warning(_DISAGREEMENTS["cut"], extra={"code": "W017"})
 

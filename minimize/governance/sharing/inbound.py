@@ -42,11 +42,11 @@ from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP
 from minimize.recipients import Function, Recipient, inbound
 from minimize.recipients.rules import Party, find_party, rule_reason, tenant_reason
-from minimize.runs.batch_dates import DateSelection
 from minimize.runs.deciding_function import record_event, refusal_error
 from minimize.runs.minimizer import Account, Minimizer, RowTally, bind_to_data, release_batches
 from minimize.runs.overrides import require_override
-from minimize.runs.runner import RunOverrides, RunResult, run_dates
+from minimize.runs.resolve import RunRequest
+from minimize.runs.runner import Execution, RunResult, run_dates
 from minimize.settings.erasures import find_named_ledger
 from minimize.sources.memory import MemorySource, memory_source, read_memory
 from minimize.stores import PathText
@@ -58,25 +58,16 @@ TENANT_FIELD: Final = "tenant_id"
 
 
 def receive_dates(
-    pipeline: Pipeline | PathText,
-    recipient: str,
-    function: str,
-    dates: DateSelection,
-    overrides: RunOverrides,
-    **options: Any,
+    workspace: Workspace, recipient: str, function: str, request: RunRequest, execution: Execution
 ) -> RunResult:
-    """Runs the requested dates of a pipeline that receives from a third party. Arguments and exceptions as for `run_dates`.
+    """Runs the requested dates of a pipeline that receives from a third party. Exceptions as for `run_dates`.
 
     Raises ConfigurationError for a pipeline with another source, and AccessDenied (3) for a caller without permission.
     """
-    job = pipeline_from(pipeline)
-    workspace = Workspace(
-        overrides.ledger, None if overrides.output is None else str(overrides.output), job, overrides.keys
-    )
     require_permission("share/receive", workspace, datetime.now(UTC), about=recipient)
-    check_source(job, recipient, function)
-    require_override(job, overrides)
-    return run_dates(job, dates, overrides, **options)
+    check_source(workspace.job, recipient, function)
+    require_override(workspace, request)
+    return run_dates(workspace, request, execution)
 
 
 def check_source(job: Pipeline, recipient: str, function: str) -> None:

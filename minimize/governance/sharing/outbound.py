@@ -18,7 +18,7 @@ from minimize.arrow.interchange import native_converter
 from minimize.arrow.pointers import Pointer
 from minimize.config import load_config
 from minimize.consent import Consents, load_consents
-from minimize.datasets.pipelines import LEDGER_SETTINGS, find_configured_outputs, load_pipeline_settings, pipeline_from
+from minimize.datasets.pipelines import LEDGER_SETTINGS, find_configured_outputs, pipeline_from
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
 from minimize.forms.values import CategoryName
 from minimize.governance.sharing.connector import Connector, call_connector
@@ -456,7 +456,7 @@ def _unknown_tenant(tenant: str, workspace: Workspace, named: frozenset[str]) ->
     """The tenant, if neither the ledger nor a settings file of the configured pipeline names it."""
     rows, job = None, workspace.loaded_pipeline
     with suppress(PolicyError):
-        rows = None if job is None or job.settings == LEDGER_SETTINGS else load_pipeline_settings(None, job)
+        rows = None if job is None or job.settings == LEDGER_SETTINGS else workspace.load_settings()
     of_file, places = frozenset() if rows is None else settings_tenants(rows), ["the ledger"]
     places += [] if rows is None else [f"the settings {rows.file or ''}".rstrip()]
     visible = of_file if workspace.config.has_access_file else of_file | named

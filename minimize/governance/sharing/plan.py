@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from minimize.config import Config
 from minimize.consent import load_agreements
-from minimize.datasets.pipelines import LEDGER_SETTINGS, load_pipeline_settings, pipeline_from
+from minimize.datasets.pipelines import LEDGER_SETTINGS, pipeline_from
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
 from minimize.governance.sharing.recipient_fields import (
@@ -36,8 +36,8 @@ from minimize.governance.sharing.released_output import (
     reasons_against_aggregate,
     settings_for_output,
 )
-from minimize.keys import Keyring, find_kms, require_keyring
-from minimize.ledger import Address, find_ledger
+from minimize.keys import Keyring, find_kms
+from minimize.ledger import Address
 from minimize.ledger.ledger import open_ledger
 from minimize.output import reader
 from minimize.output.folder import RUNS
@@ -59,6 +59,7 @@ from minimize.sources.files import FilePart
 from minimize.sources.memory import memory_source
 from minimize.stores import PathText
 from minimize.verification.declared_forms import DeclaredColumn
+from minimize.workspace import Workspace
 
 """Sends a table to the recipient. Must not store the secrets in it."""
 
@@ -158,13 +159,14 @@ def resolve_share(
     """Resolves the arguments of a share. Raises ConfigurationError and its subclasses."""
     job, policy = _resolve_policy(places)
     config = (job or policy).config
-    keys = require_keyring(places.keys, config, "no keyring found; one is needed to sign the disclosure")
+    output = None if job is None else job.folder / job.output
+    workspace = Workspace(places.ledger, output, job, places.keys, found_config=config)
+    keys = workspace.keyring("disclosure")
     if policy.tenant is None:
         raise ConfigurationError(
             "the policy names no tenant, so consent cannot be checked", hint="Add `tenant: FIELD`."
         )
-    output = None if job is None else job.folder / job.output
-    ledger = find_ledger(places.ledger, start=config, output=output)
+    ledger = workspace.address
     known = None if job is None or job.records is None else job.records.must_be
     return ResolvedShare(
         party=find_party(recipient, function, "outbound", places.recipients, config, whens),
@@ -172,7 +174,7 @@ def resolve_share(
         job=job,
         purpose=purpose,
         keys=keys,
-        settings=_resolve_settings(places.settings, job, policy, keys, ledger),
+        settings=_resolve_settings(workspace, places.settings, policy),
         ledger=ledger,
         config=config,
         moments=whens,
@@ -243,18 +245,15 @@ def _resolve_policy(places: ShareArguments) -> tuple[Pipeline | None, Policy]:
     return None, policy if isinstance(policy, Policy) else load_policy(os.fspath(policy or ""))
 
 
-def _resolve_settings(
-    settings: Any, job: Pipeline | None, policy: Policy, keys: Keyring, ledger: Address
-) -> SettingsRows | None:
-    place = ledger.path if ledger.url is None else ledger.url
-    if job is not None:
-        return load_pipeline_settings(settings, job, keys, None, place)
+def _resolve_settings(workspace: Workspace, settings: Any, policy: Policy) -> SettingsRows | None:
+    if workspace.pipeline is not None:
+        return workspace.load_settings(settings)
     if not (isinstance(settings, str) and settings == LEDGER_SETTINGS):
         return (
             None if settings is None else load_settings(settings).with_folding(policy.settings_folding, policy.levels)
         )
-    with open_ledger(ledger, verifier=keys) as book:
-        return load_ledger_settings(book, keys).with_folding(policy.settings_folding, policy.levels)
+    with open_ledger(workspace.address, verifier=workspace.keyring()) as ledger:
+        return load_ledger_settings(ledger, workspace.keyring()).with_folding(policy.settings_folding, policy.levels)
 
 
 @dataclass(frozen=True, slots=True)

@@ -420,11 +420,8 @@ class _CorrectionRun:
         due = call_redacted(lambda: [each for each in self._due_files(output) if each.is_due])
         rewrite = Rewrite(
             CORRECTION_KIND,
-            output.folder,
-            job,
-            self.keys,
+            self.workspace.of_output(output.folder, job),
             self.now,
-            ledger=self.workspace.ledger,
             progress=self.progress,
         )
         return tuple(rewrite.execute(due))

@@ -85,7 +85,6 @@ from minimize.json_form import json_object
 from minimize.keys import Keyring
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
 from minimize.output.reader import load_receipts
-from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.removal.decision import RewriteRequest
@@ -433,7 +432,7 @@ class SubjectRemovalRun:
         if self.kind == "restrict":
             restricted = restrictions_in_force(self.ledger, self.keys, subjects, verifier=self.keys)
         events = self._events(subjects)
-        plans = {str(output.folder): self._expiry(output, events)[0].plan(counts=counts) for output in self.outputs}
+        plans = {str(output.folder): self._expiry(output, events).plan(counts=counts) for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
         blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
         return SubjectRemoval(
@@ -519,18 +518,15 @@ class SubjectRemovalRun:
         Makes a new plan if something was published in the meantime.
         """
         chain, folder, removed = load_receipts(output.folder), str(output.folder), list[RewriteResult]()
-        expiry, job = self._expiry(replace(output, chain=chain), self._events(subjects))
+        expiry = self._expiry(replace(output, chain=chain), self._events(subjects))
         same = len(chain) == len(output.chain)
         known = plans.get(folder, RemovalPlan(self.now))
         plan = known if same else call_redacted(partial(expiry.plan, counts=False))
-        ledger, restricts, request = self.workspace.ledger, self.kind == "restrict", expiry.request
+        restricts, request = self.kind == "restrict", expiry.request
         rewrite = Rewrite(
             self.kind,
-            output.folder,
-            job,
-            self.keys,
+            expiry.workspace,
             self.now,
-            ledger=ledger,
             tables_left=plan.tables_left,
             progress=self.options.get("progress", no_progress),
             transfer=partial(RemovedRecordsSealer, request) if restricts else None,
@@ -548,7 +544,7 @@ class SubjectRemovalRun:
         """
         now = tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs)
         events = self._events(subjects)
-        requests = {output.folder: self._expiry(output, events)[0].request for output in now}
+        requests = {output.folder: self._expiry(output, events).request for output in now}
         found = (find_due(requests[file.output.folder], file) for file in self._searched_files(now))
         left = {each.file.path for each in found if each is not None and each.is_due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
@@ -593,7 +589,7 @@ class SubjectRemovalRun:
         """The last event time to remove: events after the request are not part of it."""
         return self.open_requests[subject].asked_at if subject in self.open_requests else self.requested_at
 
-    def _expiry(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> tuple[ResolvedExpiry, Pipeline]:
+    def _expiry(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> ResolvedExpiry:
         job = output.pipeline_of_today()
         read = source_read_times(output.chain)
         request = RewriteRequest(
@@ -607,7 +603,7 @@ class SubjectRemovalRun:
             retentions=job.own_retentions,
             removal_reason=_REASONS[self.kind],
         )
-        return ResolvedExpiry(request, job, output), job
+        return ResolvedExpiry(request, self.workspace.of_output(output.folder, job), output)
 
     def find_linked(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, LinkedIdentifiers]:
         """The other ids of the subjects and, if asked for, their devices, together with those of their earlier requests."""

@@ -260,11 +260,8 @@ class _LiftRun:
         files, requests, job = self._files(output)
         rewrite = Rewrite(
             "lift",
-            output.folder,
-            job,
-            self.keys,
+            self.workspace.of_output(output.folder, job),
             self.now,
-            ledger=self.workspace.ledger,
             transfer=partial(RestrictedRecordsRestorer, requests.due),
         )
         yield from rewrite.execute(files.due)
