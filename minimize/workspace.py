@@ -105,11 +105,24 @@ class Workspace:
 
     def in_region(self, name: str) -> Workspace:
         """The same for the output of a region, which has another default ledger."""
-        return replace(self, pipeline=self.loaded_pipeline, region=name)
+        return replace(self, pipeline=self.loaded_pipeline, region=name, keys=self._passed_keys)
+
+    def showing(self, *outputs: LocationLike) -> Workspace:
+        """The same for a command that shows or changes the content of these outputs, so that their rules decide."""
+        return replace(self, pipeline=self.loaded_pipeline, region=None, keys=self._passed_keys, shown=outputs)
+
+    @property
+    def _passed_keys(self) -> Keyring | PathText | None:
+        """The keyring that was passed, loaded if it can be read."""
+        if self.keys is None:
+            return None
+        with suppress(KeyringError):
+            return self.keyring_or_none
+        return self.keys
 
     def with_pipeline(self, pipeline: Pipeline) -> Workspace:
         """The same with another pipeline, which is loaded and bound to its region already."""
-        return replace(self, pipeline=pipeline, region=None)
+        return replace(self, pipeline=pipeline, region=None, keys=self._passed_keys)
 
     def of_output(self, output: Location, pipeline: Pipeline) -> Workspace:
         """That of one of the outputs that a command changes, with its pipeline of today, and the keyring and the named ledger."""
@@ -188,7 +201,7 @@ class Workspace:
     @cached_property
     def keyring_or_none(self) -> Keyring | None:
         """The keyring; None if none is configured. Raises KeyringError if it cannot be read."""
-        return find_keyring(self.keys, self.config)
+        return find_keyring(None, self.config) if self.keys is None else find_keyring(self.keys)
 
     def keyring(self, signed: str = "change") -> Keyring:
         """The keyring, which signs changes and makes subject tokens. Raises KeyringError, which names what would be signed."""
@@ -276,7 +289,7 @@ class Workspace:
         name: the access rules that were adopted in that one would not apply. Warns (W058) instead if the ledger is lost, and
         the configuration requires no rules. Commands that change an output check its ledger themselves.
         """
-        shown = [Workspace(self.ledger, place, keys=self.keys) for place in self.shown]
+        shown = [Workspace(self.ledger, place, keys=self._passed_keys) for place in self.shown]
         for each in () if any_ledger else shown:
             for chain in each._chains():
                 if each._has_lost_ledger:
@@ -284,7 +297,7 @@ class Workspace:
                 else:
                     check_ledger(each.address, chain, each.verifier)
         known: set[tuple[Path | None, str]] = set()
-        searched = (Workspace(self.ledger, place, keys=self.keys) for place in self._searched_outputs(decides))
+        searched = (Workspace(self.ledger, place, keys=self._passed_keys) for place in self._searched_outputs(decides))
         for each in (self, *shown, *searched):
             authority = each.config.path, each._address_text
             if authority not in known:

@@ -6,7 +6,7 @@ A signed receipt of kind `adopt` records the decision and its reason.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -68,7 +68,7 @@ def adopt_ledger(workspace: Workspace, reason: str, *, allow_lost_erasures: bool
             " (`minimize events add`) and pass --allow-lost-erasures; a run may publish erased records that are not recorded."
         )
         raise RefusedError(message, hint=hint)
-    ruling = replace(bound, shown=(folder,))
+    ruling = bound.showing(folder)
     require_permission("output/adopt", ruling, datetime.now(UTC), dataset=bound.job.pipeline, any_ledger=True)
     decide = partial(_adoption_decision, reason=reason.strip(), lost=lost)
     return AdoptedLedger(record_decision("adopt", bound, decide))

@@ -62,7 +62,7 @@ def republish_run(workspace: Workspace, run: str, reason: str, now: datetime) ->
     check_reason(reason)
     bound, found = find_voided_run(workspace, run, republish=True)
     bound.check_ledger()
-    step = _record_step(replace(bound, shown=(bound.target,)), found, reason.strip(), now)
+    step = _record_step(bound.showing(bound.target), found, reason.strip(), now)
     if not step.is_confirmed:
         return RequestedRepublication(found.run_id, found.dates, days_of_exact_figures(found))
     return record_void(bound, found, reason, republish=True)

@@ -271,7 +271,7 @@ def expire(
     named = Workspace(ledger, output, pipeline, keys)
     expiry = replace(resolve_expiry(named, at=at, events=events), removes_tables=tables)
     workspace = expiry.workspace
-    ruling = replace(workspace, shown=(workspace.target,))
+    ruling = workspace.showing(workspace.target)
     require_permission("output/expire", ruling, datetime.now(UTC), dataset=workspace.job.pipeline)
     receipts: list[Receipt] = []
     seal, published = call_redacted(lambda: expiry.sealing().with_plan())

@@ -444,7 +444,7 @@ def retract(
     made = replace(made, allow_shrink=allow_shrink, progress=progress)
     workspace = made.workspace
     permission = "output/retract_received" if received else "output/retract"
-    ruling = replace(workspace, shown=(workspace.target,))
+    ruling = workspace.showing(workspace.target)
     require_permission(permission, ruling, datetime.now(UTC), dataset=workspace.job.pipeline)
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
