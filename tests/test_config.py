@@ -136,7 +136,7 @@ def test_the_current_folder_does_not_configure_a_pipeline(tree: Path) -> None:
     assert load_config(tree).path is None
     assert find_ledger(start=tree, output=tree / "out").path == tree / "out" / "ledger.db"
     assert find_keyring(None, tree) is None
-    assert find_contacts(None, tree).entries == ()
+    assert find_contacts(None, load_config(tree)).entries == ()
 
 
 def test_it_does_configure_a_command_about_no_folder(tree: Path) -> None:

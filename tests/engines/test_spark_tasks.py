@@ -31,12 +31,12 @@ from minimize.engines.spark_tasks import (
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, SourceError
 from minimize.ledger.settings import RecordedSetting
 from minimize.ledger.subject_tokens import subject_token
-from minimize.runs.batch_dates import DateSelection
-from minimize.runs.resolve import ResolvedRun, resolve_run
+from minimize.runs.resolve import ResolvedRun, RunRequest, resolve_run
 from minimize.settings import FeatureSwitch
 from minimize.settings.erasures import Erasures, Tombstone
 from minimize.settings.tokenized import ledger_rows
 from minimize.stages.generalize import empty_memos
+from minimize.workspace import Workspace
 from tests.project import AT, Project, events, new_project
 
 
@@ -67,10 +67,8 @@ def _given(tmp_path: Path) -> ResolvedRun:
 
 
 def resolved(project: Project) -> ResolvedRun:
-    nobody: dict[str, Any] = {"input": None, "settings": None}
-    return resolve_run(
-        project.folder, selection=DateSelection(), at=AT, output=project.out, keys=project.keys, **nobody
-    )
+    workspace = Workspace(output=project.out, pipeline=project.folder, keys=project.keys)
+    return resolve_run(workspace, RunRequest(at=AT))
 
 
 def job_of(given_: ResolvedRun) -> Job:

@@ -13,11 +13,11 @@ import pytest
 
 from minimize.errors import LedgerError, RefusedError
 from minimize.governance.audit import verify_audit
-from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.runs import runner, session
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
+from tests.calls import adopt_ledger
 from tests.project import Project
 
 

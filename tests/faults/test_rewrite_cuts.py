@@ -19,10 +19,9 @@ from minimize.datasets.published_output import PublishedOutput
 from minimize.keys import Keyring, add_key
 from minimize.output.reader import load_receipts
 from minimize.output.recovery import FolderExchange
-from minimize.policy.load import load_pipeline
 from minimize.receipts import Receipt
 from minimize.removal import rewrite
-from minimize.removal.expire import ResolvedExpiry, resolve_expiry
+from minimize.removal.expire import ResolvedExpiry
 from minimize.removal.keys import files_under_old_keys
 from minimize.removal.plan import counted_file
 from minimize.removal.retract import retract
@@ -30,6 +29,8 @@ from minimize.removal.rewrite import Rewrite
 from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.removal.verdict import BatchVerdict
 from minimize.stores import Location
+from minimize.workspace import Workspace
+from tests.calls import resolve_expiry
 from tests.faults.power_cut_checks import OUT, Recording, Scenario, Scratch, faults, recording
 from tests.faults.power_cut_model import Log, record, tree_of
 from tests.governance.retention.daily import START, Daily, rows
@@ -75,8 +76,8 @@ class Published:
         return PublishedOutput(folder, load_receipts(folder), self.keyring())
 
     def rewrite(self, kind: Any, folder: Location, **changes: Any) -> Rewrite:
-        pipeline = load_pipeline(self.project.folder)
-        return Rewrite(kind, folder, pipeline, self.keyring(), ledger=self.ledger, **changes)
+        workspace = Workspace(self.ledger, folder, self.project.folder, self.keyring())
+        return Rewrite(kind, workspace, **changes)
 
 
 Act = Callable[[Published, Path], object]

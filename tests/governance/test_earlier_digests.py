@@ -10,9 +10,9 @@ import minimize
 from minimize.governance.subjects import DataSubject, delete_subjects
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
-from minimize.runs.quarantine_replay import recheck_quarantine
 from minimize.stores import durable_files
 from minimize.stores.durable_files import digest_algorithm
+from tests.calls import recheck_quarantine
 from tests.governance.outputs import PER_TENANT, RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, events
 

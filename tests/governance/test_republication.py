@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.governance.republication import republish_run
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
@@ -18,9 +17,11 @@ from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.releases import REPUBLICATION
 from minimize.output.reader import load_receipts
-from minimize.runs.published_runs import find_voided_run, record_void, void_run
+from minimize.runs.published_runs import find_voided_run, record_void
 from minimize.runs.verify import check_output
 from minimize.times import utc_now
+from minimize.workspace import Workspace
+from tests.calls import republish_run, void_run
 from tests.commands import Result, command
 from tests.project import AT, BEFORE, DAY, Project, event
 from tests.world import access_file, assignment, write_configuration
@@ -158,8 +159,8 @@ def test_a_run_that_published_nothing_is_not_the_one(project: Project) -> None:
 
 def test_a_receipt_without_the_acts_of_the_ledger_is_found(project: Project) -> None:
     run = publish(project, 40).run_id
-    changing, found = find_voided_run(run, project.out, project.folder, ledger(project), project.keys, republish=True)
-    record_void(changing, found, "a reason", ledger(project), republish=True)
+    workspace = Workspace(ledger(project), project.out, project.folder, project.keys)
+    record_void(*find_voided_run(workspace, run, republish=True), "a reason", republish=True)
     publish(project, 41, hours=1)
     assert verify_codes(project) == ["V053"]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.errors import MinimizeError
 from minimize.keys import Keyring, new_keyring
 from minimize.policy.load import load_pipeline
 from minimize.review.explain import explain
 from minimize.review.fixtures import try_fixtures
 from minimize.review.trial import RecordExplanation, Trial
+from tests.calls import load_pipeline_settings
 from tests.leak.planted import ALL, AT, VALUE, build
 from tests.leak.sweep import found
 from tests.leak.test_printed import whole

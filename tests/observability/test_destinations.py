@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from minimize.config import load_config
 from minimize.errors import ConfigurationError
 from minimize.observability.destinations import Destinations, append_event, find_destinations, post_event
 
@@ -153,7 +154,7 @@ def test_a_server_that_refuses_is_logged(server: Server, caplog: pytest.LogCaptu
 
 def found(folder: Path, **more: Any) -> Destinations:
     given: dict[str, Any] = {"environ": {}} | more
-    return find_destinations(folder, folder / "out", "fleet", **given)
+    return find_destinations(load_config(folder), folder / "out", "fleet", **given)
 
 
 def test_lineage_stands_beside_the_output_and_metrics_nowhere_by_default(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from minimize.errors import RefusedError, SourceError, StoppedError
 from minimize.keys import new_keyring
 from minimize.observability.openlineage import column_lineage, run_uuid
 from minimize.runs.inspection import plan_for
-from minimize.runs.quarantine_replay import replay
+from tests.calls import replay
 from tests.observability.spec import faults
 from tests.pipelines.shipped import ROOT
 from tests.project import AT, BEFORE, DAY, Project, event, events

@@ -21,8 +21,8 @@ from minimize.output.folder import (
     parse_partition_folder,
     split_by_partition,
 )
-from minimize.runs.quarantine_replay import recheck_quarantine
 from minimize.stages.rejections import is_too_long
+from tests.calls import recheck_quarantine
 from tests.project import Project, event, new_project
 
 WORDS = st.none() | st.text("ab/%=_ äH.", max_size=8) | st.just("__HIVE_DEFAULT_PARTITION__")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from minimize.config import load_config
 from minimize.errors import PolicyError
 from minimize.forms.yaml_nodes import FaultList
 from minimize.policy.approval import approval_digest, approval_state, configured_approval, policy_reference
@@ -91,5 +92,5 @@ def test_an_approval_that_nobody_could_have_written_is_a_fault(part: dict[str, A
 def test_what_the_configuration_wants(said: str, wanted: str, faults: list[str], tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text(said)
     found = FaultList()
-    assert configured_approval(tmp_path, found) == wanted
+    assert configured_approval(load_config(tmp_path), found) == wanted
     assert [finding.code for finding in found.found] == faults

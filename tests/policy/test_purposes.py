@@ -55,7 +55,7 @@ def test_the_hint_for_a_purpose_like_no_other_lists_the_known_ones_and_says_how_
 def test_a_configuration_cannot_add_a_refused_purpose(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "purposes: [capacity_planning, marketing]\n")
     faults = FaultList()
-    assert configured_purposes(tmp_path, faults) == ("capacity_planning",)
+    assert configured_purposes(load_config(tmp_path), faults) == ("capacity_planning",)
     assert [(f.code, f.file) for f in faults.found] == [("P009", str(tmp_path / "minimize.yaml"))]
 
 
@@ -63,7 +63,7 @@ def test_the_nearest_configuration_file_upwards_counts(write: Write, tmp_path: P
     write("minimize.yaml", "purposes: [far]\n")
     write("a/minimize.yaml", "purposes: [near]\n")
     write("a/b/policy.yaml", "")
-    assert configured_purposes(tmp_path / "a" / "b", FaultList()) == ("near",)
+    assert configured_purposes(load_config(tmp_path / "a" / "b"), FaultList()) == ("near",)
 
 
 def test_the_current_folder_is_not_searched(
@@ -78,21 +78,21 @@ def test_the_current_folder_is_not_searched(
 def test_configured_purposes_that_are_no_list_are_a_fault(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "purposes: 3\n")
     faults = FaultList()
-    assert configured_purposes(tmp_path, faults) == ()
+    assert configured_purposes(load_config(tmp_path), faults) == ()
     assert [(f.code, f.line) for f in faults.found] == [("P006", 1)]
 
 
 def test_a_configuration_file_without_purposes_adds_none(write: Write, tmp_path: Path) -> None:
     write("minimize.yaml", "ledger: ledger.db\n")
     faults = FaultList()
-    assert (configured_purposes(tmp_path, faults), faults.found) == ((), [])
+    assert (configured_purposes(load_config(tmp_path), faults), faults.found) == ((), [])
 
 
 @pytest.mark.parametrize("content", [b"\xff", b"purposes: ["])
 def test_a_configuration_file_that_cannot_be_read_is_a_fault(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "minimize.yaml").write_bytes(content)
     faults = FaultList()
-    assert configured_purposes(tmp_path, faults) == ()
+    assert configured_purposes(load_config(tmp_path), faults) == ()
     assert [(f.code, f.file) for f in faults.found] == [("P001", str(tmp_path / "minimize.yaml"))]
 
 

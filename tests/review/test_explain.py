@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.errors import ConfigurationError
 from minimize.governance.events import NewEvent, add_event
 from minimize.keys import find_keyring
@@ -19,6 +18,7 @@ from minimize.policy.load import load_pipeline
 from minimize.review.explain import FieldExplanation, explain
 from minimize.review.trial import RecordExplanation, Trial
 from minimize.workspace import Workspace as Places
+from tests.calls import load_pipeline_settings
 from tests.project import AT, FIELDS, SETTINGS, Project, enter, event, new_project
 
 TENANTS = ("north", "south", "west")

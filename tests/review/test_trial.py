@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.keys import new_keyring
 from minimize.policy.load import load_pipeline
 from minimize.review import trial
 from minimize.review.trial import LineIndex, Trial, trial_keyring
+from tests.calls import load_pipeline_settings
 from tests.project import demonstration
 
 TEXTS = [

@@ -14,7 +14,8 @@ from minimize.datasets.ledger_check import WRONG_KEYRING
 from minimize.errors import ConfigurationError, PolicyError, RefusedError
 from minimize.output.reader import load_receipts
 from minimize.receipts import sha256_text
-from minimize.runs.backfill import BackfillResult, backfill
+from minimize.runs.backfill import BackfillResult
+from tests.calls import backfill
 from tests.project import BEFORE, DAY, LASTING, SETTINGS, Builds, Project, events
 
 EMPTY = "2026-11-22"

@@ -15,9 +15,10 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError, LedgerError, OutputError, VerificationError
-from minimize.runs.quarantine_replay import quarantined_dates, replay
+from minimize.runs.quarantine_replay import quarantined_dates
 from minimize.stores import ObjectPath
 from tests.buckets import ACCESS, Bucket
+from tests.calls import replay
 from tests.commands import command
 from tests.project import BEFORE, DAY, LASTING, Project, events
 

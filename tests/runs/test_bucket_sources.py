@@ -129,7 +129,7 @@ def test_a_replay_finds_the_bucket_again(project: Project, bucket: Bucket) -> No
     bucket.upload(project.folder / "data", "in/")
     shutil.rmtree(project.folder / "data")
     project.run(input=bucket.uri("in"))
-    from minimize.runs.quarantine_replay import recheck_quarantine
+    from tests.calls import recheck_quarantine
 
     found = recheck_quarantine(project.out, keys=project.keys)
     assert [(each.quarantined.rows, each.rows, dict(each.passing)) for each in found] == [

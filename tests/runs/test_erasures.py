@@ -14,6 +14,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.runs.inputs import SubjectActs, check_acts_unchanged, load_subject_acts
 from minimize.settings.erasures import RecordedErasures
+from minimize.workspace import Workspace
 from minimize.workspace import Workspace as Places
 from tests.project import AT, BEFORE, DAY, Project, event, events
 
@@ -136,9 +137,9 @@ def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: py
 
 
 def test_where_no_ledger_is_yet_nobody_is_gone(project: Project) -> None:
-    job = minimize.load_pipeline(project.folder)
-    keys: Any = None
-    assert load_subject_acts(job, keys, project.out, project.folder / "none.db") == SubjectActs()
+    workspace = Workspace(project.folder / "none.db", project.out, project.folder, project.keys)
+    found = load_subject_acts(workspace)
+    assert (found.erased.rows, found.corrected, found.consents) == ((), (), None)
 
 
 def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> None:

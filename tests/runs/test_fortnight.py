@@ -21,7 +21,7 @@ import pytest
 
 import minimize
 from minimize.failpoints import KILLED, VARIABLE
-from minimize.runs.backfill import backfill
+from tests.calls import backfill
 from tests.project import Project, new_project
 
 BELOW, WAIT = 4, 2

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pytest
 
 import minimize
-from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output
+from tests.calls import replay
 from tests.project import AT, DAY, FIELDS, Project, event, events, table
 
 

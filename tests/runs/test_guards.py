@@ -12,11 +12,11 @@ import pytest
 import minimize
 from minimize.errors import CheckFailed, SourceError
 from minimize.output.reader import load_receipts
-from minimize.runs import backfill as backfills
 from minimize.runs import session
-from minimize.runs.quarantine_replay import replay
 from minimize.runs.session import KeptRows
+from tests import calls
 from tests.buckets import Bucket
+from tests.calls import replay
 from tests.commands import Result, command
 from tests.project import AT, BEFORE, DAY, Builds, Project, event, events
 
@@ -257,8 +257,8 @@ def test_a_backfill_goes_on_after_a_file_that_cannot_be_read(done: Project) -> N
     path = done.records(events(400), day=BEFORE)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(SourceError, match=BEFORE):
-        backfills.backfill(fill(done, BEFORE, DAY), output=done.out, keys=done.keys)
+        calls.backfill(fill(done, BEFORE, DAY), output=done.out, keys=done.keys)
     assert [receipt.dates for receipt in load_receipts(done.out)[1:]] == [(DAY,)]
-    found = backfills.run_backfill(fill(done, BEFORE, DAY), output=done.out, keys=done.keys)
+    found = calls.run_backfill(fill(done, BEFORE, DAY), output=done.out, keys=done.keys)
     assert found.receipts == []
     assert [(each.date, each.reason, each.exit_code) for each in found.failures] == [(BEFORE, "unreadable", 2)]

@@ -23,9 +23,9 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.removal.expire import expire
 from minimize.removal.retract import retract
-from minimize.runs.backfill import backfill
-from minimize.runs.quarantine_replay import replay
 from minimize.runs.verify import check_output
+from minimize.workspace import Workspace
+from tests.calls import backfill, replay
 from tests.commands import command
 from tests.ledger.ledgers import errors, unguarded
 from tests.project import AT, DAY, LASTING, Builds, Project, event, events, new_project, write_yaml
@@ -451,9 +451,8 @@ def test_verify_finds_another_ledger(project: Project, which: str) -> None:
 def test_verify_finds_a_change_of_ledgers_that_nothing_adopts(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("minimize.runs.session.check_output_ledger", lambda *given: None)
+    monkeypatch.setattr(Workspace, "check_target", lambda *given: None)
     monkeypatch.setattr("minimize.runs.session.check_open_ledger", lambda *given: None)
-    monkeypatch.setattr("minimize.runs.runner.check_output_ledger", lambda *given: None)
     ledger = new(project)
     project.run(ledger=ledger)
     found = {

@@ -15,9 +15,8 @@ from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from minimize.linting import ALLOWABLE_CODES, LINT_RULES
 from minimize.report.output_report import create_report
-from minimize.runs.backfill import run_backfill
 from minimize.runs.inspection import lint
-from minimize.runs.quarantine_replay import replay
+from tests.calls import replay, run_backfill
 from tests.commands import command
 from tests.project import AGGREGATES, DAY, Project, events
 

@@ -15,8 +15,9 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.receipts.chain import check_voids, effective_receipts
 from minimize.runs.batch_dates import last_inputs
-from minimize.runs.published_runs import void_run
+from minimize.runs.published_runs import VoidedRun
 from minimize.runs.verify import check_output
+from tests.calls import void_run
 from tests.commands import command
 from tests.project import AT, BEFORE, DAY, Builds, Project, event, events
 
@@ -39,9 +40,9 @@ def _bad(builds: Builds, project: Project) -> Project:
 
 
 def void(project: Project, receipt: Receipt, **options: str) -> Receipt:
-    return void_run(
-        receipt.run_id, options.get("reason", WHY), output=project.out, keys=project.keys, pipeline=project.folder
-    ).receipt
+    places = {"output": project.out, "keys": project.keys, "pipeline": project.folder}
+    voided: VoidedRun = void_run(receipt.run_id, options.get("reason", WHY), **places)
+    return voided.receipt
 
 
 def test_a_run_by_a_wrong_clock_locks_its_date_until_it_is_void(bad: Project) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.runs.quarantine_replay import ReplayResult, count_groups, quarantined_dates, recheck_quarantine, replay
+from minimize.runs.quarantine_replay import ReplayResult, count_groups, quarantined_dates
 from minimize.stores.durable_files import file_digest
+from tests.calls import recheck_quarantine, replay
 from tests.project import AT, BEFORE, DAY, NOISY_AGGREGATES, Project, event, events, table
 
 

@@ -17,7 +17,7 @@ import minimize
 from minimize.errors import ConfigurationError, SchemaError
 from minimize.keys import add_key
 from minimize.runs.inputs import PathMask
-from minimize.runs.quarantine_replay import recheck_quarantine
+from tests.calls import recheck_quarantine
 from tests.project import AT, BEFORE, DAY, NOISY_AGGREGATES, SCHEMA, Project, event, events, new_project, table
 
 

@@ -18,7 +18,6 @@ import pytest
 import minimize
 from minimize.errors import LedgerError, MinimizeError, RefusedError
 from minimize.governance.audit import log_entries, verify_audit
-from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.leases import RunSession, lease_holder
@@ -27,6 +26,7 @@ from minimize.output.folder import identity_of
 from minimize.receipts import Receipt
 from minimize.runs.published_runs import list_runs, rebuild_index
 from minimize.runs.verify import check_output
+from tests.calls import adopt_ledger
 from tests.ledger.ledgers import unguarded
 from tests.postgres import Server
 from tests.project import AT, BEFORE, DAY, Builds, Project, events

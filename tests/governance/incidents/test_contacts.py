@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from minimize.config import load_config
 from minimize.errors import PolicyError
 from minimize.governance.incidents import find_contacts, lint_contacts, load_contacts
 
@@ -89,14 +90,14 @@ def test_contacts_do_not_show_whom_they_name(tmp_path: Path) -> None:
 def test_the_configuration_names_the_contacts(tmp_path: Path) -> None:
     written(tmp_path, CSV)
     (tmp_path / "minimize.yaml").write_text("contacts: contacts.csv\n")
-    assert [each.name for each in find_contacts(None, tmp_path).for_tenant("north")] == ["Pia"]
+    assert [each.name for each in find_contacts(None, load_config(tmp_path)).for_tenant("north")] == ["Pia"]
     other = written(tmp_path, YAML.replace("Pia", "Pat"), "other.yaml")
-    assert [each.name for each in find_contacts(other, tmp_path).for_tenant("north")] == ["Pat"]
+    assert [each.name for each in find_contacts(other, load_config(tmp_path)).for_tenant("north")] == ["Pat"]
 
 
 def test_a_configuration_that_names_none_has_none(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("ledger: ledger.db\n")
-    assert find_contacts(None, tmp_path).entries == ()
+    assert find_contacts(None, load_config(tmp_path)).entries == ()
     (tmp_path / "minimize.yaml").write_text("contacts: [a]\n")
     with pytest.raises(PolicyError, match="cannot be read"):
-        find_contacts(None, tmp_path)
+        find_contacts(None, load_config(tmp_path))

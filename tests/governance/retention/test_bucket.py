@@ -13,13 +13,13 @@ from minimize.datasets.erasure_list import ERASURES_FOLDER, stored_erasures
 from minimize.errors import RefusedError
 from minimize.failpoints import KILLED
 from minimize.governance.events import NewEvent, add_event
-from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.keys import Keyring
-from minimize.removal.expire import expire, open_items
+from minimize.removal.expire import expire
 from minimize.removal.retract import retract
 from minimize.stores import parse_output_location
 from minimize.workspace import Workspace as Where
 from tests.buckets import Bucket
+from tests.calls import adopt_ledger, open_items
 from tests.faults.child import killed
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 

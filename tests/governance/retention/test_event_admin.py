@@ -32,11 +32,11 @@ from minimize.keys import Keyring, add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.removal.expire import open_items
 from minimize.stages.identifier_forms import AS_RECEIVED
 from minimize.workspace import Workspace as Places
 from minimize.workspace import Workspace as Where
 from minimize.workspace import open_existing_ledger
+from tests.calls import open_items
 from tests.governance.retention.daily import START, Daily, rows
 from tests.project import AT, Builds, Project, enter, events, new_project
 

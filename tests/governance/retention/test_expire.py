@@ -14,8 +14,9 @@ import minimize
 from minimize.errors import ConfigurationError, OutputError, PolicyError, RefusedError
 from minimize.keys import add_key
 from minimize.output.reader import find_subjects
-from minimize.removal.expire import expire, open_items
+from minimize.removal.expire import expire
 from minimize.runs.published_runs import list_runs
+from tests.calls import open_items
 from tests.governance.retention.daily import FIELDS, POLICY, START, Daily, rows
 from tests.project import Builds
 

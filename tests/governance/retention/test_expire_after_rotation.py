@@ -10,10 +10,10 @@ import pytest
 
 from minimize.governance.events import NewEvent, add_event
 from minimize.keys.keyring import add_key
-from minimize.removal.expire import open_items
 from minimize.runs import runner
 from minimize.settings.erasures import RecordedErasures
 from minimize.workspace import Workspace
+from tests.calls import open_items
 from tests.governance.retention.daily import START, Daily, rows
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)

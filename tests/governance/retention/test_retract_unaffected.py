@@ -17,9 +17,10 @@ from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.receipts import RunOrigin
 from minimize.removal import rerun as sources
 from minimize.removal.rerun import DatesWithSource
-from minimize.removal.retract import ResolvedRetraction, RetractionOptions, _resolve_retraction, retract
+from minimize.removal.retract import ResolvedRetraction, _resolve_retraction, retract
 from minimize.runs.inputs import load_subject_acts
-from minimize.runs.resolve import ResolvedRun, resolve_run
+from minimize.runs.resolve import ResolvedRun, RunRequest, resolve_run
+from minimize.workspace import Workspace
 from tests.governance.retention.daily import FIELDS, PIPELINE, SETTINGS, START, Daily, rows
 
 DAY = timedelta(days=1)
@@ -82,25 +83,23 @@ def run(project: Daily, *dates: date) -> None:
 
 
 def resolved(project: Daily) -> ResolvedRetraction:
-    return _resolve_retraction(project.out, RetractionOptions(at=SOON, keys=project.keys))
+    workspace = Workspace(output=project.out, keys=project.keys)
+    return _resolve_retraction(workspace, RunRequest(at=SOON), is_received_only=False)
 
 
 def in_full(made: ResolvedRetraction) -> ResolvedRetraction:
     """The same, with every date looked at."""
     origin = made.output.chain[-1].origin or RunOrigin()
     said, source = (written_at(made.request.output, each) for each in (origin.settings, origin.input))
-    keys, output = made.request.keys, made.request.output
     standing = DatesWithSource(
-        job=made.pipeline,
+        workspace=made.workspace,
         output=made.output,
         as_of=made.request.as_of,
         now=made.request.as_of,
         source=source,
         settings_source=said,
         settings=made.settings,
-        consents=load_subject_acts(made.pipeline, keys, output, made.ledger).consents,
-        keys=keys,
-        ledger=made.ledger,
+        consents=load_subject_acts(made.workspace).consents,
     ).rerunnable(())
     return replace(made, rerunnable=standing, unaffected=frozenset())
 
@@ -149,9 +148,9 @@ def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
         opened.append(arguments[1])
         return open_stored_file(*arguments)
 
-    def resolves(*arguments: Any, **named: Any) -> ResolvedRun:
-        asked.append(named["selection"])
-        return resolve_run(*arguments, **named)
+    def resolves(workspace: Workspace, request: RunRequest, **named: Any) -> ResolvedRun:
+        asked.append(request.selection)
+        return resolve_run(workspace, request, **named)
 
     with monkeypatch.context() as patch:
         patch.setattr(published_output, "open_stored_file", opens)

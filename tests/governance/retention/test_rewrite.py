@@ -30,7 +30,7 @@ RAN = START + DAY
 def carrying(project: Daily, hours: int) -> tuple[Rewrite, RemovalPlan]:
     at = RAN + hours * HOUR
     made = project.plan(at)
-    return Rewrite("expire", project.out, made.pipeline, made.request.keys, at), made.plan()
+    return Rewrite("expire", made.workspace, at), made.plan()
 
 
 def test_files_of_two_policies_are_two_publications(day: Daily) -> None:

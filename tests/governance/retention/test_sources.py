@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from minimize.datasets.pipelines import load_pipeline_settings
 from minimize.datasets.published_output import PublishedOutput
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline
 from minimize.removal.rerun import DatesWithSource, SourceFinder
+from minimize.workspace import Workspace
+from tests.calls import load_pipeline_settings
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -23,7 +24,7 @@ def standing(project: Daily) -> dict[Any, bool]:
     job, chain = load_pipeline(project.folder), load_receipts(project.out)
     keys, settings = Keyring.load(project.keys), project.folder / "settings.csv"
     found = DatesWithSource(
-        job=job,
+        workspace=Workspace(None, project.out, job, keys),
         output=PublishedOutput(project.out, chain, keys, job),
         as_of=RAN + HOUR,
         now=RAN + HOUR,
@@ -31,15 +32,13 @@ def standing(project: Daily) -> dict[Any, bool]:
         settings_source=settings,
         settings=load_pipeline_settings(settings, job, keys, project.out, None),
         consents=None,
-        keys=keys,
-        ledger=None,
     ).rerunnable(())
     return {date: each.is_pending for date, each in found.items()}
 
 
 def known(project: Daily) -> bool:
-    job, chain = load_pipeline(project.folder), load_receipts(project.out)
-    return SourceFinder(job, project.out, chain, RAN + HOUR, Keyring.load(project.keys)).find(FIRST) is not None
+    workspace = Workspace(None, project.out, project.folder, project.keys)
+    return SourceFinder(workspace, load_receipts(project.out), RAN + HOUR).find(FIRST) is not None
 
 
 def test_a_source_with_the_digests_of_its_receipt_stands_and_nothing_waits(day: Daily) -> None:

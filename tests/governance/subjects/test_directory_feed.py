@@ -14,7 +14,8 @@ from minimize.governance.subjects import import_events
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import LIFECYCLE_EVENT
-from minimize.removal.expire import expire, open_items
+from minimize.removal.expire import expire
+from tests.calls import open_items
 from tests.commands import command
 from tests.governance.outputs import places, run
 from tests.governance.subjects.test_linked import USER, add_output, checkins, rows_of

@@ -21,8 +21,7 @@ from minimize.governance.subjects import (
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.removal.keys import shred_keys
 from minimize.report import create_report
-from minimize.runs.backfill import backfill
-from minimize.runs.quarantine_replay import replay
+from tests.calls import backfill, replay
 from tests.governance.outputs import PER_TENANT, RECORDS, places, run
 from tests.project import BEFORE, DAY, Project, event
 

@@ -1,0 +1,108 @@
+"""Operations on outputs, called with a folder and keyword arguments in place of a workspace and a request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from minimize.governance import ledger_adoption, republication
+from minimize.removal import expire as expiry
+from minimize.runs import backfill as backfills
+from minimize.runs import published_runs, quarantine_replay
+from minimize.runs.batch_dates import DateSelection, error_for
+from minimize.runs.resolve import ResolvedRun, RunRequest, resolve_run
+from minimize.runs.runner import Execution, RunResult, run_dates
+from minimize.settings import SettingsRows
+from minimize.workspace import Workspace
+
+_PLACES = ("ledger", "output", "pipeline", "keys", "region")
+
+
+def asked(given: dict[str, Any]) -> tuple[Workspace, RunRequest, Execution]:
+    """Takes workspace, request and execution out of keyword arguments."""
+    workspace = Workspace(**{name: given.pop(name) for name in _PLACES if name in given})
+    request = RunRequest(**{each.name: given.pop(each.name) for each in fields(RunRequest) if each.name in given})
+    execution = Execution(**{each.name: given.pop(each.name) for each in fields(Execution) if each.name in given})
+    return workspace, request, execution
+
+
+def replay(output: Any, **given: Any) -> quarantine_replay.ReplayResult:
+    """`replay`."""
+    workspace, request, execution = asked({"output": output, **given})
+    return quarantine_replay.replay(workspace, date=given.get("date"), request=request, execution=execution)
+
+
+def recheck_quarantine(output: Any, **given: Any) -> list[quarantine_replay.RecheckedDate]:
+    """`recheck_quarantine`."""
+    workspace, request, _ = asked({"output": output, **given})
+    return quarantine_replay.recheck_quarantine(workspace, date=given.get("date"), request=request)
+
+
+def show_quarantine(output: Any, **given: Any) -> quarantine_replay.QuarantineCounts:
+    """`show_quarantine`."""
+    workspace, request, _ = asked({"output": output, **given})
+    more = {name: given[name] for name in ("date", "check") if name in given}
+    return quarantine_replay.show_quarantine(workspace, request=request, **more)
+
+
+def run_backfill(file: Path | str, *, dry_run: bool = False, **given: Any) -> backfills.BackfillResult:
+    """`run_backfill`."""
+    plan = backfills.load_backfill(file)
+    workspace, request, execution = asked({"pipeline": plan.pipeline_path, **given})
+    return backfills.run_backfill(workspace, plan, request, execution, dry_run=dry_run)
+
+
+def backfill(file: Path | str, **given: Any) -> backfills.BackfillResult:
+    """`run_backfill`; raises the error of a date that failed."""
+    result = run_backfill(file, **given)
+    if result.failures:
+        raise error_for(result.failures, "the backfill is not complete")
+    return result
+
+
+def resolved(pipeline: Any, **given: Any) -> ResolvedRun:
+    """`resolve_run`."""
+    workspace, request, _ = asked({"pipeline": pipeline, **given})
+    return resolve_run(workspace, request)
+
+
+def run_selected(pipeline: Any, selection: DateSelection, **given: Any) -> RunResult:
+    """`run_dates`."""
+    return run_dates(*asked({"pipeline": pipeline, "selection": selection, **given}))
+
+
+def resolve_expiry(output: Any, **given: Any) -> expiry.ResolvedExpiry:
+    """`resolve_expiry`."""
+    more = {name: given.pop(name) for name in ("at", "events") if name in given}
+    return expiry.resolve_expiry(Workspace(output=output, **given), **more)
+
+
+def open_items(output: Any, **given: Any) -> Sequence[Any]:
+    """`open_items`."""
+    more = {name: given.pop(name) for name in ("at", "events") if name in given}
+    return expiry.open_items(Workspace(output=output, **given), **more)
+
+
+def void_run(run: str, reason: str, **places: Any) -> Any:
+    """`void_run`."""
+    return published_runs.void_run(Workspace(**places), run, reason)
+
+
+def republish_run(run: str, reason: str, now: Any, **places: Any) -> Any:
+    """`republish_run`."""
+    return republication.republish_run(Workspace(**places), run, reason, now)
+
+
+def adopt_ledger(output: Any, reason: str, *, allow_lost_erasures: bool = False, **places: Any) -> Any:
+    """`adopt_ledger`."""
+    workspace = Workspace(output=output, **places)
+    return ledger_adoption.adopt_ledger(workspace, reason, allow_lost_erasures=allow_lost_erasures)
+
+
+def load_pipeline_settings(
+    settings: Any, job: Any, keys: Any = None, output: Any = None, ledger: Any = None
+) -> SettingsRows | None:
+    """The settings in effect for a pipeline."""
+    return Workspace(ledger, output, job, keys).load_settings(settings)
