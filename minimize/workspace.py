@@ -105,16 +105,17 @@ class Workspace:
 
     def in_region(self, name: str) -> Workspace:
         """The same for the output of a region, which has another default ledger."""
-        return replace(self, pipeline=self.loaded_pipeline, region=name, keys=self._passed_keys)
+        return replace(self, pipeline=self.loaded_pipeline, region=name, keys=self._keys_for(self.config))
 
     def showing(self, *outputs: LocationLike) -> Workspace:
         """The same for a command that shows or changes the content of these outputs, so that their rules decide."""
-        return replace(self, pipeline=self.loaded_pipeline, region=None, keys=self._passed_keys, shown=outputs)
+        return replace(
+            self, pipeline=self.loaded_pipeline, region=None, keys=self._keys_for(self.config), shown=outputs
+        )
 
-    @property
-    def _passed_keys(self) -> Keyring | PathText | None:
-        """The keyring that was passed, loaded if it can be read."""
-        if self.keys is None:
+    def _keys_for(self, config: Config) -> Keyring | PathText | None:
+        """The keyring for the same command under another configuration: the one that was passed, or that of the same file."""
+        if self.keys is None and config.path != self.config.path:
             return None
         with suppress(KeyringError):
             return self.keyring_or_none
@@ -122,7 +123,7 @@ class Workspace:
 
     def with_pipeline(self, pipeline: Pipeline) -> Workspace:
         """The same with another pipeline, which is loaded and bound to its region already."""
-        return replace(self, pipeline=pipeline, region=None, keys=self._passed_keys)
+        return replace(self, pipeline=pipeline, region=None, keys=self._keys_for(pipeline.config), found_config=None)
 
     def of_output(self, output: Location, pipeline: Pipeline) -> Workspace:
         """That of one of the outputs that a command changes, with its pipeline of today, and the keyring and the named ledger."""
@@ -255,10 +256,10 @@ class Workspace:
         chain = load_receipts(self.target)
         if not chain:
             raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
-        job = find_pipeline(self.target, chain[-1], self.pipeline)
+        job = find_pipeline(self.target, chain[-1], self.pipeline, self.config)
         bound = self.with_pipeline(job)
         bound.check_changeable(chain)
-        policies = PolicyCache(job.policy.purposes)
+        policies = PolicyCache(job.policy.purposes, job.config)
         return bound, PublishedOutput(self.target, chain, bound.keyring("receipt"), job, policies)
 
     def check_changeable(self, chain: Sequence[Receipt]) -> None:
@@ -289,7 +290,7 @@ class Workspace:
         name: the access rules that were adopted in that one would not apply. Warns (W058) instead if the ledger is lost, and
         the configuration requires no rules. Commands that change an output check its ledger themselves.
         """
-        shown = [Workspace(self.ledger, place, keys=self._passed_keys) for place in self.shown]
+        shown = [self._governing(place) for place in self.shown]
         for each in () if any_ledger else shown:
             for chain in each._chains():
                 if each._has_lost_ledger:
@@ -297,12 +298,17 @@ class Workspace:
                 else:
                     check_ledger(each.address, chain, each.verifier)
         known: set[tuple[Path | None, str]] = set()
-        searched = (Workspace(self.ledger, place, keys=self._passed_keys) for place in self._searched_outputs(decides))
+        searched = map(self._governing, self._searched_outputs(decides))
         for each in (self, *shown, *searched):
             authority = each.config.path, each._address_text
             if authority not in known:
                 known.add(authority)
                 yield each
+
+    def _governing(self, output: LocationLike) -> Workspace:
+        """That of the rules of an output: the configuration of its own pipeline, which may be the one that is known already."""
+        config = load_config(configuration_folder(output), self.config)
+        return Workspace(self.ledger, output, keys=self._keys_for(config), found_config=config)
 
     def _searched_outputs(self, decides: bool) -> Iterator[Location]:
         """The outputs that the ledger has and this host can open, if the command searches them or decides for them."""

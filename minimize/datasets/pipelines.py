@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from minimize.config import load_config
+from minimize.config import Config, load_config
 from minimize.errors import ConfigurationError, MinimizeError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.output.folder import RECEIPT_FILE, has_runs, read_receipts
@@ -53,10 +53,12 @@ LEDGER_SETTINGS: Final = "ledger"
 """The value of `settings` in a pipeline whose collection settings are stored in the ledger."""
 
 
-def find_pipeline(output: Location, receipt: Receipt, explicit: Pipeline | PathText | None) -> Pipeline:
+def find_pipeline(
+    output: Location, receipt: Receipt, explicit: Pipeline | PathText | None, known: Config | None = None
+) -> Pipeline:
     """The current pipeline of an output: the one that is passed, else the one in its receipt, else the nearest one.
 
-    It is bound to the region of the output.
+    It is bound to the region of the output. A `known` configuration is not read again if it is that of the pipeline.
 
     Raises ConfigurationError if it is not found or has another name.
     """
@@ -64,7 +66,7 @@ def find_pipeline(output: Location, receipt: Receipt, explicit: Pipeline | PathT
     if path is None or (explicit is None and not Path(str(path)).exists()):
         message = f"the path of the pipeline {receipt.pipeline} is not known"
         raise ConfigurationError(message, hint="Pass --pipeline PIPELINE.")
-    job = pipeline_from(path)
+    job = pipeline_from(path, known)
     if job.pipeline != receipt.pipeline:
         message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
         raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
@@ -230,7 +232,7 @@ def _has_pipeline_name(path: Path, name: str) -> bool:
     return False
 
 
-def pipeline_from(pipeline: Pipeline | PathText) -> Pipeline:
+def pipeline_from(pipeline: Pipeline | PathText, known: Config | None = None) -> Pipeline:
     """The pipeline itself, or the one loaded from a path."""
     if isinstance(pipeline, Pipeline):
         return pipeline
@@ -238,4 +240,4 @@ def pipeline_from(pipeline: Pipeline | PathText) -> Pipeline:
         raise ConfigurationError(
             f"a {type(pipeline).__name__} is not a pipeline", hint="Pass a Pipeline or the path of one."
         )
-    return load_pipeline(Path(pipeline))
+    return load_pipeline(Path(pipeline), known=known)

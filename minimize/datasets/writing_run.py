@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
 
+from minimize.config import Config
 from minimize.datasets.inventory import INVENTORY_FILE
 from minimize.errors import OutputError
 from minimize.forms import read_form
@@ -40,16 +41,17 @@ _RUN_ATTACHMENTS: Final = (RETENTION_POLICY_FILE, RETENTION_PIPELINE_FILE, "back
 
 @dataclass(frozen=True, slots=True)
 class PolicyCache:
-    """Loaded policies, each parsed once. `purposes` are the additional purposes of the configuration."""
+    """Loaded policies, each parsed once. `purposes` are additional purposes, `config` a configuration that is not read again."""
 
     purposes: tuple[str, ...] = ()
+    config: Config | None = field(default=None, repr=False, compare=False)
     policies: dict[tuple[object, ...], Policy] = field(default_factory=dict, repr=False)
 
     def policy(self, same: tuple[object, ...], path: Location, purpose: str) -> Policy:
         """The policy of a file. Raises PolicyError."""
         if same not in self.policies:
             with local_copy(path.parent) as folder:
-                self.policies[same] = load_policy(folder / path.name, (*self.purposes, purpose))
+                self.policies[same] = load_policy(folder / path.name, (*self.purposes, purpose), known=self.config)
         return self.policies[same]
 
 

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from minimize.config import Config
 from minimize.datasets.ledger_check import check_keyring, check_open_ledger
 from minimize.datasets.pipelines import ConfiguredOutput, find_pipeline
 from minimize.datasets.published_output import PublishedOutput
@@ -72,12 +73,14 @@ def find_outputs(
     indexed, recorded = ([], []) if ledger is None else ledger.read(_outputs_of_ledger)
     own = {location_text(resolve_output(each.place)): each.pipeline for each in configured if each.pipeline is not None}
     opened: dict[str, PublishedOutput | str | None] = {}
+    known: Config | None = None
     for place in (*_named_places(named), *map(_Place.of_ledger, indexed), *_configured_places(configured)):
         folder = location_text(place.folder)
         if place.is_here and folder not in opened:
-            opened[folder] = _open_output(place.folder, keys, own.get(folder))
+            opened[folder] = _open_output(place.folder, keys, own.get(folder), known)
         output = opened[folder] if place.is_here else None
         if isinstance(output, PublishedOutput):
+            known = known if output.job is None else output.job.config
             other = found.setdefault(identity_of(place.folder) or location_text(place.folder), output)
             if is_copy_refused and not is_same_location(other.folder, place.folder):
                 raise _two_copies_error(other.folder, place.folder)
@@ -187,13 +190,15 @@ def _two_copies_error(one: Location, other: Location) -> RefusedError:
     )
 
 
-def _open_output(folder: Location, keys: Keyring | None, pipeline: Path | None) -> PublishedOutput | str | None:
+def _open_output(
+    folder: Location, keys: Keyring | None, pipeline: Path | None, known: Config | None
+) -> PublishedOutput | str | None:
     """An output; the reason why it cannot be read; None for the folder of an output to which nothing was ever published.
 
     The folder of such an output has its identity, but no receipt and no Parquet file. A folder that is lost has none of them.
     """
     try:
-        found = published_output(folder, keys, pipeline)
+        found = published_output(folder, keys, pipeline, known)
         if found is not None:
             return found
         is_empty = not any(path.endswith(".parquet") for path in list_data_files(folder))
@@ -202,22 +207,25 @@ def _open_output(folder: Location, keys: Keyring | None, pipeline: Path | None) 
         return error.code
 
 
-def _find_pipeline(folder: Location, last: Receipt, explicit: Path | None) -> Pipeline | None:
+def _find_pipeline(folder: Location, last: Receipt, explicit: Path | None, known: Config | None) -> Pipeline | None:
     with suppress(MinimizeError):
-        return find_pipeline(folder, last, explicit)
+        return find_pipeline(folder, last, explicit, known)
     return None
 
 
-def published_output(folder: Location, keys: Keyring | None, configured: Path | None = None) -> PublishedOutput | None:
+def published_output(
+    folder: Location, keys: Keyring | None, configured: Path | None = None, known: Config | None = None
+) -> PublishedOutput | None:
     """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError.
 
-    Takes the pipeline file whose configuration names the output, which counts if the receipts do not lead to one.
+    Takes the pipeline file whose configuration names the output, which counts if the receipts do not lead to one; and a known
+    configuration, which is not read again.
     """
     chain = load_receipts(folder)
     if not chain:
         return None
-    job = _find_pipeline(folder, chain[-1], None)
+    job = _find_pipeline(folder, chain[-1], None, known)
     if job is None and configured is not None:
-        job = _find_pipeline(folder, chain[-1], configured)
+        job = _find_pipeline(folder, chain[-1], configured, known)
     purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
-    return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes))
+    return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes, known if job is None else job.config))

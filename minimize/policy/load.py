@@ -29,21 +29,24 @@ from minimize.text import did_you_mean
 
 
 @redact_errors
-def load_policy(path: str | Path, purposes: Sequence[str] = ()) -> Policy:
+def load_policy(path: str | Path, purposes: Sequence[str] = (), *, known: Config | None = None) -> Policy:
     """The policy in a file, or in a folder's `policy.yaml`.
 
-    Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`.
+    Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`. A `known` configuration is not
+    read again if it is that of the policy.
     Raises PolicyError with every fault as a finding, or if the file cannot be read.
     """
-    policy, found = examine_policy(path, purposes)
+    policy, found = examine_policy(path, purposes, known=known)
     return require_sound(policy, found, "policy")
 
 
-def examine_policy(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Policy | None, list[Finding]]:
+def examine_policy(
+    path: str | Path, purposes: Sequence[str] = (), *, known: Config | None = None
+) -> tuple[Policy | None, list[Finding]]:
     """The policy as far as it can be read, with every fault. Never run a policy that has faults."""
     faults = FaultList()
     file = _file_in_folder(path, POLICY_FILE)
-    policy, _ = _read_policy_file(file, tuple(purposes), faults, load_config(file.parent))
+    policy, _ = _read_policy_file(file, tuple(purposes), faults, load_config(file.parent, known))
     return policy, _sorted_findings(faults.found)
 
 
@@ -61,16 +64,19 @@ def policy_from_mapping(mapping: Mapping[str, Any], purposes: Sequence[str] = ()
 
 
 @redact_errors
-def load_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> Pipeline:
+def load_pipeline(path: str | Path, purposes: Sequence[str] = (), *, known: Config | None = None) -> Pipeline:
     """The pipeline in a file, or in a folder's `pipeline.yaml`, with the policy that it names.
 
+    A `known` configuration is not read again if it is that of the pipeline.
     Raises PolicyError with every fault of both files as a finding, or if a file cannot be read.
     """
-    pipeline, found = examine_pipeline(path, purposes)
+    pipeline, found = examine_pipeline(path, purposes, known=known)
     return require_sound(pipeline, found, "pipeline")
 
 
-def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pipeline | None, list[Finding]]:
+def examine_pipeline(
+    path: str | Path, purposes: Sequence[str] = (), *, known: Config | None = None
+) -> tuple[Pipeline | None, list[Finding]]:
     """The pipeline as far as it can be read, with every fault of both files. `lint` then checks the rest.
 
     A faulty part is omitted or replaced by its strictest form. Never run a pipeline that has faults.
@@ -80,7 +86,7 @@ def examine_pipeline(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Pi
     opened = _open_file(file, faults)
     if opened is None or _is_other_kind(opened.root, "policy", "pipeline", faults):
         return None, faults.found
-    config = load_config(file.parent)
+    config = load_config(file.parent, known)
     all_purposes = (*purposes, *configured_purposes(config, faults))
     configured_approval(config, faults)
     encryption = configured_encryption(config, faults)
@@ -282,7 +288,7 @@ def _read_policy_of(root: YamlNode, reading: PipelineReading, config: Config) ->
     if named is None or not isinstance(named.value, str):
         return reading
     file = _file_in_folder(normalize_path(reading.folder / named.value), POLICY_FILE)
-    own = config if file.parent == reading.folder else load_config(file.parent)
+    own = config if file.parent == reading.folder else load_config(file.parent, config)
     policy, names = _read_policy_file(file, reading.purposes, reading.faults, own)
     return replace(reading, policy=policy, names=names)
 

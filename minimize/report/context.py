@@ -170,7 +170,7 @@ def open_report(workspace: Workspace, request: ReportRequest) -> ReportContext:
     else:
         _check_receipts(chain, keys)
     shown = _with_counts(folder, chain, keys, sealed=request.sealed_counts)
-    policies = PolicyCache(() if job is None else job.policy.purposes)
+    policies = PolicyCache(() if job is None else job.policy.purposes, bound.config)
     return ReportContext(PublishedOutput(folder, chain, keys, job, policies), bound, shown, request, hidden)
 
 

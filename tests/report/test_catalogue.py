@@ -154,14 +154,14 @@ def test_subprocessors_are_those_of_the_list_next_to_the_recipients() -> None:
 
 
 def test_what_the_project_states_is_in_the_order_of_the_law(project: Project) -> None:
-    known = pipelines_in([str(project.folder)], RUN_DAY)
     (project.folder / "minimize.yaml").write_text("processing: {transfers: none, controller: Contoso}\n")
+    known = pipelines_in([str(project.folder)], RUN_DAY)
     assert list(stated_processing(known).items()) == [("controller", "Contoso"), ("transfers", "none")]
 
 
 @pytest.mark.parametrize("said", ["Contoso", "[Contoso]", "{controller: [Contoso]}", "{nonsense: Contoso}"])
 def test_what_cannot_be_read_of_it_is_a_fault(project: Project, said: str) -> None:
-    known = pipelines_in([str(project.folder)], RUN_DAY)
     (project.folder / "minimize.yaml").write_text(f"processing: {said}\n")
+    known = pipelines_in([str(project.folder)], RUN_DAY)
     with pytest.raises(PolicyError, match="processing"):
         stated_processing(known)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from minimize.config import load_config
 from minimize.errors import Finding
 from minimize.linting import lint
 from minimize.policy.load import load_pipeline
@@ -270,13 +271,13 @@ def test_a_ledger_for_each_output_is_named(
 ) -> None:
     monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)
     changed = {"output": "../out", "path": tmp_path / "pipeline.yaml"}
-    job = pipeline_in(tables(1), FIELDS).model_copy(update=changed)
+    job = pipeline_in(tables(1), FIELDS).model_copy(update=changed).with_config(load_config(tmp_path))
     assert codes_of(lint(job), "L091") == ["L091"]
     monkeypatch.setenv("MINIMIZE_LEDGER", "/srv/organization.db")
     assert codes_of(lint(job), "L091") == []
     monkeypatch.delenv("MINIMIZE_LEDGER")
     (tmp_path / "minimize.yaml").write_text("ledger: organization.db\n")
-    assert codes_of(lint(job), "L091") == []
+    assert codes_of(lint(job.with_config(load_config(tmp_path))), "L091") == []
 
 
 RECORD_FIELDS = """\
