@@ -406,7 +406,7 @@ CONFIGURATION_RULES: Final[Rules] = {
     **dict.fromkeys(
         ("config.purposes", "config.approval", "config.encrypt", "config.turned_off", "encryption.is_stated")
     ),  # compared as what they amount to
-    **dict.fromkeys(f"config.{name}" for name in ("path", "content", "is_readable", "unknown_keys", "faults")),
+    **dict.fromkeys(f"config.{name}" for name in ("path", "start", "content", "is_readable", "unknown_keys", "faults")),
     "lines": None,
 }
 
