@@ -264,7 +264,7 @@ def test_a_grant_is_named_by_the_start_of_its_name(home: Workspace, as_: Callabl
 def test_without_an_access_file_there_are_no_grants(home: Workspace) -> None:
     Path("minimize.yaml").write_text("ledger: ledger.db\n")
     with pytest.raises(PolicyError, match="no access file"):
-        request_grant(WISH, home, NOW)
+        request_grant(WISH, replace(home), NOW)
 
 
 def test_grants_are_signed(home: Workspace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def test_a_contacts_file_decides_for_the_tenants_that_it_names(workspace: Worksp
 def test_a_pipeline_without_addresses_is_refused(workspace: Workspace) -> None:
     Path("minimize.yaml").write_text("administrators: .\n")
     with pytest.raises(PolicyError):
-        administrator_contacts(workspace)
+        administrator_contacts(replace(workspace))
 
 
 def test_without_published_records_there_are_none(workspace: Workspace, tmp_path: Path) -> None:

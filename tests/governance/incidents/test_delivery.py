@@ -6,6 +6,7 @@ import json
 import stat
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -59,10 +60,11 @@ def _declared(project: Project, places: Workspace, scoped: Incident, monkeypatch
     (project.folder / "deliver.py").write_text(COMMAND)
     (project.folder / "code.txt").write_text("7")
     (project.folder / "minimize.yaml").write_text(f"notify: [{sys.executable}, deliver.py]\n")
-    declare_incident("INC-1", places, NOW)
-    record_measure("INC-1", "measure", "The disk was wiped.", places, NOW)
-    record_measure("INC-1", "action", "Look at your log.", places, NOW)
-    return places
+    configured = replace(places)
+    declare_incident("INC-1", configured, NOW)
+    record_measure("INC-1", "measure", "The disk was wiped.", configured, NOW)
+    record_measure("INC-1", "action", "Look at your log.", configured, NOW)
+    return configured
 
 
 def drafted(places: Workspace, contacts: Contacts = CONTACTS) -> DraftedNotices:
@@ -189,8 +191,9 @@ def test_a_command_that_does_not_end_has_failed(declared: Workspace, monkeypatch
     Path("deliver").chmod(0o700)
     Path("minimize.yaml").write_text("notify: [./deliver]\n")
     monkeypatch.setattr(notify, "NOTIFY_TIMEOUT", timedelta(seconds=0.5))
-    drafted(declared)
-    assert results(sent(declared, "north")) == [("north", "failed", None)]
+    configured = replace(declared)
+    drafted(configured)
+    assert results(sent(configured, "north")) == [("north", "failed", None)]
     time.sleep(3)
     assert not Path("late.txt").exists()
 
@@ -200,7 +203,7 @@ def test_a_command_that_is_missing_sends_nothing(declared: Workspace, configurat
     drafted(declared)
     Path("minimize.yaml").write_text(configuration)
     with pytest.raises(ConfigurationError):
-        sent(declared)
+        sent(replace(declared))
     assert load_incident("INC-1", declared).pending == ("north", "south")
 
 
@@ -222,6 +225,7 @@ def test_a_notice_with_an_empty_section_is_not_sent(
 ) -> None:
     monkeypatch.chdir(project.folder)
     (project.folder / "minimize.yaml").write_text("notify: ['true']\n")
+    places = replace(places)
     declare_incident("INC-1", places, NOW)
     other: StatementKind = "action" if missing == "measure" else "measure"
     record_measure("INC-1", other, "Done.", places, NOW)
