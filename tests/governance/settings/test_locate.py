@@ -27,7 +27,7 @@ def _book(home: Project) -> Workspace:
     """A tenant that lets its devices be located."""
     home.write("policy", POLICY | {"features": {"location": {"per_subject": True, "retention": "24h"}}})
     made = Workspace(ledger=home.folder / "ledger.db", pipeline=home.folder, keys=home.keys)
-    set_setting(TENANT_ON, made, NOW - 48 * HOUR)
+    set_setting(TENANT_ON, replace(made), NOW - 48 * HOUR)
     return made
 
 

@@ -342,8 +342,8 @@ def nothing_due(expiry: Any) -> Any:
     """An expiry that overlooks what is due."""
 
     def found(self: Any, *given: Any) -> Any:
-        made, job = expiry(self, *given)
-        return replace(made, output=replace(made.output, chain=())) if given[1] else made, job
+        made = expiry(self, *given)
+        return replace(made, output=replace(made.output, chain=())) if given[1] else made
 
     return found
 
