@@ -54,11 +54,11 @@ LEDGER_SETTINGS: Final = "ledger"
 
 
 def find_pipeline(
-    output: Location, receipt: Receipt, explicit: Pipeline | PathText | None, known: Config | None = None
+    output: Location, receipt: Receipt, explicit: Pipeline | PathText | None, config: Config | None = None
 ) -> Pipeline:
     """The current pipeline of an output: the one that is passed, else the one in its receipt, else the nearest one.
 
-    It is bound to the region of the output. A `known` configuration is not read again if it is that of the pipeline.
+    It is bound to the region of the output. A configuration that was read before is not read again if it is that of the pipeline.
 
     Raises ConfigurationError if it is not found or has another name.
     """
@@ -66,7 +66,7 @@ def find_pipeline(
     if path is None or (explicit is None and not Path(str(path)).exists()):
         message = f"the path of the pipeline {receipt.pipeline} is not known"
         raise ConfigurationError(message, hint="Pass --pipeline PIPELINE.")
-    job = pipeline_from(path, known)
+    job = pipeline_from(path, config)
     if job.pipeline != receipt.pipeline:
         message = f"the output belongs to the pipeline {receipt.pipeline}, not to {job.pipeline}"
         raise ConfigurationError(message, hint="Pass the output's own pipeline with --pipeline PIPELINE.")
@@ -232,7 +232,7 @@ def _has_pipeline_name(path: Path, name: str) -> bool:
     return False
 
 
-def pipeline_from(pipeline: Pipeline | PathText, known: Config | None = None) -> Pipeline:
+def pipeline_from(pipeline: Pipeline | PathText, config: Config | None = None) -> Pipeline:
     """The pipeline itself, or the one loaded from a path."""
     if isinstance(pipeline, Pipeline):
         return pipeline
@@ -240,4 +240,4 @@ def pipeline_from(pipeline: Pipeline | PathText, known: Config | None = None) ->
         raise ConfigurationError(
             f"a {type(pipeline).__name__} is not a pipeline", hint="Pass a Pipeline or the path of one."
         )
-    return load_pipeline(Path(pipeline), known=known)
+    return load_pipeline(Path(pipeline), config=config)

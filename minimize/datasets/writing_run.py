@@ -51,7 +51,7 @@ class PolicyCache:
         """The policy of a file. Raises PolicyError."""
         if same not in self.policies:
             with local_copy(path.parent) as folder:
-                self.policies[same] = load_policy(folder / path.name, (*self.purposes, purpose), known=self.config)
+                self.policies[same] = load_policy(folder / path.name, (*self.purposes, purpose), config=self.config)
         return self.policies[same]
 
 

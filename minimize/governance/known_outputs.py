@@ -73,14 +73,14 @@ def find_outputs(
     indexed, recorded = ([], []) if ledger is None else ledger.read(_outputs_of_ledger)
     own = {location_text(resolve_output(each.place)): each.pipeline for each in configured if each.pipeline is not None}
     opened: dict[str, PublishedOutput | str | None] = {}
-    known: Config | None = None
+    config: Config | None = None
     for place in (*_named_places(named), *map(_Place.of_ledger, indexed), *_configured_places(configured)):
         folder = location_text(place.folder)
         if place.is_here and folder not in opened:
-            opened[folder] = _open_output(place.folder, keys, own.get(folder), known)
+            opened[folder] = _open_output(place.folder, keys, own.get(folder), config)
         output = opened[folder] if place.is_here else None
         if isinstance(output, PublishedOutput):
-            known = known if output.job is None else output.job.config
+            config = config if output.job is None else output.job.config
             other = found.setdefault(identity_of(place.folder) or location_text(place.folder), output)
             if is_copy_refused and not is_same_location(other.folder, place.folder):
                 raise _two_copies_error(other.folder, place.folder)
@@ -191,14 +191,14 @@ def _two_copies_error(one: Location, other: Location) -> RefusedError:
 
 
 def _open_output(
-    folder: Location, keys: Keyring | None, pipeline: Path | None, known: Config | None
+    folder: Location, keys: Keyring | None, pipeline: Path | None, config: Config | None
 ) -> PublishedOutput | str | None:
     """An output; the reason why it cannot be read; None for the folder of an output to which nothing was ever published.
 
     The folder of such an output has its identity, but no receipt and no Parquet file. A folder that is lost has none of them.
     """
     try:
-        found = published_output(folder, keys, pipeline, known)
+        found = published_output(folder, keys, pipeline, config)
         if found is not None:
             return found
         is_empty = not any(path.endswith(".parquet") for path in list_data_files(folder))
@@ -207,25 +207,25 @@ def _open_output(
         return error.code
 
 
-def _find_pipeline(folder: Location, last: Receipt, explicit: Path | None, known: Config | None) -> Pipeline | None:
+def _find_pipeline(folder: Location, last: Receipt, explicit: Path | None, config: Config | None) -> Pipeline | None:
     with suppress(MinimizeError):
-        return find_pipeline(folder, last, explicit, known)
+        return find_pipeline(folder, last, explicit, config)
     return None
 
 
 def published_output(
-    folder: Location, keys: Keyring | None, configured: Path | None = None, known: Config | None = None
+    folder: Location, keys: Keyring | None, configured: Path | None = None, config: Config | None = None
 ) -> PublishedOutput | None:
     """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError.
 
-    Takes the pipeline file whose configuration names the output, which counts if the receipts do not lead to one; and a known
-    configuration, which is not read again.
+    Takes the pipeline file whose configuration names the output, which counts if the receipts do not lead to one; and a
+    configuration that was read before.
     """
     chain = load_receipts(folder)
     if not chain:
         return None
-    job = _find_pipeline(folder, chain[-1], None, known)
+    job = _find_pipeline(folder, chain[-1], None, config)
     if job is None and configured is not None:
-        job = _find_pipeline(folder, chain[-1], configured, known)
+        job = _find_pipeline(folder, chain[-1], configured, config)
     purposes = (chain[-1].purpose,) if job is None else job.policy.purposes
-    return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes, known if job is None else job.config))
+    return PublishedOutput(folder, chain, keys, job, PolicyCache(purposes, config if job is None else job.config))

@@ -29,24 +29,24 @@ from minimize.text import did_you_mean
 
 
 @redact_errors
-def load_policy(path: str | Path, purposes: Sequence[str] = (), *, known: Config | None = None) -> Policy:
+def load_policy(path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None) -> Policy:
     """The policy in a file, or in a folder's `policy.yaml`.
 
-    Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`. A `known` configuration is not
-    read again if it is that of the policy.
+    Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`. A configuration that was read
+    before is not read again if it is that of the policy.
     Raises PolicyError with every fault as a finding, or if the file cannot be read.
     """
-    policy, found = examine_policy(path, purposes, known=known)
+    policy, found = examine_policy(path, purposes, config=config)
     return require_sound(policy, found, "policy")
 
 
 def examine_policy(
-    path: str | Path, purposes: Sequence[str] = (), *, known: Config | None = None
+    path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None
 ) -> tuple[Policy | None, list[Finding]]:
     """The policy as far as it can be read, with every fault. Never run a policy that has faults."""
     faults = FaultList()
     file = _file_in_folder(path, POLICY_FILE)
-    policy, _ = _read_policy_file(file, tuple(purposes), faults, load_config(file.parent, known))
+    policy, _ = _read_policy_file(file, tuple(purposes), faults, load_config(file.parent, config))
     return policy, _sorted_findings(faults.found)
 
 
@@ -64,18 +64,18 @@ def policy_from_mapping(mapping: Mapping[str, Any], purposes: Sequence[str] = ()
 
 
 @redact_errors
-def load_pipeline(path: str | Path, purposes: Sequence[str] = (), *, known: Config | None = None) -> Pipeline:
+def load_pipeline(path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None) -> Pipeline:
     """The pipeline in a file, or in a folder's `pipeline.yaml`, with the policy that it names.
 
-    A `known` configuration is not read again if it is that of the pipeline.
+    A configuration that was read before is not read again if it is that of the pipeline.
     Raises PolicyError with every fault of both files as a finding, or if a file cannot be read.
     """
-    pipeline, found = examine_pipeline(path, purposes, known=known)
+    pipeline, found = examine_pipeline(path, purposes, config=config)
     return require_sound(pipeline, found, "pipeline")
 
 
 def examine_pipeline(
-    path: str | Path, purposes: Sequence[str] = (), *, known: Config | None = None
+    path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None
 ) -> tuple[Pipeline | None, list[Finding]]:
     """The pipeline as far as it can be read, with every fault of both files. `lint` then checks the rest.
 
@@ -86,7 +86,7 @@ def examine_pipeline(
     opened = _open_file(file, faults)
     if opened is None or _is_other_kind(opened.root, "policy", "pipeline", faults):
         return None, faults.found
-    config = load_config(file.parent, known)
+    config = load_config(file.parent, config)
     all_purposes = (*purposes, *configured_purposes(config, faults))
     configured_approval(config, faults)
     encryption = configured_encryption(config, faults)
