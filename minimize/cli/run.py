@@ -71,7 +71,9 @@ def run_command(
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.runner import regions_to_run, run_dates, run_regions
 
-    request, execution = _asked(DateSelection.from_options(date, since, until, pending=pending), **options)
+    request, execution = _request_and_execution(
+        DateSelection.from_options(date, since, until, pending=pending), **options
+    )
     regions = regions_to_run(workspace)
     is_replaced = any(each is not None for each in (request.input, request.settings, workspace.output))
     for part in [workspace.in_region(each) for each in regions] or [workspace]:
@@ -85,7 +87,7 @@ def run_command(
     return replace(result, idle_exit_code=SKIPPED_EXIT_CODE if skips else 0)
 
 
-def _asked(selection: DateSelection | None = None, **options: Any) -> tuple[RunRequest, Execution]:
+def _request_and_execution(selection: DateSelection | None = None, **options: Any) -> tuple[RunRequest, Execution]:
     """What a run is asked to do, and how it is executed, from the options of a command."""
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.resolve import RunRequest
@@ -119,8 +121,8 @@ def receive_command(
     from minimize.governance.sharing import receive_dates
     from minimize.runs.batch_dates import DateSelection
 
-    asked = _asked(DateSelection.from_options(date, pending=pending), **options)
-    return receive_dates(workspace, recipient, function, *asked)
+    request_and_execution = _request_and_execution(DateSelection.from_options(date, pending=pending), **options)
+    return receive_dates(workspace, recipient, function, *request_and_execution)
 
 
 @verb(
@@ -144,7 +146,7 @@ def backfill_command(workspace: Workspace, file: str, dry_run: bool, **options: 
     from minimize.runs.backfill import load_backfill, run_backfill
     from minimize.runs.overrides import require_override
 
-    plan, (request, execution) = load_backfill(file), _asked(**options)
+    plan, (request, execution) = load_backfill(file), _request_and_execution(**options)
     named = replace(workspace, pipeline=plan.pipeline_path)
     require_override(named, request)
     return run_backfill(named, plan, request, execution, dry_run=dry_run)
@@ -169,7 +171,7 @@ def replay_command(workspace: Workspace, date: date | None, **options: Any) -> P
     from minimize.runs.overrides import require_output_override
     from minimize.runs.quarantine_replay import replay
 
-    request, execution = _asked(**options)
+    request, execution = _request_and_execution(**options)
     require_output_override(workspace, request)
     return replay(workspace, date=date, request=request, execution=execution)
 
