@@ -38,7 +38,7 @@ Layers, top down; each imports only what is listed below it:
     stores                                folders on disk and prefixes in object stores
     patterns · identifiers                patterns of personal data in texts; canonical names of tenants and subjects
     times
-    errors · failpoints
+    checkpoints · errors
     registry · text
 """
 

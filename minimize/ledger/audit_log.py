@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import Finding
-from minimize.failpoints import fail_point
 from minimize.identifiers import canonical_account
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
@@ -75,7 +75,7 @@ def append_event(connection: Connection, event: AuditEvent, signer: Signer, *, a
         **indexed_columns(document),
     }
     connection.insert("audit", row)
-    fail_point("audit.appended")
+    checkpoint("audit.appended")
     return new
 
 

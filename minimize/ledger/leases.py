@@ -19,8 +19,8 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import LedgerError
-from minimize.failpoints import fail_point
 from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import (
     PUBLISH,
@@ -170,7 +170,7 @@ def _try_take(
     lease = Lease(output, 1 if row is None else row["token"] + 1, run_id, None if holder is None else holder.run_id)
     connection.execute("DELETE FROM leases WHERE output = :output", output=output)
     connection.insert("leases", {"output": output, "token": lease.token, **_claim_values(run_id, clock.now())})
-    fail_point("lease.taken")
+    checkpoint("lease.taken")
     begun(connection, lease)
     return lease
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import LedgerError, describe_os_error, errno_name
-from minimize.failpoints import fail_point
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
 from minimize.keys.keyring import folder_lock
@@ -259,11 +259,11 @@ class Ledger:
                 given = work(connection)
                 if writes:
                     check_same_file(self.address, self._seen)
-                    fail_point("ledger.before")
+                    checkpoint("ledger.before")
                 kept.clear()
                 connection.execute("COMMIT")
                 if writes:
-                    fail_point("ledger.after")
+                    checkpoint("ledger.after")
             return [given], None, False
         except self._database.error as error:
             return [], database_error(error, self.address), bool(kept) and is_connection_lost(error)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
-from minimize.failpoints import fail_point
+from minimize.checkpoints import checkpoint
 from minimize.json_form import json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
@@ -315,7 +315,7 @@ def index_receipts(connection: Connection, output: str, receipts: Iterable[Recei
         )
         connection.insert("runs", {"output": output, **_receipt_values(receipt)})
         index_releases(connection, output, [receipt])
-        fail_point("run.indexed")
+        checkpoint("run.indexed")
 
 
 def remove_runs(connection: Connection, output: str) -> None:

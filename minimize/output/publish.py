@@ -32,8 +32,8 @@ from typing import Any, Final, Self
 
 import pyarrow as pa
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import OutputError
-from minimize.failpoints import fail_point
 from minimize.output import recovery
 from minimize.output.folder import (
     FORMER_SKETCHES,
@@ -137,14 +137,14 @@ class OpenOutput:
         run = self.folder / RUNS / run_id
         if not is_run_id(run_id) or run.exists():
             raise OutputError("the run id has characters other than letters, digits and dashes, or was used before")
-        fail_point("begin.before")
+        checkpoint("begin.before")
         staging = Staging(self, run_id)
         try:
             with_output_errors(make_folder, staging.root)
         except OutputError:
             staging.discard()
             raise
-        fail_point("begin.after")
+        checkpoint("begin.after")
         return staging
 
 
@@ -221,9 +221,9 @@ class Staging:
     def keep_file(self, file: ReceiptFile) -> None:
         """Keeps an unchanged file and its index in the new partition."""
         for path in _file_with_companions(file):
-            fail_point("keep.before")
+            checkpoint("keep.before")
             self._keep(self.output.folder / path, self.root / path, path)
-            fail_point("keep.after")
+            checkpoint("keep.after")
 
     def _keep(self, location: Location, new: Location, path: str) -> None:
         """On disk the file is linked, because a partition is swapped as a whole. In a bucket it stays in its place."""
@@ -253,11 +253,11 @@ class Staging:
             removes += (FORMER_SKETCHES,)
         self._check(receipt, swaps)
         for turn, path in enumerate(swaps):
-            fail_point("success.before", turn)
+            checkpoint("success.before", turn)
             mark = self.root / path / SUCCESS
             if isinstance(mark, Path) and not is_companion(f"{path}/"):
                 file_operations.touch(mark)
-            fail_point("success.after", turn)
+            checkpoint("success.after", turn)
         self._attach(attachments)
         sync_tree(self.run)
         if self.output.check_lease is not None:
@@ -302,7 +302,7 @@ class Staging:
                 raise OutputError("the name of an attachment is reserved, or is not a path below the run's folder")
             make_folder((self.run / path).parent)
             write_file(self.run / path, content)
-        fail_point("attach.after")
+        checkpoint("attach.after")
 
     def _check(self, receipt: Receipt, swaps: Mapping[str, Sequence[str]]) -> None:
         """Raises OutputError if the receipt does not match the staged files."""

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import UNFINISHED_PUBLICATION, OutputError, describe_os_error
-from minimize.failpoints import fail_point
 from minimize.output.folder import INTENT, RECEIPT_FILE, RUNS, SUCCESS, is_companion, list_data_files
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import file_exists, make_folder, remove_tree, write_file
@@ -55,14 +55,14 @@ def swap_objects(
         raise OutputError(f"the staged files of {RUNS}/{run_id} are missing", hint="Restore the output from a backup.")
     if marked:
         (target / SUCCESS).unlink()
-    fail_point("swap.unmarked", turn)
+    checkpoint("swap.unmarked", turn)
     for file in missing:
         (new / file).copy_to(target / file, staged[file])
-        fail_point("swap.copied")
-    fail_point("swap.between", turn)
+        checkpoint("swap.copied")
+    checkpoint("swap.between", turn)
     for file in sorted(there.keys() - set(files)):
         (target / file).unlink()
-        fail_point("swap.deleted")
+        checkpoint("swap.deleted")
     if mark:
         (target / SUCCESS).write_bytes(b"")
 
@@ -72,17 +72,17 @@ def remove_objects(target: ObjectPath) -> None:
     if there := target.sizes():
         if SUCCESS in there:
             (target / SUCCESS).unlink()
-        fail_point("swap.unmarked", 0)
+        checkpoint("swap.unmarked", 0)
         target.remove_tree()
 
 
 def clean_objects(staging: ObjectPath, intent: ObjectPath) -> None:
     """Removes the files that a completed publication no longer needs."""
-    fail_point("clean.before")
+    checkpoint("clean.before")
     staging.remove_tree()
-    fail_point("clean.between")
+    checkpoint("clean.between")
     intent.unlink()
-    fail_point("clean.after")
+    checkpoint("clean.after")
 
 
 STAGING: Final = "staging"
@@ -101,9 +101,9 @@ class Intent:
 
     def write(self, run: Location) -> None:
         """Writes the commit record to disk. This is the commit point of the publication."""
-        fail_point("intent.before")
+        checkpoint("intent.before")
         write_file(run / INTENT, json.dumps(asdict(self)).encode(), "intent.written")
-        fail_point("intent.after")
+        checkpoint("intent.after")
 
     @classmethod
     def read(cls, run: Location) -> Intent:
@@ -147,16 +147,16 @@ def roll_back(run: Location) -> None:
 
     The commit record is removed first. One that could not be synced may exist, and without its files it could not be completed.
     """
-    fail_point("back.before")
+    checkpoint("back.before")
     if isinstance(run, ObjectPath):
         (run / INTENT).unlink()
     else:
         if file_exists(run / INTENT):
             file_operations.remove(run / INTENT)
         sync_folder(run)
-    fail_point("back.between")
+    checkpoint("back.between")
     remove_tree(run)
-    fail_point("back.after")
+    checkpoint("back.after")
 
 
 def finish_publication(output: Location, intent: Intent, exchange: FolderExchange) -> None:
@@ -183,7 +183,7 @@ def roll_forward(output: Location, intent: Intent, exchange: FolderExchange) -> 
 def _install_partitions(output: Location, run: Location, intent: Intent, exchange: FolderExchange) -> None:
     """Swaps in every partition, and then writes the receipt."""
     for turn, (path, files) in enumerate(intent.swaps.items()):
-        fail_point("swap.before", turn)
+        checkpoint("swap.before", turn)
         if isinstance(output, ObjectPath):
             mark = not is_companion(f"{path}/")
             swap_objects(
@@ -191,21 +191,21 @@ def _install_partitions(output: Location, run: Location, intent: Intent, exchang
             )
         else:
             _swap_folder(output, output / RUNS / intent.run_id, path, files, exchange, turn)
-        fail_point("swap.after", turn)
+        checkpoint("swap.after", turn)
     for turn, path in enumerate(intent.removes):
-        fail_point("remove.before", turn)
+        checkpoint("remove.before", turn)
         if isinstance(output, ObjectPath):
             remove_objects(output / path)
         else:
             _move_aside(output, output / RUNS / intent.run_id, path)
             if is_companion(f"{path}/"):
                 _remove_empty_folders((output / path).parent, output)
-        fail_point("remove.after", turn)
+        checkpoint("remove.after", turn)
     if isinstance(output, Path):
         _sync_partitions(output, output / RUNS / intent.run_id, (*intent.swaps, *intent.removes))
-    fail_point("receipt.before")
+    checkpoint("receipt.before")
     write_file(run / RECEIPT_FILE, intent.receipt.encode(), "receipt.written")
-    fail_point("receipt.after")
+    checkpoint("receipt.after")
 
 
 def _swap_folder(
@@ -221,7 +221,7 @@ def _swap_folder(
     make_folder(target.parent)
     if not target.exists() or not exchange(new, target):
         _move_aside(output, run, path)
-        fail_point("swap.between", turn)
+        checkpoint("swap.between", turn)
         file_operations.rename(new, target)
 
 
@@ -253,12 +253,12 @@ def _sync_partitions(output: Path, run: Path, paths: Iterable[str]) -> None:
 
 
 def _clean_folders(run: Path) -> None:
-    fail_point("clean.before")
+    checkpoint("clean.before")
     remove_tree(run / STAGING)
-    fail_point("clean.between")
+    checkpoint("clean.between")
     remove_tree(run / REPLACED)
-    fail_point("clean.replaced")
+    checkpoint("clean.replaced")
     file_operations.remove(run / INTENT)
-    fail_point("clean.intent")
+    checkpoint("clean.intent")
     sync_folder(run)
-    fail_point("clean.after")
+    checkpoint("clean.after")

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
+from minimize.checkpoints import checkpoint
 from minimize.errors import SchemaError
-from minimize.failpoints import fail_point
 from minimize.keys.keyring import Subkeys
 from minimize.keys.parquet_encryption import FileEncryption, OutputEncryption
 from minimize.output.folder import check_partition_key, null_partition, split_by_partition
@@ -217,7 +217,7 @@ class _ParquetFile:
             **_page_options(),
             encryption_properties=None if keyed is None else keyed.properties,
         )
-        fail_point("file.opened")
+        checkpoint("file.opened")
 
     def write(self, table: pa.Table, row_group: int) -> None:
         """Writes rows as row groups of about the same size."""
@@ -232,7 +232,7 @@ class _ParquetFile:
             for first in range(0, table.num_rows, size):
                 self._beside.group(table.slice(first, size))
         self._rows += table.num_rows
-        fail_point("file.group")
+        checkpoint("file.group")
 
     def _took(self, table: pa.Table, row_group: int) -> bool:
         """Whether the rows could be written. Arrow's own errors are not passed on, because they contain the value."""
@@ -246,7 +246,7 @@ class _ParquetFile:
         self._writer.add_key_value_metadata(self._metadata)
         self._writer.close()
         self._file.close()
-        fail_point("file.closed")
+        checkpoint("file.closed")
         done = WrittenFile(self._path, self._rows, self._file.digest, keys=self._keys)
         return done if self._beside is None else self._beside.close(done)
 
@@ -405,9 +405,9 @@ class WorkerFiles:
         for name in [
             name for file in adopted for name in (file.path, *(() if file.index is None else (file.index.path,)))
         ]:
-            fail_point("adopt.before")
+            checkpoint("adopt.before")
             with_output_errors(move_file, self.root / ATTEMPTS_FOLDER / attempt / name, self.root / name)
-            fail_point("adopt.after")
+            checkpoint("adopt.after")
         return adopted
 
 

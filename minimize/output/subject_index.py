@@ -41,7 +41,7 @@ from minimize.arrow.hashing import text_bytes, text_offsets
 from minimize.arrow.interner import Int32Codes, TextInterner
 from minimize.arrow.nested import leaf, leaf_type
 from minimize.arrow.pointers import Pointer
-from minimize.failpoints import fail_point
+from minimize.checkpoints import checkpoint
 from minimize.keys.cryptography import SEAL_BYTES, KeyedHash, Sealer
 from minimize.keys.keyring import SUBJECT_KEY, Subkeys, subject_sealer
 from minimize.records import FileRef, WrittenFile
@@ -419,7 +419,7 @@ class IndexWriter:
         sealed = lens.seal.seal(contents.to_bytes(), *contents_associated_data(written.path, written.digest, MAGIC))
         file.write(sealed + TAIL.pack(len(sealed), lens.version, MAGIC))
         file.close()
-        fail_point("index.closed")
+        checkpoint("index.closed")
         return replace(written, index=FileRef(index_path(self.path), file.digest))
 
     def abandon(self) -> None:
@@ -444,7 +444,7 @@ class IndexWriter:
             full = self.root / index_path(self.path)
             self._file = HashingFile(full)
             self._file.write(MAGIC)
-            fail_point("index.opened")
+            checkpoint("index.opened")
         return self._file
 
 

@@ -25,8 +25,8 @@ from typing import Any, BinaryIO, Final, TextIO, TypeVar
 
 from blake3 import blake3
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import OutputError, describe_os_error
-from minimize.failpoints import fail_point
 from minimize.stores import Location, ObjectPath, ObjectUpload, file_operations
 from minimize.stores.file_operations import path_exists, sync, sync_folder
 
@@ -213,10 +213,10 @@ def make_folder(folder: Location) -> None:
 
 
 def write_file(path: Location, content: bytes, written: str | None = None) -> None:
-    """Write a small file completely or not at all. `written` is a fail point before the file gets its name."""
+    """Write a small file completely or not at all. `written` is a checkpoint before the file gets its name."""
     if isinstance(path, ObjectPath):
         if written is not None:
-            fail_point(written)
+            checkpoint(written)
         path.write_bytes(content)
         return
     half = path.with_name(path.name + ".tmp")
@@ -225,7 +225,7 @@ def write_file(path: Location, content: bytes, written: str | None = None) -> No
         file.flush()
         sync(file.fileno(), "small")
     if written is not None:
-        fail_point(written)
+        checkpoint(written)
     file_operations.rename(half, path)
     sync_folder(path.parent)
 

@@ -1,8 +1,8 @@
 """Every operation that changes files on a disk: create, write, sync, rename, exchange, link, remove.
 
 Publication, rewriting, recovery, keyrings and the ledger's file use no other operations. This is the only module that calls
-fsync, so that each call has a name at which a test can end the process. An observer sees each operation after it is done.
-Tests record a publication that way and check every state that a power cut could leave.
+fsync, so that each call has a name at which a test can end the process. Each operation passes the checkpoint `file.operation`
+after it is done. Tests record a publication that way and check every state that a power cut could leave.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import io
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from minimize.failpoints import fail_point
+from minimize.checkpoints import checkpoint, is_watched
 
 BUFFER: Final = 1 << 20
 """Bytes of a new file that are buffered before they are passed to the operating system."""
@@ -62,23 +62,11 @@ class Operation:
     content: bytes = b""
 
 
-Observer = Callable[[Operation], object]
-_observers: Final[list[Observer]] = []
-
-
-@contextmanager
-def record_operations(observer: Observer) -> Iterator[None]:
-    """Pass every operation of this process to an observer until the block ends."""
-    _observers.append(observer)
-    try:
-        yield
-    finally:
-        _observers.remove(observer)
+_CHECKPOINT: Final = "file.operation"
 
 
 def _notify(operation: Operation) -> None:
-    for observer in _observers:
-        observer(operation)
+    checkpoint(_CHECKPOINT, operation)
 
 
 def path_exists(path: Path) -> bool:
@@ -91,7 +79,7 @@ def path_exists(path: Path) -> bool:
 
 
 class _RecordedFile(io.FileIO):
-    """An open file that reports to the observers the bytes that reach the operating system."""
+    """An open file that passes the checkpoint with the bytes that reach the operating system."""
 
     def write(self, data: Any) -> int:
         offset, view = self.tell(), memoryview(data).cast("B")
@@ -107,7 +95,7 @@ class _RecordedFile(io.FileIO):
 
 
 def _wrap_handle(handle: int, mode: str) -> io.FileIO:
-    return _RecordedFile(handle, mode) if _observers else io.FileIO(handle, mode)
+    return _RecordedFile(handle, mode) if is_watched(_CHECKPOINT) else io.FileIO(handle, mode)
 
 
 def create(path: Path, *, private: bool = False) -> BinaryIO:
@@ -171,7 +159,7 @@ def touch(path: Path) -> None:
 
 
 def _notify_opened(kind: OperationKind, path: Path, handle: int) -> None:
-    if _observers:
+    if is_watched(_CHECKPOINT):
         _notify(Operation(kind, path, inode=os.fstat(handle).st_ino))
 
 
@@ -180,11 +168,11 @@ def sync(handle: int, what: str, folder: Path | None = None) -> None:
 
     Raises OSError.
     """
-    fail_point(f"sync.{what}.before")
+    checkpoint(f"sync.{what}.before")
     os.fsync(handle)
-    if _observers:
+    if is_watched(_CHECKPOINT):
         _notify(Operation(OperationKind.SYNC, folder, inode=os.fstat(handle).st_ino))
-    fail_point(f"sync.{what}.after")
+    checkpoint(f"sync.{what}.after")
 
 
 def sync_folder(folder: Path) -> None:

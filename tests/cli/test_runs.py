@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from minimize.failpoints import KILLED, VARIABLE
 from minimize.output.folder import hold_lock
 from tests.commands import Command
+from tests.faults.child import killed
+from tests.faults.process import KILLED
 from tests.project import AT, DAY, LASTING, Builds, Project, event, events
 
 
@@ -106,14 +104,9 @@ def test_a_pending_run_with_nothing_to_do_removes_what_a_killed_command_left(
     run_id = project.run(at=None, ledger=project.folder / "ledger.db").run_id
     named = ["--keys", str(project.keys), "--ledger", str(project.folder / "ledger.db")]
     void = ["runs", "void", run_id, "--reason", "the clock was ahead", "--output", str(project.out), *named]
-    ended = subprocess.run(
-        [sys.executable, "-m", "minimize", *void],
-        env=os.environ | {VARIABLE: "attach.after"},
-        capture_output=True,
-        check=False,
-    )
+    code = killed(void, "attach.after")
     folders = {path.name for path in (project.out / "runs").iterdir() if path.is_dir()}
-    assert (ended.returncode, len(folders)) == (KILLED, 2), "control: the command left a folder"
+    assert (code, len(folders)) == (KILLED, 2), "control: the command left a folder"
     with hold_lock(project.out, create=False):
         assert command("run", project.folder, "--pending", *named).code == 0
         assert len([path for path in (project.out / "runs").iterdir() if path.is_dir()]) == 2, "another process writes"

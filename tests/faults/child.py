@@ -13,7 +13,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from minimize.cli.main import main
-from minimize.failpoints import VARIABLE
+from tests.faults.process import kill_at
 
 _CAPABILITIES_V3 = 0x20080522
 _OVERRIDES = 0b110
@@ -70,13 +70,12 @@ def _child(words: list[str], environment: dict[str, str], fault: Fault, said: Pa
     for path, stream in ((os.devnull, 1), (os.devnull if said is None else said, 2)):
         with open(path, "w") as sink:
             os.dup2(sink.fileno(), stream)
-    if fault.point is not None:
-        os.environ[VARIABLE] = fault.point
     if fault.largest is not None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (fault.largest, fault.largest))
     if fault.obeys_modes:
         obey_modes()
-    main()
+    with kill_at(fault.point):
+        main()
 
 
 def obey_modes() -> None:

@@ -20,7 +20,8 @@ from functools import cached_property
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 
-from minimize.stores.file_operations import Operation, OperationKind, record_operations
+from minimize.checkpoints import at_checkpoint
+from minimize.stores.file_operations import Operation, OperationKind
 
 Tree = Mapping[str, bytes | None]
 """Everything below a folder by its relative path: a file's bytes, or None for a folder."""
@@ -52,7 +53,7 @@ def put_tree(tree: Tree, folder: Path) -> Path:
 def record(folder: Path, act: Callable[[Path], object]) -> list[Operation]:
     """The operations of an act on a folder."""
     operations = list[Operation]()
-    with record_operations(operations.append):
+    with at_checkpoint("file.operation", lambda _, operation: operations.append(operation)):
         act(folder)
     return [relative(operation, folder) for operation in operations]
 

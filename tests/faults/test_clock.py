@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from minimize.errors import RefusedError
-from minimize.failpoints import KILLED
 from minimize.governance.audit import verify_audit
 from minimize.receipts import Receipt
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.faults.child import Fault, ended
+from tests.faults.process import KILLED
 from tests.project import AT, BEFORE, DAY, LASTING, Project, events
 
 TELLS_TIME = ("runs.session", "runs.runner", "runs.receipt_builder", "runs.resolve", "ledger.leases")

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.failpoints import KILLED
 from minimize.governance.audit import verify_audit
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
@@ -25,6 +24,7 @@ from minimize.receipts.parts import ReceiptKind
 from minimize.runs.verify import check_output
 from tests.buckets import Bucket
 from tests.faults.child import killed
+from tests.faults.process import KILLED
 from tests.faults.test_rewrite_cuts import ACTS
 from tests.governance.sharing.sender import Sender, recent_records
 from tests.postgres import Server

@@ -20,9 +20,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.governance.audit import verify_audit
 from minimize.ledger import current_actor
-from minimize.ledger import ledger as ledgers
 from minimize.stores.durable_files import ProcessIdentity
 from tests.agreements import write_token
 from tests.commands import command
@@ -182,8 +182,8 @@ def recording(folder: Path) -> Iterator[list[Cut]]:
         if point == "ledger.after":
             cuts.append(Cut(content_of(folder), files_of(folder)))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledgers, "fail_point", seen)
+    watched = at_checkpoint(["ledger.before", "ledger.after"], seen)
+    with watched, pytest.MonkeyPatch.context() as patch:
         patch.setattr(ProcessIdentity, "current", lambda: replace(ours(), pid=NO_PROCESS))
         yield cuts
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.stores.file_operations import Operation, OperationKind, record_operations
+from minimize.checkpoints import at_checkpoint
+from minimize.stores.file_operations import Operation, OperationKind
 from tests.faults.power_cut_checks import OUT, Scenario
 from tests.faults.publications import SCENARIOS
 
@@ -159,7 +160,8 @@ def unrecorded(scenario: Scenario, folder: Path, *, also: Path | None = None) ->
     """What a publication changes below a folder that its operations do not tell. `also` is written to by the by."""
     scenario.before(folder / OUT, scenario.exchange)
     operations = list[Operation]()
-    with record_operations(operations.append), watching(folder) as seen:
+    recorded = at_checkpoint("file.operation", lambda _, operation: operations.append(operation))
+    with recorded, watching(folder) as seen:
         scenario.act(folder / OUT, scenario.exchange)
         if also is not None:
             also.write_bytes(b"by the by")

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError
 from minimize.governance.audit import verify_audit
-from minimize.ledger import audit_log, ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.output.publish import Staging
 from minimize.runs import runner, session
@@ -92,22 +92,18 @@ def test_a_server_that_comes_back_is_waited_for(
 @pytest.mark.parametrize("turn", range(4))
 @pytest.mark.parametrize("point", ["audit.appended", "ledger.before", "ledger.after"])
 def test_a_server_that_crashes_while_something_is_kept_loses_nothing(
-    served: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch, point: str, turn: int
+    served: Project, postgres: Server, point: str, turn: int
 ) -> None:
     passed = list[str]()
 
     def crashing(name: str) -> None:
-        passed.extend([name] if name == point else [])
-        if name == point and len(passed) == turn + 1:
+        passed.append(name)
+        if len(passed) == turn + 1:
             crashes(postgres)
 
-    with monkeypatch.context() as patch:
-        for module in (ledger, audit_log):
-            patch.setattr(module, "fail_point", crashing)
-        with suppress(
-            LedgerError
-        ):  # nobody knows whether it was kept: the run stops, or what is published is told later
-            served.run()
+    # nobody knows whether it was kept: the run stops, or what is published is told later
+    with at_checkpoint(point, crashing), suppress(LedgerError):
+        served.run()
     is_whole(served, served.run().sequence)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import minimize
-from minimize.failpoints import KILLED
 from minimize.governance.subjects import DataSubject, request_statuses, view_subjects
 from minimize.governance.subjects.view import SubjectView
 from minimize.ledger import find_ledger
@@ -16,6 +15,7 @@ from minimize.output.reader import load_receipts
 from minimize.times import utc_now
 from minimize.workspace import Workspace
 from tests.faults.child import killed
+from tests.faults.process import KILLED
 from tests.project import BEFORE, Project, enter, events, new_project
 
 SUBJECT = DataSubject("d3", "south")

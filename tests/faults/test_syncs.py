@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 import minimize
+from minimize.checkpoints import POINTS, SYNC_KINDS
 from minimize.errors import MinimizeError
-from minimize.failpoints import POINTS, SYNC_KINDS, VARIABLE
 from tests.faults.versions import Versions
 from tests.project import Project
 
@@ -39,13 +39,13 @@ def test_one_place_alone_calls_fsync() -> None:
     assert found == [(Path("stores/file_operations.py"), "fsync")]
 
 
-def test_every_sync_says_what_is_synced_by_a_name_that_is_a_fail_point() -> None:
+def test_every_sync_says_what_is_synced_by_a_name_that_is_a_checkpoint() -> None:
     found = {ast.literal_eval(call.args[1]) for _, call in calls("sync")}
     assert found == set(SYNC_KINDS)
     assert {f"sync.{what}.{when}" for what in found for when in ("before", "after")} <= POINTS
 
 
-def test_every_fsync_of_a_run_has_a_fail_point_around_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_fsync_of_a_run_has_a_checkpoint_around_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     callers = list[str]()
 
     def seen(handle: int) -> None:
@@ -115,4 +115,3 @@ def test_whichever_fsync_fails_the_output_is_old_or_new(
             break
         versions.becomes_new(out)
     assert number > 20
-    assert VARIABLE not in os.environ

@@ -17,7 +17,6 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import LedgerError, NotPermitted
-from minimize.failpoints import KILLED, VARIABLE
 from minimize.keys import Keyring
 from minimize.keys.cryptography import Signer
 from minimize.ledger import Address, AuditEvent, find_ledger
@@ -28,6 +27,7 @@ from minimize.ledger.audit_log import log_head
 from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger, open_ledger
 from tests.acts import record_acts
+from tests.faults.process import KILLED, kill_at
 from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells
 from tests.postgres import Server
 
@@ -443,8 +443,7 @@ def test_of_two_approvals_of_one_grant_exactly_one_is_recorded(address: Address,
 
 def dies(address: Address, keys: Keyring, point: str) -> None:
     """In a process of its own: records a decision, and is killed at a point."""
-    os.environ[VARIABLE] = point
-    with opened(address) as ledger:
+    with kill_at(point), opened(address) as ledger:
         ledger.record(decided(REQUESTED, APPROVED), keys)
 
 

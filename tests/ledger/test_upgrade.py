@@ -11,7 +11,6 @@ from functools import partial
 import pytest
 
 from minimize.errors import LedgerError
-from minimize.failpoints import KILLED, VARIABLE
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger, schema
 from minimize.ledger import ledger as module
@@ -21,6 +20,7 @@ from minimize.ledger.database import Connection
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.schema import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
 from tests.acts import record_acts
+from tests.faults.process import KILLED, kill_at
 from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells
 from tests.postgres import Server
 
@@ -80,8 +80,7 @@ def test_an_upgrade_that_fails_or_loses_rows_is_undone(
 
 def upgrades(address: Address, point: str) -> None:
     """In a process of its own: upgrades, and is killed at a point."""
-    os.environ[VARIABLE] = point
-    with pytest.MonkeyPatch.context() as patch:
+    with kill_at(point), pytest.MonkeyPatch.context() as patch:
         later(patch, add_color)
         open_ledger(address).close()
 

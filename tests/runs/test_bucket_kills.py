@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.checkpoints import FAIL_POINTS, OBJECT_POINTS
 from minimize.errors import LedgerError, OutputError
-from minimize.failpoints import FAIL_POINTS, KILLED, OBJECT_POINTS
 from minimize.ledger import find_ledger
 from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, take_lease
 from minimize.ledger.ledger import open_ledger
@@ -25,6 +25,7 @@ from minimize.receipts import new_run_id
 from minimize.stores import ObjectPath
 from tests.buckets import Bucket
 from tests.faults import child
+from tests.faults.process import KILLED
 from tests.project import DAY, Project, events
 
 AT = "2026-11-25T00:00:00Z"

@@ -7,9 +7,6 @@ gives in an empty folder; each event day of the aggregate is what one gets from 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +17,9 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.failpoints import KILLED, VARIABLE
 from tests.calls import backfill
+from tests.faults import child
+from tests.faults.process import KILLED
 from tests.project import Project, new_project
 
 BELOW, WAIT = 4, 2
@@ -156,9 +154,7 @@ def killed(project: Project, night: int) -> None:
         "--keys",
         project.keys,
     ]
-    environment = os.environ | {VARIABLE: "swap.after"}
-    done = subprocess.run([sys.executable, "-m", "minimize", *map(str, words)], env=environment, check=False)
-    assert done.returncode == KILLED
+    assert child.killed(words, "swap.after") == KILLED
 
 
 @pytest.fixture(scope="module", name="fortnight")

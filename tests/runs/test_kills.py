@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.failpoints import FAIL_POINTS, KILLED
+from minimize.checkpoints import FAIL_POINTS
 from tests.faults import child
+from tests.faults.process import KILLED
 from tests.faults.versions import Versions, versions_in
 
 pytestmark = pytest.mark.nightly

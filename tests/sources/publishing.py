@@ -14,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.failpoints import VARIABLE
 from minimize.output.folder import INTENT, RUNS, list_data_files, output_and_date, read_receipts
 from minimize.output.publish import LeaseCheck, OpenOutput, Staging, open_output
 from minimize.output.recovery import REPLACED, STAGING, FolderExchange, exchange_folders
@@ -32,6 +31,7 @@ from minimize.receipts import WrittenOutput as OutputReceipt
 from minimize.records import FileRef, Reject, WrittenFile
 from minimize.stores import Location
 from minimize.stores.durable_files import file_digest
+from tests.faults.process import kill_at
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 RECORDS = pa.schema([pa.field("device", pa.string(), metadata={"minimize:key": "device/1"}), pa.field("n", pa.int64())])
@@ -177,9 +177,8 @@ def _child(
 ) -> None:
     os.environ.clear()  # the server that forks this process keeps the variables of the test that started it
     os.environ.update(environment)
-    if point is not None:
-        os.environ[VARIABLE] = point
-    act(folder, exchange_folders if atomic else no_exchange)
+    with kill_at(point):
+        act(folder, exchange_folders if atomic else no_exchange)
 
 
 def start(act: Callable[..., None], folder: Path, point: str | None = None, atomic: bool = True) -> BaseProcess:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.failpoints import FAIL_POINTS
+from minimize.checkpoints import FAIL_POINTS
 from tests.sources.publishing import check_whole, dies_at, new, new_slowly, old, recovered, snapshot, start
 
 STAGED = ("begin.after", "file.opened", "file.group", "file.closed", "success.before", "success.after", "attach.after")

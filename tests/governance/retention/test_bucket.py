@@ -11,7 +11,6 @@ import pytest
 import minimize
 from minimize.datasets.erasure_list import ERASURES_FOLDER, stored_erasures
 from minimize.errors import RefusedError
-from minimize.failpoints import KILLED
 from minimize.governance.events import NewEvent, add_event
 from minimize.keys import Keyring
 from minimize.removal.expire import expire
@@ -21,6 +20,7 @@ from minimize.workspace import Workspace as Where
 from tests.buckets import Bucket
 from tests.calls import adopt_ledger, open_items
 from tests.faults.child import killed
+from tests.faults.process import KILLED
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 FIRST, DAY = date(2026, 1, 1), timedelta(days=1)

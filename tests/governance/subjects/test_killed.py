@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
 import pytest
 
 import minimize
-from minimize.failpoints import KILLED, VARIABLE
 from minimize.governance.subjects import DataSubject, request_statuses, view_subjects
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.workspace import Workspace as Places
+from tests.faults.child import killed
+from tests.faults.process import KILLED
 from tests.governance.outputs import RECORDS, run, two_days
 from tests.governance.subjects.test_delete import NOW, count
 from tests.project import Project
@@ -31,8 +31,7 @@ def test_killed_on_its_way_it_is_gone_on_with(project: Project, point: str) -> N
     ledger = project.folder / "organization.db"
     words = ["subject", "delete", "d3", "--tenant", "north", "--ledger", ledger, "--keys", project.keys, "--yes"]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
-    killed = subprocess.run(command, env=os.environ | {VARIABLE: point}, capture_output=True, check=False)
-    assert killed.returncode == KILLED
+    assert killed(words, point) == KILLED
     done = subprocess.run(command, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     with open_ledger(find_ledger(ledger)) as book:
