@@ -7,7 +7,7 @@ The package only passes points; nothing in the environment or the configuration 
     LEDGER_POINTS     steps within a ledger transaction, and before and after its commit
     OTHER_POINTS      steps that not every publication has: retained files, files that other processes wrote
     OBJECT_POINTS     steps that only a publication in an object store has
-    WATCHED_POINTS    points that tests count or watch, at which no process is killed
+    WATCHED_POINTS    points at which tests count, watch, raise errors or let another process act, but kill no process
 """
 
 from __future__ import annotations
@@ -57,7 +57,19 @@ OTHER_POINTS: Final = (
     "back.between",
 )
 OBJECT_POINTS: Final = ("swap.unmarked", "swap.copied", "swap.deleted")
-WATCHED_POINTS: Final = ("file.operation",)
+WATCHED_POINTS: Final = (
+    "file.operation",
+    "file.hashed",
+    "stored.opened",
+    "stored.read",
+    "gate",
+    "ledger.record",
+    "removal.planned",
+    "removal.execute",
+    "rewrite.published",
+    "run.opened",
+    "run.written",
+)
 POINTS: Final = frozenset((*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS, *OBJECT_POINTS, *WATCHED_POINTS))
 
 Callback = Callable[..., object]

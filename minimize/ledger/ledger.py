@@ -165,6 +165,7 @@ class Ledger:
         removed body, unless another process is reading them (see `Database.empty_journal`). Returns the result of the decision.
         Raises KeyringError without a signing key, LedgerError, and RefusedError (E304) if acts would get an implausible time.
         """
+        checkpoint("ledger.record")
 
         def work(connection: Connection) -> Decision[T]:
             connection.lock()
@@ -270,7 +271,7 @@ class Ledger:
 
 
 def open_ledger(
-    address: Address, *, create: bool = False, patience: float = PATIENCE_S, verifier: Verifier | None = None
+    address: Address, *, create: bool = False, patience: float | None = None, verifier: Verifier | None = None
 ) -> Ledger:
     """Opens a ledger and upgrades it to the newest version.
 
@@ -278,6 +279,7 @@ def open_ledger(
     signed it: acts that are read are then proven by a signature of one of them.
     Raises LedgerError: missing, damaged, locked, read-only, unreachable, accessible to others, or too new.
     """
+    patience = PATIENCE_S if patience is None else patience
     if address.path is not None:
         if create and not os.path.lexists(address.path):
             create_file(address.path, lambda path: _create_tables(Address(path), patience))

@@ -12,6 +12,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import OutOfMemoryError, OutputError
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import open_parquet
@@ -61,6 +62,7 @@ class StoredFile:
         self, groups: Sequence[int] | None = None, columns: Collection[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
         """All rows in bounded batches; only these row groups and columns, if passed."""
+        checkpoint("stored.read", self.path)
         folders = partition_values(self.path)
         wanted = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
         there = None if columns is None else [name for name in self.schema.names if name in columns]
@@ -109,6 +111,7 @@ def open_stored_file(
     With `encoded`, its batches have dictionaries for texts with few distinct values, and for the columns named in `also`. The
     schema stays plain.
     """
+    checkpoint("stored.opened", path)
     file = _open_or_none(output, path, kms)
     if file is None:
         raise OutputError(f"{path} is missing or damaged", hint="Run `minimize verify` to check all files.")

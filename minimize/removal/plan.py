@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize.checkpoints import checkpoint
 from minimize.datasets.event_times import age_limit
 from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
 from minimize.datasets.published_output import OutputFile
@@ -128,6 +129,7 @@ def find_due(request: RewriteRequest, file: OutputFile, *, counts: bool = True) 
     Without `counts`, a file is not read if its subject index alone shows that records are due; its rewrite counts them. An
     aggregate is opened only if its batch date does not decide. Raises OutputError if a file that is read is damaged.
     """
+    checkpoint("removal.planned", file.path)
     if file.is_shredded:
         return find_due_unreadable(request, file)
     orders = request.instructions(file)

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Final, Protocol
+from typing import Protocol
 
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub
+from minimize.checkpoints import checkpoint
 from minimize.datasets.erasure_list import erasure_list_digest
 from minimize.datasets.inventory import RemovalInventory
 from minimize.datasets.published_output import PublishedOutput
@@ -75,10 +76,6 @@ from minimize.workspace import Workspace
 
 log = logging.getLogger("minimize")
 
-FILES_PER_PORTION: Final = 32
-"""Rewritten files that are published together. After an interruption, at most this number is processed again."""
-
-
 Partition = tuple[str, str | None]
 """An output and a batch date; None for an output without dates."""
 
@@ -121,6 +118,8 @@ class Rewrite:
     progress      receives the number of files that were read to their end
     transfer      moves records of files into or out of the seal of a restriction, in the same publication
     finished      receives the result of each publication
+
+    `files_per_portion` rewritten files are published together. After an interruption, at most so many are processed again.
     """
 
     kind: ReceiptKind
@@ -132,6 +131,7 @@ class Rewrite:
     progress: ProgressCallback = no_progress
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
     finished: Callable[[RewriteResult], object] = lambda result: None
+    files_per_portion: int = 32
 
     def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
         """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates.
@@ -144,7 +144,7 @@ class Rewrite:
         counter = ProgressCounter(sum(not each.is_whole for group in groups.values() for each in group), self.progress)
         self.progress(0, counter.of)
         for group in groups.values():
-            for portion in split_by_date(group):
+            for portion in split_by_date(group, self.files_per_portion):
                 yield call_redacted(partial(self._publish, portion, counter))
 
     def _group_key(self, written: WritingRun) -> tuple[object, ...]:
@@ -203,6 +203,7 @@ class Rewrite:
                 advance=counter.advance,
             )
             record_published(session, signed)
+            checkpoint("rewrite.published", signed)
         _check_removed(output, signed)
         for each in results:
             self.finished(each)
@@ -242,15 +243,15 @@ class Rewrite:
         return {**written.attachments, **retention_attachments(self.workspace.job, written)}
 
 
-def split_by_date(files: Sequence[PlannedFile]) -> Iterator[list[PlannedFile]]:
-    """Splits files into portions of whole dates with at least `FILES_PER_PORTION` files that must be read."""
+def split_by_date(files: Sequence[PlannedFile], files_per_portion: int) -> Iterator[list[PlannedFile]]:
+    """Splits files into portions of whole dates with at least so many files that must be read."""
     by_date: dict[str | None, list[PlannedFile]] = {}
     for each in files:
         by_date.setdefault(each.date, []).append(each)
     portion: list[PlannedFile] = []
     for on in sorted(by_date, key=str):
         portion += by_date[on]
-        if sum(not each.is_whole for each in portion) >= FILES_PER_PORTION:
+        if sum(not each.is_whole for each in portion) >= files_per_portion:
             yield portion
             portion = []
     if portion:

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.checkpoints import checkpoint
 from minimize.datasets.erasure_list import check_erasure_list, store_erasures
 from minimize.datasets.inventory import RemovalInventory
 from minimize.datasets.pipelines import pipeline_regions
@@ -507,6 +508,7 @@ def _publish_dates(
 ) -> tuple[RunResult | None, UnpublishedDates]:
     """Publishes all dates, or none if some must be skipped. These are known only after all dates were processed; then the
     others are processed again."""
+    checkpoint("run.written", session)
     is_bound = context.kind in READING_KINDS  # a retraction removes data, whatever share is in quarantine
     stopped = check_quarantine_limit(resolved.pipeline, found.outcomes) if is_bound else []
     rest = {when: each for when, each in found.outcomes.items() if when not in {bad.day for bad in stopped}}

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from minimize.checkpoints import checkpoint
 from minimize.datasets.ledger_check import check_open_ledger
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
 from minimize.ledger import current_actor
@@ -104,6 +105,7 @@ def run_session(workspace: Workspace, context: RunContext, *, fence: Location | 
         workspace.check_target()
     keys, name = workspace.keyring(), workspace.job.pipeline
     with workspace.open_ledger(create=True) as ledger:
+        checkpoint("run.opened")
         make_output_folder(folder)
         run = SessionRun(
             run_id=new_run_id(context.started),

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.arrow.pointers import Pointer
+from minimize.checkpoints import checkpoint
 from minimize.consent.evaluation import ConsentPeriods
 from minimize.plan.checks import check_gates
 from minimize.plan.model import CaseBranch, FieldPlan, Plan
@@ -205,6 +206,7 @@ class Gate:
 
     def __call__(self, batch: Batch) -> Batch:
         """The batch without gated records, with gated values marked."""
+        checkpoint("gate", batch)
         raw = batch.raw if self.corrected is None else self.corrected(batch.raw)
         facts = BatchFacts(raw, self.plan.policy, self.settings, self.at)
         facts, counts = self._records(facts, batch.source)

@@ -77,8 +77,10 @@ def open_bytes(path: Location) -> Any:
     return path.stream() if isinstance(path, ObjectPath) else path.open("rb", buffering=0)
 
 
-def file_digest(content: Location | bytes, algorithm: str = ALGORITHM) -> str:
-    """The digest of a file, or of its bytes. Raises OSError."""
+def file_digest(content: Location | bytes, algorithm: str | None = None) -> str:
+    """The digest of a file, or of its bytes, by today's algorithm unless one is passed. Raises OSError."""
+    algorithm = algorithm or ALGORITHM
+    checkpoint("file.hashed", content)
     with io.BytesIO(content) if isinstance(content, bytes) else open_bytes(content) as file:
         return f"{algorithm}:{hashlib.file_digest(file, _ALGORITHMS[algorithm]).hexdigest()}"
 

@@ -9,8 +9,7 @@ from types import FrameType
 import pytest
 
 import minimize
-from minimize.records import Batch
-from minimize.stages.gate import Gate
+from minimize.checkpoints import at_checkpoint
 from tests.commands import command
 from tests.project import Project, events, new_project
 
@@ -23,18 +22,16 @@ def _lasting(tmp_path: Path) -> Project:
     return new_project(tmp_path, lasting=True)
 
 
-def stacks_at_the_gate(project: Project, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def stacks_at_the_gate(project: Project) -> list[list[str]]:
     """The functions of the package that are running each time a batch reaches the gate, without the gate."""
     found: list[list[str]] = []
-    gate = Gate.__call__
 
-    def recording(self: Gate, batch: Batch) -> Batch:
-        found.append(functions(sys._getframe(1)))
-        return gate(self, batch)
+    def record(*_: object) -> None:
+        found.append(functions(sys._getframe(3)))  # above this function, the checkpoint and the gate
 
-    monkeypatch.setattr(Gate, "__call__", recording)
     project.records(events(24))
-    done = command("run", project.folder, "--keys", project.keys)
+    with at_checkpoint("gate", record):
+        done = command("run", project.folder, "--keys", project.keys)
     assert done.code == 0, done.err
     return found
 
@@ -50,15 +47,15 @@ def functions(frame: FrameType | None) -> list[str]:
     return names[::-1]
 
 
-def test_a_batch_is_reached_by_eight_functions(lasting: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_is_reached_by_eight_functions(lasting: Project) -> None:
     lasting.policy(KEPT)
-    (stack,) = stacks_at_the_gate(lasting, monkeypatch)
+    (stack,) = stacks_at_the_gate(lasting)
     assert stack[0] == "cli/main.py:main"
     assert stack[-1] == "engines/local.py:ShareWorker.__call__"
     assert len(stack) <= 8, stack
 
 
-def test_a_pass_that_counts_first_adds_its_tally(lasting: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    counting, writing = stacks_at_the_gate(lasting, monkeypatch)
+def test_a_pass_that_counts_first_adds_its_tally(lasting: Project) -> None:
+    counting, writing = stacks_at_the_gate(lasting)
     assert len(writing) <= 8, writing
     assert len(counting) <= 10, counting

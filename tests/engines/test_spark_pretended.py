@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
@@ -129,20 +130,18 @@ def test_an_executor_out_of_memory_is_told_as_such(
     assert project.files() == set()
 
 
-def test_a_task_out_of_memory_is_told_as_such(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_out_of_memory_is_told_as_such(project: Project) -> None:
     def full(*_: Any) -> Any:
         raise MemoryError
 
     project.records(events(20))
-    monkeypatch.setattr("minimize.stages.gate.Gate.__call__", full)
-    with pytest.raises(OutOfMemoryError):
+    with at_checkpoint("gate", full), pytest.raises(OutOfMemoryError):
         project.run(engine="spark")
 
 
-def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(project: Project) -> None:
     project.records(events(20))
-    monkeypatch.setattr("minimize.stages.gate.Gate.__call__", lambda *_: 1 / 0)
-    with pytest.raises(ConfigurationError) as told:
+    with at_checkpoint("gate", lambda *_: 1 / 0), pytest.raises(ConfigurationError) as told:
         project.run(engine="spark")
     assert told.value.code == "E900"
     assert project.files() == set()

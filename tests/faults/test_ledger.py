@@ -5,16 +5,18 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError, RefusedError
 from minimize.governance.audit import verify_audit
 from minimize.ledger.ledger import open_ledger
 from minimize.runs import runner, session
+from minimize.governance.ledger_adoption import adopt_ledger
+from minimize.ledger import ledger as ledger_module
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.calls import adopt_ledger
@@ -24,7 +26,7 @@ from tests.project import Project
 @pytest.fixture(name="ledger")
 def _ledger(project: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The ledger of a project that ran once, with a short wait for its lock."""
-    monkeypatch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.3, "verifier": None})
+    monkeypatch.setattr(ledger_module, "PATIENCE_S", 0.3)
     project.run()
     return project.out / "ledger.db"
 
@@ -36,24 +38,14 @@ def locked(ledger: Path) -> Iterator[None]:
         yield
 
 
-def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+def meanwhile(act: Callable[[], object]) -> AbstractContextManager[None]:
     """Does something in mid-run: everything is written, nothing is published."""
-
-    def acts(*_: object) -> dict[str, object]:
-        act()
-        return {}
-
-    monkeypatch.setattr(runner, "check_quarantine_limit", acts)
+    return at_checkpoint("run.written", lambda *_: act())
 
 
-def afterwards(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+def afterwards(act: Callable[[], object]) -> AbstractContextManager[None]:
     """Does something once everything is published, and before the ledger is told."""
-
-    def told(*given: Any) -> None:
-        act()
-        session.record_published(*given)
-
-    monkeypatch.setattr(runner, "record_published", told)
+    return at_checkpoint("clean.after", lambda *_: act())
 
 
 def published(project: Project) -> int:
@@ -90,22 +82,24 @@ def test_a_ledger_that_another_process_holds_is_told(project: Project, ledger: P
     goes_on(project, 2)
 
 
-def test_one_that_is_locked_in_mid_run_stops_it(
-    project: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with closing(sqlite3.connect(ledger, isolation_level=None)) as other, monkeypatch.context() as patch:
-        meanwhile(patch, lambda: other.execute("BEGIN IMMEDIATE"))
-        with pytest.raises(LedgerError) as told:
-            project.run()
+def test_one_that_is_locked_in_mid_run_stops_it(project: Project, ledger: Path) -> None:
+    with (
+        closing(sqlite3.connect(ledger, isolation_level=None)) as other,
+        meanwhile(lambda: other.execute("BEGIN IMMEDIATE")),
+        pytest.raises(LedgerError) as told,
+    ):
+        project.run()
     nothing_was_done(project, told.value, "is locked by another process")
     goes_on(project, 2)
 
 
 def test_one_that_is_locked_after_publication_is_told_by_the_next_run(
-    project: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    project: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with closing(sqlite3.connect(ledger, isolation_level=None)) as other, monkeypatch.context() as patch:
-        afterwards(patch, lambda: other.execute("BEGIN IMMEDIATE"))
+    with (
+        closing(sqlite3.connect(ledger, isolation_level=None)) as other,
+        afterwards(lambda: other.execute("BEGIN IMMEDIATE")),
+    ):
         assert project.run().sequence == 2
     assert "published, but the ledger could not record it" in caplog.text
     goes_on(project, 3)
@@ -121,34 +115,27 @@ def test_one_that_is_gone_between_runs_is_made_anew_once_that_is_adopted(
     assert "the ledger is new or an older copy" in caplog.text
 
 
-def test_one_that_vanishes_in_mid_run_stops_it(project: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        meanwhile(patch, ledger.unlink)
-        with pytest.raises(LedgerError) as told:
-            project.run()
+def test_one_that_vanishes_in_mid_run_stops_it(project: Project, ledger: Path) -> None:
+    with meanwhile(ledger.unlink), pytest.raises(LedgerError) as told:
+        project.run()
     nothing_was_done(project, told.value, "was removed or replaced")
     goes_on_with_another(project, 2)
 
 
-def test_one_that_is_exchanged_in_mid_run_stops_it(
-    project: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_is_exchanged_in_mid_run_stops_it(project: Project, ledger: Path) -> None:
     older = ledger.with_name("older")
     older.write_bytes(ledger.read_bytes())
     older.chmod(0o600)
-    with monkeypatch.context() as patch:
-        meanwhile(patch, lambda: older.replace(ledger))
-        with pytest.raises(LedgerError) as told:
-            project.run()
+    with meanwhile(lambda: older.replace(ledger)), pytest.raises(LedgerError) as told:
+        project.run()
     nothing_was_done(project, told.value, "was removed or replaced")
     goes_on(project, 2)
 
 
 def test_one_that_vanishes_after_publication_is_made_anew_once_that_is_adopted(
-    project: Project, ledger: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    project: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with monkeypatch.context() as patch:
-        afterwards(patch, ledger.unlink)
+    with afterwards(ledger.unlink):
         assert project.run().sequence == 2
     assert "published, but the ledger could not record it" in caplog.text
     goes_on_with_another(project, 3)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any
 
 import pytest
 
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError
 from minimize.governance.audit import verify_audit
-from minimize.ledger.ledger import open_ledger
-from minimize.output.publish import Staging
-from minimize.runs import runner, session
+from minimize.ledger import ledger as ledger_module
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from tests.postgres import Server
@@ -34,7 +31,7 @@ def _served(project: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch)
 @pytest.fixture(name="away")
 def _away(postgres: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
     """Takes the server away until the block ends; nobody waits for it for long."""
-    monkeypatch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5, "verifier": None})
+    monkeypatch.setattr(ledger_module, "PATIENCE_S", 0.5)
     gone = list[bool]()
 
     def away() -> None:
@@ -53,23 +50,22 @@ def crashes(postgres: Server) -> None:
     postgres.start()
 
 
-def at(monkeypatch: pytest.MonkeyPatch, stage: str, act: Callable[[], None]) -> None:
+def at(stage: str, act: Callable[[], None]) -> AbstractContextManager[None]:
     """Does something once, at a stage of a run."""
-    owner, name = {
-        "first look": (session, "_output_identity"),
-        "everything is written": (runner, "check_quarantine_limit"),
-        "publication": (Staging, "publish"),
-        "telling": (runner, "record_published"),
+    point = {
+        "first look": "run.opened",
+        "everything is written": "run.written",
+        "publication": "success.before",
+        "telling": "clean.after",
     }[stage]
-    before, done = getattr(owner, name), list[bool]()
+    done = list[bool]()
 
-    def acts(*given: Any, **more: Any) -> Any:
+    def acts(*_: object) -> None:
         if not done:
             done.append(True)
             act()
-        return before(*given, **more)
 
-    monkeypatch.setattr(owner, name, acts)
+    return at_checkpoint(point, acts)
 
 
 def is_whole(project: Project, runs: int) -> None:
@@ -83,8 +79,7 @@ def is_whole(project: Project, runs: int) -> None:
 def test_a_server_that_comes_back_is_waited_for(
     served: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch, how: Callable[[Server], None], stage: str
 ) -> None:
-    with monkeypatch.context() as patch:
-        at(patch, stage, partial(how, postgres))
+    with at(stage, partial(how, postgres)):
         assert served.run().sequence == 2
     is_whole(served, 2)
 
@@ -122,8 +117,7 @@ def test_what_was_published_without_its_server_is_told_by_the_next_run(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    with monkeypatch.context() as patch:
-        at(patch, "telling", away)
+    with at("telling", away):
         assert served.run().sequence == 2
     assert "published, but the ledger could not record it" in caplog.text
     postgres.start()

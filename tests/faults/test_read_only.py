@@ -7,14 +7,12 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import MinimizeError
-from minimize.output import recovery
-from minimize.runs import runner
 from tests.commands import command
 from tests.faults.child import Fault, ended
 from tests.faults.small_disk import read_only
@@ -101,16 +99,11 @@ def test_a_ledger_on_a_read_only_file_system_is_told(
 
 
 def test_one_that_becomes_read_only_in_mid_run_keeps_the_old(
-    versions: Versions, out: Path, tmp_path: Path, mounts: ExitStack, monkeypatch: pytest.MonkeyPatch
+    versions: Versions, out: Path, tmp_path: Path, mounts: ExitStack
 ) -> None:
     ledger = (out / "ledger.db").rename(tmp_path / "ledger.db")
 
-    def turns(*_: Any) -> list[Any]:
-        turns_read_only(out, mounts)
-        return []
-
-    with monkeypatch.context() as patch:
-        patch.setattr(runner, "check_quarantine_limit", turns)
+    with at_checkpoint("run.written", lambda *_: turns_read_only(out, mounts)):
         assert told(lambda: versions.run(out, ledger)).code == "E205"
     mounts.close()
     assert versions.settled(out, ledger) == versions.old
@@ -118,17 +111,10 @@ def test_one_that_becomes_read_only_in_mid_run_keeps_the_old(
 
 
 def test_one_that_becomes_read_only_once_it_is_decided_gets_the_new_later(
-    versions: Versions, out: Path, tmp_path: Path, mounts: ExitStack, monkeypatch: pytest.MonkeyPatch
+    versions: Versions, out: Path, tmp_path: Path, mounts: ExitStack
 ) -> None:
     ledger = (out / "ledger.db").rename(tmp_path / "ledger.db")
-    forward = recovery.roll_forward
-
-    def turns(*given: Any) -> None:
-        turns_read_only(out, mounts)
-        forward(*given)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(recovery, "roll_forward", turns)
+    with at_checkpoint("intent.after", lambda *_: turns_read_only(out, mounts)):
         assert told(lambda: versions.run(out, ledger)).code == "E208"
     assert told(lambda: minimize.read(out)).code in ("E205", "E208")
     mounts.close()

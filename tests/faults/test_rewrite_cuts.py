@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +14,14 @@ import pytest
 
 import minimize
 from minimize.arrow.pointers import Pointer
+from minimize.checkpoints import at_checkpoint
 from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.datasets.published_output import PublishedOutput
 from minimize.keys import Keyring, add_key
 from minimize.output.reader import load_receipts
 from minimize.output.recovery import FolderExchange
 from minimize.receipts import Receipt
+from minimize.policy.load import load_pipeline
 from minimize.removal import rewrite
 from minimize.removal.expire import ResolvedExpiry
 from minimize.removal.keys import files_under_old_keys
@@ -208,16 +210,10 @@ def content(folder: Path, published: Published) -> list[dict[str, Any]]:
 def test_the_same_command_continues_with_the_portions_that_are_left(
     published: Published, act: Act, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
-    execute = Rewrite.execute
-
-    def saving(self: Rewrite, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
-        for receipt in execute(self, files):
-            published.save_ledger(receipt.sequence)
-            yield receipt
-
-    with scratch.holding({}) as folder, monkeypatch.context() as patch:
-        patch.setattr(Rewrite, "execute", saving)
+    split = rewrite.split_by_date
+    monkeypatch.setattr(rewrite, "split_by_date", lambda files, _: split(files, 1))
+    saving = at_checkpoint("rewrite.published", lambda _, receipt: published.save_ledger(receipt.sequence))
+    with scratch.holding({}) as folder, saving:
         published.put(folder / OUT)
         base = tree_of(folder)
         operations = record(folder, lambda folder: act(published, folder / OUT))

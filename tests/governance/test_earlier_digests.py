@@ -20,7 +20,6 @@ from tests.project import BEFORE, DAY, Builds, Project, events
 def written_by_an_earlier_version(project: Project) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(durable_files, "ALGORITHM", "sha256")
-        patch.setattr(durable_files.file_digest, "__defaults__", ("sha256",))
         project.pipeline(aggregates=PER_TENANT)
         for day in (DAY, BEFORE):
             project.records([*RECORDS, "no JSON"], day)

@@ -10,9 +10,8 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import MinimizeError, NotPermitted, RefusalReason
-from minimize.records import Batch
-from minimize.stages.gate import Gate
 from tests.leak.held import AT, PURPOSE, TABLE, policy
 from tests.leak.test_printed import whole
 
@@ -43,7 +42,7 @@ OURS = sorted(below(MinimizeError), key=lambda kind: kind.__name__)
 
 
 def raising(kind: type[BaseException]) -> Any:
-    def reveals(self: Gate, batch: Batch) -> Batch:
+    def reveals(*_: object) -> None:
         try:
             raise kind(f"{CANARY} at first")
         except kind as first:
@@ -54,22 +53,19 @@ def raising(kind: type[BaseException]) -> Any:
 
 @pytest.mark.parametrize("kind", [*ARROWS, *PYTHONS], ids=lambda kind: kind.__name__)
 def test_of_an_error_that_nobody_foresaw_nothing_is_told_but_its_kind_and_place(
-    kind: type[BaseException], monkeypatch: pytest.MonkeyPatch
+    kind: type[BaseException],
 ) -> None:
-    monkeypatch.setattr(Gate, "__call__", raising(kind))
-    with pytest.raises(MinimizeError) as caught:
+    with at_checkpoint("gate", raising(kind)), pytest.raises(MinimizeError) as caught:
         minimize.apply(POLICY, TABLE, purpose=PURPOSE, at=AT)
     assert CANARY not in "\n".join(whole(caught.value))
     assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
-def test_a_unicode_error_shows_neither_its_bytes_nor_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    def reveals(self: Gate, batch: Batch) -> Batch:
+def test_a_unicode_error_shows_neither_its_bytes_nor_its_place() -> None:
+    def reveals(*_: object) -> None:
         (CANARY.encode() + b"\xff").decode()
-        return batch
 
-    monkeypatch.setattr(Gate, "__call__", reveals)
-    with pytest.raises(MinimizeError, match="UnicodeDecodeError") as caught:
+    with at_checkpoint("gate", reveals), pytest.raises(MinimizeError, match="UnicodeDecodeError") as caught:
         minimize.apply(POLICY, TABLE, purpose=PURPOSE, at=AT)
     assert CANARY not in "\n".join(whole(caught.value))
 

@@ -14,6 +14,7 @@ import pytest
 
 import minimize
 from minimize.arrow.pointers import Pointer
+from minimize.checkpoints import at_checkpoint
 from minimize.engines.base import BatchOutcome
 from minimize.plan import request
 from minimize.records import Batch, UndeclaredCount
@@ -105,25 +106,21 @@ def test_an_error_about_a_file_of_settings_shows_nothing_planted(name: str, tmp_
     assert found(PLANTED.values(), "\n".join(whole(caught.value)).encode()) == set()
 
 
-def reveals(self: Gate, batch: Batch) -> Batch:
+def reveals(_: str, batch: Batch) -> None:
     raise ValueError(f"cannot treat {batch.raw.to_pylist()}")
 
 
 @pytest.mark.parametrize("data", [TABLE, TABLE.to_reader(max_chunksize=1)], ids=["table", "stream"])
-def test_an_error_that_nobody_foresaw_shows_nothing_planted(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Gate, "__call__", reveals)
-    with pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
+def test_an_error_that_nobody_foresaw_shows_nothing_planted(data: Any) -> None:
+    with at_checkpoint("gate", reveals), pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
         apply(data)
     assert found(PLANTED.values(), "\n".join(whole(caught.value)).encode()) == set()
 
 
-def test_an_error_of_a_run_that_nobody_foresaw_shows_nothing_planted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_of_a_run_that_nobody_foresaw_shows_nothing_planted(tmp_path: Path) -> None:
     folder = build(tmp_path)
     printed_by(folder, ("keys", "new", "keys", "--name", "device", "--name", "ticket"))
-    monkeypatch.setattr(Gate, "__call__", reveals)
-    with pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
+    with at_checkpoint("gate", reveals), pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
         minimize.run(folder, at=AT, output=tmp_path / "out", keys=tmp_path / "keys")
     assert found(ALL, "\n".join(whole(caught.value)).encode()) == set()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.records import Batch
 from minimize.runs import inputs
-from minimize.stages.gate import Gate
 from tests.leak.canary import Canary
 from tests.leak.planted import ALL, AT, FILE, NAMES, VALUE, build
 from tests.leak.printed import printed_by, printed_by_process
@@ -77,16 +77,14 @@ def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path) -> None:
     assert not list((folder / "other").rglob("*.parquet"))
 
 
-def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(
-    folder: Path, printed: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(folder: Path, printed: bytes) -> None:
     assert printed
 
-    def fail(_: Gate, batch: Batch) -> Batch:
+    def fail(_: str, batch: Batch) -> None:
         raise ValueError(f"cannot treat {batch.raw.to_pylist()}")
 
-    monkeypatch.setattr(Gate, "__call__", fail)
-    said = printed_by(folder, ("run", ".", "--at", AT, "--output", "failed"), code=2)
+    with at_checkpoint("gate", fail):
+        said = printed_by(folder, ("run", ".", "--at", AT, "--output", "failed"), code=2)
     assert b"E900" in said
     assert found(ALL, said) == set()
     assert found(ALL, folder / "failed") == set()

@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,14 +15,15 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError, MinimizeError, RefusedError
 from minimize.governance.audit import log_entries, verify_audit
 from minimize.ledger import find_ledger
+from minimize.ledger import ledger as ledger_module
 from minimize.ledger.audit_event import EntryFilter, entry_event
-from minimize.ledger.leases import RunSession, lease_holder
+from minimize.ledger.leases import lease_holder
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.output.folder import identity_of
-from minimize.receipts import Receipt
 from minimize.runs.published_runs import list_runs, rebuild_index
 from minimize.runs.verify import check_output
 from tests.calls import adopt_ledger
@@ -343,30 +343,20 @@ def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothin
     assert ("run", "abandon", "failure") in operations(fed)
 
 
-def test_a_run_that_lost_its_lease_publishes_nothing(fed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_lost_its_lease_publishes_nothing(fed: Project) -> None:
     fed.run()
-
-    def lost(booking: RunSession) -> object:
-        booking.release()
-        return kept(booking)
-
-    kept = RunSession.head
-    with monkeypatch.context() as patch:
-        patch.setattr(RunSession, "head", lost)
-        with pytest.raises(LedgerError, match="the lease on the output was lost"):
-            fed.run()
+    released = at_checkpoint("run.written", lambda _, session: session.release())
+    with released, pytest.raises(LedgerError, match="the lease on the output was lost"):
+        fed.run()
     assert len(minimize.files(fed.out)) == 1
     assert codes(fed) == []
 
 
-def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(
-    fed: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    def gone(booking: RunSession, receipt: Receipt) -> None:
+def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+    def gone(_: str) -> None:
         raise LedgerError("the ledger is gone")
 
-    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING, "minimize"):
-        patch.setattr(RunSession, "record_published", gone)
+    with at_checkpoint("run.indexed", gone), caplog.at_level(logging.WARNING, "minimize"):
         receipt = fed.run()
     assert "the ledger could not record it: the ledger is gone" in caplog.text
     assert receipt.sequence == 1
@@ -396,20 +386,16 @@ def test_a_copy_beside_its_original_goes_its_own_way(fed: Project, caplog: pytes
         assert [each.code for each in check_output(folder, keys=fed.keys, ledger=ledger)] == []
 
 
-def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(
-    fed: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(fed: Project) -> None:
     ledger = fed.folder / "organization.db"
     fed.run(ledger=ledger)
     copy = shutil.copytree(fed.out, fed.folder / "copy")
 
-    def stopped(*given: object) -> None:
+    def stopped(_: str) -> None:
         raise LedgerError("stopped")
 
-    with monkeypatch.context() as patch:
-        patch.setattr("minimize.runs.runner.record_missed_receipts", stopped)
-        with pytest.raises(LedgerError, match="stopped"):
-            fed.run(ledger=ledger, output=copy)
+    with at_checkpoint("lease.taken", stopped), pytest.raises(LedgerError, match="stopped"):
+        fed.run(ledger=ledger, output=copy)
     assert [each.code for each in check_output(copy, keys=fed.keys, ledger=ledger)] == ["V008"]
 
 
@@ -438,23 +424,13 @@ def test_on_a_server_it_is_all_the_same(fed: Project, postgres: Server, monkeypa
     assert not (fed.out / "ledger.db").exists()
 
 
-def then_passes(act: Callable[[], object]) -> Callable[..., list[object]]:
-    """A check that does something and finds nothing wrong."""
-
-    def check(*given: object) -> list[object]:
-        act()
-        return []
-
-    return check
-
-
 @pytest.mark.postgres
 def test_a_server_that_restarts_in_mid_run_is_waited_for(
     fed: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
-    monkeypatch.setattr("minimize.runs.runner.check_quarantine_limit", then_passes(postgres.restart))
-    fed.run()
+    with at_checkpoint("run.written", lambda *_: postgres.restart()):
+        fed.run()
     assert codes(fed) == []
 
 
@@ -464,9 +440,8 @@ def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_publ
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())
     fed.run()
-    with monkeypatch.context() as patch:
-        patch.setattr(open_ledger, "__kwdefaults__", {"create": False, "patience": 0.5, "verifier": None})
-        patch.setattr("minimize.runs.runner.check_quarantine_limit", then_passes(postgres.stop))
+    with monkeypatch.context() as patch, at_checkpoint("run.written", lambda *_: postgres.stop()):
+        patch.setattr(ledger_module, "PATIENCE_S", 0.5)
         try:
             with pytest.raises(LedgerError, match="cannot be reached"):
                 fed.run()

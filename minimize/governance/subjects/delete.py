@@ -18,6 +18,7 @@ from functools import cached_property, partial
 from itertools import chain as joined
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
+from minimize.checkpoints import checkpoint
 from minimize.datasets.erasure_list import store_erasures
 from minimize.datasets.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.datasets.published_output import OutputFile, PublishedOutput
@@ -517,6 +518,7 @@ class SubjectRemovalRun:
 
         Makes a new plan if something was published in the meantime.
         """
+        checkpoint("removal.execute", output.folder)
         chain, folder, removed = load_receipts(output.folder), str(output.folder), list[RewriteResult]()
         expiry = self._expiry(replace(output, chain=chain), self._events(subjects))
         same = len(chain) == len(output.chain)

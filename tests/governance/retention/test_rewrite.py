@@ -20,6 +20,9 @@ from minimize.removal.plan import RemovalPlan
 from minimize.removal.retract import retract
 from minimize.removal.rewrite import Rewrite, loaded_bytes, split_by_date
 from minimize.runs import session
+from minimize.checkpoints import at_checkpoint
+from minimize.errors import OutputError, RefusedError, StoppedError
+from minimize.removal.rewrite import Rewrite, split_by_date
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -53,59 +56,55 @@ def test_it_is_not_decided_again_as_of_an_earlier_time(day: Daily) -> None:
     assert len(load_receipts(day.out)) == 2
 
 
-def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily) -> None:
     work, plan = carrying(day, 1)
     (old,) = [each.file.path for each in plan.due]
     content = (day.out / old).read_bytes()
-    real: Callable[..., None] = session.record_published
 
-    def left(*given: object) -> None:
-        real(*given)
+    def left(*_: object) -> None:
         (day.out / old).parent.mkdir(exist_ok=True)
         (day.out / old).write_bytes(content)
 
-    monkeypatch.setattr(rewrite, "record_published", left)
-    with pytest.raises(OutputError, match="1 files still exist"):
+    with at_checkpoint("rewrite.published", left), pytest.raises(OutputError, match="1 files still exist"):
         list(work.execute(plan.due))
 
 
-def portions(*dates: str | None, whole: bool = False) -> list[list[str | None]]:
+def portions(files_per_portion: int, *dates: str | None, whole: bool = False) -> list[list[str | None]]:
     files: list[Any] = [SimpleNamespace(date=date, is_whole=whole) for date in dates]
-    return [[each.date for each in portion] for portion in split_by_date(files)]
+    return [[each.date for each in portion] for portion in split_by_date(files, files_per_portion)]
 
 
-def test_files_are_published_in_portions_of_whole_dates(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 2)
-    assert portions("c", "a", "b", "a") == [["a", "a"], ["b", "c"]]
-    assert portions("a", "a", "a") == [["a", "a", "a"]]
-    assert portions(None, None) == [[None, None]]
-    assert portions() == []
+def test_files_are_published_in_portions_of_whole_dates() -> None:
+    assert portions(2, "c", "a", "b", "a") == [["a", "a"], ["b", "c"]]
+    assert portions(2, "a", "a", "a") == [["a", "a", "a"]]
+    assert portions(2, None, None) == [[None, None]]
+    assert portions(2) == []
 
 
-def test_files_that_are_removed_whole_fill_no_portion(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
-    assert portions("a", "b", whole=True) == [["a", "b"]]
+def test_files_that_are_removed_whole_fill_no_portion() -> None:
+    assert portions(1, "a", "b", whole=True) == [["a", "b"]]
 
 
-def test_each_portion_has_a_receipt(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
+def test_each_portion_has_a_receipt(day: Daily) -> None:
     second = START.date() + DAY
     day.collect(rows(second), second)
     day.run(second, RAN + DAY)
     work, plan = carrying(day, 60)
-    assert [receipt.dates for receipt in work.execute(plan.due)] == [("2026-01-01",), ("2026-01-02",)]
+    assert [receipt.dates for receipt in replace(work, files_per_portion=1).execute(plan.due)] == [
+        ("2026-01-01",),
+        ("2026-01-02",),
+    ]
     day.verified()
 
 
-def test_each_portion_names_the_tables_that_count_its_records(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
+def test_each_portion_names_the_tables_that_count_its_records(day: Daily) -> None:
     second = START.date() + DAY
     day.collect(rows(second), second)
     day.run(second, RAN + DAY)
     work, plan = carrying(day, 60)
     both = frozenset({"2026-01-01", "2026-01-02"})
     left = {("daily", "2026-01-01"): both, ("daily", "2026-01-02"): frozenset({"2026-01-02"})}
-    receipts = list(replace(work, tables_left=left).execute(plan.due))
+    receipts = list(replace(work, tables_left=left, files_per_portion=1).execute(plan.due))
     assert [receipt.dates for receipt in receipts] == [("2026-01-01",), ("2026-01-02",)]
     assert [receipt.stays for receipt in receipts] == [
         {"daily": ("2026-01-01",)},

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError, StoppedError
 from minimize.governance.known_outputs import find_outputs
@@ -76,19 +77,12 @@ def test_records_of_many_subjects_go_in_one_pass_with_a_receipt(filled: Project)
     minimize.verify(filled.out, keys=filled.keys)
 
 
-def test_a_deletion_reads_each_file_once_and_counts_what_its_plan_counted(
-    filled: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_deletion_reads_each_file_once_and_counts_what_its_plan_counted(filled: Project) -> None:
     planned = deleted(filled, D3, yes=False, unseen=True)
     paths = [str(path.relative_to(filled.out)) for path in sorted(filled.out.rglob("records/**/*.parquet"))]
-    read, batches = Counter[str](), StoredFile.batches
-
-    def counted(self: StoredFile, *given: Any, **options: Any) -> Any:
-        read[self.path] += 1
-        return batches(self, *given, **options)
-
-    monkeypatch.setattr(StoredFile, "batches", counted)
-    done = deleted(filled, D3, unseen=True)
+    read = Counter[str]()
+    with at_checkpoint("stored.read", lambda _, path: read.update([path])):
+        done = deleted(filled, D3, unseen=True)
     assert [read[path] for path in paths] == [1, 1]
     assert [each.partitions for each in done.plans.values()] == [each.partitions for each in planned.plans.values()]
 
@@ -224,20 +218,16 @@ def test_a_request_is_a_record_with_a_deadline(filled: Project) -> None:
     assert str(status.last.subject).startswith("subject/1:")
 
 
-def test_a_request_that_failed_is_gone_on_with_by_the_same_command(
-    filled: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_that_failed_is_gone_on_with_by_the_same_command(filled: Project) -> None:
     run(filled, output=filled.folder / "other")
-    real, calls = room.SubjectRemovalRun._carried_out, []
+    outputs = list[object]()
 
-    def once(self: Any, *given: Any) -> Any:
-        calls.append(given)
-        if len(calls) == 2:
+    def once(_: str, output: object) -> None:
+        outputs.append(output)
+        if len(outputs) == 2:
             raise OutputError("no room")
-        return real(self, *given)
 
-    monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", once)
-    with pytest.raises(OutputError):
+    with at_checkpoint("removal.execute", once), pytest.raises(OutputError):
         deleted(filled, D3)
     with open_ledger(find_ledger(filled.folder / "organization.db")) as book:
         assert [each.last.state for each in request_statuses(book)] == ["failed"]
@@ -311,16 +301,18 @@ def test_a_whole_tenant_goes_with_its_records_of_the_future(ahead: Project) -> N
     assert {row["tenant_id"] for row in ahead.rows()} == {"south"}
 
 
-def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project) -> None:
     """The request failed, the subject came back, and the request is gone on with."""
     project.policy(future="1h")
     project.pipeline(aggregates=None)
     project.records(RECORDS)
     run(project)
-    with monkeypatch.context() as patch:
-        patch.setattr(room.SubjectRemovalRun, "_carried_out", lambda *given: iter(()))
-        with pytest.raises(CheckFailed):
-            deleted(project, D3)
+
+    def fails(*_: object) -> None:
+        raise CheckFailed("interrupted")
+
+    with at_checkpoint("removal.execute", fails), pytest.raises(CheckFailed, match="interrupted"):
+        deleted(project, D3)
     later = NOW + timedelta(hours=3)
     project.records([{**in_days(0.1), "event_time": f"{later:%Y-%m-%dT%H:%M:%SZ}"}], BEFORE)
     run(project, date=BEFORE, at=later, output=project.out)
