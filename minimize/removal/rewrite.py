@@ -203,7 +203,7 @@ class Rewrite:
                 advance=counter.advance,
             )
             record_published(session, signed)
-            checkpoint("rewrite.published", signed)
+        checkpoint("rewrite.published", signed)
         _check_removed(output, signed)
         for each in results:
             self.finished(each)

@@ -5,13 +5,14 @@ What arrived since a date's last receipt, and runs of just that.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, StoppedError
 from minimize.receipts import files_in_force
 from minimize.runs import unfinished_parts
@@ -240,16 +241,16 @@ def test_where_all_pending_dates_are_bad_nothing_is_published(bad: Project) -> N
 
 
 @pytest.fixture(name="hashed")
-def _hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def _hashed() -> Iterator[list[str]]:
     """The names of the files that are read only to be hashed."""
     found: list[str] = []
 
-    def digest(path: Path) -> str:
-        found.append(path.name)
-        return file_digest(path)
+    def hashes(_: str, content: Path | bytes) -> None:
+        if isinstance(content, Path) and content.suffix == ".gz":  # not the files of the output
+            found.append(content.name)
 
-    monkeypatch.setattr("minimize.sources.files.file_digest", digest)
-    return found
+    with at_checkpoint("file.hashed", hashes):
+        yield found
 
 
 def test_a_new_date_is_hashed_while_it_is_read(nights: Project, hashed: list[str]) -> None:

@@ -17,6 +17,7 @@ import pytest
 import zstandard
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import MinimizeError, PolicyError, SourceError
 from minimize.receipts import Receipt
 from minimize.sources.files import ByteStream, FilePart
@@ -88,12 +89,8 @@ def test_an_object_is_hashed_while_it_is_read(
     moved(project, bucket, kind.partition(".")[0], f"data/{{date}}/*.{kind}")
     fetched: list[ObjectPath] = []
 
-    def digest(content: ObjectPath | bytes) -> str:
-        fetched.extend([] if isinstance(content, bytes) else [content])
-        return file_digest(content)
-
-    monkeypatch.setattr("minimize.sources.files.file_digest", digest)
-    assert {name: each for name, (each, _) in inputs(project.run()).items()} == stored
+    with at_checkpoint("file.hashed", lambda _, content: fetched.extend([content] * isinstance(content, ObjectPath))):
+        assert {name: each for name, (each, _) in inputs(project.run()).items()} == stored
     assert fetched == []
 
 

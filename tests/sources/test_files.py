@@ -15,6 +15,7 @@ from blake3 import blake3
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import OutOfMemoryError, SourceError
 from minimize.sources.files import (
     FilePart,
@@ -109,16 +110,11 @@ def test_a_part_is_named_below_its_root_and_digested_as_stored(tmp_path: Path) -
 
 
 @pytest.fixture(name="hashed")
-def _hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def _hashed() -> Iterator[list[Path]]:
     """The files that are read only to be hashed."""
     found: list[Path] = []
-
-    def digest(path: Path) -> str:
-        found.append(path)
-        return file_digest(path)
-
-    monkeypatch.setattr("minimize.sources.files.file_digest", digest)
-    return found
+    with at_checkpoint("file.hashed", lambda _, content: found.extend([content] * isinstance(content, Path))):
+        yield found
 
 
 def test_the_digest_is_computed_once(tmp_path: Path, hashed: list[Path]) -> None:
@@ -152,7 +148,7 @@ def test_a_file_that_is_read_in_part_is_hashed_whole(tmp_path: Path, hashed: lis
     part = FilePart(path, tmp_path)
     with open_stream(part) as stream:
         stream.read(1 << 16)
-    assert part.digest == file_digest(path)
+    assert part.digest == file_digest(path.read_bytes())
     assert hashed == [path]
 
 

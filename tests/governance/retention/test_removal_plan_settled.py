@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.removal import plan
 from tests.governance.retention.daily import FIELDS, START, Daily, rows
 
@@ -33,10 +34,10 @@ def planned(project: Daily, hours: int, **options: Any) -> Any:
     ]
 
 
-def test_where_all_values_are_due_nothing_is_read(ran: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_all_values_are_due_nothing_is_read(ran: Daily) -> None:
     read = planned(ran, 24)
-    monkeypatch.setattr(plan, "counted_file", lambda *given: pytest.fail("the file was read"))
-    assert planned(ran, 24) == read
+    with at_checkpoint("stored.read", lambda *_: pytest.fail("the file was read")):
+        assert planned(ran, 24) == read
     assert read[0]["values"] == {"height": 12}
 
 

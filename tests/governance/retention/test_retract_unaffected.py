@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from minimize.datasets import published_output
+from minimize.checkpoints import at_checkpoint
 from minimize.datasets.pipelines import origin_place as written_at
 from minimize.errors import RefusedError
-from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.receipts import RunOrigin
 from minimize.removal import rerun as sources
 from minimize.removal.rerun import DatesWithSource
@@ -144,16 +143,12 @@ def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     opened: list[str] = []
     asked: list[object] = []
 
-    def opens(*arguments: Any) -> StoredFile:
-        opened.append(arguments[1])
-        return open_stored_file(*arguments)
-
     def resolves(workspace: Workspace, request: RunRequest, **named: Any) -> ResolvedRun:
         asked.append(request.selection)
         return resolve_run(workspace, request, **named)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(published_output, "open_stored_file", opens)
+    watched = at_checkpoint("stored.opened", lambda _, path: opened.append(path))
+    with watched, monkeypatch.context() as patch:
         patch.setattr(sources, "resolve_run", resolves)
         retract(project.out, at=SOON, keys=project.keys)
     return len(set(opened)), len(asked)

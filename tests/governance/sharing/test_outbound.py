@@ -14,6 +14,7 @@ import pytest
 import time_machine
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPermitted, OutputError, PolicyError
 from minimize.governance.sharing import digest_table, disclosure_token
 from minimize.governance.sharing.outbound import consent_moments
@@ -195,12 +196,11 @@ def test_a_withdrawal_of_somebody_else_stops_nothing(sender: Sender, clock: time
     assert sender.share(data, clock=None).read_all().num_rows == 3
 
 
-def test_nothing_leaves_that_could_not_be_recorded(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_leaves_that_could_not_be_recorded(sender: Sender) -> None:
     def fails(*_: object) -> None:
         raise LedgerError("the ledger is locked")
 
-    monkeypatch.setattr("minimize.ledger.ledger.Ledger.record", fails)
-    with pytest.raises(LedgerError, match="locked"):
+    with at_checkpoint("ledger.record", fails), pytest.raises(LedgerError, match="locked"):
         sender.share(to=sender.folder / "payload.parquet")
     assert not (sender.folder / "payload.parquet").exists()
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError, NotPermitted
 from minimize.governance.consent import NewConsent
 from minimize.governance.sharing import (
@@ -20,7 +21,7 @@ from minimize.governance.sharing import (
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
-from minimize.ledger.ledger import Ledger, open_ledger
+from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import CONSENT, find_consents
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
 from tests.inbound import TOKEN
@@ -102,12 +103,11 @@ def test_a_withdrawal_from_a_later_time_calls_back_what_was_sent_in_between(shar
     ]
 
 
-def test_without_the_recall_there_is_no_withdrawal(shared: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_recall_there_is_no_withdrawal(shared: Sender) -> None:
     def fails(*_: object) -> None:
         raise LedgerError("the disk is full")
 
-    monkeypatch.setattr("minimize.governance.consent.new_recall_steps", fails)
-    with pytest.raises(LedgerError, match="full"):
+    with at_checkpoint("ledger.before", fails), pytest.raises(LedgerError, match="full"):
         ended(shared)
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         assert [act.state for act in ledger.find(CONSENT, tenant="north")] == ["given"]
@@ -157,18 +157,18 @@ def test_the_contract_says_how_soon_it_must_be_confirmed(shared: Sender) -> None
 
 @pytest.mark.parametrize("state", ["renewed", "expired"])
 def test_a_consent_that_another_process_recorded_in_the_meantime_is_not_marked_as_expired(
-    sender: Sender, monkeypatch: pytest.MonkeyPatch, state: str
+    sender: Sender, state: str
 ) -> None:
     """The other process is as late as possible: it records right before the lock is taken."""
     sender.consent("west", expires_at=NOW + HOUR)
-    late, record = NOW + 2 * HOUR, Ledger.record
+    late, passed = NOW + 2 * HOUR, list[str]()
 
-    def other_first(ledger: Ledger, *arguments: Any, **options: Any) -> Any:
-        monkeypatch.setattr(Ledger, "record", record)
-        sender.consent("west", state, at=late)
-        return record(ledger, *arguments, **options)
+    def other_first(name: str) -> None:
+        passed.append(name)
+        if len(passed) == 1:
+            sender.consent("west", state, at=late)
 
-    monkeypatch.setattr(Ledger, "record", other_first)
-    assert expire_consents(sender.places, late).acts == []
+    with at_checkpoint("ledger.record", other_first):
+        assert expire_consents(sender.places, late).acts == []
     with open_ledger(find_ledger(sender.ledger)) as ledger:
         assert [act.state for act in find_consents(ledger, tenant="west")] == ["given", state]

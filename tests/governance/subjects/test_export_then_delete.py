@@ -9,12 +9,9 @@ import polars as pl
 import pytest
 import time_machine
 
-from minimize.datasets.published_output import OutputFile
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import OutputError
 from minimize.governance.subjects import DataSubject, export_then_delete, view_subjects
-from minimize.removal import expire
-from minimize.removal.decision import RewriteRequest
-from minimize.removal.plan import DueFile, find_due
 from minimize.workspace import Workspace as Places
 from tests.commands import command
 from tests.governance.outputs import published
@@ -79,17 +76,9 @@ def test_a_deletion_that_is_refused_exports_nothing(project: Project, places: Pl
 
 
 @pytest.mark.parametrize("records", [None, str(OF_D3)])
-def test_the_deletion_is_planned_once(
-    project: Project, places: Places, monkeypatch: pytest.MonkeyPatch, records: str | None
-) -> None:
+def test_the_deletion_is_planned_once(project: Project, places: Places, records: str | None) -> None:
     planned: Counter[str] = Counter()
-
-    def count(request: RewriteRequest, file: OutputFile, *, counts: bool = True) -> DueFile | None:
-        planned[file.path] += 1
-        return find_due(request, file, counts=counts)
-
     files = project.files()
-    monkeypatch.setattr(expire, "find_due", count)
     words = (
         "subject",
         "export",
@@ -102,7 +91,8 @@ def test_the_deletion_is_planned_once(
         "--yes",
     )
     confirmed = () if records is None else ("--records", records)
-    assert command(*words, *confirmed, "--output", project.out, "--keys", project.keys).code == 0
+    with at_checkpoint("removal.planned", lambda _, path: planned.update([path])):
+        assert command(*words, *confirmed, "--output", project.out, "--keys", project.keys).code == 0
     assert project.files() != files
     assert set(planned.values()) == {1}
 

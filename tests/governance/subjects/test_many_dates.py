@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.output import folder, subject_search
 from minimize.output.reader import load_receipts
-from minimize.output.stored_file import StoredFile
 from tests.commands import command
 from tests.project import Project, event, new_project
 
@@ -65,20 +65,16 @@ def test_dates_without_the_subject_are_decided_by_their_index(
     """The plan, the search for what is left and the check open each index at most a fixed number of times, and read no rows."""
     opened: Counter[str] = Counter()
     read: Counter[str] = Counter()
-    open_index, batches = subject_search.open_index_file, StoredFile.batches
+    open_index = subject_search.open_index_file
 
     def count(output: Path, of: object) -> object:
         opened[str(getattr(of, "path", ""))] += 1
         return open_index(output, of)  # type: ignore[arg-type]
 
-    def count_reads(stored: StoredFile, *arguments: object, **options: object) -> object:
-        read[stored.path] += 1
-        return batches(stored, *arguments, **options)  # type: ignore[arg-type]
-
     monkeypatch.setattr(subject_search, "open_index_file", count)
-    monkeypatch.setattr(StoredFile, "batches", count_reads)
     held = project.files()
-    delete(project)
+    with at_checkpoint("stored.read", lambda _, path: read.update([path])):
+        delete(project)
     without = held & project.files()
     assert len(without) == DATES - WITH_SUBJECT
     assert not without & read.keys()

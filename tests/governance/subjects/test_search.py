@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects.requests import DataSubject
@@ -171,19 +171,13 @@ def test_nobody_is_printed(project: Project) -> None:
         assert not any(form in repr(each) for form in (*each.forms, "north"))
 
 
-def test_the_folders_of_other_tenants_are_not_opened(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folders_of_other_tenants_are_not_opened(project: Project) -> None:
     project.pipeline(records={"must_be": "pseudonymized", "partition_by": ["tenant_id"]}, aggregates=None)
     project.records(RECORDS)
     project.run()
     opened: list[str] = []
-    room = import_module("minimize.datasets.published_output")
-    real = room.open_stored_file
-
-    def watched(output: Any, path: str, *options: Any) -> Any:
-        opened.append(path)
-        return real(output, path, *options)
-
-    monkeypatch.setattr(room, "open_stored_file", watched)
-    assert rows(found(project, DataSubject("d3", "north"))) == count(RECORDS, device_id="d3", tenant_id="north")
+    with at_checkpoint("stored.opened", lambda _, path: opened.append(path)):
+        records = rows(found(project, DataSubject("d3", "north")))
+    assert records == count(RECORDS, device_id="d3", tenant_id="north")
     assert opened
     assert all("tenant_id=north" in path for path in opened)
