@@ -69,6 +69,7 @@ WATCHED_POINTS: Final = (
     "rewrite.published",
     "run.opened",
     "run.written",
+    "spill.put",
 )
 POINTS: Final = frozenset((*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS, *OBJECT_POINTS, *WATCHED_POINTS))
 

@@ -20,6 +20,7 @@ from functools import cached_property
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -311,6 +312,7 @@ class SpillFile:
 
     def put(self, content: Any, label: bytes = b"") -> SpilledPiece:
         """Write the bytes of a buffer. To read them, the label is needed."""
+        checkpoint("spill.put")
         plain = memoryview(content).cast("B")
         piece = self._reserved(len(plain), label)
         for number, offset, size in piece.chunks():

@@ -20,8 +20,9 @@ from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, Gr
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.pointers import Pointer
+from minimize.checkpoints import at_checkpoint
 from minimize.records import Batch
-from minimize.spill import Accumulator, HashedRows, SpillSpace
+from minimize.spill import HashedRows, SpillSpace
 from tests.aggregates import test_batch_views_view as view
 from tests.aggregates import test_tally as table
 from tests.contract.test_measures import LITERALS
@@ -179,9 +180,9 @@ def test_elements_of_lists_count_the_same_beyond_the_budget() -> None:
     assert beyond.settle() == tallied(what, SpillSpace(None), *batches).settle()
 
 
-def test_nothing_is_set_aside_within_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Accumulator, "_spill", lambda *_: pytest.fail("set aside"))
-    assert tallied(everything(), SpillSpace(), data(2000, 1)).settle().rows_seen == 2000
+def test_nothing_is_set_aside_within_the_budget() -> None:
+    with at_checkpoint("spill.put", lambda *_: pytest.fail("set aside")):
+        assert tallied(everything(), SpillSpace(), data(2000, 1)).settle().rows_seen == 2000
 
 
 def test_what_is_in_memory_may_travel() -> None:

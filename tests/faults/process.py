@@ -28,10 +28,10 @@ def _ends_at(number: int) -> Callable[..., None]:
     """Ends the process at this number: the one that the point has in its loop, else how many times it was passed before."""
     passed = -1
 
-    def end(_: str, turn: int | None = None) -> None:
+    def end(_: str, turn: object = None, *_facts: object) -> None:
         nonlocal passed
         passed += 1
-        if number == (passed if turn is None else turn):
+        if number == (turn if isinstance(turn, int) else passed):
             os._exit(KILLED)
 
     return end

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import RefusedError, SourceError, StoppedError
 from minimize.keys import new_keyring
 from minimize.observability.openlineage import column_lineage, run_uuid
@@ -168,13 +169,12 @@ def test_a_run_that_fails_tells_so_by_code(project: Project) -> None:
     assert end["run"]["facets"]["errorMessage"]["message"].startswith("E400: ")
 
 
-def test_a_run_that_is_stopped_from_outside_is_aborted(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_is_stopped_from_outside_is_aborted(project: Project) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
     project.records(events(9))
-    monkeypatch.setattr("minimize.runs.runner.process_dates", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with at_checkpoint("begin.after", stop), pytest.raises(KeyboardInterrupt):
         project.run()
     assert [each["eventType"] for each in told(project)] == ["START", "ABORT"]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import Any
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError
-from minimize.spill import SpilledPiece, SpillFile
 from tests.project import BEFORE, Builds, Project, events
 
 
@@ -30,17 +29,12 @@ def _fleet(builds: Builds, project: Project) -> Project:
 
 
 def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    put, pieces = SpillFile.put, list[SpilledPiece]()
-
-    def counted(vault: SpillFile, *content: Any) -> SpilledPiece:
-        pieces.append(put(vault, *content))
-        return pieces[-1]
-
-    monkeypatch.setattr(SpillFile, "put", counted)
-    within = fleet.run(output=fleet.folder / "within")
-    assert not pieces
-    monkeypatch.setenv("MINIMIZE_MEMORY", "1")
-    beyond = fleet.run()
+    pieces = list[str]()
+    with at_checkpoint("spill.put", pieces.append):
+        within = fleet.run(output=fleet.folder / "within")
+        assert not pieces
+        monkeypatch.setenv("MINIMIZE_MEMORY", "1")
+        beyond = fleet.run()
     assert len(pieces) > 100
     assert (beyond.rows, beyond.fields, beyond.gated_by) == (within.rows, within.fields, within.gated_by)
     for name, output in within.outputs.items():
@@ -54,13 +48,13 @@ def test_a_size_that_is_none_is_told_before_anything_is_read(project: Project, m
         project.run()
 
 
-def test_the_configuration_says_how_much_a_run_may_take(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(SpillFile, "put", lambda *_: pytest.fail("set aside"))
-    fleet.write("minimize", {"memory": "1GiB"})
-    assert fleet.run().rows.read == 3000
-    fleet.write("minimize", {"memory": 1})
-    with pytest.raises(pytest.fail.Exception, match="set aside"):
-        fleet.run()
+def test_the_configuration_says_how_much_a_run_may_take(fleet: Project) -> None:
+    with at_checkpoint("spill.put", lambda *_: pytest.fail("set aside")):
+        fleet.write("minimize", {"memory": "1GiB"})
+        assert fleet.run().rows.read == 3000
+        fleet.write("minimize", {"memory": 1})
+        with pytest.raises(pytest.fail.Exception, match="set aside"):
+            fleet.run()
 
 
 def test_a_disk_without_room_stops_the_run_and_nothing_is_published(

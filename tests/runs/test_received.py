@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pytest
 import time_machine
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError, NotPermitted, PolicyError, RefusedError
 from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.events import NewEvent, add_event
@@ -163,20 +163,10 @@ def test_what_cannot_be_read_is_in_quarantine_without_a_value(agreed: Inbound) -
     assert (receipt.rows.written, receipt.rows.gated) == (1, 0)
 
 
-def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(
-    agreed: Inbound, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(agreed: Inbound) -> None:
     agreed.records(messages(4))
-    job: Any = import_module("minimize.runs.runner")
-    moved = job.process_dates
-
-    def interrupted(*given: Any) -> Any:
-        done = moved(*given)
-        agreed.consent("withdraw", "north", AT)
-        return done
-
-    monkeypatch.setattr(job, "process_dates", interrupted)
-    with pytest.raises(LedgerError, match="consents or contracts were recorded during this run"):
+    withdrawn = at_checkpoint("run.written", lambda *_: agreed.consent("withdraw", "north", AT))
+    with withdrawn, pytest.raises(LedgerError, match="consents or contracts were recorded during this run"):
         agreed.run()
     assert agreed.files() == set()
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
-from minimize.ledger.access import API_TOKEN, ApiToken
+from minimize.ledger.access import API_TOKEN
 from minimize.server.api_tokens import (
     TokenBearer,
     authenticate,
     create_token,
     find_token,
-    is_in_force,
     may_continue,
     revoke_token,
 )
@@ -156,20 +156,20 @@ def test_a_planted_act_does_not_put_a_revoked_token_into_force(home: Home, is_co
         revoke_token(home.ledger, home.keys, token, home.time.at)
 
 
-def test_a_token_for_one_call_that_is_revoked_while_it_is_checked_is_refused(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_token_for_one_call_that_is_revoked_while_it_is_checked_is_refused(home: Home) -> None:
     """The check finds it in force, and the revocation is recorded before its use is."""
     text = made(home, once=True)
     token = text.split("_")[1]
 
-    def revoked_meanwhile(found: ApiToken, now: datetime) -> bool:
-        good = is_in_force(found, now)
-        assert revoke_token(home.ledger, home.keys, token, now)
-        return good
+    passed = list[str]()
 
-    monkeypatch.setattr("minimize.server.api_tokens.is_in_force", revoked_meanwhile)
-    refused(home, text)
+    def revoked_meanwhile(name: str) -> None:
+        passed.append(name)
+        if len(passed) == 1:
+            assert revoke_token(home.ledger, home.keys, token, home.time.at)
+
+    with at_checkpoint("ledger.record", revoked_meanwhile):
+        refused(home, text)
     assert not may_continue(home.ledger, home.keys, token, home.time.at)
     assert [act.state for act in home.ledger.find(API_TOKEN, key=token)] == ["issued", "revoked"]
 

@@ -9,9 +9,9 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, VerificationError
 from minimize.keys import Keyring
-from minimize.stores import durable_files
 from minimize.verification import check, evidence
 from minimize.verification.policy_reading import PolicyView, read_policy
 from tests.commands import command
@@ -119,18 +119,16 @@ def test_the_command_takes_it_and_says_what_it_checked(writer: OutputWriter, tmp
 def work(writer: OutputWriter, first: int, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How many files were read for their digest, and how many signatures were verified."""
     done: Counter[str] = Counter()
-    digest, verified = durable_files.file_digest, Keyring.verify_signature
+    verified = Keyring.verify_signature
 
-    def reads(path: Path, algorithm: str) -> str:
-        done["files"] += 1
-        return digest(path, algorithm)
+    def reads(_: str, content: Path | bytes) -> None:
+        done["files"] += isinstance(content, Path)
 
     def verifies(keyring: Keyring, content: bytes, value: bytes, key: str) -> bool:
         done["signatures"] += 1
         return verified(keyring, content, value, key)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(durable_files, "file_digest", reads)
+    with monkeypatch.context() as patch, at_checkpoint("file.hashed", reads):
         patch.setattr(Keyring, "verify_signature", verifies)
         assert codes(writer, first) == set()
     return done

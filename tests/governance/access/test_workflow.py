@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from minimize.access.decision import decision_event
 from minimize.access.entitlements import Grant
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import AccessDenied, KeyringError, LedgerError, PolicyError
 from minimize.governance.access_explain import recorded_grants
 from minimize.governance.grants import GrantVerb, NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.keys import new_keyring
-from minimize.ledger import AuditActivity, AuditEvent, Resource, current_actor
+from minimize.ledger import AuditActivity, Resource, current_actor
 from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_check import find_entries
@@ -409,20 +409,20 @@ def test_what_counts_already_is_not_adopted_twice(rob: Workspace) -> None:
     assert results(rob) == [("rob", "success")]
 
 
-def test_of_two_files_that_are_adopted_at_once_the_second_is_refused(
-    rob: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    place = "minimize.governance.grants.decision_event"
+def test_of_two_files_that_are_adopted_at_once_the_second_is_refused(rob: Workspace) -> None:
+    passed = list[str]()
 
-    def adopts_another(*given: Any, **more: Any) -> AuditEvent:
-        monkeypatch.setattr(place, decision_event)
-        says(assignment("operator", "another"))
-        adopt_access(rob, NOW, yes=True)
-        return decision_event(*given, **more)
+    def adopts_another(name: str) -> None:
+        passed.append(name)
+        if len(passed) == 1:
+            says(assignment("operator", "another"))
+            adopt_access(rob, NOW, yes=True)
 
     says(assignment("operator", "ops"))
-    monkeypatch.setattr(place, adopts_another)
-    with pytest.raises(LedgerError, match="another file was adopted in the meantime"):
+    with (
+        at_checkpoint("ledger.record", adopts_another),
+        pytest.raises(LedgerError, match="another file was adopted in the meantime"),
+    ):
         adopt_access(rob, NOW, yes=True)
     assert not adopt_access(rob, NOW).is_needed
     assert len(results(rob)) == 2
