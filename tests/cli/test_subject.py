@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.governance.subjects import DataSubject, SubjectRemoval, delete, requests
+from minimize.checkpoints import at_checkpoint
+from minimize.errors import CheckFailed
+from minimize.governance.subjects import DataSubject, SubjectRemoval, requests
 from minimize.linting.rules import ALLOWABLE_CODES
 from tests.commands import Command, Result
 from tests.project import AGGREGATES, DAY, LASTING, Project, events, write_yaml
@@ -226,9 +228,12 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
     project.records(RECORDS)
     project.run(at=None, output=None)
     places = ("--output", project.out, "--keys", project.keys)
-    with monkeypatch.context() as patched:
+
+    def fails(*_: object) -> None:
+        raise CheckFailed("interrupted")
+
+    with monkeypatch.context() as patched, at_checkpoint("removal.execute", fails):
         patched.setattr(requests, "REQUEST_DEADLINE", -timedelta(days=1))
-        patched.setattr(delete.SubjectRemovalRun, "_carried_out", lambda *_: ())
         assert command("subject", "delete", "d3", "--tenant", "north", *places, "--yes").code == 1
     said = command("subject", "status", *places[:2])
     assert (said.code, "failed" in said.out, "OVERDUE" in said.out) == (1, True, True)

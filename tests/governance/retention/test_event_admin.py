@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pytest
 import time_machine
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.datasets.affected_subjects import form_tokens
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
 from minimize.governance.events import (
@@ -331,18 +332,11 @@ def test_an_output_that_cannot_be_looked_at_is_named(ran: Daily) -> None:
 
 
 @pytest.fixture(name="spied")
-def _spied(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
+def _spied() -> Iterator[Callable[[], int]]:
     """How often a file was read for its subjects."""
-    from minimize.datasets import affected_subjects
-
-    calls, real = list[int](), affected_subjects._forms_in_file
-
-    def counted(tenant: Any, subject: Any, tenants: Sequence[str], batches: Any) -> Any:
-        calls.extend([1] * bool(tenants))
-        return real(tenant, subject, tenants, batches)
-
-    monkeypatch.setattr(affected_subjects, "_forms_in_file", counted)
-    return lambda: len(calls)
+    read = list[str]()
+    with at_checkpoint("stored.read", lambda _, path: read.append(path)):
+        yield lambda: len(read)
 
 
 def test_files_whose_events_are_all_later_are_not_read_for_it(ran: Daily, spied: Callable[[], int]) -> None:

@@ -14,9 +14,9 @@ import duckdb
 import polars as pl
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, OutputError
 from minimize.governance.subjects import DataSubject, SubjectExport, export_subjects, view_subjects
-from minimize.governance.subjects import export as export_module
 from minimize.workspace import Workspace as Places
 from tests.project import AT, BEFORE, Builds, Project, events
 
@@ -61,11 +61,11 @@ def test_only_the_formats_that_are_asked_for_are_written(project: Project, folde
 
 
 def test_killed_in_mid_export_nothing_has_its_name_and_the_next_export_leaves_no_trace(
-    project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch
+    project: Project, folder: Path
 ) -> None:
     def dies() -> None:
-        monkeypatch.setattr(export_module, "view_page", lambda *_, **__: os._exit(137))
-        exported(project)
+        with at_checkpoint("file.hashed", lambda _, content: isinstance(content, bytes) and os._exit(137)):
+            exported(project)
 
     process = multiprocessing.get_context("fork").Process(target=dies)
     process.start()
@@ -78,12 +78,12 @@ def test_killed_in_mid_export_nothing_has_its_name_and_the_next_export_leaves_no
     assert [*folder.parent.glob(".export-*")] == []
 
 
-def test_an_export_that_fails_leaves_nothing(project: Project, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: Any, **__: Any) -> str:
-        raise OSError("no room")
+def test_an_export_that_fails_leaves_nothing(project: Project, folder: Path) -> None:
+    def fails(_: str, content: object) -> None:
+        if isinstance(content, bytes):  # the first text is written
+            raise OSError("no room")
 
-    monkeypatch.setattr(export_module, "view_page", fails)
-    with pytest.raises(OutputError, match="was not created"):
+    with at_checkpoint("file.hashed", fails), pytest.raises(OutputError, match="was not created"):
         exported(project)
     assert not folder.exists()
     assert [*folder.parent.glob(".export-*")] == []
