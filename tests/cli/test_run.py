@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.keys import new_keyring
 from tests.commands import Command, Result
 from tests.project import AT, DAY, Project, event, events
@@ -228,15 +229,13 @@ def test_settings_that_are_not_there_are_a_mistake(project: Project, command: Co
     assert "nowhere.csv" in said.err
 
 
-def test_an_error_that_nobody_foresaw_says_its_place_and_no_value(
-    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_error_that_nobody_foresaw_says_its_place_and_no_value(project: Project, command: Command) -> None:
     def broken(*_: object, **__: object) -> None:
         raise KeyError("CANARY")
 
     project.records(events(3))
-    monkeypatch.setattr("minimize.runs.runner.open_output", broken)
-    said = ran(command, project, "--json")
+    with at_checkpoint("run.opened", broken):
+        said = ran(command, project, "--json")
     assert said.code == 2
     assert said.error["code"] == "E900"
     assert "KeyError" in said.error["message"]

@@ -13,9 +13,6 @@ import pytest
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError, RefusedError
 from minimize.governance.audit import verify_audit
-from minimize.ledger.ledger import open_ledger
-from minimize.runs import runner, session
-from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.ledger import ledger as ledger_module
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output

@@ -20,8 +20,6 @@ from minimize.datasets.published_output import PublishedOutput
 from minimize.keys import Keyring, add_key
 from minimize.output.reader import load_receipts
 from minimize.output.recovery import FolderExchange
-from minimize.receipts import Receipt
-from minimize.policy.load import load_pipeline
 from minimize.removal import rewrite
 from minimize.removal.expire import ResolvedExpiry
 from minimize.removal.keys import files_under_old_keys

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from types import SimpleNamespace
@@ -11,18 +10,14 @@ from typing import Any
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, OutputError, RefusedError, StoppedError
 from minimize.output.reader import load_receipts
 from minimize.policy.load import load_policy
 from minimize.receipts import sha256_text
-from minimize.removal import rewrite
 from minimize.removal.plan import RemovalPlan
 from minimize.removal.retract import retract
 from minimize.removal.rewrite import Rewrite, loaded_bytes, split_by_date
-from minimize.runs import session
-from minimize.checkpoints import at_checkpoint
-from minimize.errors import OutputError, RefusedError, StoppedError
-from minimize.removal.rewrite import Rewrite, split_by_date
 from tests.governance.retention.daily import SETTINGS, START, Daily, rows
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)

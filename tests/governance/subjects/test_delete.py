@@ -26,7 +26,6 @@ from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import SubjectRequestStep
-from minimize.output.stored_file import StoredFile
 from minimize.workspace import Workspace as Places
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
