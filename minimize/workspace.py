@@ -337,9 +337,9 @@ class Workspace:
             return str(self.address)
         return ""
 
-    def open_ledger(self, *, create: bool = False) -> Ledger:
-        """The ledger, open. Raises LedgerError."""
-        return open_ledger(self.address, create=create, verifier=self.verifier)
+    def open_ledger(self, *, create: bool = False, signs: bool = False) -> Ledger:
+        """The ledger, open. Raises LedgerError, and KeyringError if it `signs` changes and there is no keyring to sign them."""
+        return open_ledger(self.address, create=create, verifier=self.keyring() if signs else self.verifier)
 
 
 def _warn_of_lost_ledger(address: Address) -> None:

@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from minimize.keys.cryptography import Signer
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.database import Connection
@@ -28,13 +27,13 @@ def begin_read(ledger: Ledger, unended: AuditEvent, now: datetime) -> None:
     ledger.write(lambda connection: _insert_read_state(connection, unended, "begun", now))
 
 
-def finish_read(ledger: Ledger, ended: AuditEvent, now: datetime, signer: Signer) -> None:
+def finish_read(ledger: Ledger, ended: AuditEvent, now: datetime) -> None:
     """Records the end of a read and its audit event."""
 
     def work(connection: Connection) -> None:
         connection.lock()
         _insert_read_state(connection, ended, "ended", now)
-        append_event(connection, ended, signer)
+        append_event(connection, ended, ledger.keyring)
 
     ledger.write(work)
 
@@ -59,13 +58,13 @@ def read_begun_reads(ledger: Ledger) -> dict[str, BegunRead]:
     return ledger.read(work)
 
 
-def end_lost_reads(ledger: Ledger, now: datetime, signer: Signer) -> int:
+def end_lost_reads(ledger: Ledger, now: datetime) -> int:
     """Logs the reads whose process ended before they did. Returns their number."""
     lost = ledger.read(lambda connection: [*_lost_reads(connection, now)])
-    return sum(_end_lost_read(ledger, each, now, signer) for each in lost)
+    return sum(_end_lost_read(ledger, each, now) for each in lost)
 
 
-def _end_lost_read(ledger: Ledger, lost: AuditEvent, now: datetime, signer: Signer) -> bool:
+def _end_lost_read(ledger: Ledger, lost: AuditEvent, now: datetime) -> bool:
     """Returns False if another process has already recorded the end."""
 
     def work(connection: Connection) -> bool:
@@ -73,7 +72,7 @@ def _end_lost_read(ledger: Ledger, lost: AuditEvent, now: datetime, signer: Sign
         if lost.id in _reads_in_state(connection, "ended"):
             return False
         _insert_read_state(connection, lost, "ended", now)
-        append_event(connection, lost, signer)
+        append_event(connection, lost, ledger.keyring)
         return True
 
     return ledger.write(work)

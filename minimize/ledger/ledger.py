@@ -22,6 +22,9 @@ from typing import Any, Final, Self, TypeVar, Unpack
 from minimize.checkpoints import checkpoint
 from minimize.errors import LedgerError, describe_os_error, errno_name
 from minimize.keys import Verifier
+from minimize.errors import KeyringError, LedgerError, describe_os_error, errno_name
+from minimize.failpoints import fail_point
+from minimize.keys import Keyring, Verifier
 from minimize.keys.cryptography import Signer
 from minimize.keys.keyring import folder_lock
 from minimize.ledger.act_log import ActLog
@@ -155,16 +158,36 @@ class Ledger:
         """The keys that verify what is read, if the ledger was opened with any."""
         return self._proofs.verifier
 
+    @property
+    def keyring_or_none(self) -> Keyring | None:
+        """The keyring with which the ledger was opened; None if it was opened without one, or with public keys."""
+        return self.verifier if isinstance(self.verifier, Keyring) else None
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring with which the ledger was opened: it signs changes and makes subject tokens. Raises KeyringError."""
+        keyring = self.keyring_or_none
+        if keyring is None:
+            message = "no keyring found; one is needed to sign the change"
+            raise KeyringError(message, hint="Pass --keys FILE or set MINIMIZE_KEYS.")
+        return keyring
+
     def record(
-        self, decide: Callable[[ActReader], Decision[T]], signer: Signer, *, then: Callable[[], None] | None = None
+        self,
+        decide: Callable[[ActReader], Decision[T]],
+        signer: Signer | None = None,
+        *,
+        then: Callable[[], None] | None = None,
     ) -> T:
         """Decides, appends the acts, removes bodies and writes the audit events, in one transaction that locks out other writers.
 
         `decide` reads the acts that concern it. If it raises, nothing is recorded. It may run again if the server closed the
         connection. `then` runs before the commit; if it raises, nothing is recorded either. The files of SQLite do not keep a
         removed body, unless another process is reading them (see `Database.empty_journal`). Returns the result of the decision.
+        The default signer is the keyring of the ledger.
         Raises KeyringError without a signing key, LedgerError, and RefusedError (E304) if acts would get an implausible time.
         """
+        signer = self.keyring if signer is None else signer
         checkpoint("ledger.record")
 
         def work(connection: Connection) -> Decision[T]:
@@ -195,8 +218,8 @@ class Ledger:
         """Raises RefusedError (E304) if the clock of this machine is implausible; `record` checks it, too."""
         self.read(check_recording_time)
 
-    def record_event(self, event: AuditEvent, signer: Signer) -> None:
-        """Writes an audit event that belongs to no act."""
+    def record_event(self, event: AuditEvent, signer: Signer | None = None) -> None:
+        """Writes an audit event that belongs to no act. The default signer is the keyring of the ledger."""
         self.record(lambda _: Decision(None, events=[event]), signer)
 
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
@@ -276,7 +299,7 @@ def open_ledger(
     """Opens a ledger and upgrades it to the newest version.
 
     Takes its address, whether a missing file is created, the time in seconds to wait for a lock or a server, and the keys that
-    signed it: acts that are read are then proven by a signature of one of them.
+    signed it: acts that are read are then proven by a signature of one of them. A keyring also signs what is recorded.
     Raises LedgerError: missing, damaged, locked, read-only, unreachable, accessible to others, or too new.
     """
     patience = PATIENCE_S if patience is None else patience

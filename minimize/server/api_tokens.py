@@ -62,7 +62,6 @@ class TokenBearer:
 
 def create_token(
     ledger: Ledger,
-    keys: Keyring,
     user: str,
     now: datetime,
     *,
@@ -77,9 +76,9 @@ def create_token(
     """
     actor = current_actor()
     requested = _new_request(user, actor, now, lasts, once, random(8))
-    text, made = _with_secret(keys, requested, now, random(32))
+    text, made = _with_secret(ledger.keyring, requested, now, random(32))
     act = API_TOKEN.act(made, recorded_at=now)
-    ledger.record(lambda _: Decision(None, [act], [_token_event("issue", made, actor, now)]), keys)
+    ledger.record(lambda _: Decision(None, [act], [_token_event("issue", made, actor, now)]))
     return text, made
 
 
@@ -113,13 +112,13 @@ def _with_secret(keys: Keyring, requested: ApiToken, now: datetime, secret: str)
     return f"mzd_{issued.token}_{secret}", replace(issued, digest=digest)
 
 
-def revoke_token(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> bool:
+def revoke_token(ledger: Ledger, name: str, now: datetime) -> bool:
     """Revokes a token by name. Returns False if it does not exist or was already revoked. Raises LedgerError, KeyringError."""
-    return _end_token(ledger, keys, name, "revoked", now, current_actor())
+    return _end_token(ledger, name, "revoked", now, current_actor())
 
 
 def authenticate(
-    ledger: Ledger, keys: Keyring, text: str, now: datetime, *, permissions: PermissionLookup = lambda _: ()
+    ledger: Ledger, text: str, now: datetime, *, permissions: PermissionLookup = lambda _: ()
 ) -> TokenBearer:
     """Authenticates the bearer of a token. A token for a single call is used up, under the permissions of its account.
 
@@ -127,8 +126,8 @@ def authenticate(
     """
     parsed = _TOKEN.fullmatch(text)
     name, secret = (parsed[1], parsed[2]) if parsed else ("0" * 16, "0" * 64)
-    found = find_token(ledger, keys, name)
-    good = _is_authentic(keys, found, secret)
+    found = find_token(ledger, name)
+    good = _is_authentic(ledger.keyring, found, secret)
     if found is None or not good or not is_in_force(found, now):
         raise error_for(NOT_AUTHENTICATED)
     if found.once:
@@ -139,7 +138,7 @@ def authenticate(
             user=found.user,
             id=found.token,
         )
-        if not _end_token(ledger, keys, name, "spent", now, actor):
+        if not _end_token(ledger, name, "spent", now, actor):
             raise error_for(NOT_AUTHENTICATED)
     return TokenBearer(canonical_account(found.user), name)
 
@@ -147,26 +146,26 @@ def authenticate(
 _END_OPERATIONS: Final[Mapping[TokenState, str]] = {"spent": "spend", "revoked": "revoke"}
 
 
-def _end_token(ledger: Ledger, keys: Keyring, name: str, state: TokenState, now: datetime, actor: Actor) -> bool:
+def _end_token(ledger: Ledger, name: str, state: TokenState, now: datetime, actor: Actor) -> bool:
     """Records that a token was used up or revoked.
 
     Returns False if the token does not exist, is in this state already, or was revoked.
     """
 
     def decide(acts: ActReader) -> Decision[bool]:
-        found = acts.find(API_TOKEN, key=name, verifier=keys)
+        found = acts.find(API_TOKEN, key=name, verifier=ledger.keyring)
         if not found or any(each.state in (state, "revoked") for each in found):
             return Decision(False)
         ended = API_TOKEN.act(replace(found[0], state=state, by=actor.user or ""), recorded_at=now)
         return Decision(True, [ended], [_token_event(_END_OPERATIONS[state], found[0], actor, now)])
 
-    return ledger.record(decide, keys)
+    return ledger.record(decide)
 
 
-def find_token(ledger: Ledger, keys: Keyring, name: str) -> ApiToken | None:
+def find_token(ledger: Ledger, name: str) -> ApiToken | None:
     """The token of this name in its last state. None if there is none, or if an act of it is not signed by a known key."""
     try:
-        acts = ledger.find(API_TOKEN, key=name, verifier=keys)
+        acts = ledger.find(API_TOKEN, key=name, verifier=ledger.keyring)
     except UntrustedActError:
         return None
     return _in_last_state(acts) if acts else None
@@ -186,11 +185,11 @@ def is_in_force(found: ApiToken, now: datetime) -> bool:
     return found.state == "issued" and found.issued_at <= now < found.expires_at
 
 
-def may_continue(ledger: Ledger, keys: Keyring, name: str, now: datetime) -> bool:
+def may_continue(ledger: Ledger, name: str, now: datetime) -> bool:
     """Whether a call that began with a token may continue: the token is neither revoked nor expired.
 
     A token for a single call was used up by this call."""
-    found = find_token(ledger, keys, name)
+    found = find_token(ledger, name)
     return found is not None and found.state != "revoked" and now < found.expires_at
 
 
@@ -309,9 +308,9 @@ def find_evidence(
     text = os.environ.get(ENVIRONMENT_VARIABLE) if token_file is None else _read_token(token_file)
     if not text:
         return None
-    with workspace.open_ledger() as ledger:
-        bearer = authenticate(ledger, workspace.keyring(), text, now)
-        issued = find_token(ledger, workspace.keyring(), bearer.token)
+    with workspace.open_ledger(signs=True) as ledger:
+        bearer = authenticate(ledger, text, now)
+        issued = find_token(ledger, bearer.token)
     actor = current_actor().user
     if bearer.user != actor:
         message = f"the API token is not of {actor}, the acting account"
@@ -345,14 +344,14 @@ def issue_api_token(
     is_own = account == actor.user
     if not (is_own and (access is None or EffectiveAccess(access, UserAccount(account), now).permissions)):
         require_permission("token/make", workspace, now, about=account)
-    with workspace.open_ledger(create=True) as ledger:
-        keys, lifetime = workspace.keyring(), DEFAULT_LIFETIME if lasts is None else lasts
+    lifetime = DEFAULT_LIFETIME if lasts is None else lasts
+    with workspace.open_ledger(create=True, signs=True) as ledger:
         if is_own:
-            text, made = create_token(ledger, keys, account, now, lasts=lifetime, once=once)
+            text, made = create_token(ledger, account, now, lasts=lifetime, once=once)
             return IssuedToken(TokenInfo.of(made, made.state), text)
         requested = _new_request(account, actor, now, lifetime, once, secrets.token_hex(8))
         act = API_TOKEN.act(requested, recorded_at=now)
-        ledger.record(lambda _: Decision(None, [act], [_token_event("request", requested, actor, now)]), keys)
+        ledger.record(lambda _: Decision(None, [act], [_token_event("request", requested, actor, now)]))
     return RequestedToken(TokenInfo.of(requested, requested.state))
 
 
@@ -364,8 +363,8 @@ def confirm_api_token(workspace: Workspace, token: str, now: datetime) -> Issued
     Raises AccessDenied, ConfigurationError if no such request waits for a confirmation, LedgerError, KeyringError.
     """
     access, actor, keys = configured_access(workspace), current_actor(), workspace.keyring()
-    with workspace.open_ledger() as ledger:
-        known = find_token(ledger, keys, token)
+    with workspace.open_ledger(signs=True) as ledger:
+        known = find_token(ledger, token)
     if known is None or not _is_waiting(known, now):
         hint = "Run `minimize access token list`. Request a token again after 4 days."
         raise ConfigurationError("no request for a token of this name waits for a confirmation", hint=hint)
@@ -380,11 +379,11 @@ def confirm_api_token(workspace: Workspace, token: str, now: datetime) -> Issued
         act = API_TOKEN.act(replace(issued, by=actor.user or ""), recorded_at=now)
         return Decision((text, issued), [act], [_token_event("confirm", issued, actor, now)])
 
-    with workspace.open_ledger() as ledger:
+    with workspace.open_ledger(signs=True) as ledger:
         if against:
-            ledger.record_event(replace(_token_event("confirm", known, actor, now), result="refused"), keys)
+            ledger.record_event(replace(_token_event("confirm", known, actor, now), result="refused"))
             raise AccessDenied(f"{actor.user} may not confirm this token", reasons=against)
-        confirmed = ledger.record(decide, keys)
+        confirmed = ledger.record(decide)
     if confirmed is None:
         raise LedgerError("the request was answered in the meantime", hint="Run `minimize access token list`.")
     return IssuedToken(TokenInfo.of(confirmed[1], confirmed[1].state), confirmed[0])
@@ -417,8 +416,8 @@ def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> Revoked
     Raises AccessDenied without `token/revoke`, ConfigurationError if it does not exist or was already revoked.
     """
     require_permission("token/revoke", workspace, now, about=token)
-    with workspace.open_ledger() as ledger:
-        if not revoke_token(ledger, workspace.keyring(), token, now):
+    with workspace.open_ledger(signs=True) as ledger:
+        if not revoke_token(ledger, token, now):
             raise ConfigurationError("no valid token has this name", hint="Run `minimize access token list`.")
     return RevokedToken(token)
 

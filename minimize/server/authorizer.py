@@ -19,7 +19,6 @@ from minimize.access.decision import decision_event
 from minimize.access.entitlements import EffectiveAccess, Grants
 from minimize.access.model import load_access
 from minimize.errors import LedgerError, PolicyError, RefusedError
-from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
 from minimize.ledger.access import ACCESS_ADOPTION, GRANT, GrantAct
 from minimize.ledger.audit_event import SERVER_PRODUCT, EventResult, PlainValue, application_name
@@ -118,8 +117,8 @@ class AuthorizationRequest:
 class Authorizer:
     """The access file and the grants. Threads share it."""
 
-    def __init__(self, access: Path, ledger: Ledger, keys: Keyring) -> None:
-        self._path, self._ledger, self._keys, self._lock = access, ledger, keys, Lock()
+    def __init__(self, access: Path, ledger: Ledger) -> None:
+        self._path, self._ledger, self._lock = access, ledger, Lock()
         self._access: tuple[tuple[int, ...], AccessRules] | None = None
         self._grants = 0, Grants()
 
@@ -131,7 +130,7 @@ class Authorizer:
         stamp = (*_file_stamp(self._path), self._ledger.last_id(ACCESS_ADOPTION))
         with self._lock:
             if self._access is None or self._access[0] != stamp:
-                self._access = (stamp, access_in_force(load_access(self._path), self._ledger, self._keys))
+                self._access = (stamp, access_in_force(load_access(self._path), self._ledger, self._ledger.keyring))
             return self._access[1]
 
     def permissions_of(self, user: str) -> tuple[str, ...]:
@@ -153,7 +152,7 @@ class Authorizer:
             return self._grants[1]
 
     def _grant_acts(self, after: int, until: int) -> tuple[GrantAct, ...]:
-        return tuple(self._ledger.find(GRANT, verifier=self._keys, after=after, until=until))
+        return tuple(self._ledger.find(GRANT, verifier=self._ledger.keyring, after=after, until=until))
 
     def decide(self, request: AuthorizationRequest, facts: OutputSnapshot, now: datetime) -> AccessDecision:
         """The decision. Raises RefusedError (B004) if a column does not exist."""

@@ -171,7 +171,6 @@ def _authenticate_call(serving: ServerContext, headers: Mapping[str, Sequence[st
     service = serving.service
     return authenticate(
         service.ledger,
-        service.keys,
         token if scheme == "Bearer" else "",
         serving.clock(),
         permissions=service.permissions_of,

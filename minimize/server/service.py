@@ -113,11 +113,9 @@ class ResponseStream:
 class DataAccessService:
     """Reads and re-identifications of datasets, with authorization and audit. Threads share it."""
 
-    def __init__(
-        self, datasets: Mapping[str, Location], access: Path, ledger: Ledger, keys: Keyring, clock: Clock
-    ) -> None:
-        self.datasets, self.ledger, self.keys, self._clock = dict(datasets), ledger, keys, clock
-        self._authorizer, self._outputs = Authorizer(access, ledger, keys), SnapshotCache(find_kms(keys))
+    def __init__(self, datasets: Mapping[str, Location], access: Path, ledger: Ledger, clock: Clock) -> None:
+        self.datasets, self.ledger, self._clock = dict(datasets), ledger, clock
+        self._authorizer, self._outputs = Authorizer(access, ledger), SnapshotCache(find_kms(ledger.keyring))
 
     @property
     def pinned_count(self) -> int:
@@ -131,7 +129,7 @@ class DataAccessService:
 
     def end_lost_reads(self) -> int:
         """Records the end of reads whose process has ended. Returns their number. Raises LedgerError."""
-        return end_lost_reads(self.ledger, self._clock(), self.keys)
+        return end_lost_reads(self.ledger, self._clock())
 
     def read(self, caller: Caller, read_request: ReadRequest) -> ResponseStream:
         """Starts a read, and returns the part of the requested data that the account may see.
@@ -175,7 +173,6 @@ class DataAccessService:
                 view=seen,
                 reauthorization=reauthorization,
                 ledger=self.ledger,
-                keys=self.keys,
                 clock=self._clock,
             )
             batches = flow.batches(opened, stack.pop_all())
@@ -185,8 +182,8 @@ class DataAccessService:
         with ExitStack() as stack:
             opened = self._open_snapshot(stack, reversal.dataset)
             decision = self._authorize(caller, request, opened.snapshot, ())
-            found = reverse_tokens(opened, decision, reversal.column, reversal.tokens, self.keys)
-        digests = [value_digest(self.keys, reversal, token) for token in found]
+            found = reverse_tokens(opened, decision, reversal.column, reversal.tokens, self.ledger.keyring)
+        digests = [value_digest(self.ledger.keyring, reversal, token) for token in found]
         self._record_event(reidentify_event(caller, decision, self._clock(), len(reversal.tokens), digests))
         return answer_table(reversal.tokens, found)
 
@@ -210,7 +207,7 @@ class DataAccessService:
         self, caller: Caller, request: AuthorizationRequest, decision: AccessDecision, facts: OutputSnapshot
     ) -> Reauthorization:
         def decide_again(now: datetime) -> AccessDecision | None:
-            if caller.token is not None and not may_continue(self.ledger, self.keys, caller.token, now):
+            if caller.token is not None and not may_continue(self.ledger, caller.token, now):
                 return None
             return self._authorizer.decide(request, facts, now)
 
@@ -235,7 +232,7 @@ class DataAccessService:
         self._record_event(refused_event(caller, permissions, what, self._clock(), error.code, operation))
 
     def _record_event(self, event: AuditEvent) -> None:
-        self.ledger.record_event(event, self.keys)
+        self.ledger.record_event(event)
 
 
 def open(
@@ -274,9 +271,9 @@ def open_service(
     OutputError.
     """
     datasets, start = find_datasets(places), local_path(places[0])
-    ring, rules = required_keyring(keys, start), server_access_file(access, start)
+    keyring, rules = required_keyring(keys, start), server_access_file(access, start)
     address = find_ledger(ledger, start=start, output=next(iter(datasets.values())))
-    return DataAccessService(datasets, rules, open_ledger(address, create=True, verifier=ring), ring, clock or utc_now)
+    return DataAccessService(datasets, rules, open_ledger(address, create=True, verifier=keyring), clock or utc_now)
 
 
 class LocalTransport:

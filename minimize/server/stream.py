@@ -74,7 +74,6 @@ class ReadStream:
     view: ReadView
     reauthorization: Reauthorization
     ledger: Ledger
-    keys: Keyring
     clock: Clock
 
     def batches(self, opened: OpenSnapshot, stack: ExitStack) -> Generator[pa.RecordBatch]:
@@ -100,7 +99,7 @@ class ReadStream:
                 raise
             finally:
                 event = replace(self._event(rows, ended=ended or None), id=unended.id)
-                finish_read(self.ledger, event, event.time, self.keys)
+                finish_read(self.ledger, event, event.time)
 
     def _event(self, rows: PlainValue, ended: str | None) -> AuditEvent:
         return read_event(self.caller, self.decision, self.request.where, self.clock(), rows=rows, ended=ended)

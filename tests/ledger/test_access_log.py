@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+
+import pytest
 
 from minimize.keys import Keyring
 from minimize.ledger import Address
@@ -16,6 +19,12 @@ from tests.ledger.ledgers import NOW, event, opened
 
 ROWS = Resource("d", "dataset", "d", (PropertyChange("rows", None, "at most 7"),))
 UNENDED = event(id="0" * 36, activity="read", result="failure", resources=(ROWS,))
+
+
+@pytest.fixture(name="ledger")
+def _ledger(address: Address, keys: Keyring) -> Iterator[Ledger]:
+    with opened(address, verifier=keys) as ledger:
+        yield ledger
 
 
 def told(ledger: Ledger) -> list[dict[str, Any]]:
@@ -35,29 +44,29 @@ def killed(address: Address) -> None:
     assert worker.exitcode == 0
 
 
-def test_a_read_that_ended_is_told_of_once(ledger: Ledger, keys: Keyring) -> None:
+def test_a_read_that_ended_is_told_of_once(ledger: Ledger) -> None:
     begin_read(ledger, UNENDED, NOW)
-    finish_read(ledger, event(id=UNENDED.id, result="success"), NOW, keys)
-    assert end_lost_reads(ledger, NOW + LONGEST_READ * 2, keys) == 0
+    finish_read(ledger, event(id=UNENDED.id, result="success"), NOW)
+    assert end_lost_reads(ledger, NOW + LONGEST_READ * 2) == 0
     assert [each["result"] for each in told(ledger)] == ["success"]
 
 
-def test_a_read_that_goes_on_is_left_alone(ledger: Ledger, keys: Keyring) -> None:
+def test_a_read_that_goes_on_is_left_alone(ledger: Ledger) -> None:
     begin_read(ledger, UNENDED, NOW)
-    assert end_lost_reads(ledger, NOW + timedelta(hours=1), keys) == 0
+    assert end_lost_reads(ledger, NOW + timedelta(hours=1)) == 0
     assert told(ledger) == []
     (found,) = read_begun_reads(ledger).values()
     assert (found.at, found.event, found.ended) == (NOW, UNENDED.to_json(), False)
 
 
-def test_a_read_whose_process_died_is_told_of_as_it_said(ledger: Ledger, keys: Keyring, address: Address) -> None:
+def test_a_read_whose_process_died_is_told_of_as_it_said(ledger: Ledger, address: Address) -> None:
     killed(address)
-    assert end_lost_reads(ledger, NOW, keys) == 1
+    assert end_lost_reads(ledger, NOW) == 1
     assert told(ledger) == [UNENDED.to_json()]
-    assert end_lost_reads(ledger, NOW, keys) == 0
+    assert end_lost_reads(ledger, NOW) == 0
 
 
-def test_a_read_of_another_machine_is_over_after_a_day(ledger: Ledger, keys: Keyring) -> None:
+def test_a_read_of_another_machine_is_over_after_a_day(ledger: Ledger) -> None:
     begin_read(ledger, UNENDED, NOW)
-    assert end_lost_reads(ledger, NOW + LONGEST_READ, keys) == 0
-    assert end_lost_reads(ledger, NOW + LONGEST_READ + timedelta(seconds=1), keys) == 1
+    assert end_lost_reads(ledger, NOW + LONGEST_READ) == 0
+    assert end_lost_reads(ledger, NOW + LONGEST_READ + timedelta(seconds=1)) == 1

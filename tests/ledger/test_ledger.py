@@ -18,6 +18,9 @@ import pytest
 
 from minimize.errors import LedgerError, NotPermitted
 from minimize.keys import Keyring
+from minimize.errors import KeyringError, LedgerError, NotPermitted
+from minimize.failpoints import KILLED, VARIABLE
+from minimize.keys import Keyring, PublicKeys
 from minimize.keys.cryptography import Signer
 from minimize.ledger import Address, AuditEvent, find_ledger
 from minimize.ledger.access import GRANT, GrantAct
@@ -55,6 +58,22 @@ def test_what_was_written_stands_when_it_is_opened_again(address: Address, keys:
         before = tells(ledger, keys, event(1))
     with opened(address, create=False) as ledger:
         assert ledger.read(log_head) == before
+
+
+def test_the_keyring_with_which_a_ledger_was_opened_signs_what_is_recorded(address: Address, keys: Keyring) -> None:
+    with (
+        opened(address) as ledger,
+        pytest.raises(KeyringError, match="no keyring found; one is needed to sign the change"),
+    ):
+        ledger.record_event(event(1))
+    public = PublicKeys(keys.public_key_pem())
+    with opened(address, verifier=public) as ledger, pytest.raises(KeyringError):
+        ledger.record_event(event(1))
+    with opened(address, verifier=keys) as ledger:
+        assert ledger.read(log_head).sequence == 0
+        ledger.record_event(event(1))
+        assert ledger.read(log_head).sequence == 1
+        assert ledger.keyring is keys
 
 
 def test_a_file_is_its_owners_alone_from_the_start(tmp_path: Path, keys: Keyring) -> None:

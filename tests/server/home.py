@@ -113,9 +113,14 @@ class Home:
 
     def door(self) -> DataAccessService:
         """A door with the project's clock."""
-        found = DataAccessService(find_datasets([self.project.out]), self.access, self.ledger, self.keys, self.time)
+        found = DataAccessService(find_datasets([self.project.out]), self.access, self.ledger, self.time)
         self.doors.append(found)
         return found
+
+    def door_of(self, output: Path, keys: Keyring) -> DataAccessService:
+        """A door to another output, with the keys that it has by now."""
+        ledger = open_ledger(self.ledger.address, verifier=keys)
+        return DataAccessService(find_datasets([output]), self.access, ledger, self.time)
 
     def reader(self, user: str = "ann") -> DatasetReader:
         """A door in this process, as an account."""
@@ -192,5 +197,6 @@ def home(builds: Builds, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     builds.copy(build, folder)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(folder / "ledger.db"))
     project = Project(folder)
-    with open_ledger(find_ledger(folder / "ledger.db")) as ledger:
-        yield Home(project, ledger, Keyring.load(project.keys), Time(), monkeypatch)
+    keys = Keyring.load(project.keys)
+    with open_ledger(find_ledger(folder / "ledger.db"), verifier=keys) as ledger:
+        yield Home(project, ledger, keys, Time(), monkeypatch)

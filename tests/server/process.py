@@ -31,7 +31,7 @@ class Served:
 
     def client(self, user: str = "ann") -> DatasetReader:
         """A client with a token of now: the process has the clock of the system."""
-        token = create_token(self.home.ledger, self.home.keys, user, datetime.now(UTC))[0]
+        token = create_token(self.home.ledger, user, datetime.now(UTC))[0]
         return minimize.connect(self.url, token=token, ca=self.made.certificate, timeout=TIMEOUT)
 
 

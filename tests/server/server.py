@@ -33,7 +33,7 @@ class Running:
 
     def token(self, user: str = "ann", **options: Any) -> str:
         """A new token of an account."""
-        return create_token(self.home.ledger, self.home.keys, user, self.home.time.at, **options)[0]
+        return create_token(self.home.ledger, user, self.home.time.at, **options)[0]
 
     def client(self, token: str | None = None) -> DatasetReader:
         """A client of ours, as Ann where no token is given."""

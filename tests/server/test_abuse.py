@@ -226,11 +226,11 @@ def test_a_token_that_is_revoked_ends_a_read_on_its_way(home: Home) -> None:
     from minimize.server.request import read_request
 
     home.run(40, day="2026-11-23")
-    text, made = create_token(home.ledger, home.keys, "ann", home.time.at)
-    bearer = authenticate(home.ledger, home.keys, text, home.time.at)
+    text, made = create_token(home.ledger, "ann", home.time.at)
+    bearer = authenticate(home.ledger, text, home.time.at)
     stream = home.door().read(Caller(bearer.user, bearer.token), read_request("checkins", purpose=PURPOSE))
     assert [next(stream.batches).num_rows, next(stream.batches).num_rows][0] == 0
-    revoke_token(home.ledger, home.keys, made.token, home.time.at)
+    revoke_token(home.ledger, made.token, home.time.at)
     home.time.passes(seconds=1)
     with pytest.raises(RefusedError) as error:
         next(stream.batches)

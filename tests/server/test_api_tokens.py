@@ -12,6 +12,8 @@ from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
 from minimize.ledger.access import API_TOKEN
+from minimize.ledger.access import API_TOKEN, ApiToken
+from minimize.ledger.ledger import open_ledger
 from minimize.server.api_tokens import (
     TokenBearer,
     authenticate,
@@ -26,7 +28,7 @@ from tests.server.home import Home
 
 
 def bearer(home: Home, text: str) -> TokenBearer:
-    return authenticate(home.ledger, home.keys, text, home.time.at)
+    return authenticate(home.ledger, text, home.time.at)
 
 
 def refused(home: Home, text: str) -> None:
@@ -36,7 +38,7 @@ def refused(home: Home, text: str) -> None:
 
 
 def made(home: Home, user: str = "ann", *, once: bool = False, hours: float = 8) -> str:
-    return create_token(home.ledger, home.keys, user, home.time.at, lasts=timedelta(hours=hours), once=once)[0]
+    return create_token(home.ledger, user, home.time.at, lasts=timedelta(hours=hours), once=once)[0]
 
 
 def test_a_token_says_whose_it_is_until_it_is_over(home: Home) -> None:
@@ -88,38 +90,42 @@ def test_of_many_callers_with_a_token_for_one_call_one_is_accepted(home: Home) -
 
 
 def test_account_and_expiry_are_those_that_a_token_was_issued_with(home: Home) -> None:
-    token = create_token(home.ledger, home.keys, "ann", home.time.at)[1]
+    token = create_token(home.ledger, "ann", home.time.at)[1]
     later = replace(token, state="spent", user="ian", expires_at=token.expires_at + timedelta(days=900))
     plant_acts(home.ledger, home.keys, API_TOKEN, later)
-    assert find_token(home.ledger, home.keys, token.token) == replace(token, state="spent")
+    assert find_token(home.ledger, token.token) == replace(token, state="spent")
 
 
 def test_a_revoked_token_is_refused_and_what_it_began_ends(home: Home) -> None:
     text = made(home)
     name = bearer(home, text).token
-    assert may_continue(home.ledger, home.keys, name, home.time.at)
-    assert revoke_token(home.ledger, home.keys, name, home.time.at)
-    assert not revoke_token(home.ledger, home.keys, name, home.time.at)
-    assert not may_continue(home.ledger, home.keys, name, home.time.at)
+    assert may_continue(home.ledger, name, home.time.at)
+    assert revoke_token(home.ledger, name, home.time.at)
+    assert not revoke_token(home.ledger, name, home.time.at)
+    assert not may_continue(home.ledger, name, home.time.at)
     refused(home, text)
 
 
 def test_what_began_with_a_token_that_opens_once_goes_on(home: Home) -> None:
     name = bearer(home, made(home, once=True)).token
-    assert may_continue(home.ledger, home.keys, name, home.time.at)
+    assert may_continue(home.ledger, name, home.time.at)
 
 
 def test_a_token_made_with_another_keyring_is_refused(home: Home) -> None:
     other = new_keyring(home.folder / "other.keys", now=home.time.at)
-    text, _ = create_token(home.ledger, UncheckedKeyring.load(other.path), "ian", home.time.at)
+    with open_ledger(home.ledger.address, verifier=UncheckedKeyring.load(other.path)) as ledger:
+        text, _ = create_token(ledger, "ian", home.time.at)
     refused(home, text)
 
 
 def test_a_keyring_that_does_not_know_the_ledger_makes_no_token(home: Home) -> None:
     made(home)
     other = new_keyring(home.folder / "other.keys", now=home.time.at)
-    with pytest.raises(RefusedError, match="is not signed by a known key"):
-        create_token(home.ledger, other, "ian", home.time.at)
+    with (
+        open_ledger(home.ledger.address, verifier=other) as ledger,
+        pytest.raises(RefusedError, match="is not signed by a known key"),
+    ):
+        create_token(ledger, "ian", home.time.at)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +149,7 @@ def test_a_planted_act_does_not_put_a_revoked_token_into_force(home: Home, is_co
     text = made(home)
     token = text.split("_")[1]
     (issued,) = home.ledger.find(API_TOKEN, key=token)
-    assert revoke_token(home.ledger, home.keys, token, home.time.at)
+    assert revoke_token(home.ledger, token, home.time.at)
     if is_copy:
         columns = "kind, key, tenant_id, subject, valid_from, recorded_at, actor, body, body_digest"
         copy = f"INSERT INTO acts SELECT 3, {columns}, '{'x' * 71}', signing_key, signature FROM acts WHERE id = 1"
@@ -151,9 +157,9 @@ def test_a_planted_act_does_not_put_a_revoked_token_into_force(home: Home, is_co
     else:
         plant_acts(home.ledger, new_keyring(home.folder / "other.keys", now=home.time.at), API_TOKEN, issued)
     refused(home, text)
-    assert not may_continue(home.ledger, home.keys, token, home.time.at)
+    assert not may_continue(home.ledger, token, home.time.at)
     with pytest.raises(RefusedError, match="one was changed" if is_copy else "is not signed by a known key"):
-        revoke_token(home.ledger, home.keys, token, home.time.at)
+        revoke_token(home.ledger, token, home.time.at)
 
 
 def test_a_token_for_one_call_that_is_revoked_while_it_is_checked_is_refused(home: Home) -> None:
@@ -166,11 +172,11 @@ def test_a_token_for_one_call_that_is_revoked_while_it_is_checked_is_refused(hom
     def revoked_meanwhile(name: str) -> None:
         passed.append(name)
         if len(passed) == 1:
-            assert revoke_token(home.ledger, home.keys, token, home.time.at)
+            assert revoke_token(home.ledger, token, home.time.at)
 
     with at_checkpoint("ledger.record", revoked_meanwhile):
         refused(home, text)
-    assert not may_continue(home.ledger, home.keys, token, home.time.at)
+    assert not may_continue(home.ledger, token, home.time.at)
     assert [act.state for act in home.ledger.find(API_TOKEN, key=token)] == ["issued", "revoked"]
 
 

@@ -31,8 +31,8 @@ def _keys(tmp_path: Path) -> Keyring:
 
 
 @pytest.fixture(name="ledger")
-def _ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with open_ledger(find_ledger(tmp_path / "ledger.db"), create=True) as ledger:
+def _ledger(tmp_path: Path, keys: Keyring) -> Iterator[Ledger]:
+    with open_ledger(find_ledger(tmp_path / "ledger.db"), create=True, verifier=keys) as ledger:
         yield ledger
 
 
@@ -49,7 +49,7 @@ def states(grants: Grants) -> dict[str, list[str]]:
 
 def test_of_earlier_acts_only_the_last_is_read_again(tmp_path: Path, ledger: Ledger, keys: Keyring) -> None:
     record(ledger, keys, *((f"g{number}", "requested") for number in range(20)))
-    authorizer = Authorizer(tmp_path / "access.yaml", ledger, keys)
+    authorizer = Authorizer(tmp_path / "access.yaml", ledger)
     before = authorizer.grants()
     record(ledger, keys, ("g7", "approved"), ("g20", "requested"))
     with patch.object(ActKind, "read", autospec=True, side_effect=ActKind.read) as read:
@@ -66,7 +66,7 @@ def test_all_acts_of_another_copy_of_the_ledger_are_read(
     tmp_path: Path, ledger: Ledger, keys: Keyring, grants: list[str]
 ) -> None:
     record(ledger, keys, ("g1", "requested"))
-    authorizer = Authorizer(tmp_path / "access.yaml", ledger, keys)
+    authorizer = Authorizer(tmp_path / "access.yaml", ledger)
     ledger.close()
     backup = (tmp_path / "ledger.db").read_bytes()
     record(ledger, keys, ("g1", "approved"), ("g1", "revoked"))

@@ -77,7 +77,7 @@ def test_a_certificate_of_ones_own_ca_is_made_as_it_says(home: Home, tmp_path: P
     import minimize
     from minimize.times import utc_now
 
-    token, _ = create_token(home.ledger, home.keys, "ann", utc_now())
+    token, _ = create_token(home.ledger, "ann", utc_now())
     given: dict[str, Any] = {"keys": home.project.keys, "access": home.access, "ledger": home.folder / "ledger.db"}
     with running_server(
         [home.project.out], listening, keys=given["keys"], access=given["access"], ledger=given["ledger"]

@@ -208,9 +208,7 @@ def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
     from minimize.server.client import DatasetReader
     from minimize.server.service import DataAccessService, LocalTransport, find_datasets
 
-    door = DataAccessService(
-        find_datasets([home.project.out / "apart"]), home.access, home.ledger, home.keys, home.time
-    )
+    door = DataAccessService(find_datasets([home.project.out / "apart"]), home.access, home.ledger, home.time)
     reader = DatasetReader(LocalTransport(door, Caller("nora")), "checkins")
     found = reader.read(purpose=PURPOSE)
     assert set(found["tenant_id"].to_pylist()) == {"north"}

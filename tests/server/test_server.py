@@ -257,6 +257,6 @@ def test_a_pipeline_names_its_output(home: Home) -> None:
     with running_server([home.folder, home.project.out], ListenOptions(port=0, insecure=True), **given) as found:
         assert found.datasets == ("checkins",)
         assert found.url.startswith("grpc://127.0.0.1:")
-        token, _ = create_token(home.ledger, home.keys, "ann", utc_now())
+        token, _ = create_token(home.ledger, "ann", utc_now())
         with minimize.connect(found.url, token=token, timeout=60) as door:
             assert door.read("checkins", purpose=PURPOSE).num_rows == ROWS

@@ -31,7 +31,7 @@ def test_other_tenants_are_read_after_one_was_shredded(home: Home) -> None:
         if line.name.endswith(".t-south"):
             destroy_key(home.project.keys, line.name, line.version, now=home.time())
     keys = Keyring.load(home.project.keys)
-    door = DataAccessService(find_datasets([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
+    door = home.door_of(home.project.out / "apart", keys)
     found = DatasetReader(LocalTransport(door, Caller("ann")), "checkins").read(columns=["tenant_id"], purpose=PURPOSE)
     assert set(found["tenant_id"].to_pylist()) == {"north"}
 
@@ -42,8 +42,7 @@ def test_identified_columns_that_alone_are_encrypted_are_served(home: Home) -> N
     home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
     home.project.run(output=home.project.out / "apart")
     keys = Keyring.load(home.project.keys)
-    served = find_datasets([home.project.out / "apart"])
-    door = DataAccessService(served, home.access, home.ledger, keys, home.time)
+    door = home.door_of(home.project.out / "apart", keys)
     reader = DatasetReader(LocalTransport(door, Caller("ian")), "checkins")
     whole, part = reader.read(purpose=PURPOSE), reader.read(columns=["tenant_id"], purpose=PURPOSE)
     assert whole.num_rows == part.num_rows == 30
@@ -56,7 +55,7 @@ def test_a_door_that_runs_goes_on_without_a_tenant_that_is_shredded_meanwhile(ho
     home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
     home.project.run(output=home.project.out / "apart")
     keys = Keyring.load(home.project.keys)
-    door = DataAccessService(find_datasets([home.project.out / "apart"]), home.access, home.ledger, keys, home.time)
+    door = home.door_of(home.project.out / "apart", keys)
     reader = DatasetReader(LocalTransport(door, Caller("ann")), "checkins")
     before = reader.read(columns=["tenant_id"], purpose=PURPOSE)
     for line in keys.listing():
@@ -105,9 +104,7 @@ def test_a_server_that_runs_does_not_show_a_restricted_subject(home: Home) -> No
     home.project.pipeline(purpose=PURPOSE, records={"must_be": "identified"}, aggregates=AGGREGATES, output="apart")
     home.project.records(records, "2026-11-24")
     home.project.run(output=home.project.out / "apart", ledger=home.ledger.address.path)
-    service = DataAccessService(
-        find_datasets([home.project.out / "apart"]), home.access, home.ledger, home.keys, home.time
-    )
+    service = DataAccessService(find_datasets([home.project.out / "apart"]), home.access, home.ledger, home.time)
     reader = DatasetReader(LocalTransport(service, Caller("ann")), "checkins")
     assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records)
     subject = DataSubject(records[0]["device_id"], records[0]["tenant_id"])
