@@ -222,7 +222,7 @@ class Workspace:
             return None
         if isinstance(configured, str) and configured == LEDGER_SETTINGS:
             with self.open_ledger() as ledger:
-                rows: SettingsRows = load_ledger_settings(ledger, self.keyring_or_none)
+                rows: SettingsRows = load_ledger_settings(ledger)
         else:
             rows = load_settings(normalize_path(self.job.folder / configured) if source is None else configured)
         return rows.with_folding(self.job.policy.settings_folding, self.job.policy.levels)

@@ -258,8 +258,8 @@ def add_events(
             _event_row(new_event, each, earlier, keys, now, actor)
             for new_event, each in zip(new_events, subject_forms, strict=True)
         ]
-        new = _record_rows(ledger, rows, before, keys, actor, allowed)
-        _store_erasure_lists(ledger, outputs, keys)
+        new = _record_rows(ledger, rows, before, actor, allowed)
+        _store_erasure_lists(ledger, outputs)
     return tuple(
         EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, subject_forms, strict=True)
     )
@@ -308,13 +308,13 @@ def event_states(events: Sequence[NewEvent], workspace: Workspace) -> dict[NewEv
     return {each: states[id_] for each, id_ in made.items() if id_ in states}
 
 
-def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location], keys: Keyring) -> None:
+def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location]) -> None:
     """Stores the ledger's erasure list with every output known here. If an output cannot be written, its next run does it."""
     rows = ledger.find(LIFECYCLE_EVENT)
     for output in outputs:
         try:
             if has_runs(output):
-                store_erasures(output, rows, keys)
+                store_erasures(output, rows, ledger.keyring)
         except (MinimizeError, OSError) as error:
             code = error.code if isinstance(error, MinimizeError) else SYSTEM_ERROR
             message = "the erasure list could not be stored with %s (%s); its next run will store it"
@@ -406,14 +406,14 @@ def withdraw_events(
     events: Sequence[LifecycleEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
 ) -> list[EventEntry]:
     """Withdraws recorded events. Raises the errors of `add_event`."""
-    keys, actor = workspace.keyring(), current_actor()
+    actor = current_actor()
     rows = [
         replace(each, state="withdrawn", forms="{}", linked="{}", recorded_at=now, actor=actor.user or "")
         for each in events
     ]
-    with workspace.open_ledger() as ledger:
-        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), keys, actor, allowed)
-        _store_erasure_lists(ledger, reachable_outputs(ledger, workspace), keys)
+    with workspace.open_ledger(signs=True) as ledger:
+        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), actor, allowed)
+        _store_erasure_lists(ledger, reachable_outputs(ledger, workspace))
     return [EventEntry(row, is_new) for row, is_new in zip(rows, new, strict=True)]
 
 
@@ -460,7 +460,6 @@ def _record_rows(
     ledger: Ledger,
     rows: Sequence[LifecycleEvent],
     before: Iterable[LifecycleEvent],
-    keys: Keyring,
     actor: Actor,
     allowed: AuthorizeChange | None,
 ) -> list[bool]:
@@ -481,7 +480,7 @@ def _record_rows(
         recorded = tuple(each for each, is_new in zip(event.resources, new, strict=True) if is_new)
         return Decision(new, decided, [replace(event, resources=recorded)] if decided else [])
 
-    return ledger.record(decide, keys)
+    return ledger.record(decide)
 
 
 def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:

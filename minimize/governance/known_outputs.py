@@ -140,16 +140,16 @@ def tables_without_records(outputs: Iterable[PublishedOutput]) -> dict[str, dict
 
 
 def find_changeable_outputs(
-    ledger: Ledger, named: Sequence[LocationLike], keys: Keyring, configured: Sequence[ConfiguredOutput] = ()
+    ledger: Ledger, named: Sequence[LocationLike], configured: Sequence[ConfiguredOutput] = ()
 ) -> tuple[tuple[PublishedOutput, ...], tuple[UnreachableOutput, ...]]:
     """The outputs that a request concerns which changes all of them, also for its plan.
 
     Raises RefusedError if the receipts of one of them name another keyring (E310) or another ledger (E303), or if two folders
     hold the same output (E318).
     """
-    found, missed = find_outputs(ledger, named, keys, configured=configured, is_copy_refused=True)
+    found, missed = find_outputs(ledger, named, ledger.keyring, configured=configured, is_copy_refused=True)
     for output in found:
-        check_keyring(keys, output.chain)
+        check_keyring(ledger.keyring, output.chain)
         check_open_ledger(ledger, output.chain)
     return found, missed
 

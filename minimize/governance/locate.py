@@ -131,7 +131,7 @@ def start_locate(
         new = [each for name, token in tokens for each in _action_rows(rows, name, token, now, end)]
         _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
         record_settings(
-            ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end))), keys
+            ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end)))
         )
     warn_if_not_read(job)
     return StartedLocate(LocateAction(*tokens[0], now, end), position_conditions(workspace))
@@ -154,7 +154,7 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
         new = [each for name, token in tokens for each in _ending_rows(rows, name, token, now)]
         if new:
             located = [(each.tenant_id, str(each.subject)) for each in new]
-            record_settings(ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))), keys)
+            record_settings(ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))))
     return EndedLocate(tenant, bool(new), any(each.tenant_id == tenant for each in rows))
 
 

@@ -20,9 +20,10 @@ from minimize.governance.declared_names import DeclaredNames, names_of_configura
 from minimize.governance.evidence import checked_reference
 from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.json_form import JsonResult, json_object
-from minimize.keys import Keyring, find_keyring
+from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
+from minimize.ledger.ledger import open_ledger
 from minimize.ledger.settings import SETTING, RecordedSetting, new_settings
 from minimize.ledger.subject_tokens import (
     find_known_token,
@@ -218,7 +219,7 @@ def set_setting(
         actor = current_actor()
         if allowed is not None:
             allowed(actor, resource)
-        record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource), keys)
+        record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource))
     if workspace.loaded_pipeline is not None:
         warn_if_not_read(workspace.loaded_pipeline)
         _warn_without_effect(setting, workspace.loaded_pipeline)
@@ -235,7 +236,7 @@ def set_setting(
     )
 
 
-def record_settings(ledger: Ledger, rows: Sequence[RecordedSetting], event: AuditEvent, keys: Keyring) -> int:
+def record_settings(ledger: Ledger, rows: Sequence[RecordedSetting], event: AuditEvent) -> int:
     """Records rows and their audit event. Recorded rows are skipped. Returns the number of new rows."""
 
     def decide(acts: ActReader) -> Decision[int]:
@@ -243,7 +244,7 @@ def record_settings(ledger: Ledger, rows: Sequence[RecordedSetting], event: Audi
         who = event.actor.user or ""
         return Decision(len(new), [SETTING.act(each, actor=who) for each in new], [event] if new else [])
 
-    return ledger.record(decide, keys)
+    return ledger.record(decide)
 
 
 def _warn_if_unchecked(names: str) -> None:
@@ -401,7 +402,7 @@ def import_settings(
             replace(each, reference=cited if _turns_on_for_user(each.holder, each.value, job) else "") for each in found
         ]
         event = SETTINGS_ACTIVITY.event("import", current_actor(), now, resource)
-        return ImportedSettings(str(file), record_settings(ledger, rows, event, keys))
+        return ImportedSettings(str(file), record_settings(ledger, rows, event))
 
 
 def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
@@ -670,12 +671,12 @@ class _SettingQuestion:
 
 def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
     """The settings to explain."""
-    job, folder = workspace.loaded_pipeline, workspace.folder
+    job = workspace.loaded_pipeline
     source = settings if settings is not None else None if job is None else job.settings
     if workspace.ledger is None and source is not None and source != LEDGER_SETTINGS:
         found = load_settings(source) if settings is not None else workspace.load_settings() if job else None
         rows = load_settings(None) if found is None else found
     else:
-        with workspace.open_ledger() as ledger:
-            rows = load_ledger_settings(ledger, find_keyring(workspace.keys, folder))
+        with open_ledger(workspace.address, verifier=workspace.keyring_or_none) as ledger:
+            rows = load_ledger_settings(ledger)
     return rows if job is None else rows.with_folding(job.policy.settings_folding, job.policy.levels)

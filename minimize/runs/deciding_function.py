@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 from minimize.consent import ConsentPeriods, Consents
 from minimize.consent import load_consents as load_tenant_consents
 from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, RefusalReason, RefusedError
-from minimize.keys import Keyring, Verifier
+from minimize.keys import Keyring
 from minimize.ledger import Address, AuditEvent, current_actor
 from minimize.ledger.audit_event import received_event
 from minimize.ledger.ledger import open_ledger
@@ -171,19 +171,19 @@ def record_event(address: Address, keys: Keyring | None, event: AuditEvent) -> N
 
 
 def _append_event(address: Address, keys: Keyring, event: AuditEvent) -> None:
-    with open_ledger(address) as ledger:
-        ledger.record_event(event, keys)
+    with open_ledger(address, verifier=keys) as ledger:
+        ledger.record_event(event)
 
 
-def load_consents(job: Pipeline, ledger: Ledger, verifier: Verifier | None) -> Consents | None:
+def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
     """The consents and contracts in an open ledger that decide on a pipeline's records; None if no consent decides.
 
-    Raises LedgerError if there is a verifier and a consent is not signed by a known key.
+    Raises LedgerError if the ledger was opened with keys and a consent is not signed by one of them.
     """
     if job.source.deciding_function is None:
         return None
     recipient, function = job.source.deciding_function
-    found = load_tenant_consents(ledger, verifier, job.config, recipient=recipient)
+    found = load_tenant_consents(ledger, ledger.verifier, job.config, recipient=recipient)
     return replace(found, acts=tuple(act for act in found.acts if act.function == function))
 
 

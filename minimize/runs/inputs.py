@@ -456,7 +456,7 @@ def load_subject_acts(workspace: Workspace) -> SubjectActs:
     if not workspace.address.exists:
         return SubjectActs(RecordedErasures((), keys, listed))
     with workspace.open_ledger() as ledger:
-        return _read_subject_acts(ledger, workspace.job, keys, listed)
+        return _read_subject_acts(ledger, workspace.job, listed)
 
 
 def first_read_times(chain: Iterable[Receipt], shown: NameMask) -> dict[str, datetime]:
@@ -474,7 +474,7 @@ def first_read_times(chain: Iterable[Receipt], shown: NameMask) -> dict[str, dat
 def check_acts_unchanged(ledger: Ledger, job: Pipeline, acts: SubjectActs) -> None:
     """Raises LedgerError if an erasure, correction, consent or contract was recorded since the run began: the staged files may
     contain the subject."""
-    now = _read_subject_acts(ledger, job, acts.erased.keys)
+    now = _read_subject_acts(ledger, job)
     if (now.erased.rows, now.corrected) != (acts.erased.rows, acts.corrected):
         message = "a deletion or correction was recorded during this run; nothing was published"
         raise LedgerError(message, hint="Run again.")
@@ -483,9 +483,7 @@ def check_acts_unchanged(ledger: Ledger, job: Pipeline, acts: SubjectActs) -> No
         raise LedgerError(message, hint="Run again.")
 
 
-def _read_subject_acts(
-    ledger: Ledger, job: Pipeline, keys: Keyring | None, listed: Iterable[LifecycleEvent] = ()
-) -> SubjectActs:
+def _read_subject_acts(ledger: Ledger, job: Pipeline, listed: Iterable[LifecycleEvent] = ()) -> SubjectActs:
 
-    erased = RecordedErasures.from_ledger(ledger, keys, listed)
-    return SubjectActs(erased, tuple(ledger.find(CORRECTION)), load_consents(job, ledger, keys))
+    erased = RecordedErasures.from_ledger(ledger, listed)
+    return SubjectActs(erased, tuple(ledger.find(CORRECTION)), load_consents(job, ledger))

@@ -263,9 +263,9 @@ class RecordedErasures:
     listed: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
 
     @classmethod
-    def from_ledger(cls, ledger: Ledger, keys: Keyring | None = None, listed: Iterable[LifecycleEvent] = ()) -> Self:
+    def from_ledger(cls, ledger: Ledger, listed: Iterable[LifecycleEvent] = ()) -> Self:
         """The erasures in an open ledger. Raises LedgerError, also for an event that no key of the keyring signed."""
-        return cls(tuple(ledger.find(LIFECYCLE_EVENT, verifier=keys)), keys, tuple(listed))
+        return cls(tuple(ledger.find(LIFECYCLE_EVENT)), ledger.keyring_or_none, tuple(listed))
 
     @property
     def events(self) -> tuple[LifecycleEvent, ...]:
@@ -402,4 +402,4 @@ def find_named_ledger(ledger: PathText | None, config: ConfigStart) -> Address |
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
     with open_ledger(address, verifier=keys) as book:
-        return RecordedErasures.from_ledger(book, keys)
+        return RecordedErasures.from_ledger(book)

@@ -208,9 +208,9 @@ def _token_versions(tokens: TokensByTenant) -> set[int]:
     return token_versions(token for each in tokens.values() for token in each)
 
 
-def load_ledger_settings(ledger: Ledger, keys: Keyring | None) -> LedgerRows:
+def load_ledger_settings(ledger: Ledger) -> LedgerRows:
     """The rows of an open ledger. Raises LedgerError, and KeyringError if the key of a subject's token is missing."""
-    return ledger_rows(ledger.find(SETTING, verifier=keys), keys, str(ledger.address))
+    return ledger_rows(ledger.find(SETTING), ledger.keyring_or_none, str(ledger.address))
 
 
 def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: str) -> LedgerRows:

@@ -15,7 +15,7 @@ from minimize.ledger.sharing import TENANT_SHARE, TenantShare
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.settings.erasures import RecordedErasures
 from tests.acts import plant_acts
-from tests.ledger.ledgers import NOW, errors
+from tests.ledger.ledgers import NOW, errors, opened
 
 TOKEN: Final = "subject/1:" + 64 * "0"
 WITHDRAWN: Final = LifecycleEvent("north", TOKEN, "erasure", NOW, "withdrawn", "[]", NOW, "ann")
@@ -32,8 +32,11 @@ def stranger(keys: Keyring) -> Keyring:
 
 def test_a_forged_withdrawal_of_an_erasure_stops_what_reads_erasures(ledger: Ledger, keys: Keyring) -> None:
     plant_acts(ledger, stranger(keys), LIFECYCLE_EVENT, WITHDRAWN)
-    with pytest.raises(RefusedError, match="is not signed by a known key"):
-        RecordedErasures.from_ledger(ledger, keys, ())
+    with (
+        opened(ledger.address, create=False, verifier=keys) as reading,
+        pytest.raises(RefusedError, match="is not signed by a known key"),
+    ):
+        RecordedErasures.from_ledger(reading)
 
 
 @pytest.mark.parametrize(("kind", "record"), FORGED, ids=lambda each: getattr(each, "name", None))

@@ -241,7 +241,7 @@ def receiving_consents(share: ResolvedShare, sent: frozenset[SenderFunction], le
 
 def _consent_periods(share: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> Iterator[ConsentPeriods]:
     job = share.job
-    own = None if job is None else consent_periods(job, load_consents(job, ledger, share.keys), share.share_time)
+    own = None if job is None else consent_periods(job, load_consents(job, ledger), share.share_time)
     if own is not None:
         yield own
     named = None if job is None else (job.source.recipient, job.source.function)

@@ -147,7 +147,7 @@ class ShareOperation:
 
     def _payload_context(self, ledger: Ledger, plan: Plan, tenants: TenantFilter) -> PayloadContext:
         erasures, consents = (
-            RecordedErasures.from_ledger(ledger, self.share.keys),
+            RecordedErasures.from_ledger(ledger),
             receiving_consents(self.share, self.senders, ledger),
         )
         return payload_context(self.share, self.plan, plan, tenants, erasures, consents)

@@ -253,7 +253,7 @@ def _resolve_settings(workspace: Workspace, settings: Any, policy: Policy) -> Se
             None if settings is None else load_settings(settings).with_folding(policy.settings_folding, policy.levels)
         )
     with open_ledger(workspace.address, verifier=workspace.keyring()) as ledger:
-        return load_ledger_settings(ledger, workspace.keyring()).with_folding(policy.settings_folding, policy.levels)
+        return load_ledger_settings(ledger).with_folding(policy.settings_folding, policy.levels)
 
 
 @dataclass(frozen=True, slots=True)

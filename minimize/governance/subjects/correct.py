@@ -241,10 +241,9 @@ def correct_subject(
     option = "--source-correction" if evidence.basis == "source_correction" else "--request"
     evidence = replace(evidence, reference=checked_reference(evidence.reference, option))
     workspace.check_ledger(named)
-    with workspace.open_ledger(create=yes) as ledger:
-        keys = workspace.keyring()
-        found_outputs = find_changeable_outputs(ledger, named, keys, workspace.configured_outputs)[0]
-        made = _CorrectionRun(ledger, workspace, keys, subject, values, now, found_outputs, progress)
+    with workspace.open_ledger(create=yes, signs=True) as ledger:
+        found_outputs = find_changeable_outputs(ledger, named, workspace.configured_outputs)[0]
+        made = _CorrectionRun(ledger, workspace, subject, values, now, found_outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices())
         if not yes:
@@ -252,7 +251,7 @@ def correct_subject(
         check_rewrite_time(ledger, made.outputs, found.plans, now)
         request = made.new_request(evidence)
         if configured_access(workspace) is None:
-            record_steps(ledger, workspace, [request], now)
+            record_steps(ledger, [request], now)
             return made.execute(found, request)
         made.propose(request)
         return replace(found, request=request.id[:REQUEST_ID_LENGTH], is_proposed=True)
@@ -274,26 +273,26 @@ def approve_correction(
     """
     access = configured_access(workspace)
     workspace.check_ledger(named)
-    with workspace.open_ledger() as ledger:
-        keys, actor = workspace.keyring(), current_actor()
+    with workspace.open_ledger(signs=True) as ledger:
+        actor = current_actor()
         request = find_request(ledger, name).last
-        proposal = next(iter(ledger.find(PROPOSED_CORRECTION, key=request.id, verifier=keys)), None)
+        proposal = next(iter(ledger.find(PROPOSED_CORRECTION, key=request.id)), None)
         if request.state != "open" or proposal is None:
             raise ConfigurationError(
                 "the request does not wait for an approval", hint="Run `minimize subject status` to see the requests."
             )
         if yes and access is not None and not access.are_separate(actor.user or "", proposal.actor):
-            ledger.record_event(_approval_event(request, now, "refused"), keys)
+            ledger.record_event(_approval_event(request, now, "refused"))
             raise AccessDenied(f"{actor.user} may not approve this correction", reasons=(reason("not_separate"),))
-        subject, values = _open_proposal(proposal, keys)
-        outputs = find_changeable_outputs(ledger, named, keys, workspace.configured_outputs)[0]
-        made = _CorrectionRun(ledger, workspace, keys, subject, values, now, outputs, progress)
+        subject, values = _open_proposal(proposal, ledger.keyring)
+        outputs = find_changeable_outputs(ledger, named, workspace.configured_outputs)[0]
+        made = _CorrectionRun(ledger, workspace, subject, values, now, outputs, progress)
         made.check()
         found = Correction(made.plans(), made.notices(), new_values=values)
         if not yes:
             return found
         check_rewrite_time(ledger, made.outputs, found.plans, now)
-        ledger.record_event(_approval_event(request, now, "success"), keys)
+        ledger.record_event(_approval_event(request, now, "success"))
         return made.execute(found, request)
 
 
@@ -315,7 +314,6 @@ def _open_proposal(proposal: ProposedCorrection, keys: Keyring) -> tuple[DataSub
 class _CorrectionRun:
     ledger: Ledger
     workspace: Workspace
-    keys: Keyring = field(repr=False)
     subject: DataSubject
     values: ValuesByField = field(repr=False)
     now: datetime
@@ -346,7 +344,7 @@ class _CorrectionRun:
         """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""
         disclosures = load_disclosures(self.ledger)
         forms = SubjectSearch(self.subject).known_forms(self.outputs) if disclosures else ()
-        return disclosures_by_recipient(disclosures_of(disclosures, self.subject, (), self.keys, forms))
+        return disclosures_by_recipient(disclosures_of(disclosures, self.subject, (), self.ledger.keyring, forms))
 
     def new_request(self, evidence: CorrectionEvidence) -> SubjectRequestStep:
         """The request, with the reference that it cites."""
@@ -354,7 +352,7 @@ class _CorrectionRun:
         return new_request(
             CORRECTION_KIND,
             self.subject,
-            self.keys,
+            self.ledger.keyring,
             request_time(self.ledger, self.now),
             known,
             basis=evidence.basis,
@@ -369,20 +367,20 @@ class _CorrectionRun:
             request=request.id,
             tenant_id=request.tenant_id,
             subject=token,
-            sealed=seal_value(self.keys, token, _PROPOSAL, content),
+            sealed=seal_value(self.ledger.keyring, token, _PROPOSAL, content),
             recorded_at=self.now,
             actor=request.actor,
         )
         event = SUBJECT_ACTIVITY.event("propose correction", current_actor(), self.now, *self._resources(token))
         acts = [SUBJECT_REQUEST.act(request), PROPOSED_CORRECTION.act(proposal)]
-        self.ledger.record(lambda _: Decision(None, acts, [event]), self.keys)
+        self.ledger.record(lambda _: Decision(None, acts, [event]))
 
     def execute(self, found: Correction, request: SubjectRequestStep) -> Correction:
         """Executes the correction of a recorded request. The values are recorded before any change."""
         self._record_values(request)
         made = tuple(receipt for output in self.outputs for receipt in self._carried_out(output))
         body = {**request.body, "receipts": [each.run_id for each in made], "recalls": found.notices}
-        record_steps(self.ledger, self.workspace, [next_step(request, "done", self.now, **body)], self.now)
+        record_steps(self.ledger, [next_step(request, "done", self.now, **body)], self.now)
         return replace(found, receipts=made, request=request.id[:REQUEST_ID_LENGTH])
 
     def _record_values(self, request: SubjectRequestStep) -> None:
@@ -393,7 +391,7 @@ class _CorrectionRun:
                 tenant_id=str(self.subject.tenant),
                 subject=token,
                 field=name,
-                sealed=seal_value(self.keys, token, name, value),
+                sealed=seal_value(self.ledger.keyring, token, name, value),
                 at=request.asked_at,
                 recorded_at=self.now,
                 actor=who,
@@ -402,7 +400,7 @@ class _CorrectionRun:
         ]
         event = SUBJECT_ACTIVITY.event(CORRECTION_KIND, current_actor(), self.now, *self._resources(token))
         acts = [CORRECTION.act(row) for row in rows]
-        self.ledger.record(lambda _: Decision(None, acts, [event]), self.keys)
+        self.ledger.record(lambda _: Decision(None, acts, [event]))
 
     def _resources(self, token: str) -> tuple[Resource, ...]:
         place = f"subjects/{self.subject.tenant}/{token}"
@@ -431,7 +429,7 @@ class _CorrectionRun:
 
 
 def remove_corrections(
-    reaches: Mapping[DataSubject, datetime], ledger: Ledger, keys: Keyring, now: datetime, folding: CaseFolding
+    reaches: Mapping[DataSubject, datetime], ledger: Ledger, now: datetime, folding: CaseFolding
 ) -> None:
     """Removes the recorded and proposed corrections of subjects, or of whole tenants, each up to a time."""
     removals: list[BodyRemoval] = []
@@ -442,13 +440,13 @@ def remove_corrections(
             recorded.setdefault(row.tenant_id, set()).add(row.subject)
         for subject, until in reaches.items():
             tenant = str(subject.tenant)
-            tokens = _tokens_of(subject, recorded[tenant], keys, folding) if tenant in recorded else set()
+            tokens = _tokens_of(subject, recorded[tenant], ledger.keyring, folding) if tenant in recorded else set()
             resources = [Resource("corrections", "correction", f"subjects/{tenant}/{one}") for one in sorted(tokens)]
             if resources:
                 event = SUBJECT_ACTIVITY.event("remove corrections", current_actor(), now, *resources)
                 removals.append(BodyRemoval(kind, tenant, frozenset(tokens), until, event))
     if removals:
-        ledger.record(lambda _: Decision(None, removals=removals), keys)
+        ledger.record(lambda _: Decision(None, removals=removals))
 
 
 def _tokens_of(subject: DataSubject, recorded: set[str], keys: Keyring, folding: CaseFolding) -> set[str]:

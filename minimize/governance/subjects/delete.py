@@ -83,7 +83,6 @@ from minimize.governance.subjects.search import (
 )
 from minimize.identifiers import CaseFolding
 from minimize.json_form import json_object
-from minimize.keys import Keyring
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
@@ -347,16 +346,15 @@ def remove_subjects(
     """
     named, yes, unseen = options.get("named", ()), options.get("yes", False), options.get("unseen", False)
     workspace.check_ledger(named)
-    with workspace.open_ledger(create=yes) as ledger:
-        keys = workspace.keyring()
-        found = find_changeable_outputs(ledger, named, keys, workspace.configured_outputs)
-        made = SubjectRemovalRun(kind, workspace, ledger, keys, now, request_time(ledger, now), options, *found)
+    with workspace.open_ledger(create=yes, signs=True) as ledger:
+        found = find_changeable_outputs(ledger, named, workspace.configured_outputs)
+        made = SubjectRemovalRun(kind, workspace, ledger, now, request_time(ledger, now), options, *found)
         subjects = resolve_names(subjects, found[0])
         check_reasons(options.get("unsearchable", NO_REASONS), found[0])
         if not unseen:
             check_tenants(subjects, found[0], made.known_tenants)
         whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
-        resumed = with_receipts_of_attempts(open_requests(ledger, keys, kind, whose), ledger, made.outputs)
+        resumed = with_receipts_of_attempts(open_requests(ledger, kind, whose), ledger, made.outputs)
         made = replace(made, open_requests=resumed, linked=made.find_linked(whose)).with_outputs_of_requests()
         made = made.with_identities_of_requests()
         check_individuals(made.linked.values())
@@ -393,7 +391,6 @@ class SubjectRemovalRun:
     kind: RemovalKind
     workspace: Workspace
     ledger: Ledger
-    keys: Keyring = field(repr=False)
     now: datetime
     requested_at: datetime
     options: RemovalOptions
@@ -431,7 +428,7 @@ class SubjectRemovalRun:
         """
         restricted: Mapping[DataSubject, Sequence[LifecycleEvent]] = {}
         if self.kind == "restrict":
-            restricted = restrictions_in_force(self.ledger, self.keys, subjects, verifier=self.keys)
+            restricted = restrictions_in_force(self.ledger, subjects)
         events = self._events(subjects)
         plans = {str(output.folder): self._expiry(output, events).plan(counts=counts) for output in self.outputs}
         due = {name: plan for name, plan in plans.items() if plan.due}
@@ -462,7 +459,7 @@ class SubjectRemovalRun:
     def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
         """Executes the removal: records the request, removes data output by output, then searches again."""
         steps = [self._request(each, plan.recalls[each]) for each in plan.subjects]
-        record_steps(self.ledger, self.workspace, steps, self.now)
+        record_steps(self.ledger, steps, self.now)
         self._record_events(plan.subjects)
         by_output: dict[str, list[Receipt]] = {str(output.folder): [] for output in self.outputs}
         plans = dict(plan.plans)
@@ -472,7 +469,7 @@ class SubjectRemovalRun:
             if self.kind == "delete":
                 folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
                 reaches = {each: self._reach(each) for each in plan.subjects}
-                remove_corrections(reaches, self.ledger, self.keys, self.now, CaseFolding(subject=folds))
+                remove_corrections(reaches, self.ledger, self.now, CaseFolding(subject=folds))
             for output in self.outputs:
                 if output.folder not in faults:
                     with _kept_fault(faults, output.folder):
@@ -503,10 +500,10 @@ class SubjectRemovalRun:
         ]
         if wrong is not None:
             failed = [next_step(step, "failed", self.now, error=wrong.code, **body) for step, body in outcomes]
-            record_steps(self.ledger, self.workspace, failed, self.now)
+            record_steps(self.ledger, failed, self.now)
             raise wrong
         done = [next_step(step, "done", self.now, **body) for step, body in outcomes]
-        record_steps(self.ledger, self.workspace, done, self.now)
+        record_steps(self.ledger, done, self.now)
         requests = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
         receipts = {folder: tuple(each) for folder, each in by_output.items()}
         return replace(plan, plans=plans, receipts=made, requests=requests, by_output=receipts)
@@ -564,7 +561,7 @@ class SubjectRemovalRun:
 
         A restriction in force is not recorded again.
         """
-        restricted = restrictions_in_force(self.ledger, self.keys, subjects) if self.kind == "restrict" else {}
+        restricted = restrictions_in_force(self.ledger, subjects) if self.kind == "restrict" else {}
         events = [
             NewEvent(str(each.tenant), _EVENTS[self.kind], each.id, self._reach(each), each.field, self._tokens(each))
             for each in subjects
@@ -577,7 +574,7 @@ class SubjectRemovalRun:
         rows, faults = self.ledger.find(LIFECYCLE_EVENT), dict[Location, MinimizeError]()
         for output in self.outputs:
             with _kept_fault(faults, output.folder):
-                store_erasures(output.folder, rows, self.keys)
+                store_erasures(output.folder, rows, self.ledger.keyring)
         return faults
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
@@ -585,7 +582,7 @@ class SubjectRemovalRun:
         if subject in self.open_requests:
             return reopened(self.open_requests[subject], self.now)
         known = self.linked[subject].identities if subject in self.linked else {}
-        return new_request(self.kind, subject, self.keys, self.requested_at, recalls=dict(recalls), **known)
+        return new_request(self.kind, subject, self.ledger.keyring, self.requested_at, recalls=dict(recalls), **known)
 
     def _reach(self, subject: DataSubject) -> datetime:
         """The last event time to remove: events after the request are not part of it."""
@@ -598,7 +595,7 @@ class SubjectRemovalRun:
             output.folder,
             job.policy,
             max((self.now, *(event.occurred_at for event in events))),
-            self.keys,
+            self.ledger.keyring,
             tuple(events),
             by_age=False,
             read_times=read,
@@ -609,10 +606,12 @@ class SubjectRemovalRun:
 
     def find_linked(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, LinkedIdentifiers]:
         """The other ids of the subjects and, if asked for, their devices, together with those of their earlier requests."""
-        earlier = recorded_devices(self.ledger, self.keys, subjects, _EVENTS[self.kind])
-        complete = complete_requests(self.ledger, self.keys, self.kind, subjects)
+        earlier = recorded_devices(self.ledger, subjects, _EVENTS[self.kind])
+        complete = complete_requests(self.ledger, self.kind, subjects)
         devices = self.options.get("linked", False)
-        found = {each: find_linked_identifiers(each, self.outputs, self.keys, devices=devices) for each in subjects}
+        found = {
+            each: find_linked_identifiers(each, self.outputs, self.ledger.keyring, devices=devices) for each in subjects
+        }
         return {each: one.with_earlier(earlier[each], is_complete=each in complete) for each, one in found.items()}
 
     def with_outputs_of_requests(self) -> SubjectRemovalRun:
@@ -647,7 +646,9 @@ class SubjectRemovalRun:
         disclosures = load_disclosures(self.ledger)
         forms = self._forms(subjects) if disclosures else {}
         return {
-            each: disclosures_by_recipient(disclosures_of(disclosures, each, (), self.keys, forms.get(each, ())))
+            each: disclosures_by_recipient(
+                disclosures_of(disclosures, each, (), self.ledger.keyring, forms.get(each, ()))
+            )
             for each in subjects
         }
 

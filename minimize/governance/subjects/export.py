@@ -126,20 +126,20 @@ def _record_exports(
     with optional_ledger(workspace, needed=False) as ledger:
         if ledger is None:
             return
-        keys, known = workspace.keyring(), {each.last.subject for each in request_statuses(ledger)}
+        known = {each.last.subject for each in request_statuses(ledger)}
         for view, export in zip(views, exports, strict=True):
             subject, now = view.subject, view.as_of
             found = (
                 {name for each in view.records for name in each.tenants} if subject.tenant is None else {subject.tenant}
             )
             subjects = [replace(subject, tenant=tenant) for tenant in sorted(found) if not subject.is_form]
-            continued = open_requests(ledger, keys, "export", subjects)
+            continued = open_requests(ledger, "export", subjects)
             for each in subjects:
-                request = continued.get(each) or new_request("export", each, keys, now, known)
+                request = continued.get(each) or new_request("export", each, ledger.keyring, now, known)
                 reasons = {"unsearchable": dict(unsearchable)} if unsearchable else {}
                 outcome = {"rows": export.rows, "redacted": list(redacted), **reasons}
                 done = [] if export.unsearched else [next_step(request, "done", now, **outcome)]
-                record_steps(ledger, workspace, [*([] if each in continued else [request]), *done], now)
+                record_steps(ledger, [*([] if each in continued else [request]), *done], now)
 
 
 def _unsearched_outputs(view: SubjectView, reasons: Mapping[str, str]) -> dict[str, str]:

@@ -41,7 +41,6 @@ from minimize.governance.subjects.requests import (
     subject_findings,
 )
 from minimize.json_form import json_object
-from minimize.keys import Keyring
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, RequestState, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
@@ -158,9 +157,8 @@ def lift_restriction(
     `records` that was confirmed.
     """
     workspace.check_ledger(named)
-    with workspace.open_ledger() as ledger:
-        keys = workspace.keyring()
-        found = find_changeable_outputs(ledger, named, keys, workspace.configured_outputs)
+    with workspace.open_ledger(signs=True) as ledger:
+        found = find_changeable_outputs(ledger, named, workspace.configured_outputs)
         run = _LiftRun.resolve(subjects, workspace, ledger, now, *found)
         plan = run.plan()
         if not yes:
@@ -175,7 +173,6 @@ class _LiftRun:
 
     workspace: Workspace
     ledger: Ledger
-    keys: Keyring = field(repr=False)
     now: datetime
     outputs: tuple[PublishedOutput, ...]
     unreachable: tuple[UnreachableOutput, ...]
@@ -194,17 +191,16 @@ class _LiftRun:
         unreachable: tuple[UnreachableOutput, ...],
     ) -> _LiftRun:
         """The restrictions of these subjects."""
-        keys = workspace.keyring()
         if any(each.is_form for each in subjects):
             raise ConfigurationError("a restriction is lifted by the original id", hint="Leave out --form.")
-        events = ledger.find(LIFECYCLE_EVENT, verifier=keys)
+        events = ledger.find(LIFECYCLE_EVENT)
         tenants = sorted({row.tenant_id for row in events if row.kind == RESTRICTION})
         every = [
             one
             for each in subjects
             for one in ([each] if each.tenant is not None else [replace(each, tenant=name) for name in tenants])
         ]
-        restrictions, requests = restrictions_in_force(ledger, keys, every), open_requests(ledger, keys, "lift", every)
+        restrictions, requests = restrictions_in_force(ledger, every), open_requests(ledger, "lift", every)
         requests = with_receipts_of_attempts(requests, ledger, outputs)
         found = tuple(dict.fromkeys(each for each in every if each in restrictions or each in requests))
         missing = [each for each in subjects if not any(_is_same(each, one) for one in found)]
@@ -215,7 +211,7 @@ class _LiftRun:
                 "check the ids and the tenant: `minimize subject view ID --tenant T` shows whether a subject is restricted.",
                 findings=subject_findings("Q011", "no restriction of this subject is in force", missing),
             )
-        return cls(workspace, ledger, keys, now, outputs, unreachable, found, restrictions, requests)
+        return cls(workspace, ledger, now, outputs, unreachable, found, restrictions, requests)
 
     def plan(self) -> RestrictionLift:
         """The records to publish again, by output."""
@@ -230,10 +226,10 @@ class _LiftRun:
         steps = [
             reopened(self.requests[each], self.now)
             if each in self.requests
-            else new_request("lift", each, self.keys, self.now, tokens)
+            else new_request("lift", each, self.ledger.keyring, self.now, tokens)
             for each in plan.subjects
         ]
-        record_steps(self.ledger, self.workspace, steps, self.now)
+        record_steps(self.ledger, steps, self.now)
         made: list[Receipt] = []
         wrong: MinimizeError | None = None
         try:
@@ -250,7 +246,7 @@ class _LiftRun:
             next_step(step, state, self.now, **request_outcome(step, new), **moved_rows(step, rows), **fault)
             for step in steps
         ]
-        record_steps(self.ledger, self.workspace, outcomes, self.now)
+        record_steps(self.ledger, outcomes, self.now)
         if wrong is not None:
             raise wrong
         names = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
@@ -286,8 +282,8 @@ class _LiftRun:
             output=output.folder,
             today=job.policy,
             as_of=self.now,
-            keys=self.keys,
-            events=ledger_events(self.ledger.address, self.keys),
+            keys=self.ledger.keyring,
+            events=ledger_events(self.ledger.address, self.ledger.keyring),
             read_times=source_read_times(output.chain),
             retentions=job.own_retentions,
         )
@@ -300,7 +296,7 @@ class _LiftRun:
 
     def _events(self) -> Iterator[RetentionEvent]:
         """The restrictions of the subjects and of their devices."""
-        devices = recorded_devices(self.ledger, self.keys, self.subjects, RESTRICTION)
+        devices = recorded_devices(self.ledger, self.subjects, RESTRICTION)
         for subject in self.subjects:
             event = self._event(subject)
             yield event

@@ -16,7 +16,7 @@ from minimize.datasets.lifecycle_events import EventKind, merge_linked_forms, re
 from minimize.errors import ConfigurationError, Finding, PolicyError, RefusedError
 from minimize.governance.evidence import checked_reference
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.keys import Keyring, Verifier
+from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_event import EventResult
@@ -344,50 +344,50 @@ def with_unconfirmed_outputs(statuses: Sequence[RequestStatus], ledger: Ledger) 
     ]
 
 
-def open_requests(
-    ledger: Ledger, keys: Keyring, kind: str, subjects: Iterable[DataSubject]
-) -> dict[DataSubject, SubjectRequestStep]:
+def open_requests(ledger: Ledger, kind: str, subjects: Iterable[DataSubject]) -> dict[DataSubject, SubjectRequestStep]:
     """The open or failed requests of these subjects, to be resumed."""
     steps = [each.last for each in request_statuses(ledger) if each.last.state in ("open", "failed")]
-    return _requests_of(subjects, [each for each in steps if each.kind == kind], keys)
+    return _requests_of(subjects, [each for each in steps if each.kind == kind], ledger)
 
 
 def complete_requests(
-    ledger: Ledger, keys: Keyring, kind: str, subjects: Iterable[DataSubject]
+    ledger: Ledger, kind: str, subjects: Iterable[DataSubject]
 ) -> dict[DataSubject, SubjectRequestStep]:
     """The requests of these subjects that are done and left no output unsearched."""
     steps = [each.last for each in request_statuses(ledger) if each.last.state == "done"]
     return _requests_of(
-        subjects, [each for each in steps if each.kind == kind and not each.body.get("unsearchable")], keys
+        subjects, [each for each in steps if each.kind == kind and not each.body.get("unsearchable")], ledger
     )
 
 
 def _requests_of(
-    subjects: Iterable[DataSubject], steps: Sequence[SubjectRequestStep], keys: Keyring
+    subjects: Iterable[DataSubject], steps: Sequence[SubjectRequestStep], ledger: Ledger
 ) -> dict[DataSubject, SubjectRequestStep]:
     """The last of these requests of each subject."""
     known = {(each.tenant_id, each.subject): each for each in steps}
-    found = ((each, known.get((str(each.tenant), _recorded_token(each, keys, steps)))) for each in subjects if steps)
+    found = (
+        (each, known.get((str(each.tenant), _recorded_token(each, ledger.keyring, steps))))
+        for each in subjects
+        if steps
+    )
     return {each: request for each, request in found if request is not None}
 
 
-def restrictions_in_force(
-    ledger: Ledger, keys: Keyring, subjects: Iterable[DataSubject], verifier: Verifier | None = None
-) -> dict[DataSubject, list[LifecycleEvent]]:
+def restrictions_in_force(ledger: Ledger, subjects: Iterable[DataSubject]) -> dict[DataSubject, list[LifecycleEvent]]:
     """The restrictions of these subjects that were not lifted, in the order in which they were recorded.
 
-    Takes subjects with a tenant. A restriction of a whole tenant is not one of its subjects. With a verifier, raises
-    UntrustedActError for an event that no known key signed.
+    Takes subjects with a tenant. A restriction of a whole tenant is not one of its subjects. Raises UntrustedActError for an
+    event that no known key signed.
     """
     rows = [
         row
-        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT, verifier=verifier))
+        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT))
         if row.kind == RESTRICTION and row.state == "recorded"
     ]
     found: dict[DataSubject, list[LifecycleEvent]] = {}
     for subject in subjects:
         own = [row for row in rows if (row.tenant_id, row.field) == (subject.tenant, subject.field)]
-        token = _recorded_token(subject, keys, own)
+        token = _recorded_token(subject, ledger.keyring, own)
         matches = [row for row in own if row.subject == token]
         if matches:
             found[subject] = matches
@@ -395,14 +395,14 @@ def restrictions_in_force(
 
 
 def recorded_devices(
-    ledger: Ledger, keys: Keyring, subjects: Iterable[DataSubject], kind: EventKind
+    ledger: Ledger, subjects: Iterable[DataSubject], kind: EventKind
 ) -> dict[DataSubject, LinkedForms]:
     """The linked devices in the recorded events of one kind of these subjects, which have a tenant."""
     rows = [row for row in ledger.find(LIFECYCLE_EVENT) if row.kind == kind and linked_forms(row)]
     found: dict[DataSubject, LinkedForms] = {}
     for subject in subjects:
         own = [row for row in rows if (row.tenant_id, row.field) == (subject.tenant, subject.field)]
-        token = _recorded_token(subject, keys, own)
+        token = _recorded_token(subject, ledger.keyring, own)
         found[subject] = merge_linked_forms(linked_forms(row) for row in own if row.subject == token)
     return found
 
@@ -443,7 +443,7 @@ def next_step(step: SubjectRequestStep, state: RequestState, now: datetime, **bo
     return replace(step, state=state, body=body, recorded_at=now, actor=current_actor().user or "")
 
 
-def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRequestStep], now: datetime) -> None:
+def record_steps(ledger: Ledger, steps: Sequence[SubjectRequestStep], now: datetime) -> None:
     """Records steps of requests of one kind, with an audit event."""
     if not steps:
         return
@@ -460,7 +460,7 @@ def record_steps(ledger: Ledger, workspace: Workspace, steps: Sequence[SubjectRe
     result: EventResult = "failure" if state == "failed" else "success"
     event = SUBJECT_ACTIVITY.event(f"{steps[0].kind} {state}", current_actor(), now, *resources, result=result)
     acts = [SUBJECT_REQUEST.act(step) for step in steps]
-    ledger.record(lambda _: Decision(None, acts, [event]), workspace.keyring())
+    ledger.record(lambda _: Decision(None, acts, [event]))
 
 
 def find_request(ledger: Ledger, name: str) -> RequestStatus:
@@ -484,7 +484,7 @@ def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datet
                 f"{recipient} was not notified by this request",
                 hint="Run `minimize subject status` to see its recipients.",
             )
-        record_steps(ledger, workspace, [next_step(named.last, "confirmed", now, recipient=recipient)], now)
+        record_steps(ledger, [next_step(named.last, "confirmed", now, recipient=recipient)], now)
         return find_request(ledger, name)
 
 
@@ -536,7 +536,7 @@ def refuse_request(name: str, because: str, reference: str, workspace: Workspace
         if request.state not in ("open", "failed"):
             raise ConfigurationError(f"the request is {request.state}", hint="Only an open request can be refused.")
         refused = next_step(request, "refused", now, **{**request.body, **_refusal(because, reference)})
-        record_steps(ledger, workspace, [refused], now)
+        record_steps(ledger, [refused], now)
         return find_request(ledger, request.id)
 
 
@@ -556,8 +556,8 @@ def refuse_subjects(
         for subject in subjects:
             request = new_request(kind, subject, workspace.keyring(), now, known)
             refused = next_step(request, "refused", now, **request.body, **refusal)
-            record_steps(ledger, workspace, [request], now)
-            record_steps(ledger, workspace, [refused], now)
+            record_steps(ledger, [request], now)
+            record_steps(ledger, [refused], now)
             made.append(find_request(ledger, request.id))
     return made
 

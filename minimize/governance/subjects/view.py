@@ -333,7 +333,7 @@ class _ViewBuilder:
             return ()
         tenants = [subject.tenant] if subject.tenant is not None else sorted(self._tenants(subject, records))
         subjects = [replace(subject, tenant=tenant) for tenant in tenants]
-        return tuple(open_requests(self.ledger, self.keys, "delete", subjects).values())
+        return tuple(open_requests(self.ledger, "delete", subjects).values())
 
     def _restrictions(self, subject: DataSubject) -> tuple[LifecycleEvent, ...]:
         """The restrictions of the subject and of its tenant in force; without a tenant, in every tenant."""
@@ -342,7 +342,7 @@ class _ViewBuilder:
         tenants = [subject.tenant] if subject.tenant is not None else sorted(self.ledger.tenants())
         subjects = [replace(subject, tenant=name) for name in tenants]
         subjects += [] if subject.tenant is None or subject.is_tenant else [DataSubject(None, subject.tenant)]
-        found = restrictions_in_force(self.ledger, self.keys, subjects)
+        found = restrictions_in_force(self.ledger, subjects)
         return tuple(row for rows in found.values() for row in rows)
 
     def _tenants(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> frozenset[str]:

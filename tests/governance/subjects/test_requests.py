@@ -23,6 +23,7 @@ from minimize.governance.subjects.requests import (
     request_deadline,
     request_statuses,
 )
+from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import SubjectRequestStep
@@ -163,9 +164,9 @@ def _ledger(tmp_path: Path) -> Path:
 
 
 def put_down(project: Project, ledger: Path, *steps: SubjectRequestStep) -> None:
-    with open_ledger(find_ledger(ledger)) as book:
+    with open_ledger(find_ledger(ledger), verifier=Keyring.load(project.keys)) as book:
         for number, step in enumerate(steps):
-            record_steps(book, Places(ledger, keys=project.keys), [step], NOW + timedelta(minutes=number))
+            record_steps(book, [step], NOW + timedelta(minutes=number))
 
 
 def test_a_person_waits_30_days_and_a_tenant_180() -> None:
