@@ -152,9 +152,8 @@ def record_consent(
     _check_consent(verb, consent, now)
     if verb == "give":
         require_evidence(consent.evidence, consent.tenant, "consent/give", workspace, current_actor())
-    keys = workspace.keyring()
     asked = _load_text(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
-    with workspace.open_ledger(create=True) as ledger:
+    with workspace.open_ledger(create=True, signs=True) as ledger:
         before = ledger.find(CONSENT, key=f"{consent.recipient}/{consent.function}", tenant=consent.tenant)
         found = asked or _recorded_text(before) or _load_text(consent, workspace, recipients)
         actor = current_actor()
@@ -162,7 +161,7 @@ def record_consent(
         if allowed is not None:
             allowed(actor, _consent_resource(new, before))
         event = _CONSENT_ACTIVITY.event(verb, actor, now, _consent_resource(new, before))
-        (act,) = ledger.record(partial(_record_consents, new=[new], events=[event], also=also), keys)
+        (act,) = ledger.record(partial(_record_consents, new=[new], events=[event], also=also))
         return RecordedConsent(act, tuple(before))
 
 
@@ -199,7 +198,7 @@ def mark_expired_consents(
         return _record_consents(acts, new=new, events=events, also=also)
 
     with workspace.open_ledger() as ledger:
-        return ledger.record(decide, keys)
+        return ledger.record(decide)
 
 
 ConsentText = tuple[ConsentTerms, str]
@@ -298,7 +297,7 @@ def confirm_consent(
         return Decision(RecordedConsent(recorded.result[0], tuple(before)), recorded.acts, recorded.events)
 
     with workspace.open_ledger() as ledger:
-        return ledger.record(decide, keys)
+        return ledger.record(decide)
 
 
 def _last_acts(acts: Sequence[ConsentAct]) -> Sequence[ConsentAct]:

@@ -150,8 +150,8 @@ def record_contract(
         recorded_at=now,
         digest=digest,
     )
-    with workspace.open_ledger(create=True) as ledger:
-        ledger.record(lambda _: Decision(None, [CONTRACT.act(act)], [_contract_event(act)]), workspace.keyring())
+    with workspace.open_ledger(create=True, signs=True) as ledger:
+        ledger.record(lambda _: Decision(None, [CONTRACT.act(act)], [_contract_event(act)]))
     return _status_of_act(act, now)
 
 
@@ -193,9 +193,8 @@ def end_contract(
         ]
         return Decision(ended, [CONTRACT.act(act) for act in ended], [_contract_event(act) for act in ended])
 
-    keys = workspace.keyring()
-    with workspace.open_ledger() as ledger:
-        ended = ledger.record(decide, keys)
+    with workspace.open_ledger(signs=True) as ledger:
+        ended = ledger.record(decide)
     if not ended:
         hint = "Run `minimize contract show`. A contract of the configured file is ended there."
         raise ConfigurationError(f"the ledger has no such contract of {tenant} with {recipient}", hint=hint)

@@ -193,8 +193,8 @@ def _send_request(
         place = f"functions/{status.tenant}/{status.recipient}/{status.function}"
         resource = Resource(status.function, "function", place, (PropertyChange("delivery", None, delivery),))
         event = _FUNCTION_ACTIVITY.event("notify", current_actor(), now, resource, tenant=status.tenant)
-        with workspace.open_ledger() as ledger:
-            ledger.record_event(event, workspace.keyring())
+        with workspace.open_ledger(signs=True) as ledger:
+            ledger.record_event(event)
     return delivery
 
 
@@ -243,8 +243,8 @@ def confirm_prerequisite(
         digest=evidence.digest,
         permissions=() if revoke else tuple(permissions),
     )
-    with workspace.open_ledger(create=True) as ledger:
-        ledger.record(lambda _: Decision(None, [PREREQUISITE.act(act)], [_confirm_event(act)]), workspace.keyring())
+    with workspace.open_ledger(create=True, signs=True) as ledger:
+        ledger.record(lambda _: Decision(None, [PREREQUISITE.act(act)], [_confirm_event(act)]))
     return ConfirmedPrerequisite(
         tenant=act.tenant_id,
         recipient=recipient,

@@ -371,7 +371,7 @@ def expire_grants(workspace: Workspace, at: datetime) -> ExpiredGrants:
         return Decision(tuple(over), new, [grant_event("expire", actor, at, each.id, each.request) for each in over])
 
     with workspace.open_ledger() as ledger:
-        return ExpiredGrants(ledger.record(decide, keys), at)
+        return ExpiredGrants(ledger.record(decide), at)
 
 
 @dataclass(eq=False)
@@ -406,7 +406,7 @@ def _record_decision(
         grant, asked = name, wished
         reasons: tuple[RefusalReason, ...] = ()
         try:
-            done = ledger.record(decide, keys)
+            done = ledger.record(decide)
         except _GrantActRefused as refused:
             grant, asked, reasons = refused.grant.id, refused.grant.request, (refused.reason,)
         except AccessDenied as error:
@@ -414,7 +414,7 @@ def _record_decision(
         if not reasons:
             return next(each for each in load_grants(ledger, keys).all_grants if each.id == done.grant)
         event = grant_event(verb, actor, at, grant, asked, reasons)
-        ledger.record_event(event, keys)
+        ledger.record_event(event)
     raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
 
 
@@ -529,8 +529,8 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
                     raise LedgerError(message, hint="Review the changes and adopt again.")
                 return Decision(replace(change, adopted=True), [ACCESS_ADOPTION.act(adoption)], [event])
 
-            return ledger.record(decide, keys)
-        ledger.record_event(replace(event, result="refused"), keys)
+            return ledger.record(decide)
+        ledger.record_event(replace(event, result="refused"))
     raise AccessDenied(
         f"{actor.user} may not adopt this file", reasons=against, hint=f"Ask a person with the permission `{ASSIGN}`."
     )

@@ -89,7 +89,7 @@ def _record_step(workspace: Workspace, found: Receipt, reason: str, now: datetim
         return Decision(confirmed, [REPUBLICATION.act(confirmed)], [_event("confirm", confirmed, actor)])
 
     with workspace.open_ledger() as book:
-        return book.record(decide, keys)
+        return book.record(decide)
 
 
 def _event(operation: str, step: Republication, actor: Actor) -> AuditEvent:

@@ -46,9 +46,9 @@ def record_key_event(
 ) -> None:
     """Records an operation on versions of master keys in the audit log. Raises LedgerError, KeyringError."""
     resources = [Resource(each.id, "master key", f"keys/{each.id}", changes) for each in masters]
-    event, keys = KEY_ACTIVITY.event(operation, current_actor(), now, *resources), workspace.keyring()
-    with workspace.open_ledger(create=True) as ledger:
-        ledger.record_event(event, keys)
+    event = KEY_ACTIVITY.event(operation, current_actor(), now, *resources)
+    with workspace.open_ledger(create=True, signs=True) as ledger:
+        ledger.record_event(event)
 
 
 log = logging.getLogger("minimize")

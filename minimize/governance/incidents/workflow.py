@@ -326,10 +326,10 @@ def record_step(
     refusal: RefusedError | None = None
     with workspace.open_ledger(create=create) as ledger:
         try:
-            return ledger.record(decide, keys)
+            return ledger.record(decide)
         except RefusedError as error:
             refusal = error
-        ledger.record_event(_refusal_event(name, verb, refusal, actor, now), keys)
+        ledger.record_event(_refusal_event(name, verb, refusal, actor, now))
     raise refusal
 
 

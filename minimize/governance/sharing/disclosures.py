@@ -312,7 +312,7 @@ def commit_disclosure(
         return Decision(act, decided, [event])
 
     try:
-        return ledger.record(decide, share.keys)
+        return ledger.record(decide)
     except NotPermitted as error:
         ended = error
     raise refuse_share(share, replace(account, against=ended.reasons), clock())

@@ -477,7 +477,7 @@ def find_request(ledger: Ledger, name: str) -> RequestStatus:
 
 def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datetime) -> RequestStatus:
     """Records a recipient's confirmation of a deletion. Raises ConfigurationError if the recipient was not notified."""
-    with workspace.open_ledger() as ledger:
+    with workspace.open_ledger(signs=True) as ledger:
         named = find_request(ledger, name)
         if recipient not in named.recipients:
             raise ConfigurationError(
@@ -531,7 +531,7 @@ def refuse_request(name: str, because: str, reference: str, workspace: Workspace
 
     Raises ConfigurationError for an unknown request, reason or reference, and for a request that is done or refused.
     """
-    with workspace.open_ledger() as ledger:
+    with workspace.open_ledger(signs=True) as ledger:
         request = find_request(ledger, name).last
         if request.state not in ("open", "failed"):
             raise ConfigurationError(f"the request is {request.state}", hint="Only an open request can be refused.")
@@ -551,10 +551,10 @@ def refuse_subjects(
         raise ConfigurationError("a refusal concerns subjects of one tenant", hint="Pass the ids and --tenant T.")
     refusal = _refusal(because, reference)
     made = list[RequestStatus]()
-    with workspace.open_ledger(create=True) as ledger:
+    with workspace.open_ledger(create=True, signs=True) as ledger:
         known = {each.last.subject for each in request_statuses(ledger)}
         for subject in subjects:
-            request = new_request(kind, subject, workspace.keyring(), now, known)
+            request = new_request(kind, subject, ledger.keyring, now, known)
             refused = next_step(request, "refused", now, **request.body, **refusal)
             record_steps(ledger, [request], now)
             record_steps(ledger, [refused], now)

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from minimize.errors import CheckFailed, ConfigurationError
+from minimize.errors import CheckFailed, ConfigurationError, KeyringError
 from minimize.governance.subjects import DataSubject, delete_subjects, export_subjects, refuse_request, view_subjects
+from minimize.governance.subjects.requests import refuse_subjects
+from minimize.workspace import Workspace
 from tests.commands import Result, command
 from tests.governance.outputs import places, run
 from tests.project import Builds, Project, events
@@ -84,3 +86,17 @@ def test_a_request_that_is_done_cannot_be_refused(filled: Project) -> None:
     (request,) = requests(filled)
     with pytest.raises(ConfigurationError, match="is done"):
         refuse_request(request["request"], "withheld", "CASE-9", places(filled), datetime.now(UTC))
+
+
+def test_a_refusal_needs_a_keyring_that_can_be_read_before_a_ledger_is_made(filled: Project, tmp_path: Path) -> None:
+    def refuse() -> None:
+        workspace = Workspace(ledger=tmp_path / "new.db", keys=filled.keys)
+        refuse_subjects("export", [D3], "withheld", "CASE-9", workspace, datetime.now(UTC))
+
+    filled.keys.chmod(0o644)
+    with pytest.raises(KeyringError, match="accessible to group"):
+        refuse()
+    assert not (tmp_path / "new.db").exists()
+    filled.keys.chmod(0o600)
+    refuse()
+    assert (tmp_path / "new.db").exists()
