@@ -128,11 +128,11 @@ class FilledLedger:
     @classmethod
     def of(cls, ledger: Ledger, folder: Path, acts: int) -> FilledLedger:
         """Fills a ledger, unless it has acts already."""
-        keys = Keyring.load(folder / "keys")
+        keys = ledger.keyring
         new = seeded_acts(0 if ledger.last_id(CONSENT) else acts)
         while batch := list(islice(new, BATCH)):
             record(ledger, batch, keys)
-        return cls(ledger, keys, Authorizer(folder / "access.yaml", ledger, keys), acts, default_rng(SEED))
+        return cls(ledger, keys, Authorizer(folder / "access.yaml", ledger), acts, default_rng(SEED))
 
     def open(self) -> None:
         """Opens the ledger once more."""
@@ -195,7 +195,7 @@ WORK: Final[Mapping[str, Callable[[FilledLedger], None]]] = {
 
 def measured(address: Address, folder: Path, acts: int, repeats: int) -> Figures:
     """Milliseconds of each repetition, by what is measured."""
-    with open_ledger(address, create=True) as ledger:
+    with open_ledger(address, create=True, verifier=Keyring.load(folder / "keys")) as ledger:
         filled = FilledLedger.of(ledger, folder, acts)
         verified = milliseconds(filled.verify)
         times = {

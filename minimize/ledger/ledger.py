@@ -20,10 +20,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar, Unpack
 
 from minimize.checkpoints import checkpoint
-from minimize.errors import LedgerError, describe_os_error, errno_name
-from minimize.keys import Verifier
 from minimize.errors import KeyringError, LedgerError, describe_os_error, errno_name
-from minimize.failpoints import fail_point
 from minimize.keys import Keyring, Verifier
 from minimize.keys.cryptography import Signer
 from minimize.keys.keyring import folder_lock

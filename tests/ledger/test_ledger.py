@@ -16,10 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.errors import LedgerError, NotPermitted
-from minimize.keys import Keyring
 from minimize.errors import KeyringError, LedgerError, NotPermitted
-from minimize.failpoints import KILLED, VARIABLE
 from minimize.keys import Keyring, PublicKeys
 from minimize.keys.cryptography import Signer
 from minimize.ledger import Address, AuditEvent, find_ledger

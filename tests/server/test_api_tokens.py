@@ -12,7 +12,6 @@ from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
 from minimize.ledger.access import API_TOKEN
-from minimize.ledger.access import API_TOKEN, ApiToken
 from minimize.ledger.ledger import open_ledger
 from minimize.server.api_tokens import (
     TokenBearer,
