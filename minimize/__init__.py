@@ -32,6 +32,7 @@ Layers, top down; each imports only what is listed below it:
     keys                                  keyring, master keys, encryption of Parquet columns
     records                               what passes between source, stages, sink and receipt
     arrow                                 work on columns that knows neither policies nor files
+    config_search                         where `minimize.yaml` is found
     config                                `minimize.yaml`
     results · json_form                   results of commands, and their JSON form
     pages                                 pages and documents from templates

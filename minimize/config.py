@@ -1,14 +1,12 @@
 """Configuration: `minimize.yaml`, the settings for all pipelines below a folder, as one typed, frozen model.
 
-The nearest file upwards from the folder of a pipeline or an output is read. The `pipelines/` of each folder is also searched.
-Only this module reads the file. The module of each domain interprets its value (a purpose, the address of a ledger)
-and resolves the order: argument, environment variable, `minimize.yaml`, default.
+`minimize.config_search` finds the file. The module of each domain interprets its value (a purpose, the address of a ledger) and
+resolves the order: argument, environment variable, `minimize.yaml`, default.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
@@ -17,7 +15,6 @@ from typing import Any, Final, NoReturn, Self
 
 from minimize.errors import Finding, MinimizeError
 
-_CONFIG_FILE: Final = "minimize.yaml"
 ACCESS_KEYS: Final = ("file", "encrypt")
 """The keys that `access:` may have if it is a mapping."""
 PROTECTIONS: Final = MappingProxyType({"access": "access control", "approval": "approval of policies"})
@@ -301,52 +298,8 @@ def config_schema() -> dict[str, Any]:
     return {**head, "description": about, "type": "object", "properties": keys, "additionalProperties": False}
 
 
-def tree_root(folder: Path) -> Path:
-    """The folder of the outermost `minimize.yaml` upwards from a folder; the folder itself if there is none."""
-    place = folder.resolve()
-    found = [path.parent for path in _candidates(place) if path.is_file()]
-    return found[-1] if found else place
-
-
-ConfigStart = Config | str | os.PathLike[str] | None
-"""Where the search for `minimize.yaml` starts, or a configuration that was read before."""
-
-
-def load_config(start: ConfigStart = None, candidate: Config | None = None) -> Config:
-    """The nearest `minimize.yaml` upwards from the folder of a pipeline or an output; the defaults if there is none.
-
-    Pass None if a command names neither a pipeline nor an output on disk; the search then starts from the current folder. If no
-    folder above the path has one, the search continues from the target of a symbolic link. A configuration is returned as it is;
-    so is a candidate whose file is the one that is found, which is not read again.
-    """
-    if isinstance(start, Config):
-        return start
-    folder = Path.cwd() if start is None else Path(os.path.abspath(start))
-    path = next((path for each in (folder, folder.resolve()) for path in _candidates(each) if path.is_file()), None)
-    if candidate is not None and path is not None and path == candidate.path:
-        return candidate
-    if path is None:
-        return Config(start=None if start is None else Path(start))
-    try:
-        content = path.read_bytes()
-    except OSError:
-        return Config(path, is_readable=False)
-    return _parse_config(path, content)
-
-
-def is_config_file(name: str) -> bool:
-    """Whether a file of this name is a configuration."""
-    return name == _CONFIG_FILE
-
-
-def _candidates(start: Path) -> Iterator[Path]:
-    for each in (start, *start.parents):
-        yield each / _CONFIG_FILE
-        yield each / "pipelines" / _CONFIG_FILE
-
-
 @lru_cache(maxsize=4)
-def _parse_config(path: Path, content: bytes) -> Config:
+def parse_config(path: Path, content: bytes) -> Config:
     """The model of a file's content. One command asks for several keys of the same file."""
     try:
         document, node = _parse_document(content)

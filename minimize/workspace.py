@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from minimize.config import Config, load_config
+from minimize.config import Config
+from minimize.config_search import load_config
 from minimize.datasets.ledger_check import check_keyring, check_ledger
 from minimize.datasets.pipelines import (
     LEDGER_SETTINGS,

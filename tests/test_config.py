@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import minimize.config
-from minimize.config import AccessConfig, Config, ConfigEntry, load_config
+from minimize.config import AccessConfig, Config, ConfigEntry
+from minimize.config_search import load_config
 from minimize.errors import LedgerError
 from minimize.governance.incidents.contacts import find_contacts
 from minimize.keys import find_keyring

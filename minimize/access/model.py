@@ -17,7 +17,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from minimize.access.permissions import ALL_TENANTS, NO_TENANTS, TenantSet
 from minimize.access.roles import BUILTIN_ROLES, AccessRole, find_conflict
-from minimize.config import ConfigStart, load_config
+from minimize.config_search import ConfigStart, load_config
 from minimize.errors import Finding, PolicyError
 from minimize.forms import Expected, Form, Reading, examine_content, examine_file, examine_mapping, form_error
 from minimize.forms.values import NAME_PATTERN, Duration, Name

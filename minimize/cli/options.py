@@ -364,7 +364,7 @@ def authorize_settings(places: Places, tenant: str | None) -> None:
 
 def has_access_file(places: Places) -> bool:
     """Whether `minimize.yaml` names an access file, searched as for the workspace of the command."""
-    from minimize.config import load_config
+    from minimize.config_search import load_config
 
     if places.get("pipeline") is None and places.get("output") is not None:
         from minimize.datasets.pipelines import configuration_folder  # late: it imports Arrow

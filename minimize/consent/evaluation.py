@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.arrow.dictionaries import Bools, valid_mask
-from minimize.config import ConfigStart
+from minimize.config_search import ConfigStart
 from minimize.consent.terms import (
     ENDING_STATES,
     NO_AGREEMENTS,

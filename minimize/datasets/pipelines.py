@@ -9,7 +9,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from minimize.config import Config, load_config
+from minimize.config import Config
+from minimize.config_search import load_config
 from minimize.errors import ConfigurationError, MinimizeError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.output.folder import RECEIPT_FILE, has_runs, read_receipts

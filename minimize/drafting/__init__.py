@@ -17,7 +17,7 @@ from pathlib import Path, PurePath
 from typing import Final, Self
 
 from minimize.arrow.pointers import Pointer
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.drafting.proposals import Proposal, infer_types, propose_treatments
 from minimize.drafting.values import MIN_RECORDS_OF_NAME, discover_frequent_fields, summarize_source
 from minimize.errors import ConfigurationError, PolicyError, redact_errors

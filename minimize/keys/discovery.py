@@ -11,7 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.config import Config, ConfigStart, load_config
+from minimize.config import Config
+from minimize.config_search import ConfigStart, load_config
 from minimize.errors import KeyringError
 from minimize.keys.keyring import KeyInfo, Keyring
 from minimize.keys.master_keys import KeyLifecycle, KeyringKms, KeyringLifecycle, Kms, MasterKey

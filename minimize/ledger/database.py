@@ -26,7 +26,8 @@ from threading import Semaphore
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from minimize.config import Config, load_config
+from minimize.config import Config
+from minimize.config_search import load_config
 from minimize.errors import LedgerError
 from minimize.ledger.audit_event import utc_text
 from minimize.stores import LocationLike, PathText, local_path

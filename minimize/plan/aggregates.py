@@ -27,7 +27,7 @@ from minimize.aggregates.definition import (
 )
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
-from minimize.config import tree_root
+from minimize.config_search import tree_root
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel

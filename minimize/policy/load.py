@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, get_args
 
-from minimize.config import ACCESS_KEYS, Config, ConfigEntry, load_config
+from minimize.config import ACCESS_KEYS, Config, ConfigEntry
+from minimize.config_search import load_config
 from minimize.errors import Finding, OutputError, PolicyError, SourceError, redact_errors
 from minimize.forms import read_form
 from minimize.forms.values import EncryptBy, read_encryption_word

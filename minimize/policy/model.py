@@ -19,7 +19,8 @@ from pydantic import WithJsonSchema
 from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 
 from minimize.arrow.pointers import Pointer
-from minimize.config import CONFIG_KEYS, Config, load_config
+from minimize.config import CONFIG_KEYS, Config
+from minimize.config_search import load_config
 from minimize.forms import Expected, Form, NotEmpty, NullIsEmpty, Reading, form_error, when_read
 from minimize.forms.values import NAME_PATTERN, Duration, FieldType, Name, PositiveInteger
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, require_utf8

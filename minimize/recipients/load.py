@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from minimize.config import ConfigStart, load_config
+from minimize.config_search import ConfigStart, load_config
 from minimize.errors import Finding, PolicyError
 from minimize.forms import Form, Reading, examine_file, examine_mapping
 from minimize.forms.values import Day, Name, parse_duration

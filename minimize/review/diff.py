@@ -17,7 +17,7 @@ from posixpath import normpath
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
-from minimize.config import is_config_file
+from minimize.config_search import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, read_utf8
 from minimize.output.folder import RECEIPT_FILE

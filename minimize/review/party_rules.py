@@ -14,7 +14,8 @@ from typing import Any, Final
 from minimize.access.model import EXTERNAL, AccessScope, RoleAssignment, covers, examine_access
 from minimize.access.permissions import Permission
 from minimize.access.roles import AccessRole
-from minimize.config import OFF, Config, ConfigEntry, load_config
+from minimize.config import OFF, Config, ConfigEntry
+from minimize.config_search import load_config
 from minimize.errors import Finding
 from minimize.forms.yaml_nodes import FaultList
 from minimize.plan.category import CATEGORY_ORDER

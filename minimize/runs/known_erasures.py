@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from minimize.config import tree_root
+from minimize.config_search import tree_root
 from minimize.datasets.erasure_list import erasure_list_digest
 from minimize.datasets.ledger_check import has_erasures, last_receipt_with_ledger, ledger_disagreement
 from minimize.datasets.pipelines import bind_region, recorded_pipeline_file, stated_output

@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.datasets.pipelines import (
     LEDGER_SETTINGS,
     bind_region,

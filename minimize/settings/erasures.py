@@ -32,7 +32,7 @@ from minimize.arrow.columns import (
     encode_column,
 )
 from minimize.arrow.dictionaries import valid_mask
-from minimize.config import ConfigStart
+from minimize.config_search import ConfigStart
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring

@@ -38,7 +38,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.hashing import WORD_BYTES, decimal_words, text_bytes, text_offsets, word_rows
 from minimize.arrow.value_dictionary import stored_type
-from minimize.config import ConfigStart, load_config
+from minimize.config_search import ConfigStart, load_config
 from minimize.keys.cryptography import BLOCK_BYTES, BlockMac
 
 HashWords = npt.NDArray[np.uint64]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, find_keyring, find_kms, new_keyring
 from minimize.keys.master_keys import KeyringKms

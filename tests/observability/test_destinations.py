@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.errors import ConfigurationError
 from minimize.observability.destinations import Destinations, append_event, find_destinations, post_event
 

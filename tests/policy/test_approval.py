@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.errors import PolicyError
 from minimize.forms.yaml_nodes import FaultList
 from minimize.policy.approval import approval_digest, approval_state, configured_approval, policy_reference

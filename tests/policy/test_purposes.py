@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.forms.yaml_nodes import FaultList
 from minimize.policy.model import PURPOSES, check_purpose, configured_purposes, is_refused_purpose
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.settings import SETTINGS_SCHEMA, SettingsRows
 from minimize.settings.tenants import find_unknown_tenant, unknown_tenant_json
 from minimize.settings.tokenized import LedgerRows

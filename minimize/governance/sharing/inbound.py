@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
-from minimize.config import ConfigStart, load_config
+from minimize.config_search import ConfigStart, load_config
 from minimize.consent import ConsentPeriods, Consents, load_consents
 from minimize.consent.evaluation import ConsentAnswer
 from minimize.datasets.pipelines import pipeline_from

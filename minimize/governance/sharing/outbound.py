@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.arrow.interchange import native_converter
 from minimize.arrow.pointers import Pointer
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.consent import Consents, load_consents
 from minimize.datasets.pipelines import LEDGER_SETTINGS, find_configured_outputs, pipeline_from
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.errors import PolicyError
 from minimize.governance.incidents import find_contacts, lint_contacts, load_contacts
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.config import load_config
+from minimize.config_search import load_config
 from minimize.errors import Finding
 from minimize.linting import lint
 from minimize.policy.load import load_pipeline
