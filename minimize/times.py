@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 
@@ -12,6 +13,8 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 END_OF_TIME: Final = datetime(9999, 1, 1, tzinfo=UTC)
 """A time after all recorded times."""
 _MICROSECOND: Final = timedelta(microseconds=1)
+Clock = Callable[[], datetime]
+"""Returns the current time, aware UTC."""
 
 
 def utc_now() -> datetime:

@@ -73,7 +73,7 @@ from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import use_permissions
 from minimize.plan.model import Category
-from minimize.times import utc_now
+from minimize.times import Clock, utc_now
 
 log = logging.getLogger("minimize")
 
@@ -83,10 +83,10 @@ class Workspace:
     """Inputs of a command: ledger, output folder (may contain the ledger), pipeline whose policy declares settings, keyring.
 
     A command may also concern the outputs of `further_pipelines`. `region` is the region whose output is meant, and
-    `found_config` a configuration that was read before. `shown` are the
-    outputs whose content it shows or changes because the caller named them. Without a pipeline and an output, the first of them
-    determines configuration and ledger. `searches` says whether the command also searches all outputs that the ledger has.
-    Everything is searched once, when it is first needed.
+    `found_config` a configuration that was read before. `shown` are the outputs whose content it shows or changes because the
+    caller named them. Without a pipeline and an output, the first of them determines configuration and ledger. `searches` says
+    whether the command also searches all outputs that the ledger has. `clock` measures what takes time during the command;
+    everything else uses `now`. Everything is searched once, when it is first needed.
     """
 
     ledger: PathText | None = None
@@ -98,6 +98,12 @@ class Workspace:
     searches: bool = False
     region: str | None = None
     found_config: Config | None = None
+    clock: Clock = utc_now
+
+    @cached_property
+    def now(self) -> datetime:
+        """The time of the command, read from the clock once."""
+        return self.clock()
 
     @cached_property
     def loaded_pipeline(self) -> Pipeline | None:
@@ -128,7 +134,7 @@ class Workspace:
 
     def of_output(self, output: Location, pipeline: Pipeline) -> Workspace:
         """That of one of the outputs that a command changes, with its pipeline of today, and the keyring and the named ledger."""
-        return Workspace(self.ledger, output, pipeline, self.keyring())
+        return Workspace(self.ledger, output, pipeline, self.keyring(), clock=self.clock)
 
     @property
     def job(self) -> Pipeline:
@@ -309,7 +315,7 @@ class Workspace:
     def _governing(self, output: LocationLike) -> Workspace:
         """That of the rules of an output: the configuration of its own pipeline, which may be the one that is known already."""
         config = load_config(configuration_folder(output), self.config)
-        return Workspace(self.ledger, output, keys=self._keys_for(config), found_config=config)
+        return Workspace(self.ledger, output, keys=self._keys_for(config), found_config=config, clock=self.clock)
 
     def _searched_outputs(self, decides: bool) -> Iterator[Location]:
         """The outputs that the ledger has and this host can open, if the command searches them or decides for them."""
@@ -514,7 +520,7 @@ def record_permissions(workspace: Workspace) -> None:
             with suppress(MinimizeError):
                 access = configured_access(workspace)
             known.append(access)
-        return () if known[0] is None else EffectiveAccess(known[0], UserAccount(user), utc_now()).permissions
+        return () if known[0] is None else EffectiveAccess(known[0], UserAccount(user), workspace.clock()).permissions
 
     use_permissions(permissions_of)
 

@@ -25,7 +25,7 @@ from minimize.ledger.audit_event import SERVER_PRODUCT, EventResult, PlainValue,
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.request import AUTHORIZATION_ENDED, FilterCondition, column_error, error_for
 from minimize.server.snapshot import OutputSnapshot
-from minimize.times import utc_now
+from minimize.times import Clock, utc_now
 from minimize.workspace import access_in_force
 
 if TYPE_CHECKING:
@@ -96,10 +96,6 @@ def _with_changes(event: AuditEvent, more: dict[str, PlainValue]) -> AuditEvent:
     first = event.resources[0]
     changes = tuple(PropertyChange(name, None, value) for name, value in more.items() if value is not None)
     return replace(event, resources=(replace(first, changed_properties=(*first.changed_properties, *changes)),))
-
-
-Clock = Callable[[], datetime]
-"""Returns the current time, aware UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from minimize.errors import ConfigurationError, MinimizeError, RefusedError, cal
 from minimize.json_form import JsonResult, json_member
 from minimize.results import Line
 from minimize.server.api_tokens import TokenBearer, authenticate
-from minimize.server.authorizer import Caller, Clock
+from minimize.server.authorizer import Caller
 from minimize.server.client import LOOPBACK
 from minimize.server.request import (
     INTERNAL_ERROR,
@@ -36,7 +36,7 @@ from minimize.server.request import (
 )
 from minimize.server.service import DataAccessService, ResponseStream, open_service
 from minimize.stores import LocationLike, PathText
-from minimize.times import utc_now
+from minimize.times import Clock, utc_now
 
 T = TypeVar("T")
 log = logging.getLogger("minimize")

@@ -32,7 +32,6 @@ from minimize.server.authorizer import (
     AuthorizationRequest,
     Authorizer,
     Caller,
-    Clock,
     Reauthorization,
     read_event,
     refused_event,
@@ -53,7 +52,7 @@ from minimize.server.snapshot import OpenSnapshot, OutputSnapshot, SnapshotCache
 from minimize.server.stream import ReadStream, answer_table, check_joinable, reverse_tokens, value_digest
 from minimize.server.view import bind_view
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
-from minimize.times import utc_now
+from minimize.times import Clock, utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

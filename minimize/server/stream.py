@@ -30,7 +30,7 @@ from minimize.ledger.audit_event import PlainValue
 from minimize.output.folder import batch_date_of, partition_values
 from minimize.output.reader import DATE_COLUMN, check_key_versions
 from minimize.output.stored_file import date_scalar
-from minimize.server.authorizer import Caller, Clock, Reauthorization, read_event
+from minimize.server.authorizer import Caller, Reauthorization, read_event
 from minimize.server.request import OUTPUT_REPLACED, ReadRequest, error_for, mixed_keys_error
 from minimize.server.snapshot import OpenSnapshot, OutputSnapshot
 from minimize.server.view import (
@@ -42,6 +42,7 @@ from minimize.server.view import (
     tenant_conditions,
 )
 from minimize.sources.files import prefetch
+from minimize.times import Clock
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

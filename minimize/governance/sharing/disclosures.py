@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +29,7 @@ from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
 from minimize.runs.deciding_function import record_refusal
 from minimize.text import count_noun
-from minimize.times import seconds_text, time_text, time_text_or_none
+from minimize.times import Clock, seconds_text, time_text, time_text_or_none
 from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -275,9 +275,6 @@ def _tenant_body(share: TenantShare) -> dict[str, Any]:
     agreed = {"consent": share.consent, "contract": share.contract}
     deletion = {"retention_due": time_text_or_none(share.retention_due)}
     return {"rows": share.rows, **agreed, **deletion, "subjects": share.subjects, "tokens": f"sha256:{digest}"}
-
-
-Clock = Callable[[], datetime]
 
 
 def commit_disclosure(

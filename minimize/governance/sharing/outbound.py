@@ -32,7 +32,6 @@ from minimize.governance.sharing.consent_filter import (
     senders_of,
 )
 from minimize.governance.sharing.disclosures import (
-    Clock,
     ShareSummary,
     commit_disclosure,
     reasons_of_tenants,
@@ -72,7 +71,7 @@ from minimize.settings.erasures import RecordedErasures
 from minimize.settings.tenants import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
 from minimize.stores import Location, ObjectPath, PathText, parse_output_location
 from minimize.stores.durable_files import file_digest
-from minimize.times import parse_time
+from minimize.times import Clock, parse_time
 from minimize.workspace import Workspace, require_permission
 
 if TYPE_CHECKING:
