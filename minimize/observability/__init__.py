@@ -26,7 +26,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +35,7 @@ from minimize.observability import openlineage
 from minimize.observability.destinations import Destinations, append_event, post_event, repair_events
 from minimize.observability.openlineage import RunDescription
 from minimize.receipts import Receipt
+from minimize.times import Clock, utc_now
 
 METRIC_HELP: Final[Mapping[str, str]] = {
     "minimize_rows": "Rows of the last published run, by outcome.",
@@ -166,6 +167,7 @@ class Observer:
 
     about: RunDescription
     places: Destinations
+    clock: Clock = utc_now
 
     def record_start(self, at: datetime) -> None:
         """Record the start of the run."""
@@ -219,8 +221,8 @@ def observe_run(observer: Observer, started: datetime) -> Iterator[Observer]:
     try:
         yield observer
     except MinimizeError as error:
-        observer.record_failure(datetime.now(UTC), error)
+        observer.record_failure(observer.clock(), error)
         raise
     except BaseException:
-        observer.record_failure(datetime.now(UTC), None)
+        observer.record_failure(observer.clock(), None)
         raise
