@@ -40,6 +40,7 @@ from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.sharing import CONSENT, ConsentAct, find_consents
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.server.authorizer import Authorizer
+from minimize.times import utc_now
 
 ACTS_PER_TENANT, USERS, STEPS, BATCH = 200, 2_000, 3, 10_000
 SINCE: Final = AT - timedelta(days=365)
@@ -132,7 +133,7 @@ class FilledLedger:
         new = seeded_acts(0 if ledger.last_id(CONSENT) else acts)
         while batch := list(islice(new, BATCH)):
             record(ledger, batch, keys)
-        return cls(ledger, keys, Authorizer(folder / "access.yaml", ledger), acts, default_rng(SEED))
+        return cls(ledger, keys, Authorizer(folder / "access.yaml", ledger, utc_now), acts, default_rng(SEED))
 
     def open(self) -> None:
         """Opens the ledger once more."""

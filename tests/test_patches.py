@@ -131,6 +131,7 @@ TO_REPLACE: Mapping[str, int] = {
     "rerun.resolve_run": 1,
     "rewrite.split_by_date": 1,
     "room.load_disclosures": 1,
+    "runner.Workspace": 1,
     "runner.reference_clock": 1,
     "session._server_time": 1,
     "session.reference_clock": 1,

@@ -18,7 +18,7 @@ from minimize.cli.startup import LOG_FORMAT, ExitStatus, configure_log
 from minimize.engines import ENGINES
 from minimize.errors import ConfigurationError
 from minimize.results import FAILING_SEVERITIES
-from minimize.times import parse_date, parse_time, utc_now
+from minimize.times import parse_date, parse_time
 
 if TYPE_CHECKING:
     from minimize.access import TenantSet
@@ -319,7 +319,7 @@ class Places(dict[str, Any]):
 
         named = self.get("pipeline")
         pipelines = named if isinstance(named, tuple) else (named,)
-        places = {name: self.get(name) for name in _WORKSPACE_OPTIONS}
+        places: dict[str, Any] = {name: self.get(name) for name in _WORKSPACE_OPTIONS}
         shown = tuple(self.get(SHOWN) or ())
         first, *further = pipelines or (None,)
         return Workspace(
@@ -347,7 +347,7 @@ def authorize(
     from minimize.workspace import require_permission  # late: it imports Arrow
 
     limits: Any = {"tenant": tenant, "dataset": dataset, "category": category}
-    require_permission(permission, places.workspace, utc_now(), changed_ledger=changed_ledger, **limits)
+    require_permission(permission, places.workspace, places.workspace.now, changed_ledger=changed_ledger, **limits)
 
 
 def authorize_settings(places: Places, tenant: str | None) -> None:
@@ -388,4 +388,4 @@ def authorize_read(permission: str, places: Places, tenant: str | None = None) -
     """
     from minimize.workspace import readable_tenants  # late: it imports Arrow
 
-    return readable_tenants(permission, places.workspace, utc_now(), tenant=tenant)
+    return readable_tenants(permission, places.workspace, places.workspace.now, tenant=tenant)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -69,7 +68,7 @@ def adopt_ledger(workspace: Workspace, reason: str, *, allow_lost_erasures: bool
         )
         raise RefusedError(message, hint=hint)
     ruling = bound.showing(folder)
-    require_permission("output/adopt", ruling, datetime.now(UTC), dataset=bound.job.pipeline, any_ledger=True)
+    require_permission("output/adopt", ruling, bound.now, dataset=bound.job.pipeline, any_ledger=True)
     decide = partial(_adoption_decision, reason=reason.strip(), lost=lost)
     return AdoptedLedger(record_decision("adopt", bound, decide))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -272,7 +272,7 @@ def expire(
     expiry = replace(resolve_expiry(named, at=at, events=events), removes_tables=tables)
     workspace = expiry.workspace
     ruling = workspace.showing(workspace.target)
-    require_permission("output/expire", ruling, datetime.now(UTC), dataset=workspace.job.pipeline)
+    require_permission("output/expire", ruling, workspace.now, dataset=workspace.job.pipeline)
     receipts: list[Receipt] = []
     seal, published = call_redacted(lambda: expiry.sealing().with_plan())
     sealed = sum(each.gated.get("restricted", 0) for each in published.due)
@@ -312,7 +312,7 @@ def resolve_expiry(
     """Finds and checks the inputs of an expiry. Changes nothing."""
     bound, output = workspace.open_output()
     from_file = () if events is None else load_events(Path(events))
-    return expiry_of_output(bound, output, parse_time(at, "at") or datetime.now(UTC), from_file)
+    return expiry_of_output(bound, output, parse_time(at, "at") or bound.now, from_file)
 
 
 def expiry_of_output(

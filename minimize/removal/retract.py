@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 import numpy as np
@@ -365,7 +365,7 @@ class ResolvedRetraction:
             )
 
     def _rerun(self, run: ResolvedRun) -> Receipt:
-        context = RunContext("retract", "local", datetime.now(UTC), self.progress, NO_OBSERVABILITY)
+        context = RunContext("retract", "local", self.workspace.clock(), self.progress, NO_OBSERVABILITY)
         return run_resolved(run, context)
 
     def _reevaluation(self, file: OutputFile) -> PolicyReevaluation:
@@ -445,7 +445,7 @@ def retract(
     workspace = made.workspace
     permission = "output/retract_received" if received else "output/retract"
     ruling = workspace.showing(workspace.target)
-    require_permission(permission, ruling, datetime.now(UTC), dataset=workspace.job.pipeline)
+    require_permission(permission, ruling, workspace.now, dataset=workspace.job.pipeline)
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
         warn_of_older_copy(workspace)
@@ -461,7 +461,7 @@ def _resolve_retraction(named: Workspace, request: RunRequest, *, is_received_on
     folder, job = workspace.target, workspace.job
     check_earlier_receipts(workspace.keyring(), output.chain)
     check_same_function(job, output.chain)
-    now, origin = datetime.now(UTC), output.chain[-1].origin or RunOrigin()
+    now, origin = workspace.now, output.chain[-1].origin or RunOrigin()
     as_of = parse_time(request.at) or now
     settings = request.settings if request.settings is not None else origin_settings(folder, origin)
     rows = workspace.load_settings(settings)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -153,7 +153,7 @@ class Rewrite:
 
     def _publish(self, files: Sequence[PlannedFile], counter: ProgressCounter) -> Receipt:
         # lineage and metrics describe runs only
-        context = RunContext(self.kind, "local", datetime.now(UTC), no_progress, NO_OBSERVABILITY)
+        context = RunContext(self.kind, "local", self.workspace.clock(), no_progress, NO_OBSERVABILITY)
         output, keys = self.workspace.target, self.workspace.keyring()
         with (
             run_session(self.workspace, context) as session,
@@ -226,6 +226,7 @@ class Rewrite:
             at_given=first.at_given if stays else self.at_given,
             retention=first.retention if stays else policy_reference(self.workspace.job),
             unchanged=self._unchanged_tables(files),
+            clock=self.workspace.clock,
         )
 
     def _unchanged_tables(self, files: Sequence[PlannedFile]) -> dict[str, tuple[str, ...]]:

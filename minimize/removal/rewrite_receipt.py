@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final, TypeVar
 
 from minimize.datasets.published_output import OutputFile
@@ -26,6 +26,7 @@ from minimize.receipts import (
 from minimize.records import RECORDS, BatchCounts, FieldCounts, FileRef, WrittenFile
 from minimize.removal.verdict import BatchJudge, SuccessiveJudges
 from minimize.runs import receipt_builder
+from minimize.times import Clock, utc_now
 
 REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent", "restricted")
 
@@ -134,6 +135,7 @@ class RewriteReceipt:
     at_given: bool
     retention: PolicyRef | None
     unchanged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    clock: Clock = utc_now
 
     @property
     def has_records(self) -> bool:
@@ -154,7 +156,7 @@ class RewriteReceipt:
             at=self.at,
             at_given=self.at_given,
             started=self.started,
-            finished=max(self.started, datetime.now(UTC)),
+            finished=max(self.started, self.clock()),
             dates=tuple(sorted({each.date for each in self.files if each.date is not None})),
             policy=first.policy,
             plan=first.plan,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 
 from minimize.errors import redact_errors
@@ -177,15 +177,16 @@ def create_report(
     their check; and ConfigurationError, KeyringError or PolicyError for a table that does not exist, and for a given file that
     cannot be used.
     """
+    workspace = Workspace(ledger, output, pipeline, keys)
     request = ReportRequest(
-        at=parse_time(at, "at") or datetime.now(UTC),
+        at=parse_time(at, "at") or workspace.now,
         settings=settings,
         recipients=recipients,
         source=source,
         sealed_counts=sealed_counts,
         tables=tuple(tables),
     )
-    return OutputReport(_collect_facts(open_report(Workspace(ledger, output, pipeline, keys), request)))
+    return OutputReport(_collect_facts(open_report(workspace, request)))
 
 
 def _collect_facts(context: ReportContext) -> ReportFacts:

@@ -224,9 +224,10 @@ def approve(
     """
     allowed = check_allowed_codes(allow)
     policy, pipelines = _load_approved_files(Path(path))
-    file, actor, when = _policy_file(policy), current_actor(), at or datetime.now(UTC)
+    file, actor = _policy_file(policy), current_actor()
     _check_lint(policy, pipelines, allowed)
     house = ApprovalWorkspace(ledger=ledger, keys=keys, start=file.parent)
+    when = at or house.now
     require_permission(APPROVE_POLICY, house, when, about=policy.policy)
     name, named = _approver_name(house, by, actor), approver_source(by)
     forms = {key: each.form for key, each in pipelines.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -257,7 +257,9 @@ def explain(
     pipeline's. The result contains no value of the record.
     Raises ConfigurationError for a field that the policy does not declare, and the errors that `run` raises before it reads.
     """
-    job, when = pipeline_from(pipeline), parse_time(at, "at") or datetime.now(UTC)
+    job = pipeline_from(pipeline)
+    workspace = Workspace(pipeline=job, keys=keys)
+    when = parse_time(at, "at") or workspace.now
     if tenant is not None and record is not None:
         raise ConfigurationError(
             "--tenant and --record exclude each other: a record has its own tenant", hint="Pass only one of them."
@@ -265,7 +267,6 @@ def explain(
     key = _policy_key(job, field)
     if key is None:
         return _explain_undeclared(job, field)
-    workspace = Workspace(pipeline=job, keys=keys)
     rows = None if tenant is None and record is None else workspace.load_settings(settings)
     if record is not None:
         return _explain_record(workspace, key, record, when, rows)

@@ -355,7 +355,7 @@ def try_fixtures(
     """
     job = pipeline_from(pipeline)
     fixtures = Fixtures.from_folder(job.folder / FIXTURES_FOLDER)
-    when = parse_time(at, "at") or latest_event_time(job, fixtures.files, NDJSON) or now
+    when = parse_time(at, "at") or latest_event_time(job, fixtures.files, NDJSON, now) or now
     people = SubjectActs(consents=_fixture_consents(job, fixtures.consents, when))
     trying = _FixtureRun(job, when, trial_keyring(job.policy, now), _fixture_settings(job, fixtures, settings), people)
     return FixtureResults(when, *trying.run_all(fixtures), show=show)

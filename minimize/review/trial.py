@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -429,17 +429,21 @@ def _open_source(
     return format_.bind(file_parts(files, root), request(pipeline.policy, pipeline.purpose, pipeline, also))
 
 
-def latest_event_time(pipeline: Pipeline, files: Sequence[Path], format_: SourceFormat) -> datetime | None:
+def latest_event_time(
+    pipeline: Pipeline, files: Sequence[Path], format_: SourceFormat, now: datetime
+) -> datetime | None:
     """The latest event time of the records of some files; None if no record has one."""
     times = [
-        time for part in _open_source(pipeline, files, format_).parts for time in _event_times(pipeline.policy, part)
+        time
+        for part in _open_source(pipeline, files, format_).parts
+        for time in _event_times(pipeline.policy, part, now)
     ]
     return max(times, default=None)
 
 
-def _event_times(policy: Policy, part: SourcePart) -> Iterator[datetime]:
+def _event_times(policy: Policy, part: SourcePart, now: datetime) -> Iterator[datetime]:
     for chunk in part.read():
-        times = BatchFacts(chunk.records, policy, None, datetime.now(UTC)).times()
+        times = BatchFacts(chunk.records, policy, None, now).times()
         last = None if times is None else pc.max(times.cast(pa.timestamp("us", "UTC"), safe=False)).as_py()
         if last is not None:
             yield last

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -148,7 +148,7 @@ def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan
     Raises PolicyError, SchemaError and RefusedError as a run would.
     """
     job = pipeline_from(pipeline)
-    deciding = find_deciding_function(job, datetime.now(UTC))
+    deciding = find_deciding_function(job, Workspace(pipeline=job).now)
     if deciding is not None:
         deciding.check(job)
     return examine_plan(job, input=input).require_allowed()
@@ -157,9 +157,8 @@ def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan
 def examine_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> ExaminedPlan:
     """The plan together with its faults, for callers that need the plan despite the faults."""
     job = pipeline_from(pipeline)
-    return examine_sources(
-        job, open_sources(job, find_input_files(job, input, None), path_mask(job, None), at=datetime.now(UTC))
-    )
+    files, now = find_input_files(job, input, None), Workspace(pipeline=job).now
+    return examine_sources(job, open_sources(job, files, path_mask(job, None), at=now))
 
 
 def declared_plan(pipeline: Pipeline) -> ExaminedPlan:
@@ -170,7 +169,7 @@ def declared_plan(pipeline: Pipeline) -> ExaminedPlan:
 def effective_plan(plan: Plan, tenant: str, *, at: datetime | str | None = None, settings: Any = None) -> Plan:
     """The plan for one tenant at one time. Each gated field is either open or dropped, with the reason."""
     rows = plan_settings(plan, settings)
-    when = parse_time(at, "at") or datetime.now(UTC)
+    when = parse_time(at, "at") or Workspace(pipeline=plan.pipeline).now
     return plan_for_tenant(plan, None if rows is None else rows.effective_at(when), tenant, when)
 
 
@@ -216,7 +215,7 @@ def preview_tables(
     Takes a pipeline's plan and a file or folder of records; with batch dates in its path, the newest date counts. The result
     has exact numbers, for readers of the data: it must not be published. Raises like `preview_rows`.
     """
-    when = parse_time(at, "at") or datetime.now(UTC)
+    when = parse_time(at, "at") or Workspace(pipeline=plan.pipeline).now
     job, sources = _preview_job(plan, at=when, input=data, settings=settings, keys=keys, date=when.date())
     if not sources:
         raise ConfigurationError(
@@ -256,7 +255,7 @@ def _preview_job(
     workspace = Workspace(pipeline=plan.pipeline, keys=keys)
     keyring = workspace.keyring_or_none
     require_keys(plan, keyring)
-    now = datetime.now(UTC)
+    now = workspace.now
     when = parse_time(at, "at") or now
     known = workspace.load_settings(settings)
     people = SubjectActs() if keyring is None else load_subject_acts(workspace)

@@ -34,7 +34,6 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.resolve import PLAIN_REQUEST, RunRequest
 from minimize.stores import Location, PathText, is_same_location, is_uri, is_within, parse_output_location
-from minimize.times import utc_now
 from minimize.workspace import Workspace, require_permission
 
 OVERRIDE: Final = "run/override"
@@ -61,7 +60,7 @@ def require_override(workspace: Workspace, request: RunRequest, *, writes: bool 
         ruling = replace(workspace, output=target, pipeline=job, region=None, shown=(target,))
     else:
         ruling = Workspace(_ledger_beside_own(workspace), None, job, workspace.keys)
-    require_permission(permission, ruling, utc_now(), dataset=job.pipeline)
+    require_permission(permission, ruling, workspace.now, dataset=job.pipeline)
     if has_runs(target) and is_made_by_other:
         _refuse_unknown_rules(ruling, target)
 
@@ -108,7 +107,7 @@ def require_share_override(pipeline: Pipeline | None, settings: Any, workspace: 
         last = (receipt for chain in chains for receipt in chain[-1:])
         replaced = [each.pipeline for each in last if each.origin is None or each.origin.settings is not None]
     for name in replaced:
-        require_permission(OVERRIDE, workspace, utc_now(), dataset=name)
+        require_permission(OVERRIDE, workspace, workspace.now, dataset=name)
 
 
 def _own_outputs(job: Pipeline) -> Iterator[Location]:

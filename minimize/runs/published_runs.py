@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -251,7 +251,7 @@ to record."""
 
 def record_decision(kind: ReceiptKind, workspace: Workspace, decide: DecideOutput) -> Receipt | None:
     """Publishes the signed receipt of a decision; None if there is nothing to record. Raises OutputError, LedgerError."""
-    context = RunContext(kind, "local", datetime.now(UTC), no_progress, Destinations(None, None))
+    context = RunContext(kind, "local", workspace.clock(), no_progress, Destinations(None, None))
     with (
         run_session(workspace, context) as booking,
         open_output(workspace.target, create=False, lease=booking.head) as output,
@@ -263,14 +263,18 @@ def record_decision(kind: ReceiptKind, workspace: Workspace, decide: DecideOutpu
             return None
         record_missed_receipts(booking, chain)
         with output.begin(booking.run_id) as staging:
-            receipt = _decision_receipt(decision, chain[-1], context, run_id=booking.run_id, audit=booking.head())
+            receipt = _decision_receipt(
+                decision, chain[-1], context, workspace.clock(), run_id=booking.run_id, audit=booking.head()
+            )
             signed = receipt.with_signature(workspace.keyring())
             staging.publish(signed, decision.attachments)
         record_published(booking, signed)
         return signed
 
 
-def _decision_receipt(decision: OutputDecision, last: Receipt, context: RunContext, **more: Any) -> Receipt:
+def _decision_receipt(
+    decision: OutputDecision, last: Receipt, context: RunContext, now: datetime, **more: Any
+) -> Receipt:
     return Receipt(
         kind=context.kind,
         sequence=last.sequence + 1,
@@ -280,7 +284,7 @@ def _decision_receipt(decision: OutputDecision, last: Receipt, context: RunConte
         engine=context.engine,
         at=context.started,
         started=context.started,
-        finished=max(context.started, datetime.now(UTC)),
+        finished=max(context.started, now),
         policy=decision.about.policy,
         plan=decision.about.plan,
         versions=receipt_builder.software_versions(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.consent import ConsentPeriods
@@ -225,7 +225,7 @@ def resolve_run(workspace: Workspace, request: RunRequest, *, listed: SourceFile
     job, selection, rerun = workspace.job, request.selection, request.rerun
     if not rerun:
         check_region(job)
-    now, asked = datetime.now(UTC), parse_time(request.at, "at")
+    now, asked = workspace.clock(), parse_time(request.at, "at")
     keyring = workspace.keyring("receipt")
     deciding = find_deciding_function(job, asked or now, now=now, recipients=request.recipients, rerun=rerun)
     if deciding is not None and not rerun:

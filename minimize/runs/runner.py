@@ -10,7 +10,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -142,7 +142,7 @@ def observe_refusal(workspace: Workspace, context: RunContext) -> Iterator[None]
         places = replace(context.places, lineage=None) if early else context.places
         observer = Observer(_describe_run(job, output, context, new_run_id(context.started)), places)
         observer.record_start(context.started)
-        observer.record_failure(datetime.now(UTC), error)
+        observer.record_failure(workspace.clock(), error)
         raise
 
 
@@ -290,7 +290,7 @@ class Execution:
         return RunContext(
             kind=kind,
             engine=check_engine(self.engine),
-            started=datetime.now(UTC),
+            started=workspace.clock(),
             progress=self.progress,
             places=find_destinations(job.config, workspace.target, job.run_name, self.lineage, self.metrics),
             allow_shrink=self.allow_shrink,

@@ -25,7 +25,7 @@ from minimize.ledger.audit_event import SERVER_PRODUCT, EventResult, PlainValue,
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.request import AUTHORIZATION_ENDED, FilterCondition, column_error, error_for
 from minimize.server.snapshot import OutputSnapshot
-from minimize.times import Clock, utc_now
+from minimize.times import Clock
 from minimize.workspace import access_in_force
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ class AuthorizationRequest:
 class Authorizer:
     """The access file and the grants. Threads share it."""
 
-    def __init__(self, access: Path, ledger: Ledger) -> None:
+    def __init__(self, access: Path, ledger: Ledger, clock: Clock) -> None:
+        self._clock = clock
         self._path, self._ledger, self._lock = access, ledger, Lock()
         self._access: tuple[tuple[int, ...], AccessRules] | None = None
         self._grants = 0, Grants()
@@ -132,7 +133,7 @@ class Authorizer:
     def permissions_of(self, user: str) -> tuple[str, ...]:
         """The permissions of an account, for the audit log. None if the access file has faults or is missing."""
         with suppress(PolicyError, LedgerError):
-            return EffectiveAccess(self.access(), UserAccount(user), utc_now()).permissions
+            return EffectiveAccess(self.access(), UserAccount(user), self._clock()).permissions
         return ()
 
     def grants(self) -> Grants:

@@ -114,7 +114,7 @@ class DataAccessService:
 
     def __init__(self, datasets: Mapping[str, Location], access: Path, ledger: Ledger, clock: Clock) -> None:
         self.datasets, self.ledger, self._clock = dict(datasets), ledger, clock
-        self._authorizer, self._outputs = Authorizer(access, ledger), SnapshotCache(find_kms(ledger.keyring))
+        self._authorizer, self._outputs = Authorizer(access, ledger, clock), SnapshotCache(find_kms(ledger.keyring))
 
     @property
     def pinned_count(self) -> int:

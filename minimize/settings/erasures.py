@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cache, cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
@@ -43,7 +43,7 @@ from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LinkedForms, linked_forms
 from minimize.stores import PathText
-from minimize.times import END_OF_TIME, epoch_microseconds, utc_now
+from minimize.times import END_OF_TIME, Clock, epoch_microseconds, utc_now
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -315,12 +315,14 @@ class LedgerErasures:
 
     future  how far event times may be in the future
     clock   a monotonic clock, in seconds
+    now     the clock that tells which acts are known
     """
 
     address: Address
     keys: Keyring | None = field(repr=False)
     future: timedelta
     clock: Callable[[], float] = time.monotonic
+    now: Clock = utc_now
     _rows: RecordedErasures = field(default_factory=RecordedErasures, repr=False)
     _erased: Erasures | None = field(default=None, repr=False)
     _latest: datetime | None = None
@@ -340,7 +342,7 @@ class LedgerErasures:
         Raises LedgerError if the ledger cannot be read, and KeyringError if a key of its tokens is missing.
         """
         self._refresh()
-        now = max(when, datetime.now(UTC))
+        now = max(when, self.now())
         if self._latest is not None and self._latest > now:
             return self._rows.effective_at(now, self.future)
         if self._erased is None:

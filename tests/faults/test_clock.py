@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ from minimize.governance.audit import verify_audit
 from minimize.receipts import Receipt
 from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
+from minimize.workspace import Workspace
 from tests.faults.child import Fault, ended
 from tests.faults.process import KILLED
 from tests.project import AT, BEFORE, DAY, LASTING, Project, events
 
-TELLS_TIME = ("runs.session", "runs.runner", "runs.receipt_builder", "runs.resolve", "ledger.leases")
+READS_TIME = ("runs.session", "runs.receipt_builder", "ledger.leases")
+"""Modules that read the time themselves; runs read that of their workspace."""
 
 
 @dataclass
@@ -46,8 +49,9 @@ def _hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
         def now(cls, tz: tzinfo | None = None) -> Any:
             return hands.now().astimezone(tz)
 
-    for module in TELLS_TIME:
+    for module in READS_TIME:
         monkeypatch.setattr(f"minimize.{module}.datetime", Moved)
+    monkeypatch.setattr("minimize.runs.runner.Workspace", partial(Workspace, clock=hands.now))
     return hands
 
 

@@ -17,6 +17,7 @@ from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.acts import ActKind, Decision
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.server.authorizer import Authorizer
+from minimize.times import utc_now
 from tests.project import write_keyring
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -49,7 +50,7 @@ def states(grants: Grants) -> dict[str, list[str]]:
 
 def test_of_earlier_acts_only_the_last_is_read_again(tmp_path: Path, ledger: Ledger, keys: Keyring) -> None:
     record(ledger, keys, *((f"g{number}", "requested") for number in range(20)))
-    authorizer = Authorizer(tmp_path / "access.yaml", ledger)
+    authorizer = Authorizer(tmp_path / "access.yaml", ledger, utc_now)
     before = authorizer.grants()
     record(ledger, keys, ("g7", "approved"), ("g20", "requested"))
     with patch.object(ActKind, "read", autospec=True, side_effect=ActKind.read) as read:
@@ -66,7 +67,7 @@ def test_all_acts_of_another_copy_of_the_ledger_are_read(
     tmp_path: Path, ledger: Ledger, keys: Keyring, grants: list[str]
 ) -> None:
     record(ledger, keys, ("g1", "requested"))
-    authorizer = Authorizer(tmp_path / "access.yaml", ledger)
+    authorizer = Authorizer(tmp_path / "access.yaml", ledger, utc_now)
     ledger.close()
     backup = (tmp_path / "ledger.db").read_bytes()
     record(ledger, keys, ("g1", "approved"), ("g1", "revoked"))

@@ -9,6 +9,7 @@ import pytest
 
 from minimize.errors import RefusedError
 from minimize.keys import add_key
+from minimize.ledger.ledger import open_ledger
 from tests.server.home import PURPOSE, Home, changes_of
 from tests.world import INCIDENT, PHONE
 
@@ -95,6 +96,7 @@ def test_a_column_that_was_not_tokenized_cannot_be_turned_back(home: Home) -> No
 def test_tokens_of_an_older_key_are_turned_back_too(reversible: Home) -> None:
     tokens = tokens_of(reversible, "north", 1)
     reversible.keys = add_key(reversible.project.keys, "support", now=reversible.time.at)
+    reversible.ledger = open_ledger(reversible.ledger.address, verifier=reversible.keys)
     reversible.run(10, first=200, day="2026-11-23")
     newer = sorted({*tokens_of(reversible, "north", 1000)} - {*tokens})[0]
     found = turned(reversible, [tokens[0], newer])["value"].to_pylist()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -64,7 +64,7 @@ def receive_dates(
 
     Raises ConfigurationError for a pipeline with another source, and AccessDenied (3) for a caller without permission.
     """
-    require_permission("share/receive", workspace, datetime.now(UTC), about=recipient)
+    require_permission("share/receive", workspace, workspace.now, about=recipient)
     check_source(workspace.job, recipient, function)
     require_override(workspace, request)
     return run_dates(workspace, request, execution)
@@ -115,10 +115,11 @@ def receive(
     Raises PolicyError for a policy that keeps more than the manifest.
     """
     job = None if pipeline is None else pipeline_from(pipeline)
-    now = datetime.now(UTC)
+    workspace = Workspace(ledger=ledger, pipeline=job, keys=keys)
+    now = workspace.now
     when = parse_time(at, "at") or now
     inbound_request = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
-    workspace = Workspace(ledger=ledger, pipeline=job, keys=inbound_request.keys)
+    workspace = replace(workspace, keys=inbound_request.keys)
     require_permission("share/receive", workspace, now, about=inbound_request.sender_name)
     against = list(inbound_request.reasons_against(purpose))
     if against or inbound_request.party.manifest is None:

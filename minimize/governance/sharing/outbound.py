@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -297,21 +297,21 @@ def prepare_share(
     shown = tuple(_concerned_outputs(data, places.pipeline))
     workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys, shown=shown)
     if not dry:
-        _check_not_past(when)
-        require_permission("share/send", workspace, datetime.now(UTC), about=_recipient_name(recipient))
+        _check_not_past(when, workspace.now)
+        require_permission("share/send", workspace, workspace.now, about=_recipient_name(recipient))
     job = None if places.pipeline is None else pipeline_from(places.pipeline)
     require_share_override(job, places.settings, workspace)
     resolved = resolve_share(
         recipient,
         function,
         places,
-        whens=consent_moments(when, datetime.now(UTC), dry=dry),
+        whens=consent_moments(when, workspace.now, dry=dry),
         purpose=purpose,
         fields=fields,
         must_be=must_be,
         connector=connector,
     )
-    return plan_operation(resolved, data, lambda: datetime.now(UTC))
+    return plan_operation(resolved, data, workspace.clock)
 
 
 def _concerned_outputs(data: Any, pipeline: Pipeline | PathText | None) -> Iterator[Location]:
@@ -339,9 +339,9 @@ def _outputs_made_of(file: Path) -> Iterator[Location]:
             yield place
 
 
-def _check_not_past(at: datetime | None) -> None:
+def _check_not_past(at: datetime | None, now: datetime) -> None:
     """Rejects an `at` in the past. Consents of that time do not permit sending data now."""
-    if at is not None and at < datetime.now(UTC):
+    if at is not None and at < now:
         hint = "Omit `at` to send as of now, or pass dry_run=True."
         raise ConfigurationError("an `at` in the past requires a dry run; data is always sent as of now", hint=hint)
 
