@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from minimize.access import TenantSet
-from minimize.cli.options import AS_OF_HELP, OPTIONS, PATH, SETTINGS_OR_LEDGER_HELP, WORKSPACE, Places, authorize
+from minimize.cli.options import AS_OF_HELP, OPTIONS, PATH, SETTINGS_OR_LEDGER_HELP, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.governance.sharing import (
     confirm_recalls,
@@ -163,8 +163,6 @@ def send_command(
     places = ShareArguments(
         policy=policy, pipeline=pipeline, settings=settings, keys=keys, ledger=ledger, recipients=recipients
     )
-    if dry:
-        authorize("share/send", Places({"pipeline": pipeline, "output": output, "keys": keys, "ledger": ledger}))
     operation = prepare_share(data or output, places=places, at=at, dry=dry, fields=fields or None, **terms)
     return operation.preview() if dry or to is None else operation.execute(None, Path(to))
 

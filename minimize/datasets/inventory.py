@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from minimize.arrow.columns import column_microseconds
 from minimize.errors import KeyringError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.keys import Keyring, find_kms
+from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.keyring import SUBJECT_KEY, open_content, seal_content
 from minimize.output.folder import RUNS, output_and_date
 from minimize.output.publish import QUARANTINE
@@ -73,6 +73,7 @@ class RemovalInventory:
 
     output: Location
     keys: Keyring = field(repr=False)
+    kms: Kms = field(repr=False)
     files: Mapping[str, tuple[Receipt, ReceiptFile]] = field(default_factory=dict)
     _inventories: dict[str, RemovedFileInventory] = field(default_factory=dict, repr=False)
     _policies: dict[bytes, list[str]] = field(default_factory=dict, repr=False)
@@ -80,11 +81,17 @@ class RemovalInventory:
     takes longer than reading a file."""
 
     @classmethod
-    def for_files(cls, output: Location, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring) -> Self:
-        """An inventory of these files; of none if the keyring has no `subject` key."""
+    def for_files(
+        cls, output: Location, chain: Sequence[Receipt], paths: Iterable[str], keys: Keyring, kms: Kms | None = None
+    ) -> Self:
+        """An inventory of these files; of none if the keyring has no `subject` key.
+
+        Takes the keyring, and the service with the master keys (by default the one that is found for them).
+        """
         by = {file.path: (receipt, file) for receipt in chain for file in _receipt_files(receipt)}
         known = [] if SUBJECT_KEY not in keys.names() else sorted({*paths} & by.keys())
-        return cls(output, keys, {path: by[path] for path in known if output_and_date(path)[0] != QUARANTINE})
+        kms = find_kms(keys, local_path(output)) if kms is None else kms
+        return cls(output, keys, kms, {path: by[path] for path in known if output_and_date(path)[0] != QUARANTINE})
 
     def __call__(self, stored: StoredFile) -> _InventoryBuilder | None:
         """The builder that must be called with every batch of a file; None if the file has no inventory."""
@@ -101,10 +108,9 @@ class RemovalInventory:
         return {INVENTORY_FILE: _seal_inventory(found, self.keys)} if found else {}
 
     def _read(self, path: str) -> None:
-        kms = find_kms(self.keys, local_path(self.output))
-        stored = open_records(self.output, path, self.keys, kms)
+        stored = open_records(self.output, path, self.keys, self.kms)
         showing = _InventoryBuilder.of(path, stored, self._keys(path), self._inventories)
-        again = with_dictionaries(stored, self.output, kms, showing.names)
+        again = with_dictionaries(stored, self.output, self.kms, showing.names)
         for batch in again.batches(columns=showing.names) if showing.names else ():
             showing(batch)
         showing.close()

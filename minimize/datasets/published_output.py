@@ -94,7 +94,8 @@ class PublishedOutput:
     @cached_property
     def kms(self) -> Kms:
         """The service with the master keys of encrypted files."""
-        return find_kms(self.keys, local_path(self.folder))
+        start = local_path(self.folder) if self.job is None else self.job.config
+        return find_kms(self.keys, start)
 
     def files(self, name: str | None = None) -> tuple[OutputFile, ...]:
         """The files in force, or those of one output."""

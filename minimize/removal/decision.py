@@ -46,7 +46,7 @@ from minimize.removal.facts import (
 from minimize.removal.verdict import BatchVerdict
 from minimize.settings.erasures import ERASURE, RESTRICTION
 from minimize.stages.chains import run_chain
-from minimize.stores import Location, local_path
+from minimize.stores import Location
 from minimize.techniques import Context, Technique, TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
@@ -394,7 +394,7 @@ class RewriteRequest:
     @property
     def kms(self) -> Kms:
         """The service with the master keys of encrypted files."""
-        return find_kms(self.keys, local_path(self.output))
+        return find_kms(self.keys, self.today.config)
 
     def instructions(self, file: OutputFile) -> FileInstructions:
         """The instructions for one file. Files that show the same subjects alike share what follows from the events."""

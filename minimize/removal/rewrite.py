@@ -69,7 +69,7 @@ from minimize.runs.session import (
     record_published,
     run_session,
 )
-from minimize.stores import Location, local_path, location_text
+from minimize.stores import Location, location_text
 from minimize.stores.durable_files import has_digest
 from minimize.times import time_text
 from minimize.workspace import Workspace
@@ -173,7 +173,8 @@ class Rewrite:
             if self.as_of is not None:
                 _check_as_of(output, self.as_of, chain, {each.date for each in files}, is_given=self.at_given)
             attachments = self._attachments(files[0].written_by)
-            inventory = RemovalInventory.for_files(output, chain, [each.file.path for each in files], keys)
+            kms = find_kms(keys, self.workspace.config)
+            inventory = RemovalInventory.for_files(output, chain, [each.file.path for each in files], keys, kms)
             transfer = None if self.transfer is None else self.transfer(files)
             stated = self._receipt(session.run_id, context.started, chain, files)
 
@@ -196,7 +197,7 @@ class Rewrite:
                 attachments,
                 removes=[each.file.path for each in files if each.is_whole],
                 keys=keys,
-                kms=find_kms(keys, local_path(output)),
+                kms=kms,
                 also=None if transfer is None else transfer.stage,
                 adds=() if transfer is None else transfer.partitions,
                 shown=inventory if transfer is None else transfer.observe_with(inventory),

@@ -521,7 +521,9 @@ def _publish_dates(
     )
     attachments = receipt_attachments(resolved.pipeline, resolved.plan, context.backfill, manifest)
     replaced = staging.current_files()
-    attachments |= RemovalInventory.for_files(folder.folder, folder.receipts(), replaced, resolved.keys).attachments()
+    attachments |= RemovalInventory.for_files(
+        folder.folder, folder.receipts(), replaced, resolved.keys, resolved.kms
+    ).attachments()
     receipt = build_receipt(resolved, staging, found.outcomes, late, found.files, attachments, context)
     receipt = state_quarantine_limit(receipt, resolved.pipeline)
     signed = _sign_and_publish(receipt, resolved, staging, attachments, session)

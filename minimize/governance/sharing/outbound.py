@@ -298,7 +298,7 @@ def prepare_share(
     workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys, shown=shown)
     if not dry:
         _check_not_past(when, workspace.now)
-        require_permission("share/send", workspace, workspace.now, about=_recipient_name(recipient))
+    require_permission("share/send", workspace, workspace.now, about=_recipient_name(recipient))
     job = None if places.pipeline is None else pipeline_from(places.pipeline)
     require_share_override(job, places.settings, workspace)
     resolved = resolve_share(
