@@ -1,6 +1,6 @@
-"""Workspace of an administrative command, and the permission check before it.
+"""The workspace of a command, a call or a server: its surroundings, each found once; and the permission check.
 
-The ledger, an output, a pipeline and the keyring, each searched for when it is needed. The ledger may be absent. The access
+Configuration, pipeline, keyring, ledger and output are searched for when they are needed. The ledger may be absent. The access
 file in force decides which commands and tenants the actor may use. Audit events contain names, rules and counts, and no values.
 """
 
@@ -10,43 +10,10 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from minimize.config import Config
-from minimize.config_search import load_config
-from minimize.datasets.ledger_check import check_keyring, check_ledger
-from minimize.datasets.pipelines import (
-    LEDGER_SETTINGS,
-    ConfiguredOutput,
-    bind_region,
-    configuration_folder,
-    find_configured_outputs,
-    find_pipeline,
-    pipeline_from,
-)
-from minimize.datasets.published_output import PublishedOutput
-from minimize.datasets.writing_run import PolicyCache
-from minimize.errors import ConfigurationError, KeyringError, LedgerError, OutputError
-from minimize.keys import Keyring, find_keyring
-from minimize.ledger import Address, find_ledger
-from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
-from minimize.ledger.ledger import open_ledger
-from minimize.ledger.runs import output_locations
-from minimize.output.folder import has_runs, read_receipts
-from minimize.output.reader import load_receipts
-from minimize.policy.load import normalize_path
-from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt
-from minimize.records import PIPELINE_FILE
-from minimize.settings import SettingsRows, load_settings
-from minimize.settings.tokenized import load_ledger_settings
-from minimize.stores import Location, LocationLike, PathText, parse_output_location
-
-if TYPE_CHECKING:
-    from minimize.ledger.ledger import Ledger
-from datetime import datetime
+from typing import Any
 
 from minimize.access.decision import AccessDecision, decide_permission, decision_event
 from minimize.access.entitlements import EffectiveAccess
@@ -66,13 +33,47 @@ from minimize.access.permissions import (
     common_tenants,
     is_ledger_wide,
 )
-from minimize.errors import AccessDenied, MinimizeError, RefusedError
-from minimize.keys import Verifier
-from minimize.ledger import Actor, current_actor
+from minimize.config import Config
+from minimize.config_search import load_config
+from minimize.datasets.ledger_check import check_keyring, check_ledger
+from minimize.datasets.pipelines import (
+    LEDGER_SETTINGS,
+    ConfiguredOutput,
+    bind_region,
+    configuration_folder,
+    find_configured_outputs,
+    find_pipeline,
+    pipeline_from,
+)
+from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.writing_run import PolicyCache
+from minimize.errors import (
+    AccessDenied,
+    ConfigurationError,
+    KeyringError,
+    LedgerError,
+    MinimizeError,
+    OutputError,
+    RefusedError,
+)
+from minimize.keys import Keyring, Verifier, find_keyring
+from minimize.ledger import Actor, Address, current_actor, find_ledger
 from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import use_permissions
+from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
+from minimize.ledger.ledger import Ledger, open_ledger
+from minimize.ledger.runs import output_locations
+from minimize.output.folder import has_runs, read_receipts
+from minimize.output.reader import load_receipts
 from minimize.plan.model import Category
+from minimize.policy.load import normalize_path
+from minimize.policy.pipeline import Pipeline
+from minimize.receipts import Receipt
+from minimize.records import PIPELINE_FILE
+from minimize.settings import SettingsRows, load_settings
+from minimize.settings.tokenized import load_ledger_settings
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.times import Clock, utc_now
 
 log = logging.getLogger("minimize")

@@ -12,7 +12,10 @@ from tests.world import World
 
 def tried(world: World, account: str) -> ShareSummary:
     with world.as_actor(account):
-        return minimize.share(None, recipient="vendor", function="sync", pipeline=world.folder / "usage", dry_run=True)
+        summary: ShareSummary = minimize.share(
+            None, recipient="vendor", function="sync", pipeline=world.folder / "usage", dry_run=True
+        )
+    return summary
 
 
 def test_a_dry_run_needs_the_permission_to_share(world: World) -> None:
