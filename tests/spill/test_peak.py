@@ -12,7 +12,7 @@ import resource, sys
 import pyarrow as pa
 from minimize.arrow.pointers import Pointer
 from minimize.spill import SpillSpace
-from minimize.arrow.batch import Batch
+from minimize.records import Batch
 from minimize.techniques.top_tally import SubjectValues, TopTally
 from minimize.techniques.top import Top
 
@@ -37,7 +37,7 @@ from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateTally, settle_tables
 from minimize.arrow.pointers import Pointer
 from minimize.spill import SpillSpace
-from minimize.arrow.batch import Batch
+from minimize.records import Batch
 
 words = {
     "devices": ("count_distinct", "d"),
