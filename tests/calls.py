@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from minimize.governance import ledger_adoption, republication
+from minimize.governance import audit, ledger_adoption, republication
+from minimize.ledger.audit_check import AuditCheckResult
+from minimize.ledger.audit_event import EntryFilter
+from minimize.ledger.runs import RunRow
 from minimize.removal import expire as expiry
 from minimize.runs import backfill as backfills
 from minimize.runs import published_runs, quarantine_replay
@@ -106,3 +110,38 @@ def load_pipeline_settings(
 ) -> SettingsRows | None:
     """The settings in effect for a pipeline."""
     return Workspace(ledger, output, job, keys).load_settings(settings)
+
+
+def list_runs(ledger: Any = None, *, output: Any = None, pipeline: str | None = None) -> list[RunRow]:
+    """`list_runs`."""
+    return published_runs.list_runs(Workspace(ledger, output), pipeline=pipeline)
+
+
+def show_run(run_id: str, ledger: Any = None, *, output: Any = None) -> published_runs.PublishedRun:
+    """`show_run`."""
+    return published_runs.show_run(Workspace(ledger, output), run_id)
+
+
+def rebuild_index(outputs: Sequence[Any] = (), ledger: Any = None, *, keys: Any = None, now: datetime) -> Any:
+    """`rebuild_index`."""
+    return published_runs.rebuild_index(Workspace(ledger, keys=keys, shown=tuple(outputs)), now)
+
+
+def log_entries(ledger: Any, entry_filter: EntryFilter, *, output: Any = None, last: int | None = None) -> Any:
+    """`log_entries`."""
+    return audit.log_entries(Workspace(ledger, output), entry_filter, last=last)
+
+
+def verify_audit(ledger: Any = None, *, output: Any = None, keys: Any = None, **given: Any) -> AuditCheckResult:
+    """`verify_audit`."""
+    return audit.verify_audit(Workspace(ledger, output, keys=keys), **given)
+
+
+def export_audit(ledger: Any, file: Any, entry_filter: EntryFilter, *, output: Any = None, **given: Any) -> Any:
+    """`export_audit`."""
+    return audit.export_audit(Workspace(ledger, output), file, entry_filter, **given)
+
+
+def truncate_audit(ledger: Any, at: datetime, *, output: Any = None, keys: Any = None, **given: Any) -> Any:
+    """`truncate_audit`."""
+    return audit.truncate_audit(Workspace(ledger, output, keys=keys), at, **given)

@@ -27,7 +27,7 @@ from minimize.keys import Keyring
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.linting import ALLOWABLE_CODES
 from minimize.output.folder import read_exact_receipt
-from minimize.runs.published_runs import rebuild_index
+from tests.calls import rebuild_index
 
 CHECKOUT = Path(__file__).parents[1]
 AT = datetime(2026, 11, 25, tzinfo=UTC)

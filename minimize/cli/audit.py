@@ -15,6 +15,7 @@ from minimize.governance.audit import export_audit, log_entries, truncate_audit,
 from minimize.ledger.audit_check import ENTRY_COLUMNS, EntryForm, ListedEntries, parse_columns
 from minimize.ledger.audit_event import EntryFilter
 from minimize.results import Printable
+from minimize.workspace import Workspace
 
 
 @click.group(name="audit")
@@ -45,12 +46,7 @@ def _entry_form(columns: str | None, tenants: TenantSet) -> EntryForm:
     reads="audit/read",
 )
 def log_command(
-    ledger: str | None,
-    output: str | None,
-    last: int | None,
-    columns: str | None,
-    tenants: TenantSet,
-    **filters: Any,
+    workspace: Workspace, last: int | None, columns: str | None, tenants: TenantSet, **filters: Any
 ) -> Printable:
     """Print entries of the audit log, oldest first.
 
@@ -58,7 +54,7 @@ def log_command(
     signature, because these would show how many other entries there are.
     """
     chosen = audit_entries_in_scope(EntryFilter(**filters), tenants)
-    found = log_entries(ledger, chosen, output=output, last=last)
+    found = log_entries(workspace, chosen, last=last)
     return ListedEntries(found, _entry_form(columns, tenants))
 
 
@@ -83,13 +79,13 @@ def log_command(
     changed_ledger=True,
     quiet=True,
 )
-def verify_command(**arguments: Any) -> Printable:
+def verify_command(workspace: Workspace, **arguments: Any) -> Printable:
     """Verify the audit log.
 
     Checks every entry, the chain and the signatures, and compares with receipts or a stored head. Without --receipts or
     --head, removal of the last entries cannot be detected.
     """
-    return verify_audit(**arguments)
+    return verify_audit(workspace, **arguments)
 
 
 @verb(
@@ -101,14 +97,14 @@ def verify_command(**arguments: Any) -> Printable:
     reads="audit/export",
 )
 def export_command(
-    file: str, ledger: str | None, output: str | None, columns: str | None, tenants: TenantSet, **filters: Any
+    workspace: Workspace, file: str, columns: str | None, tenants: TenantSet, **filters: Any
 ) -> Printable:
     """Write entries to the new FILE: .csv, .json, or else one JSON object per line.
 
     An account without all tenants exports what `audit log` shows it.
     """
     chosen = audit_entries_in_scope(EntryFilter(**filters), tenants)
-    return export_audit(ledger, file, chosen, output=output, form=_entry_form(columns, tenants))
+    return export_audit(workspace, file, chosen, form=_entry_form(columns, tenants))
 
 
 @verb(
@@ -119,6 +115,6 @@ def export_command(
     permission="audit/truncate",
     quiet=True,
 )
-def truncate_command(now: datetime, yes: bool, **arguments: Any) -> Printable:
+def truncate_command(workspace: Workspace, now: datetime, yes: bool, to: str | None) -> Printable:
     """Remove entries that are older than one year. A signed checkpoint replaces them, so the rest can still be verified."""
-    return truncate_audit(at=now, yes=yes, **arguments)
+    return truncate_audit(workspace, now, to=to, yes=yes)

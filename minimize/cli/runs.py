@@ -14,6 +14,7 @@ from minimize.cli.options import (
     MADE_BY_HELP,
     OPTIONS,
     RECEIPT_OVERRIDES,
+    SHOWN,
     DataPathParameter,
     Places,
     authorize,
@@ -65,9 +66,10 @@ def runs_group(
     if rebuild:
         for each in places:
             authorize("run/read", each)
-        return Listing("outputs", rebuild_index(outputs, ledger, keys=keys, now=now), "")
+        named = Places({"ledger": ledger, "keys": keys, SHOWN: outputs}).workspace
+        return Listing("outputs", rebuild_index(named, now), "")
     tenants = common_tenants([authorize_read("run/read", each) for each in places])
-    rows = [row for each in places for row in list_runs(ledger, output=each["output"], pipeline=pipeline)]
+    rows = [row for each in places for row in list_runs(each.workspace, pipeline=pipeline)]
     found = Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs")
     return limited_result(found, tenants)
 
@@ -79,10 +81,15 @@ def _above(name: str) -> Any:
     return next(iter(value), None) if isinstance(value, tuple) else value
 
 
+def _of_group(workspace: Workspace) -> Workspace:
+    """The workspace, with the ledger and output that stand before the name of the command if it names none."""
+    return replace(workspace, ledger=workspace.ledger or _above("ledger"), output=workspace.output or _above("outputs"))
+
+
 @verb("show", _RUN, *LEDGER, group=runs_group, permission="run/read")
-def show_run_command(run: str, ledger: str | None, output: str | None) -> Printable:
+def show_run_command(workspace: Workspace, run: str) -> Printable:
     """Show a run, with its receipt if it can be read here. The start of the id RUN is enough."""
-    return show_run(run, ledger or _above("ledger"), output=output or _above("outputs"))
+    return show_run(_of_group(workspace), run)
 
 
 @verb(
@@ -133,9 +140,7 @@ def void_run_command(workspace: Workspace, now: datetime, run: str, reason: str,
     Exact figures are published once for each date, also if a run is void. --republish permits one more release. The difference
     of both versions can show single people, so a second person must run the same command.
     """
-    named = replace(
-        workspace, ledger=workspace.ledger or _above("ledger"), output=workspace.output or _above("outputs")
-    )
+    named = _of_group(workspace)
     return republish_run(named, run, reason, now) if republish else void_run(named, run, reason)
 
 

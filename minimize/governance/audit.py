@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from minimize.errors import ConfigurationError, Finding, OutputError
 from minimize.json_form import JsonResult
-from minimize.keys import Keyring, PublicKeys, require_keyring
+from minimize.keys import PublicKeys
 from minimize.ledger import current_actor
 from minimize.ledger.audit_check import (
     WHOLE_ENTRIES,
@@ -24,18 +24,19 @@ from minimize.ledger.audit_check import (
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
+from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
-from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location, relative_path
+from minimize.stores import Location, LocationLike, PathText, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun
 from minimize.verification import verifier_for
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.audit_check import AuditCheckResult
     from minimize.ledger.audit_event import EntryFilter, LogEntry
     from minimize.ledger.audit_truncation import Truncation
-from minimize.workspace import open_existing_ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,92 +54,66 @@ class AuditExport(JsonResult):
 _RECEIPTS_HINT: Final = "Pass an output folder or a folder of receipts to --receipts."
 
 
-def log_entries(
-    ledger: PathText | None, entry_filter: EntryFilter, *, output: LocationLike | None = None, last: int | None = None
-) -> list[LogEntry]:
+def log_entries(workspace: Workspace, entry_filter: EntryFilter, *, last: int | None = None) -> list[LogEntry]:
     """The entries that match the filter, oldest first; with `last`, only the last so many. Raises LedgerError."""
-
-    with open_existing_ledger(ledger, output) as book:
-        return find_entries(book, entry_filter, last)
+    with open_ledger(workspace.address) as ledger:
+        return find_entries(ledger, entry_filter, last)
 
 
 def verify_audit(
-    ledger: PathText | None = None,
+    workspace: Workspace,
     *,
-    output: LocationLike | None = None,
     receipts: LocationLike | None = None,
     head: PathText | None = None,
-    keys: Keyring | PathText | None = None,
     public_key: PublicKeys | PathText | None = None,
 ) -> AuditCheckResult:
     """Checks the whole log.
 
-    Takes the ledger (default: the ledger in effect for the output folder), a folder that contains receipts at any depth, a file
-    with an external head, and the keyring or public key that verifies signatures. Without receipts and head, a warning states
-    that the end of the log is not checked. Raises LedgerError, ConfigurationError, and OutputError if a folder is passed that
-    contains no receipt.
+    Takes a workspace, whose keyring verifies signatures unless a public key is passed; a folder that contains receipts at any
+    depth; and a file with an external head. Without receipts and head, a warning states that the end of the log is not checked.
+    Without an output, the folder of receipts decides which ledger is in effect. Raises LedgerError, ConfigurationError, and
+    OutputError if a folder is passed that contains no receipt.
     """
-
-    folder = output if output is not None else receipts
-    verifier = verifier_for(folder or Path.cwd(), keys, public_key)
+    folder = workspace.output if workspace.output is not None else receipts
+    verifier = verifier_for(folder or Path.cwd(), workspace.keys, public_key)
     kept = None if head is None else ExternalHead(_read_head(Path(head)), str(head))
     places = [] if receipts is None else list(_receipts_below(parse_output_location(receipts)))
     if receipts is not None and not places:
         raise OutputError(f"{receipts} and its subfolders contain no receipt", hint=_RECEIPTS_HINT)
     parsed = [(place, each) for place, each in places if isinstance(each, Receipt)]
-    with open_existing_ledger(ledger, folder) as book:
-        result = check_whole_log(book, verifier, kept, parsed)
+    with open_ledger(replace(workspace, output=folder).address) as ledger:
+        result = check_whole_log(ledger, verifier, kept, parsed)
     unreadable = tuple(each for _, each in places if isinstance(each, Finding))
     return replace(result, findings=(*result.findings, *unreadable))
 
 
 def export_audit(
-    ledger: PathText | None,
-    file: PathText,
-    entry_filter: EntryFilter,
-    *,
-    output: LocationLike | None = None,
-    form: EntryForm = WHOLE_ENTRIES,
+    workspace: Workspace, file: PathText, entry_filter: EntryFilter, *, form: EntryForm = WHOLE_ENTRIES
 ) -> AuditExport:
     """Writes entries to a new file that only its owner can read, as CSV, JSON or NDJSON by its suffix.
 
     Raises LedgerError, and OutputError if the file exists or cannot be created.
     """
-
-    with open_existing_ledger(ledger, output) as book:
+    with open_ledger(workspace.address) as ledger:
         format_ = format_of_file(Path(file))
-        count = write_private_file(Path(file), lambda out: export_entries(book, entry_filter, out, form, format_))
+        count = write_private_file(Path(file), lambda out: export_entries(ledger, entry_filter, out, form, format_))
     return AuditExport(str(file), count)
 
 
-def truncate_audit(
-    ledger: PathText | None,
-    at: datetime,
-    *,
-    output: LocationLike | None = None,
-    keys: Keyring | PathText | None = None,
-    to: PathText | None = None,
-    yes: bool = False,
-) -> Truncation:
+def truncate_audit(workspace: Workspace, at: datetime, *, to: PathText | None = None, yes: bool = False) -> Truncation:
     """Removes entries older than a year, up to a signed checkpoint. Without `yes` it only makes the plan.
 
-    Takes the ledger (default: the ledger in effect for the output folder), the time, the keyring, and a new file to which the
-    entries are written first. Returns the entries that were removed, or would be. Raises KeyringError, LedgerError, and
-    OutputError if the file exists.
+    Takes the time, and a new file to which the entries are written first. Returns the entries that were removed, or would be.
+    Raises KeyringError, LedgerError, and OutputError if the file exists.
     """
-
-    with open_existing_ledger(ledger, output) as book:
-        plan = plan_truncation(book, at)
+    with open_ledger(workspace.address) as ledger:
+        plan = plan_truncation(ledger, at)
         if not yes or plan.last is None:
             return plan
-        keyring = require_keyring(
-            keys,
-            None if output is None else local_path(output),
-            "no keyring found; one is needed to sign the checkpoint",
-        )
+        keyring = workspace.keyring("checkpoint")
         if to is not None:
-            write_private_file(Path(to), lambda out: export_truncated_entries(book, plan, out))
-        return truncate_log(book, plan, current_actor(), at, keyring)
+            write_private_file(Path(to), lambda out: export_truncated_entries(ledger, plan, out))
+        return truncate_log(ledger, plan, current_actor(), at, keyring)
 
 
 def _receipts_below(folder: Location) -> Iterator[tuple[str, Receipt | Finding]]:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
-from minimize.keys import Keyring, require_keyring
-from minimize.ledger import current_actor, find_ledger
+from minimize.keys import Keyring
+from minimize.ledger import current_actor
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import (
@@ -39,11 +39,11 @@ from minimize.runs import receipt_builder
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
 from minimize.runs.session import record_missed_receipts, record_published, resolve_output, run_session
-from minimize.stores import Location, LocationLike, PathText, local_path, location_text, parse_output_location
+from minimize.stores import Location, LocationLike, location_text, parse_output_location
 from minimize.techniques.redact import has_hit
 from minimize.text import count_noun
 from minimize.times import time_text
-from minimize.workspace import Workspace, open_existing_ledger
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -113,25 +113,22 @@ def days_of_exact_figures(run: Receipt) -> tuple[str, ...]:
     return () if found == tuple(sorted(run.dates)) else found
 
 
-def list_runs(
-    ledger: PathText | None = None, *, output: LocationLike | None = None, pipeline: str | None = None
-) -> list[RunRow]:
+def list_runs(workspace: Workspace, *, pipeline: str | None = None) -> list[RunRow]:
     """The published runs, oldest first: of one output, of one pipeline, or all in the ledger. Raises LedgerError.
 
     Void runs are marked if the receipts of their output can be read on this host.
     """
+    with open_ledger(workspace.address) as ledger:
+        identity = None if workspace.output is None else identity_of(workspace.target)
+        return _mark_void(ledger.read(partial(select_runs, output=identity, pipeline=pipeline)))
 
-    with open_existing_ledger(ledger, output) as book:
-        identity = None if output is None else identity_of(parse_output_location(output))
-        return _mark_void(book.read(partial(select_runs, output=identity, pipeline=pipeline)))
 
-
-def show_run(run_id: str, ledger: PathText | None = None, *, output: LocationLike | None = None) -> PublishedRun:
+def show_run(workspace: Workspace, run_id: str) -> PublishedRun:
     """One run, by the beginning of its id. Raises LedgerError, ConfigurationError."""
-
-    with open_existing_ledger(ledger, output) as book:
-        found = book.read(partial(select_runs_by_id, run_id=run_id))
-        others = book.read(partial(select_runs, output=found[0].output)) if len(found) == 1 else []
+    output = workspace.output
+    with open_ledger(workspace.address) as ledger:
+        found = ledger.read(partial(select_runs_by_id, run_id=run_id))
+        others = ledger.read(partial(select_runs, output=found[0].output)) if len(found) == 1 else []
     if len(found) != 1:
         runs = "no run" if not found else f"{len(found)} runs"
         message = f"the ledger has {runs} whose id begins with this text"
@@ -181,26 +178,18 @@ def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> li
     return [replace(row, void=(row.output, row.run_id) in voids) for row in rows]
 
 
-def rebuild_index(
-    outputs: Sequence[LocationLike] = (),
-    ledger: PathText | None = None,
-    *,
-    keys: Keyring | PathText | None = None,
-    now: datetime,
-) -> list[RebuiltIndex]:
-    """Rebuilds the index from the receipts of these outputs, and of the outputs on this host that the ledger has.
+def rebuild_index(workspace: Workspace, now: datetime) -> list[RebuiltIndex]:
+    """Rebuilds the index from the receipts of the shown outputs, or else of the outputs on this host that the ledger has.
 
     Creates a ledger if there is none. Receipts that its audit log does not have are added to it, and are checked from now on.
     Raises LedgerError, OutputError, KeyringError, and ConfigurationError if no output is known.
     """
-
-    first = outputs[0] if outputs else None
-    keyring = require_keyring(keys, local_path(first), "no keyring found; one is needed to sign the audit log")
-    with open_ledger(find_ledger(ledger, start=first, output=first), create=bool(outputs)) as book:
-        folders = {resolve_output(output) for output in outputs} or _known_outputs(book)
+    outputs, keyring = workspace.shown, workspace.keyring("audit log")
+    with open_ledger(workspace.address, create=bool(outputs)) as ledger:
+        folders = {resolve_output(output) for output in outputs} or _known_outputs(ledger)
         if not folders:
             raise ConfigurationError("the ledger has no output on this host", hint="Pass --output DIR.")
-        return [_rebuild_output(book, folder, keyring, now) for folder in sorted(folders, key=location_text)]
+        return [_rebuild_output(ledger, folder, keyring, now) for folder in sorted(folders, key=location_text)]
 
 
 def _known_outputs(ledger: Ledger) -> set[Location]:

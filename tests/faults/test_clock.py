@@ -10,11 +10,10 @@ from typing import Any
 import pytest
 
 from minimize.errors import RefusedError
-from minimize.governance.audit import verify_audit
 from minimize.receipts import Receipt
-from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
 from minimize.workspace import Workspace
+from tests.calls import list_runs, verify_audit
 from tests.faults.child import Fault, ended
 from tests.faults.process import KILLED
 from tests.project import AT, BEFORE, DAY, LASTING, Project, events

@@ -8,9 +8,9 @@ import pytest
 
 from minimize.drafting import init_pipeline
 from minimize.errors import KeyringError, MinimizeError
-from minimize.governance.audit import export_audit
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger.audit_event import ALL_ENTRIES
+from tests.calls import export_audit
 from tests.faults.small_disk import PAGE, Disk
 from tests.project import AT, Project
 

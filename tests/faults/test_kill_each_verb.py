@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
-from minimize.governance.audit import verify_audit
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.receipts.parts import ReceiptKind
 from minimize.runs.verify import check_output
 from tests.buckets import Bucket
+from tests.calls import verify_audit
 from tests.faults.child import killed
 from tests.faults.process import KILLED
 from tests.faults.test_rewrite_cuts import ACTS

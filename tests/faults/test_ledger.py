@@ -12,11 +12,9 @@ import pytest
 
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError, RefusedError
-from minimize.governance.audit import verify_audit
 from minimize.ledger import ledger as ledger_module
-from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
-from tests.calls import adopt_ledger
+from tests.calls import adopt_ledger, list_runs, verify_audit
 from tests.project import Project
 
 

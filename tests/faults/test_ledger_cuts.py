@@ -21,10 +21,10 @@ import pytest
 
 import minimize
 from minimize.checkpoints import at_checkpoint
-from minimize.governance.audit import verify_audit
 from minimize.ledger import current_actor
 from minimize.stores.durable_files import ProcessIdentity
 from tests.agreements import write_token
+from tests.calls import verify_audit
 from tests.commands import command
 from tests.faults.power_cut_model import Tree, tree_of
 from tests.governance.sharing.sender import Sender, recent_records

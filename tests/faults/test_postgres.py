@@ -10,10 +10,9 @@ import pytest
 
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError
-from minimize.governance.audit import verify_audit
 from minimize.ledger import ledger as ledger_module
-from minimize.runs.published_runs import list_runs
 from minimize.runs.verify import check_output
+from tests.calls import list_runs, verify_audit
 from tests.postgres import Server
 from tests.project import Project
 

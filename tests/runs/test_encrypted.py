@@ -11,12 +11,12 @@ import pytest
 
 import minimize
 from minimize.errors import KeyringError, PolicyError, RefusedError
-from minimize.governance.audit import log_entries
 from minimize.keys import Keyring, find_kms, new_keyring
 from minimize.keys.keyring import destroy_key
 from minimize.keys.parquet_encryption import open_parquet
 from minimize.keys.parquet_footer import read_encrypted_columns
 from minimize.ledger.audit_event import EntryFilter
+from tests.calls import log_entries
 from tests.project import AGGREGATES, AT, DAY, Project, events
 
 ENCRYPTED: dict[str, Any] = {"must_be": "pseudonymized", "encrypt": "by_category"}

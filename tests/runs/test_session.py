@@ -17,16 +17,14 @@ import pytest
 import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError, MinimizeError, RefusedError
-from minimize.governance.audit import log_entries, verify_audit
 from minimize.ledger import find_ledger
 from minimize.ledger import ledger as ledger_module
 from minimize.ledger.audit_event import EntryFilter, entry_event
 from minimize.ledger.leases import lease_holder
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.output.folder import identity_of
-from minimize.runs.published_runs import list_runs, rebuild_index
 from minimize.runs.verify import check_output
-from tests.calls import adopt_ledger
+from tests.calls import adopt_ledger, list_runs, log_entries, rebuild_index, verify_audit
 from tests.ledger.ledgers import unguarded
 from tests.postgres import Server
 from tests.project import AT, BEFORE, DAY, Builds, Project, events

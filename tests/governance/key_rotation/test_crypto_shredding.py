@@ -11,12 +11,12 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError, KeyringError
-from minimize.governance.audit import log_entries
 from minimize.keys import Keyring, MasterKey
 from minimize.ledger.audit_event import EntryFilter
 from minimize.removal.expire import expire
 from minimize.removal.keys import rotate_keys, shred_keys
 from minimize.workspace import Workspace as Where
+from tests.calls import log_entries
 from tests.commands import command
 from tests.project import AT, BEFORE, DAY, Project, events
 

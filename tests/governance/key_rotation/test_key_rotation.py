@@ -10,12 +10,12 @@ import time_machine
 
 import minimize
 from minimize.errors import KeyringError, LedgerError, RefusedError
-from minimize.governance.audit import log_entries
 from minimize.keys import Keyring, MasterKey
 from minimize.keys.keyring import destroy_key
 from minimize.ledger.audit_event import EntryFilter
 from minimize.removal.keys import rotate_keys
 from minimize.workspace import Workspace as Where
+from tests.calls import log_entries
 from tests.project import AT, BEFORE, DAY, Project, events
 
 NOW = AT + timedelta(hours=1)

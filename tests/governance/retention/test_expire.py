@@ -15,8 +15,7 @@ from minimize.errors import ConfigurationError, OutputError, PolicyError, Refuse
 from minimize.keys import add_key
 from minimize.output.reader import find_subjects
 from minimize.removal.expire import expire
-from minimize.runs.published_runs import list_runs
-from tests.calls import open_items
+from tests.calls import list_runs, open_items
 from tests.governance.retention.daily import FIELDS, POLICY, START, Daily, rows
 from tests.project import Builds
 

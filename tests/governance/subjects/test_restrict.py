@@ -34,9 +34,8 @@ from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.removal.expire import expire
 from minimize.removal.retract import Retraction, retract
-from minimize.runs.published_runs import rebuild_index
 from minimize.runs.verify import check_output
-from tests.calls import void_run
+from tests.calls import rebuild_index, void_run
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, SCHEMA, Project, event, table
 
