@@ -8,13 +8,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from minimize.governance import audit, ledger_adoption, republication
 from minimize.ledger.audit_check import AuditCheckResult
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.runs import RunRow
 from minimize.removal import expire as expiry
 from minimize.runs import backfill as backfills
-from minimize.runs import published_runs, quarantine_replay
+from minimize.runs import inspection, published_runs, quarantine_replay
 from minimize.runs.batch_dates import DateSelection, error_for
 from minimize.runs.resolve import ResolvedRun, RunRequest, resolve_run
 from minimize.runs.runner import Execution, RunResult, run_dates
@@ -145,3 +147,13 @@ def export_audit(ledger: Any, file: Any, entry_filter: EntryFilter, *, output: A
 def truncate_audit(ledger: Any, at: datetime, *, output: Any = None, keys: Any = None, **given: Any) -> Any:
     """`truncate_audit`."""
     return audit.truncate_audit(Workspace(ledger, output, keys=keys), at, **given)
+
+
+def preview_rows(plan: Any, rows: int, *, keys: Any = None, **given: Any) -> pa.Table:
+    """`preview_rows`."""
+    return inspection.preview_rows(plan, rows, RunRequest(**given), keys=keys)
+
+
+def preview_tables(plan: Any, data: Any, *, keys: Any = None, **given: Any) -> Any:
+    """`preview_tables`."""
+    return inspection.preview_tables(plan, data, RunRequest(**given), keys=keys)

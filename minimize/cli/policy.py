@@ -95,7 +95,9 @@ def plan_command(
     at: datetime | None,
     tenant: str | None,
     as_json: bool,
-    **replaced: Any,
+    input: str | None,
+    settings: str | None,
+    keys: str | None,
 ) -> Printable:
     """Show what happens to each field of PIPELINE, and why.
 
@@ -104,24 +106,23 @@ def plan_command(
     """
     from minimize.review.published_tables import published_tables
     from minimize.runs.inspection import examine_plan, preview_plan
+    from minimize.runs.resolve import RunRequest
 
     if at is not None and tenant is None and not preview:
         raise click.UsageError("--at requires --tenant or --preview")
     if tenant is not None:
-        authorize_settings(Places({"pipeline": pipeline, **replaced}), tenant)
-    if preview and (replaced["input"] or replaced["settings"]):
+        authorize_settings(Places({"pipeline": pipeline, "settings": settings, "keys": keys}), tenant)
+    request = RunRequest(at=at, input=input, settings=settings)
+    if preview and (input or settings):
         from minimize.runs.overrides import require_override  # other plans import no governance
-        from minimize.runs.resolve import RunRequest
-        from minimize.workspace import Workspace
 
-        named = Workspace(pipeline=pipeline, keys=replaced["keys"])
-        require_override(named, RunRequest(input=replaced["input"], settings=replaced["settings"]), writes=False)
-    examined = examine_plan(pipeline, input=replaced["input"])
+        require_override(Places({"pipeline": pipeline, "keys": keys}).workspace, request, writes=False)
+    examined = examine_plan(pipeline, input=input)
     if examined.refused and not examined.faults and not as_json:
         print_result(examined.plan, as_json)
     plan = examined.require_allowed()
-    tables = () if preview else published_tables(pipeline, at=now, keys=replaced["keys"])
-    return preview_plan(plan, tenant=tenant, at=at, preview=preview, tables=tables, **replaced)
+    tables = () if preview else published_tables(pipeline, at=now, keys=keys)
+    return preview_plan(plan, request, keys=keys, tenant=tenant, preview=preview, tables=tables)
 
 
 @verb(

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,7 @@ from minimize.runs.inputs import (
     subject_names,
 )
 from minimize.runs.minimizer import require_keys
+from minimize.runs.resolve import PLAIN_REQUEST, RunRequest
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING
 from minimize.settings.tenants import UnknownTenant, find_unknown_tenant, unknown_tenant_json
@@ -117,27 +118,26 @@ def _value_text(value: Any) -> str:
 
 def preview_plan(
     plan: Plan,
+    request: RunRequest = PLAIN_REQUEST,
     *,
-    tenant: str | None = None,
-    at: datetime | None = None,
-    preview: int | PathText | None = None,
-    input: PathText | None = None,
-    settings: Any = None,
     keys: Any = None,
+    tenant: str | None = None,
+    preview: int | PathText | None = None,
     tables: Sequence[TableUtility] = (),
 ) -> PlanPreview:
-    """The plan for a tenant at a time. `preview` adds so many rows as they would be released or, for a file or folder of records,
-    what to expect of the tables of aggregates; `tables` is what to expect of them otherwise."""
-    unknown = None
+    """The plan for a tenant at the time of a request, with its source and settings. `preview` adds so many rows as they would be
+    released or, for a file or folder of records, what to expect of the tables of aggregates; `tables` is what to expect of them
+    otherwise."""
+    unknown, at = None, parse_time(request.at, "at")
     if tenant is not None:
-        known = plan_settings(plan, settings, keys=keys)
+        known = plan_settings(plan, request.settings, keys=keys)
         unknown = find_unknown_tenant(tenant, known, (plan.pipeline or plan.policy).config)
         plan = effective_plan(plan, tenant, at=at, settings=known)
     rows = None
     if isinstance(preview, int):
-        rows = preview_rows(plan, preview, at=at, input=input, settings=settings, keys=keys)
+        rows = preview_rows(plan, preview, request, keys=keys)
     elif preview is not None:
-        tables = preview_tables(plan, preview, at=at, settings=settings, keys=keys)
+        tables = preview_tables(plan, preview, request, keys=keys)
     return PlanPreview(plan, tenant, at, unknown, rows, tables)
 
 
@@ -182,41 +182,28 @@ def plan_settings(plan: Plan, settings: Any = None, *, keys: Any = None) -> Sett
     return Workspace(pipeline=plan.pipeline, keys=keys).load_settings(settings)
 
 
-def preview_rows(
-    plan: Plan,
-    rows: int,
-    *,
-    at: datetime | str | None = None,
-    input: PathText | None = None,
-    settings: Any = None,
-    keys: Any = None,
-) -> pa.Table:
+def preview_rows(plan: Plan, rows: int, request: RunRequest = PLAIN_REQUEST, *, keys: Any = None) -> pa.Table:
     """The first rows as a run would release them: without erased subjects, with corrected values, and of received data only what
     tenants consented to.
 
-    Takes a pipeline's plan, the number of rows, and replacements of the source, settings and keyring. A keyring is needed only if
+    Takes a pipeline's plan, the number of rows, and a request whose time, source and settings count. A keyring is needed only if
     the plan needs a key. Raises ConfigurationError for a plan without a pipeline, and the errors that `run` raises before it
     reads.
     """
-    job, sources = _preview_job(plan, at=at, input=input, settings=settings, keys=keys)
+    job, sources = _preview_job(plan, request, keys=keys)
     return pa.Table.from_batches(_first_rows(job, sources, rows), schema=job.records_schema).slice(0, rows)
 
 
 def preview_tables(
-    plan: Plan,
-    data: PathText,
-    *,
-    at: datetime | str | None = None,
-    settings: Any = None,
-    keys: Any = None,
+    plan: Plan, data: PathText, request: RunRequest = PLAIN_REQUEST, *, keys: Any = None
 ) -> tuple[TableUtility, ...]:
     """What to expect of each table of aggregates that is made of some data, as if all of it belonged to one date.
 
     Takes a pipeline's plan and a file or folder of records; with batch dates in its path, the newest date counts. The result
     has exact numbers, for readers of the data: it must not be published. Raises like `preview_rows`.
     """
-    when = parse_time(at, "at") or Workspace(pipeline=plan.pipeline).now
-    job, sources = _preview_job(plan, at=when, input=data, settings=settings, keys=keys, date=when.date())
+    when = parse_time(request.at, "at") or Workspace(pipeline=plan.pipeline).now
+    job, sources = _preview_job(plan, replace(request, at=when, input=data), keys=keys, date=when.date())
     if not sources:
         raise ConfigurationError(
             "there are no files to preview", hint="Pass a file or a folder of the source's format."
@@ -240,13 +227,7 @@ def preview_tables(
 
 
 def _preview_job(
-    plan: Plan,
-    *,
-    at: datetime | str | None,
-    input: PathText | None,
-    settings: Any,
-    keys: Any,
-    date: BatchDate = None,
+    plan: Plan, request: RunRequest, *, keys: Any, date: BatchDate = None
 ) -> tuple[Job, Mapping[BatchDate, Source]]:
     if plan.pipeline is None:
         raise ConfigurationError(
@@ -256,10 +237,10 @@ def _preview_job(
     keyring = workspace.keyring_or_none
     require_keys(plan, keyring)
     now = workspace.now
-    when = parse_time(at, "at") or now
-    known = workspace.load_settings(settings)
+    when = parse_time(request.at, "at") or now
+    known = workspace.load_settings(request.settings)
     people = SubjectActs() if keyring is None else load_subject_acts(workspace)
-    found = find_input_files(plan.pipeline, input, date)
+    found = find_input_files(plan.pipeline, request.input, date)
     sources = open_sources(
         plan.pipeline, found, path_mask(plan.pipeline, keyring), subject_names(people, known), at=when
     )

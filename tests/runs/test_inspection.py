@@ -15,8 +15,9 @@ from minimize.drafting import init_pipeline
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError, SourceError
 from minimize.governance.events import NewEvent, add_event
 from minimize.plan import bind
-from minimize.runs.inspection import effective_plan, lint, plan_for, preview_rows
+from minimize.runs.inspection import effective_plan, lint, plan_for
 from minimize.workspace import Workspace as Places
+from tests.calls import preview_rows
 from tests.project import AT, BEFORE, DAY, Project, event, events, new_project, table
 
 WHEN = "2026-11-25T00:00:00Z"

@@ -25,9 +25,8 @@ from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import CONSENT
 from minimize.receipts import Receipt
 from minimize.removal.retract import retract
-from minimize.runs.inspection import preview_rows
 from tests.acts import plant_acts
-from tests.calls import backfill, replay
+from tests.calls import backfill, preview_rows, replay
 from tests.inbound import HOOKS, LONG_AGO, RECEIVED, SOURCE, TOKEN, Inbound, hook, message, messages, new_inbound
 from tests.project import AT, BEFORE, DAY, enter, write_yaml
 from tests.world import CONTRACT
