@@ -29,13 +29,78 @@ _NAME_DIGITS: Final = 32
 """Number of digits of a list's digest that form its name."""
 
 
-def stored_erasures(output: Location, keys: Keyring) -> tuple[LifecycleEvent, ...]:
-    """The erasures stored with an output, in the order in which they were recorded.
+@dataclass(frozen=True, slots=True)
+class StoredErasures:
+    """The erasures that are stored with an output, in sealed lists, so that they outlive the ledger."""
 
-    Raises KeyringError if a list was encrypted with a version of the `subject` key that the keyring does not have, and
-    OutputError if a list cannot be read or decrypted. An output with unknown erasures is not written to.
-    """
-    return _listed_erasures(_read_lists(output, keys))
+    output: Location
+    keys: Keyring = field(repr=False)
+
+    def read(self) -> tuple[LifecycleEvent, ...]:
+        """The stored erasures, in the order in which they were recorded.
+
+        Raises KeyringError if a list was encrypted with a version of the `subject` key that the keyring does not have, and
+        OutputError if a list cannot be read or decrypted. An output with unknown erasures is not written to.
+        """
+        return _listed_erasures(self._files())
+
+    def store(self, recorded: Sequence[LifecycleEvent]) -> DigestRef | None:
+        """Stores the erasures of the ledger, in addition to those already stored. Returns the digest of the list.
+
+        Writes nothing if no erasure is new; returns None if there is none. An erasure that was withdrawn in the ledger is
+        removed. Raises KeyringError, OutputError.
+        """
+        if SUBJECT_KEY not in self.keys.names():
+            return None
+        before = self._files()
+        last = last_lifecycle_events(merge_erasures(recorded, _listed_erasures(before)))
+        entries = sorted(_list_entry(row) for row in last if row.kind in ERASURE_EVENTS and row.state == "recorded")
+        if not entries and not before:
+            return None
+        version = self.keys.version_of(SUBJECT_KEY)
+        if [(sorted(each.entries), each.version) for each in before] == [(entries, version)]:
+            return before[0].digest
+        replaced = {each.path.name.removesuffix(SEALED_SUFFIX) for each in before}.union(
+            *(each.replaced for each in before)
+        )
+        content = _seal_list(entries, sorted(replaced), self.keys)
+        name = f"{_list_name(content)}{SEALED_SUFFIX}"
+        with_output_errors(
+            _replace_lists,
+            self.output / ERASURES_FOLDER,
+            name,
+            content,
+            [each.path for each in before if each.path.name != name],
+        )
+        return DigestRef(sha256_text(content))
+
+    def check(self, chain: Sequence[Receipt]) -> None:
+        """Raises RefusedError (E303) if the erasure list that the receipts of the output name is missing, or is an older copy."""
+        if self.is_lost(chain):
+            message = "the erasure list that the last receipt of this output names is missing, or is an older copy"
+            hint = (
+                f"Restore `{ERASURES_FOLDER}/`. If it is lost, run `minimize runs adopt-ledger OUTPUT --reason TEXT"
+                " --allow-lost-erasures`; a later run may then publish erased records again."
+            )
+            raise RefusedError(message, code="E303", hint=hint)
+
+    def is_lost(self, chain: Sequence[Receipt]) -> bool:
+        """Whether the list that the last receipt names is missing. A receipt of an adoption names the list that was left."""
+        last = next((each for each in reversed(chain) if each.erasures is not None or each.kind == "adopt"), None)
+        if last is None or last.erasures is None:
+            return False
+        name = last.erasures.digest.removeprefix("sha256:")[:_NAME_DIGITS]
+        return not any(
+            name == each.path.name.removesuffix(SEALED_SUFFIX) or name in each.replaced for each in self._files()
+        )
+
+    def _files(self) -> list[_ErasureListFile]:
+        """The stored lists. If another process replaces a list during the read, all are read again."""
+        for _ in range(_TRIES):
+            contents = {path: _read_bytes(path) for path in _list_paths(self.output / ERASURES_FOLDER)}
+            if None not in contents.values():
+                return [_open_list(path, content or b"", self.keys) for path, content in contents.items()]
+        raise OutputError(f"{ERASURES_FOLDER}/ changed while it was read", hint="Try again.")
 
 
 def _listed_erasures(lists: Iterable[_ErasureListFile]) -> tuple[LifecycleEvent, ...]:
@@ -57,64 +122,10 @@ def _listed_erasures(lists: Iterable[_ErasureListFile]) -> tuple[LifecycleEvent,
     return tuple(sorted(found, key=lambda row: (row.recorded_at, row.id)))
 
 
-def store_erasures(output: Location, recorded: Sequence[LifecycleEvent], keys: Keyring) -> DigestRef | None:
-    """Stores the erasures of the ledger with an output, in addition to those already stored. Returns the digest of the list.
-
-    Writes nothing if no erasure is new; returns None if there is none. An erasure that was withdrawn in the ledger is removed.
-    Raises KeyringError, OutputError.
-    """
-    if SUBJECT_KEY not in keys.names():
-        return None
-    before = _read_lists(output, keys)
-    last = last_lifecycle_events(merge_erasures(recorded, _listed_erasures(before)))
-    entries = sorted(_list_entry(row) for row in last if row.kind in ERASURE_EVENTS and row.state == "recorded")
-    if not entries and not before:
-        return None
-    version = keys.version_of(SUBJECT_KEY)
-    if [(sorted(each.entries), each.version) for each in before] == [(entries, version)]:
-        return before[0].digest
-    replaced = {each.path.name.removesuffix(SEALED_SUFFIX) for each in before}.union(
-        *(each.replaced for each in before)
-    )
-    content = _seal_list(entries, sorted(replaced), keys)
-    name = f"{_list_name(content)}{SEALED_SUFFIX}"
-    with_output_errors(
-        _replace_lists,
-        output / ERASURES_FOLDER,
-        name,
-        content,
-        [each.path for each in before if each.path.name != name],
-    )
-    return DigestRef(sha256_text(content))
-
-
 def erasure_list_digest(output: Location) -> DigestRef | None:
     """The digest of the list stored with an output; None if there is none."""
     found = [content for path in _list_paths(output / ERASURES_FOLDER) if (content := _read_bytes(path)) is not None]
     return DigestRef(sha256_text(found[0])) if found else None
-
-
-def check_erasure_list(chain: Sequence[Receipt], output: Location, keys: Keyring) -> None:
-    """Raises RefusedError (E303) if the erasure list that the receipts of an output name is missing, or is an older copy."""
-    if is_erasure_list_lost(chain, output, keys):
-        message = "the erasure list that the last receipt of this output names is missing, or is an older copy"
-        hint = (
-            f"Restore `{ERASURES_FOLDER}/`. If it is lost, run `minimize runs adopt-ledger OUTPUT --reason TEXT"
-            " --allow-lost-erasures`; a later run may then publish erased records again."
-        )
-        raise RefusedError(message, code="E303", hint=hint)
-
-
-def is_erasure_list_lost(chain: Sequence[Receipt], output: Location, keys: Keyring) -> bool:
-    """Whether the list that the last receipt names is missing. A receipt of an adoption names the list that was left."""
-    last = next((each for each in reversed(chain) if each.erasures is not None or each.kind == "adopt"), None)
-    if last is None or last.erasures is None:
-        return False
-    name = last.erasures.digest.removeprefix("sha256:")[:_NAME_DIGITS]
-    return not any(
-        name == each.path.name.removesuffix(SEALED_SUFFIX) or name in each.replaced
-        for each in _read_lists(output, keys)
-    )
 
 
 def _replace_lists(folder: Location, name: str, content: bytes, before: Iterable[Location]) -> None:
@@ -140,15 +151,6 @@ class _ErasureListFile:
     version: int
     entries: list[list[Any]] = field(repr=False)
     replaced: frozenset[str] = field(repr=False)
-
-
-def _read_lists(output: Location, keys: Keyring) -> list[_ErasureListFile]:
-    """The stored lists. If another process replaces a list during the read, all are read again."""
-    for _ in range(_TRIES):
-        contents = {path: _read_bytes(path) for path in _list_paths(output / ERASURES_FOLDER)}
-        if None not in contents.values():
-            return [_open_list(path, content or b"", keys) for path, content in contents.items()]
-    raise OutputError(f"{ERASURES_FOLDER}/ changed while it was read", hint="Try again.")
 
 
 def _list_paths(folder: Location) -> list[Location]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
 from minimize.datasets.affected_subjects import form_tokens
-from minimize.datasets.erasure_list import store_erasures
+from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.lifecycle_events import (
     RECORDED_KINDS,
     REMOVAL_DEADLINES,
@@ -314,7 +314,7 @@ def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location]) -> None:
     for output in outputs:
         try:
             if has_runs(output):
-                store_erasures(output, rows, ledger.keyring)
+                StoredErasures(output, ledger.keyring).store(rows)
         except (MinimizeError, OSError) as error:
             code = error.code if isinstance(error, MinimizeError) else SYSTEM_ERROR
             message = "the erasure list could not be stored with %s (%s); its next run will store it"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from minimize.datasets.erasure_list import erasure_list_digest, is_erasure_list_lost
+from minimize.datasets.erasure_list import StoredErasures, erasure_list_digest
 from minimize.datasets.ledger_check import check_keyring, has_erasures, last_receipt_with_ledger, ledger_disagreement
 from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.writing_run import WritingRun
@@ -57,7 +57,7 @@ def adopt_ledger(workspace: Workspace, reason: str, *, allow_lost_erasures: bool
     bound = workspace.with_pipeline(find_pipeline(folder, chain[-1], workspace.pipeline))
     keyring = bound.keyring("receipt")
     check_keyring(keyring, chain)
-    lost = is_erasure_list_lost(chain, folder, keyring)
+    lost = StoredErasures(folder, keyring).is_lost(chain)
     if not allow_lost_erasures and (lost or (has_erasures(chain) and erasure_list_digest(folder) is None)):
         message = (
             "subjects were erased from this output, but the erasure list that is stored with it is missing or outdated"

@@ -21,7 +21,7 @@ import pyarrow as pa
 
 from minimize.arrow.dictionaries import value_type
 from minimize.consent import Consents
-from minimize.datasets.erasure_list import stored_erasures
+from minimize.datasets.erasure_list import StoredErasures
 from minimize.errors import (
     ConfigurationError,
     Finding,
@@ -452,7 +452,7 @@ def load_subject_acts(workspace: Workspace) -> SubjectActs:
     """Erasures, corrections and consents in the ledger, and the erasure list stored with the output. Raises LedgerError,
     OutputError."""
     keys = workspace.keyring()
-    listed = stored_erasures(workspace.target, keys)
+    listed = StoredErasures(workspace.target, keys).read()
     if not workspace.address.exists:
         return SubjectActs(RecordedErasures((), keys, listed))
     with workspace.open_ledger() as ledger:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.checkpoints import checkpoint
-from minimize.datasets.erasure_list import check_erasure_list, store_erasures
+from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.inventory import RemovalInventory
 from minimize.datasets.pipelines import pipeline_regions
 from minimize.engines import ENGINES
@@ -417,7 +417,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
             open_output(resolved.output, source=resolved.fence, lease=session.head) as folder,
         ):
             record_missed_receipts(session, folder.receipts())
-            check_erasure_list(folder.receipts(), resolved.output, resolved.keys)
+            StoredErasures(resolved.output, resolved.keys).check(folder.receipts())
             check_same_pipeline(resolved, folder)
             check_same_function(resolved.pipeline, folder.receipts())
             resolved = _with_time_under_lease(resolved, folder.receipts())
@@ -557,7 +557,7 @@ def _sign_and_publish(
     receipt: Receipt, resolved: ResolvedRun, staging: Staging, attachments: Mapping[str, bytes], session: RunSession
 ) -> Receipt:
     check_acts_unchanged(session.ledger, resolved.pipeline, resolved.subject_acts)
-    erasures = store_erasures(resolved.output, resolved.subject_acts.erased.rows, resolved.keys)
+    erasures = StoredErasures(resolved.output, resolved.keys).store(resolved.subject_acts.erased.rows)
     shown, sealed = seal_counts(replace(receipt, audit=session.head(), erasures=erasures), resolved.keys)
     signed = shown.with_signature(resolved.keys)
     staging.publish(signed, {**attachments, **sealed})

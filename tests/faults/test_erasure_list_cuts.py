@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from minimize.datasets.erasure_list import store_erasures, stored_erasures
+from minimize.datasets.erasure_list import StoredErasures
 from minimize.errors import OutputError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger.subject_tokens import subject_token
@@ -33,7 +33,7 @@ def erased(keys: Keyring, *subjects: str) -> list[LifecycleEvent]:
 
 
 def tokens(tree: Tree, folder: Path, keys: Keyring) -> frozenset[str | None]:
-    return frozenset(row.subject for row in stored_erasures(put_tree(tree, folder / f"{next(numbers)}"), keys))
+    return frozenset(row.subject for row in StoredErasures(put_tree(tree, folder / f"{next(numbers)}"), keys).read())
 
 
 @pytest.fixture(name="log", params=[(), ("d1",), ("d1", "d2")], ids=["the first list", "one more", "two more"])
@@ -41,9 +41,9 @@ def _log(request: pytest.FixtureRequest, tmp_path: Path, keys: Keyring) -> Log:
     """A recorded change of a list."""
     folder = tmp_path / "out"
     folder.mkdir()
-    store_erasures(folder, erased(keys, *request.param), keys)
+    StoredErasures(folder, keys).store(erased(keys, *request.param))
     base = tree_of(folder)
-    return Log(base, record(folder, lambda out: store_erasures(out, erased(keys, *request.param, "d3"), keys)))
+    return Log(base, record(folder, lambda out: StoredErasures(out, keys).store(erased(keys, *request.param, "d3"))))
 
 
 def wrong(log: Log, folder: Path, keys: Keyring) -> Iterator[str]:

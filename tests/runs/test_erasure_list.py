@@ -11,7 +11,7 @@ import pytest
 
 import minimize
 from minimize.datasets import erasure_list
-from minimize.datasets.erasure_list import ERASURES_FOLDER, store_erasures, stored_erasures
+from minimize.datasets.erasure_list import ERASURES_FOLDER, StoredErasures
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.events import NewEvent, add_event, withdraw_event
 from minimize.governance.subjects import DataSubject, delete_subjects, request_statuses
@@ -51,7 +51,7 @@ def outputs(project: Project) -> list[Path]:
 
 
 def listed(output: Path, project: Project) -> list[tuple[str, str | None, str]]:
-    return [(row.tenant_id, row.subject, row.kind) for row in stored_erasures(output, Keyring.load(project.keys))]
+    return [(row.tenant_id, row.subject, row.kind) for row in StoredErasures(output, Keyring.load(project.keys)).read()]
 
 
 def lists(output: Path) -> list[Path]:
@@ -76,7 +76,7 @@ def test_nothing_of_it_is_readable(project: Project) -> None:
     delete_subjects([D4], places(project), AT, yes=True)
     (path,) = lists(project.out)
     content = path.read_bytes()
-    (row,) = stored_erasures(project.out, Keyring.load(project.keys))
+    (row,) = StoredErasures(project.out, Keyring.load(project.keys)).read()
     for text in ("north", "d4", str(row.subject), str(row.subject).partition(":")[2][:8]):
         assert text.encode() not in content.partition(b"\n")[2]
 
@@ -155,7 +155,7 @@ def test_two_lists_that_were_written_at_once_both_count(project: Project) -> Non
     assert len(lists(project.out)) == 2
     assert {each[2] for each in listed(project.out, project)} == {"erasure", "reset"}
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
-        store_erasures(project.out, ledger.find(LIFECYCLE_EVENT), Keyring.load(project.keys))
+        StoredErasures(project.out, Keyring.load(project.keys)).store(ledger.find(LIFECYCLE_EVENT))
     assert len(lists(project.out)) == 1
 
 

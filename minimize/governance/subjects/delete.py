@@ -19,7 +19,7 @@ from itertools import chain as joined
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
 
 from minimize.checkpoints import checkpoint
-from minimize.datasets.erasure_list import store_erasures
+from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.datasets.writing_run import source_read_times
@@ -574,7 +574,7 @@ class SubjectRemovalRun:
         rows, faults = self.ledger.find(LIFECYCLE_EVENT), dict[Location, MinimizeError]()
         for output in self.outputs:
             with _kept_fault(faults, output.folder):
-                store_erasures(output.folder, rows, self.ledger.keyring)
+                StoredErasures(output.folder, self.ledger.keyring).store(rows)
         return faults
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:

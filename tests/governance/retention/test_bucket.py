@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.datasets.erasure_list import ERASURES_FOLDER, stored_erasures
+from minimize.datasets.erasure_list import ERASURES_FOLDER, StoredErasures
 from minimize.errors import RefusedError
 from minimize.governance.events import NewEvent, add_event
 from minimize.keys import Keyring
@@ -153,7 +153,7 @@ def test_erasures_are_stored_with_the_output_in_the_bucket(project: Daily, bucke
     for subject in ("d0", "d1"):
         add_event(NewEvent("east", "erasure", subject, RAN), where, RAN)
     assert len(bucket.keys(f"out/{ERASURES_FOLDER}/")) == 1
-    assert [row.tenant_id for row in stored_erasures(parse_output_location(out), keys)] == ["east", "east"]
+    assert [row.tenant_id for row in StoredErasures(parse_output_location(out), keys).read()] == ["east", "east"]
     minimize.verify(out, keys=project.keys)
     ledger = project.folder / "organization" / "new.db"
     assert adopt_ledger(out, "lost", pipeline=project.folder, keys=project.keys, ledger=ledger).receipt is not None
