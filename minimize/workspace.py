@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from minimize.access.decision import AccessDecision, decide_permission, decision_event
 from minimize.access.entitlements import EffectiveAccess
@@ -100,6 +100,10 @@ class Workspace:
     region: str | None = None
     found_config: Config | None = None
     clock: Clock = utc_now
+
+    def __reduce__(self) -> NoReturn:
+        """A workspace stays in its process: it can have a keyring and a password. Raises TypeError."""
+        raise TypeError("a workspace cannot be sent to another process")
 
     @cached_property
     def now(self) -> datetime:

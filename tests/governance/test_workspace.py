@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from minimize.config_search import load_config
 from minimize.output.folder import ensure_identity, new_identity
+from minimize.policy.load import load_pipeline
+from minimize.workspace import Workspace
 from tests.commands import Result, command
-from tests.project import DAY, write_yaml
+from tests.project import DAY, Project, write_yaml
 from tests.world import World, assignment
 
 
@@ -139,3 +143,28 @@ def test_the_pipeline_in_the_receipts_leads_to_the_configuration(world: World, t
     with world.as_actor("pia"):
         os.chdir(tmp_path)
         assert command("subject", "view", "d1", "--tenant", "north", "--in", far).code == 0
+
+
+def test_a_workspace_cannot_be_sent_to_another_process(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="another process"):
+        pickle.dumps(Workspace(tmp_path / "ledger.db"))
+
+
+def test_a_pipeline_is_sent_without_its_configuration(project: Project) -> None:
+    (project.folder / "minimize.yaml").write_text("ledger: postgresql://ann:secret@127.0.0.1/ledger\n")
+    job = load_pipeline(project.folder)
+    assert job.config.ledger is not None
+    sent = pickle.dumps(job)
+    assert b"secret" not in sent
+    assert pickle.loads(sent).config.ledger == job.config.ledger
+
+
+def test_copies_share_the_keyring_under_the_same_configuration_only(
+    project: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (project.folder / "minimize.yaml").write_text(f"keys: {project.keys}\n")
+    workspace = Workspace(pipeline=project.folder)
+    keyring = workspace.keyring()
+    assert workspace.showing(project.out).keyring() is keyring
+    elsewhere = load_pipeline(project.folder).with_config(load_config(tmp_path_factory.mktemp("elsewhere")))
+    assert workspace.with_pipeline(elsewhere).keyring_or_none is None
