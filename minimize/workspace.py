@@ -463,17 +463,9 @@ def require_permission(
     Raises AccessDenied, RefusedError (R010; E303 for another ledger than that of a shown output), PolicyError for a missing or
     faulty access file, LedgerError, KeyringError.
     """
+    limits: dict[str, Any] = {"tenant": tenant, "dataset": dataset, "category": category}
     decisions = [
-        _require(
-            permission,
-            each,
-            at,
-            tenant=tenant,
-            dataset=dataset,
-            category=category,
-            about=about,
-            changed_ledger=changed_ledger,
-        )
+        _require(permission, each, at, about=about, changed_ledger=changed_ledger, **limits)
         for each in workspace.authorities(any_ledger=any_ledger, decides=is_ledger_wide(permission))
     ]
     return decisions[0]
@@ -604,9 +596,3 @@ def _require_stated_absence(permission: str, workspace: Workspace) -> None:
         "every account do this."
     )
     raise RefusedError(f"no access rules decide who may {PERMISSIONS[permission]}", code="R010", hint=hint)
-
-
-def open_existing_ledger(ledger: PathText | None, output: LocationLike | None = None) -> Ledger:
-    """Opens the ledger in effect; an output folder may contain it. Raises LedgerError with the path if it does not exist."""
-
-    return open_ledger(find_ledger(ledger, start=output, output=output))

@@ -34,9 +34,9 @@ from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.stages.identifier_forms import AS_RECEIVED
+from minimize.workspace import Workspace
 from minimize.workspace import Workspace as Places
 from minimize.workspace import Workspace as Where
-from minimize.workspace import open_existing_ledger
 from tests.calls import open_items
 from tests.governance.retention.daily import START, Daily, rows
 from tests.project import AT, Builds, Project, enter, events, new_project
@@ -268,7 +268,7 @@ def test_an_event_is_recorded_once_and_told_to_the_audit_log(ran: Daily) -> None
     first, again = (happens(ran, "east", "subject_left", "device-of-somebody") for _ in range(2))
     assert (first.is_new, again.is_new, first.row.id) == (True, False, again.row.id)
     withdraw_event(first.row.id, where(ran), NOW)
-    with open_existing_ledger(None, ran.out) as ledger:
+    with Workspace(output=ran.out).open_ledger() as ledger:
         told = [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="events"))]
     assert [entry["operation"] for entry in told] == ["add", "withdraw"]
     assert "device-of-somebody" not in json.dumps(told)
