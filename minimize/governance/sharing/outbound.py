@@ -293,13 +293,14 @@ def prepare_share(
     Takes the arguments of `share`. Without data, the output of the pipeline is shared.
     """
     when = parse_time(at, "at")
+    job = None if places.pipeline is None else pipeline_from(places.pipeline)
+    places = replace(places, pipeline=job)
     data = places.pipeline_output() if data is None else data
     shown = tuple(_concerned_outputs(data, places.pipeline))
     workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys, shown=shown)
     if not dry:
         _check_not_past(when, workspace.now)
     require_permission("share/send", workspace, workspace.now, about=_recipient_name(recipient))
-    job = None if places.pipeline is None else pipeline_from(places.pipeline)
     require_share_override(job, places.settings, workspace)
     resolved = resolve_share(
         recipient,
