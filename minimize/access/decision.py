@@ -1,7 +1,5 @@
 """Access decisions: reasons, request and decision, and the rules that combine the entitlements of an account.
 
-Access enforcement: audit events, the access file in force, the permission check before a command, and its tenants.
-
 Audit events contain names, rules and counts, and no values.
 """
 

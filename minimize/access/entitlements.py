@@ -1,9 +1,5 @@
 """Entitlements of an account at a time: the permissions of its roles and grants, and the views of its roles.
 
-Access enforcement: audit events, the access file in force, the permission check before a command, and its tenants.
-
-Audit events contain names, rules and counts, and no values.
-
 Just-in-time grants: requests, and the state of each grant at any time, from the entries in the ledger.
 """
 

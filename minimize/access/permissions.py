@@ -1,9 +1,4 @@
-"""Permissions by name and category, and sets of tenants.
-
-Access enforcement: audit events, the access file in force, the permission check before a command, and its tenants.
-
-Audit events contain names, rules and counts, and no values.
-"""
+"""Permissions by name and category, and sets of tenants."""
 
 from __future__ import annotations
 

@@ -34,8 +34,8 @@ from minimize.receipts.shown_counts import rows_text
 from minimize.records import POLICY_FILE
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals
+from minimize.runs.first_run_check import check_erasures_known
 from minimize.runs.inputs import find_input_files, path_mask
-from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import PLAIN_REQUEST, RunRequest, resolve_run
 from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine, observe_refusal

@@ -45,8 +45,8 @@ from minimize.results import Line, LogMessage
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, date_text, error_for, worst_exit_code
 from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
+from minimize.runs.first_run_check import check_erasures_known
 from minimize.runs.inputs import check_acts_unchanged, first_read_times
-from minimize.runs.known_erasures import check_erasures_known
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
 from minimize.runs.resolve import ResolvedRun, RunRequest, audit_created_keys, resolve_run

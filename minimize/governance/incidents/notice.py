@@ -1,4 +1,4 @@
-"""Breach notice: its deadline, its wording, its document and the fields of GDPR Art. 33(3).
+"""Breach notice: its wording, its document and the fields of GDPR Art. 33(3).
 
 A notice contains only facts that the ledger records about the incident and about one tenant.
 

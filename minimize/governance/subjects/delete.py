@@ -3,7 +3,7 @@
 The request and its events are recorded first. If a deletion stops, the same command continues it: a run that starts later gates
 the earlier records, and an output without due data is skipped. A restriction seals the removed records (`lift.py` lifts it).
 
-Which records of a file are due is decided as for an expiry after an event: `retention/removal_plan.py` finds the files, and
+Which records of a file are due is decided as for an expiry after an event: `removal/plan.py` finds the files, and
 `affected_subjects.py` the subjects in a file.
 """
 

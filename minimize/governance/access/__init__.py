@@ -1,3 +1,0 @@
-"""minimize.governance.access"""
-
-from __future__ import annotations

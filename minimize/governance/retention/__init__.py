@@ -1,3 +1,0 @@
-"""minimize.governance.retention"""
-
-from __future__ import annotations
