@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from datetime import date
@@ -167,15 +168,19 @@ def _unknown_entries(output: Path, names: set[str]) -> Iterator[Finding]:
 
 
 def _is_ledger_file(path: Path) -> bool:
-    """Whether a file has the name and the first bytes of a file of the ledger.
+    """Whether a file has the name and the first bytes of a file of the ledger, or is gone since the folder was listed.
 
-    SQLite creates each of them empty, and on a full disk the first write may end after a few bytes.
+    SQLite creates each of them empty, and on a full disk the first write may end after a few bytes. The last process that closes
+    the ledger removes its journals.
     """
     starts = _LEDGER_FILES.get(path.name, ())
-    if not starts or path.is_symlink() or not path.is_file():
-        return False
-    with path.open("rb") as file:
-        head = file.read(16)
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode) or not starts:
+            return False
+        with path.open("rb") as file:
+            head = file.read(16)
+    except FileNotFoundError:
+        return True
     return head.startswith(starts) or any(start.startswith(head) for start in starts)
 
 

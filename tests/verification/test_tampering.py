@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,18 @@ def test_a_file_that_nobody_put_in_force_is_found(writer: OutputWriter, place: s
     (writer.output / place).write_bytes(b"x")
     findings = check(writer.output, keys=writer.keyring)
     assert [(each.code, each.file) for each in findings if each.severity == "error"] == [("V014", place)]
+
+
+@pytest.mark.parametrize(("is_there", "codes"), [(True, ["V014"]), (False, [])])
+def test_a_journal_that_vanishes_during_the_check_is_no_fault(
+    writer: OutputWriter, monkeypatch: pytest.MonkeyPatch, is_there: bool, codes: list[str]
+) -> None:
+    listdir, name = os.listdir, "ledger.db-wal"
+    if is_there:
+        (writer.output / name).write_bytes(b"x")
+    shown = {os.fspath(writer.output): {name}}
+    monkeypatch.setattr(os, "listdir", lambda folder: sorted({*listdir(folder), *shown.get(os.fspath(folder), ())}))
+    assert writer.codes() == codes
 
 
 def test_a_link_to_another_folder_is_found(writer: OutputWriter, tmp_path: Path) -> None:
