@@ -186,7 +186,7 @@ class Workspace:
     def _has_ledger_of(self, folder: Path, output: Location) -> bool:
         """Whether the ledger is also that of an output of a pipeline in this folder."""
         with suppress(LedgerError):
-            return self.address.is_same(find_ledger(start=folder, output=output))
+            return self.address.is_same(find_ledger(start=load_config(folder, self.config), output=output))
         return False
 
     @cached_property
