@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from minimize.access.decision import AccessDecision, decide_permission, decision_event
 from minimize.access.entitlements import EffectiveAccess
@@ -62,7 +62,7 @@ from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import use_permissions
 from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
-from minimize.ledger.ledger import Ledger, open_ledger
+from minimize.ledger.ledger import Ledger, OpenLedgers
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import has_runs, read_receipts
 from minimize.output.reader import load_receipts
@@ -100,6 +100,15 @@ class Workspace:
     region: str | None = None
     found_config: Config | None = None
     clock: Clock = utc_now
+    ledgers: OpenLedgers = field(default_factory=OpenLedgers, repr=False, compare=False)
+
+    def __enter__(self) -> Self:
+        """Keeps the ledger open until the end of the `with` statement."""
+        self.ledgers.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.ledgers.__exit__(*error)
 
     def __reduce__(self) -> NoReturn:
         """A workspace stays in its process: it can have a keyring and a password. Raises TypeError."""
@@ -139,7 +148,8 @@ class Workspace:
 
     def of_output(self, output: Location, pipeline: Pipeline) -> Workspace:
         """That of one of the outputs that a command changes, with its pipeline of today, and the keyring and the named ledger."""
-        return Workspace(self.ledger, output, pipeline, self.keyring(), clock=self.clock)
+        keyring = self.keyring()
+        return Workspace(self.ledger, output, pipeline, keyring, clock=self.clock, ledgers=self.ledgers)
 
     @property
     def job(self) -> Pipeline:
@@ -320,7 +330,8 @@ class Workspace:
     def _governing(self, output: LocationLike) -> Workspace:
         """That of the rules of an output: the configuration of its own pipeline, which may be the one that is known already."""
         config = load_config(configuration_folder(output), self.config)
-        return Workspace(self.ledger, output, keys=self._keys_for(config), found_config=config, clock=self.clock)
+        keys = self._keys_for(config)
+        return Workspace(self.ledger, output, keys=keys, found_config=config, clock=self.clock, ledgers=self.ledgers)
 
     def _searched_outputs(self, decides: bool) -> Iterator[Location]:
         """The outputs that the ledger has and this host can open, if the command searches them or decides for them."""
@@ -349,9 +360,13 @@ class Workspace:
             return str(self.address)
         return ""
 
-    def open_ledger(self, *, create: bool = False, signs: bool = False) -> Ledger:
-        """The ledger, open. Raises LedgerError, and KeyringError if it `signs` changes and there is no keyring to sign them."""
-        return open_ledger(self.address, create=create, verifier=self.keyring() if signs else self.verifier)
+    def open_ledger(self, *, create: bool = False, signs: bool = False) -> AbstractContextManager[Ledger]:
+        """The ledger, open in a `with` statement. It is opened once for all that a command does at the same time.
+
+        Raises LedgerError, and KeyringError if it `signs` changes and there is no keyring to sign them.
+        """
+        verifier = self.keyring() if signs else self.verifier
+        return self.ledgers.opened(self.address, create=create, verifier=verifier)
 
 
 def _warn_of_lost_ledger(address: Address) -> None:
@@ -368,14 +383,11 @@ def _warn_of_lost_ledger(address: Address) -> None:
 @contextmanager
 def optional_ledger(workspace: Workspace, *, needed: bool) -> Iterator[Ledger | None]:
     """The open ledger; None if there is none and none is needed. Raises LedgerError."""
-    found: Ledger | None = None
-    with suppress(*(() if needed or workspace.ledger is not None else (LedgerError,))):
-        found = workspace.open_ledger()
-    try:
-        yield found
-    finally:
-        if found is not None:
-            found.close()
+    with ExitStack() as stack:
+        ledger: Ledger | None = None
+        with suppress(*(() if needed or workspace.ledger is not None else (LedgerError,))):
+            ledger = stack.enter_context(workspace.open_ledger())
+        yield ledger
 
 
 def configured_access(workspace: Workspace) -> AccessRules | None:

@@ -24,7 +24,6 @@ from minimize.ledger.audit_check import (
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
-from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
 from minimize.stores import Location, LocationLike, PathText, parse_output_location, relative_path
@@ -56,7 +55,7 @@ _RECEIPTS_HINT: Final = "Pass an output folder or a folder of receipts to --rece
 
 def log_entries(workspace: Workspace, entry_filter: EntryFilter, *, last: int | None = None) -> list[LogEntry]:
     """The entries that match the filter, oldest first; with `last`, only the last so many. Raises LedgerError."""
-    with open_ledger(workspace.address) as ledger:
+    with workspace.open_ledger() as ledger:
         return find_entries(ledger, entry_filter, last)
 
 
@@ -81,7 +80,7 @@ def verify_audit(
     if receipts is not None and not places:
         raise OutputError(f"{receipts} and its subfolders contain no receipt", hint=_RECEIPTS_HINT)
     parsed = [(place, each) for place, each in places if isinstance(each, Receipt)]
-    with open_ledger(replace(workspace, output=folder).address) as ledger:
+    with replace(workspace, output=folder).open_ledger() as ledger:
         result = check_whole_log(ledger, verifier, kept, parsed)
     unreadable = tuple(each for _, each in places if isinstance(each, Finding))
     return replace(result, findings=(*result.findings, *unreadable))
@@ -94,7 +93,7 @@ def export_audit(
 
     Raises LedgerError, and OutputError if the file exists or cannot be created.
     """
-    with open_ledger(workspace.address) as ledger:
+    with workspace.open_ledger() as ledger:
         format_ = format_of_file(Path(file))
         count = write_private_file(Path(file), lambda out: export_entries(ledger, entry_filter, out, form, format_))
     return AuditExport(str(file), count)
@@ -106,7 +105,7 @@ def truncate_audit(workspace: Workspace, at: datetime, *, to: PathText | None = 
     Takes the time, and a new file to which the entries are written first. Returns the entries that were removed, or would be.
     Raises KeyringError, LedgerError, and OutputError if the file exists.
     """
-    with open_ledger(workspace.address) as ledger:
+    with workspace.open_ledger() as ledger:
         plan = plan_truncation(ledger, at)
         if not yes or plan.last is None:
             return plan

@@ -23,7 +23,6 @@ from minimize.json_form import JsonResult, json_object
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.ledger import open_ledger
 from minimize.ledger.settings import SETTING, RecordedSetting, new_settings
 from minimize.ledger.subject_tokens import (
     find_known_token,
@@ -677,6 +676,6 @@ def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
         found = load_settings(source) if settings is not None else workspace.load_settings() if job else None
         rows = load_settings(None) if found is None else found
     else:
-        with open_ledger(workspace.address, verifier=workspace.keyring_or_none) as ledger:
+        with workspace.open_ledger() as ledger:
             rows = load_ledger_settings(ledger)
     return rows if job is None else rows.with_folding(job.policy.settings_folding, job.policy.levels)

@@ -10,9 +10,11 @@ import os
 import secrets
 import sqlite3
 import stat
+import threading
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -146,7 +148,8 @@ class Ledger:
     def __init__(self, address: Address, database: Database, patience: float, verifier: Verifier | None = None) -> None:
         self.address = address
         self._proofs = ActProofs(verifier)
-        self._seen: FileIdentity | None = file_identity(address)
+        self.file: FileIdentity | None = file_identity(address)
+        """The file that was opened; None for a server."""
         self._database = database
         self._patience = patience
 
@@ -279,7 +282,7 @@ class Ledger:
             with self._database.transaction(writes=writes) as connection:
                 given = work(connection)
                 if writes:
-                    check_same_file(self.address, self._seen)
+                    check_same_file(self.address, self.file)
                     checkpoint("ledger.before")
                 kept.clear()
                 connection.execute("COMMIT")
@@ -311,6 +314,62 @@ def open_ledger(
         ledger.close()
         raise
     return ledger
+
+
+class OpenLedgers:
+    """The open ledgers of a command: each is opened once, and closed when its last user ends. Threads may share it.
+
+    In a `with` statement, they stay open until its end.
+    """
+
+    def __init__(self) -> None:
+        self._ledgers = list[Ledger]()
+        self._users = Counter[Ledger | None]()
+        self._lock = threading.RLock()
+
+    @contextmanager
+    def opened(self, address: Address, *, create: bool = False, verifier: Verifier | None = None) -> Iterator[Ledger]:
+        """The ledger, open. Takes what `open_ledger` takes, and raises its errors."""
+        with self._lock:
+            ledger = self._known(address, verifier) or self._open(address, create, verifier)
+            self._users[ledger] += 1
+        try:
+            yield ledger
+        finally:
+            self._end_use(ledger)
+
+    def __enter__(self) -> Self:
+        with self._lock:
+            self._users[None] += 1
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end_use(None)
+
+    def _known(self, address: Address, verifier: Verifier | None) -> Ledger | None:
+        """The same ledger, opened before; None if there is none, or its file was replaced since."""
+        for ledger in self._ledgers:
+            if ledger.verifier is verifier and ledger.address.is_same(address):
+                if ledger.file != file_identity(address):
+                    return None
+                if address.path is not None:
+                    check_file(address)
+                return ledger
+        return None
+
+    def _open(self, address: Address, create: bool, verifier: Verifier | None) -> Ledger:
+        ledger = open_ledger(address, create=create, verifier=verifier)
+        self._ledgers.insert(0, ledger)
+        return ledger
+
+    def _end_use(self, ledger: Ledger | None) -> None:
+        with self._lock:
+            self._users[ledger] -= 1
+            if not self._users[None]:
+                unused = [each for each in self._ledgers if not self._users[each]]
+                self._ledgers = [each for each in self._ledgers if self._users[each]]
+                for each in unused:
+                    each.close()
 
 
 def _create_tables(address: Address, patience: float) -> None:

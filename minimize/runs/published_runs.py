@@ -18,7 +18,6 @@ from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import current_actor
 from minimize.ledger.clock import CLOCK_SKEW
-from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import (
     IndexedOutput,
     output_locations,
@@ -118,7 +117,7 @@ def list_runs(workspace: Workspace, *, pipeline: str | None = None) -> list[RunR
 
     Void runs are marked if the receipts of their output can be read on this host.
     """
-    with open_ledger(workspace.address) as ledger:
+    with workspace.open_ledger() as ledger:
         identity = None if workspace.output is None else identity_of(workspace.target)
         return _mark_void(ledger.read(partial(select_runs, output=identity, pipeline=pipeline)))
 
@@ -126,7 +125,7 @@ def list_runs(workspace: Workspace, *, pipeline: str | None = None) -> list[RunR
 def show_run(workspace: Workspace, run_id: str) -> PublishedRun:
     """One run, by the beginning of its id. Raises LedgerError, ConfigurationError."""
     output = workspace.output
-    with open_ledger(workspace.address) as ledger:
+    with workspace.open_ledger() as ledger:
         found = ledger.read(partial(select_runs_by_id, run_id=run_id))
         others = ledger.read(partial(select_runs, output=found[0].output)) if len(found) == 1 else []
     if len(found) != 1:
@@ -185,7 +184,7 @@ def rebuild_index(workspace: Workspace, now: datetime) -> list[RebuiltIndex]:
     Raises LedgerError, OutputError, KeyringError, and ConfigurationError if no output is known.
     """
     outputs, keyring = workspace.shown, workspace.keyring("audit log")
-    with open_ledger(workspace.address, create=bool(outputs)) as ledger:
+    with workspace.open_ledger(create=bool(outputs)) as ledger:
         folders = {resolve_output(output) for output in outputs} or _known_outputs(ledger)
         if not folders:
             raise ConfigurationError("the ledger has no output on this host", hint="Pass --output DIR.")
@@ -372,7 +371,7 @@ def has_exact_figures(receipt: Receipt) -> bool:
 def _find_output(workspace: Workspace, run: str) -> Location:
     """The output of a run according to the ledger."""
 
-    with open_ledger(workspace.address) as ledger:
+    with workspace.open_ledger() as ledger:
         found = {row.folder for row in ledger.read(partial(select_runs_by_id, run_id=run))}
     if len(found) != 1:
         hint = "Run `minimize runs` to list the runs, and pass --output DIR."

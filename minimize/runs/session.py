@@ -23,7 +23,6 @@ from minimize.datasets.ledger_check import check_open_ledger
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
 from minimize.ledger import current_actor
 from minimize.ledger.leases import LeaseClock, LeaseTiming, SessionRun, start_session
-from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import compare_receipts, find_location, record_location
 from minimize.output.folder import (
     check_apart,
@@ -143,7 +142,7 @@ def warn_of_older_copy(workspace: Workspace) -> None:
     if not (workspace.address.exists and has_runs(output)):
         return
     chain, identity = read_receipts(output), identity_of(output)
-    with open_ledger(workspace.address) as ledger:
+    with workspace.open_ledger() as ledger:
         if (
             identity is not None
             and ledger.read(partial(compare_receipts, output=identity, chain=chain, verifier=None)).state == "cut"

@@ -252,7 +252,7 @@ def _resolve_settings(workspace: Workspace, settings: Any, policy: Policy) -> Se
         return (
             None if settings is None else load_settings(settings).with_folding(policy.settings_folding, policy.levels)
         )
-    with open_ledger(workspace.address, verifier=workspace.keyring()) as ledger:
+    with workspace.open_ledger(signs=True) as ledger:
         return load_ledger_settings(ledger).with_folding(policy.settings_folding, policy.levels)
 
 
