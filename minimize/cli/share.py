@@ -21,7 +21,7 @@ from minimize.governance.sharing import (
     request_recalls,
 )
 from minimize.governance.sharing.outbound import prepare_share
-from minimize.governance.sharing.plan import ShareArguments
+from minimize.governance.sharing.plan import ShareRequest
 from minimize.results import JsonText, Listing, Printable
 from minimize.workspace import Workspace
 
@@ -125,7 +125,7 @@ share_group.add_command(recall_group)
         help=f"{AS_OF_HELP} Without --dry-run, a future time at which the rules must also hold. [default: now]"
     ),
     click.Option(
-        ["--dry-run", "dry"],
+        ["--dry-run"],
         is_flag=True,
         help="Print what would be sent, and why the rest would not. Nothing is sent.",
     ),
@@ -135,36 +135,29 @@ share_group.add_command(recall_group)
     quiet=True,
 )
 def send_command(
+    workspace: Workspace,
     now: datetime,
-    policy: str | None,
-    pipeline: str | None,
     data: str | None,
     output: str | None,
     to: str | None,
     fields: Sequence[str],
-    settings: str | None,
-    at: datetime | None,
-    dry: bool,
-    recipients: str | None,
-    keys: str | None,
-    ledger: str | None,
+    dry_run: bool,
     **terms: Any,
 ) -> Printable:
     """Send records to RECIPIENT for FUNCTION.
 
     Writes the permitted records to a new file, and records the disclosure. Exits with 3 if the recipient may receive nothing.
     """
-    if to is None and not dry:
+    at: datetime | None = terms["at"]
+    if to is None and not dry_run:
         raise click.UsageError("no file to write to. Pass --to FILE or --dry-run.")
-    if at is not None and at < now and not dry:
+    if at is not None and at < now and not dry_run:
         raise click.UsageError("--at is in the past, which only --dry-run allows. Records are sent as of now.")
-    if not (data or output or pipeline):
+    if not (data or output or workspace.pipeline):
         raise click.UsageError("no data to send. Pass --data PATH or --pipeline PIPELINE.")
-    places = ShareArguments(
-        policy=policy, pipeline=pipeline, settings=settings, keys=keys, ledger=ledger, recipients=recipients
-    )
-    operation = prepare_share(data or output, places=places, at=at, dry=dry, fields=fields or None, **terms)
-    return operation.preview() if dry or to is None else operation.execute(None, Path(to))
+    request = ShareRequest(**terms, fields=fields or None, dry_run=dry_run)
+    operation = prepare_share(workspace, request, data or output)
+    return operation.preview() if dry_run or to is None else operation.execute(None, Path(to))
 
 
 @verb("log", OPTIONS["--recipient"](metavar="R"), "--tenant", *WORKSPACE, group=share_group, reads="share/read")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet
-from minimize.consent import load_consents
 from minimize.errors import ConfigurationError, NotPermitted, RefusalReason
 from minimize.governance.sharing.consent_filter import TenantConsent, TenantFilter, consent_check
 from minimize.governance.sharing.payload import PayloadStats
@@ -175,8 +174,8 @@ def tenant_shares(
     disclosure: str, stats: PayloadStats, verdicts: Mapping[str, TenantConsent], share: ResolvedShare, now: datetime
 ) -> list[TenantShare]:
     """The rows and subject tokens sent, and the contract that governs them, per tenant."""
-    tokens = stats.subject_tokens.tokens_by_tenant(share.keys) if share.policy.subject is not None else {}
-    version = share.keys.version_of(SUBJECT_KEY) if tokens else None
+    tokens = stats.subject_tokens.tokens_by_tenant(share.keyring) if share.policy.subject is not None else {}
+    version = share.keyring.version_of(SUBJECT_KEY) if tokens else None
     return [
         TenantShare(
             disclosure=disclosure,
@@ -225,7 +224,7 @@ def build_disclosure(
             "digest": resolved.policy.digest,
         },
         "fields": {key: composed.decisions[key].form for key in composed.sent_fields},
-        "keys": [f"{name}/{RecipientKeys(resolved.keys).version_of(name)}" for name in sorted(keys)],
+        "keys": [f"{name}/{RecipientKeys(resolved.keyring).version_of(name)}" for name in sorted(keys)],
         "category": category,
         "rows": stats.rows,
         "tenants": {share.tenant_id: _tenant_body(share) for share in shares},
@@ -303,7 +302,7 @@ def commit_disclosure(
     def decide(acts: ActReader) -> Decision[Disclosure]:
         """So the end of a consent comes before the disclosure and stops it, or comes after it and finds it recorded."""
         _recheck_consents(acts, share, planned, stats, clock())
-        by, signed = event.actor.user or "", act.signed_by(share.keys)
+        by, signed = event.actor.user or "", act.signed_by(share.keyring)
         decided = [DISCLOSURE.act(signed, actor=by)]
         decided += [TENANT_SHARE.act(each, recorded_at=now, actor=by) for each in shares]
         return Decision(act, decided, [event])
@@ -318,7 +317,7 @@ def commit_disclosure(
 def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> NotPermitted:
     """Records the refusal in the audit log and returns the error. Logs a warning if it cannot be recorded."""
     name, function = share.recipient.recipient, share.party.function
-    record_refusal(share.ledger, share.keys, refusal_event(name, function, account.reasons, now))
+    record_refusal(share.ledger, share.keyring, refusal_event(name, function, account.reasons, now))
     return refusal_error(name, function, account.reasons)
 
 
@@ -326,7 +325,7 @@ def _recheck_consents(
     acts: ActReader, share: ResolvedShare, planned: SharePlan, stats: PayloadStats, now: datetime
 ) -> None:
     """Raises NotPermitted if a tenant's consent or contract ended before its records are sent."""
-    consents = load_consents(acts, share.keys, share.config, recipient=share.recipient.recipient)
+    consents = share.consents(acts)
     asking = replace(consent_check(share, planned, consents), moments=(max(now, share.share_time),))
     ended = [name for name, verdict in asking(list(stats.tenants)).items() if verdict.consent is None]
     if ended:

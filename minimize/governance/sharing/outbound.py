@@ -18,7 +18,7 @@ from minimize.arrow.interchange import native_converter
 from minimize.arrow.pointers import Pointer
 from minimize.config_search import load_config
 from minimize.consent import Consents, load_consents
-from minimize.datasets.pipelines import LEDGER_SETTINGS, find_configured_outputs, pipeline_from
+from minimize.datasets.pipelines import LEDGER_SETTINGS, find_configured_outputs
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
 from minimize.forms.values import CategoryName
 from minimize.governance.sharing.connector import Connector, call_connector
@@ -51,15 +51,14 @@ from minimize.governance.sharing.payload import (
 )
 from minimize.governance.sharing.plan import (
     ResolvedShare,
-    ShareArguments,
     SharePlan,
+    ShareRequest,
     plan_share,
     resolve_share,
     tenant_column_source,
 )
 from minimize.json_form import json_object
 from minimize.keys import find_keyring
-from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import has_runs, read_receipts
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
@@ -120,8 +119,8 @@ class ShareOperation:
         plan = self._executable_plan()
         if plan is None:
             return summarize_share(self.share, self.plan, reasons=self._reasons_of_consents())
-        with self._ledger() as ledger:
-            tenants = self._tenants(self._consents(ledger))
+        with self.share.workspace.open_ledger(signs=True) as ledger:
+            tenants = self._tenants(self.share.consents(ledger))
             stats = make_payload(self._payload_context(ledger, plan, tenants), DiscardedPayload())
             return summarize_payload(self.share, self.plan, stats, tenants)
 
@@ -130,8 +129,8 @@ class ShareOperation:
         plan = self._executable_plan()
         if plan is None:
             raise self._refusal(summarize_share(self.share, self.plan, reasons=self._reasons_of_consents()))
-        with self._ledger() as ledger:
-            tenants = self._tenants(self._consents(ledger))
+        with self.share.workspace.open_ledger(signs=True) as ledger:
+            tenants = self._tenants(self.share.consents(ledger))
             context = self._payload_context(ledger, plan, tenants)
             if to is None:
                 memory_sink = InMemoryPayload()
@@ -166,25 +165,21 @@ class ShareOperation:
         file = _finish_file(sink, stats) if isinstance(sink, StagedExport) else None
         _check_tenants(stats, tenants)
         record = commit_disclosure(ledger, self.share, self.plan, stats, tenants, found, file, self.clock)
-        if context.secrets is not None and self.share.connector is not None:
-            call_connector(self.share.connector, context.secrets.pop_table())
+        if context.secrets is not None and self.share.request.connector is not None:
+            call_connector(self.share.request.connector, context.secrets.pop_table())
         return ShareOutcome(None, found, record)
 
     def _reasons_of_consents(self) -> tuple[RefusalReason, ...]:
         """The consent reasons of a share that is refused anyway, as far as consents can be read."""
         if self.plan.recipient_policy is None or not self.plan.recipient_policy.sent_fields:
             return ()
-        with suppress(LedgerError), self._ledger() as ledger:
-            tenants = self._tenants(self._consents(ledger))
+        with suppress(LedgerError), self.share.workspace.open_ledger(signs=True) as ledger:
+            tenants = self._tenants(self.share.consents(ledger))
             for part in ConsentedSource(tenant_column_source(self.plan), tenants).parts:
                 for _ in part.read():
                     pass
             return tuple(reasons_of_tenants(self.share, tenants))
         return ()
-
-    def _consents(self, ledger: Ledger) -> Consents:
-        name = self.share.recipient.recipient
-        return load_consents(ledger, self.share.keys, self.share.config, recipient=name)
 
     def _tenants(self, consents: Consents) -> TenantFilter:
         return TenantFilter(
@@ -193,14 +188,6 @@ class ShareOperation:
 
     def _refusal(self, found: ShareSummary) -> Exception:
         return refuse_share(self.share, found, self.clock())
-
-    def _ledger(self) -> Ledger:
-        return open_ledger(self.share.ledger, verifier=self.share.keys)
-
-
-def plan_operation(share: ResolvedShare, arguments: Any, clock: Clock) -> ShareOperation:
-    """Plans a share. Raises faults of configuration. Refusals are raised later, all at once."""
-    return ShareOperation(share, plan_share(share, arguments), clock, senders_of(arguments))
 
 
 def _finish_file(file: StagedExport, stats: PayloadStats) -> Mapping[str, Any]:
@@ -258,69 +245,37 @@ def share(
     Raises ConfigurationError for an `at` in the past without `dry_run`.
     Raises ConfigurationError (E212) if the connector fails: the disclosure stays recorded, and it is unknown what arrived.
     """
-    found = prepare_share(
-        data,
-        recipient,
-        function,
-        ShareArguments(
-            policy=policy, pipeline=pipeline, settings=settings, keys=keys, ledger=ledger, recipients=recipients
-        ),
-        at=at,
-        dry=dry_run,
-        purpose=purpose,
-        fields=fields,
-        must_be=must_be,
-        connector=connector,
+    request = ShareRequest(
+        recipient, function, policy, settings, recipients, purpose, fields, must_be, at, connector, dry_run
     )
-    return found.preview() if dry_run else found.execute(data, None if to is None else Path(to)).payload
+    with Workspace(ledger, pipeline=pipeline, keys=keys) as workspace:
+        operation = prepare_share(workspace, request, data)
+        return operation.preview() if dry_run else operation.execute(data, None if to is None else Path(to)).payload
 
 
-def prepare_share(
-    data: Any,
-    recipient: str | Recipient,
-    function: str,
-    places: ShareArguments,
-    *,
-    at: datetime | str | None = None,
-    dry: bool = False,
-    purpose: str | None = None,
-    fields: Collection[str] | None = None,
-    must_be: CategoryName | None = None,
-    connector: Connector | None = None,
-) -> ShareOperation:
+def prepare_share(workspace: Workspace, request: ShareRequest, data: Any = None) -> ShareOperation:
     """Plans a share without executing it, for callers that also need the summary and the disclosure.
 
-    Takes the arguments of `share`. Without data, the output of the pipeline is shared.
+    Takes the data as `share` does; without it, the output of the pipeline is shared. Raises faults of configuration. Refusals are
+    raised later, all at once.
     """
-    when = parse_time(at, "at")
-    job = None if places.pipeline is None else pipeline_from(places.pipeline)
-    places = replace(places, pipeline=job)
-    data = places.pipeline_output() if data is None else data
-    shown = tuple(_concerned_outputs(data, places.pipeline))
-    workspace = Workspace(ledger=places.ledger, pipeline=places.pipeline, keys=places.keys, shown=shown)
-    if not dry:
-        _check_not_past(when, workspace.now)
-    require_permission("share/send", workspace, workspace.now, about=_recipient_name(recipient))
-    require_share_override(job, places.settings, workspace)
-    resolved = resolve_share(
-        recipient,
-        function,
-        places,
-        whens=consent_moments(when, workspace.now, dry=dry),
-        purpose=purpose,
-        fields=fields,
-        must_be=must_be,
-        connector=connector,
-    )
-    return plan_operation(resolved, data, workspace.clock)
+    job = workspace.loaded_pipeline
+    data = str(job.folder / job.output) if data is None and job is not None else data
+    shown = workspace.showing(*_concerned_outputs(data, job))
+    if not request.dry_run:
+        _check_not_past(parse_time(request.at, "at"), shown.now)
+    require_permission("share/send", shown, shown.now, about=request.recipient_name)
+    require_share_override(job, request.settings, shown)
+    share = resolve_share(shown, request)
+    return ShareOperation(share, plan_share(share, data), shown.clock, senders_of(data))
 
 
-def _concerned_outputs(data: Any, pipeline: Pipeline | PathText | None) -> Iterator[Location]:
+def _concerned_outputs(data: Any, job: Pipeline | None) -> Iterator[Location]:
     """The outputs whose rules decide, if something was published to them: the shared one, that of the pipeline, and those that
     were made of the shared file."""
     places = [data] if isinstance(data, str | PathLike | ObjectPath) else []
     made = _outputs_made_of(Path(data)) if isinstance(data, str | PathLike) else ()
-    places += [] if pipeline is None else [pipeline_from(pipeline).target()]
+    places += [] if job is None else [job.target()]
     found = (place for place in map(parse_output_location, places) if has_runs(place))
     yield from dict.fromkeys((*found, *made))
 
@@ -345,17 +300,6 @@ def _check_not_past(at: datetime | None, now: datetime) -> None:
     if at is not None and at < now:
         hint = "Omit `at` to send as of now, or pass dry_run=True."
         raise ConfigurationError("an `at` in the past requires a dry run; data is always sent as of now", hint=hint)
-
-
-def _recipient_name(recipient: str | Recipient) -> str:
-    return recipient if isinstance(recipient, str) else recipient.recipient
-
-
-def consent_moments(at: datetime | None, now: datetime, *, dry: bool) -> tuple[datetime, ...]:
-    """The times at which all rules must hold: now and a requested later time. A dry run checks the requested time only."""
-    if at is not None and (dry or at > now):
-        return (at,) if dry else (now, at)
-    return (now,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -317,16 +317,16 @@ def payload_context(
     """
     if planned.source is None:
         raise payload_differs_error("the share was not planned")
-    keys, whole = RecipientKeys(share.keys), planned.connector_plan or plan
+    keys, whole = RecipientKeys(share.keyring), planned.connector_plan or plan
     bound = PreparedPolicy.from_plan(whole, keys)
     job = Job(
         whole,
         share.share_time,
         keys,
         None if planned.settings is None else planned.settings.effective_at(share.share_time),
-        row_key=derive_row_key(share.keys),
+        row_key=derive_row_key(share.keyring),
         memos=empty_memos(whole),
-        space=SpillSpace(find_budget(share.config)),
+        space=SpillSpace(find_budget(share.workspace.config)),
         bound=None if deduplicates(whole) else bound.stages,
         erased=erasures.effective_at(share.share_time, whole.policy.future),
         consents=consented,

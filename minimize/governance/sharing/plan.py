@@ -15,9 +15,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.config import Config
-from minimize.consent import load_agreements
-from minimize.datasets.pipelines import LEDGER_SETTINGS, pipeline_from
+from minimize.consent import Consents, load_agreements, load_consents
+from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
 from minimize.governance.sharing.recipient_fields import (
@@ -38,10 +37,11 @@ from minimize.governance.sharing.released_output import (
 )
 from minimize.keys import Keyring, find_kms
 from minimize.ledger import Address
-from minimize.ledger.ledger import open_ledger
+from minimize.ledger.acts import ActReader
 from minimize.output import reader
 from minimize.output.folder import RUNS
-from minimize.plan import Plan, bind, category, request
+from minimize.plan import Plan, bind, category
+from minimize.plan import request as source_request
 from minimize.plan.model import Category
 from minimize.policy.fields import all_fields_named
 from minimize.policy.load import load_policy
@@ -58,6 +58,7 @@ from minimize.sources.base import SourceRequest
 from minimize.sources.files import FilePart
 from minimize.sources.memory import memory_source
 from minimize.stores import PathText
+from minimize.times import parse_time
 from minimize.verification.declared_forms import DeclaredColumn
 from minimize.workspace import Workspace
 
@@ -65,45 +66,75 @@ from minimize.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
-class ShareArguments:
-    """The arguments of a share, as the caller passed them. None means not given."""
+class ShareRequest:
+    """A share that a caller asks for. None means not given.
 
+    recipient   the recipient, or its name
+    policy      the policy of the data, if there is no pipeline
+    settings    settings instead of those of the pipeline
+    recipients  the folder of recipients
+    fields      fields to send; None for all permitted fields
+    must_be     the highest category that the records may have
+    at          a time at which the rules must also hold; a dry run evaluates them as of this time only
+    connector   calls the recipient if there are pass-through secrets
+    dry_run     whether nothing is sent
+    """
+
+    recipient: str | Recipient
+    function: str
     policy: Policy | PathText | None = None
-    pipeline: Pipeline | PathText | None = None
     settings: Any = None
-    keys: Keyring | PathText | None = None
-    ledger: PathText | None = None
     recipients: Recipients | PathText | None = None
+    purpose: str | None = None
+    fields: Collection[str] | None = None
+    must_be: str | None = None
+    at: datetime | str | None = None
+    connector: Connector | None = None
+    dry_run: bool = False
 
-    def pipeline_output(self) -> str | None:
-        """The output folder of the pipeline. None without a pipeline."""
-        if self.pipeline is None:
-            return None
-        job = pipeline_from(self.pipeline)
-        return str(job.folder / job.output)
+    @property
+    def recipient_name(self) -> str:
+        """The name of the recipient."""
+        return self.recipient if isinstance(self.recipient, str) else self.recipient.recipient
+
+    def moments(self, now: datetime) -> tuple[datetime, ...]:
+        """The times at which all rules must hold: now and a requested later time. A dry run checks the requested time only."""
+        at = parse_time(self.at, "at")
+        if at is not None and (self.dry_run or at > now):
+            return (at,) if self.dry_run else (now, at)
+        return (now,)
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedShare:
-    """The resolved arguments of a share, before data is read.
+    """A share whose policy, recipient and settings were found, before data is read.
 
-    moments           times at which all rules must hold; settings are evaluated as of the last one
-    requested_fields  requested fields; None for all permitted fields
-    connector         calls the recipient if there are pass-through secrets
+    moments  times at which all rules must hold; settings are evaluated as of the last one
+    must_be  the highest category that the records may have
     """
 
+    workspace: Workspace
+    ledger: Address
+    request: ShareRequest
     party: Party
     policy: Policy
-    job: Pipeline | None
-    purpose: str | None
-    keys: Keyring
     settings: SettingsRows | None
-    ledger: Address
-    config: Config
     moments: tuple[datetime, ...]
-    requested_fields: tuple[str, ...] | None
     must_be: str | None
-    connector: Connector | None = None
+
+    @property
+    def job(self) -> Pipeline | None:
+        """The pipeline of the data, if there is one."""
+        return self.workspace.loaded_pipeline
+
+    @property
+    def keyring(self) -> Keyring:
+        """The keyring, which signs the disclosure."""
+        return self.workspace.keyring("disclosure")
+
+    def consents(self, acts: ActReader) -> Consents:
+        """The consents to this recipient, and its contracts."""
+        return load_consents(acts, self.keyring, self.workspace.config, recipient=self.recipient.recipient)
 
     @property
     def share_time(self) -> datetime:
@@ -125,8 +156,9 @@ class ResolvedShare:
             return None if contract is None else contract.transmitted_fields
         if not self.ledger.exists:
             return None
-        with open_ledger(self.ledger, verifier=self.keys) as ledger:
-            known = load_agreements(ledger, self.keys, self.config, recipient=self.recipient.recipient)
+        with self.workspace.open_ledger(signs=True) as ledger:
+            config, name = self.workspace.config, self.recipient.recipient
+            known = load_agreements(ledger, self.keyring, config, recipient=name)
         return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
     def naming_fields(self, policy: Policy) -> frozenset[str]:
@@ -134,7 +166,7 @@ class ResolvedShare:
         named = frozenset() if self.settings is None else all_fields_named(policy, self.settings.fields)
         if not self.ledger.exists:
             return named
-        with open_ledger(self.ledger, verifier=self.keys) as ledger:
+        with self.workspace.open_ledger(signs=True) as ledger:
             return named | all_fields_named(policy, RecordedErasures.from_ledger(ledger).names)
 
     def records_pipeline(self, composed: RecipientPolicy, function: Function, records: RecordsModel) -> Pipeline | None:
@@ -145,43 +177,31 @@ class ResolvedShare:
         return self.job.model_copy(update=changes)
 
 
-def resolve_share(
-    recipient: str | Recipient,
-    function: str,
-    places: ShareArguments,
-    *,
-    whens: tuple[datetime, ...],
-    purpose: str | None = None,
-    fields: Collection[str] | None = None,
-    must_be: str | None = None,
-    connector: Connector | None = None,
-) -> ResolvedShare:
-    """Resolves the arguments of a share. Raises ConfigurationError and its subclasses."""
-    job, policy = _resolve_policy(places)
-    config = (job or policy).config
-    output = None if job is None else job.folder / job.output
-    workspace = Workspace(places.ledger, output, job, places.keys, found_config=config)
-    keys = workspace.keyring("disclosure")
+def resolve_share(workspace: Workspace, request: ShareRequest) -> ResolvedShare:
+    """Finds what a share needs: policy, recipient, settings and keyring. Raises ConfigurationError and its subclasses.
+
+    Takes the workspace with the pipeline, if there is one. Without one, the policy determines the configuration.
+    """
+    job, policy = _resolve_policy(workspace, request)
+    own = Workspace(
+        workspace.ledger,
+        pipeline=job,
+        keys=workspace.keys,
+        found_config=(job or policy).config,
+        clock=workspace.clock,
+        ledgers=workspace.ledgers,
+    )
+    own.keyring("disclosure")
     if policy.tenant is None:
         raise ConfigurationError(
             "the policy names no tenant, so consent cannot be checked", hint="Add `tenant: FIELD`."
         )
-    ledger = workspace.address
+    ledger = own.address
+    moments = request.moments(workspace.now)
+    party = find_party(request.recipient, request.function, "outbound", request.recipients, own.config, moments)
     known = None if job is None or job.records is None else job.records.must_be
-    return ResolvedShare(
-        party=find_party(recipient, function, "outbound", places.recipients, config, whens),
-        policy=policy,
-        job=job,
-        purpose=purpose,
-        keys=keys,
-        settings=_resolve_settings(workspace, places.settings, policy),
-        ledger=ledger,
-        config=config,
-        moments=whens,
-        requested_fields=None if fields is None else tuple(fields),
-        must_be=must_be or known,
-        connector=connector,
-    )
+    settings = _resolve_settings(own, request.settings, policy)
+    return ResolvedShare(own, ledger, request, party, policy, settings, moments, request.must_be or known)
 
 
 def open_source(data: Any, request: SourceRequest) -> RereadableSource:
@@ -235,13 +255,12 @@ class RereadableFiles:
         return replace(self, source=self.source.only(keys))
 
 
-def _resolve_policy(places: ShareArguments) -> tuple[Pipeline | None, Policy]:
-    if (places.policy is None) == (places.pipeline is None):
+def _resolve_policy(workspace: Workspace, request: ShareRequest) -> tuple[Pipeline | None, Policy]:
+    job, policy = workspace.loaded_pipeline, request.policy
+    if (policy is None) == (job is None):
         raise ConfigurationError("sharing needs either a policy or a pipeline", hint="Pass policy=… or pipeline=….")
-    if places.pipeline is not None:
-        job = pipeline_from(places.pipeline)
+    if job is not None:
         return job, job.policy
-    policy = places.policy
     return None, policy if isinstance(policy, Policy) else load_policy(os.fspath(policy or ""))
 
 
@@ -307,11 +326,11 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
         start,
         function,
         share.recipient,
-        share.requested_fields,
+        share.request.fields,
         permitted=share.permitted_fields(),
-        connected=share.connector is not None,
+        connected=share.request.connector is not None,
     )
-    purpose_faults = [*purpose_reasons(share.purpose, function, share.policy.purposes)]
+    purpose_faults = [*purpose_reasons(share.request.purpose, function, share.policy.purposes)]
     against += [*purpose_faults, *_withheld_reasons(composed, share)]
     if purpose_faults or not composed.sent_fields:
         return SharePlan(data, start.policy, function, composed, reasons_against=tuple(against))
@@ -320,7 +339,7 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
         composed, function, start.records_model(None if share.job is None else share.job.records)
     )
     also = share.naming_fields(composed.connector_policy)
-    source = open_source(data, request(composed.connector_policy, function.purpose, job, also))
+    source = open_source(data, source_request(composed.connector_policy, function.purpose, job, also))
     coarse = coarse_positions(share.policy, function, share.recipient, composed, start)
     plan = bind(composed.policy, source.schema, purpose=function.purpose, pipeline=job, coarse=coarse)
     joined = (
@@ -328,7 +347,7 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
         if composed.secrets
         else None
     )
-    require_keys(plan, RecipientKeys(share.keys))
+    require_keys(plan, RecipientKeys(share.keyring))
     check_secrets(joined, composed.secrets, source)
     done = SharePlan(
         data=data,
@@ -338,7 +357,7 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
         source=source,
         plan=plan,
         connector_plan=joined,
-        settings=settings_for_output(share.settings, share.policy, start, share.keys, share.share_time),
+        settings=settings_for_output(share.settings, share.policy, start, share.keyring, share.share_time),
         declared_forms=declare_forms(share.policy, function, share.recipient, composed, start),
         is_aggregate=start.aggregated,
     )
@@ -350,12 +369,12 @@ def _open_input(
 ) -> tuple[Any, InputPolicy, list[RefusalReason]]:
     """The data to read, its policy, and the reasons against sharing an aggregate unchanged."""
     if function is None or function.aggregate is None:
-        found = open_output(arguments, share.keys)
-        data = found if share.connector is None else as_rereadable(found)
+        found = open_output(arguments, share.keyring)
+        data = found if share.request.connector is None else as_rereadable(found)
         return data, input_policy_for(share.policy, _arrow_schema(data)), []
     model = aggregate_model(share.job, function.aggregate)
-    data = read_groups(arguments, function.aggregate, share.keys)
-    reasons = [*reasons_against_aggregate(arguments, function.aggregate, model, share.keys)]
+    data = read_groups(arguments, function.aggregate, share.keyring)
+    reasons = [*reasons_against_aggregate(arguments, function.aggregate, model, share.keyring)]
     return data, aggregate_policy(share.policy, model, data.schema), reasons
 
 
@@ -364,13 +383,13 @@ def tenant_column_source(planned_: SharePlan) -> RereadableSource:
     policy = planned_.data_policy
     fields = {key: each for key, each in policy.fields.items() if key == policy.tenant}
     changes = {"fields": fields, "subject": None, "time": None, "record": None, "records": RecordsGate(), "never": ()}
-    return open_source(planned_.data, request(policy.model_copy(update=changes), None))
+    return open_source(planned_.data, source_request(policy.model_copy(update=changes), None))
 
 
 def _withheld_reasons(composed: RecipientPolicy, share: ResolvedShare) -> Iterator[RefusalReason]:
     """The reasons to withhold requested fields. If no field is left, the reasons to withhold each field."""
-    if share.requested_fields is not None:
-        yield from composed.withheld_reasons(share.requested_fields)
+    if share.request.fields is not None:
+        yield from composed.withheld_reasons(share.request.fields)
     elif not composed.sent_fields:
         yield from composed.withheld_reasons(None)
     if not composed.sent_fields:

@@ -17,7 +17,7 @@ import time_machine
 import minimize
 from minimize.consent import current_terms
 from minimize.governance.sharing.outbound import ShareOperation, prepare_share
-from minimize.governance.sharing.plan import ShareArguments
+from minimize.governance.sharing.plan import ShareRequest
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
@@ -212,8 +212,8 @@ class Sender:
 
     def planned(self, data: Any, **options: Any) -> ShareOperation:
         """The act of sharing before it is done, at the time of the clock."""
-        places = ShareArguments(policy=self.policy, keys=self.keys, ledger=self.ledger, recipients=self.recipients)
-        return prepare_share(data, self.recipient, "sync", places, **options)
+        request = ShareRequest(self.recipient, "sync", self.policy, recipients=self.recipients, **options)
+        return prepare_share(Workspace(self.ledger, keys=self.keys), request, data)
 
     def dry(self, data: Any = RECORDS, **options: Any) -> Any:
         """The account of what may leave; nothing is recorded."""

@@ -17,7 +17,7 @@ import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPermitted, OutputError, PolicyError
 from minimize.governance.sharing import digest_table, disclosure_token
-from minimize.governance.sharing.outbound import consent_moments
+from minimize.governance.sharing.plan import ShareRequest
 from minimize.ledger import AuditEvent, find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.sharing import TENANT_SHARE, Disclosure, find_disclosures
@@ -245,10 +245,14 @@ def test_a_policy_without_a_tenant_cannot_be_shared_by(sender: Sender) -> None:
 
 def test_a_past_time_counts_for_a_dry_run_alone() -> None:
     past, future = NOW - HOUR, NOW + HOUR
-    assert consent_moments(past, NOW, dry=False) == (NOW,)
-    assert consent_moments(past, NOW, dry=True) == (past,)
-    assert consent_moments(future, NOW, dry=False) == (NOW, future)
-    assert consent_moments(None, NOW, dry=False) == (NOW,)
+
+    def moments(at: datetime | None, *, dry_run: bool) -> tuple[datetime, ...]:
+        return ShareRequest("vendor", "sync", at=at, dry_run=dry_run).moments(NOW)
+
+    assert moments(past, dry_run=False) == (NOW,)
+    assert moments(past, dry_run=True) == (past,)
+    assert moments(future, dry_run=False) == (NOW, future)
+    assert moments(None, dry_run=False) == (NOW,)
 
 
 def test_an_at_before_a_withdrawal_gets_nothing(sender: Sender) -> None:
