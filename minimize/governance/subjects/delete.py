@@ -574,7 +574,7 @@ class SubjectRemovalRun:
         rows, faults = self.ledger.find(LIFECYCLE_EVENT), dict[Location, MinimizeError]()
         for output in self.outputs:
             with _kept_fault(faults, output.folder):
-                StoredErasures(output.folder, self.ledger.keyring).store(rows)
+                StoredErasures(output.folder, self.ledger.keyring).store(rows, self.ledger.now)
         return faults
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
