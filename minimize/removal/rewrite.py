@@ -105,6 +105,11 @@ class PlannedChange(Protocol):
         """The files to change."""
         ...
 
+    @property
+    def tables_left(self) -> Mapping[tuple[str, str], Collection[str]]:
+        """The tables that stay although some of their records are removed: per name and date, the dates of the records."""
+        ...
+
 
 @dataclass(frozen=True)
 class Rewrite:
@@ -212,8 +217,7 @@ class Rewrite:
         _check_removed(output, signed)
         for each in results:
             self.finished(each)
-        if self.as_of is not None:
-            log.info("%d rows removed", signed.rows.gated or 0, extra={"code": "I003", "run_id": signed.run_id})
+        _log_publication(signed, is_rotation=self.as_of is None)
         return signed
 
     def _receipt(
@@ -247,6 +251,13 @@ class Rewrite:
         if self.as_of is None:
             return written.all_attachments
         return {**written.attachments, **retention_attachments(self.workspace.job, written)}
+
+
+def _log_publication(receipt: Receipt, *, is_rotation: bool) -> None:
+    if is_rotation:
+        log.info("%d files re-encrypted", len(receipt.replaces), extra={"code": "I004", "run_id": receipt.run_id})
+    else:
+        log.info("%d rows removed", receipt.rows.gated or 0, extra={"code": "I003", "run_id": receipt.run_id})
 
 
 def split_by_date(files: Sequence[PlannedFile], files_per_portion: int) -> Iterator[list[PlannedFile]]:
