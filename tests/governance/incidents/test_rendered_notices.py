@@ -14,7 +14,7 @@ from minimize.governance.incidents.notice import (
     article33,
 )
 from minimize.pages import html_page, markdown_page
-from tests.governance.incidents.test_incident_incident import incident, step
+from tests.governance.incidents.test_incident_state import incident, step
 
 TENANT: dict[str, Any] = {
     "tenant_id": "north",
