@@ -26,7 +26,7 @@ from minimize.spill import HashWords
 from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
 from tests.aggregates.test_tally import batch, definition, devices
 from tests.commands import command
-from tests.contract.test_apart import graph
+from tests.contract.test_independent_modules import graph
 from tests.project import FIELDS, Project, event, events, without_none
 from tests.runs.test_late_aggregates import LATE, at, crowd
 from tests.runs.test_late_aggregates import batch as day_of
