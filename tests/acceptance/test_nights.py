@@ -236,7 +236,9 @@ def test_a_mistake_is_named_with_its_exit_code_and_changes_nothing(
     assert len(command("audit", "log", "--activity", "settings", "--json").json["entries"]) == 2
 
 
-def test_too_much_in_quarantine_is_told_and_what_stood_before_stands(project: Project, command: Command) -> None:
+def test_a_run_with_too_many_quarantined_rows_is_reported_and_replaces_nothing(
+    project: Project, command: Command
+) -> None:
     switched_on(project, command)
     project.records(rows(0, 20), day(0))
     assert pending(project, command).code == 0

@@ -104,7 +104,7 @@ def test_other_commands_that_write_from_the_source_follow_the_same_rule(project:
     assert project.files() == before
 
 
-def test_plan_and_lint_tell_it_in_advance(project: Project) -> None:
+def test_plan_and_lint_report_the_refusal_in_advance(project: Project) -> None:
     assert "R009" in [finding.code for finding in minimize.lint(project.folder)]
     with pytest.raises(RefusedError) as caught:
         plan_for(project.folder)
