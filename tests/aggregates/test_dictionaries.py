@@ -42,7 +42,7 @@ def test_a_combination_has_one_code_in_the_order_in_which_it_came(
     assert [column.tolist() for column in seen.columns()] == [column.tolist() for column in columns(distinct, width)]
 
 
-def test_some_combinations_are_told_in_the_order_asked() -> None:
+def test_selected_combinations_are_returned_in_the_requested_order() -> None:
     seen = CombinationDictionary(3)
     seen.encode([np.array([1, 2, 3]), np.array([4, 5, 2**30]), np.array([7, 8, 9])], 3)
     assert [column.tolist() for column in seen.columns(np.array([2, 0]))] == [[3, 1], [2**30, 4], [9, 7]]

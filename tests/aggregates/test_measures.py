@@ -96,7 +96,7 @@ def test_extremes_are_of_the_fields_type(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["count_distinct", "histogram"])
-def test_nested_values_are_not_told_apart(word: str) -> None:
+def test_min_and_max_of_nested_values_are_refused(word: str) -> None:
     with pytest.raises(MeasureRefused):
         measure_from(word, "f").output_type(pa.list_(pa.string()))
 
@@ -182,7 +182,7 @@ def test_counts_are_rounded_to_the_nearest_multiple_ties_to_the_even_one(count: 
 
 
 @pytest.mark.parametrize("values", [[-(2**63)], [-(2**62), -(2**62)], [2**63 - 1], [-1000, -1], [2**62, 2**62 - 1]])
-def test_a_sum_of_integers_that_just_fits_is_told(values: list[int]) -> None:
+def test_a_sum_of_integers_at_the_type_limit_is_exact(values: list[int]) -> None:
     assert settled("sum", "f", pa.array(values, pa.int64())) == sum(values)
 
 
