@@ -187,7 +187,7 @@ def test_a_leaf_that_was_not_released_is_a_key_error() -> None:
         assemble(batch("a", [1], pa.int32()), {}, {}, {}, pa.schema([("a", pa.int32())]))
 
 
-def test_a_derived_leaf_stands_in_a_struct_that_the_source_does_not_have() -> None:
+def test_a_derived_leaf_is_written_into_a_struct_that_the_source_lacks() -> None:
     records = batch("a", [1, 2], pa.int32())
     schema = pruned_schema(records.schema, {at("/place/cell"): pa.string()})
     out = assemble(records, {at("/place/cell"): pa.array(["c", None])}, {}, {}, schema)

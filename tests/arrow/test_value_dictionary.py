@@ -118,7 +118,7 @@ def pairs(digests: ValueDigests, values: pa.Array) -> list[tuple[int, int]]:
 
 
 @given(st.lists(texts, max_size=30), st.integers(0, 30))
-def test_digests_are_equal_where_texts_are_wherever_they_stand(values: list[bytes], cut: int) -> None:
+def test_equal_texts_have_equal_digests_at_any_position(values: list[bytes], cut: int) -> None:
     digests, array = ValueDigests(), pa.array(values, pa.binary())
     found = pairs(digests, array)
     assert pairs(digests, array[:cut]) + pairs(digests, array[cut:]) == found
@@ -137,7 +137,7 @@ def test_each_key_gives_other_digests() -> None:
     assert not set(pairs(ValueDigests(), array)) & set(pairs(ValueDigests(), array))
 
 
-def test_more_texts_than_are_hashed_at_once_are_told_apart() -> None:
+def test_more_texts_than_one_hash_batch_get_distinct_digests() -> None:
     texts = [f"{number:08x}" for number in range(40_000)]
     assert len(set(pairs(ValueDigests(), pa.array(texts)))) == len(texts)
 
@@ -152,7 +152,7 @@ def test_more_texts_than_are_hashed_at_once_are_told_apart() -> None:
         (pa.date32(), [-1, 0, 1]),
     ],
 )
-def test_numbers_are_told_apart_from_any_offset(type_: pa.DataType, values: list[Any]) -> None:
+def test_numbers_get_distinct_digests_at_any_offset(type_: pa.DataType, values: list[Any]) -> None:
     array = pa.array([*values, *values], type_)
     found = pairs(ValueDigests(), array[1:5])
     assert found[0] == found[3]
