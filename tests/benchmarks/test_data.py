@@ -52,7 +52,7 @@ def test_lines_read_back_as_the_events(table: pa.Table) -> None:
     assert {**record, "event_time": 0} | {**there, "event_time": 0} == {**record, "event_time": 0}
 
 
-def test_data_that_stands_is_found_again(tmp_path: Path) -> None:
+def test_existing_data_is_reused(tmp_path: Path) -> None:
     made = lines(tmp_path, 100)
     before = made.lines.stat().st_mtime_ns
     assert lines(tmp_path, 100).lines.stat().st_mtime_ns == before

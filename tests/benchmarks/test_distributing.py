@@ -25,7 +25,7 @@ def test_what_a_command_starts_counts(code: str, tmp_path: Path) -> None:
     assert once([sys.executable, "-c", code], tmp_path / "log").cpu >= 0.4
 
 
-def test_figures_are_told_an_engine_a_line() -> None:
+def test_figures_are_printed_one_engine_per_line() -> None:
     told = distributing.lines({"job a local": {"wall s": 1.0, "CPU s": 2.0, "MB": 30.0}})
     assert told.splitlines()[1].split() == ["job", "a", "local", "1.000", "2.000", "30.000"]
 

@@ -10,13 +10,13 @@ from benchmarks import finding, layouts
 from benchmarks.data.generate import devices
 
 
-def test_the_cost_of_an_index_is_told_as_a_ratio() -> None:
+def test_the_cost_of_an_index_is_reported_as_a_ratio() -> None:
     figures = {"index": {"run s": 2.1}, "no index": {"run s": 2.0}}
     [goal] = finding.goals(figures)
     assert (goal["goal"], goal["reached"]) == (1.05, 1.05)
 
 
-def test_figures_are_told_a_layout_a_line() -> None:
+def test_figures_are_printed_one_layout_per_line() -> None:
     told = layouts.lines({"no index": {"run s": 2.0, "look MB": 0.5}})
     assert told.splitlines()[1].split() == ["no", "index", "2.000", "0.500"]
 
