@@ -159,7 +159,7 @@ def test_show_prints_who_may_do_what(command: Command) -> None:
     assert [each["members"] for each in body["roles"] if each["role"] == "support_engineer"] == [["@support"]]
 
 
-def test_lint_tells_of_faults_with_exit_1(command: Command, tmp_path: Path) -> None:
+def test_lint_reports_faults_and_exits_with_1(command: Command, tmp_path: Path) -> None:
     assert command("access", "lint").code == 0
     (tmp_path / "access.yaml").write_text("version: 1\nassignments: [{role: none, members: {users: [a]}}]\n")
     said = command("access", "lint")

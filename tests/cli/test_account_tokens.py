@@ -149,7 +149,7 @@ def test_only_a_token_that_another_person_requested_shows_what_a_tenant_decided(
     assert ("U214" in given.err) == (requester == "tess")
 
 
-def test_for_machines_the_secret_stands_beside_what_is_listed(rules: Path, command: Command) -> None:
+def test_json_output_of_a_new_token_includes_its_secret(rules: Path, command: Command) -> None:
     said = command("access", "token", "--single-use", "--json").json
     assert said["secret"].split("_")[1] == said["token"]
     assert (said["user"], said["once"]) == ("rob", True)

@@ -231,7 +231,7 @@ def prepared(project: Project, command: Command, limit: float | None = None) -> 
     project.policy({"storage": None})
 
 
-def test_it_tells_what_passes_and_what_was_run(project: Project, command: Command) -> None:
+def test_replay_prints_how_many_records_pass_and_which_run_it_made(project: Project, command: Command) -> None:
     prepared(project, command)
     said = command("replay", project.out, "--at", LATER, "--keys", project.keys)
     assert said.code == 0

@@ -121,7 +121,7 @@ def test_what_has_run_out_is_marked(command: Command) -> None:
     assert command("consent", "expire", "--json").json == {"expired": []}
 
 
-def test_acts_stand_in_the_audit_log(command: Command) -> None:
+def test_consent_acts_are_in_the_audit_log(command: Command) -> None:
     command("consent", "give", *WHOSE, *TOKEN)
     assert "consent" in command("audit", "log", "--activity", "consent").out
 

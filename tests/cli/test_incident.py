@@ -49,7 +49,7 @@ def test_an_incident_is_opened_scoped_and_shown(project: Project, incident: Comm
     assert "to be notified" in text
 
 
-def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(project: Project, incident: Command) -> None:
+def test_an_exposure_that_matches_nothing_is_reported_when_it_is_recorded(project: Project, incident: Command) -> None:
     words = ("--title", TITLE, "--since", "2026-11-20T00:00Z", "--exposed")
     said = incident("open", "INC-1", *words, "date:2026-11-30", "--exposed", f"output:{project.out}#recrods")
     asked = "Check the spelling and the time of the incident."
@@ -150,7 +150,9 @@ def test_what_was_exposed_has_to_be_said_in_our_words(project: Project, incident
     assert incident("open", *words).code == 2
 
 
-def test_a_declared_incident_stays_open_until_all_were_told(project: Project, incident: Command) -> None:
+def test_a_declared_incident_cannot_be_closed_before_all_tenants_are_notified(
+    project: Project, incident: Command
+) -> None:
     opened(incident, project)
     incident("scope", "INC-1")
     incident("declare", "INC-1")

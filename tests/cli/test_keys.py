@@ -148,7 +148,9 @@ def test_list_shows_the_state_of_each_version(project: Project, command: Command
     assert "encrypt.pseudonymized/1" in command("keys", "list", project.keys).out
 
 
-def test_shred_shows_first_and_wants_yes(project: Project, command: Command, shut: Path) -> None:
+def test_shred_lists_the_affected_outputs_first_and_requires_yes(
+    project: Project, command: Command, shut: Path
+) -> None:
     shown = command("keys", "shred", "--keys", project.keys, "encrypt.pseudonymized/1")
     assert shown.code == 0
     assert str(shut) in shown.out

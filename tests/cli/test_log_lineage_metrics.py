@@ -42,7 +42,7 @@ def test_lineage_and_metrics_go_where_the_configuration_says(project: Project, c
     assert not (project.folder / "_out.lineage.ndjson").exists()
 
 
-def test_a_replay_is_told_too(project: Project, command: Command) -> None:
+def test_a_replay_updates_metrics_and_lineage(project: Project, command: Command) -> None:
     project.records([*events(30), "broken", json.dumps({**events(1)[0], "contacts": ["x"]})])
     ran(command, project)
     project.policy(never=None, **LASTING)

@@ -18,7 +18,7 @@ def test_no_drift_exits_0(project: Project, command: Command) -> None:
     assert (said.code, said.out) == (0, f"checkins version 3, 30 records of {DAY}\nno drift\n")
 
 
-def test_a_new_column_is_told_and_exits_0_or_1_as_asked(project: Project, command: Command) -> None:
+def test_drift_lists_a_new_column_and_exits_0_or_1_as_requested(project: Project, command: Command) -> None:
     project.records([event(number, theme="dark") for number in range(30)])
     said = command("drift", project.folder)
     assert said.code == 0
@@ -48,7 +48,7 @@ def test_for_machines_it_gives_changes_and_counts(project: Project, command: Com
     assert said["edit"] == "fields:\n  theme: {type: string, do: drop}\n"
 
 
-def test_undeclared_paths_over_time_are_told(project: Project, command: Command) -> None:
+def test_drift_lists_undeclared_paths_of_earlier_runs(project: Project, command: Command) -> None:
     project.records([event(number, theme="dark") for number in range(30)])
     project.run()
     assert f"undeclared in earlier runs: /theme 30 ({DAY})" in command("drift", project.folder).out
@@ -357,14 +357,14 @@ def test_the_rows_of_a_preview_can_come_from_elsewhere(project: Project, command
     assert len(command("plan", project.folder, *asked, "--json").json["preview"]) == 2
 
 
-def test_a_tenant_that_the_settings_do_not_name_is_told_below_its_plan(project: Project, command: Command) -> None:
+def test_the_plan_of_a_tenant_without_settings_ends_with_a_hint(project: Project, command: Command) -> None:
     said = command("plan", project.folder, "--tenant", "norht")
     told = f"the tenant norht is not in the settings {project.folder / 'settings.csv'}. Did you mean north?\n"
     assert (said.code, said.out.endswith(told)) == (0, True)
     assert "is not in the settings" not in command("plan", project.folder, "--tenant", "north").out
 
 
-def test_machines_are_told_whether_the_tenant_is_known(project: Project, command: Command) -> None:
+def test_plan_json_states_whether_the_tenant_is_known(project: Project, command: Command) -> None:
     known = ("tenant_known", "tenants_like_it")
     unknown, north = (command("plan", project.folder, "--tenant", name, "--json").json for name in ("norht", "north"))
     assert [unknown[key] for key in known] == [False, ["north"]]

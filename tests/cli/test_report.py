@@ -20,7 +20,7 @@ def _done(builds: Builds, project: Project) -> Project:
     return builds.fill(project, done_content)
 
 
-def test_a_report_is_told_in_a_few_lines(done: Project, command: Command) -> None:
+def test_a_report_is_printed_in_a_few_lines(done: Project, command: Command) -> None:
     said = command("report", done.out, "--keys", done.keys, "--at", AT)
     assert said.code == 0
     assert "60 or more read = 60 written + fewer than 5 quarantined" in said.out

@@ -97,7 +97,7 @@ def test_for_machines_it_prints_the_steps(project: Project, command: Command) ->
     assert [step["what"] for step in said["steps"] if step["verdict"] == "stops"] == ["gate"]
 
 
-def test_of_a_record_it_tells_outcomes(project: Project, command: Command) -> None:
+def test_explain_record_prints_outcomes_and_no_value(project: Project, command: Command) -> None:
     path = project.records(events(3))
     said = command("explain", project.folder, "battery", "--record", f"{path}:2", *WHEN, "--keys", project.keys)
     assert said.code == 0
@@ -119,7 +119,7 @@ def test_a_record_that_is_not_there_exits_2(project: Project, command: Command) 
     )
 
 
-def test_a_tenant_that_the_settings_do_not_name_is_told_last(project: Project, command: Command) -> None:
+def test_explain_of_a_tenant_without_settings_ends_with_a_hint(project: Project, command: Command) -> None:
     words = ("explain", project.folder, "latitude", "--tenant")
     said = command(*words, "norht")
     told = f"the tenant norht is not in the settings {project.folder / 'settings.csv'}. Did you mean north?"

@@ -202,7 +202,7 @@ def test_a_mistake_names_file_line_field_and_what_was_meant(project: Project, co
     assert "Did you mean `bin`" in said.err
 
 
-def test_every_fault_is_told_at_once_to_machines(project: Project, command: Command) -> None:
+def test_run_json_lists_all_faults_together(project: Project, command: Command) -> None:
     project.policy({"battery": {"type": "strnig"}, "storage": {"type": "integer", "rol": "quasi", "do": "keep"}})
     project.pipeline(purpose="fun")
     said = ran(command, project, "--json")
@@ -268,7 +268,7 @@ def test_the_form_of_the_log_may_be_said_behind_the_verb(project: Project, comma
     assert all(set(line) == {"ts", "level", "code", "run_id", "msg", "data"} for line in lines)
 
 
-def test_a_missing_keyring_is_told_before_a_time_that_is_refused(project: Project, command: Command) -> None:
+def test_a_missing_keyring_is_reported_before_a_refused_time(project: Project, command: Command) -> None:
     project.records(events(3))
     earlier = ("run", project.folder, "--at", WHEN)
     assert command(*earlier).code == 2

@@ -22,7 +22,7 @@ RECORDS = events(60)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def test_a_view_tells_people_and_machines_the_same(project: Project, command: Command) -> None:
+def test_subject_view_gives_the_same_facts_as_text_and_as_json(project: Project, command: Command) -> None:
     project.records(RECORDS)
     project.run()
     said = command("subject", "view", "d3", "--output", project.out, "--keys", project.keys, "--json")
@@ -220,7 +220,7 @@ def test_a_privacy_officer_proposes_a_correction_and_another_approves_it(
     assert run_as("paul", *approve, "--yes").code == 2
 
 
-def test_what_is_open_past_its_day_is_told_by_the_exit_code(
+def test_an_overdue_request_makes_subject_status_exit_with_1(
     project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.policy(**LASTING)

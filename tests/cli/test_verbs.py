@@ -30,7 +30,7 @@ def _done(builds: Builds, project: Project) -> Project:
     return builds.fill(project, done_content)
 
 
-def test_an_output_that_stands_as_it_was_written_verifies(done: Project, command: Command) -> None:
+def test_an_unchanged_output_passes_verify(done: Project, command: Command) -> None:
     said = command("verify", done.out, "--keys", done.keys)
     assert said.code == 0
     assert re.search(r"^verified: 1 receipt, \d+ files in force, \d+ rows$", said.out, re.MULTILINE)
@@ -103,9 +103,7 @@ def test_a_first_policy_never_goes_over_another(project: Project, command: Comma
     assert "exists" in said.err
 
 
-def test_a_first_policy_may_be_written_where_one_stands(
-    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_init_may_use_a_folder_that_exists(project: Project, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     data = project.records(events(20))
     here = project.folder / "2026 check-ins"
     here.mkdir()
@@ -208,7 +206,7 @@ def test_a_command_used_wrongly_exits_2(command: Command, wrong: list[str]) -> N
     assert "Usage:" in said.err
 
 
-def test_a_command_used_wrongly_tells_machines_in_their_way(command: Command) -> None:
+def test_a_usage_error_under_json_is_printed_as_json(command: Command) -> None:
     said = command("run", "--json")
     assert said.code == 2
     assert "PIPELINE" in said.error["message"]
