@@ -78,7 +78,7 @@ def test_what_ends_a_consent_ends_it_at_once(state: str) -> None:
     assert north(act("given", -2), act(state)) == state
 
 
-def test_a_request_leaves_what_stands() -> None:
+def test_a_request_leaves_the_current_consent_unchanged() -> None:
     assert north(act("given", -2), act("requested", -1)) is None
     assert north(act("withdrawn", -2), act("requested", -1)) == "withdrawn"
 
@@ -221,7 +221,7 @@ def test_no_rows_are_answered_by_none() -> None:
     assert (len(answer.valid), answer.consents, answer.tenants) == (0, (), {})
 
 
-def test_times_are_told_apart_to_the_microsecond() -> None:
+def test_consent_times_are_compared_to_the_microsecond() -> None:
     seen = Consents((act("given", -1), act("withdrawn", 0)))
     before, then = (seen.effective_at(when).evaluate(VENDOR, "sync", pa.array(["north"])) for when in (NOW - TICK, NOW))
     assert (before.valid.to_pylist(), then.valid.to_pylist()) == ([True], [False])
