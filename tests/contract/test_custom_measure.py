@@ -296,7 +296,7 @@ def test_its_schema_is_part_of_the_pipeline_schema() -> None:
     assert {each.get("title") for each in schema["$defs"]["FormMeasure"]["anyOf"]} >= {"dispersion", "mean"}
 
 
-def test_lint_wants_bounds_for_it_and_warns_next_to_rounded_counts(project: Project) -> None:
+def test_lint_requires_bounds_for_it_and_warns_next_to_rounded_counts(project: Project) -> None:
     project.pipeline(aggregates=spread(suppress={"below": 10}))
     assert not {"L060", "L062", "L066"} & {*lint_codes(project)}
     project.pipeline(aggregates=spread(suppress={"below": 10}, round={"counts_to": 5}))

@@ -256,7 +256,7 @@ def test_equal_rows_in_all_files_stay_once(tmp_path: Path) -> None:
     assert project.run(engine="spark").rows.written == 70
 
 
-def test_rows_stand_in_the_order_of_the_input(tmp_path: Path) -> None:
+def test_rows_are_written_in_the_order_of_the_input(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     project.policy(
         {"event_id": {"type": "string", "role": "plain", "do": "keep"}, "model": FIELDS["model"] | {"do": "keep"}}
