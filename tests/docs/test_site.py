@@ -43,7 +43,7 @@ def test_every_verb_technique_measure_and_code_is_in_the_reference(site: Path) -
         assert [each for each in wanted if each not in text] == []
 
 
-def test_the_library_stands_there_with_its_own_words(site: Path) -> None:
+def test_the_site_documents_the_python_library_from_its_docstrings(site: Path) -> None:
     text = (site / "reference" / "python" / "index.html").read_text()
     assert "Applies a policy to data in memory." in text
     assert "StoppedError" in text
