@@ -112,7 +112,7 @@ def test_what_was_wrong_in_a_task_is_raised(project: Project) -> None:
         "Container killed by YARN for exceeding physical memory limits.",
     ],
 )
-def test_an_executor_out_of_memory_is_told_as_such(
+def test_an_executor_out_of_memory_raises_out_of_memory_error(
     project: Project, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     want_spark()
@@ -130,7 +130,7 @@ def test_an_executor_out_of_memory_is_told_as_such(
     assert project.files() == set()
 
 
-def test_a_task_out_of_memory_is_told_as_such(project: Project) -> None:
+def test_a_task_out_of_memory_raises_out_of_memory_error(project: Project) -> None:
     def full(*_: Any) -> Any:
         raise MemoryError
 

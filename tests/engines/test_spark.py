@@ -205,7 +205,7 @@ def test_tries_that_failed_count_nothing_and_leave_nothing(
 
 
 @on_spark
-def test_a_task_that_fails_on_every_try_publishes_nothing_and_tells_no_value(
+def test_a_task_that_fails_on_every_try_publishes_nothing_and_reveals_no_value(
     project: Project, start: Start, failing: Callable[[bool], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     start("local[2,2]")
@@ -233,7 +233,7 @@ class Refuses:
 
 @on_spark
 @pytest.mark.parametrize("wrong", [(3,), (1, 2), (0, 3), (0, 1, 2, 3, 4, 5, 6, 7)])
-def test_of_shares_that_are_wrong_the_first_is_told(
+def test_the_first_of_several_failing_shares_is_reported(
     project: Project, start: Start, sent: None, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start("local[4]")
@@ -260,7 +260,7 @@ def test_a_damaged_file_is_said_as_the_local_engine_says_it(project: Project, st
 
 
 @on_spark
-def test_progress_is_told_for_every_file_in_every_pass(project: Project, start: Start) -> None:
+def test_progress_is_reported_for_every_file_in_every_pass(project: Project, start: Start) -> None:
     start("local[2]")
     seen: list[tuple[int, int]] = []
     project.run(engine="spark", progress=lambda done, of: seen.append((done, of)))
