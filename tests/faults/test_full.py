@@ -125,7 +125,9 @@ def test_what_is_set_aside_finds_no_room(project: Project, disk: Disk, monkeypat
 
 
 @pytest.mark.parametrize("largest", [1 << 10, 4 << 10, 32 << 10])
-def test_a_file_that_may_not_grow_is_told(versions: Versions, out: Path, tmp_path: Path, largest: int) -> None:
+def test_a_file_size_limit_is_reported_and_leaves_the_old_output(
+    versions: Versions, out: Path, tmp_path: Path, largest: int
+) -> None:
     found = ended(versions.command(out), tmp_path / "said", Fault(largest=largest))
     assert found.code == 2
     assert "Traceback" not in found.said
@@ -136,7 +138,7 @@ def test_a_file_that_may_not_grow_is_told(versions: Versions, out: Path, tmp_pat
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
-def test_what_the_system_says_is_told_in_words(
+def test_an_operating_system_error_is_reported_without_the_value_in_its_path(
     versions: Versions, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def full(*_: object) -> int:

@@ -98,7 +98,7 @@ def trouble(act: Callable[[], None]) -> MinimizeError | None:
 
 
 @pytest.mark.parametrize("number", [0, 3, 12, 25])
-def test_an_fsync_that_fails_is_told_and_the_output_is_old_or_new(
+def test_a_failing_fsync_is_reported_and_the_output_is_old_or_new(
     versions: Versions, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     assert failed(versions, out, monkeypatch, number)
