@@ -82,7 +82,7 @@ def test_everybody_is_found_beside_his_tenant_alone_be_they_texts_or_dictionarie
     assert everybody == {"north": {who for _, who in rows if who is not None}}
 
 
-def test_a_tenant_that_stands_twice_in_a_dictionary_is_one() -> None:
+def test_a_tenant_repeated_in_a_dictionary_is_one_tenant() -> None:
     tenants = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["north", "north"]))
     batch = pa.record_batch([tenants, pa.array(["d1", "d2", "d3"])], names=["tenant", "subject"])
     assert _forms_in_file(TENANT, SUBJECT, ["north"], lambda _: [batch]) == {"north": {"d1", "d2", "d3"}}

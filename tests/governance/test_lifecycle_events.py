@@ -52,7 +52,7 @@ def test_an_event_says_whom_it_is_about_what_and_when() -> None:
     )
 
 
-def test_an_event_that_stands_twice_counts_once() -> None:
+def test_a_repeated_event_counts_once() -> None:
     assert len(parse_events([(1, row()), (2, row())], "f")) == 1
 
 
@@ -76,7 +76,7 @@ def test_each_kind_has_its_time_limit(kind: Any, days: int) -> None:
         ({"event": "tenant_closed"}, "G006"),
     ],
 )
-def test_a_faulty_row_is_told_by_its_line_and_never_by_its_values(changes: dict[str, Any], code: str) -> None:
+def test_a_faulty_row_is_reported_by_its_line_and_without_its_values(changes: dict[str, Any], code: str) -> None:
     assert fault(**changes) == code
 
 
@@ -183,7 +183,7 @@ def left(keys: Keyring, subject: str, forms: str = "{}") -> LifecycleEvent:
     return replace(CLOSED, subject=subject_token(keys, "north", subject), kind="subject_left", forms=forms)
 
 
-def test_the_last_row_of_an_event_says_whether_it_counts_and_all_tell_forms(keys: Keyring) -> None:
+def test_the_last_row_of_an_event_decides_and_all_rows_contribute_forms(keys: Keyring) -> None:
     first, second = left(keys, "d1", '{"a": ["x"]}'), left(keys, "d1", '{"b": ["y"]}')
     taken_back = replace(CLOSED, state="withdrawn")
     (found,) = effective_events([first, CLOSED, second, taken_back])
@@ -202,7 +202,7 @@ def test_without_a_ledger_there_are_none(tmp_path: Path, keys: Keyring) -> None:
     assert ledger_events(Address(tmp_path / "ledger.db"), keys) == ()
 
 
-def test_what_a_file_tells_as_well_is_left_to_the_file(tmp_path: Path, keys: Keyring) -> None:
+def test_an_event_that_is_also_in_a_file_is_taken_from_the_file(tmp_path: Path, keys: Keyring) -> None:
     address = Address(tmp_path / "ledger.db")
     with open_ledger(address, create=True) as ledger:
         for number, row in enumerate([CLOSED, left(keys, "d1"), left(keys, "d2")]):

@@ -143,7 +143,7 @@ def test_a_denied_category_denies_all_above_it() -> None:
     assert (found.columns, found.withheld) == (("devices",), {"device_id": "denied", "name": "category"})
 
 
-def test_an_output_that_does_not_tell_tenants_apart_wants_a_scope_of_all() -> None:
+def test_an_output_without_tenants_requires_a_scope_of_all_tenants() -> None:
     access = access_of(assignment("analyst", "ann"), assignment("analyst", "bea", tenants=["north"]))
     want = AccessRequest("telemetry/fleet", (DatasetColumn("events", "aggregated"),), "operations", by_tenant=False)
     assert decided(access, "ann", want).allowed
@@ -346,7 +346,7 @@ def test_an_auditor_writes_nothing_whatever_a_file_says() -> None:
     assert [each.code for each in caught.value.findings] == ["U007"]
 
 
-def test_decisions_tell_whether_they_open_the_same() -> None:
+def test_decisions_with_the_same_effect_are_recognized() -> None:
     acts = (requested(), approved())
     want = wanted("phone_number", incident=INCIDENT)
     first = decided(access_of(), "sam", want, *acts)

@@ -70,7 +70,7 @@ def test_a_denial_that_came_first_is_not_undone() -> None:
     assert found.state(NOW + 2 * SECOND) == "denied"
 
 
-def test_grants_are_told_apart_and_found_by_name_account_and_incident() -> None:
+def test_grants_are_found_by_full_id_account_and_incident() -> None:
     found = grants(requested(grant="a1"), requested(grant="a2", by="sue"), approved(grant="a1"))
     assert [each.id for each in found.all_grants] == ["a1", "a2"]
     assert [each.id for each in found.for_incident("sam", "INC-7")] == ["a1"]

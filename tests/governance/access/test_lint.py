@@ -29,7 +29,7 @@ def test_somebody_must_be_there_for_what_others_wait_for(home: Workspace) -> Non
     assert codes(assignment("analyst", "ann")) == ["U026"]
 
 
-def test_a_role_that_always_sees_names_is_told_of(home: Workspace) -> None:
+def test_a_role_with_permanent_access_to_identified_data_is_reported(home: Workspace) -> None:
     assert codes(roles={"reader": {"copy": "analyst", "allow": ["dataset/read:identified"]}}) == ["U024"]
 
 

@@ -110,7 +110,7 @@ def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ({"copy": "analyst", "allow": "dataset/read:identified"}, "P006"),
     ],
 )
-def test_a_copy_goes_not_beyond_what_its_base_stands_for(role: dict[str, Any], code: str) -> None:
+def test_a_copied_role_has_no_permission_beyond_its_base(role: dict[str, Any], code: str) -> None:
     with pytest.raises(PolicyError) as caught:
         access_of(roles={"mine": role})
     assert code in [each.code for each in caught.value.findings]

@@ -229,7 +229,7 @@ def test_what_looks_like_somebodys_is_marked_before_anybody_keeps_it(
     assert not any(b"ann@example.com" in file.read_bytes() for file in Path().glob("ledger.db*"))
 
 
-def test_a_request_that_is_refused_is_told_of_with_what_it_asked_for(home: Workspace) -> None:
+def test_a_refused_request_is_logged_with_its_content(home: Workspace) -> None:
     refused(lambda: request_grant(replace(WISH, tenants=("east",)), home, NOW))
     with home.open_ledger() as ledger:
         (entry,) = find_entries(ledger, EntryFilter(result="refused"))
@@ -366,7 +366,9 @@ def test_without_yes_what_would_change_is_said_and_nothing_is_changed(rob: Works
     assert "daily" not in required_access(rob).roles
 
 
-def test_nobody_but_who_assigns_adopts_and_the_log_tells_of_it(rob: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_an_account_that_assigns_roles_adopts_the_access_file_and_attempts_are_logged(
+    rob: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     says(assignment("role_administrator", "eve"), assignment("operator", "ops"))
     for user in ("eve", "pia", "nemo"):
         monkeypatch.setenv("MINIMIZE_ACTOR", user)

@@ -58,7 +58,7 @@ def test_what_is_given_once_more_is_renewed(home: Workspace) -> None:
     assert [each.state for each in states] == ["given", "withdrawn", "renewed"]
 
 
-def test_the_audit_log_is_told(home: Workspace) -> None:
+def test_each_consent_act_is_in_the_audit_log(home: Workspace) -> None:
     record_consent("request", WISH, home, NOW)
     record_consent("give", replace(WISH, expires_at=hours(48)), home, hours(1))
     with home.open_ledger() as ledger:
@@ -207,7 +207,7 @@ def test_an_act_for_machines_has_the_vocabularys_word(home: Workspace) -> None:
     assert one["expires_at"] == "2026-11-26T08:00:00Z"
 
 
-def test_why_tells_the_act_that_decides_at_each_time(home: Workspace) -> None:
+def test_explain_consent_lists_the_deciding_act_at_each_time(home: Workspace) -> None:
     given = record_consent("give", WISH, home, NOW).act
     withdrawn = record_consent("withdraw", WISH, home, hours(5)).act
     found = explain_consent("north", "vendor", "sync", home, run=hours(6), event=hours(2))

@@ -36,7 +36,7 @@ def test_without_keys_a_column_has_the_form_of_its_category(category: str) -> No
 
 
 @pytest.mark.parametrize(("keys", "form"), [("device/1", "identified"), ("device/2", "pseudonymized")])
-def test_the_key_of_a_pseudonym_names_whom_it_stands_for(keys: str, form: str) -> None:
+def test_a_compromised_pseudonym_key_makes_a_column_identified(keys: str, form: str) -> None:
     assert CompromisedKeys(frozenset({keys})).column(column(), ()).form == form
 
 
@@ -78,7 +78,7 @@ def test_a_nested_column_was_made_with_the_keys_of_all_its_leaves() -> None:
     assert technique_keys(nested) == {"device/1", "user/2"}
 
 
-def test_the_form_that_tells_most_counts() -> None:
+def test_the_most_revealing_form_is_chosen() -> None:
     assert most_revealing(EXPOSED_FORMS) == "identified"
     assert most_revealing(form for form in ("aggregated", "encrypted")) == "aggregated"
 

@@ -53,7 +53,7 @@ def test_every_file_that_stood_in_the_window_was_reached(output: PublishedOutput
     assert records(found(output, f"output:{output.folder}")) == [20, 30, 40]
 
 
-def test_a_file_is_reached_until_another_stands_in_its_place(output: PublishedOutput) -> None:
+def test_a_file_is_exposed_until_it_is_replaced(output: PublishedOutput) -> None:
     replaced = output.chain[-1].finished
     window = (replaced, replaced + timedelta(days=1))
     assert records(found(output, f"output:{output.folder}", window=window)) == [20, 40]
@@ -67,7 +67,7 @@ def test_an_output_is_named_by_its_folder_or_its_pipeline(output: PublishedOutpu
     assert found(output, "output:elsewhere") == []
 
 
-def test_a_run_was_reached_whatever_stands_now(output: PublishedOutput) -> None:
+def test_a_named_run_is_exposed_at_any_time(output: PublishedOutput) -> None:
     run = output.chain[1].run_id
     some = found(output, f"run:{run}", window=(ALWAYS[0], ALWAYS[0]))
     assert (records(some), {each.via for each in some}) == ([30], {f"run:{run}"})

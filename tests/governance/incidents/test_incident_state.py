@@ -38,7 +38,7 @@ def drafted(version: int, *tenants: str) -> IncidentStep:
     return step("drafted", version=version, tenants={each: {"digest": "x", "to": "privacy"} for each in tenants})
 
 
-def test_steps_are_told_apart_by_the_incident() -> None:
+def test_steps_are_grouped_by_incident() -> None:
     other = replace(step("opened", **OPENED), incident="INC-2")
     found = group_steps([step("opened", **OPENED), other, step("declared")])
     assert [(name, each.state) for name, each in found.items()] == [("INC-1", "declared"), ("INC-2", "open")]

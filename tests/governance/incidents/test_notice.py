@@ -151,7 +151,7 @@ def test_a_draft_is_no_notice_and_only_what_was_sent_stops_the_clock(project: Pr
     assert not record_notices_sent("INC-1", ["south"], places, NOW).is_overdue(LATER)
 
 
-def test_whoever_is_exempt_is_not_told(project: Project, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exempt_tenant_gets_no_notice(project: Project, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     request_exemption("INC-1", "south", "its data was public", places, NOW)
     monkeypatch.setenv("MINIMIZE_ACTOR", "bob")

@@ -44,7 +44,7 @@ def test_every_part_is_on_both_pages() -> None:
             assert word in page
 
 
-def test_what_was_taken_down_stands_instead_of_what_is_usual() -> None:
+def test_a_recorded_consequence_replaces_the_default_text() -> None:
     said = notice(incident(step("measured", what="consequence", text="Nothing *at all*.")))
     assert "Nothing \\*at all\\*." in markdown_page(said.document)
     assert CONSEQUENCES["pseudonymized"] not in markdown_page(said.document)

@@ -140,7 +140,7 @@ def test_what_is_encrypted_under_keys_that_nobody_has_needs_no_notice(project: P
     assert (opened["form"], opened["notice"]) == ("pseudonymized", True)
 
 
-def test_files_that_did_not_stand_in_the_window_were_not_exposed(filled: Project) -> None:
+def test_files_from_outside_the_window_were_not_exposed(filled: Project) -> None:
     now = datetime.now(UTC)
     window = (now - timedelta(days=2), now - timedelta(days=1))
     places = Places(output=filled.out, keys=filled.keys)
@@ -154,7 +154,7 @@ def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: Project) -> N
     assert [each.exposed.file.entry.rows for each in found.unreadable] == [len(RECORDS)]
 
 
-def test_no_value_stands_in_a_scope(filled: Project) -> None:
+def test_a_scope_contains_no_value(filled: Project) -> None:
     said = str(scoped(filled, f"output:{filled.out}", "key:device/1").to_json())
     values = {str(value) for row in filled.rows() for key, value in row.items() if key in ("device_id", "model")}
     assert not [each for each in values if len(each) > 5 and each in said]
@@ -197,7 +197,7 @@ def test_records_that_were_exposed_twice_count_once() -> None:
     assert AffectedTenant("north", None, (found(rows=3), found(rows=2), found("b", rows=4))).rows == 7
 
 
-def test_of_several_forms_of_a_column_the_one_that_tells_most_counts() -> None:
+def test_the_most_revealing_of_several_column_forms_counts() -> None:
     here = found("a", column(form="encrypted")), found("b", column(form="identified"), column("os", "encrypted"))
     this = AffectedTenant("north", None, here)
     assert [(each.name, each.form) for each in this.columns] == [("model", "identified"), ("os", "encrypted")]

@@ -110,7 +110,7 @@ def test_a_key_and_a_tenant_at_once_are_refused(ran: Project) -> None:
         shred_keys(where(ran), NOW, key="encrypt.footer/1", tenant="north")
 
 
-def test_the_log_is_told_before(ran: Project) -> None:
+def test_a_shredding_is_logged_only_when_confirmed(ran: Project) -> None:
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1")
     assert shreds(ran) == []
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
@@ -148,7 +148,7 @@ def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: Project) ->
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_what_nobody_uses_is_told_in_one_line(ran: Project) -> None:
+def test_an_unused_key_is_reported_in_one_line(ran: Project) -> None:
     rotate_keys(where(ran), NOW)
     told = "\n".join(shred_keys(where(ran), NOW, key="encrypt.pseudonymized/2").lines())
     assert told.splitlines()[0] == (

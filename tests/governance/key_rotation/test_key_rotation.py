@@ -96,7 +96,7 @@ def test_rewriting_leaves_rows_and_policies_and_changes_every_key(ran: Project) 
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_the_receipt_says_what_stands_in_for_what_and_under_which_keys(ran: Project) -> None:
+def test_a_rotation_receipt_names_what_it_replaces_and_its_keys(ran: Project) -> None:
     first, second = rotate_keys(where(ran), NOW, outputs=[ran.out]).receipts
     assert [first.dates, second.dates] == [(BEFORE,), (DAY,)]
     assert first.keys == ("device/1", "encrypt.footer/2", "encrypt.pseudonymized/2")
@@ -132,7 +132,7 @@ def test_what_nobody_can_read_any_more_is_left_alone(apart: Project) -> None:
     assert done.versions == (MasterKey("encrypt.footer", 2), MasterKey("encrypt.pseudonymized.t-south", 2))
 
 
-def test_the_audit_log_tells_of_each_version(ran: Project) -> None:
+def test_each_new_key_version_is_in_the_audit_log(ran: Project) -> None:
     rotate_keys(where(ran), NOW)
     assert said(ran) == [("rotate", "encrypt.footer/2"), ("rotate", "encrypt.pseudonymized/2")]
 

@@ -55,7 +55,7 @@ def told(project: Daily) -> dict[str, tuple[str, ...]]:
     return tokenized_forms([("d1", "east")], [project.out], RAN, Keyring.load(project.keys))[0].forms
 
 
-def test_a_subject_is_told_as_it_came_and_in_the_form_of_the_files(day: Daily) -> None:
+def test_a_subject_is_recorded_as_received_and_in_the_form_of_the_files(day: Daily) -> None:
     pseudonym = next(row["device_id"] for row in day.rows() if "east-d1" in row["note"])
     keys = Keyring.load(day.keys)
     found = told(day)
@@ -64,14 +64,14 @@ def test_a_subject_is_told_as_it_came_and_in_the_form_of_the_files(day: Daily) -
     assert len(found) == 2
 
 
-def test_with_a_new_key_or_policy_it_is_told_in_the_form_of_files_to_come_too(day: Daily) -> None:
+def test_a_new_key_or_policy_adds_the_form_of_future_files(day: Daily) -> None:
     add_key(day.keys, "device", now=RAN)
     assert len(told(day)) == 3
     day.policy({"device_id": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "device"}}}})
     assert len(told(day)) == 3
 
 
-def test_of_what_rotates_every_period_is_told(project: Daily) -> None:
+def test_a_rotating_pseudonym_is_recorded_for_each_period(project: Daily) -> None:
     do = {"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "week"}}
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
     project.collect(rows(START.date()), START.date())
@@ -79,7 +79,7 @@ def test_of_what_rotates_every_period_is_told(project: Daily) -> None:
     assert len(told(project)) == 1 + 5  # of thirty days: the weeks that they touch
 
 
-def test_an_output_without_its_subject_tells_nothing_more(project: Daily) -> None:
+def test_an_output_without_its_subject_adds_no_form(project: Daily) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)
@@ -210,7 +210,7 @@ def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event
     assert subjects(ran) == EVERYBODY - {"east-d1"}
 
 
-def test_no_form_and_no_subject_stands_in_the_ledger(ran: Daily) -> None:
+def test_the_ledger_contains_no_subject_and_no_pseudonym(ran: Daily) -> None:
     pseudonym = next(row["device_id"] for row in ran.rows() if "east-d1" in row["note"])
     happens(ran, "east", "subject_left", "device-of-somebody")
     happens(ran, "east", "subject_left", "d1")
@@ -221,7 +221,7 @@ def test_no_form_and_no_subject_stands_in_the_ledger(ran: Daily) -> None:
     assert {each.row.subject[:10] for each in list_events(where(ran)) if each.row.subject} == {"subject/1:"}
 
 
-def test_an_event_that_is_told_by_the_ledger_and_by_a_file_counts_once(ran: Daily) -> None:
+def test_an_event_in_the_ledger_and_in_a_file_counts_once(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1")
     happens(ran, "south", "tenant_closed")
     at = f"{RAN:%Y-%m-%dT%H:%M:%SZ}"
@@ -264,7 +264,7 @@ def test_a_device_that_is_enrolled_again_keeps_what_happened_since(ran: Daily) -
     assert [row["event_time"].day for row in left] == [2, 2]
 
 
-def test_an_event_is_recorded_once_and_told_to_the_audit_log(ran: Daily) -> None:
+def test_an_event_is_recorded_once_and_audited(ran: Daily) -> None:
     first, again = (happens(ran, "east", "subject_left", "device-of-somebody") for _ in range(2))
     assert (first.is_new, again.is_new, first.row.id) == (True, False, again.row.id)
     withdraw_event(first.row.id, where(ran), NOW)
@@ -379,7 +379,7 @@ def test_folders_and_the_ledger_know_tenants(strangers_project: Project) -> None
     assert suggest_tenants("Contosso", places) == ("contoso",)
 
 
-def test_where_tenants_do_not_stand_as_they_came_nobody_can_tell(strangers_project: Project) -> None:
+def test_tenants_are_not_suggested_if_outputs_hold_their_pseudonyms(strangers_project: Project) -> None:
     strangers_project.policy(
         {"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}}
     )

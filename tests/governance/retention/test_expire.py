@@ -274,7 +274,7 @@ def test_an_output_that_does_not_show_times_ages_by_its_dates(project: Daily) ->
     assert project.rows() == []
 
 
-def test_an_output_that_tells_neither_times_nor_dates_is_named(project: Daily) -> None:
+def test_an_output_without_times_and_dates_is_named(project: Daily) -> None:
     project.policy({"event_time": {"type": "timestamp", "do": "drop"}})
     project.pipeline(aggregates=None, source={"path": "data/*/*.ndjson", "format": "ndjson"})
     project.collect(rows(FIRST), FIRST)
@@ -327,7 +327,7 @@ def test_an_output_without_a_receipt_is_refused(tmp_path: Path) -> None:
         expire(tmp_path / "nothing")
 
 
-def test_the_ledger_tells_of_it_and_lists_it(ran: Daily) -> None:
+def test_an_expiry_is_listed_among_the_runs_of_the_ledger(ran: Daily) -> None:
     ran.expire(RAN + 40 * DAY)
     assert [row.kind for row in list_runs(output=ran.out)] == ["run", "expire"]
     ran.verified()

@@ -78,7 +78,7 @@ def test_a_field_that_is_dropped_today_goes_everywhere(day: Daily) -> None:
     assert found.removed_values["note"].all()
 
 
-def test_a_coarser_form_is_made_of_the_one_that_stands(day: Daily) -> None:
+def test_a_coarser_form_is_computed_from_the_stored_one(day: Daily) -> None:
     day.policy({"event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "day"}}}})
     found, _ = verdict(day)
     assert set(found.replacements["event_time"].to_pylist()) == {START}
@@ -140,7 +140,7 @@ def test_it_is_off_where_it_is_off_now(project: Daily) -> None:
     assert on(project, row("", "on", LONG_AGO), row("", "off", START + 20 * HOUR)) == [False, False, False]
 
 
-def test_a_subject_that_objected_is_off_by_itself_or_with_its_tenant_where_nobody_can_tell(project: Daily) -> None:
+def test_an_objection_turns_the_feature_off_for_the_whole_tenant_without_a_subject_field(project: Daily) -> None:
     lines = [row("", "on", LONG_AGO), row("d1", "off", LONG_AGO, "user")]
     assert on(project, *lines) == [False, True, False]
     assert on(project, *lines, subject=None) == [False, False, False]
@@ -167,7 +167,7 @@ def test_a_per_subject_feature_is_on_for_the_subjects_that_the_file_shows(projec
 
 
 @pytest.mark.parametrize("subject", [None, LookupColumn(Pointer(("subject",)), Shared())])
-def test_a_per_subject_feature_is_off_where_nothing_tells_the_subject_apart(
+def test_a_per_subject_feature_is_off_without_a_distinguishable_subject(
     project: Daily, subject: LookupColumn | None
 ) -> None:
     project.policy(**PER_SUBJECT)

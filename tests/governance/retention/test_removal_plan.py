@@ -69,7 +69,7 @@ def plan(project: Daily, hours: int, *events: RetentionEvent) -> RemovalPlan:
     return project.plan(RAN + hours * HOUR, *events).plan()
 
 
-def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Daily) -> None:
+def test_a_removal_plan_gives_files_rows_and_reasons_per_output_and_date(day: Daily) -> None:
     (found,) = plan(day, 0, LEFT).partitions
     assert (found.name, found.date, found.removed, found.rewritten, dict(found.gated)) == (
         "records",
@@ -129,7 +129,7 @@ def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:
     assert str(found[3]) == "tenant_closed of north: by 2026-07-01T00:00:00Z, 1 file"
 
 
-def test_what_cannot_be_told_is_open_and_says_so(day: Daily) -> None:
+def test_undecidable_files_stay_open_and_are_reported_as_such(day: Daily) -> None:
     told = RemovalPlan(RAN + 40 * DAY, uncertain={LEFT: 3})
     (found,) = open_deadlines(told, (LEFT,), {})
     assert (found.files, found.uncertain, found.overdue) == (0, 3, True)

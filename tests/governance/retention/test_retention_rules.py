@@ -167,7 +167,7 @@ def holds(condition: Condition, place: str = "model", **past: list[bool]) -> lis
     return list(sure.still_holds(condition).tolist())
 
 
-def test_what_stands_did_hold_and_does_as_long_as_no_fact_changed() -> None:
+def test_a_condition_of_stored_rows_holds_while_no_fact_changed() -> None:
     assert holds(AllOf((NEW, FieldEquals("phone", ("x",))))) == [True, True]
 
 

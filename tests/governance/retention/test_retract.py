@@ -63,7 +63,7 @@ def test_what_would_be_collected_today_stays(ran: Daily) -> None:
     assert str(again(ran)).startswith("nothing to do")
 
 
-def test_a_date_whose_source_stands_is_run_anew(ran: Daily) -> None:
+def test_a_date_with_an_intact_source_is_run_again(ran: Daily) -> None:
     says(ran, off("south", "", "2026-01-01T12:00:00Z"))
     done = again(ran)
     assert [(receipt.kind, receipt.from_) for receipt in done.receipts] == [("retract", "source")]

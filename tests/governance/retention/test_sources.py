@@ -41,7 +41,7 @@ def known(project: Daily) -> bool:
     return SourceFinder(workspace, load_receipts(project.out), RAN + HOUR).find(FIRST) is not None
 
 
-def test_a_source_with_the_digests_of_its_receipt_stands_and_nothing_waits(day: Daily) -> None:
+def test_a_source_that_matches_its_receipt_is_intact_without_pending_changes(day: Daily) -> None:
     assert standing(day) == {FIRST: False}
     assert known(day)
 
@@ -54,7 +54,7 @@ def test_a_setting_that_came_into_force_since_makes_it_pending(day: Daily) -> No
 
 
 @pytest.mark.parametrize("change", ["more", "gone"])
-def test_a_source_that_is_another_or_gone_does_not_stand(day: Daily, change: str) -> None:
+def test_a_changed_or_missing_source_is_not_intact(day: Daily, change: str) -> None:
     path = day.folder / "data" / FIRST / "a.ndjson"
     path.write_text(path.read_text() * 2) if change == "more" else path.unlink()
     assert standing(day) == {}

@@ -110,7 +110,7 @@ def test_the_list_has_tokens_of_one_tenant_or_of_all(book: Workspace) -> None:
     assert "4711" not in str(only.to_json())
 
 
-def test_a_device_stands_in_the_ledger_as_a_token_only(book: Workspace, home: Project) -> None:
+def test_the_ledger_holds_a_device_as_a_token_only(book: Workspace, home: Project) -> None:
     start_locate("device-4711", "north", book, NOW)
     assert not [path for path in home.folder.glob("ledger.db*") if b"device-4711" in path.read_bytes()]
 

@@ -73,7 +73,7 @@ def test_one_tenant_or_one_setting_may_be_asked_for(book: Workspace) -> None:
     assert values(book, setting="usage") == []
 
 
-def test_a_subject_stands_there_as_a_token_only(book: Workspace, home: Project) -> None:
+def test_the_ledger_holds_a_subject_as_a_token_only(book: Workspace, home: Project) -> None:
     set_setting(NewSetting("north", "location", "off", "user", subject="device-4711"), book, NOW)
     assert (values(book)[0][3] or "").startswith("subject/1:")
     assert not [path for path in home.folder.glob("ledger.db*") if b"device-4711" in path.read_bytes()]
@@ -92,7 +92,7 @@ def test_a_change_after_the_key_was_rotated_counts(book: Workspace, home: Projec
     assert explain_setting("north", "location", NOW, book, run=NOW + timedelta(hours=4), subject="d1").is_collected
 
 
-def test_where_a_token_of_the_tenant_cannot_be_told_nothing_is_changed(
+def test_a_setting_is_refused_if_the_subject_key_differs_from_the_recorded_one(
     book: Workspace, home: Project, tmp_path: Path
 ) -> None:
     copy = shutil.copy2(home.keys, tmp_path / "other.keys")
@@ -111,7 +111,9 @@ def test_a_subject_without_a_name_is_not_the_whole_tenant(book: Workspace) -> No
     assert [row[2] for row in values(book, history=True)] == ["off"]
 
 
-def test_the_log_tells_who_changed_what_from_what_to_what(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_audit_log_records_who_changed_a_setting_and_both_values(
+    book: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     set_setting(NewSetting("north", "location", "on"), book, NOW)
     for _ in range(2):  # what is recorded is not logged again

@@ -183,7 +183,7 @@ def test_without_a_tenant_in_the_records_nobody_can_be_asked(sender: Sender, sou
     assert [(each.rule, each.code) for each in found.reasons] == [("no_tenant", "N017")]
 
 
-def test_the_tenant_may_stand_in_another_field(sender: Sender, source: Recipient) -> None:
+def test_the_tenant_may_be_in_a_field_of_another_name(sender: Sender, source: Recipient) -> None:
     renamed = MESSAGES.rename_columns(["account", *MESSAGES.column_names[1:]])
     assert received(sender, source, renamed, tenant="account").num_rows == 3
 
@@ -227,7 +227,7 @@ def entries(sender: Sender) -> list[dict[str, Any]]:
         return [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="receive"))]
 
 
-def test_the_audit_log_is_told_of_what_was_received_and_refused(sender: Sender, source: Recipient) -> None:
+def test_received_and_refused_messages_are_in_the_audit_log(sender: Sender, source: Recipient) -> None:
     received(sender, source)
     refusal(sender, source, purpose="customer_support")
     done, refused = entries(sender)

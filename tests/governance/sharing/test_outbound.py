@@ -87,7 +87,7 @@ def test_a_key_of_the_manifest_is_the_recipient_s_own(sender: Sender) -> None:
     assert one != two
 
 
-def test_a_value_whose_collection_is_off_is_null_and_told(sender: Sender) -> None:
+def test_a_value_whose_collection_is_off_is_null_and_counted(sender: Sender) -> None:
     located = sender.vendor_with("functions.sync.fields.latitude", {"type": "double", "do": "keep"}).with_(
         settings=SETTINGS
     )

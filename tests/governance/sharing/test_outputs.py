@@ -33,7 +33,7 @@ def test_what_the_run_released_is_not_treated_again(home: Project) -> None:
         assert given[column].tolist() == kept[column].tolist()
 
 
-def test_its_pseudonyms_get_other_names_and_still_tell_devices_apart(home: Project) -> None:
+def test_shared_pseudonyms_differ_from_stored_ones_and_stay_distinct(home: Project) -> None:
     kept = minimize.read(home.out).to_pandas()
     kept = kept[kept["tenant_id"] == "north"]["device_id"]
     given = shared(home, home.out).to_pandas()["device_id"]

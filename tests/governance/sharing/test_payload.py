@@ -61,7 +61,7 @@ def test_what_means_the_same_is_the_same_subject(sender: Sender) -> None:
     }
 
 
-def test_the_order_of_tokens_tells_nothing_of_the_order_of_rows(sender: Sender) -> None:
+def test_the_order_of_tokens_reveals_no_order_of_rows(sender: Sender) -> None:
     one, other = seen(("n", "a"), ("n", "b"), ("n", "c")), seen(("n", "c"), ("n", "a"), ("n", "b"))
     assert one.tokens_by_tenant(sender.keys) == other.tokens_by_tenant(sender.keys)
 
@@ -220,7 +220,7 @@ def test_other_rows_have_another_digest(one: list[dict[str, Any]], other: list[d
     assert same == (one == other)
 
 
-def test_slices_are_told_by_what_they_show() -> None:
+def test_the_digest_of_a_slice_covers_its_own_rows_alone() -> None:
     whole = pa.table(
         {"a": ["x", "yy", None, "z"], "m": pa.array([[("k", 1)], None, [], [("l", None)]], pa.map_("string", "int8"))}
     )
@@ -237,7 +237,7 @@ def test_slices_are_told_by_what_they_show() -> None:
         (["a"], ["a", None]),
     ],
 )
-def test_texts_that_only_look_alike_side_by_side_are_told_apart(one: list[Any], other: list[Any]) -> None:
+def test_adjacent_texts_with_equal_concatenation_have_different_digests(one: list[Any], other: list[Any]) -> None:
     assert digest_table(pa.table({"a": pa.array(one, pa.string())})) != digest_table(
         pa.table({"a": pa.array(other, pa.string())})
     )

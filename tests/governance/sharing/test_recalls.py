@@ -134,7 +134,7 @@ def test_what_was_requested_keeps_its_cause(shared: Sender) -> None:
     assert causes(shared, 31 * DAY)["north"] == "withdrawn"
 
 
-def test_each_step_stands_in_the_audit_log(shared: Sender) -> None:
+def test_each_recall_step_is_in_the_audit_log(shared: Sender) -> None:
     request_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor")
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         last = entry_event(find_entries(ledger, EntryFilter(operation="recall"))[-1])

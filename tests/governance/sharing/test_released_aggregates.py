@@ -71,7 +71,7 @@ def standing(home: Project) -> pa.Table:
     return minimize.read(home.out, "per_model")
 
 
-def test_the_groups_of_tenants_that_agree_leave_as_they_stand(home: Project) -> None:
+def test_groups_of_consenting_tenants_are_shared_unchanged(home: Project) -> None:
     given = shared(home)
     north = [row for row in standing(home).to_pylist() if row["tenant"] == "north"]
     assert given.column_names == COLUMNS
@@ -128,7 +128,7 @@ def test_what_today_s_policy_drops_does_not_leave_in_groups_either(home: Project
     assert "battery" not in shared(home).column_names
 
 
-def test_groups_that_do_not_tell_tenants_apart_cannot_be_shared(home: Project) -> None:
+def test_groups_without_a_tenant_key_cannot_be_shared(home: Project) -> None:
     groups = {**GROUPS, "group_by": {"day": {"event_time": "day"}, "model": "model"}}
     home.pipeline(aggregates={"per_model": groups})
     home.run(date="2026-11-24")

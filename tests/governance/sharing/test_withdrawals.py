@@ -113,14 +113,14 @@ def test_without_the_recall_there_is_no_withdrawal(shared: Sender) -> None:
         assert [act.state for act in ledger.find(CONSENT, tenant="north")] == ["given"]
 
 
-def test_both_sides_stand_in_the_audit_log(shared: Sender) -> None:
+def test_withdrawal_and_recall_are_in_the_audit_log(shared: Sender) -> None:
     ended(shared)
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         last = [entry_event(each)["operation"] for each in find_entries(ledger, EntryFilter())][-2:]
     assert last == ["withdraw", "recall"]
 
 
-def test_what_somebody_does_by_hand_is_told(shared: Sender) -> None:
+def test_the_manual_steps_of_an_ending_are_reported(shared: Sender) -> None:
     two = shared.with_(vendor={**shared.vendor, "ending": "the token is disabled here, the account deleted there"})
     two.write()
     assert ended(two).ending == "the token is disabled here, the account deleted there"

@@ -248,7 +248,7 @@ def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.Monke
         deleted(filled, D3)
 
 
-def test_who_stands_nowhere_wants_a_tenant(filled: Project) -> None:
+def test_a_subject_without_records_requires_a_tenant(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match="found in no output"):
         deleted(filled, DataSubject("d99"))
     assert deleted(filled, DataSubject("d99", "north")).rows == 0

@@ -186,7 +186,7 @@ def test_a_token_that_the_keyring_opens_is_deleted_as_the_id_behind_it(project: 
     assert held(project, U2) == 0
 
 
-def test_behind_a_pseudonym_nobody_can_be_told(filled: Project) -> None:
+def test_a_user_given_by_a_pseudonym_cannot_be_deleted(filled: Project) -> None:
     (form,) = view_subjects([U2], places(filled), AT)[0].records[0].forms
     with pytest.raises(ConfigurationError, match="subject of a pseudonym"):
         deleted(filled, DataSubject(form, field="user", is_form=True))

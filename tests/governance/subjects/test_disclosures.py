@@ -15,7 +15,7 @@ def told(shared: Sender, subject: DataSubject, *forms: str) -> list[SubjectDiscl
         return list(shares(load_disclosures(book), subject, ["north", "south", "west"], shared.keys, forms))
 
 
-def test_the_acts_that_name_a_subject_are_told(shared: Sender) -> None:
+def test_disclosures_of_a_subject_are_listed(shared: Sender) -> None:
     (act,) = told(shared, DataSubject("d-1", "north"))
     assert (act.recipient, act.function, act.purpose, act.shared_at) == ("vendor", "sync", "operations", NOW)
     assert set(act.fields) == {"device_id", "event_time", "model"}
@@ -36,6 +36,6 @@ def test_a_whole_tenant_was_part_of_every_act_with_rows_of_it(shared: Sender) ->
     assert len(told(shared, DataSubject(None, "south"))) == 2
 
 
-def test_what_was_shared_from_an_output_is_told_by_the_form_it_has_there(shared: Sender) -> None:
+def test_disclosures_from_an_output_are_found_by_the_subjects_form_there(shared: Sender) -> None:
     assert told(shared, DataSubject("unknown", "north")) == []
     assert len(told(shared, DataSubject("unknown", "north"), "d-3")) == 1

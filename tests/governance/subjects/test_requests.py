@@ -60,7 +60,7 @@ def test_a_tenant_alone_is_the_whole_tenant_if_this_is_stated() -> None:
     assert whole.tenant == "north"
 
 
-def test_a_file_in_which_nobody_stands_names_nobody(tmp_path: Path) -> None:
+def test_a_subject_file_without_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none.csv").write_text("subject,tenant_id\n")
     with pytest.raises(ConfigurationError, match="no subject was given"):
         collect_subjects([], file=tmp_path / "none.csv")
@@ -132,7 +132,7 @@ def test_a_file_without_rows_is_not_the_whole_tenant(tmp_path: Path) -> None:
         collect_subjects([], "north", file=tmp_path / "a.csv")
 
 
-def test_a_row_that_names_nobody_is_told_by_its_line(tmp_path: Path) -> None:
+def test_a_row_without_subject_and_tenant_is_reported_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,\n,\n")
     with pytest.raises(PolicyError) as told:
         load_subjects(tmp_path / "a.csv")
@@ -206,7 +206,7 @@ def test_it_is_open_until_every_recipient_confirmed(project: Project, ledger: Pa
     assert done.recipients["other"] == {"disclosures": ["d-2"], "confirmed": "2026-11-25T09:00:00Z"}
 
 
-def test_nobody_confirms_what_he_was_not_told(project: Project, ledger: Path) -> None:
+def test_a_deletion_is_confirmed_only_by_a_notified_recipient(project: Project, ledger: Path) -> None:
     put_down(project, ledger, ASKED)
     places = Places(ledger, keys=project.keys)
     with pytest.raises(ConfigurationError, match="was not notified"):

@@ -139,7 +139,7 @@ def test_a_form_that_several_share_names_nobody(project: Project) -> None:
     assert "mask" in blind.reason
 
 
-def test_where_tenants_are_not_told_a_pseudonym_of_one_cannot_be_made(project: Project) -> None:
+def test_a_per_tenant_pseudonym_is_searchable_only_with_a_known_tenant(project: Project) -> None:
     hidden = {"type": "string", "do": {"map": {"values": {"north": "a"}, "otherwise": "b"}}}
     project.policy({"tenant_id": hidden})
     project.records(RECORDS)
@@ -150,7 +150,7 @@ def test_where_tenants_are_not_told_a_pseudonym_of_one_cannot_be_made(project: P
     assert rows(found(project, DataSubject("d3"), ["north", "south"])) == count(RECORDS, device_id="d3")
 
 
-def test_times_are_told_as_wide_as_they_were_released(project: Project) -> None:
+def test_times_are_reported_at_their_released_precision(project: Project) -> None:
     project.records([RECORDS[3]])
     project.run()
     (held,) = found(project, DataSubject("d3"))

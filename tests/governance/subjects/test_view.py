@@ -54,7 +54,7 @@ def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> Non
     assert (tags.open, tags.fetched) == ([], [])
 
 
-def test_whatever_stands_there_is_escaped(project: Project) -> None:
+def test_a_page_escapes_subject_ids(project: Project) -> None:
     assert "<b>d3" not in page(project, DataSubject("<b>d3", "south"))
 
 
@@ -129,7 +129,7 @@ USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "
 PEOPLE = [{**each, "user": f"u{number % 5}"} for number, each in enumerate(events(60))]
 
 
-def test_a_form_that_is_given_is_found_in_whatever_field_it_stands(project: Project) -> None:
+def test_a_given_form_is_found_in_any_identifying_field(project: Project) -> None:
     project.policy({"user": USER})
     project.records(PEOPLE)
     project.run()
@@ -149,7 +149,7 @@ def test_the_identifiers_beside_somebody_are_counted(project: Project) -> None:
     assert held["beside"] == {"device_id": len({(e["device_id"], e["tenant_id"]) for e in PEOPLE if e["user"] == "u2"})}
 
 
-def test_a_view_tells_how_much_had_to_be_read(project: Project) -> None:
+def test_a_view_reports_how_many_row_groups_it_read(project: Project) -> None:
     project.records(events(40))
     project.records(events(40), BEFORE)
     project.run()
