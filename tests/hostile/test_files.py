@@ -107,7 +107,7 @@ def text_of(values: list[bytes]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
 
 
-def test_text_that_is_not_utf8_is_told_without_it(project: Project, command: Command) -> None:
+def test_text_that_is_not_utf8_is_reported_without_its_value(project: Project, command: Command) -> None:
     data = table(events(20))
     bad = text_of([CANARY.encode() + b"\xff"] * 20)
     project.columns(data.set_column(data.column_names.index("model"), "model", bad))

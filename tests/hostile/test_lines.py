@@ -133,7 +133,7 @@ def test_what_is_odd_and_sound_is_read(done: Done, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_sound_stands_in_quarantine_by_its_code(done: Done, name: str) -> None:
+def test_an_unsound_line_is_quarantined_with_its_code(done: Done, name: str) -> None:
     assert done.codes[name] == REFUSED[name][0]
 
 
