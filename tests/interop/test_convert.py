@@ -97,7 +97,7 @@ def test_text_that_would_be_policy_stays_text(tmp_path: Path) -> None:
     assert all(field.do == "drop" for field in policy.fields.values())
 
 
-def test_what_the_document_says_of_a_role_stands_in_the_field_and_in_the_proposal(tmp_path: Path) -> None:
+def test_an_imported_role_is_in_the_field_and_in_the_proposal(tmp_path: Path) -> None:
     columns = (
         DescribedColumn(Pointer(("state",)), "boolean", "sensitive"),
         DescribedColumn(Pointer(("tenant_id",)), "string"),

@@ -23,7 +23,7 @@ def test_json_and_yaml_are_read_alike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.json", "a.yaml"])
 @pytest.mark.parametrize("content", [b'{"canary": ', b"\xff\xfe", b"[" * 400, b'["\\ud800"]'])
-def test_what_cannot_be_read_is_said_without_what_stands_in_it(tmp_path: Path, name: str, content: bytes) -> None:
+def test_an_unreadable_document_is_reported_without_its_content(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PolicyError) as caught:
         read_document(tmp_path / name)

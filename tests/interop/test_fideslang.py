@@ -112,7 +112,7 @@ def test_names_with_points_stay_apart(tmp_path: Path) -> None:
     assert list(fields(fideslang_manifest(minimize.plan_for(tmp_path)))) == ["a_b", "a_b_"]
 
 
-def test_yaml_and_json_say_the_same_and_sources_are_not_told() -> None:
+def test_yaml_and_json_exports_are_equal_and_sources_are_not_exported() -> None:
     path = str(ROOT / "pipelines" / "usage_events")
     texts = [write_fideslang(ExportRequest(path, None, as_json)) for as_json in (False, True)]
     assert YAML(typ="safe", pure=True).load(texts[0]) == json.loads(texts[1])

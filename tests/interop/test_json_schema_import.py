@@ -95,7 +95,7 @@ def test_branches_count_from_draft_7_on() -> None:
     assert "/b" not in types(of({"a": {"type": "string"}}, "draft-06", **then))
 
 
-def test_what_stands_beside_a_reference_counts_from_2019_on() -> None:
+def test_keywords_next_to_a_reference_count_from_draft_2019_09() -> None:
     beside = {"x": {"$ref": "#/definitions/t", "format": "date-time"}}
     text = {"t": {"type": "string"}}
     assert types(of(beside, "2019-09", definitions=text)) == {"/x": "timestamp"}

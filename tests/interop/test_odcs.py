@@ -69,7 +69,7 @@ def test_properties_become_fields_nested_ones_too() -> None:
     assert found.columns[0].about == "the order"
 
 
-def test_a_classification_tells_a_role_and_says_so() -> None:
+def test_a_classification_determines_a_role_with_its_reason() -> None:
     words = {"restricted": "sensitive", "Confidential": "quasi", "PII": "identifier", "internal": None, "5": None}
     for word, role in words.items():
         column = of({"name": "x", "logicalType": "string", "classification": word}).columns[0]
@@ -310,7 +310,7 @@ def test_yaml_and_json_say_the_same() -> None:
     assert YAML(typ="safe", pure=True).load(texts[0]) == json.loads(texts[1])
 
 
-def test_of_a_policy_alone_the_source_is_told_and_outputs_are_not_known(tmp_path: Path) -> None:
+def test_a_policy_without_a_pipeline_exports_its_source_only(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text((PIPELINE / "policy.yaml").read_text())
     assert "minimizePurposes" in write_contract(ExportRequest(str(tmp_path)))
     with pytest.raises(ConfigurationError, match="not a pipeline"):
