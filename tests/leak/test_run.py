@@ -50,7 +50,7 @@ def test_no_canary_is_printed(printed: bytes) -> None:
     assert found(ALL, printed) == set()
 
 
-def test_the_rows_balance_though_nothing_is_told_of_them(folder: Path, printed: bytes) -> None:
+def test_the_run_wrote_rows_and_printed_findings(folder: Path, printed: bytes) -> None:
     import minimize as library
 
     table = library.read(folder / "out")
