@@ -158,7 +158,7 @@ def _receipt(told: Ledger, keys: Keyring) -> Receipt:
     return made
 
 
-def test_a_receipt_that_the_log_tells_of_agrees_with_it(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_a_receipt_that_matches_the_audit_log_has_no_finding(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     assert beside(told, receipt, keys) == []
 
 
@@ -169,7 +169,7 @@ def test_a_receipt_finds_a_log_that_was_cut_short(
     assert beside(told, receipt, keys) == ["H006"]
 
 
-def test_a_receipt_that_is_not_told_of_is_a_warning(
+def test_a_receipt_missing_from_the_audit_log_is_a_warning(
     told: Ledger, receipt: Receipt, keys: Keyring, address: Address
 ) -> None:
     unguarded(address, "DELETE FROM audit WHERE sequence > 5")
@@ -181,7 +181,7 @@ def test_a_receipt_beside_another_log_is_found(told: Ledger, receipt: Receipt, k
     assert beside(told, other, keys) == ["H007"]
 
 
-def test_another_receipt_than_the_log_tells_of_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_a_receipt_that_differs_from_the_audit_log_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     other = replace(receipt, purpose="customer_support", signature=None).with_signature(keys)
     assert beside(told, other, keys) == ["H007"]
 

@@ -111,7 +111,9 @@ def test_without_a_checkpoint_nothing_goes(old: Ledger, address: Address, which:
 
 
 @pytest.mark.parametrize("which", ["sequence = 4", "sequence = 5"])
-def test_what_stands_above_the_checkpoint_stays(old: Ledger, keys: Keyring, address: Address, which: str) -> None:
+def test_entries_after_the_checkpoint_cannot_be_removed(
+    old: Ledger, keys: Keyring, address: Address, which: str
+) -> None:
     go(old, keys)
     with pytest.raises(Exception, match="append-only"):
         by_hand(address, f"DELETE FROM audit WHERE {which}")
@@ -225,7 +227,7 @@ def test_heads_and_receipts_that_name_what_is_gone_are_no_error(old: Ledger, key
         "UPDATE audit SET previous = 'sha256:other' WHERE sequence = 4",
     ],
 )
-def test_only_a_signed_checkpoint_that_the_log_follows_stands_for_removed_entries(
+def test_only_a_signed_checkpoint_that_the_log_continues_replaces_removed_entries(
     old: Ledger, keys: Keyring, address: Address, change: str
 ) -> None:
     first = find_entries(old, ALL_ENTRIES)[0]
@@ -238,7 +240,7 @@ def test_only_a_signed_checkpoint_that_the_log_follows_stands_for_removed_entrie
     assert not old.read(partial(is_there, verifier=keys))
 
 
-def test_what_outputs_are_anchored_by_is_told_anew(ledger: Ledger, keys: Keyring) -> None:
+def test_anchors_of_outputs_survive_a_truncation(ledger: Ledger, keys: Keyring) -> None:
     first, second = small(1).with_signature(keys), small(2).with_signature(keys)
 
     def publishes(output: str, receipt: Receipt, time: datetime) -> None:

@@ -50,7 +50,7 @@ def said(address: Address, **options: object) -> str:
     return str(raised.value)
 
 
-def test_what_was_written_stands_when_it_is_opened_again(address: Address, keys: Keyring) -> None:
+def test_written_events_persist_when_the_ledger_is_opened_again(address: Address, keys: Keyring) -> None:
     with opened(address) as ledger:
         before = tells(ledger, keys, event(1))
     with opened(address, create=False) as ledger:

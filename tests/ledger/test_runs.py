@@ -94,7 +94,7 @@ def test_an_output_that_moved_has_its_new_place(ledger: Ledger) -> None:
     assert ledger.read(partial(find_location, output=TWO)) is None
 
 
-def test_an_output_that_is_told_of_agrees(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
+def test_a_fully_recorded_output_agrees_with_the_ledger(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
     assert state(ledger, receipts) == ("unknown", 3)
     tells(ledger, keys, receipts[:2])
     assert state(ledger, receipts) == ("behind", 1)
