@@ -157,7 +157,7 @@ def found(folder: Path, **more: Any) -> Destinations:
     return find_destinations(load_config(folder), folder / "out", "fleet", **given)
 
 
-def test_lineage_stands_beside_the_output_and_metrics_nowhere_by_default(tmp_path: Path) -> None:
+def test_by_default_lineage_is_written_next_to_the_output_and_metrics_are_off(tmp_path: Path) -> None:
     assert found(tmp_path) == Destinations(tmp_path / "_out.lineage.ndjson", None)
 
 
@@ -171,7 +171,7 @@ def test_what_is_given_goes_before_the_environment_and_that_before_the_configura
     assert given == Destinations(tmp_path / "a", Path("m/minimize_fleet.prom"))
 
 
-def test_a_folder_stands_for_a_file_in_it(tmp_path: Path) -> None:
+def test_a_lineage_folder_gets_a_file_of_the_default_name(tmp_path: Path) -> None:
     assert found(tmp_path, lineage=tmp_path).lineage == tmp_path / "lineage.ndjson"
 
 

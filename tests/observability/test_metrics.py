@@ -28,7 +28,7 @@ def file(project: Project) -> Path:
     return project.folder / "collected" / "minimize_checkins.prom"
 
 
-def test_a_run_tells_its_figures(project: Project) -> None:
+def test_metrics_of_a_run_hold_its_figures(project: Project) -> None:
     project.records([*events(30), "broken"])
     receipt = project.run(metrics=project.folder / "collected")
     found = samples(file(project))
@@ -107,7 +107,7 @@ def test_a_failure_keeps_what_the_last_success_said(project: Project) -> None:
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
 
 
-def test_a_failure_without_an_earlier_success_is_told() -> None:
+def test_a_failure_without_an_earlier_success_has_metrics() -> None:
     found = failure_samples("p", datetime(2026, 11, 25, tzinfo=UTC), "")
     assert [name for name, _, _ in found] == ["minimize_last_run_timestamp_seconds", "minimize_last_run_success"]
 
