@@ -208,7 +208,7 @@ def test_its_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
     assert file.index == FileRef("index/run-0.index", digest)
 
 
-def test_no_value_stands_in_it_and_no_prefix_in_the_clear(tmp_path: Path) -> None:
+def test_the_index_contains_no_value_and_no_unencrypted_prefix(tmp_path: Path) -> None:
     from minimize.output.subject_index import IndexKey
 
     stored = content(tmp_path)

@@ -57,7 +57,7 @@ def test_a_new_folder_that_fails_is_gone(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_new_folder_does_not_stand_in_for_another(tmp_path: Path) -> None:
+def test_a_new_folder_does_not_replace_an_existing_one(tmp_path: Path) -> None:
     (tmp_path / "export").mkdir()
     with pytest.raises(FileExistsError), write_new_folder(tmp_path / "export", "export"):
         pass
