@@ -51,7 +51,7 @@ def test_the_action_says_what_becomes_of_a_field(field: dict[str, Any], action: 
     assert made.fields["x"].action == action
 
 
-def test_the_columns_stand_in_the_policys_order_and_dropped_ones_are_absent() -> None:
+def test_columns_are_in_the_order_of_the_policy_without_dropped_ones() -> None:
     made = plan({"a": {"type": "string", "do": "drop"}, "b": {"type": "integer", "do": "keep"}})
     assert made.outputs["records"].schema.names == [*schema(policy()).names, "b"]
 

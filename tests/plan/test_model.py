@@ -144,7 +144,9 @@ def test_records_are_indexed_by_the_subject_that_they_hold(tmp_path: Path) -> No
         ),
     ],
 )
-def test_what_stands_in_the_way_is_said(tmp_path: Path, extra: dict[str, Any], more: dict[str, Any], why: str) -> None:
+def test_the_plan_explains_why_there_is_no_subject_index(
+    tmp_path: Path, extra: dict[str, Any], more: dict[str, Any], why: str
+) -> None:
     found = plan_subject_index(pipeline_plan(tmp_path, extra, **more))
     assert (found.subject, found.explanation) == (None, f"no index: {why}")
 
