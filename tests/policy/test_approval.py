@@ -89,7 +89,9 @@ def test_an_approval_that_nobody_could_have_written_is_a_fault(part: dict[str, A
         ("approval: [warn]\n", "required", ["P007"]),
     ],
 )
-def test_what_the_configuration_wants(said: str, wanted: str, faults: list[str], tmp_path: Path) -> None:
+def test_the_configuration_determines_the_required_approval(
+    said: str, wanted: str, faults: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "minimize.yaml").write_text(said)
     found = FaultList()
     assert configured_approval(load_config(tmp_path), found) == wanted

@@ -153,7 +153,7 @@ def test_a_policy_that_would_have_faults_is_not_written(drafted: Path) -> None:
     assert path.read_text() == before
 
 
-def test_where_no_policy_stands_there_is_nothing_to_accept(tmp_path: Path) -> None:
+def test_accepting_proposals_requires_a_policy(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no policy"):
         accept_proposals(tmp_path, ["all"])
 
@@ -251,7 +251,9 @@ def test_a_field_named_as_the_partition_becomes_a_remark(write: Callable[[str, s
 
 
 @pytest.mark.parametrize("type_", ["time64[us]", "decimal(39,2)", "duration[ns]"])
-def test_a_type_that_no_policy_names_is_left_out_and_told(type_: str, write: Callable[[str, str], Path]) -> None:
+def test_a_field_of_an_unsupported_type_is_left_out_with_a_remark(
+    type_: str, write: Callable[[str, str], Path]
+) -> None:
     text = draft_policy_text([("/a", type_), ("/b", "string")], "found")
     assert "# a: a policy has no type for" in text
     assert list(load_policy(write("policy.yaml", text)).fields) == ["b"]

@@ -124,7 +124,7 @@ def test_the_same_data_gives_the_same_policy(drafted: Path, tmp_path: Path) -> N
         ("ann@example.com", "parquet", True),
     ],
 )
-def test_names_that_may_be_values_are_told_apart(key: str, kind: str, expected: bool) -> None:
+def test_names_that_look_like_values_are_recognized(key: str, kind: str, expected: bool) -> None:
     assert looks_like_a_value(key, has_columns=FORMATS[kind].has_columns) is expected
 
 

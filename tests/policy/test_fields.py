@@ -91,7 +91,7 @@ def test_types_are_the_words_of_the_list(policy_in: PolicyIn, written: str, mean
         ("{type: string, doo: keep}", "P004"),
     ],
 )
-def test_a_fault_of_a_field_stands_under_its_key(faults_in: FaultsIn, text: str, code: str) -> None:
+def test_a_fault_of_a_field_has_its_key_and_line(faults_in: FaultsIn, text: str, code: str) -> None:
     assert [(fault.code, fault.field, fault.line) for fault in faults_in(field(text))] == [(code, "f", 5)]
 
 

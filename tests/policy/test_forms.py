@@ -172,7 +172,7 @@ def test_a_file_that_is_not_a_mapping_is_one_fault(text: str) -> None:
     assert read(text) == (None, [("P006", 1, None)])
 
 
-def test_a_form_without_stand_ins_that_lacks_a_key_is_not_read() -> None:
+def test_a_form_without_defaults_that_lacks_a_key_is_not_read() -> None:
     found, faults = examine_mapping(Shelf, {})
     assert (found, [each.code for each in faults]) == (None, ["P005"])
 

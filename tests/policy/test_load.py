@@ -58,7 +58,7 @@ def test_faults_of_a_policy_in_memory_have_no_line() -> None:
     assert [(f.code, f.file, f.line, f.field) for f in caught.value.findings] == [("P007", None, None, "a")]
 
 
-def test_all_faults_are_told_at_once_and_in_order(write: Write) -> None:
+def test_all_faults_are_reported_together_and_in_order(write: Write) -> None:
     path = write(
         "policy.yaml", "policy: p\nversion: 0\nowners: x\npurposes: [sale]\nfields:\n  a: {type: x, do: hash}\n"
     )
@@ -74,7 +74,7 @@ def test_all_faults_are_told_at_once_and_in_order(write: Write) -> None:
     assert {f.file for f in caught.value.findings} == {str(path)}
 
 
-def test_faults_of_pipeline_and_policy_are_told_together(write: Write) -> None:
+def test_faults_of_pipeline_and_policy_are_reported_together(write: Write) -> None:
     write("policy.yaml", "policy: p\nversion: 0\npurposes: [operations]\nfields:\n  a: {type: string}\n")
     path = write("pipeline.yaml", "pipeline: p\npolicy: policy.yaml\npurpose: x\nsource: {path: x, format: csv}\n")
     with pytest.raises(PolicyError) as caught:

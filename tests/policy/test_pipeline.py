@@ -154,7 +154,7 @@ def test_groups_are_suppressed_below_ten_where_nothing_is_said(pipeline_in: Pipe
         ("a", "group_by: {os: os}, measures: {n: count}, having: 3", "P004"),
     ],
 )
-def test_a_fault_of_an_aggregate_stands_under_its_name(
+def test_a_fault_of_an_aggregate_has_its_name_and_line(
     pipeline_faults_in: FaultsIn, name: str, body: str, code: str
 ) -> None:
     found = pipeline_faults_in(f"aggregates:\n  {name}: {{{body}}}\n")
@@ -291,7 +291,7 @@ def test_the_policy_is_loaded_beside_the_pipeline(pipeline_in: PipelineIn, tmp_p
         ("polcy: x", "P004"),
     ],
 )
-def test_a_fault_of_the_pipeline_stands_at_its_line(pipeline_faults_in: FaultsIn, text: str, code: str) -> None:
+def test_a_fault_of_the_pipeline_has_its_line(pipeline_faults_in: FaultsIn, text: str, code: str) -> None:
     found = pipeline_faults_in(text + "\n")
     assert [(fault.code, fault.line, Path(fault.file or "").name) for fault in found] == [(code, 6, "pipeline.yaml")]
 

@@ -143,7 +143,7 @@ def test_several_words_are_prose_and_two_are_not() -> None:
     assert not summarize_values([pa.array([f"model {number}" for number in range(MANY)])]).is_prose
 
 
-def test_a_text_is_told_by_what_it_could_be_read_as() -> None:
+def test_a_text_is_classified_by_the_types_it_can_be_read_as() -> None:
     assert summarize_values([pa.array(["1", "2"])]).reads == ("integer", "double")
     assert summarize_values([pa.array(["2026-11-24", "2026-11-25"])]).reads == ("date",)
 

@@ -51,7 +51,7 @@ def test_many_pipelines_are_not_listed(tree: Path) -> None:
     assert similar_files_hint(Path("pipelines/pipeline.yaml")) == ""
 
 
-def test_a_name_that_may_be_a_value_is_not_told(tree: Path) -> None:
+def test_a_similar_name_that_may_be_a_value_is_not_suggested(tree: Path) -> None:
     (tree / "sam@example.com").mkdir()
     assert similar_files_hint(Path("sam@example.co")) == ""
 
@@ -124,7 +124,7 @@ def test_a_node_knows_the_line_of_its_key(path: list[str | int], line: int) -> N
     assert root.descend(path).line == line
 
 
-def test_a_key_that_stands_twice_is_a_fault_and_the_first_one_counts() -> None:
+def test_a_repeated_key_is_a_fault_and_its_first_value_counts() -> None:
     root, faults = nodes("a: 1\nb: 2\na: 3\n")
     assert (root.to_data(), faults) == ({"a": 1, "b": 2}, [("P002", 3)])
 
