@@ -249,7 +249,7 @@ def test_the_summary_of_an_empty_run_is_short() -> None:
     assert len(made.summary().splitlines()) == 2
 
 
-def test_a_chain_and_late_rows_are_told() -> None:
+def test_the_summary_shows_chained_techniques_and_late_rows() -> None:
     made = receipt(
         fields={"os": FieldReceipt(("truncate_version", "map"), 1, 1, outputs=("records",))},
         outputs={"fleet": WrittenOutput("aggregated", 0, 0, 0, too_late=2)},
@@ -268,7 +268,7 @@ def test_a_chain_and_late_rows_are_told() -> None:
         ),
     ],
 )
-def test_an_aggregate_that_keeps_figures_is_told(kind: str, why: str) -> None:
+def test_the_summary_names_dates_whose_figures_are_kept(kind: str, why: str) -> None:
     lines = receipt(kind=kind, stays={"daily": ("2026-11-23", "2026-11-24")}).summary(200).splitlines()
     assert lines[-1] == f"  daily                   keeps figures for 2026-11-23, 2026-11-24: {why}"
 
