@@ -41,7 +41,7 @@ def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
     assert find_recipients(tmp_path / "given") == tmp_path / "given"
 
 
-def test_where_they_were_looked_for_is_told(tmp_path: Path) -> None:
+def test_the_error_for_missing_recipients_lists_the_searched_folders(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
     with pytest.raises(PolicyError, match=r"Create one of: .*parties"):
         find_recipients(start=tmp_path)

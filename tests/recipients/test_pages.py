@@ -101,7 +101,7 @@ def test_each_field_has_its_example_its_use_and_its_form() -> None:
     assert "| owner |  |  | no purpose needs it | not passed on |" in lines
 
 
-def test_purpose_text_and_contract_stand_above_the_table() -> None:
+def test_purpose_text_and_contract_are_above_the_table() -> None:
     text = markdown_page(recipient_document(vendor()))
     assert "Purpose: operations." in text
     assert "Which apps a device has goes to the vendor. (text 1)" in text

@@ -240,12 +240,12 @@ def test_a_text_version_is_a_whole_number(version: object) -> None:
     assert vendor_codes(functions=sync(text_version=version)) == ["P006"]
 
 
-def test_a_field_stands_once_and_within_no_other() -> None:
+def test_a_field_is_listed_once_and_inside_no_other() -> None:
     assert vendor_codes(functions=sync(fields={"a": "keep", "/a": "drop"})) == ["P002"]
     assert vendor_codes(functions=sync(fields={"/a": "presence", "/a/b": "keep"})) == ["P018"]
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     function = {**sync(purpose="marketing", direction="sideways")["sync"], "fields": {"a": "md5", "b": {"tpye": "x"}}}
     assert sorted(vendor_codes(standing="friend", functions={"sync": function, "1": sync()["sync"]})) == [
         "P004",

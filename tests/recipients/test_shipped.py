@@ -86,7 +86,7 @@ def test_purposes_of_sharing_are_support_maintenance_and_operations() -> None:
     assert purposes == {(False, "operations"), (False, "customer_support"), (True, "quality_and_security")}
 
 
-def test_google_wants_an_account_first() -> None:
+def test_functions_of_google_require_an_account() -> None:
     assert {each.requires for each in shipped("google").functions.values()} == {("google_account",)}
 
 
