@@ -103,7 +103,7 @@ def test_on_paper_the_tables_are_unfolded(browser: Browser, page: Path) -> None:
     assert len(found.pdf(format="A4")) > 10_000
 
 
-def test_a_list_that_a_tenant_reads_stands_as_well(browser: Browser, tmp_path: Path) -> None:
+def test_a_recipient_page_fits_a_phone_and_is_accessible(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "leaflet.html"
     path.write_text(
         html_page(recipient_document(Recipient(recipient="vendor", standing="independent", functions={}))),

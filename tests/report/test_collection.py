@@ -37,7 +37,7 @@ def test_tenants_are_counted_moment_by_moment() -> None:
     assert (found.moments[0], found.moments[-1]) == (AT - timedelta(days=100), AT)
 
 
-def test_levels_stand_beside_features() -> None:
+def test_levels_are_counted_like_features() -> None:
     found = of([("north", None, "level", "full", 10), ("south", None, "level", "required", 10)])
     assert found.on["level full"][-1] == 1
 

@@ -73,7 +73,7 @@ def test_names_of_fields_stay_readable() -> None:
     assert escape_markdown("device_id") == "device_id"
 
 
-def test_what_is_missing_stands_at_the_top_and_nothing_stands_there_otherwise() -> None:
+def test_missing_statements_are_at_the_top_and_only_if_there_are_any() -> None:
     assert "## Missing statements" in markdown_page(record_document(whole("x")))
     full = ProcessingRecord((), (), (), (), ())
     assert "Not stated" not in markdown_page(record_document(full))

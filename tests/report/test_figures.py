@@ -37,7 +37,7 @@ def test_fields_are_drawn_by_their_bits(found: ReportFacts) -> None:
     assert "event_time gives up 11.8 bits." in says(found, "bits")
 
 
-def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: ReportFacts) -> None:
+def test_the_chart_states_how_many_fields_are_only_in_the_table(found: ReportFacts) -> None:
     many = tuple(replace(found.fields[0], key=f"f{number}", bits=PrecisionLoss(3.0, "")) for number in range(50))
     assert "25 more fields are only in the table" in says(replace(found, fields=many), "bits")
 

@@ -26,7 +26,7 @@ def receipt_of(project: Project) -> Path:
     return next((project.out / "runs").rglob("receipt.json"))
 
 
-def test_without_receipts_there_is_nothing_to_tell(project: Project) -> None:
+def test_a_folder_without_receipts_is_no_output(project: Project) -> None:
     with pytest.raises(OutputError, match="this is not an output folder"):
         create_report(project.out, at=AT)
 
@@ -37,14 +37,14 @@ def test_a_damaged_receipt_is_named(done: Project) -> None:
         report(done)
 
 
-def test_a_receipt_that_was_changed_tells_nothing(done: Project) -> None:
+def test_a_changed_receipt_is_refused(done: Project) -> None:
     path = receipt_of(done)
     path.write_text(path.read_text().replace('"purpose": "service_maintenance"', '"purpose": "operations"'))
     with pytest.raises(CheckFailed, match="fail their check"):
         report(done)
 
 
-def test_receipts_of_another_keyring_tell_nothing(done: Project, tmp_path: Path) -> None:
+def test_receipts_of_another_keyring_are_refused(done: Project, tmp_path: Path) -> None:
     other = tmp_path / "other.keys"
     new_keyring(other, ["device"], now=AT)
     with pytest.raises(CheckFailed):
@@ -58,7 +58,7 @@ def test_without_a_key_the_report_says_that_nothing_was_checked(done: Project) -
     assert str(found.flow.written) == "60"
 
 
-def test_without_the_pipeline_the_receipts_still_tell(
+def test_a_report_without_the_pipeline_uses_the_receipts(
     done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"

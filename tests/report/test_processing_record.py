@@ -62,7 +62,7 @@ def test_dropped_fields_are_no_data_that_is_processed_further() -> None:
     assert "password" not in said
 
 
-def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
+def test_a_third_party_is_listed_with_its_functions_and_contract() -> None:
     entries = {each.name: each for each in of(PIPELINES / "device_telemetry").recipients}
     assert entries["threat_defense"].functions == (
         "app_sync (operations, sent to the recipient)",
@@ -74,7 +74,7 @@ def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
     assert entries["configmgr"].contract == f"each tenant's own; offered: {own}"
 
 
-def test_what_nobody_stated_is_told_as_missing(project: Project) -> None:
+def test_unstated_facts_are_listed_as_missing(project: Project) -> None:
     assert len(of(project.folder).missing) == 6
     said = "{controller: Contoso, contact: x@example.com, dpo: none, subjects: employees, transfers: none"
     said += ", organizational_measures: two people hold the keyring}"
@@ -90,7 +90,7 @@ def test_a_policy_without_retention_is_missing_a_limit(project: Project) -> None
     assert "checkins: retention" in found.missing
 
 
-def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(project: Project) -> None:
+def test_receipts_show_whether_and_under_which_policy_an_activity_ran(project: Project) -> None:
     assert of(project.folder).activities[0].ran is None
     project.records(events(20))
     project.run(at=AT)

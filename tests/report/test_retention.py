@@ -34,7 +34,7 @@ def test_a_date_is_due_when_its_next_output_is(project: Project) -> None:
     assert [(f"{each.gone_by:%Y-%m-%d}", each.state) for each in found.partitions] == [("2027-11-25", "kept")]
 
 
-def test_what_is_overdue_is_told_with_its_rows(project: Project) -> None:
+def test_overdue_rows_are_reported_with_their_number(project: Project) -> None:
     project.records(events(20))
     project.run()
     found = facts(project, at=AT + timedelta(days=40)).retention
@@ -95,7 +95,7 @@ def test_another_ledger_is_named_as_the_reason_why_overdue_removals_are_not_show
     assert reasons["overdue removals"].endswith("pass --keys and --ledger")
 
 
-def test_events_are_told_by_kind_and_name_nobody() -> None:
+def test_open_events_are_counted_by_kind_without_names() -> None:
     items = [
         OpenDeadline("tenant_closed", AT, 3, "north", overdue=True),
         OpenDeadline("tenant_closed", AT + timedelta(days=1), 1, "south"),

@@ -9,7 +9,7 @@ from minimize.text import percent_text
 numbers = st.integers(0, 10**7)
 
 
-def test_few_are_not_told_and_none_is() -> None:
+def test_counts_below_five_are_hidden_and_zero_is_shown() -> None:
     assert [str(RoundedCount.rounded(number)) for number in range(6)] == ["0", *["fewer than 5"] * 4, "5"]
 
 
@@ -58,7 +58,7 @@ def test_sums_do_not_depend_on_their_order(left: list[int], right: list[int]) ->
     assert one + other == RoundedCount.total(map(RoundedCount.rounded, [*right, *left]))
 
 
-def test_a_share_of_few_is_not_told() -> None:
+def test_a_share_of_a_hidden_count_is_hidden() -> None:
     assert RoundedCount.rounded(3).share(RoundedCount.rounded(100)) is None
     assert RoundedCount.rounded(3).share(RoundedCount.rounded(0)) is None
     assert RoundedCount.rounded(50).share(RoundedCount.rounded(100)) == 0.5

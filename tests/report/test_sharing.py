@@ -28,7 +28,7 @@ def sync(home: Project, **asked: object) -> FunctionFacts:
     return vendor(home, **asked).functions[0]
 
 
-def test_who_may_get_what_is_told(home: Project) -> None:
+def test_permitted_recipients_are_listed_with_contract_and_functions(home: Project) -> None:
     found = vendor(home)
     assert (found.name, found.standing, found.may_act) == ("vendor", "independent", True)
     assert found.contract == "C-1, from 2026-01-01 until 2027-06-01; the recipient may keep the data for 30d"
@@ -42,7 +42,7 @@ def test_acts_of_sharing_are_counted_with_rounded_rows(home: Project) -> None:
     assert (found.acts, str(found.rows), found.last) == (1, "20", AT)
 
 
-def test_what_has_to_go_there_is_told_by_state(home: Project) -> None:
+def test_due_recalls_are_counted_by_state(home: Project) -> None:
     shared(home, home.out)
     assert dict(sync(home).recalls) == {}
     assert dict(sync(home, at=AT + timedelta(days=60)).recalls) == {"due": 1}
