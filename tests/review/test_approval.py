@@ -133,7 +133,7 @@ def test_a_policy_with_errors_is_not_approved(field: dict[str, Any], code: str, 
     assert (project.folder / "policy.yaml").read_bytes() == before
 
 
-def test_the_audit_log_is_told(project: Project) -> None:
+def test_an_approval_is_in_the_audit_log(project: Project) -> None:
     wants(project, ledger="ledger.db")
     done = approve(project.folder, by="ann", at=AT, keys=project.keys)
     (event,) = told(project)
@@ -145,7 +145,7 @@ def test_the_audit_log_is_told(project: Project) -> None:
     assert done.recorded
 
 
-def test_without_a_keyring_the_log_cannot_be_told_and_nothing_is_approved(project: Project) -> None:
+def test_without_a_keyring_nothing_is_approved(project: Project) -> None:
     wants(project, ledger="ledger.db")
     with pytest.raises(ConfigurationError):
         approve(project.folder, by="ann", at=AT)
@@ -180,7 +180,7 @@ def test_where_an_access_file_counts_it_takes_the_permission_and_the_own_name(
     assert load_policy(project.folder).approved is None
 
 
-def test_a_pipeline_s_policy_may_stand_elsewhere(project: Project) -> None:
+def test_the_policy_of_a_pipeline_may_be_in_another_folder(project: Project) -> None:
     other = project.folder / "other"
     other.mkdir()
     pipeline = (project.folder / "pipeline.yaml").read_text()
@@ -222,7 +222,7 @@ def test_every_line_that_was_there_stays_as_it_was(name: str) -> None:
     assert len(after) == len(before) + 1
 
 
-def test_it_stands_behind_the_head() -> None:
+def test_the_approval_is_written_after_the_head() -> None:
     assert with_approval(TEXTS["plain"], SAID).splitlines()[3].startswith("approved: {by: ")
 
 

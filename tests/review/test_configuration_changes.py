@@ -168,7 +168,7 @@ def test_the_same_said_in_other_places_is_the_same() -> None:
         ("ledger: x\n", "purposes: [fleet]\n"),
     ],
 )
-def test_the_configuration_loosens_where_it_wants_less(old: str, new: str, tmp_path: Path) -> None:
+def test_a_configuration_that_requires_less_loosens(old: str, new: str, tmp_path: Path) -> None:
     places = [tmp_path / "old", tmp_path / "new"]
     for place, says in zip(places, (old, new), strict=True):
         place.mkdir()

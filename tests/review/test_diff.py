@@ -110,7 +110,7 @@ def test_the_line_is_that_of_what_changed(repo: Repository) -> None:
     assert change.line == line
 
 
-def test_faults_of_both_sides_are_told_under_what_files_are_called(repo: Repository) -> None:
+def test_faults_of_both_sides_name_revision_and_file(repo: Repository) -> None:
     repo.writes("pipelines/p/policy.yaml", {**POLICY, "retention": "soon"})
     repo.commits("two")
     with pytest.raises(PolicyError) as caught:
@@ -148,7 +148,7 @@ def test_what_is_not_there_is_a_fault_of_configuration(old: str, new: str, path:
         ("one:pipelines", "one", "`one` is a revision, and its path is missing (hint: Pass one:PATH.)"),
     ],
 )
-def test_it_is_told_what_is_missing(old: str, new: str, told: str, repo: Repository) -> None:
+def test_a_missing_side_is_named(old: str, new: str, told: str, repo: Repository) -> None:
     with pytest.raises(ConfigurationError) as caught:
         diff(old, new)
     assert told in str(caught.value)

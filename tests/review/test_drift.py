@@ -93,7 +93,7 @@ def test_another_type_in_the_new_place_is_no_rename(project: Project) -> None:
     assert {change.kind for change in found(project).changes} == {"new"}
 
 
-def test_a_field_that_earlier_runs_counted_and_that_is_gone_is_told(project: Project) -> None:
+def test_a_missing_field_that_earlier_runs_counted_is_reported(project: Project) -> None:
     project.records(many(), day=BEFORE)
     project.run()
     project.records(many(latitude=None))
@@ -101,18 +101,18 @@ def test_a_field_that_earlier_runs_counted_and_that_is_gone_is_told(project: Pro
     assert (change.kind, str(change.path), change.severity) == ("gone", "/latitude", "error")
 
 
-def test_a_field_that_never_came_is_not_told(project: Project) -> None:
+def test_a_field_that_never_arrived_is_not_reported(project: Project) -> None:
     project.records(many(latitude=None))
     assert found(project).changes == ()
 
 
-def test_a_field_without_which_records_are_refused_is_told_at_once(project: Project) -> None:
+def test_a_missing_required_field_is_reported_immediately(project: Project) -> None:
     project.records(many(device_id=None))
     change = only(found(project))
     assert (change.kind, str(change.path), change.severity) == ("gone", "/device_id", "error")
 
 
-def test_a_retyped_column_is_told_with_both_types(project: Project) -> None:
+def test_a_retyped_column_is_reported_with_both_types(project: Project) -> None:
     project.records(many(storage="12"))
     change = only(found(project))
     assert (change.kind, change.was, change.is_) == ("retyped", "integer", "string")
@@ -171,7 +171,7 @@ def test_behind_a_retyped_column_the_rest_is_still_seen(project: Project) -> Non
         ({"owner": ["corporate"]}, "/owner", "string", "list", "  /owner/*: {type: string}"),
     ],
 )
-def test_what_is_nested_otherwise_is_told(
+def test_a_change_of_nesting_is_reported(
     project: Project, changes: dict[str, Any], path: str, was: str, is_: str, edit: str
 ) -> None:
     project.records(many(**changes))
@@ -234,7 +234,7 @@ def test_columns_of_typed_files_are_compared_too(project: Project, kind: str) ->
     ]
 
 
-def test_a_column_of_another_type_in_parquet_is_told(project: Project) -> None:
+def test_a_parquet_column_of_another_type_is_reported(project: Project) -> None:
     project.policy()
     project.source("parquet")
     data = table(events(30))
@@ -243,7 +243,7 @@ def test_a_column_of_another_type_in_parquet_is_told(project: Project) -> None:
     assert (change.kind, change.was, change.is_, change.severity) == ("retyped", "integer", "string", "error")
 
 
-def test_a_column_that_a_file_lacks_is_told(project: Project) -> None:
+def test_a_column_missing_from_a_file_is_reported(project: Project) -> None:
     project.policy()
     project.source("parquet")
     project.columns(table(events(30)).drop_columns(["storage"]))

@@ -223,7 +223,7 @@ def test_a_record_that_does_not_leave_says_why(number: int, found: str, project:
     assert said.outcome.startswith("record ")
 
 
-def test_the_place_of_the_rule_is_told(project: Project) -> None:
+def test_a_step_names_the_file_and_line_of_its_rule(project: Project) -> None:
     step = of(project, "clicks").steps[0]
     assert step.file == str(project.folder / "policy.yaml")
     assert step.line is not None
@@ -236,11 +236,11 @@ def test_a_field_that_the_policy_does_not_know_is_a_mistake(project: Project) ->
     assert "Did you mean `clicks`?" in caught.value.hint
 
 
-def test_what_must_not_arrive_is_told(project: Project) -> None:
+def test_a_forbidden_path_is_explained_as_quarantined(project: Project) -> None:
     assert "quarantined" in of(project, "/contacts").why
 
 
-def test_the_aggregates_that_see_it_are_told(project: Project) -> None:
+def test_the_aggregates_that_read_a_field_are_listed(project: Project) -> None:
     assert (
         "per_model: battery, drained, as clip (min 0, max 100); figures are exact (reason: tests compare figures)"
         in [step.found for step in of(project, "battery").steps]
