@@ -61,7 +61,7 @@ def test_each_date_is_run_anew_with_a_receipt_that_names_the_backfill(ran: Proje
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_the_file_stands_beside_each_receipt(ran: Project) -> None:
+def test_the_backfill_file_is_stored_with_each_receipt(ran: Project) -> None:
     file = says(ran)
     for receipt in filled(ran, file).receipts:
         assert (ran.out / "runs" / receipt.run_id / "backfill.yaml").read_bytes() == file.read_bytes()

@@ -152,7 +152,7 @@ def test_killed_and_killed_again_it_is_rolled_on_at_last(
 
 
 @pytest.mark.nightly
-def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell_which_stands(
+def test_between_commit_and_recovery_the_bucket_holds_both_and_receipts_decide(
     project: Project, bucket: Bucket, out: ObjectPath
 ) -> None:
     before = lying(bucket)

@@ -154,7 +154,9 @@ def test_tampering_in_a_bucket_is_found(project: Project, bucket: Bucket, out: O
     assert {finding.code for finding in caught.value.findings} >= {"V012", "V014", "V017"}
 
 
-def test_other_engines_read_what_stands(project: Project, bucket: Bucket, out: ObjectPath, tmp_path: Path) -> None:
+def test_other_engines_read_the_current_files(
+    project: Project, bucket: Bucket, out: ObjectPath, tmp_path: Path
+) -> None:
     project.records(events(40))
     project.records(events(20), day=BEFORE)
     written(project, out)
@@ -173,7 +175,7 @@ def test_other_engines_read_what_stands(project: Project, bucket: Bucket, out: O
     assert sum(map(len, pandas_like)) == want
 
 
-def test_polars_reads_what_stands_in_s3(project: Project, s3_bucket: Bucket, ledger: Path) -> None:
+def test_polars_reads_the_current_files_from_s3(project: Project, s3_bucket: Bucket, ledger: Path) -> None:
     project.records(events(40))
     out = s3_bucket.at("out")
     written(project, out)
@@ -244,7 +246,7 @@ def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_i
     shutil.rmtree(project.out)
 
 
-def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
+def test_an_encrypted_output_can_be_in_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.pipeline(records={"encrypt": "by_category"})
     project.records(events(40))
     receipt = written(project, out)

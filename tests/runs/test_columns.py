@@ -108,7 +108,7 @@ def test_nested_pseudonyms_of_two_key_versions_are_not_mixed(project: Project) -
     assert minimize.read(project.out, mixed_keys=True).num_rows == 8
 
 
-def test_the_date_stands_last_though_dates_differ_in_columns(project: Project) -> None:
+def test_the_date_is_the_last_column_even_if_dates_differ_in_columns(project: Project) -> None:
     project.records(events(4))
     project.records(events(4, 100), day=BEFORE)
     project.run(date=BEFORE)

@@ -210,7 +210,7 @@ def test_master_keys_are_made_when_they_are_first_needed(project: Project) -> No
     assert made == {"encrypt.footer", "encrypt.pseudonymized"}
 
 
-def test_another_keyring_is_told_apart(project: Project) -> None:
+def test_a_keyring_without_the_files_key_is_refused(project: Project) -> None:
     project.records(events(5))
     project.pipeline(records=ENCRYPTED)
     project.run()
@@ -228,7 +228,7 @@ def test_an_empty_day_is_an_empty_typed_partition(project: Project) -> None:
     assert pq.read_schema(minimize.files(project.out)[0]).names == found.column_names[:-1]
 
 
-def test_the_audit_log_tells_of_master_keys_that_a_run_made(project: Project) -> None:
+def test_master_keys_that_a_run_made_are_in_the_audit_log(project: Project) -> None:
     project.pipeline(records=ENCRYPTED)
     project.records(events(5))
     receipt = project.run(ledger=project.folder / "organization.db")

@@ -92,7 +92,7 @@ def test_partitions_by_a_field_have_an_index_each(project: Project) -> None:
     assert "tenant_id=north" in place.file.path
 
 
-def test_a_nested_subject_is_indexed_where_it_stands(project: Project) -> None:
+def test_a_nested_subject_is_indexed_at_its_path(project: Project) -> None:
     project.policy(NESTED, subject="/device/id")
     project.pipeline(aggregates=None)
     project.records([event(n, device_id=None, device={"id": f"d{n % 7}", "os": "x"}) for n in range(30)])

@@ -135,12 +135,12 @@ def test_an_off_by_anybody_shows_in_the_effective_plan(project: Project) -> None
     assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["latitude"].action == "drop"
 
 
-def test_lint_tells_what_the_plan_would_refuse(project: Project) -> None:
+def test_lint_reports_what_the_plan_would_refuse(project: Project) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
     assert "error" in {finding.severity for finding in lint(project.folder)}
 
 
-def test_lint_tells_a_technique_that_does_not_fit_its_type(project: Project) -> None:
+def test_lint_reports_a_technique_that_does_not_fit_the_type(project: Project) -> None:
     project.policy({"storage": {"type": "integer", "do": {"truncate_ip": {"v4": 24}}}})
     (fault,) = [finding for finding in lint(project.folder) if finding.severity == "error"]
     assert fault.field == "storage"
@@ -170,7 +170,7 @@ def test_a_partition_of_the_source_is_a_column_to_lint(project: Project) -> None
     assert not {"L020", "L021"} & set(codes(project))
 
 
-def test_lint_does_not_look_at_files_whose_format_nothing_tells(project: Project) -> None:
+def test_lint_does_not_read_files_of_an_unknown_suffix(project: Project) -> None:
     project.pipeline(source={"path": "data/{date}/*.log", "format": "ndjson"})
     path = project.folder / "data" / DAY / "a.log"
     path.parent.mkdir(parents=True)

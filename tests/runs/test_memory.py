@@ -42,7 +42,9 @@ def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: Project, monk
         assert fleet.rows(name) == fleet.rows(name, fleet.folder / "within")
 
 
-def test_a_size_that_is_none_is_told_before_anything_is_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_memory_size_is_reported_before_anything_is_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINIMIZE_MEMORY", "plenty")
     with pytest.raises(ConfigurationError, match="MINIMIZE_MEMORY is not a size"):
         project.run()

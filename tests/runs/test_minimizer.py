@@ -408,7 +408,7 @@ def test_what_is_no_policy_is_refused(wrong: Any) -> None:
         minimize.apply(wrong, table(events(1)))
 
 
-def test_a_prepared_policy_wants_its_key_when_it_is_prepared() -> None:
+def test_preparing_a_policy_requires_its_key() -> None:
     with pytest.raises(KeyringError, match="device"):
         minimize.prepare(STEADY, SCHEMA)
 

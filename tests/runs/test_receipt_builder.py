@@ -88,7 +88,7 @@ def test_exact_figures_have_neither_noise_nor_releases(project: Project) -> None
     }
 
 
-def test_every_digest_is_that_of_the_bytes_it_stands_for(project: Project) -> None:
+def test_every_digest_is_that_of_the_bytes_it_names(project: Project) -> None:
     project.records([*events(40), "no json"])
     shown = told(project, project.run())
     outputs = [file for output in shown["outputs"].values() for file in output["files"]]

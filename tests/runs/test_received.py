@@ -324,7 +324,7 @@ def test_a_run_over_records_of_our_own_names_no_sender(project_with_ledger: Any)
     assert "consent" not in receipt.to_json()["gated_by"]
 
 
-def test_the_audit_log_tells_what_was_received(agreed: Inbound) -> None:
+def test_received_data_is_in_the_audit_log(agreed: Inbound) -> None:
     receipt = agreed.receive()
     (entry,) = agreed.received()
     assert _changes(entry) == {
@@ -336,7 +336,7 @@ def test_the_audit_log_tells_what_was_received(agreed: Inbound) -> None:
     }
 
 
-def test_the_audit_log_tells_of_a_refusal(agreed: Inbound) -> None:
+def test_a_refused_reception_is_in_the_audit_log(agreed: Inbound) -> None:
     agreed.vendor(functions={})
     with pytest.raises(NotPermitted):
         agreed.receive()

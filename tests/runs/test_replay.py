@@ -185,7 +185,7 @@ def test_what_became_of_another_date_of_the_receipt_does_not_matter(project: Pro
     assert [receipt.dates for receipt in again(project).receipts] == [(DAY,)]
 
 
-def test_all_that_changed_is_told_at_once_and_nothing_is_run(project: Project) -> None:
+def test_all_changed_files_are_reported_together_and_nothing_is_replayed(project: Project) -> None:
     strict_project(project)
     for day in (DAY, BEFORE):
         project.records([*events(30), *MISTYPED], day=day)

@@ -78,7 +78,7 @@ def test_settings_that_are_given_go_before_those_of_the_pipeline(project: Projec
     assert {row["latitude"] for row in project.rows(output=project.folder / "other")} == {None}
 
 
-def test_beside_the_receipt_stand_the_files_behind_its_digests(project: Project) -> None:
+def test_files_behind_the_digests_of_a_receipt_are_stored_with_it(project: Project) -> None:
     project.records(events(30))
     receipt = project.run()
     run = project.out / "runs" / receipt.run_id
@@ -247,7 +247,7 @@ def test_where_there_is_no_input_nothing_is_done(project: Project) -> None:
     assert not project.out.exists()
 
 
-def test_what_stands_stays_where_the_input_is_gone(project: Project) -> None:
+def test_a_run_without_input_keeps_the_output(project: Project) -> None:
     path = project.records(events(9))
     project.run()
     path.unlink()
@@ -255,7 +255,7 @@ def test_what_stands_stays_where_the_input_is_gone(project: Project) -> None:
     assert len(project.rows()) == 9
 
 
-def test_with_nothing_to_do_faults_are_told_all_the_same(project: Project) -> None:
+def test_faults_are_reported_even_without_input(project: Project) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
     with pytest.raises(RefusedError):
         project.run()
@@ -386,7 +386,7 @@ def test_an_output_below_the_source_is_refused(project: Project) -> None:
         project.run(output=project.folder / "data" / "out")
 
 
-def test_progress_is_told_file_by_file_and_pass_by_pass(project: Project) -> None:
+def test_progress_is_reported_per_file_and_pass(project: Project) -> None:
     project.records(events(9))
     project.records(events(9), day=BEFORE)
     told: list[tuple[int, int]] = []

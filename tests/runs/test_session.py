@@ -79,7 +79,7 @@ def starts(project: Project, code: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_run_is_told_of_before_and_after(fed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_logged_at_its_start_and_at_its_publication(fed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann@example.com")
     receipt = fed.run()
     assert operations(fed) == [("run", "start", "success"), ("run", "publish", "success")]
@@ -182,7 +182,7 @@ def test_verify_finds_receipts_that_were_cut_off_before_the_next_one(fed: Projec
     assert check_output(fed.out, keys=fed.keys, ledger=ledger) == []
 
 
-def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_output_older_than_the_ledger_is_reported_and_logged(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     fed.run(ledger=fed.folder / "organization.db")
     older = shutil.copytree(fed.out, fed.folder / "older")
     fed.run(ledger=fed.folder / "organization.db")
@@ -314,7 +314,7 @@ def test_the_index_is_restored_from_receipts(fed: Project) -> None:
 
 
 @pytest.mark.nightly
-def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: Project) -> None:
+def test_a_run_killed_before_it_was_recorded_is_recorded_by_the_next(fed: Project) -> None:
     killed = starts(fed, STOPPED)
     assert (killed.wait(60), killed.communicate()[0]) == (137, "")
     assert len(list_runs(output=fed.out)) == 0
@@ -325,7 +325,7 @@ def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: Proje
     assert codes(fed) == []
 
 
-def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothing(fed: Project) -> None:
+def test_a_second_run_is_refused_with_the_holder_and_a_killed_run_holds_no_lease(fed: Project) -> None:
     first = starts(fed, SLOW)
     assert first.stdout is not None
     assert first.stdout.readline() == "begun\n"
@@ -350,7 +350,7 @@ def test_a_run_that_lost_its_lease_publishes_nothing(fed: Project) -> None:
     assert codes(fed) == []
 
 
-def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_that_fails_after_publication_undoes_nothing(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     def gone(_: str) -> None:
         raise LedgerError("the ledger is gone")
 
