@@ -55,7 +55,7 @@ def test_the_file_has_the_header_of_a_settings_file_and_times_with_an_offset(tmp
     assert row == ["t", "", "usage", "on", "admin", "2026-11-22T00:00:00+00:00", "2026-11-22T00:00:00+00:00"]
 
 
-def test_rows_stand_in_no_order_of_time(tmp_path: Path) -> None:
+def test_rows_are_not_in_order_of_time(tmp_path: Path) -> None:
     write_settings(
         [sample_setting("t", "usage", "on", CLOCK.before(days)) for days in range(50, 0, -1)],
         tmp_path / "s.csv",
