@@ -186,7 +186,7 @@ def test_a_token_outlives_a_new_signing_key(home: Home) -> None:
     assert bearer(home, made(home)).user == "ann"
 
 
-def test_no_secret_stands_in_the_ledger(home: Home) -> None:
+def test_the_ledger_contains_no_secret(home: Home) -> None:
     secret = made(home).split("_")[2]
     files = [path for path in home.folder.glob("ledger.db*") if path.is_file()]
     assert files

@@ -96,7 +96,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     assert (said.returncode, said.stderr) == (0, "")
 
 
-def test_what_stands_before_a_door_limits_what_the_door_cannot() -> None:
+def test_the_proxy_configuration_sets_the_limits_that_the_server_lacks() -> None:
     text = re.sub(r"#.*", "", FRONT.read_text())
     said = dict(re.findall(r"^\s*(\w+) ([^;{}]+);", text, re.MULTILINE))
     assert text.count("{") == text.count("}")

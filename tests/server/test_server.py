@@ -119,7 +119,7 @@ def test_what_goes_wrong_inside_stays_inside(server: Running, home: Home, caplog
     assert "is missing or damaged" in caplog.text
 
 
-def test_a_door_that_is_gone_is_told_so(server: Running) -> None:
+def test_a_closed_server_is_reported_as_such(server: Running) -> None:
     client = server.client()
     server.server.shutdown()
     with pytest.raises(ConfigurationError) as error:
@@ -134,7 +134,7 @@ def test_a_schema_comes_with_what_is_read_and_not_before(server: Running) -> Non
     assert found.schema == pa.schema([])
 
 
-def test_who_comes_when_too_many_read_is_told_to_come_again(home: Home) -> None:
+def test_a_reader_beyond_the_limit_is_asked_to_retry(home: Home) -> None:
     with running(home, readers=1, wait_s=0.1) as server:
         server.server.turns.acquire()
         with server.client() as client, pytest.raises(ConfigurationError) as error:

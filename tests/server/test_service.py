@@ -91,7 +91,7 @@ def test_an_aggregate_is_open_to_more_and_held_to_the_scope(home: Home) -> None:
     assert refused(home, "otto").code == "B005"
 
 
-def test_an_output_that_does_not_tell_tenants_apart_is_shut_to_a_scope(home: Home) -> None:
+def test_an_output_without_tenants_is_refused_to_a_tenant_scope(home: Home) -> None:
     assert home.read("otto", "checkins/per_model").num_rows == 3
     assert refused(home, "nora", "checkins/per_model").code == "B005"
 
@@ -269,7 +269,7 @@ def test_a_read_under_a_grant_ends_with_its_incident(home: Home) -> None:
     assert refused(home, "sam", columns=["owner"], incident=INCIDENT).code == "B005"
 
 
-def test_no_value_stands_in_the_ledger(home: Home) -> None:
+def test_the_ledger_contains_no_value(home: Home) -> None:
     home.granted("sam")
     home.read("sam", where={"owner": "owner-3@example.com"}, incident=INCIDENT)
     home.read("nora", where={"model": "a model that is sought"})
@@ -279,7 +279,7 @@ def test_no_value_stands_in_the_ledger(home: Home) -> None:
 
 
 @pytest.mark.parametrize("by_pipeline", [True, False])
-def test_it_finds_what_it_needs_and_tells_of_who_acts(home: Home, by_pipeline: bool) -> None:
+def test_minimize_open_finds_its_files_and_logs_the_acting_account(home: Home, by_pipeline: bool) -> None:
     home.acts("nora")
     path = home.folder if by_pipeline else home.project.out
     with minimize.open(path, keys=home.project.keys, clock=home.time) as door:

@@ -93,7 +93,7 @@ def waited(home: Home) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_server_that_is_killed_in_mid_read_leaves_the_read_to_be_told_by_the_next(home: Home) -> None:
+def test_a_read_interrupted_by_a_kill_is_logged_by_the_next_server(home: Home) -> None:
     with served(home, script=ENDLESS) as server, server.client() as client:
         batches = client.batches("checkins", purpose=PURPOSE)
         assert next(batches).num_rows
