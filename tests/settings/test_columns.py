@@ -134,7 +134,7 @@ SUBJECTS = pa.array(["1", "1", "2", "1", None, "1"])
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_pairs_of_the_tenants_concerned_stand_once_with_their_records(encoded: bool) -> None:
+def test_each_pair_of_the_selected_tenants_is_listed_once_with_its_records(encoded: bool) -> None:
     tenants, subjects = (each.dictionary_encode() if encoded else each for each in (TENANTS, SUBJECTS))
     pairs = SubjectPairs.from_columns(tenants, subjects, {"a"})
     found = dict(zip(pairs.rows.tolist(), (pairs.names[place] for place in pairs.places), strict=True))

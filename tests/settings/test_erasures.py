@@ -95,7 +95,7 @@ def test_a_subject_is_recognized_under_an_older_key(tmp_path: Path) -> None:
     assert gone(Erasures.from_tombstones([made], new) or erased(new), [("north", "d1", AT)]) == [True]
 
 
-def test_without_the_keys_that_tell_subjects_nothing_is_answered(keys: Keyring) -> None:
+def test_without_subject_keys_erasures_cannot_be_evaluated(keys: Keyring) -> None:
     made = pickle.loads(pickle.dumps(erased(keys, ("north", "d1", AT))))
     with pytest.raises(KeyringError):
         gone(made, [("north", "d1", AT)])

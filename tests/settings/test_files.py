@@ -78,7 +78,7 @@ def test_a_time_without_an_offset_is_a_fault(tmp_path: Path, time: str) -> None:
     assert faults(written(tmp_path, HEADER + ROW.replace("2026-11-01T00:00:00Z", time))) == [("C004", 2)]
 
 
-def test_a_column_that_is_missing_or_stands_twice_is_a_fault(tmp_path: Path) -> None:
+def test_a_missing_or_repeated_column_is_a_fault(tmp_path: Path) -> None:
     assert faults(written(tmp_path, HEADER.replace(",holder", "").replace("value", "setting"))) == [("C002", None)] * 3
     assert [code for code, _ in faults(written(tmp_path, ""))] == ["C002"] * 6
 
@@ -103,11 +103,11 @@ def test_a_header_alone_is_no_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ['"on"x', '"on" ', '"o"n"'])
-def test_what_stands_behind_a_closed_quote_is_a_fault(tmp_path: Path, value: str) -> None:
+def test_text_after_a_closing_quote_is_a_fault(tmp_path: Path, value: str) -> None:
     assert faults(written(tmp_path, HEADER + ROW.replace(",on,", f",{value},"))) == [("C001", None)]
 
 
-def test_a_quote_within_quotes_is_written_twice_and_separators_stand_as_they_are(tmp_path: Path) -> None:
+def test_a_quote_within_quotes_is_doubled_and_separators_are_literal(tmp_path: Path) -> None:
     rows = load_settings(written(tmp_path, HEADER + ROW.replace("t,,", '"t ""1"", north",,') + ROW))
     assert rows.table["tenant_id"].to_pylist() == ['t "1", north', "t"]
 

@@ -106,7 +106,7 @@ def answers(settings: Any) -> list[bool]:
     return list(settings.feature_on(FeatureSwitch("location"), tenants, subjects, None).to_pylist())
 
 
-def test_a_token_of_an_older_key_still_tells_its_subject(tmp_path: Path) -> None:
+def test_a_token_of_an_older_key_still_matches_its_subject(tmp_path: Path) -> None:
     first = new_keyring(tmp_path / "test.keys", now=T0)
     rows = own_off(first)
     newer = add_key(first.path, "subject", now=T0)
@@ -150,7 +150,7 @@ def test_a_token_whose_key_is_not_there_is_an_error_and_not_an_on(keys: Keyring,
         ledger_rows(rows, keys, "a ledger")
 
 
-def test_without_a_keyring_subjects_cannot_be_told(keys: Keyring) -> None:
+def test_settings_of_subjects_require_a_keyring(keys: Keyring) -> None:
     with pytest.raises(KeyringError, match="settings of single subjects"):
         ledger_rows(own_off(keys), None, "a ledger")
 
