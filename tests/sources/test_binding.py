@@ -104,7 +104,7 @@ def test_what_fits_passes() -> None:
     )
 
 
-def test_every_disagreement_is_told() -> None:
+def test_every_disagreement_is_reported() -> None:
     asked = request(
         ("a", "string"), ("/s/z", "string"), ("/a/b", "string"), ("/s/*", "string"), ("/l/n", "string"), ("q", "date")
     )
@@ -117,11 +117,11 @@ def test_every_disagreement_is_told() -> None:
     ]
 
 
-def test_a_name_that_stands_twice_is_refused() -> None:
+def test_a_repeated_name_is_refused() -> None:
     assert codes(pa.schema([("a", pa.int8()), ("a", pa.int8())]), request(("a", "integer"))) == [("S003", None)]
 
 
-def test_undeclared_paths_are_told_at_their_top_without_what_must_not_arrive() -> None:
+def test_undeclared_paths_are_reported_at_their_top_without_forbidden_ones() -> None:
     asked = request(("/s/x", "string"), ("/l/*/n", "integer"), never=("/m", "/l/*/pin"))
     assert list(map(str, undeclared_paths(SCHEMA, asked))) == ["/a", "/s/y"]
 
@@ -188,7 +188,7 @@ def test_no_chunks_are_an_empty_one() -> None:
     assert (none.read, none.records.num_rows, len(none.rejects)) == (0, 0, 0)
 
 
-def test_rejects_from_outside_are_counted_and_stand_in_order() -> None:
+def test_added_rejects_are_counted_and_sorted() -> None:
     found = add_rejects(chunk([0, 4], rejects=(reject(2),)), [reject(3), reject(1)])
     assert [one.position for one in found.rejects] == [1, 2, 3]
     assert found.read == 5

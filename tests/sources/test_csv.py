@@ -102,7 +102,7 @@ def test_a_column_that_is_missing_stops_before_anything_is_read(tmp_path: Path) 
     assert CANARY not in str(caught.value)
 
 
-def test_a_name_that_stands_twice_in_the_header_is_refused(tmp_path: Path) -> None:
+def test_a_repeated_name_in_the_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="more than once"):
         chunks(tmp_path, b"id,n,x,ok,at,id\n")
 

@@ -43,7 +43,7 @@ def test_files_are_grouped_by_batch_date_and_sorted(tree: Path) -> None:
     assert names(tree, "in/{date}/*.ndjson") == {DAY: ["2026-11-24/a.ndjson", "2026-11-24/b.ndjson"]}
 
 
-def test_a_folder_that_a_pattern_names_stands_for_all_files_below(tree: Path) -> None:
+def test_a_folder_named_by_a_pattern_includes_all_files_below(tree: Path) -> None:
     assert names(tree, "in/{date}") == {
         DAY: ["2026-11-24/a.ndjson", "2026-11-24/b.ndjson"],
         NEXT: ["2026-11-25/deep/a.ndjson"],
@@ -60,7 +60,7 @@ def test_two_stars_go_down_any_number_of_folders(tree: Path) -> None:
     assert names(tree, "in/{date}/**") == names(tree, "in/{date}")
 
 
-def test_a_date_may_stand_within_a_name(tree: Path) -> None:
+def test_a_date_may_be_part_of_a_name(tree: Path) -> None:
     assert names(tree, "hive/date={date}/tenant=*/*.parquet")[DAY] == ["date=2026-11-24/tenant=a%2Fb/x.parquet"]
 
 

@@ -171,7 +171,7 @@ def test_a_reader_stays_lazy_and_is_read_once() -> None:
         list(source.parts[0].read())
 
 
-def test_a_producer_that_fails_is_told_without_its_words() -> None:
+def test_a_failing_producer_is_reported_without_its_text() -> None:
     def batches() -> Iterator[pa.RecordBatch]:
         yield pa.record_batch({"id": ["a"]})
         raise ValueError(CANARY)

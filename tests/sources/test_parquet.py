@@ -82,7 +82,7 @@ def test_a_file_that_is_no_parquet_is_an_error_of_the_source(tmp_path: Path, dat
         parquet_source(file_parts([tmp_path / "a.parquet"], tmp_path), request(declared("a", "string")))
 
 
-def test_the_whole_diff_is_told_at_once(tmp_path: Path) -> None:
+def test_all_differences_from_the_schema_are_reported_together(tmp_path: Path) -> None:
     asked = request(
         declared("Model", "string"),
         declared("n", "integer"),
@@ -219,7 +219,7 @@ def test_hive_partitions_are_columns_where_they_are_declared(tmp_path: Path) -> 
     assert carried(chunk) == {"/other": (2, {"1", "2"})}
 
 
-def test_a_partition_of_another_type_is_told_without_its_value(tmp_path: Path) -> None:
+def test_a_partition_of_another_type_is_reported_without_its_value(tmp_path: Path) -> None:
     one = written(tmp_path, request(declared("site", "integer")), pa.table({"a": [1]}), f"site={CANARY}/a.parquet")
     with pytest.raises(SchemaError) as caught:
         read(one)

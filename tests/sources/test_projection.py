@@ -161,7 +161,7 @@ def test_elements_without_a_type_take_the_declared_one() -> None:
     assert prune_type(pa.list_(pa.null()), node) == pa.list_(pa.struct([("x", pa.int64())]))
 
 
-def test_what_stands_under_a_star_is_a_list_unless_it_is_known_as_a_map() -> None:
+def test_a_path_with_a_star_is_a_list_unless_it_is_a_known_map() -> None:
     asked = request(("/m/*/x", "integer"), ("/n", "map"), ("/n/*", "string"))
     maps = frozenset({Pointer.parse("/m")})
     item = pa.struct([("x", pa.int64())])

@@ -125,7 +125,7 @@ def test_iso_8601_and_rfc_3339_times_are_read_to_the_microsecond(text: str, mome
         "",
     ],
 )
-def test_what_is_no_time_is_told(text: str) -> None:
+def test_a_text_that_is_no_timestamp_is_marked(text: str) -> None:
     values, bad = parse_texts(pa.array([text]), "timestamp")
     assert (values.to_pylist(), bad.tolist()) == ([None], [True])
 
@@ -271,7 +271,7 @@ def test_a_word_that_is_none_is_refused(word: str) -> None:
         arrow_type(word)
 
 
-def test_what_no_policy_names_is_told_by_arrows_word() -> None:
+def test_a_type_without_a_policy_name_is_described_by_its_arrow_name() -> None:
     assert describe_type(pa.duration("s")).startswith("duration[s]")
     assert describe_type(pa.int8()) == "integer"
 

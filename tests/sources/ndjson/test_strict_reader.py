@@ -268,7 +268,7 @@ def test_a_value_is_taken_for_its_type_and_nothing_is_coerced(word: str, value: 
     assert convert_value(value, word) == expected
 
 
-def test_an_undeclared_path_is_told_at_its_top() -> None:
+def test_an_undeclared_path_is_reported_at_its_top() -> None:
     asked = request(("/a/b", "integer"), ("/l/*/x", "string"), ("/whole", "struct"))
     record = parse_line(b'{"a":{"b":1,"c":{"d":1}},"l":[{"y":1},null],"whole":{"k":1},"n":null,"o":[]}')
     assert {str(Pointer(parts)) for parts in undeclared_in_record(record, field_tree(asked))} == {
