@@ -79,7 +79,7 @@ def test_what_is_no_size_is_a_fault(text: Any) -> None:
         parse_size(text, "here")
 
 
-def test_a_configuration_that_says_nonsense_is_told_of(folder: Path) -> None:
+def test_an_invalid_memory_size_in_the_configuration_is_reported(folder: Path) -> None:
     (folder / "minimize.yaml").write_text("memory: lots\n")
     with pytest.raises(ConfigurationError, match=r"`memory:` of minimize\.yaml"):
         find_budget(folder, {})
@@ -191,7 +191,7 @@ def test_what_is_not_what_was_written_is_refused(change: str) -> None:
         assert told.value.__context__ is None
 
 
-def test_a_full_disk_is_told_without_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_without_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -202,7 +202,7 @@ def test_a_full_disk_is_told_without_a_value(monkeypatch: pytest.MonkeyPatch) ->
     assert told.value.__context__ is None
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_temporary_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with SpillFile() as kept, pytest.raises(ConfigurationError, match="No such file") as told:
         kept.put(SECRET)
