@@ -92,7 +92,7 @@ def test_a_condition_on_the_element_decides_element_by_element() -> None:
     assert facts().holds(MANAGED, NAMES).to_pylist() == [True, False, False, True]
 
 
-def test_all_wants_every_part_and_any_wants_one() -> None:
+def test_all_requires_every_part_and_any_requires_one() -> None:
     assert facts().holds(AllOf((CORPORATE, MANAGED)), NAMES).to_pylist() == [True, False, False, False]
     assert facts().holds(AnyOf((CORPORATE, MANAGED)), NAMES).to_pylist() == [True, True, False, True]
 

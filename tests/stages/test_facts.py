@@ -61,6 +61,6 @@ def test_a_leaf_is_taken_out_once() -> None:
     assert len(known.leaf(RECORD_PLACE).values) == 2
 
 
-def test_a_field_without_gate_wants_nothing() -> None:
+def test_a_field_without_a_gate_has_no_condition() -> None:
     plan = plan_of({})
     assert gate_condition(plan.policy.fields["tenant_id"]).parts == ()

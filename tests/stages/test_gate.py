@@ -354,7 +354,7 @@ def test_a_list_is_hollow_only_where_all_that_leaves_it_is_gated() -> None:
         assert [hollow.star for hollow in gates.gated_lists] == stars
 
 
-def test_what_stands_beside_a_field_is_read() -> None:
+def test_companion_fields_of_a_technique_are_read() -> None:
     fields = {"id": {"type": "string", "do": {"pseudonymize": {"key": "k", "per": "tenant_id", "rotate": "day"}}}}
     plan = plan_of(fields, columns={"id": APPS.value_type.field("name").type})
     assert set(fields_read(plan)) == {"tenant_id", "id", "event_time"}
