@@ -137,7 +137,9 @@ def test_what_another_holds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(done) == 4
 
 
-def test_what_another_holds_for_ever_is_told_and_an_upload_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unending_lease_of_another_client_is_reported_and_an_upload_is_not_retried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bucket_module, "_RETRY_PAUSE", 0.001)
     monkeypatch.setattr(bucket_module, "_RETRY_SECONDS", 0.05)
     done: list[int] = []
