@@ -240,6 +240,6 @@ def test_decimals_beyond_the_edges_have_no_bound_and_are_treated_all_the_same(ru
     assert untreated(binned(edges=[10, 20]), values, pa.decimal128(5, 0)) == [False, False, False]
 
 
-def test_integers_that_another_or_nothing_stands_for_are_counted() -> None:
+def test_integers_replaced_by_another_or_by_null_are_counted() -> None:
     treated = binned(edges=[10, 20]).apply_column(pa.array([10, 15, 20, 5, None, 10], pa.int64()), CONTEXT)
     assert (treated.values.to_pylist(), treated.changed) == ([10, 10, None, None, None, 10], 3)

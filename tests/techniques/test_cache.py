@@ -152,7 +152,7 @@ def test_it_computes_a_value_once_and_keeps_the_order_that_is_asked() -> None:
     assert compute.asked == [(b"s", b"a"), (b"s", b"b"), (b"s", b"c"), (b"s", b"d")]
 
 
-def test_a_value_that_stands_twice_is_computed_once() -> None:
+def test_a_repeated_value_is_computed_once() -> None:
     memo, compute = ResultCache(), Double()
     assert rows(memo, b"s", ["a", "b", "a"], compute) == [b"aa", b"bb", b"aa"]
     assert compute.asked == [(b"s", b"a"), (b"s", b"b")]

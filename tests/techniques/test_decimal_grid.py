@@ -55,7 +55,7 @@ def test_ties_what_is_far_out_and_what_is_no_number_are_in_doubt() -> None:
 
 
 @pytest.mark.parametrize("step", ["0.1", "0.000001", "1000000"])
-def test_beyond_what_doubles_tell_apart_everything_is_in_doubt(step: str) -> None:
+def test_numbers_beyond_the_precision_of_doubles_are_uncertain(step: str) -> None:
     lattice = DecimalGrid.from_decimals(Decimal(step))
     far = np.array([MAX_EXACT, -MAX_EXACT, 2 * MAX_EXACT]) / 10**lattice.scale
     assert not lattice.nearest(far)[1].any()

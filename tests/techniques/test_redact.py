@@ -237,7 +237,7 @@ def test_what_is_found_only_between_hits_again_and_again_goes_whole() -> None:
     assert not has_hit(Redact(mark=" ").redact_text("+33612345678.1/" * 200 + "x"))
 
 
-def test_names_are_told_from_values() -> None:
+def test_field_names_are_distinguished_from_personal_values() -> None:
     assert not any(
         has_hit(name) for name in ("battery_pct", "os-version", "ipAddress", "x86_64", "deviceId2", "_SUCCESS")
     )
