@@ -48,7 +48,7 @@ def test_it_does_each_step_with_options_that_there_are(tmp_path: Path) -> None:
         assert all(word in said for word in shlex.split(call) if word.startswith("--"))
 
 
-def test_it_asks_for_quiet_only_if_told_to(tmp_path: Path) -> None:
+def test_it_passes_quiet_only_if_requested(tmp_path: Path) -> None:
     assert "--quiet" not in ran(tmp_path, 'echo "$@"').stdout
     assert ran(tmp_path, 'echo "$@"', QUIET="1").stdout.count("--quiet") == len(STEPS)
 
