@@ -72,7 +72,7 @@ def test_a_plain_file_under_a_receipt_that_says_keys_is_found(project: Project) 
     assert {"V012", "V060"} <= set(codes(project))
 
 
-def test_a_pipeline_that_wants_it_and_a_file_in_the_clear_are_found(project: Project) -> None:
+def test_an_unencrypted_file_of_a_pipeline_that_encrypts_is_found(project: Project) -> None:
     shutil.rmtree(project.out)
     project.pipeline()
     project.run()

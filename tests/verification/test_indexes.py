@@ -63,7 +63,7 @@ def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(project: Pr
         (lambda path: path.with_suffix(".parquet").write_bytes(b"x"), "V014"),
     ],
 )
-def test_an_index_that_is_gone_or_changed_or_stands_there_besides_is_found(
+def test_a_missing_changed_or_extra_index_is_found(
     project: Project, change: Callable[[Path], object], code: str
 ) -> None:
     change(index_of(project))

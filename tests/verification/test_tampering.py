@@ -353,7 +353,7 @@ def test_a_digest_of_an_unknown_algorithm_is_never_accepted(writer: OutputWriter
     assert _with_digest(writer, form.format(64 * "0")) == ["V072"]
 
 
-def test_an_unknown_algorithm_is_told_with_those_that_are_known(writer: OutputWriter) -> None:
+def test_an_unknown_algorithm_is_reported_with_the_known_ones(writer: OutputWriter) -> None:
     _with_digest(writer, "md5:0cc175b9c0f1b6a831c399e269772661")
     (finding,) = (each for each in check(writer.output, keys=writer.keyring) if each.code == "V072")
     assert (finding.severity, "blake3 and sha256" in finding.message) == ("error", True)
