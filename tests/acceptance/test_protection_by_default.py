@@ -178,6 +178,6 @@ def test_the_server_requires_rules_even_with_access_off(unruled: World) -> None:
         assert caught.value.code == "R010"
 
 
-def test_reading_a_folder_in_python_asks_nobody(unruled: World) -> None:
+def test_reading_a_folder_in_python_requires_no_permission(unruled: World) -> None:
     with unruled.as_actor("ann", datetime.now(UTC)):
         assert minimize.read(unruled.usage.out, keys=unruled.keys).num_rows
