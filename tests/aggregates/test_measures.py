@@ -145,7 +145,7 @@ def test_a_share_is_of_the_values_that_are_named() -> None:
     assert share([True, False], True) == 0.5
 
 
-def test_a_share_of_nobody_or_everybody_is_null() -> None:
+def test_a_share_of_none_or_all_subjects_is_null() -> None:
     assert share(["a", "a"], "a") is None
     assert share(["b", "b"], "a") is None
 
