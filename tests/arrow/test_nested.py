@@ -159,7 +159,7 @@ def test_an_outer_element_goes_with_an_inner_list_that_gating_emptied() -> None:
     assert built(records, "/a/*/*", closed={"/a/*/*": [True, False]}) == [{"a": [["y"]]}, {"a": [[]]}]
 
 
-def test_an_outer_element_goes_with_an_inner_list_that_is_hollow() -> None:
+def test_an_outer_element_is_removed_with_its_inner_list() -> None:
     records = batch("a", [[[], ["y"]]], pa.list_(pa.list_(pa.string())))
     assert built(records, "/a/*/*", hollow={"/a/*/*": [True, False]}) == [{"a": [["y"]]}]
 

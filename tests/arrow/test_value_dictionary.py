@@ -69,7 +69,7 @@ def _many(type_: pa.DataType) -> pa.Array:
 @pytest.mark.parametrize(
     "type_", [pa.string(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC"), pa.decimal128(21, 1)]
 )
-def test_many_values_have_one_code_each_whatever_the_batches(type_: pa.DataType) -> None:
+def test_many_values_have_one_code_each_in_any_batches(type_: pa.DataType) -> None:
     book, values = ValueDictionary(type_), _many(type_)
     for batch in (values[5000:7000], values[:100], values, values[9000:].dictionary_encode(), values[6000:6001]):
         codes = book.encode(batch)
@@ -189,7 +189,7 @@ def test_codes_follow_the_order_in_which_digests_come(batches: list[list[tuple[i
         assert fresh.tolist() == new
 
 
-def test_digests_that_begin_alike_are_found_beside_each_other() -> None:
+def test_digests_with_the_same_first_half_are_distinguished_by_the_second() -> None:
     index = DigestIndex()
     same, other = np.full(5000, 7, np.uint64), np.arange(5000, dtype=np.uint64)
     assert index.codes(same, other)[0].tolist() == list(range(5000))
