@@ -119,7 +119,7 @@ def test_break_glass_is_listed_with_exit_1_until_it_is_reviewed(command: Command
 
 
 @pytest.mark.usefixtures("incident")
-def test_a_stranger_sees_no_grants_of_others(command: Command, acting: pytest.MonkeyPatch) -> None:
+def test_an_account_without_grants_sees_none_of_others(command: Command, acting: pytest.MonkeyPatch) -> None:
     command("access", "request", *ASKED, "--field", "model")
     act_as(acting, "ann")
     assert command("access", "list").out == "no requests or grants\n"
@@ -215,7 +215,7 @@ def test_a_verb_asks_the_access_file_and_exits_3(
     assert [(each["event"]["result"], each["event"]["component"]) for each in entries] == [("refused", "access")]
 
 
-def test_whoever_has_the_permission_is_let_through(command: Command, acting: pytest.MonkeyPatch) -> None:
+def test_an_account_with_the_permission_runs_the_command(command: Command, acting: pytest.MonkeyPatch) -> None:
     act_as(acting, "pia")
     assert command("settings", "set", "north", "location", "on").code == 0
     act_as(acting, "olga")

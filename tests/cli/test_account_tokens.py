@@ -84,7 +84,7 @@ def test_who_confirms_is_another_person_with_the_permission(
     assert ("mzd_" in said.out) == (code is None)
 
 
-def test_nobody_sees_a_token_of_an_account_whose_roles_conflict_with_their_own(
+def test_a_token_of_an_account_with_conflicting_roles_is_shown_to_its_owner_only(
     rules: Path, command: Command, as_account: Callable[..., Result]
 ) -> None:
     name = as_account("cleo", "access", "token", "--user", "tess", "--json").json["token"]

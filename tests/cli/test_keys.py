@@ -34,7 +34,7 @@ def test_every_form_is_for_machines_too(command: Command) -> None:
     assert "BEGIN PUBLIC KEY" in command("keys", "public", "my.keys", "--json").json["public_key"]
 
 
-def test_a_keyring_is_for_its_owner_alone_whatever_the_umask(command: Command, tmp_path: Path) -> None:
+def test_a_keyring_is_readable_by_its_owner_only_under_any_umask(command: Command, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         assert command("keys", "new", "open.keys").code == 0

@@ -98,7 +98,7 @@ def test_a_line_of_lineage_that_was_torn_is_removed_in_a_night_with_nothing_to_d
     assert "the last line of lineage.ndjson was incomplete: the line was removed" in said.err
 
 
-def test_nothing_to_do_is_a_skip_for_whoever_asks_for_that(project: Project, command: Command) -> None:
+def test_a_run_without_work_exits_with_the_skip_code_if_requested(project: Project, command: Command) -> None:
     assert ran(command, project, "--skip-exit-code").code == 99
     project.records(events(9))
     assert ran(command, project, "--pending", "--skip-exit-code").code == 0
@@ -229,7 +229,7 @@ def test_settings_that_are_not_there_are_a_mistake(project: Project, command: Co
     assert "nowhere.csv" in said.err
 
 
-def test_an_error_that_nobody_foresaw_says_its_place_and_no_value(project: Project, command: Command) -> None:
+def test_an_unexpected_error_reports_its_place_and_no_value(project: Project, command: Command) -> None:
     def broken(*_: object, **__: object) -> None:
         raise KeyError("CANARY")
 

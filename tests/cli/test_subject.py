@@ -73,7 +73,7 @@ def test_a_deletion_names_tables_of_outputs_that_have_no_records(project: Projec
         assert str(project.out) not in said.out.partition("invoice in")[2], "an output with records is searched"
 
 
-def test_nobody_named_is_a_fault_of_usage(project: Project, command: Command) -> None:
+def test_a_view_without_a_subject_is_a_usage_error(project: Project, command: Command) -> None:
     assert command("subject", "view").code == 2
 
 
