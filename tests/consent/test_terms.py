@@ -24,7 +24,7 @@ def test_terms_come_back_from_their_text() -> None:
     assert parse_terms(terms.text) == terms
 
 
-def test_equal_terms_have_one_digest_whatever_the_order_of_their_fields() -> None:
+def test_equal_terms_have_one_digest_in_any_order_of_fields() -> None:
     turned = vendor(functions=sync(fields=dict(reversed(SHARED_FIELDS.items()))))
     assert current_terms(turned, "sync").digest == current_terms(vendor(), "sync").digest
 
