@@ -316,7 +316,7 @@ def test_it_writes_into_a_bucket_what_it_writes_on_disk(
 
 
 @on_spark
-def test_records_of_the_future_and_of_somebody_who_was_erased_go_as_in_the_local_engine(
+def test_future_and_erased_records_are_treated_as_in_the_local_engine(
     project: Project, start: Start, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     start("local[2]")

@@ -152,7 +152,7 @@ def test_an_error_of_ours_comes_back(given_: ResolvedRun) -> None:
     assert (type(again), str(again), again.hint) == (SourceError, str(wrong), "fetch it again")
 
 
-def test_an_error_that_nobody_foresaw_is_raised_without_its_text(given_: ResolvedRun) -> None:
+def test_an_unexpected_error_is_raised_without_its_text(given_: ResolvedRun) -> None:
     errand = RemoteJob.from_job(job_of(given_), Raises(ValueError("CANARY")))
     with pytest.raises(RuntimeError, match="an error inside minimize: ValueError") as told:
         run_task(errand, ShareInput(0, ()), "a")
