@@ -106,7 +106,7 @@ def test_a_failing_fsync_is_reported_and_the_output_is_old_or_new(
 
 
 @pytest.mark.nightly
-def test_whichever_fsync_fails_the_output_is_old_or_new(
+def test_a_failure_of_any_fsync_leaves_the_old_or_the_new_output(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in count():

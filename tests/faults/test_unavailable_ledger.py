@@ -101,7 +101,7 @@ def test_a_publication_while_the_ledger_is_locked_is_recorded_by_the_next_run(
     assert verify_audit(output=project.out, receipts=project.out, keys=project.keys).findings == ()
 
 
-def test_one_that_is_gone_between_runs_is_made_anew_once_that_is_adopted(
+def test_a_ledger_that_is_missing_between_runs_is_created_again_after_adoption(
     project: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger.unlink()
@@ -127,7 +127,7 @@ def test_one_that_is_exchanged_in_mid_run_stops_it(project: Project, ledger: Pat
     goes_on(project, 2)
 
 
-def test_one_that_vanishes_after_publication_is_made_anew_once_that_is_adopted(
+def test_a_ledger_that_vanishes_after_publication_is_created_again_after_adoption(
     project: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with afterwards(ledger.unlink):
