@@ -53,7 +53,7 @@ def batches(*rows: tuple[Any, Any], type_: pa.DataType | None = None) -> Any:
     return read
 
 
-def test_a_form_is_found_by_its_token_beside_its_own_tenant_alone(keys: Keyring) -> None:
+def test_a_form_is_recognized_by_its_token_only_under_its_own_tenant(keys: Keyring) -> None:
     event = left(keys, "north", "d1")
     there = batches(("north", "d1"), ("south", "d2"), ("north", None), (None, "d1"))
     assert recognize_tokens([event], TENANT, SUBJECT, there, keys) == {
@@ -67,7 +67,7 @@ ROWS = st.lists(st.tuples(st.sampled_from(["north", "south", "east", None]), st.
 
 
 @given(ROWS, st.booleans(), st.booleans())
-def test_everybody_is_found_beside_his_tenant_alone_be_they_texts_or_dictionaries(
+def test_subjects_are_found_only_under_their_own_tenant_in_texts_and_dictionaries(
     rows: list[tuple[str | None, str | None]], coded: bool, whole: bool
 ) -> None:
     columns = [pa.array([row[place] for row in rows], pa.string()) for place in (0, 1)]
@@ -174,7 +174,7 @@ def test_of_two_events_the_later_counts() -> None:
     assert concerned(AffectedSubjects.for_file([LEFT, sooner], TENANT, SUBJECT))[0]
 
 
-def test_a_subject_goes_by_its_own_event_or_its_tenants_whichever_reaches_further() -> None:
+def test_the_later_of_subject_and_tenant_event_decides() -> None:
     sooner = RetentionEvent("north", "tenant_closed", datetime(2026, 4, 1, tzinfo=UTC))
     assert concerned(AffectedSubjects.for_file([LEFT, sooner], TENANT, SUBJECT)) == [True, False, False, False, False]
     before = RetentionEvent("north", "subject_left", datetime(2026, 4, 1, tzinfo=UTC), "d1")

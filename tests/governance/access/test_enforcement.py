@@ -55,7 +55,7 @@ def test_without_an_access_file_every_account_is_allowed_and_nothing_is_logged(h
     assert not Path("ledger.db").exists()
 
 
-def test_an_access_file_that_is_gone_or_faulty_lets_nobody_through(home: Workspace) -> None:
+def test_a_missing_or_faulty_access_file_allows_no_account(home: Workspace) -> None:
     Path("access.yaml").write_text("version: 3\n")
     with pytest.raises(PolicyError):
         require_permission("settings/set", home, NOW)
@@ -103,7 +103,7 @@ def test_the_event_of_an_act_names_its_resource() -> None:
     assert (event.actor, event.resources[0].id) == (actor, "settings/north")
 
 
-def test_names_that_somebody_gave_are_cut() -> None:
+def test_long_names_from_callers_are_truncated() -> None:
     event = decision_event(decided(access_of(), "x" * 1000, wanted(dataset="y" * 1000)))
     assert len(event.actor.user or "") == LONGEST_NAME + 1
     assert len(event.resources[0].name) == LONGEST_NAME + 1

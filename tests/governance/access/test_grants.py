@@ -78,7 +78,7 @@ def test_grants_are_found_by_full_id_account_and_incident() -> None:
     assert found.find("a2") is found.all_grants[1]
 
 
-def test_acts_about_what_nobody_asked_for_are_no_grant() -> None:
+def test_acts_about_a_request_that_was_never_made_are_no_grant() -> None:
     assert Grants((approved(),)).all_grants == ()
 
 

@@ -24,7 +24,7 @@ def test_a_file_with_nothing_amiss_is_passed(home: Workspace) -> None:
     assert lint_access(None, home) == []
 
 
-def test_somebody_must_be_there_for_what_others_wait_for(home: Workspace) -> None:
+def test_roles_that_others_depend_on_must_be_assigned(home: Workspace) -> None:
     assert codes(assignment("support_engineer", "sam"), assignment("role_administrator", "rob")) == ["U025", "U025"]
     assert codes(assignment("analyst", "ann")) == ["U026"]
 

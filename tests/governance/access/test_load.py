@@ -220,7 +220,7 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
             jsonschema.validate(wrong, file_schema("access"))
 
 
-def test_the_configuration_may_demand_encryption_beside_naming_the_file(tmp_path: Path) -> None:
+def test_the_configuration_may_require_encryption_and_name_the_access_file(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("version: 1\n")
     (tmp_path / "minimize.yaml").write_text("access: {file: rules.yaml, encrypt: by_category}\n")
     assert find_access_file(tmp_path) == tmp_path / "rules.yaml"

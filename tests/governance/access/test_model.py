@@ -114,7 +114,7 @@ def test_they_add_up_as_sets_do(one: TenantSet, other: TenantSet) -> None:
 
 
 @given(SETS)
-def test_rows_are_chosen_by_whose_they_are_and_rows_of_nobody_only_by_everybody(tenants: TenantSet) -> None:
+def test_rows_are_filtered_by_tenant_and_rows_without_a_tenant_need_all_tenants(tenants: TenantSet) -> None:
     rows = [*NAMES, "somebody else", None]
     table = pa.table({"tenant_id": pa.array(rows, pa.string())})
     found = ds.dataset(table).to_table(filter=tenants.filter("tenant_id"))["tenant_id"].to_pylist()

@@ -94,9 +94,7 @@ def test_an_approval_opens_for_as_long_as_was_asked(home: Workspace, as_: Callab
     assert grant.state(NOW + HOUR - SECOND) == "requested"
 
 
-def test_a_request_that_nobody_answered_in_time_is_not_approved_any_more(
-    home: Workspace, as_: Callable[..., Grant]
-) -> None:
+def test_a_request_without_an_answer_in_time_cannot_be_approved(home: Workspace, as_: Callable[..., Grant]) -> None:
     grant = request_grant(WISH, home, NOW)
     assert refused(lambda: as_("pia", "approve", grant, NOW + DAYS_4)) == ["does_not_follow"]
     assert as_("pia", "approve", grant, NOW + DAYS_4 - SECOND).state(NOW + DAYS_4) == "active"
@@ -120,7 +118,7 @@ def test_who_has_no_say_revokes_nothing(home: Workspace, as_: Callable[..., Gran
 
 
 @pytest.mark.parametrize("verb", ["approve", "deny"])
-def test_nobody_answers_their_own_request(home: Workspace, as_: Callable[..., Grant], verb: GrantVerb) -> None:
+def test_accounts_cannot_answer_their_own_requests(home: Workspace, as_: Callable[..., Grant], verb: GrantVerb) -> None:
     grant = request_grant(WISH, home, NOW)
     assert refused(lambda: as_("sam", verb, grant)) == ["nobody"]
 
@@ -221,7 +219,7 @@ def test_the_audit_log_has_no_justification(home: Workspace) -> None:
         assert not any("Alice" in entry.event for entry in find_entries(ledger, EntryFilter()))
 
 
-def test_what_looks_like_somebodys_is_marked_before_anybody_keeps_it(
+def test_personal_data_in_a_justification_is_masked_before_it_is_stored(
     home: Workspace, as_: Callable[..., Grant]
 ) -> None:
     grant = request_grant(replace(WISH, justification="ann@example.com, +33 6 12 34 56 78"), home, NOW)
@@ -293,7 +291,9 @@ def test_an_approver_approves_for_each_tenant_up_to_what_they_may_for_that_tenan
     assert as_("pia", "approve", grant).category_limit(NOW) == "aggregated"
 
 
-def test_whoever_left_break_glass_unreviewed_takes_no_more_of_it(home: Workspace, as_: Callable[..., Grant]) -> None:
+def test_an_account_with_an_unreviewed_break_glass_grant_gets_no_further_one(
+    home: Workspace, as_: Callable[..., Grant]
+) -> None:
     first = request_grant(WISH, home, NOW, break_glass=True)
     assert request_grant(WISH, home, NOW + HOUR, break_glass=True).is_break_glass
     late = NOW + 24 * HOUR
@@ -381,7 +381,7 @@ def test_the_first_is_adopted_by_whom_it_names(home: Workspace) -> None:
     assert rules(home) == ["nobody"]
 
 
-def test_nobody_gives_a_role_to_themselves_nor_more_than_they_had(rob: Workspace) -> None:
+def test_accounts_cannot_give_themselves_a_role_or_more_permissions(rob: Workspace) -> None:
     more = {"more": {"copy": "role_administrator", "allow": ["settings/set"]}}
     says(assignment("more", "rob"), roles=more)
     assert rules(rob) == ["not_separate"]

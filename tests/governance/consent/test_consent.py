@@ -100,7 +100,7 @@ def test_the_text_that_counts_can_be_named(home: Workspace) -> None:
 
 
 @pytest.mark.parametrize("left", [None, vendor_file(functions={}), vendor_file(functions=sync(fields={"a": "md5"}))])
-def test_a_consent_can_be_withdrawn_whatever_became_of_the_file(
+def test_a_consent_can_be_withdrawn_after_any_change_of_the_recipient_file(
     home: Workspace, tmp_path: Path, left: dict[str, object] | None
 ) -> None:
     record_consent("give", WISH, home, NOW)
@@ -110,12 +110,12 @@ def test_a_consent_can_be_withdrawn_whatever_became_of_the_file(
     assert (done.state, done.terms) == ("withdrawn", TERMS)
 
 
-def test_nobody_withdraws_from_a_recipient_that_never_was(home: Workspace) -> None:
+def test_a_consent_for_a_recipient_that_never_existed_cannot_be_withdrawn(home: Workspace) -> None:
     with pytest.raises(PolicyError):
         record_consent("withdraw", replace(WISH, recipient="vendro"), home, NOW)
 
 
-def test_whoever_may_not_is_refused_and_nothing_is_recorded(home: Workspace) -> None:
+def test_a_consent_by_an_unauthorized_account_is_refused_and_not_recorded(home: Workspace) -> None:
     def nobody(actor: Actor, resource: Resource) -> None:
         raise RefusedError(f"{actor.user} may not touch {resource.id}")
 

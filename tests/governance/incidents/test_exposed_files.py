@@ -49,7 +49,7 @@ def records(some: list[ExposedFile]) -> list[int]:
     return [each.file.entry.rows for each in some if each.file.name == "records"]
 
 
-def test_every_file_that_stood_in_the_window_was_reached(output: PublishedOutput) -> None:
+def test_every_file_that_existed_in_the_window_was_exposed(output: PublishedOutput) -> None:
     assert records(found(output, f"output:{output.folder}")) == [20, 30, 40]
 
 
@@ -159,7 +159,7 @@ def test_who_views_or_exports_persons_of_a_tenant_reads_its_records(home: Home, 
     assert not exposure_scope(Exposure.parse(["actor:sue"]), (at - timedelta(hours=1), at), home.places(), at).tenants
 
 
-def test_an_export_that_named_no_tenant_is_said_and_names_nobody(home: Home) -> None:
+def test_an_export_without_a_tenant_is_listed_and_names_no_tenant(home: Home) -> None:
     tells(home, "subject/export", "subject/export", "subject")
     at = home.time.at
     scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at).to_json()

@@ -63,13 +63,13 @@ def test_a_notice_is_given_by_its_version() -> None:
     assert found.is_notified("north")
 
 
-def test_whoever_is_found_later_is_pending_again() -> None:
+def test_a_tenant_found_later_is_pending_again() -> None:
     told = (drafted(1, "north"), step("given", tenants={"north": 1}))
     found = incident(scoped("north"), step("declared"), *told, scoped("north", "south"))
     assert (found.pending, found.is_overdue(NOW + timedelta(hours=73))) == (("south",), True)
 
 
-def test_an_exception_that_nobody_agreed_to_counts_for_nothing() -> None:
+def test_an_exception_without_approval_does_not_count() -> None:
     found = incident(scoped("north"), step("exempt_asked", tenant_id="north", reason="x"))
     assert found.pending == ("north",)
     assert found.exemption_request("north") is not None

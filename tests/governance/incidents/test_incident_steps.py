@@ -85,12 +85,12 @@ def test_the_clock_starts_when_it_is_declared(places: Places, scoped: Incident) 
         declare_incident("INC-1", places, NOW)
 
 
-def test_a_declared_incident_that_nobody_scoped_is_overdue_too(places: Places) -> None:
+def test_a_declared_incident_without_a_scope_becomes_overdue(places: Places) -> None:
     open_incident(CASE, places, NOW)
     assert declare_incident("INC-1", places, NOW).is_overdue(NOW + timedelta(hours=73))
 
 
-def test_an_exception_counts_once_somebody_else_agreed(places: Places, scoped: Incident, acts: Acts) -> None:
+def test_an_exception_counts_after_approval_by_another_person(places: Places, scoped: Incident, acts: Acts) -> None:
     acts("ann")
     assert request_exemption("INC-1", "north", "its data was public", places, NOW).pending == ("north", "south")
     with pytest.raises(RefusedError) as error:
@@ -108,7 +108,7 @@ def test_an_exception_is_for_an_affected_tenant_and_has_a_reason(
         request_exemption("INC-1", tenant, why, places, NOW)
 
 
-def test_nobody_agrees_to_what_was_not_asked_for(places: Places, scoped: Incident) -> None:
+def test_an_exception_that_was_not_requested_cannot_be_approved(places: Places, scoped: Incident) -> None:
     with pytest.raises(ConfigurationError):
         approve_exemption("INC-1", "north", places, NOW)
 
@@ -146,7 +146,7 @@ def test_an_incident_that_is_not_there_has_no_steps(places: Places, scoped: Inci
         declare_incident("INC-2", places, NOW)
 
 
-def test_what_was_taken_down_is_kept_in_order(places: Places, scoped: Incident) -> None:
+def test_recorded_statements_are_kept_in_order(places: Places, scoped: Incident) -> None:
     record_measure("INC-1", "measure", "the disk was wiped", places, NOW)
     record_measure("INC-1", "measure", "the key was changed", places, NOW)
     record_measure("INC-1", "action", "change your passwords", places, NOW)

@@ -162,7 +162,7 @@ def test_tenants_under_pseudonyms_are_found_where_the_ledger_names_them(project:
     assert found.records_without_tenant == len(RECORDS) // 2
 
 
-def test_an_aggregate_names_nobody(project: Project) -> None:
+def test_an_aggregate_identifies_no_subject(project: Project) -> None:
     found = scoped(filled(project, aggregates=PER_TENANT), f"output:{project.out}#per_tenant")
     said = {each["tenant_id"]: each for each in found.to_json()["tenants"]}
     assert set(said) == {"north", "south"}

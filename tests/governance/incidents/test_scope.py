@@ -45,7 +45,7 @@ def test_names_under_two_key_versions_are_at_most_so_many_persons() -> None:
     assert subjects(copy("a", 1, 2), copy("b", 1, version=2)) == PersonCount(3, exact=False)
 
 
-def test_records_that_name_nobody_are_at_most_so_many_persons() -> None:
+def test_records_without_a_subject_give_an_upper_bound_of_persons() -> None:
     assert subjects(copy("a", rows=7, version=None)) == PersonCount(7, exact=False)
     assert subjects(copy("a", 1, 2), copy("b", rows=7, version=None)) == PersonCount(9, exact=False)
 
@@ -98,7 +98,7 @@ def test_of_a_column_nothing_else_was_exposed(filled: Project) -> None:
     assert [kind["column"] for kind in kinds] == ["battery"]
 
 
-def test_a_leaked_key_names_those_whom_pseudonyms_stood_for(filled: Project) -> None:
+def test_a_leaked_key_identifies_the_subjects_of_its_pseudonyms(filled: Project) -> None:
     found = tenants(scoped(filled, f"output:{filled.out}", "key:device/1"))["north"]
     forms = {kind["column"]: kind["form"] for kind in found["kinds"]}
     assert (forms["device_id"], forms["battery"], found["form"]) == ("identified", "pseudonymized", "identified")
@@ -130,7 +130,7 @@ def test_rotating_pseudonyms_count_at_most_so_many(project: Project) -> None:
     assert subjects["count"] >= len({each["device_id"] for each in NORTH})
 
 
-def test_what_is_encrypted_under_keys_that_nobody_has_needs_no_notice(project: Project) -> None:
+def test_data_encrypted_under_unexposed_keys_needs_no_notice(project: Project) -> None:
     project.pipeline(aggregates=None, records={"encrypt": "by_category"})
     project.records(RECORDS)
     project.run(at=None, output=None)
@@ -204,7 +204,7 @@ def test_the_most_revealing_of_several_column_forms_counts() -> None:
     assert (this.form, this.needs_notice) == ("identified", True)
 
 
-def test_what_is_encrypted_or_names_nobody_needs_no_notice() -> None:
+def test_encrypted_or_aggregated_data_needs_no_notice() -> None:
     assert not AffectedTenant(
         "north", None, (found("a", column(form="encrypted"), column("os", "aggregated")),)
     ).needs_notice

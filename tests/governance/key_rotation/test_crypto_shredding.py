@@ -126,12 +126,12 @@ def test_an_output_that_is_gone_is_said_to_be(ran: Project) -> None:
     assert [each.output for each in again.unreadable] == [str(ran.folder / "elsewhere")] * 2
 
 
-def test_verify_says_what_nobody_can_read_and_holds_the_rest(ran: Project) -> None:
+def test_verify_accepts_an_output_with_shredded_files(ran: Project) -> None:
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Project) -> None:
+def test_an_expiry_works_without_files_that_cannot_be_read_any_more(ran: Project) -> None:
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     found = expire(ran.out, keys=ran.keys, at=NOW)
     assert len(found.plan.unreadable) == 2
@@ -139,7 +139,7 @@ def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Proj
     assert str(found.plan) == "2 files stay and cannot be read: their keys were destroyed"
 
 
-def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: Project) -> None:
+def test_files_that_cannot_be_read_any_more_are_removed_with_their_batch_date(ran: Project) -> None:
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     done = expire(ran.out, keys=ran.keys, at=NOW + timedelta(days=40), yes=True, allow_shrink=True)
     assert done.plan.unreadable == ()

@@ -125,7 +125,7 @@ def test_after_rewriting_nothing_needs_the_old_version(ran: Project) -> None:
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_what_nobody_can_read_any_more_is_left_alone(apart: Project) -> None:
+def test_files_that_cannot_be_read_any_more_are_not_rotated(apart: Project) -> None:
     destroy_key(apart.keys, "encrypt.pseudonymized.t-north", 1, now=NOW)
     done = rotate_keys(where(apart), NOW, outputs=[apart.out])
     assert apart.master_keys() == {"encrypt.pseudonymized.t-north/1", "encrypt.pseudonymized.t-south/2"}

@@ -171,7 +171,7 @@ def test_what_is_written_after_the_event_was_recorded_is_reached_by_it(project: 
     ],
     ids=["as it came", "a token", "a pseudonym of its own", "one that rotates"],
 )
-def test_a_subject_is_found_in_whatever_form_the_output_has(project: Daily, do: Any) -> None:
+def test_a_subject_is_found_in_any_form_of_the_output(project: Daily, do: Any) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
     for day in (FIRST, FIRST + DAY):
         project.collect(rows(day), day)
@@ -293,14 +293,14 @@ def test_every_row_is_listed_with_its_history_and_tenants_apart(ran: Daily) -> N
         (NewEvent("north", "reset", " "), "subject is blank"),
     ],
 )
-def test_what_is_no_event_is_refused_and_nobody_is_named(ran: Daily, wish: NewEvent, said: str) -> None:
+def test_an_invalid_event_is_refused_without_naming_the_subject(ran: Daily, wish: NewEvent, said: str) -> None:
     with pytest.raises(PolicyError, match=said) as error:
         add_event(wish, where(ran), NOW)
     assert "d1" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["nothing-of-that-name", "ab", ""])
-def test_an_event_that_nobody_recorded_cannot_be_taken_back(ran: Daily, name: str) -> None:
+def test_an_event_that_was_not_recorded_cannot_be_withdrawn(ran: Daily, name: str) -> None:
     happens(ran, "south", "tenant_closed")
     with pytest.raises(ConfigurationError, match="no event id starts with this text"):
         withdraw_event(name, where(ran), NOW)

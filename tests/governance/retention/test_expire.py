@@ -315,7 +315,7 @@ def test_a_faulty_file_of_events_stops_it(ran: Daily) -> None:
         ran.expire(RAN, events=ran.events("south,,moved,2026-01-02T00:00:00Z"))
 
 
-def test_a_file_that_was_changed_behind_our_back_is_not_signed_anew(ran: Daily) -> None:
+def test_a_file_changed_outside_the_pipeline_is_not_signed_again(ran: Daily) -> None:
     (path,) = minimize.files(ran.out)
     pq.write_table(minimize.read(ran.out).drop(["date"]), path)
     with pytest.raises(OutputError):

@@ -39,7 +39,7 @@ def test_files_of_one_policy_and_pipeline_are_rewritten_together_and_others_are_
     assert written(day, 0).rewrite_group != written(day, 2).rewrite_group
 
 
-def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: Daily) -> None:
+def test_attachments_of_an_expiry_are_not_attachments_of_the_files(day: Daily) -> None:
     day.expire(RAN + HOUR)
     assert RETENTION_POLICY_FILE in written(day).receipt.files
     assert set(written(day).attachments) >= {POLICY_FILE, PIPELINE_FILE}
@@ -48,7 +48,7 @@ def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: Daily
 
 
 @pytest.mark.parametrize("name", [POLICY_FILE, PIPELINE_FILE])
-def test_a_file_beside_a_receipt_that_was_changed_is_refused(day: Daily, name: str) -> None:
+def test_a_changed_attachment_of_a_receipt_is_refused(day: Daily, name: str) -> None:
     path = day.out / "runs" / written(day).receipt.run_id / name
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(OutputError, match=f"{name} does not match its receipt"):

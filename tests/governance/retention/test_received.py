@@ -97,7 +97,7 @@ def test_a_contract_that_ended_keeps_no_retraction_from_working(ran: Inbound) ->
 
 @pytest.mark.parametrize("which", ["ran", "alone"])
 @pytest.mark.parametrize("functions", [{}, hook(text_version=2)], ids=["no function", "another text"])
-def test_what_nobody_agrees_to_any_more_goes_whole(
+def test_data_without_any_remaining_agreement_is_removed_whole(
     request: pytest.FixtureRequest, which: str, functions: dict[str, Any]
 ) -> None:
     project: Inbound = request.getfixturevalue(which)
@@ -142,9 +142,7 @@ def test_tenants_under_pseudonyms_are_found(tmp_path: Path, monkeypatch: pytest.
     assert len(project.rows()) == 5
 
 
-def test_where_no_tenant_is_shown_nobody_can_be_asked_and_all_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_tenant_column_a_withdrawal_removes_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(tmp_path, monkeypatch)
     project = new_inbound(tmp_path)
     project.policy({"tenant_id": {"type": "string", "do": "drop"}})

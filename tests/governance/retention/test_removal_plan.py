@@ -47,7 +47,7 @@ def test_it_knows_which_event_may_have_taken_something(day: Daily) -> None:
     assert not due(day, 1).may_concern(LEFT)
 
 
-def test_somebody_who_is_not_in_the_index_costs_no_look_at_the_file(day: Daily) -> None:
+def test_a_subject_that_is_not_in_the_index_requires_no_look_at_the_file(day: Daily) -> None:
     (day.out / day.plan(RAN).output.files("records")[0].path).touch()
     assert not due(day, 0, RetentionEvent("east", "subject_left", RAN, "nobody")).is_due
 
@@ -100,7 +100,7 @@ def test_nothing_due_is_said_in_words(day: Daily) -> None:
     assert str(plan_removal(RAN, [])) == "nothing to do: no data is due for removal"
 
 
-def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> None:
+def test_events_about_subjects_that_cannot_be_found_are_counted(project: Daily) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)

@@ -55,7 +55,7 @@ def test_a_gate_that_asks_for_the_owner_is_asked_again() -> None:
     assert (len(found.gates), found.chain) == (1, ())
 
 
-def test_a_value_that_stood_as_it_came_in_goes_through_the_chain_of_personal_devices() -> None:
+def test_a_value_released_unchanged_gets_the_chain_of_personal_devices() -> None:
     found = of(cases=[{"if": CORPORATE, "do": "keep"}, {"if": PERSONAL, "do": MASK}])
     assert found is not None
     assert [step.name for step in found.chain or ()] == ["mask"]

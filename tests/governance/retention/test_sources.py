@@ -72,13 +72,13 @@ def test_what_was_taken_after_an_event_is_not_read_again_but_by_who_knows_events
     assert known(day)
 
 
-def test_what_changed_hands_is_read_by_nobody(day: Daily) -> None:
+def test_a_source_with_reclassified_devices_is_not_read_again(day: Daily) -> None:
     day.expire(RAN, events=day.events("north,d0,became_personal,2026-01-02T00:00:00Z"))
     assert standing(day) == {}
     assert not known(day)
 
 
-def test_a_run_anew_begins_again(day: Daily) -> None:
+def test_a_new_run_of_a_date_makes_its_source_usable_again(day: Daily) -> None:
     day.expire(RAN, events=day.events("east,d1,subject_left,2026-01-02T00:00:00Z"))
     day.collect(rows(START.date()), START.date())
     day.run(START.date(), RAN + HOUR)

@@ -125,7 +125,7 @@ def test_the_audit_log_records_who_changed_a_setting_and_both_values(
     assert changes == [{"name": "admin", "old": None, "new": "on"}, {"name": "admin", "old": "on", "new": "off"}]
 
 
-def test_whoever_may_not_change_it_changes_nothing(book: Workspace) -> None:
+def test_an_unauthorized_account_changes_no_setting(book: Workspace) -> None:
     set_setting(NewSetting("north", "location", "on"), book, NOW)
 
     def nobody(actor: Actor, resource: Resource) -> None:
@@ -203,7 +203,7 @@ def test_a_per_subject_feature_is_explained_by_the_rows_of_tenant_and_subject(ho
     assert whole.to_json()["per_subject"] is True
 
 
-def test_where_nobody_said_anything_it_is_off(files: Workspace) -> None:
+def test_a_tenant_without_settings_is_off(files: Workspace) -> None:
     found = explain_setting("south", "location", EVENT, files, run=RUN)
     assert (found.is_collected, found.event.rows) == (False, ())
 
@@ -247,7 +247,7 @@ def test_an_own_on_that_has_run_out_is_explained(home: Project) -> None:
     assert [row.get("ran_out") for row in told["run"]["rows"]] == [None, True]
 
 
-def test_nobody_turns_something_on_for_a_user_without_the_clients_record(book: Workspace) -> None:
+def test_a_user_setting_requires_the_record_of_the_client(book: Workspace) -> None:
     with pytest.raises(RefusedError, match="in the name of the user"):
         set_setting(NewSetting("north", "location", "on", "user", subject="d1"), book, NOW)
     with pytest.raises(ConfigurationError, match="personal data"):

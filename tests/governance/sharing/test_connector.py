@@ -74,7 +74,7 @@ def test_asked_for_by_name_without_a_connector_it_is_refused(sender: Sender) -> 
     assert (first.rule, first.fields) == ("no_connector", ("newPassword",))
 
 
-def test_a_dry_run_calls_nobody(sender: Sender) -> None:
+def test_a_dry_run_calls_no_connector(sender: Sender) -> None:
     seen: list[pa.Table] = []
     account = connected(sender).dry(DATA, connector=seen.append)
     assert (account.fields["newPassword"].form, seen) == ("pass_through", [])
@@ -127,7 +127,7 @@ def test_the_call_is_made_once_and_only_after_it_was_recorded(sender: Sender) ->
     assert seen == [1]
 
 
-def test_an_act_that_is_refused_calls_nobody(sender: Sender) -> None:
+def test_a_refused_share_calls_no_connector(sender: Sender) -> None:
     able = connected(sender)
     for tenant in ("north", "south"):
         able.consent(tenant, "withdrawn", at=NOW - timedelta(minutes=1))

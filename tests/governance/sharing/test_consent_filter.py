@@ -79,7 +79,7 @@ def test_each_tenant_is_asked_once() -> None:
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_a_record_without_a_tenant_is_nobody_s(encoded: bool) -> None:
+def test_a_record_without_a_tenant_belongs_to_no_tenant(encoded: bool) -> None:
     column = pa.array(["n", None, "n"])
     coded = TenantCodes.from_column(column.dictionary_encode() if encoded else column)
     assert coded.counts() == {"n": 2}

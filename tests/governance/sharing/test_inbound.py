@@ -178,7 +178,7 @@ def test_a_prerequisite_that_is_confirmed_is_met(sender: Sender, source: Recipie
     assert received(sender, wanting).num_rows == 2
 
 
-def test_without_a_tenant_in_the_records_nobody_can_be_asked(sender: Sender, source: Recipient) -> None:
+def test_records_without_a_tenant_field_are_refused(sender: Sender, source: Recipient) -> None:
     found = refusal(sender, source, MESSAGES.drop_columns(["tenant_id"]))
     assert [(each.rule, each.code) for each in found.reasons] == [("no_tenant", "N017")]
 

@@ -110,7 +110,7 @@ def test_an_encrypted_output_is_shared_with_its_keys(home: Project, encrypt: str
     assert shared(home, home.out).sort_by("device_id").equals(plain.sort_by("device_id"))
 
 
-def test_what_nobody_can_read_any_more_stops_no_sharing_of_the_rest(home: Project) -> None:
+def test_files_that_cannot_be_read_any_more_do_not_stop_sharing_of_the_rest(home: Project) -> None:
     home.pipeline(records={"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     before = shared(home, home.out).num_rows

@@ -66,7 +66,7 @@ def test_the_order_of_tokens_reveals_no_order_of_rows(sender: Sender) -> None:
     assert one.tokens_by_tenant(sender.keys) == other.tokens_by_tenant(sender.keys)
 
 
-def test_nobody_has_no_tokens(sender: Sender) -> None:
+def test_a_null_subject_has_no_token(sender: Sender) -> None:
     assert seen(("north", None)).tokens_by_tenant(sender.keys) == {}
 
 
@@ -93,7 +93,7 @@ def test_of_a_dictionary_that_grows_each_entry_is_new_once() -> None:
 
 
 @pytest.mark.parametrize("entries", [["b", "a"], ["a"], ["a", "x", "c"]])
-def test_another_dictionary_begins_anew(entries: list[str]) -> None:
+def test_another_dictionary_is_tracked_separately(entries: list[str]) -> None:
     seen = SeenDictionary()
     seen.new_rows(encoded(["a", "b"], ["a", "b"]))
     assert seen.new_rows(encoded(["a", "a"], entries)).tolist() == [0]
@@ -159,7 +159,7 @@ def test_a_file_of_fewer_rows_than_were_made_stops_it(sender: Sender, monkeypatc
     assert not Path(sender.folder / "payload.parquet").exists()
 
 
-def test_records_that_are_nobody_s_stop_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_without_a_tenant_stop_the_share(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "minimize.governance.sharing.payload._count_rows", lambda made, *_: made.tenants.update({"north": 1})
     )

@@ -88,7 +88,7 @@ def test_a_tenant_that_never_had_a_contract_has_none_that_ended(sender: Sender) 
     assert causes(sender, DAY) == {}
 
 
-def test_a_recipient_that_nobody_knows_any_more_has_no_contract(shared: Sender) -> None:
+def test_a_recipient_without_a_file_has_no_contract(shared: Sender) -> None:
     (shared.folder / "recipients" / "vendor.yaml").unlink()
     assert set(causes(shared).values()) == {"contract_ended"}
 

@@ -139,7 +139,7 @@ def test_an_opt_out_of_an_unidentifiable_subject_counts_for_its_tenant(home: Pro
     assert {row["latitude"] is None for row in rows(home)} == {True}
 
 
-def test_an_off_that_a_subject_took_back_counts_for_nobody(home: Project) -> None:
+def test_a_withdrawn_opt_out_does_not_count(home: Project) -> None:
     home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": "drop"}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     back = "north,d0,location,on,user,2026-11-24T23:40:00Z,2026-11-24T23:40:00Z\n"
@@ -147,7 +147,7 @@ def test_an_off_that_a_subject_took_back_counts_for_nobody(home: Project) -> Non
     assert {row["latitude"] is None for row in rows(home)} == {False}
 
 
-def test_nobody_s_own_on_collects_another(home: Project) -> None:
+def test_an_opt_in_of_one_subject_collects_no_other(home: Project) -> None:
     home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": "drop"}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     (home.folder / "settings.csv").write_text(f"{HEAD}north,d0,location,on,user,{LATER}")

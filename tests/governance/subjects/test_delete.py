@@ -112,7 +112,7 @@ def test_a_subject_without_a_tenant_goes_from_each_that_has_it(filled: Project) 
     assert done.rows == 2 * sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def test_files_that_hold_nobody_of_them_keep_their_bytes(project: Project) -> None:
+def test_files_without_the_deleted_subjects_keep_their_bytes(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records([each for each in RECORDS if each["device_id"] != "d3"], BEFORE)
     project.records(RECORDS)
@@ -133,7 +133,7 @@ def test_no_dictionary_of_a_file_knows_who_is_gone(filled: Project) -> None:
         assert gone not in table["device_id"].combine_chunks().dictionary.to_pylist()
 
 
-def test_nobody_comes_back_by_a_rerun_or_a_late_file(filled: Project) -> None:
+def test_a_deleted_subject_does_not_return_by_a_rerun_or_a_late_file(filled: Project) -> None:
     deleted(filled, D3)
     filled.records(RECORDS, name="late")
     receipt = run(filled, date=DAY)
@@ -254,7 +254,7 @@ def test_a_subject_without_records_requires_a_tenant(filled: Project) -> None:
     assert deleted(filled, DataSubject("d99", "north")).rows == 0
 
 
-def test_a_field_that_no_policy_has_names_nobody(filled: Project) -> None:
+def test_an_unknown_field_selects_no_subject(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match=r"with a field modle \(hint: did you mean model\?"):
         deleted(filled, DataSubject("d3", "north", "modle"))
 
@@ -376,14 +376,14 @@ def test_an_entry_that_no_record_has_is_noticed(project: Project, *, cleanly: bo
     assert list(files_with_leftovers(found, [path])) == ([] if cleanly else [path])
 
 
-def test_a_field_by_which_somebody_was_named_is_looked_at_too(project: Project) -> None:
+def test_the_field_that_selected_the_subjects_is_checked_for_leftovers(project: Project) -> None:
     found, path = standing(project)
     rewritten(project, path, "model", cleanly=False)
     assert list(files_with_leftovers(found, [path])) == []
     assert list(files_with_leftovers(found, [path], {"model"})) == [path]
 
 
-def test_only_files_that_were_written_anew_are_looked_at(project: Project) -> None:
+def test_only_rewritten_files_are_checked_for_leftovers(project: Project) -> None:
     found, path = standing(project)
     rewritten(project, path, "device_id", cleanly=False)
     assert list(files_with_leftovers(found, [])) == []

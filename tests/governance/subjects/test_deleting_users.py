@@ -114,7 +114,7 @@ def test_where_his_field_is_dropped_a_run_still_keeps_him_out(filled: Project) -
     assert "user" not in filled.rows(dates=[DAY])[0]
 
 
-def test_a_columnar_source_is_asked_for_a_dropped_field_only_while_somebody_is_gone(project: Project) -> None:
+def test_a_columnar_source_is_read_for_a_dropped_field_only_while_an_erasure_needs_it(project: Project) -> None:
     project.policy({"user": {"type": "string", "role": "identifier", "do": "drop"}, "latitude": None})
     project.source("csv", aggregates=None)
     path = project.folder / "data" / DAY / "a.csv"

@@ -26,7 +26,7 @@ def test_whose_tenant_did_not_agree_was_not_shared(shared: Sender) -> None:
     assert told(shared, DataSubject("d-4", "west")) == []
 
 
-def test_the_same_id_of_another_tenant_is_somebody_else(shared: Sender) -> None:
+def test_the_same_id_of_another_tenant_is_another_subject(shared: Sender) -> None:
     assert told(shared, DataSubject("d-1", "south")) == []
     assert len(told(shared, DataSubject("d-1"))) == 1
 

@@ -41,7 +41,7 @@ def test_an_output_that_is_gone_is_said_to_be(project: Project) -> None:
     assert (missed.folder, missed.pipeline, missed.reason) == (str(project.out), "checkins", "E205")
 
 
-def test_aggregates_are_about_nobody_alone(project: Project) -> None:
+def test_aggregates_are_not_searched_for_subjects(project: Project) -> None:
     project.records(events(60))
     project.run()
     ((output,), _) = find_outputs(None, [project.out])

@@ -87,7 +87,7 @@ def test_parquet_names_them_alike(tmp_path: Path) -> None:
     assert load_subjects(tmp_path / "a.parquet") == (DataSubject("d1", "north"), DataSubject(None, "south"))
 
 
-def test_a_header_alone_names_nobody(tmp_path: Path) -> None:
+def test_a_header_alone_selects_no_subject(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject\n")
     assert load_subjects(tmp_path / "a.csv") == ()
 
@@ -148,7 +148,7 @@ def test_a_file_that_holds_no_subjects_is_refused_without_a_word_of_it(tmp_path:
     assert "d1" not in str(told.value)
 
 
-def test_nobody_is_printed() -> None:
+def test_the_printed_form_hides_the_subject() -> None:
     assert "d1" not in repr(DataSubject("d1", "north"))
 
 

@@ -119,7 +119,7 @@ def test_an_index_says_which_row_groups_are_read(project: Project, monkeypatch: 
     assert read == []
 
 
-def test_where_the_subject_was_dropped_nobody_can_be_looked_for(project: Project) -> None:
+def test_a_dropped_subject_cannot_be_searched_for(project: Project) -> None:
     project.policy({"device_id": device("drop")})
     project.pipeline(aggregates=None)
     project.records(RECORDS)
@@ -129,7 +129,7 @@ def test_where_the_subject_was_dropped_nobody_can_be_looked_for(project: Project
     assert blind.reason == "device_id was dropped"
 
 
-def test_a_form_that_several_share_names_nobody(project: Project) -> None:
+def test_a_form_shared_by_several_subjects_cannot_be_searched_for(project: Project) -> None:
     project.policy({"device_id": device({"mask": {"keep_last": 1}})})
     project.pipeline(records={}, aggregates=None)
     project.records(RECORDS)
@@ -161,7 +161,7 @@ def test_times_are_reported_at_their_released_precision(project: Project) -> Non
     assert until - since == 3_600_000_000 - 1
 
 
-def test_nobody_is_printed(project: Project) -> None:
+def test_the_printed_search_hides_the_subject(project: Project) -> None:
     project.records(RECORDS)
     project.run()
     search = SubjectSearch(DataSubject("d3", "north"))

@@ -86,7 +86,7 @@ def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Proj
     assert held["records"][0]["event_time"] == when.astimezone(UTC)
 
 
-def test_of_somebody_unknown_nothing_is_held(project: Project) -> None:
+def test_a_view_of_an_unknown_subject_is_empty(project: Project) -> None:
     project.records(events(20))
     project.run()
     body = seen(project, DataSubject("d99", "south")).to_json()
@@ -118,7 +118,7 @@ def test_a_ledger_that_is_named_must_be_there(project: Project) -> None:
         )
 
 
-def test_nobody_is_found_without_a_keyring(project: Project) -> None:
+def test_a_subject_view_requires_a_keyring(project: Project) -> None:
     project.records(events(20))
     project.run()
     with pytest.raises(KeyringError):
@@ -141,7 +141,7 @@ def test_a_given_form_is_found_in_any_identifying_field(project: Project) -> Non
     assert seen(project, DataSubject("nobody", is_form=True)).rows == 0
 
 
-def test_the_identifiers_beside_somebody_are_counted(project: Project) -> None:
+def test_other_identifiers_in_the_rows_of_a_subject_are_counted(project: Project) -> None:
     project.policy({"user": USER})
     project.records(PEOPLE)
     project.run()
