@@ -71,7 +71,9 @@ def test_a_unicode_error_shows_neither_its_bytes_nor_its_place() -> None:
 
 
 @pytest.mark.parametrize("name", ["run", "read", "files", "verify", "lint", "plan_for", "load_policy", "load_pipeline"])
-def test_every_door_lets_only_our_errors_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_public_function_raises_only_errors_of_the_package(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def reveals(*_: object, **__: object) -> Any:
         raise ValueError(CANARY)
 

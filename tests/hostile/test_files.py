@@ -90,7 +90,7 @@ def test_an_empty_file_is_a_day_without_records(project: Project, command: Comma
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_ten_thousand_columns_that_nobody_declared_cost_seconds(project: Project, command: Command, kind: str) -> None:
+def test_ten_thousand_undeclared_columns_take_seconds(project: Project, command: Command, kind: str) -> None:
     data = table(events(20))
     wide = {name: data[name] for name in data.column_names} | {f"x{n}": pa.array([n] * 20) for n in range(10_000)}
     project.columns(pa.table(wide), kind=kind)

@@ -67,7 +67,7 @@ def seen(folder: Path) -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize("made", THEIRS)
-def test_a_folder_that_holds_somebody_elses_files_is_refused_and_nothing_of_it_is_touched(
+def test_a_folder_with_foreign_files_is_refused_and_unchanged(
     project: Project, command: Command, made: Callable[[Path], None]
 ) -> None:
     project.records(events(20))
