@@ -68,7 +68,7 @@ def policy_of(described: DescribedDataset) -> Policy:
 
 
 @given(TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS)
-def test_whatever_a_document_says_the_policy_loads_and_drops_all(
+def test_a_policy_imported_from_any_document_loads_and_drops_all_fields(
     name: str, about: str, unit: str, owner: str, left: str
 ) -> None:
     column = DescribedColumn(Pointer(("x", name)), "string", "identifier", about, unit, required=True, kind="email")
