@@ -55,7 +55,9 @@ def test_the_process_environment_is_asked_where_none_is_given(
     assert found.path == keyring.path
 
 
-def test_the_nearest_configuration_file_upwards_names_a_keyring_beside_it(keyring: Keyring, pipeline: Path) -> None:
+def test_the_nearest_configuration_file_upwards_names_a_keyring_relative_to_itself(
+    keyring: Keyring, pipeline: Path
+) -> None:
     (pipeline.parents[2] / "minimize.yaml").write_text("keys: nowhere.keys\n")
     (pipeline.parent / "minimize.yaml").write_text("keys: ../../demo.keys\n")
     found = find_keyring(None, pipeline, {})

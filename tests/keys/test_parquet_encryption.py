@@ -237,7 +237,7 @@ def test_pyarrow_alone_ends_the_process_there(tmp_path: Path) -> None:
     assert child.returncode < 0
 
 
-def test_an_opened_file_asks_nobody_again_even_where_pyarrow_would_end_the_process(tmp_path: Path) -> None:
+def test_an_opened_file_needs_no_further_key_request(tmp_path: Path) -> None:
     kms = keyring(tmp_path)
     file = open_parquet(written(tmp_path, kms), kms)
     (tmp_path / "a.keys").unlink()

@@ -55,7 +55,7 @@ def test_a_footer_that_is_cut_anywhere_says_no_wrong_key(tmp_path: Path) -> None
         assert set(read_encrypted_columns(cut).masters.values()) <= {"encrypt.identified/1", "encrypt.pseudonymized/1"}
 
 
-def test_what_is_not_read_is_skipped_whatever_its_type() -> None:
+def test_skipped_values_may_have_any_type() -> None:
     number, truth, byte, double, text = b"\x15\xac\x02", b"\x11", b"\x13\x07", b"\x17" + bytes(8), b"\x18\x01a"
     lists = b"\x19\x25\x02\xac\x02" + b"\x19\x22\x01\x02" + b"\x1a\x18\x01b" + b"\x19\x1c" + number + b"\x00"
     maps = b"\x1b\x00" + b"\x1b\x01\x58\x02\x01x"
