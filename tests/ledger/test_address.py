@@ -36,7 +36,7 @@ def test_the_configuration_names_a_path_from_its_own_folder(tmp_path: Path) -> N
     assert find_ledger(start=tmp_path / "a", output=tmp_path, environ={}).path == tmp_path / "out" / "ledger.db"
 
 
-def test_without_all_that_it_lies_in_the_output_folder(tmp_path: Path) -> None:
+def test_without_any_configuration_the_ledger_is_in_the_output_folder(tmp_path: Path) -> None:
     assert find_ledger(start=tmp_path, output=tmp_path / "out", environ={}).path == tmp_path / "out" / "ledger.db"
 
 

@@ -41,7 +41,7 @@ def found(ledger: Ledger, keys: Keyring | PublicKeys) -> set[tuple[str, str | No
     return {(each.code, each.file) for each in ledger.read(lambda connection: list(check_log(connection, keys)))}
 
 
-def test_a_log_that_nobody_touched_is_whole(told: Ledger, keys: Keyring) -> None:
+def test_an_unmodified_log_has_no_findings(told: Ledger, keys: Keyring) -> None:
     assert found(told, keys) == set()
     assert found(told, PublicKeys(keys.public_key_pem())) == set()
 
@@ -105,7 +105,7 @@ def test_an_entry_that_was_put_in_is_found(told: Ledger, keys: Keyring, address:
     assert found(told, keys) == {("H001", "audit/6"), ("H004", "audit/6")}
 
 
-def test_a_chain_that_was_made_anew_is_not_signed_by_us(told: Ledger, keys: Keyring, address: Address) -> None:
+def test_a_rebuilt_chain_lacks_the_signature_of_the_keyring(told: Ledger, keys: Keyring, address: Address) -> None:
     unguarded(address, "DELETE FROM audit WHERE sequence > 2")
     stranger = new_keyring(keys.path.with_name("other.keys"), now=NOW)
     for number in (7, 8):
@@ -176,7 +176,7 @@ def test_a_receipt_missing_from_the_audit_log_is_a_warning(
     assert beside(told, receipt, keys) == ["H008"]
 
 
-def test_a_receipt_beside_another_log_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_a_receipt_of_another_log_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     other = replace(receipt, audit=AuditHead(5, "sha256:other"), signature=None).with_signature(keys)
     assert beside(told, other, keys) == ["H007"]
 

@@ -94,9 +94,7 @@ def test_an_entry_that_is_young_keeps_those_behind_it(ledger: Ledger, keys: Keyr
     assert found(ledger, keys) == set()
 
 
-def test_the_database_lets_nothing_go_that_is_not_a_year_old_whatever_the_time_that_is_given(
-    old: Ledger, keys: Keyring
-) -> None:
+def test_the_database_removes_no_entry_younger_than_a_year_at_any_given_time(old: Ledger, keys: Keyring) -> None:
     with pytest.raises(LedgerError):
         go(old, keys, NOW + timedelta(days=400))
     assert numbers(old) == [1, 2, 3, 4, 5]

@@ -83,7 +83,7 @@ def test_a_file_is_its_owners_alone_from_the_start(tmp_path: Path, keys: Keyring
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_file_that_is_closed_lies_alone(tmp_path: Path) -> None:
+def test_a_closed_ledger_leaves_no_other_file(tmp_path: Path) -> None:
     opened(find_ledger(tmp_path / "a" / "ledger.db")).close()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["ledger.db"]
 

@@ -127,7 +127,7 @@ def operations(ledger: Ledger) -> list[str]:
     return ledger.read(lambda connection: [entry_event(entry)["operation"] for entry in read_entries(connection)])
 
 
-def test_the_index_is_made_anew_from_receipts(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
+def test_the_index_is_rebuilt_from_receipts(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
     assert rebuild(ledger, receipts, keys) == 3
     assert [row.run_id for row in ledger.read(select_runs)] == [each.run_id for each in receipts]
     assert operations(ledger) == [RECOVER] * 3
