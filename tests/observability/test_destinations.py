@@ -86,7 +86,7 @@ def test_a_long_line_that_was_torn_is_removed_as_a_whole(tmp_path: Path) -> None
     assert numbers(path) == [0, 1]
 
 
-def test_a_file_without_any_whole_line_begins_anew(tmp_path: Path) -> None:
+def test_a_file_without_a_whole_line_is_started_over(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text('{"n"')
     append_event(path, {"n": 1})

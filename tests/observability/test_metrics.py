@@ -52,7 +52,7 @@ def test_the_file_is_what_a_collector_reads(project: Project) -> None:
     assert file(project).read_text().endswith("\n")
 
 
-def test_nothing_is_written_where_nobody_says_where(project: Project) -> None:
+def test_without_a_destination_no_metrics_are_written(project: Project) -> None:
     project.records(events(30))
     project.run()
     assert list(project.folder.rglob("*.prom")) == []
@@ -112,7 +112,7 @@ def test_a_failure_without_an_earlier_success_has_metrics() -> None:
     assert [name for name, _, _ in found] == ["minimize_last_run_timestamp_seconds", "minimize_last_run_success"]
 
 
-def test_the_file_is_replaced_at_once_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_the_file_is_replaced_atomically_and_no_other_file_is_left(tmp_path: Path) -> None:
     write_file(tmp_path / "a.prom", "one\n")
     write_file(tmp_path / "a.prom", "two\n")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.prom": "two\n"}

@@ -270,7 +270,7 @@ def test_a_fault_in_telling_fails_no_run(
     assert "canary" not in caplog.text
 
 
-def test_events_beside_an_output_that_lies_beside_its_source_are_not_read(project: Project) -> None:
+def test_lineage_files_in_the_source_folder_are_not_read_as_input(project: Project) -> None:
     project.pipeline(source={"path": "data/*.ndjson", "format": "ndjson"}, aggregates=None)
     (project.folder / "data").mkdir()
     (project.folder / "data" / "a.ndjson").write_text("".join(json.dumps(each) + "\n" for each in events(30)))
