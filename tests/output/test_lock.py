@@ -36,7 +36,7 @@ def test_a_file_system_without_locks_is_reported(tmp_path: Path, monkeypatch: py
         take_lock(file.fileno(), tmp_path)
 
 
-def test_whoever_asks_whether_it_is_locked_keeps_nobody_out(tmp_path: Path) -> None:
+def test_checking_for_a_lock_locks_out_no_process(tmp_path: Path) -> None:
     with open_output(tmp_path / "out"):
         pass
     done = threading.Event()

@@ -193,7 +193,7 @@ def test_data_that_no_run_wrote_is_not_overwritten(folder: Path, stranger: str) 
     assert caught.value.hint
 
 
-def test_dated_data_does_not_come_beside_undated(tmp_path: Path) -> None:
+def test_dated_data_is_refused_next_to_undated_data(tmp_path: Path) -> None:
     with open_output(tmp_path) as output:
         made = making(output, "run1")
         made.put("records", None, RECORDS)

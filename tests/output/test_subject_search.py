@@ -140,7 +140,7 @@ def test_a_file_that_holds_none_of_them_is_not_named(tmp_path: Path) -> None:
     assert find_candidate_files(tmp_path, files, [], Keys()) == []
 
 
-def test_a_file_without_an_index_may_hold_anybody(tmp_path: Path) -> None:
+def test_a_file_without_an_index_may_hold_any_subject(tmp_path: Path) -> None:
     file = written(tmp_path, [pa.array(["a"])])
     assert find_candidate_files(tmp_path, [file], ["b"], Keys()) == [CandidateFile(file, None)]
 

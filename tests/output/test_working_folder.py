@@ -85,7 +85,7 @@ def unknown(ours: ProcessIdentity) -> ProcessIdentity:
 
 
 @pytest.mark.parametrize("seen", [elsewhere, unknown])
-def test_one_of_which_nobody_can_say_whether_its_process_lives_stays(
+def test_a_folder_whose_process_cannot_be_checked_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Callable[[ProcessIdentity], ProcessIdentity]
 ) -> None:
     killed(tmp_path)
