@@ -78,7 +78,7 @@ def test_a_pseudonym_alone_is_pseudonymized() -> None:
     assert plan().outputs["records"].category == "pseudonymized"
 
 
-def test_an_identifier_beside_it_makes_the_output_identified() -> None:
+def test_another_identifier_makes_the_output_identified() -> None:
     made = plan({"user_id": {"type": "string", "role": "identifier", "do": "keep"}})
     assert made.outputs["records"].category == "identified"
 

@@ -88,7 +88,7 @@ def test_columns_that_are_folders_stay_open(tmp_path: Path) -> None:
     assert "separate for each tenant_id" in describe_encryption(made, "records")
 
 
-def test_aggregates_stay_open_whatever_is_said(tmp_path: Path) -> None:
+def test_aggregates_stay_unencrypted_under_any_setting(tmp_path: Path) -> None:
     daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "encrypt": "by_category"}
     made = pipeline_plan(tmp_path, aggregates={"daily": daily})
     assert encrypted_columns(made, "daily") == []
