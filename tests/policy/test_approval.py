@@ -73,7 +73,7 @@ def test_a_receipt_names_the_approval_where_it_holds() -> None:
 
 
 @pytest.mark.parametrize("part", [{"on": "yesterday"}, {"digest": "sha256:1"}, {"by": ""}, {"by": 3}], ids=str)
-def test_an_approval_that_nobody_could_have_written_is_a_fault(part: dict[str, Any]) -> None:
+def test_an_impossible_approval_is_a_fault(part: dict[str, Any]) -> None:
     with pytest.raises(PolicyError) as caught:
         approved(approved=part)
     assert [finding.code for finding in caught.value.findings] == ["P006"]

@@ -137,7 +137,7 @@ def test_a_field_that_was_accepted_before_is_said_to_be_so_and_not_taken_for_a_t
     assert caught.value.hint == "Did you mean `tenant_id`?"
 
 
-def test_a_field_that_somebody_edited_is_no_longer_open(drafted: Path) -> None:
+def test_an_edited_field_has_no_open_proposal(drafted: Path) -> None:
     path = drafted / "policy.yaml"
     path.write_text(path.read_text().replace("mail: {type: string, do: drop}", "mail: {type: string, do: presence}"))
     with pytest.raises(ConfigurationError):
@@ -269,7 +269,7 @@ def test_the_name_becomes_one_that_a_policy_may_have(write: Callable[[str, str],
 
 @settings(max_examples=examples(60))
 @given(st.lists(POINTERS.filter(lambda pointer: pointer.top != "date"), min_size=1, max_size=6, unique=True))
-def test_whatever_the_names_are_the_draft_loads_with_all_of_them(pointers: list[Pointer]) -> None:
+def test_a_draft_with_any_names_loads_with_all_of_them(pointers: list[Pointer]) -> None:
     faults = FaultList()
     root = parse_yaml(draft_policy_text([(str(pointer), "string") for pointer in pointers], "found"), faults)
     assert root is not None

@@ -177,7 +177,7 @@ def test_a_field_is_a_key_where_its_values_name_one_person_or_device(role: str, 
     assert list(identifying_fields(policy)) == ["a"] * is_key
 
 
-def test_the_subject_is_a_key_whatever_its_role() -> None:
+def test_the_subject_is_an_identifying_field_under_any_role() -> None:
     said = {"policy": "p", "version": 1, "purposes": ["operations"], "subject": "a"}
     assert list(
         identifying_fields(policy_from_mapping({**said, "fields": {"a": {"type": "string", "do": "keep"}}}))

@@ -250,7 +250,7 @@ class Opening(Form):
         ({"days": "2026-01-01", "rooms": {"a": 3}, "guests": 2}, ["P006"]),
     ],
 )
-def test_lists_rooms_and_implied_values_are_short_in_a_file(document: dict[str, Any], codes: list[str]) -> None:
+def test_lists_mappings_and_implied_values_have_a_short_form(document: dict[str, Any], codes: list[str]) -> None:
     found, faults = examine_mapping(Opening, document)
     assert [fault.code for fault in faults] == codes
     if found is not None and not codes:

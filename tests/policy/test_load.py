@@ -157,7 +157,7 @@ def test_a_policy_without_hierarchies_refers_to_no_files() -> None:
     assert hierarchy_files(load_policy(DATA)) == ()
 
 
-def test_hierarchies_are_found_beside_the_policy(write: Write, tmp_path: Path) -> None:
+def test_hierarchies_are_found_relative_to_the_policy(write: Write, tmp_path: Path) -> None:
     write("tree/countries.csv", "France;Europe;*\nJapan;Asia;*\n")
     generalize = "{type: string, do: {generalize: {hierarchy: tree/countries.csv, level: 1}}}"
     text = GOOD + f"  b: {generalize}\n  c: {generalize}\n"

@@ -175,7 +175,7 @@ def test_the_hint_for_a_list_in_place_of_columns_has_an_example_that_can_be_read
     assert root.entries[key].is_mapping
 
 
-def test_an_aggregate_counts_somebody(pipeline_faults_in: FaultsIn) -> None:
+def test_an_aggregate_requires_a_subject_to_count(pipeline_faults_in: FaultsIn) -> None:
     found = pipeline_faults_in(
         "aggregates:\n  a: {group_by: {b: b}, measures: {n: count}, late: 2d}\n",
         fields="fields:\n  b: {type: string}\n",
@@ -267,7 +267,7 @@ def test_records_say_what_they_may_be_and_which_are_one(pipeline_in: PipelineIn)
     )
 
 
-def test_the_policy_is_loaded_beside_the_pipeline(pipeline_in: PipelineIn, tmp_path: Path) -> None:
+def test_the_policy_is_loaded_from_the_folder_of_the_pipeline(pipeline_in: PipelineIn, tmp_path: Path) -> None:
     pipeline = pipeline_in("")
     assert (pipeline.policy.policy, pipeline.policy.path) == ("p", tmp_path / "policy.yaml")
     assert (pipeline.folder, pipeline.digest[:7]) == (tmp_path, "sha256:")

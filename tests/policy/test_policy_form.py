@@ -44,7 +44,7 @@ def test_a_container_may_be_reduced_to_presence_or_size(policy_in: PolicyIn, way
     assert list(policy_in(f"fields:\n  apps: {{type: list, do: {way}}}\n").fields) == ["apps"]
 
 
-def test_a_dropped_container_hides_nobody(policy_in: PolicyIn) -> None:
+def test_a_dropped_container_does_not_hide_its_declared_parts(policy_in: PolicyIn) -> None:
     policy = policy_in("fields:\n  labels: {type: map, do: drop}\n  /labels/*: {type: string, do: keep}\n")
     assert list(policy.fields) == ["labels", "/labels/*"]
 

@@ -38,7 +38,7 @@ def test_the_tenant_is_the_scope_of_all_other_fields() -> None:
     assert "per" not in found[TENANT].do
 
 
-def test_fields_that_nobody_looked_at_are_judged_by_name_and_type() -> None:
+def test_fields_without_sampled_values_are_judged_by_name_and_type() -> None:
     found = propose_treatments({Pointer.parse("imei"): "string"}, {}, {}, {})
     assert next(iter(found.values())).reasons == (
         "it identifies a person or a device",

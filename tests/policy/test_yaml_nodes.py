@@ -140,7 +140,7 @@ def test_aliases_merge_keys_tags_and_odd_keys_are_faults(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["a: !!str 5", "a: !x 1", "a: !!map {b: 1}", "a: [1, !!int 5]", "!!str a: 1", "--- !!map\na: 1", "a: ! 5"]
 )
-def test_a_tag_that_is_written_out_is_a_fault_whatever_it_says(text: str) -> None:
+def test_an_explicit_tag_is_a_fault_with_any_value(text: str) -> None:
     _, faults = nodes(text)
     assert [code for code, _ in faults] == ["P003"]
 
@@ -181,7 +181,7 @@ def test_as_deep_as_people_write_is_read() -> None:
     assert faults == []
 
 
-def test_deeper_than_anybody_writes_is_a_fault_with_its_line() -> None:
+def test_excessive_nesting_is_a_fault_with_its_line() -> None:
     _, faults = nodes("\n\n" + nested(DEEPEST_NESTING + 1))
     assert faults == [("P003", 3)]
 
