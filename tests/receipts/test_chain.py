@@ -65,7 +65,7 @@ def test_an_edited_receipt_breaks_its_signature_and_the_link_to_it(receipts: lis
     assert _codes(edited, keyring) == ["V003", "V004"]
 
 
-def test_a_receipt_signed_by_somebody_else_is_found(receipts: list[Receipt], keyring: Keyring, tmp_path: Path) -> None:
+def test_a_receipt_signed_with_another_key_is_found(receipts: list[Receipt], keyring: Keyring, tmp_path: Path) -> None:
     other = new_keyring(tmp_path / "other.keys", now=AT)
     forged = small(5, receipts[-1].digest).with_signature(other)
     assert _codes([*receipts, forged], keyring) == ["V004"]

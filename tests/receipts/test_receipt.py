@@ -288,7 +288,7 @@ def test_the_tables_show_balance_fields_and_outputs() -> None:
         assert text in shown
 
 
-def test_a_dropped_field_that_nobody_looked_at_has_no_count() -> None:
+def test_a_dropped_field_that_was_not_read_has_no_count() -> None:
     made = receipt(fields={"mail": FieldReceipt("drop", None)})
     assert "dropped                 mail" in made.summary()
     assert "<td>mail</td><td>drop</td><td>not counted</td>" in plain(made._repr_html_())
