@@ -24,13 +24,13 @@ def test_the_configuration_says_where_they_are(tmp_path: Path) -> None:
     assert find_recipients(start=tmp_path) == tmp_path / "parties"
 
 
-def test_else_they_are_beside_the_configuration(tmp_path: Path) -> None:
+def test_by_default_recipients_are_next_to_the_configuration(tmp_path: Path) -> None:
     write_yaml(tmp_path / "pipelines" / "recipients" / "vendor.yaml", vendor_file())
     (tmp_path / "pipelines" / "minimize.yaml").write_text("")
     assert find_recipients(start=tmp_path / "pipelines" / "telemetry") == tmp_path / "pipelines" / "recipients"
 
 
-def test_without_a_configuration_they_are_beside_where_one_is(tmp_path: Path) -> None:
+def test_without_a_configuration_recipients_are_in_the_working_directory(tmp_path: Path) -> None:
     write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
     assert find_recipients().resolve() == tmp_path / "recipients"
 
