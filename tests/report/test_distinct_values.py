@@ -105,7 +105,7 @@ def test_a_column_that_is_not_there_has_no_values() -> None:
     assert counted("elsewhere")[0] == "0"
 
 
-def test_beyond_a_bound_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_distinct_values_beyond_a_bound_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(distinct_values, "MOST_DISTINCT", 5)
     tally = DistinctCounter(Pointer.parse("x"))
     for start in (0, 4, 8):

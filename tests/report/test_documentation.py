@@ -100,7 +100,7 @@ def test_the_record_has_the_list_of_subprocessors(tmp_path: Path) -> None:
     assert f"| Example Support Desk | 2026-01-01 |  | {agent['about']} |" in files[3].read_text()
 
 
-def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path) -> None:
+def test_documentation_is_identical_for_any_order_of_paths(tmp_path: Path) -> None:
     names = [f"{PIPELINES}/{name}" for name in ("usage_events", "device_telemetry")]
     first, second = (
         [path.read_bytes() for path in write_documentation(order, tmp_path / str(n), DAY)]

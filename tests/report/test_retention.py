@@ -66,7 +66,7 @@ def test_without_retention_nothing_has_an_end(project: Project) -> None:
     assert [(each.gone_by, each.state) for each in facts(project).retention.partitions] == [(None, "without end")]
 
 
-def test_without_a_key_nobody_looks_at_what_is_overdue(project: Project) -> None:
+def test_without_a_key_overdue_removals_are_not_computed(project: Project) -> None:
     project.records(events(20))
     project.run()
     found = facts(project, keys=None)

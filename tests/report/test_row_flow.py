@@ -31,7 +31,7 @@ def test_one_that_was_changed_since_says_no(project: Project) -> None:
     assert said(project, "sha256:" + "0" * 64) == "no"
 
 
-def test_one_of_which_nobody_says_anything_is_not_approved(project: Project) -> None:
+def test_a_policy_without_an_approval_statement_is_not_approved(project: Project) -> None:
     assert said(project, None) == "no"
 
 
