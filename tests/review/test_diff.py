@@ -240,7 +240,7 @@ def test_who_sends_the_records_of_a_pipeline_is_compared(
     assert [(each.code, each.grade) for each in found] == [("J031", grade) for grade in grades]
 
 
-def test_what_runs_put_beside_their_receipts_is_not_compared(repo: Repository) -> None:
+def test_policies_stored_with_receipts_are_not_compared(repo: Repository) -> None:
     for name, says in (("policy.yaml", POLICY), ("receipt.json", {}), ("pipeline.yaml", PIPELINE)):
         repo.writes(f"pipelines/p/out/runs/r1/{name}", says)
     repo.writes("pipelines/.cache/policy.yaml", POLICY)

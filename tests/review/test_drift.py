@@ -80,7 +80,7 @@ def test_a_renamed_column_is_paired_with_the_one_that_is_gone(project: Project) 
     assert (change.severity, change.was, change.is_) == ("error", "double", "double")
 
 
-def test_a_renamed_column_that_nobody_reads_is_a_warning(project: Project) -> None:
+def test_a_renamed_column_that_no_output_uses_is_a_warning(project: Project) -> None:
     project.policy({**OS, **OWNER, "note": {"type": "string", "do": "drop"}}, record=None)
     project.records(many(note_text="x"))
     change = only(found(project))

@@ -178,7 +178,7 @@ def test_it_names_the_rows_of_settings_that_decide(project: Project) -> None:
     assert "usage on, set by admin for the tenant, from 2026-01-01T00:00:00Z on" in str(said.steps[3])
 
 
-def test_a_row_by_somebody_who_may_not_is_named_and_does_not_count(project: Project) -> None:
+def test_a_setting_of_an_unauthorized_holder_is_named_and_does_not_count(project: Project) -> None:
     said = of(project, "clicks", tenant="west")
     assert said.outcome == "dropped"
     assert [row.holder for step in said.steps for row in step.rows] == ["developer"]
@@ -263,7 +263,7 @@ def test_a_record_has_its_own_tenant(project: Project) -> None:
         of(project, "model", record=f"{file_of(project)}:1", tenant="north")
 
 
-def test_a_record_of_somebody_who_is_gone_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_of_an_erased_subject_is_explained_as_gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     project = new_project(tmp_path)
     path = project.records([event(0), event(2)])

@@ -204,7 +204,7 @@ def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(project: 
     assert "`minimize run` with another --output" in caught.value.hint
 
 
-def test_beside_an_aggregate_that_waits_the_others_are_tried(project: Project) -> None:
+def test_other_aggregates_are_tried_next_to_one_that_waits(project: Project) -> None:
     aggregated(project)
     noisy = {key: value for key, value in AGGREGATES["per_model"].items() if key != "exact"}
     table = {**noisy, "measures": {"kinds": {"count_distinct": "storage"}}, "suppress": {"below": 10}}

@@ -91,7 +91,7 @@ def test_the_same_in_another_order_is_the_same() -> None:
     assert condition_grade(AllOf((A, FeatureOn("f"))), AllOf((FeatureOn("f"), A))) == "neutral"
 
 
-def test_of_levels_that_nobody_knows_the_order_of_nothing_is_known() -> None:
+def test_conditions_on_levels_of_unknown_order_are_graded_as_loosening() -> None:
     assert condition_grade(LevelAtLeast("basic"), LevelAtLeast("full")) == "loosens"
 
 
