@@ -172,7 +172,7 @@ def test_leftovers_of_a_run_that_died_are_gone_with_the_next(project: Project, b
     assert len({key.split("/")[2] for key in bucket.keys("out/runs/") if key.count("/") > 2}) == 2
 
 
-def test_a_run_beside_another_is_refused_by_the_lease(project: Project, bucket: Bucket, out: ObjectPath) -> None:
+def test_a_concurrent_run_is_refused_by_the_lease(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     identity = identity_of(out)
     assert identity is not None
     before = bucket.keys()
@@ -215,7 +215,7 @@ def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
     assert "MINIMIZE_LEDGER" in caught.value.hint
 
 
-def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
+def test_a_reader_waits_for_a_publishing_run_and_then_reports_it(
     project: Project, bucket: Bucket, out: ObjectPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert killed(project, out, "swap.between") == KILLED

@@ -125,7 +125,7 @@ def test_source_and_output_in_one_bucket_do_not_lie_in_each_other(
         project.run(output=bucket.uri("data/out"))
 
 
-def test_a_replay_runs_anew_what_passes_now(project: Project, bucket: Bucket, out: ObjectPath) -> None:
+def test_a_replay_runs_a_date_again_whose_records_pass_now(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.policy({"storage": {"type": "string", "do": "drop"}}, **LASTING)
     counts = {"group_by": {"model": "model"}, "measures": {"events": "count"}, "suppress": {"below": 3}}
     project.pipeline(aggregates={"per_model": {**counts, "per_subject": {"rows": 5}}})

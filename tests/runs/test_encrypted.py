@@ -103,9 +103,7 @@ def test_a_tenant_whose_key_is_destroyed_is_gone_and_the_other_stays(project: Pr
         open_parquet(Path(north), find_kms(project.keys))
 
 
-def test_a_whole_output_is_read_without_what_nobody_can_read(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_output_is_read_without_its_unreadable_files(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     project.records(events(50))
     project.pipeline(records=PER_TENANT)
     project.run()

@@ -100,14 +100,14 @@ def forgets(project: Project) -> Path:
     return ledger
 
 
-def test_a_ledger_that_was_adopted_brings_nobody_back(project: Project) -> None:
+def test_an_adopted_ledger_restores_no_erased_subject(project: Project) -> None:
     delete_subjects([D4], places(project), AT, yes=True)
     ledger = forgets(project)
     assert project.run(ledger=ledger).gated_by.erased == OF_D4
     assert project.run(ledger=ledger).gated_by.erased == OF_D4
 
 
-def test_a_ledger_from_a_backup_that_lacks_the_request_brings_nobody_back(project: Project) -> None:
+def test_a_ledger_from_a_backup_without_the_request_restores_no_erased_subject(project: Project) -> None:
     """The subject was erased by an event that changed no file, so that the backup has the head that the receipts name."""
     shutil.copy(project.folder / "organization.db", project.folder / "backup.db")
     tell(project, "erasure")
@@ -285,5 +285,5 @@ def test_a_list_that_replaced_the_one_of_the_receipt_is_accepted(project: Projec
     assert names[0] == names[1]
 
 
-def test_an_output_of_which_nobody_was_erased_names_no_list(project: Project) -> None:
+def test_an_output_without_erasures_names_no_erasure_list(project: Project) -> None:
     assert project.run(ledger=project.folder / "organization.db").erasures is None

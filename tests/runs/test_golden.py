@@ -77,7 +77,7 @@ def test_a_dedicated_device_has_no_phone_number(golden: Golden, owner: str) -> N
 
 
 @pytest.mark.parametrize("owner", ["unknown", None])
-def test_a_device_of_nobody_known_has_no_phone_number(golden: Golden, owner: str | None) -> None:
+def test_a_device_of_an_unknown_owner_type_has_no_phone_number(golden: Golden, owner: str | None) -> None:
     assert golden.phone(owner_type=owner) is None
 
 

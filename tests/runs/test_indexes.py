@@ -70,7 +70,7 @@ def test_each_file_of_records_has_an_index_that_its_receipt_names(project: Proje
     check_found(project)
 
 
-def test_a_date_that_is_run_anew_replaces_its_index(project: Project) -> None:
+def test_a_date_that_is_run_again_replaces_its_index(project: Project) -> None:
     project.records(events(40))
     project.records(events(20, 7), day=BEFORE)
     first = project.run()

@@ -129,7 +129,7 @@ def test_the_effective_plan_knows_levels(project: Project) -> None:
         assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["battery"].action == expected
 
 
-def test_an_off_by_anybody_shows_in_the_effective_plan(project: Project) -> None:
+def test_an_opt_out_of_any_holder_is_in_the_effective_plan(project: Project) -> None:
     row = "north,,location,off,developer,2026-02-01T00:00:00Z,2026-02-01T00:00:00Z\n"
     (project.folder / "settings.csv").write_text((project.folder / "settings.csv").read_text() + row)
     assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["latitude"].action == "drop"
@@ -152,7 +152,7 @@ def test_lint_needs_neither_settings_nor_data(project: Project) -> None:
     assert "error" not in {finding.severity for finding in lint(project.folder)}
 
 
-def test_lint_sees_a_setting_that_nobody_asks_for(project: Project) -> None:
+def test_lint_reports_a_setting_that_no_field_uses(project: Project) -> None:
     row = "north,,telemetry,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
     (project.folder / "settings.csv").write_text((project.folder / "settings.csv").read_text() + row)
     assert "L035" in codes(project)

@@ -163,7 +163,7 @@ def test_a_batch_that_changed_since_it_ran_keeps_the_day_from_being_published(
     assert len(nights.rows()) == 15
 
 
-def test_once_the_batch_was_run_anew_the_day_is_published_after_all(nights: Project) -> None:
+def test_after_its_batch_is_run_again_the_day_is_published(nights: Project) -> None:
     for number in (20, 21, 22):
         nights.records(crowd(number), day=batch(number))
     night(nights, 20)

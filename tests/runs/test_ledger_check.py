@@ -132,7 +132,7 @@ def test_another_ledger_is_refused(project: Project, which: str, act: str) -> No
     assert [receipt.run_id for receipt in load_receipts(project.out)] == before
 
 
-def test_a_missing_ledger_is_not_made_anew(project: Project) -> None:
+def test_a_missing_ledger_is_not_created_again(project: Project) -> None:
     ledger = missing(project)
     with pytest.raises(RefusedError, match="adopt-ledger"):
         project.run(ledger=ledger)

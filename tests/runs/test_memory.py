@@ -59,9 +59,7 @@ def test_the_configuration_says_how_much_a_run_may_take(fleet: Project) -> None:
             fleet.run()
 
 
-def test_a_disk_without_room_stops_the_run_and_nothing_is_published(
-    fleet: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_stops_the_run_and_nothing_is_published(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -87,7 +87,7 @@ def test_a_consent_that_is_recorded_after_the_time_of_the_run_is_not_known(inbou
     assert inbound.run(at=AT + timedelta(hours=2)).gated_by.consent == 5
 
 
-def test_tenants_are_one_whatever_their_padding_and_case(inbound: Inbound) -> None:
+def test_tenants_are_one_in_any_padding_and_case(inbound: Inbound) -> None:
     fold = {"pseudonymize": {"key": "device", "per": "os_version", "fold": True}}
     inbound.policy({"tenant_id": {"type": "string", "role": "identifier", "do": fold}})
     inbound.consent("give", "North")
@@ -218,7 +218,7 @@ def test_rows_of_a_tenant_without_a_confirmed_prerequisite_are_gated(agreed: Inb
     assert agreed.run().gated_by.consent == 5
 
 
-def test_rows_of_a_tenant_without_a_contract_are_gated_whatever_the_file_offers(inbound: Inbound) -> None:
+def test_rows_of_a_tenant_without_a_contract_are_gated_for_any_offered_contract(inbound: Inbound) -> None:
     for tenant in ("north", "south"):
         consent = NewConsent(tenant, "vendor", "hook", evidence=TOKEN)
         record_consent("give", consent, inbound.home, LONG_AGO)
@@ -428,9 +428,7 @@ def test_a_preview_as_of_an_earlier_time_shows_nothing_that_was_withdrawn_since(
 
 @pytest.mark.parametrize("verb", ["run", "backfill", "replay", "retract"])
 @pytest.mark.parametrize("sent", [{}, {"recipient": "vendor", "function": "other"}])
-def test_what_was_received_is_not_read_anew_without_its_sender(
-    agreed: Inbound, verb: str, sent: dict[str, Any]
-) -> None:
+def test_received_data_is_not_read_again_without_its_sender(agreed: Inbound, verb: str, sent: dict[str, Any]) -> None:
     ahead = message(10, received_at=(AT + timedelta(days=2)).isoformat())  # is in quarantine, and passes later
     agreed.records([*messages(10), ahead])
     agreed.run()

@@ -54,7 +54,7 @@ def held(project: Project) -> dict[str, dict[str | None, TenantContent]]:
     return {path.partition("/")[0]: {each.tenant: each for each in some.contents} for path, some in found.items()}
 
 
-def test_of_each_tenant_records_persons_and_times_are_taken_down(project: Project) -> None:
+def test_records_persons_and_times_of_each_tenant_are_in_the_inventory(project: Project) -> None:
     north = held(project)["records"]["north"]
     persons = {each["device_id"] for each in NORTH}
     times = sorted(datetime.fromisoformat(each["event_time"]) for each in NORTH)

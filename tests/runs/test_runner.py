@@ -316,7 +316,7 @@ def test_an_output_is_one_pipelines(project: Project) -> None:
     assert minimize.files(project.out) == standing
 
 
-def test_above_stop_above_what_stood_before_stays(project: Project) -> None:
+def test_above_stop_above_the_earlier_output_stays(project: Project) -> None:
     project.pipeline(quarantine={"stop_above": 0.1})
     project.records(events(8))
     project.run()
@@ -395,13 +395,13 @@ def test_progress_is_reported_per_file_and_pass(project: Project) -> None:
 
 
 @pytest.mark.usefixtures("no_output")
-def test_the_output_folder_is_nobody_elses(project: Project) -> None:
+def test_the_output_folder_is_accessible_to_its_owner_only(project: Project) -> None:
     project.records(events(9))
     project.run()
     assert os.stat(project.out).st_mode & 0o077 == 0
 
 
-def test_an_output_that_the_pipeline_no_longer_has_goes_with_the_date_that_is_run_anew(project: Project) -> None:
+def test_a_removed_output_of_the_pipeline_disappears_with_the_date_that_is_run_again(project: Project) -> None:
     project.records(events(30))
     project.records(events(30, 100), day=BEFORE)
     project.run()
@@ -421,7 +421,7 @@ def test_a_pipeline_with_aggregates_that_says_nothing_of_records_writes_none(pro
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_pipeline_without_aggregates_writes_records_whatever_it_says_of_them(project: Project) -> None:
+def test_a_pipeline_without_aggregates_always_writes_records(project: Project) -> None:
     project.pipeline(records=None, aggregates=None)
     project.records(events(30))
     assert set(project.run().outputs) == {"records"}

@@ -102,7 +102,7 @@ def test_the_receipt_names_the_head_that_the_log_had(fed: Project) -> None:
     assert receipt.to_json()["audit"] == {"sequence": 1, "head": entry.digest, "ledger": receipt.audit.ledger}
 
 
-def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: Project) -> None:
+def test_the_ledger_is_in_the_output_and_accessible_to_its_owner_only(fed: Project) -> None:
     shutil.rmtree(fed.out)
     fed.run()
     assert (fed.out / "ledger.db").stat().st_mode & 0o777 == 0o600
@@ -259,7 +259,7 @@ def test_an_audit_log_that_was_cut_short_is_found_by_receipts(fed: Project) -> N
     assert [each.code for each in found.findings] == ["H006"]
 
 
-def test_a_ledger_that_was_lost_is_made_anew_once_it_is_adopted_and_that_is_said(
+def test_a_lost_ledger_is_created_again_after_adoption_with_a_warning(
     fed: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = fed.run()
@@ -371,7 +371,7 @@ def test_a_ledger_that_cannot_be_used_stops_a_run_before_anything_is_made(fed: P
     assert not fed.out.exists()
 
 
-def test_a_copy_beside_its_original_goes_its_own_way(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_copy_of_an_output_gets_an_identity_of_its_own(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     ledger = fed.folder / "organization.db"
     fed.run(ledger=ledger)
     copy = shutil.copytree(fed.out, fed.folder / "copy")
@@ -397,7 +397,7 @@ def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(fed: Proje
     assert [each.code for each in check_output(copy, keys=fed.keys, ledger=ledger)] == ["V008"]
 
 
-def test_an_identity_that_nobody_gave_is_found(fed: Project) -> None:
+def test_an_unknown_identity_is_found(fed: Project) -> None:
     fed.run()
     (fed.out / "runs" / ".id").write_text("0" * 32 + "\n")
     assert codes(fed) == ["V009"]
