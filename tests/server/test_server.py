@@ -95,7 +95,7 @@ def test_tokens_are_turned_back_over_the_wire(server: Running, home: Home) -> No
 
 
 @pytest.mark.parametrize("call", ["put", "exchange", "action", "flights"])
-def test_a_door_does_nothing_but_give(server: Running, call: str) -> None:
+def test_a_server_accepts_only_read_calls(server: Running, call: str) -> None:
     descriptor, schema = flight.FlightDescriptor.for_command(COMMAND), pa.schema([("a", pa.int64())])
     with server.plain() as client:
         calls: dict[str, Any] = {
@@ -207,7 +207,7 @@ def test_a_signal_is_handled_from_the_moment_the_server_is_announced(home: Home,
         assert server.process.wait(TIMEOUT) == 0
 
 
-def test_without_tls_it_opens_on_loopback_alone_and_where_somebody_says_so(home: Home) -> None:
+def test_without_tls_the_server_listens_only_on_loopback_and_on_request(home: Home) -> None:
     for listening in (
         ListenOptions(),
         ListenOptions("192.0.2.1", insecure=True),

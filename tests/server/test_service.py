@@ -53,7 +53,7 @@ def test_a_scope_shows_its_tenants_alone_whether_the_tenant_is_shown_or_not(home
     assert home.read("nora", columns=["model"]).num_rows == ROWS // 2
 
 
-def test_nobody_sees_anything_without_a_role_or_a_purpose(home: Home) -> None:
+def test_an_account_without_a_role_or_a_purpose_sees_nothing(home: Home) -> None:
     assert refused(home, "nobody").code == "B005"
     assert refused(home, "ann", purpose=None).code == "B005"
     assert refused(home, "ann", purpose="marketing").code == "B005"
@@ -239,7 +239,7 @@ def test_a_column_is_for_the_purposes_that_its_policy_says(home: Home) -> None:
     assert home.read("sam", columns=["phone"], incident=INCIDENT).num_rows == ROWS // 2
 
 
-def test_data_whose_policies_have_no_purpose_in_common_is_for_nobody(home: Home) -> None:
+def test_data_under_policies_without_a_common_purpose_is_closed(home: Home) -> None:
     home.project.policy(FIELDS | {"phone": None}, purposes=["operations"])
     home.project.pipeline(purpose="operations", records={"must_be": "identified"}, aggregates=AGGREGATES)
     home.project.records([owned_event(number) for number in range(40)], "2026-11-23")
@@ -292,7 +292,7 @@ def test_minimize_open_finds_its_files_and_logs_the_acting_account(home: Home, b
     assert [changes_of(each).get("rows") for each in home.told()] == [60, 1, 60, None]
 
 
-def test_the_configuration_may_name_the_access_file_beside_what_it_demands(home: Home) -> None:
+def test_the_configuration_may_name_the_access_file_and_require_encryption(home: Home) -> None:
     (home.folder / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\nledger: ledger.db\n")
     with minimize.open(home.project.out, keys=home.project.keys, user="ann") as door:
         assert door.read(purpose=PURPOSE).num_rows == ROWS
