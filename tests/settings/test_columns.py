@@ -55,7 +55,7 @@ def test_bytes_are_found_as_text(type_: pa.DataType, known: pa.Array) -> None:
 
 
 @pytest.mark.parametrize("type_", [pa.float64(), pa.bool_(), pa.timestamp("us")])
-def test_whom_settings_cannot_name_is_nobody(type_: pa.DataType) -> None:
+def test_values_that_settings_cannot_name_are_no_subjects(type_: pa.DataType) -> None:
     nobody = pa.array([1, None], pa.int64()).cast(type_)
     for values in (nobody, nobody.dictionary_encode()):
         found = nameable_mask(values)
@@ -146,7 +146,7 @@ def test_numbers_are_spelled_as_settings_spell_them() -> None:
     assert SubjectPairs.from_columns(pa.array([7]), pa.array([42]), {"7"}).names == [("7", "42")]
 
 
-def test_nobody_is_printed() -> None:
+def test_the_printed_pairs_hide_the_subjects() -> None:
     assert "1" not in repr(SubjectPairs.from_columns(TENANTS, SUBJECTS, {"a"}))
 
 

@@ -36,7 +36,7 @@ def asked(
 
 
 @pytest.mark.parametrize("encode", [False, True])
-def test_what_is_true_of_a_tenant_is_true_of_its_records_and_of_nobody_elses(encode: bool) -> None:
+def test_a_result_of_a_tenant_applies_to_its_records_only(encode: bool) -> None:
     tenants = TENANTS.dictionary_encode() if encode else TENANTS
     assert asked(tenants).spread(np.array([False, True, False])).to_pylist() == [True, False, False, False]
     assert asked(tenants).spread(np.array([True, True, False])).to_pylist() == [True, False, False, True]
@@ -68,7 +68,7 @@ def test_the_bounds_of_times_are_in_microseconds_and_leave_nulls_out() -> None:
     assert asked(times=day.dictionary_encode()).bounds == (86_400_000_000, 86_400_000_000)
 
 
-def test_nobody_and_somebody_are_no_pair() -> None:
+def test_a_pair_with_a_missing_part_has_no_code() -> None:
     assert pair_codes(np.array([0, -1, 3]), np.array([2, 2, -1])).tolist() == [2, -1, -1]
 
 
@@ -408,7 +408,7 @@ def test_integers_and_dictionaries_name_tenants_and_subjects_too() -> None:
     assert view.feature_on(FeatureSwitch("location"), *encoded, None).to_pylist() == expected
 
 
-def test_a_subject_named_by_bytes_can_turn_its_own_off_and_one_that_nobody_can_name_is_off() -> None:
+def test_a_subject_in_bytes_can_opt_out_and_an_unnameable_subject_is_off() -> None:
     view = seen(on(), off("user", subject="s"))
     tenants = pa.array(["t", "t"])
     assert view.feature_on(FeatureSwitch("location"), tenants, pa.array([b"s", b"r"]), None).to_pylist() == [

@@ -81,7 +81,7 @@ def test_of_several_erasures_the_latest_counts(keys: Keyring) -> None:
     ]
 
 
-def test_nobody_erased_is_nothing_to_ask(keys: Keyring) -> None:
+def test_an_empty_list_of_erasures_is_none(keys: Keyring) -> None:
     assert Erasures.from_tombstones([], keys) is None
 
 

@@ -48,7 +48,7 @@ def test_a_csv_file_is_read_with_an_empty_subject_for_the_whole_tenant(tmp_path:
     assert is_on(rows)
 
 
-def test_columns_come_in_any_order_after_a_byte_order_mark_with_others_beside_them(tmp_path: Path) -> None:
+def test_columns_are_accepted_in_any_order_with_a_byte_order_mark_and_extra_columns(tmp_path: Path) -> None:
     header = "\ufeffnote,recorded_at,valid_from,holder,value,setting,tenant_id\n"
     rows = load_settings(written(tmp_path, header + ",2026-11-01T00:00Z,2026-11-01T01:00+01:00,a,on,location,t\n"))
     assert is_on(rows)
@@ -112,7 +112,7 @@ def test_a_quote_within_quotes_is_doubled_and_separators_are_literal(tmp_path: P
     assert rows.table["tenant_id"].to_pylist() == ['t "1", north', "t"]
 
 
-def test_a_quote_that_nobody_closes_is_a_fault(tmp_path: Path) -> None:
+def test_an_unclosed_quote_is_a_fault(tmp_path: Path) -> None:
     assert faults(written(tmp_path, HEADER + '"t' + ROW + ROW)) == [("C001", None)]
 
 
@@ -172,7 +172,7 @@ def test_rows_are_named_by_number_where_there_are_no_lines() -> None:
     assert "canary" not in str(caught.value)
 
 
-def test_subjects_of_a_frame_in_which_nobody_is_named_are_nobody() -> None:
+def test_a_subject_column_of_missing_values_in_a_frame_has_no_subjects() -> None:
     frame = pd.DataFrame({**COLUMNS, "subject": [float("nan"), float("nan")]})
     assert load_settings(frame).digest == load_settings(pa.table({**COLUMNS, "subject": [None, None]})).digest
 

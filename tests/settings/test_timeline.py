@@ -22,7 +22,7 @@ def test_a_holders_row_takes_the_place_of_the_one_before() -> None:
     assert masks(timeline((0, 0, 1, 0, 0), (0, 0, 3, 0, 2)), 0, 2, 3) == [0b001, 0b100]
 
 
-def test_every_holders_class_is_in_force_beside_the_others() -> None:
+def test_settings_of_each_holder_class_apply_in_parallel() -> None:
     assert masks(timeline((0, 0, 1, 0, 0), (0, 1, 2, 0, 2), (0, 0, 3, 0, 2)), 0, 1, 2, 3) == [0b001, 0b101, 0b100]
 
 

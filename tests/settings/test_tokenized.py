@@ -155,7 +155,7 @@ def test_settings_of_subjects_require_a_keyring(keys: Keyring) -> None:
         ledger_rows(own_off(keys), None, "a ledger")
 
 
-def test_what_goes_to_another_process_holds_no_key_and_nobody(keys: Keyring) -> None:
+def test_settings_sent_to_another_process_hold_no_key_and_no_subject(keys: Keyring) -> None:
     seen = ledger_rows(own_off(keys), keys, "a ledger").effective_at(AT)
     assert isinstance(seen, TokenizedSettings)
     assert answers(seen) == [False, True]
@@ -165,7 +165,7 @@ def test_what_goes_to_another_process_holds_no_key_and_nobody(keys: Keyring) -> 
     assert answers(copy.deepcopy(seen).with_keys(keys)) == [False, True]
 
 
-def test_it_prints_nobody(keys: Keyring) -> None:
+def test_the_printed_settings_hide_the_subjects(keys: Keyring) -> None:
     seen = ledger_rows(own_off(keys), keys, "a ledger").effective_at(AT)
     assert "subject/1" not in repr(seen)
 

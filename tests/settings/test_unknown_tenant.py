@@ -28,7 +28,7 @@ def guarded(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("rows", [IN_FILE, IN_LEDGER, None])
-def test_a_tenant_that_settings_name_is_none_and_where_there_are_none_nobody_is(
+def test_a_tenant_named_by_settings_is_known_and_without_settings_no_tenant_is_unknown(
     rows: SettingsRows | None, tmp_path: Path
 ) -> None:
     assert find_unknown_tenant("contoso", rows, load_config(tmp_path)) is None
