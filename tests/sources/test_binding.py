@@ -149,7 +149,7 @@ def test_files_that_disagree_about_a_family_are_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(("name", "shown"), [("phones", True), ("phone@x", False), ("+phone", False)])
-def test_a_column_that_nobody_declared_is_proposed_only_where_it_looks_like_a_name(name: str, shown: bool) -> None:
+def test_an_undeclared_column_is_proposed_only_if_it_looks_like_a_name(name: str, shown: bool) -> None:
     with pytest.raises(SchemaError) as caught:
         check_schema(pa.schema([(name, pa.string())]), request(("phone", "string")))
     assert (name in str(caught.value)) == shown

@@ -150,7 +150,7 @@ def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monke
         ("in/{date}/*.gz", "out", True),
     ],
 )
-def test_an_output_may_lie_beside_files_but_never_where_it_could_be_read(
+def test_an_output_may_be_next_to_source_files_but_not_among_them(
     tree: Path, source: str, output: str, apart: bool
 ) -> None:
     found = find_files(source, tree)

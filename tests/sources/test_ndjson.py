@@ -496,9 +496,7 @@ unlike = st.lists(rendered | rendered | rendered | odd, max_size=12).map(b"\n".j
 @pytest.mark.parametrize("request_", [NUMBERS, MAPS], ids=["decimals", "maps"])
 @settings(max_examples=examples(250))
 @given(data=unlike)
-def test_decimals_and_maps_and_what_nobody_declared_are_read_fast_as_strictly(
-    request_: SourceRequest, data: bytes
-) -> None:
+def test_decimals_maps_and_undeclared_columns_are_read_fast_as_strictly(request_: SourceRequest, data: bytes) -> None:
     same(NdjsonReader(*bound_of(request_)), data)
 
 

@@ -133,7 +133,7 @@ def test_nested_leaves_are_pruned_to_the_declared_parts(tmp_path: Path) -> None:
     assert 1 <= counts["/apps/*/size"] <= 3, "for what stands in lists the metadata gives no more than a bound"
 
 
-def test_maps_are_read_by_their_values_or_hollow(tmp_path: Path) -> None:
+def test_maps_are_read_with_their_values_or_only_their_lengths(tmp_path: Path) -> None:
     table = pa.table({"m": pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int64()))})
     values = written(tmp_path, request(declared("/m/*", "integer")), table)
     hollow = written(tmp_path, request(declared("/m", "map")), table)
@@ -169,7 +169,7 @@ def test_a_forbidden_column_without_nulls_rejects_all_rows_without_being_decoded
     assert chunk.records.num_rows == 0
 
 
-def test_a_null_in_a_required_column_rejects_its_row_even_where_nobody_reads_it(tmp_path: Path) -> None:
+def test_a_null_in_a_required_column_rejects_its_row_even_if_the_column_is_not_read(tmp_path: Path) -> None:
     asked = request(declared("a", "integer"), declared("t", "string", required=True, needed=False))
     one = source(tmp_path, asked, a=[1, 2], t=["x", None])
     (chunk,) = read(one)
@@ -308,7 +308,7 @@ def test_only_needed_leaves_are_chosen_by_their_paths(foot: ParquetFooter) -> No
     assert needed(foot) == []
 
 
-def test_a_hollow_container_takes_one_leaf(foot: ParquetFooter) -> None:
+def test_a_container_without_read_parts_reads_one_leaf(foot: ParquetFooter) -> None:
     assert needed(foot, ("l", "list"), ("s", "struct")) == ["s.x", "l.list.element.n"]
     assert needed(foot, ("/l/*/m", "map")) == ["l.list.element.m.key_value.key"]
 

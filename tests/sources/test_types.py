@@ -188,7 +188,7 @@ def test_a_date_is_a_day() -> None:
     assert parse_texts(pa.array(["2026-11-24"]), "date")[0].to_pylist() == [date(2026, 11, 24)]
 
 
-def test_one_odd_time_among_many_is_read_beside_them() -> None:
+def test_one_odd_time_among_many_is_read_with_them() -> None:
     texts = pa.array(["2026-11-24T10:00:00Z"] * 5 + ["noon", None, "2026-11-24 12:00"])
     values, bad = parse_texts(texts, "timestamp")
     assert bad.tolist() == [False] * 5 + [True, False, False]

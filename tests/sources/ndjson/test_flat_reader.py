@@ -108,7 +108,7 @@ def test_keys_that_were_not_known_are_learned_for_the_next_block(tmp_path: Path)
     assert at_once(tmp_path, lines, known)[1] == [*range(21)]
 
 
-def test_where_few_lines_are_in_the_known_order_it_is_learned_anew(tmp_path: Path) -> None:
+def test_the_key_order_is_learned_again_if_few_lines_match(tmp_path: Path) -> None:
     known = KnownKeyOrder()
     other = [b'{"n": 1, "id": "a"}'] * 20
     assert at_once(tmp_path, [GOOD] * 20, known)[1] == [*range(20)]
@@ -206,7 +206,7 @@ def test_where_a_container_may_be_or_nothing_there_is_no_column(name: str) -> No
     assert all(sure)
 
 
-def test_a_text_that_nobody_reads_is_only_looked_at() -> None:
+def test_a_text_that_is_not_needed_is_checked_and_not_read() -> None:
     unread = SourceRequest((DeclaredField("s", Pointer.parse("s"), "string", needed=False),))
     reading = ColumnReader(field_tree(unread), frozenset(), ForbiddenNames((), frozenset()), np.ones(3, bool))
     column = reading.column("s", values('"x"', None, "1"))
@@ -538,6 +538,6 @@ def test_lines_of_which_most_are_in_no_common_order_teach_nothing(lines: list[by
     assert learn_order(lines) is None
 
 
-def test_what_is_known_stays_whatever_other_lines_are() -> None:
+def test_a_known_key_order_stays_for_any_other_lines() -> None:
     known = KeyOrder((b"a",), b",", b":")
     assert learn_order([b"x", b"{}", b'{"a":[]}'], known) is known

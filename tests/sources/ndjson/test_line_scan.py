@@ -60,7 +60,7 @@ def test_every_line_that_is_not_utf8_is_marked() -> None:
     assert odd(b"\n\n".join(text)) == [True, False, True, True, False, True]
 
 
-def test_a_line_above_the_limit_is_odd_whatever_its_end() -> None:
+def test_a_line_above_the_limit_is_odd_with_any_line_end() -> None:
     longest = b'{"a":"' + b"x" * (MAX_LINE_BYTES - 8) + b'"}'
     assert module.line_length(longest) == MAX_LINE_BYTES
     assert odd(longest + b"\r\n{}") == [False, False]

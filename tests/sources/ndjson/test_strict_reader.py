@@ -167,7 +167,7 @@ def test_without_needed_fields_the_records_still_count() -> None:
     assert (lines.chunk().records.num_rows, lines.chunk().read) == (1, 1)
 
 
-def test_a_subject_is_text_or_nobody() -> None:
+def test_a_subject_that_is_no_text_is_none() -> None:
     assert record_subject({"who": {"id": "a"}}, LINES_REQUEST) == "a"
     assert record_subject({"who": {"id": ["a"]}}, LINES_REQUEST) is None
     assert record_subject({"who": None}, LINES_REQUEST) is None
