@@ -35,7 +35,7 @@ def test_a_key_that_is_given_counts() -> None:
     assert SpillSpace(None, bytes(32)).hasher.mark == SpillSpace(7, bytes(32)).hasher.mark
 
 
-def test_anew_it_has_the_same_budget_and_hashes_and_another_vault() -> None:
+def test_a_space_with_its_own_file_shares_budget_and_hashes() -> None:
     aside = SpillSpace(77)
     other = aside.with_own_file()
     assert other.budget is aside.budget
@@ -147,7 +147,9 @@ def test_equal_contents_are_sealed_differently() -> None:
         assert os.pread(kept._file, size, 0) != os.pread(kept._file, size, size)
 
 
-def test_its_file_has_no_name_and_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_spill_file_has_no_name_and_is_accessible_to_its_owner_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with SpillFile() as kept:
         kept.put(SECRET)
