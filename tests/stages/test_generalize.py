@@ -34,7 +34,7 @@ def bound(do: object, **more: object) -> BoundField:
     return bind_fields(plan, {}, frozenset())["v"]
 
 
-def test_a_field_that_reads_nothing_beside_itself_asks_for_nothing() -> None:
+def test_a_field_without_companions_reads_no_other_field() -> None:
     found = bound("keep")
     assert (found.reads, found.time, found.replaces) == ((), None, False)
 
@@ -281,7 +281,7 @@ def test_ranks_are_infinite_in_open_bins() -> None:
     assert batch.counts.fields["free"] == FieldCounts(values=4, changed=4)
 
 
-def test_closed_bins_have_no_ranks_and_nobody_gets_ranks_who_did_not_ask() -> None:
+def test_ranks_are_computed_only_for_open_bins_that_request_them() -> None:
     columns = {"free": pa.int64(), "used": pa.int64()}
     fields = {
         "free": {"type": "integer", "do": {"bin": {"width": 10}}},
