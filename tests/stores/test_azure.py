@@ -46,7 +46,7 @@ def test_without_a_key_it_is_left_to_the_identities_that_azure_knows() -> None:
 
 
 @pytest.mark.parametrize("opened", [parse_location, parse_output_location])
-def test_no_token_is_sent_in_the_clear(opened: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_is_sent_unencrypted(opened: object, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     place = parse_location(OPEN) if opened is parse_location else parse_output_location(OPEN)

@@ -120,7 +120,7 @@ def test_a_bucket_goes_to_other_processes_without_what_was_opened() -> None:
         ("", None),
     ],
 )
-def test_a_reason_is_read_off_the_text_of_a_store_and_of_nobody_else(text: str, reason: StoreRefusal | None) -> None:
+def test_a_refusal_reason_is_recognized_only_in_the_text_of_a_store(text: str, reason: StoreRefusal | None) -> None:
     assert refusal_reason(OSError(text)) is reason
 
 
