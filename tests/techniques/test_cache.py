@@ -182,7 +182,7 @@ def test_a_memo_drops_its_values_rather_than_grow() -> None:
     assert len(memo) == 0
 
 
-def test_without_room_it_computes_every_time() -> None:
+def test_a_cache_without_space_computes_every_time() -> None:
     memo, compute = ResultCache(limit=0), Double()
     assert rows(memo, b"s", ["a"], compute) == rows(memo, b"s", ["a"], compute) == [b"aa"]
     assert compute.asked == [(b"s", b"a"), (b"s", b"a")]

@@ -70,7 +70,7 @@ def test_the_least_frequent_kept_value_joins_an_other_that_is_too_small() -> Non
     assert kept(Top(keep=9, other="other", at_least=3), pairs) == ("a",)
 
 
-def test_an_other_of_nobody_is_not_too_small() -> None:
+def test_an_other_row_without_subjects_is_not_too_small() -> None:
     assert kept(Top(keep=9, other="other", at_least=3), [*of("a", 5), *of("b", 4), (None, "d")]) == ("a", "b")
 
 
