@@ -76,7 +76,7 @@ def test_no_module_of_the_package_shadows_a_public_name() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(minimize._HOMES.values()))
-def test_a_name_stays_itself_whatever_was_imported_first(path: str) -> None:
+def test_a_public_name_is_the_same_object_after_any_first_import(path: str) -> None:
     assert load_object(path) is getattr(minimize, path.rpartition(".")[2])
 
 
