@@ -187,7 +187,7 @@ def test_a_maximum_above_the_clip_of_its_records_is_found(writer: OutputWriter) 
 
 
 @pytest.mark.parametrize(("share", "found"), [(0.5, []), (1.5, ["V045"]), (-0.1, ["V045"])])
-def test_a_share_lies_between_none_and_all(writer: OutputWriter, share: float, found: list[str]) -> None:
+def test_a_share_is_between_none_and_all(writer: OutputWriter, share: float, found: list[str]) -> None:
     measures = {
         "events": "count",
         "devices": {"count_distinct": "device"},

@@ -51,7 +51,7 @@ def test_another_keyring_does_not_open_them(project: Project) -> None:
     assert "V062" in codes(project, keys=project.folder / "other.keys")
 
 
-def test_what_nobody_can_open_any_more_is_a_warning(project: Project) -> None:
+def test_an_unreadable_file_is_a_warning(project: Project) -> None:
     destroy_key(project.keys, "encrypt.pseudonymized", 1, now=AT)
     assert codes(project) == ["V061"]
     [found] = [each for each in check(project.out, keys=project.keys) if each.code == "V061"]

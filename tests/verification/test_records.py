@@ -337,7 +337,7 @@ def test_keys_of_a_map_obey_their_technique(writer: OutputWriter, key: str, code
     assert writer.codes() == codes
 
 
-def test_a_kept_key_that_names_somebody_makes_records_identified(writer: OutputWriter) -> None:
+def test_a_kept_map_key_that_identifies_persons_makes_records_identified(writer: OutputWriter) -> None:
     fields = {"/labels": {"type": "map", "role": "identifier", "do": "drop", "keys": "keep"}, "/labels/*": KEEP}
     values = column(pa.map_(pa.string(), pa.string()), "keep", "labels", "/labels/*")
     schema = pa.schema([values.with_metadata({**values.metadata, **KEYS.metadata})])
@@ -388,7 +388,7 @@ def test_the_threshold_is_the_policy_s(writer: OutputWriter) -> None:
     assert _models(writer, ("a", 3), top={"at_least": 3}) == []
 
 
-def test_a_row_without_a_pseudonym_may_be_anybody_s(writer: OutputWriter) -> None:
+def test_a_row_without_a_pseudonym_may_belong_to_any_subject(writer: OutputWriter) -> None:
     assert _models(writer, ("a", 10), nobody=4) == []
 
 

@@ -215,7 +215,7 @@ def test_a_file_that_is_no_parquet_is_found(writer: OutputWriter) -> None:
         "runs/zzz/x.ndjson",
     ],
 )
-def test_a_file_that_nobody_put_in_force_is_found(writer: OutputWriter, place: str) -> None:
+def test_a_file_that_no_receipt_names_is_found(writer: OutputWriter, place: str) -> None:
     (writer.output / place).parent.mkdir(parents=True, exist_ok=True)
     (writer.output / place).write_bytes(b"x")
     findings = check(writer.output, keys=writer.keyring)
@@ -247,7 +247,7 @@ def test_a_file_that_became_a_link_is_found(writer: OutputWriter, tmp_path: Path
     assert writer.codes() == ["V011"]
 
 
-def test_a_ledger_may_lie_beside(writer: OutputWriter) -> None:
+def test_a_ledger_may_be_in_the_output_folder(writer: OutputWriter) -> None:
     (writer.output / "ledger.db").touch(mode=0o600)
     assert writer.codes() == []
     (writer.output / "ledger.db").unlink()
@@ -291,7 +291,7 @@ def test_a_pipeline_that_was_changed_is_found(writer: OutputWriter) -> None:
     assert writer.codes() == ["V010"]
 
 
-def test_a_file_beside_a_receipt_that_it_does_not_name_is_found(writer: OutputWriter) -> None:
+def test_an_unnamed_file_next_to_a_receipt_is_found(writer: OutputWriter) -> None:
     (receipt_of(writer, 1).parent / "more.txt").write_text("x")
     assert writer.codes() == ["V010"]
 
@@ -365,7 +365,7 @@ def test_the_digest_of_an_input_is_of_a_known_algorithm(tmp_path: Path) -> None:
     assert writer.codes() == ["V072"]
 
 
-def test_replacing_a_file_that_never_stood_is_found(tmp_path: Path) -> None:
+def test_replacing_a_file_that_never_existed_is_found(tmp_path: Path) -> None:
     writer = OutputWriter(tmp_path)
     writer.run(POLICY, {"records": table("a")}, replaces=(FileRef("records/x.parquet", "sha256:0"),))
     assert writer.codes() == ["V006"]
