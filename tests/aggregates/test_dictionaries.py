@@ -126,7 +126,7 @@ def test_without_keys_everything_is_one_group() -> None:
     ("unit", "expected"),
     [("hour", "2026-11-25 23:00:00"), ("day", "2026-11-25 00:00:00"), ("week", "2026-11-23 00:00:00")],
 )
-def test_times_are_cut_alike_in_every_resolution(type_: pa.DataType, unit: TimeUnit, expected: str) -> None:
+def test_times_are_truncated_equally_in_every_resolution(type_: pa.DataType, unit: TimeUnit, expected: str) -> None:
     cut = truncate_times(pa.array(["2026-11-25 23:45:00"]).cast(pa.timestamp("s")).cast(type_), unit)
     assert cut.type == type_
     assert cut.cast(pa.timestamp("s")).cast(pa.string()).to_pylist() == [expected]

@@ -40,7 +40,7 @@ def quantile(q: float, values: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize("word", sorted(MEASURES))
-def test_every_measure_says_what_it_is(word: str) -> None:
+def test_every_measure_is_documented(word: str) -> None:
     kind = MEASURES[word]
     assert kind.name == word
     assert kind.about
@@ -168,7 +168,7 @@ def test_small_cells_of_a_histogram_are_one_cell_without_value_and_count() -> No
     assert cells == [{"value": "b", "count": 2}, {"value": None, "count": None}]
 
 
-def test_a_histogram_goes_by_value_with_nan_last() -> None:
+def test_a_histogram_is_sorted_by_value_with_nan_last() -> None:
     cells = settled("histogram", "f", pa.array([math.nan, 2.0, -1.0, -0.0, 0.0]))
     assert [cell["count"] for cell in cells] == [1, 2, 1, 1]
     assert [cell["value"] for cell in cells[:3]] == [-1.0, 0.0, 2.0]
