@@ -154,7 +154,7 @@ def test_a_closed_leaf_does_not_touch_records_where_nothing_is_closed() -> None:
     assert out == [{"apps": None}, {"apps": [{"name": "b"}, {"name": "c"}]}]
 
 
-def test_an_outer_element_goes_with_an_inner_list_that_gating_emptied() -> None:
+def test_an_outer_element_is_removed_with_an_inner_list_that_gating_emptied() -> None:
     records = batch("a", [[["x"], ["y"]], [[]]], pa.list_(pa.list_(pa.string())))
     assert built(records, "/a/*/*", closed={"/a/*/*": [True, False]}) == [{"a": [["y"]]}, {"a": [[]]}]
 
@@ -164,7 +164,7 @@ def test_an_outer_element_is_removed_with_its_inner_list() -> None:
     assert built(records, "/a/*/*", hollow={"/a/*/*": [True, False]}) == [{"a": [["y"]]}]
 
 
-def test_an_entry_of_a_map_goes_with_its_key() -> None:
+def test_an_entry_of_a_map_is_removed_with_its_key() -> None:
     records = batch("m", [[("k", "v"), ("secret", "w")]], pa.map_(pa.string(), pa.string()))
     assert built(records, "/m/*", closed={"/m/*": [False, True]}) == [{"m": [("k", "v")]}]
 

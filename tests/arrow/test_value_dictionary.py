@@ -83,7 +83,7 @@ def test_many_doubles_keep_one_nan_and_one_zero() -> None:
     assert book.encode(pa.array([math.nan, -0.0, 0.0, math.nan, None])).tolist() == [8999, 9000, 9000, 8999, 9001]
 
 
-def test_a_book_that_was_sent_elsewhere_goes_on_there_and_takes_no_secret_along() -> None:
+def test_a_dictionary_sent_to_another_process_continues_there_without_secrets() -> None:
     book, values = ValueDictionary(pa.string()), _many(pa.string())
     codes = book.encode(values)
     sent = deepcopy(book)
@@ -91,7 +91,7 @@ def test_a_book_that_was_sent_elsewhere_goes_on_there_and_takes_no_secret_along(
     assert b"Digests" not in pickle.dumps(book)
 
 
-def test_it_says_how_much_it_holds() -> None:
+def test_its_memory_use_is_known() -> None:
     book = ValueDictionary(pa.int64())
     book.encode(pa.array(range(10)))
     small = book.nbytes
