@@ -30,7 +30,7 @@ def test_figures_are_printed_one_engine_per_line() -> None:
     assert told.splitlines()[1].split() == ["job", "a", "local", "1.000", "2.000", "30.000"]
 
 
-def test_without_java_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_java_spark_is_reported_as_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)

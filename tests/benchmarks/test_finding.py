@@ -22,7 +22,7 @@ def test_figures_are_printed_one_layout_per_line() -> None:
 
 
 @pytest.mark.nightly
-def test_less_is_read_where_an_index_says_where_to_look(tmp_path: Path) -> None:
+def test_less_is_read_with_an_index(tmp_path: Path) -> None:
     found = finding.found(devices(tmp_path, 20_000), tmp_path, 1)
     assert found.keys() == finding.LAYOUTS.keys()
     tenants = found["index, a folder a tenant"]
