@@ -101,7 +101,7 @@ def test_a_support_engineer_of_one_tenant_opens_incidents_of_this_tenant(
     assert command(*words, "north").code == 0
 
 
-def test_what_a_request_must_say_exits_2(command: Command) -> None:
+def test_an_incomplete_access_request_exits_with_2(command: Command) -> None:
     assert command("access", "request", *ASKED).code == 2
     assert command("access", "request", *ASKED, "--field", "model", "--for", "soon").code == 2
     assert command("access", "approve", "nothing").code == 2

@@ -78,7 +78,7 @@ def test_a_short_key_is_refused(project: Project, command: Command) -> None:
     assert "c2hvcnQ" not in said.out + said.err
 
 
-def test_a_flag_goes_before_the_environment_and_that_before_the_configuration(
+def test_a_flag_overrides_the_environment_and_that_overrides_the_configuration(
     project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project.folder / "minimize.yaml").write_text(f"keys: {project.keys}\n")
@@ -177,7 +177,7 @@ def test_a_keyring_that_is_not_named_is_found_as_everywhere(
     assert command("keys", "public").out == command("keys", "public", project.keys).out
 
 
-def test_where_no_keyring_is_found_it_says_how_to_name_one(
+def test_the_error_for_a_missing_keyring_explains_how_to_name_one(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)

@@ -65,7 +65,7 @@ def test_what_is_proposed_is_accepted_field_by_field_and_runs(project: Project, 
     assert {name for name, field in ran.json["fields"].items() if field["did"] != "drop"} == {"tenant_id", "event_time"}
 
 
-def test_a_policy_may_be_written_and_accepted_at_once(project: Project, command: Command) -> None:
+def test_init_may_write_and_accept_a_policy_in_one_step(project: Project, command: Command) -> None:
     said = command("init", project.records(events(120)), "first", "--accept", "all")
     assert said.code == 0, said.err
     assert "accepted tenant, subject, time, record, event_id" in said.out
@@ -92,7 +92,7 @@ def test_only_warnings_exit_0(project: Project, command: Command) -> None:
 
 
 @pytest.mark.parametrize(("fail_on", "code"), [("error", 0), ("warning", 1), ("never", 0)])
-def test_what_fails_can_be_said(project: Project, command: Command, fail_on: str, code: int) -> None:
+def test_the_failing_severity_can_be_chosen(project: Project, command: Command, fail_on: str, code: int) -> None:
     project.policy({"model": {"type": "string", "role": "quasi", "do": "keep"}})
     assert command("lint", project.folder, "--fail-on", fail_on).code == code
 
@@ -246,7 +246,7 @@ def test_a_chain_is_a_list_of_techniques(project: Project, command: Command) -> 
     assert command("plan", project.folder, "--json").json["fields"]["battery"]["technique"] == ["clip", "bin"]
 
 
-def test_a_plan_of_one_tenant_says_what_is_off(project: Project, command: Command) -> None:
+def test_a_plan_of_one_tenant_shows_which_features_are_off(project: Project, command: Command) -> None:
     asked = ("--at", "2026-11-25T00:00:00Z", "--json")
     north = command("plan", project.folder, "--tenant", "north", *asked).json["fields"]["latitude"]
     south = command("plan", project.folder, "--tenant", "south", *asked).json["fields"]["latitude"]
@@ -284,7 +284,7 @@ AS_OF = ("--at", "2026-11-25T00:00:00Z")
 NOISY = {"per_model": without_none({**AGGREGATES["per_model"], "exact": None})}
 
 
-def test_a_preview_of_a_file_says_what_to_expect_of_the_tables(project: Project, command: Command) -> None:
+def test_a_preview_of_a_file_shows_what_to_expect_of_the_tables(project: Project, command: Command) -> None:
     shutil.rmtree(project.out)
     project.pipeline(aggregates=NOISY)
     file = project.records([event(number, device_id=f"d{number % 80}", model="A") for number in range(160)], root="new")

@@ -71,7 +71,7 @@ def test_an_output_that_cannot_be_looked_at_is_warned_of(ran: Project, command: 
     assert (done.code, "cannot be read" in done.err) == (0, True)
 
 
-def test_an_event_of_a_subject_that_names_none_says_which_option_names_it(ran: Project, command: Command) -> None:
+def test_an_event_without_its_subject_is_refused_with_the_missing_option(ran: Project, command: Command) -> None:
     said = command("events", "add", "north", "subject_left", *places(ran))
     assert (said.code, "--subject S" in said.err) == (2, True)
 

@@ -25,7 +25,7 @@ def ran(command: Command, project: Project, *more: object) -> Result:
     return command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys, *more)
 
 
-def test_a_run_that_is_done_exits_0_and_says_what_became_of_the_rows(project: Project, command: Command) -> None:
+def test_a_finished_run_exits_with_0_and_prints_the_row_counts(project: Project, command: Command) -> None:
     project.records([*events(40), "broken"])
     said = ran(command, project)
     assert said.code == 0
@@ -46,7 +46,7 @@ def test_for_machines_it_prints_the_receipt(project: Project, command: Command) 
     assert {"run_id", "sequence", "previous", "inputs", "fields", "outputs", "quarantine", "replaces"} <= set(receipt)
 
 
-def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, command: Command) -> None:
+def test_a_run_without_work_exits_with_0_and_prints_nothing_to_do(project: Project, command: Command) -> None:
     said = ran(command, project)
     assert (said.code, said.out) == (0, "nothing to do\n")
     assert said.err == "WARNING no file matches data/{date}/*.ndjson.gz\n"
@@ -66,7 +66,7 @@ def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, c
         (("--pending", "--until", DAY), f"no new files since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
     ],
 )
-def test_with_nothing_to_do_it_says_once_which_dates_and_which_pattern_had_no_file(
+def test_a_run_without_work_names_dates_and_pattern_without_files_once(
     project: Project, command: Command, words: tuple[str, ...], told: str
 ) -> None:
     said = ran(command, project, *words)
@@ -159,7 +159,9 @@ def test_faults_of_configuration_come_before_refusals(project: Project, command:
     assert ran(command, project).code == 2
 
 
-def test_without_a_keyring_it_exits_2_and_says_how_to_make_one(project: Project, command: Command) -> None:
+def test_without_a_keyring_a_run_exits_with_2_and_names_the_command_that_creates_one(
+    project: Project, command: Command
+) -> None:
     project.records(events(9))
     said = command("run", project.folder, "--at", WHEN, "--output", project.out)
     assert said.code == 2
@@ -260,7 +262,7 @@ def test_a_log_of_lines_of_json_can_be_asked_for(project: Project, command: Comm
     assert line["run_id"] in said.out
 
 
-def test_the_form_of_the_log_may_be_said_behind_the_verb(project: Project, command: Command) -> None:
+def test_the_log_format_may_be_given_after_the_verb(project: Project, command: Command) -> None:
     project.records(events(3))
     said = command("run", project.folder, "--keys", project.keys, "--log-format", "json")
     lines = [json.loads(line) for line in said.err.splitlines()]

@@ -47,7 +47,7 @@ def test_what_may_leave_is_written_and_recorded(shop: Sender, command: Command) 
     assert {name: each["contract"] for name, each in shown["tenants"].items()} == {"north": "C-1", "south": "C-1"}
 
 
-def test_a_dry_run_says_what_would_leave(shop: Sender, command: Command) -> None:
+def test_a_dry_run_prints_what_would_be_shared(shop: Sender, command: Command) -> None:
     said = send(command, shop, "--dry-run")
     assert said.code == 0
     assert "vendor, sync: 3 rows of 2 tenants" in said.out
@@ -126,7 +126,7 @@ def test_a_withdrawal_writes_the_deletion_request_for_the_recipient(shop: Sender
     assert "vendor  north  withdrawn  requested" in command("share", "recall", "list").out
 
 
-def test_what_is_due_is_requested_of_every_recipient_at_once(shop: Sender, command: Command) -> None:
+def test_due_recalls_of_all_recipients_are_requested_together(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     shop.consent("north", "refused", at=datetime.now(UTC))
     assert "vendor  north  refused  requested" in command("share", "recall", "request").out

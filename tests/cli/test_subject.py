@@ -33,7 +33,7 @@ def test_subject_view_gives_the_same_facts_as_text_and_as_json(project: Project,
     assert str(project.out) in text
 
 
-def test_many_at_once_come_from_a_file(project: Project, command: Command) -> None:
+def test_several_subjects_can_be_given_by_a_file(project: Project, command: Command) -> None:
     project.records(RECORDS)
     project.run()
     (project.folder / "who.csv").write_text("subject,tenant_id\nd3,north\n,south\n")
@@ -41,7 +41,7 @@ def test_many_at_once_come_from_a_file(project: Project, command: Command) -> No
     assert [each["subject"]["id"] for each in said.json["subjects"]] == ["d3", None]
 
 
-def test_an_export_says_where_it_is(project: Project, command: Command) -> None:
+def test_an_export_prints_its_folder_and_counts(project: Project, command: Command) -> None:
     project.records(RECORDS)
     project.run()
     words = ("--in", project.out, "--keys", project.keys, "--to", "export", "--format", "csv")
@@ -161,7 +161,7 @@ def test_a_view_is_a_page_too(project: Project, command: Command) -> None:
     assert text.endswith("</html>\n")
 
 
-def test_of_whom_nothing_is_held_a_deletion_says_so(project: Project, command: Command) -> None:
+def test_a_deletion_of_an_unknown_subject_reports_that_nothing_is_stored(project: Project, command: Command) -> None:
     project.policy(**LASTING)
     project.pipeline(aggregates=None)
     project.records(RECORDS)
@@ -241,7 +241,7 @@ def test_an_overdue_request_makes_subject_status_exit_with_1(
     assert command("subject", "status", *places[:2]).code == 0
 
 
-def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> None:
+def test_an_interrupted_deletion_with_nothing_left_reports_it() -> None:
     text = "\n".join(map(str, SubjectRemoval((DataSubject("d1", "north"),), {}, resumed=1, applied=True).lines()))
     assert "an earlier deletion of 1 subject was not complete; it is continued" in text
     assert "spelled" not in text
