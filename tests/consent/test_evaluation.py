@@ -74,7 +74,7 @@ def test_nothing_else_is_one(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["refused", "withdrawn", "expired"])
-def test_what_ends_a_consent_ends_it_at_once(state: str) -> None:
+def test_an_act_that_ends_a_consent_is_effective_immediately(state: str) -> None:
     assert north(act("given", -2), act(state)) == state
 
 
@@ -119,11 +119,11 @@ def test_a_consent_dated_back_does_not_undo_a_withdrawal() -> None:
     assert north(act("withdrawn", -2), act("given", -5, recorded=-1)) == "withdrawn"
 
 
-def test_a_withdrawal_by_a_clock_that_is_slow_is_one_at_once() -> None:
+def test_a_withdrawal_by_a_slow_clock_is_effective_immediately() -> None:
     assert north(act("given", -1), act("withdrawn", -3)) == "withdrawn"
 
 
-def test_a_withdrawal_after_an_act_by_a_clock_that_is_fast_is_one_at_once() -> None:
+def test_a_withdrawal_after_an_act_by_a_fast_clock_is_effective_immediately() -> None:
     acts = act("given", -3), act("requested", 5), act("withdrawn", -1)
     assert [north(*acts, run=run) for run in (0, 6)] == ["withdrawn", "withdrawn"]
     assert north(act("given", 5), act("withdrawn", -1), run=6) == "withdrawn"
