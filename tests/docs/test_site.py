@@ -58,7 +58,7 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     assert loaded == set()
 
 
-def test_every_page_is_in_the_way_that_a_reader_goes() -> None:
+def test_every_page_is_in_the_navigation() -> None:
     nav = (ROOT / "docs" / "zensical.toml").read_text()
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
     beside = {"schedules/README.md"}  # speaks of the files next to it
