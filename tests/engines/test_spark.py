@@ -124,7 +124,9 @@ def test_any_other_session_must_encrypt_what_it_sends_too(master: str) -> None:
     assert told.value.hint == "Start it with spark.network.crypto.enabled=true."
 
 
-def test_without_pyspark_it_says_what_to_install(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyspark_the_error_names_the_extra_to_install(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(ConfigurationError, match=r"needs pyspark.*extra `spark`"):
         project.run(engine="spark")
@@ -172,7 +174,7 @@ def test_an_active_session_is_used(project: Project, start: Start) -> None:
 
 
 @on_spark
-def test_a_master_that_is_not_there_is_said(project: Project, start: Start) -> None:
+def test_an_unknown_master_is_reported(project: Project, start: Start) -> None:
     start("nonsense")
     with pytest.raises(ConfigurationError, match="Spark does not start"):
         project.run(engine="spark")
@@ -247,7 +249,7 @@ def test_the_first_of_several_failing_shares_is_reported(
 
 
 @on_spark
-def test_a_damaged_file_is_said_as_the_local_engine_says_it(project: Project, start: Start) -> None:
+def test_a_damaged_file_has_the_error_of_the_local_engine(project: Project, start: Start) -> None:
     start("local[2]")
     file = project.records(events(200, first=900), name="z")
     file.write_bytes(file.read_bytes()[:-20])

@@ -126,7 +126,7 @@ def test_an_errand_opens_the_keyring_where_it_is_carried_out(given_: ResolvedRun
     assert job.records_schema == job_of(given_).records_schema
 
 
-def test_a_keyring_that_is_gone_is_said(given_: ResolvedRun) -> None:
+def test_a_missing_keyring_is_reported(given_: ResolvedRun) -> None:
     errand = RemoteJob.from_job(job_of(given_), nothing)
     given_.keys.path.unlink()
     assert isinstance(run_task(errand, ShareInput(0, ()), "a"), KeyringError)
