@@ -128,7 +128,7 @@ def turns_read_only(out: Path, mounts: ExitStack) -> None:
 
 @pytest.mark.usefixtures("mounts")
 @pytest.mark.parametrize("kind", ["delete", "restrict"])
-def test_a_request_goes_on_with_the_outputs_that_can_be_changed(
+def test_a_request_continues_with_the_outputs_that_can_be_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     enter(tmp_path, monkeypatch)

@@ -39,7 +39,7 @@ def test_one_place_alone_calls_fsync() -> None:
     assert found == [(Path("stores/file_operations.py"), "fsync")]
 
 
-def test_every_sync_says_what_is_synced_by_a_name_that_is_a_checkpoint() -> None:
+def test_every_sync_has_a_name_that_is_a_checkpoint() -> None:
     found = {ast.literal_eval(call.args[1]) for _, call in calls("sync")}
     assert found == set(SYNC_KINDS)
     assert {f"sync.{what}.{when}" for what in found for when in ("before", "after")} <= POINTS
