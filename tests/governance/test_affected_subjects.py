@@ -116,7 +116,7 @@ def test_tokens_of_an_older_key_are_known(keys: Keyring) -> None:
     assert [found[each].forms for each in both] == [{"d1"}, {"d2"}]
 
 
-def test_a_form_that_the_event_does_not_know_is_said(keys: Keyring) -> None:
+def test_a_form_unknown_to_the_event_is_reported_as_incomplete(keys: Keyring) -> None:
     event = left(keys, "north", "d1", way="another")
     assert recognize_tokens([event], TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), keys) == {
         event: RecognizedForms()
@@ -152,13 +152,13 @@ def concerned(whose: AffectedSubjects, oldest: Moments = EARLY) -> list[bool]:
     return [bool(each) for each in whose.affects(BATCH, oldest)]
 
 
-def test_a_subject_goes_from_its_own_tenant_and_a_tenant_whole() -> None:
+def test_a_subject_event_removes_its_rows_and_a_tenant_event_all_rows() -> None:
     assert concerned(AffectedSubjects.for_file([LEFT], TENANT, SUBJECT)) == [True, False, False, False, False]
     assert concerned(AffectedSubjects.for_file([CLOSED], TENANT, SUBJECT)) == [True, True, False, False, True]
     assert concerned(AffectedSubjects.for_file([], TENANT, SUBJECT)) == [False] * 5
 
 
-def test_where_tenants_are_not_shown_a_subject_goes_from_all() -> None:
+def test_without_a_tenant_column_a_subject_is_removed_from_all_rows() -> None:
     assert concerned(AffectedSubjects.for_file([LEFT], None, SUBJECT)) == [True, False, True, True, False]
 
 
@@ -181,7 +181,7 @@ def test_the_later_of_subject_and_tenant_event_decides() -> None:
     assert concerned(AffectedSubjects.for_file([before, CLOSED], TENANT, SUBJECT)) == [True, True, False, False, True]
 
 
-def test_texts_and_their_dictionaries_are_judged_alike() -> None:
+def test_texts_and_dictionaries_give_the_same_result() -> None:
     coded = pa.record_batch([column.dictionary_encode() for column in BATCH.columns], names=BATCH.schema.names)
     for events in ([LEFT], [CLOSED], [LEFT, CLOSED]):
         whose = AffectedSubjects.for_file(events, TENANT, SUBJECT)
@@ -194,7 +194,7 @@ def test_who_cannot_be_found_is_lost_and_who_can_is_named() -> None:
     assert AffectedSubjects.for_file([LEFT], TENANT, None).unfindable == (LEFT,)
 
 
-def test_a_subject_of_the_ledger_goes_in_the_forms_in_which_it_was_recognized() -> None:
+def test_a_recorded_subject_is_removed_in_its_recognized_forms() -> None:
     event = RetentionEvent("north", "subject_left", AT, token="subject/1:0")
     whose = AffectedSubjects.for_file([event], TENANT, SUBJECT, {event: RecognizedForms(frozenset({"d2"}))})
     assert concerned(whose) == [False, True, False, False, False]
@@ -203,7 +203,7 @@ def test_a_subject_of_the_ledger_goes_in_the_forms_in_which_it_was_recognized() 
     assert (sure.uncertain, sure.findable, sure.unfindable) == ((), (), ())
 
 
-def test_a_record_with_several_subjects_goes_with_any_of_them() -> None:
+def test_a_record_with_several_subjects_is_removed_with_any_of_them() -> None:
     batch = pa.record_batch({"tenant": ["north", "north"], "subject": [["d2", "d1"], ["d2"]]})
     listed = LookupColumn(Pointer.parse("/subject/*"), PlainColumn())
     assert AffectedSubjects.for_file([LEFT], TENANT, listed).affects(batch, EARLY[:2]).tolist() == [True, False]

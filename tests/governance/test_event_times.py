@@ -51,7 +51,7 @@ def test_a_time_that_is_not_there_is_as_old_as_can_be() -> None:
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_every_resolution_counts_alike(unit: Any) -> None:
+def test_every_time_resolution_gives_the_same_result(unit: Any) -> None:
     type_ = pa.timestamp(unit, "UTC")
     assert oldest(clock("keep", pa.schema([("t", type_)])), NOON, type_=type_) == [MICROSECONDS]
 

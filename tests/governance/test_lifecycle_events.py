@@ -46,7 +46,7 @@ def fault(**changes: Any) -> str:
     return finding.code
 
 
-def test_an_event_says_whom_it_is_about_what_and_when() -> None:
+def test_an_event_has_tenant_subject_kind_and_time() -> None:
     assert parse_events([(1, row())], "f") == (
         RetentionEvent("north", "subject_left", datetime(2026, 5, 1, 10, tzinfo=UTC), "d1"),
     )
@@ -99,7 +99,7 @@ EVENTS = (
 )
 
 
-def test_csv_ndjson_and_parquet_say_the_same(tmp_path: Path) -> None:
+def test_csv_ndjson_and_parquet_give_the_same_events(tmp_path: Path) -> None:
     csv, ndjson, parquet = (tmp_path / f"events.{kind}" for kind in ("csv", "ndjson", "parquet"))
     lines = [f"{row['at']},{row['event']},{row['tenant_id']},{row['subject'] or ''}" for row in ROWS]
     csv.write_text("\n".join(["at,event,tenant_id,subject", *lines]))

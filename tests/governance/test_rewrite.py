@@ -149,7 +149,7 @@ def test_a_stage_that_changes_nothing_gives_equal_files(folder: Path) -> None:
     assert read_output(folder).equals(before, check_metadata=True)
 
 
-def test_a_file_of_which_nothing_is_left_goes(folder: Path) -> None:
+def test_an_empty_file_is_removed(folder: Path) -> None:
     done = apply(folder, nothing, FIRST)
     check_whole(folder)
     assert [file.path for file in done.removes] == [FIRST]
@@ -157,7 +157,7 @@ def test_a_file_of_which_nothing_is_left_goes(folder: Path) -> None:
     assert list_data_files(folder / DAY) == ("run1-1.parquet",)
 
 
-def test_a_partition_of_which_nothing_is_left_goes(folder: Path) -> None:
+def test_an_empty_partition_is_removed(folder: Path) -> None:
     apply(folder, nothing, FIRST, SECOND)
     check_whole(folder)
     assert not (folder / DAY).exists()

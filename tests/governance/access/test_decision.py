@@ -382,7 +382,7 @@ def test_columns_by_name_open_no_further_than_the_role_may_ask_for_by_now() -> N
     assert not decided(closed, "sam", wanted("device_id", incident=INCIDENT), asks, approved()).allowed
 
 
-def test_a_request_that_was_denied_says_by_which_role_and_when() -> None:
+def test_a_denied_request_is_explained_with_role_and_time() -> None:
     for body, by in (({"role": "privacy_officer"}, " by the role privacy_officer"), ({}, "")):
         acts = (requested(), act("denied", "pia", NOW, **body))
         (found,) = decided(access_of(), "sam", wanted("phone_number", incident=INCIDENT), *acts).reasons

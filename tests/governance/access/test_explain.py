@@ -122,7 +122,7 @@ def test_the_steps_go_from_the_account_to_the_decision() -> None:
     assert found.to_json()["steps"][-1]["what"] == "decision"
 
 
-def test_a_refusal_says_which_columns() -> None:
+def test_a_refusal_names_its_columns() -> None:
     found = explain_decision(access_of(), grants(), UserAccount("ann"), wanted("device_id", "phone_number"), NOW)
     assert str(found.steps[-2]) == ("U103: the category of these columns exceeds the permission (phone_number)")
     assert str(found.steps[-1]) == "decision: denied"

@@ -52,7 +52,7 @@ def reference(steps: list[tuple[int, str]], at: int) -> str | None:
     st.lists(st.tuples(st.integers(0, 14), st.sampled_from(STATES)), max_size=5, unique_by=lambda step: step[1]),
     st.integers(-2, 26),
 )
-def test_every_history_is_at_every_second_what_the_reference_says(steps: list[tuple[int, str]], at: int) -> None:
+def test_every_history_matches_the_reference_at_every_second(steps: list[tuple[int, str]], at: int) -> None:
     assert grant(*made(steps)).state(seconds(at)) == reference(steps, at)
 
 

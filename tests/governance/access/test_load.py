@@ -57,7 +57,7 @@ def codes(text: str, folder: Path) -> list[tuple[str, int | None]]:
     return [(each.code, each.line) for each in examine_access(file)[1]]
 
 
-def test_a_file_says_everything_typed(tmp_path: Path) -> None:
+def test_an_access_file_is_loaded_with_its_types(tmp_path: Path) -> None:
     file = tmp_path / "access.yaml"
     file.write_text(FULL)
     found = load_access(file)
@@ -70,7 +70,7 @@ def test_a_file_says_everything_typed(tmp_path: Path) -> None:
     assert found.digest.startswith("sha256:")
 
 
-def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
+def test_all_faults_are_reported_together_with_their_lines(tmp_path: Path) -> None:
     found = codes(FAULTY, tmp_path)
     assert sorted(found, key=lambda one: (one[1] or 0, one[0])) == [
         ("P006", 1),

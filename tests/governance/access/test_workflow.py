@@ -76,7 +76,7 @@ def write(**more: Any) -> None:
     write_yaml(Path("access.yaml"), access_file(**more))
 
 
-def test_a_request_waits_for_four_days_and_says_by_which_role_it_was_made(home: Workspace) -> None:
+def test_a_request_is_open_for_four_days_and_records_its_role(home: Workspace) -> None:
     grant = request_grant(WISH, home, NOW)
     assert (grant.requester, grant.state(NOW)) == ("sam", "requested")
     assert grant.request.role == "support_engineer"
@@ -112,7 +112,7 @@ def test_who_asked_may_give_it_back(home: Workspace, as_: Callable[..., Grant]) 
     assert as_("sam", "revoke", request_grant(WISH, home, NOW)).state(NOW) == "revoked"
 
 
-def test_who_has_no_say_revokes_nothing(home: Workspace, as_: Callable[..., Grant]) -> None:
+def test_an_account_without_a_role_in_the_request_cannot_revoke_it(home: Workspace, as_: Callable[..., Grant]) -> None:
     grant = request_grant(WISH, home, NOW)
     assert refused(lambda: as_("sue", "revoke", grant)) == ["nobody"]
 
@@ -150,7 +150,7 @@ def test_an_approver_approves_in_their_scope_and_up_to_their_category(
     assert refused(lambda: as_("olga", "approve", grant)) == ["nobody"]
 
 
-def test_a_request_goes_no_further_than_its_role(home: Workspace) -> None:
+def test_a_request_cannot_exceed_its_role(home: Workspace) -> None:
     assert refused(lambda: request_grant(replace(WISH, tenants=("east",)), home, NOW)) == ["out_of_scope"]
     assert refused(lambda: request_grant(replace(WISH, duration=25 * HOUR), home, NOW)) == ["too_long"]
     assert request_grant(replace(WISH, duration=24 * HOUR), home, NOW).request.duration == 24 * HOUR
@@ -177,13 +177,15 @@ def test_who_may_not_ask_gets_nothing(home: Workspace, monkeypatch: pytest.Monke
         {"duration": timedelta(milliseconds=1500)},
     ],
 )
-def test_a_request_says_what_it_needs_and_no_more(home: Workspace, wrong: dict[str, Any]) -> None:
+def test_a_request_must_state_exactly_what_it_needs(home: Workspace, wrong: dict[str, Any]) -> None:
     with pytest.raises(PolicyError, match="must state"):
         request_grant(replace(WISH, **wrong), home, NOW)
     assert (recorded_grants(home).all_grants, events(home)) == ((), [])
 
 
-def test_break_glass_opens_at_once_for_a_short_time_and_is_reviewed(home: Workspace, as_: Callable[..., Grant]) -> None:
+def test_break_glass_is_active_immediately_for_a_short_time_and_is_reviewed(
+    home: Workspace, as_: Callable[..., Grant]
+) -> None:
     grant = request_grant(WISH, home, NOW, break_glass=True)
     assert (grant.state(NOW), grant.ends_at(NOW), grant.approver(NOW)) == ("active", NOW + HOUR, None)
     day = NOW + 24 * HOUR
@@ -307,7 +309,7 @@ def test_a_refused_duration_names_the_longest_permitted_one(home: Workspace) -> 
         request_grant(replace(WISH, duration=25 * HOUR), home, NOW)
 
 
-def test_a_denial_says_by_which_role_it_was_made(as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
+def test_a_denial_names_the_role_of_the_denier(as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
     denied = as_("pia", "deny", ask())
     last = denied.acts[-1]
     assert denied.denial_text(last.recorded_at).startswith("the request was denied by the role privacy_officer at 20")
@@ -357,7 +359,7 @@ def test_a_change_counts_once_it_is_adopted(rob: Workspace, monkeypatch: pytest.
     assert require_permission("settings/set", rob, NOW + HOUR, tenant="north") is not None
 
 
-def test_without_yes_what_would_change_is_said_and_nothing_is_changed(rob: Workspace) -> None:
+def test_without_yes_the_change_is_shown_and_not_applied(rob: Workspace) -> None:
     roles = {"daily": {"copy": "analyst", "views": {"telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}}}
     says(roles=roles, groups={"support": ["sam"]})
     change = adopt_access(rob, NOW)
@@ -411,7 +413,7 @@ def test_what_counts_already_is_not_adopted_twice(rob: Workspace) -> None:
     assert results(rob) == [("rob", "success")]
 
 
-def test_of_two_files_that_are_adopted_at_once_the_second_is_refused(rob: Workspace) -> None:
+def test_the_second_of_two_concurrent_adoptions_is_refused(rob: Workspace) -> None:
     passed = list[str]()
 
     def adopts_another(name: str) -> None:

@@ -169,7 +169,7 @@ def test_an_exposure_that_matches_nothing_is_reported_as_such(project: Project, 
     "texts",
     [("output:checkins",), ("date:2026-11-24", "column:battery"), ("key:device/1",), ("output:checkins#records",)],
 )
-def test_what_matches_is_not_said_to_match_nothing(project: Project, texts: Sequence[str]) -> None:
+def test_a_matching_exposure_is_not_listed_as_unmatched(project: Project, texts: Sequence[str]) -> None:
     ran(project, "north")
     assert scoped(project, *texts).unmatched == ()
 

@@ -32,7 +32,7 @@ def test_the_privacy_contact_is_used_before_the_administrators(tmp_path: Path) -
     assert found.for_tenant("west") == ()
 
 
-def test_yaml_says_the_same(tmp_path: Path) -> None:
+def test_yaml_and_csv_contacts_are_equal(tmp_path: Path) -> None:
     assert load_contacts(written(tmp_path, YAML, "contacts.yaml")).for_tenant("north")[0].address == "pia@north.example"
 
 

@@ -177,7 +177,7 @@ def test_the_beginning_of_a_name_that_several_grants_have_means_none_of_them(hom
     assert len(found_reads(home, "grant:7aaa-1")) == len(found_reads(home, "grant:7aaa-2")) == 1
 
 
-def test_a_read_counts_from_its_beginning_to_its_end_and_while_it_goes_on(home: Home) -> None:
+def test_a_read_counts_from_its_start_to_its_end_and_while_it_is_running(home: Home) -> None:
     batches = home.reader("ann").batches(columns=["tenant_id", "model"], purpose=PURPOSE)
     next(batches)
     start = home.time.at

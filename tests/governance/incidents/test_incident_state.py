@@ -44,7 +44,7 @@ def test_steps_are_grouped_by_incident() -> None:
     assert [(name, each.state) for name, each in found.items()] == [("INC-1", "declared"), ("INC-2", "open")]
 
 
-def test_where_no_end_is_said_it_lasted_until_it_was_known() -> None:
+def test_an_incident_without_an_end_lasts_until_it_was_known() -> None:
     assert incident().window == (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, 8, tzinfo=UTC))
 
 

@@ -68,7 +68,7 @@ def test_clocks_may_differ_by_minutes(places: Places, ahead: timedelta) -> None:
         {"period": (NOW - timedelta(days=1), NOW + timedelta(days=1))},
     ],
 )
-def test_what_is_not_known_or_over_yet_is_not_said_to_be(places: Places, changes: dict[str, Any]) -> None:
+def test_times_in_the_future_are_refused(places: Places, changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_incident(replace(CASE, **changes), places, NOW)
     assert caught.value.hint == "Pass --until and --known-at times that are not in the future."

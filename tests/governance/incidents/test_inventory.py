@@ -96,7 +96,7 @@ def test_acts_of_before_keys_were_recorded_count_under_any_version(told: object,
     assert bool(copy.columns(frozenset({key}), keyed=True)) == made
 
 
-def test_a_key_whose_name_begins_alike_opens_nothing() -> None:
+def test_a_key_with_the_same_name_prefix_opens_nothing() -> None:
     body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device_old@vendor)"}}
     copy = DisclosedCopy(
         Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body), TenantShare("d", "north", 1, "c", None, b"")
@@ -169,7 +169,7 @@ def test_an_aggregate_identifies_no_subject(project: Project) -> None:
     assert (said["north"]["form"], said["north"]["subjects"], said["north"]["notice"]) == ("aggregated", None, False)
 
 
-def test_a_file_that_is_damaged_is_said_to_be_lost(project: Project) -> None:
+def test_a_damaged_file_is_listed_as_unreadable(project: Project) -> None:
     filled(project)
     for path in project.files():
         (project.out / path).write_bytes(b"nothing")

@@ -95,7 +95,7 @@ def test_no_tenant_has_the_file_names_of_another_one(
     assert message_path(folder, unsafe) != message_path(folder, names["south"])
 
 
-def test_a_notice_says_what_the_law_asks_for(project: Project, places: Places) -> None:
+def test_a_notice_contains_what_the_law_requires(project: Project, places: Places) -> None:
     record_measure("INC-1", "measure", "The disk was wiped.", places, NOW)
     said = json.loads((drafted(project, places) / "north.json").read_text())
     assert said["a"]["approximate_number_of_data_subjects"] == 11

@@ -82,7 +82,7 @@ def test_kinds_of_data_of_one_form_are_one_sentence() -> None:
     )
 
 
-def test_times_are_said_as_people_read_them_and_records_that_may_be_fewer_as_such() -> None:
+def test_times_are_readable_and_upper_bounds_of_records_are_marked() -> None:
     page = markdown_page(notice(rows_exact=False).document)
     assert "to 2026-11-24 23:00 UTC" in page
     assert "in at most 5,000 records" in page

@@ -147,7 +147,7 @@ def test_files_from_outside_the_window_were_not_exposed(filled: Project) -> None
     assert exposure_scope(Exposure.parse([f"output:{filled.out}"]), window, places, now).tenants == ()
 
 
-def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: Project) -> None:
+def test_a_replaced_file_is_listed_as_unreadable(filled: Project) -> None:
     filled.records(events(70))
     filled.run(at=None, output=None)
     found = scoped(filled, f"output:{filled.out}")
@@ -210,15 +210,15 @@ def test_encrypted_or_aggregated_data_needs_no_notice() -> None:
     ).needs_notice
 
 
-def test_the_period_goes_from_the_first_to_the_last() -> None:
+def test_the_period_is_from_the_first_to_the_last_time() -> None:
     said = AffectedTenant("north", None, (found(since=0, until=DAY_US), found("b", since=-DAY_US, until=0))).to_json()
     assert said["period"] == {"from": "1969-12-31T00:00:00Z", "to": "1970-01-02T00:00:00Z"}
 
 
-def test_where_one_beginning_is_not_known_none_is_said() -> None:
+def test_a_period_with_an_unknown_beginning_states_none() -> None:
     said = AffectedTenant("north", None, (found(), found("b", since=None, until=DAY_US))).to_json()
     assert said["period"] == {"from": None, "to": "1970-01-02T00:00:00Z"}
 
 
-def test_how_many_is_said_as_it_is_known() -> None:
+def test_an_inexact_number_of_persons_is_marked_as_an_upper_bound() -> None:
     assert [str(PersonCount(1200, exact)) for exact in (True, False)] == ["1,200", "at most 1,200"]

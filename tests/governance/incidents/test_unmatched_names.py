@@ -73,6 +73,6 @@ def test_a_column_is_not_denied_where_files_cannot_be_opened(filled: Project) ->
     assert told(filled, "column:batery") == []
 
 
-def test_where_the_ledger_cannot_be_asked_nothing_is_said(filled: Project) -> None:
+def test_with_an_unreadable_ledger_nothing_is_listed_as_unmatched(filled: Project) -> None:
     (filled.out / "ledger.db").write_bytes(b"no database" * 99)
     assert told(filled, "output:elsewhere") == []

@@ -105,7 +105,7 @@ def test_nothing_but_a_standing_version_of_a_master_key_is_destroyed(ran: Projec
     assert ran.keys.read_bytes() == before
 
 
-def test_a_key_and_a_tenant_at_once_are_refused(ran: Project) -> None:
+def test_a_key_and_a_tenant_together_are_refused(ran: Project) -> None:
     with pytest.raises(ConfigurationError, match="a key or a tenant"):
         shred_keys(where(ran), NOW, key="encrypt.footer/1", tenant="north")
 
@@ -118,7 +118,7 @@ def test_a_shredding_is_logged_only_when_confirmed(ran: Project) -> None:
     assert (told["operation"], told["resources"][0]["name"]) == ("shred", "encrypt.pseudonymized/1")
 
 
-def test_an_output_that_is_gone_is_said_to_be(ran: Project) -> None:
+def test_an_unreachable_output_is_listed(ran: Project) -> None:
     ran.out.rename(ran.folder / "elsewhere")
     found = shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1")
     assert found.outputs_unreachable == (str(ran.out),)

@@ -124,7 +124,7 @@ def subjects(project: Daily) -> set[str]:
 EVERYBODY = {f"{tenant}-d{number}" for tenant in ("north", "south", "east") for number in (0, 1)}
 
 
-def test_a_subject_of_the_ledger_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(ran: Daily) -> None:
+def test_a_recorded_subject_is_found_by_its_pseudonym_and_removed_from_its_own_tenant_alone(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1")
     (receipt,) = ran.expire(NOW).receipts
     assert subjects(ran) == EVERYBODY - {"east-d1"}
@@ -194,7 +194,7 @@ def test_a_subject_that_is_a_number_is_found(project: Daily) -> None:
     assert subjects(project) == EVERYBODY - {"east-d1"}
 
 
-def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event_is_added_again(ran: Daily) -> None:
+def test_a_form_unknown_to_the_ledger_is_open_until_the_event_is_added_again(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1", occurred_at=RAN + DAY)
     ran.policy({"device_id": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "device"}}}})
     ran.collect(rows(FIRST + DAY), FIRST + DAY)

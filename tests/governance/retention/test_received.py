@@ -106,13 +106,13 @@ def test_data_without_any_remaining_agreement_is_removed_whole(
     assert project.tenants() == []
 
 
-def test_without_the_third_partys_file_everything_goes(alone: Inbound) -> None:
+def test_without_the_recipient_file_all_received_rows_are_removed(alone: Inbound) -> None:
     (alone.folder.parent / "recipients" / "vendor.yaml").unlink()
     again(alone)
     assert alone.tenants() == []
 
 
-def test_a_row_goes_if_its_hour_is_not_wholly_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_removed_if_its_hour_is_not_wholly_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(tmp_path, monkeypatch)
     project = new_inbound(tmp_path)
     project.consent("give", "north", AT - timedelta(hours=2, minutes=30))

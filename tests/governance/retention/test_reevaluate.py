@@ -59,7 +59,7 @@ def test_what_would_be_collected_today_stays(day: Daily) -> None:
     assert found.remaining_rows(batch.num_rows).all()
 
 
-def test_a_value_whose_feature_was_switched_off_goes(day: Daily) -> None:
+def test_a_value_of_a_switched_off_feature_is_removed(day: Daily) -> None:
     day.policy(features=FEATURES)
     found, batch = verdict(day, "east,,location,off,admin,2025-06-01T00:00:00Z,2025-06-01T00:00:00Z\n")
     assert found.removed_values["place"].tolist() == pc.equal(batch["tenant_id"], "east").to_pylist()
@@ -72,7 +72,7 @@ def test_a_feature_that_is_kept_for_less_long_takes_what_is_older(day: Daily) ->
     assert found.removed_values["place"].tolist() == pc.equal(pc.hour(batch["event_time"]), 1).to_pylist()
 
 
-def test_a_field_that_is_dropped_today_goes_everywhere(day: Daily) -> None:
+def test_a_field_dropped_by_the_current_policy_is_removed_everywhere(day: Daily) -> None:
     day.policy({"note": {"type": "string", "do": "drop"}}, features=FEATURES)
     found, _ = verdict(day)
     assert found.removed_values["note"].all()
@@ -249,12 +249,12 @@ def test_other_forms(then: Any, today: Any, expected: str) -> None:
     assert form_verdict(then, today) == expected
 
 
-def test_a_field_that_is_for_other_purposes_today_goes() -> None:
+def test_a_field_for_other_purposes_in_the_current_policy_is_removed() -> None:
     today = field("keep", purposes=["customer_support"])
     assert compare_forms(field("keep"), today, "operations", pa.string()).verdict == "gone"
 
 
-def test_a_field_that_is_not_declared_any_more_goes() -> None:
+def test_an_undeclared_field_of_the_current_policy_is_removed() -> None:
     assert compare_forms(field("keep"), None, "operations", pa.string()).verdict == "gone"
 
 

@@ -32,7 +32,7 @@ def test_a_file_is_due_by_its_values_then_by_its_rows_then_whole(day: Daily) -> 
     assert due(day, 30 * 24).is_whole
 
 
-def test_it_says_whether_it_is_for_age_or_for_another_reason(day: Daily) -> None:
+def test_a_due_file_states_whether_age_or_another_reason_applies(day: Daily) -> None:
     aged, left = due(day, 1), due(day, 0, LEFT)
     assert (aged.is_aged, aged.is_changed) == (True, False)
     assert (left.is_aged, left.is_changed, left.rows) == (False, True, 2)
@@ -84,18 +84,18 @@ def test_a_removal_plan_gives_files_rows_and_reasons_per_output_and_date(day: Da
     assert found.to_json()["rows"] == 2
 
 
-def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day: Daily) -> None:
+def test_aggregates_of_removed_records_stay_unless_age_is_the_reason(day: Daily) -> None:
     assert plan(day, 0, LEFT).dates_left == {"daily": ("2026-01-01",)}
     assert plan(day, 1).dates_left == {}
 
 
-def test_that_a_table_stays_is_said_until_the_plan_is_carried_out(day: Daily) -> None:
+def test_the_plan_names_remaining_tables_and_its_outcome_does_not(day: Daily) -> None:
     line = "daily: the figures for 2026-01-01 stay, although some of their records are removed"
     assert line in str(plan(day, 0, LEFT)).splitlines()
     assert "daily" not in plan(day, 0, LEFT).outcome_text()
 
 
-def test_nothing_due_is_said_in_words(day: Daily) -> None:
+def test_an_empty_plan_reads_nothing_to_do(day: Daily) -> None:
     assert str(plan(day, 0)) == "nothing to do: no data is due for removal"
     assert str(plan_removal(RAN, [])) == "nothing to do: no data is due for removal"
 

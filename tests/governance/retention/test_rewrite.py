@@ -169,7 +169,7 @@ def test_it_lists_the_aggregates_that_stay_on_its_own_dates(day: Daily) -> None:
     assert receipt.stays == {"daily": ("2026-01-01",)}
 
 
-def test_a_file_that_goes_whole_is_removed_and_not_replaced(day: Daily) -> None:
+def test_a_wholly_due_file_is_removed_and_not_replaced(day: Daily) -> None:
     (receipt,) = day.expire(RAN + 30 * DAY).receipts
     assert receipt.replaces == ()
     assert sorted(file.path.split("/")[0] for file in receipt.removes) == ["daily", "records"]

@@ -61,7 +61,7 @@ def test_a_changed_or_missing_source_is_not_intact(day: Daily, change: str) -> N
     assert not known(day)
 
 
-def test_what_was_taken_for_its_age_may_come_again_and_goes_again(day: Daily) -> None:
+def test_data_removed_for_its_age_may_return_and_is_removed_again(day: Daily) -> None:
     day.expire(RAN + HOUR)
     assert FIRST in standing(day)
 

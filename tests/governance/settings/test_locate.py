@@ -76,7 +76,7 @@ def test_starting_again_for_less_time_ends_earlier(book: Workspace) -> None:
     assert [collected(book, NOW + hour * HOUR) for hour in (2, 3, 20)] == [True, False, False]
 
 
-def test_an_action_is_ended_at_once_and_for_good(book: Workspace) -> None:
+def test_an_action_ends_immediately_and_permanently(book: Workspace) -> None:
     start_locate("d1", "north", book, NOW)
     start_locate("d1", "north", book, NOW + 20 * HOUR)
     assert end_locate("d1", "north", book, NOW + 21 * HOUR).ended
@@ -211,7 +211,7 @@ def test_after_a_rotation_of_the_key_an_action_is_found(book: Workspace, home: P
     assert not collected(book, NOW + 2 * HOUR)
 
 
-def test_ids_that_differ_in_case_are_one_device_where_the_policy_says_so(book: Workspace, home: Project) -> None:
+def test_ids_that_differ_in_case_are_one_device_if_the_policy_folds(book: Workspace, home: Project) -> None:
     device = {"pseudonymize": {"key": "device", "per": "tenant_id", "fold": True}}
     fields = POLICY["fields"] | {"device_id": POLICY["fields"]["device_id"] | {"do": device}}
     features = {"location": {"per_subject": True}, "usage": {}}

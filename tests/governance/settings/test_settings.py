@@ -39,7 +39,7 @@ def test_what_was_set_is_shown(book: Workspace) -> None:
     assert values(book) == [("north", "location", "on", None)]
 
 
-def test_it_says_what_was_in_force_before(book: Workspace) -> None:
+def test_the_earlier_value_is_returned(book: Workspace) -> None:
     set_setting(NewSetting("north", "location", "on"), book, NOW)
     assert set_setting(NewSetting("north", "location", "off"), book, NOW + timedelta(hours=1)).old == "on"
     assert (
@@ -57,7 +57,7 @@ def test_history_keeps_every_row_and_the_force_is_of_a_time(book: Workspace) -> 
     assert [row[2] for row in values(book, later)] == ["off"]
 
 
-def test_an_opt_out_by_a_clock_ahead_is_in_force_at_once(book: Workspace) -> None:
+def test_an_opt_out_by_a_clock_ahead_is_effective_immediately(book: Workspace) -> None:
     now = datetime.now(UTC)
     set_setting(NewSetting("north", "location", "on"), book, now - timedelta(days=2))
     set_setting(NewSetting("north", "location", "off"), book, now + timedelta(days=30))

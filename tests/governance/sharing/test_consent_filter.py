@@ -87,7 +87,7 @@ def test_a_record_without_a_tenant_belongs_to_no_tenant(encoded: bool) -> None:
     assert TenantCodes.from_column(pa.array(["n", "s"])).rows_of(["n", "s"]) is None
 
 
-def test_a_dictionary_that_says_a_name_twice_or_null_is_one_tenant() -> None:
+def test_repeated_and_null_names_in_a_dictionary_are_one_tenant() -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), pa.array(["n", "n", None]))
     coded = TenantCodes.from_column(column)
     assert coded.counts() == {"n": 2}

@@ -89,7 +89,7 @@ def test_only_what_the_manifest_keeps_is_left_of_tenants_that_agreed(sender: Sen
     assert {len(value) for value in given.column("udid").to_pylist()} == {32}
 
 
-def test_the_kind_that_comes_in_goes_out(sender: Sender, source: Recipient) -> None:
+def test_the_kind_of_data_that_comes_in_is_returned(sender: Sender, source: Recipient) -> None:
     assert isinstance(received(sender, source, MESSAGES.to_pandas()), pd.DataFrame)
 
 
@@ -98,7 +98,7 @@ def test_a_message_need_not_have_every_field(sender: Sender, source: Recipient) 
     assert given.column("udid").null_count == 3
 
 
-def test_the_log_says_how_many_records_no_consent_covers(
+def test_the_log_counts_the_records_without_consent(
     sender: Sender, source: Recipient, caplog: pytest.LogCaptureFixture
 ) -> None:
     received(sender, source)

@@ -108,7 +108,7 @@ def test_a_contract_takes_a_field_out(sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("kind", [pa.Table, pa.RecordBatch, pa.RecordBatchReader, pd.DataFrame, pl.DataFrame])
-def test_the_kind_that_comes_in_goes_out(sender: Sender, kind: type) -> None:
+def test_the_kind_of_data_that_comes_in_is_returned(sender: Sender, kind: type) -> None:
     ways: dict[type, Any] = {
         pa.Table: lambda: RECORDS,
         pa.RecordBatch: lambda: RECORDS.to_batches()[0],

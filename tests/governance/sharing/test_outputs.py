@@ -118,7 +118,7 @@ def test_files_that_cannot_be_read_any_more_do_not_stop_sharing_of_the_rest(home
     assert shared(home, home.out).num_rows == before > 0
 
 
-def test_a_field_that_the_output_lacks_is_said_to_be_missing_there(home: Project) -> None:
+def test_a_field_missing_from_the_output_is_reported_as_such(home: Project) -> None:
     secret = {"role": "secret", "do": "pass_through"}
     vendor = changed(
         changed(OUTPUT_VENDOR, "functions.sync.fields.serial", "keep"), "functions.sync.fields.Token", secret

@@ -74,7 +74,7 @@ def test_what_is_printed_shows_no_subject() -> None:
     assert "d-1" not in repr(seen(("north", "d-1")))
 
 
-def test_the_first_row_of_each_code_says_it_all() -> None:
+def test_the_first_row_of_each_code_is_selected() -> None:
     codes = np.random.default_rng(1).integers(0, 9, 50)
     rows = first_occurrences(pa.array(codes))
     assert sorted(codes[rows].tolist()) == sorted(set(codes.tolist()))

@@ -98,7 +98,7 @@ def test_the_end_of_its_time_at_the_recipient_calls_everything_back(shared: Send
     assert set(causes(shared, 30 * DAY).values()) == {"retention_due"}
 
 
-def test_the_list_says_what_was_sent_when_and_whose(shared: Sender) -> None:
+def test_the_list_states_what_was_sent_when_and_about_which_subjects(shared: Sender) -> None:
     shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     (recall,) = found(shared)
     assert (recall.rows, recall.sent_at, recall.fields) == (2, NOW, ("device_id", "event_time", "model"))
@@ -106,7 +106,7 @@ def test_the_list_says_what_was_sent_when_and_whose(shared: Sender) -> None:
     assert recall.digest.startswith("blake3:")
 
 
-def test_a_recall_goes_from_due_over_requested_to_confirmed(shared: Sender) -> None:
+def test_a_recall_is_due_then_requested_then_confirmed(shared: Sender) -> None:
     shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     asked = request_recalls(shared.places, shared.recipients, NOW + HOUR, recipient="vendor")
     assert [each.tenant for each in asked] == ["north"]

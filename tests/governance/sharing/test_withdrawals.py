@@ -55,14 +55,14 @@ def test_the_recall_is_requested_in_the_same_act(
     assert [(each.tenant, each.state, each.cause) for each in listed] == [("north", "requested", cause)]
 
 
-def test_the_list_says_what_was_sent_when_its_digest_and_whose(shared: Sender) -> None:
+def test_a_recall_lists_time_rows_digest_and_subjects_of_the_disclosure(shared: Sender) -> None:
     (recall,) = ended(shared).recalls
     assert (recall.sent_at, recall.rows) == (NOW, 2)
     assert recall.digest.startswith("blake3:")
     assert set(recall.subjects) == {disclosure_token(shared.keys, "north", name) for name in ("d-1", "d-3")}
 
 
-def test_sharing_stops_at_once(shared: Sender) -> None:
+def test_sharing_stops_immediately(shared: Sender) -> None:
     ended(shared)
     with pytest.raises(NotPermitted):
         shared.share(RECORDS.slice(0, 1), clock=NOW + HOUR)
@@ -148,7 +148,7 @@ def test_what_is_not_confirmed_in_time_is_overdue(shared: Sender) -> None:
     assert [each.overdue for each in listed if each.tenant == "north"] == [False]
 
 
-def test_the_contract_says_how_soon_it_must_be_confirmed(shared: Sender) -> None:
+def test_the_contract_sets_the_deadline_of_the_confirmation(shared: Sender) -> None:
     shared.contract_with("deletes_within", "2d")
     ended(shared)
     (recall,) = list_recalls(shared.places, shared.recipients, NOW + 3 * DAY)

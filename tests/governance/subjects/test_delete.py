@@ -101,12 +101,12 @@ def test_a_file_of_which_no_record_remains_is_removed(project: Project) -> None:
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_whole_tenant_goes(filled: Project) -> None:
+def test_a_whole_tenant_is_removed(filled: Project) -> None:
     deleted(filled, DataSubject(None, "south"))
     assert {row["tenant_id"] for row in filled.rows()} == {"north"}
 
 
-def test_a_subject_without_a_tenant_goes_from_each_that_has_it(filled: Project) -> None:
+def test_a_subject_without_a_tenant_is_removed_from_each_tenant_that_has_it(filled: Project) -> None:
     done = deleted(filled, DataSubject("d3"))
     assert {each.tenant for each in done.subjects} == {"north", "south"}
     assert done.rows == 2 * sum(each["device_id"] == "d3" for each in RECORDS)
@@ -280,7 +280,7 @@ def _ahead(project: Project) -> Project:
     return project
 
 
-def test_a_record_of_the_future_goes_with_the_others(ahead: Project) -> None:
+def test_a_record_of_the_future_is_removed_with_the_others(ahead: Project) -> None:
     ahead.policy(future="1h")
     assert deleted(ahead, D3).rows == count(RECORDS, D3) + 1
     assert view_subjects([D3], places(ahead), NOW)[0].rows == 0
@@ -295,7 +295,7 @@ def test_a_record_of_the_future_does_not_come_back_with_its_file(ahead: Project)
     assert run(ahead).gated_by.erased == count(RECORDS, D3) + 1
 
 
-def test_a_whole_tenant_goes_with_its_records_of_the_future(ahead: Project) -> None:
+def test_a_whole_tenant_is_removed_with_its_records_of_the_future(ahead: Project) -> None:
     deleted(ahead, DataSubject(None, "north"))
     assert {row["tenant_id"] for row in ahead.rows()} == {"south"}
 

@@ -61,7 +61,7 @@ def test_the_records_that_hold_a_users_identifier_go_and_no_others(filled: Proje
     minimize.verify(filled.out, keys=filled.keys)
 
 
-def test_without_a_tenant_he_goes_from_each_that_has_him(filled: Project) -> None:
+def test_a_user_without_a_tenant_is_removed_from_each_tenant_that_has_them(filled: Project) -> None:
     done = deleted(filled, DataSubject("u2", field="user"))
     assert {each.tenant for each in done.subjects} == {"north", "south"}
     assert done.rows == 2 * of(RECORDS, tenant=None)

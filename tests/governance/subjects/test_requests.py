@@ -82,7 +82,7 @@ def test_a_file_names_devices_users_and_tenants(tmp_path: Path, name: str, text:
     assert load_subjects(tmp_path / name) == found
 
 
-def test_parquet_names_them_alike(tmp_path: Path) -> None:
+def test_parquet_requests_give_the_same_subjects(tmp_path: Path) -> None:
     pq.write_table(pa.table({"subject": ["d1", None], "tenant_id": ["north", "south"]}), tmp_path / "a.parquet")
     assert load_subjects(tmp_path / "a.parquet") == (DataSubject("d1", "north"), DataSubject(None, "south"))
 
@@ -92,7 +92,7 @@ def test_a_header_alone_selects_no_subject(tmp_path: Path) -> None:
     assert load_subjects(tmp_path / "a.csv") == ()
 
 
-def test_what_a_row_does_not_say_is_what_was_given(tmp_path: Path) -> None:
+def test_values_missing_in_a_row_come_from_the_arguments(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,\nd2,north\n")
     found = load_subjects(tmp_path / "a.csv", "north", "serial")
     assert found == (DataSubject("d1", "north", "serial"), DataSubject("d2", "north", "serial"))

@@ -104,7 +104,7 @@ def test_a_user_is_found_by_the_field_that_is_named(project: Project) -> None:
     assert rows(found(project, DataSubject("u2", field="user"))) == count(records, user="u2")
 
 
-def test_an_index_says_which_row_groups_are_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_limits_the_row_groups_that_are_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.records(RECORDS)
     project.run()
     read: list[Any] = []

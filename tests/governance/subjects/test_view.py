@@ -41,7 +41,7 @@ def page(project: Project, subject: DataSubject, *without: str) -> str:
     return view_page(found, redacted=without)
 
 
-def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> None:
+def test_a_page_shows_place_form_and_end_of_retention(project: Project) -> None:
     project.policy(retention="30d")
     text = page(project, DataSubject("d3", "south"))
     assert "Data held about d3 of south" in text
@@ -69,7 +69,7 @@ def seen(project: Project, subject: DataSubject, **places: Any) -> SubjectView:
     return found
 
 
-def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Project) -> None:
+def test_a_view_shows_place_form_start_and_end_of_retention(project: Project) -> None:
     project.policy(retention="30d")
     project.records([event(3)])
     receipt = project.run()
