@@ -146,7 +146,7 @@ def texts(out: Path) -> Iterator[Path]:
     return (path for path in out.rglob("*") if path.suffix in (".json", ".yaml", ".md"))
 
 
-def test_the_output_is_what_its_receipt_says(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_matches_its_receipt(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", str(done.project.out / "ledger.db"))
     minimize.verify(done.project.out, keys=done.project.keys)
 
