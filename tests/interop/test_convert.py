@@ -22,7 +22,7 @@ from minimize.registry import load_object
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_is_a_module_that_does_what_its_row_says(name: str) -> None:
+def test_every_format_has_the_functions_of_its_row(name: str) -> None:
     row = FORMATS[name]
     assert row.reads is None or callable(load_object(row.reads))
     assert row.writes is None or callable(load_object(row.writes))
@@ -47,7 +47,7 @@ def test_a_policy_is_written_once_and_loads(tmp_path: Path) -> None:
         import_into("jsonschema", schema, tmp_path / "p")
 
 
-def test_a_format_that_is_not_there_or_goes_the_other_way_is_a_mistake(tmp_path: Path) -> None:
+def test_an_unknown_format_or_a_wrong_direction_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="unknown format"):
         import_policy("openlineage", tmp_path / "x")
     with pytest.raises(ConfigurationError, match="unknown format"):

@@ -87,7 +87,7 @@ def test_the_official_models_would_refuse_a_wrong_manifest() -> None:
     assert not OFFICIAL.is_valid(body)
 
 
-def test_nested_columns_are_fields_of_fields_and_lists_say_so() -> None:
+def test_nested_columns_are_nested_fields_and_lists_are_marked() -> None:
     found = fields(fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / "device_telemetry"), "records"))
     assert found["apps"]["fides_meta"] == {"data_type": "object[]"}
     assert [each["name"] for each in found["apps"]["fields"]] == ["name", "version"]
