@@ -100,7 +100,7 @@ def test_nothing_is_looked_for_before_a_key_is_asked_for(tmp_path: Path) -> None
         found.newest("encrypt.footer")
 
 
-def test_without_a_keyring_it_says_how_to_give_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_keyring_the_error_explains_how_to_give_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyringError, match="MINIMIZE_KEYS"):

@@ -174,7 +174,7 @@ def test_names_are_sorted(keyring: Keyring) -> None:
     assert keyring.names() == ("device", "noise", "signing", "subject")
 
 
-def test_a_listing_says_name_version_and_time(keyring: Keyring) -> None:
+def test_a_listing_has_name_version_and_time(keyring: Keyring) -> None:
     assert [(line.name, line.version, line.created) for line in keyring.listing()] == [
         ("device", 1, NOW),
         ("noise", 1, NOW),

@@ -30,7 +30,7 @@ from minimize.keys.parquet_footer import read_encrypted_columns
 from tests.keys.files import CLOSED, NOW, SCHEMA, encryption, keyring, rows, written
 
 
-def test_a_column_that_says_no_category_has_the_strictest(tmp_path: Path) -> None:
+def test_a_column_without_a_category_gets_the_strictest(tmp_path: Path) -> None:
     schema = pa.schema([("x", pa.int64())])
     assert CategoryEncryption.for_columns(keyring(tmp_path), schema).names == {"x": "identified"}
 

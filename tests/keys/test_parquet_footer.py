@@ -14,7 +14,7 @@ from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_column
 from tests.keys.files import CLOSED, keyring, rows, written
 
 
-def test_it_says_which_columns_are_encrypted_under_which_key(tmp_path: Path) -> None:
+def test_a_footer_lists_encrypted_columns_with_their_master_keys(tmp_path: Path) -> None:
     found = read_encrypted_columns(written(tmp_path, keyring(tmp_path)))
     assert sorted(found.masters) == sorted(CLOSED)
     assert found.masters["phone"] == found.masters["tags"] == "encrypt.identified/1"
@@ -47,7 +47,7 @@ def test_no_bytes_make_it_fail(content: bytes) -> None:
         assert read_encrypted_columns(Path(file.name)).masters == {}
 
 
-def test_a_footer_that_is_cut_anywhere_says_no_wrong_key(tmp_path: Path) -> None:
+def test_a_truncated_footer_gives_no_wrong_key(tmp_path: Path) -> None:
     whole = _footer(written(tmp_path, keyring(tmp_path)))
     for length in range(0, len(whole), 97):
         cut = tmp_path / "cut.parquet"
