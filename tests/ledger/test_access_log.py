@@ -51,7 +51,7 @@ def test_a_finished_read_is_logged_once(ledger: Ledger) -> None:
     assert [each["result"] for each in told(ledger)] == ["success"]
 
 
-def test_a_read_that_goes_on_is_left_alone(ledger: Ledger) -> None:
+def test_a_running_read_is_left_alone(ledger: Ledger) -> None:
     begin_read(ledger, UNENDED, NOW)
     assert end_lost_reads(ledger, NOW + timedelta(hours=1)) == 0
     assert told(ledger) == []

@@ -62,7 +62,7 @@ def test_an_event_that_is_no_json_is_found(told: Ledger, keys: Keyring, address:
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_a_column_that_says_something_else_is_found(told: Ledger, keys: Keyring, address: Address, column: str) -> None:
+def test_a_changed_column_is_found(told: Ledger, keys: Keyring, address: Address, column: str) -> None:
     value = "2020-01-01T00:00:00.000000Z" if column == "time" else "other"
     unguarded(address, f"UPDATE audit SET {column} = '{value}' WHERE sequence = 2")
     assert found(told, keys) == {("H005", "audit/2")}
@@ -113,7 +113,7 @@ def test_a_rebuilt_chain_lacks_the_signature_of_the_keyring(told: Ledger, keys: 
     assert found(told, keys) == {("H004", "audit/3"), ("H004", "audit/4")}
 
 
-def test_a_log_that_was_cut_short_is_whole_as_far_as_it_goes(told: Ledger, keys: Keyring, address: Address) -> None:
+def test_a_truncated_log_is_valid_up_to_its_end(told: Ledger, keys: Keyring, address: Address) -> None:
     unguarded(address, "DELETE FROM audit WHERE sequence > 2")
     assert found(told, keys) == set()
     assert (unanchored_finding().code, unanchored_finding().severity) == ("H009", "warning")
@@ -186,11 +186,11 @@ def test_a_receipt_that_differs_from_the_audit_log_is_found(told: Ledger, receip
     assert beside(told, other, keys) == ["H007"]
 
 
-def test_a_receipt_that_is_not_ours_says_nothing(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_an_unsigned_receipt_is_not_compared(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     assert beside(told, replace(receipt, signature=None), keys) == ["H010"]
 
 
-def test_a_receipt_without_a_head_is_said(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_a_receipt_without_an_audit_head_is_reported(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     assert beside(told, replace(receipt, audit=None, signature=None).with_signature(keys), keys) == ["H011"]
 
 

@@ -86,7 +86,7 @@ def test_a_long_log_is_read_whole(ledger: Ledger, keys: Keyring, monkeypatch: py
     )
 
 
-def test_a_clock_that_goes_back_does_not_touch_the_order(ledger: Ledger, keys: Keyring) -> None:
+def test_a_clock_set_back_does_not_change_the_order(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(9), event(1))
     found = ledger.read(lambda connection: [json.loads(entry.event)["time"] for entry in read_entries(connection)])
     assert found == ["2026-11-25T00:00:09.000000Z", "2026-11-25T00:00:01.000000Z"]

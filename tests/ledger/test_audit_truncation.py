@@ -58,7 +58,7 @@ def go(ledger: Ledger, keys: Keyring, at: datetime = NOW) -> Truncation:
     return truncate_log(ledger, plan_truncation(ledger, at), ANN, at, keys)
 
 
-def test_what_is_older_than_a_year_goes_to_the_second_and_the_rest_is_verified(old: Ledger, keys: Keyring) -> None:
+def test_entries_older_than_a_year_are_removed_and_the_rest_is_verified(old: Ledger, keys: Keyring) -> None:
     plan = plan_truncation(old, NOW)
     assert (plan.entries, plan.last and plan.last.sequence, plan.latest) == (3, 3, YEAR - SECOND)
     assert numbers(old) == [1, 2, 3, 4, 5]
@@ -70,7 +70,7 @@ def test_what_is_older_than_a_year_goes_to_the_second_and_the_rest_is_verified(o
     assert (told["activity"], told["operation"], told["actor"]["user"]) == ("audit", "truncate", "ann")
 
 
-def test_a_log_is_truncated_again_as_time_goes_on(ledger: Ledger, keys: Keyring) -> None:
+def test_a_log_can_be_truncated_repeatedly(ledger: Ledger, keys: Keyring) -> None:
     days = [NOW - timedelta(days=600 - 100 * step) for step in range(3)]
     tells(ledger, keys, *(event(step, time=time) for step, time in enumerate(days)))
     for step, day in enumerate(days[:2]):
@@ -102,7 +102,7 @@ def test_the_database_removes_no_entry_younger_than_a_year_at_any_given_time(old
 
 
 @pytest.mark.parametrize("which", ["sequence = 1", "sequence = 5", "sequence > 0"])
-def test_without_a_checkpoint_nothing_goes(old: Ledger, address: Address, which: str) -> None:
+def test_without_a_checkpoint_no_entry_can_be_removed(old: Ledger, address: Address, which: str) -> None:
     with pytest.raises(Exception, match="append-only"):
         by_hand(address, f"DELETE FROM audit WHERE {which}")
     assert numbers(old) == [1, 2, 3, 4, 5]

@@ -115,7 +115,7 @@ def test_another_output_is_free(ledger: Ledger) -> None:
     assert taken(ledger, "two", Hands(), "b" * 32).token == 1
 
 
-def test_a_process_that_died_here_is_seen_at_once(ledger: Ledger) -> None:
+def test_a_dead_process_of_this_machine_is_recognized_immediately(ledger: Ledger) -> None:
     taken(ledger, "one", Hands())
     died(ledger)
     hands = Hands(NOW + timedelta(seconds=1))
