@@ -104,7 +104,7 @@ def test_a_large_file_is_rotated_and_four_old_ones_are_kept(tmp_path: Path) -> N
     }
 
 
-def test_two_that_write_at_once_lose_no_event(tmp_path: Path) -> None:
+def test_concurrent_writers_lose_no_event(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
 
     def many(first: int) -> None:
@@ -127,13 +127,13 @@ def test_a_link_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert [getattr(record, "code", None) for record in caplog.records] == ["W020"]
 
 
-def test_events_are_posted_where_the_environment_says(server: Server) -> None:
+def test_events_are_posted_to_the_url_of_the_environment(server: Server) -> None:
     post_event({"n": 1}, {"OPENLINEAGE_URL": server.url, "OPENLINEAGE_API_KEY": "k"})
     post_event({"n": 2}, {"OPENLINEAGE_URL": f"{server.url}/base/", "OPENLINEAGE_ENDPOINT": "/events"})
     assert server.got == [("/api/v1/lineage", "Bearer k", {"n": 1}), ("/base/events", None, {"n": 2})]
 
 
-def test_nothing_is_posted_unless_the_environment_says_so(server: Server) -> None:
+def test_nothing_is_posted_without_the_environment_variable(server: Server) -> None:
     post_event({}, {})
     post_event({}, {"OPENLINEAGE_URL": server.url, "OPENLINEAGE_DISABLED": "true"})
     assert server.got == []
@@ -161,7 +161,7 @@ def test_by_default_lineage_is_written_next_to_the_output_and_metrics_are_off(tm
     assert found(tmp_path) == Destinations(tmp_path / "_out.lineage.ndjson", None)
 
 
-def test_what_is_given_goes_before_the_environment_and_that_before_the_configuration(tmp_path: Path) -> None:
+def test_an_argument_overrides_the_environment_and_that_overrides_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("lineage: told/organization.ndjson\nmetrics: told\n")
     env = {"MINIMIZE_LINEAGE": "/env.ndjson", "MINIMIZE_METRICS": "/env.prom"}
     told = tmp_path / "told"

@@ -92,7 +92,7 @@ def test_a_night_on_which_files_are_gone_is_no_success(project: Project) -> None
     assert samples(file(project))["minimize_last_run_success"] == 0
 
 
-def test_a_failure_keeps_what_the_last_success_said(project: Project) -> None:
+def test_a_failure_keeps_the_metrics_of_the_last_success(project: Project) -> None:
     project.records(events(30))
     project.run(metrics=project.folder / "collected")
     before = samples(file(project))
