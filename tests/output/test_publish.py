@@ -172,7 +172,7 @@ def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/runs").symlink_to("/proc/self/nothing")
     with pytest.raises(OutputError, match="cannot write to the output folder") as caught, open_output(tmp_path / "out"):
