@@ -35,7 +35,7 @@ def test_a_policy_as_it_was_approved_is_approved() -> None:
     assert approval_state(approved()) == "approved"
 
 
-def test_a_policy_that_says_nothing_of_it_is_not() -> None:
+def test_a_policy_without_an_approval_is_unapproved() -> None:
     assert approval_state(policy()) == "unapproved"
 
 
@@ -44,7 +44,7 @@ def test_a_policy_that_says_nothing_of_it_is_not() -> None:
     [{"version": 2}, {"owner": "x"}, {"retention": "30d"}, {"fields": {"a": {"type": "string", "do": "keep"}}}],
     ids=str,
 )
-def test_any_change_of_what_it_says_ends_the_approval(change: dict[str, Any]) -> None:
+def test_any_change_of_its_content_ends_the_approval(change: dict[str, Any]) -> None:
     assert approval_state(approved(**change)) == "changed"
 
 

@@ -127,7 +127,7 @@ def test_a_name_without_a_proposal_is_a_mistake_and_nothing_is_written(drafted: 
     assert (drafted / "policy.yaml").read_text() == HEAD + FIELDS
 
 
-def test_a_field_that_was_accepted_before_is_said_to_be_so_and_not_taken_for_a_typing_error(drafted: Path) -> None:
+def test_an_accepted_field_is_reported_as_such_and_not_as_a_typing_error(drafted: Path) -> None:
     accept_proposals(drafted, ["mail"])
     with pytest.raises(ConfigurationError) as caught:
         accept_proposals(drafted, ["mail"])

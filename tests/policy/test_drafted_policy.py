@@ -68,7 +68,7 @@ def test_no_value_of_the_data_is_written_or_printed(tmp_path: Path, kind: str) -
     assert [form for form in forms if form in seen] == []
 
 
-def test_a_control_that_says_a_value_would_be_caught(tmp_path: Path) -> None:
+def test_a_control_shows_that_a_written_value_would_be_found(tmp_path: Path) -> None:
     text = canaries(tmp_path, "ndjson").read_text()
     assert all(json.dumps(value)[1:-1] in text for value in CANARIES.values())
 

@@ -35,7 +35,7 @@ def test_a_field_knows_its_key_and_line(policy_in: PolicyIn) -> None:
     assert (f.key, f.line) == ("f", 5)
 
 
-def test_what_cases_do_not_catch_is_dropped_unless_otherwise_says(policy_in: PolicyIn) -> None:
+def test_values_outside_all_cases_are_dropped_unless_otherwise_is_given(policy_in: PolicyIn) -> None:
     f = policy_in(field("{type: string, cases: [{if: {other: a}, do: keep}]}")).fields["f"]
     assert [way if isinstance(way, str) else way[0].name for way in treatments_of(f)] == ["keep", "drop"]
 

@@ -189,7 +189,7 @@ def test_a_form_without_defaults_that_lacks_a_key_is_not_read() -> None:
         ("path: x", "unknown key `path` in a library | Did you mean `shelves`?"),
     ],
 )
-def test_a_message_says_what_is_wrong_and_what_to_do(line: str, expected: str) -> None:
+def test_a_message_names_the_fault_and_the_remedy(line: str, expected: str) -> None:
     found = message(f"library: main\nshelves: {{}}\n{line}\n")
     assert found.partition(" | ")[0] == expected.partition(" | ")[0]
     assert line.startswith("path") or found == expected

@@ -42,7 +42,7 @@ def test_a_policy_can_be_sent_to_a_worker() -> None:
     assert ForkingPickler.loads(ForkingPickler.dumps(policy)) == policy
 
 
-def test_a_policy_in_memory_says_the_same_as_its_file(write: Write) -> None:
+def test_a_policy_in_memory_equals_that_of_its_file(write: Write) -> None:
     loaded = load_policy(write("policy.yaml", GOOD))
     built = policy_from_mapping(
         {"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"a": {"type": "string", "do": "keep"}}}

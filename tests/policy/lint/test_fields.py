@@ -258,7 +258,7 @@ def test_optional_and_derived_fields_need_not_be_there(lint_of: LintOf) -> None:
     assert told(lint_of(text, columns=["c"])) == []
 
 
-def test_nothing_is_said_of_the_source_where_it_is_not_known(lint_of: LintOf) -> None:
+def test_an_unknown_source_gives_no_finding(lint_of: LintOf) -> None:
     assert told(lint_of(PATH_FIELDS)) == []
 
 
@@ -290,12 +290,12 @@ def test_a_field_treated_differently_in_another_policy_is_reported(other: dict[s
         ),
     ],
 )
-def test_the_hint_says_how_the_treatments_differ(here: dict[str, Any], there: dict[str, Any], hint: str) -> None:
+def test_the_hint_describes_how_the_treatments_differ(here: dict[str, Any], there: dict[str, Any], hint: str) -> None:
     found = lint(policy("one", **here), siblings=[policy("two", **there)])
     assert [each.hint for each in found if each.code == "L022"] == [f"Check that this is intended: {hint}."]
 
 
-def test_a_field_treated_alike_is_not() -> None:
+def test_a_field_with_the_same_treatment_is_not_reported() -> None:
     assert told(lint(policy("one"), siblings=[policy("two")])) == []
 
 
