@@ -228,7 +228,7 @@ def test_a_receipt_that_does_not_balance_is_never_signed(keyring: Keyring, chang
         receipt(**changes).with_signature(keyring)
 
 
-def test_the_summary_says_what_happened() -> None:
+def test_the_summary_shows_the_rows_and_outputs() -> None:
     assert receipt().summary().splitlines() == [
         "device_telemetry: run 20261125T000000Z-0123456789ab for 2026-11-24, purpose service_maintenance",
         "  rows                    1,000 read = 950 written + 30 gated + 20 quarantined",
@@ -278,7 +278,7 @@ def plain(page: str) -> str:
     return re.sub(r" style='[^']*'", "", page)
 
 
-def test_the_tables_say_why_rows_are_missing() -> None:
+def test_the_tables_state_why_rows_are_missing() -> None:
     assert "<td>gated by condition</td><td>28</td>" in plain(receipt()._repr_html_())
 
 
