@@ -20,11 +20,11 @@ def found(on: date = DAY, **changes: Any) -> list[tuple[str, str | None]]:
     return [(one.code, one.field) for one in check_recipient(vendor(**changes), Subprocessors(entries=()), on)]
 
 
-def test_of_a_careful_recipient_there_is_nothing_to_say() -> None:
+def test_a_careful_recipient_has_no_finding() -> None:
     assert found() == []
 
 
-def test_without_a_contract_nothing_goes() -> None:
+def test_without_a_contract_nothing_is_shared() -> None:
     assert found(contract=None) == [("T010", None)]
     assert found(contract={**CONTRACT, "permits_transmission": False}) == [("T010", None)]
 

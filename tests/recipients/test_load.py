@@ -18,7 +18,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_configuration_says_where_they_are(tmp_path: Path) -> None:
+def test_the_configuration_names_their_folder(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
     write_yaml(tmp_path / "parties" / "vendor.yaml", vendor_file())
     assert find_recipients(start=tmp_path) == tmp_path / "parties"
@@ -35,7 +35,7 @@ def test_without_a_configuration_recipients_are_in_the_working_directory(tmp_pat
     assert find_recipients().resolve() == tmp_path / "recipients"
 
 
-def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
+def test_an_argument_overrides_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
     write_yaml(tmp_path / "given" / "vendor.yaml", vendor_file())
     assert find_recipients(tmp_path / "given") == tmp_path / "given"

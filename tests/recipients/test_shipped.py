@@ -110,7 +110,7 @@ def test_secrets_only_pass_through(name: str, function: str, secrets: tuple[str,
     assert not set(secrets) & set(found.shared)
 
 
-def test_contracts_permit_what_goes_and_nothing_else() -> None:
+def test_contracts_permit_exactly_the_shared_fields() -> None:
     for name in ("apple", "google", "support_desk", "threat_defense"):
         recipient = shipped(name)
         assert recipient.contract is not None
