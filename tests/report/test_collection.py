@@ -42,7 +42,7 @@ def test_levels_are_counted_like_features() -> None:
     assert found.on["level full"][-1] == 1
 
 
-def test_a_tenant_says_what_is_on_and_for_how_much_of_the_time() -> None:
+def test_a_tenant_shows_what_is_on_and_for_which_share_of_the_time() -> None:
     found = of([("north", None, "location", "on", 100), ("north", None, "location", "off", 50)])
     (north,) = found.groups
     assert north.names == ("north",)
@@ -50,7 +50,7 @@ def test_a_tenant_says_what_is_on_and_for_how_much_of_the_time() -> None:
     assert 0.4 < north.share["location"] < 0.6
 
 
-def test_what_single_persons_say_is_nobodys_to_see() -> None:
+def test_settings_of_single_persons_are_not_shown() -> None:
     before = of([("north", None, "location", "on", 10)])
     after = of([("north", None, "location", "on", 10), ("north", "d-1", "location", "off", 5)])
     assert before == after

@@ -77,7 +77,7 @@ def test_a_pseudonym_that_rotates_does_not_keep_as_many_apart() -> None:
     assert not is_one_to_one("drop")
 
 
-def test_a_field_that_is_dropped_says_so_and_gives_everything_up(project: Project) -> None:
+def test_a_dropped_field_is_shown_as_dropped_with_unknown_bits(project: Project) -> None:
     project.records(events(60))
     project.run()
     found = field(project, "event_id")
@@ -85,7 +85,7 @@ def test_a_field_that_is_dropped_says_so_and_gives_everything_up(project: Projec
     assert (found.form, found.values, str(found.bits)) == ("dropped", None, "unknown")
 
 
-def test_a_field_for_another_purpose_says_for_which(project: Project) -> None:
+def test_a_field_for_another_purpose_names_it(project: Project) -> None:
     project.policy({"model": {"type": "string", "do": "keep", "purposes": ["customer_support"]}})
     project.pipeline(aggregates=None)
     project.records(events(60))

@@ -29,7 +29,7 @@ def says(found: ReportFacts, name: str) -> str:
     return figure.sentence
 
 
-def test_the_flow_says_what_became_of_the_rows(found: ReportFacts) -> None:
+def test_the_flow_describes_the_rows(found: ReportFacts) -> None:
     assert says(found, "flow") == "65 rows were read: 60 written (92%), 5 quarantined (8%)."
 
 
@@ -42,7 +42,7 @@ def test_the_chart_states_how_many_fields_are_only_in_the_table(found: ReportFac
     assert "25 more fields are only in the table" in says(replace(found, fields=many), "bits")
 
 
-def test_the_map_says_how_many_tenants_have_what_on(found: ReportFacts) -> None:
+def test_the_map_counts_the_tenants_per_feature(found: ReportFacts) -> None:
     assert says(found, "collection").startswith("Turned on now, of 1 tenant: location 1.")
 
 

@@ -51,7 +51,7 @@ def test_receipts_of_another_keyring_are_refused(done: Project, tmp_path: Path) 
         report(done, keys=other)
 
 
-def test_without_a_key_the_report_says_that_nothing_was_checked(done: Project) -> None:
+def test_a_report_without_a_key_states_that_nothing_was_checked(done: Project) -> None:
     found = facts(done, keys=None)
     assert found.signatures == "not checked, because no keyring was found"
     assert "signatures of the receipts" in {each.what for each in found.hidden}
@@ -77,14 +77,14 @@ def test_a_pipeline_that_was_named_and_is_not_there_is_a_mistake(done: Project) 
         report(done, pipeline=done.folder / "nowhere")
 
 
-def test_a_part_that_cannot_be_read_is_left_out_and_said(done: Project) -> None:
+def test_an_unreadable_part_is_left_out_and_listed(done: Project) -> None:
     (done.folder / "settings.csv").write_text("nonsense")
     found = facts(done)
     assert found.collection is None
     assert "collection settings of tenants" in {each.what for each in found.hidden}
 
 
-def test_the_json_holds_the_same_facts_and_says_how_it_rounds(done: Project) -> None:
+def test_the_json_has_the_same_facts_and_states_its_rounding(done: Project) -> None:
     body = json.loads(json.dumps(report(done).to_json()))
     assert (body["flow"]["read"], body["flow"]["written"]) == ("60 or more", 60)
     assert body["flow"]["quarantined"] == {"malformed": "fewer than 5"}

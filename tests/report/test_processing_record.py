@@ -22,7 +22,7 @@ def test_every_case_of_a_field_is_named_also_the_one_that_keeps_it() -> None:
     assert "phone_number (dropped or unchanged or mask)" in support.data[0]
 
 
-def test_an_activity_says_what_article_30_asks() -> None:
+def test_an_activity_states_what_article_30_requires() -> None:
     one = of(PIPELINES / "device_telemetry").activities[0]
     assert (one.name, one.purposes) == ("device_telemetry", ("service_maintenance",))
     assert one.subjects == "persons or devices identified by device_id (the device)"

@@ -9,7 +9,7 @@ from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts
 
 
-def test_each_date_says_when_nothing_of_it_may_be_left(project: Project) -> None:
+def test_each_date_states_when_nothing_of_it_may_remain(project: Project) -> None:
     project.records(events(20))
     project.records(events(20), BEFORE)
     project.run(date=BEFORE)
@@ -46,7 +46,7 @@ def test_overdue_rows_are_reported_with_their_number(project: Project) -> None:
     assert found.overdue >= 1
 
 
-def test_what_goes_within_a_week_is_soon(project: Project) -> None:
+def test_data_due_within_a_week_is_soon(project: Project) -> None:
     project.records(events(20))
     project.run()
     assert [each.state for each in facts(project, at=AT + timedelta(days=25)).retention.partitions] == ["soon"]

@@ -22,12 +22,12 @@ def said(project: Project, digest: str | None) -> ApprovalAnswer:
     return policy.approved
 
 
-def test_a_policy_that_was_approved_as_it_ran_says_yes(project: Project) -> None:
+def test_a_policy_approved_as_it_ran_is_approved(project: Project) -> None:
     approve(project.folder, by="ann", at=AT)
     assert said(project, None) == "yes"
 
 
-def test_one_that_was_changed_since_says_no(project: Project) -> None:
+def test_a_policy_changed_after_its_approval_is_not_approved(project: Project) -> None:
     assert said(project, "sha256:" + "0" * 64) == "no"
 
 
@@ -75,7 +75,7 @@ def test_several_dates_are_summed(project: Project) -> None:
     assert str(found.flow.written) == "100"
 
 
-def test_outputs_say_what_is_too_small_to_show(project: Project) -> None:
+def test_outputs_state_what_is_too_small_to_show(project: Project) -> None:
     project.records(events(60))
     project.pipeline(
         aggregates={
@@ -142,7 +142,7 @@ def test_without_records_row_counts_are_hidden_even_if_no_group_is_suppressed(pr
     assert str(facts(project, sealed_counts=True).flow.read) == "60"
 
 
-def test_an_output_says_the_noise_of_its_counts_unless_they_are_exact(project: Project) -> None:
+def test_an_output_states_the_noise_of_its_counts_unless_they_are_exact(project: Project) -> None:
     daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"devices": {"count_distinct": "device_id"}}}
     project.records(events(120))
     project.pipeline(aggregates={"daily": {**daily, "suppress": {"below": 5}}})

@@ -52,14 +52,14 @@ def test_after_its_contract_nothing_may_go_there(home: Project) -> None:
     assert not vendor(home, at=AT + timedelta(days=400)).may_act
 
 
-def test_without_a_ledger_acts_and_consents_are_unknown_and_it_says_so(home: Project) -> None:
+def test_without_a_ledger_disclosures_and_consents_are_unknown_and_listed(home: Project) -> None:
     found = sync(home, ledger=home.folder / "nowhere.db")
     assert (found.acts, found.rows, found.consented) == (None, None, None)
     hidden = facts(home, ledger=home.folder / "nowhere.db", recipients=home.folder / "recipients").hidden
     assert ("disclosures and consents", "the ledger is not available") in {(each.what, each.why) for each in hidden}
 
 
-def test_a_recipient_whose_file_has_faults_is_left_out_and_said(home: Project) -> None:
+def test_a_recipient_with_a_faulty_file_is_left_out_and_listed(home: Project) -> None:
     (home.folder / "recipients" / "broken.yaml").write_text("nonsense: true")
     found = facts(home, ledger=home.out / "ledger.db", recipients=home.folder / "recipients")
     assert [each.name for each in found.sharing or ()] == ["vendor"]
@@ -72,7 +72,7 @@ def test_without_recipients_there_is_no_sharing(project: Project) -> None:
     assert facts(project).sharing is None
 
 
-def test_a_folder_that_was_named_and_is_not_there_is_said(project: Project) -> None:
+def test_a_missing_recipient_folder_is_listed(project: Project) -> None:
     project.records(events(20))
     project.run()
     assert "sharing" in {each.what for each in facts(project, recipients=project.folder / "nowhere").hidden}
