@@ -52,12 +52,12 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [str(record.code) for record in caplog.records if hasattr(record, "code") and record.code == "W026"]
 
 
-def test_a_run_under_an_approved_policy_says_who_approved_it_and_when(project: Project) -> None:
+def test_a_run_under_an_approved_policy_records_approver_and_date(project: Project) -> None:
     approve(project.folder, by="ann", at=AT)
     assert project.run().to_json()["policy"]["approved"] == {"by": "ann", "on": "2026-11-25"}
 
 
-def test_the_receipt_of_one_that_is_not_approved_says_nothing(project: Project) -> None:
+def test_the_receipt_of_an_unapproved_policy_has_no_approval(project: Project) -> None:
     assert "approved" not in project.run().to_json()["policy"]
 
 
@@ -110,7 +110,7 @@ def test_where_the_configuration_requires_it_an_approved_policy_runs(project: Pr
     assert project.run().rows.written == 30
 
 
-def test_what_is_applied_in_memory_is_refused_alike(project: Project) -> None:
+def test_unapproved_policies_are_also_refused_in_memory(project: Project) -> None:
     wants(project, approval="required")
     with pytest.raises(RefusedError):
         minimize.apply(project.folder / "policy.yaml", table(events(3)), keys=project.keys)
@@ -209,7 +209,7 @@ def root(text: str) -> YamlNode:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_the_text_says_the_approval_and_otherwise_the_same(name: str) -> None:
+def test_the_text_gains_the_approval_and_keeps_its_content(name: str) -> None:
     after = root(with_approval(TEXTS[name], SAID))
     assert after.entries["approved"].to_data() == SAID.model_dump(exclude_defaults=True)
     assert content_digest(after) == content_digest(root(TEXTS[name]))
@@ -229,7 +229,7 @@ def test_the_approval_is_written_after_the_head() -> None:
 @pytest.mark.parametrize(
     "old", ["approved: {by: x, on: '2026-01-01', digest: y}", "approved:\n  by: x\n  # old\n  digest: y"]
 )
-def test_another_approval_goes(old: str) -> None:
+def test_another_approval_is_replaced(old: str) -> None:
     text = f"policy: p\n{old}   # see ticket\nfields: {{a: {{type: string}}}}\n"
     again = with_approval(text, SAID)
     assert root(again).entries["approved"].to_data() == SAID.model_dump(exclude_defaults=True)
@@ -346,7 +346,7 @@ def test_a_pipeline_with_lint_errors_is_not_approved_unless_they_are_allowed(pro
     assert approve(project.folder, by="ann", at=AT, allow=["L062"]).changed
 
 
-def test_not_approved_is_said_everywhere_alike(project: Project) -> None:
+def test_every_surface_reports_a_missing_approval(project: Project) -> None:
     wants(project, approval="warn")
     receipt = project.run()
     report = create_report(project.out, at=receipt.at, keys=project.keys)

@@ -97,7 +97,7 @@ def test_nothing_of_a_repository_is_put_anywhere_but_what_people_wrote(
     assert sorted(put) == ["pipeline.yaml", "policy.yaml"]
 
 
-def test_a_policy_that_comes_loosens_and_one_that_goes_tightens(repo: Repository) -> None:
+def test_an_added_policy_loosens_and_a_removed_one_tightens(repo: Repository) -> None:
     repo.writes("pipelines/q/policy.yaml", POLICY)
     assert told(diff("one", "pipelines")) == [("J001", "loosens", "pipelines/q/policy.yaml")]
     assert told(diff("pipelines", "one:pipelines")) == [("J001", "tightens", "pipelines/q/policy.yaml")]

@@ -45,7 +45,7 @@ def _policy(project: Project) -> None:
     project.policy({**OS, **OWNER})
 
 
-def test_what_is_as_the_policy_says_is_no_drift(project: Project) -> None:
+def test_data_that_matches_the_policy_has_no_drift(project: Project) -> None:
     project.records(many())
     report = found(project)
     assert (report.changes, report.records, report.dates) == ((), 30, (DAY,))
@@ -128,9 +128,7 @@ def test_a_few_values_of_another_type_are_a_warning(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "share"), [(1, "3.2%"), (12, "29%")])
-def test_a_part_of_the_records_with_another_type_leaves_the_type_and_says_how_many(
-    project: Project, wrong: int, share: str
-) -> None:
+def test_a_partial_type_change_keeps_the_type_and_reports_the_share(project: Project, wrong: int, share: str) -> None:
     project.records([*many(), *(full(30 + number, storage="12") for number in range(wrong))])
     report = found(project)
     change = only(report)
@@ -278,7 +276,7 @@ def test_without_files_there_is_nothing_to_look_at(project: Project) -> None:
         found(project)
 
 
-def test_where_no_file_was_found_is_said_and_for_which_date(project: Project) -> None:
+def test_a_date_without_files_is_reported(project: Project) -> None:
     project.records(many())
     with pytest.raises(ConfigurationError, match=r"no file matches .+ for 2026-11-20"):
         found(project, date="2026-11-20")

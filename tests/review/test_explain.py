@@ -129,7 +129,7 @@ def fields(project: Project) -> list[str]:
     return list(load_pipeline(project.folder).policy.fields)
 
 
-def test_of_every_record_and_field_it_says_what_the_run_did(project: Project) -> None:
+def test_explanations_of_each_record_and_field_match_the_run(project: Project) -> None:
     job = load_pipeline(project.folder)
     keys = find_keyring(project.keys, project.folder)
     rows = load_pipeline_settings(None, job)
@@ -154,7 +154,7 @@ def test_of_every_record_and_field_it_says_what_the_run_did(project: Project) ->
 
 
 @pytest.mark.parametrize("tenant", TENANTS)
-def test_of_every_tenant_and_field_it_says_what_the_run_did(tenant: str, project: Project) -> None:
+def test_explanations_of_each_tenant_and_field_match_the_run(tenant: str, project: Project) -> None:
     rows = [row for row in minimize.read(project.out).to_pylist() if row["tenant_id"] == tenant]
     assert len(rows) >= 8
     for key in fields(project):
@@ -197,7 +197,7 @@ def test_what_a_field_is_made_from_gates_it_too(project: Project) -> None:
     assert "gate of latitude" in [step.what for step in north.steps]
 
 
-def test_of_another_purpose_it_says_whose_it_is(project: Project) -> None:
+def test_a_field_for_another_purpose_names_that_purpose(project: Project) -> None:
     said = of(project, "ticket")
     assert (said.outcome, said.why) == ("dropped", "only for customer_support")
     assert next(step for step in said.steps if step.verdict == "stops").what == "purpose"
@@ -217,7 +217,7 @@ def test_the_case_that_matched_is_named(project: Project) -> None:
         (27, "gated: its retention period has ended"),
     ],
 )
-def test_a_record_that_does_not_leave_says_why(number: int, found: str, project: Project) -> None:
+def test_a_withheld_record_is_explained(number: int, found: str, project: Project) -> None:
     said = of(project, "model", record=f"{file_of(project)}:{number}")
     assert found in [step.found for step in said.steps]
     assert said.outcome.startswith("record ")

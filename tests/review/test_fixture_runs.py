@@ -135,7 +135,7 @@ def test_without_fixtures_it_is_a_fault_of_configuration(project: Project) -> No
 
 
 @pytest.mark.parametrize("name", ["a.no_reason.fail.ndjson", "b.expect.ndjson"])
-def test_names_that_say_nothing_are_faults(name: str, project: Project) -> None:
+def test_invalid_names_of_fixtures_are_faults(name: str, project: Project) -> None:
     fixture(project, "a.pass.ndjson", [GOOD])
     fixture(project, name, [GOOD])
     with pytest.raises(ConfigurationError):
@@ -193,7 +193,7 @@ def test_a_pipeline_that_writes_no_records_is_tried_by_its_aggregates(project: P
     assert tried(project).failures == ()
 
 
-def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(project: Project) -> None:
+def test_an_aggregate_that_waits_for_late_rows_cannot_be_tried(project: Project) -> None:
     project.pipeline(aggregates={"per_model": {**AGGREGATES["per_model"], "late": "2d"}})
     fixture(project, "a.pass.ndjson", events(5))
     fixture(project, "expect.per_model.ndjson", [])

@@ -77,7 +77,7 @@ def test_spellings(found: Any, expected: Any, is_so: bool) -> None:
     assert is_same_value(found, expected) is is_so
 
 
-def test_every_format_says_the_same(tmp_path: Path) -> None:
+def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
     (tmp_path / "expect.ndjson").write_text('{"a": "x", "n": 1.5}\n\n{"a": "y"}\n')
     (tmp_path / "expect.csv").write_text("a,n\nx,1.5\ny,\n")
     pq.write_table(pa.table({"a": ["x", "y"], "n": [1.5, None]}), tmp_path / "expect.parquet")

@@ -14,7 +14,7 @@ def new(path: str, word: str | None = "string") -> DriftChange:
     ("old", "path"),
     [("osVersion", "/os_version"), ("battery", "/battery_pct"), ("device_id", "/deviceId"), ("/os/name", "/os/names")],
 )
-def test_like_names_in_one_place_are_alike(old: str, path: str) -> None:
+def test_similar_names_in_one_place_count_as_renamed(old: str, path: str) -> None:
     assert likeness(Pointer.parse(old), "string", new(path)) >= LEAST_LIKENESS
 
 
