@@ -75,7 +75,7 @@ def test_the_same_backfill_does_no_date_twice(ran: Project) -> None:
     assert not again.receipts
 
 
-def test_stopped_between_two_dates_it_goes_on_with_the_second(ran: Project) -> None:
+def test_a_backfill_stopped_between_two_dates_continues_with_the_second(ran: Project) -> None:
     file = says(ran)
     second = ran.folder / "data" / DAY / "a.ndjson.gz"
     whole = second.read_bytes()

@@ -24,7 +24,7 @@ from tests.project import AT, BEFORE, DAY, Builds, Project, events
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, number) for number in (23, 24, 25))
 
 
-def test_where_nothing_is_said_every_date_is_wanted_and_a_batch_without_date_too() -> None:
+def test_by_default_every_date_is_selected_and_a_batch_without_date() -> None:
     assert MONDAY in DateSelection.from_options()
     assert None in DateSelection.from_options()
 
@@ -145,7 +145,7 @@ def test_several_changed_dates_are_one_run_and_tracked_separately_afterwards(nig
     assert nights.run(pending=True, at=LATER).dates == (DAY,)
 
 
-def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_date_that_lost_a_file_is_skipped_with_a_warning(nights: Project, caplog: pytest.LogCaptureFixture) -> None:
     late = nights.records(events(3, 300), day=BEFORE, name="late")
     nights.run(pending=True, at=LATER)
     late.unlink()

@@ -190,9 +190,7 @@ def test_a_concurrent_run_is_refused_by_the_lease(project: Project, bucket: Buck
     assert project.run(output=out, date=DAY).sequence == 2
 
 
-def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
-    project: Project, bucket: Bucket, out: ObjectPath
-) -> None:
+def test_of_two_concurrent_runs_one_waits_or_is_refused(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     words = ["run", project.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", project.keys]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
     both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -205,7 +203,7 @@ def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
     assert len(receipts) == 1 + sum(code == 0 for _, code in ended)
 
 
-def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
+def test_a_reader_without_the_ledger_reports_an_interrupted_publication(
     project: Project, bucket: Bucket, out: ObjectPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert killed(project, out, "swap.between") == KILLED

@@ -204,7 +204,7 @@ def test_denied_access_is_reported_with_the_source_of_credentials(
 
 @pytest.mark.usefixtures("no_output")
 @pytest.mark.parametrize("uri", [f"s3://AKIA:{SECRET}@project/x", f"s3://project/x?secret_key={SECRET}"])
-def test_a_secret_in_a_pipeline_is_a_fault_at_its_line_and_goes_nowhere(
+def test_a_secret_in_a_pipeline_is_a_fault_at_its_line_and_is_not_shown(
     project: Project, uri: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = failing(project, uri, caplog)

@@ -139,14 +139,14 @@ def test_an_output_that_comes_later_gets_the_list_with_its_first_run(project: Pr
     assert len(listed(later, project)) == 1
 
 
-def test_a_list_that_says_nothing_new_keeps_its_file(project: Project) -> None:
+def test_an_unchanged_list_keeps_its_file(project: Project) -> None:
     tell(project, "erasure")
     before = lists(project.out)
     project.run(ledger=project.folder / "organization.db")
     assert lists(project.out) == before
 
 
-def test_two_lists_that_were_written_at_once_both_count(project: Project) -> None:
+def test_two_concurrently_written_lists_both_count(project: Project) -> None:
     tell(project, "erasure")
     (one,) = lists(project.out)
     first = one.read_bytes()

@@ -125,7 +125,7 @@ def test_of_top_values_those_of_who_is_gone_do_not_count(project: Project) -> No
     assert "rare" not in {row["model"] for row in project.rows()}
 
 
-def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_erasure_recorded_during_a_run_stops_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.records(RECORDS)
     project.run()
     before = project.files()

@@ -240,7 +240,7 @@ def plainly(day: date, at: datetime) -> dict[str, tuple[int, int, Any]]:
     return figures
 
 
-def test_each_closed_event_day_is_what_all_rows_at_once_give(fortnight: Fortnight) -> None:
+def test_each_closed_event_day_equals_one_computation_over_all_rows(fortnight: Fortnight) -> None:
     published = {
         date.fromisoformat(day): receipt.at
         for receipt in fortnight.receipts

@@ -117,7 +117,7 @@ def test_a_source_without_dates_has_its_indexes_at_the_root(project: Project) ->
         ({"device_id": {"type": "string", "role": "identifier", "do": "presence"}}, {}),
     ],
 )
-def test_there_is_no_index_where_the_pipeline_says_so_or_nothing_is_released_to_find_a_subject_by(
+def test_there_is_no_index_if_the_pipeline_disables_it_or_no_identifier_is_released(
     project: Project, fields: dict[str, Any], records: dict[str, Any]
 ) -> None:
     project.policy(fields)

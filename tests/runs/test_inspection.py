@@ -50,7 +50,7 @@ def test_a_plan_over_data_is_bound_to_the_datas_types(project: Project) -> None:
     assert plan_for(project.folder).outputs["records"].schema.field("storage").type == pa.int16()
 
 
-def test_a_plan_over_data_that_does_not_fit_says_so(project: Project) -> None:
+def test_a_plan_over_data_that_does_not_fit_is_refused(project: Project) -> None:
     project.source("parquet")
     project.columns(table(events(3)).drop_columns(["storage"]))
     with pytest.raises(SchemaError, match="storage"):
@@ -111,7 +111,7 @@ def test_a_plan_without_a_pipeline_has_no_preview_and_no_settings(project: Proje
         effective_plan(plan, "north")
 
 
-def test_the_effective_plan_drops_what_is_off_and_says_why(project: Project) -> None:
+def test_the_effective_plan_drops_a_switched_off_field_with_the_reason(project: Project) -> None:
     plan = plan_for(project.folder)
     south = effective_plan(plan, "south", at=WHEN).fields["latitude"]
     assert (south.action, south.technique, south.leaves) == ("drop", ("drop",), None)

@@ -50,7 +50,7 @@ def test_an_invalid_memory_size_is_reported_before_anything_is_read(
         project.run()
 
 
-def test_the_configuration_says_how_much_a_run_may_take(fleet: Project) -> None:
+def test_the_configuration_sets_the_memory_budget(fleet: Project) -> None:
     with at_checkpoint("spill.put", lambda *_: pytest.fail("set aside")):
         fleet.write("minimize", {"memory": "1GiB"})
         assert fleet.run().rows.read == 3000

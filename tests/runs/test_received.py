@@ -53,7 +53,7 @@ def test_rows_of_tenants_without_a_consent_are_gated_and_counted(agreed: Inbound
     minimize.verify(agreed.out, keys=agreed.keys)
 
 
-def test_the_summary_says_how_many_rows_had_no_consent(agreed: Inbound) -> None:
+def test_the_summary_counts_rows_without_consent(agreed: Inbound) -> None:
     assert "consent 5" in agreed.receive().summary()
 
 
@@ -95,7 +95,7 @@ def test_tenants_are_one_in_any_padding_and_case(inbound: Inbound) -> None:
     assert receipt.gated_by.consent == 1
 
 
-def test_without_any_consent_every_row_is_gated_and_one_warning_says_so(
+def test_without_any_consent_every_row_is_gated_with_one_warning(
     inbound: Inbound, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "minimize"):
@@ -162,7 +162,7 @@ def test_what_cannot_be_read_is_in_quarantine_without_a_value(agreed: Inbound) -
     assert (receipt.rows.written, receipt.rows.gated) == (1, 0)
 
 
-def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(agreed: Inbound) -> None:
+def test_a_consent_recorded_during_a_run_stops_it(agreed: Inbound) -> None:
     agreed.records(messages(4))
     withdrawn = at_checkpoint("run.written", lambda *_: agreed.consent("withdraw", "north", AT))
     with withdrawn, pytest.raises(LedgerError, match="consents or contracts were recorded during this run"):
@@ -204,7 +204,7 @@ def test_a_run_is_refused_before_it_reads(agreed: Inbound, rule: str) -> None:
     assert "be received from vendor for hook" in caught.value.message
 
 
-def test_every_reason_is_named_at_once(agreed: Inbound) -> None:
+def test_all_reasons_are_named_together(agreed: Inbound) -> None:
     agreed.vendor(**AGENT, contract=None)
     with pytest.raises(NotPermitted) as caught:
         agreed.receive()
@@ -369,7 +369,7 @@ def test_parquet_is_received_as_lines_are(agreed: Inbound) -> None:
     assert (receipt.rows.written, receipt.gated_by.consent) == (3, 3)
 
 
-def test_several_dates_are_gated_alike(agreed: Inbound) -> None:
+def test_several_dates_are_gated_in_the_same_way(agreed: Inbound) -> None:
     agreed.records(messages(4), BEFORE)
     receipt = agreed.receive(messages(4))
     assert (receipt.dates, receipt.gated_by.consent) == ((BEFORE, DAY), 4)

@@ -215,7 +215,7 @@ def test_a_run_takes_settings_as_a_frame(project: Project) -> None:
     assert project.rows() == project.rows(output=project.folder / "by path")
 
 
-def test_data_in_memory_is_not_taken_for_a_path_nor_shown(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_data_in_memory_is_refused_as_a_path_and_not_shown(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     frame = pd.DataFrame({"device_id": ["CANARY-1"]})
     with pytest.raises(ConfigurationError, match="not a path") as raised:
         project.run(input=frame)

@@ -37,7 +37,7 @@ def test_every_row_has_one_fate(project: Project) -> None:
     assert (rows.suppressed, rows.deduplicated) == (0, 0)
 
 
-def test_the_receipt_says_what_was_asked(project: Project) -> None:
+def test_the_receipt_records_the_request(project: Project) -> None:
     project.records(events(30))
     receipt = project.run()
     assert (receipt.at, receipt.at_given, receipt.dates) == (AT, True, (DAY,))
@@ -57,7 +57,7 @@ def test_the_receipt_lists_the_inputs_with_their_rows(project: Project) -> None:
     assert inputs == {f"{DAY}/a.ndjson.gz": (file_digest(first), 30), f"{DAY}/b.ndjson.gz": (file_digest(second), 6)}
 
 
-def test_a_run_without_settings_says_so_and_collects_no_feature(project: Project) -> None:
+def test_a_run_without_settings_records_none_and_collects_no_feature(project: Project) -> None:
     project.pipeline(settings=None)
     project.records(events(30))
     receipt = project.run()
@@ -182,7 +182,7 @@ def test_a_time_after_now_by_no_more_than_clocks_differ_is_now(project: Project)
     assert project.run(at=datetime.now(UTC) + timedelta(minutes=2), output=None).rows.written == 3
 
 
-def test_a_run_as_of_now_writes_where_the_pipeline_says(project: Project) -> None:
+def test_a_run_as_of_now_writes_to_the_output_of_the_pipeline(project: Project) -> None:
     project.policy(**LASTING)
     project.records(events(30))
     receipt = project.run(at=None, output=None)
@@ -272,7 +272,7 @@ def test_an_empty_file_gives_an_empty_typed_partition(project: Project) -> None:
     assert minimize.read(project.out, "per_model").num_rows == 0
 
 
-def test_above_fail_above_the_output_is_published_and_the_run_says_so(project: Project) -> None:
+def test_above_fail_above_the_output_is_published_and_the_excess_reported(project: Project) -> None:
     project.pipeline(quarantine={"fail_above": 0.1})
     project.records([*events(8), "broken", "broken"])
     receipt = project.run()
@@ -281,7 +281,7 @@ def test_above_fail_above_the_output_is_published_and_the_run_says_so(project: P
     assert "2 of 10 rows are in quarantine" in quarantine_exceeded(receipt, job)
 
 
-def test_at_fail_above_nothing_is_said(project: Project) -> None:
+def test_at_fail_above_nothing_is_reported(project: Project) -> None:
     project.pipeline(quarantine={"fail_above": 0.2})
     project.records([*events(8), "broken", "broken"])
     assert quarantine_exceeded(project.run(), minimize.load_pipeline(project.folder)) == ""
@@ -344,7 +344,7 @@ def test_a_damaged_file_stops_the_run_and_leaves_nothing_behind(project: Project
 
 
 @pytest.mark.usefixtures("no_output")
-def test_a_policy_that_drops_everything_writes_nothing_and_says_why(project: Project) -> None:
+def test_a_policy_that_drops_everything_is_refused_with_the_reason(project: Project) -> None:
     project.policy(
         {key: {"type": "string", "do": "drop"} for key in ("model", "tenant_id")}
         | dict.fromkeys(("battery", "storage", "latitude"), None)
@@ -412,7 +412,7 @@ def test_a_removed_output_of_the_pipeline_disappears_with_the_date_that_is_run_a
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_pipeline_with_aggregates_that_says_nothing_of_records_writes_none(project: Project) -> None:
+def test_a_pipeline_with_aggregates_writes_no_records_by_default(project: Project) -> None:
     project.pipeline(records=None)
     project.records(events(30))
     receipt = project.run()

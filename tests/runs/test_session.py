@@ -211,13 +211,13 @@ def test_a_run_without_pending_dates_warns_of_an_older_copy(
     assert ("W017" in {getattr(record, "code", "") for record in caplog.records}) is is_older
 
 
-def test_verify_says_that_no_ledger_is_there(fed: Project) -> None:
+def test_verify_reports_a_missing_ledger(fed: Project) -> None:
     fed.run()
     (fed.out / "ledger.db").unlink()
     assert codes(fed) == ["V008"]
 
 
-def test_verify_says_that_another_ledger_does_not_know_the_output(
+def test_verify_reports_a_ledger_that_does_not_know_the_output(
     fed: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fed.run()
@@ -226,7 +226,7 @@ def test_verify_says_that_another_ledger_does_not_know_the_output(
     assert codes(fed) == ["V009"]
 
 
-def test_verify_says_that_the_ledger_could_not_be_asked(fed: Project) -> None:
+def test_verify_reports_an_unreadable_ledger(fed: Project) -> None:
     fed.run()
     (fed.out / "ledger.db").write_bytes(b"damaged" * 1000)
     found = {finding.code: finding.message for finding in check_output(fed.out, keys=fed.keys)}
@@ -235,7 +235,7 @@ def test_verify_says_that_the_ledger_could_not_be_asked(fed: Project) -> None:
         check_output(fed.out, keys=fed.keys, ledger=fed.out / "ledger.db")
 
 
-def test_a_run_says_that_a_receipt_amid_the_others_is_gone(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_reports_a_missing_receipt_among_the_others(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     receipts = [fed.run() for _ in range(3)]
     (fed.out / "runs" / receipts[1].run_id / "receipt.json").unlink()
     fed.run()
@@ -433,7 +433,7 @@ def test_a_server_that_restarts_in_mid_run_is_waited_for(
 
 
 @pytest.mark.postgres
-def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_published(
+def test_a_server_failure_during_a_run_is_a_clear_error_and_nothing_is_published(
     fed: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())

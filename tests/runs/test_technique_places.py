@@ -246,7 +246,7 @@ def first(do: Any) -> str:
 
 
 @pytest.mark.parametrize("names_somebody", [False, True])
-def test_an_identifier_has_the_category_that_its_technique_gives_and_verification_says_so_too(
+def test_an_identifier_has_the_category_of_its_technique_and_verification_agrees(
     project: Project, names_somebody: bool
 ) -> None:
     (project.folder / "models.csv").write_text(HIERARCHY)
