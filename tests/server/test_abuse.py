@@ -181,7 +181,7 @@ def test_a_denial_wins_over_every_other_role(home: Home) -> None:
     assert refused(lambda: home.read("eve")).code == "B005"
 
 
-def test_no_role_comes_from_what_a_request_says(server: Running, home: Home) -> None:
+def test_no_role_comes_from_the_content_of_a_request(server: Running, home: Home) -> None:
     for more in ({"user": "ian"}, {"role": "insider"}, {"groups": ["support"]}, {"grant": "*"}, {"tenants": ["north"]}):
         body = {"read": "checkins", "columns": ["owner"], "purpose": PURPOSE, **more}
         with pytest.raises(flight.FlightServerError, match="B002"):
@@ -292,7 +292,7 @@ def test_malformed_requests_leave_the_server_alive_and_show_nothing(server: Runn
     assert all(any(code in text for code in ("B002", "B003", "B004", "B005")) for text in said)
 
 
-def test_descriptors_and_actions_that_are_none_are_refused_alike(server: Running) -> None:
+def test_unknown_descriptors_and_actions_are_refused(server: Running) -> None:
     with server.plain() as client:
         for descriptor in (
             flight.FlightDescriptor.for_path("..", "etc", "passwd"),

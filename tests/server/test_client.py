@@ -28,7 +28,7 @@ from tests.server.server import Running
         "grpc+tls://:1",
     ],
 )
-def test_a_token_goes_over_tls_or_no_farther_than_this_machine(url: str) -> None:
+def test_a_token_is_sent_only_over_tls_or_on_this_machine(url: str) -> None:
     with pytest.raises(ConfigurationError):
         connect(url, token="mzd_x")
 

@@ -66,7 +66,7 @@ def test_python_in_it_is_python_and_requests_are_requests() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
-def test_a_certificate_of_ones_own_ca_is_made_as_it_says(home: Home, tmp_path: Path) -> None:
+def test_the_documented_commands_create_a_certificate_of_a_private_ca(home: Home, tmp_path: Path) -> None:
     commands = list(calls(SHELL, "openssl"))
     assert len(commands) == 3
     for words in commands:

@@ -24,7 +24,7 @@ from minimize.server.request import (
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def test_a_read_goes_over_the_wire_and_comes_back() -> None:
+def test_a_read_request_survives_serialization() -> None:
     where = {
         "a": 1,
         "b": ["x", "y"],

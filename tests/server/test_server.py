@@ -110,7 +110,9 @@ def test_a_server_accepts_only_read_calls(server: Running, call: str) -> None:
     assert ".py" not in str(error.value)
 
 
-def test_what_goes_wrong_inside_stays_inside(server: Running, home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_errors_are_not_sent_to_the_client(
+    server: Running, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
     for path in home.project.out.rglob("records/**/*.parquet"):
         path.write_bytes(b"PAR1 nothing PAR1")
     with server.client() as client, pytest.raises(MinimizeError) as error:

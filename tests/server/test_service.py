@@ -184,7 +184,7 @@ def test_a_role_that_is_taken_away_ends_a_read_on_its_way(home: Home) -> None:
         next(batches)
 
 
-def test_a_publication_changes_no_read_that_goes_on(home: Home) -> None:
+def test_a_publication_changes_no_running_read(home: Home) -> None:
     home.run(40, day="2026-11-23")
     before = home.read("ann").num_rows
     batches = home.reader("ann").batches(columns=["model"], purpose=PURPOSE)
@@ -233,7 +233,7 @@ def test_pseudonyms_of_two_key_versions_are_not_mixed_unless_asked_for(home: Hom
     assert home.read("ann", where={"date": "2026-11-23"}).num_rows == 40
 
 
-def test_a_column_is_for_the_purposes_that_its_policy_says(home: Home) -> None:
+def test_a_column_is_open_for_the_purposes_of_its_policy_only(home: Home) -> None:
     home.granted("sam", columns=("phone", "owner"))
     assert refused(home, "sam", columns=["phone"], incident=INCIDENT, purpose="service_maintenance").code == "B005"
     assert home.read("sam", columns=["phone"], incident=INCIDENT).num_rows == ROWS // 2

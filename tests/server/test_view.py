@@ -148,6 +148,6 @@ def test_no_rows_have_the_same_schema_as_some() -> None:
     assert some.schema == made.schema
 
 
-def test_what_leaves_says_what_a_view_did() -> None:
+def test_the_result_states_the_technique_of_a_view() -> None:
     made = seen(time=TruncateTime(to="day"))
     assert made.schema.field("time").metadata == {b"minimize:view": b"truncate_time"}
