@@ -136,7 +136,7 @@ def level(value: str, holder: str = "admin", start: int = 0, subject: str | None
     return Said("t", subject, "level", value, holder, start)
 
 
-def test_nothing_said_is_off() -> None:
+def test_a_missing_setting_is_off() -> None:
     assert is_on(seen(), 1) == [False]
 
 
@@ -380,7 +380,7 @@ def test_a_subjects_own_level_counts_only_where_a_tenant_wide_one_is_set() -> No
     assert (reaches(view, "full", subject="s"), reaches(view, "full", subject="o")) == (False, True)
 
 
-def test_a_level_must_hold_at_both_times_by_itself() -> None:
+def test_a_level_must_hold_at_both_times_separately() -> None:
     view = seen(level("full"), level("basic", start=20))
     assert (reaches(view, "full", 10), reaches(view, "basic", 10)) == (False, True)
 
@@ -393,7 +393,7 @@ def test_an_unknown_level_is_refused() -> None:
 @pytest.mark.parametrize(
     "type_", [pa.timestamp("s"), pa.timestamp("ms", "UTC"), pa.timestamp("ns", "UTC"), pa.date32()]
 )
-def test_times_of_every_unit_are_compared_alike(type_: pa.DataType) -> None:
+def test_times_of_every_unit_are_compared_equally(type_: pa.DataType) -> None:
     times = pa.array([day(4).replace(tzinfo=None), day(5).replace(tzinfo=None)]).cast(type_)
     tenants = pa.array(["t", "t"])
     assert seen(on(start=5)).feature_on(FeatureSwitch("location"), tenants, None, times).to_pylist() == [False, True]
@@ -449,7 +449,7 @@ queries = st.tuples(st.sampled_from(["t", "u", "v"]), st.sampled_from(["s", "r",
 
 @settings(max_examples=examples(60))
 @given(st.lists(said, max_size=14), st.lists(queries, max_size=8), switches, st.integers(0, 7), st.randoms())
-def test_columns_come_to_what_the_sentences_say_in_any_order_of_rows(
+def test_columns_match_the_literal_rules_in_any_order_of_rows(
     rows: list[Said], records: list[tuple[str, str, int]], switch: FeatureSwitch, at: int, random: Any
 ) -> None:
     shuffled = list(rows)
@@ -522,7 +522,7 @@ def test_the_records_that_were_asked_about_do_not_travel() -> None:
     assert is_on(copy(view), 10, tenant="t") == [True]
 
 
-def test_what_was_found_for_one_period_is_not_taken_for_another() -> None:
+def test_a_result_for_one_period_is_not_used_for_another() -> None:
     view = seen(on(start=5), off(start=10), on(start=20))
     for days, wanted in ((3, False), (7, True), (12, False), (25, True), (7, True), (3, False)):
         assert is_on(view, days) == [wanted]

@@ -125,7 +125,7 @@ def stones() -> st.SearchStrategy[list[tuple[str, str | None, datetime]]]:
 @hypothesis(
     max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
-def test_a_plain_reading_says_the_same(keys: Keyring, found: list[Row], told: Any, encoded: bool) -> None:
+def test_erasures_match_a_literal_reading(keys: Keyring, found: list[Row], told: Any, encoded: bool) -> None:
     def plainly(row: Row) -> bool:
         return any(
             row[0] == tenant and who in (None, row[1]) and (row[2] is None or row[2] <= until)

@@ -55,7 +55,7 @@ def test_columns_are_accepted_in_any_order_with_a_byte_order_mark_and_extra_colu
     assert rows.table["valid_from"].to_pylist() == rows.table["recorded_at"].to_pylist()
 
 
-def test_every_faulty_row_is_named_by_its_line_at_once(tmp_path: Path) -> None:
+def test_all_faulty_rows_are_reported_together_with_their_lines(tmp_path: Path) -> None:
     text = (
         HEADER
         + ROW
@@ -144,7 +144,7 @@ TEXT = {**COLUMNS, "valid_from": ["2026-11-01T00:00:00Z"] * 2, "recorded_at": ["
         pl.DataFrame(TEXT),
     ],
 )
-def test_tables_and_frames_are_read_alike(data: Any) -> None:
+def test_tables_and_frames_give_the_same_settings(data: Any) -> None:
     rows = load_settings(data)
     assert rows.digest == load_settings(pa.table(COLUMNS)).digest
     view = rows.effective_at(datetime(2026, 11, 2, tzinfo=UTC))
@@ -246,9 +246,7 @@ def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
-def test_a_file_that_is_closed_to_us_is_said_to_be_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_file_without_read_permission_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def closed(*given: object, **options: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "a path")
 

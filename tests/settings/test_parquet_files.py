@@ -13,7 +13,7 @@ from minimize.settings import load_settings
 from tests.settings.test_files import HEADER, ROW, written
 
 
-def test_a_parquet_file_is_read_alike(tmp_path: Path) -> None:
+def test_a_parquet_file_gives_the_same_settings(tmp_path: Path) -> None:
     table = load_settings(written(tmp_path, HEADER + ROW)).table
     pq.write_table(table, tmp_path / "settings.parquet")
     rows = load_settings(tmp_path / "settings.parquet")

@@ -36,5 +36,5 @@ def test_a_row_recorded_later_outweighs_one_of_the_same_moment_and_the_lowest_cl
     assert masks(timeline((0, 0, 1, 5, 1), (0, 0, 1, 5, 0)), 0, 1) == [0b01]
 
 
-def test_a_timeline_of_nothing_says_nothing() -> None:
+def test_an_empty_timeline_has_no_bits() -> None:
     assert masks(timeline(), 0, 1) == [0]

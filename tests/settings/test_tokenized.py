@@ -83,7 +83,9 @@ def test_a_token_of_another_field_counts_in_that_field_alone(keys: Keyring) -> N
 
 
 @given(st.lists(ROW, max_size=12), RECORDS, st.booleans())
-def test_they_answer_alike(keys: Keyring, rows: list[dict[str, Any]], records: list[Any], encoded: bool) -> None:
+def test_tokenized_and_plain_settings_give_equal_answers(
+    keys: Keyring, rows: list[dict[str, Any]], records: list[Any], encoded: bool
+) -> None:
     plain = load_settings(pa.Table.from_pylist(rows, load_settings(None).table.schema)).effective_at(AT)
     veiled = ledger_rows(tokened(rows, keys), keys, "a ledger").effective_at(AT)
     tenants, subjects, times = columns(records)
@@ -113,7 +115,7 @@ def test_a_token_of_an_older_key_still_matches_its_subject(tmp_path: Path) -> No
     assert answers(ledger_rows(rows, newer, "a ledger").effective_at(AT)) == [False, True]
 
 
-def test_of_two_tokens_of_a_subject_each_must_say_so(tmp_path: Path) -> None:
+def test_both_tokens_of_a_subject_must_be_on(tmp_path: Path) -> None:
     """Brought in from another ledger, they cannot be told to be one before the subject is there."""
     first = new_keyring(tmp_path / "test.keys", now=T0)
     newer = add_key(first.path, "subject", now=T0)
