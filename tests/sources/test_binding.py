@@ -67,7 +67,7 @@ def test_what_the_reader_found_rejects_too() -> None:
     assert [reject.code for reject in chunk.rejects] == ["wrong_type", "wrong_type", "forbidden_field"]
 
 
-def test_arrays_that_are_not_what_they_say_are_an_error_and_others_pass() -> None:
+def test_invalid_arrays_are_an_error_and_others_pass() -> None:
     broken = pa.array([b"\xff"], pa.binary()).cast(pa.string(), safe=False)
     good = Chunk(pa.record_batch({"a": ["x"]}), 1)
     assert validate_chunk(good, SourceError("no")) is good

@@ -88,7 +88,7 @@ def test_hive_partitions_are_decoded_and_the_default_one_is_null(tree: Path) -> 
     assert hive_partitions(second, tree / "hive")["tenant"] is None
 
 
-def test_a_name_is_recorded_as_the_caller_says(tree: Path) -> None:
+def test_a_name_is_recorded_in_the_form_of_the_caller(tree: Path) -> None:
     (first, _) = find_files("hive", tree).files[None]
 
     class Marks:

@@ -77,7 +77,7 @@ def read(data: Any, request: SourceRequest = REQUEST) -> list[Chunk]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_data_is_read_alike(kind: str) -> None:
+def test_every_kind_of_data_is_read_with_the_same_result(kind: str) -> None:
     (chunk,) = read(KINDS[kind](TABLE))
     assert chunk.records.to_pylist() == [
         {"id": "a", "n": 1, "apps": [{"name": "A"}]},

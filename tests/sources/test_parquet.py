@@ -324,12 +324,12 @@ def test_a_flat_leaf_is_one_that_a_path_names_itself_outside_of_lists(foot: Parq
     assert (foot.is_single_valued(Pointer.parse("/s")), foot.is_single_valued(Pointer.parse("/l"))) == (True, False)
 
 
-def test_statistics_say_how_many_values_are_not_null(foot: ParquetFooter) -> None:
+def test_statistics_give_the_number_of_values_that_are_not_null(foot: ParquetFooter) -> None:
     assert (foot.groups, foot.rows(0)) == (1, 2)
     assert [foot.count_non_null(0, leaf) for leaf in (0, 1, 2, 6)] == [1, 0, 1, 2]
 
 
-def test_without_statistics_nothing_is_said(tmp_path: Path) -> None:
+def test_without_statistics_the_number_of_values_is_unknown(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet", write_statistics=False)
     file = pq.ParquetFile(tmp_path / "a.parquet")
     assert ParquetFooter(file.metadata, file.schema_arrow).count_non_null(0, 0) is None

@@ -31,7 +31,7 @@ FIRST = "2026-11-24T10:00:00+02:00"
 @pytest.mark.parametrize(
     "texts", [[], [None], [FIRST], [FIRST, None, "2025-01-02T23:59:59+02:00"], ["2026-11-24T10:00:00.250Z"] * 3]
 )
-def test_times_like_the_first_are_alike(texts: list[str | None]) -> None:
+def test_times_with_the_form_of_the_first_have_the_same_shape(texts: list[str | None]) -> None:
     assert have_same_shape(pa.array(texts, pa.string()), SHAPE)
 
 
@@ -72,7 +72,7 @@ near = st.tuples(moments, st.integers(0, 25), st.sampled_from("0139:TZ+-./ é"))
 
 
 @given(st.lists(moments | near | st.none(), max_size=4))
-def test_times_read_at_once_are_those_read_one_by_one(texts: list[str | None]) -> None:
+def test_times_read_in_a_batch_equal_those_read_one_by_one(texts: list[str | None]) -> None:
     values, bad = parse_texts(pa.array(texts, pa.string()), "timestamp")
     alone = [None if text is None else parse_text(text, "timestamp") for text in texts]
     assert values.cast(pa.int64()).to_pylist() == alone

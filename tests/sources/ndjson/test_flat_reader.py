@@ -63,7 +63,7 @@ def at_once(
     return (found[0][0], found[0][1].tolist()) if found else (None, [])
 
 
-def test_lines_that_look_alike_are_one_chunk(tmp_path: Path) -> None:
+def test_uniform_lines_are_one_chunk(tmp_path: Path) -> None:
     lines = [GOOD, b'{"n":2}', b'{"id":"b","new":"x"}', b'{"id":"c","n":null,"new":null}', b'{"id":"d","o":null}']
     chunk, rows = at_once(tmp_path, lines, KnownKeyOrder(), 100)
     assert chunk is not None
@@ -388,7 +388,7 @@ def test_an_unquoted_value_is_returned_unchanged(text: str) -> None:
     assert told([GOOD_LINE, f'{{"a":"x","b":{text}}}'.encode()])[1] == {b"a": '"x"', b"b": text}
 
 
-def test_a_line_that_is_said_not_to_fit_is_not_cut() -> None:
+def test_a_line_marked_as_unfit_is_not_cut() -> None:
     scanned = scan_lines(LineBlock(0, b"\n".join([GOOD_LINE] * 3)))
     found = cut_lines(scanned, np.arange(3), np.array([True, False, True]), ORDER)
     assert found is not None
