@@ -211,7 +211,7 @@ def test_a_missing_temporary_folder_is_reported(tmp_path: Path, monkeypatch: pyt
     assert told.value.__context__ is None
 
 
-def test_a_write_that_stops_half_way_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partial_write_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, content, offset: write(file, content[:7], offset))
     with SpillFile() as kept:
