@@ -61,7 +61,7 @@ def test_a_record_without_event_time_is_past_any_retention() -> None:
     assert gated(plan_of({}, retention="24h"), records({}, {"event_time": None})).raw.num_rows == 0
 
 
-def test_a_record_that_nothing_gates_goes_on_untouched() -> None:
+def test_an_ungated_record_is_passed_on_unchanged() -> None:
     raw = records({}, {})
     assert gated(plan_of({}, retention="24h"), raw).raw is raw
 
@@ -260,7 +260,7 @@ def test_a_plan_whose_gates_go_in_circles_is_refused() -> None:
     assert [finding.field for finding in refused.value.findings] == ["a", "b"]
 
 
-def test_an_empty_batch_goes_through() -> None:
+def test_an_empty_batch_is_accepted() -> None:
     plan = plan_of(apps(collect_if={"/apps/*/managed": True}), columns=LISTS, retention="1d")
     assert gated(plan, records(LISTS)).raw.num_rows == 0
 

@@ -87,7 +87,7 @@ def test_the_container_of_elements_is_their_list() -> None:
     assert list_container(Pointer.parse("/a/*/b/*")) == Pointer.parse("/a/*/b")
 
 
-def test_a_record_that_goes_takes_its_elements_out_of_every_part() -> None:
+def test_a_removed_record_takes_its_elements_out_of_every_part() -> None:
     names = pa.array(["p", "q", "r"])
     batch = Batch(
         RAW,
