@@ -83,7 +83,7 @@ def test_a_missing_container_is_reported(azure: str) -> None:
             place.write_bytes(b"x")
 
 
-def test_what_is_larger_than_a_store_copies_in_one_step_goes_this_way(
+def test_an_object_above_the_copy_limit_is_copied_by_reading_and_writing(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put("a.gz", b"0123456789")
