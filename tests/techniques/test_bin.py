@@ -38,7 +38,7 @@ def test_the_middle_is_a_double(run: Run) -> None:
     assert run(binned(width=5, **{"as": "middle"}), [7, -1]) == [7.5, -2.5]
 
 
-def test_labels_say_the_interval_in_the_shortest_form(run: Run) -> None:
+def test_labels_show_the_interval_in_the_shortest_form(run: Run) -> None:
     assert run(binned(width=10, **{"as": "label"}), [87.0]) == ["[80, 90)"]
     assert run(binned(width=0.25, **{"as": "label"}), [-0.1]) == ["[-0.25, 0)"]
     assert run(binned(edges=[1e9, 4e9], **{"as": "label"}), [2 * 10**9]) == ["[1000000000, 4000000000)"]

@@ -40,7 +40,7 @@ def test_each_text_is_worked_out_once() -> None:
     assert sorted(first.asked) == ["ab", "ac", "b", "cd"]
 
 
-def test_it_says_what_differs_and_what_could_not_be_treated() -> None:
+def test_it_counts_changed_and_untreatable_values() -> None:
     found = ResultCache(100).column(batch(["ab", "b", None, "xy"]), First())
     assert found is not None
     assert found.values.to_pylist()[:4] == ["a", "b", None, None]

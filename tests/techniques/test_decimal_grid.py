@@ -20,7 +20,7 @@ NUMBERS = st.one_of(
 
 
 @given(LATTICES, st.lists(NUMBERS, max_size=20))
-def test_what_is_said_to_be_the_nearest_point_is(lattice: DecimalGrid, numbers: list[float]) -> None:
+def test_a_certain_nearest_point_is_the_nearest(lattice: DecimalGrid, numbers: list[float]) -> None:
     with np.errstate(all="ignore"):
         found, sure = lattice.nearest(np.array(numbers, np.float64))
     for number, point, is_sure in zip(numbers, found.tolist(), sure.tolist(), strict=True):
@@ -30,7 +30,7 @@ def test_what_is_said_to_be_the_nearest_point_is(lattice: DecimalGrid, numbers: 
 
 
 @given(LATTICES, st.lists(NUMBERS, max_size=20))
-def test_what_is_said_to_be_the_last_point_below_is(lattice: DecimalGrid, numbers: list[float]) -> None:
+def test_a_certain_last_point_below_is_the_last_one_below(lattice: DecimalGrid, numbers: list[float]) -> None:
     with np.errstate(all="ignore"):
         low, sure = lattice.below(np.array(numbers, np.float64))
         middle, _ = lattice.below(np.array(numbers, np.float64), middle=True)

@@ -29,7 +29,7 @@ def test_presence_distinguishes_only_values_and_nulls(run: Run, values: list[flo
     assert run(Presence(), values, pa.float64()) == [None if value is None else True for value in values]
 
 
-def test_it_never_says_false(run: Run) -> None:
+def test_presence_is_never_false(run: Run) -> None:
     assert False not in run(Presence(), [{"a": None}, None])
 
 

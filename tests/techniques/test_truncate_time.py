@@ -44,7 +44,7 @@ def start(wall: datetime, unit: str) -> datetime:
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("unit", UNITS)
-def test_every_resolution_truncates_alike(run: Run, unit: Any, resolution: str) -> None:
+def test_every_resolution_truncates_to_the_same_time(run: Run, unit: Any, resolution: str) -> None:
     times = [wall_clock(2024, 2, 29, 23, 59, 59), wall_clock(1969, 12, 31, 23, 59, 59), wall_clock(1901, 1, 1), None]
     released = run(TruncateTime(to=unit), times, pa.timestamp(resolution))
     assert [None if each is None else each.replace(tzinfo=None) for each in released] == [
