@@ -104,7 +104,7 @@ def test_a_pipeline_without_its_output_is_refused(tmp_path: Path, places: tuple[
         ({"expire": 137}, 137),
     ],
 )
-def test_it_goes_on_where_a_step_fails_and_exits_with_the_code_that_counts(
+def test_it_continues_after_a_failed_step_and_exits_with_the_decisive_code(
     tmp_path: Path, codes: dict[str, int], code: int
 ) -> None:
     cases = " ".join(f"{word}) exit {each} ;;" for word, each in codes.items())

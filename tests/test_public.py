@@ -51,7 +51,7 @@ def test_the_names_are_what_completion_shows() -> None:
 
 
 @pytest.mark.parametrize("name", minimize.__all__)
-def test_every_name_is_there_and_says_what_it_is(name: str) -> None:
+def test_every_name_exists_and_is_documented(name: str) -> None:
     value = getattr(minimize, name)
     assert inspect.getdoc(value)
     assert callable(value)
