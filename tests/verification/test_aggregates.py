@@ -68,7 +68,7 @@ def test_a_group_of_few_rows_is_found(writer: OutputWriter) -> None:
     assert codes(writer, fleet(events=[9, 40])) == ["V041"]
 
 
-def test_the_subject_is_counted_where_nothing_else_is_said(writer: OutputWriter) -> None:
+def test_the_subject_is_counted_by_default(writer: OutputWriter) -> None:
     assert codes(writer, fleet(devices=[20, 9]), suppress={}) == ["V041"]
 
 

@@ -148,7 +148,7 @@ def test_no_receipt_at_all_is_found(writer: OutputWriter) -> None:
     assert "V014" in writer.codes()
 
 
-def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_listed(writer: OutputWriter) -> None:
+def test_a_folder_that_is_no_output_is_reported_without_listing_its_files(writer: OutputWriter) -> None:
     shutil.rmtree(writer.output / "runs")
     (finding,) = check(writer.output, keys=writer.keyring)
     told = ("V001", "error", "the folder is not an output")
@@ -156,7 +156,7 @@ def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_lis
     assert "Pass the folder that contains `runs`" in finding.hint
 
 
-def test_a_pipeline_is_no_output_and_is_said_to_be_one(writer: OutputWriter, tmp_path: Path) -> None:
+def test_a_pipeline_folder_is_refused_with_a_hint(writer: OutputWriter, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p/pipeline.yaml").write_text("pipeline: p\n")
     (finding,) = check(tmp_path / "p", keys=writer.keyring)
@@ -400,7 +400,7 @@ def test_an_empty_output_is_verified(tmp_path: Path) -> None:
     assert writer.codes() == []
 
 
-def test_the_error_says_how_many_and_carries_the_findings(writer: OutputWriter) -> None:
+def test_the_error_states_the_count_and_carries_the_findings(writer: OutputWriter) -> None:
     data(writer, 1).unlink()
     with pytest.raises(VerificationError, match="1 finding:") as caught:
         verify(writer.output, keys=writer.keyring)
