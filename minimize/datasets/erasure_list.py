@@ -44,7 +44,7 @@ class StoredErasures:
         """
         return _listed_erasures(self._files())
 
-    def store(self, recorded: Sequence[LifecycleEvent]) -> DigestRef | None:
+    def store(self, recorded: Sequence[LifecycleEvent], now: datetime) -> DigestRef | None:
         """Stores the erasures of the ledger, in addition to those already stored. Returns the digest of the list.
 
         Writes nothing if no erasure is new; returns None if there is none. An erasure that was withdrawn in the ledger is
@@ -53,7 +53,7 @@ class StoredErasures:
         if SUBJECT_KEY not in self.keys.names():
             return None
         before = self._files()
-        last = last_lifecycle_events(merge_erasures(recorded, _listed_erasures(before)))
+        last = last_lifecycle_events(merge_erasures(recorded, _listed_erasures(before)), now)
         entries = sorted(_list_entry(row) for row in last if row.kind in ERASURE_EVENTS and row.state == "recorded")
         if not entries and not before:
             return None

@@ -314,7 +314,7 @@ def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location]) -> None:
     for output in outputs:
         try:
             if has_runs(output):
-                StoredErasures(output, ledger.keyring).store(rows)
+                StoredErasures(output, ledger.keyring).store(rows, ledger.now)
         except (MinimizeError, OSError) as error:
             code = error.code if isinstance(error, MinimizeError) else SYSTEM_ERROR
             message = "the erasure list could not be stored with %s (%s); its next run will store it"
@@ -388,8 +388,8 @@ def withdraw_event(
     restriction; and the errors of `add_event`.
     """
     with workspace.open_ledger() as ledger:
-        rows = ledger.find(LIFECYCLE_EVENT)
-        named = [row for row in last_lifecycle_events(rows) if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
+        rows = last_lifecycle_events(ledger.find(LIFECYCLE_EVENT), ledger.now)
+        named = [row for row in rows if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
         if len(named) != 1:
             message = (
                 "no event id starts with this text" if not named else "more than one event id starts with this text"
@@ -428,7 +428,7 @@ def list_events(
     with workspace.open_ledger() as ledger:
         rows = ledger.find(LIFECYCLE_EVENT)
     if not history:
-        rows = [row for row in last_lifecycle_events(rows) if row.state == "recorded"]
+        rows = [row for row in last_lifecycle_events(rows, workspace.clock()) if row.state == "recorded"]
     own = [row for row in rows if tenant in (None, row.tenant_id)]
     return [EventEntry(row) for row in entries_in_scope(own, tenants, lambda row: (row.tenant_id,))]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar, Unpack
 
 from minimize.errors import Finding
@@ -25,6 +26,7 @@ from minimize.ledger.acts import (
 from minimize.ledger.audit_event import EMPTY_LOG, LogEntry, LogHead, audit_finding
 from minimize.ledger.database import Connection, Row
 from minimize.text import count_noun
+from minimize.times import Clock, utc_now
 
 R = TypeVar("R")
 PAGE_SIZE: Final = 1000
@@ -37,11 +39,18 @@ class ActLog(NamedTuple):
 
     proofs    those of the open ledger; without them, the acts are proven at each read
     verifier  the keys that signed the ledger
+    clock     gives the current time
     """
 
     connection: Connection
     proofs: ActProofs | None = None
     verifier: Verifier | None = None
+    clock: Clock = utc_now
+
+    @property
+    def now(self) -> datetime:
+        """See `ActReader.now`."""
+        return self.clock()
 
     def find(self, kind: ActKind[R], **conditions: Unpack[ActFilter]) -> list[R]:
         """See `ActReader.find`."""

@@ -288,6 +288,11 @@ class ActReader(Protocol):
         """
         ...
 
+    @property
+    def now(self) -> datetime:
+        """The current time. It shows which acts were recorded by a clock ahead."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class ActTombstone:

@@ -13,7 +13,6 @@ from typing import Any, Final, Literal
 
 from minimize.ledger.acts import ActKind, ActReader, pages
 from minimize.ledger.audit_event import utc_text
-from minimize.times import utc_now
 
 LifecycleState = Literal["recorded", "withdrawn"]
 
@@ -73,15 +72,14 @@ TENANTS_PER_QUERY: Final = 1_000
 """Tenants whose acts are found by one query."""
 
 
-def counting_lifecycle_events(rows: Iterable[LifecycleEvent]) -> list[LifecycleEvent]:
+def counting_lifecycle_events(rows: Iterable[LifecycleEvent], now: datetime) -> list[LifecycleEvent]:
     """The acts that count: all but withdrawals that were recorded by a clock ahead, at a time that is still in the future."""
-    now = utc_now()
     return [row for row in rows if row.state != "withdrawn" or row.recorded_at <= now]
 
 
-def last_lifecycle_events(rows: Iterable[LifecycleEvent]) -> list[LifecycleEvent]:
+def last_lifecycle_events(rows: Iterable[LifecycleEvent], now: datetime) -> list[LifecycleEvent]:
     """The last act of each event that counts, in the order in which the events were first recorded."""
-    return list({row.id: row for row in counting_lifecycle_events(rows)}.values())
+    return list({row.id: row for row in counting_lifecycle_events(rows, now)}.values())
 
 
 def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> list[bool]:
@@ -89,7 +87,7 @@ def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> lis
     key = rows[0].id if len(rows) == 1 else None
     names = sorted({row.tenant_id for row in rows})
     found = (acts.find(LIFECYCLE_EVENT, key=key, tenants=page) for page in pages(names, TENANTS_PER_QUERY))
-    last = {row.id: row for acts_of_page in found for row in counting_lifecycle_events(acts_of_page)}
+    last = {row.id: row for acts_of_page in found for row in counting_lifecycle_events(acts_of_page, acts.now)}
     new = list[bool]()
     for row in rows:
         known, last[row.id] = last.get(row.id), row

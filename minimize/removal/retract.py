@@ -365,7 +365,9 @@ class ResolvedRetraction:
             )
 
     def _rerun(self, run: ResolvedRun) -> Receipt:
-        context = RunContext("retract", "local", self.workspace.clock(), self.progress, NO_OBSERVABILITY)
+        context = RunContext(
+            "retract", "local", self.workspace.clock(), self.progress, NO_OBSERVABILITY, clock=self.workspace.clock
+        )
         return run_resolved(run, context)
 
     def _reevaluation(self, file: OutputFile) -> PolicyReevaluation:

@@ -153,7 +153,9 @@ class Rewrite:
 
     def _publish(self, files: Sequence[PlannedFile], counter: ProgressCounter) -> Receipt:
         # lineage and metrics describe runs only
-        context = RunContext(self.kind, "local", self.workspace.clock(), no_progress, NO_OBSERVABILITY)
+        context = RunContext(
+            self.kind, "local", self.workspace.clock(), no_progress, NO_OBSERVABILITY, clock=self.workspace.clock
+        )
         output, keys = self.workspace.target, self.workspace.keyring()
         with (
             run_session(self.workspace, context) as session,
@@ -171,7 +173,9 @@ class Rewrite:
                 hint=ALLOW_REMOVAL_HINT if self.kind in ("expire", "retract") else ALLOW_TIME_HINT,
             )
             if self.as_of is not None:
-                _check_as_of(output, self.as_of, chain, {each.date for each in files}, is_given=self.at_given)
+                _check_as_of(
+                    output, self.as_of, chain, {each.date for each in files}, context.clock(), is_given=self.at_given
+                )
             attachments = self._attachments(files[0].written_by)
             kms = find_kms(keys, self.workspace.config)
             inventory = RemovalInventory.for_files(output, chain, [each.file.path for each in files], keys, kms)
@@ -293,18 +297,24 @@ def check_rewrite_time(
         if plan is not None:
             check_change_time(ledger, output.folder, output.chain, now)
             if plan.due:
-                _check_as_of(output.folder, now, output.chain, {each.date for each in plan.due})
+                _check_as_of(output.folder, now, output.chain, {each.date for each in plan.due}, ledger.now)
 
 
 def _check_as_of(
-    output: Location, as_of: datetime, chain: Sequence[Receipt], dates: set[str | None], *, is_given: bool = False
+    output: Location,
+    as_of: datetime,
+    chain: Sequence[Receipt],
+    dates: set[str | None],
+    now: datetime,
+    *,
+    is_given: bool = False,
 ) -> None:
     """Refuses an earlier time than that of a receipt for the same dates.
 
     A time from the clock may be a little earlier: another command published since this one got its time. The files that it
     read are compared with their receipts, so that it cannot replace what the other one published.
     """
-    at = as_of if is_given else later_time(as_of, chain, dates)
+    at = as_of if is_given else later_time(as_of, chain, dates, now)
     for receipt in effective_receipts(chain):
         if receipt.at > at and covers_dates(receipt, dates):
             message = (

@@ -239,7 +239,7 @@ to record."""
 
 def record_decision(kind: ReceiptKind, workspace: Workspace, decide: DecideOutput) -> Receipt | None:
     """Publishes the signed receipt of a decision; None if there is nothing to record. Raises OutputError, LedgerError."""
-    context = RunContext(kind, "local", workspace.clock(), no_progress, Destinations(None, None))
+    context = RunContext(kind, "local", workspace.clock(), no_progress, Destinations(None, None), clock=workspace.clock)
     with (
         run_session(workspace, context) as booking,
         open_output(workspace.target, create=False, lease=booking.head) as output,

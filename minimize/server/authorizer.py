@@ -145,7 +145,7 @@ class Authorizer:
                 new = self._grant_acts(max(known - 1, 0), newest)
                 if new[: len(last)] != last:  # the ledger was replaced by another copy
                     grants, last, new = Grants(), (), self._grant_acts(0, newest)
-                self._grants = newest, grants.followed_by(new[len(last) :])
+                self._grants = newest, grants.followed_by(new[len(last) :], self._clock())
             return self._grants[1]
 
     def _grant_acts(self, after: int, until: int) -> tuple[GrantAct, ...]:

@@ -255,17 +255,19 @@ _NO_FILES: Final[Mapping[str, datetime]] = MappingProxyType({})
 class RecordedErasures:
     """The erasures in the ledger, in the order in which they were recorded, and those stored with an output.
 
-    listed  the erasures stored with an output
+    listed   the erasures stored with an output
+    read_at  time at which they were read
     """
 
     rows: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
     keys: Keyring | None = field(default=None, repr=False)
     listed: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
+    read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, listed: Iterable[LifecycleEvent] = ()) -> Self:
         """The erasures in an open ledger. Raises LedgerError, also for an event that no key of the keyring signed."""
-        return cls(tuple(ledger.find(LIFECYCLE_EVENT)), ledger.keyring_or_none, tuple(listed))
+        return cls(tuple(ledger.find(LIFECYCLE_EVENT)), ledger.keyring_or_none, tuple(listed), ledger.now)
 
     @property
     def events(self) -> tuple[LifecycleEvent, ...]:
@@ -281,7 +283,7 @@ class RecordedErasures:
         An event that a clock ahead has recorded counts immediately; its withdrawal does not. Raises KeyringError if a key of
         their tokens is missing.
         """
-        known = known_times([row.recorded_at for row in self.events], utc_now())
+        known = known_times([row.recorded_at for row in self.events], self.read_at)
         times = {id(row): seen for row, seen in zip(self.events, known, strict=True)}
         seen = {
             row.id: row

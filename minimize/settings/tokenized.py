@@ -210,7 +210,7 @@ def _token_versions(tokens: TokensByTenant) -> set[int]:
 
 def load_ledger_settings(ledger: Ledger) -> LedgerRows:
     """The rows of an open ledger. Raises LedgerError, and KeyringError if the key of a subject's token is missing."""
-    return ledger_rows(ledger.find(SETTING), ledger.keyring_or_none, str(ledger.address))
+    return replace(ledger_rows(ledger.find(SETTING), ledger.keyring_or_none, str(ledger.address)), read_at=ledger.now)
 
 
 def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: str) -> LedgerRows:

@@ -298,8 +298,8 @@ def test_after_a_withdrawal_there_is_no_consent_until_another_is_given(history: 
 
 def test_nothing_decides_where_nothing_was_recorded() -> None:
     empty: Sequence[ConsentAct] = ()
-    assert ConsentHistory.from_acts(empty).deciding(hours(0), hours(0)).dtype == np.int64
-    assert len(ConsentHistory.from_acts(empty).deciding(hours(0), hours(0))) == 0
+    assert ConsentHistory.from_acts(empty, NOW).deciding(hours(0), hours(0)).dtype == np.int64
+    assert len(ConsentHistory.from_acts(empty, NOW).deciding(hours(0), hours(0))) == 0
 
 
 GIVEN = act("given", -3)

@@ -41,9 +41,11 @@ def _log(request: pytest.FixtureRequest, tmp_path: Path, keys: Keyring) -> Log:
     """A recorded change of a list."""
     folder = tmp_path / "out"
     folder.mkdir()
-    StoredErasures(folder, keys).store(erased(keys, *request.param))
+    StoredErasures(folder, keys).store(erased(keys, *request.param), AT)
     base = tree_of(folder)
-    return Log(base, record(folder, lambda out: StoredErasures(out, keys).store(erased(keys, *request.param, "d3"))))
+    return Log(
+        base, record(folder, lambda out: StoredErasures(out, keys).store(erased(keys, *request.param, "d3"), AT))
+    )
 
 
 def wrong(log: Log, folder: Path, keys: Keyring) -> Iterator[str]:

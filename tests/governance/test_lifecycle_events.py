@@ -186,12 +186,12 @@ def left(keys: Keyring, subject: str, forms: str = "{}") -> LifecycleEvent:
 def test_the_last_row_of_an_event_decides_and_all_rows_contribute_forms(keys: Keyring) -> None:
     first, second = left(keys, "d1", '{"a": ["x"]}'), left(keys, "d1", '{"b": ["y"]}')
     taken_back = replace(CLOSED, state="withdrawn")
-    (found,) = effective_events([first, CLOSED, second, taken_back])
+    (found,) = effective_events([first, CLOSED, second, taken_back], CLOSED.recorded_at)
     assert (found.token, found.subject, found.forms) == (first.subject, None, {"a": ("x",), "b": ("y",)})
 
 
 def test_a_kind_that_a_later_version_has_is_passed_over() -> None:
-    assert list(effective_events([replace(CLOSED, kind="something_new")])) == []
+    assert list(effective_events([replace(CLOSED, kind="something_new")], CLOSED.recorded_at)) == []
 
 
 def test_forms_are_read_back(keys: Keyring) -> None:

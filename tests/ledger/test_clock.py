@@ -341,7 +341,7 @@ def test_a_departure_by_a_clock_ahead_counts_immediately_and_a_stated_day_is_kep
 
 def test_an_expiry_knows_a_departure_by_a_clock_ahead(today: datetime) -> None:
     ahead, stated = (
-        next(effective_events([left(at, at if at > today + timedelta(days=99) else today)])).occurred_at
+        next(effective_events([left(at, at if at > today + timedelta(days=99) else today)], today)).occurred_at
         for at in (today + YEARS, today + timedelta(days=30))
     )
     assert ahead == today

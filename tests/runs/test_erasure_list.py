@@ -155,7 +155,7 @@ def test_two_concurrently_written_lists_both_count(project: Project) -> None:
     assert len(lists(project.out)) == 2
     assert {each[2] for each in listed(project.out, project)} == {"erasure", "reset"}
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
-        StoredErasures(project.out, Keyring.load(project.keys)).store(ledger.find(LIFECYCLE_EVENT))
+        StoredErasures(project.out, Keyring.load(project.keys)).store(ledger.find(LIFECYCLE_EVENT), ledger.now)
     assert len(lists(project.out)) == 1
 
 

@@ -7,6 +7,7 @@
     view.py          `subject view`
     coverage.py      `subject coverage`
     delete.py        `subject delete` and `subject restrict`
+    removal_result.py  their plan and result
     export.py        `subject export` and `subject export --then-delete`
     lift.py          `subject lift`
     directory_feed.py  `events import`: users that a directory deleted
@@ -24,7 +25,7 @@ from minimize.governance.subjects.correct import (
     correct_subject,
 )
 from minimize.governance.subjects.coverage import Coverage, CoverageTarget, subject_coverage
-from minimize.governance.subjects.delete import SubjectRemoval, delete_subjects, restrict_subjects
+from minimize.governance.subjects.delete import delete_subjects, restrict_subjects
 from minimize.governance.subjects.directory_feed import FeedColumns, ImportedEvents, import_events
 from minimize.governance.subjects.export import (
     ExportedDeletion,
@@ -33,6 +34,7 @@ from minimize.governance.subjects.export import (
     export_then_delete,
 )
 from minimize.governance.subjects.lift import RestrictionLift, lift_restriction
+from minimize.governance.subjects.removal_result import SubjectRemoval
 from minimize.governance.subjects.requests import (
     DataSubject,
     RequestStatus,

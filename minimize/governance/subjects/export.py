@@ -19,7 +19,8 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, OutputError, RefusedError, describe_os_error
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
 from minimize.governance.subjects.coverage import NO_REASONS, unexplained_files
-from minimize.governance.subjects.delete import RemovalOptions, SubjectRemoval, delete_subjects
+from minimize.governance.subjects.delete import RemovalOptions, delete_subjects
+from minimize.governance.subjects.removal_result import SubjectRemoval
 from minimize.governance.subjects.requests import (
     DataSubject,
     new_request,

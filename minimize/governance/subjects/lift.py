@@ -290,7 +290,7 @@ class _LiftRun:
         by_events = replace(due, by_age=False, removal_reason="restricted")
         return LiftRequest(
             lifted=replace(by_events, events=tuple(self._events())),
-            restricted=replace(by_events, events=tuple(effective_events(others, (RESTRICTION,)))),
+            restricted=replace(by_events, events=tuple(effective_events(others, self.ledger.now, (RESTRICTION,)))),
             due=due,
         )
 

@@ -381,7 +381,7 @@ def restrictions_in_force(ledger: Ledger, subjects: Iterable[DataSubject]) -> di
     """
     rows = [
         row
-        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT))
+        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT), ledger.now)
         if row.kind == RESTRICTION and row.state == "recorded"
     ]
     found: dict[DataSubject, list[LifecycleEvent]] = {}
