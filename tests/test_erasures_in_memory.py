@@ -82,7 +82,7 @@ def test_a_ledger_that_is_given_and_not_there_is_an_error(project: Project) -> N
         applied(project, ledger=project.folder / "none.db")
 
 
-def test_without_a_ledger_the_log_says_once_that_erasures_are_unknown(
+def test_without_a_ledger_the_log_warns_once_that_erasures_are_unknown(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     (project.folder.parents[1] / "minimize.yaml").unlink()

@@ -35,7 +35,7 @@ def test_an_output_is_verified_while_a_run_is_at_work(project: Project) -> None:
     assert "V007" in {finding.code for finding in findings}
 
 
-def test_while_a_publication_swaps_its_files_in_nothing_is_said(
+def test_during_a_publication_verify_reports_the_other_process(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "WAITS", 2)
@@ -91,7 +91,7 @@ def test_what_does_not_hold_is_raised_with_its_findings(project: Project) -> Non
     assert "V011" in {finding.code for finding in caught.value.findings}
 
 
-def test_without_a_key_nothing_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_verify_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     with pytest.raises(minimize.MinimizeError) as caught:
         minimize.verify(project.out)

@@ -235,7 +235,7 @@ def literal(rows: Sequence[Row], what: AggregateDefinition) -> list[dict[str, An
 
 @settings(max_examples=examples(20))
 @given(st.integers(0, 1 << 32), st.sampled_from([(1, 1), (3, 1), (3, 2), (4, 24)]))
-def test_figures_are_what_they_say(seed: int, sizes: tuple[int, int]) -> None:
+def test_figures_equal_those_of_the_literal_reading(seed: int, sizes: tuple[int, int]) -> None:
     most_rows, limit = sizes
     rows, what = random_rows(seed, most_rows), definition(limit=limit, values=2)
     (result,) = settled(rows, what)

@@ -21,7 +21,7 @@ from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateResult, AggregateTally, settle_tables
 from minimize.arrow.pointers import Pointer
 from minimize.spill import HashedRows, SpillSpace
-from tests.aggregates import test_batch_views_view as lists
+from tests.aggregates import test_list_elements as lists
 from tests.aggregates.noisy_tables import (
     BOUNDS,
     DATE,

@@ -23,7 +23,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.checkpoints import at_checkpoint
 from minimize.records import Batch
 from minimize.spill import HashedRows, SpillSpace
-from tests.aggregates import test_batch_views_view as view
+from tests.aggregates import test_list_elements as view
 from tests.aggregates import test_tally as table
 from tests.contract.test_measures import LITERALS
 from tests.hypothesis_profiles import examples

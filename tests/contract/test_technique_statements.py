@@ -39,7 +39,7 @@ from minimize.verification.rules import (
     type_family,
 )
 from minimize.verification.values import distinct_rows
-from tests.contract.test_from_outside import KeepDigits, significant_numbers
+from tests.contract.test_custom_technique import KeepDigits, significant_numbers
 from tests.contract.test_techniques import AT, PARAMETERS, OneKey
 
 ROWS = 400

@@ -47,7 +47,7 @@ def leftovers(out: Path) -> list[Path]:
     return [path for path in runs if not (path / "receipt.json").exists() and not (path / "intent.json").exists()]
 
 
-def test_whatever_room_the_output_has_it_is_old_or_new(versions: Versions, disk: Disk, tmp_path: Path) -> None:
+def test_with_any_disk_space_for_the_output_it_is_old_or_new(versions: Versions, disk: Disk, tmp_path: Path) -> None:
     out, ledger = versions.out(disk.folder), tmp_path / "ledger.db"
     shutil.move(out / "ledger.db", ledger)
 
@@ -64,7 +64,7 @@ def test_whatever_room_the_output_has_it_is_old_or_new(versions: Versions, disk:
 
 
 @pytest.mark.nightly
-def test_whatever_room_output_and_ledger_have_it_is_old_or_new(versions: Versions, disk: Disk) -> None:
+def test_with_any_disk_space_for_output_and_ledger_the_output_is_old_or_new(versions: Versions, disk: Disk) -> None:
     out = versions.out(disk.folder)
 
     def check() -> None:
@@ -78,7 +78,7 @@ def test_whatever_room_output_and_ledger_have_it_is_old_or_new(versions: Version
     versions.becomes_new(out)
 
 
-def test_a_ledger_without_room_stops_the_run_before_anything_is_read(project: Project, disk: Disk) -> None:
+def test_a_ledger_without_disk_space_stops_the_run_before_anything_is_read(project: Project, disk: Disk) -> None:
     ledger = disk.folder / "ledger.db"
     disk.leaves(0)
     with pytest.raises(LedgerError, match=r"disk is full|ENOSPC") as told:
@@ -90,7 +90,7 @@ def test_a_ledger_without_room_stops_the_run_before_anything_is_read(project: Pr
     assert project.run(ledger=ledger).sequence == 1
 
 
-def test_whatever_room_the_ledger_has_it_is_made_whole_or_not_at_all(project: Project, disk: Disk) -> None:
+def test_with_any_disk_space_the_ledger_is_created_whole_or_not_at_all(project: Project, disk: Disk) -> None:
     ledger = disk.folder / "ledger.db"
     out = project.out
 
@@ -108,7 +108,9 @@ def _run(project: Project, ledger: Path) -> None:
     project.run(ledger=ledger)
 
 
-def test_what_is_set_aside_finds_no_room(project: Project, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_for_spilled_data_stops_the_run(
+    project: Project, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [{**event, "device_id": f"device {number}"} for number, event in enumerate(events(1500))]
     project.pipeline(records={"deduplicate": {"by": ["device_id"]}})
     project.records(rows)
@@ -125,7 +127,9 @@ def test_what_is_set_aside_finds_no_room(project: Project, disk: Disk, monkeypat
 
 
 @pytest.mark.parametrize("largest", [1 << 10, 4 << 10, 32 << 10])
-def test_a_file_that_may_not_grow_is_told(versions: Versions, out: Path, tmp_path: Path, largest: int) -> None:
+def test_a_file_size_limit_is_reported_and_leaves_the_old_output(
+    versions: Versions, out: Path, tmp_path: Path, largest: int
+) -> None:
     found = ended(versions.command(out), tmp_path / "said", Fault(largest=largest))
     assert found.code == 2
     assert "Traceback" not in found.said
@@ -136,7 +140,7 @@ def test_a_file_that_may_not_grow_is_told(versions: Versions, out: Path, tmp_pat
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
-def test_what_the_system_says_is_told_in_words(
+def test_an_operating_system_error_is_reported_without_the_value_in_its_path(
     versions: Versions, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def full(*_: object) -> int:

@@ -233,7 +233,7 @@ def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(
 
 
 @pytest.mark.parametrize("verb", VERBS[:1], indirect=True, ids=["run"])
-def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, project: Project) -> None:
+def test_the_check_finds_a_ledger_that_was_written_before_the_output(verb: Verb, project: Project) -> None:
     """The control: were the ledger written before the output, a cut in between would be found."""
     with recording(project.folder) as cuts:
         assert command(*verb.words(project)).code == 0
@@ -242,9 +242,7 @@ def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: 
         minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sent_payload_is_recorded_after_a_cut_at_any_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
     sender.write()

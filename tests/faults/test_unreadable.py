@@ -60,7 +60,7 @@ OUTPUT = ("out", "out/runs", "out/runs/*", "out/runs/*/receipt.json", "out/runs/
 
 
 @pytest.mark.parametrize("name", [*OURS, "ledger.db", INPUT, f"data/{DAY}", "data", *OUTPUT])
-def test_what_may_not_be_read_is_told(project: Project, before: set[str], name: str) -> None:
+def test_an_unreadable_file_is_reported(project: Project, before: set[str], name: str) -> None:
     (path,) = project.folder.glob(name.replace("*", "2*"))
     mode = path.stat().st_mode & 0o777
     path.chmod(0)
@@ -71,7 +71,7 @@ def test_what_may_not_be_read_is_told(project: Project, before: set[str], name: 
 
 
 @pytest.mark.parametrize("name", [*OURS, "ledger.db", "out/runs/*/receipt.json"])
-def test_a_folder_in_the_place_of_a_file_is_told(project: Project, before: set[str], name: str) -> None:
+def test_a_folder_in_place_of_a_file_is_reported(project: Project, before: set[str], name: str) -> None:
     (path,) = project.folder.glob(name)
     kept = path.rename(project.folder / "kept")
     path.mkdir()
@@ -102,7 +102,7 @@ DAMAGES: list[Callable[[bytes], bytes]] = [cut, flipped, lambda _: SECRET, lambd
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=["cut", "flipped", "something else", "something behind it"])
-def test_a_gzip_that_is_damaged_is_told(project: Project, before: set[str], damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_gzip_file_is_reported(project: Project, before: set[str], damage: Callable[[bytes], bytes]) -> None:
     path = project.folder / INPUT
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
@@ -113,7 +113,7 @@ def test_a_gzip_that_is_damaged_is_told(project: Project, before: set[str], dama
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, lambda _: b""], ids=["cut", "flipped", "else", "behind", "empty"])
-def test_a_parquet_file_that_is_damaged_is_told(project: Project, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_parquet_file_is_reported(project: Project, damage: Callable[[bytes], bytes]) -> None:
     shutil.rmtree(project.folder / "data")
     project.source("parquet")
     path = project.columns(table(events(3000)))
@@ -132,7 +132,7 @@ def test_a_parquet_file_that_is_damaged_is_told(project: Project, damage: Callab
     [b"", b"\xff\xfe\x00", SECRET, gzip.compress(SECRET, mtime=0)],
     ids=["empty", "no text", "else", "packed"],
 )
-def test_a_file_of_ours_that_is_damaged_is_told(project: Project, before: set[str], name: str, content: bytes) -> None:
+def test_a_damaged_project_file_is_reported(project: Project, before: set[str], name: str, content: bytes) -> None:
     path = project.folder / name
     whole = path.read_bytes()
     path.write_bytes(content)
@@ -156,7 +156,7 @@ STANDING = (
 
 @pytest.mark.parametrize("name", STANDING)
 @pytest.mark.parametrize("verb", ["verify", "replay"])
-def test_what_stands_and_may_not_be_read_is_not_taken_for_gone(
+def test_an_unreadable_output_file_is_not_treated_as_missing(
     project: Project, before: set[str], name: str, verb: str
 ) -> None:
     (path,) = project.out.glob(name)

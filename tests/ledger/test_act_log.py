@@ -57,7 +57,7 @@ def _recorded(ledger: Ledger, keys: Keyring, monkeypatch: pytest.MonkeyPatch) ->
     return ledger
 
 
-def test_acts_are_found_in_the_order_of_recording_whatever_the_clock_was(recorded: Ledger, keys: Keyring) -> None:
+def test_acts_are_returned_in_the_order_of_recording_under_any_clock(recorded: Ledger, keys: Keyring) -> None:
     assert recorded.find(NOTE) == recorded.find(NOTE, verifier=keys) == NOTES
     assert errors(recorded, keys) == set()
 

@@ -193,7 +193,7 @@ def rewrite_last_entry(connection: Connection, head: LogHead) -> None:
     )
 
 
-def test_a_chain_that_was_made_anew_needs_a_signature(ledger: Ledger, keys: Keyring, address: Address) -> None:
+def test_a_rebuilt_chain_needs_a_signature(ledger: Ledger, keys: Keyring, address: Address) -> None:
     """An attacker without the keyring removes an act, chains the others and changes the entry that names them."""
     record_acts(ledger, keys, SETTING, *SETTINGS)
     stranger = new_keyring(keys.path.with_name("other.keys"), now=NOW)

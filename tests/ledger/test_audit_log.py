@@ -48,7 +48,7 @@ def test_what_is_undone_leaves_no_gap(ledger: Ledger, keys: Keyring) -> None:
     assert tells(ledger, keys, event(3)).sequence == 2
 
 
-def test_a_refused_change_is_told_without_the_row(ledger: Ledger, keys: Keyring) -> None:
+def test_a_refused_change_is_reported_without_the_row(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1))
     with pytest.raises(LedgerError, match="cannot be changed or removed") as raised:
         ledger.write(lambda connection: connection.execute("UPDATE audit SET actor = 'canary'"))
@@ -56,7 +56,7 @@ def test_a_refused_change_is_told_without_the_row(ledger: Ledger, keys: Keyring)
     assert raised.value.__context__ is None
 
 
-def test_entries_are_found_by_what_they_tell(ledger: Ledger, keys: Keyring) -> None:
+def test_entries_are_filtered_by_each_of_their_properties(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1), event(2, activity="run", result="failure"), event(3))
 
     def numbers(**wanted: Any) -> list[int]:
@@ -86,7 +86,7 @@ def test_a_long_log_is_read_whole(ledger: Ledger, keys: Keyring, monkeypatch: py
     )
 
 
-def test_a_clock_that_goes_back_does_not_touch_the_order(ledger: Ledger, keys: Keyring) -> None:
+def test_a_clock_set_back_does_not_change_the_order(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(9), event(1))
     found = ledger.read(lambda connection: [json.loads(entry.event)["time"] for entry in read_entries(connection)])
     assert found == ["2026-11-25T00:00:09.000000Z", "2026-11-25T00:00:01.000000Z"]

@@ -145,7 +145,7 @@ def test_the_environment_accepts_a_time(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_stands_under_a_wrong_time_is_declared_void(
+def test_a_run_under_a_wrong_time_can_be_declared_void(
     ran: Project,
     shell: Shell,
     clock: time_machine.Traveller,

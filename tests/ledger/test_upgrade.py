@@ -101,7 +101,7 @@ def test_an_upgrade_whose_process_dies_is_done_whole_or_not_at_all(
     assert is_whole(older, keys, NEWEST_VERSION + 1)
 
 
-def test_a_ledger_that_many_open_at_once_is_upgraded_once(
+def test_a_ledger_opened_concurrently_is_upgraded_once(
     older: Address, keys: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later(monkeypatch, add_color)

@@ -78,7 +78,7 @@ def test_an_undated_output_is_replaced_whole(tmp_path: Path) -> None:
         assert list_data_files(tmp_path / "out/quarantine") == (f"{run}.parquet",)
 
 
-def test_parts_of_one_partition_stand_beside_each_other(tmp_path: Path) -> None:
+def test_parts_of_one_partition_are_separate_files(tmp_path: Path) -> None:
     with open_output(tmp_path) as output:
         made = making(output, "run1")
         for part in range(3):
@@ -172,7 +172,7 @@ def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/runs").symlink_to("/proc/self/nothing")
     with pytest.raises(OutputError, match="cannot write to the output folder") as caught, open_output(tmp_path / "out"):
@@ -193,7 +193,7 @@ def test_data_that_no_run_wrote_is_not_overwritten(folder: Path, stranger: str) 
     assert caught.value.hint
 
 
-def test_dated_data_does_not_come_beside_undated(tmp_path: Path) -> None:
+def test_dated_data_is_refused_next_to_undated_data(tmp_path: Path) -> None:
     with open_output(tmp_path) as output:
         made = making(output, "run1")
         made.put("records", None, RECORDS)
@@ -294,7 +294,7 @@ def test_pandas_duckdb_and_polars_read_it_as_a_plain_dataset(tmp_path: Path, mak
         assert {*pl.read_parquet(root)["tenant_id"]} == {*found["tenant_id"]} == {"a b", "007x"}
 
 
-def test_nothing_foreign_stands_in_data_roots(folder: Path) -> None:
+def test_data_folders_hold_only_data_files_and_success_markers(folder: Path) -> None:
     new(folder)
     for root in ("records", "fleet"):
         files = [path for path in (folder / root).rglob("*") if path.is_file()]

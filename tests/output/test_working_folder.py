@@ -57,7 +57,7 @@ def test_a_new_folder_that_fails_is_gone(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_new_folder_does_not_stand_in_for_another(tmp_path: Path) -> None:
+def test_a_new_folder_does_not_replace_an_existing_one(tmp_path: Path) -> None:
     (tmp_path / "export").mkdir()
     with pytest.raises(FileExistsError), write_new_folder(tmp_path / "export", "export"):
         pass
@@ -85,7 +85,7 @@ def unknown(ours: ProcessIdentity) -> ProcessIdentity:
 
 
 @pytest.mark.parametrize("seen", [elsewhere, unknown])
-def test_one_of_which_nobody_can_say_whether_its_process_lives_stays(
+def test_a_folder_whose_process_cannot_be_checked_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Callable[[ProcessIdentity], ProcessIdentity]
 ) -> None:
     killed(tmp_path)

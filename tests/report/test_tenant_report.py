@@ -227,6 +227,6 @@ def test_the_page_is_for_its_owner_alone_and_loads_nothing(world: World) -> None
     assert not [each for each in ("<script", "src=", "href=", "url(") if each in text]
 
 
-def test_each_section_says_what_it_is_about(world: World) -> None:
+def test_each_section_has_an_introduction(world: World) -> None:
     lines = world.command("pia", "tenant", "report", "north").out.splitlines()
     assert all(lines[lines.index(f"## {title}") + 2].endswith(".") for title in SECTIONS)

@@ -36,7 +36,7 @@ def said(project: Project) -> list[dict[str, Any]]:
     return [table.to_json() for table in published_tables(project.folder, at=AT, keys=project.keys)]
 
 
-def test_before_the_first_run_there_is_nothing_to_say(project: Project) -> None:
+def test_before_the_first_run_there_is_no_finding(project: Project) -> None:
     assert said(project) == []
 
 

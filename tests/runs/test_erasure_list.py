@@ -100,14 +100,14 @@ def forgets(project: Project) -> Path:
     return ledger
 
 
-def test_a_ledger_that_was_adopted_brings_nobody_back(project: Project) -> None:
+def test_an_adopted_ledger_restores_no_erased_subject(project: Project) -> None:
     delete_subjects([D4], places(project), AT, yes=True)
     ledger = forgets(project)
     assert project.run(ledger=ledger).gated_by.erased == OF_D4
     assert project.run(ledger=ledger).gated_by.erased == OF_D4
 
 
-def test_a_ledger_from_a_backup_that_lacks_the_request_brings_nobody_back(project: Project) -> None:
+def test_a_ledger_from_a_backup_without_the_request_restores_no_erased_subject(project: Project) -> None:
     """The subject was erased by an event that changed no file, so that the backup has the head that the receipts name."""
     shutil.copy(project.folder / "organization.db", project.folder / "backup.db")
     tell(project, "erasure")
@@ -139,14 +139,14 @@ def test_an_output_that_comes_later_gets_the_list_with_its_first_run(project: Pr
     assert len(listed(later, project)) == 1
 
 
-def test_a_list_that_says_nothing_new_keeps_its_file(project: Project) -> None:
+def test_an_unchanged_list_keeps_its_file(project: Project) -> None:
     tell(project, "erasure")
     before = lists(project.out)
     project.run(ledger=project.folder / "organization.db")
     assert lists(project.out) == before
 
 
-def test_two_lists_that_were_written_at_once_both_count(project: Project) -> None:
+def test_two_concurrently_written_lists_both_count(project: Project) -> None:
     tell(project, "erasure")
     (one,) = lists(project.out)
     first = one.read_bytes()
@@ -285,5 +285,5 @@ def test_a_list_that_replaced_the_one_of_the_receipt_is_accepted(project: Projec
     assert names[0] == names[1]
 
 
-def test_an_output_of_which_nobody_was_erased_names_no_list(project: Project) -> None:
+def test_an_output_without_erasures_names_no_erasure_list(project: Project) -> None:
     assert project.run(ledger=project.folder / "organization.db").erasures is None

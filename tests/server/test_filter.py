@@ -156,7 +156,7 @@ def _file(tmp_path: Path) -> StoredFile:
         ({"other": 1}, [0, 1, 2, 3]),
     ],
 )
-def test_statistics_say_which_row_groups_may_hold_a_row(
+def test_statistics_determine_which_row_groups_may_hold_a_row(
     file: StoredFile, where: dict[str, Any], groups: list[int]
 ) -> None:
     types = {**dict(zip(TABLE.schema.names, TABLE.schema.types, strict=True)), "other": pa.int64()}
@@ -186,7 +186,7 @@ def test_a_scope_is_a_condition_where_it_names_tenants() -> None:
     assert rule.values.to_pylist() == ["a", "b"]
 
 
-def test_folders_and_dates_say_something_about_all_of_their_rows() -> None:
+def test_folders_and_dates_determine_whether_their_rows_can_match() -> None:
     rules = [bind_condition(parse_filter({"t": ["a", "b"]})[0], pa.string())]
     assert [folder_matches(value, pa.string(), rules) for value in ("a", "c", None)] == [True, False, False]
     later = [bind_condition(parse_filter({"date": {">": "2026-11-23"}})[0], pa.date32())]

@@ -159,7 +159,7 @@ def test_subjects_of_any_type_are_counted_once(make: Callable[[Sequence[int]], p
     assert kept(Top(keep=5, other="other", at_least=2), *batches, memory=memory) == ("b",)
 
 
-def test_zero_is_one_subject_whatever_its_sign() -> None:
+def test_positive_and_negative_zero_are_one_subject() -> None:
     found = kept(Top(keep=5, other="other", at_least=2), batch(["a", "a"], pa.array([0.0, -0.0])))
     assert found == ()
 

@@ -45,7 +45,7 @@ def data(writer: OutputWriter, turn: int) -> Path:
     return writer.output / writer.receipts[turn].outputs["records"].files[0].path
 
 
-def test_what_was_not_checked_is_said(writer: OutputWriter) -> None:
+def test_unchecked_parts_are_reported(writer: OutputWriter) -> None:
     (finding,) = (each for each in check(writer.output, keys=writer.keyring, from_receipt=3) if each.code == "V070")
     assert finding.severity == "warning"
     assert "2 receipts before the given one" in finding.message
@@ -110,7 +110,7 @@ def test_the_public_function_takes_it(writer: OutputWriter) -> None:
         minimize.verify(writer.output, keys=writer.keyring)
 
 
-def test_the_command_takes_it_and_says_what_it_checked(writer: OutputWriter, tmp_path: Path) -> None:
+def test_the_command_accepts_it_and_prints_what_it_checked(writer: OutputWriter, tmp_path: Path) -> None:
     done = command("verify", writer.output, "--keys", tmp_path / "test.keys", "--from-receipt", 3)
     assert (done.code, done.out.splitlines()[-1]) == (0, "verified: 2 receipts from 3 on, 2 files in force, 2 rows")
     assert "V070" in done.out

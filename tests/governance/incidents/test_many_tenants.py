@@ -289,7 +289,7 @@ def test_a_recipient_affects_whose_records_it_got(organization: Organization) ->
     assert columns(found["t00"]) == {"device_id", "model"}
 
 
-def test_recipients_with_copies_are_named_beside_each_tenant(organization: Organization) -> None:
+def test_recipients_with_copies_are_listed_for_each_tenant(organization: Organization) -> None:
     found = scoped(organization, f"output:{organization.out('checkins')}")
     there = {name: {each["recipient"] for each in one["recipients"]} for name, one in found.items()}
     assert there["t04"] == {"vendor", "carrier"}

@@ -103,18 +103,18 @@ def test_a_file_of_which_no_record_remains_is_removed(project: Project) -> None:
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_whole_tenant_goes(filled: Project) -> None:
+def test_a_whole_tenant_is_removed(filled: Project) -> None:
     deleted(filled, DataSubject(None, "south"))
     assert {row["tenant_id"] for row in filled.rows()} == {"north"}
 
 
-def test_a_subject_without_a_tenant_goes_from_each_that_has_it(filled: Project) -> None:
+def test_a_subject_without_a_tenant_is_removed_from_each_tenant_that_has_it(filled: Project) -> None:
     done = deleted(filled, DataSubject("d3"))
     assert {each.tenant for each in done.subjects} == {"north", "south"}
     assert done.rows == 2 * sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def test_files_that_hold_nobody_of_them_keep_their_bytes(project: Project) -> None:
+def test_files_without_the_deleted_subjects_keep_their_bytes(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records([each for each in RECORDS if each["device_id"] != "d3"], BEFORE)
     project.records(RECORDS)
@@ -135,7 +135,7 @@ def test_no_dictionary_of_a_file_knows_who_is_gone(filled: Project) -> None:
         assert gone not in table["device_id"].combine_chunks().dictionary.to_pylist()
 
 
-def test_nobody_comes_back_by_a_rerun_or_a_late_file(filled: Project) -> None:
+def test_a_deleted_subject_does_not_return_by_a_rerun_or_a_late_file(filled: Project) -> None:
     deleted(filled, D3)
     filled.records(RECORDS, name="late")
     receipt = run(filled, date=DAY)
@@ -250,13 +250,13 @@ def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.Monke
         deleted(filled, D3)
 
 
-def test_who_stands_nowhere_wants_a_tenant(filled: Project) -> None:
+def test_a_subject_without_records_requires_a_tenant(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match="found in no output"):
         deleted(filled, DataSubject("d99"))
     assert deleted(filled, DataSubject("d99", "north")).rows == 0
 
 
-def test_a_field_that_no_policy_has_names_nobody(filled: Project) -> None:
+def test_an_unknown_field_selects_no_subject(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match=r"with a field modle \(hint: did you mean model\?"):
         deleted(filled, DataSubject("d3", "north", "modle"))
 
@@ -282,7 +282,7 @@ def _ahead(project: Project) -> Project:
     return project
 
 
-def test_a_record_of_the_future_goes_with_the_others(ahead: Project) -> None:
+def test_a_record_of_the_future_is_removed_with_the_others(ahead: Project) -> None:
     ahead.policy(future="1h")
     assert deleted(ahead, D3).rows == count(RECORDS, D3) + 1
     assert view_subjects([D3], places(ahead), NOW)[0].rows == 0
@@ -297,7 +297,7 @@ def test_a_record_of_the_future_does_not_come_back_with_its_file(ahead: Project)
     assert run(ahead).gated_by.erased == count(RECORDS, D3) + 1
 
 
-def test_a_whole_tenant_goes_with_its_records_of_the_future(ahead: Project) -> None:
+def test_a_whole_tenant_is_removed_with_its_records_of_the_future(ahead: Project) -> None:
     deleted(ahead, DataSubject(None, "north"))
     assert {row["tenant_id"] for row in ahead.rows()} == {"south"}
 
@@ -368,14 +368,14 @@ def test_an_entry_that_no_record_has_is_noticed(project: Project, *, cleanly: bo
     assert list(files_with_leftovers(found, [path])) == ([] if cleanly else [path])
 
 
-def test_a_field_by_which_somebody_was_named_is_looked_at_too(project: Project) -> None:
+def test_the_field_that_selected_the_subjects_is_checked_for_leftovers(project: Project) -> None:
     found, path = standing(project)
     rewritten(project, path, "model", cleanly=False)
     assert list(files_with_leftovers(found, [path])) == []
     assert list(files_with_leftovers(found, [path], {"model"})) == [path]
 
 
-def test_only_files_that_were_written_anew_are_looked_at(project: Project) -> None:
+def test_only_rewritten_files_are_checked_for_leftovers(project: Project) -> None:
     found, path = standing(project)
     rewritten(project, path, "device_id", cleanly=False)
     assert list(files_with_leftovers(found, [])) == []

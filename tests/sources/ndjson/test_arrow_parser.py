@@ -74,7 +74,7 @@ def tables(lines: list[bytes], parser: LinesParser) -> list[tuple[pa.Table, list
     return [(table, rows.tolist()) for table, rows in found]
 
 
-def test_pieces_are_one_table_in_order_whatever_columns_each_of_them_has() -> None:
+def test_pieces_with_different_columns_are_one_table_in_order() -> None:
     lines = [b'{"n":1}', b'{"n":2,"u":1}', b'{"n":3,"v":{"k":1}}', b'{"n":4,"v":{"j":null}}', b'{"n":5,"u":null}']
     ((table, rows),) = tables(lines, LinesParser(ParserOptions(TYPES, block_bytes=8)))
     assert rows == [0, 1, 2, 3, 4]
@@ -94,7 +94,7 @@ def test_a_line_that_is_refused_is_looked_for_in_its_piece_alone() -> None:
 
 
 @pytest.mark.parametrize("values", [(b"1", b"1.5"), (b"true", b"null"), (b'"2026-11-24T00:00:00Z"', b'"noon"')])
-def test_columns_that_nobody_declared_are_remembered_with_a_type_that_fits_most_values(
+def test_undeclared_columns_are_remembered_with_a_type_that_fits_most_values(
     values: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parser = LinesParser(ParserOptions(TYPES))

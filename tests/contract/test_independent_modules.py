@@ -36,7 +36,7 @@ def known(modules: Iterable[str]) -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_nobody_knows_a_neighbour(room: str) -> None:
+def test_modules_of_one_table_do_not_import_each_other(room: str) -> None:
     assert len(ROOMS[room]) > 1
     assert known(ROOMS[room]) - {("minimize.engines.spark", "minimize.engines.local")} == set()
 

@@ -61,7 +61,7 @@ def _bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_a_wheel_says_what_it_can_do(bin_: Path, tmp_path: Path) -> None:
+def test_the_help_of_a_wheel_lists_the_verbs(bin_: Path, tmp_path: Path) -> None:
     said = run(bin_ / "minimize", "--help", cwd=tmp_path)
     assert all(verb in said for verb in ("init", "lint", "plan", "run", "verify", "sample", "schema", "keys"))
 

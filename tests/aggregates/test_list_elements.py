@@ -99,7 +99,7 @@ def test_gated_elements_of_one_batch_leave_those_of_the_next_alone() -> None:
     assert result.table.to_pylist() == [{"name": "mail", "n": 1}]
 
 
-def test_a_key_of_the_record_stands_beside_a_key_of_its_elements() -> None:
+def test_a_record_key_and_an_element_key_may_be_combined() -> None:
     data = batch(record("p", app("mail"), owner="corporate"), record("q", app("mail"), owner="personal"))
     table = tallied(definition("owner", "/apps/*/name", n=("count",)), data).table
     assert table.to_pylist() == [
@@ -126,7 +126,7 @@ def test_a_measure_over_the_record_takes_it_once_in_each_group() -> None:
     assert table["total"].to_pylist() == [7, 7]
 
 
-def test_a_measure_over_elements_may_stand_in_groups_of_records() -> None:
+def test_a_measure_over_elements_may_be_grouped_by_record_fields() -> None:
     data = batch(
         record("p", app("mail", 1), app("chat", 2), owner="x"),
         record("q", owner="y"),

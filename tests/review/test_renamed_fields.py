@@ -14,7 +14,7 @@ def new(path: str, word: str | None = "string") -> DriftChange:
     ("old", "path"),
     [("osVersion", "/os_version"), ("battery", "/battery_pct"), ("device_id", "/deviceId"), ("/os/name", "/os/names")],
 )
-def test_like_names_in_one_place_are_alike(old: str, path: str) -> None:
+def test_similar_names_in_one_place_count_as_renamed(old: str, path: str) -> None:
     assert likeness(Pointer.parse(old), "string", new(path)) >= LEAST_LIKENESS
 
 
@@ -23,7 +23,7 @@ def test_other_names_and_other_places_are_not(old: str, path: str) -> None:
     assert likeness(Pointer.parse(old), "string", new(path)) < LEAST_LIKENESS
 
 
-def test_types_of_one_kind_may_stand_for_each_other() -> None:
+def test_a_rename_may_change_the_type_within_its_kind() -> None:
     assert likeness(Pointer.parse("n"), "integer", new("/n", "double")) == 1
     assert likeness(Pointer.parse("n"), "integer", new("/n", "string")) == 0
 

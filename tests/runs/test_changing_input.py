@@ -41,7 +41,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("how", CHANGES)
-def test_it_is_noticed_and_what_stood_before_still_stands(project: Project, how: str) -> None:
+def test_a_change_of_the_input_stops_the_run_and_keeps_the_earlier_output(project: Project, how: str) -> None:
     file = project.records(events(20))
     project.run()
     standing = minimize.files(project.out)

@@ -218,7 +218,7 @@ def test_a_position_is_made_from_two_fields_and_neither_leaves(project: Project)
 
 
 @pytest.mark.parametrize("text", [HIERARCHY, HIERARCHY.replace(";", ","), "\ufeff" + HIERARCHY.replace("\n", "\r\n")])
-def test_a_hierarchy_is_read_from_beside_the_policy_whatever_it_is_written_with(project: Project, text: str) -> None:
+def test_a_hierarchy_is_read_relative_to_the_policy_in_any_spelling_of_csv(project: Project, text: str) -> None:
     (project.folder / "beside").mkdir()
     (project.folder / "beside" / "models.csv").write_text(text, newline="")
     project.policy({"model": {"type": "string", "do": {"generalize": {"hierarchy": "beside/models.csv", "level": 1}}}})
@@ -246,7 +246,7 @@ def first(do: Any) -> str:
 
 
 @pytest.mark.parametrize("names_somebody", [False, True])
-def test_an_identifier_has_the_category_that_its_technique_gives_and_verification_says_so_too(
+def test_an_identifier_has_the_category_of_its_technique_and_verification_agrees(
     project: Project, names_somebody: bool
 ) -> None:
     (project.folder / "models.csv").write_text(HIERARCHY)

@@ -68,7 +68,7 @@ def test_no_value_of_the_data_is_written_or_printed(tmp_path: Path, kind: str) -
     assert [form for form in forms if form in seen] == []
 
 
-def test_a_control_that_says_a_value_would_be_caught(tmp_path: Path) -> None:
+def test_a_control_shows_that_a_written_value_would_be_found(tmp_path: Path) -> None:
     text = canaries(tmp_path, "ndjson").read_text()
     assert all(json.dumps(value)[1:-1] in text for value in CANARIES.values())
 
@@ -124,7 +124,7 @@ def test_the_same_data_gives_the_same_policy(drafted: Path, tmp_path: Path) -> N
         ("ann@example.com", "parquet", True),
     ],
 )
-def test_names_that_may_be_values_are_told_apart(key: str, kind: str, expected: bool) -> None:
+def test_names_that_look_like_values_are_recognized(key: str, kind: str, expected: bool) -> None:
     assert looks_like_a_value(key, has_columns=FORMATS[kind].has_columns) is expected
 
 

@@ -69,7 +69,7 @@ def test_it_gives_what_the_local_engine_gives(project: Project, records: Any, ki
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_ids_are_one_subject_across_tasks_whatever_their_padding_and_case(project: Project) -> None:
+def test_ids_are_one_subject_across_tasks_in_any_padding_and_case(project: Project) -> None:
     do = {"pseudonymize": {"key": "device", "per": "tenant_id", "fold": True}}
     project.policy({"device_id": {**FIELDS["device_id"], "do": do}})
     own = "north,B-1 ,location,off,user,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
@@ -112,7 +112,7 @@ def test_what_was_wrong_in_a_task_is_raised(project: Project) -> None:
         "Container killed by YARN for exceeding physical memory limits.",
     ],
 )
-def test_an_executor_out_of_memory_is_told_as_such(
+def test_an_executor_out_of_memory_raises_out_of_memory_error(
     project: Project, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     want_spark()
@@ -130,7 +130,7 @@ def test_an_executor_out_of_memory_is_told_as_such(
     assert project.files() == set()
 
 
-def test_a_task_out_of_memory_is_told_as_such(project: Project) -> None:
+def test_a_task_out_of_memory_raises_out_of_memory_error(project: Project) -> None:
     def full(*_: Any) -> Any:
         raise MemoryError
 
@@ -139,7 +139,7 @@ def test_a_task_out_of_memory_is_told_as_such(project: Project) -> None:
         project.run(engine="spark")
 
 
-def test_tasks_that_nobody_foresaw_to_fail_publish_nothing(project: Project) -> None:
+def test_unexpected_task_failures_publish_nothing(project: Project) -> None:
     project.records(events(20))
     with at_checkpoint("gate", lambda *_: 1 / 0), pytest.raises(ConfigurationError) as told:
         project.run(engine="spark")

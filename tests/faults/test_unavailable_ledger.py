@@ -70,7 +70,7 @@ def goes_on_with_another(project: Project, runs: int) -> None:
     goes_on(project, runs + 1)
 
 
-def test_a_ledger_that_another_process_holds_is_told(project: Project, ledger: Path) -> None:
+def test_a_ledger_locked_by_another_process_is_reported(project: Project, ledger: Path) -> None:
     with locked(ledger), pytest.raises(LedgerError) as told:
         project.run()
     nothing_was_done(project, told.value, "is locked by another process")
@@ -88,7 +88,7 @@ def test_one_that_is_locked_in_mid_run_stops_it(project: Project, ledger: Path) 
     goes_on(project, 2)
 
 
-def test_one_that_is_locked_after_publication_is_told_by_the_next_run(
+def test_a_publication_while_the_ledger_is_locked_is_recorded_by_the_next_run(
     project: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with (
@@ -101,7 +101,7 @@ def test_one_that_is_locked_after_publication_is_told_by_the_next_run(
     assert verify_audit(output=project.out, receipts=project.out, keys=project.keys).findings == ()
 
 
-def test_one_that_is_gone_between_runs_is_made_anew_once_that_is_adopted(
+def test_a_ledger_that_is_missing_between_runs_is_created_again_after_adoption(
     project: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     ledger.unlink()
@@ -127,7 +127,7 @@ def test_one_that_is_exchanged_in_mid_run_stops_it(project: Project, ledger: Pat
     goes_on(project, 2)
 
 
-def test_one_that_vanishes_after_publication_is_made_anew_once_that_is_adopted(
+def test_a_ledger_that_vanishes_after_publication_is_created_again_after_adoption(
     project: Project, ledger: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with afterwards(ledger.unlink):
@@ -148,7 +148,7 @@ def test_one_that_is_damaged_stops_a_run_before_it_writes(project: Project, ledg
     goes_on(project, 2)
 
 
-def test_a_folder_in_its_place_is_told(project: Project, ledger: Path) -> None:
+def test_a_folder_in_place_of_the_ledger_is_reported(project: Project, ledger: Path) -> None:
     kept = ledger.rename(ledger.with_name("kept"))
     ledger.mkdir()
     with pytest.raises(LedgerError) as told:

@@ -46,7 +46,7 @@ def test_without_a_key_it_is_left_to_the_identities_that_azure_knows() -> None:
 
 
 @pytest.mark.parametrize("opened", [parse_location, parse_output_location])
-def test_no_token_is_sent_in_the_clear(opened: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_token_is_sent_unencrypted(opened: object, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     place = parse_location(OPEN) if opened is parse_location else parse_output_location(OPEN)
@@ -83,7 +83,7 @@ def test_a_missing_container_is_reported(azure: str) -> None:
             place.write_bytes(b"x")
 
 
-def test_what_is_larger_than_a_store_copies_in_one_step_goes_this_way(
+def test_an_object_above_the_copy_limit_is_copied_by_reading_and_writing(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bucket.put("a.gz", b"0123456789")
@@ -137,7 +137,9 @@ def test_what_another_holds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
     assert len(done) == 4
 
 
-def test_what_another_holds_for_ever_is_told_and_an_upload_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unending_lease_of_another_client_is_reported_and_an_upload_is_not_retried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(bucket_module, "_RETRY_PAUSE", 0.001)
     monkeypatch.setattr(bucket_module, "_RETRY_SECONDS", 0.05)
     done: list[int] = []

@@ -85,7 +85,7 @@ def test_whether_a_field_is_optional_and_from_which_protocol_changes_nothing_of_
 
 
 @pytest.mark.parametrize("name", LOOSENS)
-def test_what_goes_to_a_recipient_loosens_where_it_is_more(name: str) -> None:
+def test_sharing_more_with_a_recipient_loosens(name: str) -> None:
     change, code, back = LOOSENS[name]
     assert {(each.code, each.grade) for each in recipients({}, change)} == {(code, "loosens")}
     assert back in {each.grade for each in recipients(change, {})}
@@ -147,7 +147,7 @@ def test_who_has_a_role_that_denies_cannot_be_compared_with_who_has_it_not() -> 
     assert access(*both) == access(both[1], both[0]) == [("J071", "loosens")]
 
 
-def test_the_same_said_in_other_places_is_the_same() -> None:
+def test_the_order_of_assignments_makes_no_difference() -> None:
     split = access_file(assignment("analyst", "ann", tenants=["north"]), assignment("analyst", "bob"))
     assert access(split, access_file(*reversed(split["assignments"]))) == []
 
@@ -168,7 +168,7 @@ def test_the_same_said_in_other_places_is_the_same() -> None:
         ("ledger: x\n", "purposes: [fleet]\n"),
     ],
 )
-def test_the_configuration_loosens_where_it_wants_less(old: str, new: str, tmp_path: Path) -> None:
+def test_a_configuration_that_requires_less_loosens(old: str, new: str, tmp_path: Path) -> None:
     places = [tmp_path / "old", tmp_path / "new"]
     for place, says in zip(places, (old, new), strict=True):
         place.mkdir()

@@ -51,7 +51,7 @@ def test_records_that_came_back_under_a_newer_key_are_found(back: Daily) -> None
     assert of_d1(back) == 0
 
 
-def test_what_is_due_says_so_too(back: Daily) -> None:
+def test_a_due_item_is_listed_as_certain(back: Daily) -> None:
     (item,) = [each for each in open_items(back.out, at=RAN, keys=back.keys) if each.kind == "erasure"]
     assert (item.files, item.uncertain) == (1, 0)
 

@@ -26,7 +26,7 @@ def receipt_of(project: Project) -> Path:
     return next((project.out / "runs").rglob("receipt.json"))
 
 
-def test_without_receipts_there_is_nothing_to_tell(project: Project) -> None:
+def test_a_folder_without_receipts_is_no_output(project: Project) -> None:
     with pytest.raises(OutputError, match="this is not an output folder"):
         create_report(project.out, at=AT)
 
@@ -37,28 +37,28 @@ def test_a_damaged_receipt_is_named(done: Project) -> None:
         report(done)
 
 
-def test_a_receipt_that_was_changed_tells_nothing(done: Project) -> None:
+def test_a_changed_receipt_is_refused(done: Project) -> None:
     path = receipt_of(done)
     path.write_text(path.read_text().replace('"purpose": "service_maintenance"', '"purpose": "operations"'))
     with pytest.raises(CheckFailed, match="fail their check"):
         report(done)
 
 
-def test_receipts_of_another_keyring_tell_nothing(done: Project, tmp_path: Path) -> None:
+def test_receipts_of_another_keyring_are_refused(done: Project, tmp_path: Path) -> None:
     other = tmp_path / "other.keys"
     new_keyring(other, ["device"], now=AT)
     with pytest.raises(CheckFailed):
         report(done, keys=other)
 
 
-def test_without_a_key_the_report_says_that_nothing_was_checked(done: Project) -> None:
+def test_a_report_without_a_key_states_that_nothing_was_checked(done: Project) -> None:
     found = facts(done, keys=None)
     assert found.signatures == "not checked, because no keyring was found"
     assert "signatures of the receipts" in {each.what for each in found.hidden}
     assert str(found.flow.written) == "60"
 
 
-def test_without_the_pipeline_the_receipts_still_tell(
+def test_a_report_without_the_pipeline_uses_the_receipts(
     done: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere = tmp_path / "elsewhere"
@@ -77,14 +77,14 @@ def test_a_pipeline_that_was_named_and_is_not_there_is_a_mistake(done: Project) 
         report(done, pipeline=done.folder / "nowhere")
 
 
-def test_a_part_that_cannot_be_read_is_left_out_and_said(done: Project) -> None:
+def test_an_unreadable_part_is_left_out_and_listed(done: Project) -> None:
     (done.folder / "settings.csv").write_text("nonsense")
     found = facts(done)
     assert found.collection is None
     assert "collection settings of tenants" in {each.what for each in found.hidden}
 
 
-def test_the_json_holds_the_same_facts_and_says_how_it_rounds(done: Project) -> None:
+def test_the_json_has_the_same_facts_and_states_its_rounding(done: Project) -> None:
     body = json.loads(json.dumps(report(done).to_json()))
     assert (body["flow"]["read"], body["flow"]["written"]) == ("60 or more", 60)
     assert body["flow"]["quarantined"] == {"malformed": "fewer than 5"}

@@ -46,7 +46,7 @@ def told(project: Project, *texts: str, ago: timedelta = timedelta(0)) -> list[s
         "grant:x",
     ],
 )
-def test_what_nothing_matches_is_told(filled: Project, wrong: str) -> None:
+def test_an_exposure_that_matches_nothing_is_listed(filled: Project, wrong: str) -> None:
     assert told(filled, wrong) == [wrong]
 
 
@@ -63,7 +63,7 @@ def test_what_matches_is_not(filled: Project, texts: tuple[str, ...]) -> None:
     assert told(filled, *texts) == []
 
 
-def test_an_output_in_which_nothing_stood_by_then_is_told(filled: Project) -> None:
+def test_an_output_that_was_empty_at_the_time_is_listed_as_unmatched(filled: Project) -> None:
     assert told(filled, "output:checkins", ago=HOUR) == ["output:checkins"]
 
 
@@ -73,6 +73,6 @@ def test_a_column_is_not_denied_where_files_cannot_be_opened(filled: Project) ->
     assert told(filled, "column:batery") == []
 
 
-def test_where_the_ledger_cannot_be_asked_nothing_is_said(filled: Project) -> None:
+def test_with_an_unreadable_ledger_nothing_is_listed_as_unmatched(filled: Project) -> None:
     (filled.out / "ledger.db").write_bytes(b"no database" * 99)
     assert told(filled, "output:elsewhere") == []

@@ -68,7 +68,7 @@ def test_clocks_may_differ_by_minutes(places: Places, ahead: timedelta) -> None:
         {"period": (NOW - timedelta(days=1), NOW + timedelta(days=1))},
     ],
 )
-def test_what_is_not_known_or_over_yet_is_not_said_to_be(places: Places, changes: dict[str, Any]) -> None:
+def test_times_in_the_future_are_refused(places: Places, changes: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_incident(replace(CASE, **changes), places, NOW)
     assert caught.value.hint == "Pass --until and --known-at times that are not in the future."
@@ -85,12 +85,12 @@ def test_the_clock_starts_when_it_is_declared(places: Places, scoped: Incident) 
         declare_incident("INC-1", places, NOW)
 
 
-def test_a_declared_incident_that_nobody_scoped_is_overdue_too(places: Places) -> None:
+def test_a_declared_incident_without_a_scope_becomes_overdue(places: Places) -> None:
     open_incident(CASE, places, NOW)
     assert declare_incident("INC-1", places, NOW).is_overdue(NOW + timedelta(hours=73))
 
 
-def test_an_exception_counts_once_somebody_else_agreed(places: Places, scoped: Incident, acts: Acts) -> None:
+def test_an_exception_counts_after_approval_by_another_person(places: Places, scoped: Incident, acts: Acts) -> None:
     acts("ann")
     assert request_exemption("INC-1", "north", "its data was public", places, NOW).pending == ("north", "south")
     with pytest.raises(RefusedError) as error:
@@ -108,12 +108,12 @@ def test_an_exception_is_for_an_affected_tenant_and_has_a_reason(
         request_exemption("INC-1", tenant, why, places, NOW)
 
 
-def test_nobody_agrees_to_what_was_not_asked_for(places: Places, scoped: Incident) -> None:
+def test_an_exception_that_was_not_requested_cannot_be_approved(places: Places, scoped: Incident) -> None:
     with pytest.raises(ConfigurationError):
         approve_exemption("INC-1", "north", places, NOW)
 
 
-def test_a_declared_incident_closes_once_all_were_told(places: Places, scoped: Incident) -> None:
+def test_a_declared_incident_closes_only_after_all_tenants_are_notified(places: Places, scoped: Incident) -> None:
     declare_incident("INC-1", places, NOW)
     with pytest.raises(RefusedError) as error:
         close_incident("INC-1", "security_incident", "it was nothing", places, NOW)
@@ -146,7 +146,7 @@ def test_an_incident_that_is_not_there_has_no_steps(places: Places, scoped: Inci
         declare_incident("INC-2", places, NOW)
 
 
-def test_what_was_taken_down_is_kept_in_order(places: Places, scoped: Incident) -> None:
+def test_recorded_statements_are_kept_in_order(places: Places, scoped: Incident) -> None:
     record_measure("INC-1", "measure", "the disk was wiped", places, NOW)
     record_measure("INC-1", "measure", "the key was changed", places, NOW)
     record_measure("INC-1", "action", "change your passwords", places, NOW)
@@ -155,9 +155,7 @@ def test_what_was_taken_down_is_kept_in_order(places: Places, scoped: Incident) 
     assert found.statements("action") == ("change your passwords",)
 
 
-def test_the_audit_log_is_told_of_each_step_and_not_of_what_it_says(
-    places: Places, scoped: Incident, acts: Acts
-) -> None:
+def test_each_incident_step_is_in_the_audit_log_without_its_text(places: Places, scoped: Incident, acts: Acts) -> None:
     acts("ann")
     record_measure("INC-1", "measure", "the disk was wiped", places, NOW)
     with places.open_ledger() as ledger:
@@ -167,7 +165,7 @@ def test_the_audit_log_is_told_of_each_step_and_not_of_what_it_says(
     assert "wiped" not in str(found)
 
 
-def test_the_audit_log_is_told_of_what_was_refused(places: Places, scoped: Incident, acts: Acts) -> None:
+def test_a_refused_exemption_is_in_the_audit_log(places: Places, scoped: Incident, acts: Acts) -> None:
     acts("ann")
     request_exemption("INC-1", "north", "its data was public", places, NOW)
     with pytest.raises(RefusedError) as error:

@@ -26,7 +26,7 @@ def test_the_log_for_machines_ends_with_the_figures_of_the_run(project: Project,
     assert len({line["run_id"] for line in lines}) == 1
 
 
-def test_lineage_and_metrics_go_where_the_options_say(project: Project, command: Command) -> None:
+def test_lineage_and_metrics_are_written_to_the_paths_of_the_options(project: Project, command: Command) -> None:
     project.records(events(30))
     assert ran(command, project, "--lineage", "told/a.ndjson", "--metrics", "told/a.prom").code == 0
     assert len((project.folder / "told/a.ndjson").read_text().splitlines()) == 2
@@ -34,7 +34,7 @@ def test_lineage_and_metrics_go_where_the_options_say(project: Project, command:
     assert not (project.folder / "_out.lineage.ndjson").exists()
 
 
-def test_lineage_and_metrics_go_where_the_configuration_says(project: Project, command: Command) -> None:
+def test_lineage_and_metrics_are_written_to_the_paths_of_the_configuration(project: Project, command: Command) -> None:
     (project.folder / "minimize.yaml").write_text("lineage: off\nmetrics: told\n")
     project.records(events(30))
     assert ran(command, project).code == 0
@@ -42,7 +42,7 @@ def test_lineage_and_metrics_go_where_the_configuration_says(project: Project, c
     assert not (project.folder / "_out.lineage.ndjson").exists()
 
 
-def test_a_replay_is_told_too(project: Project, command: Command) -> None:
+def test_a_replay_updates_metrics_and_lineage(project: Project, command: Command) -> None:
     project.records([*events(30), "broken", json.dumps({**events(1)[0], "contacts": ["x"]})])
     ran(command, project)
     project.policy(never=None, **LASTING)

@@ -112,7 +112,7 @@ def found(made: ResolvedRetraction) -> Any:
 
 
 @pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.nightly) for seed in range(6, 60))])
-def test_the_dates_that_receipts_tell_are_those_that_the_files_tell(project: Daily, seed: int) -> None:
+def test_dates_chosen_by_receipts_are_those_chosen_by_reading_every_file(project: Daily, seed: int) -> None:
     chance = Random(seed)
     kind, managed, settings = chance.choice(list(POLICIES)), chance.random() < 0.5, chance.choice(["", BLIP])
     for on in DATES:

@@ -17,7 +17,7 @@ def test_the_digest_is_of_the_bytes(tmp_path: Path) -> None:
     assert load_recipient(path).digest == "sha256:" + hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_faults_stand_with_file_line_and_field(tmp_path: Path) -> None:
+def test_faults_have_file_line_and_field(tmp_path: Path) -> None:
     path = tmp_path / "vendor.yaml"
     text = "recipient: vendor\nstanding: independent\nfunctions:\n  sync:\n    direction: outbound\n    purpose: operations\n"
     path.write_text(text + "    text_version: 1\n    fields:\n      name: md5\n")
@@ -28,7 +28,7 @@ def test_faults_stand_with_file_line_and_field(tmp_path: Path) -> None:
     ]
 
 
-def test_a_recipient_stands_in_the_file_of_its_name(tmp_path: Path) -> None:
+def test_a_recipient_is_in_the_file_of_its_name(tmp_path: Path) -> None:
     _, faults = examine_recipient(write_yaml(tmp_path / "other.yaml", vendor_file()))
     assert [fault.code for fault in faults] == ["T006"]
 

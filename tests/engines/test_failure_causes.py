@@ -32,7 +32,7 @@ ON_EXECUTORS = [
 
 
 @pytest.mark.parametrize(("text", "code", "message"), AT_START)
-def test_why_spark_does_not_start_is_told_apart(text: str, code: str, message: str) -> None:
+def test_each_cause_of_a_failed_spark_start_has_its_own_code_and_hint(text: str, code: str, message: str) -> None:
     error = start_failure(text)
     assert (error.code, message in error.message, error.exit_code) == (code, True, 2)
     assert error.hint
@@ -40,7 +40,7 @@ def test_why_spark_does_not_start_is_told_apart(text: str, code: str, message: s
 
 
 @pytest.mark.parametrize(("text", "code", "message"), ON_EXECUTORS)
-def test_why_a_task_failed_is_told_apart(text: str, code: str, message: str) -> None:
+def test_each_cause_of_a_failed_task_has_its_own_code_and_hint(text: str, code: str, message: str) -> None:
     error = task_failure(text)
     assert (error.code, message in error.message) == (code, True)
     assert error.hint
@@ -61,7 +61,9 @@ def test_what_is_no_address_of_a_master_is_refused_before_java_starts(master: st
     assert (error.code, "is not the URL of a master" in error.message) == ("E222", True)
 
 
-def test_missing_java_is_told_from_a_wrong_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_java_and_wrong_java_versions_have_different_messages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     assert "the folder of JAVA_HOME has no bin/java" in java_failure().message
     java = tmp_path / "bin" / "java"

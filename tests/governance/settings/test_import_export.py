@@ -148,7 +148,7 @@ def test_a_name_that_no_policy_of_the_configuration_has_is_refused_by_line(book:
     assert [(finding.code, finding.line) for finding in caught.value.findings] == [("C008", 3)]
 
 
-def test_the_field_of_a_subject_goes_in_and_out(book: Workspace, home: Project, tmp_path: Path) -> None:
+def test_the_field_of_a_subject_is_imported_and_exported(book: Workspace, home: Project, tmp_path: Path) -> None:
     file = home.folder / "settings.csv"
     head, row = SETTINGS.splitlines()[:2]
     file.write_text(f"{head},field\n{row},\n{OWN.strip()},model\n{OWN.strip()},\n")

@@ -58,7 +58,7 @@ def test_nothing_that_stays_behind_holds_a_secret(
         assert set().union(*(found(CANARIES, text) for text in written(given))) == set()
 
 
-def test_a_secret_of_somebody_who_does_not_agree_reaches_nobody(sender: Sender) -> None:
+def test_a_secret_of_a_subject_without_consent_reaches_no_recipient(sender: Sender) -> None:
     handed: list[pa.Table] = []
     sender.share(PLANTED, connector=handed.append)
     assert set().union(*(found(CANARIES, text) for text in written(handed[0]))) == {CANARIES[0].place}

@@ -28,7 +28,7 @@ def fault(caught: pytest.ExceptionInfo[PolicyError]) -> tuple[str, str, str]:
     return found.code, found.message, found.hint
 
 
-def test_a_pipeline_that_is_asked_of_its_output_is_told_by_name(out: Path) -> None:
+def test_an_output_given_as_a_pipeline_or_policy_is_named_in_the_error(out: Path) -> None:
     for asks in (load_pipeline, load_policy, lambda path: explain(path, "battery")):
         with pytest.raises(PolicyError) as caught:
             asks(out)

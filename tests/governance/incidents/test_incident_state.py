@@ -38,13 +38,13 @@ def drafted(version: int, *tenants: str) -> IncidentStep:
     return step("drafted", version=version, tenants={each: {"digest": "x", "to": "privacy"} for each in tenants})
 
 
-def test_steps_are_told_apart_by_the_incident() -> None:
+def test_steps_are_grouped_by_incident() -> None:
     other = replace(step("opened", **OPENED), incident="INC-2")
     found = group_steps([step("opened", **OPENED), other, step("declared")])
     assert [(name, each.state) for name, each in found.items()] == [("INC-1", "declared"), ("INC-2", "open")]
 
 
-def test_where_no_end_is_said_it_lasted_until_it_was_known() -> None:
+def test_an_incident_without_an_end_lasts_until_it_was_known() -> None:
     assert incident().window == (datetime(2026, 11, 24, tzinfo=UTC), datetime(2026, 11, 25, 8, tzinfo=UTC))
 
 
@@ -63,13 +63,13 @@ def test_a_notice_is_given_by_its_version() -> None:
     assert found.is_notified("north")
 
 
-def test_whoever_is_found_later_is_pending_again() -> None:
+def test_a_tenant_found_later_is_pending_again() -> None:
     told = (drafted(1, "north"), step("given", tenants={"north": 1}))
     found = incident(scoped("north"), step("declared"), *told, scoped("north", "south"))
     assert (found.pending, found.is_overdue(NOW + timedelta(hours=73))) == (("south",), True)
 
 
-def test_an_exception_that_nobody_agreed_to_counts_for_nothing() -> None:
+def test_an_exception_without_approval_does_not_count() -> None:
     found = incident(scoped("north"), step("exempt_asked", tenant_id="north", reason="x"))
     assert found.pending == ("north",)
     assert found.exemption_request("north") is not None

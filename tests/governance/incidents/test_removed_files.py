@@ -107,7 +107,7 @@ def test_columns_and_keys_narrow_what_is_gone_too(project: Project) -> None:
     assert "north" not in tenants(scoped(project, "key:device/2"))
 
 
-def test_where_nothing_was_taken_down_the_folder_tells(project: Project) -> None:
+def test_without_an_inventory_the_partition_folder_identifies_the_tenant(project: Project) -> None:
     receipt = ran(project, records={"partition_by": ["tenant_id"]})
     without_north(project)
     for path in (project.out / "runs").glob(f"*/{INVENTORY_FILE}"):
@@ -119,7 +119,7 @@ def test_where_nothing_was_taken_down_the_folder_tells(project: Project) -> None
     assert {each["tenants_by"] for each in found.to_json()["not_searched"]} == {"folder"}
 
 
-def test_where_nothing_tells_nobody_is_named_and_that_is_said(project: Project) -> None:
+def test_without_any_evidence_no_tenant_is_named_and_the_gap_is_reported(project: Project) -> None:
     receipt = ran(project)
     without_north(project)
     for path in (project.out / "runs").glob(f"*/{INVENTORY_FILE}"):
@@ -149,7 +149,7 @@ def test_a_key_that_leaked_before_it_was_destroyed_opens_what_others_took(projec
     }
 
 
-def test_no_name_stands_open_beside_a_receipt(project: Project) -> None:
+def test_no_unencrypted_tenant_name_is_stored_with_a_receipt(project: Project) -> None:
     ran(project)
     without_north(project)
     found = [path for path in (project.out / "runs").rglob("*") if path.is_file() and b"north" in path.read_bytes()]

@@ -84,7 +84,7 @@ def test_who_confirms_is_another_person_with_the_permission(
     assert ("mzd_" in said.out) == (code is None)
 
 
-def test_nobody_sees_a_token_of_an_account_whose_roles_conflict_with_their_own(
+def test_a_token_of_an_account_with_conflicting_roles_is_shown_to_its_owner_only(
     rules: Path, command: Command, as_account: Callable[..., Result]
 ) -> None:
     name = as_account("cleo", "access", "token", "--user", "tess", "--json").json["token"]
@@ -149,7 +149,7 @@ def test_only_a_token_that_another_person_requested_shows_what_a_tenant_decided(
     assert ("U214" in given.err) == (requester == "tess")
 
 
-def test_for_machines_the_secret_stands_beside_what_is_listed(rules: Path, command: Command) -> None:
+def test_json_output_of_a_new_token_includes_its_secret(rules: Path, command: Command) -> None:
     said = command("access", "token", "--single-use", "--json").json
     assert said["secret"].split("_")[1] == said["token"]
     assert (said["user"], said["once"]) == ("rob", True)

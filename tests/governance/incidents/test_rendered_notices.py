@@ -14,7 +14,7 @@ from minimize.governance.incidents.notice import (
     article33,
 )
 from minimize.pages import html_page, markdown_page
-from tests.governance.incidents.test_incident_incident import incident, step
+from tests.governance.incidents.test_incident_state import incident, step
 
 TENANT: dict[str, Any] = {
     "tenant_id": "north",
@@ -44,7 +44,7 @@ def test_every_part_is_on_both_pages() -> None:
             assert word in page
 
 
-def test_what_was_taken_down_stands_instead_of_what_is_usual() -> None:
+def test_a_recorded_consequence_replaces_the_default_text() -> None:
     said = notice(incident(step("measured", what="consequence", text="Nothing *at all*.")))
     assert "Nothing \\*at all\\*." in markdown_page(said.document)
     assert CONSEQUENCES["pseudonymized"] not in markdown_page(said.document)
@@ -82,7 +82,7 @@ def test_kinds_of_data_of_one_form_are_one_sentence() -> None:
     )
 
 
-def test_times_are_said_as_people_read_them_and_records_that_may_be_fewer_as_such() -> None:
+def test_times_are_readable_and_upper_bounds_of_records_are_marked() -> None:
     page = markdown_page(notice(rows_exact=False).document)
     assert "to 2026-11-24 23:00 UTC" in page
     assert "in at most 5,000 records" in page

@@ -186,7 +186,7 @@ def check(lines: NdjsonReader, data: bytes, strictly: NdjsonReader) -> None:
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(data=files, after=files, size=st.sampled_from([1, 300, 1 << 20]))
 @example(data=written([("id", '"a"'), ("n", '"null"')]) * 2, after=b"{}", size=1)
-def test_lines_that_look_alike_are_read_as_each_alone(tmp_path: Path, data: bytes, after: bytes, size: int) -> None:
+def test_uniform_lines_are_read_as_each_alone(tmp_path: Path, data: bytes, after: bytes, size: int) -> None:
     lines = reader(tmp_path, size)
     for some in (data, after, data):  # what the reader learned of one block serves the next
         if some:

@@ -26,7 +26,7 @@ from minimize.spill import HashWords
 from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
 from tests.aggregates.test_tally import batch, definition, devices
 from tests.commands import command
-from tests.contract.test_apart import graph
+from tests.contract.test_independent_modules import graph
 from tests.project import FIELDS, Project, event, events, without_none
 from tests.runs.test_late_aggregates import LATE, at, crowd
 from tests.runs.test_late_aggregates import batch as day_of
@@ -296,7 +296,7 @@ def test_its_schema_is_part_of_the_pipeline_schema() -> None:
     assert {each.get("title") for each in schema["$defs"]["FormMeasure"]["anyOf"]} >= {"dispersion", "mean"}
 
 
-def test_lint_wants_bounds_for_it_and_warns_next_to_rounded_counts(project: Project) -> None:
+def test_lint_requires_bounds_for_it_and_warns_next_to_rounded_counts(project: Project) -> None:
     project.pipeline(aggregates=spread(suppress={"below": 10}))
     assert not {"L060", "L062", "L066"} & {*lint_codes(project)}
     project.pipeline(aggregates=spread(suppress={"below": 10}, round={"counts_to": 5}))

@@ -13,7 +13,7 @@ from minimize.settings import load_settings
 from tests.settings.test_files import HEADER, ROW, written
 
 
-def test_a_parquet_file_is_read_alike(tmp_path: Path) -> None:
+def test_a_parquet_file_gives_the_same_settings(tmp_path: Path) -> None:
     table = load_settings(written(tmp_path, HEADER + ROW)).table
     pq.write_table(table, tmp_path / "settings.parquet")
     rows = load_settings(tmp_path / "settings.parquet")
@@ -38,7 +38,7 @@ def test_each_file_of_a_folder_has_its_own_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["_opt_outs.parquet", ".opt_outs.pq", "below/_part.parquet", "_opt_outs.csv"])
-def test_a_file_of_a_folder_is_read_whatever_its_name_begins_with(tmp_path: Path, name: str) -> None:
+def test_a_file_of_a_folder_is_read_under_any_name(tmp_path: Path, name: str) -> None:
     text = HEADER + ROW.replace(",on,", ",off,")
     table = load_settings(written(tmp_path, text)).table
     path = tmp_path / "settings" / name

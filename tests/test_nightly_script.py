@@ -48,7 +48,7 @@ def test_it_does_each_step_with_options_that_there_are(tmp_path: Path) -> None:
         assert all(word in said for word in shlex.split(call) if word.startswith("--"))
 
 
-def test_it_asks_for_quiet_only_if_told_to(tmp_path: Path) -> None:
+def test_it_passes_quiet_only_if_requested(tmp_path: Path) -> None:
     assert "--quiet" not in ran(tmp_path, 'echo "$@"').stdout
     assert ran(tmp_path, 'echo "$@"', QUIET="1").stdout.count("--quiet") == len(STEPS)
 
@@ -104,7 +104,7 @@ def test_a_pipeline_without_its_output_is_refused(tmp_path: Path, places: tuple[
         ({"expire": 137}, 137),
     ],
 )
-def test_it_goes_on_where_a_step_fails_and_exits_with_the_code_that_counts(
+def test_it_continues_after_a_failed_step_and_exits_with_the_decisive_code(
     tmp_path: Path, codes: dict[str, int], code: int
 ) -> None:
     cases = " ".join(f"{word}) exit {each} ;;" for word, each in codes.items())

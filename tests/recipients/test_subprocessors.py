@@ -25,7 +25,7 @@ def test_a_name_may_come_back(tmp_path: Path) -> None:
     assert [listed.is_listed("Desk", date(2026, month, 1)) for month in (6, 8, 9)] == [True, False, True]
 
 
-def test_without_a_file_nobody_is_listed(tmp_path: Path) -> None:
+def test_without_a_file_no_subprocessor_is_listed(tmp_path: Path) -> None:
     assert not load_subprocessors(tmp_path / "subprocessors.yaml").is_listed("Desk", date(2026, 2, 1))
 
 
