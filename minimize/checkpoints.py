@@ -58,18 +58,33 @@ OTHER_POINTS: Final = (
 )
 OBJECT_POINTS: Final = ("swap.unmarked", "swap.copied", "swap.deleted")
 WATCHED_POINTS: Final = (
-    "file.operation",
+    "act.read",
+    "columns.inferred",
+    "erasures.read",
     "file.hashed",
-    "stored.opened",
-    "stored.read",
+    "file.operation",
+    "folder.listed",
     "gate",
+    "index.read",
     "ledger.record",
-    "removal.planned",
+    "lineage.described",
+    "output.checked",
+    "partition.divided",
+    "partition.merged",
+    "policy.read",
+    "receipts.read",
     "removal.execute",
+    "removal.planned",
     "rewrite.published",
     "run.opened",
+    "run.resolved",
     "run.written",
+    "signature.verified",
+    "source.read",
     "spill.put",
+    "stored.opened",
+    "stored.read",
+    "subjects.hashed",
 )
 POINTS: Final = frozenset((*FAIL_POINTS, *SYNC_POINTS, *LEDGER_POINTS, *OTHER_POINTS, *OBJECT_POINTS, *WATCHED_POINTS))
 
