@@ -29,7 +29,6 @@ from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, Minim
 from minimize.governance.known_outputs import published_output
 from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
@@ -48,7 +47,7 @@ from minimize.output.folder import has_runs, parse_partition_folder
 from minimize.policy.fields import DEVICE, fields_named, individual_of, is_dropped, resolve_identity
 from minimize.policy.model import Policy
 from minimize.records import RECORDS
-from minimize.results import Line, LogMessage
+from minimize.results import OMIT_IF_NONE, JsonResult, Line, LogMessage, json_member, json_object
 from minimize.runs.published_runs import request_time
 from minimize.settings.erasures import RESTRICTION
 from minimize.settings.tenants import settings_tenants, similar_tenants

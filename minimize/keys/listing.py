@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from minimize.json_form import JsonResult, json_member
 from minimize.keys.discovery import key_service_versions
 from minimize.keys.keyring import KeyInfo, Keyring, add_key, new_keyring
 from minimize.keys.master_keys import KeyState, key_state
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.stores import PathText
 from minimize.times import seconds_text
 

@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any, Final, Literal, get_args
 
 from minimize.checkpoints import checkpoint
-from minimize.json_form import json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
 from minimize.ledger.access import LEDGER_ADOPTION, AdoptedOutput
@@ -40,6 +39,7 @@ from minimize.ledger.releases import index_releases, remove_releases
 from minimize.ledger.schema import ledger_identity
 from minimize.receipts import Receipt, ReceiptKind, RowCounts
 from minimize.receipts.shown_counts import rows_text
+from minimize.results import json_object
 
 AgreementState = Literal["told", "behind", "unknown", "cut", "other"]
 

@@ -21,7 +21,6 @@ from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, lo
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.datasets.writing_run import source_read_times
 from minimize.errors import call_redacted
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.fields import fields_named
@@ -41,7 +40,7 @@ from minimize.removal.plan import (
 from minimize.removal.rerun import SourceFinder
 from minimize.removal.rewrite import Rewrite
 from minimize.removal.sealing import RemovedRecordsSealer
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, JsonResult, Line, json_member
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.overrides import require_output_override

@@ -10,9 +10,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.forms.yaml_nodes import scalar_text
-from minimize.json_form import JsonResult
 from minimize.pages import Section, Table
-from minimize.results import Line
+from minimize.results import JsonResult, Line
 from minimize.review.grades import GRADE_ORDER, Grade, join_grades
 from minimize.text import place_text
 from minimize.times import duration_text

@@ -26,12 +26,12 @@ from typing import Any, Final, Protocol
 import pyarrow as pa
 
 from minimize.records import PositionUnit
-from minimize.registry import Registry
 from minimize.sources.base import Source, SourceRequest
 from minimize.sources.files import FilePart, uncompressed_suffix
 from minimize.sources.library_warnings import QuietSource, call_without_warnings, iterate_without_warnings
 from minimize.sources.projection import field_tree, prune_schema
 from minimize.stores import Location
+from minimize.text import Registry
 
 
 class FileBinding(Protocol):

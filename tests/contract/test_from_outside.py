@@ -25,13 +25,13 @@ from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.interop.convert import file_schema
 from minimize.plan.category import column_category, least_revealing, step_leaves
 from minimize.policy.fields import compare_coarseness
-from minimize.registry import Registry
 from minimize.report.fields import loss_by_width, treatment_phrase
 from minimize.review.grades import chain_grade
 from minimize.runs.inspection import plan_for
 from minimize.techniques import TECHNIQUES, Context, Family, Leaves, Technique, TechniqueResult, published_techniques
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.parameters import LOWER_TIGHTENS
+from minimize.text import Registry
 from minimize.verification import check
 from minimize.verification.rules import RULES, ColumnContext, TechniqueRule, ValueRule
 from tests.project import Project, events

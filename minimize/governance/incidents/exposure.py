@@ -21,7 +21,6 @@ from minimize.access.permissions import ALL_TENANTS, NO_TENANTS, READ, REIDENTIF
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.published_output import OutputFile, PublishedOutput, TimeWindow
 from minimize.errors import ConfigurationError
-from minimize.json_form import JsonResult, json_member
 from minimize.keys.master_keys import MasterKey, is_master_key, master_key_name
 from minimize.keys.parquet_encryption import column_category
 from minimize.ledger.access_log import read_begun_reads
@@ -31,6 +30,7 @@ from minimize.output.folder import identity_of, is_date
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
+from minimize.results import JsonResult, json_member
 from minimize.stores import parse_output_location
 from minimize.techniques import TechniqueStep, published_techniques
 from minimize.techniques.pseudonymize import Pseudonymize

@@ -57,7 +57,6 @@ from minimize.governance.sharing.plan import (
     resolve_share,
     tenant_column_source,
 )
-from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import has_runs, read_receipts
@@ -65,6 +64,7 @@ from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
+from minimize.results import json_object
 from minimize.runs.minimizer import log_left_out
 from minimize.runs.overrides import require_share_override
 from minimize.settings.erasures import RecordedErasures

@@ -26,7 +26,6 @@ from minimize.governance.consent import (
     record_consent,
 )
 from minimize.governance.settings import AuthorizeChange
-from minimize.json_form import json_object
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
@@ -45,7 +44,7 @@ from minimize.ledger.sharing import (
     new_recall_steps,
 )
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
-from minimize.results import LogMessage
+from minimize.results import LogMessage, json_object
 from minimize.stores import PathText, file_operations
 from minimize.stores.durable_files import create_private_file
 from minimize.text import count_noun

@@ -42,7 +42,6 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.governance.subjects.search import SubjectSearch, search_obstacle, subject_in_file
 from minimize.identifiers import CaseFolding
-from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, Resource, current_actor
 from minimize.ledger.acts import ActKind, BodyRemoval, Decision
@@ -64,7 +63,7 @@ from minimize.records import RECORDS
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.removal.rewrite import Rewrite, check_rewrite_time
 from minimize.removal.verdict import BatchVerdict
-from minimize.results import UNCHANGED, Line
+from minimize.results import OMIT_IF_NONE, UNCHANGED, JsonResult, Line, json_member
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress

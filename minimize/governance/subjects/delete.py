@@ -82,7 +82,6 @@ from minimize.governance.subjects.search import (
     sealed_files,
 )
 from minimize.identifiers import CaseFolding
-from minimize.json_form import json_object
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
@@ -93,7 +92,7 @@ from minimize.removal.plan import RemovalPlan, find_due
 from minimize.removal.rewrite import Rewrite, check_rewrite_time
 from minimize.removal.rewrite_receipt import RewriteResult
 from minimize.removal.sealing import RemovedRecordsSealer
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, Line, json_object
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress

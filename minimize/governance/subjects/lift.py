@@ -40,7 +40,6 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
     subject_findings,
 )
-from minimize.json_form import json_object
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, RequestState, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
@@ -49,7 +48,7 @@ from minimize.removal.decision import RewriteRequest
 from minimize.removal.plan import DueFile
 from minimize.removal.rewrite import Rewrite, check_rewrite_time
 from minimize.removal.sealing import LiftRequest, RestrictedRecordsRestorer
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, Line, json_object
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike
 from minimize.text import count_noun
