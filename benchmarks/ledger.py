@@ -35,9 +35,9 @@ from minimize.ledger.act_proof import check_acts
 from minimize.ledger.acts import Decision, NewAct
 from minimize.ledger.audit_check import check_whole_log
 from minimize.ledger.audit_event import utc_text
+from minimize.ledger.kinds import CONSENT, ConsentAct, find_consents
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.sharing import CONSENT, ConsentAct, find_consents
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.server.authorizer import Authorizer
 from minimize.times import utc_now

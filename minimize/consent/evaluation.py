@@ -35,7 +35,7 @@ from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import effective_start, known_times
-from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ConsentAct, find_consents
+from minimize.ledger.kinds import CONTRACT, PREREQUISITE, ConsentAct, find_consents
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Function, Recipient
 from minimize.recipients.load import load_contracts

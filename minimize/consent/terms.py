@@ -20,7 +20,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_text
 from minimize.ledger.clock import known_times
-from minimize.ledger.sharing import ContractAct, PrerequisiteAct
+from minimize.ledger.kinds import ContractAct, PrerequisiteAct
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Contract, Function, Recipient, SharedField
 from minimize.recipients.load import TenantContract, contract_from_terms, contract_terms

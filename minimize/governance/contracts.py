@@ -16,7 +16,7 @@ from minimize.governance.sharing.recalls import RECEIVED_RECORDS_HINT, find_reci
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.sharing import CONTRACT, ContractAct
+from minimize.ledger.kinds import CONTRACT, ContractAct
 from minimize.recipients import Contract, Recipient, load_configured_recipients
 from minimize.recipients.load import contract_from_terms, contract_terms
 from minimize.recipients.pages import contract_text

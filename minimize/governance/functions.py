@@ -25,7 +25,7 @@ from minimize.governance.function_request import (
 from minimize.identifiers import canonical_text
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
-from minimize.ledger.sharing import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
+from minimize.ledger.kinds import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
 from minimize.pages import Section
 from minimize.recipients import Function, Recipient, Recipients, load_configured_recipients
 from minimize.recipients.model import ADMIN_CONSENT

@@ -23,7 +23,7 @@ from minimize.errors import PolicyError
 from minimize.governance.consent import ConsentStatus, list_consents
 from minimize.governance.sharing import list_recalls
 from minimize.governance.sharing.recalls import Recall
-from minimize.ledger.sharing import find_disclosures
+from minimize.ledger.kinds import find_disclosures
 from minimize.output.folder import batch_date_of
 from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
@@ -50,7 +50,7 @@ from minimize.settings.evaluation import ExplainableSettings
 from minimize.times import day_start, duration_text, epoch_microseconds
 
 if TYPE_CHECKING:
-    from minimize.ledger.sharing import Disclosure
+    from minimize.ledger.kinds import Disclosure
 
 MOMENTS_SHOWN: Final = 24
 LONGEST_PERIOD: Final = timedelta(days=366)

@@ -14,9 +14,7 @@ from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.acts import ActKind
 from minimize.ledger.incidents import INCIDENT, IncidentStep
-from minimize.ledger.ledger import open_ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     CONSENT,
     DISCLOSURE,
     RECALL,
@@ -26,6 +24,8 @@ from minimize.ledger.sharing import (
     RecallStep,
     TenantShare,
 )
+from minimize.ledger.ledger import open_ledger
+from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.ledger.subjects import SUBJECT_REQUEST, SubjectRequestStep
 from minimize.report.tenant_report import SECTIONS
 from tests.acts import record_acts

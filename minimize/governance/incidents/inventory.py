@@ -34,7 +34,7 @@ from minimize.governance.incidents.exposure import (
 )
 from minimize.governance.sharing.recipient_fields import RECIPIENT_MARK
 from minimize.keys import Keyring
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     TENANT_SHARE,
     TOKEN_BYTES,
     Disclosure,

@@ -22,7 +22,7 @@ from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
-from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare, find_disclosures
+from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare, find_disclosures
 from minimize.pages import html_fragment
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason

@@ -75,8 +75,8 @@ from minimize.times import Clock, parse_time
 from minimize.workspace import Workspace, require_permission
 
 if TYPE_CHECKING:
+    from minimize.ledger.kinds import Disclosure
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.sharing import Disclosure
 
 
 @dataclass(frozen=True, slots=True)

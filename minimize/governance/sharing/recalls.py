@@ -29,7 +29,7 @@ from minimize.governance.settings import AuthorizeChange
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     CONSENT,
     RECALL,
     TENANT_SHARE,

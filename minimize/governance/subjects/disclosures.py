@@ -11,7 +11,7 @@ from minimize.governance.sharing.payload import disclosure_token
 from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import exact_and_folded
 from minimize.keys import Keyring
-from minimize.ledger.sharing import TENANT_SHARE, TOKEN_BYTES, Disclosure, TenantShare, find_disclosures
+from minimize.ledger.kinds import TENANT_SHARE, TOKEN_BYTES, Disclosure, TenantShare, find_disclosures
 from minimize.results import JsonResult, json_member
 
 if TYPE_CHECKING:
