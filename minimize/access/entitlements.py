@@ -16,9 +16,9 @@ from minimize.access.permissions import READ, REIDENTIFY, Permission, TenantSet,
 from minimize.access.roles import AccessRole, RolePair, RoleView, find_conflict
 from minimize.identifiers import canonical_account
 from minimize.keys import Verifier
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import known_times
+from minimize.ledger.kinds import GRANT, GrantAct
 from minimize.plan.category import CATEGORY_ORDER
 from minimize.plan.model import Category
 from minimize.policy.fields import compare_coarseness

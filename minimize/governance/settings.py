@@ -22,8 +22,8 @@ from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
+from minimize.ledger.kinds import SETTING, RecordedSetting, new_settings
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.settings import SETTING, RecordedSetting, new_settings
 from minimize.ledger.subject_tokens import (
     find_known_token,
     known_or_new_token,

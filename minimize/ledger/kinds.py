@@ -1,7 +1,17 @@
-"""Acts of sharing: disclosures with the share of each tenant, recalls, consents, contracts and prerequisites of tenants."""
+"""Acts of sharing: disclosures with the share of each tenant, recalls, consents, contracts and prerequisites of tenants.
+
+Acts of access: adoptions of an access file or of a ledger, just-in-time grants, and API tokens.
+
+Acts of incidents: one for each step.
+
+Acts of collection settings: one for each row.
+
+Acts about data subjects: lifecycle events, requests step by step, and corrections of values.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,9 +22,10 @@ from typing import Any, Final, Literal
 
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
-from minimize.ledger.acts import ActKind, ActReader
+from minimize.ledger.acts import ActKind, ActReader, pages
 from minimize.ledger.audit_event import utc_text
-from minimize.receipts import canonical_json
+from minimize.receipts import canonical_json, sha256_text
+from minimize.times import utc_now
 
 TOKEN_BYTES: Final = 16
 """Bytes of the token of a subject."""
@@ -257,3 +268,310 @@ class PrerequisiteAct:
 
 
 PREREQUISITE: Final = ActKind("prerequisite", PrerequisiteAct, key="{0.recipient}", tenant="tenant_id", actor="by")
+
+
+@dataclass(frozen=True, slots=True)
+class AccessAdoption:
+    """An adopted access file: its content, the account that adopted it, and the time. The last adoption is in force."""
+
+    content: str
+    by: str
+    recorded_at: datetime
+
+    @property
+    def digest(self) -> str:
+        """The digest of the file."""
+        return sha256_text(self.content.encode())
+
+
+ACCESS_ADOPTION: Final = ActKind("access_file", AccessAdoption, key="access", actor="by")
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedOutput:
+    """An output that continues with this ledger: the output, the reason, the ledger it had (None: none), and the receipt."""
+
+    output: str
+    reason: str
+    ledger_before: str | None
+    receipt: str
+    recorded_at: datetime
+    actor: str
+
+
+LEDGER_ADOPTION: Final = ActKind("ledger_adoption", AdoptedOutput, key="{0.output}", actor="actor")
+
+
+@dataclass(frozen=True, slots=True)
+class GrantAct:
+    """One step of a grant: the grant, its new state, the account, the details and the time of recording.
+
+    state  requested, broke_glass, approved, denied, revoked, expired or reviewed
+    """
+
+    grant: str
+    state: str
+    by: str
+    body: Mapping[str, Any]
+    recorded_at: datetime
+
+
+GRANT: Final = ActKind("grant", GrantAct, key="{0.grant}", actor="by")
+
+TokenState = Literal["requested", "issued", "spent", "revoked"]
+
+
+@dataclass(frozen=True, slots=True)
+class ApiToken:
+    """An API token as the ledger stores it: name, account, digest of the secret, validity. The secret is not stored.
+
+    token   its name, which grants no access
+    once    it is valid for a single call
+    digest  `signing/1:` and hexadecimal digits: a keyed digest of the secret and of the fields above and the times; empty for a
+            request
+    state   the new state; each state is recorded once. A token that was requested has no effect until another person has
+            confirmed it, which issues it.
+    by      the account that recorded the state
+    """
+
+    token: str
+    user: str
+    once: bool
+    digest: str
+    issued_at: datetime
+    expires_at: datetime
+    state: TokenState = "issued"
+    by: str = ""
+
+
+API_TOKEN: Final = ActKind("api_token", ApiToken, key="{0.token}", actor="by")
+
+
+@dataclass(frozen=True, slots=True)
+class IncidentStep:
+    """One step of an incident: its kind, the account, the details and the time of recording.
+
+    body       names, counts and texts; no value of a record
+    tenant_id  the tenant of a step that concerns one tenant, such as the delivery of its notice
+    """
+
+    incident: str
+    step: str
+    by: str
+    body: Mapping[str, Any]
+    recorded_at: datetime
+    tenant_id: str | None = None
+
+
+INCIDENT: Final = ActKind("incident", IncidentStep, key="{0.incident}", tenant="tenant_id", actor="by")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedSetting:
+    """One recorded setting. `subject` is a token; None for a whole tenant.
+
+    reference  the holder's own record of the choice; the same choice with another reference is not a new setting
+    field      the field of the subject's id; None for the subject of the policy
+    """
+
+    tenant_id: str
+    subject: str | None
+    setting: str
+    value: str
+    holder: str
+    valid_from: datetime
+    recorded_at: datetime
+    reference: str = dataclasses.field(default="", compare=False)
+    field: str | None = None
+
+
+SETTING: Final = ActKind(
+    "setting", RecordedSetting, key="{0.setting}", tenant="tenant_id", subject="subject", valid_from="valid_from"
+)
+
+
+def new_settings(acts: ActReader, rows: Iterable[RecordedSetting]) -> list[RecordedSetting]:
+    """The rows that are not recorded yet, each once."""
+    distinct = list(dict.fromkeys(rows))
+    tenants = {row.tenant_id for row in distinct}
+    known = {row for tenant in tenants for row in acts.find(SETTING, tenant=tenant)}
+    return [row for row in distinct if row not in known]
+
+
+LifecycleState = Literal["recorded", "withdrawn"]
+
+
+@dataclass(frozen=True)
+class LifecycleEvent:
+    """One act about an event: tenant and subject, kind, time of the event, and whether it is still in force.
+
+    subject  a token; None for a whole tenant
+    forms    tokens of the forms of the subject in outputs, as JSON
+    field    what the id identifies: an identity or a field; None if any field that identifies may hold it
+    linked   tokens of the forms of the subject's linked ids in outputs, by identity or field, as JSON
+    """
+
+    tenant_id: str
+    subject: str | None
+    kind: str
+    at: datetime
+    state: LifecycleState
+    forms: str
+    recorded_at: datetime
+    actor: str
+    field: str | None = None
+    linked: str = "{}"
+
+    @cached_property
+    def id(self) -> str:
+        """The id of the event: a digest of its subject, kind and time."""
+        words = [
+            self.tenant_id,
+            self.subject or "",
+            self.kind,
+            utc_text(self.at),
+            *([self.field] if self.field else []),
+        ]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+LinkedForms = Mapping[str, Mapping[str, tuple[str, ...]]]
+"""The tokens of the forms of a subject's linked ids, by field or identity, and by chain name."""
+
+
+def linked_forms(row: LifecycleEvent) -> LinkedForms:
+    """The tokens of the forms of the linked ids of an event's subject."""
+    return {
+        str(name): {str(chain): tuple(map(str, tokens)) for chain, tokens in forms.items()}
+        for name, forms in json.loads(row.linked).items()
+    }
+
+
+LIFECYCLE_EVENT: Final = ActKind(
+    "event", LifecycleEvent, key="{0.id}", tenant="tenant_id", subject="subject", valid_from="at", actor="actor"
+)
+
+
+TENANTS_PER_QUERY: Final = 1_000
+"""Tenants whose acts are found by one query."""
+
+
+def counting_lifecycle_events(rows: Iterable[LifecycleEvent]) -> list[LifecycleEvent]:
+    """The acts that count: all but withdrawals that were recorded by a clock ahead, at a time that is still in the future."""
+    now = utc_now()
+    return [row for row in rows if row.state != "withdrawn" or row.recorded_at <= now]
+
+
+def last_lifecycle_events(rows: Iterable[LifecycleEvent]) -> list[LifecycleEvent]:
+    """The last act of each event that counts, in the order in which the events were first recorded."""
+    return list({row.id: row for row in counting_lifecycle_events(rows)}.values())
+
+
+def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> list[bool]:
+    """Which rows change anything compared with the last act of their event."""
+    key = rows[0].id if len(rows) == 1 else None
+    names = sorted({row.tenant_id for row in rows})
+    found = (acts.find(LIFECYCLE_EVENT, key=key, tenants=page) for page in pages(names, TENANTS_PER_QUERY))
+    last = {row.id: row for acts_of_page in found for row in counting_lifecycle_events(acts_of_page)}
+    new = list[bool]()
+    for row in rows:
+        known, last[row.id] = last.get(row.id), row
+        new.append(known is None or (known.state, known.forms, known.linked) != (row.state, row.forms, row.linked))
+    return new
+
+
+RequestState = Literal["open", "failed", "done", "confirmed", "refused"]
+
+
+@dataclass(frozen=True)
+class SubjectRequestStep:
+    """One step of a request. The last step of a request is in force.
+
+    subject  a token; None for a whole tenant
+    state    `open` and `failed` need more work; `done`: complete here; `confirmed` by a recipient that was notified; `refused`
+    body     counts, ids of receipts and of disclosures
+    """
+
+    kind: str
+    tenant_id: str
+    subject: str | None
+    asked_at: datetime
+    due: datetime
+    state: RequestState
+    body: Mapping[str, Any]
+    recorded_at: datetime
+    actor: str
+
+    @cached_property
+    def id(self) -> str:
+        """The id of the request: a digest of its kind, its subject and its time."""
+        words = [self.kind, self.tenant_id, self.subject or "", utc_text(self.asked_at)]
+        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
+
+
+SUBJECT_REQUEST: Final = ActKind(
+    "request",
+    SubjectRequestStep,
+    key="{0.id}",
+    tenant="tenant_id",
+    subject="subject",
+    valid_from="asked_at",
+    actor="actor",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCorrection:
+    """A corrected value of one subject, for all records up to a time.
+
+    subject  a token
+    sealed   the encrypted value; only the keyring can decrypt it
+    """
+
+    tenant_id: str
+    subject: str
+    field: str
+    sealed: str = dataclasses.field(repr=False)
+    at: datetime
+    recorded_at: datetime
+    actor: str
+
+
+CORRECTION: Final = ActKind(
+    "correction",
+    RecordedCorrection,
+    key="{0.field}",
+    tenant="tenant_id",
+    subject="subject",
+    valid_from="at",
+    actor="actor",
+    removable=True,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ProposedCorrection:
+    """The corrected values of a request that waits for the approval of a second person.
+
+    request  the id of the request
+    subject  a token
+    sealed   the encrypted id and values; only the keyring can decrypt them
+    """
+
+    request: str
+    tenant_id: str
+    subject: str
+    sealed: str = dataclasses.field(repr=False)
+    recorded_at: datetime
+    actor: str
+
+
+PROPOSED_CORRECTION: Final = ActKind(
+    "proposed_correction",
+    ProposedCorrection,
+    key="{0.request}",
+    tenant="tenant_id",
+    subject="subject",
+    actor="actor",
+    removable=True,
+)

@@ -12,9 +12,7 @@ from typing import Any, Final, Literal, get_args
 from minimize.checkpoints import checkpoint
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
-from minimize.ledger.access import LEDGER_ADOPTION, AdoptedOutput
-from minimize.ledger.act_log import ActLog
-from minimize.ledger.act_proof import check_head
+from minimize.ledger.act_log import ActLog, check_head
 from minimize.ledger.audit_event import (
     PUBLICATION_OPERATIONS,
     REBUILD,
@@ -35,6 +33,7 @@ from minimize.ledger.audit_event import (
 )
 from minimize.ledger.audit_log import append_event, entries_of_run, find_entry, proven_checkpoint, read_entries
 from minimize.ledger.database import Connection, Row, like_pattern
+from minimize.ledger.kinds import LEDGER_ADOPTION, AdoptedOutput
 from minimize.ledger.releases import index_releases, remove_releases
 from minimize.ledger.schema import ledger_identity
 from minimize.receipts import Receipt, ReceiptKind, RowCounts

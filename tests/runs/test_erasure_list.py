@@ -18,8 +18,8 @@ from minimize.governance.subjects import DataSubject, delete_subjects, request_s
 from minimize.keys import Keyring
 from minimize.keys.keyring import add_key
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.output.reader import load_receipts
 from minimize.workspace import Workspace as Places
 from tests.commands import command

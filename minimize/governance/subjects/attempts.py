@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from minimize.governance.subjects.requests import DataSubject, moved_rows, next_step, request_outcome
-from minimize.ledger.subjects import SUBJECT_REQUEST, SubjectRequestStep
+from minimize.ledger.kinds import SUBJECT_REQUEST, SubjectRequestStep
 
 if TYPE_CHECKING:
     from minimize.datasets.published_output import PublishedOutput

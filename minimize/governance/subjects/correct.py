@@ -46,8 +46,7 @@ from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, Resource, current_actor
 from minimize.ledger.acts import ActKind, BodyRemoval, Decision
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
-from minimize.ledger.subjects import (
+from minimize.ledger.kinds import (
     CORRECTION,
     PROPOSED_CORRECTION,
     SUBJECT_REQUEST,
@@ -55,6 +54,7 @@ from minimize.ledger.subjects import (
     RecordedCorrection,
     SubjectRequestStep,
 )
+from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline

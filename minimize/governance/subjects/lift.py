@@ -40,7 +40,7 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
     subject_findings,
 )
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, RequestState, SubjectRequestStep
+from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, RequestState, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt

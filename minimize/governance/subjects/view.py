@@ -37,8 +37,8 @@ from minimize.times import from_epoch_microseconds, instant_text, minute_text, t
 from minimize.workspace import Workspace, optional_ledger
 
 if TYPE_CHECKING:
+    from minimize.ledger.kinds import LifecycleEvent, SubjectRequestStep
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.subjects import LifecycleEvent, SubjectRequestStep
 
 
 @dataclass(frozen=True, slots=True)
