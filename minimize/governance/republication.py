@@ -15,7 +15,7 @@ from minimize.errors import RefusedError
 from minimize.identifiers import canonical_account
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.releases import CONFIRMED, REPUBLICATION, REQUESTED, Republication
+from minimize.ledger.runs import CONFIRMED, REPUBLICATION, REQUESTED, Republication
 from minimize.receipts import Receipt
 from minimize.results import OMIT_IF_EMPTY, JsonResult, Line
 from minimize.runs.published_runs import (

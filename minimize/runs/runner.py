@@ -23,7 +23,7 @@ from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
 from minimize.keys import Keyring
-from minimize.ledger.releases import OtherReleases, other_releases
+from minimize.ledger.runs import OtherReleases, other_releases
 from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations

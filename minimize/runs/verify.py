@@ -12,8 +12,8 @@ from minimize.errors import Finding, LedgerError, OutputError, describe_os_error
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.releases import REPUBLICATION
 from minimize.ledger.runs import (
+    REPUBLICATION,
     compare_receipts,
     find_location,
     find_recorded_output,
