@@ -26,7 +26,7 @@ from minimize.interop.convert import file_schema
 from minimize.plan.category import column_category, least_revealing, step_leaves
 from minimize.policy.fields import compare_coarseness
 from minimize.report.fields import loss_by_width, treatment_phrase
-from minimize.review.grades import chain_grade
+from minimize.review.changes import chain_grade
 from minimize.runs.inspection import plan_for
 from minimize.techniques import TECHNIQUES, Context, Family, Leaves, Technique, TechniqueResult, published_techniques
 from minimize.techniques.base import apply_per_distinct
