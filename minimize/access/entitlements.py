@@ -19,8 +19,7 @@ from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import known_times
 from minimize.ledger.kinds import GRANT, GrantAct
-from minimize.plan.category import CATEGORY_ORDER
-from minimize.plan.model import Category
+from minimize.plan.model import CATEGORY_ORDER, Category
 from minimize.policy.fields import compare_coarseness
 from minimize.results import JsonResult, json_member, json_object
 from minimize.techniques import TechniqueStep

@@ -19,8 +19,7 @@ from minimize.ledger import current_actor
 from minimize.ledger.runs import output_locations
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
-from minimize.plan.category import highest_category
-from minimize.plan.model import FieldPlan
+from minimize.plan.model import FieldPlan, highest_category
 from minimize.policy.pipeline import Pipeline
 from minimize.records import RECORDS
 from minimize.results import JsonResult, Line, json_member

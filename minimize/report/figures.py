@@ -28,8 +28,7 @@ from minimize.output.reader import load_receipts, read_output
 from minimize.plan import request
 from minimize.plan.aggregates import define_aggregate
 from minimize.plan.bind import examine
-from minimize.plan.category import category_named
-from minimize.plan.model import Category
+from minimize.plan.model import Category, category_named
 from minimize.receipts import Receipt
 from minimize.records import RECORDS
 from minimize.report.context import ReportContext

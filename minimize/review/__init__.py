@@ -35,7 +35,7 @@ from minimize.governance.subjects import subject_coverage
 from minimize.keys import Kms, find_kms
 from minimize.output.folder import batch_date_of, has_runs
 from minimize.output.reader import load_receipts, read_output
-from minimize.plan.category import category_named
+from minimize.plan.model import category_named
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import files_in_force

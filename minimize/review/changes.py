@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from minimize.forms.yaml_nodes import scalar_text
 from minimize.pages import Section, Table
-from minimize.plan.category import least_revealing, step_leaves
+from minimize.plan.model import least_revealing, step_leaves
 from minimize.policy.condition import AllOf, AnyOf, Condition, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, FieldCase, Role

@@ -18,7 +18,7 @@ from minimize.config import OFF, Config, ConfigEntry
 from minimize.config_search import load_config
 from minimize.errors import Finding
 from minimize.forms.yaml_nodes import FaultList
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.approval import ApprovalDemand, configured_approval
 from minimize.policy.describe import treatment_text
 from minimize.policy.load import configured_encryption, examine_pipeline, examine_policy

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from minimize.aggregates import Measure
 from minimize.arrow.pointers import Pointer
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.aggregate_forms import ExactModel, GroupKeyModel, NoiseModel, PerSubjectModel, SuppressModel
 from minimize.policy.approval import approval_state
 from minimize.policy.condition import Condition

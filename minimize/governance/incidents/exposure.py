@@ -27,7 +27,7 @@ from minimize.ledger.access_log import read_begun_reads
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event, utc_text
 from minimize.output.folder import identity_of, is_date
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
 from minimize.results import JsonResult, json_member
