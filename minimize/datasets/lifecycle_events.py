@@ -25,9 +25,8 @@ from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, 
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.settings.erasures import RESTRICTION
-from minimize.sources import FORMATS, format_by_name, format_suffixes
+from minimize.sources import FORMATS, format_by_name, format_suffixes, header_hint, misspelt_columns
 from minimize.sources.csv import CSV
-from minimize.sources.headers import header_hint, misspelt_columns
 from minimize.text import count_noun, text_or_none
 from minimize.times import parse_time, utc_now
 
