@@ -95,7 +95,7 @@ def _field_category(
     chains = [branch.steps for branch in branches if branch.steps is not None]
     if not coarse and locates_finely(chains, parts):
         return "identified"
-    return model.highest_category(model.column_category(presumed_role(part), leaves) for part in parts)
+    return model.highest_category(model.released_column_category(presumed_role(part), leaves) for part in parts)
 
 
 def _field_leaves(branches: Sequence[CaseBranch], roles: Collection[Role]) -> Leaves:

@@ -460,11 +460,11 @@ def category_named(name: str) -> Category:
     return next((each for each in CATEGORY_ORDER if each == name), "identified")
 
 
-def column_category(role: Role, leaves: Leaves) -> Category:
+def released_column_category(role: Role, leaves: Leaves) -> Category:
     """The category of a released column.
 
     >>> cases = (("identifier", "linkable"), ("identifier", "guessable"), ("free_text", "nothing"))
-    >>> [column_category(*case) for case in cases]
+    >>> [released_column_category(*case) for case in cases]
     ['pseudonymized', 'identified', 'identified']
     """
     if role == "free_text":

@@ -23,7 +23,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.drafting.proposals import FieldEvidence, treatment_for
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.interop.convert import file_schema
-from minimize.plan.model import column_category, least_revealing, step_leaves
+from minimize.plan.model import released_column_category, least_revealing, step_leaves
 from minimize.policy.fields import compare_coarseness
 from minimize.report.fields import loss_by_width, treatment_phrase
 from minimize.review.changes import chain_grade
@@ -114,7 +114,7 @@ def codes(findings: list[Finding]) -> set[str]:
 @pytest.mark.parametrize("step", [KeepDigits(digits=2), Silent(), Unkeyed()], ids=lambda step: step.name)
 def test_an_identifier_stays_identified(step: Technique) -> None:
     leaves = least_revealing([step_leaves(step, ["identifier"])])
-    assert column_category("identifier", leaves) == "identified"
+    assert released_column_category("identifier", leaves) == "identified"
 
 
 @pytest.mark.usefixtures("_rule")
