@@ -13,14 +13,13 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pyarrow as pa
-from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize_samples.world import TENANTS
 
 from minimize import apply, read
 from minimize.consent import current_terms
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
+from minimize.ledger.kinds import CONSENT, SETTING, ConsentAct, RecordedSetting
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
