@@ -348,12 +348,12 @@ class OpenLedgers:
         self._lock = threading.RLock()
 
     @contextmanager
-    def opened(
+    def use(
         self, address: Address, *, create: bool = False, verifier: Verifier | None = None, clock: Clock = utc_now
     ) -> Iterator[Ledger]:
         """The ledger, open. Takes what `open_ledger` takes, and raises its errors."""
         with self._lock:
-            ledger = self._known(address, verifier) or self._open(address, create, verifier, clock)
+            ledger = self._find_open(address, verifier) or self._open(address, create, verifier, clock)
             self._users[ledger] += 1
         try:
             yield ledger
@@ -368,7 +368,7 @@ class OpenLedgers:
     def __exit__(self, *_: object) -> None:
         self._end_use(None)
 
-    def _known(self, address: Address, verifier: Verifier | None) -> Ledger | None:
+    def _find_open(self, address: Address, verifier: Verifier | None) -> Ledger | None:
         """The same ledger, opened before; None if there is none, or its file was replaced since."""
         for ledger in self._ledgers:
             if ledger.verifier is verifier and ledger.address.is_same(address):

@@ -40,7 +40,7 @@ Planned_co = TypeVar("Planned_co", bound=PlannedChange, covariant=True)
 TransferFactory = Callable[[Sequence[PlannedFile]], RecordsTransfer]
 
 
-class Operation(Protocol[Planned_co]):
+class RemovalOperation(Protocol[Planned_co]):
     """One kind of removal: how it decides about the files of an output."""
 
     @property
@@ -77,7 +77,7 @@ class Removal(Generic[P]):
     """
 
     workspace: Workspace = field(repr=False)
-    operation: Operation[P]
+    operation: RemovalOperation[P]
     at_given: bool = False
     allow_shrink: bool = False
     progress: ProgressCallback = no_progress
@@ -134,7 +134,7 @@ class RuledRemoval:
     replans: bool = True
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> RemovalPlan:
-        """See `Operation.plan`."""
+        """See `RemovalOperation.plan`."""
         return plan_by_rules(self.rules(output), output, removes_tables=self.removes_tables, counts=counts)
 
     def transfer(self, output: PublishedOutput) -> TransferFactory | None:

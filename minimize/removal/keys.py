@@ -187,11 +187,11 @@ class _Rotation:
     replans = False
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> _ReencryptedFiles:
-        """See `Operation.plan`."""
+        """See `RemovalOperation.plan`."""
         return _ReencryptedFiles(tuple(map(PlannedFile, files_under_old_keys(output))))
 
     def transfer(self, output: PublishedOutput) -> None:
-        """See `Operation.transfer`. Records stay where they are."""
+        """See `RemovalOperation.transfer`. Records stay where they are."""
 
 
 ENCRYPTED_CATEGORIES: Final = ("identified", "pseudonymized")

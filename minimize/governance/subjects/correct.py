@@ -424,11 +424,11 @@ class _CorrectedFiles:
     replans: bool = True
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> RemovalPlan:
-        """See `Operation.plan`. The records are always counted."""
+        """See `RemovalOperation.plan`. The records are always counted."""
         return replace(plan_removal(self.as_of, list(self._due_files(output))), tables_left={})
 
     def transfer(self, output: PublishedOutput) -> None:
-        """See `Operation.transfer`. Records stay where they are."""
+        """See `RemovalOperation.transfer`. Records stay where they are."""
 
     def _due_files(self, output: PublishedOutput) -> Iterator[DueFile]:
         today = output.pipeline_of_today().policy

@@ -280,7 +280,7 @@ class _Lift:
     replans: bool = True
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> LiftedFiles:
-        """See `Operation.plan`. Sealed files are always read."""
+        """See `RemovalOperation.plan`. Sealed files are always read."""
         request = self._request(output)
         looked = [(file, request.find_due(file)) for file in output.restricted_files()]
         due = [each for _, each in looked if each is not None and each[1]]
@@ -292,7 +292,7 @@ class _Lift:
         )
 
     def transfer(self, output: PublishedOutput) -> TransferFactory:
-        """See `Operation.transfer`."""
+        """See `RemovalOperation.transfer`."""
         return partial(RestrictedRecordsRestorer, self._request(output).due)
 
     def _request(self, output: PublishedOutput) -> LiftRequest:
