@@ -40,12 +40,13 @@ MIN_SHARE_BYTES = 16 << 20
 InputShare = Sequence[SourcePart]
 
 
-def split_shares(
-    parts: Sequence[SourcePart], workers: int | None = None, least: int = MIN_SHARE_BYTES
-) -> list[InputShare]:
-    """The parts, or their pieces, in order, in at most `workers` shares (by default the number of processors)."""
+def split_shares(parts: Sequence[SourcePart], workers: int | None = None, least: int | None = None) -> list[InputShare]:
+    """The parts, or their pieces, in order, in at most `workers` shares, by default one for each processor.
+
+    A share has at least `least` bytes, by default `MIN_SHARE_BYTES`.
+    """
     size = sum(part.size for part in parts)
-    count = min(workers or _processor_count(), size // least)
+    count = min(workers or _processor_count(), size // (least or MIN_SHARE_BYTES))
     pieces = [piece for part in parts for piece in part.pieces()] if count > 1 else list(parts)
     if count < 2 or len(pieces) < 2:
         return [pieces]

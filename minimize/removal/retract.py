@@ -34,11 +34,11 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, RunOrigin
 from minimize.records import RECORDS
+from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import WHOLE_RECORD, FileInstructions, RewriteRequest
 from minimize.removal.facts import FileConsents, FileSettings, RetentionRules, StoredFacts, current_conditions
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, whole_table, with_retention
 from minimize.removal.rerun import DatesWithSource, RerunnableDate
-from minimize.removal.rewrite import Rewrite
 from minimize.removal.verdict import BatchVerdict
 from minimize.results import UNCHANGED, Line
 from minimize.runs.deciding_function import check_same_function, consent_periods
@@ -316,18 +316,13 @@ class ResolvedRetraction:
         """
         self._check_time()
         runs = [replace(self.dates.resolve(on or None), at_given=self.at_given) for on in found.rerun_dates]
-        made = [self._rerun(each) for each in runs]
-        rewrite = Rewrite(
-            "retract",
-            self.workspace,
-            self.request.as_of,
-            at_given=self.at_given,
-            tables_left=found.plan.tables_left,
-            allow_shrink=self.allow_shrink,
-            progress=self.progress,
-        )
+        receipts = [self._rerun(each) for each in runs]
         stayed = self._tables_that_stayed({on or None for on in found.rerun_dates})
-        return replace(found, receipts=(*made, *rewrite.execute([*found.plan.due, *stayed])))
+        plan = replace(found.plan, due=(*found.plan.due, *stayed))
+        operation = RuledRemoval("retract", self.request.as_of, lambda _: self.request, replans=False)
+        removal = Removal(self.workspace, operation, self.at_given, self.allow_shrink, self.progress)
+        removal.execute(self.output, plan, receipts.append)
+        return replace(found, receipts=tuple(receipts))
 
     def _tables_that_stayed(self, rerun_dates: Collection[str | None]) -> Sequence[DueFile]:
         """The outdated tables of dates that were run again: no further release of them was permitted."""
@@ -481,7 +476,7 @@ def _resolve_retraction(named: Workspace, request: RunRequest, *, is_received_on
     )
     unaffected = dates.with_same_consents() if is_received_only else dates.unaffected()
     return ResolvedRetraction(
-        request=RewriteRequest(folder, job.policy, as_of, workspace.keyring()),
+        request=RewriteRequest.for_output(output, as_of),
         workspace=workspace,
         settings=rows,
         consents=consent_periods(job, consents, as_of, now),

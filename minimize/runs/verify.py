@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.checkpoints import checkpoint
 from minimize.datasets.ledger_check import ledger_disagreement
 from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
 from minimize.json_form import JsonResult
@@ -257,6 +258,7 @@ def _check_once(
 ) -> list[Finding] | None:
     """The findings; None if a file was removed during the check. Raises OutputError if a file must not be read."""
     try:
+        checkpoint("output.checked")
         return check_anchor(output, find_faults(output, verifier, from_receipt), verifier, ledger)
     except FileNotFoundError:
         return None

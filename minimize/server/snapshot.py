@@ -18,6 +18,7 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.access import DatasetColumn
+from minimize.checkpoints import checkpoint
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import OutputError
 from minimize.governance.access_explain import NO_COMMON_PURPOSE
@@ -146,6 +147,7 @@ class OpenSnapshot:
 
     def file(self, path: str, coded: Collection[str] = ()) -> StoredFile:
         """Opens one file; the named columns are read as dictionaries. Raises OutputError, KeyringError."""
+        checkpoint("snapshot.read", path)
         return _open_file(self.places[path], path, self.kms, coded)
 
 

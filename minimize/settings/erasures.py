@@ -32,6 +32,7 @@ from minimize.arrow.columns import (
     encode_column,
 )
 from minimize.arrow.dictionaries import valid_mask
+from minimize.checkpoints import checkpoint
 from minimize.config_search import ConfigStart
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
@@ -405,5 +406,6 @@ def find_named_ledger(ledger: PathText | None, config: ConfigStart) -> Address |
 
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
+    checkpoint("erasures.read")
     with open_ledger(address, verifier=keys) as book:
         return RecordedErasures.from_ledger(book)

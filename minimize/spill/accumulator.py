@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.checkpoints import checkpoint
 from minimize.spill.spill_file import HashWords, SpilledPiece, SpillFile, SpillSpace
 
 RowIndices = npt.NDArray[np.int64]
@@ -198,6 +199,7 @@ class Accumulator:
 
     def _divided(self, pieces: Sequence[_Piece]) -> Accumulator:
         """The rows of a partition that is too large, divided by the next bits."""
+        checkpoint("partition.divided")
         inner = Accumulator(self.space, self._width, self._combine, keys=self._keys, depth=self._depth + 1)
         for piece in pieces:
             inner.add(self._load(piece))
@@ -242,6 +244,7 @@ class Accumulator:
         return self._distinct(parts)
 
     def _distinct(self, parts: Sequence[HashedRows]) -> HashedRows:
+        checkpoint("partition.merged", parts)
         return HashedRows.concat(parts).reduce(self._combine, self._keys)
 
     def _set_size(self, size: int) -> None:

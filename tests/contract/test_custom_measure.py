@@ -6,7 +6,6 @@ import ast
 import shutil
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -20,7 +19,6 @@ from minimize.aggregates.base import NUMBERS, FieldTypes, Measure, MeasureTally,
 from minimize.aggregates.exact_sums import ExactSums, ExactTotal, GroupSums
 from minimize.aggregates.tally import AggregateTally
 from minimize.arrow.dictionaries import Codes, decode_dictionary
-from minimize.engines import passes
 from minimize.errors import PolicyError, RefusedError, VerificationError
 from minimize.spill import HashWords
 from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
@@ -243,7 +241,8 @@ def test_every_measure_of_the_package_has_a_rule() -> None:
 
 
 def test_parallel_shares_and_spill_files_change_nothing(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.engines.local.split_shares", partial(passes.split_shares, workers=3, least=1))
+    monkeypatch.setattr("minimize.engines.passes.MIN_SHARE_BYTES", 1)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2})
     monkeypatch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
     monkeypatch.setattr("minimize.spill.spill_file._MIN_BYTES", 0)
     monkeypatch.setenv("MINIMIZE_MEMORY", "1")

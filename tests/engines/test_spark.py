@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -144,7 +145,8 @@ def test_a_quarantine_that_is_in_no_folder_is_refused() -> None:
 
 
 def test_spark_connect_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spark, "_find_session", object)
+    session_class = SimpleNamespace(getActiveSession=object)
+    monkeypatch.setitem(sys.modules, "pyspark.sql", SimpleNamespace(SparkSession=session_class))
     with pytest.raises(ConfigurationError, match="Spark Connect"):
         project.run(engine="spark")
 

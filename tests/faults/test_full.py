@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, LedgerError, MinimizeError
-from minimize.stores import durable_files
+from minimize.stores.file_operations import Operation, OperationKind
 from tests.faults.child import Fault, ended
 from tests.faults.small_disk import PAGE, Disk
 from tests.faults.versions import Versions
@@ -141,15 +142,17 @@ def test_a_file_size_limit_is_reported_and_leaves_the_old_output(
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
 def test_an_operating_system_error_is_reported_without_the_value_in_its_path(
-    versions: Versions, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
+    versions: Versions, out: Path, number: int
 ) -> None:
-    def full(*_: object) -> int:
-        raise OSError(number, os.strerror(number), "/a/folder=a value")
+    def full(_: str, operation: Operation) -> None:
+        if operation.kind is OperationKind.WRITE:
+            raise OSError(number, os.strerror(number), "/a/folder=a value")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(durable_files.HashingFile, "write", full)
-        with pytest.raises(MinimizeError, match=errno.errorcode[number]) as told:
-            versions.run(out)
+    with (
+        at_checkpoint("file.operation", full),
+        pytest.raises(MinimizeError, match=errno.errorcode[number]) as told,
+    ):
+        versions.run(out)
     assert told.value.code == "E205"
     assert "a value" not in str(told.value)
     assert leftovers(out) == []

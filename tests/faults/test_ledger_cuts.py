@@ -7,11 +7,12 @@ the files as they were at that commit, and right before the next one.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,6 @@ import pytest
 import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.ledger import current_actor
-from minimize.stores.durable_files import ProcessIdentity
 from tests.agreements import write_token
 from tests.calls import verify_audit
 from tests.commands import command
@@ -174,7 +174,7 @@ def content_of(folder: Path) -> bytes:
 @contextmanager
 def recording(folder: Path) -> Iterator[list[Cut]]:
     """The states of ledger and files around each commit, until the block ends. Who holds a lease meanwhile is dead later."""
-    cuts, ours = [Cut(content_of(folder), files_of(folder))], ProcessIdentity.current
+    cuts = [Cut(content_of(folder), files_of(folder))]
 
     def seen(point: str) -> None:
         if point == "ledger.before":
@@ -184,7 +184,7 @@ def recording(folder: Path) -> Iterator[list[Cut]]:
 
     watched = at_checkpoint(["ledger.before", "ledger.after"], seen)
     with watched, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ProcessIdentity, "current", lambda: replace(ours(), pid=NO_PROCESS))
+        patch.setattr(os, "getpid", lambda: NO_PROCESS)
         yield cuts
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minimize.errors import MinimizeError
-from minimize.output import recovery
 from tests.faults.child import Ended, Fault, ended
 from tests.project import AT, DAY, Project, events, table
 
@@ -176,11 +177,15 @@ def test_a_receipt_that_cannot_be_seen_is_never_rolled_back(project: Project, be
     (run,) = (project.out / "runs").glob("2*")
     kept = sorted(path.name for path in run.iterdir())
 
-    def unseen(path: Path) -> bool:
-        raise OSError(errno.EIO, "a disk that fails for a moment")
+    stat = Path.stat
+
+    def unseen(path: Path, **options: Any) -> os.stat_result:
+        if path == run / "receipt.json":
+            raise OSError(errno.EIO, "a disk that fails for a moment")
+        return stat(path, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recovery, "file_exists", unseen)
+        patch.setattr(Path, "stat", unseen)
         with pytest.raises(MinimizeError, match="EIO"):
             project.run(ledger=project.folder / "ledger.db")
     assert sorted(path.name for path in run.iterdir()) == kept

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger.audit_check import check_log
@@ -95,7 +95,7 @@ def test_a_clock_set_back_does_not_change_the_order(ledger: Ledger, keys: Keyrin
 
 def test_an_event_reads_the_last_act_once(ledger: Ledger, keys: Keyring) -> None:
     record_acts(ledger, keys, SETTING, RecordedSetting("north", None, "location", "on", "admin", NOW, NOW))
-    with patch.object(Connection, "_cursor", autospec=True, side_effect=Connection._cursor) as cursor:
+    statements: list[str] = []
+    with at_checkpoint("ledger.statement", lambda _, statement: statements.append(statement)):
         tells(ledger, keys, event(1))
-    statements = [call.args[1] for call in cursor.call_args_list]
     assert len([each for each in statements if "FROM acts" in each]) == 1

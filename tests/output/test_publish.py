@@ -6,13 +6,12 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import Mock
 
 import pyarrow as pa
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import OutputError, SchemaError
-from minimize.output import publish
 from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
 from minimize.records import FileRef, Reject
@@ -110,14 +109,13 @@ def test_only_one_process_at_a_time_writes(folder: Path) -> None:
     recovered(folder)
 
 
-def test_the_receipts_are_read_once_until_something_is_published(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = Mock(side_effect=read_receipts)
-    monkeypatch.setattr(publish, "read_receipts", reader)
-    with open_output(folder) as output:
-        assert [output.receipts() for _ in range(3)] == [read_receipts(folder)] * 3
+def test_the_receipts_are_read_once_until_something_is_published(folder: Path) -> None:
+    expected, reads = read_receipts(folder), list[str]()
+    with at_checkpoint("receipts.read", reads.append), open_output(folder) as output:
+        assert [output.receipts() for _ in range(3)] == [expected] * 3
         making(output, "run2").publish()
         assert [each.run_id for each in output.receipts()] == ["run1", "run2"]
-    assert reader.call_count == 2
+    assert len(reads) == 2
 
 
 @pytest.mark.parametrize("name", ["run1-0", "run1"])

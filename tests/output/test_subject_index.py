@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
+from minimize.checkpoints import at_checkpoint
 from minimize.output import subject_index
 from minimize.output.subject_index import (
     BLOCK_ENTRIES,
@@ -67,17 +68,11 @@ def test_remembered_prefixes_are_those_of_the_key(groups: list[set[str]], most: 
             assert remembered.prefixes(values).tolist() == lens.prefixes(values).tolist()
 
 
-def test_a_subject_of_many_row_groups_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens, hashed = IndexKey.from_keys(Keys()), list[int]()
-    remembered, hash_each = RememberedPrefixes(lens), IndexKey.hash_each
-
-    def count(key: IndexKey, contents: pa.Array) -> np.ndarray:
-        hashed.append(len(contents))
-        return hash_each(key, contents)
-
-    monkeypatch.setattr(IndexKey, "hash_each", count)
-    for group in ([1, 2, 3], [2, 3, 4], [4, 1]):
-        remembered.prefixes(pa.array(group))
+def test_a_subject_of_many_row_groups_is_hashed_once() -> None:
+    remembered, hashed = RememberedPrefixes(IndexKey.from_keys(Keys())), list[int]()
+    with at_checkpoint("subjects.hashed", lambda _, count: hashed.append(count)):
+        for group in ([1, 2, 3], [2, 3, 4], [4, 1]):
+            remembered.prefixes(pa.array(group))
     assert hashed == [3, 1, 0]
 
 

@@ -7,8 +7,6 @@ import json
 import logging
 import shutil
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +18,6 @@ import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import MinimizeError, PolicyError, SourceError
 from minimize.receipts import Receipt
-from minimize.sources.files import ByteStream, FilePart
 from minimize.stores import ObjectPath
 from minimize.stores.durable_files import file_digest
 from tests.buckets import ACCESS, Bucket, access, empty_bucket, store
@@ -134,23 +131,12 @@ def test_a_replay_finds_the_bucket_again(project: Project, bucket: Bucket) -> No
     ]
 
 
-def test_an_object_that_changes_while_it_is_read_stops_the_run(
-    project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_object_that_changes_while_it_is_read_stops_the_run(project: Project, bucket: Bucket) -> None:
     project.records(events(20))
     moved(project, bucket)
     key = bucket.keys("data/")[0]
-
-    opened = FilePart.open
-
-    @contextmanager
-    def late(part: FilePart) -> Iterator[ByteStream]:
-        with opened(part) as file:
-            yield file
-        bucket.put(key, gzip.compress(b"\n"))
-
-    monkeypatch.setattr(FilePart, "open", late)
-    with pytest.raises(SourceError, match="changed while the run read it"):
+    changing = at_checkpoint("source.read", lambda *_: bucket.put(key, gzip.compress(b"\n")))
+    with changing, pytest.raises(SourceError, match="changed while the run read it"):
         project.run()
     assert project.files() == set()
 

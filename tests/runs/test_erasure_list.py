@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.datasets import erasure_list
+from minimize.checkpoints import at_checkpoint
 from minimize.datasets.erasure_list import ERASURES_FOLDER, StoredErasures
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.events import NewEvent, add_event, withdraw_event
@@ -21,6 +21,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.output.reader import load_receipts
+from minimize.stores.file_operations import Operation, OperationKind
 from minimize.workspace import Workspace as Places
 from tests.commands import command
 from tests.governance.outputs import places
@@ -185,14 +186,13 @@ def test_a_list_of_another_keyring_stops_a_run(project: Project) -> None:
         project.run(ledger=project.folder / "organization.db")
 
 
-def test_a_request_is_not_done_before_the_lists_are_stored(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*given: Any) -> None:
-        raise OSError(28, "no space")
+def test_a_request_is_not_done_before_the_lists_are_stored(project: Project) -> None:
+    def fails(_: str, operation: Operation) -> None:
+        if operation.kind is OperationKind.CREATE and operation.path.parent.name == ERASURES_FOLDER:
+            raise OSError(28, "no space")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(erasure_list, "write_file", fails)
-        with pytest.raises(ConfigurationError):
-            delete_subjects([D4], places(project), AT, yes=True)
+    with at_checkpoint("file.operation", fails), pytest.raises(ConfigurationError):
+        delete_subjects([D4], places(project), AT, yes=True)
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
         assert [each.last.state for each in request_statuses(ledger)] == ["failed"]
     delete_subjects([D4], places(project), AT + timedelta(minutes=1), yes=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -186,11 +187,11 @@ def test_against_another_clock_five_minutes_are_too_many(done: Project, monkeypa
 
 
 def test_the_other_clock_is_taken_back_to_the_start_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session, "_server_time", lambda _: datetime.now(UTC))
-    started = datetime.now(UTC) - timedelta(hours=3)
-    found = session.reference_clock(None, None, started)()  # type: ignore[arg-type]
-    assert found is not None
-    assert abs(found - started) < timedelta(minutes=1)
+    started = datetime(2026, 3, 1, tzinfo=UTC)
+    now, ahead = started + timedelta(hours=3), timedelta(minutes=2)
+    monkeypatch.setattr(session, "_server_time", lambda _: now + ahead)
+    ledger = SimpleNamespace(now=now)
+    assert session.reference_clock(ledger, None, started)() == started + ahead  # type: ignore[arg-type]
 
 
 @pytest.mark.postgres

@@ -14,16 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain as joined
 from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
-from minimize.checkpoints import checkpoint
 from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.datasets.published_output import OutputFile, PublishedOutput
-from minimize.datasets.writing_run import source_read_times
-from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError, call_redacted
+from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError
 from minimize.governance.events import NewEvent, add_events
 from minimize.governance.known_outputs import (
     UnreachableOutput,
@@ -33,6 +31,7 @@ from minimize.governance.known_outputs import (
 )
 from minimize.governance.subjects.attempts import (
     processed_rows,
+    recorded_outcomes,
     reopened,
     rows_processed_before,
     with_receipts_of_attempts,
@@ -61,7 +60,6 @@ from minimize.governance.subjects.requests import (
     complete_requests,
     moved_rows,
     new_request,
-    next_step,
     open_requests,
     record_steps,
     recorded_devices,
@@ -84,12 +82,10 @@ from minimize.identifiers import CaseFolding
 from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
+from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import RewriteRequest
-from minimize.removal.expire import ResolvedExpiry
 from minimize.removal.plan import RemovalPlan, find_due
-from minimize.removal.rewrite import Rewrite, check_rewrite_time
-from minimize.removal.rewrite_receipt import RewriteResult
-from minimize.removal.sealing import RemovedRecordsSealer
+from minimize.removal.rewrite import check_rewrite_time
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress
@@ -263,8 +259,7 @@ class SubjectRemovalRun:
         restricted: Mapping[DataSubject, Sequence[LifecycleEvent]] = {}
         if self.kind == "restrict":
             restricted = restrictions_in_force(self.ledger, subjects)
-        events = self._events(subjects)
-        plans = {str(output.folder): self._expiry(output, events).plan(counts=counts) for output in self.outputs}
+        plans = self._removal(subjects).plans(self.outputs, counts=counts)
         due = {name: plan for name, plan in plans.items() if plan.due}
         blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
         return SubjectRemoval(
@@ -296,79 +291,66 @@ class SubjectRemovalRun:
         record_steps(self.ledger, steps, self.now)
         self._record_events(plan.subjects)
         by_output: dict[str, list[Receipt]] = {str(output.folder): [] for output in self.outputs}
-        plans = dict(plan.plans)
-        wrong: MinimizeError | None = None
-        try:
-            faults = self._store_lists()
-            if self.kind == "delete":
-                folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
-                reaches = {each: self._reach(each) for each in plan.subjects}
-                remove_corrections(reaches, self.ledger, self.now, CaseFolding(subject=folds))
-            for output in self.outputs:
-                if output.folder not in faults:
-                    with _kept_fault(faults, output.folder):
-                        by_output[str(output.folder)].extend(self._carried_out(output, plan.subjects, plans))
-            if faults:
-                raise next(iter(faults.values()))
+        plans, subjects = dict(plan.plans), {step.id: each for step, each in zip(steps, plan.subjects, strict=True)}
+
+        def body_of(step: SubjectRequestStep) -> dict[str, Any]:
+            receipts = [*joined.from_iterable(by_output.values())]
+            return self._outcome(plan, subjects[step.id], step, receipts)
+
+        with recorded_outcomes(self.ledger, steps, self.now, body_of):
+            self._remove(plan, plans, by_output)
             self._check(plan.subjects, [*joined.from_iterable(by_output.values())])
             if not self.options.get("allow_unreached", False):
                 check_reached(self.unreachable)
             check_searched(self.unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
-        except MinimizeError as error:
-            wrong = error
-        made = tuple(joined.from_iterable(by_output.values()))
-        new, rows = [each.run_id for each in made], sum(map(processed_rows, made))
-        left = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
-        outcomes = [
-            (
-                step,
-                {
-                    **request_outcome(step, new, recalls),
-                    **_identities(step, self.linked.get(subject)),
-                    **(moved_rows(step, rows) if self.kind == "restrict" else {}),
-                    **({"unsearchable": left} if left else {}),
-                    **({"shared_devices": plan.shared} if plan.shared else {}),
-                },
-            )
-            for subject, step, recalls in zip(plan.subjects, steps, plan.recalls.values(), strict=True)
-        ]
-        if wrong is not None:
-            failed = [next_step(step, "failed", self.now, error=wrong.code, **body) for step, body in outcomes]
-            record_steps(self.ledger, failed, self.now)
-            raise wrong
-        done = [next_step(step, "done", self.now, **body) for step, body in outcomes]
-        record_steps(self.ledger, done, self.now)
-        requests = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
-        receipts = {folder: tuple(each) for folder, each in by_output.items()}
-        return replace(plan, plans=plans, receipts=made, requests=requests, by_output=receipts)
-
-    def _carried_out(
-        self, output: PublishedOutput, subjects: Sequence[DataSubject], plans: dict[str, RemovalPlan]
-    ) -> Iterator[Receipt]:
-        """Executes the plan of an output, and adds the counts of the removed records to it.
-
-        Makes a new plan if something was published in the meantime.
-        """
-        checkpoint("removal.execute", output.folder)
-        chain, folder, removed = load_receipts(output.folder), str(output.folder), list[RewriteResult]()
-        expiry = self._expiry(replace(output, chain=chain), self._events(subjects))
-        same = len(chain) == len(output.chain)
-        known = plans.get(folder, RemovalPlan(self.now))
-        plan = known if same else call_redacted(partial(expiry.plan, counts=False))
-        restricts, request = self.kind == "restrict", expiry.request
-        rewrite = Rewrite(
-            self.kind,
-            expiry.workspace,
-            self.now,
-            tables_left=plan.tables_left,
-            progress=self.options.get("progress", no_progress),
-            transfer=partial(RemovedRecordsSealer, request) if restricts else None,
-            finished=removed.append,
+        return replace(
+            plan,
+            plans=plans,
+            receipts=tuple(joined.from_iterable(by_output.values())),
+            requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps),
+            by_output={folder: tuple(each) for folder, each in by_output.items()},
         )
-        yield from rewrite.execute(plan.due)
-        if plan.due:
-            total = sum(removed, RewriteResult())
-            plans[folder] = replace(plan, due=tuple(map(total.outcome, plan.due)))
+
+    def _outcome(
+        self, plan: SubjectRemoval, subject: DataSubject, step: SubjectRequestStep, receipts: Sequence[Receipt]
+    ) -> dict[str, Any]:
+        """What the last step of a request states."""
+        reasons = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
+        return {
+            **request_outcome(step, [each.run_id for each in receipts], plan.recalls[subject]),
+            **_identities(step, self.linked.get(subject)),
+            **(moved_rows(step, sum(map(processed_rows, receipts))) if self.kind == "restrict" else {}),
+            **({"unsearchable": reasons} if reasons else {}),
+            **({"shared_devices": plan.shared} if plan.shared else {}),
+        }
+
+    def _remove(
+        self, plan: SubjectRemoval, plans: dict[str, RemovalPlan], receipts: Mapping[str, list[Receipt]]
+    ) -> None:
+        """Removes the records from all outputs that can be changed; then raises the first error of the others.
+
+        Adds the receipts by output, and to the plans the counts of the removed records.
+        """
+        removal, faults = self._removal(plan.subjects), self._store_lists()
+        if self.kind == "delete":
+            folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
+            reaches = {each: self._reach(each) for each in plan.subjects}
+            remove_corrections(reaches, self.ledger, self.now, CaseFolding(subject=folds))
+        for output in self.outputs:
+            folder = str(output.folder)
+            if output.folder not in faults:
+                with _kept_fault(faults, output.folder):
+                    planned = plans.get(folder, RemovalPlan(self.now))
+                    executed, result = removal.execute(output, planned, receipts[folder].append)
+                    if executed.due:
+                        plans[folder] = replace(executed, due=tuple(map(result.outcome, executed.due)))
+        if faults:
+            raise next(iter(faults.values()))
+
+    def _removal(self, subjects: Sequence[DataSubject]) -> Removal[RemovalPlan]:
+        events = self._events(subjects)
+        operation = RuledRemoval(self.kind, self.now, lambda output: self._rules(output, events))
+        return Removal(self.workspace, operation, progress=self.options.get("progress", no_progress))
 
     def _check(self, subjects: Sequence[DataSubject], receipts: Sequence[Receipt]) -> None:
         """Raises CheckFailed if a record remains, or if a dictionary of a new file has a subject without records.
@@ -377,7 +359,7 @@ class SubjectRemovalRun:
         """
         now = tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs)
         events = self._events(subjects)
-        requests = {output.folder: self._expiry(output, events).request for output in now}
+        requests = {output.folder: self._rules(output, events) for output in now}
         found = (find_due(requests[file.output.folder], file) for file in self._searched_files(now))
         left = {each.file.path for each in found if each is not None and each.is_due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
@@ -422,21 +404,9 @@ class SubjectRemovalRun:
         """The last event time to remove: events after the request are not part of it."""
         return self.open_requests[subject].asked_at if subject in self.open_requests else self.requested_at
 
-    def _expiry(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> ResolvedExpiry:
-        job = output.pipeline_of_today()
-        read = source_read_times(output.chain)
-        request = RewriteRequest(
-            output.folder,
-            job.policy,
-            max((self.now, *(event.occurred_at for event in events))),
-            self.ledger.keyring,
-            tuple(events),
-            by_age=False,
-            read_times=read,
-            retentions=job.own_retentions,
-            removal_reason=REMOVAL_REASONS[self.kind],
-        )
-        return ResolvedExpiry(request, self.workspace.of_output(output.folder, job), output)
+    def _rules(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> RewriteRequest:
+        as_of, reason = max((self.now, *(event.occurred_at for event in events))), REMOVAL_REASONS[self.kind]
+        return RewriteRequest.for_output(output, as_of, events, by_age=False, removal_reason=reason)
 
     def find_linked(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, LinkedIdentifiers]:
         """The other ids of the subjects and, if asked for, their devices, together with those of their earlier requests."""

@@ -14,11 +14,10 @@ from minimize.checkpoints import at_checkpoint
 from minimize.datasets.pipelines import origin_place as written_at
 from minimize.errors import RefusedError
 from minimize.receipts import RunOrigin
-from minimize.removal import rerun as sources
 from minimize.removal.rerun import DatesWithSource
 from minimize.removal.retract import ResolvedRetraction, _resolve_retraction, retract
 from minimize.runs.inputs import load_subject_acts
-from minimize.runs.resolve import ResolvedRun, RunRequest, resolve_run
+from minimize.runs.resolve import RunRequest
 from minimize.workspace import Workspace
 from tests.governance.retention.daily import FIELDS, PIPELINE, SETTINGS, START, Daily, rows
 
@@ -138,64 +137,54 @@ def test_dates_chosen_by_receipts_are_those_chosen_by_reading_every_file(project
     assert found(made) == found(in_full(made))
 
 
-def work(project: Daily, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+def work(project: Daily) -> tuple[int, int]:
     """How many files of the output a retraction opens, and how many dates it resolves as a run."""
     opened: list[str] = []
-    asked: list[object] = []
-
-    def resolves(workspace: Workspace, request: RunRequest, **named: Any) -> ResolvedRun:
-        asked.append(request.selection)
-        return resolve_run(workspace, request, **named)
-
-    watched = at_checkpoint("stored.opened", lambda _, path: opened.append(path))
-    with watched, monkeypatch.context() as patch:
-        patch.setattr(sources, "resolve_run", resolves)
+    resolved_runs: list[str] = []
+    with (
+        at_checkpoint("stored.opened", lambda _, path: opened.append(path)),
+        at_checkpoint("run.resolved", resolved_runs.append),
+    ):
         retract(project.out, at=SOON, keys=project.keys)
-    return len(set(opened)), len(asked)
+    return len(set(opened)), len(resolved_runs)
 
 
 @pytest.mark.parametrize("kind", ["plain", "gated"])
-def test_the_work_does_not_grow_with_dates_that_nothing_concerns(
-    project: Daily, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
+def test_the_work_does_not_grow_with_dates_that_nothing_concerns(project: Daily, kind: str) -> None:
     write_policy(project, kind, {"note": {"type": "string", "do": "keep"}}, 1)
     for on in DATES[:2]:
         project.collect(rows(on), on)
     run(project, DATES[0])
     write_policy(project, kind, {"note": {"type": "string", "do": "drop"}}, 2)
     run(project, DATES[1])
-    few = work(project, monkeypatch)
+    few = work(project)
     for on in DATES[2:]:
         project.collect(rows(on), on)
         run(project, on)
-    assert work(project, monkeypatch) == few == (0, 2)
+    assert work(project) == few == (0, 2)
 
 
-def test_one_run_is_resolved_for_all_dates_that_a_change_of_the_policy_concerns(
-    project: Daily, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_run_is_resolved_for_all_dates_that_a_change_of_the_policy_concerns(project: Daily) -> None:
     write_policy(project, "plain", {"note": {"type": "string", "do": "keep"}}, 1)
     for on in DATES:
         project.collect(rows(on), on)
     run(project, *DATES)
     write_policy(project, "plain", {"note": {"type": "string", "do": "drop"}}, 2)
-    assert work(project, monkeypatch) == (0, 1)
+    assert work(project) == (0, 1)
     assert retract(project.out, at=SOON, keys=project.keys).rerun_dates == tuple(map(str, DATES))
 
 
-def test_without_a_source_and_without_conditions_no_file_is_opened(
-    project: Daily, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_source_and_without_conditions_no_file_is_opened(project: Daily) -> None:
     write_policy(project, "plain", {}, 1)
     project.collect(rows(DATES[0]), DATES[0])
     run(project, DATES[0])
     shutil.rmtree(project.folder / "data")
-    assert work(project, monkeypatch) == (0, 0)
+    assert work(project) == (0, 0)
 
 
-def test_without_a_source_a_condition_is_looked_up_in_the_file(project: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_source_a_condition_is_looked_up_in_the_file(project: Daily) -> None:
     write_policy(project, "gated", {}, 1)
     project.collect(rows(DATES[0]), DATES[0])
     run(project, DATES[0])
     shutil.rmtree(project.folder / "data")
-    assert work(project, monkeypatch) == (1, 0)
+    assert work(project) == (1, 0)

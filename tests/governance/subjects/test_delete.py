@@ -18,7 +18,6 @@ from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError, StoppedError
 from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
-from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.requests import request_outcome
 from minimize.governance.subjects.search import files_with_leftovers
 from minimize.governance.subjects.view import view_page
@@ -26,6 +25,9 @@ from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import SubjectRequestStep
+from minimize.removal import Removal, RuledRemoval
+from minimize.removal.plan import RemovalPlan
+from minimize.removal.rewrite_receipt import RewriteResult
 from minimize.workspace import Workspace as Places
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
@@ -243,7 +245,7 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(filled: Proje
 
 
 def test_remaining_records_fail_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", lambda *_: ())
+    monkeypatch.setattr(RuledRemoval, "plan", lambda self, _, **__: RemovalPlan(self.as_of))
     with pytest.raises(CheckFailed, match="2 files still hold"):
         deleted(filled, D3)
 
@@ -323,20 +325,10 @@ def test_data_collected_after_a_request_is_not_part_of_it(project: Project) -> N
 
 
 def test_a_request_is_not_done_while_a_search_finds_a_record(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", lambda *given: iter(()))
-    monkeypatch.setattr(room.SubjectRemovalRun, "_expiry", nothing_due(room.SubjectRemovalRun._expiry))
+    nothing = (RemovalPlan(NOW), RewriteResult())
+    monkeypatch.setattr(Removal, "execute", lambda *_: nothing)
     with pytest.raises(CheckFailed):
         deleted(filled, D3)
-
-
-def nothing_due(expiry: Any) -> Any:
-    """An expiry that overlooks what is due."""
-
-    def found(self: Any, *given: Any) -> Any:
-        made = expiry(self, *given)
-        return replace(made, output=replace(made.output, chain=())) if given[1] else made
-
-    return found
 
 
 def test_a_deletion_with_another_ledger_is_refused_before_anything_is_recorded(filled: Project) -> None:
