@@ -27,8 +27,8 @@ from minimize.governance.sharing.plan import ShareRequest
 from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, current_actor, find_ledger
 from minimize.ledger.acts import Decision
+from minimize.ledger.kinds import CONSENT, CONTRACT, ConsentAct, ContractAct
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, CONTRACT, ConsentAct, ContractAct
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.recipients import Recipient, Recipients, Subprocessors, recipient_from

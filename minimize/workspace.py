@@ -58,10 +58,10 @@ from minimize.errors import (
 )
 from minimize.keys import Keyring, Verifier, find_keyring
 from minimize.ledger import Actor, Address, current_actor, find_ledger
-from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import use_permissions
 from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
+from minimize.ledger.kinds import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.ledger import Ledger, OpenLedgers
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import has_runs, read_receipts

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import minimize
-from minimize.registry import load_object
+from minimize.text import load_object
 
 HEAVY = (
     "pandas",

@@ -27,8 +27,8 @@ from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.contracts import end_contract
 from minimize.governance.evidence import TenantEvidence
 from minimize.governance.settings import import_settings
+from minimize.ledger.kinds import CONSENT, ConsentAct
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.recipients import load_recipient
 from minimize.workspace import Workspace
 from tests.acts import record_acts

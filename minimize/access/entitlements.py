@@ -15,14 +15,13 @@ from minimize.access.model import AccessRules, RoleAssignment, UserAccount, cove
 from minimize.access.permissions import READ, REIDENTIFY, Permission, TenantSet, highest_or_none, union_of_tenants
 from minimize.access.roles import AccessRole, RolePair, RoleView, find_conflict
 from minimize.identifiers import canonical_account
-from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Verifier
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import known_times
-from minimize.plan.category import CATEGORY_ORDER
-from minimize.plan.model import Category
+from minimize.ledger.kinds import GRANT, GrantAct
+from minimize.plan.model import CATEGORY_ORDER, Category
 from minimize.policy.fields import compare_coarseness
+from minimize.results import JsonResult, json_member, json_object
 from minimize.techniques import TechniqueStep
 from minimize.times import seconds_text, time_text, utc_now
 

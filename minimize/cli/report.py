@@ -24,8 +24,8 @@ from minimize.cli.verb import verb
 from minimize.pages import html_page
 from minimize.report import create_report
 from minimize.report.documentation import collect_documentation, write_documentation
+from minimize.report.figures import table_datasets
 from minimize.report.leaflet import create_leaflet
-from minimize.report.table_figures import table_datasets
 from minimize.results import AlternativeText, Printable, WrittenFiles
 
 

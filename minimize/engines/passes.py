@@ -29,8 +29,7 @@ from minimize.sources.base import SourcePart
 from minimize.stages.deduplicate import DeduplicateTally
 from minimize.stages.generalize import GeneralizeFields
 from minimize.techniques.base import Technique
-from minimize.techniques.top import Top
-from minimize.techniques.top_tally import SubjectValues, TopTally
+from minimize.techniques.top import SubjectValues, Top, TopTally
 
 T = TypeVar("T")
 S = TypeVar("S")

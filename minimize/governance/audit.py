@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from minimize.errors import ConfigurationError, Finding, OutputError
-from minimize.json_form import JsonResult
 from minimize.keys import PublicKeys
 from minimize.ledger import current_actor
 from minimize.ledger.audit_check import (
@@ -26,6 +25,7 @@ from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
+from minimize.results import JsonResult
 from minimize.stores import Location, LocationLike, PathText, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun

@@ -29,13 +29,10 @@ from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, Minim
 from minimize.governance.known_outputs import published_output
 from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.runs import output_locations
-from minimize.ledger.subject_tokens import known_or_new_token
-from minimize.ledger.subjects import (
+from minimize.ledger.kinds import (
     LIFECYCLE_EVENT,
     LifecycleEvent,
     LifecycleState,
@@ -44,11 +41,13 @@ from minimize.ledger.subjects import (
     linked_forms,
     new_lifecycle_events,
 )
+from minimize.ledger.runs import output_locations
+from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.output.folder import has_runs, parse_partition_folder
 from minimize.policy.fields import DEVICE, fields_named, individual_of, is_dropped, resolve_identity
 from minimize.policy.model import Policy
 from minimize.records import RECORDS
-from minimize.results import Line, LogMessage
+from minimize.results import OMIT_IF_NONE, JsonResult, Line, LogMessage, json_member, json_object
 from minimize.runs.published_runs import request_time
 from minimize.settings.erasures import RESTRICTION
 from minimize.settings.tenants import settings_tenants, similar_tenants

@@ -27,8 +27,7 @@ from minimize.errors import KeyringError, LedgerError, describe_os_error, errno_
 from minimize.keys import Keyring, Verifier
 from minimize.keys.cryptography import Signer
 from minimize.keys.keyring import folder_lock
-from minimize.ledger.act_log import ActLog
-from minimize.ledger.act_proof import ActProofs, check_head
+from minimize.ledger.act_log import ActLog, ActProofs, check_head
 from minimize.ledger.acts import ActFilter, ActKind, ActReader, Decision
 from minimize.ledger.audit_event import AuditEvent
 from minimize.ledger.audit_log import append_event

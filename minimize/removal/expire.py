@@ -19,7 +19,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import call_redacted
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.fields import fields_named
@@ -36,7 +35,7 @@ from minimize.removal.plan import (
     open_deadlines,
 )
 from minimize.removal.rerun import SourceFinder
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, JsonResult, Line, json_member
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.overrides import require_output_override

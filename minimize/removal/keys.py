@@ -20,7 +20,6 @@ from minimize.datasets.ledger_check import check_keyring
 from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, Kms, MasterKey
 from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, NOISE_KEY, SUBJECT_KEY
@@ -33,7 +32,7 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, files_in_force
 from minimize.removal import Removal
 from minimize.removal.rewrite_receipt import PlannedFile
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
 from minimize.runs.session import check_change_time

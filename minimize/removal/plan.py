@@ -17,7 +17,6 @@ from minimize.checkpoints import checkpoint
 from minimize.datasets.event_times import age_limit
 from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
 from minimize.datasets.published_output import OutputFile, PublishedOutput
-from minimize.json_form import JsonResult, json_member
 from minimize.output.folder import RESTRICTED
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
 from minimize.policy.model import Policy
@@ -26,7 +25,7 @@ from minimize.removal.decision import FileInstructions, RewriteRequest
 from minimize.removal.facts import FieldRule, RetentionRules, features_in, written_conditions
 from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.removal.verdict import BatchJudge, SuccessiveJudges, verdict_counts
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun
 from minimize.times import time_text

@@ -23,7 +23,6 @@ from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import origin_place, origin_settings
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import Finding, RefusedError, call_redacted
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
 from minimize.output.reader import load_receipts
@@ -40,7 +39,7 @@ from minimize.removal.facts import FileConsents, FileSettings, RetentionRules, S
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, whole_table, with_retention
 from minimize.removal.rerun import DatesWithSource, RerunnableDate
 from minimize.removal.verdict import BatchVerdict
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, JsonResult, Line, json_member
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.inputs import load_subject_acts

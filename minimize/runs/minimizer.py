@@ -25,7 +25,6 @@ from minimize.consent import ConsentPeriods
 from minimize.engines.base import BoundPlan, Job, derive_row_key
 from minimize.engines.passes import count_passes, run_stages, settle_stages
 from minimize.errors import ConfigurationError, KeyringError, SchemaError, iterate_redacted, redact_errors
-from minimize.json_form import JsonResult
 from minimize.keys import Keyring, find_keyring
 from minimize.keys.keyring import NOISE_KEY
 from minimize.plan import Plan, bind, request
@@ -35,6 +34,7 @@ from minimize.policy.fields import all_fields_named, fields_named
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.records import Batch, BatchCounts
+from minimize.results import JsonResult
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import Erasures, LedgerErasures, find_erasures
 from minimize.sources.base import Source

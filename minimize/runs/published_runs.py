@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import ConfigurationError, LedgerError, OutputError
-from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import current_actor
 from minimize.ledger.clock import CLOCK_SKEW
@@ -33,7 +32,7 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS
 from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.results import Line
+from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, json_member
 from minimize.runs import receipt_builder
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress

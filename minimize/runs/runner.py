@@ -22,9 +22,8 @@ from minimize.datasets.pipelines import pipeline_regions
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger.releases import OtherReleases, other_releases
+from minimize.ledger.runs import OtherReleases, other_releases
 from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
@@ -41,7 +40,7 @@ from minimize.receipts.chain import READING_KINDS
 from minimize.receipts.shown_counts import seal_counts
 from minimize.recipients import Recipient
 from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.results import Line, LogMessage
+from minimize.results import JsonResult, Line, LogMessage, json_member
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, date_text, error_for, worst_exit_code
 from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.checkpoints import checkpoint
 from minimize.datasets.ledger_check import ledger_disagreement
 from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
-from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.releases import REPUBLICATION
 from minimize.ledger.runs import (
+    REPUBLICATION,
     compare_receipts,
     find_location,
     find_recorded_output,
@@ -26,7 +25,7 @@ from minimize.ledger.schema import ledger_identity
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
-from minimize.results import Line
+from minimize.results import JsonResult, Line
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
 from minimize.verification import find_faults, require_no_errors, verifier_for

@@ -27,8 +27,7 @@ from minimize.keys.parquet_encryption import column_category, open_parquet, unle
 from minimize.output.folder import batch_date_of, read_receipts
 from minimize.output.reader import ensure_recovered
 from minimize.output.stored_file import StoredFile, as_stored_file, small_text_columns
-from minimize.plan.category import CATEGORY_ORDER
-from minimize.plan.model import Category
+from minimize.plan.model import CATEGORY_ORDER, Category
 from minimize.policy.model import Policy
 from minimize.receipts import ReceiptFile
 from minimize.server.request import OUTPUT_REPLACED, UNKNOWN_DATASET, error_for

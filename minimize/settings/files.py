@@ -34,7 +34,7 @@ from minimize.ledger.clock import effective_start
 from minimize.ledger.subject_tokens import token_version
 from minimize.pages import Table, html_fragment
 from minimize.settings.evaluation import LEVEL_SETTING, ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
-from minimize.sources.headers import header_hint, misspelt_columns
+from minimize.sources import header_hint, misspelt_columns
 from minimize.stores import open_parquet_file
 from minimize.text import count_noun
 from minimize.times import EPOCH, epoch_microseconds, utc_now

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, NoiseTerms
 from minimize.aggregates.noise import DateRelease, RowNoise, group_hashes, row_identities
 from minimize.aggregates.noisy_figures import from_grid, power_of_ten_below, to_grid

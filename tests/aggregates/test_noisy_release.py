@@ -47,7 +47,7 @@ def _nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few rows are processed at once, and are spilled."""
     monkeypatch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
     monkeypatch.setattr("minimize.spill.spill_file._MIN_BYTES", 1 << 11)
-    monkeypatch.setattr("minimize.spill.accumulator._DIVIDED_ROWS", 1 << 6)
+    monkeypatch.setattr("minimize.spill._DIVIDED_ROWS", 1 << 6)
 
 
 def assert_equal(results: Sequence[AggregateResult], others: Sequence[AggregateResult]) -> None:

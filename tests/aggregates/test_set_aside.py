@@ -35,7 +35,7 @@ def _nothing_fits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
         patch.setattr("minimize.spill.spill_file._MIN_BYTES", 1 << 11)
-        patch.setattr("minimize.spill.accumulator._DIVIDED_ROWS", 1 << 6)
+        patch.setattr("minimize.spill._DIVIDED_ROWS", 1 << 6)
         yield
 
 

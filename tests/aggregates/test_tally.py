@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates import measure_from, suppression
+from minimize.aggregates import measure_from
+from minimize.aggregates import tally as tally_module
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
-from minimize.aggregates.suppression import PendingRecords
-from minimize.aggregates.tally import AggregateResult, AggregateTally
+from minimize.aggregates.tally import AggregateResult, AggregateTally, PendingRecords
 from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
 from minimize.records import Batch
@@ -375,7 +375,7 @@ def test_a_record_is_counted_as_lost_if_all_its_groups_are_suppressed(
     before, after = (np.isin(np.arange(GROUPS), list(found)) for found in (early, early | late))
     space = SpillSpace(memory)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suppression, "_MAX_PENDING", limit)
+        patch.setattr(tally_module, "_MAX_PENDING", limit)
         ours, theirs, more = (filled(records[first::3], before, space) for first in range(3))
         theirs.merge(more, np.arange(GROUPS))
         ours.merge(theirs, np.arange(GROUPS))

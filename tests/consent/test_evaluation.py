@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from minimize.consent import ConsentAnswer, Consents, current_terms
 from minimize.consent.evaluation import ConsentHistory, consent_end
 from minimize.consent.terms import DPV_STATES
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 from tests.consent.factory import NOW, TERMS, VENDOR, act, asked, hours, north
 from tests.consent.reference import verdict
 from tests.world import SHARED_FIELDS, SYNC, sync, vendor

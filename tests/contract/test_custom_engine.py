@@ -9,8 +9,8 @@ import pytest
 import minimize
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome, Job, QuarantineSink, SinkFactory
-from minimize.registry import Registry
 from minimize.sources.base import Source
+from minimize.text import Registry
 from tests.commands import command
 from tests.project import AT, DAY, Project, events
 

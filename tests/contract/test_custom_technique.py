@@ -23,15 +23,15 @@ from minimize.arrow.pointers import Pointer
 from minimize.drafting.proposals import FieldEvidence, treatment_for
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.interop.convert import file_schema
-from minimize.plan.category import column_category, least_revealing, step_leaves
+from minimize.plan.model import least_revealing, released_column_category, step_leaves
 from minimize.policy.fields import compare_coarseness
-from minimize.registry import Registry
 from minimize.report.fields import loss_by_width, treatment_phrase
-from minimize.review.grades import chain_grade
+from minimize.review.changes import chain_grade
 from minimize.runs.inspection import plan_for
 from minimize.techniques import TECHNIQUES, Context, Family, Leaves, Technique, TechniqueResult, published_techniques
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.parameters import LOWER_TIGHTENS
+from minimize.text import Registry
 from minimize.verification import check
 from minimize.verification.rules import RULES, ColumnContext, TechniqueRule, ValueRule
 from tests.project import Project, events
@@ -114,7 +114,7 @@ def codes(findings: list[Finding]) -> set[str]:
 @pytest.mark.parametrize("step", [KeepDigits(digits=2), Silent(), Unkeyed()], ids=lambda step: step.name)
 def test_an_identifier_stays_identified(step: Technique) -> None:
     leaves = least_revealing([step_leaves(step, ["identifier"])])
-    assert column_category("identifier", leaves) == "identified"
+    assert released_column_category("identifier", leaves) == "identified"
 
 
 @pytest.mark.usefixtures("_rule")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.access_file import create_access_file
-from minimize.keys.listing import create_keyring
+from minimize.keys.discovery import create_keyring
 from tests.docs.pages import ROOT, Reader, path_with_ours
 
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")]

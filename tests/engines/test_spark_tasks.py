@@ -28,7 +28,7 @@ from minimize.engines.spark_tasks import (
     run_task,
 )
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, SourceError
-from minimize.ledger.settings import RecordedSetting
+from minimize.ledger.kinds import RecordedSetting
 from minimize.ledger.subject_tokens import subject_token
 from minimize.runs.resolve import ResolvedRun, RunRequest, resolve_run
 from minimize.settings import FeatureSwitch

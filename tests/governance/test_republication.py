@@ -16,7 +16,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.releases import REPUBLICATION
+from minimize.ledger.runs import REPUBLICATION
 from minimize.output.reader import load_receipts
 from minimize.runs.published_runs import find_voided_run, record_void
 from minimize.runs.verify import check_output

@@ -18,7 +18,7 @@ from minimize.interop.convert import export_document, import_into, import_policy
 from minimize.interop.documents import DescribedColumn, DescribedDataset, ExportRequest
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
-from minimize.registry import load_object
+from minimize.text import load_object
 
 
 @pytest.mark.parametrize("name", FORMATS)

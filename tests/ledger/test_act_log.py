@@ -51,7 +51,7 @@ NOTES: Final = [
 @pytest.fixture(name="recorded")
 def _recorded(ledger: Ledger, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """Five acts, in three decisions, in an open ledger that proves its acts at each read."""
-    monkeypatch.setattr("minimize.ledger.act_proof.REUSE_S", 0)
+    monkeypatch.setattr("minimize.ledger.act_log.REUSE_S", 0)
     for number, notes in enumerate([NOTES[:1], NOTES[1:3], NOTES[3:]]):
         record_acts(ledger, keys, NOTE, *notes, event=event(number))
     return ledger

@@ -15,8 +15,8 @@ from minimize.ledger.audit_check import check_log
 from minimize.ledger.audit_event import EMPTY_LOG, EntryFilter, entry_digest, entry_event
 from minimize.ledger.audit_log import append_event, latest_entries, log_head, read_entries
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import SETTING, RecordedSetting
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, event, tells
 

@@ -24,9 +24,9 @@ from minimize.ledger.audit_truncation import (
     year_before,
 )
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import SETTING, RecordedSetting
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import compare_receipts, find_anchor, is_head_in_log, publication_event
-from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.receipts import AuditHead, Receipt
 from tests.acts import record_acts
 from tests.ledger.ledgers import ANN, UncheckedKeyring, by_hand, errors, event, tells, unguarded

@@ -20,11 +20,11 @@ from minimize.errors import KeyringError, LedgerError, NotPermitted
 from minimize.keys import Keyring, PublicKeys
 from minimize.keys.cryptography import Signer
 from minimize.ledger import Address, AuditEvent, find_ledger
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.act_log import ActLog
 from minimize.ledger.acts import ActReader, Decision, NewAct
 from minimize.ledger.audit_log import log_head
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import GRANT, GrantAct
 from minimize.ledger.ledger import Ledger, open_ledger
 from tests.acts import record_acts
 from tests.faults.process import KILLED, kill_at

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from minimize.keys import Keyring
+from minimize.ledger.kinds import SETTING, RecordedSetting, new_settings
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.settings import SETTING, RecordedSetting, new_settings
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW
 

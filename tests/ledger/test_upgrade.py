@@ -12,9 +12,9 @@ import pytest
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger, schema
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.audit_log import log_head
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import GRANT, GrantAct
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.schema import NEWEST_VERSION, STEPS, schema_version
 from tests.acts import record_acts

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.load import load_pipeline
 from minimize.runs.inspection import plan_for
 from tests.docs.scripts import script

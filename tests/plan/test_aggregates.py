@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize import plan_for
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import NoiseTerms, SubjectLimits
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan.columns import columns_markdown

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from minimize.policy.load import policy_from_mapping
 from minimize.report.facts import CollectionFacts
-from minimize.report.sections import MOST_NAMED_TENANTS, collection_of_settings
+from minimize.report.output_report import MOST_NAMED_TENANTS, collection_of_settings
 from minimize.settings import SettingsRows
 from minimize.settings.files import read_memory
 from tests.project import AT, POLICY, Project, events

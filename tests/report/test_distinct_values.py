@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.report import distinct_values
-from minimize.report.distinct_values import DistinctCounter
+from minimize.report import fields
+from minimize.report.fields import DistinctCounter
 from tests.project import BEFORE, DAY, Builds, Project, event, events, table
 from tests.report.telling import facts, field
 
@@ -106,7 +106,7 @@ def test_a_column_that_is_not_there_has_no_values() -> None:
 
 
 def test_distinct_values_beyond_a_bound_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distinct_values, "MOST_DISTINCT", 5)
+    monkeypatch.setattr(fields, "MOST_DISTINCT", 5)
     tally = DistinctCounter(Pointer.parse("x"))
     for start in (0, 4, 8):
         tally.observe(pa.record_batch({"x": list(range(start, start + 4))}))

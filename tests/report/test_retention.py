@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from minimize.removal.expire import expire
 from minimize.removal.plan import OpenDeadline
-from minimize.report.sections import _events_by_kind
+from minimize.report.output_report import _events_by_kind
 from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts
 

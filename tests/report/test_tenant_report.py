@@ -13,20 +13,23 @@ from typing import Any, Final
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.acts import ActKind
-from minimize.ledger.incidents import INCIDENT, IncidentStep
-from minimize.ledger.ledger import open_ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     CONSENT,
     DISCLOSURE,
+    INCIDENT,
     RECALL,
+    SETTING,
+    SUBJECT_REQUEST,
     TENANT_SHARE,
     ConsentAct,
     Disclosure,
+    IncidentStep,
     RecallStep,
+    RecordedSetting,
+    SubjectRequestStep,
     TenantShare,
 )
-from minimize.ledger.subjects import SUBJECT_REQUEST, SubjectRequestStep
+from minimize.ledger.ledger import open_ledger
 from minimize.report.tenant_report import SECTIONS
 from tests.acts import record_acts
 from tests.world import (

@@ -9,8 +9,7 @@ import pytest
 
 import minimize
 from minimize.linting import ALLOWABLE_CODES
-from minimize.review import lint_path, lint_tables
-from minimize.review.published_tables import published_tables
+from minimize.review import lint_path, lint_tables, published_tables
 from tests.commands import command
 from tests.project import AGGREGATES, AT, DAY, Project, event, new_project, without_none, write_yaml
 from tests.world import access_file, assignment

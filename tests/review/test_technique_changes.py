@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.treatments import Treatment
-from minimize.review.grades import chain_grade, condition_grade, implies
+from minimize.review.changes import chain_grade, condition_grade, implies
 from minimize.techniques import TECHNIQUES
 
 LEVELS = ("required", "basic", "full")

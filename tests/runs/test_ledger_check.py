@@ -16,7 +16,7 @@ from minimize.datasets.ledger_check import WRONG_LEDGER
 from minimize.errors import RefusedError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.access import LEDGER_ADOPTION
+from minimize.ledger.kinds import LEDGER_ADOPTION
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.schema import ledger_identity
 from minimize.output.reader import load_receipts

@@ -21,8 +21,8 @@ from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.events import NewEvent, add_event
 from minimize.keys import new_keyring
 from minimize.ledger.audit_event import LogEntry
+from minimize.ledger.kinds import CONSENT
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT
 from minimize.receipts import Receipt
 from minimize.removal.retract import retract
 from tests.acts import plant_acts

@@ -10,7 +10,7 @@ import pytest
 
 import minimize
 from minimize.removal.expire import expire
-from minimize.review.published_tables import published_tables
+from minimize.review import published_tables
 from tests.calls import preview_tables
 from tests.commands import command
 from tests.project import AT, DAY, Project, event

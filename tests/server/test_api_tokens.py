@@ -11,7 +11,7 @@ import pytest
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
-from minimize.ledger.access import API_TOKEN
+from minimize.ledger.kinds import API_TOKEN
 from minimize.ledger.ledger import open_ledger
 from minimize.server.api_tokens import (
     TokenBearer,

@@ -13,8 +13,8 @@ from minimize.access.entitlements import Grants
 from minimize.checkpoints import at_checkpoint
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, Resource, find_ledger
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.acts import Decision
+from minimize.ledger.kinds import GRANT, GrantAct
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.server.authorizer import Authorizer
 from minimize.times import utc_now

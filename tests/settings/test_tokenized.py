@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
 from minimize.keys.keyring import add_key
-from minimize.ledger.settings import RecordedSetting
+from minimize.ledger.kinds import RecordedSetting
 from minimize.ledger.subject_tokens import subject_token
 from minimize.settings import FeatureSwitch, load_settings
 from minimize.settings.evaluation import FieldIds

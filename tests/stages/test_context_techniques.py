@@ -11,8 +11,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.records import FieldCounts
 from minimize.spill import SpillSpace
 from minimize.stages.generalize import GeneralizeFields
-from minimize.techniques.top import Top
-from minimize.techniques.top_tally import SubjectValues, TopTally
+from minimize.techniques.top import SubjectValues, Top, TopTally
 from tests.project import AT
 from tests.stages.make import before, gated, plan_of, records
 

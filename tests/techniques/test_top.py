@@ -17,8 +17,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.records import Batch
 from minimize.spill import SpillSpace
 from minimize.techniques.base import Context, UnsupportedType, treat
-from minimize.techniques.top import Top, TopValues
-from minimize.techniques.top_tally import SubjectValues, TopTally
+from minimize.techniques.top import SubjectValues, Top, TopTally, TopValues
 from tests.hypothesis_profiles import examples
 
 Pair = tuple[str | None, str | None]

@@ -18,8 +18,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import SourceError
 from minimize.records import Batch
 from minimize.spill import SpillSpace
-from minimize.techniques.top import Top, TopValues
-from minimize.techniques.top_tally import SubjectValues, TopTally
+from minimize.techniques.top import SubjectValues, Top, TopTally, TopValues
 from tests.hypothesis_profiles import examples
 from tests.techniques.test_top import Pair, literal
 

@@ -16,7 +16,7 @@ import pytest
 from minimize.errors import ConfigurationError, KeyringError, OutputError, VerificationError
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.access import API_TOKEN
+from minimize.ledger.kinds import API_TOKEN
 from minimize.receipts import InputFile, Receipt
 from minimize.records import FileRef
 from minimize.verification import CODES, check, verify

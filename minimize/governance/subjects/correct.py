@@ -42,13 +42,11 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.governance.subjects.search import SubjectSearch, search_obstacle, subject_in_file
 from minimize.identifiers import CaseFolding
-from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, Resource, current_actor
 from minimize.ledger.acts import ActKind, BodyRemoval, Decision
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
-from minimize.ledger.subjects import (
+from minimize.ledger.kinds import (
     CORRECTION,
     PROPOSED_CORRECTION,
     SUBJECT_REQUEST,
@@ -56,6 +54,7 @@ from minimize.ledger.subjects import (
     RecordedCorrection,
     SubjectRequestStep,
 )
+from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.receipts import Receipt, ReceiptKind
@@ -64,7 +63,7 @@ from minimize.removal import Removal
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
 from minimize.removal.rewrite import check_rewrite_time
 from minimize.removal.verdict import BatchVerdict
-from minimize.results import UNCHANGED, Line
+from minimize.results import OMIT_IF_NONE, UNCHANGED, JsonResult, Line, json_member
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress

@@ -79,7 +79,7 @@ from minimize.governance.subjects.search import (
     sealed_files,
 )
 from minimize.identifiers import CaseFolding
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
+from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.removal import Removal, RuledRemoval

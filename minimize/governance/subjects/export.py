@@ -31,12 +31,11 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, top_field, view_page, view_subjects
-from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.output.publish import write_new_folder
 from minimize.records import FileRef
-from minimize.results import Line
+from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, json_member
 from minimize.stores import LocationLike
 from minimize.stores.durable_files import file_digest, write_private_file
 from minimize.stores.file_operations import make_folder

@@ -40,15 +40,14 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
     subject_findings,
 )
-from minimize.json_form import json_object
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, SubjectRequestStep
+from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, SubjectRequestStep
 from minimize.receipts import Receipt, ReceiptKind
 from minimize.removal import Removal, TransferFactory
 from minimize.removal.decision import RewriteRequest
 from minimize.removal.plan import DueFile
 from minimize.removal.rewrite import check_rewrite_time
 from minimize.removal.sealing import LiftRequest, RestrictedRecordsRestorer
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, Line, json_object
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike
 from minimize.text import count_noun

@@ -10,11 +10,10 @@ from minimize.governance.known_outputs import UnreachableOutput
 from minimize.governance.subjects.linked import shared_devices_text
 from minimize.governance.subjects.requests import DataSubject, RecallsByRecipient, merge_recalls
 from minimize.governance.subjects.search import UnsearchableFile
-from minimize.json_form import json_object
 from minimize.receipts import Receipt
 from minimize.receipts.receipt import FIGURES_UNCHANGED
 from minimize.removal.plan import RemovalPlan
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, Line, json_object
 from minimize.text import count_noun
 
 RemovalKind = Literal["delete", "restrict"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.access.entitlements import Grants
-from minimize.ledger.access import GrantAct
+from minimize.ledger.kinds import GrantAct
 from tests.governance.access.factory import HOUR, NOW, SECOND, act, approved, asked, grant, grants, requested
 
 WAITS, LASTS = 4, 8

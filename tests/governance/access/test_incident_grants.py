@@ -15,8 +15,8 @@ from minimize.governance.grants import GrantVerb, NewGrant, answer_grant, reques
 from minimize.governance.incidents import NewIncident, close_incident, load_incident, open_incident
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.ledger.incidents import INCIDENT as INCIDENT_STEPS
-from minimize.ledger.incidents import IncidentStep
+from minimize.ledger.kinds import INCIDENT as INCIDENT_STEPS
+from minimize.ledger.kinds import IncidentStep
 from minimize.workspace import Workspace
 from tests.acts import record_acts
 from tests.governance.access.factory import HOUR, INCIDENT, NOW

@@ -21,7 +21,7 @@ from minimize.access.permissions import (
 )
 from minimize.errors import PolicyError
 from minimize.identifiers import is_invisible
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from tests.governance.access.factory import access_of
 from tests.world import access_file, assignment
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from minimize.access import AccessDecision, AccessRequest, AccessRules, DatasetColumn, UserAccount, decide_access
 from minimize.access.entitlements import Grants
-from minimize.ledger.access import GrantAct
+from minimize.ledger.kinds import GrantAct
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, requested
 from tests.governance.access.reference import COLUMNS, EVERY_TENANT, OTHER, TENANTS, Given, Granted, open_cells
 from tests.world import assignment

@@ -16,10 +16,10 @@ from minimize.governance.access_explain import recorded_grants
 from minimize.governance.grants import GrantVerb, NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.keys import new_keyring
 from minimize.ledger import AuditActivity, Resource, current_actor
-from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
+from minimize.ledger.kinds import ACCESS_ADOPTION, AccessAdoption
 from minimize.workspace import Workspace, configured_access, require_permission, required_access
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
 from tests.incidents import open_support

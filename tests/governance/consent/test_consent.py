@@ -21,7 +21,7 @@ from minimize.governance.evidence import TenantEvidence
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 from minimize.workspace import Workspace
 from tests.consent.factory import NOW, TERMS, hours
 from tests.project import write_yaml

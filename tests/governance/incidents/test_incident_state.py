@@ -11,7 +11,7 @@ import pytest
 
 from minimize.governance.incident_steps import body_text
 from minimize.governance.incidents.incident import Incident, group_steps
-from minimize.ledger.incidents import IncidentStep
+from minimize.ledger.kinds import IncidentStep
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 OPENED: dict[str, Any] = {

@@ -15,8 +15,8 @@ from minimize.governance.settings import NewSetting, set_setting
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.kinds import RECALL, Disclosure, RecallState, RecallStep, TenantShare
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.ledger.sharing import RECALL, Disclosure, RecallState, RecallStep, TenantShare
 from minimize.workspace import Workspace as Places
 from tests.acts import record_acts
 from tests.governance import outputs

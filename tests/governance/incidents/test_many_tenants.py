@@ -18,8 +18,8 @@ from minimize.governance.sharing.payload import disclosure_token
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, find_ledger
 from minimize.ledger.audit_log import append_event
+from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
 from minimize.receipts import Receipt
 from minimize.workspace import Workspace as Places
 from tests.acts import record_acts

@@ -13,7 +13,7 @@ from minimize.governance.incidents import Exposure, exposure_scope
 from minimize.governance.incidents.exposure import ExposedColumn, ExposedForm
 from minimize.governance.incidents.inventory import DisclosedCopy
 from minimize.governance.incidents.scope import AffectedTenant, PersonCount, PersonCounter, TenantFinding
-from minimize.ledger.sharing import TOKEN_BYTES, Disclosure, TenantShare
+from minimize.ledger.kinds import TOKEN_BYTES, Disclosure, TenantShare
 from minimize.workspace import Workspace as Places
 from tests.governance.outputs import published, scoped, tenants
 from tests.project import BEFORE, DAY, Builds, Project, events

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from minimize.governance.incidents import Incident, NewIncident, unmatched_items
-from minimize.ledger.incidents import IncidentStep
+from minimize.ledger.kinds import IncidentStep
 from minimize.workspace import Workspace as Places
 from tests.project import Builds, Project, events
 

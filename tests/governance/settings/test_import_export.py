@@ -13,7 +13,7 @@ import minimize
 from minimize.errors import OutputError, PolicyError, RefusedError
 from minimize.governance.settings import export_settings, import_settings
 from minimize.keys.keyring import add_key
-from minimize.ledger.settings import SETTING
+from minimize.ledger.kinds import SETTING
 from minimize.settings import load_settings
 from minimize.settings.files import read_file
 from minimize.workspace import Workspace

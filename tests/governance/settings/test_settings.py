@@ -18,7 +18,7 @@ from minimize.keys.keyring import add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
-from minimize.ledger.settings import SETTING
+from minimize.ledger.kinds import SETTING
 from minimize.workspace import Workspace
 from tests.project import POLICY, SETTINGS, Project
 

@@ -11,8 +11,8 @@ import pytest
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.governance.sharing import digest_table
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import Disclosure, find_disclosures
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import Disclosure, find_disclosures
 from tests.governance.sharing.sender import FIELDS, NOW, POLICY, RECORDS, Sender, changed
 
 SECRET = {"role": "secret", "do": "pass_through"}

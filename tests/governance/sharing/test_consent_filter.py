@@ -20,7 +20,7 @@ from minimize.governance.sharing.consent_filter import (
     TenantConsent,
     TenantFilter,
 )
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.memory import memory_source
 from tests.agreements import contract_act

@@ -26,7 +26,7 @@ from minimize.governance.sharing.payload import (
     digest_table,
     disclosure_token,
 )
-from minimize.ledger.sharing import TenantShare
+from minimize.ledger.kinds import TenantShare
 from tests.governance.sharing.sender import EVENT, RECORDS, Sender
 from tests.project import TIME
 

@@ -15,8 +15,8 @@ from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.kinds import CONSENT, ConsentAct, find_disclosures
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, ConsentAct, find_disclosures
 from minimize.recipients.load import Subprocessor
 from tests.acts import plant_acts
 from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, agent_of, changed

@@ -11,8 +11,8 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import TENANT_SHARE, find_disclosures
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import TENANT_SHARE, find_disclosures
 from tests.governance.sharing.sender import OUTPUT_FIELDS, function, sender_of
 from tests.project import AT, FIELDS, Builds, Project, events
 from tests.world import CONTRACT, vendor_file

@@ -21,8 +21,8 @@ from minimize.governance.sharing import (
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.kinds import CONSENT, find_consents
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, find_consents
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
 from tests.inbound import TOKEN
 

@@ -14,7 +14,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.records import Chunk
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.files import LineBlock, file_parts
-from minimize.sources.forbidden_names import ForbiddenNames
 from minimize.sources.ndjson import NdjsonPart, ndjson_source
 from minimize.sources.ndjson.flat_reader import (
     MAX_INTEGER_DIGITS,
@@ -38,6 +37,7 @@ from minimize.sources.ndjson.flat_reader import (
 )
 from minimize.sources.ndjson.line_scan import scan_lines
 from minimize.sources.projection import field_tree
+from minimize.sources.record_checks import ForbiddenNames
 
 REQUEST = SourceRequest(
     tuple(
