@@ -344,10 +344,8 @@ def authorize(
     permission must cover all tenants. With `changed_ledger`, the configured access file decides if the acts of the ledger cannot
     be proven.
     """
-    from minimize.workspace import require_permission  # late: it imports Arrow
-
     limits: Any = {"tenant": tenant, "dataset": dataset, "category": category}
-    require_permission(permission, places.workspace, places.workspace.now, changed_ledger=changed_ledger, **limits)
+    places.workspace.require(permission, changed_ledger=changed_ledger, **limits)
 
 
 def authorize_settings(places: Places, tenant: str | None) -> None:
@@ -362,30 +360,9 @@ def authorize_settings(places: Places, tenant: str | None) -> None:
         authorize("settings/read", places, tenant)
 
 
-def has_access_file(places: Places) -> bool:
-    """Whether `minimize.yaml` names an access file, searched as for the workspace of the command."""
-    from minimize.config_search import load_config
-
-    if places.get("pipeline") is None and places.get("output") is not None:
-        from minimize.datasets.pipelines import configuration_folder  # late: it imports Arrow
-
-        return load_config(configuration_folder(places["output"])).has_access_file
-    return load_config(places.get("pipeline")).has_access_file
-
-
-def record_actor_permissions(places: Places) -> None:
-    """Lets the audit events of this command record the permissions of the account, if there is an access file."""
-    if has_access_file(places):
-        from minimize.workspace import record_permissions
-
-        record_permissions(places.workspace)
-
-
 def authorize_read(permission: str, places: Places, tenant: str | None = None) -> TenantSet:
     """The tenants whose entries the current account may read: all of them if no access file is configured or adopted.
 
     Raises AccessDenied (exit 3) if it may not read those of the tenant, or those of any tenant.
     """
-    from minimize.workspace import readable_tenants  # late: it imports Arrow
-
-    return readable_tenants(permission, places.workspace, places.workspace.now, tenant=tenant)
+    return places.workspace.readable_tenants(permission, tenant=tenant)

@@ -37,7 +37,7 @@ from minimize.governance.subjects.requests import REFUSAL_REASONS
 from minimize.governance.subjects.view import SubjectViews, view_page
 from minimize.results import Listing, Printable, ResultAt
 from minimize.runs.execution import ProgressCallback
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 _SUBJECTS: Final = (
     click.Argument(["ids"], nargs=-1, metavar="ID…"),
@@ -144,7 +144,7 @@ def view_command(
     Prints its location, form, period, retention and recipients, and restrictions.
     """
     if restricted:
-        require_permission("subject/restrict", workspace, now, tenant=selected["tenant"])
+        workspace.require("subject/restrict", tenant=selected["tenant"])
     whole_tenant = not selected["ids"] and (selected["tenant"] is not None or selected["file"] is not None)
     found = view_subjects(
         collect_subjects(**selected, whole_tenant=whole_tenant),
@@ -209,7 +209,7 @@ def export_command(
     """
     if then_delete:
         confirmed = _confirmed_records(yes, whole_tenant, records)
-        require_permission("subject/delete", workspace, now, tenant=selected["tenant"])
+        workspace.require("subject/delete", tenant=selected["tenant"])
         return export_then_delete(
             collect_subjects(**selected, whole_tenant=whole_tenant),
             Path(to),

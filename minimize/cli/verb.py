@@ -23,7 +23,6 @@ from minimize.cli.options import (
     Places,
     authorize,
     authorize_read,
-    record_actor_permissions,
 )
 from minimize.cli.printing import print_result, progress_bar
 from minimize.results import ScopedResult
@@ -123,9 +122,7 @@ def _check_permission(
     """Checks the permission of a command. Returns the tenants in scope of a command that reads."""
     if reads is not None:
         return authorize_read(reads, values, values.get("tenant"))
-    if permission is None:
-        record_actor_permissions(values)
-    else:
+    if permission is not None:
         needed = permission if isinstance(permission, str) else permission(values)
         for tenant in _tenants_of(values):
             authorize(needed, values, tenant, changed_ledger=changed_ledger)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final
 from minimize.errors import ConfigurationError, Finding, OutputError
 from minimize.json_form import JsonResult
 from minimize.keys import PublicKeys
-from minimize.ledger import current_actor
 from minimize.ledger.audit_check import (
     WHOLE_ENTRIES,
     EntryForm,
@@ -112,7 +111,7 @@ def truncate_audit(workspace: Workspace, at: datetime, *, to: PathText | None = 
         keyring = workspace.keyring("checkpoint")
         if to is not None:
             write_private_file(Path(to), lambda out: export_truncated_entries(ledger, plan, out))
-        return truncate_log(ledger, plan, current_actor(), at, keyring)
+        return truncate_log(ledger, plan, ledger.actor(), at, keyring)
 
 
 def _receipts_below(folder: Location) -> Iterator[tuple[str, Receipt | Finding]]:

@@ -41,7 +41,7 @@ from minimize.ledger.sharing import (
 from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 from minimize.stores import PathText
 from minimize.times import seconds_text, time_text, time_text_or_none
-from minimize.workspace import Workspace, configured_access
+from minimize.workspace import Workspace
 
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")
@@ -278,7 +278,7 @@ def confirm_consent(
     recorded it (N065); LedgerError, KeyringError.
     """
     tenant, keys, actor = canonical_text(tenant), workspace.keyring(), current_actor()
-    access = configured_access(workspace)
+    access = workspace.access
 
     def decide(acts: ActReader) -> Decision[RecordedConsent]:
         before = acts.find(CONSENT, key=f"{recipient}/{function}", tenant=tenant, verifier=keys)

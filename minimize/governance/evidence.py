@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from minimize.access.model import account_of_actor
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.ledger import Actor
 from minimize.receipts.parts import sha256_text
 from minimize.stores import PathText
 from minimize.techniques.redact import has_hit
-from minimize.workspace import Workspace, account_of_actor, configured_access
+from minimize.workspace import Workspace
 
 LONGEST_REFERENCE: Final = 200
 """Maximum length of a reference, in characters."""
@@ -96,7 +97,7 @@ def require_evidence(
 
 
 def _is_administrator_of(tenant: str, permission: str, workspace: Workspace, actor: Actor) -> bool:
-    access = configured_access(workspace)
+    access = workspace.access
     return access is None or any(
         role.is_of_tenant and role.has(permission) and tenant in assignment.scope.tenants
         for assignment, role in access.assignments_of(account_of_actor(actor))

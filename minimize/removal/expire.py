@@ -53,7 +53,7 @@ from minimize.stages.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME, parse_time
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 
 def identify_through_sources(
@@ -272,7 +272,7 @@ def expire(
     expiry = replace(resolve_expiry(named, at=at, events=events), removes_tables=tables)
     workspace = expiry.workspace
     ruling = workspace.showing(workspace.target)
-    require_permission("output/expire", ruling, workspace.now, dataset=workspace.job.pipeline)
+    ruling.require("output/expire", dataset=workspace.job.pipeline)
     receipts: list[Receipt] = []
     seal, published = call_redacted(lambda: expiry.sealing().with_plan())
     sealed = sum(each.gated.get("restricted", 0) for each in published.due)

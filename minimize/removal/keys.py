@@ -38,7 +38,7 @@ from minimize.runs.runner import no_progress
 from minimize.runs.session import check_change_time
 from minimize.stores import Location, LocationLike, parse_output_location
 from minimize.text import count_noun
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 
 def record_key_event(
@@ -108,7 +108,7 @@ def rotate_keys(
 
     Raises KeyringError, LedgerError, OutputError (2), AccessDenied (3), and RefusedError (3, E304) for an implausible time.
     """
-    require_permission("keys/rotate", workspace, now)
+    workspace.require("keys/rotate")
     keyring = workspace.keyring()
     folders = [parse_output_location(output) for output in outputs]
     chains = [load_receipts(folder) for folder in folders]
@@ -231,7 +231,7 @@ def shred_keys(
     to those that the ledger knows. The audit event is recorded before the destruction. Raises KeyringError, LedgerError (2),
     AccessDenied (3), and RefusedError (3) for the `subject` key.
     """
-    require_permission("keys/shred", workspace, now, tenant=tenant)
+    workspace.require("keys/shred", tenant=tenant)
     custody = key_lifecycle(workspace.keyring(), workspace.config, now=now)
     masters = _chosen_versions(custody, key, tenant)
     known = _known_outputs(workspace, outputs)

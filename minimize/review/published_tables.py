@@ -28,7 +28,7 @@ from minimize.receipts import files_in_force
 from minimize.runs.inspection import declared_plan
 from minimize.runs.releases import older_tables, older_text
 from minimize.stores import Location, PathText, local_path
-from minimize.workspace import Workspace, is_permitted
+from minimize.workspace import Workspace
 
 
 def published_tables(pipeline: Pipeline | PathText, *, at: datetime, keys: Any = None) -> tuple[TableUtility, ...]:
@@ -44,7 +44,7 @@ def published_tables(pipeline: Pipeline | PathText, *, at: datetime, keys: Any =
 
 def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterator[TableUtility]:
     chain, kms = load_receipts(target), find_kms(keys, local_path(target))
-    workspace = Workspace(pipeline=job, keys=keys, shown=(target,))
+    workspace = Workspace(pipeline=job, keys=keys, shown=(target,), clock=lambda: at)
     definitions = {name: each.definition for name, each in declared_plan(job).plan.aggregates.items()}
     last = {name: written for receipt in chain for name, written in receipt.outputs.items()}
     older = older_tables(chain)
@@ -52,7 +52,7 @@ def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterato
         if name not in definitions or not files:
             continue
         dataset, category = f"{job.pipeline}/{name}", category_named(last[name].category)
-        if not is_permitted(READ, workspace, at, dataset=dataset, category=category):
+        if not workspace.permits(READ, dataset=dataset, category=category):
             continue
         newest = max(batch_date_of(file.path) or "" for file in files) or None
         rows = sum(file.rows for file in files if batch_date_of(file.path) == newest)

@@ -16,7 +16,6 @@ from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger import current_actor
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.runs import (
     IndexedOutput,
@@ -206,7 +205,7 @@ def _rebuild_output(ledger: Ledger, folder: Location, keyring: Keyring, now: dat
         raise LedgerError(message, findings=wrong)
     output = IndexedOutput(ensure_identity(folder), location_text(folder))
     recorded = ledger.write(
-        partial(rebuild_output_index, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now)
+        partial(rebuild_output_index, output=output, chain=chain, signer=keyring, actor=ledger.actor(), now=now)
     )
     return RebuiltIndex(str(folder), len(chain), recorded)
 

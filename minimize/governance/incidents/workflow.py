@@ -33,7 +33,7 @@ from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.incidents import INCIDENT, IncidentStep
 from minimize.times import time_text, time_text_or_none
-from minimize.workspace import Workspace, configured_access
+from minimize.workspace import Workspace
 
 _REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {
@@ -341,5 +341,5 @@ def _refusal_event(name: str, verb: str, refusal: RefusedError, actor: Actor, no
 
 def acting_accounts(workspace: Workspace) -> frozenset[str]:
     """The accounts of the current actor."""
-    user, access = current_actor().user or "", configured_access(workspace)
+    user, access = current_actor().user or "", workspace.access
     return frozenset({user} if access is None else {user, *access.accounts(user)})

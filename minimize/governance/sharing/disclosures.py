@@ -19,7 +19,7 @@ from minimize.governance.sharing.recipient_fields import FieldDecision, Recipien
 from minimize.identifiers import canonical_text
 from minimize.json_form import JsonResult, json_member
 from minimize.keys.keyring import SUBJECT_KEY
-from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare, find_disclosures
@@ -259,13 +259,15 @@ def disclosure_event(act: Disclosure, now: datetime) -> AuditEvent:
     return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource, tenant=tenant)
 
 
-def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, ...], now: datetime) -> AuditEvent:
+def refusal_event(
+    recipient: str, function: str, reasons: tuple[RefusalReason, ...], actor: Actor, now: datetime
+) -> AuditEvent:
     """The audit event of a refused share."""
     rules = ", ".join(dict.fromkeys(each.code for each in reasons))
     resource = Resource(
         recipient, "recipient", f"recipients/{recipient}/{function}", (PropertyChange("rules", None, rules),)
     )
-    return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource, result="refused")
+    return SHARE_ACTIVITY.event("disclose", actor, now, resource, result="refused")
 
 
 def _tenant_body(share: TenantShare) -> dict[str, Any]:
@@ -317,7 +319,9 @@ def commit_disclosure(
 def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> NotPermitted:
     """Records the refusal in the audit log and returns the error. Logs a warning if it cannot be recorded."""
     name, function = share.recipient.recipient, share.party.function
-    record_refusal(share.ledger, share.keyring, refusal_event(name, function, account.reasons, now))
+    record_refusal(
+        share.ledger, share.keyring, refusal_event(name, function, account.reasons, share.workspace.actor, now)
+    )
     return refusal_error(name, function, account.reasons)
 
 

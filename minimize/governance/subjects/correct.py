@@ -73,7 +73,7 @@ from minimize.stages.corrections import correctable_fields, open_value, seal_val
 from minimize.stores import LocationLike
 from minimize.techniques import Context, Technique
 from minimize.text import count_noun
-from minimize.workspace import Workspace, configured_access
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -250,7 +250,7 @@ def correct_subject(
             return found
         check_rewrite_time(ledger, made.outputs, found.plans, now)
         request = made.new_request(evidence)
-        if configured_access(workspace) is None:
+        if workspace.access is None:
             record_steps(ledger, [request], now)
             return made.execute(found, request)
         made.propose(request)
@@ -271,7 +271,7 @@ def approve_correction(
     Raises ConfigurationError if no such request waits for approval, AccessDenied for the person who proposed it, and the errors
     of `correct_subject`.
     """
-    access = configured_access(workspace)
+    access = workspace.access
     workspace.check_ledger(named)
     with workspace.open_ledger(signs=True) as ledger:
         actor = current_actor()

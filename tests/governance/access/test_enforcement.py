@@ -13,7 +13,7 @@ from minimize.governance.grants import grant_event
 from minimize.ledger import Actor, AuditEvent
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.workspace import Workspace, readable_tenants, require_permission
+from minimize.workspace import Workspace
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, asked, decided, requested, wanted
 from tests.project import write_yaml
 from tests.world import access_file, assignment
@@ -29,7 +29,7 @@ def test_who_has_the_permission_goes_through_and_the_log_tells_of_it(
     home: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
-    decision = require_permission("settings/set", home, NOW, tenant="north")
+    decision = home.require("settings/set", tenant="north")
     assert decision is not None
     assert decision.allowed
     assert told(home) == [("pia", "settings/set", "success")]
@@ -37,39 +37,39 @@ def test_who_has_the_permission_goes_through_and_the_log_tells_of_it(
 
 def test_who_has_not_is_refused_and_the_log_tells_of_it(home: Workspace) -> None:
     with pytest.raises(AccessDenied) as caught:
-        require_permission("settings/set", home, NOW, tenant="north")
+        home.require("settings/set", tenant="north")
     assert (caught.value.exit_code, [each.rule for each in caught.value.reasons]) == (3, ["nobody"])
     assert told(home) == [("sam", "settings/set", "refused")]
 
 
 def test_the_scope_counts(home: Workspace) -> None:
     write_yaml(Path("access.yaml"), access_file(assignment("operator", "sam", tenants=["north"])))
-    assert require_permission("settings/set", home, NOW, tenant="north") is not None
+    assert home.require("settings/set", tenant="north") is not None
     for tenant in ("south", None):
         with pytest.raises(AccessDenied) as caught:
-            require_permission("settings/set", home, NOW, tenant=tenant)
+            home.require("settings/set", tenant=tenant)
         assert [each.rule for each in caught.value.reasons] == ["out_of_scope"]
 
 
 def test_without_an_access_file_nobody_is_asked_and_nothing_is_told(home: Workspace) -> None:
     Path("minimize.yaml").write_text("ledger: ledger.db\naccess: off\n")
-    assert require_permission("settings/set", home, NOW) is None
+    assert home.require("settings/set") is None
     assert not Path("ledger.db").exists()
 
 
 def test_an_access_file_that_is_gone_or_faulty_lets_nobody_through(home: Workspace) -> None:
     Path("access.yaml").write_text("version: 3\n")
     with pytest.raises(PolicyError):
-        require_permission("settings/set", home, NOW)
+        home.require("settings/set")
     Path("access.yaml").unlink()
     with pytest.raises(PolicyError):
-        require_permission("settings/set", home, NOW)
+        home.require("settings/set")
 
 
 def test_a_decision_that_cannot_be_told_of_is_none(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
     with pytest.raises(KeyringError):
-        require_permission("settings/set", Workspace(), NOW)
+        Workspace().require("settings/set")
 
 
 def said(event: AuditEvent) -> dict[str, object]:
@@ -120,7 +120,7 @@ def test_an_act_about_a_grant_is_told_without_its_justification() -> None:
 
 def test_an_entry_about_one_tenant_names_it_and_the_permissions_of_the_account(home: Workspace) -> None:
     write_yaml(Path("access.yaml"), access_file(assignment("tenant_administrator", "sam", tenants=["north"])))
-    require_permission("consent/give", home, NOW, tenant="north")
+    home.require("consent/give", tenant="north")
     with home.open_ledger() as ledger:
         event = json.loads(find_entries(ledger, EntryFilter(tenant="north"))[-1].event)
     assert "consent/give" in event["actor"]["permissions"]
@@ -129,7 +129,7 @@ def test_an_entry_about_one_tenant_names_it_and_the_permissions_of_the_account(h
 
 def test_an_account_reads_the_entries_of_the_tenants_in_its_scope(home: Workspace) -> None:
     write_yaml(Path("access.yaml"), access_file(assignment("tenant_administrator", "sam", tenants=["north"])))
-    tenants = readable_tenants("consent/read", home, NOW)
+    tenants = home.readable_tenants("consent/read")
     assert tenants == TenantSet.from_names("north")
     entries = [("north",), ("south",), ("north", "south"), ()]
     assert entries_in_scope(entries, tenants, lambda each: each) == [("north",)]
@@ -138,5 +138,5 @@ def test_an_account_reads_the_entries_of_the_tenants_in_its_scope(home: Workspac
 
 def test_an_account_that_may_read_no_tenant_is_refused(home: Workspace) -> None:
     with pytest.raises(AccessDenied) as caught:
-        readable_tenants("consent/read", home, NOW)
+        home.readable_tenants("consent/read")
     assert [each.rule for each in caught.value.reasons] == ["nobody"]
