@@ -40,6 +40,7 @@ from minimize.datasets.pipelines import (
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, MinimizeError, OutputError
+from minimize.identifiers import canonical_id
 from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, Address, current_actor, find_ledger
 from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
@@ -234,6 +235,15 @@ class Workspace:
             rows = load_settings(normalize_path(self.job.folder / configured) if source is None else configured)
         return rows.with_folding(self.job.policy.settings_folding, self.job.policy.levels)
 
+    def require_settings(self, source: Any, tenant: str | None) -> None:
+        """Checks `settings/read` if the collection settings come from the ledger: those of a source, or else of the pipeline.
+
+        A file of settings is readable by the caller. Raises the errors of `require`.
+        """
+        configured = self.job.settings if source is None else source
+        if isinstance(configured, str) and configured == LEDGER_SETTINGS:
+            self.require("settings/read", tenant=tenant)
+
     @cached_property
     def verifier(self) -> Keyring | None:
         """The keyring, to verify what is read; None if there is none that can be read."""
@@ -332,7 +342,7 @@ class Workspace:
         or faulty access file, LedgerError, KeyringError.
         """
         request = PermissionRequest(
-            permission, self.now, tenant, dataset, category, about, changed_ledger=changed_ledger
+            permission, self.now, canonical_id(tenant), dataset, category, about, changed_ledger=changed_ledger
         )
         authorities = self.authorities(any_ledger=any_ledger, decides=is_ledger_wide(permission))
         decisions = [check_permission(request, each) for each in authorities]
@@ -357,7 +367,7 @@ class Workspace:
         All tenants if no access file is configured or adopted and the permission does not require one. With `tenant`, this tenant
         must be among them. Raises like `require`, also for an account that may read the entries of no tenant.
         """
-        request = PermissionRequest(permission, self.now, tenant, about=about, any_tenant=True)
+        request = PermissionRequest(permission, self.now, canonical_id(tenant), about=about, any_tenant=True)
         authorities = self.authorities(decides=is_ledger_wide(permission))
         decisions = [check_permission(request, each) for each in authorities]
         return common_tenants(ALL_TENANTS if each is None else each.tenants for each in decisions)

@@ -180,6 +180,7 @@ def check_permission(request: PermissionRequest, authority: Authority) -> Access
         access = None if file is None else load_access(file)
     if access is None:
         _require_stated_absence(request.permission, authority.config)
+        authority.ledgers.permissions_of = lambda _: ()
         return None
     authority.ledgers.permissions_of = lambda user: EffectiveAccess(access, UserAccount(user), request.at).permissions
     actor = current_actor()

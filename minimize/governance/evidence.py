@@ -5,6 +5,7 @@ References: names of records elsewhere, such as a case or a client's consent rec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,6 +55,15 @@ class TenantEvidence:
     kind: Literal["token", "document"]
     reference: str
     digest: str = ""
+
+
+EvidenceSearch = Callable[[], TenantEvidence | None]
+"""Finds the evidence of a decision. It is called once the permission to record the decision is certain."""
+
+
+def no_evidence() -> TenantEvidence | None:
+    """No evidence."""
+    return None
 
 
 def document_evidence(file: PathText, reference: str | None = None) -> TenantEvidence:

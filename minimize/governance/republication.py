@@ -59,6 +59,7 @@ def republish_run(workspace: Workspace, run: str, reason: str, now: datetime) ->
     Takes the same as `void_run`, and the current time. Raises RefusedError (R026) for the person who requested it, and the errors
     of `void_run`; ConfigurationError if the run published no exact figures.
     """
+    workspace.require("run/void")
     check_reason(reason)
     bound, found = find_voided_run(workspace, run, republish=True)
     bound.check_ledger()

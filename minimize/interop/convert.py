@@ -46,6 +46,7 @@ from minimize.interop.documents import (
     read_document,
 )
 from minimize.json_form import JsonResult
+from minimize.output.folder import has_runs
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients.load import Subprocessors, TenantContracts
@@ -54,8 +55,9 @@ from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.registry import load_object
 from minimize.results import Line, WrittenFiles
 from minimize.runs.backfill import Backfill
-from minimize.stores import PathText
+from minimize.stores import PathText, parse_location
 from minimize.text import did_you_mean
+from minimize.workspace import Workspace
 
 _DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})
 """Roles for which only `drop` is proposed."""
@@ -198,6 +200,8 @@ def export_document(kind: str, request: ExportRequest) -> str:
 
     Takes a format of `export_formats`, and the request. Raises ConfigurationError, PolicyError, RefusedError.
     """
+    if has_runs(parse_location(request.path)):
+        Workspace(output=request.path, pipeline=request.pipeline, shown=(request.path,)).require("run/read")
     if kind not in export_formats():
         raise ConfigurationError("unknown format for an export", hint=did_you_mean(kind, export_formats()))
     write: DocumentWriter = load_object(FORMATS[kind].writes or "")

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from minimize.access.permissions import entries_in_scope, limited_result
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, load_events
@@ -41,7 +42,7 @@ from minimize.removal.plan import (
 from minimize.removal.rerun import SourceFinder
 from minimize.removal.rewrite import Rewrite
 from minimize.removal.sealing import RemovedRecordsSealer
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, Line, Listing, Printable
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.overrides import require_output_override
@@ -296,6 +297,27 @@ def expire(
         made, plan = call_redacted(changed.with_plan)
     receipts += replace(rewrite, tables_left=plan.tables_left).execute(plan.due)
     return ExpiryResult(plan, tuple(receipts), sealed)
+
+
+def show_open_items(
+    output: LocationLike,
+    *,
+    at: datetime | str | None = None,
+    pipeline: PathText | None = None,
+    events: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
+) -> Printable:
+    """The open deadlines of an output in the scope of the current actor. The exit code is 1 if one has passed.
+
+    Takes arguments of `expire`, and raises its errors.
+    """
+    workspace = Workspace(ledger, output, pipeline, keys, shown=(output,))
+    tenants = workspace.readable_tenants("event/read")
+    deadlines = open_items(workspace, at=at, events=events)
+    items = entries_in_scope(deadlines, tenants, lambda each: () if each.tenant is None else (each.tenant,))
+    has_passed = any(each.overdue for each in items)
+    return limited_result(Listing("open", items, "no open deadlines", exit_code=int(has_passed)), tenants)
 
 
 def open_items(

@@ -23,6 +23,7 @@ from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, Kms, MasterKey
 from minimize.keys.discovery import key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, NOISE_KEY, SUBJECT_KEY
+from minimize.keys.listing import KeyListing, add_listed_key
 from minimize.keys.master_keys import KeyLifecycle, key_state, master_key_name
 from minimize.ledger import PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
@@ -36,7 +37,7 @@ from minimize.results import Line
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
 from minimize.runs.session import check_change_time
-from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
 from minimize.workspace import Workspace
 
@@ -90,6 +91,12 @@ class KeyRotation(JsonResult):
     def lines(self) -> list[Line]:
         """The new versions, and summaries of the receipts."""
         return [*(f"{each.id} encrypts new files" for each in self.versions), *self.receipts] or ["nothing to do"]
+
+
+def extend_keyring(workspace: Workspace, file: PathText, name: str, now: datetime) -> KeyListing:
+    """Adds a key or a new version of it to the keyring of a file, as `add_key` does. Raises KeyringError, AccessDenied (3)."""
+    workspace.require("keys/add")
+    return add_listed_key(file, name, now)
 
 
 def rotate_keys(

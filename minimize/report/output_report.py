@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from minimize.access.permissions import READ
 from minimize.errors import redact_errors
 from minimize.keys import Keyring
 from minimize.pages import render_page
@@ -29,7 +30,7 @@ from minimize.report.facts import OutputFacts, ReportFacts, RetentionFacts, Roun
 from minimize.report.fields import field_facts, undeclared_counts
 from minimize.report.figures import draw_figures, table_figures
 from minimize.report.sections import collection_facts, retention_facts, sharing_facts
-from minimize.report.table_figures import tables_of
+from minimize.report.table_figures import table_datasets, tables_of
 from minimize.results import Summary
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, labelled_lines
@@ -177,7 +178,10 @@ def create_report(
     their check; and ConfigurationError, KeyringError or PolicyError for a table that does not exist, and for a given file that
     cannot be used.
     """
-    workspace = Workspace(ledger, output, pipeline, keys)
+    workspace = Workspace(ledger, output, pipeline, keys, shown=(output,))
+    workspace.require("run/read")
+    for dataset, category in table_datasets(output, tables):
+        workspace.require(READ, dataset=dataset, category=category)
     request = ReportRequest(
         at=parse_time(at, "at") or workspace.now,
         settings=settings,

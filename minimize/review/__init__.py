@@ -21,7 +21,7 @@ from minimize.aggregates.table_utility import TableUtility
 from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.governance.access_file import is_access_file, lint_access
-from minimize.governance.subjects import subject_coverage
+from minimize.governance.subjects import find_coverage
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
 from minimize.policy.load import examine_policy, load_pipeline
@@ -107,9 +107,7 @@ def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
         job = load_pipeline(pipeline)
         target = job.target()
         here = [target] if has_runs(target) else []
-        found = (
-            subject_coverage(Workspace(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
-        )
+        found = find_coverage(Workspace(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
     except (MinimizeError, OSError):
         return []  # faults of files are already reported; `verify` reports an unreadable output
     uncovered = [] if found is None else [each.finding for each in found.uncovered]

@@ -4,7 +4,8 @@ With settings of their own, a caller could publish what a tenant turned off, wit
 and with another pipeline fields that the policy of the output drops. So `run/override` is required if access rules are in force.
 Its part `run/override_elsewhere` is enough for an output that is no pipeline's own, for example to try a pipeline.
 
-Commands ask for it. `minimize.run` in Python asks nobody, as `minimize.read` does: its caller has the keyring and the process.
+The functions of commands ask for it. `minimize.run` in Python asks nobody, as `minimize.read` does: its caller has the keyring
+and the process.
 """
 
 from __future__ import annotations
@@ -59,7 +60,14 @@ def require_override(workspace: Workspace, request: RunRequest, *, writes: bool 
     if has_runs(target):
         ruling = replace(workspace, output=target, pipeline=job, region=None, shown=(target,))
     else:
-        ruling = Workspace(_ledger_beside_own(workspace), None, job, workspace.keys)
+        ruling = replace(
+            workspace,
+            ledger=_ledger_beside_own(workspace),
+            output=None,
+            pipeline=job,
+            region=None,
+            further_pipelines=(),
+        )
     ruling.require(permission, dataset=job.pipeline)
     if has_runs(target) and is_made_by_other:
         _refuse_unknown_rules(ruling, target)

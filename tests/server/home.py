@@ -142,7 +142,9 @@ class Home:
     def incident(self) -> None:
         """Opens the incident of grants."""
         if not self.ledger.find(INCIDENT_STEPS, key=INCIDENT):
-            open_support(self.places(), INCIDENT, self.time.at, "north", "south", "east", "west")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("MINIMIZE_ACTOR", "pia")
+                open_support(self.places(), INCIDENT, self.time.at, "north", "south", "east", "west")
 
     def granted(
         self,

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet
+from minimize.access.permissions import ALL_TENANTS, TenantSet, limited_result
 from minimize.errors import ConfigurationError, NotPermitted, RefusalReason
 from minimize.governance.sharing.consent_filter import TenantConsent, TenantFilter, consent_check
 from minimize.governance.sharing.payload import PayloadStats
@@ -26,6 +26,7 @@ from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, Tenant
 from minimize.pages import html_fragment
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
+from minimize.results import JsonText, Printable
 from minimize.runs.deciding_function import record_refusal
 from minimize.text import count_noun
 from minimize.times import Clock, seconds_text, time_text, time_text_or_none
@@ -390,6 +391,18 @@ def disclosure_in_scope(disclosure: Disclosure, tenants: TenantSet) -> Disclosur
     body = {name: value for name, value in disclosure.body.items() if name in _BODY_OF_A_TENANT}
     part = replace(disclosure, rows=rows, digest="", key="", signature="", body={**body, "rows": rows, "tenants": own})
     return part if own else None
+
+
+def show_disclosures(workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None) -> Printable:
+    """The disclosures that the current actor may read, as `list_disclosures` finds them."""
+    tenants = workspace.readable_tenants("share/read", tenant=tenant)
+    return limited_result(list_disclosures(workspace, recipient=recipient, tenant=tenant, tenants=tenants), tenants)
+
+
+def show_disclosure(workspace: Workspace, name: str) -> Printable:
+    """One disclosure that the current actor may read, as `find_disclosure` finds it."""
+    tenants = workspace.readable_tenants("share/read")
+    return limited_result(JsonText(find_disclosure(workspace, name, tenants).to_json()), tenants)
 
 
 def list_disclosures(

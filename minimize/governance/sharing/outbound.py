@@ -352,6 +352,7 @@ def explain_share(
     Without a tenant, consents, contracts of tenants and prerequisites are not checked; the fields are then those of the contract
     in the recipient's file. With a configured pipeline, the purpose is checked against its policy.
     """
+    workspace.require("share/read", tenant=tenant)
     side = find_party(recipient, function, "outbound", recipients, workspace.config, (now,))
     manifest, job = side.manifest, workspace.loaded_pipeline
     offered = side.recipient.contract

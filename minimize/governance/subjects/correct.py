@@ -234,6 +234,7 @@ def correct_subject(
     and waits for the approval of a second person. Raises ConfigurationError for a missing tenant or reference, a field that no
     policy permits to correct, or a value of the wrong type (without the value); and the errors of a rewrite.
     """
+    workspace.require("subject/correct", tenant=subject.tenant)
     if subject.id is None or subject.tenant is None or subject.field is not None:
         raise ConfigurationError(
             "a correction applies to one subject of one tenant", hint="Pass one ID and --tenant T."
@@ -271,6 +272,7 @@ def approve_correction(
     Raises ConfigurationError if no such request waits for approval, AccessDenied for the person who proposed it, and the errors
     of `correct_subject`.
     """
+    workspace.require("subject/correct")
     access = workspace.access
     workspace.check_ledger(named)
     with workspace.open_ledger(signs=True) as ledger:
