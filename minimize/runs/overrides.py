@@ -60,14 +60,8 @@ def require_override(workspace: Workspace, request: RunRequest, *, writes: bool 
     if has_runs(target):
         ruling = replace(workspace, output=target, pipeline=job, region=None, shown=(target,))
     else:
-        ruling = replace(
-            workspace,
-            ledger=_ledger_beside_own(workspace),
-            output=None,
-            pipeline=job,
-            region=None,
-            further_pipelines=(),
-        )
+        ledger, ledgers = _ledger_beside_own(workspace), workspace.ledgers
+        ruling = Workspace(ledger, None, job, workspace.keys, clock=workspace.clock, ledgers=ledgers)
     ruling.require(permission, dataset=job.pipeline)
     if has_runs(target) and is_made_by_other:
         _refuse_unknown_rules(ruling, target)
