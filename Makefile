@@ -17,7 +17,7 @@ WORKERS := 3
 PYTEST_ARGS :=
 DIFFERENTIAL_ARGS :=
 FAST := "not (slow or nightly or spark or postgres or browser)"
-README_TESTS := tests/docs/test_pages.py tests/test_front_door.py -k "README.md or set_up_before"
+README_TESTS := tests/docs/test_pages.py tests/test_installation.py -k "README.md or set_up_before"
 PYTEST = $(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 # An environment that forbids bytecode would compile each test file twice and the package in every process.

@@ -22,18 +22,19 @@ from benchmarks.data.fleet import AT
 from benchmarks.given import Given
 from benchmarks.places import JOBS
 from minimize.consent import current_terms
-from minimize.governance.sharing.outbound import plan_operation
-from minimize.governance.sharing.plan import ShareArguments, resolve_share
+from minimize.governance.sharing.outbound import prepare_share
+from minimize.governance.sharing.plan import ShareRequest
 from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, current_actor, find_ledger
 from minimize.ledger.acts import Decision
+from minimize.ledger.kinds import CONSENT, CONTRACT, ConsentAct, ContractAct
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, CONTRACT, ConsentAct, ContractAct
 from minimize.policy.load import load_policy
 from minimize.policy.model import Policy
 from minimize.recipients import Recipient, Recipients, Subprocessors, recipient_from
 from minimize.recipients.load import contract_terms
 from minimize.techniques.pseudonymize import Pseudonymize
+from minimize.workspace import Workspace
 
 POLICY: Final = JOBS / "job_a" / "policy.yaml"
 PURPOSE: Final = "service_maintenance"
@@ -87,18 +88,10 @@ def _sharing(given: Given, table: pa.Table, kept: list[str], place: Path, *, mix
     _agree(
         place / "ledger.db", vendor, [name for at, name in enumerate(names) if not mixed or at % 10 != 7], keys, EARLIER
     )
-    places = ShareArguments(
-        policy=POLICY,
-        settings=given.settings,
-        keys=keys,
-        ledger=place / "ledger.db",
-        recipients=Recipients(place, Subprocessors(entries=())),
-    )
-    return lambda: (
-        plan_operation(resolve_share(vendor, "all", places, whens=(AT,)), table, lambda: AT)
-        .execute(table, None)
-        .payload
-    )
+    recipients = Recipients(place, Subprocessors(entries=()))
+    request = ShareRequest(vendor, "all", POLICY, given.settings, recipients)
+    workspace = Workspace(place / "ledger.db", keys=keys, clock=lambda: AT)
+    return lambda: prepare_share(workspace, request, table).execute(table, None).payload
 
 
 def _agree(ledger: Path, vendor: Recipient, tenants: list[str], keys: Keyring, when: datetime) -> None:

@@ -30,15 +30,22 @@ from minimize.access.entitlements import GrantRequest
 from minimize.consent import Consents, current_terms
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import Actor, Address, AuditActivity, Resource, find_ledger
-from minimize.ledger.access import GRANT, GrantAct
-from minimize.ledger.act_proof import check_acts
+from minimize.ledger.act_log import check_acts
 from minimize.ledger.acts import Decision, NewAct
 from minimize.ledger.audit_check import check_whole_log
 from minimize.ledger.audit_event import utc_text
+from minimize.ledger.kinds import (
+    CONSENT,
+    GRANT,
+    LIFECYCLE_EVENT,
+    SETTING,
+    ConsentAct,
+    GrantAct,
+    LifecycleEvent,
+    RecordedSetting,
+    find_consents,
+)
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.sharing import CONSENT, ConsentAct, find_consents
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.server.authorizer import Authorizer
 from minimize.times import utc_now
 

@@ -47,7 +47,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from minimize.registry import load_object
+from minimize.text import load_object
 
 if TYPE_CHECKING:
     from minimize.errors import MinimizeError, VerificationError

@@ -1,13 +1,17 @@
-"""Text for messages: numbers with commas, singular and plural, "Did you mean" hints, Markdown; versions of packages."""
+"""Text for messages: numbers with commas, singular and plural, "Did you mean" hints, Markdown; versions of packages.
+
+Registry: names, and the objects behind them in the modules of a package, each imported when it is first used.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from functools import cache
+from importlib import import_module
 from textwrap import wrap
-from typing import Final, Literal, TextIO
+from typing import Any, Final, Literal, TextIO, TypeVar
 from unicodedata import combining, normalize
 
 
@@ -264,3 +268,52 @@ def installed_version(package: str) -> str:
     head, _, _ = (found.read_text("METADATA") or "").partition("\n\n")
     versions = [line.removeprefix("Version: ") for line in head.splitlines() if line.startswith("Version: ")]
     return versions[0].strip() if len(versions) == 1 else found.version
+
+
+T = TypeVar("T")
+
+
+def load_object(path: str) -> Any:
+    """The object at a dotted path, its module imported now.
+
+    >>> load_object("json.decoder.JSONDecoder").__name__
+    'JSONDecoder'
+    """
+    module, _, name = path.rpartition(".")
+    return getattr(import_module(module), name)
+
+
+class Registry(MutableMapping[str, T]):
+    """Names, and the objects behind them in the modules of a package. A caller can add an object of its own.
+
+    >>> table: Registry[type] = Registry("json", {"reader": "decoder.JSONDecoder", "writer": "encoder.JSONEncoder"})
+    >>> list(table), table["reader"]
+    (['reader', 'writer'], <class 'json.decoder.JSONDecoder'>)
+    """
+
+    def __init__(self, package: str, paths: Mapping[str, str]) -> None:
+        self._package = package
+        self._rows: dict[str, str | T] = dict(paths)
+
+    def __getitem__(self, name: str) -> T:
+        """The object behind a name, imported when it is first used. Raises KeyError for an unknown name."""
+        row = self._rows[name]
+        if isinstance(row, str):
+            row = load_object(f"{self._package}.{row}")
+            self._rows[name] = row
+        return row
+
+    def __setitem__(self, name: str, value: T) -> None:
+        self._rows[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._rows[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)

@@ -436,7 +436,7 @@ class Workspace:
         Raises LedgerError, and KeyringError if it `signs` changes and there is no keyring to sign them.
         """
         verifier = self.keyring() if signs else self.verifier
-        return self.ledgers.opened(self.address, create=create, verifier=verifier)
+        return self.ledgers.use(self.address, create=create, verifier=verifier, clock=self.clock)
 
 
 def _warn_of_lost_ledger(address: Address) -> None:

@@ -7,8 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from minimize.keys.cryptography import Signer
+from minimize.ledger.kinds import CONTRACT, PREREQUISITE, ContractAct, PrerequisiteAct
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ContractAct, PrerequisiteAct
 from minimize.recipients import Recipient
 from minimize.recipients.load import contract_terms
 from tests.acts import record_acts

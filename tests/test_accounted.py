@@ -167,7 +167,7 @@ def test_pandas_and_polars_have_an_account_too() -> None:
     assert (len(polars), account.not_returned) == (2, COUNTS)
 
 
-def test_whatever_has_the_capsule_interface_has_an_account() -> None:
+def test_every_object_with_the_capsule_interface_gets_an_account() -> None:
     class Foreign:
         def __arrow_c_stream__(self, requested_schema: object = None) -> object:
             return rows(ALL).__arrow_c_stream__(requested_schema)

@@ -76,7 +76,7 @@ def test_verification_and_the_guide_have_the_codes_of_quarantined_records() -> N
     assert [row for row in rows if row not in guide] == []
 
 
-def test_each_letter_belongs_to_one_room() -> None:
+def test_each_code_letter_belongs_to_one_package() -> None:
     def rooms(letter: str) -> set[str]:
         files = [file.relative_to(PACKAGE) for file in PACKAGE.rglob("*.py") if f'"{letter}0' in file.read_text()]
         return {file.parts[0] for file in files if file.name != "codes.py"}

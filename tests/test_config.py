@@ -91,7 +91,7 @@ def test_protections_that_are_turned_off_or_not_configured_are_missing(
     assert configured(tmp_path, text).missing_protections == missing
 
 
-def test_the_model_is_what_the_file_says_now(tmp_path: Path) -> None:
+def test_the_model_follows_a_changed_file(tmp_path: Path) -> None:
     assert configured(tmp_path, "ledger: one.db\n").ledger == "one.db"
     changed = configured(tmp_path, "ledger: two.db\n")
     assert (changed.ledger, changed.keys) == ("two.db", None)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import KeyringError, LedgerError
 from minimize.governance.events import NewEvent, add_event, withdraw_event
 from minimize.runs.minimizer import Minimizer
@@ -82,7 +83,7 @@ def test_a_ledger_that_is_given_and_not_there_is_an_error(project: Project) -> N
         applied(project, ledger=project.folder / "none.db")
 
 
-def test_without_a_ledger_the_log_says_once_that_erasures_are_unknown(
+def test_without_a_ledger_the_log_warns_once_that_erasures_are_unknown(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     (project.folder.parents[1] / "minimize.yaml").unlink()
@@ -119,24 +120,17 @@ def test_a_prepared_policy_honours_an_erasure_a_minute_later(project: Project) -
     assert erased_by(ready) == NORTH_D4
 
 
-def test_the_ledger_is_read_at_most_once_a_minute(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads: list[object] = []
-    recorded = erasures._read_erasures
-
-    def counted(*given: Any) -> Any:
-        reads.append(given)
-        return recorded(*given)
-
-    monkeypatch.setattr(erasures, "_read_erasures", counted)
+def test_the_ledger_is_read_at_most_once_a_minute(project: Project) -> None:
+    reads: list[str] = []
     now = [1000.0]
     ready = clocked(project, now)
-    reads.clear()
-    for _ in range(5):
+    with at_checkpoint("erasures.read", reads.append):
+        for _ in range(5):
+            erased_by(ready)
+        assert len(reads) == 1
+        now[0] += 60
         erased_by(ready)
-    assert len(reads) == 1
-    now[0] += 60
-    erased_by(ready)
-    assert len(reads) == 2
+        assert len(reads) == 2
 
 
 def test_an_erasure_that_was_withdrawn_ends_a_minute_later(project: Project) -> None:

@@ -33,7 +33,7 @@ def test_what_was_foreseen_is_raised_as_it_is() -> None:
     assert caught.value is error
 
 
-def test_of_what_nobody_foresaw_only_kind_and_place_are_told() -> None:
+def test_an_unexpected_error_reveals_only_its_kind_and_place() -> None:
     items = iterate_redacted(failing("a value"))
     assert next(items) == 1
     with pytest.raises(Exception, match="ValueError") as caught:

@@ -12,7 +12,7 @@ TESTS = Path(__file__).parent
 
 
 @pytest.mark.parametrize(("name", "same"), [("default", True), ("ci", True), ("nightly", False)])
-def test_examples_are_drawn_anew_in_nightly_alone(name: str, same: bool) -> None:
+def test_examples_are_drawn_again_in_nightly_only(name: str, same: bool) -> None:
     profile = settings.get_profile(name)
     assert (profile.derandomize, profile.database, profile.deadline) == (same, None, None)
 

@@ -85,7 +85,7 @@ def reference(text: str | None, fold: bool) -> str | None:
 @given(
     st.lists(st.none() | IDS, max_size=12), st.sampled_from(TYPES), st.booleans(), st.integers(0, 3), st.integers(0, 3)
 )
-def test_columns_have_the_form_that_the_definition_says(
+def test_columns_have_the_canonical_form_of_the_definition(
     ids: list[str | None], type_: pa.DataType, fold: bool, before: int, after: int
 ) -> None:
     column = pa.array(["outside "] * before + ids + [" outside"] * after, pa.string()).cast(pa.string())
@@ -100,7 +100,7 @@ def test_columns_have_the_form_that_the_definition_says(
 
 
 @given(IDS, st.booleans())
-def test_a_text_has_the_form_that_the_definition_says(text: str, fold: bool) -> None:
+def test_a_text_has_the_canonical_form_of_the_definition(text: str, fold: bool) -> None:
     assert (canonical_text(text, fold=fold) or None) == reference(text, fold)
     canonical = reference(text, False)
     assert is_missing_id(text) == (canonical is None or any(map(is_hidden, canonical)))

@@ -14,7 +14,7 @@ import pytest
 
 import minimize
 from minimize.errors import Finding
-from minimize.json_form import JsonResult, json_member, json_object, json_value
+from minimize.results import JsonResult, json_member, json_object, json_value
 
 
 @dataclass(frozen=True, slots=True)

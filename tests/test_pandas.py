@@ -27,7 +27,7 @@ def test_a_frame_minimizes_itself() -> None:
     assert frame.minimize(POLICY).to_dict("list") == {"version": ["10"]}
 
 
-def test_a_frame_that_does_not_fit_says_so() -> None:
+def test_a_frame_that_does_not_fit_is_refused() -> None:
     frame: Any = pd.DataFrame({"name": ["Ann"]})
     with pytest.raises(SchemaError, match="version"):
         frame.minimize(POLICY)
@@ -86,7 +86,7 @@ def test_labels_of_the_frame_which_no_policy_declares_are_not_in_the_result() ->
     assert "person" in frame.reset_index().to_csv()
 
 
-def test_the_accessor_says_what_it_does() -> None:
+def test_the_accessor_is_documented() -> None:
     assert "policy lets it leave" in (minimize.pandas.DataFrameAccessor.__call__.__doc__ or "")
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 import minimize
-from minimize.registry import load_object
+from minimize.text import load_object
 
 HEAVY = (
     "pandas",
@@ -51,7 +51,7 @@ def test_the_names_are_what_completion_shows() -> None:
 
 
 @pytest.mark.parametrize("name", minimize.__all__)
-def test_every_name_is_there_and_says_what_it_is(name: str) -> None:
+def test_every_name_exists_and_is_documented(name: str) -> None:
     value = getattr(minimize, name)
     assert inspect.getdoc(value)
     assert callable(value)
@@ -76,7 +76,7 @@ def test_no_module_of_the_package_shadows_a_public_name() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(minimize._HOMES.values()))
-def test_a_name_stays_itself_whatever_was_imported_first(path: str) -> None:
+def test_a_public_name_is_the_same_object_after_any_first_import(path: str) -> None:
     assert load_object(path) is getattr(minimize, path.rpartition(".")[2])
 
 

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from minimize.registry import Registry
 from minimize.sources import FORMATS
 from minimize.techniques import TECHNIQUES
+from minimize.text import Registry
 
 
 def test_a_word_that_is_not_there_is_not_looked_for() -> None:

@@ -33,7 +33,7 @@ def test_a_listing_has_its_name_in_json_and_a_line_for_each_result() -> None:
     assert list(found.lines()) == ["- a", "- b"]
 
 
-def test_an_empty_listing_says_so() -> None:
+def test_an_empty_listing_prints_its_text() -> None:
     found = Listing("words", [], "no words")
     assert (found.to_json(), list(found.lines()), found.exit_code) == ({"words": []}, ["no words"], 0)
 

@@ -126,7 +126,7 @@ def test_the_keyring_is_copied_for_the_user_alone_before_anything_runs() -> None
     assert {"name": "MINIMIZE_KEYS", "value": first["command"][-1]} in main["env"]
 
 
-def test_no_schedule_runs_as_root_or_beside_itself() -> None:
+def test_no_schedule_runs_as_root_or_concurrently_with_itself() -> None:
     assert pod()["securityContext"]["runAsNonRoot"] is True
     assert cronjob()["spec"]["concurrencyPolicy"] == "Forbid"
     assert [ast.literal_eval(value) for value in keyword("max_active_runs")] == [1]

@@ -10,7 +10,7 @@ import pytest
 from minimize.text import installed_version
 
 
-def test_every_package_here_has_the_version_that_python_tells() -> None:
+def test_every_installed_package_has_the_version_that_python_reports() -> None:
     names = {each.metadata["Name"] for each in distributions()}
     assert {name: installed_version(name) for name in names} == {name: told(name) for name in names}
 

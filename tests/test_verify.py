@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import OutputError, VerificationError
 from minimize.output import reader
 from minimize.output.publish import open_output
 from minimize.runs import verify
 from minimize.stores.durable_files import write_file
-from minimize.verification import find_faults
 from tests.project import Builds, Project, events
 
 
@@ -35,7 +34,7 @@ def test_an_output_is_verified_while_a_run_is_at_work(project: Project) -> None:
     assert "V007" in {finding.code for finding in findings}
 
 
-def test_while_a_publication_swaps_its_files_in_nothing_is_said(
+def test_during_a_publication_verify_reports_the_other_process(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "WAITS", 2)
@@ -47,27 +46,25 @@ def test_while_a_publication_swaps_its_files_in_nothing_is_said(
     assert caught.value.exit_code == 2
 
 
-def test_an_output_that_changed_meanwhile_is_looked_at_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked = []
+def test_an_output_that_changed_meanwhile_is_looked_at_again(project: Project) -> None:
+    checks: list[str] = []
 
-    def slow(output: Any, verifier: Any, first: int) -> Any:
-        looked.append(len(minimize.files(output)))
-        if len(looked) == 1:
+    def change_once(point: str) -> None:
+        checks.append(point)
+        if len(checks) == 1:
             project.run()
             raise FileNotFoundError
-        return find_faults(output, verifier, first)
 
-    monkeypatch.setattr(verify, "find_faults", slow)
-    assert verify.check_output(project.out, keys=project.keys) == []
-    assert len(looked) == 2
+    with at_checkpoint("output.checked", change_once):
+        assert verify.check_output(project.out, keys=project.keys) == []
+    assert len(checks) == 2
 
 
-def test_an_output_that_never_rests_is_not_judged(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def gone(output: Any, verifier: Any, first: int) -> Any:
+def test_an_output_that_never_rests_is_not_judged(project: Project) -> None:
+    def lose_file(_: str) -> None:
         raise FileNotFoundError
 
-    monkeypatch.setattr(verify, "find_faults", gone)
-    with pytest.raises(OutputError, match="during the check"):
+    with at_checkpoint("output.checked", lose_file), pytest.raises(OutputError, match="during the check"):
         verify.check_output(project.out, keys=project.keys)
 
 
@@ -91,7 +88,7 @@ def test_what_does_not_hold_is_raised_with_its_findings(project: Project) -> Non
     assert "V011" in {finding.code for finding in caught.value.findings}
 
 
-def test_without_a_key_nothing_is_said(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_key_verify_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     with pytest.raises(minimize.MinimizeError) as caught:
         minimize.verify(project.out)

@@ -26,11 +26,11 @@ from minimize.access.model import AccessRules, UserAccount, same_dataset
 from minimize.access.permissions import NO_TENANTS, READ, REIDENTIFY, TenantSet, common_tenants, union_of_tenants
 from minimize.access.roles import RoleView
 from minimize.errors import RefusalReason
-from minimize.json_form import JsonResult, json_member
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
 from minimize.ledger.audit_event import PlainValue, application_name
 from minimize.plan.model import Category
 from minimize.policy.model import is_refused_purpose
+from minimize.results import JsonResult, json_member
 
 _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {

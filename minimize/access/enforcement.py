@@ -27,9 +27,9 @@ from minimize.config import Config
 from minimize.errors import AccessDenied, LedgerError, MinimizeError, RefusedError
 from minimize.keys import Keyring, Verifier
 from minimize.ledger import Address, current_actor
-from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import PermissionLookup
+from minimize.ledger.kinds import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.ledger import Ledger, OpenLedgers
 from minimize.plan.model import Category
 

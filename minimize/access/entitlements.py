@@ -15,14 +15,13 @@ from minimize.access.model import AccessRules, RoleAssignment, UserAccount, cove
 from minimize.access.permissions import READ, REIDENTIFY, Permission, TenantSet, highest_or_none, union_of_tenants
 from minimize.access.roles import AccessRole, RolePair, RoleView, find_conflict
 from minimize.identifiers import canonical_account
-from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Verifier
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import known_times
-from minimize.plan.category import CATEGORY_ORDER
-from minimize.plan.model import Category
+from minimize.ledger.kinds import GRANT, GrantAct
+from minimize.plan.model import CATEGORY_ORDER, Category
 from minimize.policy.fields import compare_coarseness
+from minimize.results import JsonResult, json_member, json_object
 from minimize.techniques import TechniqueStep
 from minimize.times import seconds_text, time_text, utc_now
 
@@ -70,9 +69,10 @@ class GrantRequest(JsonResult):
 
 @dataclass(frozen=True)
 class Grant:
-    """One request and all entries that followed, in the order of the ledger."""
+    """One request and all entries that followed, in the order of the ledger, and the time at which they were read."""
 
     acts: tuple[GrantAct, ...]
+    read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
 
     @property
     def id(self) -> str:
@@ -198,7 +198,7 @@ class Grant:
         yield f"{self.id}  {self.state(at)}{times}  {self.requester}  {request.incident}  {access}{glass}{reason}"
 
     def _first(self, states: tuple[str, ...], at: datetime) -> GrantAct | None:
-        known = known_times([act.recorded_at for act in self.acts], utc_now())
+        known = known_times([act.recorded_at for act in self.acts], self.read_at)
         seen = (
             replace(act, recorded_at=time) if act.state in ("revoked", "denied") else act
             for act, time in zip(self.acts[1:], known[1:], strict=True)
@@ -212,14 +212,16 @@ class Grants:
 
     acts     the acts, in the order of the ledger
     earlier  the acts before them, by grant
+    read_at  time at which they were read
     """
 
     acts: tuple[GrantAct, ...] = ()
     earlier: Mapping[str, Grant] = field(default_factory=dict, repr=False)
+    read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
 
-    def followed_by(self, acts: Iterable[GrantAct]) -> Grants:
+    def followed_by(self, acts: Iterable[GrantAct], read_at: datetime) -> Grants:
         """These grants and later acts. A grant without later acts is the same object."""
-        return Grants(tuple(acts), self._by_id)
+        return Grants(tuple(acts), self._by_id, read_at)
 
     @cached_property
     def all_grants(self) -> tuple[Grant, ...]:
@@ -242,7 +244,7 @@ class Grants:
         found = dict(self.earlier)
         for act in self.acts:
             known = found.get(act.grant)
-            found[act.grant] = Grant((act,) if known is None else (*known.acts, act))
+            found[act.grant] = Grant((act,) if known is None else (*known.acts, act), self.read_at)
         return found
 
     @cached_property
@@ -441,4 +443,4 @@ class EffectiveAccess:
 
 def load_grants(acts: ActReader, verifier: Verifier) -> Grants:
     """Reads the grants of a ledger. Raises LedgerError, also if an entry has no valid signature by a known key."""
-    return Grants(tuple(acts.find(GRANT, verifier=verifier)))
+    return Grants(tuple(acts.find(GRANT, verifier=verifier)), read_at=acts.now)

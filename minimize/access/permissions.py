@@ -13,8 +13,7 @@ import pyarrow.compute as pc
 
 from minimize.identifiers import canonical_text
 from minimize.ledger.audit_event import EntryFilter
-from minimize.plan.category import CATEGORY_ORDER
-from minimize.plan.model import Category
+from minimize.plan.model import CATEGORY_ORDER, Category
 from minimize.results import Printable, ScopedResult
 
 READ: Final = "dataset/read"

@@ -25,7 +25,7 @@ from minimize.access.permissions import (
     parse_permissions,
 )
 from minimize.forms import Form, form_error
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.treatments import Chain
 from minimize.techniques import Technique, TechniqueStep
 from minimize.text import did_you_mean

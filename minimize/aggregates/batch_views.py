@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import MeasureTally, SubjectTally
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import MeasureTally, SubjectTally, ValueBounds
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, MeasuredField, SubjectLimits
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.distinct_subjects import NO_RANGE, DistinctSubjects, Pairs, SubjectCounts, WordRange, Words

@@ -12,7 +12,7 @@ from minimize.arrow.dictionaries import Codes
 from minimize.spill import HashWords
 
 if TYPE_CHECKING:
-    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.base import ValueBounds
     from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noisy_figures import NoisyRows
 

@@ -14,7 +14,7 @@ from minimize.arrow.hashing import SPREAD_FACTOR, mix
 from minimize.spill import Accumulator, HashedRows, HashWords
 
 if TYPE_CHECKING:
-    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.base import ValueBounds
     from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noise import NoiseKey
     from minimize.aggregates.noisy_figures import NoisyRows

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, StatedNoise
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, StatedNoise, ValueBounds
 from minimize.arrow.columns import column_microseconds
 from minimize.arrow.dictionaries import valid_mask
 from minimize.arrow.pointers import Pointer

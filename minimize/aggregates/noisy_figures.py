@@ -14,8 +14,8 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.batch_views import GroupTotals
-from minimize.aggregates.bounded_values import ValueBounds
 from minimize.aggregates.cells import Cells, target_counts
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, MeasuredField, NoiseTerms
 from minimize.aggregates.noise import RowNoise

@@ -20,7 +20,7 @@ from minimize.spill import HashWords
 from minimize.text import brief_number
 
 if TYPE_CHECKING:
-    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.base import ValueBounds
     from minimize.aggregates.definition import BoundMeasure, SubjectLimits
     from minimize.aggregates.noise import NoiseKey
     from minimize.aggregates.noisy_figures import NoisyRows

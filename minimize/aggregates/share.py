@@ -21,7 +21,7 @@ from minimize.arrow.dictionaries import Bools, Codes
 from minimize.spill import HashWords
 
 if TYPE_CHECKING:
-    from minimize.aggregates.bounded_values import ValueBounds
+    from minimize.aggregates.base import ValueBounds
     from minimize.aggregates.noisy_figures import NoisyRows
 
 ShareScalar = bool | int | float | str

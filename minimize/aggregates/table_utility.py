@@ -17,7 +17,7 @@ from minimize.aggregates.definition import STANDARD_DEVIATIONS, AggregateDefinit
 from minimize.aggregates.noise import draw_table
 from minimize.aggregates.noisy_figures import enough
 from minimize.arrow.dictionaries import Codes, Doubles
-from minimize.json_form import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult
+from minimize.results import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult
 from minimize.text import brief_number, count_noun, percent_text
 
 _WORDS: Final = 1 << 64

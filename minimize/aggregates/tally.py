@@ -1,9 +1,13 @@
-"""Tally of one aggregate: batches in, one table without small groups out; and tallies by event day for a late window."""
+"""Tally of one aggregate: batches in, one table without small groups out; and tallies by event day for a late window.
+
+Suppression of small groups: rows whose groups may still be suppressed, and figures of one table that disclose a small group
+by difference.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as dataclass_field
 from datetime import date
@@ -14,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.aggregates.base import DigestedTally, MeasureTally
+from minimize.aggregates.base import DigestedTally, MeasureTally, ValueBounds, not_nan
 from minimize.aggregates.batch_views import (
     BatchBuffer,
     BatchViews,
@@ -25,7 +29,7 @@ from minimize.aggregates.batch_views import (
     select_records,
     split_batch,
 )
-from minimize.aggregates.bounded_values import ValueBounds, not_nan
+from minimize.aggregates.cells import CellMeasure
 from minimize.aggregates.definition import (
     AggregateDefinition,
     BoundMeasure,
@@ -39,19 +43,102 @@ from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.exact_sums import GroupSums
 from minimize.aggregates.noise import DateRelease, NoiseKey, RowNoise, group_hashes, row_identities
 from minimize.aggregates.noisy_figures import NoisyRows
-from minimize.aggregates.suppression import (
-    PendingRecords,
-    additional_measures,
-    has_enough_subjects,
-    suppressed_measures,
-)
-from minimize.arrow.dictionaries import Codes, valid_mask
+from minimize.arrow.dictionaries import Bools, Codes, valid_mask
+from minimize.arrow.hashing import SPREAD_FACTOR
 from minimize.arrow.nested import leaf
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_column
 from minimize.records import Batch
-from minimize.spill import UNLIMITED_SPACE, SpillSpace, ValueHasher
+from minimize.spill import UNLIMITED_SPACE, Accumulator, HashedRows, SpillSpace, ValueHasher
 from minimize.times import EPOCH
+
+LargeGroups = Callable[[], npt.NDArray[np.bool_]]
+"""Whether each group has enough subjects so far."""
+
+_MAX_PENDING = 1 << 20
+"""Pairs in memory."""
+
+
+def has_enough_subjects(subjects: Codes, below: int) -> Bools:
+    """The groups that may be published: those with at least `below` distinct subjects. All others are suppressed.
+
+    >>> has_enough_subjects(np.array([9, 10, 11]), 10).tolist()
+    [False, True, True]
+    """
+    return np.greater_equal(subjects, below)
+
+
+class PendingRecords:
+    """Pairs of a record (a number of its own) and a group, of records of which no group has enough subjects so far."""
+
+    def __init__(self, space: SpillSpace) -> None:
+        self._records: Codes = np.empty(0, np.int64)
+        self._groups: Codes = np.empty(0, np.int64)
+        self._next = 0
+        self._rows = Accumulator(space, width=2)
+
+    def add(self, records: Codes, groups: Codes, large_groups: LargeGroups) -> None:
+        """Adds the records of a batch, each once per group."""
+        self._records = np.concatenate([self._records, records + self._next])
+        self._groups = np.concatenate([self._groups, groups])
+        self._next = int(self._records.max(initial=self._next - 1)) + 1
+        if len(self._records) > _MAX_PENDING:
+            self._put_aside(large_groups())
+
+    def merge(self, other: Self, groups: Codes) -> None:
+        """Merges others; `groups[i]` is the code here for their group i."""
+        other._put_aside(np.zeros(len(groups), np.bool_))
+        first = np.uint64(self._next * int(SPREAD_FACTOR) % (1 << 64))
+        for rows in other._rows.settle():
+            ours = groups[rows.words[:, 1].astype(np.int64)].astype(np.uint64)
+            self._rows.add(HashedRows(np.column_stack([rows.words[:, 0] + first, ours])))
+        self._next += other._next
+
+    def count_lost(self, large: npt.NDArray[np.bool_]) -> int:
+        """The number of records in no published group."""
+        self._put_aside(large)
+        return sum(_count_lost(rows, large) for rows in self._rows.settle())
+
+    def _put_aside(self, large: npt.NDArray[np.bool_]) -> None:
+        """Moves the pairs to the rows, without those of records that have a large group."""
+        records = self._records - self._records.min(initial=self._next)
+        decided = np.zeros(int(records.max(initial=-1)) + 1, np.bool_)
+        decided[records[large[self._groups]]] = True
+        kept = np.flatnonzero(~decided[records])
+        keys = self._records[kept].astype(np.uint64) * SPREAD_FACTOR
+        self._rows.add(HashedRows(np.column_stack([keys, self._groups[kept].astype(np.uint64)])))
+        self._records = self._groups = np.empty(0, np.int64)
+
+
+def _count_lost(rows: HashedRows, large: npt.NDArray[np.bool_]) -> int:
+    """The number of records of a part in no published group. The pairs of a record are in one part, one after another."""
+    if not len(rows):
+        return 0
+    records, groups = rows.words[:, 0], rows.words[:, 1].astype(np.int64)
+    starts = np.flatnonzero(np.append(True, records[1:] != records[:-1]))
+    return int((~np.logical_or.reduceat(large[groups], starts)).sum())
+
+
+def additional_measures(definition: AggregateDefinition) -> Iterator[BoundMeasure]:
+    """Measures that are tallied but not published by the table."""
+    for kind in _cell_measures(definition):
+        yield from kind.additional_measures(definition)
+
+
+def suppressed_measures(
+    definition: AggregateDefinition, tallies: Mapping[BoundMeasure, MeasureTally], groups: Codes
+) -> Iterator[tuple[BoundMeasure, Bools]]:
+    """Measures that become null in some of these groups, each with a mask over the groups."""
+    below = max(definition.below, 1)
+    for kind in _cell_measures(definition):
+        yield from kind.suppressed_measures(definition, tallies, groups, below)
+
+
+def _cell_measures(definition: AggregateDefinition) -> list[type[CellMeasure]]:
+    """The classes of the cell measures of the same groups."""
+    measures = (each.measure for each in definition.measures.values())
+    return list(dict.fromkeys(type(measure) for measure in measures if isinstance(measure, CellMeasure)))
+
 
 _ROWS_AT_ONCE = 1 << 18
 """Rows processed at once: the memory for it stays small and within the cache of the processor."""

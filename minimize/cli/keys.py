@@ -41,7 +41,7 @@ def new_command(now: datetime, file: str, names: tuple[str, ...], more: tuple[st
 
     The keyring has the named keys, a signing key, a subject key and a key for noise, all in version 1.
     """
-    from minimize.keys.listing import create_keyring
+    from minimize.keys.discovery import create_keyring
 
     return create_keyring(file, (*names, *more), now)
 
@@ -65,7 +65,7 @@ def list_command(file: str | None, keys: str | None) -> Printable:
 
     Lists the keys in FILE (or --keys) and in the key service. Never prints a key.
     """
-    from minimize.keys.listing import list_keys
+    from minimize.keys.discovery import list_keys
 
     return list_keys(_find_keyring(file or keys), file or keys)
 
@@ -137,7 +137,7 @@ def public_command(file: str | None, keys: str | None) -> Printable:
 
     The key is read from FILE, or from --keys.
     """
-    from minimize.keys.listing import PublicKey
+    from minimize.keys.discovery import PublicKey
 
     return PublicKey(_find_keyring(file or keys).public_key_pem().decode("ascii"))
 

@@ -11,7 +11,7 @@ import click
 from click.shell_completion import get_completion_class
 
 from minimize.cli.startup import LOG_FORMAT, configure_log, dedicated_process, exit_status
-from minimize.registry import load_object
+from minimize.text import load_object
 
 EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
     {

@@ -104,7 +104,7 @@ def plan_command(
     A field is kept, dropped, gated or generalized. The plan also has the category of each output. For the tables of aggregates,
     it shows what to expect of them: from the FILE of a preview, or else from the tables that the output has.
     """
-    from minimize.review.published_tables import published_tables
+    from minimize.review import published_tables
     from minimize.runs.inspection import inspect_plan, preview_plan
     from minimize.runs.resolve import RunRequest
 

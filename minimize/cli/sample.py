@@ -58,6 +58,6 @@ def sample_command(name: str, out: str, **arguments: Any) -> Printable:
     apple_push_commands           apple_volume_purchase_sync  apple_device_enrollment_sync
     google_android_management_sync  jamf_compliance           threat_defense_threat_state
     """
-    from minimize_samples import generate  # it imports Arrow, which `--help` does not need
+    from minimize_samples import generate
 
     return WrittenFiles(generate(name, out=out, **arguments), prefix="")

@@ -16,7 +16,7 @@ from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
     CorrectionEvidence,
     DataSubject,
-    SubjectSelection,
+    RequestedSubjects,
     approve_correction,
     confirm_deletion,
     correct_subject,
@@ -142,7 +142,7 @@ def view_command(
     """
     whole_tenant = not selected["ids"] and (selected["tenant"] is not None or selected["file"] is not None)
     found = view_subjects(
-        SubjectSelection(**selected, whole_tenant=whole_tenant),
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
         named=named,
@@ -204,7 +204,7 @@ def export_command(
     if then_delete:
         confirmed = _confirmed_records(yes, whole_tenant, records)
         return export_then_delete(
-            SubjectSelection(**selected, whole_tenant=whole_tenant),
+            RequestedSubjects(**selected, whole_tenant=whole_tenant),
             Path(to),
             workspace,
             now,
@@ -220,7 +220,7 @@ def export_command(
     if yes or unseen or records is not None:
         raise click.UsageError("--yes, --records and --allow-unknown-tenant need --then-delete")
     made = export_subjects(
-        SubjectSelection(**selected, whole_tenant=whole_tenant),
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
         Path(to),
         workspace,
         now,
@@ -268,7 +268,7 @@ def delete_command(
     Exits with 1, and the request stays open, if an output may hold records but cannot be searched for the ID.
     """
     return delete_subjects(
-        SubjectSelection(**selected, whole_tenant=whole_tenant),
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
         named=named,
@@ -317,7 +317,7 @@ def restrict_command(
     request.
     """
     return restrict_subjects(
-        SubjectSelection(**selected, whole_tenant=whole_tenant),
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
         named=named,
@@ -349,7 +349,12 @@ def lift_command(
     """
     confirmed = _confirmed_records(yes, whole_tenant, records)
     return lift_restriction(
-        SubjectSelection(**selected, whole_tenant=whole_tenant), workspace, now, named=named, yes=yes, records=confirmed
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
+        workspace,
+        now,
+        named=named,
+        yes=yes,
+        records=confirmed,
     )
 
 
@@ -515,6 +520,6 @@ def refuse_command(
         raise click.UsageError("pass REQUEST, or --kind with --id and --tenant")
     if request is not None:
         return ResultAt(refuse_request(request, because, reference, workspace, now), now)
-    subjects = SubjectSelection(ids, tenant, field, whole_tenant=not ids)
+    subjects = RequestedSubjects(ids, tenant, field, whole_tenant=not ids)
     found = refuse_subjects(str(kind), subjects, because, reference, workspace, now)
     return Listing("requests", [ResultAt(each, now) for each in found], "no requests")

@@ -29,16 +29,16 @@ from minimize.consent.terms import (
     ConsentTerms,
     TenantAgreements,
     current_terms,
+    load_agreements,
     parse_terms,
 )
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import effective_start, known_times
-from minimize.ledger.sharing import CONTRACT, PREREQUISITE, ConsentAct, find_consents
+from minimize.ledger.kinds import ConsentAct, find_consents
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Function, Recipient
-from minimize.recipients.load import load_contracts
 from minimize.times import epoch_microseconds, utc_now
 
 Microseconds = npt.NDArray[np.int64]
@@ -65,10 +65,10 @@ class ConsentHistory:
     are_requests: npt.NDArray[np.bool_]
 
     @classmethod
-    def from_acts(cls, acts: Sequence[ConsentAct], *, fold: bool = False) -> ConsentHistory:
-        """Builds the history from these acts. With `fold`, tenants that differ only in case are one tenant."""
+    def from_acts(cls, acts: Sequence[ConsentAct], read_at: datetime, *, fold: bool = False) -> ConsentHistory:
+        """Builds the history from acts that were read at a time. With `fold`, tenants that differ only in case are one tenant."""
         tenants = [canonical_text(act.tenant_id, fold=fold) for act in acts]
-        times = _act_times(acts)
+        times = _act_times(acts, read_at)
         known = {tenant: place for place, tenant in enumerate(dict.fromkeys(tenants))}
         return cls(
             acts=tuple(acts),
@@ -133,9 +133,9 @@ class ConsentHistory:
         return last
 
 
-def _act_times(acts: Sequence[ConsentAct]) -> list[tuple[datetime, datetime]]:
+def _act_times(acts: Sequence[ConsentAct], now: datetime) -> list[tuple[datetime, datetime]]:
     """The time from which each act counts, and the time at which it was known."""
-    known = known_times([act.recorded_at for act in acts], utc_now())
+    known = known_times([act.recorded_at for act in acts], now)
     return [
         (effective_start(act.valid_from, act.recorded_at, seen), seen)
         if act.state in ENDING_STATES
@@ -228,6 +228,8 @@ class Consents:
 
     acts: tuple[ConsentAct, ...]
     agreements: TenantAgreements = NO_AGREEMENTS
+    read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
+    """The time at which they were read."""
 
     def effective_at(self, run: datetime, event: datetime | None = None) -> EffectiveConsents:
         """The consents as known at the time of the run or of the sharing.
@@ -261,15 +263,15 @@ class Consents:
         """The acts about one function. With `fold`, tenants that differ only in case are one tenant."""
         if fold:
             acts = (act for act in self.acts if (act.recipient, act.function) == (recipient, function))
-            return ConsentHistory.from_acts(tuple(acts), fold=True)
-        return self._histories.get((recipient, function)) or ConsentHistory.from_acts(())
+            return ConsentHistory.from_acts(tuple(acts), self.read_at, fold=True)
+        return self._histories.get((recipient, function)) or ConsentHistory.from_acts((), self.read_at)
 
     @cached_property
     def _histories(self) -> dict[tuple[str, str], ConsentHistory]:
         found: dict[tuple[str, str], list[ConsentAct]] = {}
         for act in self.acts:
             found.setdefault((act.recipient, act.function), []).append(act)
-        return {key: ConsentHistory.from_acts(acts) for key, acts in found.items()}
+        return {key: ConsentHistory.from_acts(acts, self.read_at) for key, acts in found.items()}
 
 
 @dataclass(frozen=True)
@@ -343,23 +345,8 @@ def load_consents(
     also if there is a verifier and an act is not signed by a known key; PolicyError for a faulty file of contracts.
     """
     consents = find_consents(acts, recipient=recipient, tenant=tenant, verifier=verifier)
-    return Consents(tuple(consents), load_agreements(acts, verifier, config, recipient=recipient, tenant=tenant))
-
-
-def load_agreements(
-    acts: ActReader,
-    verifier: Verifier | None,
-    config: ConfigStart,
-    *,
-    recipient: str | None = None,
-    tenant: str | None = None,
-) -> TenantAgreements:
-    """Loads the contracts and confirmed prerequisites alone; as `load_consents`."""
-    return TenantAgreements(
-        tuple(acts.find(CONTRACT, key=recipient, tenant=tenant, verifier=verifier)),
-        tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant, verifier=verifier)),
-        load_contracts(config),
-    )
+    agreements = load_agreements(acts, verifier, config, recipient=recipient, tenant=tenant)
+    return Consents(tuple(consents), agreements, acts.now)
 
 
 def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str | None:
@@ -372,7 +359,7 @@ def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str 
     A later consent does not cancel the end. It takes the place of a consent whose time is over, unless that was recorded.
     """
     place, agreement = next(((place, act) for place, act in enumerate(acts) if act.id == consent), (NO_ACT, None))
-    starts = [start for start, _ in _act_times(acts)]
+    starts = [start for start, _ in _act_times(acts, now)]
     begun = [(number, act) for number, act in enumerate(acts) if starts[number] <= now]
     ends = [
         act.state
@@ -606,6 +593,6 @@ def _periods_digest(
     consents: Consents, recipient: str, function: str, terms: ConsentTerms | None, run: datetime
 ) -> str:
     acts = [act for act in consents.acts if (act.recipient, act.function) == (recipient, function)]
-    seen = [act.id for act, (_, known) in zip(acts, _act_times(acts), strict=True) if known <= run]
+    seen = [act.id for act, (_, known) in zip(acts, _act_times(acts, consents.read_at), strict=True) if known <= run]
     content = {"terms": None if terms is None else terms.digest, "acts": seen}
     return sha256_text(json.dumps(content, sort_keys=True).encode())

@@ -11,19 +11,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 
+from minimize.config_search import ConfigStart
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_text
+from minimize.keys import Verifier
+from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import known_times
-from minimize.ledger.sharing import ContractAct, PrerequisiteAct
+from minimize.ledger.kinds import CONTRACT, PREREQUISITE, ContractAct, PrerequisiteAct
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Contract, Function, Recipient, SharedField
-from minimize.recipients.load import TenantContract, contract_from_terms, contract_terms
+from minimize.recipients.load import TenantContract, contract_from_terms, contract_terms, load_contracts
 from minimize.recipients.model import ADMIN_CONSENT
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean
@@ -157,12 +160,14 @@ NO_END: Final = datetime.max.replace(tzinfo=UTC)
 class TenantAgreements:
     """The contracts of tenants and their confirmed prerequisites, in the order of recording.
 
-    filed  the contracts of the configured file; the ledger replaces those of a tenant and recipient that it has contracts of
+    filed    the contracts of the configured file; the ledger replaces those of a tenant and recipient that it has contracts of
+    read_at  time at which they were read
     """
 
     contracts: tuple[ContractAct, ...] = ()
     prerequisites: tuple[PrerequisiteAct, ...] = ()
     filed: tuple[TenantContract, ...] = ()
+    read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
 
     def contracts_of(self, recipient: str, tenant: str, run: datetime, *, fold: bool = False) -> list[Contract]:
         """All contracts of a tenant with a recipient as known at a time, in the order of recording; also ended ones."""
@@ -285,7 +290,7 @@ class TenantAgreements:
     @cached_property
     def _known_contracts(self) -> tuple[ContractAct, ...]:
         """The acts about contracts. An end that a clock ahead has recorded has the time from which it counts."""
-        known = known_times([act.recorded_at for act in self.contracts], utc_now())
+        known = known_times([act.recorded_at for act in self.contracts], self.read_at)
         return tuple(
             _ended_at(act, seen) if act.state == "ended" and seen < act.recorded_at else act
             for act, seen in zip(self.contracts, known, strict=True)
@@ -294,7 +299,7 @@ class TenantAgreements:
     @cached_property
     def _known_prerequisites(self) -> tuple[PrerequisiteAct, ...]:
         """The acts about prerequisites; likewise."""
-        known = known_times([act.recorded_at for act in self.prerequisites], utc_now())
+        known = known_times([act.recorded_at for act in self.prerequisites], self.read_at)
         return tuple(
             replace(act, recorded_at=seen) if act.state == "revoked" else act
             for act, seen in zip(self.prerequisites, known, strict=True)
@@ -340,3 +345,20 @@ def _by_parties(entries: Iterable[tuple[str, str, T]]) -> _Index[T]:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
+
+
+def load_agreements(
+    acts: ActReader,
+    verifier: Verifier | None,
+    config: ConfigStart,
+    *,
+    recipient: str | None = None,
+    tenant: str | None = None,
+) -> TenantAgreements:
+    """Loads the contracts and confirmed prerequisites alone; as `load_consents`."""
+    return TenantAgreements(
+        tuple(acts.find(CONTRACT, key=recipient, tenant=tenant, verifier=verifier)),
+        tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant, verifier=verifier)),
+        load_contracts(config),
+        acts.now,
+    )

@@ -14,7 +14,7 @@ from minimize.errors import OutputError, RefusedError
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY, open_content, seal_content, sealed_version
 from minimize.ledger.audit_event import utc_text
-from minimize.ledger.subjects import LifecycleEvent, last_lifecycle_events
+from minimize.ledger.kinds import LifecycleEvent, last_lifecycle_events
 from minimize.receipts import DigestRef, Receipt, sha256_text
 from minimize.settings.erasures import ERASURE_EVENTS, merge_erasures
 from minimize.stores import Location, ObjectPath, file_operations
@@ -44,7 +44,7 @@ class StoredErasures:
         """
         return _listed_erasures(self._files())
 
-    def store(self, recorded: Sequence[LifecycleEvent]) -> DigestRef | None:
+    def store(self, recorded: Sequence[LifecycleEvent], now: datetime) -> DigestRef | None:
         """Stores the erasures of the ledger, in addition to those already stored. Returns the digest of the list.
 
         Writes nothing if no erasure is new; returns None if there is none. An erasure that was withdrawn in the ledger is
@@ -53,7 +53,7 @@ class StoredErasures:
         if SUBJECT_KEY not in self.keys.names():
             return None
         before = self._files()
-        last = last_lifecycle_events(merge_erasures(recorded, _listed_erasures(before)))
+        last = last_lifecycle_events(merge_erasures(recorded, _listed_erasures(before)), now)
         entries = sorted(_list_entry(row) for row in last if row.kind in ERASURE_EVENTS and row.state == "recorded")
         if not entries and not before:
             return None

@@ -21,21 +21,14 @@ from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.keys import Keyring
 from minimize.ledger import Address
 from minimize.ledger.clock import effective_start, known_times
+from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, counting_lifecycle_events, linked_forms
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
-from minimize.ledger.subjects import (
-    LIFECYCLE_EVENT,
-    LifecycleEvent,
-    LinkedForms,
-    counting_lifecycle_events,
-    linked_forms,
-)
 from minimize.settings.erasures import RESTRICTION
-from minimize.sources import FORMATS, format_by_name, format_suffixes
+from minimize.sources import FORMATS, format_by_name, format_suffixes, header_hint, misspelt_columns
 from minimize.sources.csv import CSV
-from minimize.sources.headers import header_hint, misspelt_columns
 from minimize.text import count_noun, text_or_none
-from minimize.times import parse_time, utc_now
+from minimize.times import parse_time
 
 EventKind = Literal[
     "tenant_closed", "subject_left", "became_personal", "reset", "company_data_removed", "erasure", "restriction"
@@ -223,7 +216,7 @@ def ledger_events(
     if not address.exists:
         return ()
     with open_ledger(address, verifier=keys) as ledger:
-        events = list(effective_events(ledger.find(LIFECYCLE_EVENT), kinds))
+        events = list(effective_events(ledger.find(LIFECYCLE_EVENT), ledger.now, kinds))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {
         name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}
@@ -246,7 +239,9 @@ def _ledger_keys(
             yield from ((*identity, token) for token in token_forms(secret, number, event.tenant, subject))
 
 
-def effective_events(rows: Iterable[LifecycleEvent], kinds: Collection[str] = EVENT_KINDS) -> Iterator[RetentionEvent]:
+def effective_events(
+    rows: Iterable[LifecycleEvent], now: datetime, kinds: Collection[str] = EVENT_KINDS
+) -> Iterator[RetentionEvent]:
     """The recorded events of these kinds that were not withdrawn, with all forms ever recorded for their subject.
 
     The linked devices of a subject are events of their own, one for each field. An event that a clock ahead has recorded without
@@ -256,8 +251,8 @@ def effective_events(rows: Iterable[LifecycleEvent], kinds: Collection[str] = EV
     linked: dict[str, LinkedForms] = {}
     last: dict[str, LifecycleEvent] = {}
     known: dict[str, datetime] = {}
-    rows = counting_lifecycle_events(rows)
-    times = known_times([each.recorded_at for each in rows], utc_now(), at_latest=True)
+    rows = counting_lifecycle_events(rows, now)
+    times = known_times([each.recorded_at for each in rows], now, at_latest=True)
     for row, seen in zip(rows, times, strict=True):
         known[row.id] = seen
         last[row.id] = row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from minimize.registry import Registry
+from minimize.text import Registry
 
 if TYPE_CHECKING:
     from minimize.engines.base import Engine

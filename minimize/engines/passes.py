@@ -29,8 +29,7 @@ from minimize.sources.base import SourcePart
 from minimize.stages.deduplicate import DeduplicateTally
 from minimize.stages.generalize import GeneralizeFields
 from minimize.techniques.base import Technique
-from minimize.techniques.top import Top
-from minimize.techniques.top_tally import SubjectValues, TopTally
+from minimize.techniques.top import SubjectValues, Top, TopTally
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -40,12 +39,13 @@ MIN_SHARE_BYTES = 16 << 20
 InputShare = Sequence[SourcePart]
 
 
-def split_shares(
-    parts: Sequence[SourcePart], workers: int | None = None, least: int = MIN_SHARE_BYTES
-) -> list[InputShare]:
-    """The parts, or their pieces, in order, in at most `workers` shares (by default the number of processors)."""
+def split_shares(parts: Sequence[SourcePart], workers: int | None = None, least: int | None = None) -> list[InputShare]:
+    """The parts, or their pieces, in order, in at most `workers` shares, by default one for each processor.
+
+    A share has at least `least` bytes, by default `MIN_SHARE_BYTES`.
+    """
     size = sum(part.size for part in parts)
-    count = min(workers or _processor_count(), size // least)
+    count = min(workers or _processor_count(), size // (least or MIN_SHARE_BYTES))
     pieces = [piece for part in parts for piece in part.pieces()] if count > 1 else list(parts)
     if count < 2 or len(pieces) < 2:
         return [pieces]

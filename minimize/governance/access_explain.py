@@ -15,16 +15,14 @@ from minimize.access.permissions import PERMISSIONS
 from minimize.access.roles import AccessRole
 from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import MinimizeError, PolicyError
-from minimize.json_form import JsonResult, json_member
 from minimize.ledger import current_actor
 from minimize.ledger.runs import output_locations
 from minimize.output.reader import load_receipts
 from minimize.plan import Plan
-from minimize.plan.category import highest_category
-from minimize.plan.model import FieldPlan
+from minimize.plan.model import FieldPlan, highest_category
 from minimize.policy.pipeline import Pipeline
 from minimize.records import RECORDS
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.runs.inspection import plan_for
 from minimize.stores import parse_output_location
 from minimize.text import did_you_mean

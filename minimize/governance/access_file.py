@@ -23,9 +23,9 @@ from minimize.access.model import AccessRules, examine_access, find_access_file
 from minimize.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, READ, REQUEST
 from minimize.access.roles import BUILTIN_ROLES, TENANT_ROLES, AccessRole, RoleView
 from minimize.errors import ConfigurationError, Finding, PolicyError, Severity
-from minimize.json_form import JsonResult
 from minimize.plan import Plan
 from minimize.records import RECORDS
+from minimize.results import JsonResult
 from minimize.runs.inspection import plan_for
 from minimize.stores import PathText
 from minimize.techniques import UnsupportedType

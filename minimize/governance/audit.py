@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from minimize.access.permissions import TenantSet, audit_entries_in_scope, limited_result
 from minimize.errors import ConfigurationError, Finding, OutputError
-from minimize.json_form import JsonResult
 from minimize.keys import PublicKeys
 from minimize.ledger.audit_check import (
     EntryForm,
@@ -27,7 +26,7 @@ from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
-from minimize.results import Printable
+from minimize.results import JsonResult, Printable
 from minimize.stores import Location, LocationLike, PathText, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun

@@ -36,7 +36,7 @@ from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_account, canonical_id, canonical_text
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     CONSENT,
     RECALL,
     ConsentAct,

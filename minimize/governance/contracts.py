@@ -14,14 +14,13 @@ from minimize.governance.evidence import checked_reference, document_evidence
 from minimize.governance.sharing import Recall, list_recalls
 from minimize.governance.sharing.recalls import RECEIVED_RECORDS_HINT, find_recipient
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.json_form import JsonResult, json_member
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.sharing import CONTRACT, ContractAct
+from minimize.ledger.kinds import CONTRACT, ContractAct
 from minimize.recipients import Contract, Recipient, load_configured_recipients
 from minimize.recipients.load import contract_from_terms, contract_terms
 from minimize.recipients.pages import contract_text
-from minimize.results import Listing, Printable
+from minimize.results import JsonResult, Listing, Printable, json_member
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.times import time_text

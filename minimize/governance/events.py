@@ -29,13 +29,10 @@ from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, Minim
 from minimize.governance.known_outputs import published_output
 from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.runs import output_locations
-from minimize.ledger.subject_tokens import known_or_new_token
-from minimize.ledger.subjects import (
+from minimize.ledger.kinds import (
     LIFECYCLE_EVENT,
     LifecycleEvent,
     LifecycleState,
@@ -44,11 +41,13 @@ from minimize.ledger.subjects import (
     linked_forms,
     new_lifecycle_events,
 )
+from minimize.ledger.runs import output_locations
+from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.output.folder import has_runs, parse_partition_folder
 from minimize.policy.fields import DEVICE, fields_named, individual_of, is_dropped, resolve_identity
 from minimize.policy.model import Policy
 from minimize.records import RECORDS
-from minimize.results import Line, Listing, LogMessage, Printable
+from minimize.results import OMIT_IF_NONE, JsonResult, Line, Listing, LogMessage, Printable, json_member, json_object
 from minimize.runs.published_runs import request_time
 from minimize.settings.erasures import RESTRICTION
 from minimize.settings.tenants import settings_tenants, similar_tenants
@@ -315,7 +314,7 @@ def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location]) -> None:
     for output in outputs:
         try:
             if has_runs(output):
-                StoredErasures(output, ledger.keyring).store(rows)
+                StoredErasures(output, ledger.keyring).store(rows, ledger.now)
         except (MinimizeError, OSError) as error:
             code = error.code if isinstance(error, MinimizeError) else SYSTEM_ERROR
             message = "the erasure list could not be stored with %s (%s); its next run will store it"
@@ -390,8 +389,8 @@ def withdraw_event(
     """
     workspace.require("event/record")
     with workspace.open_ledger() as ledger:
-        rows = ledger.find(LIFECYCLE_EVENT)
-        named = [row for row in last_lifecycle_events(rows) if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
+        rows = last_lifecycle_events(ledger.find(LIFECYCLE_EVENT), ledger.now)
+        named = [row for row in rows if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
         if len(named) != 1:
             message = (
                 "no event id starts with this text" if not named else "more than one event id starts with this text"
@@ -437,7 +436,7 @@ def list_events(
     with workspace.open_ledger() as ledger:
         rows = ledger.find(LIFECYCLE_EVENT)
     if not history:
-        rows = [row for row in last_lifecycle_events(rows) if row.state == "recorded"]
+        rows = [row for row in last_lifecycle_events(rows, workspace.clock()) if row.state == "recorded"]
     own = [row for row in rows if tenant in (None, row.tenant_id)]
     return [EventEntry(row) for row in entries_in_scope(own, tenants, lambda row: (row.tenant_id,))]
 

@@ -12,10 +12,10 @@ from typing import Final, Literal
 from minimize.governance.incidents.contacts import Contact, find_contacts
 from minimize.governance.incidents.notice import contact_message
 from minimize.governance.notify import find_notify_command, run_notify_command
-from minimize.json_form import JsonResult
 from minimize.pages import BulletList, Section, Table, html_page, markdown_page
 from minimize.recipients import Recipients
 from minimize.recipients.pages import function_sections
+from minimize.results import JsonResult
 from minimize.text import count_noun
 from minimize.times import minute_text
 from minimize.workspace import Workspace

@@ -29,14 +29,14 @@ from minimize.governance.function_request import (
     send_request,
 )
 from minimize.identifiers import canonical_text
-from minimize.json_form import JsonResult, json_member
 from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
-from minimize.ledger.sharing import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
+from minimize.ledger.kinds import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
 from minimize.pages import Section
 from minimize.recipients import Function, Recipient, Recipients, load_configured_recipients
 from minimize.recipients.model import ADMIN_CONSENT
 from minimize.recipients.rules import Party
+from minimize.results import JsonResult, json_member
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.workspace import Workspace

@@ -46,15 +46,13 @@ from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReaso
 from minimize.governance.access_explain import assignment_lines, role_lines, unknown_columns
 from minimize.governance.incident_steps import IncidentStatus, step_event
 from minimize.identifiers import canonical_text
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, Resource, current_actor
-from minimize.ledger.access import ACCESS_ADOPTION, GRANT, AccessAdoption, GrantAct
 from minimize.ledger.acts import ActReader, Decision, NewAct
 from minimize.ledger.audit_event import EventResult, PlainValue, utc_text
-from minimize.ledger.incidents import INCIDENT, IncidentStep
+from minimize.ledger.kinds import ACCESS_ADOPTION, GRANT, INCIDENT, AccessAdoption, GrantAct, IncidentStep
 from minimize.plan.model import Category
-from minimize.results import UNCHANGED
+from minimize.results import UNCHANGED, JsonResult, json_member
 from minimize.techniques.redact import Redact
 from minimize.text import count_noun
 from minimize.times import time_text

@@ -13,7 +13,7 @@ from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
 from minimize.ledger.acts import ActReader
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.incidents import INCIDENT, IncidentStep
+from minimize.ledger.kinds import INCIDENT, IncidentStep
 from minimize.receipts.parts import sha256_text
 
 IncidentKind = Literal["privacy", "support"]

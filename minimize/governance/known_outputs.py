@@ -21,7 +21,6 @@ from minimize.datasets.pipelines import ConfiguredOutput, find_pipeline
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import MinimizeError, RefusedError
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger.audit_event import entry_event
 from minimize.ledger.audit_log import find_entry
@@ -31,6 +30,7 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, files_in_force
 from minimize.records import RECORDS
+from minimize.results import JsonResult, json_member
 from minimize.runs.session import resolve_output
 from minimize.stores import Location, LocationLike, is_same_location, location_text, parse_output_location
 

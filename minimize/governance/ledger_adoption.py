@@ -15,11 +15,10 @@ from minimize.datasets.ledger_check import check_keyring, has_erasures, last_rec
 from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.writing_run import WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError
-from minimize.json_form import JsonResult
 from minimize.output.publish import OpenOutput
 from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
-from minimize.results import Line
+from minimize.results import JsonResult, Line
 from minimize.runs.published_runs import OutputDecision, record_decision
 from minimize.workspace import Workspace
 

@@ -19,10 +19,9 @@ from minimize.governance.settings import (
     warn_if_not_read,
 )
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.settings import SETTING, RecordedSetting
+from minimize.ledger.kinds import SETTING, RecordedSetting
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
 from minimize.plan.request import can_leave
 from minimize.policy.condition import FeatureOn, atoms
@@ -30,6 +29,7 @@ from minimize.policy.describe import condition_text, gate_texts
 from minimize.policy.fields import gate_condition
 from minimize.policy.model import Field, Policy, RecordsGate
 from minimize.policy.pipeline import Pipeline
+from minimize.results import JsonResult, json_member
 from minimize.settings import FeatureSwitch
 from minimize.settings.evaluation import OWN_ON_LIMIT
 from minimize.settings.files import missing_name_error

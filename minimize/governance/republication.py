@@ -13,12 +13,11 @@ from typing import Final
 
 from minimize.errors import RefusedError
 from minimize.identifiers import canonical_account
-from minimize.json_form import OMIT_IF_EMPTY, JsonResult
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.releases import CONFIRMED, REPUBLICATION, REQUESTED, Republication
+from minimize.ledger.runs import CONFIRMED, REPUBLICATION, REQUESTED, Republication
 from minimize.receipts import Receipt
-from minimize.results import Line
+from minimize.results import OMIT_IF_EMPTY, JsonResult, Line
 from minimize.runs.published_runs import (
     DIFFERENCE_WARNING,
     VoidedRun,

@@ -19,11 +19,10 @@ from minimize.errors import PolicyError, RefusedError
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
 from minimize.governance.evidence import checked_reference
 from minimize.identifiers import canonical_id, canonical_text, canonical_word
-from minimize.json_form import JsonResult, json_object
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.settings import SETTING, RecordedSetting, new_settings
+from minimize.ledger.kinds import SETTING, RecordedSetting, new_settings
 from minimize.ledger.subject_tokens import (
     find_known_token,
     known_or_new_token,
@@ -34,7 +33,7 @@ from minimize.ledger.subject_tokens import (
 )
 from minimize.policy.model import HOLDERS
 from minimize.policy.pipeline import Pipeline
-from minimize.results import Listing, Printable
+from minimize.results import JsonResult, Listing, Printable, json_object
 from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import (
     ROW_SCHEMA,

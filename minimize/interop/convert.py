@@ -45,18 +45,16 @@ from minimize.interop.documents import (
     ExportRequest,
     read_document,
 )
-from minimize.json_form import JsonResult
 from minimize.output.folder import has_runs
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients.load import Subprocessors, TenantContracts
 from minimize.recipients.model import Recipient
 from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.registry import load_object
-from minimize.results import Line, WrittenFiles
+from minimize.results import JsonResult, Line, WrittenFiles
 from minimize.runs.backfill import Backfill
 from minimize.stores import PathText, parse_location
-from minimize.text import did_you_mean
+from minimize.text import did_you_mean, load_object
 from minimize.workspace import Workspace
 
 _DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})

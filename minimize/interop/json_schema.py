@@ -31,11 +31,10 @@ from minimize.interop.documents import (
     requested_policy,
 )
 from minimize.interop.schema_merging import SchemaMerger, SchemaPlace, SchemaReferences, dialect_of_schema
-from minimize.json_form import JsonResult
 from minimize.plan import Plan
 from minimize.plan.columns import FieldTree, column_meanings, field_tree
 from minimize.policy.model import Field, Policy, Role
-from minimize.results import Line
+from minimize.results import JsonResult, Line
 from minimize.sources import FORMATS, format_by_name
 from minimize.sources.file_discovery import SourceFiles, find_files
 from minimize.sources.files import FilePart, line_blocks, nonblank_lines, open_stream

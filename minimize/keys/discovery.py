@@ -1,12 +1,15 @@
 """Discovery of the keyring and the key service that apply: argument, environment, nearest `minimize.yaml`.
 
 Master keys are searched when they are first needed, so that an output without encryption needs none.
+
+Listing of keys: names, versions and states, never bytes; creation and extension of a keyring file, with its listing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,10 +17,12 @@ from typing import Any, Final
 from minimize.config import Config
 from minimize.config_search import ConfigStart, load_config
 from minimize.errors import KeyringError
-from minimize.keys.keyring import KeyInfo, Keyring
-from minimize.keys.master_keys import KeyLifecycle, KeyringKms, KeyringLifecycle, Kms, MasterKey
+from minimize.keys.keyring import KeyInfo, Keyring, add_key, new_keyring
+from minimize.keys.master_keys import KeyLifecycle, KeyringKms, KeyringLifecycle, KeyState, Kms, MasterKey, key_state
 from minimize.keys.transit import TransitKms
+from minimize.results import JsonResult, Line, json_member
 from minimize.stores import PathText
+from minimize.times import seconds_text
 
 KEYS_VARIABLE: Final = "MINIMIZE_KEYS"
 
@@ -129,3 +134,68 @@ class LazyKms:
         if isinstance(start, Config):  # it can contain a password; another process reads it again
             start = start.start if start.path is None else start.path.parent
         return (LazyKms, (self._keys, start, self._now))
+
+
+@dataclass(frozen=True, slots=True)
+class ListedKey(JsonResult):
+    """A version of a key and its state."""
+
+    id: str
+    created: datetime = field(metadata=json_member(convert=seconds_text))
+    state: KeyState
+    destroyed: datetime | None = field(metadata=json_member(convert=seconds_text, omit_none=True))
+
+
+@dataclass(frozen=True, slots=True)
+class KeyListing(JsonResult):
+    """The keys of a keyring file, and of a key service if all keys are listed. `change` describes a change that was made."""
+
+    json_names = "file keys"
+
+    file: str
+    keys: tuple[ListedKey, ...]
+    change: str | None = None
+
+    def lines(self) -> Iterator[Line]:
+        """The change; without one, the id, time of creation and state of each key."""
+        if self.change is not None:
+            yield self.change
+        else:
+            yield from ((key.id, seconds_text(key.created), key.state) for key in self.keys)
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKey(JsonResult):
+    """The public keys of all versions of the signing key, as PEM."""
+
+    public_key: str
+
+    def lines(self) -> Sequence[str]:
+        """The lines of the PEM text."""
+        return self.public_key.splitlines()
+
+
+def create_keyring(file: PathText, names: Iterable[str], now: datetime) -> KeyListing:
+    """Creates a keyring file, as `new_keyring` does, and lists its keys."""
+    made = new_keyring(file, names, now=now)
+    change = f"created {file} with {', '.join(made.names())}. Keep it secret, and back it up."
+    return KeyListing(str(file), _listed_keys(made.listing()), change)
+
+
+def add_listed_key(file: PathText, name: str, now: datetime) -> KeyListing:
+    """Adds a key or a new version of it, as `add_key` does, and lists the keys of the file."""
+    keyring = add_key(file, name, now=now)
+    return KeyListing(str(file), _listed_keys(keyring.listing()), f"added {name}/{keyring.version_of(name)} to {file}")
+
+
+def list_keys(keyring: Keyring, file: PathText | None = None) -> KeyListing:
+    """Lists the keys of a keyring, under the name of its file, and of the key service. Raises KeyringError."""
+    keys = (*_listed_keys(keyring.listing()), *_listed_keys(key_service_versions()))
+    return KeyListing(str(file or keyring.path), keys)
+
+
+def _listed_keys(versions: Sequence[KeyInfo]) -> tuple[ListedKey, ...]:
+    return tuple(
+        ListedKey(f"{each.name}/{each.version}", each.created, key_state(each, versions), each.destroyed)
+        for each in versions
+    )

@@ -29,6 +29,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, Self
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import KeyringError
 from minimize.keys.cryptography import Sealer, derive_subkey, is_valid_signature, public_pem, sign_content
 from minimize.stores import PathText, file_operations
@@ -260,6 +261,7 @@ class Keyring:
 
     def verify_signature(self, content: bytes, signature: bytes, key: str) -> bool:
         """Whether the signing key of this id (`signing/1`) made the signature."""
+        checkpoint("signature.verified")
         entries = [entry for entry in self._entries if entry.name == SIGNING_KEY and entry.id == key and entry.secret]
         return any(is_valid_signature(public_pem(entry.secret), content, signature) for entry in entries)
 

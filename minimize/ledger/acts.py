@@ -24,6 +24,7 @@ from json.encoder import encode_basestring_ascii
 from types import NoneType
 from typing import Any, Final, Generic, Protocol, TypedDict, TypeVar, Unpack
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import LedgerError, RefusedError
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
@@ -157,6 +158,7 @@ class ActKind(Generic[R]):
 
     def read(self, act: Act) -> R:
         """The record of an act whose body was not removed."""
+        checkpoint("act.read")
         values: dict[str, Any] = json.loads(act.body or "")
         for name, convert in self._converters.items():
             values[name] = None if values[name] is None else convert(values[name])
@@ -286,6 +288,11 @@ class ActReader(Protocol):
         Raises UntrustedActError if the acts of the ledger, of any kind, are not those that the last entry of the audit log names
         (see `act_proof`), if no known key signed that entry, and for a body that was changed or cannot be read.
         """
+        ...
+
+    @property
+    def now(self) -> datetime:
+        """The current time. It shows which acts were recorded by a clock ahead."""
         ...
 
 

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, TextIO
 
 from minimize.errors import ConfigurationError, Finding, VerificationError
-from minimize.json_form import json_value
 from minimize.keys import Verifier
 from minimize.ledger.act_log import PAGE_SIZE, ActLog
 from minimize.ledger.audit_event import (
@@ -47,7 +46,7 @@ from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import output_locations, recorded_outputs
 from minimize.ledger.schema import SCHEMA_HINT, SchemaDifference, is_damaged, ledger_identity, schema_differences
 from minimize.receipts import AuditHead, Receipt, canonical_json
-from minimize.results import Line
+from minimize.results import Line, json_value
 from minimize.text import count_noun, did_you_mean, without_formula
 
 ENTRY_COLUMNS: Final[Mapping[str, Callable[[Mapping[str, Any]], str | None]]] = MappingProxyType(

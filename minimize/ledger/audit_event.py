@@ -18,10 +18,10 @@ from uuid import uuid4
 
 from minimize.errors import Finding, LedgerError, Severity
 from minimize.identifiers import canonical_account
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Verifier
 from minimize.keys.cryptography import is_signed
 from minimize.receipts import canonical_json, sha256_text
+from minimize.results import JsonResult, json_member
 from minimize.text import installed_version
 
 PUBLISH: Final = "publish"

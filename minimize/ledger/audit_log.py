@@ -10,8 +10,7 @@ from minimize.errors import Finding
 from minimize.identifiers import canonical_account
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
-from minimize.ledger.act_log import PAGE_SIZE
-from minimize.ledger.act_proof import check_head
+from minimize.ledger.act_log import PAGE_SIZE, check_head
 from minimize.ledger.audit_event import (
     ALL_ENTRIES,
     AUDIT_ACTIVITY,

@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import TextIO
 from uuid import uuid4
 
-from minimize.json_form import JsonResult, json_member
 from minimize.keys.cryptography import Signer
 from minimize.ledger.act_log import PAGE_SIZE
 from minimize.ledger.audit_event import (
@@ -31,7 +30,7 @@ from minimize.ledger.audit_event import (
 from minimize.ledger.audit_log import append_event, find_entry, log_head, record_checkpoint
 from minimize.ledger.database import Connection
 from minimize.ledger.ledger import Ledger
-from minimize.results import UNCHANGED
+from minimize.results import UNCHANGED, JsonResult, json_member
 from minimize.text import count_noun
 from minimize.times import seconds_text
 

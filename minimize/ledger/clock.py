@@ -21,7 +21,7 @@ from typing import Final
 from minimize.errors import RefusedError
 from minimize.ledger.audit_event import PUBLICATION_OPERATIONS
 from minimize.ledger.database import Connection, server_time
-from minimize.times import EPOCH, seconds_text, utc_now
+from minimize.times import EPOCH, seconds_text
 
 IMPLAUSIBLE_TIME: Final = "E304"
 ALLOW_VARIABLE: Final = "MINIMIZE_ALLOW_TIME"
@@ -69,11 +69,11 @@ def doubt_time(
     return f"more than {limit} after {since} ({time_difference(at, evidence)})"
 
 
-def check_recording_time(connection: Connection) -> None:
-    """Raises RefusedError (E304) if the clock of this machine is implausible, so that it must not date an act."""
+def check_recording_time(connection: Connection, now: datetime) -> None:
+    """Raises RefusedError (E304) if the time of this machine is implausible, so that it must not date an act."""
     if is_time_allowed():
         return
-    now, clock = utc_now(), server_time(connection)
+    clock = server_time(connection)
     evidence = None if clock is not None else _last_entry(connection)
     doubt = doubt_time(now, clock, evidence, gap=MAX_RECORDING_GAP, since="the last entry of the ledger")
     if doubt:

@@ -26,6 +26,7 @@ from threading import Semaphore
 from typing import Any, Final, Literal, NamedTuple
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from minimize.checkpoints import checkpoint
 from minimize.config import Config
 from minimize.config_search import load_config
 from minimize.errors import LedgerError
@@ -222,6 +223,7 @@ class Connection(NamedTuple):
         return self.column(_TABLE_NAMES[self.dialect])
 
     def _cursor(self, statement: str, values: Row) -> Any:
+        checkpoint("ledger.statement", statement)
         if not values:
             return self.driver.execute(statement)
         bound, mark = list[Any](), _MARK[self.dialect]

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Self
@@ -39,7 +39,7 @@ from minimize.ledger.runs import LogAgreement, compare_receipts, index_receipts,
 from minimize.ledger.schema import ledger_identity
 from minimize.receipts import AuditHead, Receipt, ReceiptKind
 from minimize.stores.durable_files import ProcessIdentity
-from minimize.times import time_text
+from minimize.times import Clock, time_text, utc_now
 
 LEASE_HELD: Final = "E207"
 ORPHAN_GRACE_S: Final = 1.0
@@ -59,7 +59,7 @@ class LeaseTiming:
 class LeaseClock:
     """The time of day, a monotonic time, and sleep."""
 
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    now: Clock = utc_now
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -26,8 +27,7 @@ from minimize.errors import KeyringError, LedgerError, describe_os_error, errno_
 from minimize.keys import Keyring, Verifier
 from minimize.keys.cryptography import Signer
 from minimize.keys.keyring import folder_lock
-from minimize.ledger.act_log import ActLog
-from minimize.ledger.act_proof import ActProofs, check_head
+from minimize.ledger.act_log import ActLog, ActProofs, check_head
 from minimize.ledger.acts import ActFilter, ActKind, ActReader, Decision
 from minimize.ledger.audit_event import Actor, AuditEvent, PermissionLookup, current_actor
 from minimize.ledger.audit_log import append_event
@@ -36,6 +36,7 @@ from minimize.ledger.database import Address, Connection, Database, database_err
 from minimize.ledger.schema import check_migration, count_rows, is_current, schema_version, upgrade_schema
 from minimize.stores import file_operations
 from minimize.stores.file_operations import sync, sync_folder
+from minimize.times import Clock, utc_now
 
 _WAL_SUFFIXES: Final = ("-wal", "-shm")
 FileIdentity = tuple[int, int]
@@ -145,15 +146,28 @@ PAUSE_S: Final = 0.25
 class Ledger:
     """An open ledger. `work` gets a connection in a transaction, which is committed if it returns and undone if it raises."""
 
-    def __init__(self, address: Address, database: Database, patience: float, verifier: Verifier | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        database: Database,
+        patience: float,
+        verifier: Verifier | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
         self.address = address
         self.permissions_of: PermissionLookup = lambda _: ()
         """The permissions of accounts, which audit events record."""
+        self._clock = clock
         self._proofs = ActProofs(verifier)
         self.file: FileIdentity | None = file_identity(address)
         """The file that was opened; None for a server."""
         self._database = database
         self._patience = patience
+
+    @property
+    def now(self) -> datetime:
+        """The current time, by the clock of the command."""
+        return self._clock()
 
     @property
     def verifier(self) -> Verifier | None:
@@ -202,12 +216,12 @@ class Ledger:
         def work(connection: Connection) -> Decision[T]:
             connection.lock()
             head = check_head(connection, signer)
-            acts = ActLog(connection, self._proofs, signer)
+            acts = ActLog(connection, self._proofs, signer, self._clock)
             decision = decide(acts)
             if decision.acts and not decision.events:
                 raise ValueError("acts are recorded with an audit event")
             if decision.acts:
-                check_recording_time(connection)
+                check_recording_time(connection, self.now)
             head = acts.append(decision.acts, signer, after=head)
             removed = [each for each in decision.removals if acts.remove_bodies(each, signer)]
             head = acts.head() if removed else head
@@ -226,7 +240,7 @@ class Ledger:
 
     def check_time(self) -> None:
         """Raises RefusedError (E304) if the clock of this machine is implausible; `record` checks it, too."""
-        self.read(check_recording_time)
+        self.read(partial(check_recording_time, now=self.now))
 
     def record_event(self, event: AuditEvent, signer: Signer | None = None) -> None:
         """Writes an audit event that belongs to no act. The default signer is the keyring of the ledger."""
@@ -304,12 +318,18 @@ class Ledger:
 
 
 def open_ledger(
-    address: Address, *, create: bool = False, patience: float | None = None, verifier: Verifier | None = None
+    address: Address,
+    *,
+    create: bool = False,
+    patience: float | None = None,
+    verifier: Verifier | None = None,
+    clock: Clock = utc_now,
 ) -> Ledger:
     """Opens a ledger and upgrades it to the newest version.
 
-    Takes its address, whether a missing file is created, the time in seconds to wait for a lock or a server, and the keys that
-    signed it: acts that are read are then proven by a signature of one of them. A keyring also signs what is recorded.
+    Takes its address, whether a missing file is created, the time in seconds to wait for a lock or a server, the keys that
+    signed it, and the clock. Acts that are read are proven by a signature of one of these keys. A keyring also
+    signs what is recorded.
     Raises LedgerError: missing, damaged, locked, read-only, unreachable, accessible to others, or too new.
     """
     patience = PATIENCE_S if patience is None else patience
@@ -317,7 +337,7 @@ def open_ledger(
         if create and not os.path.lexists(address.path):
             create_file(address.path, lambda path: _create_tables(Address(path), patience))
         check_file(address)
-    ledger = Ledger(address, ledger_database(address, patience), patience, verifier)
+    ledger = Ledger(address, ledger_database(address, patience), patience, verifier, clock)
     try:
         _migrate(ledger)
     except BaseException:
@@ -340,10 +360,12 @@ class OpenLedgers:
         self._lock = threading.RLock()
 
     @contextmanager
-    def opened(self, address: Address, *, create: bool = False, verifier: Verifier | None = None) -> Iterator[Ledger]:
+    def use(
+        self, address: Address, *, create: bool = False, verifier: Verifier | None = None, clock: Clock = utc_now
+    ) -> Iterator[Ledger]:
         """The ledger, open. Takes what `open_ledger` takes, and raises its errors."""
         with self._lock:
-            ledger = self._known(address, verifier) or self._open(address, create, verifier)
+            ledger = self._find_open(address, verifier) or self._open(address, create, verifier, clock)
             self._users[ledger] += 1
         try:
             yield ledger
@@ -358,7 +380,7 @@ class OpenLedgers:
     def __exit__(self, *_: object) -> None:
         self._end_use(None)
 
-    def _known(self, address: Address, verifier: Verifier | None) -> Ledger | None:
+    def _find_open(self, address: Address, verifier: Verifier | None) -> Ledger | None:
         """The same ledger, opened before; None if there is none, or its file was replaced since."""
         for ledger in self._ledgers:
             if ledger.verifier is verifier and ledger.address.is_same(address):
@@ -369,8 +391,8 @@ class OpenLedgers:
                 return ledger
         return None
 
-    def _open(self, address: Address, create: bool, verifier: Verifier | None) -> Ledger:
-        ledger = open_ledger(address, create=create, verifier=verifier)
+    def _open(self, address: Address, create: bool, verifier: Verifier | None, clock: Clock) -> Ledger:
+        ledger = open_ledger(address, create=create, verifier=verifier, clock=clock)
         ledger.permissions_of = self._permissions
         self._ledgers.insert(0, ledger)
         return ledger

@@ -433,8 +433,9 @@ def is_current(version: int | None, place: str) -> bool:
     return version == NEWEST_VERSION
 
 
-def upgrade_schema(connection: Connection, steps: tuple[MigrationStep, ...] = STEPS) -> None:
+def upgrade_schema(connection: Connection, steps: tuple[MigrationStep, ...] | None = None) -> None:
     """Creates the ledger in an empty database, or upgrades an older one, in the connection's transaction."""
+    steps = STEPS if steps is None else steps
     version, newest = schema_version(connection), BASELINE_VERSION + len(steps)
     if version == EMPTY_VERSION:
         tables = TABLES.format(**_TYPES[connection.dialect]).split(";")

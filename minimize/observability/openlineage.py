@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import MinimizeError
 from minimize.plan import Plan
 from minimize.plan.model import AggregatePlan, FieldPlan
@@ -279,6 +280,7 @@ def _output_dataset(about: RunDescription, name: str, facets: Mapping[str, Any])
     said: dict[str, Any] = {}
     if about.plan is not None:
         columns = {"fields": [_schema_field(field) for field in about.plan.outputs[name].schema]}
+        checkpoint("lineage.described")
         lineage = column_lineage(about.plan, name, _source_dataset(about))
         said["schema"] = _facet(about, "SchemaDatasetFacet", columns)
         said["columnLineage"] = _facet(about, "ColumnLineageDatasetFacet", lineage)

@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import OutputError, SchemaError, describe_os_error
 from minimize.keys.keyring import Subkeys
 from minimize.output.subject_index import INDEX_FOLDER, INDEX_SUFFIX
@@ -51,6 +52,7 @@ def read_receipts(output: Location) -> tuple[Receipt, ...]:
 
     Raises OutputError if a receipt cannot be read.
     """
+    checkpoint("receipts.read")
     found = [_read_receipt(path) for path in _files_of_runs(output, RECEIPT_FILE)]
     return tuple(sorted(found, key=lambda receipt: receipt.sequence))
 
@@ -178,6 +180,7 @@ def is_companion(path: str) -> bool:
 
 def list_data_files(folder: Location) -> tuple[str, ...]:
     """The files below a folder, by their path within it, without `_SUCCESS`."""
+    checkpoint("folder.listed", folder)
     if isinstance(folder, ObjectPath):
         found: Iterable[str] = folder.sizes()
     else:

@@ -75,6 +75,7 @@ class IndexKey:
 
     def hash_each(self, contents: pa.Array) -> HashPrefixes:
         """The prefix of each value."""
+        checkpoint("subjects.hashed", len(contents))
         tags = self.hash.tags(text_bytes(contents), text_offsets(contents))
         return np.ascontiguousarray(tags[:, :8]).view(np.uint64).reshape(-1)
 

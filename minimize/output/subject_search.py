@@ -19,6 +19,7 @@ from minimize.arrow.dictionaries import value_type
 from minimize.arrow.hashing import numpy_type
 from minimize.arrow.nested import leaf, leaf_type, row_indices
 from minimize.arrow.pointers import STAR, Pointer
+from minimize.checkpoints import checkpoint
 from minimize.errors import OutputError
 from minimize.keys.keyring import Subkeys
 from minimize.output.stored_file import StoredFile
@@ -133,6 +134,7 @@ def damaged_index_error(of: ReceiptFile) -> OutputError:
 
 def open_index_file(output: Location, of: ReceiptFile) -> BinaryIO:
     """The file of the index. Raises OutputError if it is missing."""
+    checkpoint("index.read", of.path)
     try:
         return (output / ("" if of.index is None else of.index.path)).open("rb", buffering=0)
     except OSError:

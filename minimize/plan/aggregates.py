@@ -12,7 +12,7 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.aggregates import MEASURES, Measure
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import (
     TIME_UNITS,
     AggregateDefinition,

@@ -14,7 +14,7 @@ from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.keys.keyring import NOISE_KEY
-from minimize.plan import category
+from minimize.plan import model
 from minimize.plan.aggregates import plan_aggregates
 from minimize.plan.checks import (
     chain_type,
@@ -95,12 +95,12 @@ def _field_category(
     chains = [branch.steps for branch in branches if branch.steps is not None]
     if not coarse and locates_finely(chains, parts):
         return "identified"
-    return category.highest_category(category.column_category(presumed_role(part), leaves) for part in parts)
+    return model.highest_category(model.released_column_category(presumed_role(part), leaves) for part in parts)
 
 
 def _field_leaves(branches: Sequence[CaseBranch], roles: Collection[Role]) -> Leaves:
-    return category.most_revealing(
-        category.least_revealing(category.step_leaves(step, roles) for step in branch.steps)
+    return model.most_revealing(
+        model.least_revealing(model.step_leaves(step, roles) for step in branch.steps)
         for branch in branches
         if branch.steps is not None
     )
@@ -322,7 +322,7 @@ def _outputs(
     if pipeline is not None and pipeline.records is None:
         return outputs
     released = [field for field in fields.values() if field.category is not None]
-    level = category.records_category(field.category for field in released if field.category is not None)
+    level = model.records_category(field.category for field in released if field.category is not None)
     return {"records": OutputPlan(level, records_schema(source, released, policy)), **outputs}
 
 

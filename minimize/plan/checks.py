@@ -16,7 +16,7 @@ from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError
-from minimize.plan import category
+from minimize.plan import model as model_module
 from minimize.plan.model import AggregatePlan, CaseBranch, FieldPlan, Plan, case_branches, encryption_refusals
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.model import Field, Policy
@@ -241,11 +241,11 @@ def _excess_categories(plan: Plan) -> Iterator[Finding]:
     if plan.pipeline is not None and plan.pipeline.records is not None:
         limits["records"] = plan.pipeline.records.must_be
     for name, output in plan.outputs.items():
-        if category.exceeds(output.category, limits.get(name)):
+        if model_module.exceeds(output.category, limits.get(name)):
             culprits = [
                 key
                 for key, field in plan.fields.items()
-                if category.exceeds(field.category or "aggregated", limits[name])
+                if model_module.exceeds(field.category or "aggregated", limits[name])
             ]
             hint = (
                 f"Drop, pseudonymize or generalize {', '.join(culprits)}"

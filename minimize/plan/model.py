@@ -1,11 +1,13 @@
 """Model of a plan: fields, outputs, encryption, index.
 
 Fields and their cases, aggregates, outputs; how outputs are encrypted, whether records are indexed, the plan as HTML.
+
+Category of columns and outputs, by how far they can be linked to a person: identified, pseudonymized or aggregated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -22,12 +24,13 @@ from minimize.pages import Table, html_fragment
 from minimize.plan.request import FieldRelease, field_releases
 from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import Condition
-from minimize.policy.model import Field, Policy
+from minimize.policy.model import Field, Policy, Role
 from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, EncryptModel, Pipeline, stricter_encryption
 from minimize.policy.treatments import Treatment
 from minimize.records import RECORDS
 from minimize.results import Line, Paragraph
 from minimize.techniques import Leaves, TechniqueStep
+from minimize.techniques.base import LEAVES_ORDER
 from minimize.text import brief_number
 from minimize.times import duration_text
 
@@ -428,3 +431,59 @@ def case_branches(field: Field) -> tuple[CaseBranch, ...]:
 
 def _chain_steps(do: Treatment) -> tuple[TechniqueStep, ...] | None:
     return None if do == "drop" else do
+
+
+CATEGORY_ORDER: tuple[Category, ...] = ("aggregated", "pseudonymized", "identified")
+
+
+def least_revealing(chain: Iterable[Leaves]) -> Leaves:
+    """The remaining form after a chain: that of its least revealing step.
+
+    >>> least_revealing(["everything", "guessable"])
+    'guessable'
+    """
+    return min(chain, key=LEAVES_ORDER.index, default="everything")
+
+
+def most_revealing(branches: Iterable[Leaves]) -> Leaves:
+    """The remaining form of a field from those of its branches."""
+    return max(branches, key=LEAVES_ORDER.index, default="nothing")
+
+
+def step_leaves(step: TechniqueStep, roles: Collection[Role]) -> Leaves:
+    """The remaining form after a step, for a field that is derived from fields of these roles."""
+    return step.remaining_form(identifier="identifier" in roles)
+
+
+def category_named(name: str) -> Category:
+    """The category with a name that a receipt states. An unknown one counts as identified."""
+    return next((each for each in CATEGORY_ORDER if each == name), "identified")
+
+
+def released_column_category(role: Role, leaves: Leaves) -> Category:
+    """The category of a released column.
+
+    >>> cases = (("identifier", "linkable"), ("identifier", "guessable"), ("free_text", "nothing"))
+    >>> [released_column_category(*case) for case in cases]
+    ['pseudonymized', 'identified', 'identified']
+    """
+    if role == "free_text":
+        return "identified"
+    if role == "identifier" and LEAVES_ORDER.index(leaves) >= LEAVES_ORDER.index("guessable"):
+        return "identified"
+    return "pseudonymized"
+
+
+def records_category(columns: Iterable[Category]) -> Category:
+    """The category of a records output: the highest of its columns, at least pseudonymized."""
+    return highest_category([*columns, "pseudonymized"])
+
+
+def highest_category(categories: Iterable[Category]) -> Category:
+    """The highest of some categories. A derived field has the highest category of its inputs."""
+    return max(categories, key=CATEGORY_ORDER.index)
+
+
+def exceeds(category: Category, limit: Category | None) -> bool:
+    """Whether a category exceeds the `must_be` of an output."""
+    return limit is not None and CATEGORY_ORDER.index(category) > CATEGORY_ORDER.index(limit)

@@ -15,8 +15,8 @@ from typing import Any, Final, Literal, Self
 
 import rfc8785
 
-from minimize.json_form import OMIT_IF_NONE
 from minimize.records import FileRef
+from minimize.results import OMIT_IF_NONE
 
 ReceiptKind = Literal[
     "run", "replay", "expire", "retract", "correct", "delete", "restrict", "lift", "rotate", "adopt", "void"

@@ -18,7 +18,6 @@ from pydantic import AwareDatetime, TypeAdapter, ValidationError
 from pydantic import Field as Alias
 
 from minimize.errors import CheckFailed, OutputError, VerificationError
-from minimize.json_form import OMIT_IF_NONE, json_object
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, sign_as_text
 from minimize.pages import Table, html_fragment
@@ -46,6 +45,7 @@ from minimize.receipts.parts import (
     sha256_text,
 )
 from minimize.records import FileRef
+from minimize.results import OMIT_IF_NONE, json_object
 from minimize.text import count_noun, format_number, json_text, labelled_lines
 
 

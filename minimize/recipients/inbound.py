@@ -19,7 +19,7 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, Severity
-from minimize.plan.category import least_revealing, step_leaves
+from minimize.plan.model import least_revealing, step_leaves
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.describe import treatment_text
 from minimize.policy.fields import (

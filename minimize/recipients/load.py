@@ -22,9 +22,9 @@ from minimize.errors import Finding, PolicyError
 from minimize.forms import Form, Reading, examine_file, examine_mapping
 from minimize.forms.values import Day, Name, parse_duration
 from minimize.forms.yaml_nodes import FaultList, require_sound
-from minimize.json_form import json_object
 from minimize.policy.model import configured_purposes
 from minimize.recipients.model import Contract, Recipient
+from minimize.results import json_object
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.times import duration_text

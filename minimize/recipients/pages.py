@@ -19,11 +19,11 @@ import pyarrow as pa
 
 from minimize.arrow.types import arrow_type
 from minimize.forms.yaml_nodes import scalar_text
-from minimize.json_form import JsonResult, json_member
 from minimize.pages import Section, Table, markdown_page
 from minimize.policy.describe import treatment_text
 from minimize.recipients.load import Subprocessor, Subprocessors, load_configured_recipients
 from minimize.recipients.model import Contract, Function, Recipient, SharedField
+from minimize.results import JsonResult, json_member
 from minimize.stores import PathText
 from minimize.techniques import Context, Technique, TechniqueStep, treat
 from minimize.techniques.age import Age

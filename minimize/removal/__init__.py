@@ -14,3 +14,129 @@ verdict.py          the verdict of a rewrite on one batch
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
+from typing import Generic, Protocol, TypeVar
+
+from minimize.checkpoints import checkpoint
+from minimize.datasets.published_output import PublishedOutput
+from minimize.errors import call_redacted
+from minimize.output.reader import load_receipts
+from minimize.receipts import Receipt, ReceiptKind
+from minimize.removal.decision import RewriteRequest
+from minimize.removal.plan import RemovalPlan, plan_by_rules
+from minimize.removal.rewrite import PlannedChange, RecordsTransfer, Rewrite
+from minimize.removal.rewrite_receipt import PlannedFile, RewriteResult
+from minimize.removal.sealing import RemovedRecordsSealer
+from minimize.runs.execution import ProgressCallback
+from minimize.runs.runner import no_progress
+from minimize.workspace import Workspace
+
+P = TypeVar("P", bound=PlannedChange)
+Planned_co = TypeVar("Planned_co", bound=PlannedChange, covariant=True)
+TransferFactory = Callable[[Sequence[PlannedFile]], RecordsTransfer]
+
+
+class RemovalOperation(Protocol[Planned_co]):
+    """One kind of removal: how it decides about the files of an output."""
+
+    @property
+    def kind(self) -> ReceiptKind:
+        """The kind of its receipts."""
+        ...
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The reference time of today's policy; None if the decisions of the runs that wrote the files stay."""
+        ...
+
+    @property
+    def replans(self) -> bool:
+        """Whether it plans again if something was published since the plan was made."""
+        ...
+
+    def plan(self, output: PublishedOutput, *, counts: bool = True) -> Planned_co:
+        """The files to change. Without `counts`, their removal counts the records where an index shows that there are some."""
+        ...
+
+    def transfer(self, output: PublishedOutput) -> TransferFactory | None:
+        """What moves records of the changed files into or out of the seal of a restriction; None if nothing does."""
+        ...
+
+
+@dataclass(frozen=True)
+class Removal(Generic[P]):
+    """Plans an operation for outputs, and publishes the plans: select, judge, plan, rewrite, receipt.
+
+    at_given      whether a person stated the time of the operation
+    allow_shrink  whether an implausible time is accepted
+    progress      receives the number of files that were read to their end
+    """
+
+    workspace: Workspace = field(repr=False)
+    operation: RemovalOperation[P]
+    at_given: bool = False
+    allow_shrink: bool = False
+    progress: ProgressCallback = no_progress
+
+    def plans(self, outputs: Iterable[PublishedOutput], *, counts: bool = True) -> dict[str, P]:
+        """The plans of outputs, by folder."""
+        return {str(output.folder): self.plan(output, counts=counts) for output in outputs}
+
+    def plan(self, output: PublishedOutput, *, counts: bool = True) -> P:
+        """The plan of one output. Its errors show no value of a record."""
+        return call_redacted(lambda: self.operation.plan(output, counts=counts))
+
+    def execute(
+        self, output: PublishedOutput, plan: P, published: Callable[[Receipt], object]
+    ) -> tuple[P, RewriteResult]:
+        """Publishes a plan, or that of now if something was published since. Each receipt is passed on when it is published.
+
+        Returns the plan, and the result of its publications.
+        """
+        checkpoint("removal.execute", output.folder)
+        operation, results = self.operation, list[RewriteResult]()
+        if operation.replans:
+            current = replace(output, chain=load_receipts(output.folder))
+            if len(current.chain) != len(output.chain):
+                output, plan = current, self.plan(current, counts=False)
+        rewrite = Rewrite(
+            operation.kind,
+            self.workspace.of_output(output.folder, output.pipeline_of_today()),
+            operation.as_of,
+            at_given=self.at_given,
+            tables_left=plan.tables_left,
+            allow_shrink=self.allow_shrink,
+            progress=self.progress,
+            transfer=operation.transfer(output) if plan.due else None,
+            finished=results.append,
+        )
+        for receipt in rewrite.execute(plan.due):
+            published(receipt)
+        return plan, sum(results, RewriteResult())
+
+
+@dataclass(frozen=True)
+class RuledRemoval:
+    """A removal by retention and events: an expiry, or the deletion or restriction of subjects.
+
+    rules           the rules of an output
+    removes_tables  whether all tables are removed, too
+    """
+
+    kind: ReceiptKind
+    as_of: datetime
+    rules: Callable[[PublishedOutput], RewriteRequest]
+    removes_tables: bool = False
+    replans: bool = True
+
+    def plan(self, output: PublishedOutput, *, counts: bool = True) -> RemovalPlan:
+        """See `RemovalOperation.plan`."""
+        return plan_by_rules(self.rules(output), output, removes_tables=self.removes_tables, counts=counts)
+
+    def transfer(self, output: PublishedOutput) -> TransferFactory | None:
+        """A restriction seals the removed records."""
+        return partial(RemovedRecordsSealer, self.rules(output)) if self.kind == "restrict" else None

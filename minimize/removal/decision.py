@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +26,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.datasets.affected_subjects import AffectedSubjects, until_event_time
 from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
 from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent, events_by_field
-from minimize.datasets.published_output import OutputFile
+from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.writing_run import source_read_times
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals, RowFacts, atoms
 from minimize.policy.fields import gate_condition, is_dropped
@@ -386,6 +387,30 @@ class RewriteRequest:
     _by_group: dict[tuple[object, ...], FileInstructions] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+
+    @classmethod
+    def for_output(
+        cls,
+        output: PublishedOutput,
+        as_of: datetime,
+        events: Iterable[RetentionEvent] = (),
+        *,
+        by_age: bool = True,
+        removal_reason: str = "erased",
+    ) -> Self:
+        """The request for a published output, by its pipeline of today. Raises the errors of the search for it."""
+        job = output.pipeline_of_today()
+        return cls(
+            output.folder,
+            job.policy,
+            as_of,
+            output.required_keys,
+            tuple(events),
+            by_age,
+            source_read_times(output.chain),
+            job.own_retentions,
+            removal_reason,
+        )
 
     def retention_of(self, name: str) -> timedelta | None:
         """Today's retention of an output."""

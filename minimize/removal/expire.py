@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -20,15 +19,14 @@ from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, load_events
 from minimize.datasets.published_output import OutputFile, PublishedOutput
-from minimize.datasets.writing_run import source_read_times
 from minimize.errors import call_redacted
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.output.reader import load_receipts
 from minimize.policy.fields import fields_named
 from minimize.policy.model import Policy
-from minimize.receipts import Receipt
+from minimize.receipts import Receipt, ReceiptKind
 from minimize.records import RECORDS
+from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import RewriteRequest
 from minimize.removal.plan import (
     DueFile,
@@ -36,13 +34,9 @@ from minimize.removal.plan import (
     RemovalPlan,
     find_due,
     open_deadlines,
-    plan_removal,
-    whole_table,
 )
 from minimize.removal.rerun import SourceFinder
-from minimize.removal.rewrite import Rewrite
-from minimize.removal.sealing import RemovedRecordsSealer
-from minimize.results import UNCHANGED, Line, Listing, Printable
+from minimize.results import UNCHANGED, JsonResult, Line, Listing, Printable, json_member
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.overrides import require_output_override
@@ -200,28 +194,14 @@ class ResolvedExpiry:
         return replace(self, request=request, removes_tables=False)
 
     @property
-    def _seals(self) -> bool:
-        return self.request.removal_reason == "restricted"
+    def operation(self) -> RuledRemoval:
+        """The removal of what is due, or the sealing of records that restrictions concern."""
+        kind: ReceiptKind = "restrict" if self.request.removal_reason == "restricted" else "expire"
+        return RuledRemoval(kind, self.request.as_of, lambda _: self.request, self.removes_tables, replans=False)
 
-    def plan(self, *, counts: bool = True) -> RemovalPlan:
-        """The plan of the data that is due; see `find_due` for `counts`. Records to be sealed are always read, also if they are a
-        whole file.
-        """
-        counts, sealed = counts or self._seals, () if self._seals else self.output.restricted_files()
-        files = (*self.output.files(), *sealed)
-        looked = [(file.path, self._find_due(file, counts=counts)) for file in files]
-        due = [found for _, found in looked if found is not None]
-        unreadable = tuple(path for path, found in looked if found is None)
-        plan = replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
-        if not self._seals:
-            return plan
-        read = tuple(replace(each, is_whole=False) for each in plan.due)
-        return replace(plan, due=read, tables_left={})
-
-    def _find_due(self, file: OutputFile, *, counts: bool) -> DueFile | None:
-        if self.removes_tables and not file.has_records:
-            return whole_table(self.request, file, "retention")
-        return find_due(self.request, file, counts=counts)
+    def plan(self) -> RemovalPlan:
+        """The plan of the data that is due."""
+        return self.operation.plan(self.output)
 
     def open_deadlines(self, plan: RemovalPlan) -> list[OpenDeadline]:
         """The open deadlines of a plan."""
@@ -282,20 +262,12 @@ def expire(
         warn_of_older_copy(workspace)
         return ExpiryResult(plan, sealed=sealed)
     require_output_override(named)
-    rewrite = Rewrite(
-        "expire",
-        workspace,
-        made.request.as_of,
-        at_given=at is not None,
-        allow_shrink=allow_shrink,
-        progress=progress,
-    )
+    removal = Removal(workspace, made.operation, at is not None, allow_shrink, progress)
     if published.due:
-        transfer = partial(RemovedRecordsSealer, seal.request)
-        receipts += replace(rewrite, kind="restrict", transfer=transfer).execute(published.due)
-        changed = replace(expiry, output=replace(expiry.output, chain=load_receipts(workspace.target)))
-        made, plan = call_redacted(changed.with_plan)
-    receipts += replace(rewrite, tables_left=plan.tables_left).execute(plan.due)
+        replace(removal, operation=seal.operation).execute(seal.output, published, receipts.append)
+        made = replace(expiry, output=replace(expiry.output, chain=load_receipts(workspace.target)))
+        made, plan = call_redacted(made.with_plan)
+    replace(removal, operation=made.operation).execute(made.output, plan, receipts.append)
     return ExpiryResult(plan, tuple(receipts), sealed)
 
 
@@ -341,15 +313,7 @@ def expiry_of_output(
     workspace: Workspace, output: PublishedOutput, at: datetime, events: Sequence[RetentionEvent] = ()
 ) -> ResolvedExpiry:
     """The expiry of an opened output at this time, with these events and those of the ledger."""
-    job, keyring, address = workspace.job, workspace.keyring(), workspace.address
-    request = RewriteRequest(
-        output=output.folder,
-        today=job.policy,
-        as_of=at,
-        keys=keyring,
-        events=(*events, *ledger_events(address, keyring, events)),
-        read_times=source_read_times(output.chain),
-        retentions=job.own_retentions,
-    )
+    keyring, address = workspace.keyring(), workspace.address
+    request = RewriteRequest.for_output(output, at, (*events, *ledger_events(address, keyring, events)))
     restrictions = ledger_events(address, keyring, kinds=(RESTRICTION,))
     return ResolvedExpiry(request, workspace, output, restrictions=restrictions)

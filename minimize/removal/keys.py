@@ -7,33 +7,32 @@ list of the files that become unreadable.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache, partial
 from pathlib import PurePosixPath
-from typing import Final
+from types import MappingProxyType
+from typing import ClassVar, Final
 from urllib.parse import quote, unquote
 
 from minimize.datasets.ledger_check import check_keyring
 from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, Kms, MasterKey
-from minimize.keys.discovery import key_lifecycle
+from minimize.keys.discovery import KeyListing, add_listed_key, key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, NOISE_KEY, SUBJECT_KEY
-from minimize.keys.listing import KeyListing, add_listed_key
 from minimize.keys.master_keys import KeyLifecycle, key_state, master_key_name
 from minimize.ledger import PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
-from minimize.receipts import Receipt, files_in_force
-from minimize.removal.rewrite import Rewrite
+from minimize.receipts import Receipt, ReceiptKind, files_in_force
+from minimize.removal import Removal
 from minimize.removal.rewrite_receipt import PlannedFile
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
 from minimize.runs.session import check_change_time
@@ -167,17 +166,38 @@ def _next_version(custody: KeyLifecycle, name: str) -> MasterKey:
     return MasterKey(name, _newest_version(custody, name).version + 1)
 
 
-def _rewrite_output(folder: Location, workspace: Workspace, progress: ProgressCallback) -> Iterator[Receipt]:
+def _rewrite_output(folder: Location, workspace: Workspace, progress: ProgressCallback) -> list[Receipt]:
     """Re-encrypts the files of an output. Raises KeyringError before any write if a key is unavailable."""
-    keys, chain = workspace.keyring(), load_receipts(folder)
-    if not chain:
-        return
-    files = [PlannedFile(file) for file in files_under_old_keys(PublishedOutput(folder, chain, keys))]
-    pipeline = find_pipeline(folder, chain[-1], None)
-    for receipt in Rewrite("rotate", workspace.of_output(folder, pipeline), progress=progress).execute(files):
-        count = len(receipt.replaces)
-        log.info("%d files re-encrypted", count, extra={"code": "I004", "run_id": receipt.run_id})
-        yield receipt
+    chain, receipts = load_receipts(folder), list[Receipt]()
+    if chain:
+        job = find_pipeline(folder, chain[-1], None)
+        output = PublishedOutput(folder, chain, workspace.keyring(), job)
+        removal = Removal(workspace, _Rotation(), progress=progress)
+        removal.execute(output, removal.plan(output), receipts.append)
+    return receipts
+
+
+@dataclass(frozen=True)
+class _ReencryptedFiles:
+    """The files under old keys. Their content stays."""
+
+    due: tuple[PlannedFile, ...]
+    tables_left: ClassVar[Mapping[tuple[str, str], Collection[str]]] = MappingProxyType({})
+
+
+class _Rotation:
+    """New keys for files: no record is removed, and the decisions of the runs that wrote the files stay."""
+
+    kind: ReceiptKind = "rotate"
+    as_of: datetime | None = None
+    replans = False
+
+    def plan(self, output: PublishedOutput, *, counts: bool = True) -> _ReencryptedFiles:
+        """See `RemovalOperation.plan`."""
+        return _ReencryptedFiles(tuple(map(PlannedFile, files_under_old_keys(output))))
+
+    def transfer(self, output: PublishedOutput) -> None:
+        """See `RemovalOperation.transfer`. Records stay where they are."""
 
 
 ENCRYPTED_CATEGORIES: Final = ("identified", "pseudonymized")

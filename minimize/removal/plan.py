@@ -16,8 +16,7 @@ import pyarrow as pa
 from minimize.checkpoints import checkpoint
 from minimize.datasets.event_times import age_limit
 from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
-from minimize.datasets.published_output import OutputFile
-from minimize.json_form import JsonResult, json_member
+from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.output.folder import RESTRICTED
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
 from minimize.policy.model import Policy
@@ -26,7 +25,7 @@ from minimize.removal.decision import FileInstructions, RewriteRequest
 from minimize.removal.facts import FieldRule, RetentionRules, features_in, written_conditions
 from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.removal.verdict import BatchJudge, SuccessiveJudges, verdict_counts
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.sources.parquet import ParquetFooter
 from minimize.text import count_noun
 from minimize.times import time_text
@@ -180,6 +179,32 @@ def find_due_unreadable(request: RewriteRequest, file: OutputFile) -> DueFile | 
 def whole_table(request: RewriteRequest, file: OutputFile, reason: str) -> DueFile:
     """A table that is removed whole, for this reason in receipts."""
     return DueFile(file, request.instructions_unread(file), True, {reason: file.entry.rows})
+
+
+def plan_by_rules(
+    request: RewriteRequest, output: PublishedOutput, *, removes_tables: bool = False, counts: bool = True
+) -> RemovalPlan:
+    """The plan of the data of an output that is due; see `find_due` for `counts`.
+
+    With `removes_tables`, all tables are due. Records to be sealed are always read, also if they are a whole file.
+    """
+    seals = request.removal_reason == "restricted"
+    files = (*output.files(), *(() if seals else output.restricted_files()))
+    looked = [
+        (
+            file.path,
+            whole_table(request, file, "retention")
+            if removes_tables and not file.has_records
+            else find_due(request, file, counts=counts or seals),
+        )
+        for file in files
+    ]
+    due = [found for _, found in looked if found is not None]
+    unreadable = tuple(path for path, found in looked if found is None)
+    plan = replace(plan_removal(request.as_of, due), unreadable=unreadable)
+    if not seals:
+        return plan
+    return replace(plan, due=tuple(replace(each, is_whole=False) for each in plan.due), tables_left={})
 
 
 def _is_expired(instructions: FileInstructions) -> bool:

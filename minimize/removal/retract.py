@@ -23,7 +23,6 @@ from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import origin_place, origin_settings
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import Finding, RefusedError, call_redacted
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
 from minimize.output.reader import load_receipts
@@ -34,13 +33,13 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import DROP, Treatment
 from minimize.receipts import Receipt, RunOrigin
 from minimize.records import RECORDS
+from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import WHOLE_RECORD, FileInstructions, RewriteRequest
 from minimize.removal.facts import FileConsents, FileSettings, RetentionRules, StoredFacts, current_conditions
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, whole_table, with_retention
 from minimize.removal.rerun import DatesWithSource, RerunnableDate
-from minimize.removal.rewrite import Rewrite
 from minimize.removal.verdict import BatchVerdict
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, JsonResult, Line, json_member
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.inputs import load_subject_acts
@@ -316,18 +315,13 @@ class ResolvedRetraction:
         """
         self._check_time()
         runs = [replace(self.dates.resolve(on or None), at_given=self.at_given) for on in found.rerun_dates]
-        made = [self._rerun(each) for each in runs]
-        rewrite = Rewrite(
-            "retract",
-            self.workspace,
-            self.request.as_of,
-            at_given=self.at_given,
-            tables_left=found.plan.tables_left,
-            allow_shrink=self.allow_shrink,
-            progress=self.progress,
-        )
+        receipts = [self._rerun(each) for each in runs]
         stayed = self._tables_that_stayed({on or None for on in found.rerun_dates})
-        return replace(found, receipts=(*made, *rewrite.execute([*found.plan.due, *stayed])))
+        plan = replace(found.plan, due=(*found.plan.due, *stayed))
+        operation = RuledRemoval("retract", self.request.as_of, lambda _: self.request, replans=False)
+        removal = Removal(self.workspace, operation, self.at_given, self.allow_shrink, self.progress)
+        removal.execute(self.output, plan, receipts.append)
+        return replace(found, receipts=tuple(receipts))
 
     def _tables_that_stayed(self, rerun_dates: Collection[str | None]) -> Sequence[DueFile]:
         """The outdated tables of dates that were run again: no further release of them was permitted."""
@@ -365,7 +359,9 @@ class ResolvedRetraction:
             )
 
     def _rerun(self, run: ResolvedRun) -> Receipt:
-        context = RunContext("retract", "local", self.workspace.clock(), self.progress, NO_OBSERVABILITY)
+        context = RunContext(
+            "retract", "local", self.workspace.clock(), self.progress, NO_OBSERVABILITY, clock=self.workspace.clock
+        )
         return run_resolved(run, context)
 
     def _reevaluation(self, file: OutputFile) -> PolicyReevaluation:
@@ -479,7 +475,7 @@ def _resolve_retraction(named: Workspace, request: RunRequest, *, is_received_on
     )
     unaffected = dates.with_same_consents() if is_received_only else dates.unaffected()
     return ResolvedRetraction(
-        request=RewriteRequest(folder, job.policy, as_of, workspace.keyring()),
+        request=RewriteRequest.for_output(output, as_of),
         workspace=workspace,
         settings=rows,
         consents=consent_periods(job, consents, as_of, now),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 
@@ -76,6 +76,8 @@ from minimize.workspace import Workspace
 
 log = logging.getLogger("minimize")
 
+FILES_PER_PORTION: Final = 32
+"""Number of rewritten files that are published together. After an interruption, at most so many are processed again."""
 Partition = tuple[str, str | None]
 """An output and a batch date; None for an output without dates."""
 
@@ -105,6 +107,11 @@ class PlannedChange(Protocol):
         """The files to change."""
         ...
 
+    @property
+    def tables_left(self) -> Mapping[tuple[str, str], Collection[str]]:
+        """The tables that stay although some of their records are removed: per name and date, the dates of the records."""
+        ...
+
 
 @dataclass(frozen=True)
 class Rewrite:
@@ -118,8 +125,6 @@ class Rewrite:
     progress      receives the number of files that were read to their end
     transfer      moves records of files into or out of the seal of a restriction, in the same publication
     finished      receives the result of each publication
-
-    `files_per_portion` rewritten files are published together. After an interruption, at most so many are processed again.
     """
 
     kind: ReceiptKind
@@ -131,7 +136,6 @@ class Rewrite:
     progress: ProgressCallback = no_progress
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
     finished: Callable[[RewriteResult], object] = lambda result: None
-    files_per_portion: int = 32
 
     def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
         """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates.
@@ -144,7 +148,7 @@ class Rewrite:
         counter = ProgressCounter(sum(not each.is_whole for group in groups.values() for each in group), self.progress)
         self.progress(0, counter.of)
         for group in groups.values():
-            for portion in split_by_date(group, self.files_per_portion):
+            for portion in split_by_date(group, FILES_PER_PORTION):
                 yield call_redacted(partial(self._publish, portion, counter))
 
     def _group_key(self, written: WritingRun) -> tuple[object, ...]:
@@ -153,7 +157,9 @@ class Rewrite:
 
     def _publish(self, files: Sequence[PlannedFile], counter: ProgressCounter) -> Receipt:
         # lineage and metrics describe runs only
-        context = RunContext(self.kind, "local", self.workspace.clock(), no_progress, NO_OBSERVABILITY)
+        context = RunContext(
+            self.kind, "local", self.workspace.clock(), no_progress, NO_OBSERVABILITY, clock=self.workspace.clock
+        )
         output, keys = self.workspace.target, self.workspace.keyring()
         with (
             run_session(self.workspace, context) as session,
@@ -171,7 +177,9 @@ class Rewrite:
                 hint=ALLOW_REMOVAL_HINT if self.kind in ("expire", "retract") else ALLOW_TIME_HINT,
             )
             if self.as_of is not None:
-                _check_as_of(output, self.as_of, chain, {each.date for each in files}, is_given=self.at_given)
+                _check_as_of(
+                    output, self.as_of, chain, {each.date for each in files}, context.clock(), is_given=self.at_given
+                )
             attachments = self._attachments(files[0].written_by)
             kms = find_kms(keys, self.workspace.config)
             inventory = RemovalInventory.for_files(output, chain, [each.file.path for each in files], keys, kms)
@@ -208,8 +216,7 @@ class Rewrite:
         _check_removed(output, signed)
         for each in results:
             self.finished(each)
-        if self.as_of is not None:
-            log.info("%d rows removed", signed.rows.gated or 0, extra={"code": "I003", "run_id": signed.run_id})
+        _log_publication(signed, is_rotation=self.as_of is None)
         return signed
 
     def _receipt(
@@ -243,6 +250,13 @@ class Rewrite:
         if self.as_of is None:
             return written.all_attachments
         return {**written.attachments, **retention_attachments(self.workspace.job, written)}
+
+
+def _log_publication(receipt: Receipt, *, is_rotation: bool) -> None:
+    if is_rotation:
+        log.info("%d files re-encrypted", len(receipt.replaces), extra={"code": "I004", "run_id": receipt.run_id})
+    else:
+        log.info("%d rows removed", receipt.rows.gated or 0, extra={"code": "I003", "run_id": receipt.run_id})
 
 
 def split_by_date(files: Sequence[PlannedFile], files_per_portion: int) -> Iterator[list[PlannedFile]]:
@@ -293,18 +307,24 @@ def check_rewrite_time(
         if plan is not None:
             check_change_time(ledger, output.folder, output.chain, now)
             if plan.due:
-                _check_as_of(output.folder, now, output.chain, {each.date for each in plan.due})
+                _check_as_of(output.folder, now, output.chain, {each.date for each in plan.due}, ledger.now)
 
 
 def _check_as_of(
-    output: Location, as_of: datetime, chain: Sequence[Receipt], dates: set[str | None], *, is_given: bool = False
+    output: Location,
+    as_of: datetime,
+    chain: Sequence[Receipt],
+    dates: set[str | None],
+    now: datetime,
+    *,
+    is_given: bool = False,
 ) -> None:
     """Refuses an earlier time than that of a receipt for the same dates.
 
     A time from the clock may be a little earlier: another command published since this one got its time. The files that it
     read are compared with their receipts, so that it cannot replace what the other one published.
     """
-    at = as_of if is_given else later_time(as_of, chain, dates)
+    at = as_of if is_given else later_time(as_of, chain, dates, now)
     for receipt in effective_receipts(chain):
         if receipt.at > at and covers_dates(receipt, dates):
             message = (

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from minimize.errors import redact_errors
-from minimize.json_form import JsonResult, json_member
 from minimize.pages import BulletList, Section, TermList, html_page, markdown_page
 from minimize.plan import Plan
 from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
@@ -36,6 +35,7 @@ from minimize.report.catalogue import (
     stated_processing,
     subprocessors_of,
 )
+from minimize.results import JsonResult, json_member
 from minimize.stores import PathText, durable_files
 from minimize.techniques import TECHNIQUES
 from minimize.text import json_text

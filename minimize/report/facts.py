@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, Self
 
-from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_object
+from minimize.results import OMIT_IF_EMPTY, JsonResult, json_object
 from minimize.runs.releases import older_text
 
 ROUNDING_STEP: Final = 5

@@ -15,7 +15,6 @@ from minimize.arrow.pointers import KEYS, Pointer
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.forms.yaml_nodes import scalar_text
 from minimize.governance.sharing import EligibleFunction
-from minimize.json_form import JsonResult
 from minimize.pages import BulletList, Section, Table, TermList, markdown_page
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
@@ -33,6 +32,7 @@ from minimize.policy.condition import (
 from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate
 from minimize.report.catalogue import DocumentedPipeline, pipelines_in, stated_processing
 from minimize.report.fields import treatment_phrase
+from minimize.results import JsonResult
 from minimize.sources import declared_schema
 from minimize.stores import PathText
 from minimize.times import period_text

@@ -1,17 +1,41 @@
-"""The report of an output: an HTML page without external content, a summary as text, and the facts of all sections."""
+"""The report of an output: an HTML page without external content, a summary as text, and the facts of all sections.
+
+Sections of a report: collection settings over time, retention, sharing with recipients.
+
+Settings of single persons are never shown.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any, Final
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from minimize.access.permissions import READ
-from minimize.errors import redact_errors
+from minimize.arrow.dictionaries import Bools
+from minimize.datasets.pipelines import origin_place
+from minimize.errors import PolicyError, redact_errors
+from minimize.governance.consent import ConsentStatus, list_consents
+from minimize.governance.sharing import list_recalls
+from minimize.governance.sharing.recalls import Recall
 from minimize.keys import Keyring
+from minimize.ledger.kinds import find_disclosures
+from minimize.output.folder import batch_date_of
 from minimize.pages import render_page
+from minimize.policy.model import Policy
+from minimize.receipts import files_in_force
+from minimize.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
+from minimize.recipients.pages import contract_text
+from minimize.removal.expire import expiry_of_output
+from minimize.removal.plan import OpenDeadline, RemovalPlan
 from minimize.report.context import (
     ReportContext,
     ReportRequest,
@@ -26,16 +50,283 @@ from minimize.report.context import (
     run_facts,
     total_flow,
 )
-from minimize.report.facts import OutputFacts, ReportFacts, RetentionFacts, RoundedCount
+from minimize.report.facts import (
+    ROUNDING_STEP,
+    CollectionFacts,
+    DueRemoval,
+    FunctionFacts,
+    OpenEvents,
+    OutputFacts,
+    PartitionFacts,
+    PartitionState,
+    RecipientFacts,
+    ReportFacts,
+    RetentionFacts,
+    RoundedCount,
+    TenantGroupFacts,
+)
 from minimize.report.fields import field_facts, undeclared_counts
-from minimize.report.figures import draw_figures, table_figures
-from minimize.report.sections import collection_facts, retention_facts, sharing_facts
-from minimize.report.table_figures import table_datasets, tables_of
+from minimize.report.figures import draw_figures, table_datasets, table_figures, tables_of
 from minimize.results import Summary
+from minimize.settings import SettingsRows
+from minimize.settings.evaluation import ExplainableSettings
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, labelled_lines
-from minimize.times import parse_time
+from minimize.times import day_start, duration_text, epoch_microseconds, parse_time
 from minimize.workspace import Workspace
+
+if TYPE_CHECKING:
+    from minimize.ledger.kinds import Disclosure
+
+
+MOMENTS_SHOWN: Final = 24
+LONGEST_PERIOD: Final = timedelta(days=366)
+MOST_NAMED_TENANTS: Final = 30
+"""Above this number, tenants are shown in groups with the same settings, without names."""
+MOST_GROUPS: Final = 12
+
+
+def collection_facts(context: ReportContext) -> CollectionFacts | None:
+    """Settings over time; None if the policy uses none or none exist. Raises PolicyError, LedgerError, KeyringError."""
+    job = context.pipeline
+    if job is None:
+        return None
+    policy = job.policy
+    rows = output_settings(context)
+    if not (policy.features or policy.levels[1:]) or rows is None or not rows.table.num_rows:
+        return None
+    return collection_of_settings(policy, rows, context.request.at)
+
+
+def output_settings(context: ReportContext) -> SettingsRows | None:
+    """The settings of the output's runs: those passed by the caller, else those of the last receipt, else the pipeline's."""
+    job, origin = context.pipeline, context.newest.origin
+    if job is None:
+        return None
+    written = None if origin is None else origin_place(context.output, origin.settings)
+    place = context.request.settings if context.request.settings is not None else written
+    if origin is not None and origin.settings == "ledger" and context.request.settings is None:
+        place = "ledger"
+    return context.workspace.load_settings(place)
+
+
+def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> CollectionFacts:
+    """Settings over time, as a run at this time evaluates them."""
+    tenants = pc.unique(rows.table["tenant_id"]).sort()
+    seen, moments = rows.effective_at(at), _spaced_moments(rows, at)
+    states = {
+        name: np.stack(
+            [_tenants_turned_on(policy, seen.as_of(epoch_microseconds(when)), name, tenants) for when in moments]
+        )
+        for name in _switch_names(policy)
+    }
+    groups = _tenant_groups(tenants.to_pylist(), states)[:MOST_GROUPS]
+    return CollectionFacts(
+        tenants=len(tenants),
+        moments=moments,
+        on={name: tuple(int(on) for on in state.sum(axis=1)) for name, state in states.items()},
+        about={name: _switch_description(policy, name) for name in states},
+        groups=groups,
+        rest=len(tenants) - sum(group.tenants for group in groups),
+    )
+
+
+def _switch_names(policy: Policy) -> list[str]:
+    return [*policy.features, *(f"level {name}" for name in policy.levels[1:])]
+
+
+def _switch_description(policy: Policy, name: str) -> str:
+    feature = policy.features.get(name)
+    return "this level or a higher one" if feature is None else feature.about
+
+
+def _tenants_turned_on(policy: Policy, effective: ExplainableSettings, name: str, tenants: pa.Array) -> Bools:
+    switch = policy.switch(name)
+    if switch is not None:
+        found = effective.feature_on(switch.of_tenants, tenants, None, None)
+    else:
+        found = effective.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+
+
+def _spaced_moments(rows: SettingsRows, at: datetime) -> tuple[datetime, ...]:
+    """Evenly spaced times from the first setting, at most a year ago, to now."""
+    first = pc.min(rows.table["valid_from"]).as_py()
+    start = max(min(first, at - timedelta(days=1)), at - LONGEST_PERIOD)
+    return tuple(at - (at - start) * (1 - step / (MOMENTS_SHOWN - 1)) for step in range(MOMENTS_SHOWN))
+
+
+def _tenant_groups(tenants: Sequence[str], states: Mapping[str, Bools]) -> tuple[TenantGroupFacts, ...]:
+    """One group per tenant. If there are many: groups with the same features on now, the largest first, without small ones."""
+    if len(tenants) <= MOST_NAMED_TENANTS:
+        return tuple(_tenant_group([place], tenants, states) for place in range(len(tenants)))
+    now = np.stack([state[-1] for state in states.values()]).T
+    _, places = np.unique(now, axis=0, return_inverse=True)
+    flat = places.reshape(-1)
+    sizes = np.bincount(flat)
+    order = [int(each) for each in np.argsort(-sizes, kind="stable") if sizes[each] >= ROUNDING_STEP]
+    return tuple(_tenant_group(np.flatnonzero(flat == each).tolist(), (), states) for each in order)
+
+
+def _tenant_group(places: Sequence[int], tenants: Sequence[str], states: Mapping[str, Bools]) -> TenantGroupFacts:
+    return TenantGroupFacts(
+        len(places),
+        tuple(tenants[place] for place in places) if tenants else (),
+        {name: bool(state[-1, places[0]]) for name, state in states.items()},
+        {name: float(state[:, places].mean()) for name, state in states.items()},
+    )
+
+
+SOON_DUE: Final = timedelta(days=7)
+_AGE_EVENT: Final = "retention"
+
+
+def retention_facts(context: ReportContext) -> RetentionFacts:
+    """Retention of an output. Raises PolicyError, OutputError if no policy can be read."""
+    policy = context.policy_of(context.newest) if context.pipeline is None else context.pipeline.policy
+    found = None if context.pipeline is None else context.attempt("overdue removals", lambda: _due_now(context))
+    due, events = (None, ()) if found is None else found
+    features = {
+        name: duration_text(each.retention) for name, each in policy.features.items() if each.retention is not None
+    }
+    whole = "" if policy.retention is None else duration_text(policy.retention)
+    spans = {} if context.pipeline is None else context.pipeline.own_retentions
+    partitions = tuple(_partition_facts(context, policy, spans))
+    aggregates = {name: duration_text(span) for name, span in spans.items()}
+    return RetentionFacts(
+        retention=whole, features=features, partitions=partitions, due=due, events=events, aggregates=aggregates
+    )
+
+
+def _partition_facts(
+    context: ReportContext, policy: Policy, spans: Mapping[str, timedelta]
+) -> Iterator[PartitionFacts]:
+    """The batch dates with rows, oldest first, each with the earliest deadline of its outputs."""
+    rows: dict[str, RoundedCount] = {}
+    ends: dict[str, list[datetime | None]] = {}
+    for name, files in files_in_force(context.chain).items():
+        for file in files:
+            on = batch_date_of(file.path)
+            if on is not None:
+                rows[on] = rows.get(on, RoundedCount()) + RoundedCount.rounded(file.rows)
+                ends.setdefault(on, []).append(_due_time(on, spans.get(name, policy.retention)))
+    for on, count in sorted(rows.items()):
+        gone_by = min((each for each in ends[on] if each is not None), default=None)
+        yield PartitionFacts(on, count, gone_by, _partition_state(gone_by, context.request.at))
+
+
+def _due_time(on: str, retention: timedelta | None) -> datetime | None:
+    """End of retention of the latest possible event of a batch date."""
+    if retention is None:
+        return None
+    return day_start(on) + timedelta(days=1) + retention
+
+
+def _partition_state(gone_by: datetime | None, at: datetime) -> PartitionState:
+    if gone_by is None:
+        return "without end"
+    return "overdue" if gone_by <= at else "soon" if gone_by <= at + SOON_DUE else "kept"
+
+
+def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[OpenEvents, ...]]:
+    """Removals that `expire` would make at this time, and open events. Raises as `expire` does."""
+    published = context.published
+    workspace = context.workspace.with_pipeline(published.pipeline_of_today())
+    workspace.check_changeable(published.chain)
+    expiry = expiry_of_output(workspace, published, context.request.at)
+    plan = expiry.plan()
+    return tuple(_due_removals(plan)), tuple(_events_by_kind(expiry.open_deadlines(plan)))
+
+
+def _due_removals(plan: RemovalPlan) -> Iterator[DueRemoval]:
+    for each in plan.partitions:
+        rows = {reason: RoundedCount.rounded(number) for reason, number in each.gated.items() if number}
+        values = RoundedCount.total(RoundedCount.rounded(number) for number in each.values.values())
+        yield DueRemoval(each.name, each.date or "", rows, values)
+
+
+def _events_by_kind(items: Iterable[OpenDeadline]) -> Iterator[OpenEvents]:
+    """Open events by kind, without the subjects concerned."""
+    events = sorted((each for each in items if each.kind != _AGE_EVENT), key=lambda each: each.kind)
+    for kind, group in groupby(events, key=lambda each: each.kind):
+        mine = list(group)
+        yield OpenEvents(kind, len(mine), sum(each.overdue for each in mine), min(each.deadline for each in mine))
+
+
+@dataclass(frozen=True, slots=True)
+class SharingHistory:
+    """Disclosures, consents and recalls in the ledger."""
+
+    acts: tuple[Disclosure, ...] = field(repr=False)
+    consents: tuple[ConsentStatus, ...] = field(repr=False)
+    recalls: tuple[Recall, ...] = field(repr=False)
+
+
+def sharing_facts(context: ReportContext) -> tuple[RecipientFacts, ...] | None:
+    """The configured recipients; None if there are none. Raises PolicyError if their list has faults."""
+    folder = _recipients_folder(context)
+    if folder is None:
+        return None
+    book = context.attempt("disclosures and consents", lambda: _sharing_history(context, folder))
+    return tuple(_recipient_facts(context, folder, book))
+
+
+def _recipients_folder(context: ReportContext) -> Recipients | None:
+    try:
+        place = find_recipients(context.request.recipients, start=context.workspace.config)
+    except PolicyError:
+        if context.request.recipients is not None:
+            raise
+        return None
+    return load_recipients(place)
+
+
+def _sharing_history(context: ReportContext, folder: Recipients) -> SharingHistory:
+    """Disclosures under this output's policy with their recalls, and all consents in the ledger."""
+    workspace, at, name = context.workspace, context.request.at, context.newest.policy.name
+    with workspace.open_ledger() as ledger:
+        acts = [each for each in find_disclosures(ledger) if each.body["policy"]["name"] == name]
+    mine = {each.disclosure for each in acts}
+    recalls = [each for each in list_recalls(workspace, folder, at, all_=True) if each.disclosure in mine]
+    return SharingHistory(tuple(acts), tuple(list_consents(workspace, at, recipients=folder.folder)), tuple(recalls))
+
+
+def _recipient_facts(
+    context: ReportContext, folder: Recipients, book: SharingHistory | None
+) -> Iterator[RecipientFacts]:
+    on = context.request.at.date()
+    for name in folder.names():
+        found = context.attempt(f"recipient {name}", partial(folder.load, name))
+        if found is not None:
+            functions = tuple(_function_facts(found, each, book) for each in (*found.outbound, *found.inbound))
+            contract = found.contract
+            may_act = folder.is_listed(found, on) and contract is not None and contract.holds(on)
+            text = "no contract" if contract is None else contract_text(contract)
+            yield RecipientFacts(name, found.standing, text, may_act, functions)
+
+
+def _function_facts(recipient: Recipient, function: Function, book: SharingHistory | None) -> FunctionFacts:
+    head = (function.name, function.direction, function.purpose, len(function.shared))
+    if book is None:
+        return FunctionFacts(*head)
+    mine = (recipient.recipient, function.name)
+    acts = [each for each in book.acts if (each.recipient, each.function) == mine]
+    consents = [each.holds is True for each in book.consents if (each.act.recipient, each.act.function) == mine]
+    recalls = Counter(_recall_state(each) for each in book.recalls if (each.recipient, each.function) == mine)
+    return FunctionFacts(
+        *head,
+        consented=sum(consents),
+        not_consented=len(consents) - sum(consents),
+        acts=len(acts),
+        rows=RoundedCount.total(RoundedCount.rounded(act.rows) for act in acts),
+        last=max((act.recorded_at for act in acts), default=None),
+        recalls=dict(sorted(recalls.items())),
+    )
+
+
+def _recall_state(recall: Recall) -> str:
+    return "overdue" if recall.overdue else recall.state
+
 
 _LABEL_WIDTH: Final = 16
 
@@ -190,6 +481,11 @@ def create_report(
         sealed_counts=sealed_counts,
         tables=tuple(tables),
     )
+    return report_of(workspace, request)
+
+
+def report_of(workspace: Workspace, request: ReportRequest) -> OutputReport:
+    """The report of the output of a workspace, as `create_report` makes it."""
     return OutputReport(_collect_facts(open_report(workspace, request)))
 
 

@@ -29,7 +29,7 @@ from minimize.governance.settings import find_setting_reasons, list_settings
 from minimize.governance.subjects import request_statuses
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.ledger.sharing import DISCLOSURE, RECALL, TENANT_SHARE, Disclosure, TenantShare
+from minimize.ledger.kinds import DISCLOSURE, RECALL, TENANT_SHARE, Disclosure, TenantShare
 from minimize.pages import BulletList, Section, Table, markdown_page
 from minimize.policy.model import Policy
 from minimize.receipts import Receipt

@@ -4,6 +4,10 @@
 change, `fixtures` runs a pipeline over its fixtures.
 
 Lint of a path: a pipeline, a policy alone, recipients, an access file, or a folder of these.
+
+Tables of a pipeline as they were published last: how many rows were shown, and how far their figures are off.
+
+Only published figures are used. A table that the current actor may not read is left out.
 """
 
 from __future__ import annotations
@@ -16,23 +20,76 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from minimize import linting as rules
+from minimize.access.permissions import READ
+from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.table_utility import TableUtility
+from minimize.arrow.dictionaries import Codes
+from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.governance.access_file import is_access_file, lint_access
 from minimize.governance.subjects import find_coverage
-from minimize.output.folder import has_runs
-from minimize.output.reader import load_receipts
+from minimize.keys import Kms, find_kms
+from minimize.output.folder import batch_date_of, has_runs
+from minimize.output.reader import load_receipts, read_output
+from minimize.plan.model import category_named
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline
+from minimize.receipts import files_in_force
 from minimize.recipients.inbound import is_recipient_path, lint_recipients
 from minimize.records import PIPELINE_FILE
-from minimize.review.published_tables import published_tables
+from minimize.runs.inspection import declared_plan
 from minimize.runs.inspection import lint as of_pipeline
-from minimize.runs.releases import dates_before_late
-from minimize.stores import Location, PathText
+from minimize.runs.releases import dates_before_late, older_tables, older_text
+from minimize.stores import Location, PathText, local_path
 from minimize.workspace import Workspace
+
+
+def published_tables(pipeline: Pipeline | PathText, *, at: datetime, keys: Any = None) -> tuple[TableUtility, ...]:
+    """What each aggregate of a pipeline shows on the newest date of its output. Empty before the first run, or if the pipeline
+    or its output cannot be read, of which other findings tell."""
+    with suppress(MinimizeError, OSError):
+        job = pipeline_from(pipeline)
+        target = job.target()
+        if has_runs(target):
+            return tuple(_tables(job, target, at, keys))
+    return ()
+
+
+def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterator[TableUtility]:
+    chain, kms = load_receipts(target), find_kms(keys, local_path(target))
+    workspace = Workspace(pipeline=job, keys=keys, shown=(target,), clock=lambda: at)
+    definitions = {name: each.definition for name, each in declared_plan(job).plan.aggregates.items()}
+    last = {name: written for receipt in chain for name, written in receipt.outputs.items()}
+    older = older_tables(chain)
+    for name, files in files_in_force(chain).items():
+        if name not in definitions or not files:
+            continue
+        dataset, category = f"{job.pipeline}/{name}", category_named(last[name].category)
+        if not workspace.permits(READ, dataset=dataset, category=category):
+            continue
+        newest = max(batch_date_of(file.path) or "" for file in files) or None
+        rows = sum(file.rows for file in files if batch_date_of(file.path) == newest)
+        noise = last[name].noise
+        definition = definitions[name].with_noise(None if noise is None else noise.sd)
+        utility = TableUtility.of_published(definition, rows, _subject_counts(definition, target, newest, kms), newest)
+        yield replace(utility, older=older_text(older[name])) if name in older else utility
+
+
+def _subject_counts(definition: AggregateDefinition, target: Location, date: str | None, kms: Kms) -> Codes | None:
+    """The published number of subjects of each row; None if the table has none, or cannot be read."""
+    label = definition.subject_count
+    if label is None:
+        return None
+    with suppress(MinimizeError):
+        table = read_output(target, definition.name, date, kms=kms)
+        if label in table.column_names:
+            return np.asarray(table[label].to_numpy(), np.int64)
+    return None
+
 
 _FIELDS: Final = re.compile(rb"^[\"']?fields[\"']?\s*:", re.MULTILINE)
 """The key of a policy in a file that is not valid YAML, whose faults are to be reported as those of a policy."""

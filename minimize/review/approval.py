@@ -34,7 +34,6 @@ from minimize.errors import (
 )
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.identifiers import canonical_account
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
 from minimize.ledger.acts import Decision
@@ -52,7 +51,7 @@ from minimize.policy.load import hierarchy_files, load_pipeline, load_policy
 from minimize.policy.model import Policy, PolicyApproval
 from minimize.policy.pipeline import Pipeline
 from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.review.changes import ChangeReport, collect_changes
 from minimize.review.party_rules import form_changes
 from minimize.sources import declared_schema

@@ -13,8 +13,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from minimize.review.changes import GradedChange, change_text, value_text
-from minimize.review.grades import Comparison, Grade
+from minimize.review.changes import Comparison, Grade, GradedChange, change_text, value_text
 from minimize.techniques.parameters import UNORDERED
 
 

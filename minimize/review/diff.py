@@ -22,8 +22,7 @@ from minimize.errors import ConfigurationError, Finding, PolicyError, redact_err
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, read_utf8
 from minimize.output.folder import RECEIPT_FILE
 from minimize.records import POLICY_FILE
-from minimize.review.changes import ALL_CODES, CODES, ChangeReport, GradedChange, collect_changes
-from minimize.review.grades import Grade
+from minimize.review.changes import ALL_CODES, CODES, ChangeReport, Grade, GradedChange, collect_changes
 from minimize.review.party_rules import FORMS, form_changes
 from minimize.stores import PathText
 from minimize.text import did_you_mean

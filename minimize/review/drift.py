@@ -19,7 +19,6 @@ from minimize.datasets.pipelines import pipeline_from
 from minimize.drafting import draft_text, drafted_field
 from minimize.errors import ConfigurationError, Severity, call_redacted
 from minimize.forms.yaml_nodes import key_text
-from minimize.json_form import OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
 from minimize.output.reader import load_receipts
@@ -29,7 +28,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
 from minimize.receipts.chain import READING_KINDS
 from minimize.records import UndeclaredCount
-from minimize.results import FAILING_SEVERITIES
+from minimize.results import FAILING_SEVERITIES, OMIT_IF_EMPTY, OMIT_IF_NONE, JsonResult, json_member, json_object
 from minimize.review.drift_observation import ArrivedData, UnlistedValues, listed_values, observe_files
 from minimize.runs.batch_dates import BatchDate, DateSelection, date_text, select_dates
 from minimize.runs.inputs import find_input_files, path_mask

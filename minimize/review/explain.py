@@ -11,8 +11,7 @@ from typing import Any
 from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
-from minimize.plan.category import least_revealing, step_leaves
-from minimize.plan.model import CaseBranch, FieldPlan, Plan
+from minimize.plan.model import CaseBranch, FieldPlan, Plan, least_revealing, step_leaves
 from minimize.plan.request import allows_purpose
 from minimize.plan.tenant import TenantPlan, plan_for_tenant
 from minimize.policy.condition import ALWAYS, NEVER, Condition, LevelAtLeast, setting_atoms

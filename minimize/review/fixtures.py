@@ -29,7 +29,7 @@ from minimize.consent.terms import DPV_STATES, TenantAgreements
 from minimize.datasets.pipelines import LEDGER_SETTINGS, pipeline_from
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
-from minimize.ledger.sharing import ConsentAct, PrerequisiteAct
+from minimize.ledger.kinds import ConsentAct, PrerequisiteAct
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Contract

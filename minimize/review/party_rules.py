@@ -18,7 +18,7 @@ from minimize.config import OFF, Config, ConfigEntry
 from minimize.config_search import load_config
 from minimize.errors import Finding
 from minimize.forms.yaml_nodes import FaultList
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.approval import ApprovalDemand, configured_approval
 from minimize.policy.describe import treatment_text
 from minimize.policy.load import configured_encryption, examine_pipeline, examine_policy
@@ -27,16 +27,17 @@ from minimize.policy.pipeline import ConfiguredEncryption
 from minimize.policy.treatments import DROP
 from minimize.recipients.load import Subprocessor, Subprocessors, examine_recipient, examine_subprocessors
 from minimize.recipients.model import PASSTHROUGH, Contract, Function, SharedField
-from minimize.review.changes import GradedChange, list_text
-from minimize.review.comparison import FormSides, Rule, Rules, compare_forms
-from minimize.review.grades import (
+from minimize.review.changes import (
     Grade,
+    GradedChange,
     chain_grade,
     compare_entries,
     fewer_tightens,
     join_grades,
+    list_text,
     more_tightens,
 )
+from minimize.review.comparison import FormSides, Rule, Rules, compare_forms
 from minimize.review.policy_rules import (
     CATEGORY_LIMITS,
     ENCRYPTION_ORDER,

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from minimize.aggregates import Measure
 from minimize.arrow.pointers import Pointer
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.aggregate_forms import ExactModel, GroupKeyModel, NoiseModel, PerSubjectModel, SuppressModel
 from minimize.policy.approval import approval_state
 from minimize.policy.condition import Condition
@@ -18,9 +18,7 @@ from minimize.policy.describe import condition_text, gate_texts, treatment_text
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import HOLDERS, Field, RecordsGate, Role
 from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, DeduplicateModel, EncryptModel, Pipeline, SourceModel
-from minimize.review.changes import list_text, retention_text
-from minimize.review.comparison import USUAL_LABEL, FormSides, Rule, Rules
-from minimize.review.grades import (
+from minimize.review.changes import (
     Grade,
     aggregate_input_grade,
     cases_grade,
@@ -28,7 +26,10 @@ from minimize.review.grades import (
     condition_grade,
     fewer_tightens,
     join_grades,
+    list_text,
+    retention_text,
 )
+from minimize.review.comparison import USUAL_LABEL, FormSides, Rule, Rules
 from minimize.techniques.parameters import (
     HIGHER_TIGHTENS,
     LOWER_TIGHTENS,

@@ -26,7 +26,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.engines.base import Job, derive_row_key
 from minimize.engines.local import share_batches
 from minimize.engines.passes import aggregate_tallies, empty_dictionaries, run_stages, settle_stages
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring, new_keyring
 from minimize.plan import request
 from minimize.plan.bind import bind
@@ -37,6 +36,7 @@ from minimize.policy.fields import all_fields_named, gate_condition, steps_of
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.records import RECORDS, Batch, BatchCounts, FieldCounts, Stage
+from minimize.results import JsonResult, json_member
 from minimize.runs.deciding_function import consent_periods
 from minimize.runs.inputs import SubjectActs, subject_names
 from minimize.settings import SettingRow, SettingsRows

@@ -20,7 +20,6 @@ from minimize.errors import ConfigurationError, Finding, PolicyError, SourceErro
 from minimize.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine_file
 from minimize.forms.values import Day, Name
 from minimize.forms.yaml_nodes import FaultList, require_sound
-from minimize.json_form import json_object
 from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.output.folder import RUNS
 from minimize.output.reader import load_receipts
@@ -32,7 +31,7 @@ from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import READING_KINDS, effective_receipts
 from minimize.receipts.shown_counts import rows_text
 from minimize.records import POLICY_FILE
-from minimize.results import LogMessage
+from minimize.results import LogMessage, json_object
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals
 from minimize.runs.first_run_check import check_erasures_known
 from minimize.runs.inputs import find_input_files, path_mask

@@ -17,12 +17,11 @@ from minimize.errors import (
     SourceError,
     StoppedError,
 )
-from minimize.json_form import JsonResult, json_member
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.output.folder import batch_date_of
 from minimize.receipts import Receipt, files_in_force
 from minimize.receipts.chain import READING_KINDS
-from minimize.results import LogMessage
+from minimize.results import JsonResult, LogMessage, json_member
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name
 from minimize.sources.files import FilePart, batch_parts

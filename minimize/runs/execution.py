@@ -15,7 +15,7 @@ from minimize.engines.passes import count_passes
 from minimize.errors import SourceError
 from minimize.keys.keyring import Subkeys
 from minimize.keys.parquet_encryption import OutputEncryption
-from minimize.ledger.releases import OtherReleases
+from minimize.ledger.runs import OtherReleases
 from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.output.sink import ParquetSink, QuarantineWriter, WorkerFiles

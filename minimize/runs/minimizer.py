@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from os import PathLike
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -25,7 +25,6 @@ from minimize.consent import ConsentPeriods
 from minimize.engines.base import BoundPlan, Job, derive_row_key
 from minimize.engines.passes import count_passes, run_stages, settle_stages
 from minimize.errors import ConfigurationError, KeyringError, SchemaError, iterate_redacted, redact_errors
-from minimize.json_form import JsonResult
 from minimize.keys import Keyring, find_keyring
 from minimize.keys.keyring import NOISE_KEY
 from minimize.plan import Plan, bind, request
@@ -35,6 +34,7 @@ from minimize.policy.fields import all_fields_named, fields_named
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.records import Batch, BatchCounts
+from minimize.results import JsonResult
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import Erasures, LedgerErasures, find_erasures
 from minimize.sources.base import Source
@@ -46,7 +46,7 @@ from minimize.stages.rejections import reject_future
 from minimize.stores import PathText
 from minimize.techniques.base import KeySource
 from minimize.techniques.cache import TechniqueCache
-from minimize.times import parse_time
+from minimize.times import EPOCH, Clock, parse_time, utc_now
 
 log = logging.getLogger("minimize")
 PathOrPolicy = Policy | Mapping[str, Any] | PathText
@@ -225,6 +225,7 @@ class Minimizer:
     memory: int = DEFAULT_MEMORY
     erasures: LedgerErasures | None = field(default=None, repr=False)
     also: frozenset[str] = field(default=frozenset(), repr=False)
+    clock: Clock = field(default=utc_now, repr=False)
     _thread: threading.local = field(init=False, repr=False, default_factory=threading.local)
 
     def __repr__(self) -> str:
@@ -251,7 +252,7 @@ class Minimizer:
         self, source: MemorySource, data: Any, at: datetime | str | None, consents: ConsentPeriods | None = None
     ) -> Any:
         """The result for a source, in the type of `data`. With consents, only rows that tenants consented to."""
-        tally, job = RowTally(), self.job(parse_time(at, "at") or datetime.now(UTC), consents)
+        tally, job = RowTally(), self.job(parse_time(at, "at") or self.clock(), consents)
         positions: list[pa.Array] | None = [] if has_row_labels(data) else None
         self._thread.account = Account(tally, positions)
         batches = iterate_redacted(_released_batches(job, source, self.bound, tally, positions))
@@ -312,7 +313,7 @@ class PreparedPolicy:
 
         Fields of `also` may be absent from data unless `erased_by` names them.
         """
-        schema = Job(plan, datetime.now(UTC), keys).records_schema
+        schema = Job(plan, EPOCH, keys).records_schema
         source = MemorySourceFactory(request(plan.policy, plan.purpose, None, also, erased_by=erased_by))
         secret = derive_row_key(keys if isinstance(keys, Keyring) else None)
         stages, release = BoundPlan.from_plan(plan, counts=counts), Release(plan, schema=schema, secret=secret)

@@ -28,7 +28,7 @@ from minimize.datasets.pipelines import (
 )
 from minimize.errors import LedgerError, RefusedError
 from minimize.ledger import find_ledger
-from minimize.ledger.access import ACCESS_ADOPTION
+from minimize.ledger.kinds import ACCESS_ADOPTION
 from minimize.ledger.runs import was_published_by_rules
 from minimize.output.folder import has_runs, identity_of
 from minimize.output.reader import load_receipts

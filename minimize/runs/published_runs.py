@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.access.permissions import common_tenants, entries_in_scope, limited_result
 from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import ConfigurationError, LedgerError, OutputError
-from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.runs import (
@@ -33,7 +32,7 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS
 from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.results import Line, Listing, Printable
+from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, Listing, Printable, json_member
 from minimize.runs import receipt_builder
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
@@ -257,7 +256,7 @@ to record."""
 
 def record_decision(kind: ReceiptKind, workspace: Workspace, decide: DecideOutput) -> Receipt | None:
     """Publishes the signed receipt of a decision; None if there is nothing to record. Raises OutputError, LedgerError."""
-    context = RunContext(kind, "local", workspace.clock(), no_progress, Destinations(None, None))
+    context = RunContext(kind, "local", workspace.clock(), no_progress, Destinations(None, None), clock=workspace.clock)
     with (
         run_session(workspace, context) as booking,
         open_output(workspace.target, create=False, lease=booking.head) as output,

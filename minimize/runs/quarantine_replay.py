@@ -16,7 +16,6 @@ from typing import Any
 from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import find_pipeline, origin_place, origin_settings
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
-from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.output.folder import batch_date_of
 from minimize.output.reader import load_receipts
@@ -26,7 +25,7 @@ from minimize.pages import Table
 from minimize.policy.approval import check_approval
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
-from minimize.results import Line, LogMessage
+from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, LogMessage, json_member
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
 from minimize.runs.overrides import require_output_override
 from minimize.runs.resolve import PLAIN_REQUEST, ResolvedRun, RunRequest, resolve_run

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from minimize.engines.base import BatchOutcome
@@ -42,6 +42,7 @@ from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.releases import noise_entry, of_dates, older_tables
 from minimize.runs.resolve import ResolvedRun
 from minimize.text import installed_version
+from minimize.times import Clock, utc_now
 
 if TYPE_CHECKING:
     from minimize.runs.backfill import Backfill
@@ -199,7 +200,7 @@ UNPUBLISHED_SEQUENCE: Final = 0
 @dataclass(frozen=True, slots=True)
 class RunContext:
     """Circumstances of a run: its kind, engine and start, the progress callback, the destinations of lineage and metrics, its
-    backfill, whether the shrink guard is off, and the codes of the lint errors that were allowed."""
+    backfill, whether the shrink guard is off, the codes of the lint errors that were allowed, and its clock."""
 
     kind: ReceiptKind
     engine: str
@@ -209,6 +210,7 @@ class RunContext:
     backfill: Backfill | None = None
     allow_shrink: bool = False
     allowed: tuple[str, ...] = ()
+    clock: Clock = utc_now
 
 
 def build_receipt(
@@ -282,7 +284,7 @@ def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, seque
         at=resolved.at,
         at_given=resolved.at_given,
         started=context.started,
-        finished=max(context.started, datetime.now(UTC)),  # a clock may be set back
+        finished=max(context.started, context.clock()),  # a clock may be set back
         policy=policy_reference(resolved.pipeline),
         allowed=context.allowed or None,
         plan=DigestRef(resolved.plan.digest),

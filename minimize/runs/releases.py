@@ -20,7 +20,7 @@ from minimize.aggregates.noise import TABLES_VERSION
 from minimize.aggregates.rollups import rolled_up
 from minimize.aggregates.tally import AggregateResult
 from minimize.errors import Finding, RefusedError
-from minimize.ledger.releases import OtherReleases
+from minimize.ledger.runs import OtherReleases
 from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.receipts import NoiseEntry, Receipt, ReleaseEntry, files_in_force

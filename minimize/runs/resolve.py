@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.checkpoints import checkpoint
 from minimize.consent import ConsentPeriods
 from minimize.datasets.pipelines import check_region
 from minimize.errors import Finding, LedgerError, PolicyError
@@ -222,6 +223,7 @@ def resolve_run(workspace: Workspace, request: RunRequest, *, listed: SourceFile
 
     Takes the files of the input if they were listed already.
     """
+    checkpoint("run.resolved")
     job, selection, rerun = workspace.job, request.selection, request.rerun
     if not rerun:
         check_region(job)

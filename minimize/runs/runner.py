@@ -22,9 +22,8 @@ from minimize.datasets.pipelines import is_made_by, pipeline_regions
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger.releases import OtherReleases, other_releases
+from minimize.ledger.runs import OtherReleases, other_releases
 from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
@@ -41,7 +40,7 @@ from minimize.receipts.chain import READING_KINDS
 from minimize.receipts.shown_counts import seal_counts
 from minimize.recipients import Recipient
 from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.results import Line, LogMessage
+from minimize.results import JsonResult, Line, LogMessage, json_member
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, date_text, error_for, worst_exit_code
 from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
@@ -295,6 +294,7 @@ class Execution:
             progress=self.progress,
             places=find_destinations(job.config, workspace.target, job.run_name, self.lineage, self.metrics),
             allow_shrink=self.allow_shrink,
+            clock=workspace.clock,
             **details,
         )
 
@@ -437,7 +437,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
             StoredErasures(resolved.output, resolved.keys).check(folder.receipts())
             check_same_pipeline(resolved, folder)
             check_same_function(resolved.pipeline, folder.receipts())
-            resolved = _with_time_under_lease(resolved, folder.receipts())
+            resolved = _with_time_under_lease(resolved, folder.receipts(), session.ledger.now)
             resolved = _without_skipped(resolved, dates_with_later_receipt(resolved, folder.receipts()), all_)
             if resolved.deciding_function is not None:
                 warn_without_consents(resolved.subject_acts.consents, resolved.deciding_function)
@@ -468,11 +468,11 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
     return None, tuple(all_)
 
 
-def _with_time_under_lease(resolved: ResolvedRun, chain: Sequence[Receipt]) -> ResolvedRun:
+def _with_time_under_lease(resolved: ResolvedRun, chain: Sequence[Receipt], now: datetime) -> ResolvedRun:
     """The run as of a time that is not before the receipts of its dates, if the clock gave its time."""
     if resolved.at_given:
         return resolved
-    at = later_time(resolved.at, chain, [date_text(when) for when in resolved.sources])
+    at = later_time(resolved.at, chain, [date_text(when) for when in resolved.sources], now)
     return replace(resolved, at=at, now=max(at, resolved.now))
 
 
@@ -574,7 +574,9 @@ def _sign_and_publish(
     receipt: Receipt, resolved: ResolvedRun, staging: Staging, attachments: Mapping[str, bytes], session: RunSession
 ) -> Receipt:
     check_acts_unchanged(session.ledger, resolved.pipeline, resolved.subject_acts)
-    erasures = StoredErasures(resolved.output, resolved.keys).store(resolved.subject_acts.erased.rows)
+    erasures = StoredErasures(resolved.output, resolved.keys).store(
+        resolved.subject_acts.erased.rows, session.ledger.now
+    )
     shown, sealed = seal_counts(replace(receipt, audit=session.head(), erasures=erasures), resolved.keys)
     signed = shown.with_signature(resolved.keys)
     staging.publish(signed, {**attachments, **sealed})

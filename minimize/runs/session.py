@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 
 from minimize.engines.base import BatchOutcome
@@ -264,13 +264,13 @@ def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:
         raise OutputError(f"the output belongs to {belongs}, and the run is for {wanted}", hint=hint)
 
 
-def later_time(at: datetime, chain: Sequence[Receipt], dates: Collection[str | None]) -> datetime:
+def later_time(at: datetime, chain: Sequence[Receipt], dates: Collection[str | None], now: datetime) -> datetime:
     """The time of a change of these dates that got its time from the clock, once it holds the lease.
 
     Another command may have published since the change got its time, or have a clock that is a little ahead. The change is then
     as of the latest time of the receipts. A receipt that is ahead of the clock stays later: one of the two is wrong.
     """
-    limit = datetime.now(UTC) + CLOCK_SKEW
+    limit = now + CLOCK_SKEW
     times = [each.at for each in effective_receipts(chain) if each.at <= limit and covers_dates(each, dates)]
     return max((at, *times))
 
@@ -407,7 +407,7 @@ def check_change_time(
     """
     if is_allowed or is_time_allowed():
         return
-    now = datetime.now(UTC)
+    now = ledger.now
     clock = cache(reference_clock(ledger, output, now))
     doubt = time_doubt(at or now, chain, clock, is_given=is_given)
     if not doubt and is_given and at is not None and at > now + CLOCK_SKEW and clock() is None:
@@ -487,7 +487,7 @@ def reference_clock(ledger: Ledger, output: Location, started: datetime) -> Refe
 
     def read_clock() -> datetime | None:
         found = _server_time(ledger) or _store_time(output)
-        return None if found is None else found - (datetime.now(UTC) - started)
+        return None if found is None else found - (ledger.now - started)
 
     return read_clock
 

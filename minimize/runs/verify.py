@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.checkpoints import checkpoint
 from minimize.datasets.ledger_check import ledger_disagreement
 from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
-from minimize.json_form import JsonResult
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.releases import REPUBLICATION
 from minimize.ledger.runs import (
+    REPUBLICATION,
     compare_receipts,
     find_location,
     find_recorded_output,
@@ -25,7 +25,7 @@ from minimize.ledger.schema import ledger_identity
 from minimize.output.folder import identity_of
 from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
-from minimize.results import Line
+from minimize.results import JsonResult, Line
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
 from minimize.verification import find_faults, require_no_errors, verifier_for
@@ -257,6 +257,7 @@ def _check_once(
 ) -> list[Finding] | None:
     """The findings; None if a file was removed during the check. Raises OutputError if a file must not be read."""
     try:
+        checkpoint("output.checked")
         return check_anchor(output, find_faults(output, verifier, from_receipt), verifier, ledger)
     except FileNotFoundError:
         return None

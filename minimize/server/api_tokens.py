@@ -28,12 +28,12 @@ from minimize.access.roles import find_conflict
 from minimize.errors import AccessDenied, ConfigurationError, LedgerError, RefusalReason, RefusedError
 from minimize.governance.evidence import TenantEvidence, document_evidence
 from minimize.identifiers import canonical_account
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.access import API_TOKEN, ApiToken, TokenState
 from minimize.ledger.acts import ActReader, Decision, UntrustedActError
 from minimize.ledger.audit_event import SERVER_PRODUCT, PermissionLookup, application_name, utc_text
+from minimize.ledger.kinds import API_TOKEN, ApiToken, TokenState
+from minimize.results import JsonResult, json_member
 from minimize.server.client import ENVIRONMENT_VARIABLE
 from minimize.server.request import NOT_AUTHENTICATED, error_for, is_name
 from minimize.stores import PathText

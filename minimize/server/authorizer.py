@@ -21,8 +21,8 @@ from minimize.access.entitlements import EffectiveAccess, Grants
 from minimize.access.model import load_access
 from minimize.errors import LedgerError, PolicyError, RefusedError
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
-from minimize.ledger.access import ACCESS_ADOPTION, GRANT, GrantAct
 from minimize.ledger.audit_event import SERVER_PRODUCT, EventResult, PlainValue, application_name
+from minimize.ledger.kinds import ACCESS_ADOPTION, GRANT, GrantAct
 from minimize.output.reader import DATE_COLUMN
 from minimize.server.request import AUTHORIZATION_ENDED, FilterCondition, column_error, error_for
 from minimize.server.snapshot import OutputSnapshot
@@ -145,7 +145,7 @@ class Authorizer:
                 new = self._grant_acts(max(known - 1, 0), newest)
                 if new[: len(last)] != last:  # the ledger was replaced by another copy
                     grants, last, new = Grants(), (), self._grant_acts(0, newest)
-                self._grants = newest, grants.followed_by(new[len(last) :])
+                self._grants = newest, grants.followed_by(new[len(last) :], self._clock())
             return self._grants[1]
 
     def _grant_acts(self, after: int, until: int) -> tuple[GrantAct, ...]:

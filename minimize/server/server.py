@@ -17,8 +17,7 @@ import pyarrow as pa
 from pyarrow import flight
 
 from minimize.errors import ConfigurationError, MinimizeError, RefusedError, call_redacted
-from minimize.json_form import JsonResult, json_member
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.server.api_tokens import TokenBearer, authenticate
 from minimize.server.authorizer import Caller
 from minimize.server.client import LOOPBACK

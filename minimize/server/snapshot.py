@@ -18,6 +18,7 @@ from typing import Final
 import pyarrow as pa
 
 from minimize.access import DatasetColumn
+from minimize.checkpoints import checkpoint
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import OutputError
 from minimize.governance.access_explain import NO_COMMON_PURPOSE
@@ -26,8 +27,7 @@ from minimize.keys.parquet_encryption import column_category, open_parquet, unle
 from minimize.output.folder import batch_date_of, read_receipts
 from minimize.output.reader import ensure_recovered
 from minimize.output.stored_file import StoredFile, as_stored_file, small_text_columns
-from minimize.plan.category import CATEGORY_ORDER
-from minimize.plan.model import Category
+from minimize.plan.model import CATEGORY_ORDER, Category
 from minimize.policy.model import Policy
 from minimize.receipts import ReceiptFile
 from minimize.server.request import OUTPUT_REPLACED, UNKNOWN_DATASET, error_for
@@ -146,6 +146,7 @@ class OpenSnapshot:
 
     def file(self, path: str, coded: Collection[str] = ()) -> StoredFile:
         """Opens one file; the named columns are read as dictionaries. Raises OutputError, KeyringError."""
+        checkpoint("snapshot.read", path)
         return _open_file(self.places[path], path, self.kms, coded)
 
 

@@ -32,6 +32,7 @@ from minimize.arrow.columns import (
     encode_column,
 )
 from minimize.arrow.dictionaries import valid_mask
+from minimize.checkpoints import checkpoint
 from minimize.config_search import ConfigStart
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
@@ -39,15 +40,15 @@ from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.database import LEDGER_VARIABLE
+from minimize.ledger.kinds import LIFECYCLE_EVENT, LinkedForms, linked_forms
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LinkedForms, linked_forms
 from minimize.stores import PathText
 from minimize.times import END_OF_TIME, Clock, epoch_microseconds, utc_now
 
 if TYPE_CHECKING:
+    from minimize.ledger.kinds import LifecycleEvent
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.subjects import LifecycleEvent
 
 Moments = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).min
@@ -255,17 +256,19 @@ _NO_FILES: Final[Mapping[str, datetime]] = MappingProxyType({})
 class RecordedErasures:
     """The erasures in the ledger, in the order in which they were recorded, and those stored with an output.
 
-    listed  the erasures stored with an output
+    listed   the erasures stored with an output
+    read_at  time at which they were read
     """
 
     rows: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
     keys: Keyring | None = field(default=None, repr=False)
     listed: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
+    read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, listed: Iterable[LifecycleEvent] = ()) -> Self:
         """The erasures in an open ledger. Raises LedgerError, also for an event that no key of the keyring signed."""
-        return cls(tuple(ledger.find(LIFECYCLE_EVENT)), ledger.keyring_or_none, tuple(listed))
+        return cls(tuple(ledger.find(LIFECYCLE_EVENT)), ledger.keyring_or_none, tuple(listed), ledger.now)
 
     @property
     def events(self) -> tuple[LifecycleEvent, ...]:
@@ -281,7 +284,7 @@ class RecordedErasures:
         An event that a clock ahead has recorded counts immediately; its withdrawal does not. Raises KeyringError if a key of
         their tokens is missing.
         """
-        known = known_times([row.recorded_at for row in self.events], utc_now())
+        known = known_times([row.recorded_at for row in self.events], self.read_at)
         times = {id(row): seen for row, seen in zip(self.events, known, strict=True)}
         seen = {
             row.id: row
@@ -403,5 +406,6 @@ def find_named_ledger(ledger: PathText | None, config: ConfigStart) -> Address |
 
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
+    checkpoint("erasures.read")
     with open_ledger(address, verifier=keys) as book:
         return RecordedErasures.from_ledger(book)

@@ -26,7 +26,7 @@ from minimize.identifiers import (
     canonical_word,
     canonical_words,
 )
-from minimize.json_form import json_object
+from minimize.results import json_object
 from minimize.settings.timeline import Changes, Timeline
 from minimize.times import seconds_text
 

@@ -34,7 +34,7 @@ from minimize.ledger.clock import effective_start
 from minimize.ledger.subject_tokens import token_version
 from minimize.pages import Table, html_fragment
 from minimize.settings.evaluation import LEVEL_SETTING, ROW_SCHEMA, USER_HOLDER, EffectiveSettings, ExplainableSettings
-from minimize.sources.headers import header_hint, misspelt_columns
+from minimize.sources import header_hint, misspelt_columns
 from minimize.stores import open_parquet_file
 from minimize.text import count_noun
 from minimize.times import EPOCH, epoch_microseconds, utc_now
@@ -64,6 +64,7 @@ class SettingsRows:
     noncanonical  indexes of the rows of which a name was not in canonical form; the table has the canonical form
     folding       whether tenants and subjects are compared without regard to case
     levels        the levels of the policy, lowest first
+    read_at       time at which the rows were read
     """
 
     table: pa.Table = field(repr=False)
@@ -72,6 +73,7 @@ class SettingsRows:
     noncanonical: Sequence[int] = ()
     folding: CaseFolding = NO_FOLDING
     levels: tuple[str, ...] = ()
+    read_at: datetime = field(default_factory=utc_now, compare=False, repr=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if "field" not in self.table.column_names:
@@ -89,7 +91,7 @@ class SettingsRows:
         These differ from the recorded ones for an opt-out that a clock ahead has recorded: it counts immediately after the
         earlier rows of its holder, unless a person stated a later day. An opt-out is an `off` or no higher level.
         """
-        now, newest = utc_now(), pc.max(self.table["recorded_at"]).as_py()
+        now, newest = self.read_at, pc.max(self.table["recorded_at"]).as_py()
         if newest is None or newest <= now:
             return self.table
         recorded = self.table["recorded_at"].to_pylist()

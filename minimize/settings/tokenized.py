@@ -19,7 +19,7 @@ from minimize.arrow.columns import SubjectPairs, check_token_keys
 from minimize.errors import KeyringError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column
 from minimize.keys import Keyring
-from minimize.ledger.settings import SETTING
+from minimize.ledger.kinds import SETTING
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.settings.evaluation import (
     NO_FIELDS,
@@ -33,8 +33,8 @@ from minimize.settings.evaluation import (
 from minimize.settings.files import SettingsRows
 
 if TYPE_CHECKING:
+    from minimize.ledger.kinds import RecordedSetting
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.settings import RecordedSetting
 
 UNTOKENIZED: Final = "-"
 """Represents a subject without a setting of its own. No token has this form."""
@@ -210,7 +210,7 @@ def _token_versions(tokens: TokensByTenant) -> set[int]:
 
 def load_ledger_settings(ledger: Ledger) -> LedgerRows:
     """The rows of an open ledger. Raises LedgerError, and KeyringError if the key of a subject's token is missing."""
-    return ledger_rows(ledger.find(SETTING), ledger.keyring_or_none, str(ledger.address))
+    return replace(ledger_rows(ledger.find(SETTING), ledger.keyring_or_none, str(ledger.address)), read_at=ledger.now)
 
 
 def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: str) -> LedgerRows:

@@ -13,6 +13,11 @@ csv, ndjson, parquet, memory  the formats
 
 `SourceFormat` is everything that other modules ask about a format. To add one, write a module in this folder with a
 `SourceFormat`, a row in `FORMATS` (below) and a test file.
+
+Header of the files that people write: settings, events, lists of subjects.
+
+In these files, a row without a subject is about a whole tenant. A misspelt column of subjects must therefore never count as an
+absent one.
 """
 
 from __future__ import annotations
@@ -25,13 +30,14 @@ from typing import Any, Final, Protocol
 
 import pyarrow as pa
 
+from minimize.identifiers import canonical_word
 from minimize.records import PositionUnit
-from minimize.registry import Registry
 from minimize.sources.base import Source, SourceRequest
 from minimize.sources.files import FilePart, uncompressed_suffix
 from minimize.sources.library_warnings import QuietSource, call_without_warnings, iterate_without_warnings
 from minimize.sources.projection import field_tree, prune_schema
 from minimize.stores import Location
+from minimize.text import Registry, similar_words
 
 
 class FileBinding(Protocol):
@@ -121,3 +127,27 @@ def format_suffixes() -> str:
 def declared_schema(request: SourceRequest) -> pa.Schema:
     """The needed columns in the types that the policy declares: the schema of a source without its own types."""
     return prune_schema(pa.schema([]), field_tree(request))
+
+
+_LEAST_SIMILARITY = 0.75
+
+
+def misspelt_columns(names: Sequence[str], columns: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The columns of which a header may have another spelling, each with a message.
+
+    >>> [name for name, _ in misspelt_columns(["tenant_id", "Subject", "note"], ["tenant_id", "subject"])]
+    ['subject']
+    """
+    others = [canonical_word(name) for name in names if name not in columns]
+    missing = [name for name in columns if name not in names]
+    for name in columns:
+        if name in others or (name in missing and similar_words(name, others, cutoff=_LEAST_SIMILARITY)):
+            yield name, f"the header has another spelling of the column {name}"
+        elif name == "subject" and name in missing and any(other.endswith("id") for other in others):
+            yield name, "the header has a column of unknown ids and no subject"
+
+
+def header_hint(columns: Sequence[str]) -> str:
+    """What to do about a misspelt column."""
+    *others, last = columns
+    return f"The columns are {', '.join(others)} and {last}. Write them in lower case; add an empty one, or correct the header."

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.dictionaries import Bools
+from minimize.checkpoints import checkpoint
 from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
 from minimize.records import Chunk, Reject, RejectCode
 from minimize.sources.base import SeekablePart, Source, SourcePart
@@ -125,6 +126,7 @@ class FilePart:
                 return
             reader = HashingReader(file)
             yield reader
+            checkpoint("source.read", self.path)
             if reader.hash.size == self.size:
                 vars(self)["_computed_digest"] = reader.hash.digest
 

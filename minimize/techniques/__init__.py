@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from minimize.registry import Registry
 from minimize.techniques.base import (
     ALL_FAMILIES,
     Context,
@@ -24,6 +23,7 @@ from minimize.techniques.base import (
     type_family,
 )
 from minimize.techniques.cache import TechniqueCache
+from minimize.text import Registry
 
 __all__ = [
     "TECHNIQUES",

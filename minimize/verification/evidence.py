@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.arrow.pointers import Pointer
+from minimize.checkpoints import checkpoint
 from minimize.errors import Finding, KeyringError, OutputError, Severity, VerificationError
 from minimize.keys import Keyring, Kms, Verifier
 from minimize.receipts import (
@@ -141,6 +142,7 @@ class ParsedDocuments:
     def policy(self, content: bytes, purpose: str) -> PolicyView:
         """The policy of these bytes. Raises UnreadableDocument."""
         if (content, purpose) not in self.policies:
+            checkpoint("policy.read", content)
             self.policies[content, purpose] = read_policy(content, purpose)
         return self.policies[content, purpose]
 

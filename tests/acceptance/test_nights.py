@@ -91,7 +91,7 @@ def test_a_batch_that_is_gone_holds_its_days_back_until_it_is_there_again(projec
     assert {when for when, _ in counted(project)} == {day(0), day(1)}
 
 
-def test_an_opt_out_counts_whatever_became_of_the_keyring_in_between(project: Project, command: Command) -> None:
+def test_an_opt_out_counts_after_any_change_of_the_keyring(project: Project, command: Command) -> None:
     switched_on(project, command)
     mine = (
         "north",
@@ -160,7 +160,7 @@ def test_an_older_copy_of_the_ledger_and_a_new_one_are_found(project: Project, c
     assert command("verify", project.out).code == 0
 
 
-def test_nothing_that_is_kept_beside_the_data_or_printed_holds_a_value(project: Project, command: Command) -> None:
+def test_nothing_stored_next_to_the_data_or_printed_holds_a_value(project: Project, command: Command) -> None:
     switched_on(project, command)
     bad: list[dict[str, Any] | str] = [
         event(1, event_time=f"{CANARY} noon"),
@@ -236,7 +236,9 @@ def test_a_mistake_is_named_with_its_exit_code_and_changes_nothing(
     assert len(command("audit", "log", "--activity", "settings", "--json").json["entries"]) == 2
 
 
-def test_too_much_in_quarantine_is_told_and_what_stood_before_stands(project: Project, command: Command) -> None:
+def test_a_run_with_too_many_quarantined_rows_is_reported_and_replaces_nothing(
+    project: Project, command: Command
+) -> None:
     switched_on(project, command)
     project.records(rows(0, 20), day(0))
     assert pending(project, command).code == 0

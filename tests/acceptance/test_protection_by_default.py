@@ -104,7 +104,7 @@ def test_other_commands_that_write_from_the_source_follow_the_same_rule(project:
     assert project.files() == before
 
 
-def test_plan_and_lint_tell_it_in_advance(project: Project) -> None:
+def test_plan_and_lint_report_the_refusal_in_advance(project: Project) -> None:
     assert "R009" in [finding.code for finding in minimize.lint(project.folder)]
     with pytest.raises(RefusedError) as caught:
         plan_for(project.folder)
@@ -178,6 +178,6 @@ def test_the_server_requires_rules_even_with_access_off(unruled: World) -> None:
         assert caught.value.code == "R010"
 
 
-def test_reading_a_folder_in_python_asks_nobody(unruled: World) -> None:
+def test_reading_a_folder_in_python_requires_no_permission(unruled: World) -> None:
     with unruled.as_actor("ann", datetime.now(UTC)):
         assert minimize.read(unruled.usage.out, keys=unruled.keys).num_rows

@@ -9,7 +9,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.aggregates import measure_from
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey, NoiseTerms, SubjectLimits
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.noise import NoiseKey

@@ -65,14 +65,14 @@ def test_a_large_batch_is_cut_into_slices_that_share_their_dictionary() -> None:
     assert all(part.released["model"].dictionary.equals(whole.released["model"].dictionary) for part in parts)
 
 
-def test_a_batch_with_leaves_in_lists_stays_whole_and_an_empty_one_goes() -> None:
+def test_a_batch_with_leaves_in_lists_stays_whole_and_an_empty_one_is_dropped() -> None:
     in_list = replace(WHAT, keys={"app": GroupKey("/apps/*/name", pa.string())})
     whole = batch(pa.array(["a", "b", "c"]))
     assert list(split_batch(whole, in_list, 2)) == [whole]
     assert list(split_batch(batch(pa.array([], pa.string())), WHAT, 2)) == []
 
 
-def test_more_rows_than_are_worked_off_at_once_count_as_they_do_in_parts() -> None:
+def test_a_batch_above_the_row_limit_counts_as_its_parts_do() -> None:
     rows = 1 << 19
     columns = {"where": pa.StructArray.from_arrays([pa.array([str(n % 97) for n in range(rows)])], names=["device"])}
     released = {"model": pa.array(["a", "b", None]).take(pa.array([n % 3 for n in range(rows)])).dictionary_encode()}

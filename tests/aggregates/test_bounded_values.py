@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.aggregates.bounded_values import ValueBounds, not_nan
+from minimize.aggregates.base import ValueBounds, not_nan
 
 
 def bounds(low: str, high: str) -> ValueBounds:

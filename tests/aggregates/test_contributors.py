@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.batch_views import Contributors, FieldRows, GroupTotals, RowView
-from minimize.aggregates.bounded_values import ValueBounds
 from minimize.aggregates.definition import SubjectLimits
 from minimize.arrow.dictionaries import valid_mask
 from minimize.spill import SpillSpace, ValueHasher

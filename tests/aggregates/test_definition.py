@@ -21,7 +21,7 @@ def measured(word: str, of: str | None = None) -> BoundMeasure:
         (measured("sum", "/apps/*/parts/*/size"), "/apps/*/parts/*"),
     ],
 )
-def test_a_measure_stands_in_the_innermost_list_of_its_field(measure: BoundMeasure, list_: str | None) -> None:
+def test_a_measure_belongs_to_the_innermost_list_of_its_field(measure: BoundMeasure, list_: str | None) -> None:
     assert measure.star == (None if list_ is None else Pointer.parse(list_))
 
 

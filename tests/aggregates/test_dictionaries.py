@@ -42,7 +42,7 @@ def test_a_combination_has_one_code_in_the_order_in_which_it_came(
     assert [column.tolist() for column in seen.columns()] == [column.tolist() for column in columns(distinct, width)]
 
 
-def test_some_combinations_are_told_in_the_order_asked() -> None:
+def test_selected_combinations_are_returned_in_the_requested_order() -> None:
     seen = CombinationDictionary(3)
     seen.encode([np.array([1, 2, 3]), np.array([4, 5, 2**30]), np.array([7, 8, 9])], 3)
     assert [column.tolist() for column in seen.columns(np.array([2, 0]))] == [[3, 1], [2**30, 4], [9, 7]]
@@ -126,7 +126,7 @@ def test_without_keys_everything_is_one_group() -> None:
     ("unit", "expected"),
     [("hour", "2026-11-25 23:00:00"), ("day", "2026-11-25 00:00:00"), ("week", "2026-11-23 00:00:00")],
 )
-def test_times_are_cut_alike_in_every_resolution(type_: pa.DataType, unit: TimeUnit, expected: str) -> None:
+def test_times_are_truncated_equally_in_every_resolution(type_: pa.DataType, unit: TimeUnit, expected: str) -> None:
     cut = truncate_times(pa.array(["2026-11-25 23:45:00"]).cast(pa.timestamp("s")).cast(type_), unit)
     assert cut.type == type_
     assert cut.cast(pa.timestamp("s")).cast(pa.string()).to_pylist() == [expected]

@@ -124,7 +124,7 @@ def test_what_was_never_added_to_is_zero() -> None:
     assert vector.select(np.array([1, 5])).tolist() == [2, 0]
 
 
-def test_rows_and_weights_go_to_their_groups_and_nothing_goes_nowhere() -> None:
+def test_rows_and_weights_are_added_to_their_groups_and_empty_input_to_none() -> None:
     vector, nobody = GroupSums(), np.array([], np.int64)
     vector.count(np.array([4, 3, 4]))
     vector.weigh(np.array([5, 4]), np.array([10.0, -20.0]))

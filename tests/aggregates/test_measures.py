@@ -40,7 +40,7 @@ def quantile(q: float, values: list[Any]) -> Any:
 
 
 @pytest.mark.parametrize("word", sorted(MEASURES))
-def test_every_measure_says_what_it_is(word: str) -> None:
+def test_every_measure_is_documented(word: str) -> None:
     kind = MEASURES[word]
     assert kind.name == word
     assert kind.about
@@ -96,7 +96,7 @@ def test_extremes_are_of_the_fields_type(word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["count_distinct", "histogram"])
-def test_nested_values_are_not_told_apart(word: str) -> None:
+def test_min_and_max_of_nested_values_are_refused(word: str) -> None:
     with pytest.raises(MeasureRefused):
         measure_from(word, "f").output_type(pa.list_(pa.string()))
 
@@ -145,7 +145,7 @@ def test_a_share_is_of_the_values_that_are_named() -> None:
     assert share([True, False], True) == 0.5
 
 
-def test_a_share_of_nobody_or_everybody_is_null() -> None:
+def test_a_share_of_none_or_all_subjects_is_null() -> None:
     assert share(["a", "a"], "a") is None
     assert share(["b", "b"], "a") is None
 
@@ -168,7 +168,7 @@ def test_small_cells_of_a_histogram_are_one_cell_without_value_and_count() -> No
     assert cells == [{"value": "b", "count": 2}, {"value": None, "count": None}]
 
 
-def test_a_histogram_goes_by_value_with_nan_last() -> None:
+def test_a_histogram_is_sorted_by_value_with_nan_last() -> None:
     cells = settled("histogram", "f", pa.array([math.nan, 2.0, -1.0, -0.0, 0.0]))
     assert [cell["count"] for cell in cells] == [1, 2, 1, 1]
     assert [cell["value"] for cell in cells[:3]] == [-1.0, 0.0, 2.0]
@@ -182,7 +182,7 @@ def test_counts_are_rounded_to_the_nearest_multiple_ties_to_the_even_one(count: 
 
 
 @pytest.mark.parametrize("values", [[-(2**63)], [-(2**62), -(2**62)], [2**63 - 1], [-1000, -1], [2**62, 2**62 - 1]])
-def test_a_sum_of_integers_that_just_fits_is_told(values: list[int]) -> None:
+def test_a_sum_of_integers_at_the_type_limit_is_exact(values: list[int]) -> None:
     assert settled("sum", "f", pa.array(values, pa.int64())) == sum(values)
 
 

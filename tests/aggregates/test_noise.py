@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import (
     STANDARD_DEVIATIONS,
     AggregateDefinition,

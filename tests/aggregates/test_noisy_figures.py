@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, NoiseTerms
 from minimize.aggregates.noise import DateRelease, RowNoise, group_hashes, row_identities
 from minimize.aggregates.noisy_figures import from_grid, power_of_ten_below, to_grid
@@ -235,7 +235,7 @@ def literal(rows: Sequence[Row], what: AggregateDefinition) -> list[dict[str, An
 
 @settings(max_examples=examples(20))
 @given(st.integers(0, 1 << 32), st.sampled_from([(1, 1), (3, 1), (3, 2), (4, 24)]))
-def test_figures_are_what_they_say(seed: int, sizes: tuple[int, int]) -> None:
+def test_figures_equal_those_of_the_literal_reading(seed: int, sizes: tuple[int, int]) -> None:
     most_rows, limit = sizes
     rows, what = random_rows(seed, most_rows), definition(limit=limit, values=2)
     (result,) = settled(rows, what)

@@ -21,7 +21,7 @@ from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateResult, AggregateTally, settle_tables
 from minimize.arrow.pointers import Pointer
 from minimize.spill import HashedRows, SpillSpace
-from tests.aggregates import test_batch_views_view as lists
+from tests.aggregates import test_list_elements as lists
 from tests.aggregates.noisy_tables import (
     BOUNDS,
     DATE,
@@ -47,7 +47,7 @@ def _nothing_fits(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few rows are processed at once, and are spilled."""
     monkeypatch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
     monkeypatch.setattr("minimize.spill.spill_file._MIN_BYTES", 1 << 11)
-    monkeypatch.setattr("minimize.spill.accumulator._DIVIDED_ROWS", 1 << 6)
+    monkeypatch.setattr("minimize.spill._DIVIDED_ROWS", 1 << 6)
 
 
 def assert_equal(results: Sequence[AggregateResult], others: Sequence[AggregateResult]) -> None:

@@ -23,7 +23,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.checkpoints import at_checkpoint
 from minimize.records import Batch
 from minimize.spill import HashedRows, SpillSpace
-from tests.aggregates import test_batch_views_view as view
+from tests.aggregates import test_list_elements as view
 from tests.aggregates import test_tally as table
 from tests.contract.test_measures import LITERALS
 from tests.hypothesis_profiles import examples
@@ -35,7 +35,7 @@ def _nothing_fits() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("minimize.aggregates.tally._MIN_ROWS", 1)
         patch.setattr("minimize.spill.spill_file._MIN_BYTES", 1 << 11)
-        patch.setattr("minimize.spill.accumulator._DIVIDED_ROWS", 1 << 6)
+        patch.setattr("minimize.spill._DIVIDED_ROWS", 1 << 6)
         yield
 
 

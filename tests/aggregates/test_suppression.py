@@ -36,7 +36,7 @@ def test_nested_shares_stay_if_they_leave_enough_subjects() -> None:
     assert found == {"flu": 12 / 52, "more": 22 / 52}
 
 
-def test_shares_that_leave_few_subjects_beside_them_are_not_both_published() -> None:
+def test_two_shares_that_leave_few_other_subjects_are_not_both_published() -> None:
     found = figures(ILL, flu=("share", {"of": "os", "is": "flu"}), well=("share", {"of": "os", "is": "well"}))
     assert sorted(found.values(), key=str) == [12 / 43, None]
 
@@ -70,7 +70,7 @@ def test_the_figure_stays_if_the_hidden_cells_hold_enough_subjects_together(memo
     assert found["middle"] == pytest.approx((30 + 24 + 91 + 27) / 52)
 
 
-def test_a_share_beside_a_histogram_with_hidden_cells_is_null() -> None:
+def test_a_share_next_to_a_histogram_with_hidden_cells_is_null() -> None:
     found = figures(ILL, cells=("histogram", "os"), flu=("share", {"of": "os", "is": "flu"}))
     assert found["flu"] is None
 

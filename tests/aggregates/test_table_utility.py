@@ -27,7 +27,7 @@ def test_the_noise_of_a_count_is_that_of_two_draws(sd: str) -> None:
     assert probabilities @ noise**2 == pytest.approx(2 * float(sd) ** 2, abs=1e-6)
 
 
-def test_rows_are_shown_as_often_as_the_guide_says() -> None:
+def test_rows_are_shown_as_often_as_the_guide_states() -> None:
     shown = row_utility(definition(), SIZES).shown
     assert [round(100 * each, 1) for each in shown] == [0, 18.7, 42.9, 81.3, 99.6, 100, 100, 100, 100]
 
@@ -98,7 +98,7 @@ def preview(sizes: Sequence[int], most_rows: int = 1, **changes: object) -> Tabl
     return TableUtility.of_preview(definition(**changes), np.array(sizes, np.int64), most_rows)  # type: ignore[arg-type]
 
 
-def test_a_preview_says_which_rows_would_be_shown() -> None:
+def test_a_preview_states_which_rows_would_be_shown() -> None:
     text = line(preview([5, 12, 40, 40, 40, 100]))
     assert text.startswith(
         "table: about 4 of 6 rows would be shown (95% of subjects); a number of subjects is off by 5%"

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minimize.aggregates import measure_from, suppression
+from minimize.aggregates import measure_from
+from minimize.aggregates import tally as tally_module
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey
-from minimize.aggregates.suppression import PendingRecords
-from minimize.aggregates.tally import AggregateResult, AggregateTally
+from minimize.aggregates.tally import AggregateResult, AggregateTally, PendingRecords
 from minimize.arrow.pointers import Pointer
 from minimize.errors import PolicyError
 from minimize.records import Batch
@@ -90,7 +90,7 @@ def test_a_row_without_a_subject_does_not_help_a_group_over_the_threshold() -> N
     assert tallied(definition(below=1, n=("count",)), batch(rows)).table["n"].to_pylist() == [2]
 
 
-def test_a_null_is_a_group_value_and_stands_last() -> None:
+def test_a_null_is_a_group_value_and_sorted_last() -> None:
     rows = [*devices(1, model=None), *devices(1, model="b"), *devices(1, model="a")]
     assert tallied(definition(n=("count",)), batch(rows)).table["model"].to_pylist() == ["a", "b", None]
 
@@ -109,7 +109,7 @@ def test_an_empty_input_gives_an_empty_typed_table() -> None:
 
 
 @pytest.mark.parametrize("word", ["sum", "mean", "min", "max", "histogram", "count_distinct"])
-def test_a_measure_to_which_few_subjects_contribute_is_null_though_its_group_stands(word: str) -> None:
+def test_a_measure_with_few_contributing_subjects_is_null_in_a_published_group(word: str) -> None:
     rows = [*devices(2, model="a", size=1.0), *devices(2, start=2, model="a")]
     result = tallied(definition(below=3, n=("count",), few=(word, "size")), batch(rows))
     assert result.table.to_pylist() == [{"model": "a", "n": 4, "few": None}]
@@ -214,7 +214,7 @@ def test_dictionaries_that_differ_between_batches_merge_by_value() -> None:
     ]
 
 
-def test_the_group_stands_before_the_measures_and_nothing_else_is_there() -> None:
+def test_a_table_has_its_group_columns_then_its_measures_and_no_other_column() -> None:
     what = definition(("os", "model"), n=("count",), m=("max", "tries"))
     assert tallied(what, batch(devices(1))).table.column_names == ["os", "model", "n", "m"]
 
@@ -369,13 +369,13 @@ def filled(
     st.sampled_from([0, 3, 1000]),
     st.sampled_from([None, 1]),
 )
-def test_a_record_is_lost_if_none_of_its_groups_stands_in_the_end(
+def test_a_record_is_counted_as_lost_if_all_its_groups_are_suppressed(
     records: list[list[set[int]]], early: set[int], late: set[int], limit: int, memory: int | None
 ) -> None:
     before, after = (np.isin(np.arange(GROUPS), list(found)) for found in (early, early | late))
     space = SpillSpace(memory)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(suppression, "_MAX_PENDING", limit)
+        patch.setattr(tally_module, "_MAX_PENDING", limit)
         ours, theirs, more = (filled(records[first::3], before, space) for first in range(3))
         theirs.merge(more, np.arange(GROUPS))
         ours.merge(theirs, np.arange(GROUPS))

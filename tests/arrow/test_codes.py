@@ -26,7 +26,7 @@ def test_many_are_found_again_as_the_table_grows() -> None:
     assert known.codes(many[::-1]).tolist() == codes[::-1].tolist()
 
 
-def test_integers_that_want_the_same_slot_are_told_apart() -> None:
+def test_integers_with_the_same_hash_slot_get_distinct_codes() -> None:
     known, inverse = IntegerDictionary(), pow(0x9E3779B97F4A7C15, -1, 2**64)
     crowd = np.array([place for low in range(200) if (place := low * inverse % 2**64) < 2**63], np.int64)
     assert known.codes(crowd).tolist() == list(range(len(crowd)))

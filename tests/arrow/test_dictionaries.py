@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from minimize.arrow.dictionaries import combine_columns, decode_dictionary, distinct_values, take_values
 
 
-def test_a_dictionary_is_taken_as_it_stands() -> None:
+def test_a_dictionary_column_is_used_without_re_encoding() -> None:
     encoded = pa.DictionaryArray.from_arrays(pa.array([1, None, 0, 1]), pa.array(["a", "b"]))
     found = distinct_values(encoded)
     assert (found.values.to_pylist(), found.codes.to_pylist()) == (["a", "b"], [1, None, 0, 1])

@@ -68,7 +68,7 @@ def test_decoding_gives_the_schemas_types_also_below_lists() -> None:
     assert out.to_pylist() == batch.to_pylist()
 
 
-def test_integers_beside_nulls_stay_what_they_are_in_pandas() -> None:
+def test_integers_in_a_column_with_nulls_stay_integers_in_pandas() -> None:
     large = 2**53 + 1
     batch = pa.record_batch({"whole": pa.array([large, None], pa.int64()), "full": pa.array([1, 2], pa.int64())})
     frame = native_converter(pd.DataFrame({"a": [1]}))(batch.schema, iter([batch]))

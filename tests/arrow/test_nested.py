@@ -154,17 +154,17 @@ def test_a_closed_leaf_does_not_touch_records_where_nothing_is_closed() -> None:
     assert out == [{"apps": None}, {"apps": [{"name": "b"}, {"name": "c"}]}]
 
 
-def test_an_outer_element_goes_with_an_inner_list_that_gating_emptied() -> None:
+def test_an_outer_element_is_removed_with_an_inner_list_that_gating_emptied() -> None:
     records = batch("a", [[["x"], ["y"]], [[]]], pa.list_(pa.list_(pa.string())))
     assert built(records, "/a/*/*", closed={"/a/*/*": [True, False]}) == [{"a": [["y"]]}, {"a": [[]]}]
 
 
-def test_an_outer_element_goes_with_an_inner_list_that_is_hollow() -> None:
+def test_an_outer_element_is_removed_with_its_inner_list() -> None:
     records = batch("a", [[[], ["y"]]], pa.list_(pa.list_(pa.string())))
     assert built(records, "/a/*/*", hollow={"/a/*/*": [True, False]}) == [{"a": [["y"]]}]
 
 
-def test_an_entry_of_a_map_goes_with_its_key() -> None:
+def test_an_entry_of_a_map_is_removed_with_its_key() -> None:
     records = batch("m", [[("k", "v"), ("secret", "w")]], pa.map_(pa.string(), pa.string()))
     assert built(records, "/m/*", closed={"/m/*": [False, True]}) == [{"m": [("k", "v")]}]
 
@@ -187,7 +187,7 @@ def test_a_leaf_that_was_not_released_is_a_key_error() -> None:
         assemble(batch("a", [1], pa.int32()), {}, {}, {}, pa.schema([("a", pa.int32())]))
 
 
-def test_a_derived_leaf_stands_in_a_struct_that_the_source_does_not_have() -> None:
+def test_a_derived_leaf_is_written_into_a_struct_that_the_source_lacks() -> None:
     records = batch("a", [1, 2], pa.int32())
     schema = pruned_schema(records.schema, {at("/place/cell"): pa.string()})
     out = assemble(records, {at("/place/cell"): pa.array(["c", None])}, {}, {}, schema)

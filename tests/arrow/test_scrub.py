@@ -278,7 +278,7 @@ def test_half_floats_and_nulls_pass() -> None:
     assert scrub(pa.nulls(3).slice(1)).to_pylist() == [None, None]
 
 
-def test_metadata_goes_unless_the_schema_allows_it() -> None:
+def test_metadata_is_removed_unless_the_schema_allows_it() -> None:
     leaky = pa.schema([pa.field("c", pa.string(), metadata={"note": TEXT})], metadata={"pandas": TEXT})
     batch = pa.record_batch([pa.array(["a"])], schema=leaky)
     assert scrub(batch).schema.metadata is None
@@ -287,7 +287,7 @@ def test_metadata_goes_unless_the_schema_allows_it() -> None:
     assert scrub(batch, allowed).schema.equals(allowed, check_metadata=True)
 
 
-def test_metadata_inside_types_goes() -> None:
+def test_metadata_inside_types_is_removed() -> None:
     child = pa.field("s", pa.string(), metadata={"note": TEXT})
     for type_, value in (
         (pa.struct([child]), {"s": "a"}),

@@ -69,7 +69,7 @@ def _many(type_: pa.DataType) -> pa.Array:
 @pytest.mark.parametrize(
     "type_", [pa.string(), pa.int64(), pa.float64(), pa.timestamp("us", "UTC"), pa.decimal128(21, 1)]
 )
-def test_many_values_have_one_code_each_whatever_the_batches(type_: pa.DataType) -> None:
+def test_many_values_have_one_code_each_in_any_batches(type_: pa.DataType) -> None:
     book, values = ValueDictionary(type_), _many(type_)
     for batch in (values[5000:7000], values[:100], values, values[9000:].dictionary_encode(), values[6000:6001]):
         codes = book.encode(batch)
@@ -83,7 +83,7 @@ def test_many_doubles_keep_one_nan_and_one_zero() -> None:
     assert book.encode(pa.array([math.nan, -0.0, 0.0, math.nan, None])).tolist() == [8999, 9000, 9000, 8999, 9001]
 
 
-def test_a_book_that_was_sent_elsewhere_goes_on_there_and_takes_no_secret_along() -> None:
+def test_a_dictionary_sent_to_another_process_continues_there_without_secrets() -> None:
     book, values = ValueDictionary(pa.string()), _many(pa.string())
     codes = book.encode(values)
     sent = deepcopy(book)
@@ -91,7 +91,7 @@ def test_a_book_that_was_sent_elsewhere_goes_on_there_and_takes_no_secret_along(
     assert b"Digests" not in pickle.dumps(book)
 
 
-def test_it_says_how_much_it_holds() -> None:
+def test_its_memory_use_is_known() -> None:
     book = ValueDictionary(pa.int64())
     book.encode(pa.array(range(10)))
     small = book.nbytes
@@ -118,7 +118,7 @@ def pairs(digests: ValueDigests, values: pa.Array) -> list[tuple[int, int]]:
 
 
 @given(st.lists(texts, max_size=30), st.integers(0, 30))
-def test_digests_are_equal_where_texts_are_wherever_they_stand(values: list[bytes], cut: int) -> None:
+def test_equal_texts_have_equal_digests_at_any_position(values: list[bytes], cut: int) -> None:
     digests, array = ValueDigests(), pa.array(values, pa.binary())
     found = pairs(digests, array)
     assert pairs(digests, array[:cut]) + pairs(digests, array[cut:]) == found
@@ -137,7 +137,7 @@ def test_each_key_gives_other_digests() -> None:
     assert not set(pairs(ValueDigests(), array)) & set(pairs(ValueDigests(), array))
 
 
-def test_more_texts_than_are_hashed_at_once_are_told_apart() -> None:
+def test_more_texts_than_one_hash_batch_get_distinct_digests() -> None:
     texts = [f"{number:08x}" for number in range(40_000)]
     assert len(set(pairs(ValueDigests(), pa.array(texts)))) == len(texts)
 
@@ -152,7 +152,7 @@ def test_more_texts_than_are_hashed_at_once_are_told_apart() -> None:
         (pa.date32(), [-1, 0, 1]),
     ],
 )
-def test_numbers_are_told_apart_from_any_offset(type_: pa.DataType, values: list[Any]) -> None:
+def test_numbers_get_distinct_digests_at_any_offset(type_: pa.DataType, values: list[Any]) -> None:
     array = pa.array([*values, *values], type_)
     found = pairs(ValueDigests(), array[1:5])
     assert found[0] == found[3]
@@ -189,7 +189,7 @@ def test_codes_follow_the_order_in_which_digests_come(batches: list[list[tuple[i
         assert fresh.tolist() == new
 
 
-def test_digests_that_begin_alike_are_found_beside_each_other() -> None:
+def test_digests_with_the_same_first_half_are_distinguished_by_the_second() -> None:
     index = DigestIndex()
     same, other = np.full(5000, 7, np.uint64), np.arange(5000, dtype=np.uint64)
     assert index.codes(same, other)[0].tolist() == list(range(5000))

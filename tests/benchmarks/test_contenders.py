@@ -71,7 +71,7 @@ def _python(*words: str) -> Sequence[str]:
     return [sys.executable, "-c", *words]
 
 
-def test_a_failing_contender_is_told(tmp_path: Path) -> None:
+def test_a_failing_contender_is_reported_with_its_exit_code(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="exit 3"):
         once(_python("raise SystemExit(3)"), tmp_path / "log")
 

@@ -32,7 +32,7 @@ def test_events_have_22_columns_in_the_order_of_their_time(table: pa.Table) -> N
     assert table["event_time"].to_pylist() == sorted(table["event_time"].to_pylist())
 
 
-def test_no_degree_lies_halfway_between_two_tenths(table: pa.Table) -> None:
+def test_no_degree_is_halfway_between_two_tenths(table: pa.Table) -> None:
     millionths = np.rint(table["latitude"].drop_null().to_numpy() * 1e6).astype(np.int64)
     assert not (millionths % 100_000 == 50_000).any()
 
@@ -52,13 +52,13 @@ def test_lines_read_back_as_the_events(table: pa.Table) -> None:
     assert {**record, "event_time": 0} | {**there, "event_time": 0} == {**record, "event_time": 0}
 
 
-def test_data_that_stands_is_found_again(tmp_path: Path) -> None:
+def test_existing_data_is_reused(tmp_path: Path) -> None:
     made = lines(tmp_path, 100)
     before = made.lines.stat().st_mtime_ns
     assert lines(tmp_path, 100).lines.stat().st_mtime_ns == before
 
 
-def test_data_half_made_is_made_anew(tmp_path: Path) -> None:
+def test_incomplete_data_is_generated_again(tmp_path: Path) -> None:
     half = Given(tmp_path / f"lines-{EDITION}-100")
     half.folder.mkdir()
     half.lines.write_text("{")

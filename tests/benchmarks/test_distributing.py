@@ -25,12 +25,12 @@ def test_what_a_command_starts_counts(code: str, tmp_path: Path) -> None:
     assert once([sys.executable, "-c", code], tmp_path / "log").cpu >= 0.4
 
 
-def test_figures_are_told_an_engine_a_line() -> None:
+def test_figures_are_printed_one_engine_per_line() -> None:
     told = distributing.lines({"job a local": {"wall s": 1.0, "CPU s": 2.0, "MB": 30.0}})
     assert told.splitlines()[1].split() == ["job", "a", "local", "1.000", "2.000", "30.000"]
 
 
-def test_without_java_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_java_spark_is_reported_as_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)

@@ -16,7 +16,7 @@ FIGURES = {
 }
 
 
-def test_the_cost_of_the_door_is_told_as_a_ratio() -> None:
+def test_the_cost_of_the_server_is_reported_as_a_ratio() -> None:
     goals = door.goals(FIGURES)
     assert [goal["reached"] for goal in goals] == [1.3, pytest.approx(2.0 / 1.8)]
     assert {goal["goal"] for goal in goals} == {1 / 0.7}

@@ -10,12 +10,12 @@ from benchmarks import encrypting, layouts
 from benchmarks.data.generate import devices
 
 
-def test_its_cost_is_told_as_ratios() -> None:
+def test_the_cost_of_encryption_is_reported_as_ratios() -> None:
     figures = {"in the clear": {"run s": 2.0, "read s": 0.5}, "encrypted": {"run s": 2.2, "read s": 0.55}}
     assert [round(goal["reached"], 3) for goal in encrypting.goals(figures)] == [1.1, 1.1]
 
 
-def test_figures_are_told_a_layout_a_line() -> None:
+def test_figures_are_printed_one_layout_per_line() -> None:
     assert layouts.lines({"encrypted": {"run s": 2.0}}).splitlines()[1].split() == ["encrypted", "2.000"]
 
 

@@ -10,19 +10,19 @@ from benchmarks import finding, layouts
 from benchmarks.data.generate import devices
 
 
-def test_the_cost_of_an_index_is_told_as_a_ratio() -> None:
+def test_the_cost_of_an_index_is_reported_as_a_ratio() -> None:
     figures = {"index": {"run s": 2.1}, "no index": {"run s": 2.0}}
     [goal] = finding.goals(figures)
     assert (goal["goal"], goal["reached"]) == (1.05, 1.05)
 
 
-def test_figures_are_told_a_layout_a_line() -> None:
+def test_figures_are_printed_one_layout_per_line() -> None:
     told = layouts.lines({"no index": {"run s": 2.0, "look MB": 0.5}})
     assert told.splitlines()[1].split() == ["no", "index", "2.000", "0.500"]
 
 
 @pytest.mark.nightly
-def test_less_is_read_where_an_index_says_where_to_look(tmp_path: Path) -> None:
+def test_less_is_read_with_an_index(tmp_path: Path) -> None:
     found = finding.found(devices(tmp_path, 20_000), tmp_path, 1)
     assert found.keys() == finding.LAYOUTS.keys()
     tenants = found["index, a folder a tenant"]

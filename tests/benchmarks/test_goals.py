@@ -31,7 +31,7 @@ def test_a_spread_is_the_smallest_and_the_largest() -> None:
     assert FIGURES["a", "minimize"].spread("cpu") == (1.0, 9.0)
 
 
-def test_memory_is_told_as_a_ratio_and_as_a_ceiling() -> None:
+def test_memory_is_reported_as_a_ratio_and_as_a_ceiling() -> None:
     assert [goal["reached"] for goal in memory.goals({"a": {"x1": 200.0, "x10": 220.0}})] == [1.1, 220.0]
 
 

@@ -10,13 +10,13 @@ from benchmarks import sharing
 from benchmarks.data.generate import devices
 
 
-def test_the_cost_of_sharing_is_told_as_a_ratio() -> None:
+def test_the_cost_of_sharing_is_reported_as_a_ratio() -> None:
     [goal] = sharing.goals({"share": {"s": 1.1}, "apply": {"s": 1.0}})
     assert (goal["goal"], goal["reached"]) == (1.15, 1.1)
 
 
 @pytest.mark.nightly
-def test_the_cost_where_some_do_not_agree_is_told_too() -> None:
+def test_the_cost_of_sharing_without_some_consents_is_also_reported() -> None:
     both = sharing.goals({"share": {"s": 1.1}, "mixed": {"s": 1.15}, "apply": {"s": 1.0}})
     assert [goal["reached"] for goal in both] == [1.1, 1.15]
 

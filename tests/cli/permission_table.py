@@ -136,7 +136,7 @@ OWN_GRANTS: Final = frozenset(
 )
 """Commands whose permission depends on the grant: `test_workflow.py` covers them."""
 OWN_TOKENS: Final = frozenset({"access token confirm"})
-"""Commands whose permission depends on the token: `test_access_token.py` covers them."""
+"""Commands whose permission depends on the token: `test_account_tokens.py` covers them."""
 OPEN_COMMANDS: Final[Mapping[str, str]] = {
     "init": "reads a file of the caller and writes a draft",
     "lint": "reads files of the configuration",

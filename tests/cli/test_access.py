@@ -101,7 +101,7 @@ def test_a_support_engineer_of_one_tenant_opens_incidents_of_this_tenant(
     assert command(*words, "north").code == 0
 
 
-def test_what_a_request_must_say_exits_2(command: Command) -> None:
+def test_an_incomplete_access_request_exits_with_2(command: Command) -> None:
     assert command("access", "request", *ASKED).code == 2
     assert command("access", "request", *ASKED, "--field", "model", "--for", "soon").code == 2
     assert command("access", "approve", "nothing").code == 2
@@ -119,7 +119,7 @@ def test_break_glass_is_listed_with_exit_1_until_it_is_reviewed(command: Command
 
 
 @pytest.mark.usefixtures("incident")
-def test_a_stranger_sees_no_grants_of_others(command: Command, acting: pytest.MonkeyPatch) -> None:
+def test_an_account_without_grants_sees_none_of_others(command: Command, acting: pytest.MonkeyPatch) -> None:
     command("access", "request", *ASKED, "--field", "model")
     act_as(acting, "ann")
     assert command("access", "list").out == "no requests or grants\n"
@@ -159,7 +159,7 @@ def test_show_prints_who_may_do_what(command: Command) -> None:
     assert [each["members"] for each in body["roles"] if each["role"] == "support_engineer"] == [["@support"]]
 
 
-def test_lint_tells_of_faults_with_exit_1(command: Command, tmp_path: Path) -> None:
+def test_lint_reports_faults_and_exits_with_1(command: Command, tmp_path: Path) -> None:
     assert command("access", "lint").code == 0
     (tmp_path / "access.yaml").write_text("version: 1\nassignments: [{role: none, members: {users: [a]}}]\n")
     said = command("access", "lint")
@@ -215,7 +215,7 @@ def test_a_verb_asks_the_access_file_and_exits_3(
     assert [(each["event"]["result"], each["event"]["component"]) for each in entries] == [("refused", "access")]
 
 
-def test_whoever_has_the_permission_is_let_through(command: Command, acting: pytest.MonkeyPatch) -> None:
+def test_an_account_with_the_permission_runs_the_command(command: Command, acting: pytest.MonkeyPatch) -> None:
     act_as(acting, "pia")
     assert command("settings", "set", "north", "location", "on").code == 0
     act_as(acting, "olga")

@@ -65,7 +65,7 @@ def test_entries_are_narrowed_down(command: Command) -> None:
 
 
 @pytest.mark.usefixtures("ledger")
-def test_alone_the_log_is_vouched_for_as_far_as_it_goes(command: Command) -> None:
+def test_without_outputs_the_log_is_verified_alone(command: Command) -> None:
     said = command("audit", "verify", "--json")
     assert said.code == 0
     assert (said.json["ok"], said.json["sequence"]) == (True, 3)
@@ -140,7 +140,7 @@ def test_the_name_of_an_account_is_no_formula_in_a_spreadsheet(
 
 
 @pytest.mark.parametrize("verb", [("log",), ("verify",), ("export", "x.ndjson")])
-def test_without_a_ledger_it_is_said_where_was_looked(
+def test_a_missing_ledger_is_reported_with_the_searched_path(
     command: Command, project: Project, verb: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_KEYS", str(project.keys))
@@ -153,7 +153,7 @@ def test_without_a_ledger_it_is_said_where_was_looked(
     assert not (project.folder / "ledger.db").exists()
 
 
-def test_receipts_that_are_not_there_are_said(command: Command, ledger: Path) -> None:
+def test_missing_receipts_are_reported(command: Command, ledger: Path) -> None:
     said = command("audit", "verify", "--receipts", ledger.with_name("nowhere"))
     assert (said.code, "does not exist" in said.err) == (2, True)
 
@@ -187,7 +187,7 @@ def test_an_actor_cannot_make_lines_of_its_own(
     assert last.strip("\n").isprintable()
 
 
-def test_what_is_past_its_year_goes_after_it_was_shown_and_written_out(
+def test_entries_older_than_a_year_are_removed_after_they_were_shown_and_exported(
     command: Command, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", str(project.folder / "ledger.db"))

@@ -33,7 +33,7 @@ def said(command: Command, project: Project, file: Path, *more: object) -> Resul
     return command("backfill", file, "--output", project.out, "--keys", project.keys, *more)
 
 
-def test_it_says_what_each_date_came_to(project: Project, command: Command, file: Path) -> None:
+def test_backfill_prints_the_result_of_each_date(project: Project, command: Command, file: Path) -> None:
     first = said(command, project, file)
     assert first.code == 0
     assert first.out.startswith("backfill b of checkins: 2 run now, 0 already done, 0 without input\n")
@@ -182,7 +182,7 @@ def test_a_preview_shows_only_what_tenants_agreed_to(inbound: Inbound) -> None:
     assert "south" not in done.out
 
 
-def test_explain_says_that_no_consent_covers_a_record(inbound: Inbound) -> None:
+def test_explain_reports_that_no_consent_covers_a_record(inbound: Inbound) -> None:
     file = inbound.lines("one.ndjson", messages(2))
     done = command("explain", inbound.folder, "os_version", "--record", f"{file}:2", "--at", AT + timedelta(hours=1))
     assert done.code == 0, done.err
@@ -190,7 +190,7 @@ def test_explain_says_that_no_consent_covers_a_record(inbound: Inbound) -> None:
 
 
 @pytest.mark.parametrize("verb", ["withdraw", "refuse"])
-def test_the_end_of_a_consent_says_how_what_was_received_is_taken_out(inbound: Inbound, verb: str) -> None:
+def test_the_end_of_a_consent_names_the_command_that_removes_received_data(inbound: Inbound, verb: str) -> None:
     places = ("--pipeline", inbound.folder)
     done = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places)
     assert done.code == 0, done.err
@@ -199,7 +199,7 @@ def test_the_end_of_a_consent_says_how_what_was_received_is_taken_out(inbound: I
     assert again.json["received"] is True
 
 
-def test_the_end_of_a_contract_says_how_what_was_received_is_taken_out(inbound: Inbound) -> None:
+def test_the_end_of_a_contract_names_the_command_that_removes_received_data(inbound: Inbound) -> None:
     places = ("--pipeline", inbound.folder)
     done = command("contract", "end", "north", "vendor", "--json", *places)
     assert (done.code, done.json["received"]) == (0, True)
@@ -231,7 +231,7 @@ def prepared(project: Project, command: Command, limit: float | None = None) -> 
     project.policy({"storage": None})
 
 
-def test_it_tells_what_passes_and_what_was_run(project: Project, command: Command) -> None:
+def test_replay_prints_how_many_records_pass_and_which_run_it_made(project: Project, command: Command) -> None:
     prepared(project, command)
     said = command("replay", project.out, "--at", LATER, "--keys", project.keys)
     assert said.code == 0
@@ -250,14 +250,14 @@ def test_for_machines_it_gives_counts_and_receipts(project: Project, command: Co
     assert [(receipt["kind"], receipt["dates"]) for receipt in said["receipts"]] == [("replay", [DAY])]
 
 
-def test_nothing_to_do_says_so(project: Project, command: Command) -> None:
+def test_a_replay_without_quarantined_records_reports_it(project: Project, command: Command) -> None:
     project.records(events(30))
     project.run()
     said = command("replay", project.out, "--keys", project.keys)
     assert (said.code, said.out) == (0, "nothing to do: no records are quarantined\n")
 
 
-def test_nothing_that_passes_says_so(project: Project, command: Command) -> None:
+def test_a_replay_without_passing_records_reports_it(project: Project, command: Command) -> None:
     project.records([*events(30), "broken"])
     project.run()
     said = command("replay", project.out, "--keys", project.keys)
@@ -285,7 +285,7 @@ def test_a_folder_without_an_output_exits_2(project: Project, command: Command) 
     assert command("replay", project.folder / "nowhere", "--keys", project.keys).code == 2
 
 
-def test_a_pipeline_that_is_named_and_not_there_is_said_so(project: Project, command: Command) -> None:
+def test_a_missing_pipeline_is_reported(project: Project, command: Command) -> None:
     prepared(project, command)
     done = command("replay", project.out, "--pipeline", project.folder / "elsewhere", "--keys", project.keys)
     assert (done.code, "the file does not exist" in done.err, "not known" in done.err) == (2, True, False)

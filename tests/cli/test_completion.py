@@ -46,7 +46,7 @@ def test_what_is_like_nothing_is_answered_with_nothing(command: Command) -> None
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
-def test_colour_is_for_terminals_whose_owner_wants_it(
+def test_colour_follows_the_terminal_and_the_environment_variables(
     project: Project, variables: dict[str, str], coloured: bool
 ) -> None:
     ours, theirs = pty.openpty()

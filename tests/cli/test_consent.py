@@ -47,7 +47,7 @@ def test_a_consent_is_asked_for_given_and_withdrawn(command: Command) -> None:
     assert len(command("consent", "show", "--history", "--json").json["consents"]) == 3
 
 
-def test_a_consent_from_before_a_withdrawal_says_that_it_has_no_effect(command: Command) -> None:
+def test_a_consent_from_before_a_withdrawal_is_reported_as_without_effect(command: Command) -> None:
     assert command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-01-01T00:00:00Z").code == 0
     assert command("consent", "withdraw", *WHOSE, *TOKEN, "--since", "2026-06-01T00:00:00Z").code == 0
     again = command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-05-01T00:00:00Z")
@@ -60,7 +60,7 @@ def test_a_consent_from_before_a_withdrawal_says_that_it_has_no_effect(command: 
     assert ": valid" in command("consent", "show").out
 
 
-def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
+def test_why_prints_the_deciding_act(command: Command, tmp_path: Path) -> None:
     assert command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-11-01T00:00:00Z").code == 0
     said = command("consent", "why", *WHOSE)
     assert said.out.startswith("vendor sync for contoso: consent (valid)\nat 2")
@@ -70,7 +70,7 @@ def test_why_says_what_decides(command: Command, tmp_path: Path) -> None:
     assert (told["valid"], told["why"], len(told["moments"])) == (False, "other_text", 2)
 
 
-def test_why_at_a_time_before_the_recording_says_when_the_consent_was_recorded(command: Command) -> None:
+def test_why_at_a_time_before_the_recording_prints_when_the_consent_was_recorded(command: Command) -> None:
     given = command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-01-01T00:00:00Z", "--json").json
     lines = command("consent", "why", *WHOSE, "--at", "2026-01-02T00:00:00Z").out.splitlines()
     recorded = given["recorded_at"][:19] + "Z"
@@ -121,7 +121,7 @@ def test_what_has_run_out_is_marked(command: Command) -> None:
     assert command("consent", "expire", "--json").json == {"expired": []}
 
 
-def test_acts_stand_in_the_audit_log(command: Command) -> None:
+def test_consent_acts_are_in_the_audit_log(command: Command) -> None:
     command("consent", "give", *WHOSE, *TOKEN)
     assert "consent" in command("audit", "log", "--activity", "consent").out
 

@@ -30,5 +30,5 @@ def test_a_command_starts_no_threads_for_linear_algebra() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are counted by Linux's /proc")
-def test_what_somebody_said_of_these_threads_stays() -> None:
+def test_a_configured_thread_count_stays() -> None:
     assert process(OPENBLAS_NUM_THREADS="2")[0] == "2"

@@ -61,7 +61,7 @@ def test_a_document_that_cannot_be_read_is_a_mistake(command: Command, tmp_path:
 
 
 @pytest.mark.parametrize("format_", ["jsonschema", "odcs", "fideslang"])
-def test_what_a_pipeline_says_is_exported(command: Command, format_: str, tmp_path: Path) -> None:
+def test_the_content_of_a_pipeline_is_exported(command: Command, format_: str, tmp_path: Path) -> None:
     printed = command("export", format_, PIPELINES / "usage_events", "--json")
     assert printed.code == 0, printed.err
     assert printed.json

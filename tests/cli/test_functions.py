@@ -92,7 +92,7 @@ def test_turning_it_off_needs_evidence(command: Command) -> None:
     assert "MINIMIZE_TOKEN" in done.err
 
 
-def test_a_prerequisite_says_who_confirmed_it_and_when_and_can_end(command: Command) -> None:
+def test_a_prerequisite_records_who_confirmed_it_and_when_and_can_be_revoked(command: Command) -> None:
     words = ("contoso", "vendor", "an_account", "--reference", "TICKET-1")
     done = command("functions", "confirm", *words, "--document", "signed.txt", "--json").json
     assert (done["state"], done["by"], done["reference"]) == ("confirmed", "ann@contoso.example", "TICKET-1")

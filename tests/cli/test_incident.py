@@ -49,7 +49,7 @@ def test_an_incident_is_opened_scoped_and_shown(project: Project, incident: Comm
     assert "to be notified" in text
 
 
-def test_what_was_exposed_and_matches_nothing_is_told_when_it_is_recorded(project: Project, incident: Command) -> None:
+def test_an_exposure_that_matches_nothing_is_reported_when_it_is_recorded(project: Project, incident: Command) -> None:
     words = ("--title", TITLE, "--since", "2026-11-20T00:00Z", "--exposed")
     said = incident("open", "INC-1", *words, "date:2026-11-30", "--exposed", f"output:{project.out}#recrods")
     asked = "Check the spelling and the time of the incident."
@@ -145,12 +145,14 @@ def test_an_exception_takes_a_second_person(
     assert "exempt" in incident("exempt", "INC-1", "north", "--agree").out
 
 
-def test_what_was_exposed_has_to_be_said_in_our_words(project: Project, incident: Command) -> None:
+def test_an_invalid_exposure_exits_with_2(project: Project, incident: Command) -> None:
     words = ("INC-1", "--title", TITLE, "--since", "2026-11-20T00:00Z", "--exposed", "everything")
     assert incident("open", *words).code == 2
 
 
-def test_a_declared_incident_stays_open_until_all_were_told(project: Project, incident: Command) -> None:
+def test_a_declared_incident_cannot_be_closed_before_all_tenants_are_notified(
+    project: Project, incident: Command
+) -> None:
     opened(incident, project)
     incident("scope", "INC-1")
     incident("declare", "INC-1")
@@ -199,7 +201,7 @@ def test_notices_are_sent_by_the_command_of_the_configuration(project: Project, 
     assert incident("send", "INC-1", "--outbox", "notices", "--yes").code == 1
 
 
-def test_a_notice_says_whom_to_ask(project: Project, incident: Command) -> None:
+def test_a_notice_requires_a_contact(project: Project, incident: Command) -> None:
     opened(incident, project)
     assert incident("notice", "INC-1", "--to", "notices").code == 2
 
@@ -211,7 +213,7 @@ def test_contacts_are_linted(project: Project, command: Command) -> None:
     assert [each["code"] for each in said.json["findings"]] == ["K003", "K004"]
 
 
-def test_an_incident_without_a_scope_says_so_and_becomes_overdue(project: Project, incident: Command) -> None:
+def test_an_incident_without_a_scope_is_shown_as_such_and_becomes_overdue(project: Project, incident: Command) -> None:
     opened(incident, project)
     assert "INC-1  a lost disk: open, scope unknown\n" in incident("list").out
     declared = incident("declare", "INC-1", "--json").json

@@ -34,7 +34,7 @@ def test_every_form_is_for_machines_too(command: Command) -> None:
     assert "BEGIN PUBLIC KEY" in command("keys", "public", "my.keys", "--json").json["public_key"]
 
 
-def test_a_keyring_is_for_its_owner_alone_whatever_the_umask(command: Command, tmp_path: Path) -> None:
+def test_a_keyring_is_readable_by_its_owner_only_under_any_umask(command: Command, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         assert command("keys", "new", "open.keys").code == 0
@@ -78,7 +78,7 @@ def test_a_short_key_is_refused(project: Project, command: Command) -> None:
     assert "c2hvcnQ" not in said.out + said.err
 
 
-def test_a_flag_goes_before_the_environment_and_that_before_the_configuration(
+def test_a_flag_overrides_the_environment_and_that_overrides_the_configuration(
     project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (project.folder / "minimize.yaml").write_text(f"keys: {project.keys}\n")
@@ -148,7 +148,9 @@ def test_list_shows_the_state_of_each_version(project: Project, command: Command
     assert "encrypt.pseudonymized/1" in command("keys", "list", project.keys).out
 
 
-def test_shred_shows_first_and_wants_yes(project: Project, command: Command, shut: Path) -> None:
+def test_shred_lists_the_affected_outputs_first_and_requires_yes(
+    project: Project, command: Command, shut: Path
+) -> None:
     shown = command("keys", "shred", "--keys", project.keys, "encrypt.pseudonymized/1")
     assert shown.code == 0
     assert str(shut) in shown.out
@@ -175,7 +177,7 @@ def test_a_keyring_that_is_not_named_is_found_as_everywhere(
     assert command("keys", "public").out == command("keys", "public", project.keys).out
 
 
-def test_where_no_keyring_is_found_it_says_how_to_name_one(
+def test_the_error_for_a_missing_keyring_explains_how_to_name_one(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)

@@ -37,7 +37,7 @@ def locate(command: Command, project: Project, *words: object) -> Result:
     return command("locate", *words, "--pipeline", project.folder)
 
 
-def test_it_says_until_when_a_device_is_located(project: Project, command: Command) -> None:
+def test_locate_prints_until_when_a_device_is_located(project: Project, command: Command) -> None:
     done = locate(command, project, *START, "--hours", 4)
     assert (done.code, done.out.splitlines()[0]) == (0, "a device of north is located until 2026-11-24T16:00:00Z")
     found = locate(command, project, *START, "--json").json
@@ -67,7 +67,7 @@ def test_the_list_shows_tokens(project: Project, command: Command) -> None:
     assert only["until"] == "2026-11-25T12:00:00Z"
 
 
-def test_an_end_says_whether_there_was_anything_to_end(
+def test_locate_end_prints_whether_there_was_anything_to_end(
     project: Project, command: Command, clock: time_machine.Traveller
 ) -> None:
     end = ("end", "d4711", "--tenant", "north")
@@ -79,7 +79,7 @@ def test_an_end_says_whether_there_was_anything_to_end(
     assert command("locate", *end, "--json").json == {"tenant": "north", "ended": False}
 
 
-def test_an_end_says_whether_the_tenant_is_unknown(project: Project, command: Command) -> None:
+def test_locate_end_reports_an_unknown_tenant(project: Project, command: Command) -> None:
     locate(command, project, *START)
     done = command("locate", "end", "d4711", "--tenant", "nroth")
     assert done.code == 0

@@ -49,7 +49,7 @@ def test_no_example_is_of_a_command_that_is_not_there() -> None:
     assert set(EXAMPLES) - set(COMMANDS) == set()
 
 
-def test_examples_stand_below_the_help() -> None:
+def test_the_help_ends_with_examples() -> None:
     command = COMMANDS["verify"]
     with click.Context(command, info_name="verify") as ctx:
         assert "Examples:\n    minimize verify out/device_telemetry --keys minimize.keys\n" in command.get_help(ctx)

@@ -120,7 +120,7 @@ def params(command: click.Command) -> Iterator[click.Parameter]:
 EVERY = [param for verb in COMMAND_NAMES for param in params(load_command(verb))]
 
 
-def test_whatever_says_that_it_is_a_time_or_a_date_is_read_as_one() -> None:
+def test_every_option_for_a_time_or_a_date_parses_it_as_one() -> None:
     told = [each for each in EVERY if isinstance(each, click.Option)]
     times = [each for each in told if each.metavar == "D" or "ISO 8601" in (each.help or "")]
     assert len(times) > 20

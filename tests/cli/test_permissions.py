@@ -54,7 +54,7 @@ def test_every_command_asks_for_a_permission_or_is_listed_as_open() -> None:
     assert asking | set(OPEN_COMMANDS) == set(command_names())
 
 
-def test_what_each_role_may_do_is_as_the_guide_says(world: World) -> None:
+def test_permissions_of_each_role_match_the_guide(world: World) -> None:
     prepare(world)
     table = permission_table(world)
     assert table in GUIDE.read_text(), f"\n{table}"

@@ -18,7 +18,7 @@ def test_no_drift_exits_0(project: Project, command: Command) -> None:
     assert (said.code, said.out) == (0, f"checkins version 3, 30 records of {DAY}\nno drift\n")
 
 
-def test_a_new_column_is_told_and_exits_0_or_1_as_asked(project: Project, command: Command) -> None:
+def test_drift_lists_a_new_column_and_exits_0_or_1_as_requested(project: Project, command: Command) -> None:
     project.records([event(number, theme="dark") for number in range(30)])
     said = command("drift", project.folder)
     assert said.code == 0
@@ -48,7 +48,7 @@ def test_for_machines_it_gives_changes_and_counts(project: Project, command: Com
     assert said["edit"] == "fields:\n  theme: {type: string, do: drop}\n"
 
 
-def test_undeclared_paths_over_time_are_told(project: Project, command: Command) -> None:
+def test_drift_lists_undeclared_paths_of_earlier_runs(project: Project, command: Command) -> None:
     project.records([event(number, theme="dark") for number in range(30)])
     project.run()
     assert f"undeclared in earlier runs: /theme 30 ({DAY})" in command("drift", project.folder).out
@@ -65,7 +65,7 @@ def test_what_is_proposed_is_accepted_field_by_field_and_runs(project: Project, 
     assert {name for name, field in ran.json["fields"].items() if field["did"] != "drop"} == {"tenant_id", "event_time"}
 
 
-def test_a_policy_may_be_written_and_accepted_at_once(project: Project, command: Command) -> None:
+def test_init_may_write_and_accept_a_policy_in_one_step(project: Project, command: Command) -> None:
     said = command("init", project.records(events(120)), "first", "--accept", "all")
     assert said.code == 0, said.err
     assert "accepted tenant, subject, time, record, event_id" in said.out
@@ -92,7 +92,7 @@ def test_only_warnings_exit_0(project: Project, command: Command) -> None:
 
 
 @pytest.mark.parametrize(("fail_on", "code"), [("error", 0), ("warning", 1), ("never", 0)])
-def test_what_fails_can_be_said(project: Project, command: Command, fail_on: str, code: int) -> None:
+def test_the_failing_severity_can_be_chosen(project: Project, command: Command, fail_on: str, code: int) -> None:
     project.policy({"model": {"type": "string", "role": "quasi", "do": "keep"}})
     assert command("lint", project.folder, "--fail-on", fail_on).code == code
 
@@ -246,7 +246,7 @@ def test_a_chain_is_a_list_of_techniques(project: Project, command: Command) -> 
     assert command("plan", project.folder, "--json").json["fields"]["battery"]["technique"] == ["clip", "bin"]
 
 
-def test_a_plan_of_one_tenant_says_what_is_off(project: Project, command: Command) -> None:
+def test_a_plan_of_one_tenant_shows_which_features_are_off(project: Project, command: Command) -> None:
     asked = ("--at", "2026-11-25T00:00:00Z", "--json")
     north = command("plan", project.folder, "--tenant", "north", *asked).json["fields"]["latitude"]
     south = command("plan", project.folder, "--tenant", "south", *asked).json["fields"]["latitude"]
@@ -284,7 +284,7 @@ AS_OF = ("--at", "2026-11-25T00:00:00Z")
 NOISY = {"per_model": without_none({**AGGREGATES["per_model"], "exact": None})}
 
 
-def test_a_preview_of_a_file_says_what_to_expect_of_the_tables(project: Project, command: Command) -> None:
+def test_a_preview_of_a_file_shows_what_to_expect_of_the_tables(project: Project, command: Command) -> None:
     shutil.rmtree(project.out)
     project.pipeline(aggregates=NOISY)
     file = project.records([event(number, device_id=f"d{number % 80}", model="A") for number in range(160)], root="new")
@@ -357,14 +357,14 @@ def test_the_rows_of_a_preview_can_come_from_elsewhere(project: Project, command
     assert len(command("plan", project.folder, *asked, "--json").json["preview"]) == 2
 
 
-def test_a_tenant_that_the_settings_do_not_name_is_told_below_its_plan(project: Project, command: Command) -> None:
+def test_the_plan_of_a_tenant_without_settings_ends_with_a_hint(project: Project, command: Command) -> None:
     said = command("plan", project.folder, "--tenant", "norht")
     told = f"the tenant norht is not in the settings {project.folder / 'settings.csv'}. Did you mean north?\n"
     assert (said.code, said.out.endswith(told)) == (0, True)
     assert "is not in the settings" not in command("plan", project.folder, "--tenant", "north").out
 
 
-def test_machines_are_told_whether_the_tenant_is_known(project: Project, command: Command) -> None:
+def test_plan_json_states_whether_the_tenant_is_known(project: Project, command: Command) -> None:
     known = ("tenant_known", "tenants_like_it")
     unknown, north = (command("plan", project.folder, "--tenant", name, "--json").json for name in ("norht", "north"))
     assert [unknown[key] for key in known] == [False, ["north"]]

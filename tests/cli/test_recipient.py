@@ -19,14 +19,14 @@ def _folder(tmp_path: Path) -> Path:
     return tmp_path / "recipients"
 
 
-def test_the_list_says_what_goes_and_comes(command: Command) -> None:
+def test_the_list_shows_the_number_of_fields_per_direction(command: Command) -> None:
     said = command("recipient", "list", "--recipients", RECIPIENTS)
     assert said.code == 0
     assert "configmgr  independent  out 0  in 19  site_summary\n" in said.out
     assert "apple  independent  out 27  in 60  push, device_enrollment" in said.out
 
 
-def test_the_list_for_machines_says_whether_a_contract_is_in_force(command: Command) -> None:
+def test_the_json_list_states_whether_a_contract_is_current(command: Command) -> None:
     listed = command("recipient", "list", "--recipients", RECIPIENTS, "--json").json["recipients"]
     assert {one["recipient"]: (one["in_force"], one["listed"]) for one in listed}["google"] == (True, True)
     assert {one["recipient"]: one["in_force"] for one in listed}["configmgr"] is False
@@ -55,7 +55,7 @@ def test_the_list_is_a_page_with_recipients_and_subprocessors(command: Command, 
     )
 
 
-def test_without_agents_the_list_says_so_as_a_page_and_nothing_as_text(command: Command, folder: Path) -> None:
+def test_without_agents_the_html_list_states_it_and_the_text_list_omits_it(command: Command, folder: Path) -> None:
     page = folder.parent / "page.html"
     assert command("recipient", "list", "--html", page, "--recipients", folder).out == f"wrote {page}\n"
     assert "There are no subprocessors." in page.read_text()

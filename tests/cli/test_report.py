@@ -20,7 +20,7 @@ def _done(builds: Builds, project: Project) -> Project:
     return builds.fill(project, done_content)
 
 
-def test_a_report_is_told_in_a_few_lines(done: Project, command: Command) -> None:
+def test_a_report_is_printed_in_a_few_lines(done: Project, command: Command) -> None:
     said = command("report", done.out, "--keys", done.keys, "--at", AT)
     assert said.code == 0
     assert "60 or more read = 60 written + fewer than 5 quarantined" in said.out
@@ -41,7 +41,7 @@ def test_for_machines_it_gives_the_facts(done: Project, command: Command) -> Non
     assert (body["flow"]["read"], body["flow"]["written"]) == ("60 or more", 60)
 
 
-def test_what_cannot_be_shown_is_said(done: Project, command: Command) -> None:
+def test_hidden_figures_are_listed(done: Project, command: Command) -> None:
     said = command("report", done.out, "--at", AT)
     assert said.code == 0
     assert "signatures of the receipts" in said.out

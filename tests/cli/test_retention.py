@@ -71,19 +71,19 @@ def test_an_output_that_cannot_be_looked_at_is_warned_of(ran: Project, command: 
     assert (done.code, "cannot be read" in done.err) == (0, True)
 
 
-def test_an_event_of_a_subject_that_names_none_says_which_option_names_it(ran: Project, command: Command) -> None:
+def test_an_event_without_its_subject_is_refused_with_the_missing_option(ran: Project, command: Command) -> None:
     said = command("events", "add", "north", "subject_left", *places(ran))
     assert (said.code, "--subject S" in said.err) == (2, True)
 
 
-def test_a_tenant_that_nobody_knows_is_warned_of_with_names_like_it(ran: Project, command: Command) -> None:
+def test_an_unknown_tenant_is_warned_of_with_similar_names(ran: Project, command: Command) -> None:
     said = command("events", "add", "nort", "tenant_closed", *places(ran))
     assert (said.code, "unknown tenant nort" in said.err, "Did you mean north?" in said.err) == (0, True, True)
     assert "tenant_closed of nort" in said.out
 
 
 @pytest.mark.parametrize("tenant", ["north", "south"])
-def test_a_tenant_of_settings_or_of_records_is_no_stranger(ran: Project, command: Command, tenant: str) -> None:
+def test_a_tenant_of_settings_or_records_is_known(ran: Project, command: Command, tenant: str) -> None:
     said = command("events", "add", tenant, "tenant_closed", *places(ran))
     assert (said.code, said.err) == (0, "")
 

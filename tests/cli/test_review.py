@@ -65,7 +65,7 @@ def test_changes_are_written_as_a_page(two: tuple[Path, Path], command: Command,
     assert "<h2>Loosens</h2>" in (tmp_path / "diff.html").read_text()
 
 
-def test_the_same_twice_has_nothing_to_say(two: tuple[Path, Path], command: Command) -> None:
+def test_identical_policies_have_no_difference(two: tuple[Path, Path], command: Command) -> None:
     said = command("diff", two[0], two[0])
     assert (said.code, said.out) == (0, "nothing changed\n")
 
@@ -79,7 +79,7 @@ def test_what_is_not_there_exits_2(two: tuple[Path, Path], command: Command) -> 
 WHEN = ("--at", "2026-11-25T00:00:00Z")
 
 
-def test_it_says_what_becomes_of_a_field_step_by_step(project: Project, command: Command) -> None:
+def test_explain_prints_each_step_of_a_field(project: Project, command: Command) -> None:
     project.records(events(3))
     said = command("explain", project.folder, "latitude", "--tenant", "north", *WHEN)
     assert said.code == 0
@@ -97,7 +97,7 @@ def test_for_machines_it_prints_the_steps(project: Project, command: Command) ->
     assert [step["what"] for step in said["steps"] if step["verdict"] == "stops"] == ["gate"]
 
 
-def test_of_a_record_it_tells_outcomes(project: Project, command: Command) -> None:
+def test_explain_record_prints_outcomes_and_no_value(project: Project, command: Command) -> None:
     path = project.records(events(3))
     said = command("explain", project.folder, "battery", "--record", f"{path}:2", *WHEN, "--keys", project.keys)
     assert said.code == 0
@@ -105,7 +105,7 @@ def test_of_a_record_it_tells_outcomes(project: Project, command: Command) -> No
     assert "7.3" not in said.out
 
 
-def test_of_what_no_rule_names_it_says_so(project: Project, command: Command) -> None:
+def test_explain_of_an_unknown_field_exits_with_2_and_a_suggestion(project: Project, command: Command) -> None:
     project.records(events(3))
     said = command("explain", project.folder, "batery")
     assert (said.code, said.out) == (2, "")
@@ -119,7 +119,7 @@ def test_a_record_that_is_not_there_exits_2(project: Project, command: Command) 
     )
 
 
-def test_a_tenant_that_the_settings_do_not_name_is_told_last(project: Project, command: Command) -> None:
+def test_explain_of_a_tenant_without_settings_ends_with_a_hint(project: Project, command: Command) -> None:
     words = ("explain", project.folder, "latitude", "--tenant")
     said = command(*words, "norht")
     told = f"the tenant norht is not in the settings {project.folder / 'settings.csv'}. Did you mean north?"
@@ -138,7 +138,7 @@ def brings(project: Project, name: str, *records: object) -> Path:
     return path
 
 
-def test_what_is_as_the_fixtures_say_exits_0(project: Project, command: Command) -> None:
+def test_matching_fixtures_exit_with_0(project: Project, command: Command) -> None:
     brings(project, "a.pass.ndjson", event(0))
     said = command("test", project.folder)
     assert said.code == 0
@@ -176,7 +176,7 @@ def test_without_fixtures_it_exits_2(project: Project, command: Command) -> None
 APPROVAL_TIME = "2026-11-25T00:00:00Z"
 
 
-def test_approved_it_says_by_whom_and_where(project: Project, command: Command) -> None:
+def test_an_approval_prints_the_approver_and_where_it_was_recorded(project: Project, command: Command) -> None:
     said = command("policy", "approve", project.folder, "--by", "ann")
     assert said.code == 0
     assert "checkins version 3 approved by ann on " in said.out
@@ -191,7 +191,7 @@ def test_approved_it_says_by_whom_and_where(project: Project, command: Command) 
         ("", (), "system", "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"),
     ],
 )
-def test_it_says_where_the_approver_s_name_comes_from(
+def test_an_approval_prints_the_source_of_the_approver_s_name(
     acts: str,
     words: tuple[str, ...],
     named: str,
@@ -232,7 +232,9 @@ def test_where_approval_is_required_a_run_without_exits_3(project: Project, comm
 
 
 @pytest.mark.parametrize(("demand", "code", "exits"), [("warn", "L080", 0), ("required", "L081", 1)])
-def test_lint_says_so_too(demand: str, code: str, exits: int, project: Project, command: Command) -> None:
+def test_lint_reports_the_same_approval_fault(
+    demand: str, code: str, exits: int, project: Project, command: Command
+) -> None:
     project.records(events(3))
     (project.folder / "minimize.yaml").write_text(f"approval: {demand}\n")
     said = command("lint", project.folder, "--json", "--keys", project.keys)

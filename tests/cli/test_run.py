@@ -25,7 +25,7 @@ def ran(command: Command, project: Project, *more: object) -> Result:
     return command("run", project.folder, "--at", WHEN, "--output", project.out, "--keys", project.keys, *more)
 
 
-def test_a_run_that_is_done_exits_0_and_says_what_became_of_the_rows(project: Project, command: Command) -> None:
+def test_a_finished_run_exits_with_0_and_prints_the_row_counts(project: Project, command: Command) -> None:
     project.records([*events(40), "broken"])
     said = ran(command, project)
     assert said.code == 0
@@ -46,7 +46,7 @@ def test_for_machines_it_prints_the_receipt(project: Project, command: Command) 
     assert {"run_id", "sequence", "previous", "inputs", "fields", "outputs", "quarantine", "replaces"} <= set(receipt)
 
 
-def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, command: Command) -> None:
+def test_a_run_without_work_exits_with_0_and_prints_nothing_to_do(project: Project, command: Command) -> None:
     said = ran(command, project)
     assert (said.code, said.out) == (0, "nothing to do\n")
     assert said.err == "WARNING no file matches data/{date}/*.ndjson.gz\n"
@@ -66,7 +66,7 @@ def test_with_nothing_to_do_it_exits_0_and_says_exactly_that(project: Project, c
         (("--pending", "--until", DAY), f"no new files since the last run in data/{{date}}/*.ndjson.gz, up to {DAY}"),
     ],
 )
-def test_with_nothing_to_do_it_says_once_which_dates_and_which_pattern_had_no_file(
+def test_a_run_without_work_names_dates_and_pattern_without_files_once(
     project: Project, command: Command, words: tuple[str, ...], told: str
 ) -> None:
     said = ran(command, project, *words)
@@ -98,7 +98,7 @@ def test_a_line_of_lineage_that_was_torn_is_removed_in_a_night_with_nothing_to_d
     assert "the last line of lineage.ndjson was incomplete: the line was removed" in said.err
 
 
-def test_nothing_to_do_is_a_skip_for_whoever_asks_for_that(project: Project, command: Command) -> None:
+def test_a_run_without_work_exits_with_the_skip_code_if_requested(project: Project, command: Command) -> None:
     assert ran(command, project, "--skip-exit-code").code == 99
     project.records(events(9))
     assert ran(command, project, "--pending", "--skip-exit-code").code == 0
@@ -159,7 +159,9 @@ def test_faults_of_configuration_come_before_refusals(project: Project, command:
     assert ran(command, project).code == 2
 
 
-def test_without_a_keyring_it_exits_2_and_says_how_to_make_one(project: Project, command: Command) -> None:
+def test_without_a_keyring_a_run_exits_with_2_and_names_the_command_that_creates_one(
+    project: Project, command: Command
+) -> None:
     project.records(events(9))
     said = command("run", project.folder, "--at", WHEN, "--output", project.out)
     assert said.code == 2
@@ -202,7 +204,7 @@ def test_a_mistake_names_file_line_field_and_what_was_meant(project: Project, co
     assert "Did you mean `bin`" in said.err
 
 
-def test_every_fault_is_told_at_once_to_machines(project: Project, command: Command) -> None:
+def test_run_json_lists_all_faults_together(project: Project, command: Command) -> None:
     project.policy({"battery": {"type": "strnig"}, "storage": {"type": "integer", "rol": "quasi", "do": "keep"}})
     project.pipeline(purpose="fun")
     said = ran(command, project, "--json")
@@ -229,7 +231,7 @@ def test_settings_that_are_not_there_are_a_mistake(project: Project, command: Co
     assert "nowhere.csv" in said.err
 
 
-def test_an_error_that_nobody_foresaw_says_its_place_and_no_value(project: Project, command: Command) -> None:
+def test_an_unexpected_error_reports_its_place_and_no_value(project: Project, command: Command) -> None:
     def broken(*_: object, **__: object) -> None:
         raise KeyError("CANARY")
 
@@ -260,7 +262,7 @@ def test_a_log_of_lines_of_json_can_be_asked_for(project: Project, command: Comm
     assert line["run_id"] in said.out
 
 
-def test_the_form_of_the_log_may_be_said_behind_the_verb(project: Project, command: Command) -> None:
+def test_the_log_format_may_be_given_after_the_verb(project: Project, command: Command) -> None:
     project.records(events(3))
     said = command("run", project.folder, "--keys", project.keys, "--log-format", "json")
     lines = [json.loads(line) for line in said.err.splitlines()]
@@ -268,7 +270,7 @@ def test_the_form_of_the_log_may_be_said_behind_the_verb(project: Project, comma
     assert all(set(line) == {"ts", "level", "code", "run_id", "msg", "data"} for line in lines)
 
 
-def test_a_missing_keyring_is_told_before_a_time_that_is_refused(project: Project, command: Command) -> None:
+def test_a_missing_keyring_is_reported_before_a_refused_time(project: Project, command: Command) -> None:
     project.records(events(3))
     earlier = ("run", project.folder, "--at", WHEN)
     assert command(*earlier).code == 2

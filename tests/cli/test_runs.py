@@ -42,7 +42,7 @@ def test_it_counts_what_would_pass_now_where_that_is_asked(project: Project, com
     assert {group["code"]: group["passing"] for group in said.json["groups"]} == {"forbidden_field": 1, "malformed": 0}
 
 
-def test_an_empty_quarantine_says_so(project: Project, command: Command) -> None:
+def test_an_empty_quarantine_is_reported(project: Project, command: Command) -> None:
     project.records(events(30))
     project.run()
     assert command("quarantine", "show", project.out).out == "no records are quarantined\n"
@@ -123,7 +123,7 @@ def test_a_run_whose_receipt_is_elsewhere_is_shown_without(command: Command, ran
     assert (said.code, "the receipt cannot be read here" in said.out) == (0, True)
 
 
-def test_without_a_ledger_it_is_said_where_was_looked(command: Command, project: Project) -> None:
+def test_a_missing_ledger_is_reported_with_the_searched_path(command: Command, project: Project) -> None:
     said = command("runs", "--output", project.folder)
     assert (said.code, f"no ledger found at {project.folder}/ledger.db" in said.err) == (2, True)
     assert "MINIMIZE_LEDGER is not set" in command("runs").err

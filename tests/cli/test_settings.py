@@ -51,7 +51,7 @@ def test_a_pipeline_that_does_not_follow_the_setting_is_warned_of(
     assert ("minimize settings import FILE" in done.err) is imports
 
 
-def test_why_tells_the_rows_that_decide(project: Project, command: Command) -> None:
+def test_why_lists_the_deciding_settings(project: Project, command: Command) -> None:
     said(command, project, "set", "north", "location", "on", "--since", "2026-11-01T00:00:00Z")
     run = ("--run-at", "2099-01-01T00:00:00Z")
     yes = said(command, project, "why", "north", "location", "2026-11-24T10:00:00Z", *run)
@@ -80,7 +80,7 @@ def test_a_run_follows_the_ledger(project: Project, command: Command) -> None:
     assert said(command, project, "export", project.folder / "out.csv").code == 0
 
 
-def test_a_run_without_a_ledger_says_where_it_looked(project: Project, command: Command, tmp_path: Path) -> None:
+def test_a_run_without_a_ledger_reports_the_searched_path(project: Project, command: Command, tmp_path: Path) -> None:
     project.records(events(4))
     ran = command("run", project.folder, "--output", project.out)
     assert ran.code == 2
@@ -103,7 +103,7 @@ def test_a_replay_asks_the_ledger_as_the_run_did(project: Project, command: Comm
     assert "0 of 1 quarantined records now pass" in done.out
 
 
-def test_without_a_policy_an_answer_says_that_none_was_asked(project: Project, command: Command) -> None:
+def test_without_a_policy_an_answer_reports_that_none_was_checked(project: Project, command: Command) -> None:
     project.policy(features={"location": {"about": "position", "holders": ["user"]}})
     words = ("north", "location", "2026-11-24T10:00:00Z", "--subject", "d1")
     since = ("--since", "2026-11-01", "--subject", "d1", "--holder", "user", "--reference", "app-1")
@@ -115,7 +115,7 @@ def test_without_a_policy_an_answer_says_that_none_was_asked(project: Project, c
     assert "levels, and who may turn the feature on, were not checked" in alone.err
 
 
-def test_why_tells_that_nobody_said_anything_of_the_tenant(project: Project, command: Command) -> None:
+def test_why_reports_that_the_tenant_has_no_settings(project: Project, command: Command) -> None:
     said(command, project, "set", "north", "location", "on")
     words = ("location", "2026-11-24T10:00:00Z")
     why = said(command, project, "why", "norht", *words)

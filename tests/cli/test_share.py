@@ -47,7 +47,7 @@ def test_what_may_leave_is_written_and_recorded(shop: Sender, command: Command) 
     assert {name: each["contract"] for name, each in shown["tenants"].items()} == {"north": "C-1", "south": "C-1"}
 
 
-def test_a_dry_run_says_what_would_leave(shop: Sender, command: Command) -> None:
+def test_a_dry_run_prints_what_would_be_shared(shop: Sender, command: Command) -> None:
     said = send(command, shop, "--dry-run")
     assert said.code == 0
     assert "vendor, sync: 3 rows of 2 tenants" in said.out
@@ -83,14 +83,14 @@ def test_before_the_first_run_send_names_the_output_and_the_command(
     assert said.error["hint"] == "Run the pipeline first: `minimize run PIPELINE`."
 
 
-def test_why_tells_whether_a_tenant_s_records_may_go(shop: Sender, command: Command) -> None:
+def test_share_why_states_which_fields_of_a_tenant_may_be_shared(shop: Sender, command: Command) -> None:
     yes = command("share", "why", "vendor", "sync", "--tenant", "north")
     assert yes.out.startswith("vendor, sync: may receive device_id, event_time, model\n  consent ")
     no = command("share", "why", "vendor", "sync", "--tenant", "west")
     assert no.out.startswith("vendor, sync: may receive nothing\n  N039")
 
 
-def test_why_tells_that_nobody_named_the_tenant(shop: Sender, command: Command) -> None:
+def test_share_why_reports_that_the_tenant_is_not_in_the_ledger(shop: Sender, command: Command) -> None:
     words = ("share", "why", "vendor", "sync", "--tenant")
     said = command(*words, "norht")
     told = "  the tenant norht is not in the ledger. Did you mean north?"
@@ -114,7 +114,7 @@ def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: Sender, comma
     assert command("share", "recall", "confirm", "vendor").code == 2
 
 
-def test_withdrawing_tells_the_recipient_at_once(shop: Sender, command: Command) -> None:
+def test_a_withdrawal_writes_the_deletion_request_for_the_recipient(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     words = ("north", "vendor", "sync", "--reference", "FORM-1", "--recipients", shop.folder / "recipients")
     done = command("consent", "withdraw", *words, "--to", shop.folder / "delete.json", "--json")
@@ -126,7 +126,7 @@ def test_withdrawing_tells_the_recipient_at_once(shop: Sender, command: Command)
     assert "vendor  north  withdrawn  requested" in command("share", "recall", "list").out
 
 
-def test_what_is_due_is_requested_of_every_recipient_at_once(shop: Sender, command: Command) -> None:
+def test_due_recalls_of_all_recipients_are_requested_together(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     shop.consent("north", "refused", at=datetime.now(UTC))
     assert "vendor  north  refused  requested" in command("share", "recall", "request").out

@@ -22,7 +22,7 @@ RECORDS = events(60)
 OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def test_a_view_tells_people_and_machines_the_same(project: Project, command: Command) -> None:
+def test_subject_view_gives_the_same_facts_as_text_and_as_json(project: Project, command: Command) -> None:
     project.records(RECORDS)
     project.run()
     said = command("subject", "view", "d3", "--output", project.out, "--keys", project.keys, "--json")
@@ -33,7 +33,7 @@ def test_a_view_tells_people_and_machines_the_same(project: Project, command: Co
     assert str(project.out) in text
 
 
-def test_many_at_once_come_from_a_file(project: Project, command: Command) -> None:
+def test_several_subjects_can_be_given_by_a_file(project: Project, command: Command) -> None:
     project.records(RECORDS)
     project.run()
     (project.folder / "who.csv").write_text("subject,tenant_id\nd3,north\n,south\n")
@@ -41,7 +41,7 @@ def test_many_at_once_come_from_a_file(project: Project, command: Command) -> No
     assert [each["subject"]["id"] for each in said.json["subjects"]] == ["d3", None]
 
 
-def test_an_export_says_where_it_is(project: Project, command: Command) -> None:
+def test_an_export_prints_its_folder_and_counts(project: Project, command: Command) -> None:
     project.records(RECORDS)
     project.run()
     words = ("--in", project.out, "--keys", project.keys, "--to", "export", "--format", "csv")
@@ -73,7 +73,7 @@ def test_a_deletion_names_tables_of_outputs_that_have_no_records(project: Projec
         assert str(project.out) not in said.out.partition("invoice in")[2], "an output with records is searched"
 
 
-def test_nobody_named_is_a_fault_of_usage(project: Project, command: Command) -> None:
+def test_a_view_without_a_subject_is_a_usage_error(project: Project, command: Command) -> None:
     assert command("subject", "view").code == 2
 
 
@@ -161,7 +161,7 @@ def test_a_view_is_a_page_too(project: Project, command: Command) -> None:
     assert text.endswith("</html>\n")
 
 
-def test_of_whom_nothing_is_held_a_deletion_says_so(project: Project, command: Command) -> None:
+def test_a_deletion_of_an_unknown_subject_reports_that_nothing_is_stored(project: Project, command: Command) -> None:
     project.policy(**LASTING)
     project.pipeline(aggregates=None)
     project.records(RECORDS)
@@ -220,7 +220,7 @@ def test_a_privacy_officer_proposes_a_correction_and_another_approves_it(
     assert run_as("paul", *approve, "--yes").code == 2
 
 
-def test_what_is_open_past_its_day_is_told_by_the_exit_code(
+def test_an_overdue_request_makes_subject_status_exit_with_1(
     project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.policy(**LASTING)
@@ -241,7 +241,7 @@ def test_what_is_open_past_its_day_is_told_by_the_exit_code(
     assert command("subject", "status", *places[:2]).code == 0
 
 
-def test_a_deletion_that_was_interrupted_and_left_nothing_to_do_says_so() -> None:
+def test_an_interrupted_deletion_with_nothing_left_reports_it() -> None:
     text = "\n".join(map(str, SubjectRemoval((DataSubject("d1", "north"),), {}, resumed=1, applied=True).lines()))
     assert "an earlier deletion of 1 subject was not complete; it is continued" in text
     assert "spelled" not in text

@@ -54,7 +54,7 @@ def test_no_name_is_cut_short(plan: Plan, wide: int, capsys: pytest.CaptureFixtu
     assert not [line for line in lines(capsys) if "…" in line]
 
 
-def test_rows_that_do_not_fit_stand_one_below_the_other(
+def test_rows_that_are_too_wide_are_printed_one_field_per_line(
     plan: Plan, wide: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = pa.table({f"column_{number}": ["some text", None] for number in range(20)})
@@ -73,7 +73,7 @@ def test_rows_that_fit_are_a_table(plan: Plan, capsys: pytest.CaptureFixture[str
     ]
 
 
-def test_no_rows_are_told(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_empty_result_prints_that_no_row_would_be_released(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
     assert printed_rows(plan, pa.table({"a": pa.array([], pa.string())}), capsys)[0] == "no row would be released"
 
 
@@ -82,6 +82,8 @@ def test_in_a_pipe_no_line_ends_in_blanks(plan: Plan, capsys: pytest.CaptureFixt
     assert not [line for line in lines(capsys) if line.endswith(" ")]
 
 
-def test_conditions_that_reveal_the_same_stand_together(plan: Plan, capsys: pytest.CaptureFixture[str]) -> None:
+def test_fields_with_the_same_revealing_condition_are_printed_together(
+    plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
     print_result(plan, as_json=False)
     assert "  model, carrier: whether owner_type is corporate" in lines(capsys)

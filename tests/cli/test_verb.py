@@ -6,11 +6,12 @@ import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
 import pytest
+import time_machine
 from click.testing import CliRunner
 
 from minimize.cli.options import AT_OR_NOW, OPTIONS, WORKSPACE
@@ -73,13 +74,13 @@ def test_a_function_receives_the_workspace_instead_of_its_options() -> None:
 
 @pytest.mark.parametrize("words", [(), ("--at", "2026-11-25T12:00:00Z")])
 def test_a_function_receives_the_time_and_an_option_may_replace_it(
-    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    words: tuple[str, ...],
 ) -> None:
     def ask(now: datetime) -> Answer:
         return Answer({"now": now})
 
-    monkeypatch.setattr("minimize.cli.verb.utc_now", lambda: NOON)
-    done = CliRunner().invoke(verb("ask", AT_OR_NOW)(ask), [*words, "--json"])
+    with time_machine.travel(NOON if not words else NOON + timedelta(hours=1), tick=False):
+        done = CliRunner().invoke(verb("ask", AT_OR_NOW)(ask), [*words, "--json"])
     assert json.loads(done.output) == {"now": str(NOON)}
 
 

@@ -30,13 +30,13 @@ def _done(builds: Builds, project: Project) -> Project:
     return builds.fill(project, done_content)
 
 
-def test_an_output_that_stands_as_it_was_written_verifies(done: Project, command: Command) -> None:
+def test_an_unchanged_output_passes_verify(done: Project, command: Command) -> None:
     said = command("verify", done.out, "--keys", done.keys)
     assert said.code == 0
     assert re.search(r"^verified: 1 receipt, \d+ files in force, \d+ rows$", said.out, re.MULTILINE)
 
 
-def test_for_machines_verification_says_ok_and_what_it_found(done: Project, command: Command) -> None:
+def test_verify_json_states_the_result_and_its_findings(done: Project, command: Command) -> None:
     body = command("verify", done.out, "--keys", done.keys, "--json").json
     assert body["ok"] is True
     assert all(finding["code"].startswith("V") for finding in body["findings"])
@@ -64,7 +64,9 @@ def test_verification_of_nothing_is_a_mistake(project: Project, command: Command
     assert command("verify", project.folder / "nowhere", "--keys", project.keys).code == 2
 
 
-def test_a_first_policy_lints_plans_and_says_that_nothing_would_leave(project: Project, command: Command) -> None:
+def test_a_first_policy_lints_and_plans_and_a_run_reports_that_all_is_dropped(
+    project: Project, command: Command
+) -> None:
     data = project.records(events(20))
     said = command("init", data, "first")
     assert said.code == 0
@@ -95,7 +97,7 @@ def test_a_first_policy_runs_once_a_field_is_kept(project: Project, command: Com
     assert said.json["dates"] == ["2026-11-24"]
 
 
-def test_a_first_policy_never_goes_over_another(project: Project, command: Command) -> None:
+def test_init_never_overwrites_a_policy(project: Project, command: Command) -> None:
     data = project.records(events(20))
     assert command("init", data, "first").code == 0
     said = command("init", data, "first")
@@ -103,9 +105,7 @@ def test_a_first_policy_never_goes_over_another(project: Project, command: Comma
     assert "exists" in said.err
 
 
-def test_a_first_policy_may_be_written_where_one_stands(
-    project: Project, command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_init_may_use_a_folder_that_exists(project: Project, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     data = project.records(events(20))
     here = project.folder / "2026 check-ins"
     here.mkdir()
@@ -208,7 +208,7 @@ def test_a_command_used_wrongly_exits_2(command: Command, wrong: list[str]) -> N
     assert "Usage:" in said.err
 
 
-def test_a_command_used_wrongly_tells_machines_in_their_way(command: Command) -> None:
+def test_a_usage_error_under_json_is_printed_as_json(command: Command) -> None:
     said = command("run", "--json")
     assert said.code == 2
     assert "PIPELINE" in said.error["message"]
@@ -274,7 +274,7 @@ def test_a_run_imports_no_report_server_or_review(project: Project) -> None:
 
 
 @pytest.mark.parametrize("reader", ["head -c 1", "true"])
-def test_a_reader_that_goes_away_is_no_failure(project: Project, reader: str) -> None:
+def test_a_closed_pipe_is_no_failure(project: Project, reader: str) -> None:
     command = f"{sys.executable} -m minimize schema | {reader} > /dev/null; echo ${{PIPESTATUS[0]}}"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False, cwd=project.folder)
     assert (done.stdout, done.stderr) == ("0\n", "")

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.consent import ConsentAnswer, Consents, current_terms
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 from minimize.recipients import Recipient
 from tests.world import vendor
 

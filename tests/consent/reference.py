@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 
 
 def verdict(history: Sequence[ConsentAct], terms: str, times: Sequence[datetime], run: datetime) -> str | None:

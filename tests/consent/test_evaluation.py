@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from minimize.consent import ConsentAnswer, Consents, current_terms
 from minimize.consent.evaluation import ConsentHistory, consent_end
 from minimize.consent.terms import DPV_STATES
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 from tests.consent.factory import NOW, TERMS, VENDOR, act, asked, hours, north
 from tests.consent.reference import verdict
 from tests.world import SHARED_FIELDS, SYNC, sync, vendor
@@ -74,11 +74,11 @@ def test_nothing_else_is_one(state: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["refused", "withdrawn", "expired"])
-def test_what_ends_a_consent_ends_it_at_once(state: str) -> None:
+def test_an_act_that_ends_a_consent_is_effective_immediately(state: str) -> None:
     assert north(act("given", -2), act(state)) == state
 
 
-def test_a_request_leaves_what_stands() -> None:
+def test_a_request_leaves_the_current_consent_unchanged() -> None:
     assert north(act("given", -2), act("requested", -1)) is None
     assert north(act("withdrawn", -2), act("requested", -1)) == "withdrawn"
 
@@ -119,11 +119,11 @@ def test_a_consent_dated_back_does_not_undo_a_withdrawal() -> None:
     assert north(act("withdrawn", -2), act("given", -5, recorded=-1)) == "withdrawn"
 
 
-def test_a_withdrawal_by_a_clock_that_is_slow_is_one_at_once() -> None:
+def test_a_withdrawal_by_a_slow_clock_is_effective_immediately() -> None:
     assert north(act("given", -1), act("withdrawn", -3)) == "withdrawn"
 
 
-def test_a_withdrawal_after_an_act_by_a_clock_that_is_fast_is_one_at_once() -> None:
+def test_a_withdrawal_after_an_act_by_a_fast_clock_is_effective_immediately() -> None:
     acts = act("given", -3), act("requested", 5), act("withdrawn", -1)
     assert [north(*acts, run=run) for run in (0, 6)] == ["withdrawn", "withdrawn"]
     assert north(act("given", 5), act("withdrawn", -1), run=6) == "withdrawn"
@@ -221,7 +221,7 @@ def test_no_rows_are_answered_by_none() -> None:
     assert (len(answer.valid), answer.consents, answer.tenants) == (0, (), {})
 
 
-def test_times_are_told_apart_to_the_microsecond() -> None:
+def test_consent_times_are_compared_to_the_microsecond() -> None:
     seen = Consents((act("given", -1), act("withdrawn", 0)))
     before, then = (seen.effective_at(when).evaluate(VENDOR, "sync", pa.array(["north"])) for when in (NOW - TICK, NOW))
     assert (before.valid.to_pylist(), then.valid.to_pylist()) == ([True], [False])
@@ -298,8 +298,8 @@ def test_after_a_withdrawal_there_is_no_consent_until_another_is_given(history: 
 
 def test_nothing_decides_where_nothing_was_recorded() -> None:
     empty: Sequence[ConsentAct] = ()
-    assert ConsentHistory.from_acts(empty).deciding(hours(0), hours(0)).dtype == np.int64
-    assert len(ConsentHistory.from_acts(empty).deciding(hours(0), hours(0))) == 0
+    assert ConsentHistory.from_acts(empty, NOW).deciding(hours(0), hours(0)).dtype == np.int64
+    assert len(ConsentHistory.from_acts(empty, NOW).deciding(hours(0), hours(0))) == 0
 
 
 GIVEN = act("given", -3)

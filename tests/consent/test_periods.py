@@ -12,7 +12,7 @@ import pytest
 
 from minimize.consent import ConsentPeriods, Consents, current_terms
 from minimize.consent.terms import DPV_STATES
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 from tests.consent.factory import TERMS, VENDOR, act, hours
 from tests.consent.reference import verdict
 from tests.world import sync, vendor

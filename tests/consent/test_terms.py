@@ -24,12 +24,12 @@ def test_terms_come_back_from_their_text() -> None:
     assert parse_terms(terms.text) == terms
 
 
-def test_equal_terms_have_one_digest_whatever_the_order_of_their_fields() -> None:
+def test_equal_terms_have_one_digest_in_any_order_of_fields() -> None:
     turned = vendor(functions=sync(fields=dict(reversed(SHARED_FIELDS.items()))))
     assert current_terms(turned, "sync").digest == current_terms(vendor(), "sync").digest
 
 
-def test_what_is_only_told_of_a_field_is_no_term() -> None:
+def test_descriptive_keys_of_a_field_are_no_part_of_the_terms() -> None:
     told = {**SHARED_FIELDS, "app_id": {"do": "keep", "about": "something else", "example": "other"}}
     assert current_terms(vendor(functions=sync(fields=told)), "sync") == current_terms(vendor(), "sync")
 

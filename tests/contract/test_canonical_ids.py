@@ -173,7 +173,7 @@ def test_paddings_of_one_id_do_not_make_a_value_frequent(project: Project) -> No
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_duplicates_are_found_whatever_their_padding(project: Project) -> None:
+def test_duplicates_are_found_under_any_padding(project: Project) -> None:
     rule = {"by": ["device_id"], "per": "day"}
     project.pipeline(aggregates=None, records={"must_be": "pseudonymized", "deduplicate": rule})
     project.records(of(*PADDINGS))
@@ -181,7 +181,7 @@ def test_duplicates_are_found_whatever_their_padding(project: Project) -> None:
     assert len(project.rows()) == 1
 
 
-def test_folded_duplicates_are_found_whatever_their_case(project: Project) -> None:
+def test_folded_duplicates_are_found_in_any_case(project: Project) -> None:
     project.policy(FOLDED)
     rule = {"by": ["device_id"], "per": "day"}
     project.pipeline(aggregates=None, records={"must_be": "pseudonymized", "deduplicate": rule})
@@ -190,7 +190,7 @@ def test_folded_duplicates_are_found_whatever_their_case(project: Project) -> No
     assert len(project.rows()) == 1
 
 
-def test_pseudonyms_of_clean_ids_do_not_depend_on_those_beside_them(project: Project) -> None:
+def test_pseudonyms_of_clean_ids_do_not_depend_on_other_ids_of_the_batch(project: Project) -> None:
     project.records(of("B-1", "B-2"), day=BEFORE)
     project.records(of("B-1", "B-2 ", "\u200bB-1"))
     for day in (BEFORE, DAY):

@@ -55,6 +55,6 @@ def test_a_parameter_that_is_left_out_has_the_value_of_the_contract(
 
 
 @pytest.mark.parametrize(("word", "said"), NEVER, ids=[f"{word} {said}" for word, said in NEVER])
-def test_a_parameter_that_would_say_nothing_or_too_much_is_refused(word: str, said: dict[str, Any]) -> None:
+def test_an_empty_or_excessive_parameter_is_refused(word: str, said: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         TECHNIQUES[word].model_validate(said)

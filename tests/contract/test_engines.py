@@ -232,7 +232,7 @@ def test_the_scenes_reach_several_tasks_rejects_duplicates_and_small_groups(tmp_
     assert receipt.rows.quarantined == 5 * len(BAD)
 
 
-def test_tables_with_noise_have_equal_bytes_whatever_the_engine_and_the_files(tmp_path: Path) -> None:
+def test_tables_with_noise_have_equal_bytes_for_any_engine_and_files(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     noise(project)
     local, spark = (run(project, name, name) for name in ("local", "spark"))
@@ -256,7 +256,7 @@ def test_equal_rows_in_all_files_stay_once(tmp_path: Path) -> None:
     assert project.run(engine="spark").rows.written == 70
 
 
-def test_rows_stand_in_the_order_of_the_input(tmp_path: Path) -> None:
+def test_rows_are_written_in_the_order_of_the_input(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     project.policy(
         {"event_id": {"type": "string", "role": "plain", "do": "keep"}, "model": FIELDS["model"] | {"do": "keep"}}
@@ -267,7 +267,7 @@ def test_rows_stand_in_the_order_of_the_input(tmp_path: Path) -> None:
     assert minimize.read(project.out)["event_id"].to_pylist() == [f"e{number}" for number in range(150)]
 
 
-def test_what_executors_write_is_indexed_and_everybody_is_found(tmp_path: Path) -> None:
+def test_files_of_executors_are_indexed_and_every_subject_is_found(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     copies(project)
     records = project.run(engine="spark").outputs["records"]

@@ -30,8 +30,8 @@ from minimize.records import Batch
 from minimize.verification.aggregates import MEASURE_RULES, MeasureRule
 from minimize.verification.policy_reading import BranchView, FieldView
 from minimize.verification.rules import StepView
-from tests.contract.test_from_outside_measure import Dispersion, DispersionTally
-from tests.contract.test_from_outside_measure import literal as variance
+from tests.contract.test_custom_measure import Dispersion, DispersionTally
+from tests.contract.test_custom_measure import literal as variance
 
 ROWS = 90
 Values = list[Any]

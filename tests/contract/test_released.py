@@ -106,7 +106,7 @@ def test_the_answer_differs_by_output(project: Project) -> None:
     assert kinds == {"records", "statistics", "other purposes", "not"}
 
 
-def test_a_receipt_of_an_earlier_version_is_read_alike(project: Project) -> None:
+def test_a_receipt_of_an_earlier_version_gives_the_same_answer(project: Project) -> None:
     write_case(project, "only a mean")
     receipt = project.run()
     before = receipt.to_json()

@@ -28,7 +28,7 @@ from minimize.records import Chunk, Reject
 from minimize.sources import FORMATS, SourceFormat
 from minimize.sources.base import Source, SourcePart, SourceRequest
 from minimize.sources.files import FilePart, FileSource, WrappingPart, file_parts, replace_errors
-from tests.contract.test_from_outside_format import TABS
+from tests.contract.test_custom_source_format import TABS
 from tests.project import Project, events, table
 from tests.sources.declared import declared
 

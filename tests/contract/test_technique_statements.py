@@ -23,7 +23,7 @@ from pydantic import Field
 
 from minimize.policy.fields import compare_coarseness
 from minimize.policy.treatments import main_parameter
-from minimize.review.grades import chain_grade
+from minimize.review.changes import chain_grade
 from minimize.techniques import TECHNIQUES, Context, Family, Leaves, Technique, TechniqueResult, UnsupportedType
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.parameters import HIGHER_TIGHTENS, LOWER_TIGHTENS, NEUTRAL, Order
@@ -39,7 +39,7 @@ from minimize.verification.rules import (
     type_family,
 )
 from minimize.verification.values import distinct_rows
-from tests.contract.test_from_outside import KeepDigits, significant_numbers
+from tests.contract.test_custom_technique import KeepDigits, significant_numbers
 from tests.contract.test_techniques import AT, PARAMETERS, OneKey
 
 ROWS = 400

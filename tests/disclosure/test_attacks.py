@@ -141,7 +141,7 @@ def presence(*, has_noise: bool) -> tuple[Found, Found]:
     return np.asarray(guesses(chances, (0, 1)) == there), np.asarray((more != 0) == there)
 
 
-def test_equal_figures_do_not_tell_that_a_site_has_nobody() -> None:
+def test_equal_figures_do_not_reveal_that_a_site_is_empty() -> None:
     assert all(found.all() for found in presence(has_noise=False))
     likely, equal = presence(has_noise=True)
     check(likely, 56)
@@ -180,7 +180,7 @@ def one_person_left(*, has_noise: bool) -> Found:
     return np.asarray(guesses(posterior(fewer, (0, 1), CERTAIN, noise(2, has_noise)), (0, 1)) == left)
 
 
-def test_two_nights_do_not_tell_that_one_person_left() -> None:
+def test_two_nights_do_not_reveal_that_one_person_left() -> None:
     assert one_person_left(has_noise=False).all()
     check(one_person_left(has_noise=True), 57)
 
@@ -335,7 +335,7 @@ def two_days(*, has_noise: bool) -> Found:
     return np.asarray(guesses(posterior(fewer[None, :], (0, 1), CERTAIN, noise(2, has_noise)), (0, 1)) == left)
 
 
-def test_two_days_of_one_table_do_not_tell_that_one_person_left() -> None:
+def test_two_days_of_one_table_do_not_reveal_that_one_person_left() -> None:
     assert two_days(has_noise=False).all()
     check(two_days(has_noise=True), 57)
 

@@ -286,7 +286,7 @@ def row_that_vanished(project: Project) -> Found:
     return [bool(found) for found in (seen[0] & ~seen[1]) == BITS]
 
 
-def test_a_row_that_vanished_does_not_tell_that_the_erased_was_in_it(project: Project) -> None:
+def test_a_missing_row_does_not_reveal_that_an_erased_subject_was_in_it(project: Project) -> None:
     check_attack(row_that_vanished, project, 55, 14)
 
 
@@ -371,7 +371,7 @@ def bit_of_one(project: Project, word: str) -> Found:
 
 
 @pytest.mark.parametrize("word", ["sum", "mean"])
-def test_a_sum_or_mean_of_zeros_and_ones_does_not_tell_that_one_person_is_ill(word: str, project: Project) -> None:
+def test_a_sum_or_mean_of_zeros_and_ones_does_not_reveal_that_one_person_is_ill(word: str, project: Project) -> None:
     check_attack(lambda each: bit_of_one(each, word), project, 57)
 
 
@@ -388,5 +388,5 @@ def cell_of_all(project: Project) -> Found:
     return found
 
 
-def test_a_histogram_of_one_cell_does_not_tell_that_everybody_is_ill(project: Project) -> None:
+def test_a_histogram_of_one_cell_does_not_reveal_that_all_persons_are_ill(project: Project) -> None:
     check_attack(cell_of_all, project, 57)

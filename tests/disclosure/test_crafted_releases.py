@@ -166,7 +166,7 @@ def people_elsewhere(project: Project) -> Found:
     return found
 
 
-def test_a_country_less_its_city_does_not_tell_that_somebody_lives_elsewhere(project: Project) -> None:
+def test_a_country_minus_its_city_does_not_reveal_people_elsewhere(project: Project) -> None:
     check_attack(people_elsewhere, project, 56)
 
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from minimize.aggregates import measure_from
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import (
     AggregateDefinition,
     BoundMeasure,

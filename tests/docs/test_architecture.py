@@ -34,7 +34,7 @@ def test_no_package_is_in_a_row_above_a_layer_that_imports_it() -> None:
     assert flat == sorted(flat)
 
 
-def test_every_row_says_what_its_packages_hold() -> None:
+def test_every_row_describes_its_packages() -> None:
     assert [first for first, *rest in rows("Packages") if not rest] == []
 
 

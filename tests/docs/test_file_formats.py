@@ -48,7 +48,7 @@ def test_every_version_in_the_code_is_on_the_page() -> None:
     assert in_code() == listed().keys()
 
 
-def test_verify_states_the_format_of_indexes_alike() -> None:
+def test_verify_and_the_page_state_the_same_index_format() -> None:
     """`verify` reads indexes without the code that writes them, so that a change of one must be made in both."""
     from minimize.verification import indexes
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from minimize.governance.access_file import create_access_file
-from minimize.keys.listing import create_keyring
+from minimize.keys.discovery import create_keyring
 from tests.docs.pages import ROOT, Reader, path_with_ours
 
 PAGES = [ROOT / "README.md", *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.parent.name != "notebooks")]
@@ -96,7 +96,7 @@ def test_a_page_that_names_an_extra_that_does_not_exist_is_found() -> None:
 
 
 @pytest.mark.parametrize("page", [*PAGES, *NOTEBOOKS], ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_says_which_extras_its_commands_need(page: Path) -> None:
+def test_a_page_names_the_extras_its_commands_need(page: Path) -> None:
     assert unnamed_extras(page.read_text()) == set()
 
 
@@ -108,7 +108,7 @@ def test_a_page_says_which_extras_its_commands_need(page: Path) -> None:
         ("minimize run pipeline --engine spark", "spark"),
     ],
 )
-def test_a_page_that_does_not_say_which_extra_it_needs_is_found(code: str, extra: str) -> None:
+def test_a_page_that_omits_a_needed_extra_is_found(code: str, extra: str) -> None:
     page = f"# Page\n\n```sh\n{code}\n```\n"
     assert unnamed_extras(page) == {extra}
     assert unnamed_extras(f"It needs the extra `{extra}`.\n{page}") == set()
@@ -134,7 +134,7 @@ def test_the_table_of_extras_lists_all_of_them() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", [marked(page) for page in PAGES], ids=lambda page: str(page.relative_to(ROOT)))
-def test_a_page_does_what_it_says(page: Path, reader: Reader) -> None:
+def test_the_commands_of_a_page_give_the_stated_results(page: Path, reader: Reader) -> None:
     assert reader.reads(page) == len(BLOCK.findall(page.read_text()))
 
 

@@ -43,7 +43,7 @@ def test_every_verb_technique_measure_and_code_is_in_the_reference(site: Path) -
         assert [each for each in wanted if each not in text] == []
 
 
-def test_the_library_stands_there_with_its_own_words(site: Path) -> None:
+def test_the_site_documents_the_python_library_from_its_docstrings(site: Path) -> None:
     text = (site / "reference" / "python" / "index.html").read_text()
     assert "Applies a policy to data in memory." in text
     assert "StoppedError" in text
@@ -58,7 +58,7 @@ def test_nothing_is_fetched_from_elsewhere(site: Path) -> None:
     assert loaded == set()
 
 
-def test_every_page_is_in_the_way_that_a_reader_goes() -> None:
+def test_every_page_is_in_the_navigation() -> None:
     nav = (ROOT / "docs" / "zensical.toml").read_text()
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
     beside = {"schedules/README.md"}  # speaks of the files next to it

@@ -67,7 +67,7 @@ def test_batches_wait_until_they_are_flushed_and_keep_their_order(tmp_path: Path
     assert [each.column(0).to_pylist() for each in sink.batches] == [["x", "y", "z"]]
 
 
-def test_enough_rows_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_of_enough_rows_is_written_immediately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "SINK_CHUNK_ROWS", 2)
     out, sink = gathered(tmp_path)
     out.take(batch(pa.array(["x", "y"])))
@@ -75,7 +75,7 @@ def test_enough_rows_are_written_at_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert [each.num_rows for each in sink.batches] == [2]
 
 
-def test_enough_bytes_are_written_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_chunk_of_enough_bytes_is_written_immediately(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "MAX_BUFFERED_BYTES", 1)
     out, sink = gathered(tmp_path)
     out.take(batch(pa.array(["x"])))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -124,7 +125,9 @@ def test_any_other_session_must_encrypt_what_it_sends_too(master: str) -> None:
     assert told.value.hint == "Start it with spark.network.crypto.enabled=true."
 
 
-def test_without_pyspark_it_says_what_to_install(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pyspark_the_error_names_the_extra_to_install(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(ConfigurationError, match=r"needs pyspark.*extra `spark`"):
         project.run(engine="spark")
@@ -142,7 +145,8 @@ def test_a_quarantine_that_is_in_no_folder_is_refused() -> None:
 
 
 def test_spark_connect_is_refused(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spark, "_find_session", object)
+    session_class = SimpleNamespace(getActiveSession=object)
+    monkeypatch.setitem(sys.modules, "pyspark.sql", SimpleNamespace(SparkSession=session_class))
     with pytest.raises(ConfigurationError, match="Spark Connect"):
         project.run(engine="spark")
 
@@ -172,7 +176,7 @@ def test_an_active_session_is_used(project: Project, start: Start) -> None:
 
 
 @on_spark
-def test_a_master_that_is_not_there_is_said(project: Project, start: Start) -> None:
+def test_an_unknown_master_is_reported(project: Project, start: Start) -> None:
     start("nonsense")
     with pytest.raises(ConfigurationError, match="Spark does not start"):
         project.run(engine="spark")
@@ -205,7 +209,7 @@ def test_tries_that_failed_count_nothing_and_leave_nothing(
 
 
 @on_spark
-def test_a_task_that_fails_on_every_try_publishes_nothing_and_tells_no_value(
+def test_a_task_that_fails_on_every_try_publishes_nothing_and_reveals_no_value(
     project: Project, start: Start, failing: Callable[[bool], Path], capfd: pytest.CaptureFixture[str]
 ) -> None:
     start("local[2,2]")
@@ -233,7 +237,7 @@ class Refuses:
 
 @on_spark
 @pytest.mark.parametrize("wrong", [(3,), (1, 2), (0, 3), (0, 1, 2, 3, 4, 5, 6, 7)])
-def test_of_shares_that_are_wrong_the_first_is_told(
+def test_the_first_of_several_failing_shares_is_reported(
     project: Project, start: Start, sent: None, wrong: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start("local[4]")
@@ -247,7 +251,7 @@ def test_of_shares_that_are_wrong_the_first_is_told(
 
 
 @on_spark
-def test_a_damaged_file_is_said_as_the_local_engine_says_it(project: Project, start: Start) -> None:
+def test_a_damaged_file_has_the_error_of_the_local_engine(project: Project, start: Start) -> None:
     start("local[2]")
     file = project.records(events(200, first=900), name="z")
     file.write_bytes(file.read_bytes()[:-20])
@@ -260,7 +264,7 @@ def test_a_damaged_file_is_said_as_the_local_engine_says_it(project: Project, st
 
 
 @on_spark
-def test_progress_is_told_for_every_file_in_every_pass(project: Project, start: Start) -> None:
+def test_progress_is_reported_for_every_file_in_every_pass(project: Project, start: Start) -> None:
     start("local[2]")
     seen: list[tuple[int, int]] = []
     project.run(engine="spark", progress=lambda done, of: seen.append((done, of)))
@@ -316,7 +320,7 @@ def test_it_writes_into_a_bucket_what_it_writes_on_disk(
 
 
 @on_spark
-def test_records_of_the_future_and_of_somebody_who_was_erased_go_as_in_the_local_engine(
+def test_future_and_erased_records_are_treated_as_in_the_local_engine(
     project: Project, start: Start, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     start("local[2]")

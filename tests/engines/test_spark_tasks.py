@@ -16,7 +16,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.engines import spark_tasks
 from minimize.engines.base import Job, derive_row_key
 from minimize.engines.passes import split_shares
 from minimize.engines.spark_tasks import (
@@ -29,7 +28,7 @@ from minimize.engines.spark_tasks import (
     run_task,
 )
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, SourceError
-from minimize.ledger.settings import RecordedSetting
+from minimize.ledger.kinds import RecordedSetting
 from minimize.ledger.subject_tokens import subject_token
 from minimize.runs.resolve import ResolvedRun, RunRequest, resolve_run
 from minimize.settings import FeatureSwitch
@@ -93,7 +92,7 @@ def test_no_key_is_sent(given_: ResolvedRun) -> None:
         assert base64.b64encode(secret) not in sent
 
 
-def test_who_is_told_by_a_key_is_recognized_where_the_work_is_done(given_: ResolvedRun) -> None:
+def test_tokenized_settings_and_erasures_apply_in_the_remote_process(given_: ResolvedRun) -> None:
     keys, when = given_.keys, AT - timedelta(days=300)
     rows = [("north", None, "on"), ("north", subject_token(keys, "north", "d1"), "off")]
     told = [RecordedSetting(tenant, who, "location", value, "admin", when, when) for tenant, who, value in rows]
@@ -126,13 +125,13 @@ def test_an_errand_opens_the_keyring_where_it_is_carried_out(given_: ResolvedRun
     assert job.records_schema == job_of(given_).records_schema
 
 
-def test_a_keyring_that_is_gone_is_said(given_: ResolvedRun) -> None:
+def test_a_missing_keyring_is_reported(given_: ResolvedRun) -> None:
     errand = RemoteJob.from_job(job_of(given_), nothing)
     given_.keys.path.unlink()
     assert isinstance(run_task(errand, ShareInput(0, ()), "a"), KeyringError)
 
 
-def test_keys_that_stand_in_no_file_are_refused(given_: ResolvedRun) -> None:
+def test_keys_that_are_in_no_file_are_refused(given_: ResolvedRun) -> None:
     class Elsewhere:
         def bytes_of(self, name: str, version: int | None = None) -> bytes:
             return bytes(32)
@@ -152,7 +151,7 @@ def test_an_error_of_ours_comes_back(given_: ResolvedRun) -> None:
     assert (type(again), str(again), again.hint) == (SourceError, str(wrong), "fetch it again")
 
 
-def test_an_error_that_nobody_foresaw_is_raised_without_its_text(given_: ResolvedRun) -> None:
+def test_an_unexpected_error_is_raised_without_its_text(given_: ResolvedRun) -> None:
     errand = RemoteJob.from_job(job_of(given_), Raises(ValueError("CANARY")))
     with pytest.raises(RuntimeError, match="an error inside minimize: ValueError") as told:
         run_task(errand, ShareInput(0, ()), "a")
@@ -173,7 +172,7 @@ def test_what_came_of_shares_is_one_by_the_first_of_them(given_: ResolvedRun) ->
     )
 
 
-def test_of_shares_that_failed_the_first_is_told_whatever_came_before(given_: ResolvedRun) -> None:
+def test_the_first_failed_share_is_reported_in_any_order_of_arrival(given_: ResolvedRun) -> None:
     errand: RemoteJob[Any] = RemoteJob.from_job(job_of(given_), nothing)
     late, early = SourceError("late"), SourceError("early")
     assert merge_results(
@@ -197,12 +196,11 @@ def test_an_error_while_shares_are_put_together_comes_back_and_one_of_ours_alone
     assert "CANARY" not in str(caught.value)
 
 
-def test_other_versions_are_refused_by_name(given_: ResolvedRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_versions_are_refused_by_name(given_: ResolvedRun) -> None:
     errand = RemoteJob.from_job(job_of(given_), nothing)
-    monkeypatch.setattr(spark_tasks, "installed_version", lambda name: "0" if name == "pyarrow" else "1")
-    found = run_task(
-        replace(errand, versions=(("minimize", "1"), ("pyarrow", "1"), ("numpy", "1"))), ShareInput(0, ()), "a"
-    )
+    assert {"minimize", "pyarrow", "numpy"} <= dict(errand.versions).keys()
+    versions = tuple((name, "0" if name == "pyarrow" else version) for name, version in errand.versions)
+    found = run_task(replace(errand, versions=versions), ShareInput(0, ()), "a")
     assert isinstance(found, ConfigurationError)
     assert "pyarrow: the version differs from the version" in str(found)
 

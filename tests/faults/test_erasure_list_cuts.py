@@ -12,8 +12,8 @@ import pytest
 from minimize.datasets.erasure_list import StoredErasures
 from minimize.errors import OutputError
 from minimize.keys import Keyring, new_keyring
+from minimize.ledger.kinds import LifecycleEvent
 from minimize.ledger.subject_tokens import subject_token
-from minimize.ledger.subjects import LifecycleEvent
 from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 from tests.project import AT
 
@@ -41,9 +41,11 @@ def _log(request: pytest.FixtureRequest, tmp_path: Path, keys: Keyring) -> Log:
     """A recorded change of a list."""
     folder = tmp_path / "out"
     folder.mkdir()
-    StoredErasures(folder, keys).store(erased(keys, *request.param))
+    StoredErasures(folder, keys).store(erased(keys, *request.param), AT)
     base = tree_of(folder)
-    return Log(base, record(folder, lambda out: StoredErasures(out, keys).store(erased(keys, *request.param, "d3"))))
+    return Log(
+        base, record(folder, lambda out: StoredErasures(out, keys).store(erased(keys, *request.param, "d3"), AT))
+    )
 
 
 def wrong(log: Log, folder: Path, keys: Keyring) -> Iterator[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, LedgerError, MinimizeError
-from minimize.stores import durable_files
+from minimize.stores.file_operations import Operation, OperationKind
 from tests.faults.child import Fault, ended
 from tests.faults.small_disk import PAGE, Disk
 from tests.faults.versions import Versions
@@ -47,7 +48,7 @@ def leftovers(out: Path) -> list[Path]:
     return [path for path in runs if not (path / "receipt.json").exists() and not (path / "intent.json").exists()]
 
 
-def test_whatever_room_the_output_has_it_is_old_or_new(versions: Versions, disk: Disk, tmp_path: Path) -> None:
+def test_with_any_disk_space_for_the_output_it_is_old_or_new(versions: Versions, disk: Disk, tmp_path: Path) -> None:
     out, ledger = versions.out(disk.folder), tmp_path / "ledger.db"
     shutil.move(out / "ledger.db", ledger)
 
@@ -64,7 +65,7 @@ def test_whatever_room_the_output_has_it_is_old_or_new(versions: Versions, disk:
 
 
 @pytest.mark.nightly
-def test_whatever_room_output_and_ledger_have_it_is_old_or_new(versions: Versions, disk: Disk) -> None:
+def test_with_any_disk_space_for_output_and_ledger_the_output_is_old_or_new(versions: Versions, disk: Disk) -> None:
     out = versions.out(disk.folder)
 
     def check() -> None:
@@ -78,7 +79,7 @@ def test_whatever_room_output_and_ledger_have_it_is_old_or_new(versions: Version
     versions.becomes_new(out)
 
 
-def test_a_ledger_without_room_stops_the_run_before_anything_is_read(project: Project, disk: Disk) -> None:
+def test_a_ledger_without_disk_space_stops_the_run_before_anything_is_read(project: Project, disk: Disk) -> None:
     ledger = disk.folder / "ledger.db"
     disk.leaves(0)
     with pytest.raises(LedgerError, match=r"disk is full|ENOSPC") as told:
@@ -90,7 +91,7 @@ def test_a_ledger_without_room_stops_the_run_before_anything_is_read(project: Pr
     assert project.run(ledger=ledger).sequence == 1
 
 
-def test_whatever_room_the_ledger_has_it_is_made_whole_or_not_at_all(project: Project, disk: Disk) -> None:
+def test_with_any_disk_space_the_ledger_is_created_whole_or_not_at_all(project: Project, disk: Disk) -> None:
     ledger = disk.folder / "ledger.db"
     out = project.out
 
@@ -108,7 +109,9 @@ def _run(project: Project, ledger: Path) -> None:
     project.run(ledger=ledger)
 
 
-def test_what_is_set_aside_finds_no_room(project: Project, disk: Disk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_for_spilled_data_stops_the_run(
+    project: Project, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [{**event, "device_id": f"device {number}"} for number, event in enumerate(events(1500))]
     project.pipeline(records={"deduplicate": {"by": ["device_id"]}})
     project.records(rows)
@@ -125,7 +128,9 @@ def test_what_is_set_aside_finds_no_room(project: Project, disk: Disk, monkeypat
 
 
 @pytest.mark.parametrize("largest", [1 << 10, 4 << 10, 32 << 10])
-def test_a_file_that_may_not_grow_is_told(versions: Versions, out: Path, tmp_path: Path, largest: int) -> None:
+def test_a_file_size_limit_is_reported_and_leaves_the_old_output(
+    versions: Versions, out: Path, tmp_path: Path, largest: int
+) -> None:
     found = ended(versions.command(out), tmp_path / "said", Fault(largest=largest))
     assert found.code == 2
     assert "Traceback" not in found.said
@@ -136,16 +141,18 @@ def test_a_file_that_may_not_grow_is_told(versions: Versions, out: Path, tmp_pat
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
-def test_what_the_system_says_is_told_in_words(
-    versions: Versions, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
+def test_an_operating_system_error_is_reported_without_the_value_in_its_path(
+    versions: Versions, out: Path, number: int
 ) -> None:
-    def full(*_: object) -> int:
-        raise OSError(number, os.strerror(number), "/a/folder=a value")
+    def full(_: str, operation: Operation) -> None:
+        if operation.kind is OperationKind.WRITE:
+            raise OSError(number, os.strerror(number), "/a/folder=a value")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(durable_files.HashingFile, "write", full)
-        with pytest.raises(MinimizeError, match=errno.errorcode[number]) as told:
-            versions.run(out)
+    with (
+        at_checkpoint("file.operation", full),
+        pytest.raises(MinimizeError, match=errno.errorcode[number]) as told,
+    ):
+        versions.run(out)
     assert told.value.code == "E205"
     assert "a value" not in str(told.value)
     assert leftovers(out) == []

@@ -102,7 +102,7 @@ def test_a_key_that_is_destroyed_is_in_no_file_after_an_earlier_kill(tmp_path: P
         assert base64.b64encode(secret) not in b"".join(content or b"" for content in state.values())
 
 
-def test_files_of_others_beside_a_keyring_stay(tmp_path: Path) -> None:
+def test_other_files_next_to_a_keyring_stay(tmp_path: Path) -> None:
     make(tmp_path)
     others = [f".{NAME}.backup", f".b.keys.{16 * 'a'}", f"{NAME}.{16 * 'a'}"]
     for name in others:

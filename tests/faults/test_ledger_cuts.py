@@ -7,11 +7,12 @@ the files as they were at that commit, and right before the next one.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +23,6 @@ import pytest
 import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.ledger import current_actor
-from minimize.stores.durable_files import ProcessIdentity
 from tests.agreements import write_token
 from tests.calls import verify_audit
 from tests.commands import command
@@ -174,7 +174,7 @@ def content_of(folder: Path) -> bytes:
 @contextmanager
 def recording(folder: Path) -> Iterator[list[Cut]]:
     """The states of ledger and files around each commit, until the block ends. Who holds a lease meanwhile is dead later."""
-    cuts, ours = [Cut(content_of(folder), files_of(folder))], ProcessIdentity.current
+    cuts = [Cut(content_of(folder), files_of(folder))]
 
     def seen(point: str) -> None:
         if point == "ledger.before":
@@ -184,7 +184,7 @@ def recording(folder: Path) -> Iterator[list[Cut]]:
 
     watched = at_checkpoint(["ledger.before", "ledger.after"], seen)
     with watched, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ProcessIdentity, "current", lambda: replace(ours(), pid=NO_PROCESS))
+        patch.setattr(os, "getpid", lambda: NO_PROCESS)
         yield cuts
 
 
@@ -233,7 +233,7 @@ def test_a_command_that_ends_after_any_commit_is_old_or_new_and_may_be_repeated(
 
 
 @pytest.mark.parametrize("verb", VERBS[:1], indirect=True, ids=["run"])
-def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: Verb, project: Project) -> None:
+def test_the_check_finds_a_ledger_that_was_written_before_the_output(verb: Verb, project: Project) -> None:
     """The control: were the ledger written before the output, a cut in between would be found."""
     with recording(project.folder) as cuts:
         assert command(*verb.words(project)).code == 0
@@ -242,9 +242,7 @@ def test_a_ledger_that_tells_of_a_publication_before_it_is_there_is_found(verb: 
         minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_payload_that_is_sent_is_told_of_whatever_commit_was_the_last(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_sent_payload_is_recorded_after_a_cut_at_any_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     sender, payload = Sender(tmp_path), tmp_path / "payload.parquet"
     sender.write()

@@ -65,7 +65,9 @@ def test_killed_there_it_is_old_or_new(versions: Versions, out: Path, point: str
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("point", [*PASSED, "begin.before"])
-def test_killed_there_whatever_the_turn_it_is_old_or_new(versions: Versions, tmp_path: Path, point: str) -> None:
+def test_a_kill_at_any_occurrence_of_the_point_leaves_the_old_or_the_new_output(
+    versions: Versions, tmp_path: Path, point: str
+) -> None:
     for turn in count():
         if not killed(versions, versions.out(tmp_path / str(turn)), f"{point}#{turn}"):
             break

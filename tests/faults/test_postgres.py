@@ -109,7 +109,7 @@ def test_without_its_server_a_run_stops_before_it_writes(served: Project, away: 
     assert len([*(served.out / "runs").glob("*/receipt.json")]) == 1
 
 
-def test_what_was_published_without_its_server_is_told_by_the_next_run(
+def test_a_publication_during_a_server_outage_is_recorded_by_the_next_run(
     served: Project,
     postgres: Server,
     away: Callable[[], None],

@@ -70,7 +70,7 @@ def told(act: Callable[[], object]) -> MinimizeError:
     return raised.value
 
 
-def test_a_read_only_file_system_is_told_and_can_be_read(
+def test_a_read_only_file_system_is_reported_and_the_output_stays_readable(
     versions: Versions, out: Path, tmp_path: Path, mounts: ExitStack
 ) -> None:
     ledger = (out / "ledger.db").rename(tmp_path / "ledger.db")
@@ -81,7 +81,7 @@ def test_a_read_only_file_system_is_told_and_can_be_read(
     versions.becomes_new(out, ledger)
 
 
-def test_a_ledger_on_a_read_only_file_system_is_told(
+def test_a_ledger_on_a_read_only_file_system_is_reported(
     versions: Versions, out: Path, tmp_path: Path, mounts: ExitStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mounts.enter_context(read_only(out))
@@ -128,7 +128,7 @@ def turns_read_only(out: Path, mounts: ExitStack) -> None:
 
 @pytest.mark.usefixtures("mounts")
 @pytest.mark.parametrize("kind", ["delete", "restrict"])
-def test_a_request_goes_on_with_the_outputs_that_can_be_changed(
+def test_a_request_continues_with_the_outputs_that_can_be_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     enter(tmp_path, monkeypatch)

@@ -208,8 +208,7 @@ def content(folder: Path, published: Published) -> list[dict[str, Any]]:
 def test_the_same_command_continues_with_the_portions_that_are_left(
     published: Published, act: Act, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    split = rewrite.split_by_date
-    monkeypatch.setattr(rewrite, "split_by_date", lambda files, _: split(files, 1))
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
     saving = at_checkpoint("rewrite.published", lambda _, receipt: published.save_ledger(receipt.sequence))
     with scratch.holding({}) as folder, saving:
         published.put(folder / OUT)

@@ -39,7 +39,7 @@ def test_one_place_alone_calls_fsync() -> None:
     assert found == [(Path("stores/file_operations.py"), "fsync")]
 
 
-def test_every_sync_says_what_is_synced_by_a_name_that_is_a_checkpoint() -> None:
+def test_every_sync_has_a_name_that_is_a_checkpoint() -> None:
     found = {ast.literal_eval(call.args[1]) for _, call in calls("sync")}
     assert found == set(SYNC_KINDS)
     assert {f"sync.{what}.{when}" for what in found for when in ("before", "after")} <= POINTS
@@ -98,7 +98,7 @@ def trouble(act: Callable[[], None]) -> MinimizeError | None:
 
 
 @pytest.mark.parametrize("number", [0, 3, 12, 25])
-def test_an_fsync_that_fails_is_told_and_the_output_is_old_or_new(
+def test_a_failing_fsync_is_reported_and_the_output_is_old_or_new(
     versions: Versions, out: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     assert failed(versions, out, monkeypatch, number)
@@ -106,7 +106,7 @@ def test_an_fsync_that_fails_is_told_and_the_output_is_old_or_new(
 
 
 @pytest.mark.nightly
-def test_whichever_fsync_fails_the_output_is_old_or_new(
+def test_a_failure_of_any_fsync_leaves_the_old_or_the_new_output(
     versions: Versions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for number in count():

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import errno
 import gzip
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from minimize.errors import MinimizeError
-from minimize.output import recovery
 from tests.faults.child import Ended, Fault, ended
 from tests.project import AT, DAY, Project, events, table
 
@@ -60,7 +61,7 @@ OUTPUT = ("out", "out/runs", "out/runs/*", "out/runs/*/receipt.json", "out/runs/
 
 
 @pytest.mark.parametrize("name", [*OURS, "ledger.db", INPUT, f"data/{DAY}", "data", *OUTPUT])
-def test_what_may_not_be_read_is_told(project: Project, before: set[str], name: str) -> None:
+def test_an_unreadable_file_is_reported(project: Project, before: set[str], name: str) -> None:
     (path,) = project.folder.glob(name.replace("*", "2*"))
     mode = path.stat().st_mode & 0o777
     path.chmod(0)
@@ -71,7 +72,7 @@ def test_what_may_not_be_read_is_told(project: Project, before: set[str], name: 
 
 
 @pytest.mark.parametrize("name", [*OURS, "ledger.db", "out/runs/*/receipt.json"])
-def test_a_folder_in_the_place_of_a_file_is_told(project: Project, before: set[str], name: str) -> None:
+def test_a_folder_in_place_of_a_file_is_reported(project: Project, before: set[str], name: str) -> None:
     (path,) = project.folder.glob(name)
     kept = path.rename(project.folder / "kept")
     path.mkdir()
@@ -102,7 +103,7 @@ DAMAGES: list[Callable[[bytes], bytes]] = [cut, flipped, lambda _: SECRET, lambd
 
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=["cut", "flipped", "something else", "something behind it"])
-def test_a_gzip_that_is_damaged_is_told(project: Project, before: set[str], damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_gzip_file_is_reported(project: Project, before: set[str], damage: Callable[[bytes], bytes]) -> None:
     path = project.folder / INPUT
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
@@ -113,7 +114,7 @@ def test_a_gzip_that_is_damaged_is_told(project: Project, before: set[str], dama
 
 
 @pytest.mark.parametrize("damage", [*DAMAGES, lambda _: b""], ids=["cut", "flipped", "else", "behind", "empty"])
-def test_a_parquet_file_that_is_damaged_is_told(project: Project, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_parquet_file_is_reported(project: Project, damage: Callable[[bytes], bytes]) -> None:
     shutil.rmtree(project.folder / "data")
     project.source("parquet")
     path = project.columns(table(events(3000)))
@@ -132,7 +133,7 @@ def test_a_parquet_file_that_is_damaged_is_told(project: Project, damage: Callab
     [b"", b"\xff\xfe\x00", SECRET, gzip.compress(SECRET, mtime=0)],
     ids=["empty", "no text", "else", "packed"],
 )
-def test_a_file_of_ours_that_is_damaged_is_told(project: Project, before: set[str], name: str, content: bytes) -> None:
+def test_a_damaged_project_file_is_reported(project: Project, before: set[str], name: str, content: bytes) -> None:
     path = project.folder / name
     whole = path.read_bytes()
     path.write_bytes(content)
@@ -156,7 +157,7 @@ STANDING = (
 
 @pytest.mark.parametrize("name", STANDING)
 @pytest.mark.parametrize("verb", ["verify", "replay"])
-def test_what_stands_and_may_not_be_read_is_not_taken_for_gone(
+def test_an_unreadable_output_file_is_not_treated_as_missing(
     project: Project, before: set[str], name: str, verb: str
 ) -> None:
     (path,) = project.out.glob(name)
@@ -176,11 +177,15 @@ def test_a_receipt_that_cannot_be_seen_is_never_rolled_back(project: Project, be
     (run,) = (project.out / "runs").glob("2*")
     kept = sorted(path.name for path in run.iterdir())
 
-    def unseen(path: Path) -> bool:
-        raise OSError(errno.EIO, "a disk that fails for a moment")
+    stat = Path.stat
+
+    def unseen(path: Path, **options: Any) -> os.stat_result:
+        if path == run / "receipt.json":
+            raise OSError(errno.EIO, "a disk that fails for a moment")
+        return stat(path, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recovery, "file_exists", unseen)
+        patch.setattr(Path, "stat", unseen)
         with pytest.raises(MinimizeError, match="EIO"):
             project.run(ledger=project.folder / "ledger.db")
     assert sorted(path.name for path in run.iterdir()) == kept

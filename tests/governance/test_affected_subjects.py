@@ -53,7 +53,7 @@ def batches(*rows: tuple[Any, Any], type_: pa.DataType | None = None) -> Any:
     return read
 
 
-def test_a_form_is_found_by_its_token_beside_its_own_tenant_alone(keys: Keyring) -> None:
+def test_a_form_is_recognized_by_its_token_only_under_its_own_tenant(keys: Keyring) -> None:
     event = left(keys, "north", "d1")
     there = batches(("north", "d1"), ("south", "d2"), ("north", None), (None, "d1"))
     assert recognize_tokens([event], TENANT, SUBJECT, there, keys) == {
@@ -67,7 +67,7 @@ ROWS = st.lists(st.tuples(st.sampled_from(["north", "south", "east", None]), st.
 
 
 @given(ROWS, st.booleans(), st.booleans())
-def test_everybody_is_found_beside_his_tenant_alone_be_they_texts_or_dictionaries(
+def test_subjects_are_found_only_under_their_own_tenant_in_texts_and_dictionaries(
     rows: list[tuple[str | None, str | None]], coded: bool, whole: bool
 ) -> None:
     columns = [pa.array([row[place] for row in rows], pa.string()) for place in (0, 1)]
@@ -82,7 +82,7 @@ def test_everybody_is_found_beside_his_tenant_alone_be_they_texts_or_dictionarie
     assert everybody == {"north": {who for _, who in rows if who is not None}}
 
 
-def test_a_tenant_that_stands_twice_in_a_dictionary_is_one() -> None:
+def test_a_tenant_repeated_in_a_dictionary_is_one_tenant() -> None:
     tenants = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0]), pa.array(["north", "north"]))
     batch = pa.record_batch([tenants, pa.array(["d1", "d2", "d3"])], names=["tenant", "subject"])
     assert _forms_in_file(TENANT, SUBJECT, ["north"], lambda _: [batch]) == {"north": {"d1", "d2", "d3"}}
@@ -116,7 +116,7 @@ def test_tokens_of_an_older_key_are_known(keys: Keyring) -> None:
     assert [found[each].forms for each in both] == [{"d1"}, {"d2"}]
 
 
-def test_a_form_that_the_event_does_not_know_is_said(keys: Keyring) -> None:
+def test_a_form_unknown_to_the_event_is_reported_as_incomplete(keys: Keyring) -> None:
     event = left(keys, "north", "d1", way="another")
     assert recognize_tokens([event], TENANT, SUBJECT, batches(("north", "d1"), ("north", "d2")), keys) == {
         event: RecognizedForms()
@@ -152,13 +152,13 @@ def concerned(whose: AffectedSubjects, oldest: Moments = EARLY) -> list[bool]:
     return [bool(each) for each in whose.affects(BATCH, oldest)]
 
 
-def test_a_subject_goes_from_its_own_tenant_and_a_tenant_whole() -> None:
+def test_a_subject_event_removes_its_rows_and_a_tenant_event_all_rows() -> None:
     assert concerned(AffectedSubjects.for_file([LEFT], TENANT, SUBJECT)) == [True, False, False, False, False]
     assert concerned(AffectedSubjects.for_file([CLOSED], TENANT, SUBJECT)) == [True, True, False, False, True]
     assert concerned(AffectedSubjects.for_file([], TENANT, SUBJECT)) == [False] * 5
 
 
-def test_where_tenants_are_not_shown_a_subject_goes_from_all() -> None:
+def test_without_a_tenant_column_a_subject_is_removed_from_all_rows() -> None:
     assert concerned(AffectedSubjects.for_file([LEFT], None, SUBJECT)) == [True, False, True, True, False]
 
 
@@ -174,14 +174,14 @@ def test_of_two_events_the_later_counts() -> None:
     assert concerned(AffectedSubjects.for_file([LEFT, sooner], TENANT, SUBJECT))[0]
 
 
-def test_a_subject_goes_by_its_own_event_or_its_tenants_whichever_reaches_further() -> None:
+def test_the_later_of_subject_and_tenant_event_decides() -> None:
     sooner = RetentionEvent("north", "tenant_closed", datetime(2026, 4, 1, tzinfo=UTC))
     assert concerned(AffectedSubjects.for_file([LEFT, sooner], TENANT, SUBJECT)) == [True, False, False, False, False]
     before = RetentionEvent("north", "subject_left", datetime(2026, 4, 1, tzinfo=UTC), "d1")
     assert concerned(AffectedSubjects.for_file([before, CLOSED], TENANT, SUBJECT)) == [True, True, False, False, True]
 
 
-def test_texts_and_their_dictionaries_are_judged_alike() -> None:
+def test_texts_and_dictionaries_give_the_same_result() -> None:
     coded = pa.record_batch([column.dictionary_encode() for column in BATCH.columns], names=BATCH.schema.names)
     for events in ([LEFT], [CLOSED], [LEFT, CLOSED]):
         whose = AffectedSubjects.for_file(events, TENANT, SUBJECT)
@@ -194,7 +194,7 @@ def test_who_cannot_be_found_is_lost_and_who_can_is_named() -> None:
     assert AffectedSubjects.for_file([LEFT], TENANT, None).unfindable == (LEFT,)
 
 
-def test_a_subject_of_the_ledger_goes_in_the_forms_in_which_it_was_recognized() -> None:
+def test_a_recorded_subject_is_removed_in_its_recognized_forms() -> None:
     event = RetentionEvent("north", "subject_left", AT, token="subject/1:0")
     whose = AffectedSubjects.for_file([event], TENANT, SUBJECT, {event: RecognizedForms(frozenset({"d2"}))})
     assert concerned(whose) == [False, True, False, False, False]
@@ -203,7 +203,7 @@ def test_a_subject_of_the_ledger_goes_in_the_forms_in_which_it_was_recognized() 
     assert (sure.uncertain, sure.findable, sure.unfindable) == ((), (), ())
 
 
-def test_a_record_with_several_subjects_goes_with_any_of_them() -> None:
+def test_a_record_with_several_subjects_is_removed_with_any_of_them() -> None:
     batch = pa.record_batch({"tenant": ["north", "north"], "subject": [["d2", "d1"], ["d2"]]})
     listed = LookupColumn(Pointer.parse("/subject/*"), PlainColumn())
     assert AffectedSubjects.for_file([LEFT], TENANT, listed).affects(batch, EARLY[:2]).tolist() == [True, False]

@@ -53,16 +53,14 @@ def latitudes(project: Project) -> list[float | None]:
 
 
 @pytest.mark.parametrize("recorded", ["B-1", PADDED, "B-1 "])
-def test_a_setting_of_the_ledger_is_found_whatever_the_padding(project: Project, recorded: str) -> None:
+def test_a_recorded_setting_is_found_under_any_padding(project: Project, recorded: str) -> None:
     project.records(of("B-1", "B-1 ", PADDED))
     switched(project, " north", "off", recorded)
     assert latitudes(project) == [None, None, None]
 
 
 @pytest.mark.parametrize("recorded", ["B-1", "b-1"])
-def test_a_setting_of_the_ledger_is_found_whatever_the_case_where_the_policy_folds(
-    project: Project, recorded: str
-) -> None:
+def test_a_recorded_setting_is_found_in_any_case_if_the_policy_folds(project: Project, recorded: str) -> None:
     project.policy(FOLDED)
     project.records(of("B-1", "b-1"))
     switched(project, "north", "off", recorded)

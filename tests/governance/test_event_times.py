@@ -37,7 +37,7 @@ def oldest(found: EventTimeBounds, *times: Any, type_: pa.DataType = SCHEMA.type
 
 
 @pytest.mark.parametrize("do", ["keep", {"truncate_time": {"to": "hour"}}, {"truncate_time": {"to": "month"}}])
-def test_a_time_as_it_came_and_the_start_of_a_unit_stand_for_themselves_at_the_oldest(do: Any) -> None:
+def test_the_oldest_time_of_an_exact_or_truncated_time_is_its_own_value(do: Any) -> None:
     assert oldest(clock(do), NOON) == [MICROSECONDS]
 
 
@@ -51,7 +51,7 @@ def test_a_time_that_is_not_there_is_as_old_as_can_be() -> None:
 
 
 @pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
-def test_every_resolution_counts_alike(unit: Any) -> None:
+def test_every_time_resolution_gives_the_same_result(unit: Any) -> None:
     type_ = pa.timestamp(unit, "UTC")
     assert oldest(clock("keep", pa.schema([("t", type_)])), NOON, type_=type_) == [MICROSECONDS]
 
@@ -61,14 +61,14 @@ def test_a_date_is_its_midnight() -> None:
     assert oldest(found, NOON.date(), type_=pa.date32()) == [MICROSECONDS - DAY // 2]
 
 
-def test_a_time_that_is_dropped_or_became_something_else_tells_nothing() -> None:
+def test_a_dropped_or_converted_time_has_no_bounds() -> None:
     assert EventTimeBounds.for_policy(policy("drop"), pa.schema([("device", pa.string())])) is None
     assert EventTimeBounds.for_policy(policy({"age": {"unit": "days"}}), pa.schema([("t", pa.int32())])) is None
     assert EventTimeBounds.for_policy(policy("presence"), pa.schema([("t", pa.bool_())])) is None
 
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
-def test_statistics_tell_the_bounds_of_a_file(tmp_path: Path, unit: Any) -> None:
+def test_bounds_of_a_file_come_from_its_statistics(tmp_path: Path, unit: Any) -> None:
     schema = pa.schema([("t", pa.timestamp(unit, "UTC"))])
     pq.write_table(
         pa.table([pa.array([NOON, NOON + timedelta(days=1)], schema.types[0])], schema=schema), tmp_path / "a.parquet"

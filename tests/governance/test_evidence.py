@@ -43,7 +43,7 @@ def test_the_token_of_the_tenants_administrator_is_a_consent(home: Workspace, mo
 
 
 @pytest.mark.parametrize(("user", "tenant"), [("pia", "north"), ("tess", "south"), ("otto", "north"), ("eve", "north")])
-def test_a_token_of_anybody_else_is_no_consent(
+def test_a_token_of_another_account_is_no_consent(
     home: Workspace, user: str, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(RefusedError) as caught:

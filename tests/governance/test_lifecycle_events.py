@@ -24,9 +24,9 @@ from minimize.datasets.lifecycle_events import (
 from minimize.errors import KeyringError, PolicyError
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger import Address
+from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subject_tokens import subject_token
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from tests.acts import record_acts
 from tests.ledger.ledgers import event
 
@@ -46,13 +46,13 @@ def fault(**changes: Any) -> str:
     return finding.code
 
 
-def test_an_event_says_whom_it_is_about_what_and_when() -> None:
+def test_an_event_has_tenant_subject_kind_and_time() -> None:
     assert parse_events([(1, row())], "f") == (
         RetentionEvent("north", "subject_left", datetime(2026, 5, 1, 10, tzinfo=UTC), "d1"),
     )
 
 
-def test_an_event_that_stands_twice_counts_once() -> None:
+def test_a_repeated_event_counts_once() -> None:
     assert len(parse_events([(1, row()), (2, row())], "f")) == 1
 
 
@@ -76,7 +76,7 @@ def test_each_kind_has_its_time_limit(kind: Any, days: int) -> None:
         ({"event": "tenant_closed"}, "G006"),
     ],
 )
-def test_a_faulty_row_is_told_by_its_line_and_never_by_its_values(changes: dict[str, Any], code: str) -> None:
+def test_a_faulty_row_is_reported_by_its_line_and_without_its_values(changes: dict[str, Any], code: str) -> None:
     assert fault(**changes) == code
 
 
@@ -99,7 +99,7 @@ EVENTS = (
 )
 
 
-def test_csv_ndjson_and_parquet_say_the_same(tmp_path: Path) -> None:
+def test_csv_ndjson_and_parquet_give_the_same_events(tmp_path: Path) -> None:
     csv, ndjson, parquet = (tmp_path / f"events.{kind}" for kind in ("csv", "ndjson", "parquet"))
     lines = [f"{row['at']},{row['event']},{row['tenant_id']},{row['subject'] or ''}" for row in ROWS]
     csv.write_text("\n".join(["at,event,tenant_id,subject", *lines]))
@@ -183,15 +183,15 @@ def left(keys: Keyring, subject: str, forms: str = "{}") -> LifecycleEvent:
     return replace(CLOSED, subject=subject_token(keys, "north", subject), kind="subject_left", forms=forms)
 
 
-def test_the_last_row_of_an_event_says_whether_it_counts_and_all_tell_forms(keys: Keyring) -> None:
+def test_the_last_row_of_an_event_decides_and_all_rows_contribute_forms(keys: Keyring) -> None:
     first, second = left(keys, "d1", '{"a": ["x"]}'), left(keys, "d1", '{"b": ["y"]}')
     taken_back = replace(CLOSED, state="withdrawn")
-    (found,) = effective_events([first, CLOSED, second, taken_back])
+    (found,) = effective_events([first, CLOSED, second, taken_back], CLOSED.recorded_at)
     assert (found.token, found.subject, found.forms) == (first.subject, None, {"a": ("x",), "b": ("y",)})
 
 
 def test_a_kind_that_a_later_version_has_is_passed_over() -> None:
-    assert list(effective_events([replace(CLOSED, kind="something_new")])) == []
+    assert list(effective_events([replace(CLOSED, kind="something_new")], CLOSED.recorded_at)) == []
 
 
 def test_forms_are_read_back(keys: Keyring) -> None:
@@ -202,7 +202,7 @@ def test_without_a_ledger_there_are_none(tmp_path: Path, keys: Keyring) -> None:
     assert ledger_events(Address(tmp_path / "ledger.db"), keys) == ()
 
 
-def test_what_a_file_tells_as_well_is_left_to_the_file(tmp_path: Path, keys: Keyring) -> None:
+def test_an_event_that_is_also_in_a_file_is_taken_from_the_file(tmp_path: Path, keys: Keyring) -> None:
     address = Address(tmp_path / "ledger.db")
     with open_ledger(address, create=True) as ledger:
         for number, row in enumerate([CLOSED, left(keys, "d1"), left(keys, "d2")]):

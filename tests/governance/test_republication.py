@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.releases import REPUBLICATION
+from minimize.ledger.runs import REPUBLICATION
 from minimize.output.reader import load_receipts
 from minimize.runs.published_runs import find_voided_run, record_void
 from minimize.runs.verify import check_output
@@ -165,18 +166,17 @@ def test_a_receipt_without_the_acts_of_the_ledger_is_found(project: Project) -> 
     assert verify_codes(project) == ["V053"]
 
 
-def test_a_confirmation_that_was_interrupted_is_completed(
-    project: Project, as_user: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_confirmation_that_was_interrupted_is_completed(project: Project, as_user: Any) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
     run = publish(project, 40).run_id
     options: dict[str, Any] = {"output": project.out, "ledger": ledger(project), "keys": project.keys}
     as_user("pia")
     republish_run(run, "a reason", utc_now(), pipeline=project.folder, **options)
     as_user("olga")
-    with monkeypatch.context() as patch:
-        patch.setattr("minimize.governance.republication.record_void", lambda *_, **__: pytest.fail("stopped"))
-        with pytest.raises(pytest.fail.Exception):
-            republish_run(run, "a reason", utc_now(), pipeline=project.folder, **options)
+    with at_checkpoint("begin.before", stop), pytest.raises(KeyboardInterrupt):
+        republish_run(run, "a reason", utc_now(), pipeline=project.folder, **options)
     assert load_receipts(project.out)[-1].run_id == run
     as_user("pia")
     assert void(project, run, "--republish").code == 0

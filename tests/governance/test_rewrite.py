@@ -113,7 +113,7 @@ def test_rows_are_gone_and_the_rest_is_as_it_was(folder: Path) -> None:
     assert list_data_files(folder / DAY) == ("run1-1.parquet", "run2-0.parquet")
 
 
-def test_what_is_read_is_shown_as_it_stands_there_and_goes_beside_the_receipt(folder: Path) -> None:
+def test_the_rows_read_are_passed_on_and_stored_with_the_receipt(folder: Path) -> None:
     seen, beside = Seen(), dict[str, bytes]()
     with open_output(folder) as output:
 
@@ -149,7 +149,7 @@ def test_a_stage_that_changes_nothing_gives_equal_files(folder: Path) -> None:
     assert read_output(folder).equals(before, check_metadata=True)
 
 
-def test_a_file_of_which_nothing_is_left_goes(folder: Path) -> None:
+def test_an_empty_file_is_removed(folder: Path) -> None:
     done = apply(folder, nothing, FIRST)
     check_whole(folder)
     assert [file.path for file in done.removes] == [FIRST]
@@ -157,7 +157,7 @@ def test_a_file_of_which_nothing_is_left_goes(folder: Path) -> None:
     assert list_data_files(folder / DAY) == ("run1-1.parquet",)
 
 
-def test_a_partition_of_which_nothing_is_left_goes(folder: Path) -> None:
+def test_an_empty_partition_is_removed(folder: Path) -> None:
     apply(folder, nothing, FIRST, SECOND)
     check_whole(folder)
     assert not (folder / DAY).exists()
@@ -170,7 +170,7 @@ def test_several_partitions_change_together(folder: Path) -> None:
     assert len(file_paths(folder)) == 1
 
 
-def test_the_receipt_follows_and_its_files_stand_beside_it(folder: Path) -> None:
+def test_a_rewrite_adds_a_receipt_and_its_attachments(folder: Path) -> None:
     apply(folder, without("a1"), FIRST)
     assert [receipt.kind for receipt in load_receipts(folder)] == ["run", "delete"]
     assert (folder / "runs/run2/reason.txt").read_bytes() == b"asked"

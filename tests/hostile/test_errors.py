@@ -52,7 +52,7 @@ def raising(kind: type[BaseException]) -> Any:
 
 
 @pytest.mark.parametrize("kind", [*ARROWS, *PYTHONS], ids=lambda kind: kind.__name__)
-def test_of_an_error_that_nobody_foresaw_nothing_is_told_but_its_kind_and_place(
+def test_an_unexpected_error_reveals_only_its_kind_and_place(
     kind: type[BaseException],
 ) -> None:
     with at_checkpoint("gate", raising(kind)), pytest.raises(MinimizeError) as caught:
@@ -71,7 +71,9 @@ def test_a_unicode_error_shows_neither_its_bytes_nor_its_place() -> None:
 
 
 @pytest.mark.parametrize("name", ["run", "read", "files", "verify", "lint", "plan_for", "load_policy", "load_pipeline"])
-def test_every_door_lets_only_our_errors_out(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_public_function_raises_only_errors_of_the_package(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def reveals(*_: object, **__: object) -> Any:
         raise ValueError(CANARY)
 
@@ -98,7 +100,7 @@ def test_each_of_ours_has_a_code_an_exit_code_and_its_hint_in_what_it_prints(kin
     assert error.to_json()["error"]["hint"] == "do that"
 
 
-def test_what_is_not_permitted_tells_rules_and_counts_alone() -> None:
+def test_a_refusal_to_share_names_rules_and_counts_only() -> None:
     reason = RefusalReason("consent", "N001", "no consent", tenants=2, rows=1000)
     assert (
         str(NotPermitted("refused", reasons=[reason]))

@@ -90,7 +90,7 @@ def test_an_empty_file_is_a_day_without_records(project: Project, command: Comma
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
-def test_ten_thousand_columns_that_nobody_declared_cost_seconds(project: Project, command: Command, kind: str) -> None:
+def test_ten_thousand_undeclared_columns_take_seconds(project: Project, command: Command, kind: str) -> None:
     data = table(events(20))
     wide = {name: data[name] for name in data.column_names} | {f"x{n}": pa.array([n] * 20) for n in range(10_000)}
     project.columns(pa.table(wide), kind=kind)
@@ -107,7 +107,7 @@ def text_of(values: list[bytes]) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(values), pa.array(values, pa.binary()).buffers())
 
 
-def test_text_that_is_not_utf8_is_told_without_it(project: Project, command: Command) -> None:
+def test_text_that_is_not_utf8_is_reported_without_its_value(project: Project, command: Command) -> None:
     data = table(events(20))
     bad = text_of([CANARY.encode() + b"\xff"] * 20)
     project.columns(data.set_column(data.column_names.index("model"), "model", bad))

@@ -133,7 +133,7 @@ def test_what_is_odd_and_sound_is_read(done: Done, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_not_sound_stands_in_quarantine_by_its_code(done: Done, name: str) -> None:
+def test_an_unsound_line_is_quarantined_with_its_code(done: Done, name: str) -> None:
     assert done.codes[name] == REFUSED[name][0]
 
 
@@ -146,7 +146,7 @@ def texts(out: Path) -> Iterator[Path]:
     return (path for path in out.rglob("*") if path.suffix in (".json", ".yaml", ".md"))
 
 
-def test_the_output_is_what_its_receipt_says(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_output_matches_its_receipt(done: Done, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", str(done.project.out / "ledger.db"))
     minimize.verify(done.project.out, keys=done.project.keys)
 

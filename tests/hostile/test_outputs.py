@@ -67,7 +67,7 @@ def seen(folder: Path) -> Mapping[str, str]:
 
 
 @pytest.mark.parametrize("made", THEIRS)
-def test_a_folder_that_holds_somebody_elses_files_is_refused_and_nothing_of_it_is_touched(
+def test_a_folder_with_foreign_files_is_refused_and_unchanged(
     project: Project, command: Command, made: Callable[[Path], None]
 ) -> None:
     project.records(events(20))
@@ -102,7 +102,7 @@ def test_a_link_in_the_place_of_an_output_is_refused_later_too(project: Project,
     assert seen(project.folder / "elsewhere") == before
 
 
-def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(project: Project, command: Command) -> None:
+def test_of_two_concurrent_runs_one_waits_or_is_refused(project: Project, command: Command) -> None:
     project.records(events(2000))
     words = ("run", ".", "--at", AT.isoformat(), "--output", "out", "--json")
     with ThreadPoolExecutor(2) as pool:
@@ -114,7 +114,7 @@ def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(project: Pro
     assert command("verify", "out", "--json").json == {"ok": True, "findings": []}
 
 
-def test_a_clock_that_goes_back_between_two_runs_undoes_nothing(project: Project, command: Command) -> None:
+def test_a_clock_set_back_between_two_runs_undoes_nothing(project: Project, command: Command) -> None:
     project.records(events(20))
     assert run(command).code == 0
     stood = project.files()

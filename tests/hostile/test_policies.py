@@ -126,7 +126,7 @@ def test_fields_may_be_named_like_keywords_paths_and_pictures(project: Project, 
     assert command("verify", "out", "--json").json == {"ok": True, "findings": []}
 
 
-def test_conditions_nested_as_deep_as_a_file_goes_decide(project: Project, command: Command) -> None:
+def test_deeply_nested_conditions_are_evaluated(project: Project, command: Command) -> None:
     condition: dict[str, Any] = {"tenant_id": "north"}
     for _ in range(20):
         condition = {"any": [condition]}
@@ -159,7 +159,7 @@ def test_a_text_on_which_patterns_could_run_for_ever_is_redacted_in_time(
     assert time.process_time() - before < 5
 
 
-def test_what_a_policy_says_is_never_run(project: Project, command: Command) -> None:
+def test_the_content_of_a_policy_is_never_executed(project: Project, command: Command) -> None:
     text = json.dumps("${jndi:ldap://x} {{7*7}} $(touch harmed) `touch harmed`")
     project.policy(owner=json.loads(text))
     project.records(events(9))

@@ -18,11 +18,11 @@ from minimize.interop.convert import export_document, import_into, import_policy
 from minimize.interop.documents import DescribedColumn, DescribedDataset, ExportRequest
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Policy
-from minimize.registry import load_object
+from minimize.text import load_object
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_every_format_is_a_module_that_does_what_its_row_says(name: str) -> None:
+def test_every_format_has_the_functions_of_its_row(name: str) -> None:
     row = FORMATS[name]
     assert row.reads is None or callable(load_object(row.reads))
     assert row.writes is None or callable(load_object(row.writes))
@@ -47,7 +47,7 @@ def test_a_policy_is_written_once_and_loads(tmp_path: Path) -> None:
         import_into("jsonschema", schema, tmp_path / "p")
 
 
-def test_a_format_that_is_not_there_or_goes_the_other_way_is_a_mistake(tmp_path: Path) -> None:
+def test_an_unknown_format_or_a_wrong_direction_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="unknown format"):
         import_policy("openlineage", tmp_path / "x")
     with pytest.raises(ConfigurationError, match="unknown format"):
@@ -68,7 +68,7 @@ def policy_of(described: DescribedDataset) -> Policy:
 
 
 @given(TEXTS.filter(bool), TEXTS, TEXTS, TEXTS, TEXTS)
-def test_whatever_a_document_says_the_policy_loads_and_drops_all(
+def test_a_policy_imported_from_any_document_loads_and_drops_all_fields(
     name: str, about: str, unit: str, owner: str, left: str
 ) -> None:
     column = DescribedColumn(Pointer(("x", name)), "string", "identifier", about, unit, required=True, kind="email")
@@ -97,7 +97,7 @@ def test_text_that_would_be_policy_stays_text(tmp_path: Path) -> None:
     assert all(field.do == "drop" for field in policy.fields.values())
 
 
-def test_what_the_document_says_of_a_role_stands_in_the_field_and_in_the_proposal(tmp_path: Path) -> None:
+def test_an_imported_role_is_in_the_field_and_in_the_proposal(tmp_path: Path) -> None:
     columns = (
         DescribedColumn(Pointer(("state",)), "boolean", "sensitive"),
         DescribedColumn(Pointer(("tenant_id",)), "string"),

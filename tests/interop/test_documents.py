@@ -14,7 +14,7 @@ from minimize.interop import documents
 from minimize.interop.documents import as_list, as_mapping, as_text, read_document, yaml_text
 
 
-def test_json_and_yaml_are_read_alike(tmp_path: Path) -> None:
+def test_json_and_yaml_give_the_same_document(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text('{"a": [1, "on", null]}')
     (tmp_path / "a.yaml").write_text("a: [1, on, null]\n")
     assert read_document(tmp_path / "a.json") == {"a": [1, "on", None]}
@@ -23,7 +23,7 @@ def test_json_and_yaml_are_read_alike(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.json", "a.yaml"])
 @pytest.mark.parametrize("content", [b'{"canary": ', b"\xff\xfe", b"[" * 400, b'["\\ud800"]'])
-def test_what_cannot_be_read_is_said_without_what_stands_in_it(tmp_path: Path, name: str, content: bytes) -> None:
+def test_an_unreadable_document_is_reported_without_its_content(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(PolicyError) as caught:
         read_document(tmp_path / name)
@@ -59,7 +59,7 @@ def flat(value: Any) -> bool:
 
 
 @given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4).filter(flat))
-def test_both_versions_of_yaml_read_back_what_was_said(body: dict[str, Any]) -> None:
+def test_both_versions_of_yaml_read_the_same_document(body: dict[str, Any]) -> None:
     text = yaml_text(body)
     assert YAML(typ="safe", pure=True).load(text) == body
     assert pyyaml.safe_load(text) == body

@@ -87,7 +87,7 @@ def test_the_official_models_would_refuse_a_wrong_manifest() -> None:
     assert not OFFICIAL.is_valid(body)
 
 
-def test_nested_columns_are_fields_of_fields_and_lists_say_so() -> None:
+def test_nested_columns_are_nested_fields_and_lists_are_marked() -> None:
     found = fields(fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / "device_telemetry"), "records"))
     assert found["apps"]["fides_meta"] == {"data_type": "object[]"}
     assert [each["name"] for each in found["apps"]["fields"]] == ["name", "version"]
@@ -112,7 +112,7 @@ def test_names_with_points_stay_apart(tmp_path: Path) -> None:
     assert list(fields(fideslang_manifest(minimize.plan_for(tmp_path)))) == ["a_b", "a_b_"]
 
 
-def test_yaml_and_json_say_the_same_and_sources_are_not_told() -> None:
+def test_yaml_and_json_exports_are_equal_and_sources_are_not_exported() -> None:
     path = str(ROOT / "pipelines" / "usage_events")
     texts = [write_fideslang(ExportRequest(path, None, as_json)) for as_json in (False, True)]
     assert YAML(typ="safe", pure=True).load(texts[0]) == json.loads(texts[1])

@@ -49,7 +49,7 @@ def test_rows_as_json_obey_it_and_a_row_with_more_does_not(tmp_path: Path) -> No
     assert not validator.is_valid(row | {"battery_pct": "80"})
 
 
-def test_a_column_says_its_meaning_and_what_is_left_of_the_value() -> None:
+def test_a_column_has_its_meaning_and_what_remains_of_the_value() -> None:
     schema = output_schema(minimize.plan_for(PIPELINE), "records")
     assert schema["properties"]["event_time"]["description"] == "when the device checked in"
     assert schema["properties"]["device_id"]["x-minimize"]["leaves"] == "linkable"
@@ -99,7 +99,7 @@ def objects(below: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @settings(max_examples=examples(40))
 @given(st.dictionaries(NAMES, st.recursive(LEAVES, objects, max_leaves=4), min_size=1, max_size=4), st.booleans())
-def test_json_schema_to_policy_to_json_schema_keeps_what_both_can_say(
+def test_json_schema_to_policy_to_json_schema_keeps_the_common_content(
     properties: dict[str, Any], required: bool
 ) -> None:
     first = {"type": "object", "properties": properties, "required": [next(iter(properties))] if required else []}

@@ -20,7 +20,7 @@ def test_a_draft_is_known_by_its_uri_with_or_without_its_fragment(dialect: objec
     assert dialect_of_schema({"$schema": uri}) == dialect_of_schema({"$schema": f"{uri}#"}) == dialect
 
 
-def test_what_says_nothing_is_of_the_newest_draft() -> None:
+def test_a_schema_without_a_dialect_is_of_the_newest_draft() -> None:
     assert dialect_of_schema({}).name == dialect_of_schema(True).name == "2020-12"
 
 
@@ -95,7 +95,7 @@ def test_branches_count_from_draft_7_on() -> None:
     assert "/b" not in types(of({"a": {"type": "string"}}, "draft-06", **then))
 
 
-def test_what_stands_beside_a_reference_counts_from_2019_on() -> None:
+def test_keywords_next_to_a_reference_count_from_draft_2019_09() -> None:
     beside = {"x": {"$ref": "#/definitions/t", "format": "date-time"}}
     text = {"t": {"type": "string"}}
     assert types(of(beside, "2019-09", definitions=text)) == {"/x": "timestamp"}
@@ -117,7 +117,7 @@ def test_const_is_nothing_in_draft_4() -> None:
     assert types(found) == {"/y": "string"}
 
 
-def test_false_says_that_a_field_must_not_be_there_where_booleans_are_schemas() -> None:
+def test_a_false_schema_forbids_the_field_in_drafts_with_boolean_schemas() -> None:
     assert [str(pointer) for pointer in of({"x": False, "y": {"type": "string"}}).never] == ["/x"]
     assert of({"x": False, "y": {"type": "string"}}, "draft-04").never == ()
 

@@ -21,12 +21,12 @@ from minimize.interop.documents import kind_by_format
         ("(a+)+$" * 2000, None),
     ],
 )
-def test_a_pattern_tells_what_the_values_are(pattern: str, kind: str | None) -> None:
+def test_a_pattern_determines_the_kind_of_values(pattern: str, kind: str | None) -> None:
     assert kind_by_format([], [pattern])[0] == kind
 
 
 @pytest.mark.parametrize(
     ("format_", "kind"), [("uuid", "uuid"), ("sha256", "hash"), ("jwt", "token"), ("hostname", None)]
 )
-def test_a_format_tells_what_the_values_are(format_: str, kind: str | None) -> None:
+def test_a_format_determines_the_kind_of_values(format_: str, kind: str | None) -> None:
     assert kind_by_format([format_])[0] == kind

@@ -69,7 +69,7 @@ def test_properties_become_fields_nested_ones_too() -> None:
     assert found.columns[0].about == "the order"
 
 
-def test_a_classification_tells_a_role_and_says_so() -> None:
+def test_a_classification_determines_a_role_with_its_reason() -> None:
     words = {"restricted": "sensitive", "Confidential": "quasi", "PII": "identifier", "internal": None, "5": None}
     for word, role in words.items():
         column = of({"name": "x", "logicalType": "string", "classification": word}).columns[0]
@@ -87,7 +87,7 @@ def test_owner_version_retention_and_time_go_along() -> None:
     assert found.parts == {"time": "at"}
 
 
-def test_a_time_that_is_none_is_not_taken_for_one() -> None:
+def test_an_unrelated_time_is_not_used_as_the_record_time() -> None:
     sla = [{"property": "retention", "value": 3, "unit": "d", "element": "orders.id"}]
     found = of({"name": "id", "logicalType": "string"}, slaProperties=sla)
     assert (found.retention, found.parts) == ("3d", {})
@@ -97,7 +97,7 @@ def test_a_team_of_3_0_is_read_as_well() -> None:
     assert of({"name": "x", "logicalType": "string"}, team=[{"username": "ann@example.com"}]).owner == "ann@example.com"
 
 
-def test_what_is_said_in_words_becomes_remarks() -> None:
+def test_descriptions_become_remarks() -> None:
     found = of({"name": "x", "logicalType": "string"}, description={"purpose": "billing", "limitations": "none\nknown"})
     assert found.remarks == ("Purpose: billing", "Limitations: none known")
 
@@ -246,7 +246,7 @@ def plain(value: Any) -> Any:
     return [plain(each) for each in value] if isinstance(value, list) else value
 
 
-def test_odcs_to_policy_to_odcs_keeps_what_both_can_say() -> None:
+def test_odcs_to_policy_to_odcs_keeps_the_common_content() -> None:
     OFFICIAL.validate(CONTRACT)
     again = source_contract(policy_of(CONTRACT))
     OFFICIAL.validate(again)
@@ -291,7 +291,7 @@ def test_the_contract_of_what_is_written_obeys_the_official_schema_and_has_every
     }
 
 
-def test_a_column_says_what_is_done_on_the_way() -> None:
+def test_a_column_states_its_transformation() -> None:
     records = output_contract(minimize.plan_for(PIPELINE), "records")["schema"][0]
     column = next(each for each in records["properties"] if each["name"] == "ip_address")
     assert column["transformLogic"] == "truncate_ip (v4 24, v6 48)"
@@ -305,12 +305,12 @@ def test_the_official_schema_would_refuse_a_wrong_contract() -> None:
     assert not OFFICIAL.is_valid({**body, "schema": [{"properties": [{"logicalType": "text"}]}]})
 
 
-def test_yaml_and_json_say_the_same() -> None:
+def test_yaml_and_json_exports_are_equal() -> None:
     texts = [write_contract(ExportRequest(str(PIPELINE), None, as_json)) for as_json in (False, True)]
     assert YAML(typ="safe", pure=True).load(texts[0]) == json.loads(texts[1])
 
 
-def test_of_a_policy_alone_the_source_is_told_and_outputs_are_not_known(tmp_path: Path) -> None:
+def test_a_policy_without_a_pipeline_exports_its_source_only(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text((PIPELINE / "policy.yaml").read_text())
     assert "minimizePurposes" in write_contract(ExportRequest(str(tmp_path)))
     with pytest.raises(ConfigurationError, match="not a pipeline"):

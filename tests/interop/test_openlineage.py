@@ -24,7 +24,7 @@ def _done(project: Project) -> Project:
     return project
 
 
-def test_events_out_of_receipts_are_those_that_the_runs_told(done: Project) -> None:
+def test_events_from_receipts_equal_those_of_the_runs(done: Project) -> None:
     told = [json.loads(line) for line in (done.folder / "_out.lineage.ndjson").read_text().splitlines()]
     again = [json.loads(line) for line in write_openlineage(ExportRequest(str(done.out))).splitlines()]
     assert [event["eventType"] for event in again] == ["START", "COMPLETE", "START", "COMPLETE"]
@@ -44,7 +44,7 @@ def test_a_policy_that_does_not_match_its_receipt_is_refused(done: Project) -> N
         write_openlineage(ExportRequest(str(done.out)))
 
 
-def test_where_the_pipeline_lies_is_said_where_the_output_does_not_tell(done: Project) -> None:
+def test_a_moved_output_requires_the_path_of_its_pipeline(done: Project) -> None:
     moved = done.folder / "elsewhere" / "out"
     moved.parent.mkdir()
     done.out.rename(moved)

@@ -67,7 +67,7 @@ def test_nothing_is_fetched_and_what_is_no_schema_is_refused(tmp_path: Path, sch
         of(tmp_path, [{}], schema)
 
 
-def test_without_the_package_the_hint_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_package_the_hint_names_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jsonschema_rs", None)
     with pytest.raises(ConfigurationError) as caught:
         of(tmp_path, [{}])

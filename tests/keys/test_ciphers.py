@@ -23,7 +23,7 @@ def test_many_messages_have_the_tags_that_each_has_alone(key: bytes, messages: l
     assert tags(key, *messages) == [one_by_one(key, message) for message in messages]
 
 
-def test_messages_are_found_where_their_offsets_say() -> None:
+def test_messages_are_hashed_at_their_offsets() -> None:
     content = np.frombuffer(b"before, message, behind", np.uint8)
     assert KeyedHash(KEY).tags(content, np.array([8, 15]))[0].tobytes() == one_by_one(KEY, b"message")
 

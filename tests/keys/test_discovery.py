@@ -55,7 +55,9 @@ def test_the_process_environment_is_asked_where_none_is_given(
     assert found.path == keyring.path
 
 
-def test_the_nearest_configuration_file_upwards_names_a_keyring_beside_it(keyring: Keyring, pipeline: Path) -> None:
+def test_the_nearest_configuration_file_upwards_names_a_keyring_relative_to_itself(
+    keyring: Keyring, pipeline: Path
+) -> None:
     (pipeline.parents[2] / "minimize.yaml").write_text("keys: nowhere.keys\n")
     (pipeline.parent / "minimize.yaml").write_text("keys: ../../demo.keys\n")
     found = find_keyring(None, pipeline, {})
@@ -98,7 +100,7 @@ def test_nothing_is_looked_for_before_a_key_is_asked_for(tmp_path: Path) -> None
         found.newest("encrypt.footer")
 
 
-def test_without_a_keyring_it_says_how_to_give_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_keyring_the_error_explains_how_to_give_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_KEYS", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(KeyringError, match="MINIMIZE_KEYS"):

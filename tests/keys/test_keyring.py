@@ -36,7 +36,7 @@ def test_every_key_is_its_own(tmp_path: Path) -> None:
     assert len({keyring.bytes_of(name) for name in keyring.names()}) == 4
 
 
-def test_a_new_keyring_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+def test_a_new_keyring_is_readable_by_its_owner_only_under_any_umask(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         new_keyring(tmp_path / "a.keys", now=NOW)
@@ -66,7 +66,7 @@ def test_a_name_that_is_none_is_refused_before_anything_is_written(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_key_is_added_beside_the_others(tmp_path: Path) -> None:
+def test_a_key_is_added_to_the_others(tmp_path: Path) -> None:
     before = new_keyring(tmp_path / "a.keys", ["device"], now=NOW)
     after = add_key(tmp_path / "a.keys", "phone", now=LATER)
     assert after.names() == ("device", "noise", "phone", "signing", "subject")
@@ -174,7 +174,7 @@ def test_names_are_sorted(keyring: Keyring) -> None:
     assert keyring.names() == ("device", "noise", "signing", "subject")
 
 
-def test_a_listing_says_name_version_and_time(keyring: Keyring) -> None:
+def test_a_listing_has_name_version_and_time(keyring: Keyring) -> None:
     assert [(line.name, line.version, line.created) for line in keyring.listing()] == [
         ("device", 1, NOW),
         ("noise", 1, NOW),
@@ -273,7 +273,7 @@ def test_a_key_of_exactly_32_bytes_is_taken(tmp_path: Path) -> None:
     assert Keyring.load(path).bytes_of("device") == b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 
-def test_the_newest_version_counts_whatever_the_order_in_the_file(tmp_path: Path) -> None:
+def test_the_newest_version_counts_in_any_order_of_the_file(tmp_path: Path) -> None:
     other = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
     versions = [_line(other, 10), _line(LONG, 9)]
     keyring = Keyring.load(_write(tmp_path / "good.keys", {"keyring": 1, "keys": {"device": versions}}))

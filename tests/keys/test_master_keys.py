@@ -39,7 +39,7 @@ def test_a_key_comes_back_as_it_was_wrapped(keys: Path) -> None:
     assert KEY not in wrapped.encode()
 
 
-def test_a_master_key_that_nobody_made_is_made_once(keys: Path) -> None:
+def test_a_missing_master_key_is_created_once(keys: Path) -> None:
     assert kms(keys).newest(NAME) == kms(keys).newest(NAME) == MasterKey(NAME, 1)
     assert NAME in Keyring.load(keys).names()
 
@@ -83,7 +83,7 @@ def test_a_destroyed_version_unwraps_nothing_and_is_never_made_again(keys: Path)
     assert kms(keys).newest(NAME) == MasterKey(NAME, 2)
 
 
-def test_whoever_had_the_key_before_it_was_destroyed_unwraps_nothing_either(keys: Path) -> None:
+def test_a_client_that_held_a_destroyed_key_cannot_unwrap_with_it(keys: Path) -> None:
     found = kms(keys)
     master = found.newest(NAME)
     wrapped = found.wrap(KEY, master)

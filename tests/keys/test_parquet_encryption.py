@@ -30,7 +30,7 @@ from minimize.keys.parquet_footer import read_encrypted_columns
 from tests.keys.files import CLOSED, NOW, SCHEMA, encryption, keyring, rows, written
 
 
-def test_a_column_that_says_no_category_has_the_strictest(tmp_path: Path) -> None:
+def test_a_column_without_a_category_gets_the_strictest(tmp_path: Path) -> None:
     schema = pa.schema([("x", pa.int64())])
     assert CategoryEncryption.for_columns(keyring(tmp_path), schema).names == {"x": "identified"}
 
@@ -41,7 +41,7 @@ def test_the_strictest_leaf_decides_about_a_nested_column(tmp_path: Path) -> Non
     assert CategoryEncryption.for_columns(keyring(tmp_path), schema).names == {"a": "identified"}
 
 
-def test_a_file_is_told_by_the_keys_that_it_is_written_with(tmp_path: Path) -> None:
+def test_a_file_lists_the_keys_that_encrypt_it(tmp_path: Path) -> None:
     keyed = encryption(keyring(tmp_path)).for_file("records/f.parquet", SCHEMA)
     assert keyed is not None
     assert keyed.keys == ("encrypt.footer/1", "encrypt.identified/1", "encrypt.pseudonymized/1")
@@ -152,7 +152,7 @@ def test_without_keys_the_error_names_file_columns_key_and_a_hint(tmp_path: Path
     assert caught.value.__context__ is None
 
 
-def test_a_keyring_without_the_key_is_told_apart_from_none(tmp_path: Path) -> None:
+def test_a_keyring_without_the_key_has_an_error_of_its_own(tmp_path: Path) -> None:
     path = written(tmp_path, keyring(tmp_path))
     with pytest.raises(KeyringError, match=r"encrypt\.identified/1 is not in the keyring"):
         open_parquet(path, keyring(tmp_path, "other.keys"))
@@ -222,7 +222,7 @@ except KeyringError:
 
 
 @pytest.mark.parametrize("which", ["", "other.keys"])
-def test_a_reader_without_keys_is_told_and_its_process_lives(tmp_path: Path, which: str) -> None:
+def test_a_reader_without_the_keys_gets_an_error_and_does_not_crash(tmp_path: Path, which: str) -> None:
     path = written(tmp_path, keyring(tmp_path))
     keyring(tmp_path, "other.keys")
     keys = str(tmp_path / which) if which else ""
@@ -237,7 +237,7 @@ def test_pyarrow_alone_ends_the_process_there(tmp_path: Path) -> None:
     assert child.returncode < 0
 
 
-def test_an_opened_file_asks_nobody_again_even_where_pyarrow_would_end_the_process(tmp_path: Path) -> None:
+def test_an_opened_file_needs_no_further_key_request(tmp_path: Path) -> None:
     kms = keyring(tmp_path)
     file = open_parquet(written(tmp_path, kms), kms)
     (tmp_path / "a.keys").unlink()

@@ -14,7 +14,7 @@ from minimize.keys.parquet_footer import EncryptedColumns, read_encrypted_column
 from tests.keys.files import CLOSED, keyring, rows, written
 
 
-def test_it_says_which_columns_are_encrypted_under_which_key(tmp_path: Path) -> None:
+def test_a_footer_lists_encrypted_columns_with_their_master_keys(tmp_path: Path) -> None:
     found = read_encrypted_columns(written(tmp_path, keyring(tmp_path)))
     assert sorted(found.masters) == sorted(CLOSED)
     assert found.masters["phone"] == found.masters["tags"] == "encrypt.identified/1"
@@ -47,7 +47,7 @@ def test_no_bytes_make_it_fail(content: bytes) -> None:
         assert read_encrypted_columns(Path(file.name)).masters == {}
 
 
-def test_a_footer_that_is_cut_anywhere_says_no_wrong_key(tmp_path: Path) -> None:
+def test_a_truncated_footer_gives_no_wrong_key(tmp_path: Path) -> None:
     whole = _footer(written(tmp_path, keyring(tmp_path)))
     for length in range(0, len(whole), 97):
         cut = tmp_path / "cut.parquet"
@@ -55,7 +55,7 @@ def test_a_footer_that_is_cut_anywhere_says_no_wrong_key(tmp_path: Path) -> None
         assert set(read_encrypted_columns(cut).masters.values()) <= {"encrypt.identified/1", "encrypt.pseudonymized/1"}
 
 
-def test_what_is_not_read_is_skipped_whatever_its_type() -> None:
+def test_skipped_values_may_have_any_type() -> None:
     number, truth, byte, double, text = b"\x15\xac\x02", b"\x11", b"\x13\x07", b"\x17" + bytes(8), b"\x18\x01a"
     lists = b"\x19\x25\x02\xac\x02" + b"\x19\x22\x01\x02" + b"\x1a\x18\x01b" + b"\x19\x1c" + number + b"\x00"
     maps = b"\x1b\x00" + b"\x1b\x01\x58\x02\x01x"

@@ -130,14 +130,14 @@ def test_versions_and_their_states_are_listed(transit: TransitKms, name: str) ->
     ]
 
 
-def test_a_wrong_token_is_told_and_not_shown(server: Server, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_wrong_token_is_reported_and_not_shown(server: Server, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "CANARY-token")
     with pytest.raises(KeyringError, match="does not permit the operation for this token") as caught:
         TransitKms.from_address(server.address, NOW).newest(name)
     assert "CANARY" not in repr((caught.value, caught.value.__cause__, caught.value.__context__))
 
 
-def test_a_server_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_key_server_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_TOKEN", TOKEN)
     with pytest.raises(KeyringError, match="cannot be reached"):
         TransitKms.from_address("vault+http://127.0.0.1:1/transit", NOW).newest("encrypt.x")

@@ -122,7 +122,7 @@ def test_the_sweep_finds_the_counts_of_a_run_with_records(
     assert not any(shown({SMALL}, text) for text in texts.values())
 
 
-def test_sealed_counts_have_the_same_length_whatever_the_small_groups_are(project: Project) -> None:
+def test_sealed_counts_have_the_same_length_for_any_small_groups(project: Project) -> None:
     project.policy({"model": {"type": "string", "do": "keep"}})
     lengths = set()
     for number, small in enumerate((0, 1, 2, 30)):

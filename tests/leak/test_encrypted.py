@@ -118,7 +118,7 @@ def test_with_keys_all_of_it_is_there(tmp_path: Path) -> None:
     assert sorted(table["serial"].to_pylist()) == [f"CANARY-serial-{number:04}" for number in range(ROWS)]
 
 
-def test_no_key_stands_in_the_output(tmp_path: Path) -> None:
+def test_the_output_contains_no_key(tmp_path: Path) -> None:
     out = ran(tmp_path, HOW["one key for all"])
     ring = Keyring.load(tmp_path / "keys")
     secrets = [Canary(name, ring.bytes_of(name).hex()) for name in ring.names()]

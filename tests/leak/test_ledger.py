@@ -13,8 +13,8 @@ import minimize
 from minimize.governance.subjects import CorrectionEvidence, DataSubject, correct_subject, delete_subjects
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import CORRECTION
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subjects import CORRECTION
 from minimize.workspace import Workspace
 from tests.leak.canary import Canary
 from tests.leak.planted import ALL, AT, VALUE, build
@@ -22,7 +22,7 @@ from tests.leak.sweep import found
 from tests.project import enter, event, new_project
 
 
-def test_no_canary_stands_in_the_ledger_of_a_run_or_of_a_failed_one(tmp_path: Path) -> None:
+def test_the_ledger_of_a_finished_or_failed_run_contains_no_canary(tmp_path: Path) -> None:
     folder = build(tmp_path)
     keys = new_keyring(folder / "keys", ["device", "ticket"], now=datetime.now(UTC))
     ledger = tmp_path / "kept" / "ledger.db"

@@ -144,7 +144,7 @@ def test_a_stream_is_spilled_without_what_is_gated_dropped_or_hidden(
     assert "dropped identifier" in spilled, "the control: top counts subjects, so that they are set aside"
 
 
-def test_the_fields_that_tell_who_was_erased_are_not_spilled(
+def test_fields_that_identify_erased_subjects_are_not_spilled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, builds: Builds
 ) -> None:
     builds.copy(empty, tmp_path / "organization")

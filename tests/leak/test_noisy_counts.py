@@ -84,7 +84,7 @@ def test_the_search_finds_them_if_records_are_published(
 
 
 @pytest.mark.parametrize("hidden", [0, HIDDEN])
-def test_a_run_does_not_say_whether_a_group_is_suppressed(
+def test_a_run_does_not_reveal_whether_a_group_is_suppressed(
     hidden: int, project: Project, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(project, hidden)

@@ -111,13 +111,13 @@ def reveals(_: str, batch: Batch) -> None:
 
 
 @pytest.mark.parametrize("data", [TABLE, TABLE.to_reader(max_chunksize=1)], ids=["table", "stream"])
-def test_an_error_that_nobody_foresaw_shows_nothing_planted(data: Any) -> None:
+def test_an_unexpected_error_shows_no_planted_value(data: Any) -> None:
     with at_checkpoint("gate", reveals), pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:
         apply(data)
     assert found(PLANTED.values(), "\n".join(whole(caught.value)).encode()) == set()
 
 
-def test_an_error_of_a_run_that_nobody_foresaw_shows_nothing_planted(tmp_path: Path) -> None:
+def test_an_unexpected_error_of_a_run_shows_no_planted_value(tmp_path: Path) -> None:
     folder = build(tmp_path)
     printed_by(folder, ("keys", "new", "keys", "--name", "device", "--name", "ticket"))
     with at_checkpoint("gate", reveals), pytest.raises(minimize.MinimizeError, match="ValueError in") as caught:

@@ -51,7 +51,7 @@ def planted(content: bytes) -> bool:
     return bool(found(NOT_NAMED, content))
 
 
-def test_an_explanation_of_a_record_tells_no_value_of_it(folder: Path) -> None:
+def test_an_explanation_of_a_record_reveals_no_value(folder: Path) -> None:
     job, (file, records) = load_pipeline(folder), lines(folder)
     rows = load_pipeline_settings(None, job)
     assert rows is not None
@@ -98,7 +98,7 @@ def unread(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("failing", [damaged, unread])
-def test_an_error_tells_nothing_planted(failing: Callable[[Path], None], folder: Path) -> None:
+def test_an_error_of_a_fixture_reveals_no_planted_value(failing: Callable[[Path], None], folder: Path) -> None:
     with pytest.raises(MinimizeError) as caught:
         failing(folder)
     assert found(NOT_NAMED, "\n".join(whole(caught.value)).encode()) == set()

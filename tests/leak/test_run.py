@@ -50,7 +50,7 @@ def test_no_canary_is_printed(printed: bytes) -> None:
     assert found(ALL, printed) == set()
 
 
-def test_the_rows_balance_though_nothing_is_told_of_them(folder: Path, printed: bytes) -> None:
+def test_the_run_wrote_rows_and_printed_findings(folder: Path, printed: bytes) -> None:
     import minimize as library
 
     table = library.read(folder / "out")
@@ -77,7 +77,7 @@ def test_no_canary_is_printed_when_the_input_is_damaged(tmp_path: Path) -> None:
     assert not list((folder / "other").rglob("*.parquet"))
 
 
-def test_no_canary_is_printed_when_a_stage_fails_in_a_way_that_nobody_foresaw(folder: Path, printed: bytes) -> None:
+def test_no_canary_is_printed_after_an_unexpected_failure_of_a_stage(folder: Path, printed: bytes) -> None:
     assert printed
 
     def fail(_: str, batch: Batch) -> None:

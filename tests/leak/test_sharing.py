@@ -70,7 +70,7 @@ def test_what_is_given_in_memory_holds_nothing_that_stays(sender: Sender) -> Non
     assert set().union(*(found(CANARIES, text) for text in written(given))) == set()
 
 
-def test_refusals_and_accounts_tell_nothing_that_stays(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
+def test_refusals_and_accounts_reveal_no_withheld_value(sender: Sender, caplog: pytest.LogCaptureFixture) -> None:
     for tenant in ("north", "south"):
         sender.consent(tenant, "withdrawn", at=NOW - timedelta(hours=1))
     with pytest.raises(NotPermitted) as caught:

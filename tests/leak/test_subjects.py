@@ -37,7 +37,7 @@ def _organization(tmp_path: Path) -> Workspace:
     return Workspace(folder / "ledger" / "ledger.db", keys=keys)
 
 
-def test_a_view_a_page_and_an_export_tell_no_more_than_outputs_hold(organization: Workspace, tmp_path: Path) -> None:
+def test_views_pages_and_exports_reveal_no_more_than_the_outputs(organization: Workspace, tmp_path: Path) -> None:
     seen = view_subjects([DEVICE], organization, NOW)
     assert seen[0].rows == 1
     write_exports(seen, tmp_path / "export", organization)

@@ -44,14 +44,14 @@ def killed(address: Address) -> None:
     assert worker.exitcode == 0
 
 
-def test_a_read_that_ended_is_told_of_once(ledger: Ledger) -> None:
+def test_a_finished_read_is_logged_once(ledger: Ledger) -> None:
     begin_read(ledger, UNENDED, NOW)
     finish_read(ledger, event(id=UNENDED.id, result="success"), NOW)
     assert end_lost_reads(ledger, NOW + LONGEST_READ * 2) == 0
     assert [each["result"] for each in told(ledger)] == ["success"]
 
 
-def test_a_read_that_goes_on_is_left_alone(ledger: Ledger) -> None:
+def test_a_running_read_is_left_alone(ledger: Ledger) -> None:
     begin_read(ledger, UNENDED, NOW)
     assert end_lost_reads(ledger, NOW + timedelta(hours=1)) == 0
     assert told(ledger) == []
@@ -59,7 +59,7 @@ def test_a_read_that_goes_on_is_left_alone(ledger: Ledger) -> None:
     assert (found.at, found.event, found.ended) == (NOW, UNENDED.to_json(), False)
 
 
-def test_a_read_whose_process_died_is_told_of_as_it_said(ledger: Ledger, address: Address) -> None:
+def test_a_read_whose_process_died_is_logged_as_it_was_announced(ledger: Ledger, address: Address) -> None:
     killed(address)
     assert end_lost_reads(ledger, NOW) == 1
     assert told(ledger) == [UNENDED.to_json()]

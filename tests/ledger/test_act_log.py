@@ -51,13 +51,13 @@ NOTES: Final = [
 @pytest.fixture(name="recorded")
 def _recorded(ledger: Ledger, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> Ledger:
     """Five acts, in three decisions, in an open ledger that proves its acts at each read."""
-    monkeypatch.setattr("minimize.ledger.act_proof.REUSE_S", 0)
+    monkeypatch.setattr("minimize.ledger.act_log.REUSE_S", 0)
     for number, notes in enumerate([NOTES[:1], NOTES[1:3], NOTES[3:]]):
         record_acts(ledger, keys, NOTE, *notes, event=event(number))
     return ledger
 
 
-def test_acts_are_found_in_the_order_of_recording_whatever_the_clock_was(recorded: Ledger, keys: Keyring) -> None:
+def test_acts_are_returned_in_the_order_of_recording_under_any_clock(recorded: Ledger, keys: Keyring) -> None:
     assert recorded.find(NOTE) == recorded.find(NOTE, verifier=keys) == NOTES
     assert errors(recorded, keys) == set()
 

@@ -18,15 +18,13 @@ import pytest
 from minimize.errors import RefusedError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import Address
-from minimize.ledger.act_log import ActLog
-from minimize.ledger.act_proof import act_from_row
+from minimize.ledger.act_log import ActLog, act_from_row
 from minimize.ledger.acts import TOMBSTONE, Act, ActKind, BodyRemoval, Decision, UntrustedActError
 from minimize.ledger.audit_event import EMPTY_LOG, LogEntry, LogHead, entry_digest, entry_event
 from minimize.ledger.audit_log import read_entries
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import CORRECTION, SETTING, RecordedSetting
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.subjects import CORRECTION
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, by_hand, event, leave_out_of_indexes, opened, tells, unguarded, without_guards
 from tests.ledger.test_acts import KINDS
@@ -126,7 +124,7 @@ def test_acts_that_were_changed_past_the_ledger_are_refused(
     records, refused = record_samples(ledger, keys, kind), list[str]()
     attach, kept = ([], "kept") if address.path is None else ([f"ATTACH '{address.path}.kept' AS other"], "other.kept")
     by_hand(address, *attach, f"CREATE TABLE {kept} AS SELECT * FROM acts")
-    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_proof.REUSE_S", -1):
+    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_log.REUSE_S", -1):
         for name, attack in ATTACKS.items():
             attack(address)
             for read in (lambda: again.find(kind), lambda: again.last_id(kind), again.tenants):
@@ -146,7 +144,7 @@ def test_without_the_proof_an_attack_would_have_an_effect(
     """The control: each attack changes what is read, or makes its act unreadable."""
     record_acts(ledger, keys, SETTING, *SETTINGS)
     ATTACKS[attack](address)
-    proof = "minimize.ledger.act_proof"
+    proof = "minimize.ledger.act_log"
     unproven = patch(f"{proof}._recorded_head", return_value=ANY), patch(f"{proof}.ProvenActs.require_act")
     with unproven[0], unproven[1], opened(address) as again:
         effect: object = None
@@ -193,7 +191,7 @@ def rewrite_last_entry(connection: Connection, head: LogHead) -> None:
     )
 
 
-def test_a_chain_that_was_made_anew_needs_a_signature(ledger: Ledger, keys: Keyring, address: Address) -> None:
+def test_a_rebuilt_chain_needs_a_signature(ledger: Ledger, keys: Keyring, address: Address) -> None:
     """An attacker without the keyring removes an act, chains the others and changes the entry that names them."""
     record_acts(ledger, keys, SETTING, *SETTINGS)
     stranger = new_keyring(keys.path.with_name("other.keys"), now=NOW)
@@ -229,7 +227,7 @@ def test_a_removed_body_is_proven_by_its_tombstone(ledger: Ledger, keys: Keyring
 def test_an_act_that_is_inserted_after_the_proof_has_no_effect(ledger: Ledger, keys: Keyring, address: Address) -> None:
     """Within the time for which an open ledger relies on its proof."""
     record_acts(ledger, keys, SETTING, *SETTINGS)
-    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_proof.REUSE_S", 1e9):
+    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_log.REUSE_S", 1e9):
         assert again.find(SETTING) == SETTINGS
         insert_copy(address, 4)
         assert again.find(SETTING) == SETTINGS
@@ -243,7 +241,7 @@ def test_an_act_that_is_changed_after_the_proof_is_refused(
     ledger: Ledger, keys: Keyring, address: Address, attack: str
 ) -> None:
     record_acts(ledger, keys, SETTING, *SETTINGS)
-    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_proof.REUSE_S", 1e9):
+    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_log.REUSE_S", 1e9):
         assert again.find(SETTING) == SETTINGS
         unguarded(address, attack)
         with pytest.raises(UntrustedActError, match="one was changed"):
@@ -258,16 +256,16 @@ def test_an_open_ledger_proves_its_acts_again_after_a_while(
         assert again.find(SETTING) == SETTINGS
         ATTACKS["delete"](address)
         later = time.monotonic() + 2
-        monkeypatch.setattr("minimize.ledger.act_proof.time.monotonic", lambda: later)
+        monkeypatch.setattr("minimize.ledger.act_log.time.monotonic", lambda: later)
         with pytest.raises(UntrustedActError, match="one was changed"):
             again.find(SETTING)
 
 
 def test_acts_are_proven_once_for_several_reads(ledger: Ledger, keys: Keyring, address: Address) -> None:
     record_acts(ledger, keys, SETTING, *SETTINGS)
-    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_proof.REUSE_S", 1e9):
+    with opened(address, verifier=keys) as again, patch("minimize.ledger.act_log.REUSE_S", 1e9):
         again.find(SETTING)
-        with patch("minimize.ledger.act_proof.check_acts") as check:
+        with patch("minimize.ledger.act_log.check_acts") as check:
             assert again.find(SETTING, tenant="north", verifier=keys) == SETTINGS
         assert not check.called
 

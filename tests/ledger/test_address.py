@@ -19,13 +19,13 @@ def configuration(folder: Path, text: str) -> Path:
     return folder
 
 
-def test_what_is_given_goes_before_everything(tmp_path: Path) -> None:
+def test_an_argument_overrides_everything(tmp_path: Path) -> None:
     configuration(tmp_path, "ledger: organization.db")
     found = find_ledger(tmp_path / "given.db", start=tmp_path, output=tmp_path, environ={"MINIMIZE_LEDGER": "env.db"})
     assert found.path == tmp_path / "given.db"
 
 
-def test_the_environment_goes_before_the_configuration(tmp_path: Path) -> None:
+def test_the_environment_overrides_the_configuration(tmp_path: Path) -> None:
     configuration(tmp_path, "ledger: organization.db")
     found = find_ledger(start=tmp_path, output=tmp_path, environ={"MINIMIZE_LEDGER": "env.db"})
     assert (found.path, found.named_by) == (Path.cwd() / "env.db", "MINIMIZE_LEDGER")
@@ -36,18 +36,18 @@ def test_the_configuration_names_a_path_from_its_own_folder(tmp_path: Path) -> N
     assert find_ledger(start=tmp_path / "a", output=tmp_path, environ={}).path == tmp_path / "out" / "ledger.db"
 
 
-def test_without_all_that_it_lies_in_the_output_folder(tmp_path: Path) -> None:
+def test_without_any_configuration_the_ledger_is_in_the_output_folder(tmp_path: Path) -> None:
     assert find_ledger(start=tmp_path, output=tmp_path / "out", environ={}).path == tmp_path / "out" / "ledger.db"
 
 
-def test_where_nothing_names_one_it_is_said_where_was_looked(tmp_path: Path) -> None:
+def test_a_missing_ledger_is_reported_with_the_searched_places(tmp_path: Path) -> None:
     folder = configuration(tmp_path / "a", "purposes: []")
     with pytest.raises(LedgerError, match=r"MINIMIZE_LEDGER is not set.*a/minimize\.yaml has no `ledger:`"):
         find_ledger(start=folder, environ={})
 
 
 @pytest.mark.parametrize("text", ["ledger: [a]", "ledger: 3", "ledger: {", "- a"])
-def test_a_configuration_that_says_no_text_is_a_fault(tmp_path: Path, text: str) -> None:
+def test_a_ledger_setting_that_is_no_text_is_a_fault(tmp_path: Path, text: str) -> None:
     with pytest.raises(LedgerError, match="cannot be read from"):
         find_ledger(start=configuration(tmp_path, text), output=tmp_path, environ={})
 

@@ -41,7 +41,7 @@ def found(ledger: Ledger, keys: Keyring | PublicKeys) -> set[tuple[str, str | No
     return {(each.code, each.file) for each in ledger.read(lambda connection: list(check_log(connection, keys)))}
 
 
-def test_a_log_that_nobody_touched_is_whole(told: Ledger, keys: Keyring) -> None:
+def test_an_unmodified_log_has_no_findings(told: Ledger, keys: Keyring) -> None:
     assert found(told, keys) == set()
     assert found(told, PublicKeys(keys.public_key_pem())) == set()
 
@@ -62,7 +62,7 @@ def test_an_event_that_is_no_json_is_found(told: Ledger, keys: Keyring, address:
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_a_column_that_says_something_else_is_found(told: Ledger, keys: Keyring, address: Address, column: str) -> None:
+def test_a_changed_column_is_found(told: Ledger, keys: Keyring, address: Address, column: str) -> None:
     value = "2020-01-01T00:00:00.000000Z" if column == "time" else "other"
     unguarded(address, f"UPDATE audit SET {column} = '{value}' WHERE sequence = 2")
     assert found(told, keys) == {("H005", "audit/2")}
@@ -105,7 +105,7 @@ def test_an_entry_that_was_put_in_is_found(told: Ledger, keys: Keyring, address:
     assert found(told, keys) == {("H001", "audit/6"), ("H004", "audit/6")}
 
 
-def test_a_chain_that_was_made_anew_is_not_signed_by_us(told: Ledger, keys: Keyring, address: Address) -> None:
+def test_a_rebuilt_chain_lacks_the_signature_of_the_keyring(told: Ledger, keys: Keyring, address: Address) -> None:
     unguarded(address, "DELETE FROM audit WHERE sequence > 2")
     stranger = new_keyring(keys.path.with_name("other.keys"), now=NOW)
     for number in (7, 8):
@@ -113,7 +113,7 @@ def test_a_chain_that_was_made_anew_is_not_signed_by_us(told: Ledger, keys: Keyr
     assert found(told, keys) == {("H004", "audit/3"), ("H004", "audit/4")}
 
 
-def test_a_log_that_was_cut_short_is_whole_as_far_as_it_goes(told: Ledger, keys: Keyring, address: Address) -> None:
+def test_a_truncated_log_is_valid_up_to_its_end(told: Ledger, keys: Keyring, address: Address) -> None:
     unguarded(address, "DELETE FROM audit WHERE sequence > 2")
     assert found(told, keys) == set()
     assert (unanchored_finding().code, unanchored_finding().severity) == ("H009", "warning")
@@ -158,7 +158,7 @@ def _receipt(told: Ledger, keys: Keyring) -> Receipt:
     return made
 
 
-def test_a_receipt_that_the_log_tells_of_agrees_with_it(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_a_receipt_that_matches_the_audit_log_has_no_finding(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     assert beside(told, receipt, keys) == []
 
 
@@ -169,28 +169,28 @@ def test_a_receipt_finds_a_log_that_was_cut_short(
     assert beside(told, receipt, keys) == ["H006"]
 
 
-def test_a_receipt_that_is_not_told_of_is_a_warning(
+def test_a_receipt_missing_from_the_audit_log_is_a_warning(
     told: Ledger, receipt: Receipt, keys: Keyring, address: Address
 ) -> None:
     unguarded(address, "DELETE FROM audit WHERE sequence > 5")
     assert beside(told, receipt, keys) == ["H008"]
 
 
-def test_a_receipt_beside_another_log_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_a_receipt_of_another_log_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     other = replace(receipt, audit=AuditHead(5, "sha256:other"), signature=None).with_signature(keys)
     assert beside(told, other, keys) == ["H007"]
 
 
-def test_another_receipt_than_the_log_tells_of_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_a_receipt_that_differs_from_the_audit_log_is_found(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     other = replace(receipt, purpose="customer_support", signature=None).with_signature(keys)
     assert beside(told, other, keys) == ["H007"]
 
 
-def test_a_receipt_that_is_not_ours_says_nothing(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_an_unsigned_receipt_is_not_compared(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     assert beside(told, replace(receipt, signature=None), keys) == ["H010"]
 
 
-def test_a_receipt_without_a_head_is_said(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
+def test_a_receipt_without_an_audit_head_is_reported(told: Ledger, receipt: Receipt, keys: Keyring) -> None:
     assert beside(told, replace(receipt, audit=None, signature=None).with_signature(keys), keys) == ["H011"]
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger.audit_check import check_log
 from minimize.ledger.audit_event import EMPTY_LOG, EntryFilter, entry_digest, entry_event
 from minimize.ledger.audit_log import append_event, latest_entries, log_head, read_entries
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import SETTING, RecordedSetting
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, event, tells
 
@@ -48,7 +48,7 @@ def test_what_is_undone_leaves_no_gap(ledger: Ledger, keys: Keyring) -> None:
     assert tells(ledger, keys, event(3)).sequence == 2
 
 
-def test_a_refused_change_is_told_without_the_row(ledger: Ledger, keys: Keyring) -> None:
+def test_a_refused_change_is_reported_without_the_row(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1))
     with pytest.raises(LedgerError, match="cannot be changed or removed") as raised:
         ledger.write(lambda connection: connection.execute("UPDATE audit SET actor = 'canary'"))
@@ -56,7 +56,7 @@ def test_a_refused_change_is_told_without_the_row(ledger: Ledger, keys: Keyring)
     assert raised.value.__context__ is None
 
 
-def test_entries_are_found_by_what_they_tell(ledger: Ledger, keys: Keyring) -> None:
+def test_entries_are_filtered_by_each_of_their_properties(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1), event(2, activity="run", result="failure"), event(3))
 
     def numbers(**wanted: Any) -> list[int]:
@@ -86,7 +86,7 @@ def test_a_long_log_is_read_whole(ledger: Ledger, keys: Keyring, monkeypatch: py
     )
 
 
-def test_a_clock_that_goes_back_does_not_touch_the_order(ledger: Ledger, keys: Keyring) -> None:
+def test_a_clock_set_back_does_not_change_the_order(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(9), event(1))
     found = ledger.read(lambda connection: [json.loads(entry.event)["time"] for entry in read_entries(connection)])
     assert found == ["2026-11-25T00:00:09.000000Z", "2026-11-25T00:00:01.000000Z"]
@@ -95,7 +95,7 @@ def test_a_clock_that_goes_back_does_not_touch_the_order(ledger: Ledger, keys: K
 
 def test_an_event_reads_the_last_act_once(ledger: Ledger, keys: Keyring) -> None:
     record_acts(ledger, keys, SETTING, RecordedSetting("north", None, "location", "on", "admin", NOW, NOW))
-    with patch.object(Connection, "_cursor", autospec=True, side_effect=Connection._cursor) as cursor:
+    statements: list[str] = []
+    with at_checkpoint("ledger.statement", lambda _, statement: statements.append(statement)):
         tells(ledger, keys, event(1))
-    statements = [call.args[1] for call in cursor.call_args_list]
     assert len([each for each in statements if "FROM acts" in each]) == 1

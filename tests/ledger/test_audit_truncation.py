@@ -24,9 +24,9 @@ from minimize.ledger.audit_truncation import (
     year_before,
 )
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import SETTING, RecordedSetting
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import compare_receipts, find_anchor, is_head_in_log, publication_event
-from minimize.ledger.settings import SETTING, RecordedSetting
 from minimize.receipts import AuditHead, Receipt
 from tests.acts import record_acts
 from tests.ledger.ledgers import ANN, UncheckedKeyring, by_hand, errors, event, tells, unguarded
@@ -58,7 +58,7 @@ def go(ledger: Ledger, keys: Keyring, at: datetime = NOW) -> Truncation:
     return truncate_log(ledger, plan_truncation(ledger, at), ANN, at, keys)
 
 
-def test_what_is_older_than_a_year_goes_to_the_second_and_the_rest_is_verified(old: Ledger, keys: Keyring) -> None:
+def test_entries_older_than_a_year_are_removed_and_the_rest_is_verified(old: Ledger, keys: Keyring) -> None:
     plan = plan_truncation(old, NOW)
     assert (plan.entries, plan.last and plan.last.sequence, plan.latest) == (3, 3, YEAR - SECOND)
     assert numbers(old) == [1, 2, 3, 4, 5]
@@ -70,7 +70,7 @@ def test_what_is_older_than_a_year_goes_to_the_second_and_the_rest_is_verified(o
     assert (told["activity"], told["operation"], told["actor"]["user"]) == ("audit", "truncate", "ann")
 
 
-def test_a_log_is_truncated_again_as_time_goes_on(ledger: Ledger, keys: Keyring) -> None:
+def test_a_log_can_be_truncated_repeatedly(ledger: Ledger, keys: Keyring) -> None:
     days = [NOW - timedelta(days=600 - 100 * step) for step in range(3)]
     tells(ledger, keys, *(event(step, time=time) for step, time in enumerate(days)))
     for step, day in enumerate(days[:2]):
@@ -94,9 +94,7 @@ def test_an_entry_that_is_young_keeps_those_behind_it(ledger: Ledger, keys: Keyr
     assert found(ledger, keys) == set()
 
 
-def test_the_database_lets_nothing_go_that_is_not_a_year_old_whatever_the_time_that_is_given(
-    old: Ledger, keys: Keyring
-) -> None:
+def test_the_database_removes_no_entry_younger_than_a_year_at_any_given_time(old: Ledger, keys: Keyring) -> None:
     with pytest.raises(LedgerError):
         go(old, keys, NOW + timedelta(days=400))
     assert numbers(old) == [1, 2, 3, 4, 5]
@@ -104,14 +102,16 @@ def test_the_database_lets_nothing_go_that_is_not_a_year_old_whatever_the_time_t
 
 
 @pytest.mark.parametrize("which", ["sequence = 1", "sequence = 5", "sequence > 0"])
-def test_without_a_checkpoint_nothing_goes(old: Ledger, address: Address, which: str) -> None:
+def test_without_a_checkpoint_no_entry_can_be_removed(old: Ledger, address: Address, which: str) -> None:
     with pytest.raises(Exception, match="append-only"):
         by_hand(address, f"DELETE FROM audit WHERE {which}")
     assert numbers(old) == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("which", ["sequence = 4", "sequence = 5"])
-def test_what_stands_above_the_checkpoint_stays(old: Ledger, keys: Keyring, address: Address, which: str) -> None:
+def test_entries_after_the_checkpoint_cannot_be_removed(
+    old: Ledger, keys: Keyring, address: Address, which: str
+) -> None:
     go(old, keys)
     with pytest.raises(Exception, match="append-only"):
         by_hand(address, f"DELETE FROM audit WHERE {which}")
@@ -225,7 +225,7 @@ def test_heads_and_receipts_that_name_what_is_gone_are_no_error(old: Ledger, key
         "UPDATE audit SET previous = 'sha256:other' WHERE sequence = 4",
     ],
 )
-def test_only_a_signed_checkpoint_that_the_log_follows_stands_for_removed_entries(
+def test_only_a_signed_checkpoint_that_the_log_continues_replaces_removed_entries(
     old: Ledger, keys: Keyring, address: Address, change: str
 ) -> None:
     first = find_entries(old, ALL_ENTRIES)[0]
@@ -238,7 +238,7 @@ def test_only_a_signed_checkpoint_that_the_log_follows_stands_for_removed_entrie
     assert not old.read(partial(is_there, verifier=keys))
 
 
-def test_what_outputs_are_anchored_by_is_told_anew(ledger: Ledger, keys: Keyring) -> None:
+def test_anchors_of_outputs_survive_a_truncation(ledger: Ledger, keys: Keyring) -> None:
     first, second = small(1).with_signature(keys), small(2).with_signature(keys)
 
     def publishes(output: str, receipt: Receipt, time: datetime) -> None:

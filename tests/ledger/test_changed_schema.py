@@ -10,11 +10,11 @@ import pytest
 
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.access import API_TOKEN, ApiToken
 from minimize.ledger.acts import UntrustedActError
 from minimize.ledger.audit_check import check_whole_log, export_entries, find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.audit_log import entries_of_run
+from minimize.ledger.kinds import API_TOKEN, ApiToken
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.ledger.schema import BASELINE_VERSION
 from tests.acts import record_acts

@@ -17,7 +17,7 @@ from minimize.consent.terms import TenantAgreements
 from minimize.datasets.lifecycle_events import effective_events
 from minimize.errors import RefusedError
 from minimize.governance.access_file import create_access_file
-from minimize.ledger.subjects import LifecycleEvent
+from minimize.ledger.kinds import LifecycleEvent
 from minimize.output.reader import load_receipts
 from minimize.settings import FeatureSwitch, load_settings
 from minimize.settings.erasures import RecordedErasures
@@ -145,7 +145,7 @@ def test_the_environment_accepts_a_time(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_stands_under_a_wrong_time_is_declared_void(
+def test_a_run_under_a_wrong_time_can_be_declared_void(
     ran: Project,
     shell: Shell,
     clock: time_machine.Traveller,
@@ -341,7 +341,7 @@ def test_a_departure_by_a_clock_ahead_counts_immediately_and_a_stated_day_is_kep
 
 def test_an_expiry_knows_a_departure_by_a_clock_ahead(today: datetime) -> None:
     ahead, stated = (
-        next(effective_events([left(at, at if at > today + timedelta(days=99) else today)])).occurred_at
+        next(effective_events([left(at, at if at > today + timedelta(days=99) else today)], today)).occurred_at
         for at in (today + YEARS, today + timedelta(days=30))
     )
     assert ahead == today

@@ -15,12 +15,10 @@ import pytest
 from minimize.access.entitlements import Grant, load_grants
 from minimize.consent import Consents, current_terms
 from minimize.keys import Keyring
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.acts import ActReader, Decision, NewAct
 from minimize.ledger.audit_event import utc_text
+from minimize.ledger.kinds import CONSENT, GRANT, SETTING, ConsentAct, GrantAct, RecordedSetting, find_consents
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.sharing import CONSENT, ConsentAct, find_consents
 from minimize.ledger.subject_tokens import subject_token
 from minimize.settings import FeatureSwitch
 from minimize.settings.tokenized import ledger_rows

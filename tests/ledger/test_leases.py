@@ -95,7 +95,7 @@ def test_a_lease_is_taken_and_let_go(ledger: Ledger) -> None:
     assert taken(ledger, "two", Hands()).token == 2
 
 
-def test_a_second_run_is_told_who_holds_it(ledger: Ledger) -> None:
+def test_a_second_run_is_refused_with_the_holder_of_the_lease(ledger: Ledger) -> None:
     taken(ledger, "one", Hands())
     with pytest.raises(LedgerError) as raised:
         taken(ledger, "two", Hands(NOW + timedelta(seconds=5)))
@@ -115,7 +115,7 @@ def test_another_output_is_free(ledger: Ledger) -> None:
     assert taken(ledger, "two", Hands(), "b" * 32).token == 1
 
 
-def test_a_process_that_died_here_is_seen_at_once(ledger: Ledger) -> None:
+def test_a_dead_process_of_this_machine_is_recognized_immediately(ledger: Ledger) -> None:
     taken(ledger, "one", Hands())
     died(ledger)
     hands = Hands(NOW + timedelta(seconds=1))

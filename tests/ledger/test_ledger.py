@@ -20,11 +20,11 @@ from minimize.errors import KeyringError, LedgerError, NotPermitted
 from minimize.keys import Keyring, PublicKeys
 from minimize.keys.cryptography import Signer
 from minimize.ledger import Address, AuditEvent, find_ledger
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.act_log import ActLog
 from minimize.ledger.acts import ActReader, Decision, NewAct
 from minimize.ledger.audit_log import log_head
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import GRANT, GrantAct
 from minimize.ledger.ledger import Ledger, open_ledger
 from tests.acts import record_acts
 from tests.faults.process import KILLED, kill_at
@@ -50,7 +50,7 @@ def said(address: Address, **options: object) -> str:
     return str(raised.value)
 
 
-def test_what_was_written_stands_when_it_is_opened_again(address: Address, keys: Keyring) -> None:
+def test_written_events_persist_when_the_ledger_is_opened_again(address: Address, keys: Keyring) -> None:
     with opened(address) as ledger:
         before = tells(ledger, keys, event(1))
     with opened(address, create=False) as ledger:
@@ -83,7 +83,7 @@ def test_a_file_is_its_owners_alone_from_the_start(tmp_path: Path, keys: Keyring
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o700
 
 
-def test_a_file_that_is_closed_lies_alone(tmp_path: Path) -> None:
+def test_a_closed_ledger_leaves_no_other_file(tmp_path: Path) -> None:
     opened(find_ledger(tmp_path / "a" / "ledger.db")).close()
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["ledger.db"]
 
@@ -104,7 +104,7 @@ def test_a_ledger_that_is_missing_is_not_made_by_reading_it(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("content", [b"no database at all, but long enough" * 100, b"SQLite format 3\0" + b"x" * 4000])
-def test_a_damaged_file_is_said_to_be(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "ledger.db"
     path.touch(0o600)
     path.write_bytes(content)
@@ -112,7 +112,7 @@ def test_a_damaged_file_is_said_to_be(tmp_path: Path, content: bytes) -> None:
     assert path.read_bytes() == content
 
 
-def test_damage_inside_is_said_when_it_is_read(tmp_path: Path, keys: Keyring) -> None:
+def test_damage_inside_the_file_is_reported_when_it_is_read(tmp_path: Path, keys: Keyring) -> None:
     path = tmp_path / "ledger.db"
     with opened(find_ledger(path)) as ledger:
         tells(ledger, keys, *map(event, range(30)))
@@ -159,12 +159,12 @@ def test_a_file_that_others_can_reach_is_refused(tmp_path: Path, mode: int) -> N
     assert f"chmod 600 {tmp_path}/ledger.db" in said(find_ledger(tmp_path / "ledger.db"))
 
 
-def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "cannot be created (ENOTDIR)" in said(find_ledger(tmp_path / "file" / "ledger.db"))
 
 
-def test_a_locked_file_is_said_to_be_locked(tmp_path: Path, keys: Keyring) -> None:
+def test_a_locked_file_is_reported(tmp_path: Path, keys: Keyring) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     with opened(address, patience=0.1) as ledger, closing(sqlite3.connect(tmp_path / "ledger.db")) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -182,7 +182,7 @@ def test_readers_do_not_wait_for_a_writer(tmp_path: Path) -> None:
         assert ledger.read(log_head).sequence == 0
 
 
-def test_a_read_only_database_is_said_to_be(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_database_is_reported(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     opened(address).close()
     monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("query_only = ON",))
@@ -190,7 +190,7 @@ def test_a_read_only_database_is_said_to_be(tmp_path: Path, keys: Keyring, monke
         tells(ledger, keys, event(1))
 
 
-def test_a_full_disk_is_said_to_be_full(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, keys: Keyring, monkeypatch: pytest.MonkeyPatch) -> None:
     address = find_ledger(tmp_path / "ledger.db")
     opened(address).close()
     monkeypatch.setattr("minimize.ledger.database._PRAGMAS", ("max_page_count = 1",))
@@ -217,7 +217,7 @@ def test_an_error_carries_no_value_and_no_statement(address: Address) -> None:
     assert raised.value.__context__ is None
 
 
-def test_opened_by_many_at_once_it_is_made_once(address: Address, keys: Keyring) -> None:
+def test_a_ledger_opened_concurrently_is_created_once(address: Address, keys: Keyring) -> None:
     barrier = threading.Barrier(8)
 
     def opens(number: int) -> int:
@@ -244,7 +244,7 @@ def test_printing_it_shows_no_password() -> None:
         "postgresql://ann:hunter2@/d?host=a&host=b",
     ],
 )
-def test_a_url_that_cannot_be_read_is_said_without_being_shown(url: str) -> None:
+def test_an_invalid_url_is_reported_without_showing_it(url: str) -> None:
     with pytest.raises(LedgerError, match="is invalid") as raised:
         open_ledger(find_ledger(url))
     assert "hunter2" not in str(raised.value)
@@ -252,7 +252,7 @@ def test_a_url_that_cannot_be_read_is_said_without_being_shown(url: str) -> None
 
 
 @pytest.mark.postgres
-def test_a_database_that_is_not_there_is_said(postgres: Server) -> None:
+def test_a_missing_database_is_reported(postgres: Server) -> None:
     missing = find_ledger(f"postgresql+psycopg://minimize@/nowhere?host={postgres.folder}")
     assert "refuses the login" in said(missing, patience=0.1)
 
@@ -271,7 +271,7 @@ def test_a_server_that_restarts_is_waited_for(postgres: Server, keys: Keyring) -
 
 
 @pytest.mark.postgres
-def test_a_server_that_goes_away_in_mid_work_undoes_it_and_it_is_done_again(postgres: Server, keys: Keyring) -> None:
+def test_work_interrupted_by_the_server_is_rolled_back_and_repeated(postgres: Server, keys: Keyring) -> None:
     turns: list[int] = []
 
     def decide(acts: ActReader) -> Decision[int]:
@@ -301,7 +301,7 @@ def test_a_server_that_stays_away_is_a_clear_error(postgres: Server, keys: Keyri
 
 
 @pytest.mark.postgres
-def test_a_lock_that_is_held_is_said(postgres: Server, keys: Keyring) -> None:
+def test_a_held_lock_is_reported(postgres: Server, keys: Keyring) -> None:
     import psycopg
 
     address = find_ledger(postgres.database())

@@ -94,7 +94,7 @@ def test_an_output_that_moved_has_its_new_place(ledger: Ledger) -> None:
     assert ledger.read(partial(find_location, output=TWO)) is None
 
 
-def test_an_output_that_is_told_of_agrees(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
+def test_a_fully_recorded_output_agrees_with_the_ledger(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
     assert state(ledger, receipts) == ("unknown", 3)
     tells(ledger, keys, receipts[:2])
     assert state(ledger, receipts) == ("behind", 1)
@@ -127,7 +127,7 @@ def operations(ledger: Ledger) -> list[str]:
     return ledger.read(lambda connection: [entry_event(entry)["operation"] for entry in read_entries(connection)])
 
 
-def test_the_index_is_made_anew_from_receipts(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
+def test_the_index_is_rebuilt_from_receipts(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
     assert rebuild(ledger, receipts, keys) == 3
     assert [row.run_id for row in ledger.read(select_runs)] == [each.run_id for each in receipts]
     assert operations(ledger) == [RECOVER] * 3

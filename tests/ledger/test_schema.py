@@ -17,11 +17,11 @@ import pytest
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger import Address
-from minimize.ledger.access import API_TOKEN, ApiToken
 from minimize.ledger.access_log import begin_read
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.database import Connection, ledger_database
+from minimize.ledger.kinds import API_TOKEN, ApiToken
 from minimize.ledger.ledger import Ledger
 from minimize.ledger.schema import (
     APPEND_ONLY,

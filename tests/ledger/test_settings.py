@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from minimize.keys import Keyring
+from minimize.ledger.kinds import SETTING, RecordedSetting, new_settings
 from minimize.ledger.ledger import Ledger
-from minimize.ledger.settings import SETTING, RecordedSetting, new_settings
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW
 
@@ -21,7 +21,7 @@ def test_a_setting_that_is_recorded_is_not_new(ledger: Ledger, keys: Keyring) ->
     assert new_settings(ledger, [ON, later, later, own, south, ON]) == [later, own, south]
 
 
-def test_many_settings_are_recorded_at_once(ledger: Ledger, keys: Keyring) -> None:
+def test_many_settings_are_recorded_in_one_transaction(ledger: Ledger, keys: Keyring) -> None:
     rows = [replace(ON, tenant_id=f"t{number}") for number in range(2_500)]
     record_acts(ledger, keys, SETTING, *rows)
     assert ledger.find(SETTING) == rows

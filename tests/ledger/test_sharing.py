@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from minimize.keys import Keyring
-from minimize.ledger.ledger import Ledger
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     CONSENT,
     DISCLOSURE,
     RECALL,
@@ -22,6 +21,7 @@ from minimize.ledger.sharing import (
     find_recall_steps,
     new_recall_steps,
 )
+from minimize.ledger.ledger import Ledger
 from tests.acts import record_acts
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)

@@ -6,8 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from minimize.keys import Keyring
-from minimize.ledger.ledger import Ledger
-from minimize.ledger.subjects import (
+from minimize.ledger.kinds import (
     LIFECYCLE_EVENT,
     LifecycleEvent,
     RecordedCorrection,
@@ -15,6 +14,7 @@ from minimize.ledger.subjects import (
     last_lifecycle_events,
     new_lifecycle_events,
 )
+from minimize.ledger.ledger import Ledger
 from tests.acts import record_acts
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)
@@ -42,10 +42,10 @@ def test_an_event_that_is_repeated_is_not_new(ledger: Ledger, keys: Keyring) -> 
 
 def test_the_last_act_of_an_event_is_in_force(ledger: Ledger, keys: Keyring) -> None:
     record_acts(ledger, keys, LIFECYCLE_EVENT, LEFT, CLOSED, WITHDRAWN)
-    assert last_lifecycle_events(ledger.find(LIFECYCLE_EVENT)) == [WITHDRAWN, CLOSED]
+    assert last_lifecycle_events(ledger.find(LIFECYCLE_EVENT), ledger.now) == [WITHDRAWN, CLOSED]
     assert new_lifecycle_events(ledger, [LEFT]) == [True]
     record_acts(ledger, keys, LIFECYCLE_EVENT, LEFT)
-    assert last_lifecycle_events(ledger.find(LIFECYCLE_EVENT)) == [LEFT, CLOSED]
+    assert last_lifecycle_events(ledger.find(LIFECYCLE_EVENT), ledger.now) == [LEFT, CLOSED]
 
 
 def test_kind_subject_and_time_are_the_id_of_a_request() -> None:

@@ -6,19 +6,17 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 import pytest
 
 from minimize.errors import LedgerError
 from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger, schema
-from minimize.ledger import ledger as module
-from minimize.ledger.access import GRANT, GrantAct
 from minimize.ledger.audit_log import log_head
 from minimize.ledger.database import Connection
+from minimize.ledger.kinds import GRANT, GrantAct
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.schema import NEWEST_VERSION, STEPS, schema_version, upgrade_schema
+from minimize.ledger.schema import NEWEST_VERSION, STEPS, schema_version
 from tests.acts import record_acts
 from tests.faults.process import KILLED, kill_at
 from tests.ledger.ledgers import NOW, by_hand, errors, event, opened, tells
@@ -43,7 +41,7 @@ def _older(address: Address, keys: Keyring) -> Address:
 def later(patch: pytest.MonkeyPatch, step: Step) -> None:
     """Lets the package be a later version, with one step more."""
     patch.setattr(schema, "NEWEST_VERSION", NEWEST_VERSION + 1)
-    patch.setattr(module, "upgrade_schema", partial(upgrade_schema, steps=(*STEPS, step)))
+    patch.setattr(schema, "STEPS", (*STEPS, step))
 
 
 def is_whole(address: Address, keys: Keyring, version: int) -> bool:
@@ -101,7 +99,7 @@ def test_an_upgrade_whose_process_dies_is_done_whole_or_not_at_all(
     assert is_whole(older, keys, NEWEST_VERSION + 1)
 
 
-def test_a_ledger_that_many_open_at_once_is_upgraded_once(
+def test_a_ledger_opened_concurrently_is_upgraded_once(
     older: Address, keys: Keyring, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later(monkeypatch, add_color)

@@ -86,7 +86,7 @@ def test_a_long_line_that_was_torn_is_removed_as_a_whole(tmp_path: Path) -> None
     assert numbers(path) == [0, 1]
 
 
-def test_a_file_without_any_whole_line_begins_anew(tmp_path: Path) -> None:
+def test_a_file_without_a_whole_line_is_started_over(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
     path.write_text('{"n"')
     append_event(path, {"n": 1})
@@ -104,7 +104,7 @@ def test_a_large_file_is_rotated_and_four_old_ones_are_kept(tmp_path: Path) -> N
     }
 
 
-def test_two_that_write_at_once_lose_no_event(tmp_path: Path) -> None:
+def test_concurrent_writers_lose_no_event(tmp_path: Path) -> None:
     path = tmp_path / "a.ndjson"
 
     def many(first: int) -> None:
@@ -127,13 +127,13 @@ def test_a_link_is_not_followed(tmp_path: Path, caplog: pytest.LogCaptureFixture
     assert [getattr(record, "code", None) for record in caplog.records] == ["W020"]
 
 
-def test_events_are_posted_where_the_environment_says(server: Server) -> None:
+def test_events_are_posted_to_the_url_of_the_environment(server: Server) -> None:
     post_event({"n": 1}, {"OPENLINEAGE_URL": server.url, "OPENLINEAGE_API_KEY": "k"})
     post_event({"n": 2}, {"OPENLINEAGE_URL": f"{server.url}/base/", "OPENLINEAGE_ENDPOINT": "/events"})
     assert server.got == [("/api/v1/lineage", "Bearer k", {"n": 1}), ("/base/events", None, {"n": 2})]
 
 
-def test_nothing_is_posted_unless_the_environment_says_so(server: Server) -> None:
+def test_nothing_is_posted_without_the_environment_variable(server: Server) -> None:
     post_event({}, {})
     post_event({}, {"OPENLINEAGE_URL": server.url, "OPENLINEAGE_DISABLED": "true"})
     assert server.got == []
@@ -157,11 +157,11 @@ def found(folder: Path, **more: Any) -> Destinations:
     return find_destinations(load_config(folder), folder / "out", "fleet", **given)
 
 
-def test_lineage_stands_beside_the_output_and_metrics_nowhere_by_default(tmp_path: Path) -> None:
+def test_by_default_lineage_is_written_next_to_the_output_and_metrics_are_off(tmp_path: Path) -> None:
     assert found(tmp_path) == Destinations(tmp_path / "_out.lineage.ndjson", None)
 
 
-def test_what_is_given_goes_before_the_environment_and_that_before_the_configuration(tmp_path: Path) -> None:
+def test_an_argument_overrides_the_environment_and_that_overrides_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("lineage: told/organization.ndjson\nmetrics: told\n")
     env = {"MINIMIZE_LINEAGE": "/env.ndjson", "MINIMIZE_METRICS": "/env.prom"}
     told = tmp_path / "told"
@@ -171,7 +171,7 @@ def test_what_is_given_goes_before_the_environment_and_that_before_the_configura
     assert given == Destinations(tmp_path / "a", Path("m/minimize_fleet.prom"))
 
 
-def test_a_folder_stands_for_a_file_in_it(tmp_path: Path) -> None:
+def test_a_lineage_folder_gets_a_file_of_the_default_name(tmp_path: Path) -> None:
     assert found(tmp_path, lineage=tmp_path).lineage == tmp_path / "lineage.ndjson"
 
 

@@ -28,7 +28,7 @@ def file(project: Project) -> Path:
     return project.folder / "collected" / "minimize_checkins.prom"
 
 
-def test_a_run_tells_its_figures(project: Project) -> None:
+def test_metrics_of_a_run_hold_its_figures(project: Project) -> None:
     project.records([*events(30), "broken"])
     receipt = project.run(metrics=project.folder / "collected")
     found = samples(file(project))
@@ -52,7 +52,7 @@ def test_the_file_is_what_a_collector_reads(project: Project) -> None:
     assert file(project).read_text().endswith("\n")
 
 
-def test_nothing_is_written_where_nobody_says_where(project: Project) -> None:
+def test_without_a_destination_no_metrics_are_written(project: Project) -> None:
     project.records(events(30))
     project.run()
     assert list(project.folder.rglob("*.prom")) == []
@@ -92,7 +92,7 @@ def test_a_night_on_which_files_are_gone_is_no_success(project: Project) -> None
     assert samples(file(project))["minimize_last_run_success"] == 0
 
 
-def test_a_failure_keeps_what_the_last_success_said(project: Project) -> None:
+def test_a_failure_keeps_the_metrics_of_the_last_success(project: Project) -> None:
     project.records(events(30))
     project.run(metrics=project.folder / "collected")
     before = samples(file(project))
@@ -107,12 +107,12 @@ def test_a_failure_keeps_what_the_last_success_said(project: Project) -> None:
     assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
 
 
-def test_a_failure_without_an_earlier_success_is_told() -> None:
+def test_a_failure_without_an_earlier_success_has_metrics() -> None:
     found = failure_samples("p", datetime(2026, 11, 25, tzinfo=UTC), "")
     assert [name for name, _, _ in found] == ["minimize_last_run_timestamp_seconds", "minimize_last_run_success"]
 
 
-def test_the_file_is_replaced_at_once_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_the_file_is_replaced_atomically_and_no_other_file_is_left(tmp_path: Path) -> None:
     write_file(tmp_path / "a.prom", "one\n")
     write_file(tmp_path / "a.prom", "two\n")
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.prom": "two\n"}

@@ -72,7 +72,7 @@ def test_a_feature_depends_on_tenant_subject_and_time(project: Project) -> None:
     assert set(found) == {"latitude", "tenant_id", "device_id", "event_time"}
 
 
-def test_a_chain_is_told_in_its_order(project: Project) -> None:
+def test_chained_techniques_are_listed_in_order(project: Project) -> None:
     project.policy({"storage": {"type": "integer", "do": [{"clip": {"max": 50}}, {"bin": {"width": 20}}]}})
     project.pipeline(aggregates=None)
     assert of(lineage(project)["fields"]["storage"])["storage"][0][2] == "clip → bin"
@@ -99,7 +99,7 @@ def test_an_aggregate_is_grouped_measured_and_suppressed(project: Project) -> No
     assert {("model", "GROUP_BY"), ("event_time", "GROUP_BY"), ("device_id", "FILTER")} <= kinds
 
 
-def test_no_parameter_of_a_technique_is_told(project: Project) -> None:
+def test_no_parameter_of_a_technique_is_in_the_lineage(project: Project) -> None:
     project.policy({"model": {"type": "string", "do": {"map": {"values": {"canary-a": "canary-b"}}}}})
     assert "canary" not in repr(lineage(project))
 
@@ -110,7 +110,7 @@ def told(project: Project, file: Path | None = None) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_run_tells_that_it_begins_and_that_it_is_done(project: Project) -> None:
+def test_a_run_emits_a_start_and_a_complete_event(project: Project) -> None:
     project.records(events(30))
     receipt = project.run()
     start, done = told(project)
@@ -120,7 +120,7 @@ def test_a_run_tells_that_it_begins_and_that_it_is_done(project: Project) -> Non
     assert done["job"]["name"] == "checkins"
 
 
-def test_the_end_tells_what_the_receipt_tells(project: Project) -> None:
+def test_the_complete_event_holds_the_figures_of_the_receipt(project: Project) -> None:
     project.records([*events(30), "broken"])
     receipt = project.run()
     done = told(project)[-1]
@@ -159,7 +159,7 @@ def test_a_source_without_dates_has_no_nominal_time(project: Project) -> None:
     assert "nominalTime" not in told(project)[0]["run"]["facets"]
 
 
-def test_a_run_that_fails_tells_so_by_code(project: Project) -> None:
+def test_a_failing_run_emits_a_fail_event_with_its_code(project: Project) -> None:
     project.pipeline(quarantine={"stop_above": 0.01})
     project.records([*events(9), "broken"])
     with pytest.raises(StoppedError):
@@ -179,7 +179,7 @@ def test_a_run_that_is_stopped_from_outside_is_aborted(project: Project) -> None
     assert [each["eventType"] for each in told(project)] == ["START", "ABORT"]
 
 
-def test_a_damaged_input_is_a_failure_that_is_told(project: Project) -> None:
+def test_a_damaged_input_emits_a_fail_event(project: Project) -> None:
     path = project.records(events(300))
     project.run()
     path.write_bytes(path.read_bytes()[:-9])
@@ -188,7 +188,7 @@ def test_a_damaged_input_is_a_failure_that_is_told(project: Project) -> None:
     assert [each["eventType"] for each in told(project)] == ["START", "COMPLETE", "START", "FAIL"]
 
 
-def test_a_run_that_is_refused_before_it_reads_is_a_failure_that_is_told(project: Project) -> None:
+def test_a_refused_run_emits_a_fail_event(project: Project) -> None:
     project.records(events(30))
     project.run()
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
@@ -199,7 +199,7 @@ def test_a_run_that_is_refused_before_it_reads_is_a_failure_that_is_told(project
     assert end["run"]["facets"]["errorMessage"]["message"].startswith("E300: ")
 
 
-def test_no_output_folder_is_made_to_tell_of_a_failure(project: Project) -> None:
+def test_a_failure_is_reported_without_creating_the_output_folder(project: Project) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
     project.records(events(30))
     with pytest.raises(RefusedError):
@@ -208,12 +208,12 @@ def test_no_output_folder_is_made_to_tell_of_a_failure(project: Project) -> None
     assert "minimize_last_run_success" in (project.folder / "told/minimize_checkins.prom").read_text()
 
 
-def test_nothing_to_do_is_nothing_to_tell(project: Project) -> None:
+def test_a_run_without_work_creates_no_output_folder(project: Project) -> None:
     project.run()
     assert not project.out.exists()
 
 
-def test_a_replay_is_told_as_one(project: Project) -> None:
+def test_a_replay_emits_events_of_its_kind(project: Project) -> None:
     project.records([*events(30), event(31, contacts=["x"])])
     project.run()
     project.policy(never=None)
@@ -227,7 +227,7 @@ def test_in_the_output_folder_no_file_is_added(project: Project) -> None:
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_events_go_where_they_are_told_to_or_nowhere(project: Project) -> None:
+def test_events_are_written_to_the_given_file_or_not_at_all(project: Project) -> None:
     project.records(events(30))
     project.run(lineage=project.folder / "told" / "events.ndjson")
     assert len(told(project, project.folder / "told" / "events.ndjson")) == 2
@@ -242,7 +242,7 @@ def test_the_namespace_is_the_environments(project: Project, monkeypatch: pytest
     assert {each["job"]["namespace"] for each in told(project)} == {"fleet"}
 
 
-def test_every_shipped_pipeline_tells_valid_events(tmp_path: Path) -> None:
+def test_each_shipped_pipeline_emits_valid_events(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     new_keyring(keys, ("device", "user", "session"), now=AT)
     settings = ROOT / "sample_data/usage_events/settings.csv"
@@ -257,20 +257,18 @@ def test_the_specification_in_our_words_would_find_faults() -> None:
     assert len(faults({"eventType": "DONE", "run": {"runId": "7"}, "job": {"namespace": "n"}})) >= 5
 
 
-def test_a_fault_in_telling_fails_no_run(
-    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_fault_in_telling_fails_no_run(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     def broken(*_: object) -> None:
         raise ValueError("canary")
 
-    monkeypatch.setattr("minimize.observability.openlineage.column_lineage", broken)
     project.records(events(30))
-    assert project.run().rows.written == 30
+    with at_checkpoint("lineage.described", broken):
+        assert project.run().rows.written == 30
     assert {getattr(record, "code", None) for record in caplog.records} == {"W020"}
     assert "canary" not in caplog.text
 
 
-def test_events_beside_an_output_that_lies_beside_its_source_are_not_read(project: Project) -> None:
+def test_lineage_files_in_the_source_folder_are_not_read_as_input(project: Project) -> None:
     project.pipeline(source={"path": "data/*.ndjson", "format": "ndjson"}, aggregates=None)
     (project.folder / "data").mkdir()
     (project.folder / "data" / "a.ndjson").write_text("".join(json.dumps(each) + "\n" for each in events(30)))

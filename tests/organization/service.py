@@ -18,8 +18,8 @@ import minimize
 from minimize.consent import current_terms
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import CONSENT, ConsentAct
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.recipients import load_recipient
 from tests.acts import record_acts
 from tests.agreements import record_agreements

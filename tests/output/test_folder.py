@@ -83,7 +83,7 @@ def test_it_stays_where_the_folder_is_moved(tmp_path: Path) -> None:
     assert identity_of(tmp_path / "elsewhere") == given
 
 
-def test_many_at_once_give_it_the_same(tmp_path: Path) -> None:
+def test_concurrent_calls_create_one_identity(tmp_path: Path) -> None:
     make_output_folder(tmp_path / "out")
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(lambda _: ensure_identity(tmp_path / "out"), range(16)))) == 1

@@ -13,11 +13,11 @@ import pytest
 
 import minimize
 from minimize.errors import MinimizeError, PolicyError
-from minimize.json_form import json_object
 from minimize.keys.cryptography import sign_as_text
 from minimize.receipts import CompanionFile, Receipt, Signature, canonical_json
 from minimize.records import FileRef
 from minimize.removal.expire import expire
+from minimize.results import json_object
 from tests.project import AT, PIPELINE, Project, events
 from tests.verification.make import OutputWriter, policy
 

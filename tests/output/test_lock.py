@@ -20,14 +20,14 @@ def test_a_folder_is_locked_while_it_is_open(tmp_path: Path) -> None:
     assert not is_locked(tmp_path / "out")
 
 
-def test_who_comes_second_is_told(tmp_path: Path) -> None:
+def test_the_second_process_is_refused_with_a_clear_error(tmp_path: Path) -> None:
     second = open_output(tmp_path / "out")
     with open_output(tmp_path / "out"), pytest.raises(OutputError, match="another process is writing") as told:
         second.__enter__()
     assert told.value.__context__ is None
 
 
-def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_without_locks_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuses(*_: object) -> None:
         raise OSError(errno.ENOLCK, "no locks here")
 
@@ -36,7 +36,7 @@ def test_a_file_system_without_locks_is_told(tmp_path: Path, monkeypatch: pytest
         take_lock(file.fileno(), tmp_path)
 
 
-def test_whoever_asks_whether_it_is_locked_keeps_nobody_out(tmp_path: Path) -> None:
+def test_checking_for_a_lock_locks_out_no_process(tmp_path: Path) -> None:
     with open_output(tmp_path / "out"):
         pass
     done = threading.Event()

@@ -60,7 +60,7 @@ def test_names_hold_no_character_that_a_path_gives_a_meaning_to() -> None:
     assert folder == "w=..%2Fa%5Cb%20c%25%2F%3D"
 
 
-def test_letters_beyond_ascii_stand_as_they_are_and_older_names_are_still_read() -> None:
+def test_partition_names_keep_letters_beyond_ascii_and_older_names_are_read() -> None:
     """Spark and Hive decode `%C3%9C` byte by byte, to other letters."""
     batch = pa.record_batch({"w": ["Ünï/é"], "n": [1]})
     [(folder, _)] = split_by_partition(batch, ["w"])

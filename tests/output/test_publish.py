@@ -6,13 +6,12 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
-from unittest.mock import Mock
 
 import pyarrow as pa
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import OutputError, SchemaError
-from minimize.output import publish
 from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
 from minimize.records import FileRef, Reject
@@ -78,7 +77,7 @@ def test_an_undated_output_is_replaced_whole(tmp_path: Path) -> None:
         assert list_data_files(tmp_path / "out/quarantine") == (f"{run}.parquet",)
 
 
-def test_parts_of_one_partition_stand_beside_each_other(tmp_path: Path) -> None:
+def test_parts_of_one_partition_are_separate_files(tmp_path: Path) -> None:
     with open_output(tmp_path) as output:
         made = making(output, "run1")
         for part in range(3):
@@ -110,14 +109,13 @@ def test_only_one_process_at_a_time_writes(folder: Path) -> None:
     recovered(folder)
 
 
-def test_the_receipts_are_read_once_until_something_is_published(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reader = Mock(side_effect=read_receipts)
-    monkeypatch.setattr(publish, "read_receipts", reader)
-    with open_output(folder) as output:
-        assert [output.receipts() for _ in range(3)] == [read_receipts(folder)] * 3
+def test_the_receipts_are_read_once_until_something_is_published(folder: Path) -> None:
+    expected, reads = read_receipts(folder), list[str]()
+    with at_checkpoint("receipts.read", reads.append), open_output(folder) as output:
+        assert [output.receipts() for _ in range(3)] == [expected] * 3
         making(output, "run2").publish()
         assert [each.run_id for each in output.receipts()] == ["run1", "run2"]
-    assert reader.call_count == 2
+    assert len(reads) == 2
 
 
 @pytest.mark.parametrize("name", ["run1-0", "run1"])
@@ -172,7 +170,7 @@ def test_a_file_is_no_output_folder(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
+def test_an_unwritable_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out/runs").symlink_to("/proc/self/nothing")
     with pytest.raises(OutputError, match="cannot write to the output folder") as caught, open_output(tmp_path / "out"):
@@ -193,7 +191,7 @@ def test_data_that_no_run_wrote_is_not_overwritten(folder: Path, stranger: str) 
     assert caught.value.hint
 
 
-def test_dated_data_does_not_come_beside_undated(tmp_path: Path) -> None:
+def test_dated_data_is_refused_next_to_undated_data(tmp_path: Path) -> None:
     with open_output(tmp_path) as output:
         made = making(output, "run1")
         made.put("records", None, RECORDS)
@@ -294,7 +292,7 @@ def test_pandas_duckdb_and_polars_read_it_as_a_plain_dataset(tmp_path: Path, mak
         assert {*pl.read_parquet(root)["tenant_id"]} == {*found["tenant_id"]} == {"a b", "007x"}
 
 
-def test_nothing_foreign_stands_in_data_roots(folder: Path) -> None:
+def test_data_folders_hold_only_data_files_and_success_markers(folder: Path) -> None:
     new(folder)
     for root in ("records", "fleet"):
         files = [path for path in (folder / root).rglob("*") if path.is_file()]

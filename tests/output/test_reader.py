@@ -138,7 +138,7 @@ def test_dates_without_rows_are_missed(folder: Path) -> None:
         read_output(folder, dates="2030-01-01")
 
 
-def test_a_file_that_is_gone_or_damaged_is_said_so(folder: Path) -> None:
+def test_a_missing_or_damaged_file_is_reported(folder: Path) -> None:
     path = Path(file_paths(folder)[0])
     for content in (None, b"no parquet"):
         path.unlink()
@@ -150,7 +150,7 @@ def test_a_file_that_is_gone_or_damaged_is_said_so(folder: Path) -> None:
         path.touch()
 
 
-def test_a_damaged_page_is_said_so(tmp_path: Path) -> None:
+def test_a_damaged_page_is_reported(tmp_path: Path) -> None:
     published(tmp_path, "run1", None, rows(RECORDS, "a", 1000))
     [path] = file_paths(tmp_path)
     content = bytearray(Path(path).read_bytes())

@@ -135,7 +135,7 @@ def check(bucket: Bucket) -> None:
     assert [bucket.get(f"out/records/{name}") for name in FILES] == [name.encode() for name in FILES]
 
 
-def test_the_new_files_stand_and_the_old_ones_are_gone(bucket: Bucket, places: tuple[ObjectPath, ObjectPath]) -> None:
+def test_after_the_swap_only_the_new_files_exist(bucket: Bucket, places: tuple[ObjectPath, ObjectPath]) -> None:
     swapped(places)
     check(bucket)
 

@@ -195,7 +195,7 @@ def test_files_never_overwrite_each_other(tmp_path: Path) -> None:
                 made.close()
 
 
-def test_what_arrow_refuses_to_write_is_told_in_our_words(tmp_path: Path) -> None:
+def test_a_value_that_arrow_refuses_is_reported_with_its_column(tmp_path: Path) -> None:
     schema = pa.schema([pa.field("n", pa.int64(), nullable=False)])
     made = sink(tmp_path, schema)
     made.write(pa.record_batch([pa.array([None, 7])], names=["n"]))
@@ -269,7 +269,7 @@ def decompressed(content: bytes) -> bytes:
     return b"".join(found)
 
 
-def test_a_partition_value_that_is_too_long_for_a_folder_is_refused_without_being_told(tmp_path: Path) -> None:
+def test_a_partition_value_too_long_for_a_folder_is_refused_without_showing_it(tmp_path: Path) -> None:
     with pytest.raises(SchemaError) as caught:
         sink(tmp_path, PARTITIONED, partition_by=["tenant"]).write(tenants("x" * 300))
     assert "xxx" not in str(caught.value)

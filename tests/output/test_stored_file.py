@@ -49,7 +49,7 @@ def test_batches_are_bounded(tmp_path: Path) -> None:
     assert max(sizes) <= 1 << 17
 
 
-def test_texts_that_are_asked_for_come_as_dictionaries_and_a_small_row_group_at_once(tmp_path: Path) -> None:
+def test_requested_texts_are_dictionaries_and_small_row_groups_are_one_batch(tmp_path: Path) -> None:
     schema = pa.schema([("n", pa.int64()), ("device", pa.string())])
     sink = ParquetSink(tmp_path, "records", "run-0", schema)
     devices = [f"device {number % 90_000}" for number in range(300_000)]
@@ -76,7 +76,7 @@ def test_a_large_row_group_comes_in_bounded_batches_all_the_same(
     assert (sum(sizes), max(sizes)) == (300_000, 1 << 17)
 
 
-def test_a_file_that_is_gone_is_said_so(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(OutputError) as caught:
         open_stored_file(tmp_path, "records/none.parquet")
     assert caught.value.__context__ is None

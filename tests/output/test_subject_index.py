@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
+from minimize.checkpoints import at_checkpoint
 from minimize.output import subject_index
 from minimize.output.subject_index import (
     BLOCK_ENTRIES,
@@ -67,17 +68,11 @@ def test_remembered_prefixes_are_those_of_the_key(groups: list[set[str]], most: 
             assert remembered.prefixes(values).tolist() == lens.prefixes(values).tolist()
 
 
-def test_a_subject_of_many_row_groups_is_hashed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    lens, hashed = IndexKey.from_keys(Keys()), list[int]()
-    remembered, hash_each = RememberedPrefixes(lens), IndexKey.hash_each
-
-    def count(key: IndexKey, contents: pa.Array) -> np.ndarray:
-        hashed.append(len(contents))
-        return hash_each(key, contents)
-
-    monkeypatch.setattr(IndexKey, "hash_each", count)
-    for group in ([1, 2, 3], [2, 3, 4], [4, 1]):
-        remembered.prefixes(pa.array(group))
+def test_a_subject_of_many_row_groups_is_hashed_once() -> None:
+    remembered, hashed = RememberedPrefixes(IndexKey.from_keys(Keys())), list[int]()
+    with at_checkpoint("subjects.hashed", lambda _, count: hashed.append(count)):
+        for group in ([1, 2, 3], [2, 3, 4], [4, 1]):
+            remembered.prefixes(pa.array(group))
     assert hashed == [3, 1, 0]
 
 
@@ -208,7 +203,7 @@ def test_its_digest_is_that_of_its_bytes(tmp_path: Path) -> None:
     assert file.index == FileRef("index/run-0.index", digest)
 
 
-def test_no_value_stands_in_it_and_no_prefix_in_the_clear(tmp_path: Path) -> None:
+def test_the_index_contains_no_value_and_no_unencrypted_prefix(tmp_path: Path) -> None:
     from minimize.output.subject_index import IndexKey
 
     stored = content(tmp_path)
@@ -236,7 +231,7 @@ def test_an_index_that_is_abandoned_closes_its_file(tmp_path: Path) -> None:
     assert (tmp_path / index_path("records/run-0.parquet")).exists()
 
 
-def test_a_file_that_is_finished_keeps_what_was_said_of_it(tmp_path: Path) -> None:
+def test_a_finished_file_keeps_its_rows_and_digest(tmp_path: Path) -> None:
     writing = SubjectIndexer.from_keys(Keys(), DEVICE)(tmp_path, "records/date=2026-11-24/t=1/run-0.parquet")
     made = writing.close(WrittenFile("records/date=2026-11-24/t=1/run-0.parquet", 3, "sha256:7"))
     assert (made.rows, made.digest) == (3, "sha256:7")

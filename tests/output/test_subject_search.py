@@ -77,7 +77,7 @@ def test_a_subject_that_is_a_folder_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["gone", "/s/id"])
-def test_a_file_without_the_subjects_column_is_said(tmp_path: Path, path: str) -> None:
+def test_a_file_without_the_subject_column_is_reported(tmp_path: Path, path: str) -> None:
     with pytest.raises(OutputError, match="has no column of its subject"):
         subject_rows(stored(tmp_path, pa.array(["a", "b", "c", "d"])), Pointer.parse(path), ["a"], None)
 
@@ -140,7 +140,7 @@ def test_a_file_that_holds_none_of_them_is_not_named(tmp_path: Path) -> None:
     assert find_candidate_files(tmp_path, files, [], Keys()) == []
 
 
-def test_a_file_without_an_index_may_hold_anybody(tmp_path: Path) -> None:
+def test_a_file_without_an_index_may_hold_any_subject(tmp_path: Path) -> None:
     file = written(tmp_path, [pa.array(["a"])])
     assert find_candidate_files(tmp_path, [file], ["b"], Keys()) == [CandidateFile(file, None)]
 
@@ -169,7 +169,7 @@ def test_few_bytes_are_read_of_a_large_index(tmp_path: Path) -> None:
         assert len(index.contents.fences) == 25
 
 
-def test_a_missing_index_is_said(tmp_path: Path) -> None:
+def test_a_missing_index_is_reported(tmp_path: Path) -> None:
     file = ReceiptFile("records/run-0.parquet", 1, "sha256:0", FileRef("index/run-0.index", "sha256:1"))
     with pytest.raises(OutputError, match="missing or damaged") as caught:
         find_candidate_files(tmp_path, [file], ["a"], Keys())
@@ -198,7 +198,7 @@ def test_a_changed_byte_is_noticed(tmp_path: Path, where: float) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"MZINDEX2", b"\xff" * 100])
-def test_what_is_no_index_is_said_to_be_damaged(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_no_index_is_reported_as_damaged(tmp_path: Path, content: bytes) -> None:
     file = written(tmp_path, [pa.array(["a"])], Keys())
     assert file.index is not None
     (tmp_path / file.index.path).write_bytes(content)
@@ -212,7 +212,7 @@ def test_another_keyring_opens_nothing(tmp_path: Path) -> None:
         find_candidate_files(tmp_path, [file], ["a"], Keys(seed="other"))
 
 
-def test_a_key_version_that_the_keyring_lacks_is_said(tmp_path: Path) -> None:
+def test_a_key_version_missing_from_the_keyring_is_reported(tmp_path: Path) -> None:
     class Lost(Keys):
         def subkey(self, name: str, purpose: str, version: int | None = None) -> bytes:
             raise KeyringError(f"key {name}/{version} is not in the keyring")

@@ -20,7 +20,7 @@ def _elsewhere(tmp_path: Path) -> WorkerFiles:
     return WorkerFiles(tmp_path, "records/date=2026-11-24", "run", SCHEMA, ("a",)).prepare()
 
 
-def test_an_attempt_writes_beside_what_is_staged(elsewhere: WorkerFiles) -> None:
+def test_an_attempt_writes_outside_the_staged_files(elsewhere: WorkerFiles) -> None:
     sink = ForkingPickler.loads(ForkingPickler.dumps(elsewhere)).sink("00003-t7")
     sink.write(ROWS)
     written = sink.close()
@@ -57,6 +57,6 @@ def test_what_was_not_adopted_is_removed_and_who_comes_later_fails(elsewhere: Wo
         elsewhere.sink("00000-t1")
 
 
-def test_where_nobody_else_wrote_there_is_nothing_to_remove(tmp_path: Path) -> None:
+def test_without_attempts_of_other_processes_nothing_is_removed(tmp_path: Path) -> None:
     remove_attempts(tmp_path)
     assert [*tmp_path.iterdir()] == []

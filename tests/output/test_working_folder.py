@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import stat
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from minimize.output import publish as module
 from minimize.output.publish import make_working_folder, remove_abandoned_folders, write_new_folder
-from minimize.stores.durable_files import ProcessIdentity
 
 
 def killed(folder: Path, purpose: str = "sharing") -> None:
@@ -57,7 +54,7 @@ def test_a_new_folder_that_fails_is_gone(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_new_folder_does_not_stand_in_for_another(tmp_path: Path) -> None:
+def test_a_new_folder_does_not_replace_an_existing_one(tmp_path: Path) -> None:
     (tmp_path / "export").mkdir()
     with pytest.raises(FileExistsError), write_new_folder(tmp_path / "export", "export"):
         pass
@@ -76,27 +73,13 @@ def test_one_of_another_purpose_stays(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 1
 
 
-def elsewhere(ours: ProcessIdentity) -> ProcessIdentity:
-    return replace(ours, machine="another boot, or another machine")
-
-
-def unknown(ours: ProcessIdentity) -> ProcessIdentity:
-    return replace(ours, machine="")
-
-
-@pytest.mark.parametrize("seen", [elsewhere, unknown])
-def test_one_of_which_nobody_can_say_whether_its_process_lives_stays(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seen: Callable[[ProcessIdentity], ProcessIdentity]
-) -> None:
+@pytest.mark.parametrize("machine", ["another boot, or another machine", ""])
+def test_a_folder_whose_process_cannot_be_checked_stays(tmp_path: Path, machine: str) -> None:
     killed(tmp_path)
-    ours = ProcessIdentity.current()
-
-    class Elsewhere(ProcessIdentity):
-        @classmethod
-        def current(cls) -> ProcessIdentity:
-            return seen(ours)
-
-    monkeypatch.setattr(module, "ProcessIdentity", Elsewhere)
+    (folder,) = tmp_path.iterdir()
+    pid, born, _, number = folder.name.removeprefix(".sharing-").split("-")
+    digest = hashlib.sha256(machine.encode()).hexdigest()[:16]
+    folder.rename(tmp_path / f".sharing-{pid}-{born}-{digest}-{number}")
     remove_abandoned_folders(tmp_path, "sharing")
     assert len(names(tmp_path)) == 1
 

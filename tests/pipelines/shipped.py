@@ -19,9 +19,8 @@ from minimize import apply, read
 from minimize.consent import current_terms
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
+from minimize.ledger.kinds import CONSENT, SETTING, ConsentAct, RecordedSetting
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.sharing import CONSENT, ConsentAct
 from minimize.policy.load import load_pipeline
 from minimize.recipients import load_recipient
 from tests.acts import record_acts

@@ -17,6 +17,6 @@ def test_the_shipped_access_file_has_no_faults_and_fits_each_pipeline(name: str)
     assert lint_access(FILE, Workspace(pipeline=PIPELINES / name)) == []
 
 
-def test_it_is_told_from_other_files() -> None:
+def test_the_access_file_is_recognized_among_other_files() -> None:
     assert is_access_file(FILE)
     assert not any(is_access_file(path) for path in (PIPELINES, PIPELINES / "minimize.yaml", PIPELINES / NAMES[0]))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.load import load_pipeline
 from minimize.runs.inspection import plan_for
 from tests.docs.scripts import script
@@ -74,7 +74,7 @@ def test_its_dataset_and_fields_are_there(category: str, item: Item) -> None:
 
 
 @every
-def test_its_form_is_the_one_that_the_plan_says_in_every_pipeline_of_its_dataset(category: str, item: Item) -> None:
+def test_its_form_is_the_planned_one_in_every_pipeline_of_its_dataset(category: str, item: Item) -> None:
     for field, pipeline, form in forms(item):
         assert planned(pipeline)[field]["technique"] == form, (field, pipeline)
     for by_pipeline in item.get("fields", {}).values():

@@ -205,7 +205,7 @@ def test_the_help_desk_sees_the_whole_number_of_a_corporate_device(support: list
     assert all(re.fullmatch(r"\+[0-9]{11,12}", row["phone_number"]) for row in corporate)
 
 
-def test_a_dedicated_device_shows_no_number_to_anybody(support: list[dict[str, Any]]) -> None:
+def test_a_dedicated_device_never_shows_its_phone_number(support: list[dict[str, Any]]) -> None:
     dedicated = [row for row in support if row["device_type"] == "android_dedicated"]
     assert dedicated
     assert {row["phone_number"] for row in dedicated} == {None}

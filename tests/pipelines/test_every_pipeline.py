@@ -89,7 +89,7 @@ def test_it_runs_and_every_row_is_accounted_for(name: str, runs: Runs) -> None:
 
 
 @every
-def test_its_outputs_hold_the_rows_that_the_receipt_says(name: str, runs: Runs) -> None:
+def test_its_outputs_have_the_row_counts_of_the_receipt(name: str, runs: Runs) -> None:
     outputs = runs[name].receipt["outputs"]
     assert set(outputs) == {"records", *loaded(name).aggregates}
     for output, said in outputs.items():
@@ -103,7 +103,7 @@ def test_its_output_verifies(name: str, runs: Runs) -> None:
 
 
 @every
-def test_whoever_its_output_names_is_found_by_a_rule(name: str, runs: Runs) -> None:
+def test_every_identifier_of_its_output_is_covered_by_a_rule(name: str, runs: Runs) -> None:
     done = minimize("subject", "coverage", "--json", "--in", str(runs[name].output), keys=runs.keys)
     assert (done.code, done.json["ok"]) == (0, True), done.out
     assert done.json["targets"]

@@ -18,7 +18,7 @@ def test_there_are_some() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_record_and_row_is_as_they_say(name: str) -> None:
+def test_every_record_and_row_matches_the_fixtures(name: str) -> None:
     done = try_fixtures(PIPELINES / name, now=datetime(2026, 11, 25, tzinfo=UTC))
     assert done.failures == ()
     assert done.records > 5

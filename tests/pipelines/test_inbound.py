@@ -85,7 +85,7 @@ def test_secrets_are_in_no_output(name: str, runs: Runs) -> None:
 
 
 @every
-def test_the_receipt_says_who_sent_it(name: str, runs: Runs) -> None:
+def test_the_receipt_names_the_sender(name: str, runs: Runs) -> None:
     received = runs[name].receipt["received"]
     assert (received["recipient"], received["function"]) == RECEIVED[name]
 
@@ -115,7 +115,7 @@ def test_free_text_has_no_addresses(name: str, key: str, runs: Runs) -> None:
     assert not any("@" in text for text in texts)
 
 
-def test_the_last_check_in_alone_says_whether_a_mac_is_activated(runs: Runs) -> None:
+def test_only_the_last_check_in_decides_whether_a_mac_is_activated(runs: Runs) -> None:
     rows = runs["jamf_compliance"].rows()
     assert {row["inventory_state"] for row in rows} == {"activated", "deactivated"}
     ages = [(row["received_at"] - row["last_check_in"], row["inventory_state"]) for row in rows]

@@ -165,7 +165,7 @@ def test_lint_has_warnings_and_no_errors(organization: Path) -> None:
     assert set(found) == {"L004", "L005", "L030", "L051"}
 
 
-def test_the_plan_says_what_becomes_of_each_field(organization: Path) -> None:
+def test_the_plan_states_the_treatment_of_each_field(organization: Path) -> None:
     done = said(organization, "plan", "pipelines/device_telemetry", "--json")
     fields = done.json["fields"]
     assert {name: (field["action"], field["technique"], field["leaves"]) for name, field in fields.items()} == {

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize import plan_for
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import NoiseTerms, SubjectLimits
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.plan.columns import columns_markdown
@@ -258,14 +258,14 @@ def nested_plan(folder: Path, extra: dict[str, Any], aggregates: dict[str, Any])
         ({"histogram": "owner_type"}, "its standard deviation is 2.8 in each number of subjects |"),
     ],
 )
-def test_columns_say_how_much_noise_a_figure_has(tmp_path: Path, measure: Any, words: str) -> None:
+def test_columns_state_the_noise_of_a_figure(tmp_path: Path, measure: Any, words: str) -> None:
     aggregates = {"a": table({"m": measure}, per_subject={"rows": 3, "values": 2})}
     page = columns_markdown(pipeline_plan(tmp_path, battery(CLIP), aggregates=aggregates))
     (line,) = (line for line in page.splitlines() if line.startswith("| m |"))
     assert words in line
 
 
-def test_a_plan_says_what_noise_does_and_why_figures_are_exact(tmp_path: Path) -> None:
+def test_a_plan_states_the_effect_of_noise_and_why_figures_are_exact(tmp_path: Path) -> None:
     plan = pipeline_plan(tmp_path, aggregates={"a": table({"n": "count"})})
     assert "13 or more by the noisy number" in plan.to_json()["outputs"]["a"]["figures"]
     plan = pipeline_plan(tmp_path, source=DATED, aggregates={"a": table({"n": "count"}, **EXACT)})

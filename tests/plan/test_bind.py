@@ -46,17 +46,17 @@ def refusals(folder: Path, extra: dict[str, Any] | None = None, **more: Any) -> 
         ({"type": "string", "do": "keep", "purposes": ["customer_support"]}, "drop"),
     ],
 )
-def test_the_action_says_what_becomes_of_a_field(field: dict[str, Any], action: str) -> None:
+def test_the_action_states_the_treatment_of_a_field(field: dict[str, Any], action: str) -> None:
     made = plan({"x": field}, features={"usage": {"about": "how often"}})
     assert made.fields["x"].action == action
 
 
-def test_the_columns_stand_in_the_policys_order_and_dropped_ones_are_absent() -> None:
+def test_columns_are_in_the_order_of_the_policy_without_dropped_ones() -> None:
     made = plan({"a": {"type": "string", "do": "drop"}, "b": {"type": "integer", "do": "keep"}})
     assert made.outputs["records"].schema.names == [*schema(policy()).names, "b"]
 
 
-def test_a_column_says_what_was_done_to_it() -> None:
+def test_a_column_states_its_treatment() -> None:
     field = plan().outputs["records"].schema.field("device_id")
     assert field.metadata[b"minimize:technique"] == b"pseudonymize"
     assert field.metadata[b"minimize:key"] == b"device"
@@ -78,7 +78,7 @@ def test_a_pseudonym_alone_is_pseudonymized() -> None:
     assert plan().outputs["records"].category == "pseudonymized"
 
 
-def test_an_identifier_beside_it_makes_the_output_identified() -> None:
+def test_another_identifier_makes_the_output_identified() -> None:
     made = plan({"user_id": {"type": "string", "role": "identifier", "do": "keep"}})
     assert made.outputs["records"].category == "identified"
 
@@ -109,7 +109,7 @@ def test_what_is_made_from_an_identifier_and_keeps_it_is_identified(do: str, cat
     assert made.fields["made"].category == category
 
 
-def test_every_technique_that_does_not_take_its_type_is_reported_at_once() -> None:
+def test_all_techniques_that_do_not_fit_their_types_are_reported_together() -> None:
     with pytest.raises(PolicyError) as caught:
         plan({"a": {"type": "integer", "do": {"truncate_ip": {}}}, "b": {"type": "string", "do": {"round": {"to": 1}}}})
     assert [finding.field for finding in caught.value.findings] == ["a", "b"]
@@ -143,7 +143,7 @@ def test_the_keys_that_a_run_needs_are_named() -> None:
     assert plan().keys == {"device"}
 
 
-def test_a_condition_says_what_its_outcome_reveals() -> None:
+def test_a_condition_states_what_its_outcome_reveals() -> None:
     made = plan({"x": {"type": "string", "do": "keep", "collect_if": {"owner_type": "corporate"}}})
     assert made.reveals == {"x": "whether owner_type is corporate"}
 

@@ -80,7 +80,7 @@ def test_a_technique_reads_no_element_from_outside() -> None:
     assert codes(with_steps(plan(), "a", Beside(other="/apps/*/name"))) == [("P121", "a")]
 
 
-def test_a_derived_field_stands_where_its_inputs_do() -> None:
+def test_inputs_of_a_derived_field_share_one_container() -> None:
     bound = plan(d={"type": "string", "from": ["a", "b"], "do": "presence"})
     inner = replace(bound.fields["d"], inputs=(Pointer.parse("a"), Pointer.parse("/apps/*/name")))
     assert codes(replace(bound, fields={**bound.fields, "d": inner})) == [("P122", "d")]

@@ -27,13 +27,13 @@ def encrypted_columns(plan: Plan, name: str) -> list[str]:
     return [field.name for field in model.encrypted_columns(plan, name)]
 
 
-def test_nothing_is_encrypted_where_nothing_is_said(tmp_path: Path) -> None:
+def test_nothing_is_encrypted_by_default(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
     assert (planned_encryption(made, "records").by, encrypted_columns(made, "records")) == ("off", [])
     assert "encrypt" not in made.to_json()["outputs"]["records"]
 
 
-def test_it_lists_the_columns_and_says_that_select_star_needs_the_keys(tmp_path: Path) -> None:
+def test_it_lists_the_encrypted_columns_and_states_that_select_star_needs_the_keys(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path, **SHUT)
     words = describe_encryption(made, "records")
     assert encrypted_columns(made, "records") == COLUMNS
@@ -50,7 +50,7 @@ def test_only_identified_columns_are_encrypted(tmp_path: Path) -> None:
     )
 
 
-def test_columns_md_says_how_encrypted_columns_are_read(tmp_path: Path) -> None:
+def test_columns_md_explains_how_to_read_encrypted_columns(tmp_path: Path) -> None:
     page = columns_markdown(pipeline_plan(tmp_path, MASKED, records={"encrypt": "identified"}))
     assert "Identified columns are encrypted (identified keys): phone" in page
     assert "Read these columns with `minimize.read(…, keys=…)`" in page
@@ -88,7 +88,7 @@ def test_columns_that_are_folders_stay_open(tmp_path: Path) -> None:
     assert "separate for each tenant_id" in describe_encryption(made, "records")
 
 
-def test_aggregates_stay_open_whatever_is_said(tmp_path: Path) -> None:
+def test_aggregates_stay_unencrypted_under_any_setting(tmp_path: Path) -> None:
     daily = {"group_by": {"day": {"event_time": "day"}}, "measures": {"events": "count"}, "encrypt": "by_category"}
     made = pipeline_plan(tmp_path, aggregates={"daily": daily})
     assert encrypted_columns(made, "daily") == []
@@ -99,12 +99,12 @@ def test_another_way_to_encrypt_is_another_plan(tmp_path: Path) -> None:
     assert pipeline_plan(tmp_path).digest != pipeline_plan(tmp_path, **SHUT).digest
 
 
-def test_columns_md_says_which_columns_are_encrypted(tmp_path: Path) -> None:
+def test_columns_md_names_the_encrypted_columns(tmp_path: Path) -> None:
     assert "Encrypted by category (pseudonymized keys): tenant_id" in columns_markdown(pipeline_plan(tmp_path, **SHUT))
 
 
 @pytest.mark.parametrize("said", [{}, {"records": {"encrypt": "by_category"}}])
-def test_what_the_configuration_demands_counts_where_the_pipeline_says_nothing_else(tmp_path: Path, said: Any) -> None:
+def test_the_required_encryption_of_the_configuration_is_the_default(tmp_path: Path, said: Any) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
     assert encrypted_columns(pipeline_plan(tmp_path, **said), "records") == COLUMNS
 
@@ -144,7 +144,9 @@ def test_records_are_indexed_by_the_subject_that_they_hold(tmp_path: Path) -> No
         ),
     ],
 )
-def test_what_stands_in_the_way_is_said(tmp_path: Path, extra: dict[str, Any], more: dict[str, Any], why: str) -> None:
+def test_the_plan_explains_why_there_is_no_subject_index(
+    tmp_path: Path, extra: dict[str, Any], more: dict[str, Any], why: str
+) -> None:
     found = plan_subject_index(pipeline_plan(tmp_path, extra, **more))
     assert (found.subject, found.explanation) == (None, f"no index: {why}")
 
@@ -153,7 +155,7 @@ def test_a_plan_without_a_pipeline_has_none() -> None:
     assert plan_subject_index(plan()).explanation == "no index: no records are written"
 
 
-def test_the_plan_says_it_as_json_and_as_html(tmp_path: Path) -> None:
+def test_the_plan_includes_it_as_json_and_as_html(tmp_path: Path) -> None:
     made = pipeline_plan(tmp_path)
     assert made.to_json()["outputs"]["records"]["index"] == plan_subject_index(made).explanation
     assert "an encrypted index by device_id" in made._repr_html_()

@@ -37,7 +37,7 @@ def test_what_does_not_look_like_a_name_is_not_shown(name: str) -> None:
     assert count_undeclared({Pointer((name,)): UndeclaredCount(12, MANY)}, DECLARED) == {"/*": 12}
 
 
-def test_declared_parts_of_a_path_are_shown_whoever_carries_them() -> None:
+def test_declared_parts_of_a_path_are_shown_for_any_number_of_subjects() -> None:
     assert seen("/os/build", subjects=frozenset()) == {"/os/*": 12}
     assert seen("/apps/*/vendor") == {"/apps/*/vendor": 12}
 

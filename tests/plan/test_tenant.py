@@ -87,7 +87,7 @@ def test_a_case_that_always_holds_is_the_last() -> None:
     assert plan_for_tenant(made, None, "t", AT).fields["x"].why == "otherwise keep"
 
 
-def test_what_only_subjects_turn_on_is_open_until_somebody_turns_it_off() -> None:
+def test_a_feature_that_only_subjects_turn_on_is_open_until_it_is_turned_off() -> None:
     assert field({"feature": "usage"}).action == "gate"
     assert field({"feature": "usage"}, ("usage", "off")).action == "drop"
 

@@ -35,7 +35,7 @@ def test_a_policy_as_it_was_approved_is_approved() -> None:
     assert approval_state(approved()) == "approved"
 
 
-def test_a_policy_that_says_nothing_of_it_is_not() -> None:
+def test_a_policy_without_an_approval_is_unapproved() -> None:
     assert approval_state(policy()) == "unapproved"
 
 
@@ -44,7 +44,7 @@ def test_a_policy_that_says_nothing_of_it_is_not() -> None:
     [{"version": 2}, {"owner": "x"}, {"retention": "30d"}, {"fields": {"a": {"type": "string", "do": "keep"}}}],
     ids=str,
 )
-def test_any_change_of_what_it_says_ends_the_approval(change: dict[str, Any]) -> None:
+def test_any_change_of_its_content_ends_the_approval(change: dict[str, Any]) -> None:
     assert approval_state(approved(**change)) == "changed"
 
 
@@ -73,7 +73,7 @@ def test_a_receipt_names_the_approval_where_it_holds() -> None:
 
 
 @pytest.mark.parametrize("part", [{"on": "yesterday"}, {"digest": "sha256:1"}, {"by": ""}, {"by": 3}], ids=str)
-def test_an_approval_that_nobody_could_have_written_is_a_fault(part: dict[str, Any]) -> None:
+def test_an_impossible_approval_is_a_fault(part: dict[str, Any]) -> None:
     with pytest.raises(PolicyError) as caught:
         approved(approved=part)
     assert [finding.code for finding in caught.value.findings] == ["P006"]
@@ -89,7 +89,9 @@ def test_an_approval_that_nobody_could_have_written_is_a_fault(part: dict[str, A
         ("approval: [warn]\n", "required", ["P007"]),
     ],
 )
-def test_what_the_configuration_wants(said: str, wanted: str, faults: list[str], tmp_path: Path) -> None:
+def test_the_configuration_determines_the_required_approval(
+    said: str, wanted: str, faults: list[str], tmp_path: Path
+) -> None:
     (tmp_path / "minimize.yaml").write_text(said)
     found = FaultList()
     assert configured_approval(load_config(tmp_path), found) == wanted

@@ -45,7 +45,7 @@ def test_the_pipeline_is_found_from_the_files_folder(tmp_path: Path) -> None:
     assert loaded(tmp_path, HEAD + "dates: 2026-11-01\n").pipeline_path == tmp_path / "p"
 
 
-def test_what_receipts_say_of_it_follows_the_bytes(tmp_path: Path) -> None:
+def test_the_reference_in_receipts_follows_the_bytes(tmp_path: Path) -> None:
     one = loaded(tmp_path, HEAD + "dates: 2026-11-01\n").ref
     other = loaded(tmp_path, HEAD + "dates: 2026-11-02\n").ref
     assert one.name == other.name == "b"
@@ -67,7 +67,7 @@ def test_what_receipts_say_of_it_follows_the_bytes(tmp_path: Path) -> None:
         (HEAD.replace("backfill: b", "backfill: a/b") + "dates: 2026-11-01\n", [("P015", 1)]),
     ],
 )
-def test_faults_stand_at_their_line(tmp_path: Path, text: str, expected: list[tuple[str, int]]) -> None:
+def test_faults_have_their_line(tmp_path: Path, text: str, expected: list[tuple[str, int]]) -> None:
     assert faults(tmp_path, text) == expected
 
 

@@ -140,7 +140,7 @@ def test_a_record_cannot_read_from_a_list() -> None:
     assert read({"/apps/*/managed": True}, key=None) == (None, ["P016"])
 
 
-def test_every_fault_of_a_condition_is_told() -> None:
+def test_every_fault_of_a_condition_is_reported() -> None:
     _, codes = read({"ownr": "a", "feature": "x", "owner": None})
     assert codes == ["P010", "P010", "P016"]
 

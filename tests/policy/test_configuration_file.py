@@ -10,7 +10,7 @@ from minimize.policy.load import load_policy
 POLICY = "policy: p\nversion: 1\npurposes: [operations]\nfields:\n  a: {type: string}\n"
 
 
-def test_a_configuration_file_with_an_unknown_key_is_told_with_its_line(tmp_path: Path) -> None:
+def test_an_unknown_key_of_the_configuration_is_reported_with_its_line(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(POLICY)
     (tmp_path / "minimize.yaml").write_text("keys: my.keys\nledgr: out/ledger.db\n")
     with pytest.raises(PolicyError) as caught:

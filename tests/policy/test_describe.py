@@ -35,14 +35,14 @@ def plain(html: str) -> str:
     return re.sub(r" style='[^']*'", "", html)
 
 
-def test_it_says_what_the_policy_is_about() -> None:
+def test_it_shows_the_head_of_the_policy() -> None:
     shown = plain(policy_from_mapping(BODY)._repr_html_())
     assert "<p>checkins version 3, for service_maintenance, customer_support</p>" in shown
     assert "<p>tenant: tenant_id; time: event_time; kept for 30d</p>" in shown
     assert "<p>must not arrive: /contacts</p>" in shown
 
 
-def test_it_says_of_each_field_what_happens_and_when() -> None:
+def test_it_shows_the_treatment_and_condition_of_each_field() -> None:
     shown = plain(policy_from_mapping(BODY)._repr_html_())
     assert "<td>event_time</td><td>timestamp</td><td>quasi</td><td>truncate_time (to hour)</td><td></td>" in shown
     assert "<td>round (to 0.1)</td><td>feature location is on</td>" in shown
@@ -52,7 +52,7 @@ def test_it_says_of_each_field_what_happens_and_when() -> None:
     assert "<td>location</td><td>position of a lost device</td><td>1d</td><td></td>" in shown
 
 
-def test_it_says_that_each_subject_has_to_turn_a_feature_on() -> None:
+def test_it_shows_that_each_subject_turns_a_feature_on() -> None:
     features = {"location": {"holders": ["admin"], "per_subject": True}}
     shown = plain(policy_from_mapping(BODY | {"features": features})._repr_html_())
     assert "<td>admin; each subject also by its own setting</td>" in shown
@@ -64,7 +64,7 @@ def test_a_text_of_the_policy_is_no_markup() -> None:
     assert "&lt;script&gt;" in shown
 
 
-def test_a_policy_that_keeps_for_ever_says_so() -> None:
+def test_a_policy_without_retention_is_shown_as_such() -> None:
     said = ("policy", "version", "purposes")
     bare = {key: BODY[key] for key in said} | {"fields": {"owner_type": BODY["fields"]["owner_type"]}}
     shown = policy_from_mapping(bare)._repr_html_()

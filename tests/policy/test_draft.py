@@ -127,7 +127,7 @@ def test_a_name_without_a_proposal_is_a_mistake_and_nothing_is_written(drafted: 
     assert (drafted / "policy.yaml").read_text() == HEAD + FIELDS
 
 
-def test_a_field_that_was_accepted_before_is_said_to_be_so_and_not_taken_for_a_typing_error(drafted: Path) -> None:
+def test_an_accepted_field_is_reported_as_such_and_not_as_a_typing_error(drafted: Path) -> None:
     accept_proposals(drafted, ["mail"])
     with pytest.raises(ConfigurationError) as caught:
         accept_proposals(drafted, ["mail"])
@@ -137,7 +137,7 @@ def test_a_field_that_was_accepted_before_is_said_to_be_so_and_not_taken_for_a_t
     assert caught.value.hint == "Did you mean `tenant_id`?"
 
 
-def test_a_field_that_somebody_edited_is_no_longer_open(drafted: Path) -> None:
+def test_an_edited_field_has_no_open_proposal(drafted: Path) -> None:
     path = drafted / "policy.yaml"
     path.write_text(path.read_text().replace("mail: {type: string, do: drop}", "mail: {type: string, do: presence}"))
     with pytest.raises(ConfigurationError):
@@ -153,7 +153,7 @@ def test_a_policy_that_would_have_faults_is_not_written(drafted: Path) -> None:
     assert path.read_text() == before
 
 
-def test_where_no_policy_stands_there_is_nothing_to_accept(tmp_path: Path) -> None:
+def test_accepting_proposals_requires_a_policy(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="there is no policy"):
         accept_proposals(tmp_path, ["all"])
 
@@ -251,7 +251,9 @@ def test_a_field_named_as_the_partition_becomes_a_remark(write: Callable[[str, s
 
 
 @pytest.mark.parametrize("type_", ["time64[us]", "decimal(39,2)", "duration[ns]"])
-def test_a_type_that_no_policy_names_is_left_out_and_told(type_: str, write: Callable[[str, str], Path]) -> None:
+def test_a_field_of_an_unsupported_type_is_left_out_with_a_remark(
+    type_: str, write: Callable[[str, str], Path]
+) -> None:
     text = draft_policy_text([("/a", type_), ("/b", "string")], "found")
     assert "# a: a policy has no type for" in text
     assert list(load_policy(write("policy.yaml", text)).fields) == ["b"]
@@ -267,7 +269,7 @@ def test_the_name_becomes_one_that_a_policy_may_have(write: Callable[[str, str],
 
 @settings(max_examples=examples(60))
 @given(st.lists(POINTERS.filter(lambda pointer: pointer.top != "date"), min_size=1, max_size=6, unique=True))
-def test_whatever_the_names_are_the_draft_loads_with_all_of_them(pointers: list[Pointer]) -> None:
+def test_a_draft_with_any_names_loads_with_all_of_them(pointers: list[Pointer]) -> None:
     faults = FaultList()
     root = parse_yaml(draft_policy_text([(str(pointer), "string") for pointer in pointers], "found"), faults)
     assert root is not None

@@ -6,7 +6,7 @@ from minimize.forms.yaml_nodes import FAULTS, FaultList
 from minimize.text import did_you_mean
 
 
-def test_the_nearest_word_is_suggested_whatever_its_case() -> None:
+def test_the_nearest_word_is_suggested_in_any_case() -> None:
     assert did_you_mean("Retenton", ["retention", "records"]) == "Did you mean `retention`?"
 
 

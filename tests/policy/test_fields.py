@@ -35,7 +35,7 @@ def test_a_field_knows_its_key_and_line(policy_in: PolicyIn) -> None:
     assert (f.key, f.line) == ("f", 5)
 
 
-def test_what_cases_do_not_catch_is_dropped_unless_otherwise_says(policy_in: PolicyIn) -> None:
+def test_values_outside_all_cases_are_dropped_unless_otherwise_is_given(policy_in: PolicyIn) -> None:
     f = policy_in(field("{type: string, cases: [{if: {other: a}, do: keep}]}")).fields["f"]
     assert [way if isinstance(way, str) else way[0].name for way in treatments_of(f)] == ["keep", "drop"]
 
@@ -91,7 +91,7 @@ def test_types_are_the_words_of_the_list(policy_in: PolicyIn, written: str, mean
         ("{type: string, doo: keep}", "P004"),
     ],
 )
-def test_a_fault_of_a_field_stands_under_its_key(faults_in: FaultsIn, text: str, code: str) -> None:
+def test_a_fault_of_a_field_has_its_key_and_line(faults_in: FaultsIn, text: str, code: str) -> None:
     assert [(fault.code, fault.field, fault.line) for fault in faults_in(field(text))] == [(code, "f", 5)]
 
 
@@ -177,7 +177,7 @@ def test_a_field_is_a_key_where_its_values_name_one_person_or_device(role: str, 
     assert list(identifying_fields(policy)) == ["a"] * is_key
 
 
-def test_the_subject_is_a_key_whatever_its_role() -> None:
+def test_the_subject_is_an_identifying_field_under_any_role() -> None:
     said = {"policy": "p", "version": 1, "purposes": ["operations"], "subject": "a"}
     assert list(
         identifying_fields(policy_from_mapping({**said, "fields": {"a": {"type": "string", "do": "keep"}}}))

@@ -172,7 +172,7 @@ def test_a_file_that_is_not_a_mapping_is_one_fault(text: str) -> None:
     assert read(text) == (None, [("P006", 1, None)])
 
 
-def test_a_form_without_stand_ins_that_lacks_a_key_is_not_read() -> None:
+def test_a_form_without_defaults_that_lacks_a_key_is_not_read() -> None:
     found, faults = examine_mapping(Shelf, {})
     assert (found, [each.code for each in faults]) == (None, ["P005"])
 
@@ -189,7 +189,7 @@ def test_a_form_without_stand_ins_that_lacks_a_key_is_not_read() -> None:
         ("path: x", "unknown key `path` in a library | Did you mean `shelves`?"),
     ],
 )
-def test_a_message_says_what_is_wrong_and_what_to_do(line: str, expected: str) -> None:
+def test_a_message_names_the_fault_and_the_remedy(line: str, expected: str) -> None:
     found = message(f"library: main\nshelves: {{}}\n{line}\n")
     assert found.partition(" | ")[0] == expected.partition(" | ")[0]
     assert line.startswith("path") or found == expected
@@ -250,7 +250,7 @@ class Opening(Form):
         ({"days": "2026-01-01", "rooms": {"a": 3}, "guests": 2}, ["P006"]),
     ],
 )
-def test_lists_rooms_and_implied_values_are_short_in_a_file(document: dict[str, Any], codes: list[str]) -> None:
+def test_lists_mappings_and_implied_values_have_a_short_form(document: dict[str, Any], codes: list[str]) -> None:
     found, faults = examine_mapping(Opening, document)
     assert [fault.code for fault in faults] == codes
     if found is not None and not codes:

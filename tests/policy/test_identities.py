@@ -54,11 +54,13 @@ def test_a_policy_states_what_its_fields_identify(tmp_path: Path) -> None:
         (None, ("session", "device_id", "serial", "owner", "contact", "/objects/*/id")),
     ],
 )
-def test_a_name_stands_for_the_fields_with_its_ids(tmp_path: Path, name: str | None, fields: tuple[str, ...]) -> None:
+def test_an_identity_name_selects_the_fields_with_its_ids(
+    tmp_path: Path, name: str | None, fields: tuple[str, ...]
+) -> None:
     assert fields_named(written(tmp_path), name) == fields
 
 
-def test_several_names_stand_for_all_their_fields(tmp_path: Path) -> None:
+def test_several_identity_names_select_all_their_fields(tmp_path: Path) -> None:
     assert all_fields_named(written(tmp_path), ["device", "session"]) == {"device_id", "session", "/objects/*/id"}
 
 

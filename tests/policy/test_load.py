@@ -42,7 +42,7 @@ def test_a_policy_can_be_sent_to_a_worker() -> None:
     assert ForkingPickler.loads(ForkingPickler.dumps(policy)) == policy
 
 
-def test_a_policy_in_memory_says_the_same_as_its_file(write: Write) -> None:
+def test_a_policy_in_memory_equals_that_of_its_file(write: Write) -> None:
     loaded = load_policy(write("policy.yaml", GOOD))
     built = policy_from_mapping(
         {"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"a": {"type": "string", "do": "keep"}}}
@@ -58,7 +58,7 @@ def test_faults_of_a_policy_in_memory_have_no_line() -> None:
     assert [(f.code, f.file, f.line, f.field) for f in caught.value.findings] == [("P007", None, None, "a")]
 
 
-def test_all_faults_are_told_at_once_and_in_order(write: Write) -> None:
+def test_all_faults_are_reported_together_and_in_order(write: Write) -> None:
     path = write(
         "policy.yaml", "policy: p\nversion: 0\nowners: x\npurposes: [sale]\nfields:\n  a: {type: x, do: hash}\n"
     )
@@ -74,7 +74,7 @@ def test_all_faults_are_told_at_once_and_in_order(write: Write) -> None:
     assert {f.file for f in caught.value.findings} == {str(path)}
 
 
-def test_faults_of_pipeline_and_policy_are_told_together(write: Write) -> None:
+def test_faults_of_pipeline_and_policy_are_reported_together(write: Write) -> None:
     write("policy.yaml", "policy: p\nversion: 0\npurposes: [operations]\nfields:\n  a: {type: string}\n")
     path = write("pipeline.yaml", "pipeline: p\npolicy: policy.yaml\npurpose: x\nsource: {path: x, format: csv}\n")
     with pytest.raises(PolicyError) as caught:
@@ -157,7 +157,7 @@ def test_a_policy_without_hierarchies_refers_to_no_files() -> None:
     assert hierarchy_files(load_policy(DATA)) == ()
 
 
-def test_hierarchies_are_found_beside_the_policy(write: Write, tmp_path: Path) -> None:
+def test_hierarchies_are_found_relative_to_the_policy(write: Write, tmp_path: Path) -> None:
     write("tree/countries.csv", "France;Europe;*\nJapan;Asia;*\n")
     generalize = "{type: string, do: {generalize: {hierarchy: tree/countries.csv, level: 1}}}"
     text = GOOD + f"  b: {generalize}\n  c: {generalize}\n"

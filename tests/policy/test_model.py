@@ -8,7 +8,7 @@ from minimize.policy.condition import FeatureOn
 from minimize.policy.model import Field, Policy
 
 
-def test_a_field_knows_where_its_value_stands() -> None:
+def test_a_field_has_the_pointer_of_its_value() -> None:
     assert Field(key="/a/*/b", type="string").pointer == Pointer.parse("/a/*/b")
 
 

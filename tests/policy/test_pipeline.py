@@ -70,7 +70,7 @@ def test_an_aggregate_is_typed(pipeline_in: PipelineIn) -> None:
     assert (fleet.exact, fleet.rollups) == (ExactModel(because="a contract"), (("day",), ()))
 
 
-def test_an_aggregate_has_noise_where_nothing_is_said(pipeline_in: PipelineIn) -> None:
+def test_an_aggregate_has_noise_by_default(pipeline_in: PipelineIn) -> None:
     fleet = pipeline_in(AGGREGATE).aggregates["fleet"]
     assert (fleet.exact, fleet.noise) == (None, NoiseModel(sd="2", releases=3))
     assert (fleet.per_subject, fleet.rollups) == (PerSubjectModel(rows=1, values=1), ())
@@ -119,7 +119,7 @@ def test_noise_and_exact_figures_are_checked(
     assert hint in fault.hint
 
 
-def test_groups_are_suppressed_below_ten_where_nothing_is_said(pipeline_in: PipelineIn) -> None:
+def test_groups_are_suppressed_below_ten_by_default(pipeline_in: PipelineIn) -> None:
     fleet = pipeline_in("aggregates:\n  fleet: {group_by: {os: os}, measures: {n: count}}\n").aggregates["fleet"]
     assert (fleet.suppress.below, "suppress" in fleet.model_fields_set) == (10, False)
 
@@ -154,7 +154,7 @@ def test_groups_are_suppressed_below_ten_where_nothing_is_said(pipeline_in: Pipe
         ("a", "group_by: {os: os}, measures: {n: count}, having: 3", "P004"),
     ],
 )
-def test_a_fault_of_an_aggregate_stands_under_its_name(
+def test_a_fault_of_an_aggregate_has_its_name_and_line(
     pipeline_faults_in: FaultsIn, name: str, body: str, code: str
 ) -> None:
     found = pipeline_faults_in(f"aggregates:\n  {name}: {{{body}}}\n")
@@ -175,7 +175,7 @@ def test_the_hint_for_a_list_in_place_of_columns_has_an_example_that_can_be_read
     assert root.entries[key].is_mapping
 
 
-def test_an_aggregate_counts_somebody(pipeline_faults_in: FaultsIn) -> None:
+def test_an_aggregate_requires_a_subject_to_count(pipeline_faults_in: FaultsIn) -> None:
     found = pipeline_faults_in(
         "aggregates:\n  a: {group_by: {b: b}, measures: {n: count}, late: 2d}\n",
         fields="fields:\n  b: {type: string}\n",
@@ -236,7 +236,7 @@ def test_measures_that_cannot_be_meant_are_faults(written: Any, codes: list[str]
 AGGREGATE = "aggregates:\n  fleet: {group_by: {os: os}, measures: {n: count}}\n"
 
 
-def test_records_are_written_with_defaults_where_nothing_is_said(pipeline_in: PipelineIn) -> None:
+def test_records_are_written_with_defaults(pipeline_in: PipelineIn) -> None:
     assert pipeline_in("").records == RecordsModel()
 
 
@@ -249,7 +249,7 @@ def test_a_pipeline_that_writes_nothing_is_a_fault(pipeline_faults_in: FaultsIn)
     assert [fault.code for fault in pipeline_faults_in("records: false\n")] == ["P005"]
 
 
-def test_records_say_what_they_may_be_and_which_are_one(pipeline_in: PipelineIn) -> None:
+def test_records_may_have_a_category_a_condition_and_deduplication(pipeline_in: PipelineIn) -> None:
     records = pipeline_in(
         """
         records:
@@ -267,7 +267,7 @@ def test_records_say_what_they_may_be_and_which_are_one(pipeline_in: PipelineIn)
     )
 
 
-def test_the_policy_is_loaded_beside_the_pipeline(pipeline_in: PipelineIn, tmp_path: Path) -> None:
+def test_the_policy_is_loaded_from_the_folder_of_the_pipeline(pipeline_in: PipelineIn, tmp_path: Path) -> None:
     pipeline = pipeline_in("")
     assert (pipeline.policy.policy, pipeline.policy.path) == ("p", tmp_path / "policy.yaml")
     assert (pipeline.folder, pipeline.digest[:7]) == (tmp_path, "sha256:")
@@ -291,7 +291,7 @@ def test_the_policy_is_loaded_beside_the_pipeline(pipeline_in: PipelineIn, tmp_p
         ("polcy: x", "P004"),
     ],
 )
-def test_a_fault_of_the_pipeline_stands_at_its_line(pipeline_faults_in: FaultsIn, text: str, code: str) -> None:
+def test_a_fault_of_the_pipeline_has_its_line(pipeline_faults_in: FaultsIn, text: str, code: str) -> None:
     found = pipeline_faults_in(text + "\n")
     assert [(fault.code, fault.line, Path(fault.file or "").name) for fault in found] == [(code, 6, "pipeline.yaml")]
 
@@ -325,7 +325,9 @@ def test_deduplication_needs_the_event_time(pipeline_faults_in: FaultsIn) -> Non
         ("pipeline: p\npolicy: nowhere.yaml\npurpose: operations\nsource: {path: x, format: csv}\noutput: o", ["P001"]),
     ],
 )
-def test_what_a_pipeline_must_say(write: Callable[[str, str], Path], head: str, codes: list[str]) -> None:
+def test_a_pipeline_without_a_required_key_is_refused(
+    write: Callable[[str, str], Path], head: str, codes: list[str]
+) -> None:
     write("policy.yaml", "policy: p\nversion: 1\npurposes: [operations]\nfields:\n  a: {type: string}\n")
     with pytest.raises(PolicyError) as caught:
         load_pipeline(write("pipeline.yaml", head + "\n"))

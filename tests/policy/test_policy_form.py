@@ -20,7 +20,7 @@ def test_a_field_in_two_spellings_is_a_fault(faults_in: FaultsIn) -> None:
     assert [(fault.code, fault.field, fault.line) for fault in found] == [("P002", "/a", 6)]
 
 
-def test_a_released_field_cannot_stand_below_a_released_one(faults_in: FaultsIn) -> None:
+def test_a_released_field_cannot_be_inside_another_released_field(faults_in: FaultsIn) -> None:
     found = faults_in("fields:\n  apps: {type: list, do: size}\n  /apps/*/name: {type: string, do: keep}\n")
     assert [(fault.code, fault.field) for fault in found] == [("P018", "/apps/*/name")]
 
@@ -44,7 +44,7 @@ def test_a_container_may_be_reduced_to_presence_or_size(policy_in: PolicyIn, way
     assert list(policy_in(f"fields:\n  apps: {{type: list, do: {way}}}\n").fields) == ["apps"]
 
 
-def test_a_dropped_container_hides_nobody(policy_in: PolicyIn) -> None:
+def test_a_dropped_container_does_not_hide_its_declared_parts(policy_in: PolicyIn) -> None:
     policy = policy_in("fields:\n  labels: {type: map, do: drop}\n  /labels/*: {type: string, do: keep}\n")
     assert list(policy.fields) == ["labels", "/labels/*"]
 
@@ -163,7 +163,7 @@ def test_lines_of_the_file_are_at_hand(policy_in: PolicyIn) -> None:
         ("digest: x", "P004"),
     ],
 )
-def test_a_fault_of_the_head_stands_at_its_line(faults_in: FaultsIn, text: str, code: str) -> None:
+def test_a_fault_of_the_head_has_its_line(faults_in: FaultsIn, text: str, code: str) -> None:
     assert [(fault.code, fault.line) for fault in faults_in(text + "\n" + FIELDS)] == [(code, 4)]
 
 
@@ -193,6 +193,6 @@ def test_fields_must_be_there(faults_in: FaultsIn, text: str) -> None:
     assert [fault.code for fault in faults_in(text)] == ["P006"]
 
 
-def test_a_field_of_a_list_cannot_stand_for_the_record(faults_in: FaultsIn) -> None:
+def test_a_field_inside_a_list_cannot_be_the_subject(faults_in: FaultsIn) -> None:
     text = "subject: /a/*/b\nfields:\n  /a/*/b: {type: string}\n"
     assert [fault.code for fault in faults_in(text)] == ["P018"]

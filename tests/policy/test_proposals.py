@@ -27,7 +27,7 @@ LOOKS = {
 }
 
 
-def test_a_proposal_says_why_by_name_and_by_values() -> None:
+def test_a_proposal_has_reasons_by_name_and_by_values() -> None:
     reasons = propose_treatments(LEAVES, LOOKS, {"tenant": TENANT}, LEAVES)[MAIL].reasons
     assert reasons[1:] == ("its name suggests `identifier`", "most values look like e-mail addresses", "mostly null")
 
@@ -38,7 +38,7 @@ def test_the_tenant_is_the_scope_of_all_other_fields() -> None:
     assert "per" not in found[TENANT].do
 
 
-def test_fields_that_nobody_looked_at_are_judged_by_name_and_type() -> None:
+def test_fields_without_sampled_values_are_judged_by_name_and_type() -> None:
     found = propose_treatments({Pointer.parse("imei"): "string"}, {}, {}, {})
     assert next(iter(found.values())).reasons == (
         "it identifies a person or a device",
@@ -147,7 +147,7 @@ def test_a_field_gets_the_role_and_technique_that_its_look_suggests(field: Field
 
 
 @pytest.mark.parametrize(("field", "role", "do"), PROPOSED, ids=lambda each: getattr(each, "pointer", None))
-def test_what_is_proposed_is_what_a_policy_may_say(field: FieldEvidence, role: str, do: str) -> None:
+def test_every_proposal_is_valid_in_a_policy(field: FieldEvidence, role: str, do: str) -> None:
     faults = FaultList()
     node = parse_yaml(f"{{type: {field.type}, role: {role}, do: {do}}}", faults)
     assert node is not None

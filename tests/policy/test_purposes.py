@@ -44,7 +44,7 @@ def test_an_unknown_purpose_is_a_fault_with_a_suggestion() -> None:
     assert [(f.code, f.line, f.hint) for f in faults.found] == [("P008", 7, "Did you mean `customer_support`?")]
 
 
-def test_the_hint_for_a_purpose_like_no_other_lists_the_known_ones_and_says_how_to_add_it() -> None:
+def test_the_hint_for_an_unknown_purpose_lists_the_known_ones_and_how_to_add_it() -> None:
     faults = FaultList()
     assert not check_purpose("analysis", ["capacity_planning"], faults, 7)
     hint = str(faults.found[0].hint)

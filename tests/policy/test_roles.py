@@ -92,7 +92,7 @@ def test_a_name_of_a_telemetry_schema_is_an_identifier(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SECRETS)
-def test_a_token_that_signs_somebody_in_is_a_secret(name: str) -> None:
+def test_an_access_token_is_a_secret(name: str) -> None:
     assert certain_role(Pointer.parse(name)) == "secret"
 
 

@@ -59,7 +59,7 @@ def test_a_text_of_a_kind_is_recognized(kind: str) -> None:
         ("2026-13-01", "time"),
     ],
 )
-def test_what_only_looks_alike_is_not(text: str, kind: str) -> None:
+def test_a_text_that_only_resembles_a_kind_is_not_of_it(text: str, kind: str) -> None:
     assert kind not in kinds_of_value(text)
 
 
@@ -126,7 +126,7 @@ def test_nothing_but_nulls_is_empty() -> None:
     assert summarize_values([]) == ValueSummary(0, 0)
 
 
-def test_of_few_values_nothing_is_said_of_how_many_are_distinct() -> None:
+def test_few_values_give_no_statement_about_distinctness() -> None:
     look = summarize_values([pa.array(["a", "b", "c"])])
     assert look.is_thin
     assert not look.is_unique
@@ -143,7 +143,7 @@ def test_several_words_are_prose_and_two_are_not() -> None:
     assert not summarize_values([pa.array([f"model {number}" for number in range(MANY)])]).is_prose
 
 
-def test_a_text_is_told_by_what_it_could_be_read_as() -> None:
+def test_a_text_is_classified_by_the_types_it_can_be_read_as() -> None:
     assert summarize_values([pa.array(["1", "2"])]).reads == ("integer", "double")
     assert summarize_values([pa.array(["2026-11-24", "2026-11-25"])]).reads == ("date",)
 

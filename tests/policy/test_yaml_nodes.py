@@ -51,7 +51,7 @@ def test_many_pipelines_are_not_listed(tree: Path) -> None:
     assert similar_files_hint(Path("pipelines/pipeline.yaml")) == ""
 
 
-def test_a_name_that_may_be_a_value_is_not_told(tree: Path) -> None:
+def test_a_similar_name_that_may_be_a_value_is_not_suggested(tree: Path) -> None:
     (tree / "sam@example.com").mkdir()
     assert similar_files_hint(Path("sam@example.co")) == ""
 
@@ -124,7 +124,7 @@ def test_a_node_knows_the_line_of_its_key(path: list[str | int], line: int) -> N
     assert root.descend(path).line == line
 
 
-def test_a_key_that_stands_twice_is_a_fault_and_the_first_one_counts() -> None:
+def test_a_repeated_key_is_a_fault_and_its_first_value_counts() -> None:
     root, faults = nodes("a: 1\nb: 2\na: 3\n")
     assert (root.to_data(), faults) == ({"a": 1, "b": 2}, [("P002", 3)])
 
@@ -140,7 +140,7 @@ def test_aliases_merge_keys_tags_and_odd_keys_are_faults(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["a: !!str 5", "a: !x 1", "a: !!map {b: 1}", "a: [1, !!int 5]", "!!str a: 1", "--- !!map\na: 1", "a: ! 5"]
 )
-def test_a_tag_that_is_written_out_is_a_fault_whatever_it_says(text: str) -> None:
+def test_an_explicit_tag_is_a_fault_with_any_value(text: str) -> None:
     _, faults = nodes(text)
     assert [code for code, _ in faults] == ["P003"]
 
@@ -181,7 +181,7 @@ def test_as_deep_as_people_write_is_read() -> None:
     assert faults == []
 
 
-def test_deeper_than_anybody_writes_is_a_fault_with_its_line() -> None:
+def test_excessive_nesting_is_a_fault_with_its_line() -> None:
     _, faults = nodes("\n\n" + nested(DEEPEST_NESTING + 1))
     assert faults == [("P003", 3)]
 

@@ -51,7 +51,7 @@ def test_a_first_receipt_that_is_missing_is_found(receipts: list[Receipt], keyri
     assert _codes(receipts[1:], keyring) == ["V002", "V003"]
 
 
-def test_a_receipt_that_stands_twice_is_found(receipts: list[Receipt], keyring: Keyring) -> None:
+def test_a_repeated_receipt_is_found(receipts: list[Receipt], keyring: Keyring) -> None:
     assert "V002" in _codes([*receipts, receipts[-1]], keyring)
 
 
@@ -65,7 +65,7 @@ def test_an_edited_receipt_breaks_its_signature_and_the_link_to_it(receipts: lis
     assert _codes(edited, keyring) == ["V003", "V004"]
 
 
-def test_a_receipt_signed_by_somebody_else_is_found(receipts: list[Receipt], keyring: Keyring, tmp_path: Path) -> None:
+def test_a_receipt_signed_with_another_key_is_found(receipts: list[Receipt], keyring: Keyring, tmp_path: Path) -> None:
     other = new_keyring(tmp_path / "other.keys", now=AT)
     forged = small(5, receipts[-1].digest).with_signature(other)
     assert _codes([*receipts, forged], keyring) == ["V004"]
@@ -81,9 +81,7 @@ def test_an_end_that_is_cut_off_is_not_seen_by_the_chain_alone(receipts: list[Re
     assert _codes(receipts[:-1], keyring) == []
 
 
-def test_a_first_receipt_that_names_one_before_it_is_told_by_its_file(
-    receipts: list[Receipt], keyring: Keyring
-) -> None:
+def test_a_first_receipt_with_a_predecessor_is_reported_by_its_file(receipts: list[Receipt], keyring: Keyring) -> None:
     first = small(1, receipts[-1].digest).with_signature(keyring)
     assert [(each.code, each.file) for each in check_chain([first], keyring)] == [
         ("V003", f"runs/{first.run_id}/receipt.json")
@@ -104,7 +102,7 @@ def _ref(file: ReceiptFile) -> FileRef:
     return FileRef(file.path, file.digest)
 
 
-def test_runs_of_different_dates_stand_side_by_side() -> None:
+def test_files_of_different_dates_are_all_current() -> None:
     assert files_in_force([_writes(1, DAY1), _writes(2, DAY2)]) == {"records": [DAY1, DAY2]}
 
 
@@ -143,7 +141,7 @@ def test_a_whole_history_has_no_findings() -> None:
     assert check_file_history([_writes(1, DAY1), _writes(2, AGAIN, replaces=(_ref(DAY1),))]) == []
 
 
-def test_replacing_what_does_not_stand_is_found() -> None:
+def test_replacing_a_file_that_is_not_current_is_found() -> None:
     assert [f.code for f in check_file_history([_writes(1, DAY1), _writes(2, AGAIN, replaces=(_ref(DAY2),))])] == [
         "V006"
     ]

@@ -228,7 +228,7 @@ def test_a_receipt_that_does_not_balance_is_never_signed(keyring: Keyring, chang
         receipt(**changes).with_signature(keyring)
 
 
-def test_the_summary_says_what_happened() -> None:
+def test_the_summary_shows_the_rows_and_outputs() -> None:
     assert receipt().summary().splitlines() == [
         "device_telemetry: run 20261125T000000Z-0123456789ab for 2026-11-24, purpose service_maintenance",
         "  rows                    1,000 read = 950 written + 30 gated + 20 quarantined",
@@ -249,7 +249,7 @@ def test_the_summary_of_an_empty_run_is_short() -> None:
     assert len(made.summary().splitlines()) == 2
 
 
-def test_a_chain_and_late_rows_are_told() -> None:
+def test_the_summary_shows_chained_techniques_and_late_rows() -> None:
     made = receipt(
         fields={"os": FieldReceipt(("truncate_version", "map"), 1, 1, outputs=("records",))},
         outputs={"fleet": WrittenOutput("aggregated", 0, 0, 0, too_late=2)},
@@ -268,7 +268,7 @@ def test_a_chain_and_late_rows_are_told() -> None:
         ),
     ],
 )
-def test_an_aggregate_that_keeps_figures_is_told(kind: str, why: str) -> None:
+def test_the_summary_names_dates_whose_figures_are_kept(kind: str, why: str) -> None:
     lines = receipt(kind=kind, stays={"daily": ("2026-11-23", "2026-11-24")}).summary(200).splitlines()
     assert lines[-1] == f"  daily                   keeps figures for 2026-11-23, 2026-11-24: {why}"
 
@@ -278,7 +278,7 @@ def plain(page: str) -> str:
     return re.sub(r" style='[^']*'", "", page)
 
 
-def test_the_tables_say_why_rows_are_missing() -> None:
+def test_the_tables_state_why_rows_are_missing() -> None:
     assert "<td>gated by condition</td><td>28</td>" in plain(receipt()._repr_html_())
 
 
@@ -288,7 +288,7 @@ def test_the_tables_show_balance_fields_and_outputs() -> None:
         assert text in shown
 
 
-def test_a_dropped_field_that_nobody_looked_at_has_no_count() -> None:
+def test_a_dropped_field_that_was_not_read_has_no_count() -> None:
     made = receipt(fields={"mail": FieldReceipt("drop", None)})
     assert "dropped                 mail" in made.summary()
     assert "<td>mail</td><td>drop</td><td>not counted</td>" in plain(made._repr_html_())

@@ -31,7 +31,7 @@ def found(
     return [(finding.code, finding.field) for finding in check_policy(judged, function)]
 
 
-def test_a_policy_that_does_as_the_manifest_says_is_sound() -> None:
+def test_a_policy_that_matches_the_manifest_is_sound() -> None:
     assert found({}) == []
 
 
@@ -65,7 +65,7 @@ def test_what_the_manifest_keeps_may_be_reduced() -> None:
         ({"surprise": {"from": ["os_version", "owner"], "do": "drop"}}, "T036"),
     ],
 )
-def test_what_goes_beyond_the_manifest_is_named(field: dict[str, Any], code: str) -> None:
+def test_a_field_beyond_the_manifest_is_named(field: dict[str, Any], code: str) -> None:
     (name,) = field
     assert found({name: without_none(field[name])}) == [(code, name)]
 

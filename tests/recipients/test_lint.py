@@ -20,16 +20,16 @@ def found(on: date = DAY, **changes: Any) -> list[tuple[str, str | None]]:
     return [(one.code, one.field) for one in check_recipient(vendor(**changes), Subprocessors(entries=()), on)]
 
 
-def test_of_a_careful_recipient_there_is_nothing_to_say() -> None:
+def test_a_careful_recipient_has_no_finding() -> None:
     assert found() == []
 
 
-def test_without_a_contract_nothing_goes() -> None:
+def test_without_a_contract_nothing_is_shared() -> None:
     assert found(contract=None) == [("T010", None)]
     assert found(contract={**CONTRACT, "permits_transmission": False}) == [("T010", None)]
 
 
-def test_a_contract_that_is_over_is_told() -> None:
+def test_an_expired_contract_is_reported() -> None:
     assert found(on=date(2027, 1, 1)) == [("T011", None)]
 
 
@@ -41,7 +41,7 @@ def test_what_only_sends_to_us_needs_a_contract_in_force_that_need_not_permit_tr
     assert found(contract=silent, functions=functions, on=date(2027, 1, 1)) == [("T011", None)]
 
 
-def test_a_field_that_the_contract_does_not_permit_is_told() -> None:
+def test_a_field_that_the_contract_does_not_permit_is_reported() -> None:
     assert found(contract={**CONTRACT, "permitted_fields": ["app_id", "token"]}) == [("T012", "device_id")]
 
 
@@ -49,7 +49,7 @@ def test_a_secret_that_passes_through_must_be_permitted_too() -> None:
     assert found(contract={**CONTRACT, "permitted_fields": ["app_id", "device_id"]}) == [("T012", "token")]
 
 
-def test_an_example_of_another_type_is_told() -> None:
+def test_an_example_of_another_type_is_reported() -> None:
     fields = {
         **SHARED_FIELDS,
         "size": {"type": "integer", "do": "drop", "example": "large", "about": "no purpose needs it"},
@@ -57,17 +57,17 @@ def test_an_example_of_another_type_is_told() -> None:
     assert found(functions=sync(fields=fields)) == [("T024", "size")]
 
 
-def test_a_contract_that_permits_more_than_goes_is_told() -> None:
+def test_a_contract_that_permits_more_than_is_shared_is_reported() -> None:
     assert found(contract={**CONTRACT, "permitted_fields": [*CONTRACT["permitted_fields"], "owner"]}) == [
         ("T013", None)
     ]
 
 
-def test_a_contract_without_retention_is_told() -> None:
+def test_a_contract_without_retention_is_reported() -> None:
     assert found(contract={key: value for key, value in CONTRACT.items() if key != "retention"}) == [("T014", None)]
 
 
-def test_an_agent_off_the_list_is_told() -> None:
+def test_an_agent_missing_from_the_subprocessor_list_is_reported() -> None:
     assert found(standing="agent", subprocessor="Desk") == [("T015", None)]
 
 
@@ -82,16 +82,16 @@ def test_a_chain_leaves_no_more_than_its_least_revealing_step() -> None:
     assert found(functions=sync(fields=fields)) == []
 
 
-def test_free_text_that_goes_as_it_is_is_told() -> None:
+def test_free_text_that_is_shared_unchanged_is_reported() -> None:
     fields = {**SHARED_FIELDS, "app_id": {"role": "free_text", "do": "keep", "about": "says it"}}
     assert found(functions=sync(fields=fields)) == [("T021", "app_id")]
 
 
-def test_a_function_without_a_text_is_told() -> None:
+def test_a_function_without_a_text_is_reported() -> None:
     assert found(functions=sync(text=None)) == [("T022", None)]
 
 
-def test_a_field_of_which_nobody_says_what_it_is_for_is_told() -> None:
+def test_a_field_without_a_description_is_reported() -> None:
     assert found(functions=sync(fields={**SHARED_FIELDS, "app_id": "keep"})) == [("T023", "app_id")]
 
 
@@ -107,7 +107,7 @@ def test_a_folder_is_judged_file_by_file_with_its_list(tmp_path: Path) -> None:
     ]
 
 
-def test_two_entries_of_one_name_for_the_same_days_are_told(tmp_path: Path) -> None:
+def test_two_entries_of_one_name_for_the_same_days_are_reported(tmp_path: Path) -> None:
     desk = {"name": "Desk", "from": "2026-01-01", "until": "2026-07-01"}
     twice = [desk, {"name": "Desk", "from": "2026-06-30"}, {"name": "Other", "from": "2026-06-30"}]
     assert [
@@ -126,7 +126,7 @@ def test_what_is_not_there_cannot_be_judged(tmp_path: Path) -> None:
         lint_recipients(tmp_path / "nobody.yaml", DAY)
 
 
-def test_recipients_are_told_from_pipelines(tmp_path: Path) -> None:
+def test_recipient_files_are_recognized_among_other_files(tmp_path: Path) -> None:
     path = write_yaml(tmp_path / "other.yaml", {"policy": "p"})
     assert [
         is_recipient_path(each) for each in (RECIPIENTS, RECIPIENTS / "apple.yaml", RECIPIENTS / "subprocessors.yaml")

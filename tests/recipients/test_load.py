@@ -18,30 +18,30 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_the_configuration_says_where_they_are(tmp_path: Path) -> None:
+def test_the_configuration_names_their_folder(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
     write_yaml(tmp_path / "parties" / "vendor.yaml", vendor_file())
     assert find_recipients(start=tmp_path) == tmp_path / "parties"
 
 
-def test_else_they_are_beside_the_configuration(tmp_path: Path) -> None:
+def test_by_default_recipients_are_next_to_the_configuration(tmp_path: Path) -> None:
     write_yaml(tmp_path / "pipelines" / "recipients" / "vendor.yaml", vendor_file())
     (tmp_path / "pipelines" / "minimize.yaml").write_text("")
     assert find_recipients(start=tmp_path / "pipelines" / "telemetry") == tmp_path / "pipelines" / "recipients"
 
 
-def test_without_a_configuration_they_are_beside_where_one_is(tmp_path: Path) -> None:
+def test_without_a_configuration_recipients_are_in_the_working_directory(tmp_path: Path) -> None:
     write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file())
     assert find_recipients().resolve() == tmp_path / "recipients"
 
 
-def test_what_is_given_goes_before_the_configuration(tmp_path: Path) -> None:
+def test_an_argument_overrides_the_configuration(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
     write_yaml(tmp_path / "given" / "vendor.yaml", vendor_file())
     assert find_recipients(tmp_path / "given") == tmp_path / "given"
 
 
-def test_where_they_were_looked_for_is_told(tmp_path: Path) -> None:
+def test_the_error_for_missing_recipients_lists_the_searched_folders(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("recipients: parties\n")
     with pytest.raises(PolicyError, match=r"Create one of: .*parties"):
         find_recipients(start=tmp_path)

@@ -101,7 +101,7 @@ def test_each_field_has_its_example_its_use_and_its_form() -> None:
     assert "| owner |  |  | no purpose needs it | not passed on |" in lines
 
 
-def test_purpose_text_and_contract_stand_above_the_table() -> None:
+def test_purpose_text_and_contract_are_above_the_table() -> None:
     text = markdown_page(recipient_document(vendor()))
     assert "Purpose: operations." in text
     assert "Which apps a device has goes to the vendor. (text 1)" in text
@@ -115,7 +115,7 @@ def test_a_table_names_the_form_in_which_a_field_is_sent_or_stored() -> None:
     assert (sent.headings[2], received.headings[2]) == ("as sent", "as stored")
 
 
-def test_without_a_contract_the_list_says_so() -> None:
+def test_without_a_contract_the_list_states_it() -> None:
     assert "No contract permits sending data to this recipient." in markdown_page(
         recipient_document(vendor(contract=None))
     )
@@ -147,7 +147,7 @@ def test_the_page_names_the_one_permission_of_a_function() -> None:
     assert "granted by an administrator of the tenant: update_device_attributes." in text.replace("\\_", "_")
 
 
-def test_what_a_file_says_becomes_no_markup() -> None:
+def test_the_content_of_a_file_becomes_no_markup() -> None:
     fields = {"a": {"do": "keep", "about": EVIL, "example": EVIL}}
     evil = vendor(about=EVIL, functions=sync(fields=fields, text=EVIL))
     assert set(Tags(html_page(recipient_document(evil))).found) == {
@@ -174,14 +174,14 @@ def test_what_a_file_says_becomes_no_markup() -> None:
     assert "<script>" not in markdown_page(recipient_document(evil)).replace(r"\<", "")
 
 
-def test_an_aggregate_is_said_to_be_one() -> None:
+def test_an_aggregate_is_described_as_one() -> None:
     said = sync(aggregate="fleet", fields={"events": {"type": "integer", "do": "keep"}})
     assert "Only counts and statistics of groups, never single records: fleet." in markdown_page(
         recipient_document(vendor(functions=said))
     )
 
 
-def test_what_ends_it_and_how_soon_it_deletes_is_said() -> None:
+def test_the_end_of_the_relationship_and_the_deletion_period_are_stated() -> None:
     text = markdown_page(recipient_document(load_recipient(RECIPIENTS / "apple.yaml")))
     assert "At the end of the relationship: the token is disabled here, and the account is deleted at Apple." in text
     assert "and deletes data on request within 30 days." in text

@@ -36,7 +36,7 @@ def test_a_list_is_a_chain() -> None:
     assert [step.name for step in chain] == ["redact", "mask"]
 
 
-def test_a_field_of_which_nothing_is_said_is_dropped() -> None:
+def test_a_field_without_a_treatment_is_dropped() -> None:
     assert read(a={"about": "nothing"})["a"].chain == ()
 
 
@@ -85,7 +85,7 @@ def test_a_key_that_cannot_name_a_field_is_a_fault(key: str) -> None:
     assert codes(**{key: "keep"}) == ["P015"]
 
 
-def test_a_field_may_not_say_by_itself_that_it_passes() -> None:
+def test_a_field_cannot_declare_that_it_passes_through() -> None:
     assert codes(a={"do": "keep", "passes": True}) == ["P004"]
 
 
@@ -129,7 +129,7 @@ def test_a_protocol_version_is_a_whole_number(protocol: Any) -> None:
     assert codes(a={"do": "keep", "protocol": protocol}) == ["P006"]
 
 
-def test_a_field_is_required_and_of_every_protocol_unless_the_file_says_otherwise() -> None:
+def test_a_field_is_required_and_of_every_protocol_by_default() -> None:
     plain, flagged = read(a="keep")["a"], read(a={"do": "keep", "optional": True, "protocol": 3})["a"]
     assert ((plain.optional, plain.protocol), (flagged.optional, flagged.protocol)) == ((False, None), (True, 3))
 
@@ -173,7 +173,7 @@ def test_a_contract_without_an_end_holds_on() -> None:
     assert contract.holds(date(2099, 1, 1))
 
 
-def test_a_contract_that_says_nothing_permits_nothing() -> None:
+def test_a_contract_without_a_permission_permits_nothing() -> None:
     contract = vendor(contract={"reference": "C-1", "from": "2026-01-01", "permitted_fields": ["app_id"]}).contract
     assert contract is not None
     assert not contract.permits("app_id")
@@ -231,7 +231,7 @@ def test_a_granted_permission_is_exactly_one(permissions: list[str]) -> None:
 
 
 @pytest.mark.parametrize("key", ["direction", "purpose", "text_version"])
-def test_what_a_function_must_say_is_missed(key: str) -> None:
+def test_a_missing_key_of_a_function_is_a_fault(key: str) -> None:
     assert vendor_codes(functions=sync(**{key: None})) == ["P005"]
 
 
@@ -240,12 +240,12 @@ def test_a_text_version_is_a_whole_number(version: object) -> None:
     assert vendor_codes(functions=sync(text_version=version)) == ["P006"]
 
 
-def test_a_field_stands_once_and_within_no_other() -> None:
+def test_a_field_is_listed_once_and_inside_no_other() -> None:
     assert vendor_codes(functions=sync(fields={"a": "keep", "/a": "drop"})) == ["P002"]
     assert vendor_codes(functions=sync(fields={"/a": "presence", "/a/b": "keep"})) == ["P018"]
 
 
-def test_every_fault_is_told_at_once() -> None:
+def test_all_faults_are_reported_together() -> None:
     function = {**sync(purpose="marketing", direction="sideways")["sync"], "fields": {"a": "md5", "b": {"tpye": "x"}}}
     assert sorted(vendor_codes(standing="friend", functions={"sync": function, "1": sync()["sync"]})) == [
         "P004",
@@ -269,7 +269,7 @@ def test_a_function_about_an_aggregate_is_like_one(changes: dict[str, Any]) -> N
     assert "T007" in vendor_codes(functions=sync(aggregate="fleet", **changes))
 
 
-def test_a_function_may_be_about_an_aggregate_and_says_what_it_must_be() -> None:
+def test_a_function_may_be_about_an_aggregate_with_a_required_category() -> None:
     said = sync(aggregate="fleet", must_be="aggregated", fields={"events": {"type": "integer", "do": "keep"}})
     function = vendor(functions=said).functions["sync"]
     assert (function.aggregate, function.must_be) == ("fleet", "aggregated")

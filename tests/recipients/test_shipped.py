@@ -86,7 +86,7 @@ def test_purposes_of_sharing_are_support_maintenance_and_operations() -> None:
     assert purposes == {(False, "operations"), (False, "customer_support"), (True, "quality_and_security")}
 
 
-def test_google_wants_an_account_first() -> None:
+def test_functions_of_google_require_an_account() -> None:
     assert {each.requires for each in shipped("google").functions.values()} == {("google_account",)}
 
 
@@ -110,7 +110,7 @@ def test_secrets_only_pass_through(name: str, function: str, secrets: tuple[str,
     assert not set(secrets) & set(found.shared)
 
 
-def test_contracts_permit_what_goes_and_nothing_else() -> None:
+def test_contracts_permit_exactly_the_shared_fields() -> None:
     for name in ("apple", "google", "support_desk", "threat_defense"):
         recipient = shipped(name)
         assert recipient.contract is not None

@@ -44,7 +44,7 @@ def _page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
-def test_nobody_is_shut_out(browser: Browser, page: Path, width: int, scheme: str) -> None:
+def test_the_page_has_no_accessibility_violations(browser: Browser, page: Path, width: int, scheme: str) -> None:
     found, _ = shown(browser, page, width, color_scheme=scheme)
     found.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
     assert violations(found) == []
@@ -63,7 +63,7 @@ def test_it_asks_the_network_for_nothing_and_complains_of_nothing(browser: Brows
     assert asked == [page.as_uri()]
 
 
-def test_what_somebody_would_slip_in_is_not_run(browser: Browser, page: Path) -> None:
+def test_injected_scripts_are_not_run(browser: Browser, page: Path) -> None:
     evil = page.with_name("evil.html")
     text = "<img src=x onerror=\"document.title='run'\"><script>document.title='run'</script></main>"
     evil.write_text(page.read_text("utf-8").replace("</main>", text), encoding="utf-8")
@@ -103,7 +103,7 @@ def test_on_paper_the_tables_are_unfolded(browser: Browser, page: Path) -> None:
     assert len(found.pdf(format="A4")) > 10_000
 
 
-def test_a_list_that_a_tenant_reads_stands_as_well(browser: Browser, tmp_path: Path) -> None:
+def test_a_recipient_page_fits_a_phone_and_is_accessible(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "leaflet.html"
     path.write_text(
         html_page(recipient_document(Recipient(recipient="vendor", standing="independent", functions={}))),

@@ -43,7 +43,7 @@ def test_every_declared_field_has_an_entry_dropped_ones_too(entry: DatasetEntry)
     assert (imei.after, imei.kept, imei.outputs) == ("absent", "", ())
 
 
-def test_a_field_tells_its_form_before_and_after_and_what_is_left(entry: DatasetEntry) -> None:
+def test_a_field_shows_its_form_before_and_after_and_what_is_shared(entry: DatasetEntry) -> None:
     ip = field(entry, "ip_address")
     assert (ip.before, ip.after, ip.leaves, ip.category) == (
         "string",
@@ -53,13 +53,13 @@ def test_a_field_tells_its_form_before_and_after_and_what_is_left(entry: Dataset
     )
 
 
-def test_cases_are_told_with_their_conditions() -> None:
+def test_cases_are_shown_with_their_conditions() -> None:
     after = field(of("device_support"), "phone_number").after
     assert "owner_type is corporate: keep" in after
     assert "owner_type is personal: mask (keep_last 4)" in after
 
 
-def test_a_feature_tells_when_it_is_collected_and_how_long_it_is_kept(entry: DatasetEntry) -> None:
+def test_a_feature_shows_when_it_is_collected_and_how_long_it_is_kept(entry: DatasetEntry) -> None:
     place = field(of("device_support"), "position")
     assert place.collected.startswith("feature location is on for the tenant and for the subject itself; ")
     assert place.kept == "1d"
@@ -124,7 +124,7 @@ def test_receipts_of_the_output_go_along(project: Project) -> None:
     assert [each.kind for each in pipelines_in([str(project.folder)], RUN_DAY)[0].receipts] == ["run"]
 
 
-def test_where_no_pipeline_stands_or_it_has_faults_that_is_said(project: Project, tmp_path: Path) -> None:
+def test_a_missing_or_faulty_pipeline_is_an_error(project: Project, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigurationError, match="no pipeline"):
         pipelines_in([str(tmp_path / "empty")], RUN_DAY)

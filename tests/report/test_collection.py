@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from minimize.policy.load import policy_from_mapping
 from minimize.report.facts import CollectionFacts
-from minimize.report.sections import MOST_NAMED_TENANTS, collection_of_settings
+from minimize.report.output_report import MOST_NAMED_TENANTS, collection_of_settings
 from minimize.settings import SettingsRows
 from minimize.settings.files import read_memory
 from tests.project import AT, POLICY, Project, events
@@ -37,12 +37,12 @@ def test_tenants_are_counted_moment_by_moment() -> None:
     assert (found.moments[0], found.moments[-1]) == (AT - timedelta(days=100), AT)
 
 
-def test_levels_stand_beside_features() -> None:
+def test_levels_are_counted_like_features() -> None:
     found = of([("north", None, "level", "full", 10), ("south", None, "level", "required", 10)])
     assert found.on["level full"][-1] == 1
 
 
-def test_a_tenant_says_what_is_on_and_for_how_much_of_the_time() -> None:
+def test_a_tenant_shows_what_is_on_and_for_which_share_of_the_time() -> None:
     found = of([("north", None, "location", "on", 100), ("north", None, "location", "off", 50)])
     (north,) = found.groups
     assert north.names == ("north",)
@@ -50,7 +50,7 @@ def test_a_tenant_says_what_is_on_and_for_how_much_of_the_time() -> None:
     assert 0.4 < north.share["location"] < 0.6
 
 
-def test_what_single_persons_say_is_nobodys_to_see() -> None:
+def test_settings_of_single_persons_are_not_shown() -> None:
     before = of([("north", None, "location", "on", 10)])
     after = of([("north", None, "location", "on", 10), ("north", "d-1", "location", "off", 5)])
     assert before == after

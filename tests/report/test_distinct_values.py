@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.report import distinct_values
-from minimize.report.distinct_values import DistinctCounter
+from minimize.report import fields
+from minimize.report.fields import DistinctCounter
 from tests.project import BEFORE, DAY, Builds, Project, event, events, table
 from tests.report.telling import facts, field
 
@@ -27,7 +27,7 @@ def test_what_came_in_is_counted_where_that_is_asked(done: Project) -> None:
     assert str(field(done, "model", source=True).before) == "60"
 
 
-def test_bits_are_worked_out_from_what_came_in_and_what_stands(done: Project) -> None:
+def test_bits_come_from_distinct_values_before_and_after(done: Project) -> None:
     found = field(done, "battery", source=True)
     assert found.before is not None
     assert found.after is not None
@@ -47,7 +47,7 @@ def test_dates_are_counted_together(project: Project) -> None:
     assert str(field(project, "model", source=True).before) == "90"
 
 
-def test_a_source_that_changed_tells_nothing(done: Project) -> None:
+def test_a_changed_source_gives_no_distinct_values(done: Project) -> None:
     done.records(events(10))
     found = facts(done, source=True)
     assert {each.before for each in found.fields if each.key == "model"} == {None}
@@ -105,8 +105,8 @@ def test_a_column_that_is_not_there_has_no_values() -> None:
     assert counted("elsewhere")[0] == "0"
 
 
-def test_beyond_a_bound_nobody_counts_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distinct_values, "MOST_DISTINCT", 5)
+def test_distinct_values_beyond_a_bound_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fields, "MOST_DISTINCT", 5)
     tally = DistinctCounter(Pointer.parse("x"))
     for start in (0, 4, 8):
         tally.observe(pa.record_batch({"x": list(range(start, start + 4))}))

@@ -73,7 +73,7 @@ def test_names_of_fields_stay_readable() -> None:
     assert escape_markdown("device_id") == "device_id"
 
 
-def test_what_is_missing_stands_at_the_top_and_nothing_stands_there_otherwise() -> None:
+def test_missing_statements_are_at_the_top_and_only_if_there_are_any() -> None:
     assert "## Missing statements" in markdown_page(record_document(whole("x")))
     full = ProcessingRecord((), (), (), (), ())
     assert "Not stated" not in markdown_page(record_document(full))
@@ -100,7 +100,7 @@ def test_the_record_has_the_list_of_subprocessors(tmp_path: Path) -> None:
     assert f"| Example Support Desk | 2026-01-01 |  | {agent['about']} |" in files[3].read_text()
 
 
-def test_they_are_the_same_every_time_whatever_the_order_of_paths(tmp_path: Path) -> None:
+def test_documentation_is_identical_for_any_order_of_paths(tmp_path: Path) -> None:
     names = [f"{PIPELINES}/{name}" for name in ("usage_events", "device_telemetry")]
     first, second = (
         [path.read_bytes() for path in write_documentation(order, tmp_path / str(n), DAY)]

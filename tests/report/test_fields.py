@@ -42,7 +42,7 @@ from tests.report.telling import facts, field
         ((Pseudonymize(key="k"),), "string", 0.0),
     ],
 )
-def test_the_width_of_a_cell_tells_where_the_finest_step_is_known(do: Treatment, type_: str, bits: float) -> None:
+def test_bits_from_a_cell_width_are_known_if_the_finest_step_is(do: Treatment, type_: str, bits: float) -> None:
     found = loss_by_width(do, type_)
     assert found is not None
     assert found.number == pytest.approx(bits, abs=0.01)
@@ -53,13 +53,13 @@ def test_where_no_finest_step_is_known_nothing_is_guessed(do: Any) -> None:
     assert loss_by_width(do, "double" if not isinstance(do, str) else "string") is None
 
 
-def test_distinct_values_tell_from_rounded_figures() -> None:
+def test_bits_from_distinct_values_use_rounded_figures() -> None:
     found = loss_by_distinct(RoundedCount.rounded(80), RoundedCount.rounded(10))
     assert found is not None
     assert (found.number, str(found)) == (3.0, "3.0")
 
 
-def test_few_values_that_stand_give_a_bound() -> None:
+def test_few_remaining_values_give_a_lower_bound() -> None:
     found = loss_by_distinct(RoundedCount.rounded(80), RoundedCount.rounded(2))
     assert found is not None
     assert str(found) == "at least 4.3"
@@ -77,7 +77,7 @@ def test_a_pseudonym_that_rotates_does_not_keep_as_many_apart() -> None:
     assert not is_one_to_one("drop")
 
 
-def test_a_field_that_is_dropped_says_so_and_gives_everything_up(project: Project) -> None:
+def test_a_dropped_field_is_shown_as_dropped_with_unknown_bits(project: Project) -> None:
     project.records(events(60))
     project.run()
     found = field(project, "event_id")
@@ -85,7 +85,7 @@ def test_a_field_that_is_dropped_says_so_and_gives_everything_up(project: Projec
     assert (found.form, found.values, str(found.bits)) == ("dropped", None, "unknown")
 
 
-def test_a_field_for_another_purpose_says_for_which(project: Project) -> None:
+def test_a_field_for_another_purpose_names_it(project: Project) -> None:
     project.policy({"model": {"type": "string", "do": "keep", "purposes": ["customer_support"]}})
     project.pipeline(aggregates=None)
     project.records(events(60))
@@ -93,7 +93,7 @@ def test_a_field_for_another_purpose_says_for_which(project: Project) -> None:
     assert field(project, "model").form == "dropped, only for customer_support"
 
 
-def test_values_and_what_became_of_them_are_told(project: Project) -> None:
+def test_a_field_shows_its_values_and_why_values_were_dropped(project: Project) -> None:
     project.records(events(60))
     project.run()
     found = field(project, "latitude")
@@ -102,14 +102,14 @@ def test_values_and_what_became_of_them_are_told(project: Project) -> None:
     assert found.conditions == ("feature location is on",)
 
 
-def test_distinct_values_that_stand_are_counted_and_rounded(project: Project) -> None:
+def test_remaining_distinct_values_are_counted_and_rounded(project: Project) -> None:
     project.records(events(60))
     project.run()
     assert str(field(project, "device_id").after) == "20"  # 11 devices, each in two tenants
     assert str(field(project, "tenant_id").after) == "fewer than 5"
 
 
-def test_values_that_are_kept_apart_came_in_as_many_as_stand(project: Project) -> None:
+def test_an_injective_technique_keeps_the_number_of_distinct_values(project: Project) -> None:
     project.records(events(60))
     project.run()
     found = field(project, "device_id")
@@ -117,7 +117,7 @@ def test_values_that_are_kept_apart_came_in_as_many_as_stand(project: Project) -
     assert found.bits.number == 0.0
 
 
-def test_what_receipts_do_not_tell_is_unknown(project: Project) -> None:
+def test_figures_missing_from_receipts_are_unknown(project: Project) -> None:
     project.records(events(60))
     project.run()
     found = field(project, "battery")
@@ -155,7 +155,7 @@ def test_whether_values_are_unchanged_is_a_fact_and_not_read_from_the_text(
     assert field(project, "model").is_unchanged is is_unchanged
 
 
-def test_what_nobody_declared_is_told(project: Project) -> None:
+def test_undeclared_fields_are_listed(project: Project) -> None:
     project.records([{**event, "extra": 1} for event in events(60)])
     project.run()
     assert {name: str(count) for name, count in facts(project).undeclared.items()} == {"/extra": "60"}
@@ -181,7 +181,7 @@ def test_parameters_are_in_the_words(step: TechniqueStep, said: str) -> None:
     assert step.phrase() == said
 
 
-def test_cases_are_told_with_their_conditions() -> None:
+def test_cases_are_shown_with_their_conditions() -> None:
     field = Field(
         key="phone",
         type="string",
@@ -191,6 +191,6 @@ def test_cases_are_told_with_their_conditions() -> None:
     assert field_phrase(field) == "only the last 4 characters if owner is personal; otherwise unchanged"
 
 
-def test_what_must_hold_for_a_value_is_told() -> None:
+def test_the_conditions_of_collection_are_listed() -> None:
     field = Field(key="x", type="string", feature="usage", level="full", collect_if=FieldEquals("owner", ("us",)))
     assert tuple(gate_texts(field)) == ("feature usage is on", "level is full or higher", "owner is us")

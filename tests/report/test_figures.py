@@ -29,7 +29,7 @@ def says(found: ReportFacts, name: str) -> str:
     return figure.sentence
 
 
-def test_the_flow_says_what_became_of_the_rows(found: ReportFacts) -> None:
+def test_the_flow_describes_the_rows(found: ReportFacts) -> None:
     assert says(found, "flow") == "65 rows were read: 60 written (92%), 5 quarantined (8%)."
 
 
@@ -37,12 +37,12 @@ def test_fields_are_drawn_by_their_bits(found: ReportFacts) -> None:
     assert "event_time gives up 11.8 bits." in says(found, "bits")
 
 
-def test_more_fields_than_fit_are_said_to_stand_in_the_table(found: ReportFacts) -> None:
+def test_the_chart_states_how_many_fields_are_only_in_the_table(found: ReportFacts) -> None:
     many = tuple(replace(found.fields[0], key=f"f{number}", bits=PrecisionLoss(3.0, "")) for number in range(50))
     assert "25 more fields are only in the table" in says(replace(found, fields=many), "bits")
 
 
-def test_the_map_says_how_many_tenants_have_what_on(found: ReportFacts) -> None:
+def test_the_map_counts_the_tenants_per_feature(found: ReportFacts) -> None:
     assert says(found, "collection").startswith("Turned on now, of 1 tenant: location 1.")
 
 

@@ -59,7 +59,7 @@ def test_every_declared_field_is_described_in_the_group_of_its_plan(name: str) -
         assert each.conditions or leaflet.whole
 
 
-def test_a_masked_field_says_what_is_left_in_which_case() -> None:
+def test_a_masked_field_describes_what_remains_in_each_case() -> None:
     group, phone = entry(create_leaflet(PIPELINES / "device_support", DAY), "phone_number")
     assert group == "might"
     assert phone.conditions == ("It depends on the record, as the form says",)
@@ -81,7 +81,7 @@ def test_an_optional_field_names_its_switch_and_its_own_retention() -> None:
     assert position.retention == "1 day"
 
 
-def test_a_dropped_field_says_what_the_rest_still_shows() -> None:
+def test_a_dropped_field_describes_where_it_is_still_visible() -> None:
     leaflet = create_leaflet(PIPELINES / "device_support", DAY)
     assert entry(leaflet, "latitude")[1].note == "only in a coarser form, as part of “position”"
     assert entry(leaflet, "/apps/*/managed")[1].note == "it decides what is seen of “apps: name”, “apps: version”"
@@ -125,7 +125,7 @@ def test_the_conditions_of_a_derived_field_are_those_of_its_inputs_too(project: 
     assert found.retention == "1 day"
 
 
-def test_a_field_of_statistics_alone_says_so(project: Project) -> None:
+def test_a_field_used_in_statistics_only_is_described_as_such(project: Project) -> None:
     clip = {"clip": {"min": 0, "max": 100}}
     project.policy({"battery": {"type": "double", "do": "drop", "in_aggregates": clip}})
     measures = {"level": {"mean": "battery"}}

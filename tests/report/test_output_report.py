@@ -63,7 +63,7 @@ def test_every_table_has_a_caption_and_scopes(html: str) -> None:
     assert html.count("<th ") == html.count('<th scope="')
 
 
-def test_no_id_stands_twice(html: str) -> None:
+def test_ids_of_the_page_are_unique(html: str) -> None:
     ids = [value for name, value in Seen(html).attributes if name == "id"]
     assert len(ids) == len(set(ids))
 
@@ -87,7 +87,7 @@ def test_hostile_names_stay_text(project: Project) -> None:
     assert "&lt;img src=x onerror=alert(1)&gt;" in text
 
 
-def test_names_are_no_mathematics_and_want_no_glyph(done: Project) -> None:
+def test_hostile_names_are_not_rendered_as_mathematics_or_markup(done: Project) -> None:
     found = facts(done)
     fields = tuple(replace(each, key=HOSTILE) for each in found.fields)
     text = OutputReport(replace(found, fields=fields, pipeline=HOSTILE)).html()

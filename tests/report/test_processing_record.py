@@ -22,7 +22,7 @@ def test_every_case_of_a_field_is_named_also_the_one_that_keeps_it() -> None:
     assert "phone_number (dropped or unchanged or mask)" in support.data[0]
 
 
-def test_an_activity_says_what_article_30_asks() -> None:
+def test_an_activity_states_what_article_30_requires() -> None:
     one = of(PIPELINES / "device_telemetry").activities[0]
     assert (one.name, one.purposes) == ("device_telemetry", ("service_maintenance",))
     assert one.subjects == "persons or devices identified by device_id (the device)"
@@ -62,7 +62,7 @@ def test_dropped_fields_are_no_data_that_is_processed_further() -> None:
     assert "password" not in said
 
 
-def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
+def test_a_third_party_is_listed_with_its_functions_and_contract() -> None:
     entries = {each.name: each for each in of(PIPELINES / "device_telemetry").recipients}
     assert entries["threat_defense"].functions == (
         "app_sync (operations, sent to the recipient)",
@@ -74,7 +74,7 @@ def test_a_third_party_is_told_with_its_functions_and_contract() -> None:
     assert entries["configmgr"].contract == f"each tenant's own; offered: {own}"
 
 
-def test_what_nobody_stated_is_told_as_missing(project: Project) -> None:
+def test_unstated_facts_are_listed_as_missing(project: Project) -> None:
     assert len(of(project.folder).missing) == 6
     said = "{controller: Contoso, contact: x@example.com, dpo: none, subjects: employees, transfers: none"
     said += ", organizational_measures: two people hold the keyring}"
@@ -90,7 +90,7 @@ def test_a_policy_without_retention_is_missing_a_limit(project: Project) -> None
     assert "checkins: retention" in found.missing
 
 
-def test_receipts_tell_whether_and_under_which_policy_it_was_carried_out(project: Project) -> None:
+def test_receipts_show_whether_and_under_which_policy_an_activity_ran(project: Project) -> None:
     assert of(project.folder).activities[0].ran is None
     project.records(events(20))
     project.run(at=AT)

@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from minimize.removal.expire import expire
 from minimize.removal.plan import OpenDeadline
-from minimize.report.sections import _events_by_kind
+from minimize.report.output_report import _events_by_kind
 from tests.project import AGGREGATES, AT, BEFORE, DAY, Project, events
 from tests.report.telling import facts
 
 
-def test_each_date_says_when_nothing_of_it_may_be_left(project: Project) -> None:
+def test_each_date_states_when_nothing_of_it_may_remain(project: Project) -> None:
     project.records(events(20))
     project.records(events(20), BEFORE)
     project.run(date=BEFORE)
@@ -34,7 +34,7 @@ def test_a_date_is_due_when_its_next_output_is(project: Project) -> None:
     assert [(f"{each.gone_by:%Y-%m-%d}", each.state) for each in found.partitions] == [("2027-11-25", "kept")]
 
 
-def test_what_is_overdue_is_told_with_its_rows(project: Project) -> None:
+def test_overdue_rows_are_reported_with_their_number(project: Project) -> None:
     project.records(events(20))
     project.run()
     found = facts(project, at=AT + timedelta(days=40)).retention
@@ -46,7 +46,7 @@ def test_what_is_overdue_is_told_with_its_rows(project: Project) -> None:
     assert found.overdue >= 1
 
 
-def test_what_goes_within_a_week_is_soon(project: Project) -> None:
+def test_data_due_within_a_week_is_soon(project: Project) -> None:
     project.records(events(20))
     project.run()
     assert [each.state for each in facts(project, at=AT + timedelta(days=25)).retention.partitions] == ["soon"]
@@ -66,7 +66,7 @@ def test_without_retention_nothing_has_an_end(project: Project) -> None:
     assert [(each.gone_by, each.state) for each in facts(project).retention.partitions] == [(None, "without end")]
 
 
-def test_without_a_key_nobody_looks_at_what_is_overdue(project: Project) -> None:
+def test_without_a_key_overdue_removals_are_not_computed(project: Project) -> None:
     project.records(events(20))
     project.run()
     found = facts(project, keys=None)
@@ -95,7 +95,7 @@ def test_another_ledger_is_named_as_the_reason_why_overdue_removals_are_not_show
     assert reasons["overdue removals"].endswith("pass --keys and --ledger")
 
 
-def test_events_are_told_by_kind_and_name_nobody() -> None:
+def test_open_events_are_counted_by_kind_without_names() -> None:
     items = [
         OpenDeadline("tenant_closed", AT, 3, "north", overdue=True),
         OpenDeadline("tenant_closed", AT + timedelta(days=1), 1, "south"),

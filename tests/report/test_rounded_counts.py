@@ -9,16 +9,16 @@ from minimize.text import percent_text
 numbers = st.integers(0, 10**7)
 
 
-def test_few_are_not_told_and_none_is() -> None:
+def test_counts_below_five_are_hidden_and_zero_is_shown() -> None:
     assert [str(RoundedCount.rounded(number)) for number in range(6)] == ["0", *["fewer than 5"] * 4, "5"]
 
 
-def test_a_total_of_small_parts_says_no_more_than_they_do() -> None:
+def test_a_total_of_small_parts_reveals_no_more_than_they_do() -> None:
     assert str(RoundedCount.total([RoundedCount.rounded(1), RoundedCount.rounded(4)])) == "fewer than 9"
     assert str(RoundedCount.total([RoundedCount.rounded(1), RoundedCount.rounded(100)])) == "100"
 
 
-def test_a_total_that_leaves_out_small_parts_of_some_weight_says_so() -> None:
+def test_a_total_without_many_small_parts_is_a_lower_bound() -> None:
     found = RoundedCount.total([RoundedCount.rounded(20), *[RoundedCount.rounded(1)] * 7])
     assert (str(found), found.to_json()) == ("20 or more", "20 or more")
     assert RoundedCount.total([RoundedCount.rounded(1_000), RoundedCount.rounded(1)]).to_json() == 1_000
@@ -58,11 +58,11 @@ def test_sums_do_not_depend_on_their_order(left: list[int], right: list[int]) ->
     assert one + other == RoundedCount.total(map(RoundedCount.rounded, [*right, *left]))
 
 
-def test_a_share_of_few_is_not_told() -> None:
+def test_a_share_of_a_hidden_count_is_hidden() -> None:
     assert RoundedCount.rounded(3).share(RoundedCount.rounded(100)) is None
     assert RoundedCount.rounded(3).share(RoundedCount.rounded(0)) is None
     assert RoundedCount.rounded(50).share(RoundedCount.rounded(100)) == 0.5
 
 
-def test_a_share_that_is_nearly_nothing_or_everything_says_so() -> None:
+def test_a_share_close_to_none_or_all_is_shown_as_a_bound() -> None:
     assert [percent_text(share) for share in (0.001, 0.999, 0.5)] == ["under 1%", "over 99%", "50%"]

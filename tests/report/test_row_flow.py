@@ -22,16 +22,16 @@ def said(project: Project, digest: str | None) -> ApprovalAnswer:
     return policy.approved
 
 
-def test_a_policy_that_was_approved_as_it_ran_says_yes(project: Project) -> None:
+def test_a_policy_approved_as_it_ran_is_approved(project: Project) -> None:
     approve(project.folder, by="ann", at=AT)
     assert said(project, None) == "yes"
 
 
-def test_one_that_was_changed_since_says_no(project: Project) -> None:
+def test_a_policy_changed_after_its_approval_is_not_approved(project: Project) -> None:
     assert said(project, "sha256:" + "0" * 64) == "no"
 
 
-def test_one_of_which_nobody_says_anything_is_not_approved(project: Project) -> None:
+def test_a_policy_without_an_approval_statement_is_not_approved(project: Project) -> None:
     assert said(project, None) == "no"
 
 
@@ -56,7 +56,7 @@ def test_each_row_that_was_read_is_accounted_for(project: Project) -> None:
     assert str(found.read) == "65"
 
 
-def test_a_run_that_another_stands_in_for_is_a_run_and_no_row_twice(project: Project) -> None:
+def test_a_replaced_run_is_listed_and_its_rows_count_once(project: Project) -> None:
     project.records(events(60))
     project.run()
     project.run()
@@ -65,7 +65,7 @@ def test_a_run_that_another_stands_in_for_is_a_run_and_no_row_twice(project: Pro
     assert [run.in_force for run in found.runs] == [False, True]
 
 
-def test_dates_are_told_together(project: Project) -> None:
+def test_several_dates_are_summed(project: Project) -> None:
     project.records(events(60))
     project.records(events(40, first=100), BEFORE)
     project.run(date=BEFORE)
@@ -75,7 +75,7 @@ def test_dates_are_told_together(project: Project) -> None:
     assert str(found.flow.written) == "100"
 
 
-def test_outputs_say_what_is_too_small_to_show(project: Project) -> None:
+def test_outputs_state_what_is_too_small_to_show(project: Project) -> None:
     project.records(events(60))
     project.pipeline(
         aggregates={
@@ -95,7 +95,7 @@ def test_outputs_say_what_is_too_small_to_show(project: Project) -> None:
     assert by_name["by_hour"].category == "aggregated"
 
 
-def test_what_was_taken_out_later_is_told_by_kind_and_reason(project: Project) -> None:
+def test_later_removals_are_listed_by_kind_and_reason(project: Project) -> None:
     project.records(events(60))
     project.run()
     later = AT + timedelta(days=40)
@@ -106,14 +106,14 @@ def test_what_was_taken_out_later_is_told_by_kind_and_reason(project: Project) -
     ]
 
 
-def test_the_version_of_the_policy_that_ran_is_told_with_what_is_known_of_its_approval(project: Project) -> None:
+def test_the_policy_version_of_a_run_is_shown_with_its_approval(project: Project) -> None:
     project.records(events(60))
     project.run()
     (policy,) = facts(project).policies
     assert (policy.name, policy.version, policy.runs, policy.approved) == ("checkins", 3, 1, "no")
 
 
-def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out(project: Project) -> None:
+def test_without_records_row_counts_that_reveal_suppressed_groups_are_hidden(project: Project) -> None:
     groups = {"hour": {"event_time": "hour"}, "model": "model"}
     daily = {"group_by": groups, "measures": {"events": "count"}, "suppress": {"below": 8}, "per_subject": {"rows": 9}}
     project.pipeline(records=False, aggregates={"daily": daily})
@@ -128,7 +128,7 @@ def test_without_records_no_number_of_rows_tells_of_the_groups_that_are_left_out
     assert found.to_json()["flow"]["read"] == "not shown"
 
 
-def test_without_records_no_number_tells_that_no_group_is_left_out(project: Project) -> None:
+def test_without_records_row_counts_are_hidden_even_if_no_group_is_suppressed(project: Project) -> None:
     daily = {
         "group_by": {"tenant": "tenant_id"},
         "measures": {"events": "count"},
@@ -142,7 +142,7 @@ def test_without_records_no_number_tells_that_no_group_is_left_out(project: Proj
     assert str(facts(project, sealed_counts=True).flow.read) == "60"
 
 
-def test_an_output_says_the_noise_of_its_counts_unless_they_are_exact(project: Project) -> None:
+def test_an_output_states_the_noise_of_its_counts_unless_they_are_exact(project: Project) -> None:
     daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"devices": {"count_distinct": "device_id"}}}
     project.records(events(120))
     project.pipeline(aggregates={"daily": {**daily, "suppress": {"below": 5}}})

@@ -28,7 +28,7 @@ def sync(home: Project, **asked: object) -> FunctionFacts:
     return vendor(home, **asked).functions[0]
 
 
-def test_who_may_get_what_is_told(home: Project) -> None:
+def test_permitted_recipients_are_listed_with_contract_and_functions(home: Project) -> None:
     found = vendor(home)
     assert (found.name, found.standing, found.may_act) == ("vendor", "independent", True)
     assert found.contract == "C-1, from 2026-01-01 until 2027-06-01; the recipient may keep the data for 30d"
@@ -42,7 +42,7 @@ def test_acts_of_sharing_are_counted_with_rounded_rows(home: Project) -> None:
     assert (found.acts, str(found.rows), found.last) == (1, "20", AT)
 
 
-def test_what_has_to_go_there_is_told_by_state(home: Project) -> None:
+def test_due_recalls_are_counted_by_state(home: Project) -> None:
     shared(home, home.out)
     assert dict(sync(home).recalls) == {}
     assert dict(sync(home, at=AT + timedelta(days=60)).recalls) == {"due": 1}
@@ -52,14 +52,14 @@ def test_after_its_contract_nothing_may_go_there(home: Project) -> None:
     assert not vendor(home, at=AT + timedelta(days=400)).may_act
 
 
-def test_without_a_ledger_acts_and_consents_are_unknown_and_it_says_so(home: Project) -> None:
+def test_without_a_ledger_disclosures_and_consents_are_unknown_and_listed(home: Project) -> None:
     found = sync(home, ledger=home.folder / "nowhere.db")
     assert (found.acts, found.rows, found.consented) == (None, None, None)
     hidden = facts(home, ledger=home.folder / "nowhere.db", recipients=home.folder / "recipients").hidden
     assert ("disclosures and consents", "the ledger is not available") in {(each.what, each.why) for each in hidden}
 
 
-def test_a_recipient_whose_file_has_faults_is_left_out_and_said(home: Project) -> None:
+def test_a_recipient_with_a_faulty_file_is_left_out_and_listed(home: Project) -> None:
     (home.folder / "recipients" / "broken.yaml").write_text("nonsense: true")
     found = facts(home, ledger=home.out / "ledger.db", recipients=home.folder / "recipients")
     assert [each.name for each in found.sharing or ()] == ["vendor"]
@@ -72,7 +72,7 @@ def test_without_recipients_there_is_no_sharing(project: Project) -> None:
     assert facts(project).sharing is None
 
 
-def test_a_folder_that_was_named_and_is_not_there_is_said(project: Project) -> None:
+def test_a_missing_recipient_folder_is_listed(project: Project) -> None:
     project.records(events(20))
     project.run()
     assert "sharing" in {each.what for each in facts(project, recipients=project.folder / "nowhere").hidden}

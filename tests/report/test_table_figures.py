@@ -110,7 +110,7 @@ def test_rows_are_drawn_from_the_largest_on_with_their_error_in_words(noisy: Pro
         assert 0 <= row.mark.start < row.mark.start + row.mark.width <= 100
 
 
-def test_exact_figures_have_no_bars_and_the_page_says_so(exact: Project) -> None:
+def test_exact_figures_have_no_error_bars_and_the_page_states_it(exact: Project) -> None:
     figure = drawn(exact, "devices")
     assert figure.sentence == "The figures are exact, so that they have no error bars."
     assert [row.figure for row in figure.rows] == ["90", "60", "40", "14"]
@@ -131,7 +131,7 @@ def test_without_a_number_of_subjects_the_bars_are_upper_limits(noisy: Project) 
 
 
 @pytest.mark.parametrize(("count", "rest"), [(57, "Only the 40 largest of 57 figures are drawn."), (40, "")])
-def test_a_long_table_is_cut_and_says_so(count: int, rest: str) -> None:
+def test_a_long_table_is_shortened_and_the_page_states_it(count: int, rest: str) -> None:
     rows = tuple(f"site {number}" for number in range(count))
     measure = MeasureFacts("devices", "count", tuple(map(float, range(100, 100 + count))), (2.8,) * count)
     (figure,) = table_figures(TableFacts("devices", None, rows, (), (measure,), (), is_exact=False))

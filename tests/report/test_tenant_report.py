@@ -13,20 +13,23 @@ from typing import Any, Final
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.acts import ActKind
-from minimize.ledger.incidents import INCIDENT, IncidentStep
-from minimize.ledger.ledger import open_ledger
-from minimize.ledger.settings import SETTING, RecordedSetting
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     CONSENT,
     DISCLOSURE,
+    INCIDENT,
     RECALL,
+    SETTING,
+    SUBJECT_REQUEST,
     TENANT_SHARE,
     ConsentAct,
     Disclosure,
+    IncidentStep,
     RecallStep,
+    RecordedSetting,
+    SubjectRequestStep,
     TenantShare,
 )
-from minimize.ledger.subjects import SUBJECT_REQUEST, SubjectRequestStep
+from minimize.ledger.ledger import open_ledger
 from minimize.report.tenant_report import SECTIONS
 from tests.acts import record_acts
 from tests.world import (
@@ -227,6 +230,6 @@ def test_the_page_is_for_its_owner_alone_and_loads_nothing(world: World) -> None
     assert not [each for each in ("<script", "src=", "href=", "url(") if each in text]
 
 
-def test_each_section_says_what_it_is_about(world: World) -> None:
+def test_each_section_has_an_introduction(world: World) -> None:
     lines = world.command("pia", "tenant", "report", "north").out.splitlines()
     assert all(lines[lines.index(f"## {title}") + 2].endswith(".") for title in SECTIONS)

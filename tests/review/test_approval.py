@@ -52,12 +52,12 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [str(record.code) for record in caplog.records if hasattr(record, "code") and record.code == "W026"]
 
 
-def test_a_run_under_an_approved_policy_says_who_approved_it_and_when(project: Project) -> None:
+def test_a_run_under_an_approved_policy_records_approver_and_date(project: Project) -> None:
     approve(project.folder, by="ann", at=AT)
     assert project.run().to_json()["policy"]["approved"] == {"by": "ann", "on": "2026-11-25"}
 
 
-def test_the_receipt_of_one_that_is_not_approved_says_nothing(project: Project) -> None:
+def test_the_receipt_of_an_unapproved_policy_has_no_approval(project: Project) -> None:
     assert "approved" not in project.run().to_json()["policy"]
 
 
@@ -110,7 +110,7 @@ def test_where_the_configuration_requires_it_an_approved_policy_runs(project: Pr
     assert project.run().rows.written == 30
 
 
-def test_what_is_applied_in_memory_is_refused_alike(project: Project) -> None:
+def test_unapproved_policies_are_also_refused_in_memory(project: Project) -> None:
     wants(project, approval="required")
     with pytest.raises(RefusedError):
         minimize.apply(project.folder / "policy.yaml", table(events(3)), keys=project.keys)
@@ -133,7 +133,7 @@ def test_a_policy_with_errors_is_not_approved(field: dict[str, Any], code: str, 
     assert (project.folder / "policy.yaml").read_bytes() == before
 
 
-def test_the_audit_log_is_told(project: Project) -> None:
+def test_an_approval_is_in_the_audit_log(project: Project) -> None:
     wants(project, ledger="ledger.db")
     done = approve(project.folder, by="ann", at=AT, keys=project.keys)
     (event,) = told(project)
@@ -145,7 +145,7 @@ def test_the_audit_log_is_told(project: Project) -> None:
     assert done.recorded
 
 
-def test_without_a_keyring_the_log_cannot_be_told_and_nothing_is_approved(project: Project) -> None:
+def test_without_a_keyring_nothing_is_approved(project: Project) -> None:
     wants(project, ledger="ledger.db")
     with pytest.raises(ConfigurationError):
         approve(project.folder, by="ann", at=AT)
@@ -180,7 +180,7 @@ def test_where_an_access_file_counts_it_takes_the_permission_and_the_own_name(
     assert load_policy(project.folder).approved is None
 
 
-def test_a_pipeline_s_policy_may_stand_elsewhere(project: Project) -> None:
+def test_the_policy_of_a_pipeline_may_be_in_another_folder(project: Project) -> None:
     other = project.folder / "other"
     other.mkdir()
     pipeline = (project.folder / "pipeline.yaml").read_text()
@@ -209,7 +209,7 @@ def root(text: str) -> YamlNode:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_the_text_says_the_approval_and_otherwise_the_same(name: str) -> None:
+def test_the_text_gains_the_approval_and_keeps_its_content(name: str) -> None:
     after = root(with_approval(TEXTS[name], SAID))
     assert after.entries["approved"].to_data() == SAID.model_dump(exclude_defaults=True)
     assert content_digest(after) == content_digest(root(TEXTS[name]))
@@ -222,14 +222,14 @@ def test_every_line_that_was_there_stays_as_it_was(name: str) -> None:
     assert len(after) == len(before) + 1
 
 
-def test_it_stands_behind_the_head() -> None:
+def test_the_approval_is_written_after_the_head() -> None:
     assert with_approval(TEXTS["plain"], SAID).splitlines()[3].startswith("approved: {by: ")
 
 
 @pytest.mark.parametrize(
     "old", ["approved: {by: x, on: '2026-01-01', digest: y}", "approved:\n  by: x\n  # old\n  digest: y"]
 )
-def test_another_approval_goes(old: str) -> None:
+def test_another_approval_is_replaced(old: str) -> None:
     text = f"policy: p\n{old}   # see ticket\nfields: {{a: {{type: string}}}}\n"
     again = with_approval(text, SAID)
     assert root(again).entries["approved"].to_data() == SAID.model_dump(exclude_defaults=True)
@@ -346,7 +346,7 @@ def test_a_pipeline_with_lint_errors_is_not_approved_unless_they_are_allowed(pro
     assert approve(project.folder, by="ann", at=AT, allow=["L062"]).changed
 
 
-def test_not_approved_is_said_everywhere_alike(project: Project) -> None:
+def test_every_surface_reports_a_missing_approval(project: Project) -> None:
     wants(project, approval="warn")
     receipt = project.run()
     report = create_report(project.out, at=receipt.at, keys=project.keys)

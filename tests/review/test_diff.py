@@ -97,7 +97,7 @@ def test_nothing_of_a_repository_is_put_anywhere_but_what_people_wrote(
     assert sorted(put) == ["pipeline.yaml", "policy.yaml"]
 
 
-def test_a_policy_that_comes_loosens_and_one_that_goes_tightens(repo: Repository) -> None:
+def test_an_added_policy_loosens_and_a_removed_one_tightens(repo: Repository) -> None:
     repo.writes("pipelines/q/policy.yaml", POLICY)
     assert told(diff("one", "pipelines")) == [("J001", "loosens", "pipelines/q/policy.yaml")]
     assert told(diff("pipelines", "one:pipelines")) == [("J001", "tightens", "pipelines/q/policy.yaml")]
@@ -110,7 +110,7 @@ def test_the_line_is_that_of_what_changed(repo: Repository) -> None:
     assert change.line == line
 
 
-def test_faults_of_both_sides_are_told_under_what_files_are_called(repo: Repository) -> None:
+def test_faults_of_both_sides_name_revision_and_file(repo: Repository) -> None:
     repo.writes("pipelines/p/policy.yaml", {**POLICY, "retention": "soon"})
     repo.commits("two")
     with pytest.raises(PolicyError) as caught:
@@ -148,7 +148,7 @@ def test_what_is_not_there_is_a_fault_of_configuration(old: str, new: str, path:
         ("one:pipelines", "one", "`one` is a revision, and its path is missing (hint: Pass one:PATH.)"),
     ],
 )
-def test_it_is_told_what_is_missing(old: str, new: str, told: str, repo: Repository) -> None:
+def test_a_missing_side_is_named(old: str, new: str, told: str, repo: Repository) -> None:
     with pytest.raises(ConfigurationError) as caught:
         diff(old, new)
     assert told in str(caught.value)
@@ -240,7 +240,7 @@ def test_who_sends_the_records_of_a_pipeline_is_compared(
     assert [(each.code, each.grade) for each in found] == [("J031", grade) for grade in grades]
 
 
-def test_what_runs_put_beside_their_receipts_is_not_compared(repo: Repository) -> None:
+def test_policies_stored_with_receipts_are_not_compared(repo: Repository) -> None:
     for name, says in (("policy.yaml", POLICY), ("receipt.json", {}), ("pipeline.yaml", PIPELINE)):
         repo.writes(f"pipelines/p/out/runs/r1/{name}", says)
     repo.writes("pipelines/.cache/policy.yaml", POLICY)

@@ -45,7 +45,7 @@ def _policy(project: Project) -> None:
     project.policy({**OS, **OWNER})
 
 
-def test_what_is_as_the_policy_says_is_no_drift(project: Project) -> None:
+def test_data_that_matches_the_policy_has_no_drift(project: Project) -> None:
     project.records(many())
     report = found(project)
     assert (report.changes, report.records, report.dates) == ((), 30, (DAY,))
@@ -80,7 +80,7 @@ def test_a_renamed_column_is_paired_with_the_one_that_is_gone(project: Project) 
     assert (change.severity, change.was, change.is_) == ("error", "double", "double")
 
 
-def test_a_renamed_column_that_nobody_reads_is_a_warning(project: Project) -> None:
+def test_a_renamed_column_that_no_output_uses_is_a_warning(project: Project) -> None:
     project.policy({**OS, **OWNER, "note": {"type": "string", "do": "drop"}}, record=None)
     project.records(many(note_text="x"))
     change = only(found(project))
@@ -93,7 +93,7 @@ def test_another_type_in_the_new_place_is_no_rename(project: Project) -> None:
     assert {change.kind for change in found(project).changes} == {"new"}
 
 
-def test_a_field_that_earlier_runs_counted_and_that_is_gone_is_told(project: Project) -> None:
+def test_a_missing_field_that_earlier_runs_counted_is_reported(project: Project) -> None:
     project.records(many(), day=BEFORE)
     project.run()
     project.records(many(latitude=None))
@@ -101,18 +101,18 @@ def test_a_field_that_earlier_runs_counted_and_that_is_gone_is_told(project: Pro
     assert (change.kind, str(change.path), change.severity) == ("gone", "/latitude", "error")
 
 
-def test_a_field_that_never_came_is_not_told(project: Project) -> None:
+def test_a_field_that_never_arrived_is_not_reported(project: Project) -> None:
     project.records(many(latitude=None))
     assert found(project).changes == ()
 
 
-def test_a_field_without_which_records_are_refused_is_told_at_once(project: Project) -> None:
+def test_a_missing_required_field_is_reported_immediately(project: Project) -> None:
     project.records(many(device_id=None))
     change = only(found(project))
     assert (change.kind, str(change.path), change.severity) == ("gone", "/device_id", "error")
 
 
-def test_a_retyped_column_is_told_with_both_types(project: Project) -> None:
+def test_a_retyped_column_is_reported_with_both_types(project: Project) -> None:
     project.records(many(storage="12"))
     change = only(found(project))
     assert (change.kind, change.was, change.is_) == ("retyped", "integer", "string")
@@ -128,9 +128,7 @@ def test_a_few_values_of_another_type_are_a_warning(project: Project) -> None:
 
 
 @pytest.mark.parametrize(("wrong", "share"), [(1, "3.2%"), (12, "29%")])
-def test_a_part_of_the_records_with_another_type_leaves_the_type_and_says_how_many(
-    project: Project, wrong: int, share: str
-) -> None:
+def test_a_partial_type_change_keeps_the_type_and_reports_the_share(project: Project, wrong: int, share: str) -> None:
     project.records([*many(), *(full(30 + number, storage="12") for number in range(wrong))])
     report = found(project)
     change = only(report)
@@ -171,7 +169,7 @@ def test_behind_a_retyped_column_the_rest_is_still_seen(project: Project) -> Non
         ({"owner": ["corporate"]}, "/owner", "string", "list", "  /owner/*: {type: string}"),
     ],
 )
-def test_what_is_nested_otherwise_is_told(
+def test_a_change_of_nesting_is_reported(
     project: Project, changes: dict[str, Any], path: str, was: str, is_: str, edit: str
 ) -> None:
     project.records(many(**changes))
@@ -234,7 +232,7 @@ def test_columns_of_typed_files_are_compared_too(project: Project, kind: str) ->
     ]
 
 
-def test_a_column_of_another_type_in_parquet_is_told(project: Project) -> None:
+def test_a_parquet_column_of_another_type_is_reported(project: Project) -> None:
     project.policy()
     project.source("parquet")
     data = table(events(30))
@@ -243,7 +241,7 @@ def test_a_column_of_another_type_in_parquet_is_told(project: Project) -> None:
     assert (change.kind, change.was, change.is_, change.severity) == ("retyped", "integer", "string", "error")
 
 
-def test_a_column_that_a_file_lacks_is_told(project: Project) -> None:
+def test_a_column_missing_from_a_file_is_reported(project: Project) -> None:
     project.policy()
     project.source("parquet")
     project.columns(table(events(30)).drop_columns(["storage"]))
@@ -278,7 +276,7 @@ def test_without_files_there_is_nothing_to_look_at(project: Project) -> None:
         found(project)
 
 
-def test_where_no_file_was_found_is_said_and_for_which_date(project: Project) -> None:
+def test_a_date_without_files_is_reported(project: Project) -> None:
     project.records(many())
     with pytest.raises(ConfigurationError, match=r"no file matches .+ for 2026-11-20"):
         found(project, date="2026-11-20")

@@ -129,7 +129,7 @@ def fields(project: Project) -> list[str]:
     return list(load_pipeline(project.folder).policy.fields)
 
 
-def test_of_every_record_and_field_it_says_what_the_run_did(project: Project) -> None:
+def test_explanations_of_each_record_and_field_match_the_run(project: Project) -> None:
     job = load_pipeline(project.folder)
     keys = find_keyring(project.keys, project.folder)
     rows = load_pipeline_settings(None, job)
@@ -154,7 +154,7 @@ def test_of_every_record_and_field_it_says_what_the_run_did(project: Project) ->
 
 
 @pytest.mark.parametrize("tenant", TENANTS)
-def test_of_every_tenant_and_field_it_says_what_the_run_did(tenant: str, project: Project) -> None:
+def test_explanations_of_each_tenant_and_field_match_the_run(tenant: str, project: Project) -> None:
     rows = [row for row in minimize.read(project.out).to_pylist() if row["tenant_id"] == tenant]
     assert len(rows) >= 8
     for key in fields(project):
@@ -178,7 +178,7 @@ def test_it_names_the_rows_of_settings_that_decide(project: Project) -> None:
     assert "usage on, set by admin for the tenant, from 2026-01-01T00:00:00Z on" in str(said.steps[3])
 
 
-def test_a_row_by_somebody_who_may_not_is_named_and_does_not_count(project: Project) -> None:
+def test_a_setting_of_an_unauthorized_holder_is_named_and_does_not_count(project: Project) -> None:
     said = of(project, "clicks", tenant="west")
     assert said.outcome == "dropped"
     assert [row.holder for step in said.steps for row in step.rows] == ["developer"]
@@ -197,7 +197,7 @@ def test_what_a_field_is_made_from_gates_it_too(project: Project) -> None:
     assert "gate of latitude" in [step.what for step in north.steps]
 
 
-def test_of_another_purpose_it_says_whose_it_is(project: Project) -> None:
+def test_a_field_for_another_purpose_names_that_purpose(project: Project) -> None:
     said = of(project, "ticket")
     assert (said.outcome, said.why) == ("dropped", "only for customer_support")
     assert next(step for step in said.steps if step.verdict == "stops").what == "purpose"
@@ -217,13 +217,13 @@ def test_the_case_that_matched_is_named(project: Project) -> None:
         (27, "gated: its retention period has ended"),
     ],
 )
-def test_a_record_that_does_not_leave_says_why(number: int, found: str, project: Project) -> None:
+def test_a_withheld_record_is_explained(number: int, found: str, project: Project) -> None:
     said = of(project, "model", record=f"{file_of(project)}:{number}")
     assert found in [step.found for step in said.steps]
     assert said.outcome.startswith("record ")
 
 
-def test_the_place_of_the_rule_is_told(project: Project) -> None:
+def test_a_step_names_the_file_and_line_of_its_rule(project: Project) -> None:
     step = of(project, "clicks").steps[0]
     assert step.file == str(project.folder / "policy.yaml")
     assert step.line is not None
@@ -236,11 +236,11 @@ def test_a_field_that_the_policy_does_not_know_is_a_mistake(project: Project) ->
     assert "Did you mean `clicks`?" in caught.value.hint
 
 
-def test_what_must_not_arrive_is_told(project: Project) -> None:
+def test_a_forbidden_path_is_explained_as_quarantined(project: Project) -> None:
     assert "quarantined" in of(project, "/contacts").why
 
 
-def test_the_aggregates_that_see_it_are_told(project: Project) -> None:
+def test_the_aggregates_that_read_a_field_are_listed(project: Project) -> None:
     assert (
         "per_model: battery, drained, as clip (min 0, max 100); figures are exact (reason: tests compare figures)"
         in [step.found for step in of(project, "battery").steps]
@@ -263,7 +263,7 @@ def test_a_record_has_its_own_tenant(project: Project) -> None:
         of(project, "model", record=f"{file_of(project)}:1", tenant="north")
 
 
-def test_a_record_of_somebody_who_is_gone_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_of_an_erased_subject_is_explained_as_gated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     project = new_project(tmp_path)
     path = project.records([event(0), event(2)])

@@ -47,7 +47,7 @@ def test_records_that_leave_pass(project: Project) -> None:
     assert (done.failures, done.records, done.rows) == ((), 5, 0)
 
 
-def test_a_record_that_does_not_leave_is_told_by_line_and_reason(project: Project) -> None:
+def test_a_removed_record_of_a_pass_fixture_is_reported_by_line_and_reason(project: Project) -> None:
     fixture(project, "a.pass.ndjson", [GOOD, "", event(1, contacts=[]), OLD, event(2, battery="x"), event(3)])
     done = tried(project)
     assert told(done) == [
@@ -62,7 +62,7 @@ def test_a_record_that_does_not_leave_is_told_by_line_and_reason(project: Projec
     ]
 
 
-def test_a_record_that_leaves_and_must_not_is_told(project: Project) -> None:
+def test_a_released_record_of_a_fail_fixture_is_reported(project: Project) -> None:
     fixture(project, "a.fail.ndjson", ["no json", GOOD])
     assert told(tried(project)) == [("F002", "a.fail.ndjson", 2, None)]
 
@@ -98,7 +98,7 @@ def test_rows_are_those_that_a_run_writes(project: Project) -> None:
     assert (done.failures, done.rows) == ((), 12)
 
 
-def test_a_row_that_differs_is_told_without_its_values(project: Project) -> None:
+def test_a_differing_row_is_reported_without_its_values(project: Project) -> None:
     fixture(project, "a.pass.ndjson", [GOOD])
     row = {"tenant_id": "north", "device_id": "anything", "event_time": "2026-11-24T22:00:00Z", "model": "other"}
     fixture(project, "a.expect.ndjson", [{**row, "battery": 70.0, "latitude": 48.0}])
@@ -135,7 +135,7 @@ def test_without_fixtures_it_is_a_fault_of_configuration(project: Project) -> No
 
 
 @pytest.mark.parametrize("name", ["a.no_reason.fail.ndjson", "b.expect.ndjson"])
-def test_names_that_say_nothing_are_faults(name: str, project: Project) -> None:
+def test_invalid_names_of_fixtures_are_faults(name: str, project: Project) -> None:
     fixture(project, "a.pass.ndjson", [GOOD])
     fixture(project, name, [GOOD])
     with pytest.raises(ConfigurationError):
@@ -193,7 +193,7 @@ def test_a_pipeline_that_writes_no_records_is_tried_by_its_aggregates(project: P
     assert tried(project).failures == ()
 
 
-def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(project: Project) -> None:
+def test_an_aggregate_that_waits_for_late_rows_cannot_be_tried(project: Project) -> None:
     project.pipeline(aggregates={"per_model": {**AGGREGATES["per_model"], "late": "2d"}})
     fixture(project, "a.pass.ndjson", events(5))
     fixture(project, "expect.per_model.ndjson", [])
@@ -204,7 +204,7 @@ def test_an_aggregate_that_waits_for_late_rows_is_said_not_to_be_tried(project: 
     assert "`minimize run` with another --output" in caught.value.hint
 
 
-def test_beside_an_aggregate_that_waits_the_others_are_tried(project: Project) -> None:
+def test_other_aggregates_are_tried_next_to_one_that_waits(project: Project) -> None:
     aggregated(project)
     noisy = {key: value for key, value in AGGREGATES["per_model"].items() if key != "exact"}
     table = {**noisy, "measures": {"kinds": {"count_distinct": "storage"}}, "suppress": {"below": 10}}

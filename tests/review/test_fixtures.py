@@ -30,7 +30,7 @@ def test_an_absent_key_is_null() -> None:
     assert told(ROWS, [ROWS[0], {"a": "y", "at": "2026-11-24T11:00:00Z"}]) == []
 
 
-def test_a_value_that_differs_is_told_by_row_and_column() -> None:
+def test_a_differing_value_is_reported_by_row_and_column() -> None:
     assert told(ROWS, [ROWS[0], {**ROWS[1], "a": "z"}]) == [("F006", 2, "a")]
 
 
@@ -38,15 +38,15 @@ def test_the_order_of_rows_matters() -> None:
     assert {code for code, _, _ in told(ROWS, ROWS[::-1])} == {"F006"}
 
 
-def test_another_number_of_rows_is_told() -> None:
+def test_a_differing_row_count_is_reported() -> None:
     assert told(ROWS, ROWS[:1]) == [("F004", None, None)]
 
 
-def test_a_column_that_nobody_expects_is_told() -> None:
+def test_an_unexpected_column_is_reported() -> None:
     assert told(ROWS, [{"a": row["a"], "at": row["at"]} for row in ROWS]) == [("F005", None, "n")]
 
 
-def test_a_column_that_is_not_there_is_told() -> None:
+def test_a_missing_column_is_reported() -> None:
     assert told(ROWS, [{**row, "more": None} for row in ROWS]) == [("F005", None, "more")]
 
 
@@ -54,7 +54,7 @@ def test_a_column_that_is_not_there_is_told() -> None:
     ("labels", "differs"),
     [(["p", "p", "q"], []), (["p", "q", "q"], [2, 3]), (["p", "p", "p"], [3]), ([None, "p", "q"], [1])],
 )
-def test_in_columns_that_depend_on_keys_one_text_stands_for_one_value(labels: list[str], differs: list[int]) -> None:
+def test_in_key_dependent_columns_each_label_matches_one_value(labels: list[str], differs: list[int]) -> None:
     found = [{"id": token} for token in ("t1", "t1", "t2")]
     assert [row for _, row, _ in told(found, [{"id": label} for label in labels], ("id",))] == differs
 
@@ -77,7 +77,7 @@ def test_spellings(found: Any, expected: Any, is_so: bool) -> None:
     assert is_same_value(found, expected) is is_so
 
 
-def test_every_format_says_the_same(tmp_path: Path) -> None:
+def test_every_format_gives_the_same_rows(tmp_path: Path) -> None:
     (tmp_path / "expect.ndjson").write_text('{"a": "x", "n": 1.5}\n\n{"a": "y"}\n')
     (tmp_path / "expect.csv").write_text("a,n\nx,1.5\ny,\n")
     pq.write_table(pa.table({"a": ["x", "y"], "n": [1.5, None]}), tmp_path / "expect.parquet")
@@ -89,7 +89,7 @@ def test_every_format_says_the_same(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content"), [("e.ndjson", "{"), ("e.ndjson", "[1]"), ("e.parquet", "x"), ("e.csv", "a\n\x00")]
 )
-def test_what_cannot_be_read_is_told_without_what_it_holds(name: str, content: str, tmp_path: Path) -> None:
+def test_an_unreadable_file_is_reported_without_its_content(name: str, content: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content)
     if name == "e.csv":
         (tmp_path / name).write_bytes(b"\xff")

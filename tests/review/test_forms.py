@@ -19,8 +19,8 @@ from minimize.review.comparison import UNKNOWN, FormSides, Rules, compare_forms,
 from minimize.review.party_rules import FORMS, form_changes
 from tests.project import PIPELINE, POLICY
 from tests.review.factory import BODY, between, policy
-from tests.review.test_others import BODY as RECIPIENT
-from tests.review.test_others import CONTRACT, FIELDS, FUNCTION
+from tests.review.test_configuration_changes import BODY as RECIPIENT
+from tests.review.test_configuration_changes import CONTRACT, FIELDS, FUNCTION
 from tests.review.test_policy_changes import policies
 from tests.world import access_file, assignment
 

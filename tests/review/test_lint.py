@@ -46,7 +46,7 @@ def test_a_pipeline_written_as_json_with_fields_below_another_key_is_judged_as_a
     assert not any("in a policy" in message for message in missing)
 
 
-def test_a_policy_with_faults_tells_them(tmp_path: Path) -> None:
+def test_faults_of_a_policy_are_reported(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text("policy: p\nversion: 1\npurposes: [operations]\nfields:\n  a: {type: strin, do: keep}\n")
     assert [(finding.code, finding.line) for finding in lint_path(file, on=ON)] == [("P007", 5)]

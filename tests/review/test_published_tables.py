@@ -9,8 +9,7 @@ import pytest
 
 import minimize
 from minimize.linting import ALLOWABLE_CODES
-from minimize.review import lint_path, lint_tables
-from minimize.review.published_tables import published_tables
+from minimize.review import lint_path, lint_tables, published_tables
 from tests.commands import command
 from tests.project import AGGREGATES, AT, DAY, Project, event, new_project, without_none, write_yaml
 from tests.world import access_file, assignment
@@ -36,7 +35,7 @@ def said(project: Project) -> list[dict[str, Any]]:
     return [table.to_json() for table in published_tables(project.folder, at=AT, keys=project.keys)]
 
 
-def test_before_the_first_run_there_is_nothing_to_say(project: Project) -> None:
+def test_before_the_first_run_there_is_no_finding(project: Project) -> None:
     assert said(project) == []
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 from minimize.policy.condition import AllOf, AnyOf, Condition, FeatureOn, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.treatments import Treatment
-from minimize.review.grades import chain_grade, condition_grade, implies
+from minimize.review.changes import chain_grade, condition_grade, implies
 from minimize.techniques import TECHNIQUES
 
 LEVELS = ("required", "basic", "full")
@@ -91,7 +91,7 @@ def test_the_same_in_another_order_is_the_same() -> None:
     assert condition_grade(AllOf((A, FeatureOn("f"))), AllOf((FeatureOn("f"), A))) == "neutral"
 
 
-def test_of_levels_that_nobody_knows_the_order_of_nothing_is_known() -> None:
+def test_conditions_on_levels_of_unknown_order_are_graded_as_loosening() -> None:
     assert condition_grade(LevelAtLeast("basic"), LevelAtLeast("full")) == "loosens"
 
 
@@ -166,7 +166,7 @@ def test_edges_that_are_left_out_make_wider_bins() -> None:
     assert (chain_grade(many, few), chain_grade(few, many)) == ("tightens", "loosens")
 
 
-def test_labels_tell_the_ends_of_open_bins() -> None:
+def test_bin_labels_are_graded_looser_than_bin_numbers() -> None:
     numbers, labels = form("bin", {"edges": [1, 2]}), form("bin", {"edges": [1, 2], "as": "label"})
     assert (chain_grade(labels, numbers), chain_grade(numbers, labels)) == ("tightens", "loosens")
 

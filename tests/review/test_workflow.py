@@ -61,7 +61,7 @@ def test_a_request_that_loosens_fails_and_shows_what_does(repo: Repository) -> N
     assert summary == out
 
 
-def test_a_label_of_somebody_who_looked_at_it_lets_it_pass(repo: Repository) -> None:
+def test_a_label_of_a_reviewer_lets_the_change_pass(repo: Repository) -> None:
     repo.writes("pipelines/p/policy.yaml", {**POLICY, "retention": "60d"})
     repo.commits("two")
     assert review(repo, "bug allow:J020")[0] == 0

@@ -116,14 +116,14 @@ def test_a_damaged_file_stops_the_run_and_nothing_is_published(arrivals: Project
         (line(device_id=None, tenant_id=None), "/tenant_id", "missing_field"),
     ],
 )
-def test_a_faulty_record_is_told_by_its_first_fault_and_its_neighbours_are_kept(
+def test_a_faulty_record_is_rejected_by_its_first_fault_and_its_neighbours_are_kept(
     arrivals: Project, faulty: bytes, pointer: str | None, code: str
 ) -> None:
     assert lands(arrivals, ONE + faulty + TWO) == [(len(ONE), pointer, code)]
     assert len(arrivals.rows()) == 2
 
 
-def test_null_is_absent_and_an_integer_may_stand_for_a_double(arrivals: Project) -> None:
+def test_null_counts_as_absent_and_an_integer_is_accepted_as_a_double(arrivals: Project) -> None:
     null = line()[:-2] + b', "contacts": null, "sms": [null], "apps": [null, {"secret": null}], "seen": null}\n'
     assert lands(arrivals, null + line(3, free=2)) == []
     assert sorted(str(row["free"]) for row in arrivals.rows()) == ["2.0", "None"]

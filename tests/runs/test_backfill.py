@@ -52,7 +52,7 @@ def widths(project: Project, day: str) -> set[float]:
     return {row["battery"] % 50 for row in project.rows(dates=day)}
 
 
-def test_each_date_is_run_anew_with_a_receipt_that_names_the_backfill(ran: Project) -> None:
+def test_each_date_is_run_again_with_a_receipt_that_names_the_backfill(ran: Project) -> None:
     done = filled(ran, says(ran))
     assert [receipt.dates for receipt in done.receipts] == [(BEFORE,), (DAY,)]
     assert {receipt.backfill.name for receipt in done.receipts if receipt.backfill} == {"coarser"}
@@ -61,7 +61,7 @@ def test_each_date_is_run_anew_with_a_receipt_that_names_the_backfill(ran: Proje
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_the_file_stands_beside_each_receipt(ran: Project) -> None:
+def test_the_backfill_file_is_stored_with_each_receipt(ran: Project) -> None:
     file = says(ran)
     for receipt in filled(ran, file).receipts:
         assert (ran.out / "runs" / receipt.run_id / "backfill.yaml").read_bytes() == file.read_bytes()
@@ -75,7 +75,7 @@ def test_the_same_backfill_does_no_date_twice(ran: Project) -> None:
     assert not again.receipts
 
 
-def test_stopped_between_two_dates_it_goes_on_with_the_second(ran: Project) -> None:
+def test_a_backfill_stopped_between_two_dates_continues_with_the_second(ran: Project) -> None:
     file = says(ran)
     second = ran.folder / "data" / DAY / "a.ndjson.gz"
     whole = second.read_bytes()
@@ -134,7 +134,7 @@ def test_a_date_that_never_ran_has_no_policy_of_then(ran: Project) -> None:
     assert [finding.code for finding in caught.value.findings] == ["P019"]
 
 
-def test_a_policy_that_was_changed_beside_its_receipt_is_not_followed(ran: Project) -> None:
+def test_a_stored_policy_that_does_not_match_its_receipt_is_not_used(ran: Project) -> None:
     for path in ran.out.glob("runs/*/policy.yaml"):
         path.write_text(path.read_text().replace('"version": 3', '"version": 9'))
     with pytest.raises(ConfigurationError, match="does not match its receipt"):

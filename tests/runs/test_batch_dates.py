@@ -24,7 +24,7 @@ from tests.project import AT, BEFORE, DAY, Builds, Project, events
 MONDAY, TUESDAY, WEDNESDAY = (date(2026, 11, number) for number in (23, 24, 25))
 
 
-def test_where_nothing_is_said_every_date_is_wanted_and_a_batch_without_date_too() -> None:
+def test_by_default_every_date_is_selected_and_a_batch_without_date() -> None:
     assert MONDAY in DateSelection.from_options()
     assert None in DateSelection.from_options()
 
@@ -137,7 +137,7 @@ def test_a_late_file_reopens_its_date_which_is_replaced_whole(nights: Project) -
     assert nights.run(pending=True, at=LATER).sequence == 0
 
 
-def test_several_dates_that_changed_are_one_run_and_told_apart_afterwards(nights: Project) -> None:
+def test_several_changed_dates_are_one_run_and_tracked_separately_afterwards(nights: Project) -> None:
     for day in (BEFORE, DAY):
         nights.records(events(3, 300), day=day, name="late")
     assert nights.run(pending=True, at=LATER).dates == (BEFORE, DAY)
@@ -145,7 +145,7 @@ def test_several_dates_that_changed_are_one_run_and_told_apart_afterwards(nights
     assert nights.run(pending=True, at=LATER).dates == (DAY,)
 
 
-def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_date_that_lost_a_file_is_skipped_with_a_warning(nights: Project, caplog: pytest.LogCaptureFixture) -> None:
     late = nights.records(events(3, 300), day=BEFORE, name="late")
     nights.run(pending=True, at=LATER)
     late.unlink()
@@ -158,14 +158,14 @@ def test_a_date_that_lost_a_file_is_left_alone_and_said(nights: Project, caplog:
     assert len(nights.rows()) == 43
 
 
-def test_a_date_whose_files_are_all_gone_stands_as_it_is(nights: Project) -> None:
+def test_a_date_whose_files_are_all_gone_is_skipped(nights: Project) -> None:
     (nights.folder / "data" / BEFORE / "a.ndjson.gz").unlink()
     receipt = nights.run(pending=True, at=LATER)
     assert (receipt.sequence, receipt.skipped) == (0, {BEFORE: "gone"})
     assert len(nights.rows()) == 40
 
 
-def test_a_date_asked_by_name_is_run_with_what_is_left_and_the_loss_is_told(
+def test_a_requested_date_runs_with_its_remaining_files_and_reports_the_loss(
     nights: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     nights.records(events(3, 300), day=BEFORE, name="b")

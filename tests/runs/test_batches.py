@@ -90,7 +90,7 @@ def test_the_order_of_files_decides_nothing(project: Project) -> None:
     assert ran(project, cut([first, second]), RECORDS, 2) == ran(project, cut([second, first]), RECORDS, 2)
 
 
-def test_the_files_hold_what_the_receipt_says(project: Project) -> None:
+def test_the_files_match_the_receipt(project: Project) -> None:
     project.records(RECORDS)
     receipt = project.run()
     for output in receipt.outputs.values():

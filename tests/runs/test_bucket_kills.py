@@ -152,7 +152,7 @@ def test_killed_and_killed_again_it_is_rolled_on_at_last(
 
 
 @pytest.mark.nightly
-def test_between_commit_and_recovery_the_bucket_holds_both_and_the_receipts_tell_which_stands(
+def test_between_commit_and_recovery_the_bucket_holds_both_and_receipts_decide(
     project: Project, bucket: Bucket, out: ObjectPath
 ) -> None:
     before = lying(bucket)
@@ -172,7 +172,7 @@ def test_leftovers_of_a_run_that_died_are_gone_with_the_next(project: Project, b
     assert len({key.split("/")[2] for key in bucket.keys("out/runs/") if key.count("/") > 2}) == 2
 
 
-def test_a_run_beside_another_is_refused_by_the_lease(project: Project, bucket: Bucket, out: ObjectPath) -> None:
+def test_a_concurrent_run_is_refused_by_the_lease(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     identity = identity_of(out)
     assert identity is not None
     before = bucket.keys()
@@ -190,9 +190,7 @@ def test_a_run_beside_another_is_refused_by_the_lease(project: Project, bucket: 
     assert project.run(output=out, date=DAY).sequence == 2
 
 
-def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
-    project: Project, bucket: Bucket, out: ObjectPath
-) -> None:
+def test_of_two_concurrent_runs_one_waits_or_is_refused(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     words = ["run", project.folder, "--date", DAY, "--at", AT, "--output", out.uri, "--keys", project.keys]
     command = [sys.executable, "-m", "minimize", *map(str, words)]
     both = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) for _ in range(2)]
@@ -205,7 +203,7 @@ def test_two_runs_at_once_are_one_after_the_other_or_one_is_refused(
     assert len(receipts) == 1 + sum(code == 0 for _, code in ended)
 
 
-def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
+def test_a_reader_without_the_ledger_reports_an_interrupted_publication(
     project: Project, bucket: Bucket, out: ObjectPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert killed(project, out, "swap.between") == KILLED
@@ -215,7 +213,7 @@ def test_a_reader_without_the_ledger_says_that_a_publication_was_interrupted(
     assert "MINIMIZE_LEDGER" in caught.value.hint
 
 
-def test_a_reader_beside_a_run_that_publishes_waits_and_then_says_so(
+def test_a_reader_waits_for_a_publishing_run_and_then_reports_it(
     project: Project, bucket: Bucket, out: ObjectPath, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert killed(project, out, "swap.between") == KILLED

@@ -125,7 +125,7 @@ def test_source_and_output_in_one_bucket_do_not_lie_in_each_other(
         project.run(output=bucket.uri("data/out"))
 
 
-def test_a_replay_runs_anew_what_passes_now(project: Project, bucket: Bucket, out: ObjectPath) -> None:
+def test_a_replay_runs_a_date_again_whose_records_pass_now(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.policy({"storage": {"type": "string", "do": "drop"}}, **LASTING)
     counts = {"group_by": {"model": "model"}, "measures": {"events": "count"}, "suppress": {"below": 3}}
     project.pipeline(aggregates={"per_model": {**counts, "per_subject": {"rows": 5}}})
@@ -154,7 +154,9 @@ def test_tampering_in_a_bucket_is_found(project: Project, bucket: Bucket, out: O
     assert {finding.code for finding in caught.value.findings} >= {"V012", "V014", "V017"}
 
 
-def test_other_engines_read_what_stands(project: Project, bucket: Bucket, out: ObjectPath, tmp_path: Path) -> None:
+def test_other_engines_read_the_current_files(
+    project: Project, bucket: Bucket, out: ObjectPath, tmp_path: Path
+) -> None:
     project.records(events(40))
     project.records(events(20), day=BEFORE)
     written(project, out)
@@ -173,7 +175,7 @@ def test_other_engines_read_what_stands(project: Project, bucket: Bucket, out: O
     assert sum(map(len, pandas_like)) == want
 
 
-def test_polars_reads_what_stands_in_s3(project: Project, s3_bucket: Bucket, ledger: Path) -> None:
+def test_polars_reads_the_current_files_from_s3(project: Project, s3_bucket: Bucket, ledger: Path) -> None:
     project.records(events(40))
     out = s3_bucket.at("out")
     written(project, out)
@@ -244,7 +246,7 @@ def test_a_copy_of_an_output_on_disk_in_a_bucket_is_an_output_and_gets_its_own_i
     shutil.rmtree(project.out)
 
 
-def test_an_encrypted_output_stands_in_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
+def test_an_encrypted_output_can_be_in_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
     project.pipeline(records={"encrypt": "by_category"})
     project.records(events(40))
     receipt = written(project, out)

@@ -7,8 +7,6 @@ import json
 import logging
 import shutil
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -20,7 +18,6 @@ import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import MinimizeError, PolicyError, SourceError
 from minimize.receipts import Receipt
-from minimize.sources.files import ByteStream, FilePart
 from minimize.stores import ObjectPath
 from minimize.stores.durable_files import file_digest
 from tests.buckets import ACCESS, Bucket, access, empty_bucket, store
@@ -134,23 +131,12 @@ def test_a_replay_finds_the_bucket_again(project: Project, bucket: Bucket) -> No
     ]
 
 
-def test_an_object_that_changes_while_it_is_read_stops_the_run(
-    project: Project, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_object_that_changes_while_it_is_read_stops_the_run(project: Project, bucket: Bucket) -> None:
     project.records(events(20))
     moved(project, bucket)
     key = bucket.keys("data/")[0]
-
-    opened = FilePart.open
-
-    @contextmanager
-    def late(part: FilePart) -> Iterator[ByteStream]:
-        with opened(part) as file:
-            yield file
-        bucket.put(key, gzip.compress(b"\n"))
-
-    monkeypatch.setattr(FilePart, "open", late)
-    with pytest.raises(SourceError, match="changed while the run read it"):
+    changing = at_checkpoint("source.read", lambda *_: bucket.put(key, gzip.compress(b"\n")))
+    with changing, pytest.raises(SourceError, match="changed while the run read it"):
         project.run()
     assert project.files() == set()
 
@@ -175,7 +161,7 @@ def failing(project: Project, uri: str, caplog: pytest.LogCaptureFixture) -> Min
     return caught.value
 
 
-def test_a_bucket_that_is_not_there_is_told(project: Project, s3: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_bucket_is_reported(project: Project, s3: str, caplog: pytest.LogCaptureFixture) -> None:
     with access():
         error = failing(project, Bucket(s3, "nowhere-at-all").uri("data/{date}/*"), caplog)
     assert isinstance(error, SourceError)
@@ -183,7 +169,7 @@ def test_a_bucket_that_is_not_there_is_told(project: Project, s3: str, caplog: p
     assert error.hint
 
 
-def test_a_network_that_is_gone_is_told(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreachable_network_is_reported(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     with access():
         error = failing(project, Bucket("127.0.0.1:1", "project").uri("data/{date}/*"), caplog)
     assert isinstance(error, SourceError)
@@ -191,7 +177,7 @@ def test_a_network_that_is_gone_is_told(project: Project, caplog: pytest.LogCapt
     assert error.exit_code == 2
 
 
-def test_a_store_that_refuses_is_told_with_where_credentials_come_from(
+def test_denied_access_is_reported_with_the_source_of_credentials(
     project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     with store({"INITIAL_NO_AUTH_ACTION_COUNT": "1"}) as host, access():
@@ -204,7 +190,7 @@ def test_a_store_that_refuses_is_told_with_where_credentials_come_from(
 
 @pytest.mark.usefixtures("no_output")
 @pytest.mark.parametrize("uri", [f"s3://AKIA:{SECRET}@project/x", f"s3://project/x?secret_key={SECRET}"])
-def test_a_secret_in_a_pipeline_is_a_fault_at_its_line_and_goes_nowhere(
+def test_a_secret_in_a_pipeline_is_a_fault_at_its_line_and_is_not_shown(
     project: Project, uri: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     error = failing(project, uri, caplog)

@@ -27,7 +27,7 @@ def told(field: pa.Field) -> dict[str, str]:
     return {key.decode().removeprefix("minimize:"): value.decode() for key, value in (field.metadata or {}).items()}
 
 
-def test_a_column_of_records_says_what_was_done_to_it(project: Project) -> None:
+def test_a_column_of_records_states_its_treatment(project: Project) -> None:
     project.records(events(30))
     project.run()
     assert told(schema(project, "records").field("device_id")) == {
@@ -41,7 +41,7 @@ def test_a_column_of_records_says_what_was_done_to_it(project: Project) -> None:
     assert all(told(field)["policy"] == "checkins/3" for field in schema(project, "records"))
 
 
-def test_a_column_of_an_aggregate_says_what_it_is_of(project: Project) -> None:
+def test_a_column_of_an_aggregate_states_its_measure(project: Project) -> None:
     project.records(events(30))
     project.run()
     found = schema(project, "per_model")
@@ -108,7 +108,7 @@ def test_nested_pseudonyms_of_two_key_versions_are_not_mixed(project: Project) -
     assert minimize.read(project.out, mixed_keys=True).num_rows == 8
 
 
-def test_the_date_stands_last_though_dates_differ_in_columns(project: Project) -> None:
+def test_the_date_is_the_last_column_even_if_dates_differ_in_columns(project: Project) -> None:
     project.records(events(4))
     project.records(events(4, 100), day=BEFORE)
     project.run(date=BEFORE)

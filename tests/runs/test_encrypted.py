@@ -53,7 +53,7 @@ def test_aggregates_stay_open(project: Project) -> None:
     assert all(not read_encrypted_columns(Path(file)).masters for file in minimize.files(project.out, "per_model"))
 
 
-def test_without_keys_reading_says_what_is_missing(project: Project) -> None:
+def test_reading_without_keys_names_the_missing_key(project: Project) -> None:
     project.records(events(50))
     project.pipeline(records=ENCRYPTED)
     project.run()
@@ -71,7 +71,7 @@ def test_identified_and_pseudonymized_columns_have_separate_keys(project: Projec
     assert set(masters.values()) == {"encrypt.pseudonymized/1"}
 
 
-def test_the_receipt_says_per_file_which_keys_and_lists_them(project: Project) -> None:
+def test_the_receipt_lists_the_keys_of_each_file(project: Project) -> None:
     project.records(events(50))
     project.pipeline(records=ENCRYPTED)
     receipt = project.run()
@@ -103,9 +103,7 @@ def test_a_tenant_whose_key_is_destroyed_is_gone_and_the_other_stays(project: Pr
         open_parquet(Path(north), find_kms(project.keys))
 
 
-def test_a_whole_output_is_read_without_what_nobody_can_read(
-    project: Project, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_output_is_read_without_its_unreadable_files(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     project.records(events(50))
     project.pipeline(records=PER_TENANT)
     project.run()
@@ -120,7 +118,7 @@ def test_a_whole_output_is_read_without_what_nobody_can_read(
     )
 
 
-def test_a_run_with_rows_of_a_tenant_whose_key_was_destroyed_says_what_to_do(project: Project) -> None:
+def test_rows_of_a_tenant_with_a_destroyed_key_stop_the_run_with_the_remedies(project: Project) -> None:
     project.records(events(50))
     project.pipeline(records=PER_TENANT)
     project.run()
@@ -147,7 +145,7 @@ def test_another_word_for_encryption_is_a_fault(project: Project, said: Any) -> 
         project.run()
 
 
-def test_the_configuration_may_demand_it_where_the_pipeline_says_nothing(project: Project) -> None:
+def test_the_configuration_may_require_encryption_as_the_default(project: Project) -> None:
     (project.folder / "minimize.yaml").write_text("access: {encrypt: by_category}\n")
     project.records(events(50))
     project.run()
@@ -164,7 +162,7 @@ def test_the_configuration_refuses_a_pipeline_that_leaves_it_out(project: Projec
     assert not project.files()
 
 
-def test_what_the_configuration_says_wrong_is_a_fault_of_its_file(project: Project) -> None:
+def test_a_fault_of_the_configuration_names_its_file(project: Project) -> None:
     (project.folder / "minimize.yaml").write_text("access: {encrypt: all, crypt: none}\n")
     with pytest.raises(PolicyError) as caught:
         project.run()
@@ -210,7 +208,7 @@ def test_master_keys_are_made_when_they_are_first_needed(project: Project) -> No
     assert made == {"encrypt.footer", "encrypt.pseudonymized"}
 
 
-def test_another_keyring_is_told_apart(project: Project) -> None:
+def test_a_keyring_without_the_files_key_is_refused(project: Project) -> None:
     project.records(events(5))
     project.pipeline(records=ENCRYPTED)
     project.run()
@@ -228,7 +226,7 @@ def test_an_empty_day_is_an_empty_typed_partition(project: Project) -> None:
     assert pq.read_schema(minimize.files(project.out)[0]).names == found.column_names[:-1]
 
 
-def test_the_audit_log_tells_of_master_keys_that_a_run_made(project: Project) -> None:
+def test_master_keys_that_a_run_made_are_in_the_audit_log(project: Project) -> None:
     project.pipeline(records=ENCRYPTED)
     project.records(events(5))
     receipt = project.run(ledger=project.folder / "organization.db")

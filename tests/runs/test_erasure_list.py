@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import minimize
-from minimize.datasets import erasure_list
+from minimize.checkpoints import at_checkpoint
 from minimize.datasets.erasure_list import ERASURES_FOLDER, StoredErasures
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.events import NewEvent, add_event, withdraw_event
@@ -18,9 +18,10 @@ from minimize.governance.subjects import DataSubject, delete_subjects, request_s
 from minimize.keys import Keyring
 from minimize.keys.keyring import add_key
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.output.reader import load_receipts
+from minimize.stores.file_operations import Operation
 from minimize.workspace import Workspace as Places
 from tests.commands import command
 from tests.governance.outputs import places
@@ -100,14 +101,14 @@ def forgets(project: Project) -> Path:
     return ledger
 
 
-def test_a_ledger_that_was_adopted_brings_nobody_back(project: Project) -> None:
+def test_an_adopted_ledger_restores_no_erased_subject(project: Project) -> None:
     delete_subjects([D4], places(project), AT, yes=True)
     ledger = forgets(project)
     assert project.run(ledger=ledger).gated_by.erased == OF_D4
     assert project.run(ledger=ledger).gated_by.erased == OF_D4
 
 
-def test_a_ledger_from_a_backup_that_lacks_the_request_brings_nobody_back(project: Project) -> None:
+def test_a_ledger_from_a_backup_without_the_request_restores_no_erased_subject(project: Project) -> None:
     """The subject was erased by an event that changed no file, so that the backup has the head that the receipts name."""
     shutil.copy(project.folder / "organization.db", project.folder / "backup.db")
     tell(project, "erasure")
@@ -139,14 +140,14 @@ def test_an_output_that_comes_later_gets_the_list_with_its_first_run(project: Pr
     assert len(listed(later, project)) == 1
 
 
-def test_a_list_that_says_nothing_new_keeps_its_file(project: Project) -> None:
+def test_an_unchanged_list_keeps_its_file(project: Project) -> None:
     tell(project, "erasure")
     before = lists(project.out)
     project.run(ledger=project.folder / "organization.db")
     assert lists(project.out) == before
 
 
-def test_two_lists_that_were_written_at_once_both_count(project: Project) -> None:
+def test_two_concurrently_written_lists_both_count(project: Project) -> None:
     tell(project, "erasure")
     (one,) = lists(project.out)
     first = one.read_bytes()
@@ -155,7 +156,7 @@ def test_two_lists_that_were_written_at_once_both_count(project: Project) -> Non
     assert len(lists(project.out)) == 2
     assert {each[2] for each in listed(project.out, project)} == {"erasure", "reset"}
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
-        StoredErasures(project.out, Keyring.load(project.keys)).store(ledger.find(LIFECYCLE_EVENT))
+        StoredErasures(project.out, Keyring.load(project.keys)).store(ledger.find(LIFECYCLE_EVENT), ledger.now)
     assert len(lists(project.out)) == 1
 
 
@@ -185,14 +186,13 @@ def test_a_list_of_another_keyring_stops_a_run(project: Project) -> None:
         project.run(ledger=project.folder / "organization.db")
 
 
-def test_a_request_is_not_done_before_the_lists_are_stored(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*given: Any) -> None:
-        raise OSError(28, "no space")
+def test_a_request_is_not_done_before_the_lists_are_stored(project: Project) -> None:
+    def fails(_: str, operation: Operation) -> None:
+        if operation.path is not None and operation.path.parent.name == ERASURES_FOLDER:
+            raise OSError(28, "no space")
 
-    with monkeypatch.context() as patch:
-        patch.setattr(erasure_list, "write_file", fails)
-        with pytest.raises(ConfigurationError):
-            delete_subjects([D4], places(project), AT, yes=True)
+    with at_checkpoint("file.operation", fails), pytest.raises(ConfigurationError):
+        delete_subjects([D4], places(project), AT, yes=True)
     with open_ledger(find_ledger(project.folder / "organization.db")) as ledger:
         assert [each.last.state for each in request_statuses(ledger)] == ["failed"]
     delete_subjects([D4], places(project), AT + timedelta(minutes=1), yes=True)
@@ -285,5 +285,5 @@ def test_a_list_that_replaced_the_one_of_the_receipt_is_accepted(project: Projec
     assert names[0] == names[1]
 
 
-def test_an_output_of_which_nobody_was_erased_names_no_list(project: Project) -> None:
+def test_an_output_without_erasures_names_no_erasure_list(project: Project) -> None:
     assert project.run(ledger=project.folder / "organization.db").erasures is None

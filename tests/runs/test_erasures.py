@@ -70,7 +70,7 @@ def test_what_happened_later_is_collected_again(project: Project) -> None:
     assert 0 < receipt.gated_by.reasons["erased"] == len(gone) < of(RECORDS, "north", "d4")
 
 
-def test_an_event_that_was_taken_back_gates_nobody(project: Project) -> None:
+def test_a_withdrawn_event_gates_no_record(project: Project) -> None:
     project.records(RECORDS)
     project.run()
     event = tell(project, "erasure", "north", "d4")
@@ -125,7 +125,7 @@ def test_of_top_values_those_of_who_is_gone_do_not_count(project: Project) -> No
     assert "rare" not in {row["model"] for row in project.rows()}
 
 
-def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_erasure_recorded_during_a_run_stops_it(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.records(RECORDS)
     project.run()
     before = project.files()
@@ -136,7 +136,7 @@ def test_who_goes_while_a_run_goes_on_stops_it(project: Project, monkeypatch: py
     assert project.files() == before
 
 
-def test_where_no_ledger_is_yet_nobody_is_gone(project: Project) -> None:
+def test_without_a_ledger_there_are_no_erasures(project: Project) -> None:
     workspace = Workspace(project.folder / "none.db", project.out, project.folder, project.keys)
     found = load_subject_acts(workspace)
     assert (found.erased.rows, found.corrected, found.consents) == ((), (), None)

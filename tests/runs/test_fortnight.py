@@ -210,7 +210,7 @@ def test_every_date_is_what_a_run_of_that_date_alone_gives(fortnight: Fortnight,
         assert project.rows(output=alone) == project.rows(dates=day)
 
 
-def test_a_value_from_the_time_of_the_opt_out_stands_nowhere(fortnight: Fortnight) -> None:
+def test_a_value_from_the_opt_out_period_is_in_no_output(fortnight: Fortnight) -> None:
     for night in range(NIGHTS):
         day = FIRST + timedelta(night)
         at, expected = fortnight.last(day).at, 0
@@ -240,7 +240,7 @@ def plainly(day: date, at: datetime) -> dict[str, tuple[int, int, Any]]:
     return figures
 
 
-def test_each_closed_event_day_is_what_all_rows_at_once_give(fortnight: Fortnight) -> None:
+def test_each_closed_event_day_equals_one_computation_over_all_rows(fortnight: Fortnight) -> None:
     published = {
         date.fromisoformat(day): receipt.at
         for receipt in fortnight.receipts
@@ -257,7 +257,7 @@ def test_an_event_day_is_published_by_one_receipt_only(fortnight: Fortnight) -> 
     assert len(days) == len(set(days))
 
 
-def test_rows_that_came_after_their_day_was_closed_are_told(fortnight: Fortnight) -> None:
+def test_rows_that_arrive_after_their_day_has_closed_are_counted(fortnight: Fortnight) -> None:
     """Five days late, in each batch: of days that have closed; and the forgotten files, where their day had."""
     assert all(fortnight.last(FIRST + timedelta(night)).outputs["daily"].too_late for night in range(7, NIGHTS))
 

@@ -33,7 +33,7 @@ def test_a_record_later_than_the_run_and_a_day_is_quarantined(project: Project) 
 
 
 @pytest.mark.parametrize(("future", "rows"), [("2h", 0), ("3h", 1), ("2w", 2)])
-def test_the_policy_says_how_far(project: Project, future: str, rows: int) -> None:
+def test_the_policy_sets_the_limit_of_the_future(project: Project, future: str, rows: int) -> None:
     project.policy(future=future)
     project.records([ahead(2.5), ahead(24 * 13)])
     assert project.run().rows.written == rows

@@ -77,7 +77,7 @@ def test_a_dedicated_device_has_no_phone_number(golden: Golden, owner: str) -> N
 
 
 @pytest.mark.parametrize("owner", ["unknown", None])
-def test_a_device_of_nobody_known_has_no_phone_number(golden: Golden, owner: str | None) -> None:
+def test_a_device_of_an_unknown_owner_type_has_no_phone_number(golden: Golden, owner: str | None) -> None:
     assert golden.phone(owner_type=owner) is None
 
 
@@ -129,7 +129,7 @@ def test_a_corporate_device_shows_all_applications(golden: Golden) -> None:
     assert [app["name"] for app in row["apps"]] == ["Mail", "Game"]
 
 
-def test_neither_length_nor_emptiness_tells_what_was_gated(golden: Golden) -> None:
+def test_a_gated_list_is_null_at_any_length(golden: Golden) -> None:
     for apps in ([], [GAME], [GAME, GAME], None):
         assert golden.out(checkin(apps=apps))["apps"] is None
 
@@ -159,7 +159,7 @@ def test_what_may_not_arrive_is_quarantined_with_all_of_its_record(golden: Golde
     assert golden.out(checkin(contacts=[])) == {}
 
 
-def test_a_device_is_pseudonymous_only_while_nobody_stands_beside_it(project: Project) -> None:
+def test_a_device_is_pseudonymous_only_if_no_identifier_is_released_with_it(project: Project) -> None:
     project.policy({"model": {"type": "string", "role": "identifier", "do": "keep"}})
     project.pipeline(aggregates=None, settings=None)
     project.records([checkin(model="Ann")])

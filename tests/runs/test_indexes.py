@@ -70,7 +70,7 @@ def test_each_file_of_records_has_an_index_that_its_receipt_names(project: Proje
     check_found(project)
 
 
-def test_a_date_that_is_run_anew_replaces_its_index(project: Project) -> None:
+def test_a_date_that_is_run_again_replaces_its_index(project: Project) -> None:
     project.records(events(40))
     project.records(events(20, 7), day=BEFORE)
     first = project.run()
@@ -92,7 +92,7 @@ def test_partitions_by_a_field_have_an_index_each(project: Project) -> None:
     assert "tenant_id=north" in place.file.path
 
 
-def test_a_nested_subject_is_indexed_where_it_stands(project: Project) -> None:
+def test_a_nested_subject_is_indexed_at_its_path(project: Project) -> None:
     project.policy(NESTED, subject="/device/id")
     project.pipeline(aggregates=None)
     project.records([event(n, device_id=None, device={"id": f"d{n % 7}", "os": "x"}) for n in range(30)])
@@ -117,7 +117,7 @@ def test_a_source_without_dates_has_its_indexes_at_the_root(project: Project) ->
         ({"device_id": {"type": "string", "role": "identifier", "do": "presence"}}, {}),
     ],
 )
-def test_there_is_no_index_where_the_pipeline_says_so_or_nothing_is_released_to_find_a_subject_by(
+def test_there_is_no_index_if_the_pipeline_disables_it_or_no_identifier_is_released(
     project: Project, fields: dict[str, Any], records: dict[str, Any]
 ) -> None:
     project.policy(fields)

@@ -50,7 +50,7 @@ def test_a_plan_over_data_is_bound_to_the_datas_types(project: Project) -> None:
     assert plan_for(project.folder).outputs["records"].schema.field("storage").type == pa.int16()
 
 
-def test_a_plan_over_data_that_does_not_fit_says_so(project: Project) -> None:
+def test_a_plan_over_data_that_does_not_fit_is_refused(project: Project) -> None:
     project.source("parquet")
     project.columns(table(events(3)).drop_columns(["storage"]))
     with pytest.raises(SchemaError, match="storage"):
@@ -111,7 +111,7 @@ def test_a_plan_without_a_pipeline_has_no_preview_and_no_settings(project: Proje
         effective_plan(plan, "north")
 
 
-def test_the_effective_plan_drops_what_is_off_and_says_why(project: Project) -> None:
+def test_the_effective_plan_drops_a_switched_off_field_with_the_reason(project: Project) -> None:
     plan = plan_for(project.folder)
     south = effective_plan(plan, "south", at=WHEN).fields["latitude"]
     assert (south.action, south.technique, south.leaves) == ("drop", ("drop",), None)
@@ -129,18 +129,18 @@ def test_the_effective_plan_knows_levels(project: Project) -> None:
         assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["battery"].action == expected
 
 
-def test_an_off_by_anybody_shows_in_the_effective_plan(project: Project) -> None:
+def test_an_opt_out_of_any_holder_is_in_the_effective_plan(project: Project) -> None:
     row = "north,,location,off,developer,2026-02-01T00:00:00Z,2026-02-01T00:00:00Z\n"
     (project.folder / "settings.csv").write_text((project.folder / "settings.csv").read_text() + row)
     assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["latitude"].action == "drop"
 
 
-def test_lint_tells_what_the_plan_would_refuse(project: Project) -> None:
+def test_lint_reports_what_the_plan_would_refuse(project: Project) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
     assert "error" in {finding.severity for finding in lint(project.folder)}
 
 
-def test_lint_tells_a_technique_that_does_not_fit_its_type(project: Project) -> None:
+def test_lint_reports_a_technique_that_does_not_fit_the_type(project: Project) -> None:
     project.policy({"storage": {"type": "integer", "do": {"truncate_ip": {"v4": 24}}}})
     (fault,) = [finding for finding in lint(project.folder) if finding.severity == "error"]
     assert fault.field == "storage"
@@ -152,7 +152,7 @@ def test_lint_needs_neither_settings_nor_data(project: Project) -> None:
     assert "error" not in {finding.severity for finding in lint(project.folder)}
 
 
-def test_lint_sees_a_setting_that_nobody_asks_for(project: Project) -> None:
+def test_lint_reports_a_setting_that_no_field_uses(project: Project) -> None:
     row = "north,,telemetry,on,admin,2026-01-01T00:00:00Z,2026-01-01T00:00:00Z\n"
     (project.folder / "settings.csv").write_text((project.folder / "settings.csv").read_text() + row)
     assert "L035" in codes(project)
@@ -170,7 +170,7 @@ def test_a_partition_of_the_source_is_a_column_to_lint(project: Project) -> None
     assert not {"L020", "L021"} & set(codes(project))
 
 
-def test_lint_does_not_look_at_files_whose_format_nothing_tells(project: Project) -> None:
+def test_lint_does_not_read_files_of_an_unknown_suffix(project: Project) -> None:
     project.pipeline(source={"path": "data/{date}/*.log", "format": "ndjson"})
     path = project.folder / "data" / DAY / "a.log"
     path.parent.mkdir(parents=True)

@@ -86,7 +86,9 @@ def test_killed_at_a_step_it_is_old_or_new(versions: Versions, out: Path, point:
 
 @pytest.mark.parametrize("follow", [verified, read, listed])
 @pytest.mark.parametrize("point", POINTS)
-def test_whatever_follows_a_kill_finds_old_or_new(versions: Versions, out: Path, point: str, follow: Follow) -> None:
+def test_any_command_after_a_kill_finds_the_old_or_the_new_output(
+    versions: Versions, out: Path, point: str, follow: Follow
+) -> None:
     old_or_new(versions, out, point, follow)
 
 

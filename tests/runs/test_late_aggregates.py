@@ -110,7 +110,7 @@ def test_late_rows_count_in_their_event_day(nights: Project) -> None:
     minimize.verify(nights.out, keys=nights.keys)
 
 
-def test_a_row_after_the_window_stays_in_the_records_and_is_told(nights: Project) -> None:
+def test_a_row_after_the_window_stays_in_the_records_and_is_counted_as_too_late(nights: Project) -> None:
     for number in (20, 21, 22):
         nights.records(crowd(number), day=batch(number))
         night(nights, number)
@@ -163,7 +163,7 @@ def test_a_batch_that_changed_since_it_ran_keeps_the_day_from_being_published(
     assert len(nights.rows()) == 15
 
 
-def test_once_the_batch_was_run_anew_the_day_is_published_after_all(nights: Project) -> None:
+def test_after_its_batch_is_run_again_the_day_is_published(nights: Project) -> None:
     for number in (20, 21, 22):
         nights.records(crowd(number), day=batch(number))
     night(nights, 20)
@@ -206,7 +206,7 @@ def test_a_clock_that_runs_ahead_counts_in_the_day_it_shows(nights: Project) -> 
     assert figures(nights) == plainly([*crowd(20), *crowd(21), *crowd(22), *ahead])
 
 
-def test_a_clock_that_runs_far_ahead_counts_nowhere_and_is_told(nights: Project) -> None:
+def test_a_row_from_a_clock_far_ahead_is_quarantined_and_in_no_aggregate(nights: Project) -> None:
     nights.records(crowd(10) + crowd(25, [7]), day=batch(10))
     receipt = night(nights, 10)
     assert receipt.quarantine.by_code == {"future_time": 1}
@@ -219,7 +219,7 @@ def test_a_batch_that_runs_late_may_hold_days_that_do_not_wait_for_it(nights: Pr
     assert receipt.outputs["daily"].too_early == 1
 
 
-def test_a_day_is_told_with_the_rows_that_each_batch_had_of_it(nights: Project) -> None:
+def test_a_published_day_is_recorded_with_its_rows_from_each_batch(nights: Project) -> None:
     for number in (20, 21, 22):
         nights.records(crowd(number) + (crowd(20, [7]) if number == 22 else []), day=batch(number))
         receipt = night(nights, number)
@@ -228,7 +228,7 @@ def test_a_day_is_told_with_the_rows_that_each_batch_had_of_it(nights: Project) 
     assert output.event_days == {batch(22): {batch(20): 1, batch(22): 5}}
 
 
-def test_batches_that_never_ran_are_read_where_they_stand(nights: Project) -> None:
+def test_batches_that_never_ran_are_read_from_the_source(nights: Project) -> None:
     for number in (20, 21, 22):
         nights.records(crowd(number) + crowd(20, [5 + number]), day=batch(number))
     assert days(night(nights, 22)) == [batch(20)]
@@ -260,7 +260,7 @@ def test_without_records_the_rows_that_count_in_some_day_are_written(nights: Pro
     assert (receipt.rows.read, receipt.rows.written, receipt.rows.suppressed) == (6, 5, 1)
 
 
-def test_duplicates_are_told_within_a_batch_as_in_its_records(nights: Project) -> None:
+def test_duplicates_are_removed_within_a_batch_as_in_its_records(nights: Project) -> None:
     nights.pipeline(aggregates=LATE, settings=None, records={"deduplicate": {"by": ["device_id"], "per": "day"}})
     for number in (20, 21, 22):
         nights.records(crowd(number) + crowd(number, hour=12), day=batch(number))

@@ -16,7 +16,7 @@ from minimize.datasets.ledger_check import WRONG_LEDGER
 from minimize.errors import RefusedError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.access import LEDGER_ADOPTION
+from minimize.ledger.kinds import LEDGER_ADOPTION
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.schema import ledger_identity
 from minimize.output.reader import load_receipts
@@ -132,7 +132,7 @@ def test_another_ledger_is_refused(project: Project, which: str, act: str) -> No
     assert [receipt.run_id for receipt in load_receipts(project.out)] == before
 
 
-def test_a_missing_ledger_is_not_made_anew(project: Project) -> None:
+def test_a_missing_ledger_is_not_created_again(project: Project) -> None:
     ledger = missing(project)
     with pytest.raises(RefusedError, match="adopt-ledger"):
         project.run(ledger=ledger)
@@ -208,7 +208,7 @@ def without_identity(project: Project, **changes: Any) -> None:
     shutil.rmtree(project.out / "erasures", ignore_errors=True)
 
 
-def test_an_output_of_an_older_version_goes_on_with_its_own_ledger(project: Project) -> None:
+def test_an_output_of_an_older_version_continues_with_its_own_ledger(project: Project) -> None:
     without_identity(project)
     assert project.run(ledger=ledger_of(project)).audit is not None
 
@@ -427,7 +427,7 @@ def test_a_run_into_a_new_output_warns_that_erasures_are_unknown(project: Projec
     assert (ended.code, "erasures are unknown" in ended.err) == (0, True)
 
 
-def test_a_first_run_with_no_ledger_named_says_nothing_of_erasures(
+def test_a_first_run_without_a_ledger_prints_nothing_about_erasures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MINIMIZE_LEDGER", raising=False)

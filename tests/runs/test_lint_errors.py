@@ -99,7 +99,7 @@ def test_a_fault_is_never_allowed(project: Project) -> None:
         project.run(allow=ERRORS)
 
 
-def test_a_backfill_is_refused_and_allowed_alike(project: Project) -> None:
+def test_a_backfill_follows_the_same_lint_rules(project: Project) -> None:
     write_errors(project)
     file = project.folder / "again.yaml"
     file.write_text(f"backfill: again\npipeline: pipeline.yaml\nreason: x\ndates: [{DAY}]\n")
@@ -110,7 +110,7 @@ def test_a_backfill_is_refused_and_allowed_alike(project: Project) -> None:
     assert receipt.allowed == tuple(ERRORS)
 
 
-def test_a_replay_is_refused_and_allowed_alike(project: Project) -> None:
+def test_a_replay_follows_the_same_lint_rules(project: Project) -> None:
     project.policy({"storage": {"type": "integer", "required": True, "do": "drop"}})
     project.pipeline(aggregates=None)
     project.records([*events(60), {key: value for key, value in events(1, 90)[0].items() if key != "storage"}])

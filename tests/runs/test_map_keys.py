@@ -55,7 +55,7 @@ def test_a_map_is_a_list_of_its_values_unless_keys_are_named(project: Project, f
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_presence_of_what_stands_below_does_not_show_the_keys(project: Project) -> None:
+def test_presence_below_a_map_does_not_show_its_keys(project: Project) -> None:
     project.policy({"/by_user/*/n": {"type": "integer", "do": "presence"}})
     project.run()
     type_, values = column(project)
@@ -89,7 +89,7 @@ def table(project: Project) -> pa.Table:
     return pa.table({**columns, "by_user": pa.array([row["by_user"] for row in rows], kind)})
 
 
-def test_a_key_through_a_technique_stands_beside_its_value(project: Project) -> None:
+def test_treated_map_keys_are_released_with_their_values(project: Project) -> None:
     project.policy(mapped(keys=PSEUDONYM))
     receipt = project.run()
     type_, values = column(project)

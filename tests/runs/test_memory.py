@@ -42,13 +42,15 @@ def test_a_run_beyond_its_memory_gives_what_it_gives_within(fleet: Project, monk
         assert fleet.rows(name) == fleet.rows(name, fleet.folder / "within")
 
 
-def test_a_size_that_is_none_is_told_before_anything_is_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_memory_size_is_reported_before_anything_is_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINIMIZE_MEMORY", "plenty")
     with pytest.raises(ConfigurationError, match="MINIMIZE_MEMORY is not a size"):
         project.run()
 
 
-def test_the_configuration_says_how_much_a_run_may_take(fleet: Project) -> None:
+def test_the_configuration_sets_the_memory_budget(fleet: Project) -> None:
     with at_checkpoint("spill.put", lambda *_: pytest.fail("set aside")):
         fleet.write("minimize", {"memory": "1GiB"})
         assert fleet.run().rows.read == 3000
@@ -57,9 +59,7 @@ def test_the_configuration_says_how_much_a_run_may_take(fleet: Project) -> None:
             fleet.run()
 
 
-def test_a_disk_without_room_stops_the_run_and_nothing_is_published(
-    fleet: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_stops_the_run_and_nothing_is_published(fleet: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 

@@ -354,7 +354,7 @@ def test_a_prepared_policy_refuses_another_schema(keys: Keyring) -> None:
 
 
 @pytest.mark.parametrize("kind", ["pandas", "categories", "polars", "large", "reversed", "nothing"])
-def test_a_prepared_policy_takes_what_says_the_same(keys: Keyring, kind: str) -> None:
+def test_a_prepared_policy_accepts_data_of_an_equivalent_schema(keys: Keyring, kind: str) -> None:
     ready = minimize.prepare(STEADY, SCHEMA, keys=keys)
     data = table(events(9))
     index = SCHEMA.get_field_index("model")
@@ -408,7 +408,7 @@ def test_what_is_no_policy_is_refused(wrong: Any) -> None:
         minimize.apply(wrong, table(events(1)))
 
 
-def test_a_prepared_policy_wants_its_key_when_it_is_prepared() -> None:
+def test_preparing_a_policy_requires_its_key() -> None:
     with pytest.raises(KeyringError, match="device"):
         minimize.prepare(STEADY, SCHEMA)
 

@@ -44,7 +44,7 @@ def test_the_records_of_tenants_that_turned_it_on_are_collected(sent: Inbound) -
     assert (receipt.gated_by.consent, set(sent.tenants())) == (5, {"north"})
 
 
-def test_the_receipt_names_the_function_and_nobody_as_sender(sent: Inbound) -> None:
+def test_the_receipt_names_the_function_and_no_sender(sent: Inbound) -> None:
     sent.consent("give", "north")
     receipt = sent.receive()
     assert receipt.received is None

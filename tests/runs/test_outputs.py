@@ -130,7 +130,7 @@ def test_settings_recorded_after_the_runs_time_are_not_seen(project: Project) ->
     assert project.rows()[0]["latitude"] is None
 
 
-def test_the_meaning_of_columns_stands_beside_the_receipt(project: Project) -> None:
+def test_the_meaning_of_columns_is_stored_with_the_receipt(project: Project) -> None:
     project.records(events(5))
     receipt = project.run()
     page = (project.out / "runs" / receipt.run_id / "columns.md").read_text()

@@ -72,7 +72,7 @@ def test_nothing_is_deleted_and_the_files_stay_in_force_until_the_date_is_run_ag
     assert [finding for finding in check_output(project.out, keys=project.keys) if finding.severity == "error"] == []
 
 
-def test_the_receipt_is_signed_and_says_which_run_and_why(bad: Project) -> None:
+def test_the_receipt_is_signed_and_states_the_run_and_the_reason(bad: Project) -> None:
     receipt = void(bad, load_receipts(bad.out)[-1])
     stored = load_receipts(bad.out)[-1]
     stored.verify(Keyring.load(bad.keys))

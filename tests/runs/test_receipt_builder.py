@@ -88,7 +88,7 @@ def test_exact_figures_have_neither_noise_nor_releases(project: Project) -> None
     }
 
 
-def test_every_digest_is_that_of_the_bytes_it_stands_for(project: Project) -> None:
+def test_every_digest_is_that_of_the_bytes_it_names(project: Project) -> None:
     project.records([*events(40), "no json"])
     shown = told(project, project.run())
     outputs = [file for output in shown["outputs"].values() for file in output["files"]]
@@ -125,7 +125,7 @@ def test_a_script_without_minimize_can_check_the_signature(project: Project) -> 
     assert subprocess.run(words, capture_output=True, check=False).returncode == 1
 
 
-def test_a_field_says_what_was_done_to_it(project: Project) -> None:
+def test_a_field_states_its_treatment(project: Project) -> None:
     chain = [{"clip": {"min": 0, "max": 50}}, {"round": {"to": 5}}]
     cases = [{"if": {"tenant_id": "north"}, "do": "keep"}]
     project.policy(

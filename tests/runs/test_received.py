@@ -21,8 +21,8 @@ from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.events import NewEvent, add_event
 from minimize.keys import new_keyring
 from minimize.ledger.audit_event import LogEntry
+from minimize.ledger.kinds import CONSENT
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT
 from minimize.receipts import Receipt
 from minimize.removal.retract import retract
 from tests.acts import plant_acts
@@ -53,7 +53,7 @@ def test_rows_of_tenants_without_a_consent_are_gated_and_counted(agreed: Inbound
     minimize.verify(agreed.out, keys=agreed.keys)
 
 
-def test_the_summary_says_how_many_rows_had_no_consent(agreed: Inbound) -> None:
+def test_the_summary_counts_rows_without_consent(agreed: Inbound) -> None:
     assert "consent 5" in agreed.receive().summary()
 
 
@@ -87,7 +87,7 @@ def test_a_consent_that_is_recorded_after_the_time_of_the_run_is_not_known(inbou
     assert inbound.run(at=AT + timedelta(hours=2)).gated_by.consent == 5
 
 
-def test_tenants_are_one_whatever_their_padding_and_case(inbound: Inbound) -> None:
+def test_tenants_are_one_in_any_padding_and_case(inbound: Inbound) -> None:
     fold = {"pseudonymize": {"key": "device", "per": "os_version", "fold": True}}
     inbound.policy({"tenant_id": {"type": "string", "role": "identifier", "do": fold}})
     inbound.consent("give", "North")
@@ -95,7 +95,7 @@ def test_tenants_are_one_whatever_their_padding_and_case(inbound: Inbound) -> No
     assert receipt.gated_by.consent == 1
 
 
-def test_without_any_consent_every_row_is_gated_and_one_warning_says_so(
+def test_without_any_consent_every_row_is_gated_with_one_warning(
     inbound: Inbound, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING, "minimize"):
@@ -162,7 +162,7 @@ def test_what_cannot_be_read_is_in_quarantine_without_a_value(agreed: Inbound) -
     assert (receipt.rows.written, receipt.rows.gated) == (1, 0)
 
 
-def test_a_consent_that_is_recorded_while_the_run_goes_on_stops_it(agreed: Inbound) -> None:
+def test_a_consent_recorded_during_a_run_stops_it(agreed: Inbound) -> None:
     agreed.records(messages(4))
     withdrawn = at_checkpoint("run.written", lambda *_: agreed.consent("withdraw", "north", AT))
     with withdrawn, pytest.raises(LedgerError, match="consents or contracts were recorded during this run"):
@@ -204,7 +204,7 @@ def test_a_run_is_refused_before_it_reads(agreed: Inbound, rule: str) -> None:
     assert "be received from vendor for hook" in caught.value.message
 
 
-def test_every_reason_is_named_at_once(agreed: Inbound) -> None:
+def test_all_reasons_are_named_together(agreed: Inbound) -> None:
     agreed.vendor(**AGENT, contract=None)
     with pytest.raises(NotPermitted) as caught:
         agreed.receive()
@@ -218,7 +218,7 @@ def test_rows_of_a_tenant_without_a_confirmed_prerequisite_are_gated(agreed: Inb
     assert agreed.run().gated_by.consent == 5
 
 
-def test_rows_of_a_tenant_without_a_contract_are_gated_whatever_the_file_offers(inbound: Inbound) -> None:
+def test_rows_of_a_tenant_without_a_contract_are_gated_for_any_offered_contract(inbound: Inbound) -> None:
     for tenant in ("north", "south"):
         consent = NewConsent(tenant, "vendor", "hook", evidence=TOKEN)
         record_consent("give", consent, inbound.home, LONG_AGO)
@@ -324,7 +324,7 @@ def test_a_run_over_records_of_our_own_names_no_sender(project_with_ledger: Any)
     assert "consent" not in receipt.to_json()["gated_by"]
 
 
-def test_the_audit_log_tells_what_was_received(agreed: Inbound) -> None:
+def test_received_data_is_in_the_audit_log(agreed: Inbound) -> None:
     receipt = agreed.receive()
     (entry,) = agreed.received()
     assert _changes(entry) == {
@@ -336,7 +336,7 @@ def test_the_audit_log_tells_what_was_received(agreed: Inbound) -> None:
     }
 
 
-def test_the_audit_log_tells_of_a_refusal(agreed: Inbound) -> None:
+def test_a_refused_reception_is_in_the_audit_log(agreed: Inbound) -> None:
     agreed.vendor(functions={})
     with pytest.raises(NotPermitted):
         agreed.receive()
@@ -369,7 +369,7 @@ def test_parquet_is_received_as_lines_are(agreed: Inbound) -> None:
     assert (receipt.rows.written, receipt.gated_by.consent) == (3, 3)
 
 
-def test_several_dates_are_gated_alike(agreed: Inbound) -> None:
+def test_several_dates_are_gated_in_the_same_way(agreed: Inbound) -> None:
     agreed.records(messages(4), BEFORE)
     receipt = agreed.receive(messages(4))
     assert (receipt.dates, receipt.gated_by.consent) == ((BEFORE, DAY), 4)
@@ -428,9 +428,7 @@ def test_a_preview_as_of_an_earlier_time_shows_nothing_that_was_withdrawn_since(
 
 @pytest.mark.parametrize("verb", ["run", "backfill", "replay", "retract"])
 @pytest.mark.parametrize("sent", [{}, {"recipient": "vendor", "function": "other"}])
-def test_what_was_received_is_not_read_anew_without_its_sender(
-    agreed: Inbound, verb: str, sent: dict[str, Any]
-) -> None:
+def test_received_data_is_not_read_again_without_its_sender(agreed: Inbound, verb: str, sent: dict[str, Any]) -> None:
     ahead = message(10, received_at=(AT + timedelta(days=2)).isoformat())  # is in quarantine, and passes later
     agreed.records([*messages(10), ahead])
     agreed.run()

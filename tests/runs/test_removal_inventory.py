@@ -54,7 +54,7 @@ def held(project: Project) -> dict[str, dict[str | None, TenantContent]]:
     return {path.partition("/")[0]: {each.tenant: each for each in some.contents} for path, some in found.items()}
 
 
-def test_of_each_tenant_records_persons_and_times_are_taken_down(project: Project) -> None:
+def test_records_persons_and_times_of_each_tenant_are_in_the_inventory(project: Project) -> None:
     north = held(project)["records"]["north"]
     persons = {each["device_id"] for each in NORTH}
     times = sorted(datetime.fromisoformat(each["event_time"]) for each in NORTH)
@@ -93,7 +93,7 @@ def test_a_first_run_takes_nothing_away(tmp_path: Path) -> None:
     assert INVENTORY_FILE not in project.run().files
 
 
-def test_a_file_that_nobody_can_read_tells_nothing_and_stops_no_change(tmp_path: Path) -> None:
+def test_an_unreadable_file_adds_nothing_to_the_inventory_and_stops_no_change(tmp_path: Path) -> None:
     project = new_project(tmp_path)
     project.records(RECORDS)
     first = project.run()
@@ -104,7 +104,7 @@ def test_a_file_that_nobody_can_read_tells_nothing_and_stops_no_change(tmp_path:
     assert RemovalInventory.for_files(project.out, (first,), paths, keys).attachments() == {}
 
 
-def test_files_that_are_shown_are_told_as_if_they_were_read_and_are_not_read_again(project: Project) -> None:
+def test_files_passed_on_by_the_rewrite_are_inventoried_without_another_read(project: Project) -> None:
     chain, keys = load_receipts(project.out), Keyring.load(project.keys)
     paths = [path for path in project.files() if path.startswith("records")]
     told = RemovalInventory.for_files(project.out, chain, paths, keys).attachments()
@@ -120,7 +120,7 @@ def test_files_that_are_shown_are_told_as_if_they_were_read_and_are_not_read_aga
     assert open_inventory(shown.attachments()[INVENTORY_FILE], keys) == open_inventory(told[INVENTORY_FILE], keys)
 
 
-def test_of_a_file_that_is_not_to_be_told_of_nothing_is_looked_at(project: Project) -> None:
+def test_a_file_outside_the_inventory_is_not_read(project: Project) -> None:
     shown = RemovalInventory.for_files(project.out, load_receipts(project.out), [], Keyring.load(project.keys))
     assert shown(open_stored_file(project.out, next(iter(project.files())))) is None
     assert shown.attachments() == {}

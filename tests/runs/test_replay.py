@@ -64,7 +64,7 @@ def strict_project(project: Project) -> None:
     project.pipeline(**NO_RULES)
 
 
-def test_a_date_of_which_a_record_passes_now_is_run_anew_whole(project: Project) -> None:
+def test_a_date_with_a_record_that_passes_now_is_run_again_whole(project: Project) -> None:
     strict_project(project)
     project.records([*events(30), "broken", *MISTYPED])
     before = project.run()
@@ -185,7 +185,7 @@ def test_what_became_of_another_date_of_the_receipt_does_not_matter(project: Pro
     assert [receipt.dates for receipt in again(project).receipts] == [(DAY,)]
 
 
-def test_all_that_changed_is_told_at_once_and_nothing_is_run(project: Project) -> None:
+def test_all_changed_files_are_reported_together_and_nothing_is_replayed(project: Project) -> None:
     strict_project(project)
     for day in (DAY, BEFORE):
         project.records([*events(30), *MISTYPED], day=day)
@@ -242,7 +242,7 @@ def test_an_input_that_a_run_was_given_and_that_is_gone_is_refused(project: Proj
     assert again(project, input=project.folder / "moved/{date}/*.ndjson.gz").rechecked[0].quarantined.rows == 1
 
 
-def test_an_output_far_from_its_pipeline_knows_where_that_lies(project: Project, tmp_path_factory: Any) -> None:
+def test_an_output_in_another_place_knows_its_pipeline(project: Project, tmp_path_factory: Any) -> None:
     far = tmp_path_factory.mktemp("far") / "out"
     project.records([*events(30), "broken"])
     receipt = project.run(output=far)
@@ -276,7 +276,7 @@ def test_another_pipeline_is_refused(project: Project) -> None:
         again(project, pipeline=project.folder)
 
 
-def test_a_source_without_dates_is_run_anew_whole(project: Project) -> None:
+def test_a_source_without_dates_is_run_again_whole(project: Project) -> None:
     project.pipeline(source={"path": f"data/{DAY}/*.ndjson.gz", "format": "ndjson"}, **NO_RULES)
     project.records([*events(30), *MISTYPED])
     project.run()

@@ -29,7 +29,7 @@ def _elsewhere(project: Project) -> Path:
     return project.folder / "other"
 
 
-def test_a_folder_that_is_laid_out_like_the_source_stands_in_for_it(project: Project, elsewhere: Path) -> None:
+def test_a_folder_with_the_layout_of_the_source_replaces_it(project: Project, elsewhere: Path) -> None:
     receipt = project.run(input=elsewhere)
     assert receipt.dates == (BEFORE, DAY)
     assert receipt.rows.read == 12
@@ -41,7 +41,7 @@ def test_of_such_a_folder_one_date_may_be_asked(project: Project, elsewhere: Pat
     assert [each.path for each in receipt.inputs] == [f"{DAY}/a.ndjson.gz"]
 
 
-def test_a_pattern_with_the_date_stands_in_for_the_source(project: Project, elsewhere: Path) -> None:
+def test_a_pattern_with_the_date_replaces_the_source(project: Project, elsewhere: Path) -> None:
     assert project.run(input=f"{elsewhere}/{{date}}/a.*").rows.read == 12
 
 
@@ -66,7 +66,7 @@ def test_an_input_without_a_name_is_a_mistake(project: Project) -> None:
         project.run(input="")
 
 
-def test_a_folder_stands_in_for_a_source_without_dates_by_its_pattern(project: Project) -> None:
+def test_a_folder_replaces_a_source_without_dates_by_its_pattern(project: Project) -> None:
     project.pipeline(source={"path": "data/*.ndjson.gz", "format": "ndjson"}, aggregates=NOISY_AGGREGATES)
     project.records(events(5), day=".", root="other")
     (project.folder / "other" / "settings.csv").write_text("no records")
@@ -89,7 +89,7 @@ def test_a_pattern_that_matches_nothing_is_nothing_to_do(project: Project) -> No
     assert project.run(input="nowhere/*.ndjson", date=DAY).sequence == 0
 
 
-def test_an_input_is_relative_to_where_one_stands(
+def test_an_input_is_relative_to_the_working_directory(
     project: Project, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(elsewhere)
@@ -215,7 +215,7 @@ def test_a_run_takes_settings_as_a_frame(project: Project) -> None:
     assert project.rows() == project.rows(output=project.folder / "by path")
 
 
-def test_data_in_memory_is_not_taken_for_a_path_nor_shown(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_data_in_memory_is_refused_as_a_path_and_not_shown(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     frame = pd.DataFrame({"device_id": ["CANARY-1"]})
     with pytest.raises(ConfigurationError, match="not a path") as raised:
         project.run(input=frame)

@@ -59,7 +59,7 @@ def test_a_newer_keyring_and_one_with_a_destroyed_key_are_right(rotated: Project
     rotated.run(date=DAY)
 
 
-def test_check_values_tell_keys_apart_and_are_in_the_receipt(rotated: Project) -> None:
+def test_check_values_differ_between_keys_and_are_in_the_receipt(rotated: Project) -> None:
     receipt = rotated.run(date=DAY)
     assert set(receipt.key_checks or {}) == {"device/2", "subject/1"}
     assert len({*(receipt.key_checks or {}).values()}) == 2

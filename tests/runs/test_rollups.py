@@ -10,7 +10,7 @@ import pytest
 
 import minimize
 from minimize.removal.expire import expire
-from minimize.review.published_tables import published_tables
+from minimize.review import published_tables
 from tests.calls import preview_tables
 from tests.commands import command
 from tests.project import AT, DAY, Project, event
@@ -135,7 +135,7 @@ def test_rows_of_a_roll_up_end_with_those_of_its_table(project: Project) -> None
     assert (project.rows("billing"), project.rows("billing_by_day")) == ([], [])
 
 
-def test_the_plan_and_the_columns_say_what_a_roll_up_is(project: Project) -> None:
+def test_the_plan_and_the_columns_describe_a_roll_up(project: Project) -> None:
     publish(project)
     plan = minimize.plan_for(project.folder)
     says = plan.to_json()["outputs"]["billing_total"]["figures"]

@@ -37,7 +37,7 @@ def test_every_row_has_one_fate(project: Project) -> None:
     assert (rows.suppressed, rows.deduplicated) == (0, 0)
 
 
-def test_the_receipt_says_what_was_asked(project: Project) -> None:
+def test_the_receipt_records_the_request(project: Project) -> None:
     project.records(events(30))
     receipt = project.run()
     assert (receipt.at, receipt.at_given, receipt.dates) == (AT, True, (DAY,))
@@ -57,7 +57,7 @@ def test_the_receipt_lists_the_inputs_with_their_rows(project: Project) -> None:
     assert inputs == {f"{DAY}/a.ndjson.gz": (file_digest(first), 30), f"{DAY}/b.ndjson.gz": (file_digest(second), 6)}
 
 
-def test_a_run_without_settings_says_so_and_collects_no_feature(project: Project) -> None:
+def test_a_run_without_settings_records_none_and_collects_no_feature(project: Project) -> None:
     project.pipeline(settings=None)
     project.records(events(30))
     receipt = project.run()
@@ -78,7 +78,7 @@ def test_settings_that_are_given_go_before_those_of_the_pipeline(project: Projec
     assert {row["latitude"] for row in project.rows(output=project.folder / "other")} == {None}
 
 
-def test_beside_the_receipt_stand_the_files_behind_its_digests(project: Project) -> None:
+def test_files_behind_the_digests_of_a_receipt_are_stored_with_it(project: Project) -> None:
     project.records(events(30))
     receipt = project.run()
     run = project.out / "runs" / receipt.run_id
@@ -182,7 +182,7 @@ def test_a_time_after_now_by_no_more_than_clocks_differ_is_now(project: Project)
     assert project.run(at=datetime.now(UTC) + timedelta(minutes=2), output=None).rows.written == 3
 
 
-def test_a_run_as_of_now_writes_where_the_pipeline_says(project: Project) -> None:
+def test_a_run_as_of_now_writes_to_the_output_of_the_pipeline(project: Project) -> None:
     project.policy(**LASTING)
     project.records(events(30))
     receipt = project.run(at=None, output=None)
@@ -247,7 +247,7 @@ def test_where_there_is_no_input_nothing_is_done(project: Project) -> None:
     assert not project.out.exists()
 
 
-def test_what_stands_stays_where_the_input_is_gone(project: Project) -> None:
+def test_a_run_without_input_keeps_the_output(project: Project) -> None:
     path = project.records(events(9))
     project.run()
     path.unlink()
@@ -255,7 +255,7 @@ def test_what_stands_stays_where_the_input_is_gone(project: Project) -> None:
     assert len(project.rows()) == 9
 
 
-def test_with_nothing_to_do_faults_are_told_all_the_same(project: Project) -> None:
+def test_faults_are_reported_even_without_input(project: Project) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "keep"}})
     with pytest.raises(RefusedError):
         project.run()
@@ -272,7 +272,7 @@ def test_an_empty_file_gives_an_empty_typed_partition(project: Project) -> None:
     assert minimize.read(project.out, "per_model").num_rows == 0
 
 
-def test_above_fail_above_the_output_is_published_and_the_run_says_so(project: Project) -> None:
+def test_above_fail_above_the_output_is_published_and_the_excess_reported(project: Project) -> None:
     project.pipeline(quarantine={"fail_above": 0.1})
     project.records([*events(8), "broken", "broken"])
     receipt = project.run()
@@ -281,7 +281,7 @@ def test_above_fail_above_the_output_is_published_and_the_run_says_so(project: P
     assert "2 of 10 rows are in quarantine" in quarantine_exceeded(receipt, job)
 
 
-def test_at_fail_above_nothing_is_said(project: Project) -> None:
+def test_at_fail_above_nothing_is_reported(project: Project) -> None:
     project.pipeline(quarantine={"fail_above": 0.2})
     project.records([*events(8), "broken", "broken"])
     assert quarantine_exceeded(project.run(), minimize.load_pipeline(project.folder)) == ""
@@ -316,7 +316,7 @@ def test_an_output_is_one_pipelines(project: Project) -> None:
     assert minimize.files(project.out) == standing
 
 
-def test_above_stop_above_what_stood_before_stays(project: Project) -> None:
+def test_above_stop_above_the_earlier_output_stays(project: Project) -> None:
     project.pipeline(quarantine={"stop_above": 0.1})
     project.records(events(8))
     project.run()
@@ -344,7 +344,7 @@ def test_a_damaged_file_stops_the_run_and_leaves_nothing_behind(project: Project
 
 
 @pytest.mark.usefixtures("no_output")
-def test_a_policy_that_drops_everything_writes_nothing_and_says_why(project: Project) -> None:
+def test_a_policy_that_drops_everything_is_refused_with_the_reason(project: Project) -> None:
     project.policy(
         {key: {"type": "string", "do": "drop"} for key in ("model", "tenant_id")}
         | dict.fromkeys(("battery", "storage", "latitude"), None)
@@ -386,7 +386,7 @@ def test_an_output_below_the_source_is_refused(project: Project) -> None:
         project.run(output=project.folder / "data" / "out")
 
 
-def test_progress_is_told_file_by_file_and_pass_by_pass(project: Project) -> None:
+def test_progress_is_reported_per_file_and_pass(project: Project) -> None:
     project.records(events(9))
     project.records(events(9), day=BEFORE)
     told: list[tuple[int, int]] = []
@@ -395,13 +395,13 @@ def test_progress_is_told_file_by_file_and_pass_by_pass(project: Project) -> Non
 
 
 @pytest.mark.usefixtures("no_output")
-def test_the_output_folder_is_nobody_elses(project: Project) -> None:
+def test_the_output_folder_is_accessible_to_its_owner_only(project: Project) -> None:
     project.records(events(9))
     project.run()
     assert os.stat(project.out).st_mode & 0o077 == 0
 
 
-def test_an_output_that_the_pipeline_no_longer_has_goes_with_the_date_that_is_run_anew(project: Project) -> None:
+def test_a_removed_output_of_the_pipeline_disappears_with_the_date_that_is_run_again(project: Project) -> None:
     project.records(events(30))
     project.records(events(30, 100), day=BEFORE)
     project.run()
@@ -412,7 +412,7 @@ def test_an_output_that_the_pipeline_no_longer_has_goes_with_the_date_that_is_ru
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_pipeline_with_aggregates_that_says_nothing_of_records_writes_none(project: Project) -> None:
+def test_a_pipeline_with_aggregates_writes_no_records_by_default(project: Project) -> None:
     project.pipeline(records=None)
     project.records(events(30))
     receipt = project.run()
@@ -421,7 +421,7 @@ def test_a_pipeline_with_aggregates_that_says_nothing_of_records_writes_none(pro
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_pipeline_without_aggregates_writes_records_whatever_it_says_of_them(project: Project) -> None:
+def test_a_pipeline_without_aggregates_always_writes_records(project: Project) -> None:
     project.pipeline(records=None, aggregates=None)
     project.records(events(30))
     assert set(project.run().outputs) == {"records"}

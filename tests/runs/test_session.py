@@ -79,7 +79,7 @@ def starts(project: Project, code: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, text=True)
 
 
-def test_a_run_is_told_of_before_and_after(fed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_logged_at_its_start_and_at_its_publication(fed: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann@example.com")
     receipt = fed.run()
     assert operations(fed) == [("run", "start", "success"), ("run", "publish", "success")]
@@ -102,7 +102,7 @@ def test_the_receipt_names_the_head_that_the_log_had(fed: Project) -> None:
     assert receipt.to_json()["audit"] == {"sequence": 1, "head": entry.digest, "ledger": receipt.audit.ledger}
 
 
-def test_the_ledger_lies_in_the_output_and_is_its_owners_alone(fed: Project) -> None:
+def test_the_ledger_is_in_the_output_and_accessible_to_its_owner_only(fed: Project) -> None:
     shutil.rmtree(fed.out)
     fed.run()
     assert (fed.out / "ledger.db").stat().st_mode & 0o777 == 0o600
@@ -182,7 +182,7 @@ def test_verify_finds_receipts_that_were_cut_off_before_the_next_one(fed: Projec
     assert check_output(fed.out, keys=fed.keys, ledger=ledger) == []
 
 
-def test_receipts_that_the_ledger_misses_are_said_and_told(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_output_older_than_the_ledger_is_reported_and_logged(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     fed.run(ledger=fed.folder / "organization.db")
     older = shutil.copytree(fed.out, fed.folder / "older")
     fed.run(ledger=fed.folder / "organization.db")
@@ -211,13 +211,13 @@ def test_a_run_without_pending_dates_warns_of_an_older_copy(
     assert ("W017" in {getattr(record, "code", "") for record in caplog.records}) is is_older
 
 
-def test_verify_says_that_no_ledger_is_there(fed: Project) -> None:
+def test_verify_reports_a_missing_ledger(fed: Project) -> None:
     fed.run()
     (fed.out / "ledger.db").unlink()
     assert codes(fed) == ["V008"]
 
 
-def test_verify_says_that_another_ledger_does_not_know_the_output(
+def test_verify_reports_a_ledger_that_does_not_know_the_output(
     fed: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fed.run()
@@ -226,7 +226,7 @@ def test_verify_says_that_another_ledger_does_not_know_the_output(
     assert codes(fed) == ["V009"]
 
 
-def test_verify_says_that_the_ledger_could_not_be_asked(fed: Project) -> None:
+def test_verify_reports_an_unreadable_ledger(fed: Project) -> None:
     fed.run()
     (fed.out / "ledger.db").write_bytes(b"damaged" * 1000)
     found = {finding.code: finding.message for finding in check_output(fed.out, keys=fed.keys)}
@@ -235,7 +235,7 @@ def test_verify_says_that_the_ledger_could_not_be_asked(fed: Project) -> None:
         check_output(fed.out, keys=fed.keys, ledger=fed.out / "ledger.db")
 
 
-def test_a_run_says_that_a_receipt_amid_the_others_is_gone(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_reports_a_missing_receipt_among_the_others(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     receipts = [fed.run() for _ in range(3)]
     (fed.out / "runs" / receipts[1].run_id / "receipt.json").unlink()
     fed.run()
@@ -259,7 +259,7 @@ def test_an_audit_log_that_was_cut_short_is_found_by_receipts(fed: Project) -> N
     assert [each.code for each in found.findings] == ["H006"]
 
 
-def test_a_ledger_that_was_lost_is_made_anew_once_it_is_adopted_and_that_is_said(
+def test_a_lost_ledger_is_created_again_after_adoption_with_a_warning(
     fed: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = fed.run()
@@ -314,7 +314,7 @@ def test_the_index_is_restored_from_receipts(fed: Project) -> None:
 
 
 @pytest.mark.nightly
-def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: Project) -> None:
+def test_a_run_killed_before_it_was_recorded_is_recorded_by_the_next(fed: Project) -> None:
     killed = starts(fed, STOPPED)
     assert (killed.wait(60), killed.communicate()[0]) == (137, "")
     assert len(list_runs(output=fed.out)) == 0
@@ -325,7 +325,7 @@ def test_a_run_that_was_killed_before_it_was_told_is_told_by_the_next(fed: Proje
     assert codes(fed) == []
 
 
-def test_a_second_run_is_told_who_holds_the_output_and_a_killed_one_holds_nothing(fed: Project) -> None:
+def test_a_second_run_is_refused_with_the_holder_and_a_killed_run_holds_no_lease(fed: Project) -> None:
     first = starts(fed, SLOW)
     assert first.stdout is not None
     assert first.stdout.readline() == "begun\n"
@@ -350,7 +350,7 @@ def test_a_run_that_lost_its_lease_publishes_nothing(fed: Project) -> None:
     assert codes(fed) == []
 
 
-def test_a_ledger_that_cannot_be_told_afterwards_undoes_nothing(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_ledger_that_fails_after_publication_undoes_nothing(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     def gone(_: str) -> None:
         raise LedgerError("the ledger is gone")
 
@@ -371,7 +371,7 @@ def test_a_ledger_that_cannot_be_used_stops_a_run_before_anything_is_made(fed: P
     assert not fed.out.exists()
 
 
-def test_a_copy_beside_its_original_goes_its_own_way(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_copy_of_an_output_gets_an_identity_of_its_own(fed: Project, caplog: pytest.LogCaptureFixture) -> None:
     ledger = fed.folder / "organization.db"
     fed.run(ledger=ledger)
     copy = shutil.copytree(fed.out, fed.folder / "copy")
@@ -397,7 +397,7 @@ def test_a_copy_that_got_its_identity_and_no_receipt_yet_is_a_warning(fed: Proje
     assert [each.code for each in check_output(copy, keys=fed.keys, ledger=ledger)] == ["V008"]
 
 
-def test_an_identity_that_nobody_gave_is_found(fed: Project) -> None:
+def test_an_unknown_identity_is_found(fed: Project) -> None:
     fed.run()
     (fed.out / "runs" / ".id").write_text("0" * 32 + "\n")
     assert codes(fed) == ["V009"]
@@ -433,7 +433,7 @@ def test_a_server_that_restarts_in_mid_run_is_waited_for(
 
 
 @pytest.mark.postgres
-def test_a_server_that_goes_away_in_mid_run_is_a_clear_error_and_nothing_is_published(
+def test_a_server_failure_during_a_run_is_a_clear_error_and_nothing_is_published(
     fed: Project, postgres: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_LEDGER", postgres.database())

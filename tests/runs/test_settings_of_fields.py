@@ -93,7 +93,7 @@ def test_retract_removes_the_values_of_a_person_who_opted_out(shared: Project) -
         (ROW.replace("admin", "user") + ",", "W050"),
     ],
 )
-def test_a_run_reports_what_does_not_mean_what_it_says_without_a_value(
+def test_a_run_reports_ineffective_settings_without_a_value(
     shared: Project, caplog: pytest.LogCaptureFixture, row: str, code: str
 ) -> None:
     with caplog.at_level(logging.WARNING, "minimize"):

@@ -29,7 +29,7 @@ def test_the_clock_counts_from_midnight_utc() -> None:
     assert CLOCK.on_last(6) == datetime(2026, 11, 24, 6, tzinfo=UTC)
 
 
-def test_a_switch_goes_on_and_off_in_turn() -> None:
+def test_a_switch_is_alternately_on_and_off() -> None:
     rows = toggle_settings("t", "usage", [CLOCK.before(3), CLOCK.before(2), CLOCK.before(1)], "user", subject="s")
     assert [(row.value, row.holder, row.subject) for row in rows] == [
         ("on", "user", "s"),
@@ -38,7 +38,7 @@ def test_a_switch_goes_on_and_off_in_turn() -> None:
     ]
 
 
-def test_a_setting_is_recorded_when_it_is_valid_unless_said_otherwise() -> None:
+def test_a_setting_is_by_default_recorded_when_it_becomes_valid() -> None:
     at = CLOCK.before(1)
     assert sample_setting("t", "level", "basic", at).recorded_at == at
     assert sample_setting("t", "level", "basic", at, recorded=at + timedelta(days=9)).recorded_at == at + timedelta(
@@ -55,7 +55,7 @@ def test_the_file_has_the_header_of_a_settings_file_and_times_with_an_offset(tmp
     assert row == ["t", "", "usage", "on", "admin", "2026-11-22T00:00:00+00:00", "2026-11-22T00:00:00+00:00"]
 
 
-def test_rows_stand_in_no_order_of_time(tmp_path: Path) -> None:
+def test_rows_are_not_in_order_of_time(tmp_path: Path) -> None:
     write_settings(
         [sample_setting("t", "usage", "on", CLOCK.before(days)) for days in range(50, 0, -1)],
         tmp_path / "s.csv",

@@ -152,7 +152,7 @@ def test_the_committed_samples_are_small_and_of_the_default_dates(name: str) -> 
 
 
 @pytest.mark.parametrize("arguments", [[], ["usage_events"], ["--out", "x"]])
-def test_the_script_says_what_is_missing(arguments: list[str]) -> None:
+def test_the_script_names_the_missing_arguments(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, str(SCRIPT), *arguments], check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert "give a name and --out, or --all" in done.stderr

@@ -38,7 +38,7 @@ def test_no_device_of_an_organization_is_the_users_own() -> None:
     assert not found.devices.is_personal[found.numbers].any()
 
 
-def test_a_value_of_the_tenant_goes_with_its_id() -> None:
+def test_a_value_of_the_tenant_is_constant_for_its_id() -> None:
     found = AppleDevices(WORLD, 200)
     pairs = set(zip(found.tenant_id.to_pylist(), found.of_tenant("abcdef").to_pylist(), strict=True))
     assert len(pairs) == 6

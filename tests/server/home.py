@@ -19,7 +19,7 @@ from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
-from minimize.ledger.incidents import INCIDENT as INCIDENT_STEPS
+from minimize.ledger.kinds import INCIDENT as INCIDENT_STEPS
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.plan.model import Category
 from minimize.server.authorizer import Caller
@@ -142,9 +142,7 @@ class Home:
     def incident(self) -> None:
         """Opens the incident of grants."""
         if not self.ledger.find(INCIDENT_STEPS, key=INCIDENT):
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("MINIMIZE_ACTOR", "pia")
-                open_support(self.places(), INCIDENT, self.time.at, "north", "south", "east", "west")
+            open_support(self.places(), INCIDENT, self.time.at, "north", "south", "east", "west")
 
     def granted(
         self,

@@ -78,7 +78,7 @@ def test_an_expired_or_replayed_token_opens_nothing(server: Running, home: Home)
         server.get(COMMAND, old)
 
 
-def test_what_one_was_let_through_with_lets_nobody_else_through(server: Running) -> None:
+def test_a_ticket_of_one_account_gives_no_access_to_another(server: Running) -> None:
     with server.plain() as client:
         command = json.dumps({"read": "checkins", "columns": ["owner"], "purpose": PURPOSE}).encode()
         info = client.get_flight_info(flight.FlightDescriptor.for_command(command), server.options(server.token("ian")))
@@ -112,7 +112,7 @@ def test_no_name_of_a_dataset_leads_anywhere_else(home: Home, dataset: str) -> N
 @pytest.mark.parametrize(
     "column", ["owner", "OWNER", "owner ", "*", "owner.x", "tenant_id, owner", "__index_level_0__", "phone"]
 )
-def test_no_name_of_a_column_shows_what_is_shut(home: Home, column: str) -> None:
+def test_no_column_name_opens_a_closed_column(home: Home, column: str) -> None:
     for words in ({"columns": [column]}, {"columns": ["model", column]}, {"where": {column: "x"}}):
         error = refused(partial(home.read, "ann", **words))
         assert error.code in ("B002", "B004", "B005")
@@ -181,7 +181,7 @@ def test_a_denial_wins_over_every_other_role(home: Home) -> None:
     assert refused(lambda: home.read("eve")).code == "B005"
 
 
-def test_no_role_comes_from_what_a_request_says(server: Running, home: Home) -> None:
+def test_no_role_comes_from_the_content_of_a_request(server: Running, home: Home) -> None:
     for more in ({"user": "ian"}, {"role": "insider"}, {"groups": ["support"]}, {"grant": "*"}, {"tenants": ["north"]}):
         body = {"read": "checkins", "columns": ["owner"], "purpose": PURPOSE, **more}
         with pytest.raises(flight.FlightServerError, match="B002"):
@@ -192,7 +192,7 @@ def test_no_role_comes_from_what_a_request_says(server: Running, home: Home) -> 
         client.do_get(flight.Ticket(json.dumps(body).encode()), server.options(None, *headers)).read_all()
 
 
-def test_nobody_opens_what_they_asked_for_themselves_by_an_account_in_the_same_group(home: Home) -> None:
+def test_a_second_account_in_the_same_group_cannot_approve_a_request(home: Home) -> None:
     groups = {"support": ["sam", "sue"], "desk": ["sam", "pit"]}
     home.rules(groups=groups)
     home.acts("sam")
@@ -292,7 +292,7 @@ def test_malformed_requests_leave_the_server_alive_and_show_nothing(server: Runn
     assert all(any(code in text for code in ("B002", "B003", "B004", "B005")) for text in said)
 
 
-def test_descriptors_and_actions_that_are_none_are_refused_alike(server: Running) -> None:
+def test_unknown_descriptors_and_actions_are_refused(server: Running) -> None:
     with server.plain() as client:
         for descriptor in (
             flight.FlightDescriptor.for_path("..", "etc", "passwd"),
@@ -304,7 +304,7 @@ def test_descriptors_and_actions_that_are_none_are_refused_alike(server: Running
         assert server.get(COMMAND).num_rows == ROWS
 
 
-def test_files_show_whoever_holds_no_key_nothing_above_open_columns(home: Home) -> None:
+def test_files_reveal_nothing_above_open_columns_without_a_key(home: Home) -> None:
     (path,) = (home.project.out / "records").rglob("*.parquet")
     names = pq.read_schema(path).names
     assert "owner" in names

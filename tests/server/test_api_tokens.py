@@ -11,7 +11,7 @@ import pytest
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import add_key, new_keyring
-from minimize.ledger.access import API_TOKEN
+from minimize.ledger.kinds import API_TOKEN
 from minimize.ledger.ledger import open_ledger
 from minimize.server.api_tokens import (
     TokenBearer,
@@ -40,7 +40,7 @@ def made(home: Home, user: str = "ann", *, once: bool = False, hours: float = 8)
     return create_token(home.ledger, user, home.time.at, lasts=timedelta(hours=hours), once=once)[0]
 
 
-def test_a_token_says_whose_it_is_until_it_is_over(home: Home) -> None:
+def test_a_token_identifies_its_account_until_it_expires(home: Home) -> None:
     text = made(home)
     assert bearer(home, text).user == "ann"
     home.time.passes(hours=8, seconds=-1)
@@ -105,7 +105,7 @@ def test_a_revoked_token_is_refused_and_what_it_began_ends(home: Home) -> None:
     refused(home, text)
 
 
-def test_what_began_with_a_token_that_opens_once_goes_on(home: Home) -> None:
+def test_a_read_begun_with_a_single_use_token_continues(home: Home) -> None:
     name = bearer(home, made(home, once=True)).token
     assert may_continue(home.ledger, name, home.time.at)
 
@@ -186,7 +186,7 @@ def test_a_token_outlives_a_new_signing_key(home: Home) -> None:
     assert bearer(home, made(home)).user == "ann"
 
 
-def test_no_secret_stands_in_the_ledger(home: Home) -> None:
+def test_the_ledger_contains_no_secret(home: Home) -> None:
     secret = made(home).split("_")[2]
     files = [path for path in home.folder.glob("ledger.db*") if path.is_file()]
     assert files

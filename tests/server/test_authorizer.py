@@ -6,15 +6,15 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
 from minimize.access.entitlements import Grants
+from minimize.checkpoints import at_checkpoint
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, Resource, find_ledger
-from minimize.ledger.access import GRANT, GrantAct
-from minimize.ledger.acts import ActKind, Decision
+from minimize.ledger.acts import Decision
+from minimize.ledger.kinds import GRANT, GrantAct
 from minimize.ledger.ledger import Ledger, open_ledger
 from minimize.server.authorizer import Authorizer
 from minimize.times import utc_now
@@ -53,10 +53,11 @@ def test_of_earlier_acts_only_the_last_is_read_again(tmp_path: Path, ledger: Led
     authorizer = Authorizer(tmp_path / "access.yaml", ledger, utc_now)
     before = authorizer.grants()
     record(ledger, keys, ("g7", "approved"), ("g20", "requested"))
-    with patch.object(ActKind, "read", autospec=True, side_effect=ActKind.read) as read:
+    read: list[str] = []
+    with at_checkpoint("act.read", read.append):
         after = authorizer.grants()
         assert authorizer.grants() is after
-    assert read.call_count == 3
+    assert len(read) == 3
     assert states(after) == {**states(before), "g7": ["requested", "approved"], "g20": ["requested"]}
     assert after.all_grants[0] is before.all_grants[0]
     assert states(before)["g7"] == ["requested"]

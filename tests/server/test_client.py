@@ -28,12 +28,12 @@ from tests.server.server import Running
         "grpc+tls://:1",
     ],
 )
-def test_a_token_goes_over_tls_or_no_farther_than_this_machine(url: str) -> None:
+def test_a_token_is_sent_only_over_tls_or_on_this_machine(url: str) -> None:
     with pytest.raises(ConfigurationError):
         connect(url, token="mzd_x")
 
 
-def test_without_a_token_nobody_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_token_no_connection_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MINIMIZE_TOKEN", raising=False)
     with pytest.raises(ConfigurationError, match="no token"):
         connect("grpc+tls://localhost:1")
@@ -80,12 +80,12 @@ def test_an_error_comes_over_the_wire_as_it_was() -> None:
     assert found.findings == sent.findings
 
 
-def test_what_is_not_the_doors_own_does_not_go_over_the_wire() -> None:
+def test_errors_of_other_modules_are_not_sent_to_the_client() -> None:
     found = encode_error(KeyringError("the key of /srv/house.keys", hint="chmod"))
     assert json.loads(found)["code"] == "B009"
     assert b"house.keys" not in found
 
 
 @pytest.mark.parametrize("body", [None, b"", b"{", b"[]", b'{"code": 7}'])
-def test_where_nothing_was_sent_the_door_is_gone(body: bytes | None) -> None:
+def test_an_empty_response_means_that_the_server_is_unavailable(body: bytes | None) -> None:
     assert decode_error(body).code == error_for("B010").code

@@ -66,7 +66,7 @@ def test_python_in_it_is_python_and_requests_are_requests() -> None:
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
-def test_a_certificate_of_ones_own_ca_is_made_as_it_says(home: Home, tmp_path: Path) -> None:
+def test_the_documented_commands_create_a_certificate_of_a_private_ca(home: Home, tmp_path: Path) -> None:
     commands = list(calls(SHELL, "openssl"))
     assert len(commands) == 3
     for words in commands:
@@ -96,7 +96,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     assert (said.returncode, said.stderr) == (0, "")
 
 
-def test_what_stands_before_a_door_limits_what_the_door_cannot() -> None:
+def test_the_proxy_configuration_sets_the_limits_that_the_server_lacks() -> None:
     text = re.sub(r"#.*", "", FRONT.read_text())
     said = dict(re.findall(r"^\s*(\w+) ([^;{}]+);", text, re.MULTILINE))
     assert text.count("{") == text.count("}")

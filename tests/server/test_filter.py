@@ -4,7 +4,6 @@ Row groups and files that need not be decoded are not, and nothing that may be s
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.access import ALL_TENANTS, TenantSet
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import RefusedError
 from minimize.output.stored_file import StoredFile, as_stored_file
 from minimize.server.request import parse_filter
@@ -156,7 +156,7 @@ def _file(tmp_path: Path) -> StoredFile:
         ({"other": 1}, [0, 1, 2, 3]),
     ],
 )
-def test_statistics_say_which_row_groups_may_hold_a_row(
+def test_statistics_determine_which_row_groups_may_hold_a_row(
     file: StoredFile, where: dict[str, Any], groups: list[int]
 ) -> None:
     types = {**dict(zip(TABLE.schema.names, TABLE.schema.types, strict=True)), "other": pa.int64()}
@@ -186,7 +186,7 @@ def test_a_scope_is_a_condition_where_it_names_tenants() -> None:
     assert rule.values.to_pylist() == ["a", "b"]
 
 
-def test_folders_and_dates_say_something_about_all_of_their_rows() -> None:
+def test_folders_and_dates_determine_whether_their_rows_can_match() -> None:
     rules = [bind_condition(parse_filter({"t": ["a", "b"]})[0], pa.string())]
     assert [folder_matches(value, pa.string(), rules) for value in ("a", "c", None)] == [True, False, False]
     later = [bind_condition(parse_filter({"date": {">": "2026-11-23"}})[0], pa.date32())]
@@ -194,16 +194,13 @@ def test_folders_and_dates_say_something_about_all_of_their_rows() -> None:
     assert date_matches(None, [])
 
 
-def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
-    home: Home, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(home: Home) -> None:
     records = {"must_be": "identified", "partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}}
     home.project.policy(FIELDS)
     home.project.pipeline(purpose=PURPOSE, records=records, aggregates=AGGREGATES, output="apart")
     home.project.records([owned_event(number) for number in range(60)], "2026-11-24")
     home.project.records([owned_event(number) for number in range(20)], "2026-11-23")
     home.project.run(output=home.project.out / "apart")
-    from minimize.server import snapshot
     from minimize.server.authorizer import Caller
     from minimize.server.client import DatasetReader
     from minimize.server.service import DataAccessService, LocalTransport, find_datasets
@@ -214,14 +211,8 @@ def test_files_of_tenants_and_dates_that_are_not_wanted_are_not_opened(
     assert set(found["tenant_id"].to_pylist()) == {"north"}
     assert found.num_rows == 40
     opened: list[str] = []
-    real = snapshot.OpenSnapshot.file
-
-    def file(self: snapshot.OpenSnapshot, path: str, coded: Collection[str] = ()) -> StoredFile:
-        opened.append(path)
-        return real(self, path, coded)
-
-    monkeypatch.setattr(snapshot.OpenSnapshot, "file", file)
-    assert reader.read(columns=["model"], where={"date": "2026-11-23"}, purpose=PURPOSE).num_rows == 10
+    with at_checkpoint("snapshot.read", lambda _, path: opened.append(path)):
+        assert reader.read(columns=["model"], where={"date": "2026-11-23"}, purpose=PURPOSE).num_rows == 10
     assert [path.split("/")[1:3] for path in opened] == [["date=2026-11-23", "tenant_id=north"]]
     for columns in (["tenant_id"], ["tenant_id", "date"]):
         assert reader.read(columns=columns, purpose=PURPOSE).num_rows == 40

@@ -43,7 +43,7 @@ def test_a_token_in_scope_gives_its_value(reversible: Home) -> None:
     assert all(value.startswith(PHONE) for value in found["value"].to_pylist())
 
 
-def test_a_token_of_another_tenant_or_of_nobody_stays_shut(reversible: Home) -> None:
+def test_tokens_of_other_tenants_and_unknown_tokens_are_not_reversed(reversible: Home) -> None:
     (ours,), theirs = tokens_of(reversible, "north", 1), tokens_of(reversible, "south", 2)
     found = turned(reversible, [*theirs, "x" * 43, ours])["value"].to_pylist()
     assert found[:3] == [None, None, None]

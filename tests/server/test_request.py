@@ -24,7 +24,7 @@ from minimize.server.request import (
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def test_a_read_goes_over_the_wire_and_comes_back() -> None:
+def test_a_read_request_survives_serialization() -> None:
     where = {
         "a": 1,
         "b": ["x", "y"],
@@ -133,7 +133,7 @@ def test_a_filter_is_not_without_bounds() -> None:
     st.binary(max_size=200)
     | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(lambda x: json.dumps(x).encode())
 )
-def test_whatever_comes_is_a_request_or_is_refused(content: bytes) -> None:
+def test_any_content_is_a_valid_request_or_refused(content: bytes) -> None:
     try:
         found: object = parse_request(content)
     except ConfigurationError as error:

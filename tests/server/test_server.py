@@ -95,7 +95,7 @@ def test_tokens_are_turned_back_over_the_wire(server: Running, home: Home) -> No
 
 
 @pytest.mark.parametrize("call", ["put", "exchange", "action", "flights"])
-def test_a_door_does_nothing_but_give(server: Running, call: str) -> None:
+def test_a_server_accepts_only_read_calls(server: Running, call: str) -> None:
     descriptor, schema = flight.FlightDescriptor.for_command(COMMAND), pa.schema([("a", pa.int64())])
     with server.plain() as client:
         calls: dict[str, Any] = {
@@ -110,7 +110,9 @@ def test_a_door_does_nothing_but_give(server: Running, call: str) -> None:
     assert ".py" not in str(error.value)
 
 
-def test_what_goes_wrong_inside_stays_inside(server: Running, home: Home, caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_errors_are_not_sent_to_the_client(
+    server: Running, home: Home, caplog: pytest.LogCaptureFixture
+) -> None:
     for path in home.project.out.rglob("records/**/*.parquet"):
         path.write_bytes(b"PAR1 nothing PAR1")
     with server.client() as client, pytest.raises(MinimizeError) as error:
@@ -119,7 +121,7 @@ def test_what_goes_wrong_inside_stays_inside(server: Running, home: Home, caplog
     assert "is missing or damaged" in caplog.text
 
 
-def test_a_door_that_is_gone_is_told_so(server: Running) -> None:
+def test_a_closed_server_is_reported_as_such(server: Running) -> None:
     client = server.client()
     server.server.shutdown()
     with pytest.raises(ConfigurationError) as error:
@@ -134,7 +136,7 @@ def test_a_schema_comes_with_what_is_read_and_not_before(server: Running) -> Non
     assert found.schema == pa.schema([])
 
 
-def test_who_comes_when_too_many_read_is_told_to_come_again(home: Home) -> None:
+def test_a_reader_beyond_the_limit_is_asked_to_retry(home: Home) -> None:
     with running(home, readers=1, wait_s=0.1) as server:
         server.server.turns.acquire()
         with server.client() as client, pytest.raises(ConfigurationError) as error:
@@ -207,7 +209,7 @@ def test_a_signal_is_handled_from_the_moment_the_server_is_announced(home: Home,
         assert server.process.wait(TIMEOUT) == 0
 
 
-def test_without_tls_it_opens_on_loopback_alone_and_where_somebody_says_so(home: Home) -> None:
+def test_without_tls_the_server_listens_only_on_loopback_and_on_request(home: Home) -> None:
     for listening in (
         ListenOptions(),
         ListenOptions("192.0.2.1", insecure=True),

@@ -53,7 +53,7 @@ def test_a_scope_shows_its_tenants_alone_whether_the_tenant_is_shown_or_not(home
     assert home.read("nora", columns=["model"]).num_rows == ROWS // 2
 
 
-def test_nobody_sees_anything_without_a_role_or_a_purpose(home: Home) -> None:
+def test_an_account_without_a_role_or_a_purpose_sees_nothing(home: Home) -> None:
     assert refused(home, "nobody").code == "B005"
     assert refused(home, "ann", purpose=None).code == "B005"
     assert refused(home, "ann", purpose="marketing").code == "B005"
@@ -91,7 +91,7 @@ def test_an_aggregate_is_open_to_more_and_held_to_the_scope(home: Home) -> None:
     assert refused(home, "otto").code == "B005"
 
 
-def test_an_output_that_does_not_tell_tenants_apart_is_shut_to_a_scope(home: Home) -> None:
+def test_an_output_without_tenants_is_refused_to_a_tenant_scope(home: Home) -> None:
     assert home.read("otto", "checkins/per_model").num_rows == 3
     assert refused(home, "nora", "checkins/per_model").code == "B005"
 
@@ -184,7 +184,7 @@ def test_a_role_that_is_taken_away_ends_a_read_on_its_way(home: Home) -> None:
         next(batches)
 
 
-def test_a_publication_changes_no_read_that_goes_on(home: Home) -> None:
+def test_a_publication_changes_no_running_read(home: Home) -> None:
     home.run(40, day="2026-11-23")
     before = home.read("ann").num_rows
     batches = home.reader("ann").batches(columns=["model"], purpose=PURPOSE)
@@ -233,13 +233,13 @@ def test_pseudonyms_of_two_key_versions_are_not_mixed_unless_asked_for(home: Hom
     assert home.read("ann", where={"date": "2026-11-23"}).num_rows == 40
 
 
-def test_a_column_is_for_the_purposes_that_its_policy_says(home: Home) -> None:
+def test_a_column_is_open_for_the_purposes_of_its_policy_only(home: Home) -> None:
     home.granted("sam", columns=("phone", "owner"))
     assert refused(home, "sam", columns=["phone"], incident=INCIDENT, purpose="service_maintenance").code == "B005"
     assert home.read("sam", columns=["phone"], incident=INCIDENT).num_rows == ROWS // 2
 
 
-def test_data_whose_policies_have_no_purpose_in_common_is_for_nobody(home: Home) -> None:
+def test_data_under_policies_without_a_common_purpose_is_closed(home: Home) -> None:
     home.project.policy(FIELDS | {"phone": None}, purposes=["operations"])
     home.project.pipeline(purpose="operations", records={"must_be": "identified"}, aggregates=AGGREGATES)
     home.project.records([owned_event(number) for number in range(40)], "2026-11-23")
@@ -269,7 +269,7 @@ def test_a_read_under_a_grant_ends_with_its_incident(home: Home) -> None:
     assert refused(home, "sam", columns=["owner"], incident=INCIDENT).code == "B005"
 
 
-def test_no_value_stands_in_the_ledger(home: Home) -> None:
+def test_the_ledger_contains_no_value(home: Home) -> None:
     home.granted("sam")
     home.read("sam", where={"owner": "owner-3@example.com"}, incident=INCIDENT)
     home.read("nora", where={"model": "a model that is sought"})
@@ -279,7 +279,7 @@ def test_no_value_stands_in_the_ledger(home: Home) -> None:
 
 
 @pytest.mark.parametrize("by_pipeline", [True, False])
-def test_it_finds_what_it_needs_and_tells_of_who_acts(home: Home, by_pipeline: bool) -> None:
+def test_minimize_open_finds_its_files_and_logs_the_acting_account(home: Home, by_pipeline: bool) -> None:
     home.acts("nora")
     path = home.folder if by_pipeline else home.project.out
     with minimize.open(path, keys=home.project.keys, clock=home.time) as door:
@@ -292,7 +292,7 @@ def test_it_finds_what_it_needs_and_tells_of_who_acts(home: Home, by_pipeline: b
     assert [changes_of(each).get("rows") for each in home.told()] == [60, 1, 60, None]
 
 
-def test_the_configuration_may_name_the_access_file_beside_what_it_demands(home: Home) -> None:
+def test_the_configuration_may_name_the_access_file_and_require_encryption(home: Home) -> None:
     (home.folder / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\nledger: ledger.db\n")
     with minimize.open(home.project.out, keys=home.project.keys, user="ann") as door:
         assert door.read(purpose=PURPOSE).num_rows == ROWS

@@ -39,7 +39,7 @@ def test_what_is_raised_comes_in_its_place() -> None:
         next(coming)
 
 
-def test_whoever_goes_away_leaves_no_thread() -> None:
+def test_an_abandoned_stream_leaves_no_thread() -> None:
     before = {*threading.enumerate()}
     coming = prefetch(iter(range(1000)))
     next(coming)

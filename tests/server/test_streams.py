@@ -93,7 +93,7 @@ def waited(home: Home) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_server_that_is_killed_in_mid_read_leaves_the_read_to_be_told_by_the_next(home: Home) -> None:
+def test_a_read_interrupted_by_a_kill_is_logged_by_the_next_server(home: Home) -> None:
     with served(home, script=ENDLESS) as server, server.client() as client:
         batches = client.batches("checkins", purpose=PURPOSE)
         assert next(batches).num_rows
@@ -114,7 +114,7 @@ def test_a_server_that_is_killed_in_mid_read_leaves_the_read_to_be_told_by_the_n
     assert home.reader("ann").read(purpose=PURPOSE).num_rows
 
 
-def test_fifty_clients_at_once_see_their_own_rows_and_no_others(home: Home) -> None:
+def test_fifty_concurrent_clients_see_their_own_rows_and_no_others(home: Home) -> None:
     users = [f"user-{number}" for number in range(CLIENTS)]
     tenants = [("north", "south")[number % 2] for number in range(CLIENTS)]
     home.rules(
@@ -140,7 +140,7 @@ def test_fifty_clients_at_once_see_their_own_rows_and_no_others(home: Home) -> N
 
 
 @pytest.mark.slow
-def test_fifty_clients_at_once_take_no_more_memory_than_bounded_readers_do(home: Home) -> None:
+def test_fifty_concurrent_clients_use_bounded_memory(home: Home) -> None:
     home.run(60_000)
     home.rules(assignments=ACCESS["assignments"])
     ready = threading.Barrier(CLIENTS, timeout=300)

@@ -82,7 +82,7 @@ def rows(found: pa.RecordBatch | None) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("coded", [False, True])
-def test_rows_out_of_scope_and_those_of_nobody_stay(coded: bool) -> None:
+def test_rows_outside_the_scope_and_without_a_tenant_are_removed(coded: bool) -> None:
     given = batch(coded)
     assert rows(seen(coded=coded).apply(given)) == ROWS
     assert rows(seen(TenantSet.from_names("a"), coded=coded).apply(given)) == [
@@ -148,6 +148,6 @@ def test_no_rows_have_the_same_schema_as_some() -> None:
     assert some.schema == made.schema
 
 
-def test_what_leaves_says_what_a_view_did() -> None:
+def test_the_result_states_the_technique_of_a_view() -> None:
     made = seen(time=TruncateTime(to="day"))
     assert made.schema.field("time").metadata == {b"minimize:view": b"truncate_time"}

@@ -55,7 +55,7 @@ def test_bytes_are_found_as_text(type_: pa.DataType, known: pa.Array) -> None:
 
 
 @pytest.mark.parametrize("type_", [pa.float64(), pa.bool_(), pa.timestamp("us")])
-def test_whom_settings_cannot_name_is_nobody(type_: pa.DataType) -> None:
+def test_values_that_settings_cannot_name_are_no_subjects(type_: pa.DataType) -> None:
     nobody = pa.array([1, None], pa.int64()).cast(type_)
     for values in (nobody, nobody.dictionary_encode()):
         found = nameable_mask(values)
@@ -134,7 +134,7 @@ SUBJECTS = pa.array(["1", "1", "2", "1", None, "1"])
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_pairs_of_the_tenants_concerned_stand_once_with_their_records(encoded: bool) -> None:
+def test_each_pair_of_the_selected_tenants_is_listed_once_with_its_records(encoded: bool) -> None:
     tenants, subjects = (each.dictionary_encode() if encoded else each for each in (TENANTS, SUBJECTS))
     pairs = SubjectPairs.from_columns(tenants, subjects, {"a"})
     found = dict(zip(pairs.rows.tolist(), (pairs.names[place] for place in pairs.places), strict=True))
@@ -146,7 +146,7 @@ def test_numbers_are_spelled_as_settings_spell_them() -> None:
     assert SubjectPairs.from_columns(pa.array([7]), pa.array([42]), {"7"}).names == [("7", "42")]
 
 
-def test_nobody_is_printed() -> None:
+def test_the_printed_pairs_hide_the_subjects() -> None:
     assert "1" not in repr(SubjectPairs.from_columns(TENANTS, SUBJECTS, {"a"}))
 
 

@@ -36,7 +36,7 @@ def asked(
 
 
 @pytest.mark.parametrize("encode", [False, True])
-def test_what_is_true_of_a_tenant_is_true_of_its_records_and_of_nobody_elses(encode: bool) -> None:
+def test_a_result_of_a_tenant_applies_to_its_records_only(encode: bool) -> None:
     tenants = TENANTS.dictionary_encode() if encode else TENANTS
     assert asked(tenants).spread(np.array([False, True, False])).to_pylist() == [True, False, False, False]
     assert asked(tenants).spread(np.array([True, True, False])).to_pylist() == [True, False, False, True]
@@ -68,7 +68,7 @@ def test_the_bounds_of_times_are_in_microseconds_and_leave_nulls_out() -> None:
     assert asked(times=day.dictionary_encode()).bounds == (86_400_000_000, 86_400_000_000)
 
 
-def test_nobody_and_somebody_are_no_pair() -> None:
+def test_a_pair_with_a_missing_part_has_no_code() -> None:
     assert pair_codes(np.array([0, -1, 3]), np.array([2, 2, -1])).tolist() == [2, -1, -1]
 
 
@@ -136,7 +136,7 @@ def level(value: str, holder: str = "admin", start: int = 0, subject: str | None
     return Said("t", subject, "level", value, holder, start)
 
 
-def test_nothing_said_is_off() -> None:
+def test_a_missing_setting_is_off() -> None:
     assert is_on(seen(), 1) == [False]
 
 
@@ -380,7 +380,7 @@ def test_a_subjects_own_level_counts_only_where_a_tenant_wide_one_is_set() -> No
     assert (reaches(view, "full", subject="s"), reaches(view, "full", subject="o")) == (False, True)
 
 
-def test_a_level_must_hold_at_both_times_by_itself() -> None:
+def test_a_level_must_hold_at_both_times_separately() -> None:
     view = seen(level("full"), level("basic", start=20))
     assert (reaches(view, "full", 10), reaches(view, "basic", 10)) == (False, True)
 
@@ -393,7 +393,7 @@ def test_an_unknown_level_is_refused() -> None:
 @pytest.mark.parametrize(
     "type_", [pa.timestamp("s"), pa.timestamp("ms", "UTC"), pa.timestamp("ns", "UTC"), pa.date32()]
 )
-def test_times_of_every_unit_are_compared_alike(type_: pa.DataType) -> None:
+def test_times_of_every_unit_are_compared_equally(type_: pa.DataType) -> None:
     times = pa.array([day(4).replace(tzinfo=None), day(5).replace(tzinfo=None)]).cast(type_)
     tenants = pa.array(["t", "t"])
     assert seen(on(start=5)).feature_on(FeatureSwitch("location"), tenants, None, times).to_pylist() == [False, True]
@@ -408,7 +408,7 @@ def test_integers_and_dictionaries_name_tenants_and_subjects_too() -> None:
     assert view.feature_on(FeatureSwitch("location"), *encoded, None).to_pylist() == expected
 
 
-def test_a_subject_named_by_bytes_can_turn_its_own_off_and_one_that_nobody_can_name_is_off() -> None:
+def test_a_subject_in_bytes_can_opt_out_and_an_unnameable_subject_is_off() -> None:
     view = seen(on(), off("user", subject="s"))
     tenants = pa.array(["t", "t"])
     assert view.feature_on(FeatureSwitch("location"), tenants, pa.array([b"s", b"r"]), None).to_pylist() == [
@@ -449,7 +449,7 @@ queries = st.tuples(st.sampled_from(["t", "u", "v"]), st.sampled_from(["s", "r",
 
 @settings(max_examples=examples(60))
 @given(st.lists(said, max_size=14), st.lists(queries, max_size=8), switches, st.integers(0, 7), st.randoms())
-def test_columns_come_to_what_the_sentences_say_in_any_order_of_rows(
+def test_columns_match_the_literal_rules_in_any_order_of_rows(
     rows: list[Said], records: list[tuple[str, str, int]], switch: FeatureSwitch, at: int, random: Any
 ) -> None:
     shuffled = list(rows)
@@ -522,7 +522,7 @@ def test_the_records_that_were_asked_about_do_not_travel() -> None:
     assert is_on(copy(view), 10, tenant="t") == [True]
 
 
-def test_what_was_found_for_one_period_is_not_taken_for_another() -> None:
+def test_a_result_for_one_period_is_not_used_for_another() -> None:
     view = seen(on(start=5), off(start=10), on(start=20))
     for days, wanted in ((3, False), (7, True), (12, False), (25, True), (7, True), (3, False)):
         assert is_on(view, days) == [wanted]

@@ -81,7 +81,7 @@ def test_of_several_erasures_the_latest_counts(keys: Keyring) -> None:
     ]
 
 
-def test_nobody_erased_is_nothing_to_ask(keys: Keyring) -> None:
+def test_an_empty_list_of_erasures_is_none(keys: Keyring) -> None:
     assert Erasures.from_tombstones([], keys) is None
 
 
@@ -95,7 +95,7 @@ def test_a_subject_is_recognized_under_an_older_key(tmp_path: Path) -> None:
     assert gone(Erasures.from_tombstones([made], new) or erased(new), [("north", "d1", AT)]) == [True]
 
 
-def test_without_the_keys_that_tell_subjects_nothing_is_answered(keys: Keyring) -> None:
+def test_without_subject_keys_erasures_cannot_be_evaluated(keys: Keyring) -> None:
     made = pickle.loads(pickle.dumps(erased(keys, ("north", "d1", AT))))
     with pytest.raises(KeyringError):
         gone(made, [("north", "d1", AT)])
@@ -125,7 +125,7 @@ def stones() -> st.SearchStrategy[list[tuple[str, str | None, datetime]]]:
 @hypothesis(
     max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
-def test_a_plain_reading_says_the_same(keys: Keyring, found: list[Row], told: Any, encoded: bool) -> None:
+def test_erasures_match_a_literal_reading(keys: Keyring, found: list[Row], told: Any, encoded: bool) -> None:
     def plainly(row: Row) -> bool:
         return any(
             row[0] == tenant and who in (None, row[1]) and (row[2] is None or row[2] <= until)

@@ -48,14 +48,14 @@ def test_a_csv_file_is_read_with_an_empty_subject_for_the_whole_tenant(tmp_path:
     assert is_on(rows)
 
 
-def test_columns_come_in_any_order_after_a_byte_order_mark_with_others_beside_them(tmp_path: Path) -> None:
+def test_columns_are_accepted_in_any_order_with_a_byte_order_mark_and_extra_columns(tmp_path: Path) -> None:
     header = "\ufeffnote,recorded_at,valid_from,holder,value,setting,tenant_id\n"
     rows = load_settings(written(tmp_path, header + ",2026-11-01T00:00Z,2026-11-01T01:00+01:00,a,on,location,t\n"))
     assert is_on(rows)
     assert rows.table["valid_from"].to_pylist() == rows.table["recorded_at"].to_pylist()
 
 
-def test_every_faulty_row_is_named_by_its_line_at_once(tmp_path: Path) -> None:
+def test_all_faulty_rows_are_reported_together_with_their_lines(tmp_path: Path) -> None:
     text = (
         HEADER
         + ROW
@@ -78,7 +78,7 @@ def test_a_time_without_an_offset_is_a_fault(tmp_path: Path, time: str) -> None:
     assert faults(written(tmp_path, HEADER + ROW.replace("2026-11-01T00:00:00Z", time))) == [("C004", 2)]
 
 
-def test_a_column_that_is_missing_or_stands_twice_is_a_fault(tmp_path: Path) -> None:
+def test_a_missing_or_repeated_column_is_a_fault(tmp_path: Path) -> None:
     assert faults(written(tmp_path, HEADER.replace(",holder", "").replace("value", "setting"))) == [("C002", None)] * 3
     assert [code for code, _ in faults(written(tmp_path, ""))] == ["C002"] * 6
 
@@ -103,16 +103,16 @@ def test_a_header_alone_is_no_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ['"on"x', '"on" ', '"o"n"'])
-def test_what_stands_behind_a_closed_quote_is_a_fault(tmp_path: Path, value: str) -> None:
+def test_text_after_a_closing_quote_is_a_fault(tmp_path: Path, value: str) -> None:
     assert faults(written(tmp_path, HEADER + ROW.replace(",on,", f",{value},"))) == [("C001", None)]
 
 
-def test_a_quote_within_quotes_is_written_twice_and_separators_stand_as_they_are(tmp_path: Path) -> None:
+def test_a_quote_within_quotes_is_doubled_and_separators_are_literal(tmp_path: Path) -> None:
     rows = load_settings(written(tmp_path, HEADER + ROW.replace("t,,", '"t ""1"", north",,') + ROW))
     assert rows.table["tenant_id"].to_pylist() == ['t "1", north', "t"]
 
 
-def test_a_quote_that_nobody_closes_is_a_fault(tmp_path: Path) -> None:
+def test_an_unclosed_quote_is_a_fault(tmp_path: Path) -> None:
     assert faults(written(tmp_path, HEADER + '"t' + ROW + ROW)) == [("C001", None)]
 
 
@@ -144,7 +144,7 @@ TEXT = {**COLUMNS, "valid_from": ["2026-11-01T00:00:00Z"] * 2, "recorded_at": ["
         pl.DataFrame(TEXT),
     ],
 )
-def test_tables_and_frames_are_read_alike(data: Any) -> None:
+def test_tables_and_frames_give_the_same_settings(data: Any) -> None:
     rows = load_settings(data)
     assert rows.digest == load_settings(pa.table(COLUMNS)).digest
     view = rows.effective_at(datetime(2026, 11, 2, tzinfo=UTC))
@@ -172,7 +172,7 @@ def test_rows_are_named_by_number_where_there_are_no_lines() -> None:
     assert "canary" not in str(caught.value)
 
 
-def test_subjects_of_a_frame_in_which_nobody_is_named_are_nobody() -> None:
+def test_a_subject_column_of_missing_values_in_a_frame_has_no_subjects() -> None:
     frame = pd.DataFrame({**COLUMNS, "subject": [float("nan"), float("nan")]})
     assert load_settings(frame).digest == load_settings(pa.table({**COLUMNS, "subject": [None, None]})).digest
 
@@ -246,9 +246,7 @@ def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
-def test_a_file_that_is_closed_to_us_is_said_to_be_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_file_without_read_permission_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     def closed(*given: object, **options: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied", "a path")
 

@@ -22,7 +22,7 @@ def test_a_holders_row_takes_the_place_of_the_one_before() -> None:
     assert masks(timeline((0, 0, 1, 0, 0), (0, 0, 3, 0, 2)), 0, 2, 3) == [0b001, 0b100]
 
 
-def test_every_holders_class_is_in_force_beside_the_others() -> None:
+def test_settings_of_each_holder_class_apply_in_parallel() -> None:
     assert masks(timeline((0, 0, 1, 0, 0), (0, 1, 2, 0, 2), (0, 0, 3, 0, 2)), 0, 1, 2, 3) == [0b001, 0b101, 0b100]
 
 
@@ -36,5 +36,5 @@ def test_a_row_recorded_later_outweighs_one_of_the_same_moment_and_the_lowest_cl
     assert masks(timeline((0, 0, 1, 5, 1), (0, 0, 1, 5, 0)), 0, 1) == [0b01]
 
 
-def test_a_timeline_of_nothing_says_nothing() -> None:
+def test_an_empty_timeline_has_no_bits() -> None:
     assert masks(timeline(), 0, 1) == [0]

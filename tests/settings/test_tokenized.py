@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
 from minimize.keys.keyring import add_key
-from minimize.ledger.settings import RecordedSetting
+from minimize.ledger.kinds import RecordedSetting
 from minimize.ledger.subject_tokens import subject_token
 from minimize.settings import FeatureSwitch, load_settings
 from minimize.settings.evaluation import FieldIds
@@ -83,7 +83,9 @@ def test_a_token_of_another_field_counts_in_that_field_alone(keys: Keyring) -> N
 
 
 @given(st.lists(ROW, max_size=12), RECORDS, st.booleans())
-def test_they_answer_alike(keys: Keyring, rows: list[dict[str, Any]], records: list[Any], encoded: bool) -> None:
+def test_tokenized_and_plain_settings_give_equal_answers(
+    keys: Keyring, rows: list[dict[str, Any]], records: list[Any], encoded: bool
+) -> None:
     plain = load_settings(pa.Table.from_pylist(rows, load_settings(None).table.schema)).effective_at(AT)
     veiled = ledger_rows(tokened(rows, keys), keys, "a ledger").effective_at(AT)
     tenants, subjects, times = columns(records)
@@ -106,14 +108,14 @@ def answers(settings: Any) -> list[bool]:
     return list(settings.feature_on(FeatureSwitch("location"), tenants, subjects, None).to_pylist())
 
 
-def test_a_token_of_an_older_key_still_tells_its_subject(tmp_path: Path) -> None:
+def test_a_token_of_an_older_key_still_matches_its_subject(tmp_path: Path) -> None:
     first = new_keyring(tmp_path / "test.keys", now=T0)
     rows = own_off(first)
     newer = add_key(first.path, "subject", now=T0)
     assert answers(ledger_rows(rows, newer, "a ledger").effective_at(AT)) == [False, True]
 
 
-def test_of_two_tokens_of_a_subject_each_must_say_so(tmp_path: Path) -> None:
+def test_both_tokens_of_a_subject_must_be_on(tmp_path: Path) -> None:
     """Brought in from another ledger, they cannot be told to be one before the subject is there."""
     first = new_keyring(tmp_path / "test.keys", now=T0)
     newer = add_key(first.path, "subject", now=T0)
@@ -150,12 +152,12 @@ def test_a_token_whose_key_is_not_there_is_an_error_and_not_an_on(keys: Keyring,
         ledger_rows(rows, keys, "a ledger")
 
 
-def test_without_a_keyring_subjects_cannot_be_told(keys: Keyring) -> None:
+def test_settings_of_subjects_require_a_keyring(keys: Keyring) -> None:
     with pytest.raises(KeyringError, match="settings of single subjects"):
         ledger_rows(own_off(keys), None, "a ledger")
 
 
-def test_what_goes_to_another_process_holds_no_key_and_nobody(keys: Keyring) -> None:
+def test_settings_sent_to_another_process_hold_no_key_and_no_subject(keys: Keyring) -> None:
     seen = ledger_rows(own_off(keys), keys, "a ledger").effective_at(AT)
     assert isinstance(seen, TokenizedSettings)
     assert answers(seen) == [False, True]
@@ -165,7 +167,7 @@ def test_what_goes_to_another_process_holds_no_key_and_nobody(keys: Keyring) -> 
     assert answers(copy.deepcopy(seen).with_keys(keys)) == [False, True]
 
 
-def test_it_prints_nobody(keys: Keyring) -> None:
+def test_the_printed_settings_hide_the_subjects(keys: Keyring) -> None:
     seen = ledger_rows(own_off(keys), keys, "a ledger").effective_at(AT)
     assert "subject/1" not in repr(seen)
 

@@ -28,14 +28,14 @@ def guarded(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("rows", [IN_FILE, IN_LEDGER, None])
-def test_a_tenant_that_settings_name_is_none_and_where_there_are_none_nobody_is(
+def test_a_tenant_named_by_settings_is_known_and_without_settings_no_tenant_is_unknown(
     rows: SettingsRows | None, tmp_path: Path
 ) -> None:
     assert find_unknown_tenant("contoso", rows, load_config(tmp_path)) is None
     assert unknown_tenant_json(None) == {"tenant_known": True, "tenants_like_it": []}
 
 
-def test_a_tenant_that_is_written_wrong_is_told_with_names_like_it(tmp_path: Path) -> None:
+def test_a_misspelled_tenant_is_reported_with_similar_names(tmp_path: Path) -> None:
     found = find_unknown_tenant("Contosso", IN_FILE, load_config(tmp_path))
     assert str(found) == "the tenant Contosso is not in the settings settings.csv. Did you mean contoso?"
     assert unknown_tenant_json(found) == {"tenant_known": False, "tenants_like_it": ["contoso"]}
@@ -46,16 +46,16 @@ def test_without_names_like_it_it_asks_how_it_is_written(tmp_path: Path) -> None
     assert str(find_unknown_tenant("west", IN_FILE, load_config(tmp_path))) == told
 
 
-def test_names_of_the_ledger_are_told_where_everybody_may_see_all_tenants(tmp_path: Path) -> None:
+def test_names_of_the_ledger_are_suggested_if_every_account_may_see_all_tenants(tmp_path: Path) -> None:
     found = find_unknown_tenant("contosso", IN_LEDGER, load_config(tmp_path))
     assert str(found) == "the tenant contosso is not in the settings of the ledger. Did you mean contoso?"
 
 
-def test_where_an_access_file_guards_the_ledger_none_of_its_names_is_told(tmp_path: Path) -> None:
+def test_names_of_the_ledger_are_not_suggested_under_an_access_file(tmp_path: Path) -> None:
     found = find_unknown_tenant("contosso", IN_LEDGER, load_config(guarded(tmp_path)))
     assert str(found) == "the tenant contosso is not in the settings of the ledger. Check the spelling."
 
 
-def test_a_file_is_the_caller_s_own_and_its_names_are_told_there_too(tmp_path: Path) -> None:
+def test_names_of_the_callers_own_file_are_suggested_under_an_access_file(tmp_path: Path) -> None:
     found = find_unknown_tenant("contosso", IN_FILE, load_config(guarded(tmp_path)))
     assert unknown_tenant_json(found)["tenants_like_it"] == ["contoso"]

@@ -67,7 +67,7 @@ def test_what_the_reader_found_rejects_too() -> None:
     assert [reject.code for reject in chunk.rejects] == ["wrong_type", "wrong_type", "forbidden_field"]
 
 
-def test_arrays_that_are_not_what_they_say_are_an_error_and_others_pass() -> None:
+def test_invalid_arrays_are_an_error_and_others_pass() -> None:
     broken = pa.array([b"\xff"], pa.binary()).cast(pa.string(), safe=False)
     good = Chunk(pa.record_batch({"a": ["x"]}), 1)
     assert validate_chunk(good, SourceError("no")) is good
@@ -104,7 +104,7 @@ def test_what_fits_passes() -> None:
     )
 
 
-def test_every_disagreement_is_told() -> None:
+def test_every_disagreement_is_reported() -> None:
     asked = request(
         ("a", "string"), ("/s/z", "string"), ("/a/b", "string"), ("/s/*", "string"), ("/l/n", "string"), ("q", "date")
     )
@@ -117,11 +117,11 @@ def test_every_disagreement_is_told() -> None:
     ]
 
 
-def test_a_name_that_stands_twice_is_refused() -> None:
+def test_a_repeated_name_is_refused() -> None:
     assert codes(pa.schema([("a", pa.int8()), ("a", pa.int8())]), request(("a", "integer"))) == [("S003", None)]
 
 
-def test_undeclared_paths_are_told_at_their_top_without_what_must_not_arrive() -> None:
+def test_undeclared_paths_are_reported_at_their_top_without_forbidden_ones() -> None:
     asked = request(("/s/x", "string"), ("/l/*/n", "integer"), never=("/m", "/l/*/pin"))
     assert list(map(str, undeclared_paths(SCHEMA, asked))) == ["/a", "/s/y"]
 
@@ -149,7 +149,7 @@ def test_files_that_disagree_about_a_family_are_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize(("name", "shown"), [("phones", True), ("phone@x", False), ("+phone", False)])
-def test_a_column_that_nobody_declared_is_proposed_only_where_it_looks_like_a_name(name: str, shown: bool) -> None:
+def test_an_undeclared_column_is_proposed_only_if_it_looks_like_a_name(name: str, shown: bool) -> None:
     with pytest.raises(SchemaError) as caught:
         check_schema(pa.schema([(name, pa.string())]), request(("phone", "string")))
     assert (name in str(caught.value)) == shown
@@ -188,7 +188,7 @@ def test_no_chunks_are_an_empty_one() -> None:
     assert (none.read, none.records.num_rows, len(none.rejects)) == (0, 0, 0)
 
 
-def test_rejects_from_outside_are_counted_and_stand_in_order() -> None:
+def test_added_rejects_are_counted_and_sorted() -> None:
     found = add_rejects(chunk([0, 4], rejects=(reject(2),)), [reject(3), reject(1)])
     assert [one.position for one in found.rejects] == [1, 2, 3]
     assert found.read == 5

@@ -102,7 +102,7 @@ def test_a_column_that_is_missing_stops_before_anything_is_read(tmp_path: Path) 
     assert CANARY not in str(caught.value)
 
 
-def test_a_name_that_stands_twice_in_the_header_is_refused(tmp_path: Path) -> None:
+def test_a_repeated_name_in_the_header_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SchemaError, match="more than once"):
         chunks(tmp_path, b"id,n,x,ok,at,id\n")
 
@@ -200,7 +200,7 @@ def test_each_byte_that_is_not_utf_8_is_marked(data: bytes, count: int) -> None:
 
 
 @given(data=st.binary(), size=st.integers(1, 5))
-def test_whatever_comes_is_utf_8_and_as_long(data: bytes, size: int) -> None:
+def test_any_bytes_are_read_as_utf_8_of_the_same_length(data: bytes, size: int) -> None:
     assert len(read(data, size).decode().encode()) == len(data)
 
 
@@ -209,9 +209,7 @@ OPEN_IN_EACH_COLUMN = [",".join('"x' if place == column else "x" for place in ra
 
 @pytest.mark.parametrize("line", OPEN_IN_EACH_COLUMN)
 @pytest.mark.parametrize("after", [b"b,1,,,,\n", b'b,1,,,,"y"\n', b'"b","1",,,,\n'])
-def test_a_quote_that_is_never_closed_swallows_no_record_whatever_its_column(
-    tmp_path: Path, line: str, after: bytes
-) -> None:
+def test_an_unclosed_quote_in_any_column_loses_no_record(tmp_path: Path, line: str, after: bytes) -> None:
     with pytest.raises(SourceError, match="never closed"):
         chunks(tmp_path, HEADER + line.encode() + b"\n" + after * 500)
 

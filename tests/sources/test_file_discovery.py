@@ -43,7 +43,7 @@ def test_files_are_grouped_by_batch_date_and_sorted(tree: Path) -> None:
     assert names(tree, "in/{date}/*.ndjson") == {DAY: ["2026-11-24/a.ndjson", "2026-11-24/b.ndjson"]}
 
 
-def test_a_folder_that_a_pattern_names_stands_for_all_files_below(tree: Path) -> None:
+def test_a_folder_named_by_a_pattern_includes_all_files_below(tree: Path) -> None:
     assert names(tree, "in/{date}") == {
         DAY: ["2026-11-24/a.ndjson", "2026-11-24/b.ndjson"],
         NEXT: ["2026-11-25/deep/a.ndjson"],
@@ -60,7 +60,7 @@ def test_two_stars_go_down_any_number_of_folders(tree: Path) -> None:
     assert names(tree, "in/{date}/**") == names(tree, "in/{date}")
 
 
-def test_a_date_may_stand_within_a_name(tree: Path) -> None:
+def test_a_date_may_be_part_of_a_name(tree: Path) -> None:
     assert names(tree, "hive/date={date}/tenant=*/*.parquet")[DAY] == ["date=2026-11-24/tenant=a%2Fb/x.parquet"]
 
 
@@ -88,7 +88,7 @@ def test_hive_partitions_are_decoded_and_the_default_one_is_null(tree: Path) -> 
     assert hive_partitions(second, tree / "hive")["tenant"] is None
 
 
-def test_a_name_is_recorded_as_the_caller_says(tree: Path) -> None:
+def test_a_name_is_recorded_in_the_form_of_the_caller(tree: Path) -> None:
     (first, _) = find_files("hive", tree).files[None]
 
     class Marks:
@@ -150,7 +150,7 @@ def test_a_folder_that_may_not_be_looked_into_stops_everything(tree: Path, monke
         ("in/{date}/*.gz", "out", True),
     ],
 )
-def test_an_output_may_lie_beside_files_but_never_where_it_could_be_read(
+def test_an_output_may_be_next_to_source_files_but_not_among_them(
     tree: Path, source: str, output: str, apart: bool
 ) -> None:
     found = find_files(source, tree)

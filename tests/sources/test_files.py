@@ -45,7 +45,7 @@ def test_blocks_end_at_line_ends_and_know_their_position() -> None:
     assert all(block.data.endswith(b"\n") for block in found[:-1])
 
 
-def test_a_line_above_the_limit_is_told_by_its_position_only() -> None:
+def test_a_line_above_the_limit_is_reported_by_its_position_only() -> None:
     long = b"x" * (LIMIT + 1)
     assert cut(b"a\n" + long + b"\nb\n") == [
         LineBlock(0, b"a\n"),
@@ -71,7 +71,7 @@ def test_blank_lines_are_no_lines() -> None:
 
 @settings(max_examples=examples(200))
 @given(st.lists(st.binary(max_size=60).map(lambda line: line.replace(b"\n", b"")), max_size=12), st.booleans())
-def test_every_line_is_given_whole_or_told_too_large(texts: list[bytes], ended: bool) -> None:
+def test_every_line_is_returned_whole_or_marked_as_too_large(texts: list[bytes], ended: bool) -> None:
     data = b"\n".join(texts) + (b"\n" if ended else b"")
     if data.startswith(b"\xef\xbb\xbf"):
         data = data[3:]
@@ -175,7 +175,7 @@ def test_a_file_that_is_gone_has_no_digest(tmp_path: Path) -> None:
     assert caught.value.exit_code == 2
 
 
-def test_an_iterator_that_fails_is_told_in_our_words_after_what_it_gave() -> None:
+def test_a_failing_iterator_raises_a_source_error_after_its_items() -> None:
     def failing() -> Iterator[int]:
         yield 1
         raise ValueError(CANARY)

@@ -17,8 +17,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.sources import FORMATS
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.files import file_parts
-from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
 from minimize.sources.memory import memory_source
+from minimize.sources.record_checks import ForbiddenNames, forbidden_names
 from tests.project import Project, event, new_project
 
 LISTED = (

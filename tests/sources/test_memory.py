@@ -77,7 +77,7 @@ def read(data: Any, request: SourceRequest = REQUEST) -> list[Chunk]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_data_is_read_alike(kind: str) -> None:
+def test_every_kind_of_data_is_read_with_the_same_result(kind: str) -> None:
     (chunk,) = read(KINDS[kind](TABLE))
     assert chunk.records.to_pylist() == [
         {"id": "a", "n": 1, "apps": [{"name": "A"}]},
@@ -132,7 +132,7 @@ def test_a_column_of_mixed_types_is_named_and_its_values_are_not() -> None:
     assert CANARY not in f"{caught.value!s}{caught.value.__context__!r}{caught.value.__cause__!r}"
 
 
-def test_a_column_that_nobody_declared_is_neither_looked_into_nor_named() -> None:
+def test_an_undeclared_column_is_neither_examined_nor_named() -> None:
     frame = pd.DataFrame({"id": ["a", "b"], "n": [1, 2], "apps": [[], []], CANARY: [None, 1], "x": [1, "y"]})
     (chunk,) = memory_source(frame, REQUEST).parts[0].read()
     assert [chunk.undeclared[Pointer((name,))].records for name in (CANARY, "x")] == [1, 2]
@@ -171,7 +171,7 @@ def test_a_reader_stays_lazy_and_is_read_once() -> None:
         list(source.parts[0].read())
 
 
-def test_a_producer_that_fails_is_told_without_its_words() -> None:
+def test_a_failing_producer_is_reported_without_its_text() -> None:
     def batches() -> Iterator[pa.RecordBatch]:
         yield pa.record_batch({"id": ["a"]})
         raise ValueError(CANARY)
@@ -245,7 +245,7 @@ def test_small_batches_of_a_table_are_put_together() -> None:
     assert chunk.records["a"].to_pylist() == list(range(100))
 
 
-def test_a_schema_that_comes_again_is_not_bound_anew_and_another_is() -> None:
+def test_a_repeated_schema_is_bound_once_and_another_one_again() -> None:
     again = MemorySourceFactory(REQUEST)
     parts = [part for data in (TABLE, TABLE.slice(1)) for part in again(data).parts]
     assert isinstance(parts[0], MemoryPart)

@@ -188,7 +188,7 @@ def test_an_undeclared_path_is_counted_at_its_top_and_null_is_absent(tmp_path: P
     }
 
 
-def test_a_part_tells_at_most_a_thousand_undeclared_paths_apart(tmp_path: Path) -> None:
+def test_a_part_lists_at_most_a_thousand_undeclared_paths(tmp_path: Path) -> None:
     data = b"\n".join(line(**{f"k{number}_{extra}": 1 for extra in range(3)}) for number in range(500))
     (chunk,) = chunks(tmp_path, data)
     assert len(chunk.undeclared) == 1001
@@ -262,7 +262,7 @@ def test_many_lines_are_read_in_several_chunks_with_the_positions_of_one(tmp_pat
 
 
 @pytest.mark.parametrize("size", [1, 7, 40, 41, 100, 1000])
-def test_pieces_hold_each_line_once_in_order_and_where_it_stands(tmp_path: Path, size: int) -> None:
+def test_pieces_hold_each_line_once_in_order_and_at_its_position(tmp_path: Path, size: int) -> None:
     data = b"\xef\xbb\xbf" + b"\n".join(
         [line(), b"", line(id="b" * 90) + b"\r", b"broken", b"\n", line(id="c"), line(id="d", u=1)]
     )
@@ -496,9 +496,7 @@ unlike = st.lists(rendered | rendered | rendered | odd, max_size=12).map(b"\n".j
 @pytest.mark.parametrize("request_", [NUMBERS, MAPS], ids=["decimals", "maps"])
 @settings(max_examples=examples(250))
 @given(data=unlike)
-def test_decimals_and_maps_and_what_nobody_declared_are_read_fast_as_strictly(
-    request_: SourceRequest, data: bytes
-) -> None:
+def test_decimals_maps_and_undeclared_columns_are_read_fast_as_strictly(request_: SourceRequest, data: bytes) -> None:
     same(NdjsonReader(*bound_of(request_)), data)
 
 

@@ -82,7 +82,7 @@ def test_a_file_that_is_no_parquet_is_an_error_of_the_source(tmp_path: Path, dat
         parquet_source(file_parts([tmp_path / "a.parquet"], tmp_path), request(declared("a", "string")))
 
 
-def test_the_whole_diff_is_told_at_once(tmp_path: Path) -> None:
+def test_all_differences_from_the_schema_are_reported_together(tmp_path: Path) -> None:
     asked = request(
         declared("Model", "string"),
         declared("n", "integer"),
@@ -133,7 +133,7 @@ def test_nested_leaves_are_pruned_to_the_declared_parts(tmp_path: Path) -> None:
     assert 1 <= counts["/apps/*/size"] <= 3, "for what stands in lists the metadata gives no more than a bound"
 
 
-def test_maps_are_read_by_their_values_or_hollow(tmp_path: Path) -> None:
+def test_maps_are_read_with_their_values_or_only_their_lengths(tmp_path: Path) -> None:
     table = pa.table({"m": pa.array([[("k", 1)], None, []], pa.map_(pa.string(), pa.int64()))})
     values = written(tmp_path, request(declared("/m/*", "integer")), table)
     hollow = written(tmp_path, request(declared("/m", "map")), table)
@@ -169,7 +169,7 @@ def test_a_forbidden_column_without_nulls_rejects_all_rows_without_being_decoded
     assert chunk.records.num_rows == 0
 
 
-def test_a_null_in_a_required_column_rejects_its_row_even_where_nobody_reads_it(tmp_path: Path) -> None:
+def test_a_null_in_a_required_column_rejects_its_row_even_if_the_column_is_not_read(tmp_path: Path) -> None:
     asked = request(declared("a", "integer"), declared("t", "string", required=True, needed=False))
     one = source(tmp_path, asked, a=[1, 2], t=["x", None])
     (chunk,) = read(one)
@@ -219,7 +219,7 @@ def test_hive_partitions_are_columns_where_they_are_declared(tmp_path: Path) -> 
     assert carried(chunk) == {"/other": (2, {"1", "2"})}
 
 
-def test_a_partition_of_another_type_is_told_without_its_value(tmp_path: Path) -> None:
+def test_a_partition_of_another_type_is_reported_without_its_value(tmp_path: Path) -> None:
     one = written(tmp_path, request(declared("site", "integer")), pa.table({"a": [1]}), f"site={CANARY}/a.parquet")
     with pytest.raises(SchemaError) as caught:
         read(one)
@@ -308,7 +308,7 @@ def test_only_needed_leaves_are_chosen_by_their_paths(foot: ParquetFooter) -> No
     assert needed(foot) == []
 
 
-def test_a_hollow_container_takes_one_leaf(foot: ParquetFooter) -> None:
+def test_a_container_without_read_parts_reads_one_leaf(foot: ParquetFooter) -> None:
     assert needed(foot, ("l", "list"), ("s", "struct")) == ["s.x", "l.list.element.n"]
     assert needed(foot, ("/l/*/m", "map")) == ["l.list.element.m.key_value.key"]
 
@@ -324,12 +324,12 @@ def test_a_flat_leaf_is_one_that_a_path_names_itself_outside_of_lists(foot: Parq
     assert (foot.is_single_valued(Pointer.parse("/s")), foot.is_single_valued(Pointer.parse("/l"))) == (True, False)
 
 
-def test_statistics_say_how_many_values_are_not_null(foot: ParquetFooter) -> None:
+def test_statistics_give_the_number_of_values_that_are_not_null(foot: ParquetFooter) -> None:
     assert (foot.groups, foot.rows(0)) == (1, 2)
     assert [foot.count_non_null(0, leaf) for leaf in (0, 1, 2, 6)] == [1, 0, 1, 2]
 
 
-def test_without_statistics_nothing_is_said(tmp_path: Path) -> None:
+def test_without_statistics_the_number_of_values_is_unknown(tmp_path: Path) -> None:
     pq.write_table(pa.table({"a": [1]}), tmp_path / "a.parquet", write_statistics=False)
     file = pq.ParquetFile(tmp_path / "a.parquet")
     assert ParquetFooter(file.metadata, file.schema_arrow).count_non_null(0, 0) is None

@@ -42,7 +42,7 @@ def test_lists_of_structs_lose_children_and_nothing_else(rows: list[Any], skip: 
 
 
 @given(lists, st.integers(0, 3))
-def test_a_hollow_list_keeps_its_lengths_and_nulls(rows: list[Any], skip: int) -> None:
+def test_a_list_without_read_parts_keeps_its_lengths_and_nulls(rows: list[Any], skip: int) -> None:
     got = narrow_array(pa.array(rows, pa.list_(ITEM)).slice(skip), pa.list_(pa.null()))
     assert got.to_pylist() == [None if row is None else [None] * len(row) for row in rows[skip:]]
 
@@ -61,12 +61,12 @@ def test_maps_lose_children_or_all_and_keep_their_sizes(rows: list[Any], skip: i
 
 
 @pytest.mark.parametrize("rows", [[], [None], [{"a": 1}, None], [{"a": None}]])
-def test_a_hollow_struct_keeps_its_nulls(rows: list[Any]) -> None:
+def test_a_struct_without_read_parts_keeps_its_nulls(rows: list[Any]) -> None:
     got = narrow_array(pa.array(rows, NARROW).slice(0), pa.struct([]))
     assert [value is None for value in got.to_pylist()] == [row is None for row in rows]
 
 
-def test_a_hollow_struct_of_a_slice_keeps_the_nulls_of_the_slice() -> None:
+def test_a_struct_slice_without_read_parts_keeps_the_nulls_of_the_slice() -> None:
     got = narrow_array(pa.array([{"a": 1}, None, {"a": 2}], NARROW).slice(1), pa.struct([]))
     assert got.is_null().to_pylist() == [True, False]
 
@@ -134,12 +134,12 @@ def test_only_declared_parts_stay_in_the_order_of_the_source() -> None:
     )
 
 
-def test_what_nobody_reads_is_not_in_the_schema() -> None:
+def test_an_unread_column_is_not_in_the_schema() -> None:
     schema = pa.schema([("a", pa.string()), ("s", WIDE)])
     assert shaped(schema, ("a", "string", True), ("/s/x", "integer", True)) == pa.schema([])
 
 
-def test_a_container_declared_whole_is_hollow() -> None:
+def test_a_container_declared_whole_has_no_read_parts() -> None:
     schema = pa.schema([("l", pa.large_list(WIDE)), ("s", WIDE), ("m", pa.map_(pa.int8(), WIDE))])
     assert shaped(schema, ("l", "list"), ("s", "struct"), ("m", "map")) == pa.schema(
         [("l", pa.large_list(pa.null())), ("s", pa.struct([])), ("m", pa.map_(pa.string(), pa.null()))]
@@ -161,7 +161,7 @@ def test_elements_without_a_type_take_the_declared_one() -> None:
     assert prune_type(pa.list_(pa.null()), node) == pa.list_(pa.struct([("x", pa.int64())]))
 
 
-def test_what_stands_under_a_star_is_a_list_unless_it_is_known_as_a_map() -> None:
+def test_a_path_with_a_star_is_a_list_unless_it_is_a_known_map() -> None:
     asked = request(("/m/*/x", "integer"), ("/n", "map"), ("/n/*", "string"))
     maps = frozenset({Pointer.parse("/m")})
     item = pa.struct([("x", pa.int64())])

@@ -55,7 +55,7 @@ def test_every_fail_point_is_tried_here() -> None:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("point", BEFORE)
-def test_before_the_intent_the_old_stands(
+def test_a_process_killed_before_the_intent_leaves_the_old_output(
     versions: tuple[Path, dict[str, str], dict[str, str]], folder: Path, point: str
 ) -> None:
     assert dies_at(point, new, folder)
@@ -67,7 +67,7 @@ def test_before_the_intent_the_old_stands(
 @pytest.mark.nightly
 @pytest.mark.parametrize("atomic", [True, False], ids=["exchange", "two renames"])
 @pytest.mark.parametrize("point", [*AFTER, *BETWEEN])
-def test_after_the_intent_the_new_stands(
+def test_a_process_killed_after_the_intent_leaves_the_new_output(
     versions: tuple[Path, dict[str, str], dict[str, str]], folder: Path, point: str, atomic: bool
 ) -> None:
     if not dies_at(point, new, folder, atomic):

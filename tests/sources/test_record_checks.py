@@ -189,7 +189,7 @@ def test_a_pointer_forbids_one_place_only(tmp_path: Path) -> None:
     assert load_policy(tmp_path / "policy.yaml").fields
 
 
-def test_a_policy_cannot_keep_what_stands_in_a_list_and_must_never_arrive(tmp_path: Path) -> None:
+def test_a_policy_cannot_keep_a_forbidden_path_inside_a_list(tmp_path: Path) -> None:
     project: Project = new_project(tmp_path)
     project.policy({"/deep/*/forbidden": {"type": "integer", "do": "keep"}}, never=["/deep/forbidden"])
     with pytest.raises(PolicyError) as caught:
@@ -403,7 +403,7 @@ def test_a_record_lacks_a_required_field_where_it_or_what_is_above_it_is_null(pa
     ]
 
 
-def test_of_several_faults_the_first_is_told() -> None:
+def test_a_record_with_several_faults_is_rejected_by_the_first() -> None:
     mask = np.array([True, True, True, False])
     known = [FaultMask("wrong_type", "/a", mask), FaultMask("malformed", None, np.array([True, False, False, False]))]
     found = first_faults(

@@ -15,7 +15,7 @@ from minimize.errors import SourceError
 CANARY = "c4n4ry"
 
 
-def test_ndjson_is_told_by_what_stands_in_it(tmp_path: Path) -> None:
+def test_fields_of_ndjson_are_inferred_from_its_records(tmp_path: Path) -> None:
     records = [
         {
             "id": CANARY,
@@ -60,12 +60,12 @@ def test_an_object_whose_keys_may_be_values_is_a_map(tmp_path: Path) -> None:
     ]
 
 
-def test_a_csv_file_is_told_by_its_header(tmp_path: Path) -> None:
+def test_fields_of_csv_are_inferred_from_its_header(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(f"id,name\n{CANARY},{CANARY}\n")
     assert discover_fields(str(tmp_path / "*.csv")) == [("id", "string"), ("name", "string")]
 
 
-def test_parquet_and_memory_are_told_by_their_schema(tmp_path: Path) -> None:
+def test_fields_of_parquet_and_memory_come_from_their_schema(tmp_path: Path) -> None:
     table = pa.table(
         {
             "a/b": pa.array([1], pa.int8()),

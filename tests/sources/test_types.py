@@ -31,7 +31,7 @@ FIRST = "2026-11-24T10:00:00+02:00"
 @pytest.mark.parametrize(
     "texts", [[], [None], [FIRST], [FIRST, None, "2025-01-02T23:59:59+02:00"], ["2026-11-24T10:00:00.250Z"] * 3]
 )
-def test_times_like_the_first_are_alike(texts: list[str | None]) -> None:
+def test_times_with_the_form_of_the_first_have_the_same_shape(texts: list[str | None]) -> None:
     assert have_same_shape(pa.array(texts, pa.string()), SHAPE)
 
 
@@ -72,7 +72,7 @@ near = st.tuples(moments, st.integers(0, 25), st.sampled_from("0139:TZ+-./ é"))
 
 
 @given(st.lists(moments | near | st.none(), max_size=4))
-def test_times_read_at_once_are_those_read_one_by_one(texts: list[str | None]) -> None:
+def test_times_read_in_a_batch_equal_those_read_one_by_one(texts: list[str | None]) -> None:
     values, bad = parse_texts(pa.array(texts, pa.string()), "timestamp")
     alone = [None if text is None else parse_text(text, "timestamp") for text in texts]
     assert values.cast(pa.int64()).to_pylist() == alone
@@ -125,7 +125,7 @@ def test_iso_8601_and_rfc_3339_times_are_read_to_the_microsecond(text: str, mome
         "",
     ],
 )
-def test_what_is_no_time_is_told(text: str) -> None:
+def test_a_text_that_is_no_timestamp_is_marked(text: str) -> None:
     values, bad = parse_texts(pa.array([text]), "timestamp")
     assert (values.to_pylist(), bad.tolist()) == ([None], [True])
 
@@ -188,7 +188,7 @@ def test_a_date_is_a_day() -> None:
     assert parse_texts(pa.array(["2026-11-24"]), "date")[0].to_pylist() == [date(2026, 11, 24)]
 
 
-def test_one_odd_time_among_many_is_read_beside_them() -> None:
+def test_one_odd_time_among_many_is_read_with_them() -> None:
     texts = pa.array(["2026-11-24T10:00:00Z"] * 5 + ["noon", None, "2026-11-24 12:00"])
     values, bad = parse_texts(texts, "timestamp")
     assert bad.tolist() == [False] * 5 + [True, False, False]
@@ -271,7 +271,7 @@ def test_a_word_that_is_none_is_refused(word: str) -> None:
         arrow_type(word)
 
 
-def test_what_no_policy_names_is_told_by_arrows_word() -> None:
+def test_a_type_without_a_policy_name_is_described_by_its_arrow_name() -> None:
     assert describe_type(pa.duration("s")).startswith("duration[s]")
     assert describe_type(pa.int8()) == "integer"
 

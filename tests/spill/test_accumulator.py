@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import pairwise
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.checkpoints import at_checkpoint
 from minimize.spill import Accumulator, HashedRows, SpillSpace, ValueHasher
 
 ALL = None
@@ -55,18 +55,12 @@ def test_budget_cut_and_merging_change_nothing(batches: list[list[int]], cut: in
 
 
 @pytest.mark.slow
-def test_a_partition_that_does_not_fit_is_cut_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partition_that_does_not_fit_is_cut_again() -> None:
     tally = tallied(SpillSpace(1), *(range(start, start + 5000) for start in range(0, 60_000, 4000)))
-    inner: list[Accumulator] = []
-    divided = Accumulator._divided
-
-    def counted(*given: Any) -> Accumulator:
-        inner.append(divided(*given))
-        return inner[-1]
-
-    monkeypatch.setattr(Accumulator, "_divided", counted)
-    found = settled(tally)
-    assert len(inner) >= 64
+    divided: list[str] = []
+    with at_checkpoint("partition.divided", divided.append):
+        found = settled(tally)
+    assert len(divided) >= 64
     assert len(found) == 61_000
     assert sum(count for _, count in found) == 15 * 5000
     assert sorted(int(text) for text, _ in found) == list(range(61_000))
@@ -110,39 +104,30 @@ def test_nothing_was_added_is_nothing_settled() -> None:
     assert settled(tallied(SpillSpace(1))) == settled(tallied(SpillSpace(1), [])) == []
 
 
-def test_merging_a_partition_takes_a_part_of_the_budget_however_often_its_rows_repeat(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    tally, merged, distinct = Accumulator(SpillSpace(4 << 20), 3, [np.add]), list[int](), Accumulator._distinct
+def test_merging_a_partition_takes_a_part_of_the_budget_however_often_its_rows_repeat() -> None:
+    tally, merged = Accumulator(SpillSpace(4 << 20), 3, [np.add]), list[int]()
     words = np.random.default_rng(5).integers(1, 2**63, (100_000, 3)).astype(np.uint64)
     words[:, 2] = 1
     for _ in range(60):
         for some in np.split(words, 10):
             tally.add(HashedRows(some))
 
-    def measured(self: Accumulator, parts: list[HashedRows]) -> HashedRows:
+    def measure(_: str, parts: list[HashedRows]) -> None:
         merged.append(sum(part.nbytes for part in parts))
-        return distinct(self, parts)
 
-    monkeypatch.setattr(Accumulator, "_distinct", measured)
-    found = list(tally.settle())
+    with at_checkpoint("partition.merged", measure):
+        found = list(tally.settle())
     assert sum(map(len, found)) == len(words)
     assert {number for part in found for number in part.words[:, 2].tolist()} == {60}
     assert max(merged) <= (2 << 20) // 2
 
 
-def test_a_partition_that_was_divided_is_not_divided_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    tally, divided = Accumulator(SpillSpace(1 << 17), 2), list[int]()
+def test_a_partition_that_was_divided_is_not_divided_again() -> None:
+    tally, divided = Accumulator(SpillSpace(1 << 17), 2), list[str]()
     for some in np.split(np.random.default_rng(5).integers(1, 2**63, (200_000, 2)).astype(np.uint64), 10):
         tally.add(HashedRows(some))
-    divide = Accumulator._divided
-
-    def counted(self: Accumulator, pieces: list[Any]) -> Accumulator:
-        divided.append(len(pieces))
-        return divide(self, pieces)
-
-    monkeypatch.setattr(Accumulator, "_divided", counted)
-    passes = [np.concatenate([part.words for part in tally.settle()]) for _ in range(3)]
+    with at_checkpoint("partition.divided", divided.append):
+        passes = [np.concatenate([part.words for part in tally.settle()]) for _ in range(3)]
     assert len(divided) == 32  # all first bits of the words are zero
     assert all(np.array_equal(passes[0], again) for again in passes)
     assert len(passes[0]) == 200_000

@@ -35,7 +35,7 @@ def test_a_key_that_is_given_counts() -> None:
     assert SpillSpace(None, bytes(32)).hasher.mark == SpillSpace(7, bytes(32)).hasher.mark
 
 
-def test_anew_it_has_the_same_budget_and_hashes_and_another_vault() -> None:
+def test_a_space_with_its_own_file_shares_budget_and_hashes() -> None:
     aside = SpillSpace(77)
     other = aside.with_own_file()
     assert other.budget is aside.budget
@@ -79,7 +79,7 @@ def test_what_is_no_size_is_a_fault(text: Any) -> None:
         parse_size(text, "here")
 
 
-def test_a_configuration_that_says_nonsense_is_told_of(folder: Path) -> None:
+def test_an_invalid_memory_size_in_the_configuration_is_reported(folder: Path) -> None:
     (folder / "minimize.yaml").write_text("memory: lots\n")
     with pytest.raises(ConfigurationError, match=r"`memory:` of minimize\.yaml"):
         find_budget(folder, {})
@@ -147,7 +147,9 @@ def test_equal_contents_are_sealed_differently() -> None:
         assert os.pread(kept._file, size, 0) != os.pread(kept._file, size, size)
 
 
-def test_its_file_has_no_name_and_is_nobody_elses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_spill_file_has_no_name_and_is_accessible_to_its_owner_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with SpillFile() as kept:
         kept.put(SECRET)
@@ -191,7 +193,7 @@ def test_what_is_not_what_was_written_is_refused(change: str) -> None:
         assert told.value.__context__ is None
 
 
-def test_a_full_disk_is_told_without_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_without_a_value(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -202,14 +204,14 @@ def test_a_full_disk_is_told_without_a_value(monkeypatch: pytest.MonkeyPatch) ->
     assert told.value.__context__ is None
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_temporary_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
     with SpillFile() as kept, pytest.raises(ConfigurationError, match="No such file") as told:
         kept.put(SECRET)
     assert told.value.__context__ is None
 
 
-def test_a_write_that_stops_half_way_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_partial_write_is_continued(monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, content, offset: write(file, content[:7], offset))
     with SpillFile() as kept:

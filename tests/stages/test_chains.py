@@ -81,7 +81,7 @@ def test_a_value_that_differs_or_left_as_null_was_changed(raw: pa.Array, encode:
     assert changed_values(raw, out.dictionary_encode() if encode else out).to_pylist() == [False, True, False, True]
 
 
-def test_an_entry_that_stands_twice_in_a_dictionary_is_one_value() -> None:
+def test_a_repeated_entry_of_a_dictionary_is_one_value() -> None:
     raw = pa.DictionaryArray.from_arrays(pa.array([0, 1]), pa.array(["a", "a"]))
     assert changed_values(raw, pa.array(["a", "a"])).to_pylist() == [False, False]
 

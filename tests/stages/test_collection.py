@@ -170,7 +170,7 @@ def test_silence_about_the_level_is_the_first_level() -> None:
     assert one({"user_name": "Alice"})["user_name"] is None
 
 
-def test_a_person_who_opts_out_stays_out_whatever_the_administrator_says() -> None:
+def test_a_person_who_opts_out_stays_out_under_any_setting_of_the_administrator() -> None:
     said = [
         off("usage", holder="user", subject="d"),
         on("usage", valid_from=before(days=1), recorded_at=before(days=1)),

@@ -92,7 +92,7 @@ def test_a_condition_on_the_element_decides_element_by_element() -> None:
     assert facts().holds(MANAGED, NAMES).to_pylist() == [True, False, False, True]
 
 
-def test_all_wants_every_part_and_any_wants_one() -> None:
+def test_all_requires_every_part_and_any_requires_one() -> None:
     assert facts().holds(AllOf((CORPORATE, MANAGED)), NAMES).to_pylist() == [True, False, False, False]
     assert facts().holds(AnyOf((CORPORATE, MANAGED)), NAMES).to_pylist() == [True, True, False, True]
 
@@ -113,12 +113,12 @@ def test_a_field_whose_gate_is_closed_reads_as_null() -> None:
     assert gated.holds(CORPORATE, RECORD_PLACE).to_pylist() == [False] * 3
 
 
-def test_what_an_element_could_say_is_taken_as_said() -> None:
+def test_a_value_that_an_element_may_have_is_assumed_possible() -> None:
     assert possibly(facts().truth(AllOf((CORPORATE, MANAGED)), LISTS)).to_pylist() == [True, False, False]
     assert possibly(facts().truth(AnyOf((CORPORATE, MANAGED)), LISTS)).to_pylist() == [True, True, True]
 
 
-def test_an_element_cannot_say_what_its_own_gate_closes() -> None:
+def test_an_element_closed_by_its_own_gate_cannot_match() -> None:
     managed = {"type": "boolean", "do": "keep", "collect_if": {"owner": "corporate"}}
     assert possibly(facts(fields={"/apps/*/managed": managed}).truth(MANAGED, LISTS)).to_pylist() == [
         True,
@@ -127,7 +127,7 @@ def test_an_element_cannot_say_what_its_own_gate_closes() -> None:
     ]
 
 
-def test_what_an_element_may_say_is_not_sure() -> None:
+def test_a_value_that_an_element_may_have_is_not_certain() -> None:
     assert surely(facts().truth(AnyOf((CORPORATE, MANAGED)), LISTS)).to_pylist() == [True, False, False]
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
+from minimize.ledger.kinds import RecordedCorrection
 from minimize.ledger.subject_tokens import subject_token
-from minimize.ledger.subjects import RecordedCorrection
 from minimize.plan import Plan
 from minimize.records import Batch
 from minimize.stages.corrections import Corrections, correctable_fields, find_corrections, open_value, seal_value

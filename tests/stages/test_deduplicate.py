@@ -226,7 +226,7 @@ def test_nothing_seen_lets_nothing_through() -> None:
     assert settled(plan("device_id"))(Batch(raw)).raw.num_rows == 0
 
 
-def test_an_empty_batch_goes_through() -> None:
+def test_an_empty_batch_is_accepted() -> None:
     assert settled(plan("device_id"), events())(Batch(events())).counts.deduplicated == 0
 
 

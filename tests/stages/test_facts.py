@@ -23,7 +23,7 @@ def facts(said: Said | None, **policy: Any) -> BatchFacts:
     return BatchFacts(RAW, plan.policy, said, AT)
 
 
-def test_a_feature_is_on_where_the_settings_say_so_and_its_retention_has_not_passed() -> None:
+def test_a_feature_is_on_if_the_settings_allow_it_and_its_retention_has_not_passed() -> None:
     said = Said({"t": ["usage", "location"], "u": ["usage", "location"]})
     assert facts(said).setting(FeatureOn("usage")).to_pylist() == [True, True]
     assert facts(said).setting(FeatureOn("location")).to_pylist() == [True, False]
@@ -46,7 +46,7 @@ def test_without_event_time_everything_is_past_a_retention() -> None:
     assert facts(None, time=None).expired(timedelta(days=900)).to_pylist() == [True, True]
 
 
-def test_facts_of_kept_records_remember_what_the_settings_said() -> None:
+def test_facts_of_kept_records_reuse_earlier_answers_of_the_settings() -> None:
     said = Said({"t": ["usage"]})
     known = facts(said)
     known.setting(FeatureOn("usage"))
@@ -61,6 +61,6 @@ def test_a_leaf_is_taken_out_once() -> None:
     assert len(known.leaf(RECORD_PLACE).values) == 2
 
 
-def test_a_field_without_gate_wants_nothing() -> None:
+def test_a_field_without_a_gate_has_no_condition() -> None:
     plan = plan_of({})
     assert gate_condition(plan.policy.fields["tenant_id"]).parts == ()

@@ -61,7 +61,7 @@ def test_a_record_without_event_time_is_past_any_retention() -> None:
     assert gated(plan_of({}, retention="24h"), records({}, {"event_time": None})).raw.num_rows == 0
 
 
-def test_a_record_that_nothing_gates_goes_on_untouched() -> None:
+def test_an_ungated_record_is_passed_on_unchanged() -> None:
     raw = records({}, {})
     assert gated(plan_of({}, retention="24h"), raw).raw is raw
 
@@ -199,23 +199,23 @@ def apps(**name: Any) -> dict[str, Any]:
 LISTS = {"apps": APPS, "owner": pa.string()}
 
 
-def test_a_list_is_hollow_where_no_element_could_be_collected() -> None:
+def test_a_list_is_removed_if_no_element_could_be_collected() -> None:
     plan = plan_of(apps(collect_if={"owner": "corporate"}), columns=LISTS)
     raw = records(LISTS, {"owner": "corporate", "apps": []}, {"owner": "personal", "apps": []})
     assert gated(plan, raw).gated_lists["/apps/*"].to_pylist() == [False, True]
 
 
-def test_a_list_is_not_hollow_where_an_element_could_match() -> None:
+def test_a_list_is_kept_if_an_element_could_match() -> None:
     plan = plan_of(apps(collect_if={"/apps/*/managed": True}), columns=LISTS)
     assert gated(plan, records(LISTS, {"owner": "personal", "apps": []})).gated_lists == {}
 
 
-def test_a_list_is_not_hollow_while_one_of_its_leaves_is_free() -> None:
+def test_a_list_is_kept_while_one_of_its_leaves_is_ungated() -> None:
     fields = {**apps(collect_if={"owner": "corporate"}), "/apps/*/managed": {"type": "boolean", "do": "keep"}}
     assert gated(plan_of(fields, columns=LISTS), records(LISTS, {"owner": "personal", "apps": []})).gated_lists == {}
 
 
-def test_a_list_is_hollow_where_an_earlier_case_drops_every_element() -> None:
+def test_a_list_is_removed_if_an_earlier_case_drops_every_element() -> None:
     cases = [{"if": {"owner": "personal"}, "do": "drop"}, {"if": {"/apps/*/managed": True}, "do": "keep"}]
     fields = apps(cases=cases, otherwise="drop")
     del fields["/apps/*/name"]["do"]
@@ -260,7 +260,7 @@ def test_a_plan_whose_gates_go_in_circles_is_refused() -> None:
     assert [finding.field for finding in refused.value.findings] == ["a", "b"]
 
 
-def test_an_empty_batch_goes_through() -> None:
+def test_an_empty_batch_is_accepted() -> None:
     plan = plan_of(apps(collect_if={"/apps/*/managed": True}), columns=LISTS, retention="1d")
     assert gated(plan, records(LISTS)).raw.num_rows == 0
 
@@ -281,7 +281,7 @@ def test_records_of_the_erased_are_gated_before_anything_else(tmp_path: Path) ->
     assert batch.raw["device_id"].to_pylist() == ["d", "other"]
 
 
-def test_of_a_policy_without_tenants_nobody_is_recognized(tmp_path: Path) -> None:
+def test_without_a_tenant_field_no_record_is_recognized_as_erased(tmp_path: Path) -> None:
     erased = Erasures.from_tombstones([Tombstone("t", AT)])
     plan = plan_of({}, tenant=None)
     raw = records({}, {})
@@ -345,7 +345,7 @@ def test_fields_with_the_same_gate_of_settings_alone_are_closed_together() -> No
     assert {gated.keys: gated.settings is not None for gated in gates.gated} == {("a", "d"): True, ("b",): False}
 
 
-def test_a_list_is_hollow_only_where_all_that_leaves_it_is_gated() -> None:
+def test_a_list_is_removed_only_if_all_its_released_leaves_are_gated() -> None:
     gate = {"feature": "location"}
     name, managed = {"type": "string", "do": "keep", **gate}, {"type": "boolean", "do": "keep"}
     for more, stars in (gate, ["/apps/*"]), ({}, []):
@@ -354,7 +354,7 @@ def test_a_list_is_hollow_only_where_all_that_leaves_it_is_gated() -> None:
         assert [hollow.star for hollow in gates.gated_lists] == stars
 
 
-def test_what_stands_beside_a_field_is_read() -> None:
+def test_companion_fields_of_a_technique_are_read() -> None:
     fields = {"id": {"type": "string", "do": {"pseudonymize": {"key": "k", "per": "tenant_id", "rotate": "day"}}}}
     plan = plan_of(fields, columns={"id": APPS.value_type.field("name").type})
     assert set(fields_read(plan)) == {"tenant_id", "id", "event_time"}

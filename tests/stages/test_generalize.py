@@ -34,7 +34,7 @@ def bound(do: object, **more: object) -> BoundField:
     return bind_fields(plan, {}, frozenset())["v"]
 
 
-def test_a_field_that_reads_nothing_beside_itself_asks_for_nothing() -> None:
+def test_a_field_without_companions_reads_no_other_field() -> None:
     found = bound("keep")
     assert (found.reads, found.time, found.replaces) == ((), None, False)
 
@@ -220,7 +220,7 @@ def test_a_field_whose_own_gate_is_closed_is_read_as_null() -> None:
     assert batch.counts.fields["v"].unparsable == 2
 
 
-def test_what_stands_beside_is_spread_to_the_elements() -> None:
+def test_a_companion_value_is_repeated_for_each_element() -> None:
     columns = {"apps": APPS, "o": pa.string()}
     fields = {"/apps/*/name": {"type": "string", "do": "keep"}, "o": {"type": "string", "do": "drop"}}
     plan = with_steps(plan_of(fields, columns=columns), "/apps/*/name", Beside(other="o"))
@@ -281,7 +281,7 @@ def test_ranks_are_infinite_in_open_bins() -> None:
     assert batch.counts.fields["free"] == FieldCounts(values=4, changed=4)
 
 
-def test_closed_bins_have_no_ranks_and_nobody_gets_ranks_who_did_not_ask() -> None:
+def test_ranks_are_computed_only_for_open_bins_that_request_them() -> None:
     columns = {"free": pa.int64(), "used": pa.int64()}
     fields = {
         "free": {"type": "integer", "do": {"bin": {"width": 10}}},
@@ -302,7 +302,7 @@ def unsettled() -> Plan:
     return with_steps(plan, "v", *plan.fields["v"].steps, Unsettled(), Mask(keep_last=1))
 
 
-def test_pass_one_runs_only_what_stands_before_the_tally_and_counts_nothing() -> None:
+def test_pass_one_runs_only_the_steps_before_the_tally_and_counts_nothing() -> None:
     raw = records({"v": pa.string(), "w": pa.string()}, {"v": "17.2", "w": "1"})
     batch = through(unsettled(), raw, until_tally=True)
     assert {key: values.to_pylist() for key, values in batch.released.items()} == {"v": ["17"]}

@@ -59,13 +59,11 @@ PSEUDONYM: Any = {"pseudonymize": {"key": "device", "per": "tenant"}}
         ({"pseudonymize": {"key": "device", "per": "model"}}, False),
     ],
 )
-def test_subjects_are_told_apart_by_pseudonyms_and_not_by_what_many_share(
-    keys: Keyring, do: Any, is_injective: bool
-) -> None:
+def test_injective_techniques_keep_subjects_distinct(keys: Keyring, do: Any, is_injective: bool) -> None:
     assert IdentifierColumn(policy(do), "device", PinnedKeyring(keys, {})).is_injective is is_injective
 
 
-def test_a_value_that_is_kept_stands_as_it_is(keys: Keyring) -> None:
+def test_a_kept_value_is_its_own_form(keys: Keyring) -> None:
     assert forms(keys, "keep") == {"7"}
 
 
@@ -74,7 +72,7 @@ def test_an_integer_is_an_integer_to_its_technique(keys: Keyring) -> None:
     assert forms(keys, PSEUDONYM, "integer") == forms(keys, PSEUDONYM)
 
 
-def test_what_cannot_be_an_integer_stands_nowhere(keys: Keyring) -> None:
+def test_a_value_that_is_no_integer_has_no_form(keys: Keyring) -> None:
     assert forms(keys, "keep", "integer", value="d7") == frozenset()
 
 

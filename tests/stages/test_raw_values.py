@@ -78,7 +78,7 @@ PLAN = plan_of(FIELDS, columns=COLUMNS)
 RAW = records(COLUMNS, {"a": "x", "apps": [{"name": "p"}, {"name": "q"}]}, {"a": "y", "apps": [{"name": "r"}]})
 
 
-def test_a_derived_field_stands_where_its_innermost_input_does() -> None:
+def test_a_derived_field_belongs_to_the_place_of_its_innermost_input() -> None:
     both = replace(PLAN.fields["/apps/*/managed"], inputs=(Pointer.parse("a"), Pointer.parse("/apps/*/name")))
     assert field_place(both) == Pointer.parse("/apps/*/name")
 
@@ -87,7 +87,7 @@ def test_the_container_of_elements_is_their_list() -> None:
     assert list_container(Pointer.parse("/a/*/b/*")) == Pointer.parse("/a/*/b")
 
 
-def test_a_record_that_goes_takes_its_elements_out_of_every_part() -> None:
+def test_a_removed_record_takes_its_elements_out_of_every_part() -> None:
     names = pa.array(["p", "q", "r"])
     batch = Batch(
         RAW,
@@ -153,7 +153,7 @@ def test_a_dictionary_far_wider_than_its_column_is_cut_down() -> None:
     assert tidy_dictionary(values).dictionary.to_pylist() == ["7", "8"]
 
 
-def test_a_companion_stands_beside_each_element_and_is_null_where_it_is_closed() -> None:
+def test_a_companion_is_aligned_with_each_element_and_null_if_closed() -> None:
     columns = {"apps": APPS, "o": pa.string()}
     raw = records(columns, {"o": "x", "apps": [{"name": "a"}, {"name": "b"}]}, {"o": "y", "apps": [{"name": "c"}]})
     place = leaf(raw, Pointer.parse("/apps/*/name"))

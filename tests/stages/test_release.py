@@ -55,7 +55,7 @@ def test_what_was_not_kept_is_in_no_buffer() -> None:
     assert b"canary-one" not in sink.getvalue().to_pybytes()
 
 
-def test_an_element_whose_condition_fails_is_removed_and_nothing_tells() -> None:
+def test_an_element_whose_condition_fails_is_removed_without_a_trace() -> None:
     fields = {
         **OWNER,
         **MANAGED,

@@ -70,7 +70,7 @@ def test_a_uri_is_distinguished_from_a_path(text: str, is_one: bool) -> None:
     assert is_uri(text) is is_one
 
 
-def test_no_option_that_a_uri_may_say_is_a_secret() -> None:
+def test_no_permitted_uri_option_is_a_secret() -> None:
     words = {word for options in OPTIONS.values() for option in options for word in option.split("_")}
     assert not words & {"key", "secret", "token", "password", "sas", "sig", "credential"}
 
@@ -87,7 +87,7 @@ def test_an_account_of_azure_has_its_container_in_the_path() -> None:
     assert bucket.path(key) == "in/x"
 
 
-def test_a_bucket_goes_to_other_processes_without_what_was_opened() -> None:
+def test_a_bucket_is_pickled_without_its_open_connection() -> None:
     bucket, _ = Bucket.parse_uri("gs://house/x")
     assert bucket.files is not None
     packed = pickle.dumps(bucket)
@@ -120,11 +120,11 @@ def test_a_bucket_goes_to_other_processes_without_what_was_opened() -> None:
         ("", None),
     ],
 )
-def test_a_reason_is_read_off_the_text_of_a_store_and_of_nobody_else(text: str, reason: StoreRefusal | None) -> None:
+def test_a_refusal_reason_is_recognized_only_in_the_text_of_a_store(text: str, reason: StoreRefusal | None) -> None:
     assert refusal_reason(OSError(text)) is reason
 
 
-def test_no_reason_repeats_what_the_store_said() -> None:
+def test_no_reason_repeats_the_text_of_the_store() -> None:
     found = refusal_reason(OSError("AWS Error ACCESS_DENIED: key 'tenant=contoso/x' in bucket 'house'"))
     assert found is not None
     assert "contoso" not in found.message + found.hint

@@ -69,7 +69,7 @@ def test_a_place_is_written_with_its_options_and_shown_without(bucket: Bucket) -
     assert absolute_location(place) == place
 
 
-def test_a_place_goes_to_another_process(bucket: Bucket) -> None:
+def test_a_place_is_pickled_for_another_process(bucket: Bucket) -> None:
     bucket.put("a", b"x")
     place = bucket.at("a")
     assert place.is_file()
@@ -89,7 +89,7 @@ def test_places_lie_within_each_other_by_bucket_and_key_however_it_is_reached(tm
 
 @pytest.mark.slow
 @pytest.mark.parametrize("opened", [parse_location, parse_output_location])
-def test_a_store_that_is_gone_is_our_error_and_says_nothing_of_keys_and_credentials(
+def test_an_unreachable_store_is_an_error_that_reveals_no_keys_or_credentials(
     opened: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in ACCESS.items():

@@ -68,7 +68,7 @@ def _number(text: str | None) -> int | None:
         return None
 
 
-def test_what_stands_behind_a_null_is_no_address() -> None:
+def test_bytes_behind_a_null_are_not_parsed_as_an_address() -> None:
     texts = pa.array(["1.2.3.4", "5.6.7.8", ""])
     hidden = pa.StringArray.from_buffers(3, *texts.buffers()[1:], pa.py_buffer(b"\x05"))
     assert parse_ipv4(hidden)[1].tolist() == [True, False, False]

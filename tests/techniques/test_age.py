@@ -59,7 +59,7 @@ def test_where_one_is_a_date_both_are(run: Run) -> None:
     assert run(Age(unit="days", at="seen"), [wall_clock(2026, 5, 17, 23, 59)], seen=[date(2026, 5, 18)]) == [1]
 
 
-def test_what_lies_ahead_or_has_no_other_time_cannot_be_treated(run: Run, untreated: Run) -> None:
+def test_a_date_in_the_future_or_without_a_reference_time_cannot_be_treated(run: Run, untreated: Run) -> None:
     born, seen = [date(2026, 5, 2), date(2026, 5, 1), None], [date(2026, 5, 1), None, None]
     assert run(MONTHS, born, seen=seen) == [None, None, None]
     assert untreated(MONTHS, born, seen=seen) == [True, True, False]

@@ -17,7 +17,7 @@ from minimize.techniques.truncate_version import TruncateVersion
 
 
 @pytest.mark.parametrize("word", TECHNIQUES)
-def test_every_technique_says_what_the_table_of_the_readme_says(word: str) -> None:
+def test_every_technique_has_the_facts_of_its_table(word: str) -> None:
     kind = TECHNIQUES[word]
     assert kind.name == word
     assert kind.source

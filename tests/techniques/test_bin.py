@@ -38,7 +38,7 @@ def test_the_middle_is_a_double(run: Run) -> None:
     assert run(binned(width=5, **{"as": "middle"}), [7, -1]) == [7.5, -2.5]
 
 
-def test_labels_say_the_interval_in_the_shortest_form(run: Run) -> None:
+def test_labels_show_the_interval_in_the_shortest_form(run: Run) -> None:
     assert run(binned(width=10, **{"as": "label"}), [87.0]) == ["[80, 90)"]
     assert run(binned(width=0.25, **{"as": "label"}), [-0.1]) == ["[-0.25, 0)"]
     assert run(binned(edges=[1e9, 4e9], **{"as": "label"}), [2 * 10**9]) == ["[1000000000, 4000000000)"]
@@ -240,6 +240,6 @@ def test_decimals_beyond_the_edges_have_no_bound_and_are_treated_all_the_same(ru
     assert untreated(binned(edges=[10, 20]), values, pa.decimal128(5, 0)) == [False, False, False]
 
 
-def test_integers_that_another_or_nothing_stands_for_are_counted() -> None:
+def test_integers_replaced_by_another_or_by_null_are_counted() -> None:
     treated = binned(edges=[10, 20]).apply_column(pa.array([10, 15, 20, 5, None, 10], pa.int64()), CONTEXT)
     assert (treated.values.to_pylist(), treated.changed) == ([10, 10, None, None, None, 10], 3)

@@ -40,7 +40,7 @@ def test_each_text_is_worked_out_once() -> None:
     assert sorted(first.asked) == ["ab", "ac", "b", "cd"]
 
 
-def test_it_says_what_differs_and_what_could_not_be_treated() -> None:
+def test_it_counts_changed_and_untreatable_values() -> None:
     found = ResultCache(100).column(batch(["ab", "b", None, "xy"]), First())
     assert found is not None
     assert found.values.to_pylist()[:4] == ["a", "b", None, None]
@@ -152,7 +152,7 @@ def test_it_computes_a_value_once_and_keeps_the_order_that_is_asked() -> None:
     assert compute.asked == [(b"s", b"a"), (b"s", b"b"), (b"s", b"c"), (b"s", b"d")]
 
 
-def test_a_value_that_stands_twice_is_computed_once() -> None:
+def test_a_repeated_value_is_computed_once() -> None:
     memo, compute = ResultCache(), Double()
     assert rows(memo, b"s", ["a", "b", "a"], compute) == [b"aa", b"bb", b"aa"]
     assert compute.asked == [(b"s", b"a"), (b"s", b"b")]
@@ -182,7 +182,7 @@ def test_a_memo_drops_its_values_rather_than_grow() -> None:
     assert len(memo) == 0
 
 
-def test_without_room_it_computes_every_time() -> None:
+def test_a_cache_without_space_computes_every_time() -> None:
     memo, compute = ResultCache(limit=0), Double()
     assert rows(memo, b"s", ["a"], compute) == rows(memo, b"s", ["a"], compute) == [b"aa"]
     assert compute.asked == [(b"s", b"a"), (b"s", b"a")]

@@ -20,7 +20,7 @@ NUMBERS = st.one_of(
 
 
 @given(LATTICES, st.lists(NUMBERS, max_size=20))
-def test_what_is_said_to_be_the_nearest_point_is(lattice: DecimalGrid, numbers: list[float]) -> None:
+def test_a_certain_nearest_point_is_the_nearest(lattice: DecimalGrid, numbers: list[float]) -> None:
     with np.errstate(all="ignore"):
         found, sure = lattice.nearest(np.array(numbers, np.float64))
     for number, point, is_sure in zip(numbers, found.tolist(), sure.tolist(), strict=True):
@@ -30,7 +30,7 @@ def test_what_is_said_to_be_the_nearest_point_is(lattice: DecimalGrid, numbers: 
 
 
 @given(LATTICES, st.lists(NUMBERS, max_size=20))
-def test_what_is_said_to_be_the_last_point_below_is(lattice: DecimalGrid, numbers: list[float]) -> None:
+def test_a_certain_last_point_below_is_the_last_one_below(lattice: DecimalGrid, numbers: list[float]) -> None:
     with np.errstate(all="ignore"):
         low, sure = lattice.below(np.array(numbers, np.float64))
         middle, _ = lattice.below(np.array(numbers, np.float64), middle=True)
@@ -55,7 +55,7 @@ def test_ties_what_is_far_out_and_what_is_no_number_are_in_doubt() -> None:
 
 
 @pytest.mark.parametrize("step", ["0.1", "0.000001", "1000000"])
-def test_beyond_what_doubles_tell_apart_everything_is_in_doubt(step: str) -> None:
+def test_numbers_beyond_the_precision_of_doubles_are_uncertain(step: str) -> None:
     lattice = DecimalGrid.from_decimals(Decimal(step))
     far = np.array([MAX_EXACT, -MAX_EXACT, 2 * MAX_EXACT]) / 10**lattice.scale
     assert not lattice.nearest(far)[1].any()

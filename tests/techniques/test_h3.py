@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -28,8 +29,8 @@ def test_nulls_and_positions_out_of_range(run: Run, untreated: Run) -> None:
     assert untreated(H3(resolution=7), pairs, PAIR) == [False, False, True]
 
 
-def test_without_the_extra_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("minimize.techniques.h3.find_spec", lambda name: None)
+def test_without_the_extra_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "h3", None)
     with pytest.raises(ConfigurationError, match="requires the package h3"):
         H3(resolution=7).output_type(PAIR)
 

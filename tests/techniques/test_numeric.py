@@ -61,7 +61,7 @@ def test_a_null_in_the_result_has_no_value_in_its_buffer() -> None:
 
 
 @pytest.mark.parametrize("hidden", [float("nan"), float("inf"), -0.0, 48.8])
-def test_whatever_number_a_null_hides_it_comes_out_as_zero_bits(hidden: float) -> None:
+def test_any_number_behind_a_null_becomes_zero_bits(hidden: float) -> None:
     values = pa.Array.from_buffers(pa.float64(), 2, [pa.py_buffer(b"\x01"), pa.py_buffer(np.array([1.0, hidden]))])
     out = result_from_doubles(
         values, np.array([1.0, hidden]), np.ones(2, bool), lambda some: Round(to=1).apply(some, CONTEXT)

@@ -82,7 +82,7 @@ def test_every_tenth_day_of_a_later_century_is_that_of_zoneinfo(run: Run, zone: 
 
 
 @pytest.mark.parametrize("year", [2040, 2099, 2299])
-def test_both_hours_of_a_clock_that_goes_back_are_kept_apart(run: Run, year: int) -> None:
+def test_both_hours_of_a_clock_that_is_set_back_are_kept_apart(run: Run, year: int) -> None:
     rule = ZoneInfo("Europe/Berlin")
     days = [datetime(year, 10, day, 0, 30, tzinfo=UTC) for day in range(25, 32)]
     back = next(day for day in days if shows(day, rule).hour == shows(day + timedelta(hours=1), rule).hour)

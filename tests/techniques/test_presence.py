@@ -25,11 +25,11 @@ def test_nan_empty_lists_and_false_are_values(run: Run) -> None:
 
 
 @given(values=st.lists(st.none() | st.floats(), min_size=1))
-def test_nothing_but_nulls_is_told_apart(run: Run, values: list[float | None]) -> None:
+def test_presence_distinguishes_only_values_and_nulls(run: Run, values: list[float | None]) -> None:
     assert run(Presence(), values, pa.float64()) == [None if value is None else True for value in values]
 
 
-def test_it_never_says_false(run: Run) -> None:
+def test_presence_is_never_false(run: Run) -> None:
     assert False not in run(Presence(), [{"a": None}, None])
 
 

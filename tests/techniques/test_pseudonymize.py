@@ -29,7 +29,7 @@ def test_it_agrees_with_the_standard_library(values: list[bytes]) -> None:
     assert made.to_pylist() == [base64.b32encode(value).decode().lower() for value in values]
 
 
-def test_many_rows_at_once_agree_with_the_standard_library_too() -> None:
+def test_many_rows_in_one_call_also_agree_with_the_standard_library() -> None:
     values = [bytes([first, second, 3, 4, 5]) for first in range(20) for second in (0, 128, 255)]
     rows = np.frombuffer(b"".join(values), np.uint8).reshape(-1, 5)
     assert len(rows) >= FEW_HASHES
@@ -81,13 +81,13 @@ def test_case_counts_unless_it_is_folded(run: Run) -> None:
     assert len(set(run(Pseudonymize(key="device", fold=True), ["straße", "STRASSE"]))) == 1
 
 
-def test_bytes_are_not_a_text_that_looks_alike(run: Run) -> None:
+def test_bytes_differ_from_the_same_text(run: Run) -> None:
     assert run(DEVICE, [b"abc"]) != run(DEVICE, ["abc"])
     assert run(DEVICE, [b" abc"]) != run(DEVICE, [b"abc"])
     assert run(DEVICE, [b"abcd"], pa.binary(4)) == run(DEVICE, [b"abcd"], pa.large_binary())
 
 
-def test_fields_do_not_link_unless_they_say_so(context: Context) -> None:
+def test_fields_do_not_link_unless_a_link_is_declared(context: Context) -> None:
     other = replace(context, field="g")
     linked = Pseudonymize(key="device", link="device")
     assert of(DEVICE, ["a"], context) != of(DEVICE, ["a"], other)

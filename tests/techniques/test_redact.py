@@ -64,7 +64,7 @@ def test_a_pattern_finds_the_whole_of_it(run: Run, name: Any, text: str) -> None
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in LEFT.items() for text in texts])
-def test_a_pattern_leaves_alone_what_looks_alike(run: Run, name: Any, text: str) -> None:
+def test_a_pattern_leaves_similar_texts_alone(run: Run, name: Any, text: str) -> None:
     sentences = [text, f"see {text}, please"]
     assert run(Redact(patterns=(name,)), sentences) == sentences
 
@@ -233,11 +233,11 @@ def test_a_hostile_text_takes_time_in_proportion(part: str) -> None:
     assert time.process_time() - before < 20
 
 
-def test_what_is_found_only_between_hits_again_and_again_goes_whole() -> None:
+def test_repeated_hits_that_appear_only_between_hits_are_redacted_whole() -> None:
     assert not has_hit(Redact(mark=" ").redact_text("+33612345678.1/" * 200 + "x"))
 
 
-def test_names_are_told_from_values() -> None:
+def test_field_names_are_distinguished_from_personal_values() -> None:
     assert not any(
         has_hit(name) for name in ("battery_pct", "os-version", "ipAddress", "x86_64", "deviceId2", "_SUCCESS")
     )
@@ -277,7 +277,7 @@ def test_any_text_is_treated(run: Run, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["~/john/x.txt", "~/.ssh/id_rsa", "~/a/b/c", "~john/x", "~/x"])
-def test_a_path_below_a_home_goes_whole(run: Run, text: str) -> None:
+def test_a_path_below_a_home_folder_is_redacted_whole(run: Run, text: str) -> None:
     assert run(Redact(patterns=("path",)), [f"see {text} please"]) == ["see [path] please"]
 
 

@@ -15,7 +15,7 @@ def test_parameters_are_spelled_as_in_a_policy() -> None:
     assert by_word["bin"] == ("width", "origin", "edges", "as")
 
 
-def test_any_stands_for_every_family() -> None:
+def test_any_is_shown_for_a_technique_of_all_families() -> None:
     assert get_args(Family) == ALL_FAMILIES
     assert "| `presence` |  | any | true if there is a value, else null | nothing |" in markdown_table(
         TECHNIQUES.values()

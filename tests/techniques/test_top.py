@@ -17,8 +17,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.records import Batch
 from minimize.spill import SpillSpace
 from minimize.techniques.base import Context, UnsupportedType, treat
-from minimize.techniques.top import Top, TopValues
-from minimize.techniques.top_tally import SubjectValues, TopTally
+from minimize.techniques.top import SubjectValues, Top, TopTally, TopValues
 from tests.hypothesis_profiles import examples
 
 Pair = tuple[str | None, str | None]
@@ -60,7 +59,7 @@ def test_ties_go_in_the_order_of_the_values() -> None:
     assert kept(Top(keep=2, other="other", at_least=1), [*of("z", 2), *of("é", 2), *of("a", 2)]) == ("a", "z")
 
 
-def test_a_value_of_too_few_subjects_goes_to_other() -> None:
+def test_a_value_of_too_few_subjects_becomes_other() -> None:
     pairs = [*of("a", 5), *of("b", 4), *of("c", 2), *of("d", 2, start=2)]
     assert kept(Top(keep=9, other="other", at_least=4), pairs) == ("a", "b")
 
@@ -70,7 +69,7 @@ def test_the_least_frequent_kept_value_joins_an_other_that_is_too_small() -> Non
     assert kept(Top(keep=9, other="other", at_least=3), pairs) == ("a",)
 
 
-def test_an_other_of_nobody_is_not_too_small() -> None:
+def test_an_other_row_without_subjects_is_not_too_small() -> None:
     assert kept(Top(keep=9, other="other", at_least=3), [*of("a", 5), *of("b", 4), (None, "d")]) == ("a", "b")
 
 
@@ -88,7 +87,7 @@ def test_a_value_that_is_called_like_other_is_in_other() -> None:
     assert kept(Top(keep=9, other="other", at_least=3), pairs) == ("a",)
 
 
-def test_a_value_without_any_subject_goes_to_other_and_makes_it_too_small() -> None:
+def test_a_value_without_any_subject_becomes_other_and_makes_it_too_small() -> None:
     assert kept(Top(keep=9, other="other", at_least=2), [*of("a", 3), *of("b", 2), ("c", None)]) == ("a",)
 
 
@@ -129,7 +128,7 @@ def test_only_strings_are_taken() -> None:
 @pytest.mark.parametrize(
     "parameters", [{"keep": 0, "other": "o"}, {"keep": 1}, {"keep": 1, "other": "o", "at_least": 0}]
 )
-def test_parameters_that_say_nothing_are_refused(parameters: dict[str, Any]) -> None:
+def test_parameters_without_effect_are_refused(parameters: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Top.model_validate(parameters)
 

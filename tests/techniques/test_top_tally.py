@@ -18,8 +18,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import SourceError
 from minimize.records import Batch
 from minimize.spill import SpillSpace
-from minimize.techniques.top import Top, TopValues
-from minimize.techniques.top_tally import SubjectValues, TopTally
+from minimize.techniques.top import SubjectValues, Top, TopTally, TopValues
 from tests.hypothesis_profiles import examples
 from tests.techniques.test_top import Pair, literal
 
@@ -159,7 +158,7 @@ def test_subjects_of_any_type_are_counted_once(make: Callable[[Sequence[int]], p
     assert kept(Top(keep=5, other="other", at_least=2), *batches, memory=memory) == ("b",)
 
 
-def test_zero_is_one_subject_whatever_its_sign() -> None:
+def test_positive_and_negative_zero_are_one_subject() -> None:
     found = kept(Top(keep=5, other="other", at_least=2), batch(["a", "a"], pa.array([0.0, -0.0])))
     assert found == ()
 

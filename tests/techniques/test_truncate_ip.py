@@ -88,7 +88,7 @@ def test_keeping_all_of_it_is_refused(parameters: dict[str, Any]) -> None:
 
 
 @given(st.lists(st.ip_addresses()), st.integers(0, 31), st.integers(0, 127))
-def test_the_address_lies_in_its_network(run: Run, addresses: list[Any], v4: int, v6: int) -> None:
+def test_the_address_is_in_its_network(run: Run, addresses: list[Any], v4: int, v6: int) -> None:
     texts = [*(str(address) for address in addresses), None]
     networks = run(ip(v4=v4, v6=v6, **{"as": "network"}), texts)
     kept = run(ip(v4=v4, v6=v6), texts)

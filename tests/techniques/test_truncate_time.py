@@ -44,7 +44,7 @@ def start(wall: datetime, unit: str) -> datetime:
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
 @pytest.mark.parametrize("unit", UNITS)
-def test_every_resolution_truncates_alike(run: Run, unit: Any, resolution: str) -> None:
+def test_every_resolution_truncates_to_the_same_time(run: Run, unit: Any, resolution: str) -> None:
     times = [wall_clock(2024, 2, 29, 23, 59, 59), wall_clock(1969, 12, 31, 23, 59, 59), wall_clock(1901, 1, 1), None]
     released = run(TruncateTime(to=unit), times, pa.timestamp(resolution))
     assert [None if each is None else each.replace(tzinfo=None) for each in released] == [
@@ -52,7 +52,7 @@ def test_every_resolution_truncates_alike(run: Run, unit: Any, resolution: str) 
     ]
 
 
-def test_iso_weeks_start_on_monday_whatever_the_year(run: Run) -> None:
+def test_iso_weeks_start_on_monday_in_every_year(run: Run) -> None:
     days = [date(2021, 1, 3), date(2021, 1, 4), date(2008, 12, 31), date(2010, 1, 3)]
     mondays = [date(2020, 12, 28), date(2021, 1, 4), date(2008, 12, 29), date(2009, 12, 28)]
     assert run(TruncateTime(to="week"), days) == mondays

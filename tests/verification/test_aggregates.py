@@ -68,7 +68,7 @@ def test_a_group_of_few_rows_is_found(writer: OutputWriter) -> None:
     assert codes(writer, fleet(events=[9, 40])) == ["V041"]
 
 
-def test_the_subject_is_counted_where_nothing_else_is_said(writer: OutputWriter) -> None:
+def test_the_subject_is_counted_by_default(writer: OutputWriter) -> None:
     assert codes(writer, fleet(devices=[20, 9]), suppress={}) == ["V041"]
 
 
@@ -187,7 +187,7 @@ def test_a_maximum_above_the_clip_of_its_records_is_found(writer: OutputWriter) 
 
 
 @pytest.mark.parametrize(("share", "found"), [(0.5, []), (1.5, ["V045"]), (-0.1, ["V045"])])
-def test_a_share_lies_between_none_and_all(writer: OutputWriter, share: float, found: list[str]) -> None:
+def test_a_share_is_between_none_and_all(writer: OutputWriter, share: float, found: list[str]) -> None:
     measures = {
         "events": "count",
         "devices": {"count_distinct": "device"},

@@ -101,7 +101,7 @@ WHOLE = [
 
 @pytest.mark.parametrize(("step", "type_", "values"), WHOLE)
 @given(data=st.data())
-def test_what_arithmetic_says_yes_to_the_rule_for_single_values_does_too(
+def test_values_accepted_by_the_column_rule_are_accepted_by_the_value_rule(
     step: Any, type_: pa.DataType, values: Any, data: st.DataObject
 ) -> None:
     column = pa.array(data.draw(st.lists(values, max_size=6)), type_)

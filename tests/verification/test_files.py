@@ -39,7 +39,7 @@ def test_with_the_keyring_everything_is_checked(project: Project) -> None:
     assert codes(project) == []
 
 
-def test_with_a_public_key_it_says_that_encrypted_columns_were_not_checked(project: Project) -> None:
+def test_with_a_public_key_encrypted_columns_are_reported_as_unchecked(project: Project) -> None:
     public = PublicKeys(Keyring.load(project.keys).public_key_pem())
     findings = [each for each in check(project.out, public_key=public) if each.code not in ("V008", "V019")]
     assert [(each.code, each.severity) for each in findings] == [("V061", "warning"), ("V082", "warning")]
@@ -51,7 +51,7 @@ def test_another_keyring_does_not_open_them(project: Project) -> None:
     assert "V062" in codes(project, keys=project.folder / "other.keys")
 
 
-def test_what_nobody_can_open_any_more_is_a_warning(project: Project) -> None:
+def test_an_unreadable_file_is_a_warning(project: Project) -> None:
     destroy_key(project.keys, "encrypt.pseudonymized", 1, now=AT)
     assert codes(project) == ["V061"]
     [found] = [each for each in check(project.out, keys=project.keys) if each.code == "V061"]
@@ -65,14 +65,14 @@ def test_values_are_judged_below_the_encryption(project: Project) -> None:
     assert "V030" in codes(project)
 
 
-def test_a_plain_file_under_a_receipt_that_says_keys_is_found(project: Project) -> None:
+def test_a_plain_file_under_a_receipt_with_keys_is_found(project: Project) -> None:
     [path] = project.out.glob("records/*/*.parquet")
     table = open_parquet(path, find_kms(project.keys)).read()
     pq.write_table(table, path)
     assert {"V012", "V060"} <= set(codes(project))
 
 
-def test_a_pipeline_that_wants_it_and_a_file_in_the_clear_are_found(project: Project) -> None:
+def test_an_unencrypted_file_of_a_pipeline_that_encrypts_is_found(project: Project) -> None:
     shutil.rmtree(project.out)
     project.pipeline()
     project.run()

@@ -47,7 +47,7 @@ def test_what_a_run_made_is_verified(project: Project) -> None:
     assert codes(project) == []
 
 
-def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(project: Project) -> None:
+def test_with_a_public_key_indexes_are_reported_as_unchecked(project: Project) -> None:
     public = PublicKeys(Keyring.load(project.keys).public_key_pem())
     assert codes(project, public_key=public) == ["V019"]
     [finding] = [each for each in check(project.out, public_key=public) if each.code == "V019"]
@@ -63,7 +63,7 @@ def test_with_a_public_key_alone_it_says_that_it_did_not_look_inside(project: Pr
         (lambda path: path.with_suffix(".parquet").write_bytes(b"x"), "V014"),
     ],
 )
-def test_an_index_that_is_gone_or_changed_or_stands_there_besides_is_found(
+def test_a_missing_changed_or_extra_index_is_found(
     project: Project, change: Callable[[Path], object], code: str
 ) -> None:
     change(index_of(project))
@@ -127,7 +127,7 @@ others: dict[Any, Callable[[pa.Table], list[pa.Table]]] = {
         (by_another_column, "the index is for another column than the subject of the policy"),
     ],
 )
-def test_an_index_that_says_otherwise_than_its_file_is_found(project: Project, made: Any, message: str) -> None:
+def test_an_index_that_differs_from_its_file_is_found(project: Project, made: Any, message: str) -> None:
     [finding] = indexed_by(project, made, Keyring.load(project.keys))
     assert (finding.code, finding.severity, finding.message) == ("V018", "error", message)
 

@@ -107,7 +107,7 @@ def test_what_the_manifest_does_not_let_be_kept_is_found(writer: OutputWriter, f
     ],
     ids=["nothing", "another sender", "another function", "another manifest"],
 )
-def test_a_receipt_that_does_not_say_what_was_asked_is_found(writer: OutputWriter, said: dict[str, Any]) -> None:
+def test_a_receipt_that_differs_from_the_request_is_found(writer: OutputWriter, said: dict[str, Any]) -> None:
     assert written(writer, **said) == ["V065"]
 
 

@@ -199,7 +199,7 @@ def test_a_value_where_every_case_drops_is_found(writer: OutputWriter, owner: st
     assert _phones(writer, owner, "****5678") == ["V031"]
 
 
-def test_where_the_output_does_not_tell_any_case_will_do(writer: OutputWriter) -> None:
+def test_an_output_that_hides_the_condition_accepts_any_case(writer: OutputWriter) -> None:
     assert _phones(writer, "personal", "****5678", shown="drop") == []
 
 
@@ -215,7 +215,7 @@ def test_where_the_output_does_not_tell_any_case_will_do(writer: OutputWriter) -
         ({"within": "7d"}, 9, []),
     ],
 )
-def test_a_value_stands_only_where_a_time_is_recent_enough(
+def test_a_value_is_accepted_only_if_its_time_is_recent_enough(
     writer: OutputWriter, said: dict[str, Any], days: int | None, codes: list[str]
 ) -> None:
     kept: dict[str, Any] = {"type": "timestamp", "do": "keep"}
@@ -247,7 +247,7 @@ def _gated(writer: OutputWriter, condition: dict[str, Any], shown: bool | None, 
         ({"any": [{"flag": True}, {"flag": False}]}, None, "a", ["V031"]),
     ],
 )
-def test_a_value_stands_only_where_its_condition_can_hold(
+def test_a_value_is_accepted_only_if_its_condition_can_hold(
     writer: OutputWriter, condition: dict[str, Any], shown: bool | None, value: str | None, codes: list[str]
 ) -> None:
     assert _gated(writer, condition, shown, value) == codes
@@ -337,7 +337,7 @@ def test_keys_of_a_map_obey_their_technique(writer: OutputWriter, key: str, code
     assert writer.codes() == codes
 
 
-def test_a_kept_key_that_names_somebody_makes_records_identified(writer: OutputWriter) -> None:
+def test_a_kept_map_key_that_identifies_persons_makes_records_identified(writer: OutputWriter) -> None:
     fields = {"/labels": {"type": "map", "role": "identifier", "do": "drop", "keys": "keep"}, "/labels/*": KEEP}
     values = column(pa.map_(pa.string(), pa.string()), "keep", "labels", "/labels/*")
     schema = pa.schema([values.with_metadata({**values.metadata, **KEYS.metadata})])
@@ -376,11 +376,11 @@ def test_a_value_of_too_few_subjects_is_found(writer: OutputWriter) -> None:
     assert _models(writer, ("a", 10), ("b", 9)) == ["V033"]
 
 
-def test_an_other_of_too_few_subjects_is_found_where_others_stand(writer: OutputWriter) -> None:
+def test_an_other_row_of_too_few_subjects_is_found_next_to_other_rows(writer: OutputWriter) -> None:
     assert _models(writer, ("a", 10), ("other", 9)) == ["V033"]
 
 
-def test_an_other_that_stands_alone_may_be_small(writer: OutputWriter) -> None:
+def test_an_other_row_without_further_rows_may_be_small(writer: OutputWriter) -> None:
     assert _models(writer, ("other", 3)) == []
 
 
@@ -388,7 +388,7 @@ def test_the_threshold_is_the_policy_s(writer: OutputWriter) -> None:
     assert _models(writer, ("a", 3), top={"at_least": 3}) == []
 
 
-def test_a_row_without_a_pseudonym_may_be_anybody_s(writer: OutputWriter) -> None:
+def test_a_row_without_a_pseudonym_may_belong_to_any_subject(writer: OutputWriter) -> None:
     assert _models(writer, ("a", 10), nobody=4) == []
 
 
@@ -414,7 +414,7 @@ def test_counts_that_cannot_be_are_found(writer: OutputWriter, counted: FieldRec
         (FieldReceipt("keep", values=3), ["V032"]),
     ],
 )
-def test_as_many_values_stand_there_as_were_let_through(
+def test_the_number_of_values_must_match_the_receipt(
     writer: OutputWriter, counted: FieldReceipt, codes: list[str]
 ) -> None:
     writer.run(policy({"x": KEEP}), {"records": records(x=(texts("a", None, "b"), "keep"))}, fields={"x": counted})

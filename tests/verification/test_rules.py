@@ -240,12 +240,12 @@ def test_the_pentagons_of_h3_have_no_first_child(tmp_path: Path) -> None:
     assert single(_sub(tmp_path, "b"), do, pa.array([deleted]), "struct", words) == ["V030"]
 
 
-def test_a_hierarchy_that_is_missing_is_said(tmp_path: Path) -> None:
+def test_a_missing_hierarchy_is_reported(tmp_path: Path) -> None:
     do = {"generalize": {"hierarchy": "ages.csv", "level": 1}}
     assert single(tmp_path, do, pa.array(["30-39"]), "integer", "generalize") == ["V034"]
 
 
-def test_a_technique_without_a_rule_is_said(tmp_path: Path) -> None:
+def test_a_technique_without_a_rule_is_reported(tmp_path: Path) -> None:
     assert single(tmp_path, {"shuffle": {}}, pa.array(["a"]), "string", "shuffle") == ["V034"]
 
 

@@ -16,7 +16,7 @@ import pytest
 from minimize.errors import ConfigurationError, KeyringError, OutputError, VerificationError
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.access import API_TOKEN
+from minimize.ledger.kinds import API_TOKEN
 from minimize.receipts import InputFile, Receipt
 from minimize.records import FileRef
 from minimize.verification import CODES, check, verify
@@ -148,7 +148,7 @@ def test_no_receipt_at_all_is_found(writer: OutputWriter) -> None:
     assert "V014" in writer.codes()
 
 
-def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_listed(writer: OutputWriter) -> None:
+def test_a_folder_that_is_no_output_is_reported_without_listing_its_files(writer: OutputWriter) -> None:
     shutil.rmtree(writer.output / "runs")
     (finding,) = check(writer.output, keys=writer.keyring)
     told = ("V001", "error", "the folder is not an output")
@@ -156,7 +156,7 @@ def test_a_folder_that_is_no_output_is_said_to_be_none_and_its_files_are_not_lis
     assert "Pass the folder that contains `runs`" in finding.hint
 
 
-def test_a_pipeline_is_no_output_and_is_said_to_be_one(writer: OutputWriter, tmp_path: Path) -> None:
+def test_a_pipeline_folder_is_refused_with_a_hint(writer: OutputWriter, tmp_path: Path) -> None:
     (tmp_path / "p").mkdir()
     (tmp_path / "p/pipeline.yaml").write_text("pipeline: p\n")
     (finding,) = check(tmp_path / "p", keys=writer.keyring)
@@ -215,7 +215,7 @@ def test_a_file_that_is_no_parquet_is_found(writer: OutputWriter) -> None:
         "runs/zzz/x.ndjson",
     ],
 )
-def test_a_file_that_nobody_put_in_force_is_found(writer: OutputWriter, place: str) -> None:
+def test_a_file_that_no_receipt_names_is_found(writer: OutputWriter, place: str) -> None:
     (writer.output / place).parent.mkdir(parents=True, exist_ok=True)
     (writer.output / place).write_bytes(b"x")
     findings = check(writer.output, keys=writer.keyring)
@@ -247,7 +247,7 @@ def test_a_file_that_became_a_link_is_found(writer: OutputWriter, tmp_path: Path
     assert writer.codes() == ["V011"]
 
 
-def test_a_ledger_may_lie_beside(writer: OutputWriter) -> None:
+def test_a_ledger_may_be_in_the_output_folder(writer: OutputWriter) -> None:
     (writer.output / "ledger.db").touch(mode=0o600)
     assert writer.codes() == []
     (writer.output / "ledger.db").unlink()
@@ -291,7 +291,7 @@ def test_a_pipeline_that_was_changed_is_found(writer: OutputWriter) -> None:
     assert writer.codes() == ["V010"]
 
 
-def test_a_file_beside_a_receipt_that_it_does_not_name_is_found(writer: OutputWriter) -> None:
+def test_an_unnamed_file_next_to_a_receipt_is_found(writer: OutputWriter) -> None:
     (receipt_of(writer, 1).parent / "more.txt").write_text("x")
     assert writer.codes() == ["V010"]
 
@@ -353,7 +353,7 @@ def test_a_digest_of_an_unknown_algorithm_is_never_accepted(writer: OutputWriter
     assert _with_digest(writer, form.format(64 * "0")) == ["V072"]
 
 
-def test_an_unknown_algorithm_is_told_with_those_that_are_known(writer: OutputWriter) -> None:
+def test_an_unknown_algorithm_is_reported_with_the_known_ones(writer: OutputWriter) -> None:
     _with_digest(writer, "md5:0cc175b9c0f1b6a831c399e269772661")
     (finding,) = (each for each in check(writer.output, keys=writer.keyring) if each.code == "V072")
     assert (finding.severity, "blake3 and sha256" in finding.message) == ("error", True)
@@ -365,7 +365,7 @@ def test_the_digest_of_an_input_is_of_a_known_algorithm(tmp_path: Path) -> None:
     assert writer.codes() == ["V072"]
 
 
-def test_replacing_a_file_that_never_stood_is_found(tmp_path: Path) -> None:
+def test_replacing_a_file_that_never_existed_is_found(tmp_path: Path) -> None:
     writer = OutputWriter(tmp_path)
     writer.run(POLICY, {"records": table("a")}, replaces=(FileRef("records/x.parquet", "sha256:0"),))
     assert writer.codes() == ["V006"]
@@ -400,7 +400,7 @@ def test_an_empty_output_is_verified(tmp_path: Path) -> None:
     assert writer.codes() == []
 
 
-def test_the_error_says_how_many_and_carries_the_findings(writer: OutputWriter) -> None:
+def test_the_error_states_the_count_and_carries_the_findings(writer: OutputWriter) -> None:
     data(writer, 1).unlink()
     with pytest.raises(VerificationError, match="1 finding:") as caught:
         verify(writer.output, keys=writer.keyring)

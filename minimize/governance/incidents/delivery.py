@@ -15,8 +15,7 @@ from minimize.governance.incidents.notice import message_digest
 from minimize.governance.incidents.notification import message_path, version_folder
 from minimize.governance.incidents.workflow import record_step
 from minimize.governance.notify import find_notify_command, run_notify_command
-from minimize.json_form import JsonResult, json_member
-from minimize.results import UNCHANGED
+from minimize.results import UNCHANGED, JsonResult, json_member
 from minimize.stores import PathText
 from minimize.text import count_noun
 from minimize.workspace import Workspace

@@ -21,16 +21,16 @@ from minimize.access.permissions import ALL_TENANTS, NO_TENANTS, READ, REIDENTIF
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.published_output import OutputFile, PublishedOutput, TimeWindow
 from minimize.errors import ConfigurationError
-from minimize.json_form import JsonResult, json_member
 from minimize.keys.master_keys import MasterKey, is_master_key, master_key_name
 from minimize.keys.parquet_encryption import column_category
 from minimize.ledger.access_log import read_begun_reads
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event, utc_text
 from minimize.output.folder import identity_of, is_date
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Policy
+from minimize.results import JsonResult, json_member
 from minimize.stores import parse_output_location
 from minimize.techniques import TechniqueStep, published_techniques
 from minimize.techniques.pseudonymize import Pseudonymize

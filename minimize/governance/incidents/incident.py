@@ -13,8 +13,8 @@ from typing import Any, Final, Literal, get_args
 from minimize.errors import ConfigurationError
 from minimize.governance.incident_steps import IncidentKind, concerned_tenants, last_scope
 from minimize.governance.incidents.exposure import Exposure
-from minimize.json_form import json_object
-from minimize.ledger.incidents import INCIDENT, IncidentStep
+from minimize.ledger.kinds import INCIDENT, IncidentStep
+from minimize.results import json_object
 from minimize.text import count_noun
 from minimize.times import time_text
 from minimize.workspace import Workspace

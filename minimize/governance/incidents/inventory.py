@@ -33,9 +33,8 @@ from minimize.governance.incidents.exposure import (
     uses_keys,
 )
 from minimize.governance.sharing.recipient_fields import RECIPIENT_MARK
-from minimize.json_form import json_object
 from minimize.keys import Keyring
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     TENANT_SHARE,
     TOKEN_BYTES,
     Disclosure,
@@ -46,6 +45,7 @@ from minimize.ledger.sharing import (
 from minimize.output.folder import partition_values
 from minimize.policy.fields import keeps_original
 from minimize.policy.treatments import DROP
+from minimize.results import json_object
 from minimize.techniques import published_techniques
 from minimize.times import day_start, epoch_microseconds
 

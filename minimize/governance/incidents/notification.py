@@ -18,10 +18,10 @@ from minimize.governance.incidents.contacts import Contact, Contacts, administra
 from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
 from minimize.governance.incidents.notice import NOTICE_LANGUAGE, Notice, article33, message_digest, notice_message
 from minimize.governance.incidents.workflow import record_step
-from minimize.json_form import JsonResult, json_member
 from minimize.output.publish import write_new_folder
 from minimize.pages import html_page, markdown_page
 from minimize.receipts.parts import sha256_text
+from minimize.results import JsonResult, json_member
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun, json_text

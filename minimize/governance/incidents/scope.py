@@ -43,11 +43,11 @@ from minimize.governance.incidents.inventory import (
 )
 from minimize.governance.incidents.workflow import record_step
 from minimize.governance.known_outputs import UnreachableOutput, find_outputs
-from minimize.json_form import JsonResult, json_member, json_object
 from minimize.keys import Keyring
 from minimize.output.folder import RESTRICTED, output_and_date
 from minimize.receipts import Receipt
 from minimize.records import RECORDS
+from minimize.results import JsonResult, json_member, json_object
 from minimize.stores import LocationLike, parse_output_location
 from minimize.times import instant_text
 from minimize.workspace import Workspace

@@ -17,7 +17,7 @@ from minimize.governance.incidents.incident import (
     load_incidents,
     unknown_incident,
 )
-from minimize.ledger.incidents import IncidentStep
+from minimize.ledger.kinds import IncidentStep
 from minimize.results import Listing, Printable, ResultAt
 from minimize.workspace import Workspace
 

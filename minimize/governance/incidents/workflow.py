@@ -31,7 +31,7 @@ from minimize.identifiers import canonical_account, canonical_text
 from minimize.ledger import Actor, AuditEvent, PropertyChange, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.clock import CLOCK_SKEW
-from minimize.ledger.incidents import INCIDENT, IncidentStep
+from minimize.ledger.kinds import INCIDENT, IncidentStep
 from minimize.times import time_text, time_text_or_none
 from minimize.workspace import Workspace
 

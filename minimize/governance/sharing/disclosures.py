@@ -17,16 +17,15 @@ from minimize.governance.sharing.payload import PayloadStats
 from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_fields import FieldDecision, RecipientKeys, RecipientPolicy
 from minimize.identifiers import canonical_text
-from minimize.json_form import JsonResult, json_member
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
-from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare, find_disclosures
+from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare, find_disclosures
 from minimize.pages import html_fragment
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
-from minimize.results import JsonText, Printable
+from minimize.results import JsonResult, JsonText, Printable, json_member
 from minimize.runs.deciding_function import record_refusal
 from minimize.text import count_noun
 from minimize.times import Clock, seconds_text, time_text, time_text_or_none

@@ -57,13 +57,13 @@ from minimize.governance.sharing.plan import (
     resolve_share,
     tenant_column_source,
 )
-from minimize.json_form import json_object
 from minimize.keys import find_keyring
 from minimize.output.folder import has_runs, read_receipts
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
+from minimize.results import json_object
 from minimize.runs.minimizer import log_left_out
 from minimize.runs.overrides import require_share_override
 from minimize.settings.erasures import RecordedErasures
@@ -74,8 +74,8 @@ from minimize.times import Clock, parse_time
 from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
+    from minimize.ledger.kinds import Disclosure
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.sharing import Disclosure
 
 
 @dataclass(frozen=True, slots=True)

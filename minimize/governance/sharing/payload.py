@@ -34,7 +34,7 @@ from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Keyring
 from minimize.keys.cryptography import KeyedHash
 from minimize.keys.keyring import SUBJECT_KEY
-from minimize.ledger.sharing import disclosure_token_text
+from minimize.ledger.kinds import disclosure_token_text
 from minimize.plan import Plan
 from minimize.recipients.rules import payload_differs_error
 from minimize.records import Batch

@@ -40,7 +40,8 @@ from minimize.ledger import Address
 from minimize.ledger.acts import ActReader
 from minimize.output import reader
 from minimize.output.folder import RUNS
-from minimize.plan import Plan, bind, category
+from minimize.plan import Plan, bind
+from minimize.plan import model as model_module
 from minimize.plan import request as source_request
 from minimize.plan.model import Category
 from minimize.policy.fields import all_fields_named
@@ -399,9 +400,11 @@ def _withheld_reasons(composed: RecipientPolicy, share: ResolvedShare) -> Iterat
 def _category_reasons(planned_: SharePlan, plan: Plan, limits: tuple[str | None, ...]) -> Iterator[RefusalReason]:
     """The reason if the payload's category exceeds the limit of the caller, the pipeline or the manifest."""
     found: Any = planned_.category
-    limit: Any = min((each for each in limits if each is not None), key=category.CATEGORY_ORDER.index, default=None)
-    if category.exceeds(found, limit):
-        culprits = [key for key, each in plan.fields.items() if category.exceeds(each.category or "aggregated", limit)]
+    limit: Any = min((each for each in limits if each is not None), key=model_module.CATEGORY_ORDER.index, default=None)
+    if model_module.exceeds(found, limit):
+        culprits = [
+            key for key, each in plan.fields.items() if model_module.exceeds(each.category or "aggregated", limit)
+        ]
         yield rule_reason("category", f"the payload is {found}; the limit is {limit}", fields=culprits)
 
 

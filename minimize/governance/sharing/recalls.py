@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.config import Config
-from minimize.consent.evaluation import consent_end, load_agreements
-from minimize.consent.terms import TenantAgreements, parse_terms
+from minimize.consent.evaluation import consent_end
+from minimize.consent.terms import TenantAgreements, load_agreements, parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.consent import (
     NewConsent,
@@ -26,11 +26,10 @@ from minimize.governance.consent import (
     mark_expired_consents,
 )
 from minimize.governance.evidence import EvidenceSearch, no_evidence
-from minimize.json_form import json_object
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
-from minimize.ledger.sharing import (
+from minimize.ledger.kinds import (
     CONSENT,
     RECALL,
     TENANT_SHARE,
@@ -45,7 +44,7 @@ from minimize.ledger.sharing import (
     new_recall_steps,
 )
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
-from minimize.results import Listing, LogMessage, Printable
+from minimize.results import Listing, LogMessage, Printable, json_object
 from minimize.stores import PathText, file_operations
 from minimize.stores.durable_files import create_private_file
 from minimize.text import count_noun

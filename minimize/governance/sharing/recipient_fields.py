@@ -13,7 +13,6 @@ from typing import Final
 
 from minimize.errors import RefusalReason
 from minimize.governance.sharing.released_output import InputPolicy
-from minimize.json_form import JsonResult
 from minimize.keys import Keyring
 from minimize.plan.model import case_branches
 from minimize.plan.request import allows_purpose, is_released
@@ -25,6 +24,7 @@ from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients import Function, Recipient, Recipients, SharedField
 from minimize.recipients.model import PASSTHROUGH
 from minimize.recipients.rules import Party, purpose_reasons, rule_reason
+from minimize.results import JsonResult
 from minimize.techniques import TechniqueStep
 from minimize.techniques.keep import Keep
 from minimize.techniques.pseudonymize import Pseudonymize

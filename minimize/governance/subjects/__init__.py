@@ -7,6 +7,7 @@
     view.py          `subject view`
     coverage.py      `subject coverage`
     delete.py        `subject delete` and `subject restrict`
+    removal_result.py  their plan and result
     export.py        `subject export` and `subject export --then-delete`
     lift.py          `subject lift`
     directory_feed.py  `events import`: users that a directory deleted
@@ -24,7 +25,7 @@ from minimize.governance.subjects.correct import (
     correct_subject,
 )
 from minimize.governance.subjects.coverage import Coverage, CoverageTarget, find_coverage, subject_coverage
-from minimize.governance.subjects.delete import SubjectRemoval, delete_subjects, restrict_subjects
+from minimize.governance.subjects.delete import delete_subjects, restrict_subjects
 from minimize.governance.subjects.directory_feed import FeedColumns, ImportedEvents, import_events
 from minimize.governance.subjects.export import (
     ExportedDeletion,
@@ -34,10 +35,11 @@ from minimize.governance.subjects.export import (
     write_exports,
 )
 from minimize.governance.subjects.lift import RestrictionLift, lift_restriction
+from minimize.governance.subjects.removal_result import SubjectRemoval
 from minimize.governance.subjects.requests import (
     DataSubject,
+    RequestedSubjects,
     RequestStatus,
-    SubjectSelection,
     collect_subjects,
     confirm_deletion,
     load_subjects,
@@ -59,10 +61,10 @@ __all__ = [
     "FeedColumns",
     "ImportedEvents",
     "RequestStatus",
+    "RequestedSubjects",
     "RestrictionLift",
     "SubjectExport",
     "SubjectRemoval",
-    "SubjectSelection",
     "SubjectView",
     "approve_correction",
     "collect_subjects",

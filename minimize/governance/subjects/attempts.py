@@ -1,14 +1,16 @@
-"""Requests that were interrupted and are resumed: what their earlier attempts did, and the step with which another one begins."""
+"""Attempts at requests: their outcome, what earlier ones did that were interrupted, and the step with which another begins."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from minimize.governance.subjects.requests import DataSubject, moved_rows, next_step, request_outcome
-from minimize.ledger.subjects import SUBJECT_REQUEST, SubjectRequestStep
+from minimize.errors import MinimizeError
+from minimize.governance.subjects.requests import DataSubject, moved_rows, next_step, record_steps, request_outcome
+from minimize.ledger.kinds import SUBJECT_REQUEST, SubjectRequestStep
 
 if TYPE_CHECKING:
     from minimize.datasets.published_output import PublishedOutput
@@ -54,6 +56,26 @@ def rows_processed_before(requests: Iterable[SubjectRequestStep], outputs: Itera
     """The number of records that these open requests processed before they were interrupted."""
     named = {run_id for each in requests for run_id in each.body.get("receipts", ())}
     return sum(processed_rows(each) for output in outputs for each in output.chain if each.run_id in named)
+
+
+@contextmanager
+def recorded_outcomes(
+    ledger: Ledger,
+    steps: Sequence[SubjectRequestStep],
+    now: datetime,
+    body_of: Callable[[SubjectRequestStep], Mapping[str, Any]],
+) -> Iterator[None]:
+    """Records the outcome of begun requests at the end of a `with` statement: done, or after an error failed, with its code.
+
+    `body_of` gives what the last step of a request states. A process that is killed leaves the requests open.
+    """
+    try:
+        yield
+    except MinimizeError as error:
+        failed = [next_step(step, "failed", now, error=error.code, **body_of(step)) for step in steps]
+        record_steps(ledger, failed, now)
+        raise
+    record_steps(ledger, [next_step(step, "done", now, **body_of(step)) for step in steps], now)
 
 
 def reopened(step: SubjectRequestStep, now: datetime) -> SubjectRequestStep:

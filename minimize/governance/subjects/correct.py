@@ -27,7 +27,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.arrow.types import arrow_type, parse_text
 from minimize.datasets.affected_subjects import AffectedSubjects
 from minimize.datasets.published_output import OutputFile, PublishedOutput
-from minimize.errors import AccessDenied, ConfigurationError, call_redacted
+from minimize.errors import AccessDenied, ConfigurationError
 from minimize.governance.evidence import checked_reference
 from minimize.governance.known_outputs import find_changeable_outputs
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
@@ -42,13 +42,11 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.governance.subjects.search import SubjectSearch, search_obstacle, subject_in_file
 from minimize.identifiers import CaseFolding
-from minimize.json_form import OMIT_IF_NONE, JsonResult, json_member
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, Resource, current_actor
 from minimize.ledger.acts import ActKind, BodyRemoval, Decision
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
-from minimize.ledger.subjects import (
+from minimize.ledger.kinds import (
     CORRECTION,
     PROPOSED_CORRECTION,
     SUBJECT_REQUEST,
@@ -56,15 +54,16 @@ from minimize.ledger.subjects import (
     RecordedCorrection,
     SubjectRequestStep,
 )
+from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
-from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt
+from minimize.receipts import Receipt, ReceiptKind
 from minimize.records import RECORDS
+from minimize.removal import Removal
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
-from minimize.removal.rewrite import Rewrite, check_rewrite_time
+from minimize.removal.rewrite import check_rewrite_time
 from minimize.removal.verdict import BatchVerdict
-from minimize.results import UNCHANGED, Line
+from minimize.results import OMIT_IF_NONE, UNCHANGED, JsonResult, Line, json_member
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress
@@ -324,7 +323,7 @@ class _CorrectionRun:
 
     def check(self) -> None:
         """Raises ConfigurationError for a field that cannot be corrected, or a value of the wrong type."""
-        policies = [self._job(output).policy for output in self.outputs]
+        policies = [output.pipeline_of_today().policy for output in self.outputs]
         for name, value in self.values.items():
             types = {policy.fields[name].type for policy in policies if name in set(correctable_fields(policy))}
             if not types:
@@ -339,8 +338,7 @@ class _CorrectionRun:
 
     def plans(self) -> dict[str, RemovalPlan]:
         """The changes per output."""
-        found = {str(output.folder): plan_removal(self.now, list(self._due_files(output))) for output in self.outputs}
-        return {name: plan for name, plan in found.items() if plan.due}
+        return {name: plan for name, plan in self._removal.plans(self.outputs).items() if plan.due}
 
     def notices(self) -> dict[str, list[str]]:
         """The recipients of the subject's records, with the disclosures: by its original id, or by a form in an output."""
@@ -380,10 +378,13 @@ class _CorrectionRun:
     def execute(self, found: Correction, request: SubjectRequestStep) -> Correction:
         """Executes the correction of a recorded request. The values are recorded before any change."""
         self._record_values(request)
-        made = tuple(receipt for output in self.outputs for receipt in self._carried_out(output))
-        body = {**request.body, "receipts": [each.run_id for each in made], "recalls": found.notices}
+        receipts: list[Receipt] = []
+        for output in self.outputs:
+            plan = found.plans.get(str(output.folder), RemovalPlan(self.now))
+            self._removal.execute(output, plan, receipts.append)
+        body = {**request.body, "receipts": [each.run_id for each in receipts], "recalls": found.notices}
         record_steps(self.ledger, [next_step(request, "done", self.now, **body)], self.now)
-        return replace(found, receipts=made, request=request.id[:REQUEST_ID_LENGTH])
+        return replace(found, receipts=tuple(receipts), request=request.id[:REQUEST_ID_LENGTH])
 
     def _record_values(self, request: SubjectRequestStep) -> None:
         token = str(request.subject)
@@ -408,26 +409,36 @@ class _CorrectionRun:
         place = f"subjects/{self.subject.tenant}/{token}"
         return tuple(Resource(name, "correction", f"{place}/{name}") for name in self.values)
 
+    @property
+    def _removal(self) -> Removal[RemovalPlan]:
+        operation = _CorrectedFiles(self.subject, self.values, self.now)
+        return Removal(self.workspace, operation, progress=self.progress)
+
+
+@dataclass(frozen=True)
+class _CorrectedFiles:
+    """A correction: changes values of one subject in its records, also in sealed ones. Tables stay."""
+
+    subject: DataSubject
+    values: ValuesByField = field(repr=False)
+    as_of: datetime
+    kind: ReceiptKind = CORRECTION_KIND
+    replans: bool = True
+
+    def plan(self, output: PublishedOutput, *, counts: bool = True) -> RemovalPlan:
+        """See `RemovalOperation.plan`. The records are always counted."""
+        return replace(plan_removal(self.as_of, list(self._due_files(output))), tables_left={})
+
+    def transfer(self, output: PublishedOutput) -> None:
+        """See `RemovalOperation.transfer`. Records stay where they are."""
+
     def _due_files(self, output: PublishedOutput) -> Iterator[DueFile]:
+        today = output.pipeline_of_today().policy
         for file in (*output.files(RECORDS), *output.restricted_files()):
-            judge = CorrectionJudge.for_file(file, self.subject, self.values, self.now)
+            judge = CorrectionJudge.for_file(file, self.subject, self.values, self.as_of)
             if judge is not None:
                 due = counted_file(file, judge, file.stored_file.batches(columns=judge.columns))
-                yield with_retention(due, self._job(output).policy, self.now)
-
-    def _carried_out(self, output: PublishedOutput) -> tuple[Receipt, ...]:
-        job = self._job(output)
-        due = call_redacted(lambda: [each for each in self._due_files(output) if each.is_due])
-        rewrite = Rewrite(
-            CORRECTION_KIND,
-            self.workspace.of_output(output.folder, job),
-            self.now,
-            progress=self.progress,
-        )
-        return tuple(rewrite.execute(due))
-
-    def _job(self, output: PublishedOutput) -> Pipeline:
-        return output.pipeline_of_today()
+                yield with_retention(due, today, self.as_of)
 
 
 def remove_corrections(

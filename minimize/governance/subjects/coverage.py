@@ -21,10 +21,9 @@ from minimize.governance.subjects.disclosures import DisclosedShares, load_discl
 from minimize.governance.subjects.linked import LinkedIdentifiers
 from minimize.governance.subjects.requests import DataSubject
 from minimize.governance.subjects.search import SubjectSearch, UnsearchableFile, shows_identifier
-from minimize.json_form import JsonResult, json_member, json_value
 from minimize.policy.fields import identifying_fields
 from minimize.records import RECORDS
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member, json_value
 from minimize.stores import LocationLike
 from minimize.text import count_noun
 from minimize.workspace import Workspace, optional_ledger

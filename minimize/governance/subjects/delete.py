@@ -14,16 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain as joined
-from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 
-from minimize.checkpoints import checkpoint
 from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.datasets.published_output import OutputFile, PublishedOutput
-from minimize.datasets.writing_run import source_read_times
-from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError, call_redacted
+from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError
 from minimize.governance.events import NewEvent, add_events
 from minimize.governance.known_outputs import (
     UnreachableOutput,
@@ -33,6 +31,7 @@ from minimize.governance.known_outputs import (
 )
 from minimize.governance.subjects.attempts import (
     processed_rows,
+    recorded_outcomes,
     reopened,
     rows_processed_before,
     with_receipts_of_attempts,
@@ -51,8 +50,8 @@ from minimize.governance.subjects.linked import (
     LinkedIdentifiers,
     check_individuals,
     find_linked_identifiers,
-    shared_devices_text,
 )
+from minimize.governance.subjects.removal_result import REMOVAL_REASONS, RemovalKind, SubjectRemoval
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
@@ -60,10 +59,8 @@ from minimize.governance.subjects.requests import (
     Subjects,
     check_records,
     complete_requests,
-    merge_recalls,
     moved_rows,
     new_request,
-    next_step,
     open_requests,
     permitted_subjects,
     record_steps,
@@ -84,23 +81,17 @@ from minimize.governance.subjects.search import (
     sealed_files,
 )
 from minimize.identifiers import CaseFolding
-from minimize.json_form import json_object
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
+from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
 from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
-from minimize.receipts.receipt import FIGURES_UNCHANGED
+from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import RewriteRequest
-from minimize.removal.expire import ResolvedExpiry
 from minimize.removal.plan import RemovalPlan, find_due
-from minimize.removal.rewrite import Rewrite, check_rewrite_time
-from minimize.removal.rewrite_receipt import RewriteResult
-from minimize.removal.sealing import RemovedRecordsSealer
-from minimize.results import UNCHANGED, Line
+from minimize.removal.rewrite import check_rewrite_time
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.published_runs import request_time
 from minimize.runs.runner import no_progress
 from minimize.stores import Location, LocationLike, location_text
-from minimize.text import count_noun
 from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -116,168 +107,7 @@ def _identities(step: SubjectRequestStep, linked: LinkedIdentifiers | None) -> d
     return known or ({} if linked is None else linked.identities)
 
 
-RemovalKind = Literal["delete", "restrict"]
-_REMOVED: Final[Mapping[RemovalKind, str]] = {"delete": "removed", "restrict": "restricted"}
 _EVENTS: Final[Mapping[RemovalKind, EventKind]] = {"delete": "erasure", "restrict": "restriction"}
-_REASONS: Final[Mapping[RemovalKind, str]] = {"delete": "erased", "restrict": "restricted"}
-
-
-@dataclass(frozen=True, slots=True)
-class SubjectRemoval:
-    """Plan and result of a deletion or restriction.
-
-    kind          whether the records are deleted, or sealed until the restriction is lifted
-    subjects      each subject with its tenant, once for each tenant in which it is found
-    plans         the removal plan for each output
-    receipts      receipts of the removals
-    by_output     the same by output folder
-    recalls       per subject and recipient, the disclosures to delete or restrict
-    unsearchable  files that cannot be searched for a subject
-    shared        number of devices of the subjects that other persons use, too
-    unreachable   outputs that cannot be reached from here
-    tables        per output without records, its tables by date: they may count a subject, and keep their figures
-    requests      ids of the requests
-    resumed       number of subjects with an unfinished request of an earlier command
-    restricted    number of subjects that are restricted already
-    unknown       subjects of which no data is held, if they are to be restricted
-    """
-
-    subjects: tuple[DataSubject, ...] = field(repr=False)
-    plans: Mapping[str, RemovalPlan]
-    recalls: Mapping[DataSubject, RecallsByRecipient] = field(default_factory=dict, repr=False)
-    unsearchable: tuple[UnsearchableFile, ...] = ()
-    unreachable: tuple[UnreachableOutput, ...] = ()
-    receipts: tuple[Receipt, ...] = ()
-    requests: tuple[str, ...] = ()
-    resumed: int = 0
-    restricted: int = 0
-    unknown: tuple[DataSubject, ...] = field(default=(), repr=False)
-    shared: int = 0
-    applied: bool = False
-    kind: RemovalKind = "delete"
-    by_output: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict, repr=False)
-    tables: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        """The number of the subjects' records."""
-        return sum(each.gated.get(_REASONS[self.kind], 0) for plan in self.plans.values() for each in plan.due)
-
-    @property
-    def stays(self) -> dict[str, dict[str, list[str]]]:
-        """Per output, the tables whose figures stay although records of them were removed, by date."""
-        found: dict[str, dict[str, list[str]]] = {}
-        for receipt in self.receipts:
-            for name, dates in (receipt.stays or {}).items():
-                found.setdefault(receipt.pipeline, {}).setdefault(name, []).extend(dates)
-        return found
-
-    def to_json(self) -> dict[str, Any]:
-        """The removal as `subject delete --json` and `subject restrict --json` print it."""
-        body = {
-            "subjects": len(self.subjects),
-            "rows": self.rows,
-            "outputs": self.plans,
-            "recalls": merge_recalls(self.recalls.values()),
-            "stays": self.stays,
-            **({"tables_without_records": self.tables} if self.tables else {}),
-            "shared_devices": self.shared,
-            "not_searched": [{"file": each.file.path, "why": each.reason} for each in self.unsearchable],
-            "not_reached": [{"output": each.folder, "why": each.reason} for each in self.unreachable],
-            "receipts": [each.run_id for each in self.receipts],
-            "requests": self.requests,
-            **({"unknown": len(self.unknown)} if self.unknown else {}),
-        }
-        return json_object(body)
-
-    def lines(self) -> Iterator[Line]:
-        """The removed records, then what is left to do."""
-        done = _REMOVED[self.kind] if self.applied else f"would be {_REMOVED[self.kind]}"
-        yield f"{count_noun(self.rows, 'record')} of {self._subjects_text()} {done}"
-        yield from self._lines_without_records()
-        yield from self._restriction_lines()
-        for name, plan in self.plans.items():
-            yield from (f"  {name}: {each}" for each in self._plan_lines(plan))
-        for recipient, acts in merge_recalls(self.recalls.values()).items():
-            yield f"  {recipient} must also {self.kind}: {', '.join(acts)}"
-        for folder, receipts in self.by_output.items():
-            yield from _unchanged_lines(folder, receipts)
-        for folder, tables in self.tables.items():
-            why = (
-                f"may count {self._subjects_text()}, because this output has no records to search: {FIGURES_UNCHANGED}"
-            )
-            yield from (
-                f"  {those} in {folder} {verb} figures for {days}; {why}" for those, verb, days in _by_dates(tables)
-            )
-        if self.shared:
-            yield shared_devices_text(self.shared)
-        yield from (
-            f"  not searched: {each.file.output.pipeline} {each.file.path}: {each.reason}" for each in self.unsearchable
-        )
-        yield from (f"  not reached: {each.folder}: {each.reason}" for each in self.unreachable)
-        yield from (f"  request {name}" for name in self.requests)
-        if not self.applied:
-            yield UNCHANGED
-
-    def _lines_without_records(self) -> Iterator[str]:
-        if self.rows:
-            return
-        if self.resumed:
-            interrupted = count_noun(self.resumed, "subject")
-            request = {"delete": "deletion", "restrict": "restriction"}[self.kind]
-            yield f"  an earlier {request} of {interrupted} was not complete; it is continued"
-            return
-        if self.restricted:
-            number = "1 subject is" if self.restricted == 1 else f"{self.restricted} subjects are"
-            yield f"  {number} restricted already. Run `minimize subject status` for details."
-        if self.kind == "delete":
-            yield "  no data is held of these subjects. Check the spelling of the ids."
-        if self.applied:
-            yield "  their late records are excluded from later runs"
-
-    def _restriction_lines(self) -> Iterator[str]:
-        if self.unknown:
-            named = count_noun(len(self.unknown), "named subject")
-            yield f"  no data is held of {named}. Check the ids and the tenant."
-            if not self.applied:
-                yield "  Pass --allow-unknown-subject to exclude their later records, too."
-        if self.kind == "restrict" and self.rows:
-            yield "  published aggregates keep their figures; later runs exclude these records until `minimize subject lift`"
-
-    def _plan_lines(self, plan: RemovalPlan) -> Iterator[str]:
-        if self.kind == "delete":
-            yield from (plan.outcome_text() if self.applied else str(plan)).splitlines()
-            return
-        for each in plan.partitions:
-            records, files = count_noun(each.gated.get("restricted", 0), "record"), count_noun(each.rewritten, "file")
-            outlived = each.gated.get("retention", 0)
-            removed = f"; {count_noun(outlived, 'record')} past their retention removed" if outlived else ""
-            yield f"{records} {'' if each.date is None else f'of {each.date} '}in {files}{removed}"
-        yield from plan.notes()
-
-    def _subjects_text(self) -> str:
-        tenants = sum(each.is_tenant for each in self.subjects)
-        numbers = ((len(self.subjects) - tenants, "subject"), (tenants, "tenant"))
-        return " and ".join(count_noun(count, word) for count, word in numbers if count) or "no subject"
-
-
-def _unchanged_lines(folder: str, receipts: Sequence[Receipt]) -> Iterator[str]:
-    """The aggregates of one output that keep their figures, in one line for all with the same dates."""
-    dates: dict[str, list[str]] = {}
-    for receipt in receipts:
-        for name, left in (receipt.stays or {}).items():
-            dates.setdefault(name, []).extend(left)
-    for those, verb, days in _by_dates(dates):
-        yield f"  {those} in {folder} {verb} figures for {days}: {FIGURES_UNCHANGED}"
-
-
-def _by_dates(tables: Mapping[str, Sequence[str]]) -> Iterator[tuple[str, str, str]]:
-    """The tables with the same dates, a verb for them, and these dates."""
-    names: dict[tuple[str, ...], list[str]] = {}
-    for name, dates in tables.items():
-        names.setdefault(tuple(dict.fromkeys(dates)), []).append(name)
-    for days, those in names.items():
-        yield ", ".join(those), "keeps" if len(those) == 1 else "keep", ", ".join(days) or "all"
 
 
 class RemovalOptions(TypedDict, total=False):
@@ -433,8 +263,7 @@ class SubjectRemovalRun:
         restricted: Mapping[DataSubject, Sequence[LifecycleEvent]] = {}
         if self.kind == "restrict":
             restricted = restrictions_in_force(self.ledger, subjects)
-        events = self._events(subjects)
-        plans = {str(output.folder): self._expiry(output, events).plan(counts=counts) for output in self.outputs}
+        plans = self._removal(subjects).plans(self.outputs, counts=counts)
         due = {name: plan for name, plan in plans.items() if plan.due}
         blind, resumed = tuple(self._unsearchable(subjects)), len(self.open_requests.keys() & set(subjects))
         return SubjectRemoval(
@@ -466,79 +295,66 @@ class SubjectRemovalRun:
         record_steps(self.ledger, steps, self.now)
         self._record_events(plan.subjects)
         by_output: dict[str, list[Receipt]] = {str(output.folder): [] for output in self.outputs}
-        plans = dict(plan.plans)
-        wrong: MinimizeError | None = None
-        try:
-            faults = self._store_lists()
-            if self.kind == "delete":
-                folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
-                reaches = {each: self._reach(each) for each in plan.subjects}
-                remove_corrections(reaches, self.ledger, self.now, CaseFolding(subject=folds))
-            for output in self.outputs:
-                if output.folder not in faults:
-                    with _kept_fault(faults, output.folder):
-                        by_output[str(output.folder)].extend(self._carried_out(output, plan.subjects, plans))
-            if faults:
-                raise next(iter(faults.values()))
+        plans, subjects = dict(plan.plans), {step.id: each for step, each in zip(steps, plan.subjects, strict=True)}
+
+        def body_of(step: SubjectRequestStep) -> dict[str, Any]:
+            receipts = [*joined.from_iterable(by_output.values())]
+            return self._outcome(plan, subjects[step.id], step, receipts)
+
+        with recorded_outcomes(self.ledger, steps, self.now, body_of):
+            self._remove(plan, plans, by_output)
             self._check(plan.subjects, [*joined.from_iterable(by_output.values())])
             if not self.options.get("allow_unreached", False):
                 check_reached(self.unreachable)
             check_searched(self.unsearched(plan.subjects), self.options.get("unsearchable", NO_REASONS))
-        except MinimizeError as error:
-            wrong = error
-        made = tuple(joined.from_iterable(by_output.values()))
-        new, rows = [each.run_id for each in made], sum(map(processed_rows, made))
-        left = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
-        outcomes = [
-            (
-                step,
-                {
-                    **request_outcome(step, new, recalls),
-                    **_identities(step, self.linked.get(subject)),
-                    **(moved_rows(step, rows) if self.kind == "restrict" else {}),
-                    **({"unsearchable": left} if left else {}),
-                    **({"shared_devices": plan.shared} if plan.shared else {}),
-                },
-            )
-            for subject, step, recalls in zip(plan.subjects, steps, plan.recalls.values(), strict=True)
-        ]
-        if wrong is not None:
-            failed = [next_step(step, "failed", self.now, error=wrong.code, **body) for step, body in outcomes]
-            record_steps(self.ledger, failed, self.now)
-            raise wrong
-        done = [next_step(step, "done", self.now, **body) for step, body in outcomes]
-        record_steps(self.ledger, done, self.now)
-        requests = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
-        receipts = {folder: tuple(each) for folder, each in by_output.items()}
-        return replace(plan, plans=plans, receipts=made, requests=requests, by_output=receipts)
-
-    def _carried_out(
-        self, output: PublishedOutput, subjects: Sequence[DataSubject], plans: dict[str, RemovalPlan]
-    ) -> Iterator[Receipt]:
-        """Executes the plan of an output, and adds the counts of the removed records to it.
-
-        Makes a new plan if something was published in the meantime.
-        """
-        checkpoint("removal.execute", output.folder)
-        chain, folder, removed = load_receipts(output.folder), str(output.folder), list[RewriteResult]()
-        expiry = self._expiry(replace(output, chain=chain), self._events(subjects))
-        same = len(chain) == len(output.chain)
-        known = plans.get(folder, RemovalPlan(self.now))
-        plan = known if same else call_redacted(partial(expiry.plan, counts=False))
-        restricts, request = self.kind == "restrict", expiry.request
-        rewrite = Rewrite(
-            self.kind,
-            expiry.workspace,
-            self.now,
-            tables_left=plan.tables_left,
-            progress=self.options.get("progress", no_progress),
-            transfer=partial(RemovedRecordsSealer, request) if restricts else None,
-            finished=removed.append,
+        return replace(
+            plan,
+            plans=plans,
+            receipts=tuple(joined.from_iterable(by_output.values())),
+            requests=tuple(each.id[:REQUEST_ID_LENGTH] for each in steps),
+            by_output={folder: tuple(each) for folder, each in by_output.items()},
         )
-        yield from rewrite.execute(plan.due)
-        if plan.due:
-            total = sum(removed, RewriteResult())
-            plans[folder] = replace(plan, due=tuple(map(total.outcome, plan.due)))
+
+    def _outcome(
+        self, plan: SubjectRemoval, subject: DataSubject, step: SubjectRequestStep, receipts: Sequence[Receipt]
+    ) -> dict[str, Any]:
+        """What the last step of a request states."""
+        reasons = reasons_to_record(plan.unsearchable, self.options.get("unsearchable", NO_REASONS))
+        return {
+            **request_outcome(step, [each.run_id for each in receipts], plan.recalls[subject]),
+            **_identities(step, self.linked.get(subject)),
+            **(moved_rows(step, sum(map(processed_rows, receipts))) if self.kind == "restrict" else {}),
+            **({"unsearchable": reasons} if reasons else {}),
+            **({"shared_devices": plan.shared} if plan.shared else {}),
+        }
+
+    def _remove(
+        self, plan: SubjectRemoval, plans: dict[str, RemovalPlan], receipts: Mapping[str, list[Receipt]]
+    ) -> None:
+        """Removes the records from all outputs that can be changed; then raises the first error of the others.
+
+        Adds the receipts by output, and to the plans the counts of the removed records.
+        """
+        removal, faults = self._removal(plan.subjects), self._store_lists()
+        if self.kind == "delete":
+            folds = any(output.pipeline_of_today().policy.folding.subject for output in self.outputs)
+            reaches = {each: self._reach(each) for each in plan.subjects}
+            remove_corrections(reaches, self.ledger, self.now, CaseFolding(subject=folds))
+        for output in self.outputs:
+            folder = str(output.folder)
+            if output.folder not in faults:
+                with _kept_fault(faults, output.folder):
+                    planned = plans.get(folder, RemovalPlan(self.now))
+                    executed, result = removal.execute(output, planned, receipts[folder].append)
+                    if executed.due:
+                        plans[folder] = replace(executed, due=tuple(map(result.outcome, executed.due)))
+        if faults:
+            raise next(iter(faults.values()))
+
+    def _removal(self, subjects: Sequence[DataSubject]) -> Removal[RemovalPlan]:
+        events = self._events(subjects)
+        operation = RuledRemoval(self.kind, self.now, lambda output: self._rules(output, events))
+        return Removal(self.workspace, operation, progress=self.options.get("progress", no_progress))
 
     def _check(self, subjects: Sequence[DataSubject], receipts: Sequence[Receipt]) -> None:
         """Raises CheckFailed if a record remains, or if a dictionary of a new file has a subject without records.
@@ -547,7 +363,7 @@ class SubjectRemovalRun:
         """
         now = tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs)
         events = self._events(subjects)
-        requests = {output.folder: self._expiry(output, events).request for output in now}
+        requests = {output.folder: self._rules(output, events) for output in now}
         found = (find_due(requests[file.output.folder], file) for file in self._searched_files(now))
         left = {each.file.path for each in found if each is not None and each.is_due}
         new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
@@ -578,7 +394,7 @@ class SubjectRemovalRun:
         rows, faults = self.ledger.find(LIFECYCLE_EVENT), dict[Location, MinimizeError]()
         for output in self.outputs:
             with _kept_fault(faults, output.folder):
-                StoredErasures(output.folder, self.ledger.keyring).store(rows)
+                StoredErasures(output.folder, self.ledger.keyring).store(rows, self.ledger.now)
         return faults
 
     def _request(self, subject: DataSubject, recalls: RecallsByRecipient) -> SubjectRequestStep:
@@ -592,21 +408,9 @@ class SubjectRemovalRun:
         """The last event time to remove: events after the request are not part of it."""
         return self.open_requests[subject].asked_at if subject in self.open_requests else self.requested_at
 
-    def _expiry(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> ResolvedExpiry:
-        job = output.pipeline_of_today()
-        read = source_read_times(output.chain)
-        request = RewriteRequest(
-            output.folder,
-            job.policy,
-            max((self.now, *(event.occurred_at for event in events))),
-            self.ledger.keyring,
-            tuple(events),
-            by_age=False,
-            read_times=read,
-            retentions=job.own_retentions,
-            removal_reason=_REASONS[self.kind],
-        )
-        return ResolvedExpiry(request, self.workspace.of_output(output.folder, job), output)
+    def _rules(self, output: PublishedOutput, events: Sequence[RetentionEvent]) -> RewriteRequest:
+        as_of, reason = max((self.now, *(event.occurred_at for event in events))), REMOVAL_REASONS[self.kind]
+        return RewriteRequest.for_output(output, as_of, events, by_age=False, removal_reason=reason)
 
     def find_linked(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, LinkedIdentifiers]:
         """The other ids of the subjects and, if asked for, their devices, together with those of their earlier requests."""

@@ -19,8 +19,7 @@ from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects.linked import find_linked_identifiers
 from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import canonical_id
-from minimize.json_form import JsonResult, json_member
-from minimize.results import Line
+from minimize.results import JsonResult, Line, json_member
 from minimize.sources import format_suffixes
 from minimize.text import count_noun, text_or_none
 from minimize.workspace import Workspace, optional_ledger

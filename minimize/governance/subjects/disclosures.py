@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from minimize.governance.sharing.payload import disclosure_token
 from minimize.governance.subjects.requests import DataSubject
 from minimize.identifiers import exact_and_folded
-from minimize.json_form import JsonResult, json_member
 from minimize.keys import Keyring
-from minimize.ledger.sharing import TENANT_SHARE, TOKEN_BYTES, Disclosure, TenantShare, find_disclosures
+from minimize.ledger.kinds import TENANT_SHARE, TOKEN_BYTES, Disclosure, TenantShare, find_disclosures
+from minimize.results import JsonResult, json_member
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

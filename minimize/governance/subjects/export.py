@@ -19,7 +19,8 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, OutputError, RefusedError, describe_os_error
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
 from minimize.governance.subjects.coverage import NO_REASONS, unexplained_files
-from minimize.governance.subjects.delete import RemovalOptions, SubjectRemoval, remove_subjects
+from minimize.governance.subjects.delete import RemovalOptions, remove_subjects
+from minimize.governance.subjects.removal_result import SubjectRemoval
 from minimize.governance.subjects.requests import (
     Subjects,
     new_request,
@@ -31,12 +32,11 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, find_views, top_field, view_page
-from minimize.json_form import OMIT_IF_EMPTY, JsonResult, json_member
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.output.publish import write_new_folder
 from minimize.records import FileRef
-from minimize.results import Line
+from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, json_member
 from minimize.stores import LocationLike
 from minimize.stores.durable_files import file_digest, write_private_file
 from minimize.stores.file_operations import make_folder

@@ -7,20 +7,21 @@ continues it. Runs exclude the subject until the restriction is withdrawn, so th
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from minimize.datasets.lifecycle_events import RetentionEvent, effective_events, ledger_events, linked_events
 from minimize.datasets.published_output import PublishedOutput
-from minimize.datasets.writing_run import source_read_times
-from minimize.errors import ConfigurationError, MinimizeError
+from minimize.errors import ConfigurationError
 from minimize.governance.events import withdraw_events
 from minimize.governance.known_outputs import UnreachableOutput, find_changeable_outputs
 from minimize.governance.subjects.attempts import (
     processed_rows,
+    recorded_outcomes,
     reopened,
     rows_processed_before,
     with_receipts_of_attempts,
@@ -32,7 +33,6 @@ from minimize.governance.subjects.requests import (
     check_records,
     moved_rows,
     new_request,
-    next_step,
     open_requests,
     permitted_subjects,
     record_steps,
@@ -42,16 +42,14 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
     subject_findings,
 )
-from minimize.json_form import json_object
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent, RequestState, SubjectRequestStep
-from minimize.output.reader import load_receipts
-from minimize.policy.pipeline import Pipeline
-from minimize.receipts import Receipt
+from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, SubjectRequestStep
+from minimize.receipts import Receipt, ReceiptKind
+from minimize.removal import Removal, TransferFactory
 from minimize.removal.decision import RewriteRequest
 from minimize.removal.plan import DueFile
-from minimize.removal.rewrite import Rewrite, check_rewrite_time
+from minimize.removal.rewrite import check_rewrite_time
 from minimize.removal.sealing import LiftRequest, RestrictedRecordsRestorer
-from minimize.results import UNCHANGED, Line
+from minimize.results import UNCHANGED, Line, json_object
 from minimize.settings.erasures import RESTRICTION
 from minimize.stores import LocationLike
 from minimize.text import count_noun
@@ -74,6 +72,8 @@ class LiftedFiles:
     rows: int = 0
     removed: Mapping[str, int] = field(default_factory=dict)
     closed: tuple[str, ...] = ()
+    tables_left: ClassVar[Mapping[tuple[str, str], Collection[str]]] = MappingProxyType({})
+    """Tables do not change when a restriction ends."""
 
     def to_json(self) -> dict[str, Any]:
         """The files of one output as `subject lift --json` prints them."""
@@ -218,7 +218,7 @@ class _LiftRun:
 
     def plan(self) -> RestrictionLift:
         """The records to publish again, by output."""
-        files = {str(each.folder): self._files(each)[0] for each in self.outputs}
+        files = self._removal.plans(self.outputs)
         found = {name: each for name, each in files.items() if each.due or each.closed}
         return RestrictionLift(self.subjects, found, self.unreachable)
 
@@ -233,69 +233,28 @@ class _LiftRun:
             for each in plan.subjects
         ]
         record_steps(self.ledger, steps, self.now)
-        made: list[Receipt] = []
-        wrong: MinimizeError | None = None
-        try:
+        receipts: list[Receipt] = []
+
+        def body_of(step: SubjectRequestStep) -> dict[str, Any]:
+            rows = sum(map(processed_rows, receipts))
+            return {**request_outcome(step, [each.run_id for each in receipts]), **moved_rows(step, rows)}
+
+        with recorded_outcomes(self.ledger, steps, self.now, body_of):
             for output in self.outputs:
-                made.extend(self._publish(replace(output, chain=load_receipts(output.folder))))
+                self._removal.execute(output, plan.files.get(str(output.folder), LiftedFiles()), receipts.append)
             events = [row for rows in self.restrictions.values() for row in rows]
             withdraw_events(events, self.workspace, self.now)
-        except MinimizeError as error:
-            wrong = error
-        state: RequestState = "done" if wrong is None else "failed"
-        fault = {} if wrong is None else {"error": wrong.code}
-        new, rows = [each.run_id for each in made], sum(map(processed_rows, made))
-        outcomes = [
-            next_step(step, state, self.now, **request_outcome(step, new), **moved_rows(step, rows), **fault)
-            for step in steps
-        ]
-        record_steps(self.ledger, outcomes, self.now)
-        if wrong is not None:
-            raise wrong
         names = tuple(each.id[:REQUEST_ID_LENGTH] for each in steps)
-        return replace(plan, receipts=tuple(made), requests=names, applied=True)
+        return replace(plan, receipts=tuple(receipts), requests=names, applied=True)
 
-    def _publish(self, output: PublishedOutput) -> Iterator[Receipt]:
-        files, requests, job = self._files(output)
-        rewrite = Rewrite(
-            "lift",
-            self.workspace.of_output(output.folder, job),
-            self.now,
-            transfer=partial(RestrictedRecordsRestorer, requests.due),
-        )
-        yield from rewrite.execute(files.due)
+    @property
+    def _removal(self) -> Removal[LiftedFiles]:
+        operation = _Lift(self.ledger, self.now, tuple(self._events()), self._restriction_ids)
+        return Removal(self.workspace, operation)
 
-    def _files(self, output: PublishedOutput) -> tuple[LiftedFiles, LiftRequest, Pipeline]:
-        job = output.pipeline_of_today()
-        requests = self._requests(output, job)
-        looked = [(file, requests.find_due(file)) for file in output.restricted_files()]
-        due = [each for _, each in looked if each is not None and each[1]]
-        files = LiftedFiles(
-            due=tuple(each for each, _ in due),
-            rows=sum(rows for _, rows in due),
-            removed=sum((Counter(each.gated) for each, _ in due), Counter[str]()),
-            closed=tuple(file.path for file, each in looked if each is None),
-        )
-        return files, requests, job
-
-    def _requests(self, output: PublishedOutput, job: Pipeline) -> LiftRequest:
-        lifted = {row.id for rows in self.restrictions.values() for row in rows}
-        others = [row for row in self.ledger.find(LIFECYCLE_EVENT) if row.id not in lifted]
-        due = RewriteRequest(
-            output=output.folder,
-            today=job.policy,
-            as_of=self.now,
-            keys=self.ledger.keyring,
-            events=ledger_events(self.ledger.address, self.ledger.keyring),
-            read_times=source_read_times(output.chain),
-            retentions=job.own_retentions,
-        )
-        by_events = replace(due, by_age=False, removal_reason="restricted")
-        return LiftRequest(
-            lifted=replace(by_events, events=tuple(self._events())),
-            restricted=replace(by_events, events=tuple(effective_events(others, (RESTRICTION,)))),
-            due=due,
-        )
+    @property
+    def _restriction_ids(self) -> frozenset[str]:
+        return frozenset(row.id for rows in self.restrictions.values() for row in rows)
 
     def _events(self) -> Iterator[RetentionEvent]:
         """The restrictions of the subjects and of their devices."""
@@ -307,6 +266,48 @@ class _LiftRun:
 
     def _event(self, subject: DataSubject) -> RetentionEvent:
         return RetentionEvent(str(subject.tenant), RESTRICTION, self.now, subject.id, named_by=subject.field)
+
+
+@dataclass(frozen=True)
+class _Lift:
+    """The end of restrictions: publishes the sealed records of these events again.
+
+    restriction_ids  the ids of the restrictions to lift, which no longer decide
+    """
+
+    ledger: Ledger
+    as_of: datetime
+    events: tuple[RetentionEvent, ...]
+    restriction_ids: frozenset[str]
+    kind: ReceiptKind = "lift"
+    replans: bool = True
+
+    def plan(self, output: PublishedOutput, *, counts: bool = True) -> LiftedFiles:
+        """See `RemovalOperation.plan`. Sealed files are always read."""
+        request = self._request(output)
+        looked = [(file, request.find_due(file)) for file in output.restricted_files()]
+        due = [each for _, each in looked if each is not None and each[1]]
+        return LiftedFiles(
+            due=tuple(each for each, _ in due),
+            rows=sum(rows for _, rows in due),
+            removed=sum((Counter(each.gated) for each, _ in due), Counter[str]()),
+            closed=tuple(file.path for file, each in looked if each is None),
+        )
+
+    def transfer(self, output: PublishedOutput) -> TransferFactory:
+        """See `RemovalOperation.transfer`."""
+        return partial(RestrictedRecordsRestorer, self._request(output).due)
+
+    def _request(self, output: PublishedOutput) -> LiftRequest:
+        keys, acts = self.ledger.keyring, self.ledger.find(LIFECYCLE_EVENT)
+        others = [row for row in acts if row.id not in self.restriction_ids]
+        due = RewriteRequest.for_output(output, self.as_of, ledger_events(self.ledger.address, keys))
+        by_events = replace(due, by_age=False, removal_reason="restricted")
+        return LiftRequest(
+            lifted=replace(by_events, events=self.events),
+            restricted=replace(by_events, events=tuple(effective_events(others, self.ledger.now, (RESTRICTION,)))),
+            due=due,
+        )
 
 
 def _is_same(subject: DataSubject, found: DataSubject) -> bool:

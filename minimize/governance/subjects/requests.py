@@ -20,9 +20,7 @@ from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.runs import missing_receipts, output_locations
-from minimize.ledger.subject_tokens import find_known_token, known_or_new_token, token_secrets, token_versions
-from minimize.ledger.subjects import (
+from minimize.ledger.kinds import (
     LIFECYCLE_EVENT,
     SUBJECT_REQUEST,
     LifecycleEvent,
@@ -32,6 +30,8 @@ from minimize.ledger.subjects import (
     last_lifecycle_events,
     linked_forms,
 )
+from minimize.ledger.runs import missing_receipts, output_locations
+from minimize.ledger.subject_tokens import find_known_token, known_or_new_token, token_secrets, token_versions
 from minimize.output.folder import has_runs, identity_of
 from minimize.output.reader import load_receipts
 from minimize.results import Line, Listing, Printable, ResultAt
@@ -112,7 +112,7 @@ def collect_subjects(
 
 
 @dataclass(frozen=True, slots=True)
-class SubjectSelection:
+class RequestedSubjects:
     """The arguments of `collect_subjects`. The subjects are collected once the permission for them is certain."""
 
     ids: Sequence[str]
@@ -129,15 +129,15 @@ class SubjectSelection:
         )
 
 
-Subjects = SubjectSelection | Sequence[DataSubject]
+Subjects = RequestedSubjects | Sequence[DataSubject]
 
 
 def permitted_subjects(subjects: Subjects, workspace: Workspace, *permissions: str) -> Sequence[DataSubject]:
     """The subjects, if the current actor has the permissions for their tenant: for all tenants if none or several are named."""
-    tenants = {subjects.tenant} if isinstance(subjects, SubjectSelection) else {each.tenant for each in subjects}
+    tenants = {subjects.tenant} if isinstance(subjects, RequestedSubjects) else {each.tenant for each in subjects}
     for permission in permissions:
         workspace.require(permission, tenant=next(iter(tenants)) if len(tenants) == 1 else None)
-    return subjects.collect() if isinstance(subjects, SubjectSelection) else subjects
+    return subjects.collect() if isinstance(subjects, RequestedSubjects) else subjects
 
 
 def check_records(planned: int, expected: int | None, processed: int = 0) -> None:
@@ -420,7 +420,7 @@ def restrictions_in_force(ledger: Ledger, subjects: Iterable[DataSubject]) -> di
     """
     rows = [
         row
-        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT))
+        for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT), ledger.now)
         if row.kind == RESTRICTION and row.state == "recorded"
     ]
     found: dict[DataSubject, list[LifecycleEvent]] = {}

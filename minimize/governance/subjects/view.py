@@ -30,18 +30,17 @@ from minimize.governance.subjects.search import (
     record_files,
     resolve_names,
 )
-from minimize.json_form import json_value
 from minimize.keys import Keyring
 from minimize.pages import Section, Table, html_page
-from minimize.results import Line
+from minimize.results import Line, json_value
 from minimize.stores import LocationLike
 from minimize.text import count_noun
 from minimize.times import from_epoch_microseconds, instant_text, minute_text, time_text
 from minimize.workspace import Workspace, optional_ledger
 
 if TYPE_CHECKING:
+    from minimize.ledger.kinds import LifecycleEvent, SubjectRequestStep
     from minimize.ledger.ledger import Ledger
-    from minimize.ledger.subjects import LifecycleEvent, SubjectRequestStep
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ import pyarrow.json as pj
 from minimize.arrow.dictionaries import Bools
 from minimize.arrow.pointers import STAR
 from minimize.arrow.types import accepts_type, arrow_type, decimal_digits, parse_texts
+from minimize.checkpoints import checkpoint
 from minimize.records import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines, deep_lines, split_pieces
@@ -151,6 +152,7 @@ class LinesParser:
             if found is not None:
                 yield from found
             else:
+                checkpoint("columns.inferred")
                 for some in _split_by_keys(lines, piece):
                     yield from self._inferred(lines, some)
 

@@ -29,9 +29,9 @@ from minimize.arrow.dictionaries import Bools
 from minimize.arrow.types import CONTAINER_TYPES, arrow_type, parse_texts, type_family
 from minimize.records import Chunk
 from minimize.sources.binding import BoundRequest, undeclared_paths
-from minimize.sources.forbidden_names import ForbiddenNames, forbidden_names
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines, are_mostly_flat, split_pieces
 from minimize.sources.projection import FieldNode, batch_without_columns
+from minimize.sources.record_checks import ForbiddenNames, forbidden_names
 
 ByteArray = npt.NDArray[np.uint8]
 ByteWindows = npt.NDArray[np.uint64]

@@ -38,13 +38,13 @@ from minimize.records import (
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.binding import BoundRequest
 from minimize.sources.files import MAX_LINE_BYTES, line_length
-from minimize.sources.forbidden_names import forbidden_names
 from minimize.sources.projection import FieldNode, batch_without_columns
 from minimize.sources.record_checks import (
     SUBJECT_SAMPLE,
     any_depth_rule,
     canonicalize_ids,
     first_forbidden_key,
+    forbidden_names,
     has_blank_id,
     has_key_at_any_depth,
     value_at_path,

@@ -8,8 +8,8 @@ from typing import Any
 from minimize.access import AccessDecision, AccessRequest, AccessRules, DatasetColumn, UserAccount, decide_access
 from minimize.access.entitlements import Grant, GrantRequest, Grants
 from minimize.access.model import access_from_mapping
-from minimize.ledger.access import GrantAct
 from minimize.ledger.audit_event import utc_text
+from minimize.ledger.kinds import GrantAct
 from minimize.plan.model import Category
 from tests.world import access_file
 

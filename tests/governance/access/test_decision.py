@@ -35,7 +35,7 @@ def rules(found: Any) -> list[str]:
     return [each.rule for each in found.reasons]
 
 
-def test_nobody_sees_anything_without_a_role() -> None:
+def test_an_account_without_a_role_sees_nothing() -> None:
     found = decided(access_of(), "nemo", wanted())
     assert (found.allowed, found.columns, found.tenants.is_empty, found.codes) == (False, (), True, ("U100",))
 
@@ -49,7 +49,7 @@ def test_a_role_opens_columns_up_to_its_category() -> None:
     assert found.codes == ("U200", "U103")
 
 
-def test_whoever_names_a_column_that_is_not_open_gets_none() -> None:
+def test_a_request_that_names_a_closed_column_gets_no_column() -> None:
     found = decided(access_of(), "ann", wanted("device_id", "phone_number"))
     assert (found.allowed, found.columns, found.codes) == (False, (), ("U103",))
 
@@ -143,7 +143,7 @@ def test_a_denied_category_denies_all_above_it() -> None:
     assert (found.columns, found.withheld) == (("devices",), {"device_id": "denied", "name": "category"})
 
 
-def test_an_output_that_does_not_tell_tenants_apart_wants_a_scope_of_all() -> None:
+def test_an_output_without_tenants_requires_a_scope_of_all_tenants() -> None:
     access = access_of(assignment("analyst", "ann"), assignment("analyst", "bea", tenants=["north"]))
     want = AccessRequest("telemetry/fleet", (DatasetColumn("events", "aggregated"),), "operations", by_tenant=False)
     assert decided(access, "ann", want).allowed
@@ -157,7 +157,7 @@ def test_a_view_is_given_with_its_column() -> None:
     assert list(found.views) == ["event_time"]
 
 
-def test_of_several_views_the_coarsest_counts_whichever_role_opened_the_column() -> None:
+def test_the_coarsest_of_several_views_counts_regardless_of_the_role_that_opened_the_column() -> None:
     roles = {"daily": role_with(DAY), "monthly": role_with(MONTH)}
     access = access_of(
         assignment("analyst", "ann"), assignment("monthly", "ann"), assignment("daily", "ann"), roles=roles
@@ -166,7 +166,7 @@ def test_of_several_views_the_coarsest_counts_whichever_role_opened_the_column()
     assert step.model_dump()["to"] == "month"
 
 
-def test_a_column_whose_views_do_not_compare_is_shut() -> None:
+def test_a_column_whose_views_are_not_comparable_is_closed() -> None:
     roles = {"weekly": role_with(WEEK), "monthly": role_with(MONTH)}
     access = access_of(assignment("weekly", "ann"), assignment("monthly", "ann"), roles=roles)
     assert rules(decided(access, "ann", wanted("event_time"))) == ["views"]
@@ -315,7 +315,7 @@ def test_an_external_group_that_makes_a_tenant_administrator_an_analyst_opens_no
     assert rules(decided(access, "tess", wanted("device_id"), vouched=("insights",))) == ["conflict"]
 
 
-def test_nobody_gets_into_a_group_of_the_file_by_saying_so() -> None:
+def test_a_claimed_group_of_the_file_gives_no_access() -> None:
     access = access_of(assignment("analyst", groups=("insights",)), groups={"insights": ["ann"]})
     assert not decided(access, "eve", wanted("device_id"), vouched=("insights",)).allowed
 
@@ -340,13 +340,13 @@ def test_an_act_is_permitted_by_a_role_in_its_scope() -> None:
     assert decide_permission(access, UserAccount("olga"), "audit/read", NOW).allowed
 
 
-def test_an_auditor_writes_nothing_whatever_a_file_says() -> None:
+def test_an_auditor_cannot_also_have_a_role_that_writes() -> None:
     with pytest.raises(PolicyError) as caught:
         access_of(assignment("auditor", "olga"), assignment("operator", "olga"))
     assert [each.code for each in caught.value.findings] == ["U007"]
 
 
-def test_decisions_tell_whether_they_open_the_same() -> None:
+def test_decisions_with_the_same_effect_are_recognized() -> None:
     acts = (requested(), approved())
     want = wanted("phone_number", incident=INCIDENT)
     first = decided(access_of(), "sam", want, *acts)
@@ -356,7 +356,7 @@ def test_decisions_tell_whether_they_open_the_same() -> None:
     assert not first.holds(NOW + 8 * HOUR)
 
 
-def test_nothing_is_for_advertising_whatever_the_data_says() -> None:
+def test_advertising_is_refused_for_all_data() -> None:
     assert rules(decided(access_of(), "ann", wanted("device_id", purpose="advertising"))) == ["purpose"]
     assert rules(decided(access_of(), "ann", wanted("device_id", purpose=""))) == ["purpose"]
 
@@ -382,7 +382,7 @@ def test_columns_by_name_open_no_further_than_the_role_may_ask_for_by_now() -> N
     assert not decided(closed, "sam", wanted("device_id", incident=INCIDENT), asks, approved()).allowed
 
 
-def test_a_request_that_was_denied_says_by_which_role_and_when() -> None:
+def test_a_denied_request_is_explained_with_role_and_time() -> None:
     for body, by in (({"role": "privacy_officer"}, " by the role privacy_officer"), ({}, "")):
         acts = (requested(), act("denied", "pia", NOW, **body))
         (found,) = decided(access_of(), "sam", wanted("phone_number", incident=INCIDENT), *acts).reasons

@@ -15,7 +15,7 @@ from minimize.governance.consent import NewConsent, record_consent
 from minimize.governance.events import NewEvent, record_event
 from minimize.governance.grants import grant_event
 from minimize.governance.settings import NewSetting, set_setting, show_settings
-from minimize.governance.subjects import DataSubject, SubjectSelection, delete_subjects, view_subjects
+from minimize.governance.subjects import DataSubject, RequestedSubjects, delete_subjects, view_subjects
 from minimize.ledger import Actor, AuditActivity, AuditEvent, Resource, current_actor
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
@@ -33,9 +33,7 @@ def told(home: Workspace) -> list[tuple[str, str, str]]:
     return [(each["actor"]["user"], each["operation"], each["result"]) for each in events]
 
 
-def test_who_has_the_permission_goes_through_and_the_log_tells_of_it(
-    home: Workspace, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_account_with_the_permission_is_allowed_and_logged(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
     decision = home.require("settings/set", tenant="north")
     assert decision is not None
@@ -43,7 +41,7 @@ def test_who_has_the_permission_goes_through_and_the_log_tells_of_it(
     assert told(home) == [("pia", "settings/set", "success")]
 
 
-def test_who_has_not_is_refused_and_the_log_tells_of_it(home: Workspace) -> None:
+def test_an_account_without_the_permission_is_refused_and_logged(home: Workspace) -> None:
     with pytest.raises(AccessDenied) as caught:
         home.require("settings/set", tenant="north")
     assert (caught.value.exit_code, [each.rule for each in caught.value.reasons]) == (3, ["nobody"])
@@ -59,13 +57,13 @@ def test_the_scope_counts(home: Workspace) -> None:
         assert [each.rule for each in caught.value.reasons] == ["out_of_scope"]
 
 
-def test_without_an_access_file_nobody_is_asked_and_nothing_is_told(home: Workspace) -> None:
+def test_without_an_access_file_every_account_is_allowed_and_nothing_is_logged(home: Workspace) -> None:
     Path("minimize.yaml").write_text("ledger: ledger.db\naccess: off\n")
     assert home.require("settings/set") is None
     assert not Path("ledger.db").exists()
 
 
-def test_an_access_file_that_is_gone_or_faulty_lets_nobody_through(home: Workspace) -> None:
+def test_a_missing_or_faulty_access_file_allows_no_account(home: Workspace) -> None:
     Path("access.yaml").write_text("version: 3\n")
     with pytest.raises(PolicyError):
         home.require("settings/set")
@@ -74,7 +72,7 @@ def test_an_access_file_that_is_gone_or_faulty_lets_nobody_through(home: Workspa
         home.require("settings/set")
 
 
-def test_a_decision_that_cannot_be_told_of_is_none(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decision_that_cannot_be_logged_is_refused(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "pia")
     with pytest.raises(KeyringError):
         Workspace().require("settings/set")
@@ -85,7 +83,7 @@ def said(event: AuditEvent) -> dict[str, object]:
     return {change.name: change.new for change in resource.changed_properties}
 
 
-def test_a_read_is_told_with_who_what_why_and_how_many_rows() -> None:
+def test_the_event_of_a_read_has_account_columns_reasons_and_row_count() -> None:
     found = decided(access_of(), "sam", wanted("phone_number", incident=INCIDENT), requested(), approved())
     event = decision_event(found, rows=7)
     assert (event.actor.user, event.operation, event.result) == ("sam", "dataset/read", "success")
@@ -101,25 +99,25 @@ def test_a_read_is_told_with_who_what_why_and_how_many_rows() -> None:
     }
 
 
-def test_a_refusal_is_told_with_its_reasons() -> None:
+def test_the_event_of_a_refusal_has_its_reasons() -> None:
     event = decision_event(decided(access_of(), "nemo", wanted("phone_number")))
     assert (event.result, said(event)["reasons"]) == ("refused", "U100")
 
 
-def test_an_act_is_told_by_what_it_was_about() -> None:
+def test_the_event_of_an_act_names_its_resource() -> None:
     decision = decide_permission(access_of(), UserAccount("pia"), "settings/set", NOW, tenant="north")
     actor = Actor("user", user="pia")
     event = decision_event(decision, actor=actor, about="north")
     assert (event.actor, event.resources[0].id) == (actor, "settings/north")
 
 
-def test_names_that_somebody_gave_are_cut() -> None:
+def test_long_names_from_callers_are_truncated() -> None:
     event = decision_event(decided(access_of(), "x" * 1000, wanted(dataset="y" * 1000)))
     assert len(event.actor.user or "") == LONGEST_NAME + 1
     assert len(event.resources[0].name) == LONGEST_NAME + 1
 
 
-def test_an_act_about_a_grant_is_told_without_its_justification() -> None:
+def test_the_event_of_a_grant_omits_its_justification() -> None:
     event = grant_event("approve", Actor("user", user="pia"), NOW, "g1", asked())
     assert (event.resources[0].id, event.result) == ("grants/g1", "success")
     assert said(event)["dataset"] == "telemetry"
@@ -157,7 +155,7 @@ FUNCTIONS: Mapping[str, Callable[[Workspace], object]] = {
     "consent/give": lambda home: record_consent("give", NewConsent("north", "vendor", "sync"), home, NOW),
     "event/record": lambda home: record_event(NewEvent("north", "tenant_closed"), home, NOW),
     "subject/delete": lambda home: delete_subjects([DataSubject("d1", "north")], home, NOW),
-    "subject/view": lambda home: view_subjects(SubjectSelection(["d1"], "north", file="none.csv"), home, NOW),
+    "subject/view": lambda home: view_subjects(RequestedSubjects(["d1"], "north", file="none.csv"), home, NOW),
     "audit/truncate": lambda home: truncate_audit(home, NOW),
     "run/void": lambda home: void_run(home, "none", "text"),
     "tenant/report": lambda home: create_tenant_report("north", home, NOW),

@@ -34,18 +34,18 @@ def _project(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return builds.fill(new_project(tmp_path), run_once)
 
 
-def test_the_pipeline_behind_an_output_tells_the_columns(project: Project) -> None:
+def test_columns_are_checked_against_the_pipeline_behind_an_output(project: Project) -> None:
     places = Places(output=project.out, keys=project.keys)
     assert unknown_columns("checkins", ["modell", "battery"], places) == {"modell": "Did you mean `model`?"}
     assert unknown_columns("checkins/per_model", ["event", "model"], places) == {"event": "Did you mean `events`?"}
 
 
 @pytest.mark.parametrize("dataset", ["elsewhere", "checkins/nothing"])
-def test_a_dataset_that_is_not_found_tells_nothing(project: Project, dataset: str) -> None:
+def test_columns_of_an_unknown_dataset_get_no_hint(project: Project, dataset: str) -> None:
     assert unknown_columns(dataset, ["modell"], Places(output=project.out, keys=project.keys)) == {}
 
 
-def test_without_a_ledger_nothing_is_told(project: Project, tmp_path: Path) -> None:
+def test_columns_get_no_hint_without_a_ledger_or_a_pipeline(project: Project, tmp_path: Path) -> None:
     assert unknown_columns("checkins", ["modell"], Places(tmp_path / "none.db", keys=project.keys)) == {}
     assert (
         unknown_columns(
@@ -77,7 +77,7 @@ def test_nested_fields_make_one_column_as_telling_as_the_most_telling_of_them(pl
     assert apps.category in below
 
 
-def test_an_aggregate_is_aggregated_and_tells_tenants_apart_where_it_groups_by_them(plan: Plan) -> None:
+def test_an_aggregate_request_is_by_tenant_only_if_the_table_groups_by_tenant(plan: Plan) -> None:
     found = plan_access_request(plan, "device_telemetry/fleet_by_version", purpose="customer_support")
     assert {column.category for column in found.columns} == {"aggregated"}
     assert found.whole
@@ -122,7 +122,7 @@ def test_the_steps_go_from_the_account_to_the_decision() -> None:
     assert found.to_json()["steps"][-1]["what"] == "decision"
 
 
-def test_a_refusal_says_which_columns() -> None:
+def test_a_refusal_names_its_columns() -> None:
     found = explain_decision(access_of(), grants(), UserAccount("ann"), wanted("device_id", "phone_number"), NOW)
     assert str(found.steps[-2]) == ("U103: the category of these columns exceeds the permission (phone_number)")
     assert str(found.steps[-1]) == "decision: denied"

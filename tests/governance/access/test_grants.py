@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.access.entitlements import Grants
-from minimize.ledger.access import GrantAct
+from minimize.ledger.kinds import GrantAct
 from tests.governance.access.factory import HOUR, NOW, SECOND, act, approved, asked, grant, grants, requested
 
 WAITS, LASTS = 4, 8
@@ -52,7 +52,7 @@ def reference(steps: list[tuple[int, str]], at: int) -> str | None:
     st.lists(st.tuples(st.integers(0, 14), st.sampled_from(STATES)), max_size=5, unique_by=lambda step: step[1]),
     st.integers(-2, 26),
 )
-def test_every_history_is_at_every_second_what_the_reference_says(steps: list[tuple[int, str]], at: int) -> None:
+def test_every_history_matches_the_reference_at_every_second(steps: list[tuple[int, str]], at: int) -> None:
     assert grant(*made(steps)).state(seconds(at)) == reference(steps, at)
 
 
@@ -70,7 +70,7 @@ def test_a_denial_that_came_first_is_not_undone() -> None:
     assert found.state(NOW + 2 * SECOND) == "denied"
 
 
-def test_grants_are_told_apart_and_found_by_name_account_and_incident() -> None:
+def test_grants_are_found_by_full_id_account_and_incident() -> None:
     found = grants(requested(grant="a1"), requested(grant="a2", by="sue"), approved(grant="a1"))
     assert [each.id for each in found.all_grants] == ["a1", "a2"]
     assert [each.id for each in found.for_incident("sam", "INC-7")] == ["a1"]
@@ -78,7 +78,7 @@ def test_grants_are_told_apart_and_found_by_name_account_and_incident() -> None:
     assert found.find("a2") is found.all_grants[1]
 
 
-def test_acts_about_what_nobody_asked_for_are_no_grant() -> None:
+def test_acts_about_a_request_that_was_never_made_are_no_grant() -> None:
     assert Grants((approved(),)).all_grants == ()
 
 

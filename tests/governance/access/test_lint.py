@@ -24,12 +24,12 @@ def test_a_file_with_nothing_amiss_is_passed(home: Workspace) -> None:
     assert lint_access(None, home) == []
 
 
-def test_somebody_must_be_there_for_what_others_wait_for(home: Workspace) -> None:
+def test_roles_that_others_depend_on_must_be_assigned(home: Workspace) -> None:
     assert codes(assignment("support_engineer", "sam"), assignment("role_administrator", "rob")) == ["U025", "U025"]
     assert codes(assignment("analyst", "ann")) == ["U026"]
 
 
-def test_a_role_that_always_sees_names_is_told_of(home: Workspace) -> None:
+def test_a_role_with_permanent_access_to_identified_data_is_reported(home: Workspace) -> None:
     assert codes(roles={"reader": {"copy": "analyst", "allow": ["dataset/read:identified"]}}) == ["U024"]
 
 

@@ -57,7 +57,7 @@ def codes(text: str, folder: Path) -> list[tuple[str, int | None]]:
     return [(each.code, each.line) for each in examine_access(file)[1]]
 
 
-def test_a_file_says_everything_typed(tmp_path: Path) -> None:
+def test_an_access_file_is_loaded_with_its_types(tmp_path: Path) -> None:
     file = tmp_path / "access.yaml"
     file.write_text(FULL)
     found = load_access(file)
@@ -70,7 +70,7 @@ def test_a_file_says_everything_typed(tmp_path: Path) -> None:
     assert found.digest.startswith("sha256:")
 
 
-def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
+def test_all_faults_are_reported_together_with_their_lines(tmp_path: Path) -> None:
     found = codes(FAULTY, tmp_path)
     assert sorted(found, key=lambda one: (one[1] or 0, one[0])) == [
         ("P006", 1),
@@ -110,7 +110,7 @@ def test_every_fault_comes_at_once_with_its_line(tmp_path: Path) -> None:
         ({"copy": "analyst", "allow": "dataset/read:identified"}, "P006"),
     ],
 )
-def test_a_copy_goes_not_beyond_what_its_base_stands_for(role: dict[str, Any], code: str) -> None:
+def test_a_copied_role_has_no_permission_beyond_its_base(role: dict[str, Any], code: str) -> None:
     with pytest.raises(PolicyError) as caught:
         access_of(roles={"mine": role})
     assert code in [each.code for each in caught.value.findings]
@@ -220,7 +220,7 @@ def test_the_schema_takes_what_the_loader_takes() -> None:
             jsonschema.validate(wrong, file_schema("access"))
 
 
-def test_the_configuration_may_demand_encryption_beside_naming_the_file(tmp_path: Path) -> None:
+def test_the_configuration_may_require_encryption_and_name_the_access_file(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text("version: 1\n")
     (tmp_path / "minimize.yaml").write_text("access: {file: rules.yaml, encrypt: by_category}\n")
     assert find_access_file(tmp_path) == tmp_path / "rules.yaml"

@@ -21,7 +21,7 @@ from minimize.access.permissions import (
 )
 from minimize.errors import PolicyError
 from minimize.identifiers import is_invisible
-from minimize.plan.category import CATEGORY_ORDER
+from minimize.plan.model import CATEGORY_ORDER
 from tests.governance.access.factory import access_of
 from tests.world import access_file, assignment
 
@@ -34,7 +34,7 @@ def test_groups_are_those_of_the_file_and_those_that_it_leaves_to_others() -> No
     assert access.groups_of(UserAccount("eve", frozenset({"insights", "guests", "elsewhere"}))) == {"guests"}
 
 
-def test_people_are_told_apart_by_their_accounts_and_groups() -> None:
+def test_separate_people_are_recognized_by_accounts_and_groups() -> None:
     access = access_of(people={"Sam": ["sam", "samuel"]}, groups={"support": ["sam", "sue"], "site": ["samuel", "pia"]})
     assert not access.are_separate("sam", "sam")
     assert not access.are_separate("samuel", "sam")
@@ -114,14 +114,14 @@ def test_they_add_up_as_sets_do(one: TenantSet, other: TenantSet) -> None:
 
 
 @given(SETS)
-def test_rows_are_chosen_by_whose_they_are_and_rows_of_nobody_only_by_everybody(tenants: TenantSet) -> None:
+def test_rows_are_filtered_by_tenant_and_rows_without_a_tenant_need_all_tenants(tenants: TenantSet) -> None:
     rows = [*NAMES, "somebody else", None]
     table = pa.table({"tenant_id": pa.array(rows, pa.string())})
     found = ds.dataset(table).to_table(filter=tenants.filter("tenant_id"))["tenant_id"].to_pylist()
     assert set(found) == members(tenants) | ({None} if tenants.is_all else set())
 
 
-def test_nobody_and_everybody_are_told_apart() -> None:
+def test_the_empty_tenant_set_and_the_full_tenant_set_are_distinct() -> None:
     assert (NO_TENANTS.is_empty, ALL_TENANTS.is_all) == (True, True)
     assert [str(each) for each in (NO_TENANTS, ALL_TENANTS, TenantSet.from_names("b", "a"))] == ["none", "all", "a, b"]
 

@@ -319,7 +319,7 @@ def _run(world: World, account: str, folder: Path) -> int:
     return world.command(account, "run", folder, "--date", DAY).code
 
 
-def test_a_pipeline_that_was_moved_within_its_configuration_goes_on(world: World, moved: Path) -> None:
+def test_a_pipeline_moved_within_its_configuration_still_runs(world: World, moved: Path) -> None:
     assert _run(world, "nemo", moved) == 0
     assert _run(world, "nemo", moved) == 0
 

@@ -73,9 +73,7 @@ PRESENCE = view("presence")
         ((view({"mask": {"keep_last": 4}}), view({"mask": {"keep_first": 2}})), None),
     ],
 )
-def test_the_coarsest_counts_in_whatever_order_they_come(
-    views: tuple[RoleView, ...], expected: RoleView | None
-) -> None:
+def test_the_coarsest_view_counts_in_any_order(views: tuple[RoleView, ...], expected: RoleView | None) -> None:
     assert {coarsest_view(order) for order in permutations(views)} == {expected}
 
 

@@ -16,10 +16,10 @@ from minimize.governance.access_explain import recorded_grants
 from minimize.governance.grants import GrantVerb, NewGrant, adopt_access, answer_grant, expire_grants, request_grant
 from minimize.keys import new_keyring
 from minimize.ledger import AuditActivity, Resource, current_actor
-from minimize.ledger.access import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
+from minimize.ledger.kinds import ACCESS_ADOPTION, AccessAdoption
 from minimize.workspace import Workspace
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
 from tests.incidents import open_support
@@ -76,7 +76,7 @@ def write(**more: Any) -> None:
     write_yaml(Path("access.yaml"), access_file(**more))
 
 
-def test_a_request_waits_for_four_days_and_says_by_which_role_it_was_made(home: Workspace) -> None:
+def test_a_request_is_open_for_four_days_and_records_its_role(home: Workspace) -> None:
     grant = request_grant(WISH, home, NOW)
     assert (grant.requester, grant.state(NOW)) == ("sam", "requested")
     assert grant.request.role == "support_engineer"
@@ -94,9 +94,7 @@ def test_an_approval_opens_for_as_long_as_was_asked(home: Workspace, as_: Callab
     assert grant.state(NOW + HOUR - SECOND) == "requested"
 
 
-def test_a_request_that_nobody_answered_in_time_is_not_approved_any_more(
-    home: Workspace, as_: Callable[..., Grant]
-) -> None:
+def test_a_request_without_an_answer_in_time_cannot_be_approved(home: Workspace, as_: Callable[..., Grant]) -> None:
     grant = request_grant(WISH, home, NOW)
     assert refused(lambda: as_("pia", "approve", grant, NOW + DAYS_4)) == ["does_not_follow"]
     assert as_("pia", "approve", grant, NOW + DAYS_4 - SECOND).state(NOW + DAYS_4) == "active"
@@ -114,13 +112,13 @@ def test_who_asked_may_give_it_back(home: Workspace, as_: Callable[..., Grant]) 
     assert as_("sam", "revoke", request_grant(WISH, home, NOW)).state(NOW) == "revoked"
 
 
-def test_who_has_no_say_revokes_nothing(home: Workspace, as_: Callable[..., Grant]) -> None:
+def test_an_account_without_a_role_in_the_request_cannot_revoke_it(home: Workspace, as_: Callable[..., Grant]) -> None:
     grant = request_grant(WISH, home, NOW)
     assert refused(lambda: as_("sue", "revoke", grant)) == ["nobody"]
 
 
 @pytest.mark.parametrize("verb", ["approve", "deny"])
-def test_nobody_answers_their_own_request(home: Workspace, as_: Callable[..., Grant], verb: GrantVerb) -> None:
+def test_accounts_cannot_answer_their_own_requests(home: Workspace, as_: Callable[..., Grant], verb: GrantVerb) -> None:
     grant = request_grant(WISH, home, NOW)
     assert refused(lambda: as_("sam", verb, grant)) == ["nobody"]
 
@@ -152,7 +150,7 @@ def test_an_approver_approves_in_their_scope_and_up_to_their_category(
     assert refused(lambda: as_("olga", "approve", grant)) == ["nobody"]
 
 
-def test_a_request_goes_no_further_than_its_role(home: Workspace) -> None:
+def test_a_request_cannot_exceed_its_role(home: Workspace) -> None:
     assert refused(lambda: request_grant(replace(WISH, tenants=("east",)), home, NOW)) == ["out_of_scope"]
     assert refused(lambda: request_grant(replace(WISH, duration=25 * HOUR), home, NOW)) == ["too_long"]
     assert request_grant(replace(WISH, duration=24 * HOUR), home, NOW).request.duration == 24 * HOUR
@@ -179,13 +177,15 @@ def test_who_may_not_ask_gets_nothing(home: Workspace, monkeypatch: pytest.Monke
         {"duration": timedelta(milliseconds=1500)},
     ],
 )
-def test_a_request_says_what_it_needs_and_no_more(home: Workspace, wrong: dict[str, Any]) -> None:
+def test_a_request_must_state_exactly_what_it_needs(home: Workspace, wrong: dict[str, Any]) -> None:
     with pytest.raises(PolicyError, match="must state"):
         request_grant(replace(WISH, **wrong), home, NOW)
     assert (recorded_grants(home).all_grants, events(home)) == ((), [])
 
 
-def test_break_glass_opens_at_once_for_a_short_time_and_is_reviewed(home: Workspace, as_: Callable[..., Grant]) -> None:
+def test_break_glass_is_active_immediately_for_a_short_time_and_is_reviewed(
+    home: Workspace, as_: Callable[..., Grant]
+) -> None:
     grant = request_grant(WISH, home, NOW, break_glass=True)
     assert (grant.state(NOW), grant.ends_at(NOW), grant.approver(NOW)) == ("active", NOW + HOUR, None)
     day = NOW + 24 * HOUR
@@ -221,7 +221,7 @@ def test_the_audit_log_has_no_justification(home: Workspace) -> None:
         assert not any("Alice" in entry.event for entry in find_entries(ledger, EntryFilter()))
 
 
-def test_what_looks_like_somebodys_is_marked_before_anybody_keeps_it(
+def test_personal_data_in_a_justification_is_masked_before_it_is_stored(
     home: Workspace, as_: Callable[..., Grant]
 ) -> None:
     grant = request_grant(replace(WISH, justification="ann@example.com, +33 6 12 34 56 78"), home, NOW)
@@ -229,7 +229,7 @@ def test_what_looks_like_somebodys_is_marked_before_anybody_keeps_it(
     assert not any(b"ann@example.com" in file.read_bytes() for file in Path().glob("ledger.db*"))
 
 
-def test_a_request_that_is_refused_is_told_of_with_what_it_asked_for(home: Workspace) -> None:
+def test_a_refused_request_is_logged_with_its_content(home: Workspace) -> None:
     refused(lambda: request_grant(replace(WISH, tenants=("east",)), home, NOW))
     with home.open_ledger() as ledger:
         (entry,) = find_entries(ledger, EntryFilter(result="refused"))
@@ -293,7 +293,9 @@ def test_an_approver_approves_for_each_tenant_up_to_what_they_may_for_that_tenan
     assert as_("pia", "approve", grant).category_limit(NOW) == "aggregated"
 
 
-def test_whoever_left_break_glass_unreviewed_takes_no_more_of_it(home: Workspace, as_: Callable[..., Grant]) -> None:
+def test_an_account_with_an_unreviewed_break_glass_grant_gets_no_further_one(
+    home: Workspace, as_: Callable[..., Grant]
+) -> None:
     first = request_grant(WISH, home, NOW, break_glass=True)
     assert request_grant(WISH, home, NOW + HOUR, break_glass=True).is_break_glass
     late = NOW + 24 * HOUR
@@ -307,7 +309,7 @@ def test_a_refused_duration_names_the_longest_permitted_one(home: Workspace) -> 
         request_grant(replace(WISH, duration=25 * HOUR), home, NOW)
 
 
-def test_a_denial_says_by_which_role_it_was_made(as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
+def test_a_denial_names_the_role_of_the_denier(as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
     denied = as_("pia", "deny", ask())
     last = denied.acts[-1]
     assert denied.denial_text(last.recorded_at).startswith("the request was denied by the role privacy_officer at 20")
@@ -357,7 +359,7 @@ def test_a_change_counts_once_it_is_adopted(rob: Workspace, monkeypatch: pytest.
     assert replace(rob, clock=lambda: NOW + HOUR).require("settings/set", tenant="north") is not None
 
 
-def test_without_yes_what_would_change_is_said_and_nothing_is_changed(rob: Workspace) -> None:
+def test_without_yes_the_change_is_shown_and_not_applied(rob: Workspace) -> None:
     roles = {"daily": {"copy": "analyst", "views": {"telemetry": {"event_time": {"truncate_time": {"to": "day"}}}}}}
     says(roles=roles, groups={"support": ["sam"]})
     change = adopt_access(rob, NOW)
@@ -366,7 +368,9 @@ def test_without_yes_what_would_change_is_said_and_nothing_is_changed(rob: Works
     assert "daily" not in rob.required_access.roles
 
 
-def test_nobody_but_who_assigns_adopts_and_the_log_tells_of_it(rob: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_an_account_that_assigns_roles_adopts_the_access_file_and_attempts_are_logged(
+    rob: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     says(assignment("role_administrator", "eve"), assignment("operator", "ops"))
     for user in ("eve", "pia", "nemo"):
         monkeypatch.setenv("MINIMIZE_ACTOR", user)
@@ -379,7 +383,7 @@ def test_the_first_is_adopted_by_whom_it_names(home: Workspace) -> None:
     assert rules(home) == ["nobody"]
 
 
-def test_nobody_gives_a_role_to_themselves_nor_more_than_they_had(rob: Workspace) -> None:
+def test_accounts_cannot_give_themselves_a_role_or_more_permissions(rob: Workspace) -> None:
     more = {"more": {"copy": "role_administrator", "allow": ["settings/set"]}}
     says(assignment("more", "rob"), roles=more)
     assert rules(rob) == ["not_separate"]
@@ -409,7 +413,7 @@ def test_what_counts_already_is_not_adopted_twice(rob: Workspace) -> None:
     assert results(rob) == [("rob", "success")]
 
 
-def test_of_two_files_that_are_adopted_at_once_the_second_is_refused(rob: Workspace) -> None:
+def test_the_second_of_two_concurrent_adoptions_is_refused(rob: Workspace) -> None:
     passed = list[str]()
 
     def adopts_another(name: str) -> None:

@@ -22,7 +22,7 @@ from minimize.governance.evidence import TenantEvidence
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 from minimize.workspace import Workspace
 from tests.consent.factory import NOW, TERMS, hours
 from tests.project import write_yaml
@@ -59,7 +59,7 @@ def test_what_is_given_once_more_is_renewed(home: Workspace) -> None:
     assert [each.state for each in states] == ["given", "withdrawn", "renewed"]
 
 
-def test_the_audit_log_is_told(home: Workspace) -> None:
+def test_each_consent_act_is_in_the_audit_log(home: Workspace) -> None:
     record_consent("request", WISH, home, NOW)
     record_consent("give", replace(WISH, expires_at=hours(48)), home, hours(1))
     with home.open_ledger() as ledger:
@@ -101,7 +101,7 @@ def test_the_text_that_counts_can_be_named(home: Workspace) -> None:
 
 
 @pytest.mark.parametrize("left", [None, vendor_file(functions={}), vendor_file(functions=sync(fields={"a": "md5"}))])
-def test_a_consent_can_be_withdrawn_whatever_became_of_the_file(
+def test_a_consent_can_be_withdrawn_after_any_change_of_the_recipient_file(
     home: Workspace, tmp_path: Path, left: dict[str, object] | None
 ) -> None:
     record_consent("give", WISH, home, NOW)
@@ -111,12 +111,12 @@ def test_a_consent_can_be_withdrawn_whatever_became_of_the_file(
     assert (done.state, done.terms) == ("withdrawn", TERMS)
 
 
-def test_nobody_withdraws_from_a_recipient_that_never_was(home: Workspace) -> None:
+def test_a_consent_for_a_recipient_that_never_existed_cannot_be_withdrawn(home: Workspace) -> None:
     with pytest.raises(PolicyError):
         record_consent("withdraw", replace(WISH, recipient="vendro"), home, NOW)
 
 
-def test_whoever_may_not_is_refused_and_nothing_is_recorded(home: Workspace) -> None:
+def test_a_consent_by_an_unauthorized_account_is_refused_and_not_recorded(home: Workspace) -> None:
     def nobody(actor: Actor, resource: Resource) -> None:
         raise RefusedError(f"{actor.user} may not touch {resource.id}")
 
@@ -208,7 +208,7 @@ def test_an_act_for_machines_has_the_vocabularys_word(home: Workspace) -> None:
     assert one["expires_at"] == "2026-11-26T08:00:00Z"
 
 
-def test_why_tells_the_act_that_decides_at_each_time(home: Workspace) -> None:
+def test_explain_consent_lists_the_deciding_act_at_each_time(home: Workspace) -> None:
     given = record_consent("give", WISH, home, NOW).act
     withdrawn = record_consent("withdraw", WISH, home, hours(5)).act
     found = explain_consent("north", "vendor", "sync", home, run=hours(6), event=hours(2))

@@ -51,7 +51,7 @@ def _records_alone(project: Project) -> None:
     project.pipeline(aggregates=None)
 
 
-def test_a_late_file_affects_nobody_of_before_it_came(project: Project) -> None:
+def test_a_late_file_affects_no_tenant_before_its_arrival(project: Project) -> None:
     first = ran(project, "north")
     second = ran(project, "west", name="late")
     output = f"output:{project.out}"
@@ -90,7 +90,7 @@ def test_a_key_that_was_rotated_affects_whom_its_version_was_used_for(project: P
     assert {each.tenant: each.form for each in both.tenants} == {"north": "pseudonymized", "south": "identified"}
 
 
-def test_a_master_key_opens_what_stood_under_it_before_files_were_encrypted_anew(project: Project) -> None:
+def test_a_master_key_opens_the_files_written_before_their_re_encryption(project: Project) -> None:
     project.pipeline(aggregates=None, records={"encrypt": "by_category"})
     first = ran(project, "north", "south")
     rotate_keys(Places(output=project.out, keys=project.keys), AT, outputs=[project.out])
@@ -113,7 +113,7 @@ def test_what_was_retracted_was_there_before(project: Project) -> None:
     )
 
 
-def test_of_two_outputs_of_a_pipeline_one_affects_nobody_through_the_other(project: Project) -> None:
+def test_an_output_affects_no_tenant_through_another_output_of_the_pipeline(project: Project) -> None:
     project.pipeline(aggregates=PER_TENANT)
     project.records([*of("north"), *(each | {"tenant_id": "tiny"} for each in RECORDS[:1])])
     project.run(date=DAY)
@@ -132,7 +132,7 @@ def test_groups_of_tenants_that_were_replaced_are_remembered_as_groups(project: 
     ]
 
 
-def test_a_partitioned_output_by_its_folder_column_alone_is_about_nobody(project: Project) -> None:
+def test_the_folder_column_of_a_partitioned_output_alone_needs_no_notice(project: Project) -> None:
     project.pipeline(aggregates=None, records={"partition_by": ["tenant_id"]})
     ran(project, "north", "south")
     found = scoped(project, f"output:{project.out}", "column:tenant_id")
@@ -159,7 +159,7 @@ def test_records_that_were_written_twice_are_at_most_so_many(project: Project) -
         "grant:x",
     ],
 )
-def test_what_matches_nothing_is_said_and_not_taken_for_nobody(project: Project, wrong: str) -> None:
+def test_an_exposure_that_matches_nothing_is_reported_as_such(project: Project, wrong: str) -> None:
     ran(project, "north")
     found = scoped(project, wrong)
     assert (names(found), found.to_json()["nothing_matches"]) == ([], [wrong])
@@ -169,7 +169,7 @@ def test_what_matches_nothing_is_said_and_not_taken_for_nobody(project: Project,
     "texts",
     [("output:checkins",), ("date:2026-11-24", "column:battery"), ("key:device/1",), ("output:checkins#records",)],
 )
-def test_what_matches_is_not_said_to_match_nothing(project: Project, texts: Sequence[str]) -> None:
+def test_a_matching_exposure_is_not_listed_as_unmatched(project: Project, texts: Sequence[str]) -> None:
     ran(project, "north")
     assert scoped(project, *texts).unmatched == ()
 

@@ -31,7 +31,7 @@ def codes(error: pytest.ExceptionInfo[RefusedError]) -> list[str]:
 
 
 @pytest.mark.usefixtures("scoped")
-def test_a_declaration_is_customer_reportable_unless_it_says_otherwise(places: Workspace) -> None:
+def test_a_declaration_is_customer_reportable_by_default(places: Workspace) -> None:
     found = declare_incident("INC-1", places, NOW)
     assert (found.incident_class, found.pending, found.is_overdue(LATER)) == (
         "customer_reportable",

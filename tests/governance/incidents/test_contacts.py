@@ -25,14 +25,14 @@ def written(folder: Path, text: str, name: str = "contacts.csv") -> Path:
     return folder / name
 
 
-def test_the_contact_for_privacy_is_told_else_the_administrators(tmp_path: Path) -> None:
+def test_the_privacy_contact_is_used_before_the_administrators(tmp_path: Path) -> None:
     found = load_contacts(written(tmp_path, CSV))
     assert [each.name for each in found.for_tenant("north")] == ["Pia"]
     assert [each.name for each in found.for_tenant("south")] == ["Sam"]
     assert found.for_tenant("west") == ()
 
 
-def test_yaml_says_the_same(tmp_path: Path) -> None:
+def test_yaml_and_csv_contacts_are_equal(tmp_path: Path) -> None:
     assert load_contacts(written(tmp_path, YAML, "contacts.yaml")).for_tenant("north")[0].address == "pia@north.example"
 
 
@@ -46,7 +46,7 @@ def test_a_tenant_that_uses_the_suite_is_marked_in_either_form(tmp_path: Path) -
     assert (fault.code, fault.line) == ("K002", 3)
 
 
-def test_every_fault_is_told_at_once_and_by_line(tmp_path: Path) -> None:
+def test_all_faults_of_a_contact_file_are_reported_with_their_lines(tmp_path: Path) -> None:
     text = CSV + ",privacy,X,x@x.example\nwest,boss,X,x@x.example\nwest,privacy,X,nowhere\n"
     with pytest.raises(PolicyError) as error:
         load_contacts(written(tmp_path, text))
@@ -68,7 +68,7 @@ def test_a_fault_of_an_unknown_key_does_not_show_it(tmp_path: Path, name: str, t
     assert "ann" not in "".join(map(str, findings))
 
 
-def test_a_contact_stands_once(tmp_path: Path) -> None:
+def test_a_duplicate_contact_is_a_fault(tmp_path: Path) -> None:
     codes = [each.code for each in lint_contacts(written(tmp_path, CSV + CSV.splitlines()[1] + "\n"))]
     assert codes == ["K005", "K006"]
 

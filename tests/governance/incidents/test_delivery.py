@@ -32,7 +32,7 @@ from minimize.governance.incidents.incident import StatementKind
 from minimize.governance.incidents.notification import message_path
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
-from minimize.ledger.incidents import INCIDENT
+from minimize.ledger.kinds import INCIDENT
 from minimize.workspace import Workspace
 from tests.governance.incidents.conftest import NOW, Acts
 from tests.project import Project

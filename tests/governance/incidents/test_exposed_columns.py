@@ -36,11 +36,11 @@ def test_without_keys_a_column_has_the_form_of_its_category(category: str) -> No
 
 
 @pytest.mark.parametrize(("keys", "form"), [("device/1", "identified"), ("device/2", "pseudonymized")])
-def test_the_key_of_a_pseudonym_names_whom_it_stands_for(keys: str, form: str) -> None:
+def test_a_compromised_pseudonym_key_makes_a_column_identified(keys: str, form: str) -> None:
     assert CompromisedKeys(frozenset({keys})).column(column(), ()).form == form
 
 
-def test_a_shift_of_dates_that_is_undone_names_nobody() -> None:
+def test_a_reversed_date_shift_identifies_no_person() -> None:
     assert CompromisedKeys(frozenset({"device/1"})).column(column(technique="shift_dates"), ()).form == "pseudonymized"
 
 
@@ -59,7 +59,7 @@ def test_what_is_encrypted_is_opened_by_its_own_master_key_alone(keys: tuple[str
     assert CompromisedKeys(frozenset(keys)).column(column(), MASTERS).form == form
 
 
-def test_what_was_read_through_the_door_came_in_the_clear() -> None:
+def test_data_read_through_the_server_was_decrypted() -> None:
     assert CompromisedKeys(is_decrypted=True).column(column(), MASTERS).form == "pseudonymized"
 
 
@@ -78,7 +78,7 @@ def test_a_nested_column_was_made_with_the_keys_of_all_its_leaves() -> None:
     assert technique_keys(nested) == {"device/1", "user/2"}
 
 
-def test_the_form_that_tells_most_counts() -> None:
+def test_the_most_revealing_form_is_chosen() -> None:
     assert most_revealing(EXPOSED_FORMS) == "identified"
     assert most_revealing(form for form in ("aggregated", "encrypted")) == "aggregated"
 
@@ -117,7 +117,7 @@ def test_fields_that_are_linked_have_names_in_common() -> None:
 
 
 @pytest.mark.parametrize("do", [{"mask": {"keep_last": 2}}, ["keep", {"top": {"keep": 2, "other": "x"}}]])
-def test_what_gives_several_persons_one_name_names_nobody(do: Any) -> None:
+def test_a_technique_that_merges_persons_identifies_none(do: Any) -> None:
     assert persons(do) == PersonIdentifiers()
 
 

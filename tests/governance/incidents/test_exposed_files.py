@@ -49,11 +49,11 @@ def records(some: list[ExposedFile]) -> list[int]:
     return [each.file.entry.rows for each in some if each.file.name == "records"]
 
 
-def test_every_file_that_stood_in_the_window_was_reached(output: PublishedOutput) -> None:
+def test_every_file_that_existed_in_the_window_was_exposed(output: PublishedOutput) -> None:
     assert records(found(output, f"output:{output.folder}")) == [20, 30, 40]
 
 
-def test_a_file_is_reached_until_another_stands_in_its_place(output: PublishedOutput) -> None:
+def test_a_file_is_exposed_until_it_is_replaced(output: PublishedOutput) -> None:
     replaced = output.chain[-1].finished
     window = (replaced, replaced + timedelta(days=1))
     assert records(found(output, f"output:{output.folder}", window=window)) == [20, 40]
@@ -67,7 +67,7 @@ def test_an_output_is_named_by_its_folder_or_its_pipeline(output: PublishedOutpu
     assert found(output, "output:elsewhere") == []
 
 
-def test_a_run_was_reached_whatever_stands_now(output: PublishedOutput) -> None:
+def test_a_named_run_is_exposed_at_any_time(output: PublishedOutput) -> None:
     run = output.chain[1].run_id
     some = found(output, f"run:{run}", window=(ALWAYS[0], ALWAYS[0]))
     assert (records(some), {each.via for each in some}) == ([30], {f"run:{run}"})
@@ -159,7 +159,7 @@ def test_who_views_or_exports_persons_of_a_tenant_reads_its_records(home: Home, 
     assert not exposure_scope(Exposure.parse(["actor:sue"]), (at - timedelta(hours=1), at), home.places(), at).tenants
 
 
-def test_an_export_that_named_no_tenant_is_said_and_names_nobody(home: Home) -> None:
+def test_an_export_without_a_tenant_is_listed_and_names_no_tenant(home: Home) -> None:
     tells(home, "subject/export", "subject/export", "subject")
     at = home.time.at
     scope = exposure_scope(Exposure.parse(["actor:sam"]), (at - timedelta(hours=1), at), home.places(), at).to_json()
@@ -177,7 +177,7 @@ def test_the_beginning_of_a_name_that_several_grants_have_means_none_of_them(hom
     assert len(found_reads(home, "grant:7aaa-1")) == len(found_reads(home, "grant:7aaa-2")) == 1
 
 
-def test_a_read_counts_from_its_beginning_to_its_end_and_while_it_goes_on(home: Home) -> None:
+def test_a_read_counts_from_its_start_to_its_end_and_while_it_is_running(home: Home) -> None:
     batches = home.reader("ann").batches(columns=["tenant_id", "model"], purpose=PURPOSE)
     next(batches)
     start = home.time.at

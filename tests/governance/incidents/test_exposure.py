@@ -26,7 +26,7 @@ def test_what_is_written_is_read_again(kind: ExposureKind, name: str, detailed: 
 @pytest.mark.parametrize(
     "text", ["", "output:", "date:tomorrow", "key:device", "key:device/0", "actor:ann@now/then", "all:x", "output"]
 )
-def test_what_says_nothing_is_refused(text: str) -> None:
+def test_an_exposure_without_content_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError):
         ExposedItem.parse(text)
 
@@ -52,6 +52,6 @@ def test_an_account_may_be_an_address() -> None:
         (["key:device/1"], False, True),
     ],
 )
-def test_what_is_named_says_whether_files_are_meant(texts: list[str], of_files: bool, only_keys: bool) -> None:
+def test_an_exposure_states_whether_files_are_meant(texts: list[str], of_files: bool, only_keys: bool) -> None:
     found = Exposure.parse(texts)
     assert (found.includes_files, found.only_keys) == (of_files, only_keys)

@@ -15,8 +15,8 @@ from minimize.governance.settings import NewSetting, set_setting
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.kinds import RECALL, Disclosure, RecallState, RecallStep, TenantShare
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.ledger.sharing import RECALL, Disclosure, RecallState, RecallStep, TenantShare
 from minimize.workspace import Workspace as Places
 from tests.acts import record_acts
 from tests.governance import outputs
@@ -96,7 +96,7 @@ def test_acts_of_before_keys_were_recorded_count_under_any_version(told: object,
     assert bool(copy.columns(frozenset({key}), keyed=True)) == made
 
 
-def test_a_key_whose_name_begins_alike_opens_nothing() -> None:
+def test_a_key_with_the_same_name_prefix_opens_nothing() -> None:
     body = {"category": "pseudonymized", "fields": {"device_id": "pseudonymize (key device_old@vendor)"}}
     copy = DisclosedCopy(
         Disclosure("d", NOW, "vendor", "sync", 1, "x", None, body), TenantShare("d", "north", 1, "c", None, b"")
@@ -162,14 +162,14 @@ def test_tenants_under_pseudonyms_are_found_where_the_ledger_names_them(project:
     assert found.records_without_tenant == len(RECORDS) // 2
 
 
-def test_an_aggregate_names_nobody(project: Project) -> None:
+def test_an_aggregate_identifies_no_subject(project: Project) -> None:
     found = scoped(filled(project, aggregates=PER_TENANT), f"output:{project.out}#per_tenant")
     said = {each["tenant_id"]: each for each in found.to_json()["tenants"]}
     assert set(said) == {"north", "south"}
     assert (said["north"]["form"], said["north"]["subjects"], said["north"]["notice"]) == ("aggregated", None, False)
 
 
-def test_a_file_that_is_damaged_is_said_to_be_lost(project: Project) -> None:
+def test_a_damaged_file_is_listed_as_unreadable(project: Project) -> None:
     filled(project)
     for path in project.files():
         (project.out / path).write_bytes(b"nothing")

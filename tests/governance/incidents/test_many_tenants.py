@@ -18,8 +18,8 @@ from minimize.governance.sharing.payload import disclosure_token
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, find_ledger
 from minimize.ledger.audit_log import append_event
+from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
 from minimize.ledger.ledger import Ledger, open_ledger
-from minimize.ledger.sharing import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
 from minimize.receipts import Receipt
 from minimize.workspace import Workspace as Places
 from tests.acts import record_acts
@@ -289,7 +289,7 @@ def test_a_recipient_affects_whose_records_it_got(organization: Organization) ->
     assert columns(found["t00"]) == {"device_id", "model"}
 
 
-def test_recipients_with_copies_are_named_beside_each_tenant(organization: Organization) -> None:
+def test_recipients_with_copies_are_listed_for_each_tenant(organization: Organization) -> None:
     found = scoped(organization, f"output:{organization.out('checkins')}")
     there = {name: {each["recipient"] for each in one["recipients"]} for name, one in found.items()}
     assert there["t04"] == {"vendor", "carrier"}

@@ -95,7 +95,7 @@ def test_no_tenant_has_the_file_names_of_another_one(
     assert message_path(folder, unsafe) != message_path(folder, names["south"])
 
 
-def test_a_notice_says_what_the_law_asks_for(project: Project, places: Places) -> None:
+def test_a_notice_contains_what_the_law_requires(project: Project, places: Places) -> None:
     record_measure("INC-1", "measure", "The disk was wiped.", places, NOW)
     said = json.loads((drafted(project, places) / "north.json").read_text())
     assert said["a"]["approximate_number_of_data_subjects"] == 11
@@ -151,7 +151,7 @@ def test_a_draft_is_no_notice_and_only_what_was_sent_stops_the_clock(project: Pr
     assert not record_notices_sent("INC-1", ["south"], places, NOW).is_overdue(LATER)
 
 
-def test_whoever_is_exempt_is_not_told(project: Project, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_exempt_tenant_gets_no_notice(project: Project, places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     request_exemption("INC-1", "south", "its data was public", places, NOW)
     monkeypatch.setenv("MINIMIZE_ACTOR", "bob")

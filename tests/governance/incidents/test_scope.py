@@ -13,7 +13,7 @@ from minimize.governance.incidents import Exposure, exposure_scope
 from minimize.governance.incidents.exposure import ExposedColumn, ExposedForm
 from minimize.governance.incidents.inventory import DisclosedCopy
 from minimize.governance.incidents.scope import AffectedTenant, PersonCount, PersonCounter, TenantFinding
-from minimize.ledger.sharing import TOKEN_BYTES, Disclosure, TenantShare
+from minimize.ledger.kinds import TOKEN_BYTES, Disclosure, TenantShare
 from minimize.workspace import Workspace as Places
 from tests.governance.outputs import published, scoped, tenants
 from tests.project import BEFORE, DAY, Builds, Project, events
@@ -45,7 +45,7 @@ def test_names_under_two_key_versions_are_at_most_so_many_persons() -> None:
     assert subjects(copy("a", 1, 2), copy("b", 1, version=2)) == PersonCount(3, exact=False)
 
 
-def test_records_that_name_nobody_are_at_most_so_many_persons() -> None:
+def test_records_without_a_subject_give_an_upper_bound_of_persons() -> None:
     assert subjects(copy("a", rows=7, version=None)) == PersonCount(7, exact=False)
     assert subjects(copy("a", 1, 2), copy("b", rows=7, version=None)) == PersonCount(9, exact=False)
 
@@ -98,7 +98,7 @@ def test_of_a_column_nothing_else_was_exposed(filled: Project) -> None:
     assert [kind["column"] for kind in kinds] == ["battery"]
 
 
-def test_a_leaked_key_names_those_whom_pseudonyms_stood_for(filled: Project) -> None:
+def test_a_leaked_key_identifies_the_subjects_of_its_pseudonyms(filled: Project) -> None:
     found = tenants(scoped(filled, f"output:{filled.out}", "key:device/1"))["north"]
     forms = {kind["column"]: kind["form"] for kind in found["kinds"]}
     assert (forms["device_id"], forms["battery"], found["form"]) == ("identified", "pseudonymized", "identified")
@@ -130,7 +130,7 @@ def test_rotating_pseudonyms_count_at_most_so_many(project: Project) -> None:
     assert subjects["count"] >= len({each["device_id"] for each in NORTH})
 
 
-def test_what_is_encrypted_under_keys_that_nobody_has_needs_no_notice(project: Project) -> None:
+def test_data_encrypted_under_unexposed_keys_needs_no_notice(project: Project) -> None:
     project.pipeline(aggregates=None, records={"encrypt": "by_category"})
     project.records(RECORDS)
     project.run(at=None, output=None)
@@ -140,21 +140,21 @@ def test_what_is_encrypted_under_keys_that_nobody_has_needs_no_notice(project: P
     assert (opened["form"], opened["notice"]) == ("pseudonymized", True)
 
 
-def test_files_that_did_not_stand_in_the_window_were_not_exposed(filled: Project) -> None:
+def test_files_from_outside_the_window_were_not_exposed(filled: Project) -> None:
     now = datetime.now(UTC)
     window = (now - timedelta(days=2), now - timedelta(days=1))
     places = Places(output=filled.out, keys=filled.keys)
     assert exposure_scope(Exposure.parse([f"output:{filled.out}"]), window, places, now).tenants == ()
 
 
-def test_a_file_that_was_replaced_since_is_said_to_be_lost(filled: Project) -> None:
+def test_a_replaced_file_is_listed_as_unreadable(filled: Project) -> None:
     filled.records(events(70))
     filled.run(at=None, output=None)
     found = scoped(filled, f"output:{filled.out}")
     assert [each.exposed.file.entry.rows for each in found.unreadable] == [len(RECORDS)]
 
 
-def test_no_value_stands_in_a_scope(filled: Project) -> None:
+def test_a_scope_contains_no_value(filled: Project) -> None:
     said = str(scoped(filled, f"output:{filled.out}", "key:device/1").to_json())
     values = {str(value) for row in filled.rows() for key, value in row.items() if key in ("device_id", "model")}
     assert not [each for each in values if len(each) > 5 and each in said]
@@ -197,28 +197,28 @@ def test_records_that_were_exposed_twice_count_once() -> None:
     assert AffectedTenant("north", None, (found(rows=3), found(rows=2), found("b", rows=4))).rows == 7
 
 
-def test_of_several_forms_of_a_column_the_one_that_tells_most_counts() -> None:
+def test_the_most_revealing_of_several_column_forms_counts() -> None:
     here = found("a", column(form="encrypted")), found("b", column(form="identified"), column("os", "encrypted"))
     this = AffectedTenant("north", None, here)
     assert [(each.name, each.form) for each in this.columns] == [("model", "identified"), ("os", "encrypted")]
     assert (this.form, this.needs_notice) == ("identified", True)
 
 
-def test_what_is_encrypted_or_names_nobody_needs_no_notice() -> None:
+def test_encrypted_or_aggregated_data_needs_no_notice() -> None:
     assert not AffectedTenant(
         "north", None, (found("a", column(form="encrypted"), column("os", "aggregated")),)
     ).needs_notice
 
 
-def test_the_period_goes_from_the_first_to_the_last() -> None:
+def test_the_period_is_from_the_first_to_the_last_time() -> None:
     said = AffectedTenant("north", None, (found(since=0, until=DAY_US), found("b", since=-DAY_US, until=0))).to_json()
     assert said["period"] == {"from": "1969-12-31T00:00:00Z", "to": "1970-01-02T00:00:00Z"}
 
 
-def test_where_one_beginning_is_not_known_none_is_said() -> None:
+def test_a_period_with_an_unknown_beginning_states_none() -> None:
     said = AffectedTenant("north", None, (found(), found("b", since=None, until=DAY_US))).to_json()
     assert said["period"] == {"from": None, "to": "1970-01-02T00:00:00Z"}
 
 
-def test_how_many_is_said_as_it_is_known() -> None:
+def test_an_inexact_number_of_persons_is_marked_as_an_upper_bound() -> None:
     assert [str(PersonCount(1200, exact)) for exact in (True, False)] == ["1,200", "at most 1,200"]

@@ -105,12 +105,12 @@ def test_nothing_but_a_standing_version_of_a_master_key_is_destroyed(ran: Projec
     assert ran.keys.read_bytes() == before
 
 
-def test_a_key_and_a_tenant_at_once_are_refused(ran: Project) -> None:
+def test_a_key_and_a_tenant_together_are_refused(ran: Project) -> None:
     with pytest.raises(ConfigurationError, match="a key or a tenant"):
         shred_keys(where(ran), NOW, key="encrypt.footer/1", tenant="north")
 
 
-def test_the_log_is_told_before(ran: Project) -> None:
+def test_a_shredding_is_logged_only_when_confirmed(ran: Project) -> None:
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1")
     assert shreds(ran) == []
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
@@ -118,7 +118,7 @@ def test_the_log_is_told_before(ran: Project) -> None:
     assert (told["operation"], told["resources"][0]["name"]) == ("shred", "encrypt.pseudonymized/1")
 
 
-def test_an_output_that_is_gone_is_said_to_be(ran: Project) -> None:
+def test_an_unreachable_output_is_listed(ran: Project) -> None:
     ran.out.rename(ran.folder / "elsewhere")
     found = shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1")
     assert found.outputs_unreachable == (str(ran.out),)
@@ -126,12 +126,12 @@ def test_an_output_that_is_gone_is_said_to_be(ran: Project) -> None:
     assert [each.output for each in again.unreadable] == [str(ran.folder / "elsewhere")] * 2
 
 
-def test_verify_says_what_nobody_can_read_and_holds_the_rest(ran: Project) -> None:
+def test_verify_accepts_an_output_with_shredded_files(ran: Project) -> None:
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Project) -> None:
+def test_an_expiry_works_without_files_that_cannot_be_read_any_more(ran: Project) -> None:
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     found = expire(ran.out, keys=ran.keys, at=NOW)
     assert len(found.plan.unreadable) == 2
@@ -139,7 +139,7 @@ def test_an_expiry_goes_on_without_files_that_nobody_can_read_any_more(ran: Proj
     assert str(found.plan) == "2 files stay and cannot be read: their keys were destroyed"
 
 
-def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: Project) -> None:
+def test_files_that_cannot_be_read_any_more_are_removed_with_their_batch_date(ran: Project) -> None:
     shred_keys(where(ran), NOW, key="encrypt.pseudonymized/1", yes=True)
     done = expire(ran.out, keys=ran.keys, at=NOW + timedelta(days=40), yes=True, allow_shrink=True)
     assert done.plan.unreadable == ()
@@ -148,7 +148,7 @@ def test_what_nobody_can_read_any_more_goes_with_its_batch_date(ran: Project) ->
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_what_nobody_uses_is_told_in_one_line(ran: Project) -> None:
+def test_an_unused_key_is_reported_in_one_line(ran: Project) -> None:
     rotate_keys(where(ran), NOW)
     told = "\n".join(shred_keys(where(ran), NOW, key="encrypt.pseudonymized/2").lines())
     assert told.splitlines()[0] == (

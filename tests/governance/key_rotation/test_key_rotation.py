@@ -96,7 +96,7 @@ def test_rewriting_leaves_rows_and_policies_and_changes_every_key(ran: Project) 
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_the_receipt_says_what_stands_in_for_what_and_under_which_keys(ran: Project) -> None:
+def test_a_rotation_receipt_names_what_it_replaces_and_its_keys(ran: Project) -> None:
     first, second = rotate_keys(where(ran), NOW, outputs=[ran.out]).receipts
     assert [first.dates, second.dates] == [(BEFORE,), (DAY,)]
     assert first.keys == ("device/1", "encrypt.footer/2", "encrypt.pseudonymized/2")
@@ -125,14 +125,14 @@ def test_after_rewriting_nothing_needs_the_old_version(ran: Project) -> None:
     minimize.verify(ran.out, keys=ran.keys)
 
 
-def test_what_nobody_can_read_any_more_is_left_alone(apart: Project) -> None:
+def test_files_that_cannot_be_read_any_more_are_not_rotated(apart: Project) -> None:
     destroy_key(apart.keys, "encrypt.pseudonymized.t-north", 1, now=NOW)
     done = rotate_keys(where(apart), NOW, outputs=[apart.out])
     assert apart.master_keys() == {"encrypt.pseudonymized.t-north/1", "encrypt.pseudonymized.t-south/2"}
     assert done.versions == (MasterKey("encrypt.footer", 2), MasterKey("encrypt.pseudonymized.t-south", 2))
 
 
-def test_the_audit_log_tells_of_each_version(ran: Project) -> None:
+def test_each_new_key_version_is_in_the_audit_log(ran: Project) -> None:
     rotate_keys(where(ran), NOW)
     assert said(ran) == [("rotate", "encrypt.footer/2"), ("rotate", "encrypt.pseudonymized/2")]
 

@@ -36,13 +36,13 @@ def test_a_run_is_encrypted_by_keys_that_never_come_here(kept: Project) -> None:
     minimize.verify(kept.out, keys=kept.keys)
 
 
-def test_whoever_has_no_token_reads_nothing(kept: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_token_nothing_is_read(kept: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VAULT_TOKEN", "another")
     with pytest.raises(KeyringError, match="does not permit the operation for this token"):
         kept.rows()
 
 
-def test_files_are_encrypted_anew_under_a_new_version(kept: Project) -> None:
+def test_files_are_re_encrypted_under_a_new_version(kept: Project) -> None:
     before = kept.rows()
     done = rotate_keys(Where(keys=kept.keys), NOW, outputs=[kept.out])
     assert done.versions == (MasterKey("encrypt.footer", 2), MasterKey("encrypt.pseudonymized", 2))

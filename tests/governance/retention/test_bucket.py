@@ -39,7 +39,7 @@ def _out(project: Daily, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> str
     return out
 
 
-def test_a_value_past_its_retention_goes_from_the_bucket_and_the_rest_is_kept(
+def test_a_value_past_its_retention_is_removed_from_the_bucket_and_the_rest_is_kept(
     project: Daily, bucket: Bucket, out: str
 ) -> None:
     before = set(bucket.keys("out/records/"))
@@ -61,7 +61,7 @@ def test_a_time_that_is_not_that_of_the_store_is_refused(project: Daily, bucket:
     assert set(bucket.keys("out/")) == before
 
 
-def test_a_date_past_its_retention_goes_whole(project: Daily, bucket: Bucket, out: str) -> None:
+def test_a_date_past_its_retention_is_removed_whole(project: Daily, bucket: Bucket, out: str) -> None:
     expire(out, at=RAN + 400 * DAY, keys=project.keys, yes=True, allow_shrink=True)
     assert not bucket.keys("out/records/")
     assert not bucket.keys("out/index/")
@@ -111,7 +111,9 @@ def placed(out: str) -> set[str]:
 
 
 @pytest.mark.parametrize("source", ["stands", "is gone"])
-def test_what_was_switched_off_goes_from_the_bucket(project: Daily, bucket: Bucket, out: str, source: str) -> None:
+def test_values_of_a_switched_off_feature_are_removed_from_the_bucket(
+    project: Daily, bucket: Bucket, out: str, source: str
+) -> None:
     assert placed(out) == {"north", "south", "east"}
     if source == "is gone":
         shutil.rmtree(project.folder / "data")

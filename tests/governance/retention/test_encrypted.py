@@ -40,7 +40,7 @@ def masters(project: Daily) -> Iterator[str]:
         yield from read_encrypted_columns(Path(file)).masters.values()
 
 
-def test_what_is_past_its_retention_goes_and_the_rest_stays_encrypted(shut: Daily) -> None:
+def test_values_past_their_retention_are_removed_and_the_rest_stays_encrypted(shut: Daily) -> None:
     (receipt,) = shut.expire(START + 2 * DAY).receipts
     assert {row["place"] for row in shut.rows()} == {None}
     assert {row["note"] for row in shut.rows()} == {f"note-{row.name}" for row in rows(FIRST)}
@@ -62,7 +62,7 @@ def test_whole_days_go_without_a_look_inside(shut: Daily) -> None:
     assert shut.rows() == []
 
 
-def test_a_subject_is_found_by_its_index_and_goes(shut: Daily) -> None:
+def test_a_subject_is_found_by_its_index_and_removed(shut: Daily) -> None:
     shut.expire(START + DAY, events=shut.events("north,d0,subject_left,2026-01-01T23:59:00Z"))
     assert not any(row["note"].startswith("note-north-d0") for row in shut.rows())
     assert len(shut.rows()) == len(rows(FIRST)) - 2

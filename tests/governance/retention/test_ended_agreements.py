@@ -119,7 +119,7 @@ def test_a_row_stays_whose_hour_was_covered_in_part_when_another_tenant_withdraw
 
 
 @pytest.mark.parametrize("ends", [True, False], ids=["one withdrew", "one more agreed"])
-def test_where_no_tenant_is_shown_all_goes_only_if_a_consent_ended(
+def test_without_a_tenant_column_all_rows_are_removed_only_if_a_consent_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
 ) -> None:
     enter(tmp_path, monkeypatch)

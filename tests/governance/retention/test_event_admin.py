@@ -55,7 +55,7 @@ def told(project: Daily) -> dict[str, tuple[str, ...]]:
     return tokenized_forms([("d1", "east")], [project.out], RAN, Keyring.load(project.keys))[0].forms
 
 
-def test_a_subject_is_told_as_it_came_and_in_the_form_of_the_files(day: Daily) -> None:
+def test_a_subject_is_recorded_as_received_and_in_the_form_of_the_files(day: Daily) -> None:
     pseudonym = next(row["device_id"] for row in day.rows() if "east-d1" in row["note"])
     keys = Keyring.load(day.keys)
     found = told(day)
@@ -64,14 +64,14 @@ def test_a_subject_is_told_as_it_came_and_in_the_form_of_the_files(day: Daily) -
     assert len(found) == 2
 
 
-def test_with_a_new_key_or_policy_it_is_told_in_the_form_of_files_to_come_too(day: Daily) -> None:
+def test_a_new_key_or_policy_adds_the_form_of_future_files(day: Daily) -> None:
     add_key(day.keys, "device", now=RAN)
     assert len(told(day)) == 3
     day.policy({"device_id": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "device"}}}})
     assert len(told(day)) == 3
 
 
-def test_of_what_rotates_every_period_is_told(project: Daily) -> None:
+def test_a_rotating_pseudonym_is_recorded_for_each_period(project: Daily) -> None:
     do = {"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "week"}}
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
     project.collect(rows(START.date()), START.date())
@@ -79,7 +79,7 @@ def test_of_what_rotates_every_period_is_told(project: Daily) -> None:
     assert len(told(project)) == 1 + 5  # of thirty days: the weeks that they touch
 
 
-def test_an_output_without_its_subject_tells_nothing_more(project: Daily) -> None:
+def test_an_output_without_its_subject_adds_no_form(project: Daily) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)
@@ -124,7 +124,7 @@ def subjects(project: Daily) -> set[str]:
 EVERYBODY = {f"{tenant}-d{number}" for tenant in ("north", "south", "east") for number in (0, 1)}
 
 
-def test_a_subject_of_the_ledger_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(ran: Daily) -> None:
+def test_a_recorded_subject_is_found_by_its_pseudonym_and_removed_from_its_own_tenant_alone(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1")
     (receipt,) = ran.expire(NOW).receipts
     assert subjects(ran) == EVERYBODY - {"east-d1"}
@@ -171,7 +171,7 @@ def test_what_is_written_after_the_event_was_recorded_is_reached_by_it(project: 
     ],
     ids=["as it came", "a token", "a pseudonym of its own", "one that rotates"],
 )
-def test_a_subject_is_found_in_whatever_form_the_output_has(project: Daily, do: Any) -> None:
+def test_a_subject_is_found_in_any_form_of_the_output(project: Daily, do: Any) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": do}})
     for day in (FIRST, FIRST + DAY):
         project.collect(rows(day), day)
@@ -194,7 +194,7 @@ def test_a_subject_that_is_a_number_is_found(project: Daily) -> None:
     assert subjects(project) == EVERYBODY - {"east-d1"}
 
 
-def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event_is_added_again(ran: Daily) -> None:
+def test_a_form_unknown_to_the_ledger_is_open_until_the_event_is_added_again(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1", occurred_at=RAN + DAY)
     ran.policy({"device_id": {"type": "string", "role": "identifier", "do": {"tokenize": {"key": "device"}}}})
     ran.collect(rows(FIRST + DAY), FIRST + DAY)
@@ -210,7 +210,7 @@ def test_a_form_that_the_ledger_does_not_know_is_said_to_be_open_until_the_event
     assert subjects(ran) == EVERYBODY - {"east-d1"}
 
 
-def test_no_form_and_no_subject_stands_in_the_ledger(ran: Daily) -> None:
+def test_the_ledger_contains_no_subject_and_no_pseudonym(ran: Daily) -> None:
     pseudonym = next(row["device_id"] for row in ran.rows() if "east-d1" in row["note"])
     happens(ran, "east", "subject_left", "device-of-somebody")
     happens(ran, "east", "subject_left", "d1")
@@ -221,7 +221,7 @@ def test_no_form_and_no_subject_stands_in_the_ledger(ran: Daily) -> None:
     assert {each.row.subject[:10] for each in list_events(where(ran)) if each.row.subject} == {"subject/1:"}
 
 
-def test_an_event_that_is_told_by_the_ledger_and_by_a_file_counts_once(ran: Daily) -> None:
+def test_an_event_in_the_ledger_and_in_a_file_counts_once(ran: Daily) -> None:
     happens(ran, "east", "subject_left", "d1")
     happens(ran, "south", "tenant_closed")
     at = f"{RAN:%Y-%m-%dT%H:%M:%SZ}"
@@ -264,7 +264,7 @@ def test_a_device_that_is_enrolled_again_keeps_what_happened_since(ran: Daily) -
     assert [row["event_time"].day for row in left] == [2, 2]
 
 
-def test_an_event_is_recorded_once_and_told_to_the_audit_log(ran: Daily) -> None:
+def test_an_event_is_recorded_once_and_audited(ran: Daily) -> None:
     first, again = (happens(ran, "east", "subject_left", "device-of-somebody") for _ in range(2))
     assert (first.is_new, again.is_new, first.row.id) == (True, False, again.row.id)
     withdraw_event(first.row.id, where(ran), NOW)
@@ -293,14 +293,14 @@ def test_every_row_is_listed_with_its_history_and_tenants_apart(ran: Daily) -> N
         (NewEvent("north", "reset", " "), "subject is blank"),
     ],
 )
-def test_what_is_no_event_is_refused_and_nobody_is_named(ran: Daily, wish: NewEvent, said: str) -> None:
+def test_an_invalid_event_is_refused_without_naming_the_subject(ran: Daily, wish: NewEvent, said: str) -> None:
     with pytest.raises(PolicyError, match=said) as error:
         add_event(wish, where(ran), NOW)
     assert "d1" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["nothing-of-that-name", "ab", ""])
-def test_an_event_that_nobody_recorded_cannot_be_taken_back(ran: Daily, name: str) -> None:
+def test_an_event_that_was_not_recorded_cannot_be_withdrawn(ran: Daily, name: str) -> None:
     happens(ran, "south", "tenant_closed")
     with pytest.raises(ConfigurationError, match="no event id starts with this text"):
         withdraw_event(name, where(ran), NOW)
@@ -379,7 +379,7 @@ def test_folders_and_the_ledger_know_tenants(strangers_project: Project) -> None
     assert suggest_tenants("Contosso", places) == ("contoso",)
 
 
-def test_where_tenants_do_not_stand_as_they_came_nobody_can_tell(strangers_project: Project) -> None:
+def test_tenants_are_not_suggested_if_outputs_hold_their_pseudonyms(strangers_project: Project) -> None:
     strangers_project.policy(
         {"tenant_id": {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}}
     )

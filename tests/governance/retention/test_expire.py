@@ -61,7 +61,7 @@ def test_where_nothing_is_due_there_is_nothing_to_do(ran: Daily) -> None:
     assert snapshot(ran.out) == before
 
 
-def test_a_value_of_a_feature_goes_when_the_oldest_instant_of_its_hour_is_as_old(ran: Daily) -> None:
+def test_a_feature_value_is_removed_when_the_oldest_instant_of_its_hour_is_due(ran: Daily) -> None:
     ran.expire(RAN + HOUR - timedelta(seconds=1))
     assert len(places(ran)) == 12
     ran.expire(RAN + HOUR)
@@ -80,7 +80,7 @@ def test_rows_go_one_by_one_and_then_the_partition(ran: Daily) -> None:
     ran.verified()
 
 
-def test_the_receipt_balances_and_says_whose_retention_was_applied(ran: Daily) -> None:
+def test_the_receipt_balances_and_names_the_applied_retention(ran: Daily) -> None:
     (receipt,) = ran.expire(START + 30 * DAY + HOUR).receipts
     assert (receipt.kind, receipt.rows.read, receipt.rows.written, receipt.gated_by.retention) == ("expire", 12, 6, 6)
     assert receipt.fields["place"].gated == 6
@@ -136,14 +136,14 @@ def test_files_that_were_written_under_two_policies_get_a_receipt_each(ran: Dail
     ran.verified()
 
 
-def test_a_closed_tenant_goes_with_what_happened_before_and_comes_back_with_what_happened_after(ran: Daily) -> None:
+def test_a_closed_tenant_loses_earlier_records_and_keeps_later_ones(ran: Daily) -> None:
     ran.expire(RAN, events=ran.events("south,,tenant_closed,2026-01-01T12:00:00Z"))
     assert {row["event_time"].hour for row in ran.rows() if row["tenant_id"] == "south"} == {22}
     assert len(ran.rows()) == 10
     ran.verified()
 
 
-def test_a_subject_is_found_by_its_pseudonym_and_goes_from_its_own_tenant_alone(ran: Daily) -> None:
+def test_a_subject_is_found_by_its_pseudonym_and_removed_from_its_own_tenant_alone(ran: Daily) -> None:
     (receipt,) = ran.expire(RAN, events=ran.events("east,d1,subject_left,2026-01-02T00:00:00Z")).receipts
     assert sorted(row["note"][5:12] for row in ran.rows() if "-d1-" in row["note"]) == ["north-d"] * 2 + ["south-d"] * 2
     assert receipt.gated_by.erased == 2
@@ -158,7 +158,7 @@ def test_a_subject_is_found_under_another_version_of_the_key(ran: Daily) -> None
     assert len(ran.rows()) == 10
 
 
-def test_the_index_says_who_is_left(ran: Daily) -> None:
+def test_the_index_is_updated_after_an_expiry(ran: Daily) -> None:
     gone = next(row["device_id"] for row in ran.rows() if "east-d1" in row["note"])
     stays = next(row["device_id"] for row in ran.rows() if "east-d0" in row["note"])
     ran.expire(RAN, events=ran.events("east,d1,reset,2026-01-02T00:00:00Z"))
@@ -274,7 +274,7 @@ def test_an_output_that_does_not_show_times_ages_by_its_dates(project: Daily) ->
     assert project.rows() == []
 
 
-def test_an_output_that_tells_neither_times_nor_dates_is_named(project: Daily) -> None:
+def test_an_output_without_times_and_dates_is_named(project: Daily) -> None:
     project.policy({"event_time": {"type": "timestamp", "do": "drop"}})
     project.pipeline(aggregates=None, source={"path": "data/*/*.ndjson", "format": "ndjson"})
     project.collect(rows(FIRST), FIRST)
@@ -282,7 +282,7 @@ def test_an_output_that_tells_neither_times_nor_dates_is_named(project: Daily) -
     assert project.expire(START + 90 * DAY).plan.undated == ("records",)
 
 
-def test_a_row_without_a_time_goes_as_if_it_were_old(project: Daily) -> None:
+def test_a_row_without_a_time_is_removed_as_if_it_were_old(project: Daily) -> None:
     fields = {"event_time": {**FIELDS["event_time"], "feature": "location"}}
     project.policy(fields)
     project.pipeline(aggregates=None)
@@ -315,7 +315,7 @@ def test_a_faulty_file_of_events_stops_it(ran: Daily) -> None:
         ran.expire(RAN, events=ran.events("south,,moved,2026-01-02T00:00:00Z"))
 
 
-def test_a_file_that_was_changed_behind_our_back_is_not_signed_anew(ran: Daily) -> None:
+def test_a_file_changed_outside_the_pipeline_is_not_signed_again(ran: Daily) -> None:
     (path,) = minimize.files(ran.out)
     pq.write_table(minimize.read(ran.out).drop(["date"]), path)
     with pytest.raises(OutputError):
@@ -327,7 +327,7 @@ def test_an_output_without_a_receipt_is_refused(tmp_path: Path) -> None:
         expire(tmp_path / "nothing")
 
 
-def test_the_ledger_tells_of_it_and_lists_it(ran: Daily) -> None:
+def test_an_expiry_is_listed_among_the_runs_of_the_ledger(ran: Daily) -> None:
     ran.expire(RAN + 40 * DAY)
     assert [row.kind for row in list_runs(output=ran.out)] == ["run", "expire"]
     ran.verified()

@@ -12,7 +12,7 @@ DAY = timedelta(days=1)
 RAN = START + DAY
 
 
-def test_events_are_told_apart_by_what_they_do(day: Daily) -> None:
+def test_events_are_separated_by_their_effect(day: Daily) -> None:
     closed, left = RetentionEvent("north", "tenant_closed", RAN), RetentionEvent("east", "subject_left", RAN, "d1")
     personal = RetentionEvent("south", "became_personal", RAN, "d0")
     (orders,) = day.orders(RAN, closed, left, personal)

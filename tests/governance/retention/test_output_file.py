@@ -39,7 +39,7 @@ def test_files_of_one_policy_and_pipeline_are_rewritten_together_and_others_are_
     assert written(day, 0).rewrite_group != written(day, 2).rewrite_group
 
 
-def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: Daily) -> None:
+def test_attachments_of_an_expiry_are_not_attachments_of_the_files(day: Daily) -> None:
     day.expire(RAN + HOUR)
     assert RETENTION_POLICY_FILE in written(day).receipt.files
     assert set(written(day).attachments) >= {POLICY_FILE, PIPELINE_FILE}
@@ -48,7 +48,7 @@ def test_what_an_expiry_put_beside_its_receipt_is_not_about_the_files(day: Daily
 
 
 @pytest.mark.parametrize("name", [POLICY_FILE, PIPELINE_FILE])
-def test_a_file_beside_a_receipt_that_was_changed_is_refused(day: Daily, name: str) -> None:
+def test_a_changed_attachment_of_a_receipt_is_refused(day: Daily, name: str) -> None:
     path = day.out / "runs" / written(day).receipt.run_id / name
     path.write_bytes(path.read_bytes() + b"\n")
     with pytest.raises(OutputError, match=f"{name} does not match its receipt"):
@@ -96,7 +96,7 @@ def test_the_rows_of_a_subject_are_found_by_its_form(day: Daily) -> None:
     assert rows.num_rows == file.rows([affected], file.candidate_groups(affected)).num_rows == 2
 
 
-def test_the_index_tells_that_a_subject_is_not_in_a_file_but_nothing_of_tenants(day: Daily) -> None:
+def test_the_index_excludes_absent_subjects_and_does_not_cover_tenants(day: Daily) -> None:
     file = records_file(day)
     stranger = RetentionEvent("east", "subject_left", RAN, "stranger")
     assert not file.may_hold(file.affected([stranger]))
@@ -109,7 +109,7 @@ def test_a_field_that_the_file_does_not_have_has_no_column(day: Daily) -> None:
     assert (file.column("event_id"), file.column(None), file.forms("event_id", "x", "east")) == (None, None, None)
 
 
-def test_tenants_and_times_are_told_as_far_as_the_file_shows_them(day: Daily) -> None:
+def test_tenants_and_times_are_known_as_far_as_the_file_records_them(day: Daily) -> None:
     file = records_file(day)
     assert file.tenants == frozenset({"north", "south", "east"})
     assert file.time_bounds is not None

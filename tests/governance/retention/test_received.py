@@ -97,7 +97,7 @@ def test_a_contract_that_ended_keeps_no_retraction_from_working(ran: Inbound) ->
 
 @pytest.mark.parametrize("which", ["ran", "alone"])
 @pytest.mark.parametrize("functions", [{}, hook(text_version=2)], ids=["no function", "another text"])
-def test_what_nobody_agrees_to_any_more_goes_whole(
+def test_data_without_any_remaining_agreement_is_removed_whole(
     request: pytest.FixtureRequest, which: str, functions: dict[str, Any]
 ) -> None:
     project: Inbound = request.getfixturevalue(which)
@@ -106,13 +106,13 @@ def test_what_nobody_agrees_to_any_more_goes_whole(
     assert project.tenants() == []
 
 
-def test_without_the_third_partys_file_everything_goes(alone: Inbound) -> None:
+def test_without_the_recipient_file_all_received_rows_are_removed(alone: Inbound) -> None:
     (alone.folder.parent / "recipients" / "vendor.yaml").unlink()
     again(alone)
     assert alone.tenants() == []
 
 
-def test_a_row_goes_if_its_hour_is_not_wholly_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_removed_if_its_hour_is_not_wholly_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(tmp_path, monkeypatch)
     project = new_inbound(tmp_path)
     project.consent("give", "north", AT - timedelta(hours=2, minutes=30))
@@ -142,9 +142,7 @@ def test_tenants_under_pseudonyms_are_found(tmp_path: Path, monkeypatch: pytest.
     assert len(project.rows()) == 5
 
 
-def test_where_no_tenant_is_shown_nobody_can_be_asked_and_all_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_tenant_column_a_withdrawal_removes_all_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     enter(tmp_path, monkeypatch)
     project = new_inbound(tmp_path)
     project.policy({"tenant_id": {"type": "string", "do": "drop"}})

@@ -59,7 +59,7 @@ def test_what_would_be_collected_today_stays(day: Daily) -> None:
     assert found.remaining_rows(batch.num_rows).all()
 
 
-def test_a_value_whose_feature_was_switched_off_goes(day: Daily) -> None:
+def test_a_value_of_a_switched_off_feature_is_removed(day: Daily) -> None:
     day.policy(features=FEATURES)
     found, batch = verdict(day, "east,,location,off,admin,2025-06-01T00:00:00Z,2025-06-01T00:00:00Z\n")
     assert found.removed_values["place"].tolist() == pc.equal(batch["tenant_id"], "east").to_pylist()
@@ -72,13 +72,13 @@ def test_a_feature_that_is_kept_for_less_long_takes_what_is_older(day: Daily) ->
     assert found.removed_values["place"].tolist() == pc.equal(pc.hour(batch["event_time"]), 1).to_pylist()
 
 
-def test_a_field_that_is_dropped_today_goes_everywhere(day: Daily) -> None:
+def test_a_field_dropped_by_the_current_policy_is_removed_everywhere(day: Daily) -> None:
     day.policy({"note": {"type": "string", "do": "drop"}}, features=FEATURES)
     found, _ = verdict(day)
     assert found.removed_values["note"].all()
 
 
-def test_a_coarser_form_is_made_of_the_one_that_stands(day: Daily) -> None:
+def test_a_coarser_form_is_computed_from_the_stored_one(day: Daily) -> None:
     day.policy({"event_time": {"type": "timestamp", "role": "quasi", "do": {"truncate_time": {"to": "day"}}}})
     found, _ = verdict(day)
     assert set(found.replacements["event_time"].to_pylist()) == {START}
@@ -140,7 +140,7 @@ def test_it_is_off_where_it_is_off_now(project: Daily) -> None:
     assert on(project, row("", "on", LONG_AGO), row("", "off", START + 20 * HOUR)) == [False, False, False]
 
 
-def test_a_subject_that_objected_is_off_by_itself_or_with_its_tenant_where_nobody_can_tell(project: Daily) -> None:
+def test_an_objection_turns_the_feature_off_for_the_whole_tenant_without_a_subject_field(project: Daily) -> None:
     lines = [row("", "on", LONG_AGO), row("d1", "off", LONG_AGO, "user")]
     assert on(project, *lines) == [False, True, False]
     assert on(project, *lines, subject=None) == [False, False, False]
@@ -167,7 +167,7 @@ def test_a_per_subject_feature_is_on_for_the_subjects_that_the_file_shows(projec
 
 
 @pytest.mark.parametrize("subject", [None, LookupColumn(Pointer(("subject",)), Shared())])
-def test_a_per_subject_feature_is_off_where_nothing_tells_the_subject_apart(
+def test_a_per_subject_feature_is_off_without_a_distinguishable_subject(
     project: Daily, subject: LookupColumn | None
 ) -> None:
     project.policy(**PER_SUBJECT)
@@ -249,12 +249,12 @@ def test_other_forms(then: Any, today: Any, expected: str) -> None:
     assert form_verdict(then, today) == expected
 
 
-def test_a_field_that_is_for_other_purposes_today_goes() -> None:
+def test_a_field_for_other_purposes_in_the_current_policy_is_removed() -> None:
     today = field("keep", purposes=["customer_support"])
     assert compare_forms(field("keep"), today, "operations", pa.string()).verdict == "gone"
 
 
-def test_a_field_that_is_not_declared_any_more_goes() -> None:
+def test_an_undeclared_field_of_the_current_policy_is_removed() -> None:
     assert compare_forms(field("keep"), None, "operations", pa.string()).verdict == "gone"
 
 

@@ -32,7 +32,7 @@ def test_a_file_is_due_by_its_values_then_by_its_rows_then_whole(day: Daily) -> 
     assert due(day, 30 * 24).is_whole
 
 
-def test_it_says_whether_it_is_for_age_or_for_another_reason(day: Daily) -> None:
+def test_a_due_file_states_whether_age_or_another_reason_applies(day: Daily) -> None:
     aged, left = due(day, 1), due(day, 0, LEFT)
     assert (aged.is_aged, aged.is_changed) == (True, False)
     assert (left.is_aged, left.is_changed, left.rows) == (False, True, 2)
@@ -47,7 +47,7 @@ def test_it_knows_which_event_may_have_taken_something(day: Daily) -> None:
     assert not due(day, 1).may_concern(LEFT)
 
 
-def test_somebody_who_is_not_in_the_index_costs_no_look_at_the_file(day: Daily) -> None:
+def test_a_subject_that_is_not_in_the_index_requires_no_look_at_the_file(day: Daily) -> None:
     (day.out / day.plan(RAN).output.files("records")[0].path).touch()
     assert not due(day, 0, RetentionEvent("east", "subject_left", RAN, "nobody")).is_due
 
@@ -69,7 +69,7 @@ def plan(project: Daily, hours: int, *events: RetentionEvent) -> RemovalPlan:
     return project.plan(RAN + hours * HOUR, *events).plan()
 
 
-def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Daily) -> None:
+def test_a_removal_plan_gives_files_rows_and_reasons_per_output_and_date(day: Daily) -> None:
     (found,) = plan(day, 0, LEFT).partitions
     assert (found.name, found.date, found.removed, found.rewritten, dict(found.gated)) == (
         "records",
@@ -84,23 +84,23 @@ def test_it_tells_per_output_and_date_how_many_files_and_rows_go_and_why(day: Da
     assert found.to_json()["rows"] == 2
 
 
-def test_aggregates_behind_which_records_go_are_said_to_stay_and_not_for_age(day: Daily) -> None:
+def test_aggregates_of_removed_records_stay_unless_age_is_the_reason(day: Daily) -> None:
     assert plan(day, 0, LEFT).dates_left == {"daily": ("2026-01-01",)}
     assert plan(day, 1).dates_left == {}
 
 
-def test_that_a_table_stays_is_said_until_the_plan_is_carried_out(day: Daily) -> None:
+def test_the_plan_names_remaining_tables_and_its_outcome_does_not(day: Daily) -> None:
     line = "daily: the figures for 2026-01-01 stay, although some of their records are removed"
     assert line in str(plan(day, 0, LEFT)).splitlines()
     assert "daily" not in plan(day, 0, LEFT).outcome_text()
 
 
-def test_nothing_due_is_said_in_words(day: Daily) -> None:
+def test_an_empty_plan_reads_nothing_to_do(day: Daily) -> None:
     assert str(plan(day, 0)) == "nothing to do: no data is due for removal"
     assert str(plan_removal(RAN, [])) == "nothing to do: no data is due for removal"
 
 
-def test_events_about_nobody_who_can_be_found_are_counted(project: Daily) -> None:
+def test_events_about_subjects_that_cannot_be_found_are_counted(project: Daily) -> None:
     project.policy({"device_id": {"type": "string", "role": "identifier", "do": "drop"}})
     project.collect(rows(START.date()), START.date())
     project.run(START.date(), RAN)
@@ -129,7 +129,7 @@ def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:
     assert str(found[3]) == "tenant_closed of north: by 2026-07-01T00:00:00Z, 1 file"
 
 
-def test_what_cannot_be_told_is_open_and_says_so(day: Daily) -> None:
+def test_undecidable_files_stay_open_and_are_reported_as_such(day: Daily) -> None:
     told = RemovalPlan(RAN + 40 * DAY, uncertain={LEFT: 3})
     (found,) = open_deadlines(told, (LEFT,), {})
     assert (found.files, found.uncertain, found.overdue) == (0, 3, True)

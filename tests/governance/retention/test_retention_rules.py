@@ -55,23 +55,23 @@ def test_a_gate_that_asks_for_the_owner_is_asked_again() -> None:
     assert (len(found.gates), found.chain) == (1, ())
 
 
-def test_a_value_that_stood_as_it_came_in_goes_through_the_chain_of_personal_devices() -> None:
+def test_a_value_released_unchanged_gets_the_chain_of_personal_devices() -> None:
     found = of(cases=[{"if": CORPORATE, "do": "keep"}, {"if": PERSONAL, "do": MASK}])
     assert found is not None
     assert [step.name for step in found.chain or ()] == ["mask"]
     assert found.is_repeatable
 
 
-def test_a_value_that_a_personal_device_would_not_have_goes() -> None:
+def test_a_value_that_a_personal_device_would_lack_is_removed() -> None:
     assert of(cases=[{"if": CORPORATE, "do": "keep"}]) == PersonalTreatment((), None)
 
 
-def test_a_value_in_another_form_than_it_came_in_cannot_be_brought_into_a_third_and_goes() -> None:
+def test_a_value_that_cannot_be_converted_into_the_required_form_is_removed() -> None:
     cases = [{"if": CORPORATE, "do": {"mask": {"keep_first": 3}}}, {"if": PERSONAL, "do": MASK}]
     assert of(cases=cases) == PersonalTreatment((), None)
 
 
-def test_where_another_fact_decides_too_the_value_goes() -> None:
+def test_a_value_that_depends_on_another_fact_is_removed() -> None:
     cases = [{"if": {"owner_type": "personal", "model": "A"}, "do": MASK}]
     assert of(cases=cases, otherwise="keep") == PersonalTreatment((), None)
 
@@ -89,7 +89,7 @@ def rules(project: Daily) -> RetentionRules:
     return RetentionRules.for_file(file.policy, made.request.today, file.pointers)
 
 
-def test_records_are_kept_as_long_as_today_says_and_features_for_less(day: Daily) -> None:
+def test_records_are_kept_as_long_as_the_current_policy_states_and_features_shorter(day: Daily) -> None:
     found = rules(day)
     assert (found.age, found.shortest_age, dict(found.features)) == (30 * DAY, DAY, {"location": DAY})
     assert [rule.key for rule in found.fields] == ["place"]
@@ -167,7 +167,7 @@ def holds(condition: Condition, place: str = "model", **past: list[bool]) -> lis
     return list(sure.still_holds(condition).tolist())
 
 
-def test_what_stands_did_hold_and_does_as_long_as_no_fact_changed() -> None:
+def test_a_condition_of_stored_rows_holds_while_no_fact_changed() -> None:
     assert holds(AllOf((NEW, FieldEquals("phone", ("x",))))) == [True, True]
 
 

@@ -63,7 +63,7 @@ def test_what_would_be_collected_today_stays(ran: Daily) -> None:
     assert str(again(ran)).startswith("nothing to do")
 
 
-def test_a_date_whose_source_stands_is_run_anew(ran: Daily) -> None:
+def test_a_date_with_an_intact_source_is_run_again(ran: Daily) -> None:
     says(ran, off("south", "", "2026-01-01T12:00:00Z"))
     done = again(ran)
     assert [(receipt.kind, receipt.from_) for receipt in done.receipts] == [("retract", "source")]
@@ -78,7 +78,7 @@ def test_without_yes_nothing_is_changed(ran: Daily) -> None:
     assert len(places(ran)) == 6
 
 
-def test_without_a_source_a_value_goes_from_the_output(alone: Daily) -> None:
+def test_without_a_source_a_value_is_removed_from_the_output(alone: Daily) -> None:
     says(alone, off("south", "", "2026-01-02T00:10:00Z"))
     (receipt,) = again(alone).receipts
     assert (receipt.kind, receipt.from_, receipt.fields["place"].gated) == ("retract", "output", 4)
@@ -88,7 +88,7 @@ def test_without_a_source_a_value_goes_from_the_output(alone: Daily) -> None:
     assert again(alone).is_empty
 
 
-def test_a_value_goes_if_any_instant_of_its_hour_was_off(alone: Daily) -> None:
+def test_a_value_is_removed_if_its_feature_was_off_at_any_instant_of_its_hour(alone: Daily) -> None:
     says(
         alone,
         off("south", "", "2026-01-01T22:30:00Z"),

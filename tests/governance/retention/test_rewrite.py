@@ -51,7 +51,7 @@ def test_it_is_not_decided_again_as_of_an_earlier_time(day: Daily) -> None:
     assert len(load_receipts(day.out)) == 2
 
 
-def test_a_file_that_is_still_there_after_it_was_replaced_is_told(day: Daily) -> None:
+def test_a_replaced_file_that_still_exists_is_an_error(day: Daily) -> None:
     work, plan = carrying(day, 1)
     (old,) = [each.file.path for each in plan.due]
     content = (day.out / old).read_bytes()
@@ -149,7 +149,7 @@ def test_it_follows_the_rows_of_the_records_and_balances(day: Daily) -> None:
     assert receipt.outputs["records"].rows == 10
 
 
-def test_fields_tell_what_went_of_those_that_stay(day: Daily) -> None:
+def test_fields_of_a_receipt_count_the_removed_values_of_kept_records(day: Daily) -> None:
     (receipt,) = day.expire(RAN + HOUR).receipts
     place, note = receipt.fields["place"], receipt.fields["note"]
     assert (place.values, place.gated, note.values, note.gated) == (12, 6, 12, 0)
@@ -169,14 +169,14 @@ def test_it_lists_the_aggregates_that_stay_on_its_own_dates(day: Daily) -> None:
     assert receipt.stays == {"daily": ("2026-01-01",)}
 
 
-def test_a_file_that_goes_whole_is_removed_and_not_replaced(day: Daily) -> None:
+def test_a_wholly_due_file_is_removed_and_not_replaced(day: Daily) -> None:
     (receipt,) = day.expire(RAN + 30 * DAY).receipts
     assert receipt.replaces == ()
     assert sorted(file.path.split("/")[0] for file in receipt.removes) == ["daily", "records"]
     assert receipt.rows.gated == receipt.gated_by.retention == 12
 
 
-def test_the_policy_is_told_as_it_was_loaded_and_not_as_it_was_changed_since(day: Daily) -> None:
+def test_a_policy_file_that_changed_after_loading_is_refused(day: Daily) -> None:
     path = day.folder / "policy.yaml"
     policy = load_policy(path)
     assert sha256_text(loaded_bytes(policy)) == policy.digest

@@ -41,7 +41,7 @@ def known(project: Daily) -> bool:
     return SourceFinder(workspace, load_receipts(project.out), RAN + HOUR).find(FIRST) is not None
 
 
-def test_a_source_with_the_digests_of_its_receipt_stands_and_nothing_waits(day: Daily) -> None:
+def test_a_source_that_matches_its_receipt_is_intact_without_pending_changes(day: Daily) -> None:
     assert standing(day) == {FIRST: False}
     assert known(day)
 
@@ -54,14 +54,14 @@ def test_a_setting_that_came_into_force_since_makes_it_pending(day: Daily) -> No
 
 
 @pytest.mark.parametrize("change", ["more", "gone"])
-def test_a_source_that_is_another_or_gone_does_not_stand(day: Daily, change: str) -> None:
+def test_a_changed_or_missing_source_is_not_intact(day: Daily, change: str) -> None:
     path = day.folder / "data" / FIRST / "a.ndjson"
     path.write_text(path.read_text() * 2) if change == "more" else path.unlink()
     assert standing(day) == {}
     assert not known(day)
 
 
-def test_what_was_taken_for_its_age_may_come_again_and_goes_again(day: Daily) -> None:
+def test_data_removed_for_its_age_may_return_and_is_removed_again(day: Daily) -> None:
     day.expire(RAN + HOUR)
     assert FIRST in standing(day)
 
@@ -72,13 +72,13 @@ def test_what_was_taken_after_an_event_is_not_read_again_but_by_who_knows_events
     assert known(day)
 
 
-def test_what_changed_hands_is_read_by_nobody(day: Daily) -> None:
+def test_a_source_with_reclassified_devices_is_not_read_again(day: Daily) -> None:
     day.expire(RAN, events=day.events("north,d0,became_personal,2026-01-02T00:00:00Z"))
     assert standing(day) == {}
     assert not known(day)
 
 
-def test_a_run_anew_begins_again(day: Daily) -> None:
+def test_a_new_run_of_a_date_makes_its_source_usable_again(day: Daily) -> None:
     day.expire(RAN, events=day.events("east,d1,subject_left,2026-01-02T00:00:00Z"))
     day.collect(rows(START.date()), START.date())
     day.run(START.date(), RAN + HOUR)

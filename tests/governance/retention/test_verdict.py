@@ -28,7 +28,7 @@ def verdict(project: Daily, at: Any, *events: RetentionEvent) -> tuple[BatchVerd
     return orders(batch), batch.to_pylist()
 
 
-def test_nothing_goes_where_nothing_is_due(day: Daily) -> None:
+def test_nothing_is_removed_if_nothing_is_due(day: Daily) -> None:
     found, rows = verdict(day, RAN)
     assert found.remaining_rows(len(rows)).all()
     assert found.removed_values == found.replacements == {}

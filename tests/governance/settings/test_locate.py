@@ -76,7 +76,7 @@ def test_starting_again_for_less_time_ends_earlier(book: Workspace) -> None:
     assert [collected(book, NOW + hour * HOUR) for hour in (2, 3, 20)] == [True, False, False]
 
 
-def test_an_action_is_ended_at_once_and_for_good(book: Workspace) -> None:
+def test_an_action_ends_immediately_and_permanently(book: Workspace) -> None:
     start_locate("d1", "north", book, NOW)
     start_locate("d1", "north", book, NOW + 20 * HOUR)
     assert end_locate("d1", "north", book, NOW + 21 * HOUR).ended
@@ -110,7 +110,7 @@ def test_the_list_has_tokens_of_one_tenant_or_of_all(book: Workspace) -> None:
     assert "4711" not in str(only.to_json())
 
 
-def test_a_device_stands_in_the_ledger_as_a_token_only(book: Workspace, home: Project) -> None:
+def test_the_ledger_holds_a_device_as_a_token_only(book: Workspace, home: Project) -> None:
     start_locate("device-4711", "north", book, NOW)
     assert not [path for path in home.folder.glob("ledger.db*") if b"device-4711" in path.read_bytes()]
 
@@ -211,7 +211,7 @@ def test_after_a_rotation_of_the_key_an_action_is_found(book: Workspace, home: P
     assert not collected(book, NOW + 2 * HOUR)
 
 
-def test_ids_that_differ_in_case_are_one_device_where_the_policy_says_so(book: Workspace, home: Project) -> None:
+def test_ids_that_differ_in_case_are_one_device_if_the_policy_folds(book: Workspace, home: Project) -> None:
     device = {"pseudonymize": {"key": "device", "per": "tenant_id", "fold": True}}
     fields = POLICY["fields"] | {"device_id": POLICY["fields"]["device_id"] | {"do": device}}
     features = {"location": {"per_subject": True}, "usage": {}}

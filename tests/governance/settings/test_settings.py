@@ -18,7 +18,7 @@ from minimize.keys.keyring import add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
-from minimize.ledger.settings import SETTING
+from minimize.ledger.kinds import SETTING
 from minimize.workspace import Workspace
 from tests.project import POLICY, SETTINGS, Project
 
@@ -39,7 +39,7 @@ def test_what_was_set_is_shown(book: Workspace) -> None:
     assert values(book) == [("north", "location", "on", None)]
 
 
-def test_it_says_what_was_in_force_before(book: Workspace) -> None:
+def test_the_earlier_value_is_returned(book: Workspace) -> None:
     set_setting(NewSetting("north", "location", "on"), book, NOW)
     assert set_setting(NewSetting("north", "location", "off"), book, NOW + timedelta(hours=1)).old == "on"
     assert (
@@ -57,7 +57,7 @@ def test_history_keeps_every_row_and_the_force_is_of_a_time(book: Workspace) -> 
     assert [row[2] for row in values(book, later)] == ["off"]
 
 
-def test_an_opt_out_by_a_clock_ahead_is_in_force_at_once(book: Workspace) -> None:
+def test_an_opt_out_by_a_clock_ahead_is_effective_immediately(book: Workspace) -> None:
     now = datetime.now(UTC)
     set_setting(NewSetting("north", "location", "on"), book, now - timedelta(days=2))
     set_setting(NewSetting("north", "location", "off"), book, now + timedelta(days=30))
@@ -73,7 +73,7 @@ def test_one_tenant_or_one_setting_may_be_asked_for(book: Workspace) -> None:
     assert values(book, setting="usage") == []
 
 
-def test_a_subject_stands_there_as_a_token_only(book: Workspace, home: Project) -> None:
+def test_the_ledger_holds_a_subject_as_a_token_only(book: Workspace, home: Project) -> None:
     set_setting(NewSetting("north", "location", "off", "user", subject="device-4711"), book, NOW)
     assert (values(book)[0][3] or "").startswith("subject/1:")
     assert not [path for path in home.folder.glob("ledger.db*") if b"device-4711" in path.read_bytes()]
@@ -92,7 +92,7 @@ def test_a_change_after_the_key_was_rotated_counts(book: Workspace, home: Projec
     assert explain_setting("north", "location", NOW, book, run=NOW + timedelta(hours=4), subject="d1").is_collected
 
 
-def test_where_a_token_of_the_tenant_cannot_be_told_nothing_is_changed(
+def test_a_setting_is_refused_if_the_subject_key_differs_from_the_recorded_one(
     book: Workspace, home: Project, tmp_path: Path
 ) -> None:
     copy = shutil.copy2(home.keys, tmp_path / "other.keys")
@@ -111,7 +111,9 @@ def test_a_subject_without_a_name_is_not_the_whole_tenant(book: Workspace) -> No
     assert [row[2] for row in values(book, history=True)] == ["off"]
 
 
-def test_the_log_tells_who_changed_what_from_what_to_what(book: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_audit_log_records_who_changed_a_setting_and_both_values(
+    book: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     set_setting(NewSetting("north", "location", "on"), book, NOW)
     for _ in range(2):  # what is recorded is not logged again
@@ -123,7 +125,7 @@ def test_the_log_tells_who_changed_what_from_what_to_what(book: Workspace, monke
     assert changes == [{"name": "admin", "old": None, "new": "on"}, {"name": "admin", "old": "on", "new": "off"}]
 
 
-def test_whoever_may_not_change_it_changes_nothing(book: Workspace) -> None:
+def test_an_unauthorized_account_changes_no_setting(book: Workspace) -> None:
     set_setting(NewSetting("north", "location", "on"), book, NOW)
 
     def nobody(actor: Actor, resource: Resource) -> None:
@@ -201,7 +203,7 @@ def test_a_per_subject_feature_is_explained_by_the_rows_of_tenant_and_subject(ho
     assert whole.to_json()["per_subject"] is True
 
 
-def test_where_nobody_said_anything_it_is_off(files: Workspace) -> None:
+def test_a_tenant_without_settings_is_off(files: Workspace) -> None:
     found = explain_setting("south", "location", EVENT, files, run=RUN)
     assert (found.is_collected, found.event.rows) == (False, ())
 
@@ -245,7 +247,7 @@ def test_an_own_on_that_has_run_out_is_explained(home: Project) -> None:
     assert [row.get("ran_out") for row in told["run"]["rows"]] == [None, True]
 
 
-def test_nobody_turns_something_on_for_a_user_without_the_clients_record(book: Workspace) -> None:
+def test_a_user_setting_requires_the_record_of_the_client(book: Workspace) -> None:
     with pytest.raises(RefusedError, match="in the name of the user"):
         set_setting(NewSetting("north", "location", "on", "user", subject="d1"), book, NOW)
     with pytest.raises(ConfigurationError, match="personal data"):

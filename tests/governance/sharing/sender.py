@@ -20,9 +20,9 @@ from minimize.governance.sharing.outbound import ShareOperation, prepare_share
 from minimize.governance.sharing.plan import ShareRequest
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, find_ledger
+from minimize.ledger.kinds import CONSENT
+from minimize.ledger.kinds import ConsentAct as Consent
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT
-from minimize.ledger.sharing import ConsentAct as Consent
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.recipients import Recipients, Subprocessors, recipient_from

@@ -11,8 +11,8 @@ import pytest
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.governance.sharing import digest_table
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import Disclosure, find_disclosures
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import Disclosure, find_disclosures
 from tests.governance.sharing.sender import FIELDS, NOW, POLICY, RECORDS, Sender, changed
 
 SECRET = {"role": "secret", "do": "pass_through"}
@@ -74,7 +74,7 @@ def test_asked_for_by_name_without_a_connector_it_is_refused(sender: Sender) -> 
     assert (first.rule, first.fields) == ("no_connector", ("newPassword",))
 
 
-def test_a_dry_run_calls_nobody(sender: Sender) -> None:
+def test_a_dry_run_calls_no_connector(sender: Sender) -> None:
     seen: list[pa.Table] = []
     account = connected(sender).dry(DATA, connector=seen.append)
     assert (account.fields["newPassword"].form, seen) == ("pass_through", [])
@@ -113,7 +113,7 @@ def test_what_the_policy_does_not_call_a_secret_does_not_pass(sender: Sender) ->
     assert plain.dry(DATA, connector=print).fields["newPassword"].why == "the policy does not declare it a secret"
 
 
-def test_the_record_says_that_it_passed_and_its_digest_is_of_the_rest(sender: Sender) -> None:
+def test_the_act_records_a_passed_through_field_and_digests_the_rest(sender: Sender) -> None:
     able = connected(sender)
     given = able.share(DATA, connector=lambda table: table)
     (act,) = recorded(able)
@@ -127,7 +127,7 @@ def test_the_call_is_made_once_and_only_after_it_was_recorded(sender: Sender) ->
     assert seen == [1]
 
 
-def test_an_act_that_is_refused_calls_nobody(sender: Sender) -> None:
+def test_a_refused_share_calls_no_connector(sender: Sender) -> None:
     able = connected(sender)
     for tenant in ("north", "south"):
         able.consent(tenant, "withdrawn", at=NOW - timedelta(minutes=1))
@@ -138,7 +138,7 @@ def test_an_act_that_is_refused_calls_nobody(sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("kind", [TimeoutError, ConnectionResetError, OSError, ValueError])
-def test_if_the_connector_fails_the_act_stays_recorded_and_the_error_says_what_is_known(
+def test_after_a_connector_failure_the_act_stays_recorded_and_the_error_describes_it(
     sender: Sender, kind: type[Exception]
 ) -> None:
     def fails(_: pa.Table) -> None:

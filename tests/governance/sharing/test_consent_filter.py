@@ -20,7 +20,7 @@ from minimize.governance.sharing.consent_filter import (
     TenantConsent,
     TenantFilter,
 )
-from minimize.ledger.sharing import ConsentAct
+from minimize.ledger.kinds import ConsentAct
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.memory import memory_source
 from tests.agreements import contract_act
@@ -79,7 +79,7 @@ def test_each_tenant_is_asked_once() -> None:
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_a_record_without_a_tenant_is_nobody_s(encoded: bool) -> None:
+def test_a_record_without_a_tenant_belongs_to_no_tenant(encoded: bool) -> None:
     column = pa.array(["n", None, "n"])
     coded = TenantCodes.from_column(column.dictionary_encode() if encoded else column)
     assert coded.counts() == {"n": 2}
@@ -87,7 +87,7 @@ def test_a_record_without_a_tenant_is_nobody_s(encoded: bool) -> None:
     assert TenantCodes.from_column(pa.array(["n", "s"])).rows_of(["n", "s"]) is None
 
 
-def test_a_dictionary_that_says_a_name_twice_or_null_is_one_tenant() -> None:
+def test_repeated_and_null_names_in_a_dictionary_are_one_tenant() -> None:
     column = pa.DictionaryArray.from_arrays(pa.array([0, 1, 2, None]), pa.array(["n", "n", None]))
     coded = TenantCodes.from_column(column)
     assert coded.counts() == {"n": 2}

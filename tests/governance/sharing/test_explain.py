@@ -46,7 +46,7 @@ def test_a_tenant_without_contract_or_prerequisite_is_not_covered(sender: Sender
     assert [(each.rule, each.code) for each in wanting.reasons] == [("requires", "N015")]
 
 
-def test_without_a_tenant_nobody_is_asked(sender: Sender) -> None:
+def test_without_a_tenant_no_consent_is_checked(sender: Sender) -> None:
     sender.ledger.unlink()
     assert asked(sender, None).permitted
 

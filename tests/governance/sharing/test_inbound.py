@@ -89,7 +89,7 @@ def test_only_what_the_manifest_keeps_is_left_of_tenants_that_agreed(sender: Sen
     assert {len(value) for value in given.column("udid").to_pylist()} == {32}
 
 
-def test_the_kind_that_comes_in_goes_out(sender: Sender, source: Recipient) -> None:
+def test_the_kind_of_data_that_comes_in_is_returned(sender: Sender, source: Recipient) -> None:
     assert isinstance(received(sender, source, MESSAGES.to_pandas()), pd.DataFrame)
 
 
@@ -98,7 +98,7 @@ def test_a_message_need_not_have_every_field(sender: Sender, source: Recipient) 
     assert given.column("udid").null_count == 3
 
 
-def test_the_log_says_how_many_records_no_consent_covers(
+def test_the_log_counts_the_records_without_consent(
     sender: Sender, source: Recipient, caplog: pytest.LogCaptureFixture
 ) -> None:
     received(sender, source)
@@ -178,12 +178,12 @@ def test_a_prerequisite_that_is_confirmed_is_met(sender: Sender, source: Recipie
     assert received(sender, wanting).num_rows == 2
 
 
-def test_without_a_tenant_in_the_records_nobody_can_be_asked(sender: Sender, source: Recipient) -> None:
+def test_records_without_a_tenant_field_are_refused(sender: Sender, source: Recipient) -> None:
     found = refusal(sender, source, MESSAGES.drop_columns(["tenant_id"]))
     assert [(each.rule, each.code) for each in found.reasons] == [("no_tenant", "N017")]
 
 
-def test_the_tenant_may_stand_in_another_field(sender: Sender, source: Recipient) -> None:
+def test_the_tenant_may_be_in_a_field_of_another_name(sender: Sender, source: Recipient) -> None:
     renamed = MESSAGES.rename_columns(["account", *MESSAGES.column_names[1:]])
     assert received(sender, source, renamed, tenant="account").num_rows == 3
 
@@ -227,7 +227,7 @@ def entries(sender: Sender) -> list[dict[str, Any]]:
         return [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity="receive"))]
 
 
-def test_the_audit_log_is_told_of_what_was_received_and_refused(sender: Sender, source: Recipient) -> None:
+def test_received_and_refused_messages_are_in_the_audit_log(sender: Sender, source: Recipient) -> None:
     received(sender, source)
     refusal(sender, source, purpose="customer_support")
     done, refused = entries(sender)

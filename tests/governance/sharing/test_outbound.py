@@ -19,10 +19,9 @@ from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPe
 from minimize.governance.sharing import digest_table, disclosure_token
 from minimize.governance.sharing.plan import ShareRequest
 from minimize.ledger import AuditEvent, find_ledger
+from minimize.ledger.kinds import LIFECYCLE_EVENT, TENANT_SHARE, Disclosure, LifecycleEvent, find_disclosures
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import TENANT_SHARE, Disclosure, find_disclosures
 from minimize.ledger.subject_tokens import subject_token
-from minimize.ledger.subjects import LIFECYCLE_EVENT, LifecycleEvent
 from tests.acts import record_acts
 from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed, recent_records
 
@@ -87,7 +86,7 @@ def test_a_key_of_the_manifest_is_the_recipient_s_own(sender: Sender) -> None:
     assert one != two
 
 
-def test_a_value_whose_collection_is_off_is_null_and_told(sender: Sender) -> None:
+def test_a_value_whose_collection_is_off_is_null_and_counted(sender: Sender) -> None:
     located = sender.vendor_with("functions.sync.fields.latitude", {"type": "double", "do": "keep"}).with_(
         settings=SETTINGS
     )
@@ -108,7 +107,7 @@ def test_a_contract_takes_a_field_out(sender: Sender) -> None:
 
 
 @pytest.mark.parametrize("kind", [pa.Table, pa.RecordBatch, pa.RecordBatchReader, pd.DataFrame, pl.DataFrame])
-def test_the_kind_that_comes_in_goes_out(sender: Sender, kind: type) -> None:
+def test_the_kind_of_data_that_comes_in_is_returned(sender: Sender, kind: type) -> None:
     ways: dict[type, Any] = {
         pa.Table: lambda: RECORDS,
         pa.RecordBatch: lambda: RECORDS.to_batches()[0],
@@ -122,7 +121,7 @@ def test_the_kind_that_comes_in_goes_out(sender: Sender, kind: type) -> None:
     assert len(rows["model"]) == 3
 
 
-def test_the_digest_is_of_the_payload_whatever_batches_it_came_in(sender: Sender) -> None:
+def test_the_digest_of_a_payload_does_not_depend_on_its_batches(sender: Sender) -> None:
     given = sender.share()
     sender.share(RECORDS.to_reader(max_chunksize=1))
     assert {each.digest for each in recorded(sender)} == {digest_table(given)}
@@ -191,7 +190,7 @@ def test_a_withdrawal_while_the_payload_is_made_stops_it(
     assert [*sender.folder.glob("*pay*"), *sender.folder.glob(".sharing*")] == []
 
 
-def test_a_withdrawal_of_somebody_else_stops_nothing(sender: Sender, clock: time_machine.Traveller) -> None:
+def test_a_withdrawal_of_another_tenant_stops_nothing(sender: Sender, clock: time_machine.Traveller) -> None:
     data = pa.RecordBatchReader.from_batches(RECORDS.schema, withdrawing(sender, "west", clock))
     assert sender.share(data, clock=None).read_all().num_rows == 3
 

@@ -33,7 +33,7 @@ def test_what_the_run_released_is_not_treated_again(home: Project) -> None:
         assert given[column].tolist() == kept[column].tolist()
 
 
-def test_its_pseudonyms_get_other_names_and_still_tell_devices_apart(home: Project) -> None:
+def test_shared_pseudonyms_differ_from_stored_ones_and_stay_distinct(home: Project) -> None:
     kept = minimize.read(home.out).to_pandas()
     kept = kept[kept["tenant_id"] == "north"]["device_id"]
     given = shared(home, home.out).to_pandas()["device_id"]
@@ -110,7 +110,7 @@ def test_an_encrypted_output_is_shared_with_its_keys(home: Project, encrypt: str
     assert shared(home, home.out).sort_by("device_id").equals(plain.sort_by("device_id"))
 
 
-def test_what_nobody_can_read_any_more_stops_no_sharing_of_the_rest(home: Project) -> None:
+def test_files_that_cannot_be_read_any_more_do_not_stop_sharing_of_the_rest(home: Project) -> None:
     home.pipeline(records={"partition_by": ["tenant_id"], "encrypt": {"by_category": {"per": "tenant_id"}}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     before = shared(home, home.out).num_rows
@@ -118,7 +118,7 @@ def test_what_nobody_can_read_any_more_stops_no_sharing_of_the_rest(home: Projec
     assert shared(home, home.out).num_rows == before > 0
 
 
-def test_a_field_that_the_output_lacks_is_said_to_be_missing_there(home: Project) -> None:
+def test_a_field_missing_from_the_output_is_reported_as_such(home: Project) -> None:
     secret = {"role": "secret", "do": "pass_through"}
     vendor = changed(
         changed(OUTPUT_VENDOR, "functions.sync.fields.serial", "keep"), "functions.sync.fields.Token", secret

@@ -26,7 +26,7 @@ from minimize.governance.sharing.payload import (
     digest_table,
     disclosure_token,
 )
-from minimize.ledger.sharing import TenantShare
+from minimize.ledger.kinds import TenantShare
 from tests.governance.sharing.sender import EVENT, RECORDS, Sender
 from tests.project import TIME
 
@@ -61,12 +61,12 @@ def test_what_means_the_same_is_the_same_subject(sender: Sender) -> None:
     }
 
 
-def test_the_order_of_tokens_tells_nothing_of_the_order_of_rows(sender: Sender) -> None:
+def test_the_order_of_tokens_reveals_no_order_of_rows(sender: Sender) -> None:
     one, other = seen(("n", "a"), ("n", "b"), ("n", "c")), seen(("n", "c"), ("n", "a"), ("n", "b"))
     assert one.tokens_by_tenant(sender.keys) == other.tokens_by_tenant(sender.keys)
 
 
-def test_nobody_has_no_tokens(sender: Sender) -> None:
+def test_a_null_subject_has_no_token(sender: Sender) -> None:
     assert seen(("north", None)).tokens_by_tenant(sender.keys) == {}
 
 
@@ -74,7 +74,7 @@ def test_what_is_printed_shows_no_subject() -> None:
     assert "d-1" not in repr(seen(("north", "d-1")))
 
 
-def test_the_first_row_of_each_code_says_it_all() -> None:
+def test_the_first_row_of_each_code_is_selected() -> None:
     codes = np.random.default_rng(1).integers(0, 9, 50)
     rows = first_occurrences(pa.array(codes))
     assert sorted(codes[rows].tolist()) == sorted(set(codes.tolist()))
@@ -93,7 +93,7 @@ def test_of_a_dictionary_that_grows_each_entry_is_new_once() -> None:
 
 
 @pytest.mark.parametrize("entries", [["b", "a"], ["a"], ["a", "x", "c"]])
-def test_another_dictionary_begins_anew(entries: list[str]) -> None:
+def test_another_dictionary_is_tracked_separately(entries: list[str]) -> None:
     seen = SeenDictionary()
     seen.new_rows(encoded(["a", "b"], ["a", "b"]))
     assert seen.new_rows(encoded(["a", "a"], entries)).tolist() == [0]
@@ -159,7 +159,7 @@ def test_a_file_of_fewer_rows_than_were_made_stops_it(sender: Sender, monkeypatc
     assert not Path(sender.folder / "payload.parquet").exists()
 
 
-def test_records_that_are_nobody_s_stop_it(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_without_a_tenant_stop_the_share(sender: Sender, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "minimize.governance.sharing.payload._count_rows", lambda made, *_: made.tenants.update({"north": 1})
     )
@@ -220,7 +220,7 @@ def test_other_rows_have_another_digest(one: list[dict[str, Any]], other: list[d
     assert same == (one == other)
 
 
-def test_slices_are_told_by_what_they_show() -> None:
+def test_the_digest_of_a_slice_covers_its_own_rows_alone() -> None:
     whole = pa.table(
         {"a": ["x", "yy", None, "z"], "m": pa.array([[("k", 1)], None, [], [("l", None)]], pa.map_("string", "int8"))}
     )
@@ -237,7 +237,7 @@ def test_slices_are_told_by_what_they_show() -> None:
         (["a"], ["a", None]),
     ],
 )
-def test_texts_that_only_look_alike_side_by_side_are_told_apart(one: list[Any], other: list[Any]) -> None:
+def test_adjacent_texts_with_equal_concatenation_have_different_digests(one: list[Any], other: list[Any]) -> None:
     assert digest_table(pa.table({"a": pa.array(one, pa.string())})) != digest_table(
         pa.table({"a": pa.array(other, pa.string())})
     )

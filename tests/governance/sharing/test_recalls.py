@@ -88,7 +88,7 @@ def test_a_tenant_that_never_had_a_contract_has_none_that_ended(sender: Sender) 
     assert causes(sender, DAY) == {}
 
 
-def test_a_recipient_that_nobody_knows_any_more_has_no_contract(shared: Sender) -> None:
+def test_a_recipient_without_a_file_has_no_contract(shared: Sender) -> None:
     (shared.folder / "recipients" / "vendor.yaml").unlink()
     assert set(causes(shared).values()) == {"contract_ended"}
 
@@ -98,7 +98,7 @@ def test_the_end_of_its_time_at_the_recipient_calls_everything_back(shared: Send
     assert set(causes(shared, 30 * DAY).values()) == {"retention_due"}
 
 
-def test_the_list_says_what_was_sent_when_and_whose(shared: Sender) -> None:
+def test_the_list_states_what_was_sent_when_and_about_which_subjects(shared: Sender) -> None:
     shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     (recall,) = found(shared)
     assert (recall.rows, recall.sent_at, recall.fields) == (2, NOW, ("device_id", "event_time", "model"))
@@ -106,7 +106,7 @@ def test_the_list_says_what_was_sent_when_and_whose(shared: Sender) -> None:
     assert recall.digest.startswith("blake3:")
 
 
-def test_a_recall_goes_from_due_over_requested_to_confirmed(shared: Sender) -> None:
+def test_a_recall_is_due_then_requested_then_confirmed(shared: Sender) -> None:
     shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     asked = request_recalls(shared.places, shared.recipients, NOW + HOUR, recipient="vendor")
     assert [each.tenant for each in asked] == ["north"]
@@ -134,7 +134,7 @@ def test_what_was_requested_keeps_its_cause(shared: Sender) -> None:
     assert causes(shared, 31 * DAY)["north"] == "withdrawn"
 
 
-def test_each_step_stands_in_the_audit_log(shared: Sender) -> None:
+def test_each_recall_step_is_in_the_audit_log(shared: Sender) -> None:
     request_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor")
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         last = entry_event(find_entries(ledger, EntryFilter(operation="recall"))[-1])

@@ -75,7 +75,7 @@ def test_a_field_that_was_not_asked_for_is_no_reason(sender: Sender) -> None:
     assert [*found.withheld_reasons(["model"])] == []
 
 
-def test_a_recipient_s_keys_are_derived_from_ours_and_from_nobody_else_s(sender: Sender) -> None:
+def test_keys_of_a_recipient_are_derived_for_it_alone(sender: Sender) -> None:
     keys = RecipientKeys(sender.keys)
     made_ = {
         keys.bytes_of(name)

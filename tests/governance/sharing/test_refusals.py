@@ -15,8 +15,8 @@ from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.kinds import CONSENT, ConsentAct, find_disclosures
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, ConsentAct, find_disclosures
 from minimize.recipients.load import Subprocessor
 from tests.acts import plant_acts
 from tests.governance.sharing.sender import EVENT, NOW, POLICY, RECORDS, Sender, agent_of, changed
@@ -228,7 +228,7 @@ def test_tenants_of_which_only_some_rows_are_past_their_retention_are_counted(se
     assert (account.rows, held["collection_off"]) == (2, (1, 1))
 
 
-def test_every_reason_is_told_at_once(sender: Sender) -> None:
+def test_all_reasons_of_a_refusal_are_reported_together(sender: Sender) -> None:
     wrong = sender.contract_with("until", "2026-03-01").vendor_with("functions.sync.requires", ["an_account"])
     sender.consent("west")
     found = refused(wrong, RECORDS, purpose="customer_support")
@@ -252,7 +252,7 @@ def test_no_reason_names_a_tenant_or_a_value(sender: Sender, make: Callable[[Not
     assert not [word for word in ("north", "west", "d-1", "s-1", "Alice", "33612") if word in told_]
 
 
-def test_a_dry_run_tells_the_same_and_raises_nothing(sender: Sender) -> None:
+def test_a_dry_run_reports_the_same_reasons_without_raising(sender: Sender) -> None:
     account = sender.dry(purpose="customer_support")
     assert not account.permitted
     assert {each.rule for each in account.reasons} == {"purpose", "no_explicit_consent"}

@@ -11,8 +11,8 @@ import pytest
 import minimize
 from minimize.errors import ConfigurationError, NotPermitted
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import TENANT_SHARE, find_disclosures
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import TENANT_SHARE, find_disclosures
 from tests.governance.sharing.sender import OUTPUT_FIELDS, function, sender_of
 from tests.project import AT, FIELDS, Builds, Project, events
 from tests.world import CONTRACT, vendor_file
@@ -71,7 +71,7 @@ def standing(home: Project) -> pa.Table:
     return minimize.read(home.out, "per_model")
 
 
-def test_the_groups_of_tenants_that_agree_leave_as_they_stand(home: Project) -> None:
+def test_groups_of_consenting_tenants_are_shared_unchanged(home: Project) -> None:
     given = shared(home)
     north = [row for row in standing(home).to_pylist() if row["tenant"] == "north"]
     assert given.column_names == COLUMNS
@@ -88,7 +88,7 @@ def test_the_manifest_may_round_further(home: Project) -> None:
     assert {count % 5 for count in shared(home).column("events").to_pylist()} == {0}
 
 
-def test_the_payload_is_aggregated_and_names_nobody(home: Project) -> None:
+def test_an_aggregated_payload_identifies_no_subject(home: Project) -> None:
     assert sender_of(home, vendor()).dry(home.out, function="report", clock=AT).category == "aggregated"
     shared(home)
     with open_ledger(find_ledger(home.out / "ledger.db")) as ledger:
@@ -128,7 +128,7 @@ def test_what_today_s_policy_drops_does_not_leave_in_groups_either(home: Project
     assert "battery" not in shared(home).column_names
 
 
-def test_groups_that_do_not_tell_tenants_apart_cannot_be_shared(home: Project) -> None:
+def test_groups_without_a_tenant_key_cannot_be_shared(home: Project) -> None:
     groups = {**GROUPS, "group_by": {"day": {"event_time": "day"}, "model": "model"}}
     home.pipeline(aggregates={"per_model": groups})
     home.run(date="2026-11-24")
@@ -143,7 +143,7 @@ def test_groups_of_a_lower_threshold_than_today_s_do_not_leave(home: Project) ->
     assert "threshold" in {each.rule for each in caught.value.reasons}
 
 
-def test_groups_that_somebody_changed_do_not_leave(home: Project) -> None:
+def test_changed_groups_are_not_shared(home: Project) -> None:
     import pyarrow.parquet as pq
 
     (file,) = (home.out / path for path in minimize.files(home.out, "per_model"))
@@ -160,7 +160,7 @@ def test_groups_are_shared_from_their_output_alone(home: Project) -> None:
         shared(home, standing(home))
 
 
-def test_an_aggregate_that_nobody_defines_is_a_fault(home: Project) -> None:
+def test_an_unknown_aggregate_is_a_fault(home: Project) -> None:
     with pytest.raises(ConfigurationError, match="unknown aggregate"):
         shared(home, recipient=vendor(aggregate="per_modle"))
 

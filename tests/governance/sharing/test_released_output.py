@@ -45,7 +45,7 @@ def test_a_gate_that_cannot_be_asked_any_more_loses_the_field() -> None:
     assert reevaluate_field(Field(key="a", type="string", do=KEEP, collect_if=MANAGED), {"owner"}) is None
 
 
-def test_a_case_that_lets_through_and_cannot_be_told_falls_to_the_next() -> None:
+def test_an_undecidable_case_that_keeps_is_skipped() -> None:
     cases = (FieldCase(when=MANAGED, do=KEEP), FieldCase(when=CORPORATE, do=KEEP))
     found = reevaluate_field(Field(key="a", type="string", cases=cases), {"owner"})
     assert found is not None
@@ -53,12 +53,12 @@ def test_a_case_that_lets_through_and_cannot_be_told_falls_to_the_next() -> None
     assert found.otherwise == DROP
 
 
-def test_a_case_that_drops_and_cannot_be_told_loses_the_field() -> None:
+def test_an_undecidable_case_that_drops_removes_the_field() -> None:
     field = Field(key="a", type="string", cases=(FieldCase(when=MANAGED, do=DROP),), otherwise=KEEP)
     assert reevaluate_field(field, {"owner"}) is None
 
 
-def test_cases_that_all_let_through_need_not_be_told_apart() -> None:
+def test_cases_that_all_keep_need_no_decision() -> None:
     field = Field(key="a", type="string", cases=(FieldCase(when=MANAGED, do=KEEP),), otherwise=KEEP)
     found = reevaluate_field(field, {"owner"})
     assert found is not None
@@ -87,7 +87,7 @@ def rows(home: Project) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_condition_on_what_stands_there_is_asked_again(home: Project) -> None:
+def test_a_condition_on_stored_columns_is_evaluated_again(home: Project) -> None:
     home.policy({**KEPT, "battery": {**FIELDS["battery"], "collect_if": {"model": "A"}}})
     assert {(row["model"], row["battery"] is None) for row in rows(home)} == {("A", False), ("C", True)}
 
@@ -131,7 +131,7 @@ def test_a_subject_s_own_off_counts_by_its_pseudonym(home: Project) -> None:
 
 
 @pytest.mark.parametrize("do", ["drop", {"pseudonymize": {"key": "device", "per": "tenant_id", "rotate": "day"}}])
-def test_where_nobody_can_tell_whose_it_is_an_off_counts_for_the_tenant(home: Project, do: Any) -> None:
+def test_an_opt_out_of_an_unidentifiable_subject_counts_for_its_tenant(home: Project, do: Any) -> None:
     home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": do}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     assert {row["latitude"] is None for row in rows(home)} == {False}
@@ -139,7 +139,7 @@ def test_where_nobody_can_tell_whose_it_is_an_off_counts_for_the_tenant(home: Pr
     assert {row["latitude"] is None for row in rows(home)} == {True}
 
 
-def test_an_off_that_a_subject_took_back_counts_for_nobody(home: Project) -> None:
+def test_a_withdrawn_opt_out_does_not_count(home: Project) -> None:
     home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": "drop"}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     back = "north,d0,location,on,user,2026-11-24T23:40:00Z,2026-11-24T23:40:00Z\n"
@@ -147,7 +147,7 @@ def test_an_off_that_a_subject_took_back_counts_for_nobody(home: Project) -> Non
     assert {row["latitude"] is None for row in rows(home)} == {False}
 
 
-def test_nobody_s_own_on_collects_another(home: Project) -> None:
+def test_an_opt_in_of_one_subject_collects_no_other(home: Project) -> None:
     home.policy({**KEPT, "device_id": {**FIELDS["device_id"], "do": "drop"}})
     minimize.run(home.folder, date="2026-11-24", at=AT, output=home.out, keys=home.keys)
     (home.folder / "settings.csv").write_text(f"{HEAD}north,d0,location,on,user,{LATER}")

@@ -21,8 +21,8 @@ from minimize.governance.sharing import (
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.kinds import CONSENT, find_consents
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.sharing import CONSENT, find_consents
 from tests.governance.sharing.sender import NOW, RECORDS, Sender
 from tests.inbound import TOKEN
 
@@ -55,14 +55,14 @@ def test_the_recall_is_requested_in_the_same_act(
     assert [(each.tenant, each.state, each.cause) for each in listed] == [("north", "requested", cause)]
 
 
-def test_the_list_says_what_was_sent_when_its_digest_and_whose(shared: Sender) -> None:
+def test_a_recall_lists_time_rows_digest_and_subjects_of_the_disclosure(shared: Sender) -> None:
     (recall,) = ended(shared).recalls
     assert (recall.sent_at, recall.rows) == (NOW, 2)
     assert recall.digest.startswith("blake3:")
     assert set(recall.subjects) == {disclosure_token(shared.keys, "north", name) for name in ("d-1", "d-3")}
 
 
-def test_sharing_stops_at_once(shared: Sender) -> None:
+def test_sharing_stops_immediately(shared: Sender) -> None:
     ended(shared)
     with pytest.raises(NotPermitted):
         shared.share(RECORDS.slice(0, 1), clock=NOW + HOUR)
@@ -113,14 +113,14 @@ def test_without_the_recall_there_is_no_withdrawal(shared: Sender) -> None:
         assert [act.state for act in ledger.find(CONSENT, tenant="north")] == ["given"]
 
 
-def test_both_sides_stand_in_the_audit_log(shared: Sender) -> None:
+def test_withdrawal_and_recall_are_in_the_audit_log(shared: Sender) -> None:
     ended(shared)
     with open_ledger(find_ledger(shared.ledger)) as ledger:
         last = [entry_event(each)["operation"] for each in find_entries(ledger, EntryFilter())][-2:]
     assert last == ["withdraw", "recall"]
 
 
-def test_what_somebody_does_by_hand_is_told(shared: Sender) -> None:
+def test_the_manual_steps_of_an_ending_are_reported(shared: Sender) -> None:
     two = shared.with_(vendor={**shared.vendor, "ending": "the token is disabled here, the account deleted there"})
     two.write()
     assert ended(two).ending == "the token is disabled here, the account deleted there"
@@ -148,7 +148,7 @@ def test_what_is_not_confirmed_in_time_is_overdue(shared: Sender) -> None:
     assert [each.overdue for each in listed if each.tenant == "north"] == [False]
 
 
-def test_the_contract_says_how_soon_it_must_be_confirmed(shared: Sender) -> None:
+def test_the_contract_sets_the_deadline_of_the_confirmation(shared: Sender) -> None:
     shared.contract_with("deletes_within", "2d")
     ended(shared)
     (recall,) = list_recalls(shared.places, shared.recipients, NOW + 3 * DAY)

@@ -62,7 +62,7 @@ def test_without_yes_the_plan_is_made_and_nothing_is_changed(filled: Project) ->
     assert filled.files() == before
 
 
-def test_a_value_stands_in_outputs_as_the_policy_releases_it(filled: Project) -> None:
+def test_a_corrected_value_is_written_as_the_policy_releases_it(filled: Project) -> None:
     done = corrected(filled, phone="+4915100009999", size="126")
     (receipt,) = done.receipts
     assert (receipt.kind, receipt.fields["phone"].changed) == ("correct", OF_D3)
@@ -102,7 +102,7 @@ def test_a_value_can_be_put_right_to_none(filled: Project) -> None:
     assert standing(filled, "phone") == [None] * OF_D3
 
 
-def test_where_an_output_cannot_tell_how_it_would_stand_the_old_value_goes(project: Project) -> None:
+def test_an_output_that_cannot_derive_the_corrected_value_loses_the_old_one(project: Project) -> None:
     cases = {"type": "string", "cases": [{"if": {"model": "A"}, "do": "keep"}], "otherwise": {"mask": {"keep_last": 4}}}
     project.policy({"phone": cases})
     project.pipeline(records={}, aggregates=None)
@@ -124,13 +124,13 @@ def test_what_a_gate_closed_stays_closed(project: Project) -> None:
     assert standing(project, "phone") == [None] * OF_D3
 
 
-def test_no_value_stands_in_the_clear_in_the_ledger(filled: Project) -> None:
+def test_the_ledger_holds_no_unencrypted_corrected_value(filled: Project) -> None:
     corrected(filled, phone="+4915100009999")
     for path in filled.out.glob("ledger.db*"):
         assert b"4915100009999" not in path.read_bytes()
 
 
-def test_a_request_tells_of_it(filled: Project) -> None:
+def test_a_correction_is_recorded_as_a_request(filled: Project) -> None:
     done = corrected(filled, phone="+4915100009999")
     with open_ledger(find_ledger(filled.out / "ledger.db")) as book:
         (status,) = request_statuses(book)
@@ -154,7 +154,7 @@ def test_a_whole_tenant_cannot_be_corrected(filled: Project) -> None:
         correct_subject(DataSubject(None, "north"), {"phone": "x"}, CASE, places(filled), datetime.now(UTC))
 
 
-def test_recipients_are_told_by_the_form_that_the_output_has_which_was_shared(
+def test_recipients_of_a_corrected_subject_are_found_by_its_form_in_the_output(
     filled: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[frozenset[str]] = []

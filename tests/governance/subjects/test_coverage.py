@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.subjects import Coverage, subject_coverage
+from minimize.governance.subjects import Coverage, find_coverage
 from minimize.workspace import Workspace as Places
 from tests.project import DAY, Project, events
 
@@ -26,7 +26,7 @@ BY_USER = {
 
 
 def found(project: Project) -> Coverage:
-    return subject_coverage(Places(project.out / "ledger.db", keys=project.keys))
+    return find_coverage(Places(project.out / "ledger.db", keys=project.keys))
 
 
 def columns(each: Coverage) -> set[tuple[str, str, str | None]]:
@@ -40,7 +40,7 @@ def ran(project: Project, **fields: Any) -> Project:
     return project
 
 
-def test_every_key_of_somebody_is_found_by_the_subject_of_its_rows(project: Project) -> None:
+def test_every_identifier_of_a_person_is_found_by_the_subject_of_its_rows(project: Project) -> None:
     every = found(ran(project))
     assert columns(every) == {
         ("records", "device_id", "subject"),
@@ -57,12 +57,12 @@ def test_a_key_in_records_that_dropped_their_subject_is_out_of_reach(project: Pr
     assert (target.finding.code, target.finding.severity, target.finding.field) == ("Q003", "error", "user")
 
 
-def test_a_pseudonym_is_a_key_whatever_role_its_field_has(project: Project) -> None:
+def test_a_pseudonym_is_an_identifier_under_any_role_of_its_field(project: Project) -> None:
     fields = {"user": {**USER, "role": "plain"}, "device_id": {"type": "string", "role": "identifier", "do": "drop"}}
     assert [each.column for each in found(ran(project, **fields)).uncovered] == ["user"]
 
 
-def test_a_group_of_an_aggregate_that_names_somebody_is_out_of_reach(project: Project) -> None:
+def test_an_aggregate_group_that_identifies_persons_is_not_covered(project: Project) -> None:
     project.pipeline(aggregates=BY_USER)
     (target,) = found(ran(project)).uncovered
     assert (target.name, target.column) == ("per_user", "who")
@@ -78,11 +78,11 @@ def test_what_was_written_counts_and_not_what_would_be_written_today(project: Pr
 
 def test_only_a_pipeline_that_is_named_is_looked_at(project: Project) -> None:
     ran(project)
-    assert subject_coverage(Places(project.out / "ledger.db"), pipeline="another").targets == ()
+    assert find_coverage(Places(project.out / "ledger.db"), pipeline="another").targets == ()
 
 
 @pytest.mark.parametrize("version", [1, None])
-def test_what_was_handed_over_is_found_by_the_tokens_beside_it(
+def test_shared_data_is_found_by_its_stored_tokens(
     project: Project, monkeypatch: pytest.MonkeyPatch, version: int | None
 ) -> None:
     ran(project)

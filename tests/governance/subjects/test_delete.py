@@ -18,14 +18,16 @@ from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import CheckFailed, ConfigurationError, OutputError, RefusedError, StoppedError
 from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
-from minimize.governance.subjects import delete as room
 from minimize.governance.subjects.requests import request_outcome
 from minimize.governance.subjects.search import files_with_leftovers
 from minimize.governance.subjects.view import view_page
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import SubjectRequestStep
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subjects import SubjectRequestStep
+from minimize.removal import Removal, RuledRemoval
+from minimize.removal.plan import RemovalPlan
+from minimize.removal.rewrite_receipt import RewriteResult
 from minimize.workspace import Workspace as Places
 from tests.governance.outputs import RECORDS, places, run
 from tests.project import BEFORE, DAY, Builds, Project, event, events
@@ -101,18 +103,18 @@ def test_a_file_of_which_no_record_remains_is_removed(project: Project) -> None:
     minimize.verify(project.out, keys=project.keys)
 
 
-def test_a_whole_tenant_goes(filled: Project) -> None:
+def test_a_whole_tenant_is_removed(filled: Project) -> None:
     deleted(filled, DataSubject(None, "south"))
     assert {row["tenant_id"] for row in filled.rows()} == {"north"}
 
 
-def test_a_subject_without_a_tenant_goes_from_each_that_has_it(filled: Project) -> None:
+def test_a_subject_without_a_tenant_is_removed_from_each_tenant_that_has_it(filled: Project) -> None:
     done = deleted(filled, DataSubject("d3"))
     assert {each.tenant for each in done.subjects} == {"north", "south"}
     assert done.rows == 2 * sum(each["device_id"] == "d3" for each in RECORDS)
 
 
-def test_files_that_hold_nobody_of_them_keep_their_bytes(project: Project) -> None:
+def test_files_without_the_deleted_subjects_keep_their_bytes(project: Project) -> None:
     project.pipeline(aggregates=None)
     project.records([each for each in RECORDS if each["device_id"] != "d3"], BEFORE)
     project.records(RECORDS)
@@ -133,7 +135,7 @@ def test_no_dictionary_of_a_file_knows_who_is_gone(filled: Project) -> None:
         assert gone not in table["device_id"].combine_chunks().dictionary.to_pylist()
 
 
-def test_nobody_comes_back_by_a_rerun_or_a_late_file(filled: Project) -> None:
+def test_a_deleted_subject_does_not_return_by_a_rerun_or_a_late_file(filled: Project) -> None:
     deleted(filled, D3)
     filled.records(RECORDS, name="late")
     receipt = run(filled, date=DAY)
@@ -243,18 +245,18 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(filled: Proje
 
 
 def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", lambda *_: ())
+    monkeypatch.setattr(RuledRemoval, "plan", lambda self, _, **__: RemovalPlan(self.as_of))
     with pytest.raises(CheckFailed, match="2 files still hold"):
         deleted(filled, D3)
 
 
-def test_who_stands_nowhere_wants_a_tenant(filled: Project) -> None:
+def test_a_subject_without_records_requires_a_tenant(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match="found in no output"):
         deleted(filled, DataSubject("d99"))
     assert deleted(filled, DataSubject("d99", "north")).rows == 0
 
 
-def test_a_field_that_no_policy_has_names_nobody(filled: Project) -> None:
+def test_an_unknown_field_selects_no_subject(filled: Project) -> None:
     with pytest.raises(ConfigurationError, match=r"with a field modle \(hint: did you mean model\?"):
         deleted(filled, DataSubject("d3", "north", "modle"))
 
@@ -280,7 +282,7 @@ def _ahead(project: Project) -> Project:
     return project
 
 
-def test_a_record_of_the_future_goes_with_the_others(ahead: Project) -> None:
+def test_a_record_of_the_future_is_removed_with_the_others(ahead: Project) -> None:
     ahead.policy(future="1h")
     assert deleted(ahead, D3).rows == count(RECORDS, D3) + 1
     assert view_subjects([D3], places(ahead), NOW)[0].rows == 0
@@ -295,7 +297,7 @@ def test_a_record_of_the_future_does_not_come_back_with_its_file(ahead: Project)
     assert run(ahead).gated_by.erased == count(RECORDS, D3) + 1
 
 
-def test_a_whole_tenant_goes_with_its_records_of_the_future(ahead: Project) -> None:
+def test_a_whole_tenant_is_removed_with_its_records_of_the_future(ahead: Project) -> None:
     deleted(ahead, DataSubject(None, "north"))
     assert {row["tenant_id"] for row in ahead.rows()} == {"south"}
 
@@ -323,20 +325,10 @@ def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project) -
 
 
 def test_a_request_is_not_done_while_a_search_finds_a_record(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room.SubjectRemovalRun, "_carried_out", lambda *given: iter(()))
-    monkeypatch.setattr(room.SubjectRemovalRun, "_expiry", nothing_due(room.SubjectRemovalRun._expiry))
+    nothing = (RemovalPlan(NOW), RewriteResult())
+    monkeypatch.setattr(Removal, "execute", lambda *_: nothing)
     with pytest.raises(CheckFailed):
         deleted(filled, D3)
-
-
-def nothing_due(expiry: Any) -> Any:
-    """An expiry that overlooks what is due."""
-
-    def found(self: Any, *given: Any) -> Any:
-        made = expiry(self, *given)
-        return replace(made, output=replace(made.output, chain=())) if given[1] else made
-
-    return found
 
 
 def test_a_deletion_with_another_ledger_is_refused_before_anything_is_recorded(filled: Project) -> None:
@@ -376,14 +368,14 @@ def test_an_entry_that_no_record_has_is_noticed(project: Project, *, cleanly: bo
     assert list(files_with_leftovers(found, [path])) == ([] if cleanly else [path])
 
 
-def test_a_field_by_which_somebody_was_named_is_looked_at_too(project: Project) -> None:
+def test_the_field_that_selected_the_subjects_is_checked_for_leftovers(project: Project) -> None:
     found, path = standing(project)
     rewritten(project, path, "model", cleanly=False)
     assert list(files_with_leftovers(found, [path])) == []
     assert list(files_with_leftovers(found, [path], {"model"})) == [path]
 
 
-def test_only_files_that_were_written_anew_are_looked_at(project: Project) -> None:
+def test_only_rewritten_files_are_checked_for_leftovers(project: Project) -> None:
     found, path = standing(project)
     rewritten(project, path, "device_id", cleanly=False)
     assert list(files_with_leftovers(found, [])) == []

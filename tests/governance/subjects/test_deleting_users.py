@@ -13,8 +13,8 @@ import minimize
 from minimize.errors import ConfigurationError
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, view_subjects
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subjects import LIFECYCLE_EVENT
 from tests.governance.outputs import places, run, two_days
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
@@ -61,7 +61,7 @@ def test_the_records_that_hold_a_users_identifier_go_and_no_others(filled: Proje
     minimize.verify(filled.out, keys=filled.keys)
 
 
-def test_without_a_tenant_he_goes_from_each_that_has_him(filled: Project) -> None:
+def test_a_user_without_a_tenant_is_removed_from_each_tenant_that_has_them(filled: Project) -> None:
     done = deleted(filled, DataSubject("u2", field="user"))
     assert {each.tenant for each in done.subjects} == {"north", "south"}
     assert done.rows == 2 * of(RECORDS, tenant=None)
@@ -114,7 +114,7 @@ def test_where_his_field_is_dropped_a_run_still_keeps_him_out(filled: Project) -
     assert "user" not in filled.rows(dates=[DAY])[0]
 
 
-def test_a_columnar_source_is_asked_for_a_dropped_field_only_while_somebody_is_gone(project: Project) -> None:
+def test_a_columnar_source_is_read_for_a_dropped_field_only_while_an_erasure_needs_it(project: Project) -> None:
     project.policy({"user": {"type": "string", "role": "identifier", "do": "drop"}, "latitude": None})
     project.source("csv", aggregates=None)
     path = project.folder / "data" / DAY / "a.csv"
@@ -186,7 +186,7 @@ def test_a_token_that_the_keyring_opens_is_deleted_as_the_id_behind_it(project: 
     assert held(project, U2) == 0
 
 
-def test_behind_a_pseudonym_nobody_can_be_told(filled: Project) -> None:
+def test_a_user_given_by_a_pseudonym_cannot_be_deleted(filled: Project) -> None:
     (form,) = view_subjects([U2], places(filled), AT)[0].records[0].forms
     with pytest.raises(ConfigurationError, match="subject of a pseudonym"):
         deleted(filled, DataSubject(form, field="user", is_form=True))

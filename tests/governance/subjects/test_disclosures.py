@@ -15,7 +15,7 @@ def told(shared: Sender, subject: DataSubject, *forms: str) -> list[SubjectDiscl
         return list(shares(load_disclosures(book), subject, ["north", "south", "west"], shared.keys, forms))
 
 
-def test_the_acts_that_name_a_subject_are_told(shared: Sender) -> None:
+def test_disclosures_of_a_subject_are_listed(shared: Sender) -> None:
     (act,) = told(shared, DataSubject("d-1", "north"))
     assert (act.recipient, act.function, act.purpose, act.shared_at) == ("vendor", "sync", "operations", NOW)
     assert set(act.fields) == {"device_id", "event_time", "model"}
@@ -26,7 +26,7 @@ def test_whose_tenant_did_not_agree_was_not_shared(shared: Sender) -> None:
     assert told(shared, DataSubject("d-4", "west")) == []
 
 
-def test_the_same_id_of_another_tenant_is_somebody_else(shared: Sender) -> None:
+def test_the_same_id_of_another_tenant_is_another_subject(shared: Sender) -> None:
     assert told(shared, DataSubject("d-1", "south")) == []
     assert len(told(shared, DataSubject("d-1"))) == 1
 
@@ -36,6 +36,6 @@ def test_a_whole_tenant_was_part_of_every_act_with_rows_of_it(shared: Sender) ->
     assert len(told(shared, DataSubject(None, "south"))) == 2
 
 
-def test_what_was_shared_from_an_output_is_told_by_the_form_it_has_there(shared: Sender) -> None:
+def test_disclosures_from_an_output_are_found_by_the_subjects_form_there(shared: Sender) -> None:
     assert told(shared, DataSubject("unknown", "north")) == []
     assert len(told(shared, DataSubject("unknown", "north"), "d-3")) == 1

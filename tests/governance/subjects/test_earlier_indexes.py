@@ -127,12 +127,12 @@ def test_an_event_makes_the_records_due(project: Project) -> None:
     assert len(project.rows()) == before - count
 
 
-def test_verify_says_that_the_format_is_an_earlier_one(project: Project) -> None:
+def test_verify_reports_an_earlier_index_format(project: Project) -> None:
     found = command("verify", project.out)
     assert (found.code, "V080" in found.out + found.err, "V018" in found.out + found.err) == (0, True, False)
 
 
-def test_verify_says_that_a_format_is_not_known(tmp_path: Path) -> None:
+def test_verify_reports_an_unknown_index_format(tmp_path: Path) -> None:
     project = output(tmp_path / "project", b"MZINDEX9")
     found = command("verify", project.out, "--keys", project.keys)
     assert (found.code, "V081" in found.out + found.err) == (0, True)

@@ -50,7 +50,7 @@ def test_a_pseudonym_is_looked_up_by_the_index(filled: Project) -> None:
     assert alone.num_rows == found["device_id"].to_pylist().count(pseudonym)
 
 
-def test_where_keys_were_destroyed_nobody_is_found_and_the_files_are_named(filled: Project) -> None:
+def test_files_with_destroyed_keys_are_named_and_give_no_record(filled: Project) -> None:
     shred_keys(places(filled), datetime.now(UTC), key="encrypt.pseudonymized/1", yes=True)
     [seen] = view_subjects([DEVICE], places(filled), datetime.now(UTC))
     assert seen.rows == 0

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from minimize.checkpoints import at_checkpoint
-from minimize.output import folder, subject_search
 from minimize.output.reader import load_receipts
 from tests.commands import command
 from tests.project import Project, event, new_project
@@ -46,34 +45,22 @@ def test_only_dates_with_the_subject_are_rewritten(project: Project) -> None:
     assert (receipt.kind, len(receipt.dates)) == ("delete", WITH_SUBJECT)
 
 
-def test_each_output_is_listed_once_for_all_its_dates(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_output_is_listed_once_for_all_its_dates(project: Project) -> None:
     listed: Counter[str] = Counter()
-    list_data_files = folder.list_data_files
-
-    def count(place: Path) -> tuple[str, ...]:
-        listed[place.name] += 1
-        return list_data_files(place)
-
-    monkeypatch.setattr(folder, "list_data_files", count)
-    delete(project)
+    with at_checkpoint("folder.listed", lambda _, folder: listed.update([folder.name])):
+        delete(project)
     assert {name: listed[name] for name in ("records", "index")} == {"records": 1, "index": 1}
 
 
-def test_dates_without_the_subject_are_decided_by_their_index(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dates_without_the_subject_are_decided_by_their_index(project: Project) -> None:
     """The plan, the search for what is left and the check open each index at most a fixed number of times, and read no rows."""
     opened: Counter[str] = Counter()
     read: Counter[str] = Counter()
-    open_index = subject_search.open_index_file
-
-    def count(output: Path, of: object) -> object:
-        opened[str(getattr(of, "path", ""))] += 1
-        return open_index(output, of)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(subject_search, "open_index_file", count)
     held = project.files()
-    with at_checkpoint("stored.read", lambda _, path: read.update([path])):
+    with (
+        at_checkpoint("index.read", lambda _, path: opened.update([path])),
+        at_checkpoint("stored.read", lambda _, path: read.update([path])),
+    ):
         delete(project)
     without = held & project.files()
     assert len(without) == DATES - WITH_SUBJECT

@@ -22,7 +22,7 @@ def test_the_ledger_knows_every_output_that_was_published(project: Project) -> N
     assert missed == ()
 
 
-def test_an_output_that_is_named_and_known_is_looked_at_once(project: Project) -> None:
+def test_an_output_that_is_both_named_and_known_is_searched_once(project: Project) -> None:
     project.records(events(20))
     project.run()
     with open_ledger(find_ledger(project.out / "ledger.db")) as book:
@@ -30,7 +30,7 @@ def test_an_output_that_is_named_and_known_is_looked_at_once(project: Project) -
     assert len(found) == 1
 
 
-def test_an_output_that_is_gone_is_said_to_be(project: Project) -> None:
+def test_a_missing_output_is_reported(project: Project) -> None:
     project.records(events(20))
     ledger = project.folder / "organization.db"
     project.run(ledger=ledger)
@@ -41,7 +41,7 @@ def test_an_output_that_is_gone_is_said_to_be(project: Project) -> None:
     assert (missed.folder, missed.pipeline, missed.reason) == (str(project.out), "checkins", "E205")
 
 
-def test_aggregates_are_about_nobody_alone(project: Project) -> None:
+def test_aggregates_are_not_searched_for_subjects(project: Project) -> None:
     project.records(events(60))
     project.run()
     ((output,), _) = find_outputs(None, [project.out])

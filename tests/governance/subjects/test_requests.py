@@ -25,8 +25,8 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import SubjectRequestStep
 from minimize.ledger.ledger import open_ledger
-from minimize.ledger.subjects import SubjectRequestStep
 from minimize.workspace import Workspace as Places
 from tests.project import Project
 
@@ -60,7 +60,7 @@ def test_a_tenant_alone_is_the_whole_tenant_if_this_is_stated() -> None:
     assert whole.tenant == "north"
 
 
-def test_a_file_in_which_nobody_stands_names_nobody(tmp_path: Path) -> None:
+def test_a_subject_file_without_rows_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none.csv").write_text("subject,tenant_id\n")
     with pytest.raises(ConfigurationError, match="no subject was given"):
         collect_subjects([], file=tmp_path / "none.csv")
@@ -82,17 +82,17 @@ def test_a_file_names_devices_users_and_tenants(tmp_path: Path, name: str, text:
     assert load_subjects(tmp_path / name) == found
 
 
-def test_parquet_names_them_alike(tmp_path: Path) -> None:
+def test_parquet_requests_give_the_same_subjects(tmp_path: Path) -> None:
     pq.write_table(pa.table({"subject": ["d1", None], "tenant_id": ["north", "south"]}), tmp_path / "a.parquet")
     assert load_subjects(tmp_path / "a.parquet") == (DataSubject("d1", "north"), DataSubject(None, "south"))
 
 
-def test_a_header_alone_names_nobody(tmp_path: Path) -> None:
+def test_a_header_alone_selects_no_subject(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject\n")
     assert load_subjects(tmp_path / "a.csv") == ()
 
 
-def test_what_a_row_does_not_say_is_what_was_given(tmp_path: Path) -> None:
+def test_values_missing_in_a_row_come_from_the_arguments(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,\nd2,north\n")
     found = load_subjects(tmp_path / "a.csv", "north", "serial")
     assert found == (DataSubject("d1", "north", "serial"), DataSubject("d2", "north", "serial"))
@@ -132,7 +132,7 @@ def test_a_file_without_rows_is_not_the_whole_tenant(tmp_path: Path) -> None:
         collect_subjects([], "north", file=tmp_path / "a.csv")
 
 
-def test_a_row_that_names_nobody_is_told_by_its_line(tmp_path: Path) -> None:
+def test_a_row_without_subject_and_tenant_is_reported_by_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("subject,tenant_id\nd1,\n,\n")
     with pytest.raises(PolicyError) as told:
         load_subjects(tmp_path / "a.csv")
@@ -148,7 +148,7 @@ def test_a_file_that_holds_no_subjects_is_refused_without_a_word_of_it(tmp_path:
     assert "d1" not in str(told.value)
 
 
-def test_nobody_is_printed() -> None:
+def test_the_printed_form_hides_the_subject() -> None:
     assert "d1" not in repr(DataSubject("d1", "north"))
 
 
@@ -206,7 +206,7 @@ def test_it_is_open_until_every_recipient_confirmed(project: Project, ledger: Pa
     assert done.recipients["other"] == {"disclosures": ["d-2"], "confirmed": "2026-11-25T09:00:00Z"}
 
 
-def test_nobody_confirms_what_he_was_not_told(project: Project, ledger: Path) -> None:
+def test_a_deletion_is_confirmed_only_by_a_notified_recipient(project: Project, ledger: Path) -> None:
     put_down(project, ledger, ASKED)
     places = Places(ledger, keys=project.keys)
     with pytest.raises(ConfigurationError, match="was not notified"):

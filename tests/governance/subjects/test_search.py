@@ -104,7 +104,7 @@ def test_a_user_is_found_by_the_field_that_is_named(project: Project) -> None:
     assert rows(found(project, DataSubject("u2", field="user"))) == count(records, user="u2")
 
 
-def test_an_index_says_which_row_groups_are_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_limits_the_row_groups_that_are_read(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.records(RECORDS)
     project.run()
     read: list[Any] = []
@@ -119,7 +119,7 @@ def test_an_index_says_which_row_groups_are_read(project: Project, monkeypatch: 
     assert read == []
 
 
-def test_where_the_subject_was_dropped_nobody_can_be_looked_for(project: Project) -> None:
+def test_a_dropped_subject_cannot_be_searched_for(project: Project) -> None:
     project.policy({"device_id": device("drop")})
     project.pipeline(aggregates=None)
     project.records(RECORDS)
@@ -129,7 +129,7 @@ def test_where_the_subject_was_dropped_nobody_can_be_looked_for(project: Project
     assert blind.reason == "device_id was dropped"
 
 
-def test_a_form_that_several_share_names_nobody(project: Project) -> None:
+def test_a_form_shared_by_several_subjects_cannot_be_searched_for(project: Project) -> None:
     project.policy({"device_id": device({"mask": {"keep_last": 1}})})
     project.pipeline(records={}, aggregates=None)
     project.records(RECORDS)
@@ -139,7 +139,7 @@ def test_a_form_that_several_share_names_nobody(project: Project) -> None:
     assert "mask" in blind.reason
 
 
-def test_where_tenants_are_not_told_a_pseudonym_of_one_cannot_be_made(project: Project) -> None:
+def test_a_per_tenant_pseudonym_is_searchable_only_with_a_known_tenant(project: Project) -> None:
     hidden = {"type": "string", "do": {"map": {"values": {"north": "a"}, "otherwise": "b"}}}
     project.policy({"tenant_id": hidden})
     project.records(RECORDS)
@@ -150,7 +150,7 @@ def test_where_tenants_are_not_told_a_pseudonym_of_one_cannot_be_made(project: P
     assert rows(found(project, DataSubject("d3"), ["north", "south"])) == count(RECORDS, device_id="d3")
 
 
-def test_times_are_told_as_wide_as_they_were_released(project: Project) -> None:
+def test_times_are_reported_at_their_released_precision(project: Project) -> None:
     project.records([RECORDS[3]])
     project.run()
     (held,) = found(project, DataSubject("d3"))
@@ -161,7 +161,7 @@ def test_times_are_told_as_wide_as_they_were_released(project: Project) -> None:
     assert until - since == 3_600_000_000 - 1
 
 
-def test_nobody_is_printed(project: Project) -> None:
+def test_the_printed_search_hides_the_subject(project: Project) -> None:
     project.records(RECORDS)
     project.run()
     search = SubjectSearch(DataSubject("d3", "north"))

@@ -41,7 +41,7 @@ def page(project: Project, subject: DataSubject, *without: str) -> str:
     return view_page(found, redacted=without)
 
 
-def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> None:
+def test_a_page_shows_place_form_and_end_of_retention(project: Project) -> None:
     project.policy(retention="30d")
     text = page(project, DataSubject("d3", "south"))
     assert "Data held about d3 of south" in text
@@ -54,7 +54,7 @@ def test_a_page_says_where_in_which_form_and_until_when(project: Project) -> Non
     assert (tags.open, tags.fetched) == ([], [])
 
 
-def test_whatever_stands_there_is_escaped(project: Project) -> None:
+def test_a_page_escapes_subject_ids(project: Project) -> None:
     assert "<b>d3" not in page(project, DataSubject("<b>d3", "south"))
 
 
@@ -69,7 +69,7 @@ def seen(project: Project, subject: DataSubject, **places: Any) -> SubjectView:
     return found
 
 
-def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Project) -> None:
+def test_a_view_shows_place_form_start_and_end_of_retention(project: Project) -> None:
     project.policy(retention="30d")
     project.records([event(3)])
     receipt = project.run()
@@ -86,7 +86,7 @@ def test_a_view_says_where_in_which_form_since_when_and_until_when(project: Proj
     assert held["records"][0]["event_time"] == when.astimezone(UTC)
 
 
-def test_of_somebody_unknown_nothing_is_held(project: Project) -> None:
+def test_a_view_of_an_unknown_subject_is_empty(project: Project) -> None:
     project.records(events(20))
     project.run()
     body = seen(project, DataSubject("d99", "south")).to_json()
@@ -118,7 +118,7 @@ def test_a_ledger_that_is_named_must_be_there(project: Project) -> None:
         )
 
 
-def test_nobody_is_found_without_a_keyring(project: Project) -> None:
+def test_a_subject_view_requires_a_keyring(project: Project) -> None:
     project.records(events(20))
     project.run()
     with pytest.raises(KeyringError):
@@ -129,7 +129,7 @@ USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "
 PEOPLE = [{**each, "user": f"u{number % 5}"} for number, each in enumerate(events(60))]
 
 
-def test_a_form_that_is_given_is_found_in_whatever_field_it_stands(project: Project) -> None:
+def test_a_given_form_is_found_in_any_identifying_field(project: Project) -> None:
     project.policy({"user": USER})
     project.records(PEOPLE)
     project.run()
@@ -141,7 +141,7 @@ def test_a_form_that_is_given_is_found_in_whatever_field_it_stands(project: Proj
     assert seen(project, DataSubject("nobody", is_form=True)).rows == 0
 
 
-def test_the_identifiers_beside_somebody_are_counted(project: Project) -> None:
+def test_other_identifiers_in_the_rows_of_a_subject_are_counted(project: Project) -> None:
     project.policy({"user": USER})
     project.records(PEOPLE)
     project.run()
@@ -149,7 +149,7 @@ def test_the_identifiers_beside_somebody_are_counted(project: Project) -> None:
     assert held["beside"] == {"device_id": len({(e["device_id"], e["tenant_id"]) for e in PEOPLE if e["user"] == "u2"})}
 
 
-def test_a_view_tells_how_much_had_to_be_read(project: Project) -> None:
+def test_a_view_reports_how_many_row_groups_it_read(project: Project) -> None:
     project.records(events(40))
     project.records(events(40), BEFORE)
     project.run()

@@ -105,7 +105,7 @@ def test_a_field_that_keeps_its_inputs_is_judged_by_their_roles(lint_of: LintOf)
     assert codes(found) == [("L001", "warning")]
 
 
-def test_a_finding_stands_at_the_fields_line_and_has_a_hint(lint_of: LintOf) -> None:
+def test_a_finding_has_the_line_of_its_field_and_a_hint(lint_of: LintOf) -> None:
     finding = next(
         f for f in lint_of("fields:\n  a: {type: string}\n  f: {type: string, role: quasi, do: keep}\n") if f.field
     )
@@ -114,7 +114,7 @@ def test_a_finding_stands_at_the_fields_line_and_has_a_hint(lint_of: LintOf) -> 
     assert finding.hint
 
 
-def test_a_personal_name_with_a_plain_role_is_told(lint_of: LintOf) -> None:
+def test_a_personal_name_with_a_plain_role_is_reported(lint_of: LintOf) -> None:
     found = lint_of("fields:\n  phoneNumber: {type: string, do: keep}\n  imei: {type: string, do: drop}\n")
     assert [(f.code, f.field, f.hint) for f in found if f.field] == [("L007", "phoneNumber", "Set `role: identifier`.")]
 
@@ -199,7 +199,7 @@ def test_e_mail_addresses_are_known_by_their_values_too(lint_of: LintOf) -> None
     assert ("L009", "error") in codes(found)
 
 
-def test_a_pseudonym_per_something_where_no_tenant_is_named_is_told(lint_of: LintOf) -> None:
+def test_a_pseudonym_scope_in_a_policy_without_a_tenant_is_reported(lint_of: LintOf) -> None:
     found = lint_of(
         "fields:\n  os: {type: string, do: keep}\n  f: {type: string, do: {pseudonymize: {key: k, per: os}}}\n"
     )
@@ -233,7 +233,7 @@ def test_paths_that_the_source_has_are_fine(lint_of: LintOf) -> None:
     assert told(lint_of(PATH_FIELDS, columns=["osVersion", "/apps/*/name", "/else"])) == []
 
 
-def test_a_container_is_there_where_something_stands_in_it(lint_of: LintOf) -> None:
+def test_a_container_exists_if_it_has_elements(lint_of: LintOf) -> None:
     text = "fields:\n  apps: {type: list, do: size}\n"
     assert told(lint_of(text, columns=["/apps/*/name"])) == []
 
@@ -249,7 +249,7 @@ def test_a_case_typo_below_a_list_is_found(lint_of: LintOf) -> None:
     assert found == [("L021", "/apps/*/name", "Did you mean `/Apps/*/Name`?")]
 
 
-def test_a_path_that_matches_nothing_is_told(lint_of: LintOf) -> None:
+def test_a_path_that_matches_nothing_is_reported(lint_of: LintOf) -> None:
     assert [code for code, *_ in told(lint_of(PATH_FIELDS, columns=["osVersion"]))] == ["L020"]
 
 
@@ -258,12 +258,12 @@ def test_optional_and_derived_fields_need_not_be_there(lint_of: LintOf) -> None:
     assert told(lint_of(text, columns=["c"])) == []
 
 
-def test_nothing_is_said_of_the_source_where_it_is_not_known(lint_of: LintOf) -> None:
+def test_an_unknown_source_gives_no_finding(lint_of: LintOf) -> None:
     assert told(lint_of(PATH_FIELDS)) == []
 
 
 @pytest.mark.parametrize("other", [{"do": "keep"}, {"role": "quasi"}])
-def test_a_field_treated_differently_elsewhere_is_told(other: dict[str, str]) -> None:
+def test_a_field_treated_differently_in_another_policy_is_reported(other: dict[str, str]) -> None:
     found = lint(policy("one"), siblings=[policy("two", **other)])
     assert [(f.code, f.field) for f in found] == [("L022", "f"), ("L042", None)]
     assert "`two`" in found[0].message
@@ -290,12 +290,12 @@ def test_a_field_treated_differently_elsewhere_is_told(other: dict[str, str]) ->
         ),
     ],
 )
-def test_the_hint_says_how_the_treatments_differ(here: dict[str, Any], there: dict[str, Any], hint: str) -> None:
+def test_the_hint_describes_how_the_treatments_differ(here: dict[str, Any], there: dict[str, Any], hint: str) -> None:
     found = lint(policy("one", **here), siblings=[policy("two", **there)])
     assert [each.hint for each in found if each.code == "L022"] == [f"Check that this is intended: {hint}."]
 
 
-def test_a_field_treated_alike_is_not() -> None:
+def test_a_field_with_the_same_treatment_is_not_reported() -> None:
     assert told(lint(policy("one"), siblings=[policy("two")])) == []
 
 

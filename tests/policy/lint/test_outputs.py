@@ -70,7 +70,7 @@ def test_measures_are_judged_by_what_they_see(pipeline_lint_of: LintOf, measure:
     assert found == ([] if code is None else [(code, "error", "a")])
 
 
-def test_a_finding_stands_at_the_line_of_the_aggregate(pipeline_lint_of: LintOf) -> None:
+def test_a_finding_has_the_line_of_its_aggregate(pipeline_lint_of: LintOf) -> None:
     found = pipeline_lint_of(
         "aggregates:\n  a:\n    group_by: {os: os}\n    measures: {n: {mean: raw}}\n    per_subject: {rows: 1}\n",
         FIELDS,
@@ -79,7 +79,7 @@ def test_a_finding_stands_at_the_line_of_the_aggregate(pipeline_lint_of: LintOf)
 
 
 @pytest.mark.parametrize(("retention", "expected"), [("365d", []), ("400d", []), ("401d", ["L074"]), ("7d", [])])
-def test_an_aggregate_that_is_kept_for_very_long_is_told(
+def test_a_very_long_retention_of_an_aggregate_is_reported(
     pipeline_lint_of: LintOf, retention: str, expected: list[str]
 ) -> None:
     more = f"suppress: {{below: 10}}, retention: {retention}"
@@ -88,7 +88,7 @@ def test_an_aggregate_that_is_kept_for_very_long_is_told(
 
 
 @pytest.mark.parametrize("more", ["suppress: {below: 9}", "suppress: {counting: device, below: 2}", "late: 2d"])
-def test_low_or_missing_thresholds_are_told(pipeline_lint_of: LintOf, more: str) -> None:
+def test_low_or_missing_thresholds_are_reported(pipeline_lint_of: LintOf, more: str) -> None:
     found = told(pipeline_lint_of("aggregates:\n" + aggregate("count", more), FIELDS))
     assert found == [("L061", "warning", "a")]
 
@@ -101,7 +101,7 @@ def test_low_or_missing_thresholds_are_told(pipeline_lint_of: LintOf, more: str)
         ("suppress: {below: 10}", []),
     ],
 )
-def test_an_exact_figure_beside_rounded_counts_is_told(
+def test_an_exact_figure_next_to_rounded_counts_is_reported(
     pipeline_lint_of: LintOf, more: str, expected: list[str]
 ) -> None:
     text = "aggregates:\n" + aggregate("{mean: clipped}", more)
@@ -117,7 +117,7 @@ def test_an_exact_figure_beside_rounded_counts_is_told(
         ("row", ("L095", "error", "a")),
     ],
 )
-def test_counting_something_else_than_the_subject_is_told(
+def test_counting_another_field_than_the_subject_is_reported(
     pipeline_lint_of: LintOf, counting: str, expected: tuple[str, str, str]
 ) -> None:
     fields = (
@@ -129,7 +129,7 @@ def test_counting_something_else_than_the_subject_is_told(
 
 
 @pytest.mark.parametrize(("key", "is_told"), [("device", True), ("clipped", False), ("os", False)])
-def test_groups_that_name_somebody_are_told(pipeline_lint_of: LintOf, key: str, *, is_told: bool) -> None:
+def test_groups_that_identify_persons_are_reported(pipeline_lint_of: LintOf, key: str, *, is_told: bool) -> None:
     text = f"aggregates:\n  a: {{group_by: {{k: {key}}}, measures: {{n: count}}, suppress: {{below: 10}}}}\n"
     fields = FIELDS.replace("role: identifier}", "role: identifier, do: {pseudonymize: {key: device}}}")
     assert [each.code for each in pipeline_lint_of(text, fields) if each.code == "L073"] == ["L073"] * is_told
@@ -150,7 +150,7 @@ def _codes(
     return codes
 
 
-def test_an_output_in_a_bucket_wants_a_ledger_elsewhere(
+def test_an_output_in_a_bucket_requires_a_ledger_elsewhere(
     codes: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert codes("s3://house/out") == ["L071"]
@@ -195,7 +195,7 @@ def test_little_noise_is_named(pipeline_lint_of: LintOf, sd: str, expected: list
         ("{histogram: os}", "", []),
     ],
 )
-def test_figures_that_depend_on_rows_want_their_limit(
+def test_figures_that_depend_on_row_counts_require_a_limit_per_subject(
     pipeline_lint_of: LintOf, measure: str, limits: str, expected: list[str]
 ) -> None:
     text = f"aggregates:\n  a: {{group_by: {{os: os}}, measures: {{n: {measure}}}, suppress: {{below: 10}}{limits}}}\n"
@@ -314,7 +314,7 @@ def test_records_whose_subjects_are_found_only_by_reading_everything(pipeline_li
         ("", "presence", False),
     ],
 )
-def test_an_identifier_that_stands_in_records_wants_a_subject_to_find_it_by(
+def test_an_identifier_in_records_requires_a_subject_to_find_it_by(
     pipeline_lint_of: LintOf, subject: str, do: str, uncovered: bool
 ) -> None:
     fields = RECORD_FIELDS.replace("subject: device\n", subject).replace("DO", do)
@@ -344,7 +344,7 @@ fields:
         ("latency: {type: double, do: keep}", False),
     ],
 )
-def test_a_position_in_records_that_are_not_encrypted_is_told(pipeline_lint_of: LintOf, field: str, told: bool) -> None:
+def test_a_position_in_unencrypted_records_is_reported(pipeline_lint_of: LintOf, field: str, told: bool) -> None:
     fields = f"{POSITIONS}  {field}\n"
     for records, is_told in (
         ("{}", told),

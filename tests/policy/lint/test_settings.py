@@ -21,7 +21,7 @@ def test_a_sound_policy_has_no_findings(lint_of: LintOf) -> None:
     assert lint_of(USED, settings_rows=[("loc", "admin", "on"), ("level", "admin", "high")]) == []
 
 
-def test_features_and_levels_that_no_field_uses_are_told(lint_of: LintOf) -> None:
+def test_unused_features_and_levels_are_reported(lint_of: LintOf) -> None:
     found = lint_of(GATED)
     assert [(f.code, f.line) for f in found] == [("L030", 7), ("L031", 8)]
 
@@ -47,7 +47,7 @@ def test_whole_records_use_features_and_levels(lint_of: LintOf) -> None:
         ("{type: string, do: keep, purposes: [quality_and_security]}", "L034"),
     ],
 )
-def test_a_gate_or_purpose_without_effect_is_told(lint_of: LintOf, field: str, code: str) -> None:
+def test_a_gate_or_purpose_without_effect_is_reported(lint_of: LintOf, field: str, code: str) -> None:
     assert [(f.code, f.severity) for f in lint_of(USED + f"  x: {field}\n") if f.field == "x"] == [(code, "warning")]
 
 
@@ -75,7 +75,7 @@ def test_a_gate_without_a_tenant_never_opens(lint_of: LintOf) -> None:
         (("level", "admin", "low"), []),
     ],
 )
-def test_a_setting_without_effect_is_told(lint_of: LintOf, row: tuple[str, str, str], found: list[str]) -> None:
+def test_a_setting_without_effect_is_reported(lint_of: LintOf, row: tuple[str, str, str], found: list[str]) -> None:
     assert codes(lint_of(USED, settings_rows=[("loc", "admin", "on"), row, row])) == found
 
 
@@ -91,7 +91,7 @@ def test_an_unknown_setting_is_named_only_if_it_looks_like_a_name(lint_of: LintO
 
 
 @pytest.mark.parametrize("rows", [[], [("loc", "admin", "off")], [("loc", "user", "on")]])
-def test_a_feature_that_nobody_turns_on_is_told(lint_of: LintOf, rows: list[tuple[str, str, str]]) -> None:
+def test_a_feature_without_an_opt_in_is_reported(lint_of: LintOf, rows: list[tuple[str, str, str]]) -> None:
     assert "L039" in codes(lint_of(USED, settings_rows=rows))
 
 
@@ -99,7 +99,7 @@ def test_a_pipeline_without_settings_opens_no_gate(pipeline_lint_of: LintOf) -> 
     assert codes(pipeline_lint_of("", USED)) == ["L039"]
 
 
-def test_settings_that_no_field_asks_for_are_told(pipeline_lint_of: LintOf) -> None:
+def test_settings_that_no_field_uses_are_reported(pipeline_lint_of: LintOf) -> None:
     found = pipeline_lint_of("settings: settings.csv\n", HEAD + FIELDS)
     assert [(f.code, f.line) for f in found] == [("L035", 6)]
 

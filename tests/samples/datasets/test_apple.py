@@ -51,7 +51,7 @@ APPLE_DEVICE_ENROLLMENT_SYNC = records("apple_device_enrollment_sync", 300)
 SENT = records("apple_device_enrollment", 300)
 
 
-def test_it_says_of_a_device_what_apple_was_sent() -> None:
+def test_it_contains_for_each_device_what_apple_was_sent() -> None:
     names = ("serial_number", "asset_tag", "profile_uuid", "description")
     sent = {tuple(record.get(name) for name in names) for record in SENT}
     assert {tuple(record.get(name) for name in names) for record in APPLE_DEVICE_ENROLLMENT_SYNC} == sent
@@ -89,7 +89,7 @@ def test_they_are_the_same_on_the_next_day() -> None:
 APPLE_PUSH_AUTHENTICATE = records("apple_push_authenticate", 200)
 
 
-def test_each_device_says_its_names() -> None:
+def test_each_device_has_its_names() -> None:
     assert (
         len({record["UDID"] for record in APPLE_PUSH_AUTHENTICATE})
         == len({record["SerialNumber"] for record in APPLE_PUSH_AUTHENTICATE})
@@ -115,7 +115,7 @@ def test_they_are_devices_that_checked_in_at_the_same_topic() -> None:
     assert {(record["UDID"], record["Topic"]) for record in APPLE_PUSH_CHECKOUT} == known
 
 
-def test_nothing_else_is_said() -> None:
+def test_it_has_no_other_field() -> None:
     envelope = {"message_id", "received_at", "tenant_id"}
     assert {name for record in APPLE_PUSH_CHECKOUT for name in record} == envelope | {"MessageType", "Topic", "UDID"}
 

@@ -183,6 +183,6 @@ def test_only_computers_with_windows_have_a_bios_and_some_no_trusted_platform_mo
     assert {record.get("tpm_version") for record in windows} == {"1.2", "2.0", None}
 
 
-def test_the_technology_goes_with_a_carrier() -> None:
+def test_the_technology_is_present_with_a_carrier() -> None:
     assert {record.get("cellular_technology") for record in HARDWARE_INVENTORY} == {"GSM", "CDMA", None}
     assert all(("carrier" in record) == ("cellular_technology" in record) for record in HARDWARE_INVENTORY)

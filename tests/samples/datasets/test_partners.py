@@ -75,7 +75,7 @@ def test_most_were_seen_within_a_day_and_none_after_the_message_arrived() -> Non
     assert 0.6 < sum(age < timedelta(days=1) for age in ages) / len(ages) < 1
 
 
-def test_the_state_that_it_says_does_not_follow_from_that() -> None:
+def test_the_recorded_state_does_not_follow_from_that() -> None:
     old = {record["inventory_state"] for record in JAMF_COMPLIANCE if lasting(record) > timedelta(days=1)}
     assert old == {"activated", "deactivated"}
 

@@ -4,6 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.sources.files import LineBlock
 from minimize.sources.ndjson import arrow_reader as module
 from minimize.sources.ndjson.arrow_reader import MAX_COLUMNS, MAX_KEYS, LinesParser, ParserOptions
@@ -74,7 +75,7 @@ def tables(lines: list[bytes], parser: LinesParser) -> list[tuple[pa.Table, list
     return [(table, rows.tolist()) for table, rows in found]
 
 
-def test_pieces_are_one_table_in_order_whatever_columns_each_of_them_has() -> None:
+def test_pieces_with_different_columns_are_one_table_in_order() -> None:
     lines = [b'{"n":1}', b'{"n":2,"u":1}', b'{"n":3,"v":{"k":1}}', b'{"n":4,"v":{"j":null}}', b'{"n":5,"u":null}']
     ((table, rows),) = tables(lines, LinesParser(ParserOptions(TYPES, block_bytes=8)))
     assert rows == [0, 1, 2, 3, 4]
@@ -94,13 +95,15 @@ def test_a_line_that_is_refused_is_looked_for_in_its_piece_alone() -> None:
 
 
 @pytest.mark.parametrize("values", [(b"1", b"1.5"), (b"true", b"null"), (b'"2026-11-24T00:00:00Z"', b'"noon"')])
-def test_columns_that_nobody_declared_are_remembered_with_a_type_that_fits_most_values(
-    values: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+def test_undeclared_columns_are_remembered_with_a_type_that_fits_most_values(
+    values: tuple[bytes, bytes],
 ) -> None:
     parser = LinesParser(ParserOptions(TYPES))
     assert [rows for _, rows in tables([b'{"n":1,"u":[{"k":%s}]}' % values[0]], parser)] == [[0]]
-    monkeypatch.setattr(module, "_split_by_keys", lambda lines, rows: pytest.fail("columns were inferred again"))
-    assert [rows for _, rows in tables([b'{"n":1,"u":[{"k":%s},{}]}' % value for value in values], parser)] == [[0, 1]]
+    inferred: list[str] = []
+    with at_checkpoint("columns.inferred", inferred.append):
+        found = tables([b'{"n":1,"u":[{"k":%s},{}]}' % value for value in values], parser)
+    assert ([rows for _, rows in found], inferred) == ([[0, 1]], [])
 
 
 def test_a_column_that_changes_its_type_is_inferred_again() -> None:

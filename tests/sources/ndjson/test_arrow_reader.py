@@ -46,7 +46,7 @@ def at_once(folder: Path, data: bytes, asked: SourceRequest = ASKED) -> tuple[li
     return [chunk for chunk, _ in found], sorted(row for _, rows in found for row in rows.tolist())
 
 
-def test_clean_lines_are_read_at_once(tmp_path: Path) -> None:
+def test_clean_lines_are_read_in_one_batch(tmp_path: Path) -> None:
     (chunk,), rows = at_once(tmp_path, b'{"id":"a","x":1,"l":[{"n":1,"m":2}],"d":1.5,"m":{"k":1}}\n\n{"x":2}\r\n')
     assert chunk.records.select(["id", "x", "at", "l"]).to_pylist() == [
         {"id": "a", "x": 1.0, "at": None, "l": [{"n": 1}]}

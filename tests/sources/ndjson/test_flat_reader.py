@@ -14,7 +14,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.records import Chunk
 from minimize.sources.base import DeclaredField, SourceRequest
 from minimize.sources.files import LineBlock, file_parts
-from minimize.sources.forbidden_names import ForbiddenNames
 from minimize.sources.ndjson import NdjsonPart, ndjson_source
 from minimize.sources.ndjson.flat_reader import (
     MAX_INTEGER_DIGITS,
@@ -38,6 +37,7 @@ from minimize.sources.ndjson.flat_reader import (
 )
 from minimize.sources.ndjson.line_scan import scan_lines
 from minimize.sources.projection import field_tree
+from minimize.sources.record_checks import ForbiddenNames
 
 REQUEST = SourceRequest(
     tuple(
@@ -63,7 +63,7 @@ def at_once(
     return (found[0][0], found[0][1].tolist()) if found else (None, [])
 
 
-def test_lines_that_look_alike_are_one_chunk(tmp_path: Path) -> None:
+def test_uniform_lines_are_one_chunk(tmp_path: Path) -> None:
     lines = [GOOD, b'{"n":2}', b'{"id":"b","new":"x"}', b'{"id":"c","n":null,"new":null}', b'{"id":"d","o":null}']
     chunk, rows = at_once(tmp_path, lines, KnownKeyOrder(), 100)
     assert chunk is not None
@@ -108,7 +108,7 @@ def test_keys_that_were_not_known_are_learned_for_the_next_block(tmp_path: Path)
     assert at_once(tmp_path, lines, known)[1] == [*range(21)]
 
 
-def test_where_few_lines_are_in_the_known_order_it_is_learned_anew(tmp_path: Path) -> None:
+def test_the_key_order_is_learned_again_if_few_lines_match(tmp_path: Path) -> None:
     known = KnownKeyOrder()
     other = [b'{"n": 1, "id": "a"}'] * 20
     assert at_once(tmp_path, [GOOD] * 20, known)[1] == [*range(20)]
@@ -206,7 +206,7 @@ def test_where_a_container_may_be_or_nothing_there_is_no_column(name: str) -> No
     assert all(sure)
 
 
-def test_a_text_that_nobody_reads_is_only_looked_at() -> None:
+def test_a_text_that_is_not_needed_is_checked_and_not_read() -> None:
     unread = SourceRequest((DeclaredField("s", Pointer.parse("s"), "string", needed=False),))
     reading = ColumnReader(field_tree(unread), frozenset(), ForbiddenNames((), frozenset()), np.ones(3, bool))
     column = reading.column("s", values('"x"', None, "1"))
@@ -265,7 +265,7 @@ def expected(text: str, whole: bool) -> bool:
 
 
 @given(values=texts)
-def test_numbers_are_told_as_by_their_grammar(values: list[str]) -> None:
+def test_plain_numbers_are_recognized_by_their_grammar(values: list[str]) -> None:
     array = pa.array(values, pa.string())
     assert are_plain_numbers(array).tolist() == [expected(value, whole=False) for value in values]
     assert are_plain_numbers(array, whole=True).tolist() == [expected(value, whole=True) for value in values]
@@ -278,14 +278,14 @@ def test_a_part_of_an_array_is_looked_at_alone() -> None:
 
 
 @given(values=st.lists(st.from_regex(r"-?(0|[1-9][0-9]{0,17})", fullmatch=True)))
-def test_whole_numbers_that_are_told_are_what_arrow_reads(values: list[str]) -> None:
+def test_recognized_whole_numbers_are_read_by_arrow_with_the_same_value(values: list[str]) -> None:
     array = pa.array(values, pa.string())
     assert are_plain_numbers(array, whole=True).all()
     assert array.cast(pa.int64()).to_pylist() == [int(value) for value in values]
 
 
 @given(values=st.lists(st.from_regex(r"-?(0|[1-9][0-9]{0,20})\.[0-9]{1,20}", fullmatch=True)))
-def test_numbers_that_are_told_are_what_arrow_reads(values: list[str]) -> None:
+def test_recognized_numbers_are_read_by_arrow_with_the_same_value(values: list[str]) -> None:
     array = pa.array(values, pa.string())
     assert are_plain_numbers(array).all()
     assert array.cast(pa.float64()).to_pylist() == [float(value) for value in values]
@@ -384,11 +384,11 @@ def test_any_other_line_is_not_cut_and_its_neighbours_are(line: bytes) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " 1", "1 ", "[]", "tru", "{", '1"', "9" * 20])
-def test_what_stands_in_no_quotes_is_given_as_it_stands(text: str) -> None:
+def test_an_unquoted_value_is_returned_unchanged(text: str) -> None:
     assert told([GOOD_LINE, f'{{"a":"x","b":{text}}}'.encode()])[1] == {b"a": '"x"', b"b": text}
 
 
-def test_a_line_that_is_said_not_to_fit_is_not_cut() -> None:
+def test_a_line_marked_as_unfit_is_not_cut() -> None:
     scanned = scan_lines(LineBlock(0, b"\n".join([GOOD_LINE] * 3)))
     found = cut_lines(scanned, np.arange(3), np.array([True, False, True]), ORDER)
     assert found is not None
@@ -433,7 +433,7 @@ def test_a_key_may_be_longer_than_what_is_looked_at_together() -> None:
 
 
 @given(text=st.binary(max_size=60), data=st.binary(min_size=1, max_size=20), inside=st.integers(0, 59))
-def test_bytes_are_met_where_they_stand_and_nowhere_else(text: bytes, data: bytes, inside: int) -> None:
+def test_a_byte_literal_matches_exactly_at_its_positions(text: bytes, data: bytes, inside: int) -> None:
     text = text[:inside] + data + text[inside:]
     padded = np.frombuffer(text.ljust(len(text) + len(data) + 8, b"\0"), np.uint8)
     literal = ByteLiteral.from_bytes(data)
@@ -477,7 +477,7 @@ def test_of_each_row_the_first_mark_is_found_where_so_many_bytes_are_skipped(
         (b'{"":"","\xc3\xa9":-1.5e9}', KeyOrder((b"", b"\xc3\xa9"), b",", b":")),
     ],
 )
-def test_the_order_of_a_line_is_its_keys_and_what_stands_between_them(line: bytes, order: KeyOrder) -> None:
+def test_the_key_order_of_a_line_includes_the_text_between_keys(line: bytes, order: KeyOrder) -> None:
     assert KeyOrder.from_line(line) == order
 
 
@@ -514,7 +514,7 @@ def test_a_line_of_very_many_keys_has_no_order() -> None:
     assert KeyOrder.from_line(b"{" + b",".join(b'"k%d":1' % key for key in range(MAX_KEYS + 1)) + b"}") is None
 
 
-def test_keys_of_other_lines_are_put_where_they_stand_there() -> None:
+def test_keys_of_other_lines_are_inserted_in_their_order() -> None:
     order = learn_order([b'{"b":1,"d":1}', b'{"b":1,"c":1,"d":1}', b'{"a":1,"b":1}', b'{"d":1,"e":1}'])
     assert order is not None
     assert order.keys == (b"a", b"b", b"c", b"d", b"e")
@@ -538,6 +538,6 @@ def test_lines_of_which_most_are_in_no_common_order_teach_nothing(lines: list[by
     assert learn_order(lines) is None
 
 
-def test_what_is_known_stays_whatever_other_lines_are() -> None:
+def test_a_known_key_order_stays_for_any_other_lines() -> None:
     known = KeyOrder((b"a",), b",", b":")
     assert learn_order([b"x", b"{}", b'{"a":[]}'], known) is known

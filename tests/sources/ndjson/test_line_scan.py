@@ -43,7 +43,7 @@ def test_some_lines_as_text_leave_the_others_out() -> None:
         b'{"id":"\x00"}',
     ],
 )
-def test_an_odd_line_is_told_and_its_neighbours_are_not(line: bytes) -> None:
+def test_an_odd_line_is_marked_without_its_neighbours(line: bytes) -> None:
     assert odd(b'{"id":"\xc3\xa9"}\n' + line + b"\n{}") == [False, True, False]
 
 
@@ -55,12 +55,12 @@ def test_what_only_looks_odd_is_not(line: bytes) -> None:
     assert odd(line) == [False]
 
 
-def test_every_line_that_is_not_utf8_is_told() -> None:
+def test_every_line_that_is_not_utf8_is_marked() -> None:
     text = [b'{"a":"\xff"}', b'{"a":"\xc3\xa9"}', b'{"a":"\xc3"}', b'{"a":"\xed\xa0\x80"}', b"{}", b'{"a":"\xf0\x9f"}']
     assert odd(b"\n\n".join(text)) == [True, False, True, True, False, True]
 
 
-def test_a_line_above_the_limit_is_odd_whatever_its_end() -> None:
+def test_a_line_above_the_limit_is_odd_with_any_line_end() -> None:
     longest = b'{"a":"' + b"x" * (MAX_LINE_BYTES - 8) + b'"}'
     assert module.line_length(longest) == MAX_LINE_BYTES
     assert odd(longest + b"\r\n{}") == [False, False]
@@ -82,7 +82,7 @@ def test_texts_are_looked_for_among_the_lines_asked_for() -> None:
 
 
 @pytest.mark.parametrize("many", [1, 500])
-def test_lines_that_nest_too_deep_are_told(many: int) -> None:
+def test_lines_with_too_deep_nesting_are_marked(many: int) -> None:
     deep, as_text = b'{"u":' + b"[" * 128 + b"]" * 128 + b"}", b'{"a":"' + b"[" * 200 + b'"}'
     just = b'{"u":' + b"[" * 127 + b"]" * 127 + b"}"
     lines = scan_lines(LineBlock(0, b"\n".join([deep, b"{}", just, as_text] * many)))

@@ -120,7 +120,7 @@ def test_the_walk_gives_what_the_strict_reader_gives_or_nothing(value: dict[str,
             READ(record, seen)
 
 
-def test_what_stumbles_says_nothing_of_the_value() -> None:
+def test_a_value_mismatch_reveals_no_value() -> None:
     with pytest.raises(ValueMismatch) as caught:
         READ(parse_line(b'{"n":"c4n4ry"}'), [])
     assert "c4n4ry" not in repr(caught.value)
@@ -167,7 +167,7 @@ def test_without_needed_fields_the_records_still_count() -> None:
     assert (lines.chunk().records.num_rows, lines.chunk().read) == (1, 1)
 
 
-def test_a_subject_is_text_or_nobody() -> None:
+def test_a_subject_that_is_no_text_is_none() -> None:
     assert record_subject({"who": {"id": "a"}}, LINES_REQUEST) == "a"
     assert record_subject({"who": {"id": ["a"]}}, LINES_REQUEST) is None
     assert record_subject({"who": None}, LINES_REQUEST) is None
@@ -215,7 +215,7 @@ def test_numbers_keep_their_text_until_a_type_asks() -> None:
         b"\xef\xbb\xbf{}",
     ],
 )
-def test_what_is_no_record_is_malformed_and_the_error_says_nothing_of_it(line: bytes) -> None:
+def test_a_line_that_is_no_record_is_malformed_and_the_error_shows_none_of_it(line: bytes) -> None:
     with pytest.raises(MalformedLine) as caught:
         parse_line(line)
     assert (str(caught.value), caught.value.__context__, caught.value.__cause__) == ("", None, None)
@@ -264,11 +264,11 @@ def test_a_required_field_below_a_star_must_be_in_every_element() -> None:
         ("list", [], None),
     ],
 )
-def test_a_value_is_taken_for_its_type_and_nothing_is_coerced(word: str, value: Any, expected: Any) -> None:
+def test_a_value_is_accepted_for_its_type_and_not_coerced(word: str, value: Any, expected: Any) -> None:
     assert convert_value(value, word) == expected
 
 
-def test_an_undeclared_path_is_told_at_its_top() -> None:
+def test_an_undeclared_path_is_reported_at_its_top() -> None:
     asked = request(("/a/b", "integer"), ("/l/*/x", "string"), ("/whole", "struct"))
     record = parse_line(b'{"a":{"b":1,"c":{"d":1}},"l":[{"y":1},null],"whole":{"k":1},"n":null,"o":[]}')
     assert {str(Pointer(parts)) for parts in undeclared_in_record(record, field_tree(asked))} == {
