@@ -1,4 +1,4 @@
-"""The workspace of a command, a call or a server: its surroundings, each found once; and the permission check.
+"""The workspace of a command, a call or a server: its surroundings, each found once; and who may use it.
 
 Configuration, pipeline, keyring, ledger and output are searched for when they are needed. The ledger may be absent. The access
 file in force decides which commands and tenants the actor may use. Audit events contain names, rules and counts, and no values.
@@ -15,24 +15,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from minimize.access.decision import AccessDecision, decide_permission, decision_event
-from minimize.access.entitlements import EffectiveAccess
-from minimize.access.model import (
-    AccessRules,
-    UserAccount,
-    find_access_file,
-    load_access,
-    parse_adopted,
-    required_access_file,
+from minimize.access.decision import AccessDecision
+from minimize.access.enforcement import (
+    PermissionRequest,
+    check_permission,
+    recorded_permissions,
+    required_rules,
+    rules_in_force,
 )
-from minimize.access.permissions import (
-    ALL_TENANTS,
-    PERMISSIONS,
-    RULES_REQUIRED,
-    TenantSet,
-    common_tenants,
-    is_ledger_wide,
-)
+from minimize.access.model import AccessRules, account_of_actor
+from minimize.access.permissions import ALL_TENANTS, TenantSet, common_tenants, is_ledger_wide
 from minimize.config import Config
 from minimize.config_search import load_config
 from minimize.datasets.ledger_check import check_keyring, check_ledger
@@ -47,21 +39,11 @@ from minimize.datasets.pipelines import (
 )
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.writing_run import PolicyCache
-from minimize.errors import (
-    AccessDenied,
-    ConfigurationError,
-    KeyringError,
-    LedgerError,
-    MinimizeError,
-    OutputError,
-    RefusedError,
-)
-from minimize.keys import Keyring, Verifier, find_keyring
+from minimize.errors import ConfigurationError, KeyringError, LedgerError, MinimizeError, OutputError
+from minimize.identifiers import canonical_id
+from minimize.keys import Keyring, find_keyring
 from minimize.ledger import Actor, Address, current_actor, find_ledger
-from minimize.ledger.acts import ActReader, UntrustedActError
-from minimize.ledger.audit_event import use_permissions
 from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
-from minimize.ledger.kinds import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.ledger import Ledger, OpenLedgers
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import has_runs, read_receipts
@@ -101,6 +83,10 @@ class Workspace:
     found_config: Config | None = None
     clock: Clock = utc_now
     ledgers: OpenLedgers = field(default_factory=OpenLedgers, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.ledgers.permissions_of is None:
+            self.ledgers.permissions_of = recorded_permissions(self, self.clock)
 
     def __enter__(self) -> Self:
         """Keeps the ledger open until the end of the `with` statement."""
@@ -249,6 +235,15 @@ class Workspace:
             rows = load_settings(normalize_path(self.job.folder / configured) if source is None else configured)
         return rows.with_folding(self.job.policy.settings_folding, self.job.policy.levels)
 
+    def require_settings(self, source: Any, tenant: str | None) -> None:
+        """Checks `settings/read` if the collection settings come from the ledger: those of a source, or else of the pipeline.
+
+        A file of settings is readable by the caller. Raises the errors of `require`.
+        """
+        configured = self.job.settings if source is None else source
+        if isinstance(configured, str) and configured == LEDGER_SETTINGS:
+            self.require("settings/read", tenant=tenant)
+
     @cached_property
     def verifier(self) -> Keyring | None:
         """The keyring, to verify what is read; None if there is none that can be read."""
@@ -301,6 +296,81 @@ class Workspace:
     def _chains(self, named: Iterable[LocationLike] = ()) -> Iterator[Sequence[Receipt]]:
         places = map(parse_output_location, [*named, *self.named_outputs])
         return (load_receipts(place) for place in places if has_runs(place))
+
+    @property
+    def access(self) -> AccessRules | None:
+        """The access rules in force: those of the configured file or, after an adoption, the latest adopted version.
+
+        None if no file is configured and the ledger has no adoption. Raises PolicyError for a missing or faulty file; LedgerError
+        and KeyringError after an adoption.
+        """
+        return rules_in_force(self)
+
+    @property
+    def required_access(self) -> AccessRules:
+        """The access rules in force. Raises PolicyError if no access file is configured."""
+        return required_rules(self)
+
+    @property
+    def actor(self) -> Actor:
+        """The current actor (`MINIMIZE_ACTOR`), with the permissions of its account."""
+        actor = current_actor()
+        lookup = self.ledgers.permissions_of
+        return actor if lookup is None else replace(actor, permissions=lookup(actor.user or ""))
+
+    def require(
+        self,
+        permission: str,
+        *,
+        tenant: str | None = None,
+        dataset: str | None = None,
+        category: Category | None = None,
+        about: str | None = None,
+        any_ledger: bool = False,
+        changed_ledger: bool = False,
+    ) -> AccessDecision | None:
+        """Checks that the current actor (`MINIMIZE_ACTOR`) has a permission, and records the decision in the audit log.
+
+        `tenant`, `dataset` and its `category` limit the check; without them, it concerns all of them. `about` names the resource
+        in the log. The rules of each shown output decide, and the log of its ledger has the decision. `any_ledger` accepts
+        another ledger than that of a shown output. `changed_ledger` is for a command that checks the ledger: the configured
+        access file decides if the acts cannot be proven. The decision is then not recorded, because nothing is recorded in such a
+        ledger.
+        Returns the decision, or None if no access file is configured or adopted. Everything is then allowed, except operations
+        that require access rules: they need `access: off` in the configuration.
+        Raises AccessDenied, RefusedError (R010; E303 for another ledger than that of a shown output), PolicyError for a missing
+        or faulty access file, LedgerError, KeyringError.
+        """
+        request = PermissionRequest(
+            permission, self.now, canonical_id(tenant), dataset, category, about, changed_ledger=changed_ledger
+        )
+        authorities = self.authorities(any_ledger=any_ledger, decides=is_ledger_wide(permission))
+        decisions = [check_permission(request, each) for each in authorities]
+        return decisions[0]
+
+    def permits(self, permission: str, *, dataset: str, category: Category) -> bool:
+        """Whether the current actor has a permission for all tenants of a dataset of this category. Nothing is recorded.
+
+        For a part of a result that is left out without it. False if the rules in force cannot be determined.
+        """
+        try:
+            rules = [each.access for each in self.authorities()]
+        except MinimizeError:
+            return False
+        request = PermissionRequest(permission, self.now, dataset=dataset, category=category)
+        account = account_of_actor(current_actor())
+        return all(request.decide(each, account).allowed for each in rules if each is not None)
+
+    def readable_tenants(self, permission: str, *, tenant: str | None = None, about: str | None = None) -> TenantSet:
+        """The tenants whose entries the current actor may read, by a permission to read. The decision is recorded.
+
+        All tenants if no access file is configured or adopted and the permission does not require one. With `tenant`, this tenant
+        must be among them. Raises like `require`, also for an account that may read the entries of no tenant.
+        """
+        request = PermissionRequest(permission, self.now, canonical_id(tenant), about=about, any_tenant=True)
+        authorities = self.authorities(decides=is_ledger_wide(permission))
+        decisions = [check_permission(request, each) for each in authorities]
+        return common_tenants(ALL_TENANTS if each is None else each.tenants for each in decisions)
 
     def authorities(self, *, any_ledger: bool = False, decides: bool = False) -> Iterator[Workspace]:
         """Itself, and a workspace for each shown or searched output that another configuration or ledger governs.
@@ -388,223 +458,3 @@ def optional_ledger(workspace: Workspace, *, needed: bool) -> Iterator[Ledger | 
         with suppress(*(() if needed or workspace.ledger is not None else (LedgerError,))):
             ledger = stack.enter_context(workspace.open_ledger())
         yield ledger
-
-
-def configured_access(workspace: Workspace) -> AccessRules | None:
-    """The access rules in force: those of the configured file or, after an adoption, the latest adopted version.
-
-    None if no file is configured and the ledger has no adoption. Raises PolicyError for a missing or faulty file; LedgerError and
-    KeyringError after an adoption.
-    """
-    return _adopted_access(workspace) if find_access_file(workspace.config) is None else required_access(workspace)
-
-
-def _adopted_access(workspace: Workspace) -> AccessRules | None:
-    """The access rules that were adopted in the ledger of the workspace. None without a ledger or an adoption.
-
-    They are in force for a configuration without access file, too. Otherwise `access: off`, or another folder, would end them.
-    """
-    try:
-        is_there = workspace.address.exists
-    except LedgerError:  # no ledger is configured
-        is_there = False
-    if not is_there:
-        return None
-    with workspace.open_ledger() as ledger:
-        if not ledger.last_id(ACCESS_ADOPTION):
-            return None
-        adopted = last_adoption(ledger, workspace.keyring())
-    return None if adopted is None else parse_adopted(adopted.content.encode(), "access.yaml")
-
-
-def required_access(workspace: Workspace) -> AccessRules:
-    """The configured access rules. Raises PolicyError if no access file is configured."""
-    access = load_access(required_access_file(workspace.config))
-    if not workspace.address.exists:
-        return access
-    with workspace.open_ledger() as ledger:
-        return access_in_force(access, ledger, workspace.keyring()) if ledger.last_id(ACCESS_ADOPTION) else access
-
-
-def access_in_force(
-    access: AccessRules, ledger: Ledger, verifier: Verifier, *, to_replace: bool = False
-) -> AccessRules:
-    """The access rules in force: the current file before the first adoption, then the latest adopted version.
-
-    `to_replace` is for the decision who may adopt another one. Raises LedgerError for an adoption without a valid signature by a
-    known key, and PolicyError for one with faults.
-    """
-    adopted = last_adoption(ledger, verifier)
-    if adopted is None or adopted.digest == access.digest:
-        return access
-    return parse_adopted(adopted.content.encode(), access.path or "access.yaml", to_replace=to_replace)
-
-
-def last_adoption(acts: ActReader, verifier: Verifier) -> AccessAdoption | None:
-    """The adoption in force, or None. Raises LedgerError if an adoption is not signed by a known key."""
-    found = acts.find(ACCESS_ADOPTION, verifier=verifier)
-    return found[-1] if found else None
-
-
-def account_of_actor(actor: Actor) -> UserAccount:
-    """The account of an actor. Its groups come from the access file only."""
-    return UserAccount(actor.user or "")
-
-
-def require_permission(
-    permission: str,
-    workspace: Workspace,
-    at: datetime,
-    *,
-    tenant: str | None = None,
-    dataset: str | None = None,
-    category: Category | None = None,
-    about: str | None = None,
-    any_ledger: bool = False,
-    changed_ledger: bool = False,
-) -> AccessDecision | None:
-    """Checks that the current actor (`MINIMIZE_ACTOR`) has a permission, and records the decision in the audit log.
-
-    `tenant`, `dataset` and its `category` limit the check; without them, it concerns all of them. `about` names the resource in
-    the log. The rules of each shown output of the workspace decide, and the log of its ledger has the decision. `any_ledger`
-    accepts another ledger than that of a shown output. `changed_ledger` is for a command that checks the ledger: the configured
-    access file decides if the acts cannot be proven. The decision is then not recorded, because nothing is recorded in such a
-    ledger.
-    Returns the decision, or None if no access file is configured or adopted. Everything is then allowed, except operations that
-    require access rules: they need `access: off` in the configuration.
-    Raises AccessDenied, RefusedError (R010; E303 for another ledger than that of a shown output), PolicyError for a missing or
-    faulty access file, LedgerError, KeyringError.
-    """
-    limits: dict[str, Any] = {"tenant": tenant, "dataset": dataset, "category": category}
-    decisions = [
-        _require(permission, each, at, about=about, changed_ledger=changed_ledger, **limits)
-        for each in workspace.authorities(any_ledger=any_ledger, decides=is_ledger_wide(permission))
-    ]
-    return decisions[0]
-
-
-def is_permitted(permission: str, workspace: Workspace, at: datetime, *, dataset: str, category: Category) -> bool:
-    """Whether the current actor has a permission for all tenants of a dataset of this category. Nothing is recorded.
-
-    For a part of a result that is left out without it. False if the rules in force cannot be determined.
-    """
-    try:
-        rules = [configured_access(each) for each in workspace.authorities()]
-    except MinimizeError:
-        return False
-    account = account_of_actor(current_actor())
-    decisions = (
-        decide_permission(each, account, permission, at, dataset=dataset, category=category)
-        for each in rules
-        if each is not None
-    )
-    return all(decision.allowed for decision in decisions)
-
-
-def readable_tenants(
-    permission: str, workspace: Workspace, at: datetime, *, tenant: str | None = None, about: str | None = None
-) -> TenantSet:
-    """The tenants whose entries the current actor may read, by a permission to read. The decision is recorded.
-
-    All tenants if no access file is configured or adopted and the permission does not require one. With `tenant`, this tenant
-    must be among them. Raises like `require_permission`, also for an account that may read the entries of no tenant.
-    """
-    decisions = [
-        _require(permission, each, at, tenant=tenant, about=about, any_tenant=True)
-        for each in workspace.authorities(decides=is_ledger_wide(permission))
-    ]
-    return common_tenants(ALL_TENANTS if each is None else each.tenants for each in decisions)
-
-
-def record_permissions(workspace: Workspace) -> None:
-    """Lets later audit events record the permissions of their actor. The access file is read when one is recorded.
-
-    A command that asks for no permission works without an access file that can be read: its events then record none.
-    """
-    known: list[AccessRules | None] = []
-
-    def permissions_of(user: str) -> tuple[str, ...]:
-        if not known:
-            access: AccessRules | None = None
-            with suppress(MinimizeError):
-                access = configured_access(workspace)
-            known.append(access)
-        return () if known[0] is None else EffectiveAccess(known[0], UserAccount(user), workspace.clock()).permissions
-
-    use_permissions(permissions_of)
-
-
-def _require(
-    permission: str,
-    workspace: Workspace,
-    at: datetime,
-    *,
-    tenant: str | None = None,
-    dataset: str | None = None,
-    category: Category | None = None,
-    about: str | None = None,
-    any_tenant: bool = False,
-    changed_ledger: bool = False,
-) -> AccessDecision | None:
-    is_proven = True
-    try:
-        access = configured_access(workspace)
-    except UntrustedActError:
-        if not changed_ledger:
-            raise
-        file, is_proven = find_access_file(workspace.config), False
-        access = None if file is None else load_access(file)
-    if access is None:
-        _require_stated_absence(permission, workspace)
-        return None
-    use_permissions(lambda user: EffectiveAccess(access, UserAccount(user), at).permissions)
-    actor = current_actor()
-    decision = decide_permission(
-        access,
-        account_of_actor(actor),
-        permission,
-        at,
-        tenant=tenant,
-        dataset=dataset,
-        category=category,
-        any_tenant=any_tenant,
-    )
-    event, keys = decision_event(decision, actor=actor, about=about or tenant, tenant=tenant), workspace.keyring()
-    if is_proven:
-        with workspace.open_ledger(create=True) as ledger:
-            try:
-                ledger.record_event(event, keys)
-            except UntrustedActError:
-                if not changed_ledger:
-                    raise
-    if not decision.allowed:
-        hint = f"Run `minimize access why {actor.user} {permission}`.{_roles_hint(access, decision, permission)}"
-        raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)
-    return decision
-
-
-def _roles_hint(access: AccessRules, decision: AccessDecision, permission: str) -> str:
-    """The assigned roles that allow a permission which no role of the account allows, and how to act as an account with one."""
-    if all(each.rule != "nobody" for each in decision.reasons):
-        return ""
-    assigned = {each.role for each in access.assignments}
-    roles = [
-        name
-        for name, role in access.roles.items()
-        if name in assigned and any(each.allows(permission, None) for each in role.allow)
-    ]
-    if not roles:
-        return " No assigned role allows it."
-    noun = "The role" if len(roles) == 1 else "One of the roles"
-    return f" {noun} {', '.join(sorted(roles))} allows it. An account with it sets MINIMIZE_ACTOR=ACCOUNT."
-
-
-def _require_stated_absence(permission: str, workspace: Workspace) -> None:
-    """Raises RefusedError (R010) if an operation requires access rules, and the configuration does not state `access: off`."""
-    if permission not in RULES_REQUIRED or "access" in workspace.config.turned_off:
-        return
-    hint = (
-        "Run `minimize access new access.yaml` and write `access: access.yaml` in minimize.yaml; or write `access: off` to let "
-        "every account do this."
-    )
-    raise RefusedError(f"no access rules decide who may {PERMISSIONS[permission]}", code="R010", hint=hint)

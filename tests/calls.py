@@ -126,7 +126,7 @@ def show_run(run_id: str, ledger: Any = None, *, output: Any = None) -> publishe
 
 def rebuild_index(outputs: Sequence[Any] = (), ledger: Any = None, *, keys: Any = None, now: datetime) -> Any:
     """`rebuild_index`."""
-    return published_runs.rebuild_index(Workspace(ledger, keys=keys, shown=tuple(outputs)), now)
+    return published_runs.index_outputs(Workspace(ledger, keys=keys, shown=tuple(outputs)), now)
 
 
 def log_entries(ledger: Any, entry_filter: EntryFilter, *, output: Any = None, last: int | None = None) -> Any:

@@ -16,7 +16,6 @@ from typing import Final
 import pytest
 import time_machine
 
-from minimize.ledger.audit_event import use_permissions
 from tests.buckets import Bucket, access, empty_bucket, store
 from tests.emulators import STORES, azurite, bucket_of, google
 from tests.hypothesis_profiles import load_profile
@@ -150,13 +149,6 @@ def _session_ledger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def _module_ledger(_session_ledger: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A ledger for each file of tests: a command looks at every output in its ledger, and one for all would slow each down."""
     yield from ledger_in(tmp_path_factory.mktemp("ledger"))
-
-
-@pytest.fixture(autouse=True)
-def _no_permissions() -> Iterator[None]:
-    """No permissions for the next test: a library call that checks them leaves those of its rules in the process."""
-    yield
-    use_permissions(lambda _: ())
 
 
 def ledger_in(folder: Path) -> Iterator[None]:

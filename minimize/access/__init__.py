@@ -5,8 +5,9 @@ roles.py         roles, with the built-in ones
 model.py         the access file, with every fault at once: roles, assignments, people and groups
 entitlements.py  grants and their state at any time; what the roles and grants of an account permit at a time
 decision.py      the decision, from the access file, the grants, the account, the request and the time; its audit event
+enforcement.py   the rules in force of a configuration and its ledger, and the permission check by them
 
-The access file in force and the permission check before a command are in `minimize.workspace`.
+An operation asks for its permission by `Workspace.require`, which finds out whose rules decide.
 """
 
 from __future__ import annotations

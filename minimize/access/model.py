@@ -23,6 +23,7 @@ from minimize.forms import Expected, Form, Reading, examine_content, examine_fil
 from minimize.forms.values import NAME_PATTERN, Duration, Name
 from minimize.forms.yaml_nodes import FaultList, YamlNode, require_sound
 from minimize.identifiers import canonical_account, is_invisible
+from minimize.ledger import Actor
 from minimize.records import RECORDS
 from minimize.stores import PathText
 from minimize.text import did_you_mean, single_line
@@ -41,6 +42,11 @@ class UserAccount:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "user", canonical_account(self.user))  # the class is frozen
+
+
+def account_of_actor(actor: Actor) -> UserAccount:
+    """The account of an actor. Its groups come from the access file only."""
+    return UserAccount(actor.user or "")
 
 
 def _names_schema(word: str, least: int) -> WithJsonSchema:

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from minimize.identifiers import canonical_text
 from minimize.ledger.audit_event import EntryFilter
 from minimize.plan.model import CATEGORY_ORDER, Category
+from minimize.results import Printable, ScopedResult
 
 READ: Final = "dataset/read"
 REIDENTIFY: Final = "dataset/reidentify"
@@ -327,3 +328,8 @@ def audit_entries_in_scope(entry_filter: EntryFilter, tenants: TenantSet) -> Ent
     if tenants.complement:
         return replace(entry_filter, other_tenants=tenants.names)
     return replace(entry_filter, tenants=tenants.names)
+
+
+def limited_result(result: Printable, tenants: TenantSet) -> Printable:
+    """The result of an account whose scope has these tenants. It says that it is limited if they are not all."""
+    return result if tenants.is_all else ScopedResult(result)

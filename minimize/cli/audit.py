@@ -7,12 +7,10 @@ from typing import Any, Final
 
 import click
 
-from minimize.access import TenantSet
-from minimize.access.permissions import audit_entries_in_scope
 from minimize.cli.options import AUDIT_FILTERS, FILE, FOLDER, LEDGER, OPTIONS
 from minimize.cli.verb import verb
-from minimize.governance.audit import export_audit, log_entries, truncate_audit, verify_audit
-from minimize.ledger.audit_check import ENTRY_COLUMNS, EntryForm, ListedEntries, parse_columns
+from minimize.governance.audit import export_audit, show_entries, truncate_audit, verify_audit
+from minimize.ledger.audit_check import ENTRY_COLUMNS
 from minimize.ledger.audit_event import EntryFilter
 from minimize.results import Printable
 from minimize.workspace import Workspace
@@ -33,29 +31,20 @@ _COLUMNS: Final = click.Option(
 )
 
 
-def _entry_form(columns: str | None, tenants: TenantSet) -> EntryForm:
-    return EntryForm(None if columns is None else parse_columns(columns), is_limited=not tenants.is_all)
-
-
 @verb(
     "log",
     *(*LEDGER, *AUDIT_FILTERS),
     click.Option(["--last"], type=click.IntRange(min=1), metavar="N", help="Only the last N entries."),
     _COLUMNS,
     group=audit_group,
-    reads="audit/read",
 )
-def log_command(
-    workspace: Workspace, last: int | None, columns: str | None, tenants: TenantSet, **filters: Any
-) -> Printable:
+def log_command(workspace: Workspace, last: int | None, columns: str | None, **filters: Any) -> Printable:
     """Print entries of the audit log, oldest first.
 
     An account without all tenants sees entries that concern one tenant alone, if it is in its scope. They have no number and no
     signature, because these would show how many other entries there are.
     """
-    chosen = audit_entries_in_scope(EntryFilter(**filters), tenants)
-    found = log_entries(workspace, chosen, last=last)
-    return ListedEntries(found, _entry_form(columns, tenants))
+    return show_entries(workspace, EntryFilter(**filters), last=last, columns=columns)
 
 
 @verb(
@@ -75,8 +64,6 @@ def log_command(
     ),
     *("--keys", "--public-key"),
     group=audit_group,
-    permission="audit/read",
-    changed_ledger=True,
     quiet=True,
 )
 def verify_command(workspace: Workspace, **arguments: Any) -> Printable:
@@ -94,17 +81,13 @@ def verify_command(workspace: Workspace, **arguments: Any) -> Printable:
     *(*LEDGER, *AUDIT_FILTERS),
     _COLUMNS,
     group=audit_group,
-    reads="audit/export",
 )
-def export_command(
-    workspace: Workspace, file: str, columns: str | None, tenants: TenantSet, **filters: Any
-) -> Printable:
+def export_command(workspace: Workspace, file: str, columns: str | None, **filters: Any) -> Printable:
     """Write entries to the new FILE: .csv, .json, or else one JSON object per line.
 
     An account without all tenants exports what `audit log` shows it.
     """
-    chosen = audit_entries_in_scope(EntryFilter(**filters), tenants)
-    return export_audit(workspace, file, chosen, form=_entry_form(columns, tenants))
+    return export_audit(workspace, file, EntryFilter(**filters), columns=columns)
 
 
 @verb(
@@ -112,7 +95,6 @@ def export_command(
     OPTIONS["--to"](help="Write the removed entries to this new file first."),
     *("--yes", *LEDGER, "--keys"),
     group=audit_group,
-    permission="audit/truncate",
     quiet=True,
 )
 def truncate_command(workspace: Workspace, now: datetime, yes: bool, to: str | None) -> Printable:

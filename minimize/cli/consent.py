@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import click
 
 from minimize.cli.options import AT_OR_NOW, EVIDENCE, OPTIONS, TIME, WORKSPACE
 from minimize.cli.verb import verb
-from minimize.governance.consent import NewConsent, confirm_consent, explain_consent, list_consents, record_consent
-from minimize.governance.evidence import document_evidence
+from minimize.governance.consent import NewConsent, confirm_consent, explain_consent, record_consent, show_consents
 from minimize.governance.sharing import end_consent, expire_consents
-from minimize.results import Listing, Printable
+from minimize.results import Printable
 from minimize.server.api_tokens import find_evidence
 from minimize.workspace import Workspace
 
@@ -44,13 +44,13 @@ def consent_group() -> None:
     """
 
 
-@verb("request", *_CONSENT, group=consent_group, permission="consent/request")
+@verb("request", *_CONSENT, group=consent_group)
 def request_command(workspace: Workspace, now: datetime, recipients: str | None, **terms: Any) -> Printable:
     """Record that TENANT was asked for its consent. An existing consent does not change."""
     return record_consent("request", NewConsent(**terms), workspace, now, recipients=recipients)
 
 
-@verb("give", *_CONSENT, _TEXT_VERSION, _UNTIL, *EVIDENCE, group=consent_group, permission="consent/give")
+@verb("give", *_CONSENT, _TEXT_VERSION, _UNTIL, *EVIDENCE, group=consent_group)
 def give_command(
     workspace: Workspace,
     now: datetime,
@@ -66,8 +66,8 @@ def give_command(
     administrator of TENANT; or the file of a document (--document). A consent by document has no effect until another person
     confirms it with `minimize consent confirm`.
     """
-    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
-    return record_consent("give", NewConsent(**terms, evidence=evidence), workspace, now, recipients=recipients)
+    search = partial(find_evidence, workspace, now, document=document, reference=reference, token_file=token_file)
+    return record_consent("give", NewConsent(**terms), workspace, now, recipients=recipients, find_evidence=search)
 
 
 @verb(
@@ -78,7 +78,6 @@ def give_command(
     ),
     *WORKSPACE,
     group=consent_group,
-    permission="consent/confirm",
 )
 def confirm_command(
     workspace: Workspace, now: datetime, tenant: str, recipient: str, function: str, document: str
@@ -87,10 +86,10 @@ def confirm_command(
 
     Only then has the consent an effect. The person who recorded it cannot confirm it.
     """
-    return confirm_consent(tenant, recipient, function, workspace, now, document=document_evidence(document))
+    return confirm_consent(tenant, recipient, function, workspace, now, document=document)
 
 
-@verb("refuse", *_CONSENT, "--to", *EVIDENCE, group=consent_group, permission="consent/refuse")
+@verb("refuse", *_CONSENT, "--to", *EVIDENCE, group=consent_group)
 def refuse_command(
     workspace: Workspace,
     now: datetime,
@@ -105,12 +104,13 @@ def refuse_command(
 
     Needs an API token of the acting account, or a document.
     """
-    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
-    consent = NewConsent(**terms, evidence=evidence)
-    return end_consent("refuse", consent, workspace, now, recipients=recipients, to=to)
+    search = partial(find_evidence, workspace, now, document=document, reference=reference, token_file=token_file)
+    return end_consent(
+        "refuse", NewConsent(**terms), workspace, now, recipients=recipients, find_evidence=search, to=to
+    )
 
 
-@verb("withdraw", *_CONSENT, "--to", *EVIDENCE, group=consent_group, permission="consent/withdraw")
+@verb("withdraw", *_CONSENT, "--to", *EVIDENCE, group=consent_group)
 def withdraw_command(
     workspace: Workspace,
     now: datetime,
@@ -126,12 +126,13 @@ def withdraw_command(
     Prints the recall list: the records of TENANT that were sent, with time, digest and keyed subject tokens. Run `minimize
     retract` to remove the records that were received from RECIPIENT. Needs an API token of the acting account, or a document.
     """
-    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
-    consent = NewConsent(**terms, evidence=evidence)
-    return end_consent("withdraw", consent, workspace, now, recipients=recipients, to=to)
+    search = partial(find_evidence, workspace, now, document=document, reference=reference, token_file=token_file)
+    return end_consent(
+        "withdraw", NewConsent(**terms), workspace, now, recipients=recipients, find_evidence=search, to=to
+    )
 
 
-@verb("expire", *WORKSPACE, group=consent_group, permission="consent/expire", quiet=True)
+@verb("expire", *WORKSPACE, group=consent_group, quiet=True)
 def expire_command(workspace: Workspace, now: datetime) -> Printable:
     """Mark consents that have ended as expired.
 
@@ -147,14 +148,13 @@ def expire_command(workspace: Workspace, now: datetime) -> Printable:
     *("--history", "--recipients"),
     *WORKSPACE,
     group=consent_group,
-    reads="consent/read",
 )
 def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printable:
     """Show the consents of tenants.
 
     Prints for each tenant and function whether there is a consent, and the record that decides.
     """
-    return Listing("consents", list_consents(workspace, now, **filters), "no consents")
+    return show_consents(workspace, now, **filters)
 
 
 @verb(
@@ -164,7 +164,6 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     AT_OR_NOW,
     _EVENT,
     group=consent_group,
-    permission="consent/read",
 )
 def why_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
     """Explain whether TENANT consents to FUNCTION of RECIPIENT.

@@ -9,8 +9,8 @@ import click
 
 from minimize.cli.options import AT_OR_NOW, DATE, DURATION, WORKSPACE
 from minimize.cli.verb import verb
-from minimize.governance.contracts import NewContract, end_contract, list_contracts, record_contract
-from minimize.results import Listing, Printable
+from minimize.governance.contracts import NewContract, end_contract, record_contract, show_contracts
+from minimize.results import Printable
 from minimize.workspace import Workspace
 
 _EVIDENCE: Final = click.Option(
@@ -47,7 +47,6 @@ def contract_group() -> None:
     "--recipients",
     *WORKSPACE,
     group=contract_group,
-    permission="contract/record",
 )
 def record_command(workspace: Workspace, now: datetime, recipients: str | None, **terms: Any) -> Printable:
     """Record the contract of TENANT with RECIPIENT.
@@ -69,7 +68,6 @@ def record_command(workspace: Workspace, now: datetime, recipients: str | None, 
     "--recipients",
     *WORKSPACE,
     group=contract_group,
-    permission="contract/record",
 )
 def end_command(
     workspace: Workspace, now: datetime, tenant: str, recipient: str, on: date | None, **options: Any
@@ -87,8 +85,7 @@ def end_command(
     AT_OR_NOW,
     *WORKSPACE,
     group=contract_group,
-    reads="contract/read",
 )
 def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printable:
     """Show the contracts of tenants, from the ledger and from the file of `contracts:` in minimize.yaml."""
-    return Listing("contracts", list_contracts(workspace, now, **filters), "no contracts of tenants")
+    return show_contracts(workspace, now, **filters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import click
@@ -33,7 +34,6 @@ def functions_group() -> None:
     *("TENANT", "--recipient", "--html", "--recipients"),
     *WORKSPACE,
     group=functions_group,
-    permission="function/read",
 )
 def list_command(workspace: Workspace, now: datetime, tenant: str, html: str | None, **filters: Any) -> Printable:
     """List the functions that TENANT uses or can use, and what is missing for each.
@@ -49,7 +49,6 @@ def list_command(workspace: Workspace, now: datetime, tenant: str, html: str | N
     *("TENANT", "RECIPIENT", "FUNCTION", "--recipients"),
     *WORKSPACE,
     group=functions_group,
-    permission="function/enable",
 )
 def enable_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
     """Ask the administrator of TENANT to turn on FUNCTION of RECIPIENT.
@@ -66,7 +65,6 @@ def enable_command(workspace: Workspace, now: datetime, **named: Any) -> Printab
     *("TENANT", "RECIPIENT", "FUNCTION", "--to", *EVIDENCE, "--recipients"),
     *WORKSPACE,
     group=functions_group,
-    permission="consent/withdraw",
 )
 def disable_command(
     workspace: Workspace,
@@ -85,9 +83,9 @@ def disable_command(
     Sharing ends, and RECIPIENT is asked to delete what it received. Prints the steps that remain on either side. Needs an API
     token of the acting account, or a document.
     """
-    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
-    consent = NewConsent(tenant, recipient, function, evidence=evidence)
-    return end_consent("withdraw", consent, workspace, now, recipients=recipients, to=to)
+    search = partial(find_evidence, workspace, now, document=document, reference=reference, token_file=token_file)
+    consent = NewConsent(tenant, recipient, function)
+    return end_consent("withdraw", consent, workspace, now, recipients=recipients, find_evidence=search, to=to)
 
 
 @verb(
@@ -105,7 +103,6 @@ def disable_command(
     "--recipients",
     *WORKSPACE,
     group=functions_group,
-    permission="function/enable",
 )
 def confirm_command(
     workspace: Workspace,
@@ -119,5 +116,5 @@ def confirm_command(
 
     Needs an API token of the acting account, which is an administrator of TENANT, or the file of a document (--document).
     """
-    evidence = find_evidence(workspace, now, document=document, reference=reference, token_file=token_file)
-    return confirm_prerequisite(workspace=workspace, now=now, evidence=evidence, **named)
+    search = partial(find_evidence, workspace, now, document=document, reference=reference, token_file=token_file)
+    return confirm_prerequisite(workspace=workspace, now=now, find_evidence=search, **named)

@@ -7,7 +7,6 @@ from typing import Any, Final, get_args
 
 import click
 
-from minimize.access import TenantSet
 from minimize.cli.options import FILE, FOLDER, OPTIONS, TIME, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.governance.incident_steps import IncidentKind
@@ -18,7 +17,6 @@ from minimize.governance.incidents import (
     close_incident,
     declare_incident,
     draft_notices,
-    find_incident,
     lint_contacts,
     list_incidents,
     open_incident,
@@ -28,6 +26,7 @@ from minimize.governance.incidents import (
     request_exemption,
     scope_incident,
     send_notices,
+    show_incident,
     unmatched_items,
 )
 from minimize.governance.incidents.incident import (
@@ -88,7 +87,6 @@ def incident_group() -> None:
     click.Option(["--reference"], metavar="TICKET", help="Reference of the ticket. Required for `support`."),
     *WORKSPACE,
     group=incident_group,
-    permission="incident/open",
 )
 def open_command(
     workspace: Workspace,
@@ -114,7 +112,7 @@ def open_command(
     return OpenedIncident(found, now, tuple(map(str, unmatched_items(found, workspace))))
 
 
-@verb("scope", _INCIDENT, "--in", *WORKSPACE, group=incident_group, permission="incident/assess")
+@verb("scope", _INCIDENT, "--in", *WORKSPACE, group=incident_group)
 def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[str, ...]) -> Printable:
     """Determine the tenants and subjects that ID affects.
 
@@ -135,7 +133,6 @@ def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[s
     ),
     *WORKSPACE,
     group=incident_group,
-    permission="incident/declare",
 )
 def declare_command(workspace: Workspace, now: datetime, name: str, as_: DeclaredClass) -> Printable:
     """Declare ID, with its class.
@@ -155,7 +152,6 @@ def declare_command(workspace: Workspace, now: datetime, name: str, as_: Declare
     click.Option(["--because", "reason"], required=True, metavar="TEXT", help="Reason, without personal data."),
     *WORKSPACE,
     group=incident_group,
-    permission="incident/declare",
 )
 def reclassify_command(workspace: Workspace, now: datetime, **change: Any) -> Printable:
     """Change the class of the declared incident ID.
@@ -179,7 +175,6 @@ def reclassify_command(workspace: Workspace, now: datetime, **change: Any) -> Pr
     ),
     *WORKSPACE,
     group=incident_group,
-    permission="incident/assess",
 )
 def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Printable:
     """Record a measure, an action or a consequence of ID.
@@ -208,7 +203,6 @@ def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Pr
     ),
     *WORKSPACE,
     group=incident_group,
-    permission="incident/notice",
 )
 def notice_command(
     workspace: Workspace, now: datetime, name: str, only: tuple[str, ...], sent: bool, **draft: Any
@@ -232,7 +226,6 @@ def notice_command(
     "--yes",
     *WORKSPACE,
     group=incident_group,
-    permission="incident/notice",
 )
 def send_command(workspace: Workspace, now: datetime, name: str, **sending: Any) -> Printable:
     """Deliver the latest notices of ID that were not delivered yet.
@@ -259,7 +252,6 @@ def lint_command(file: str) -> Printable:
     click.Option(["--agree"], is_flag=True, help="Approve the request of another account."),
     *WORKSPACE,
     group=incident_group,
-    permission="incident/notice",
 )
 def exempt_command(workspace: Workspace, now: datetime, name: str, tenant: str, reason: str, agree: bool) -> Printable:
     """Request that TENANT is not notified of ID. With --agree, approve the request of another account."""
@@ -279,7 +271,6 @@ def exempt_command(workspace: Workspace, now: datetime, name: str, tenant: str, 
     click.Option(["--reason"], required=True, help="Reason, without personal data."),
     *WORKSPACE,
     group=incident_group,
-    permission="incident/close",
 )
 def close_command(workspace: Workspace, now: datetime, **closing: Any) -> Printable:
     """Close ID, and end the grants for it.
@@ -290,19 +281,19 @@ def close_command(workspace: Workspace, now: datetime, **closing: Any) -> Printa
     return ResultAt(close_incident(workspace=workspace, now=now, **closing), now)
 
 
-@verb("list", *WORKSPACE, group=incident_group, reads="incident/read")
-def list_command(workspace: Workspace, now: datetime, tenants: TenantSet) -> Printable:
+@verb("list", *WORKSPACE, group=incident_group)
+def list_command(workspace: Workspace, now: datetime) -> Printable:
     """List incidents and their deadlines. Exits with 1 if a notice is overdue.
 
     An account without all tenants sees declared incidents that affect a tenant in its scope.
     """
-    return list_incidents(workspace, now, tenants)
+    return list_incidents(workspace, now)
 
 
-@verb("show", _INCIDENT, *WORKSPACE, group=incident_group, reads="incident/read")
-def show_command(workspace: Workspace, now: datetime, name: str, tenants: TenantSet) -> Printable:
+@verb("show", _INCIDENT, *WORKSPACE, group=incident_group)
+def show_command(workspace: Workspace, now: datetime, name: str) -> Printable:
     """Show ID: exposed items, affected tenants, notices and measures.
 
     An account without all tenants sees the parts that concern tenants in its scope, and no exposed items.
     """
-    return ResultAt(find_incident(name, workspace, tenants), now)
+    return show_incident(name, workspace, now)

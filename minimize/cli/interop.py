@@ -13,20 +13,15 @@ from minimize.cli.options import (
     MADE_BY_HELP,
     OPTIONS,
     PATH,
-    SHOWN,
     DataPathParameter,
-    Places,
     TableName,
-    authorize,
 )
 from minimize.cli.verb import verb
 from minimize.interop import export_formats, import_formats
 from minimize.interop.convert import export_document, import_into, import_policy
 from minimize.interop.documents import ExportRequest
 from minimize.interop.json_schema import validate_records
-from minimize.output.folder import has_runs
 from minimize.results import Printable
-from minimize.stores import parse_location
 
 _EXISTING_FILE: Final = click.Path(exists=True, dir_okay=False)
 _EXISTING_DATA: Final = DataPathParameter(exists=True)
@@ -70,8 +65,6 @@ def export_command(
     PATH is a pipeline, or a policy with `--of source`. Formats that describe runs take an output folder, and need `run/read`.
     --json prints JSON if the format is normally YAML.
     """
-    if has_runs(parse_location(path)):
-        authorize("run/read", Places({"output": path, "pipeline": pipeline, SHOWN: (path,)}))
     text = export_document(format_, ExportRequest(path, name, as_json, pipeline))
     if to is None:
         click.echo(text, nl=False)

@@ -51,13 +51,12 @@ def new_command(now: datetime, file: str, names: tuple[str, ...], more: tuple[st
     click.Argument(["keys"], type=FILE, metavar="FILE"),
     click.Argument(["name"]),
     group=keys_group,
-    permission="keys/add",
 )
 def add_command(now: datetime, keys: str, name: str) -> Printable:
     """Add the key NAME, or a new version of it, to the keyring FILE. The key `noise` has one version only."""
-    from minimize.keys.discovery import extend_keyring
+    from minimize.removal.keys import extend_keyring
 
-    return extend_keyring(keys, name, now)
+    return extend_keyring(_workspace(keys, None, ()), keys, name, now)
 
 
 @verb("list", _FILE, "--keys", group=keys_group)

@@ -1,4 +1,4 @@
-"""The table of options that commands share, their types, and the workspace and authorization of a command.
+"""The table of options that commands share, their types, and the workspace of a command.
 
 A text that is not a time or date is refused, and the error names the option. With `--quiet`, a command prints its output
 only if it fails.
@@ -21,8 +21,6 @@ from minimize.results import FAILING_SEVERITIES
 from minimize.times import parse_date, parse_time
 
 if TYPE_CHECKING:
-    from minimize.access import TenantSet
-    from minimize.plan.model import Category
     from minimize.workspace import Workspace
 
 
@@ -325,67 +323,3 @@ class Places(dict[str, Any]):
         return Workspace(
             pipeline=first, further_pipelines=tuple(further), shown=shown, searches=SEARCHED_OUTPUTS in self, **places
         )
-
-
-def authorize(
-    permission: str,
-    places: Places,
-    tenant: str | None = None,
-    *,
-    dataset: str | None = None,
-    category: Category | None = None,
-    changed_ledger: bool = False,
-) -> None:
-    """Checks that the current account has the permission, for a dataset of a category if there is one.
-
-    Raises AccessDenied (exit 3) if not. Either result is audited.
-
-    `places` has the locations of the workspace (`ledger`, `output`, `pipeline`, `keys`, `shown`). Without a tenant the
-    permission must cover all tenants. With `changed_ledger`, the configured access file decides if the acts of the ledger cannot
-    be proven.
-    """
-    from minimize.workspace import require_permission  # late: it imports Arrow
-
-    limits: Any = {"tenant": tenant, "dataset": dataset, "category": category}
-    require_permission(permission, places.workspace, places.workspace.now, changed_ledger=changed_ledger, **limits)
-
-
-def authorize_settings(places: Places, tenant: str | None) -> None:
-    """Checks `settings/read` if the collection settings of a pipeline come from the ledger. Raises AccessDenied like `authorize`.
-
-    `places` has the pipeline, the `--settings` of the command, and the keyring. Settings in a file are readable by the caller.
-    """
-    from minimize.datasets.pipelines import LEDGER_SETTINGS  # late: it imports Arrow
-
-    job = None if places.get("settings") else places.workspace.loaded_pipeline
-    if (places.get("settings") if job is None else job.settings) == LEDGER_SETTINGS:
-        authorize("settings/read", places, tenant)
-
-
-def has_access_file(places: Places) -> bool:
-    """Whether `minimize.yaml` names an access file, searched as for the workspace of the command."""
-    from minimize.config_search import load_config
-
-    if places.get("pipeline") is None and places.get("output") is not None:
-        from minimize.datasets.pipelines import configuration_folder  # late: it imports Arrow
-
-        return load_config(configuration_folder(places["output"])).has_access_file
-    return load_config(places.get("pipeline")).has_access_file
-
-
-def record_actor_permissions(places: Places) -> None:
-    """Lets the audit events of this command record the permissions of the account, if there is an access file."""
-    if has_access_file(places):
-        from minimize.workspace import record_permissions
-
-        record_permissions(places.workspace)
-
-
-def authorize_read(permission: str, places: Places, tenant: str | None = None) -> TenantSet:
-    """The tenants whose entries the current account may read: all of them if no access file is configured or adopted.
-
-    Raises AccessDenied (exit 3) if it may not read those of the tenant, or those of any tenant.
-    """
-    from minimize.workspace import readable_tenants  # late: it imports Arrow
-
-    return readable_tenants(permission, places.workspace, places.workspace.now, tenant=tenant)

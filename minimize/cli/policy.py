@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from minimize.cli.options import FOLDER, OPTIONS, PATH, SHOWN, DataPathParameter, Places, authorize, authorize_settings
+from minimize.cli.options import FOLDER, OPTIONS, PATH, DataPathParameter
 from minimize.cli.printing import print_result
 from minimize.cli.verb import verb
 from minimize.results import AlternativeText, JsonText, LintResult, Printable
@@ -105,19 +105,13 @@ def plan_command(
     it shows what to expect of them: from the FILE of a preview, or else from the tables that the output has.
     """
     from minimize.review import published_tables
-    from minimize.runs.inspection import examine_plan, preview_plan
+    from minimize.runs.inspection import inspect_plan, preview_plan
     from minimize.runs.resolve import RunRequest
 
     if at is not None and tenant is None and not preview:
         raise click.UsageError("--at requires --tenant or --preview")
-    if tenant is not None:
-        authorize_settings(Places({"pipeline": pipeline, "settings": settings, "keys": keys}), tenant)
     request = RunRequest(at=at, input=input, settings=settings)
-    if preview and (input or settings):
-        from minimize.runs.overrides import require_override  # other plans import no governance
-
-        require_override(Places({"pipeline": pipeline, "keys": keys}).workspace, request, writes=False)
-    examined = examine_plan(pipeline, input=input)
+    examined = inspect_plan(pipeline, request, keys=keys, tenant=tenant, preview=bool(preview))
     if examined.refused and not examined.faults and not as_json:
         print_result(examined.plan, as_json)
     plan = examined.require_allowed()
@@ -139,14 +133,8 @@ def drift_command(**arguments: Any) -> Printable:
     Values are not printed. Exits with 1 if a change makes the pipeline refuse or lose data. New fields are dropped, and are a
     warning. If there are receipts, their counts need `run/read`.
     """
-    from minimize.datasets.pipelines import pipeline_from
-    from minimize.output.folder import has_runs
     from minimize.review.drift import detect_drift
 
-    output = arguments["output"]
-    if has_runs(pipeline_from(arguments["pipeline"]).target(output)):
-        places = {name: arguments[name] for name in ("pipeline", "output", "keys")}
-        authorize("run/read", Places({**places, SHOWN: () if output is None else (output,)}))
     return detect_drift(**arguments)
 
 

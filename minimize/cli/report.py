@@ -9,22 +9,17 @@ from typing import Any
 
 import click
 
-from minimize.access.permissions import READ
 from minimize.cli.options import (
     MADE_BY_HELP,
     OPTIONS,
     SETTINGS_OR_LEDGER_HELP,
-    SHOWN,
     DataPathParameter,
-    Places,
-    authorize,
 )
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
 from minimize.pages import html_page
 from minimize.report import create_report
 from minimize.report.documentation import collect_documentation, write_documentation
-from minimize.report.figures import table_datasets
 from minimize.report.leaflet import create_leaflet
 from minimize.results import AlternativeText, Printable, WrittenFiles
 
@@ -50,7 +45,6 @@ from minimize.results import AlternativeText, Printable, WrittenFiles
         "Repeatable.",
     ),
     *("--recipients", "--ledger", "--keys"),
-    permission="run/read",
 )
 def report_command(output: str, html: str | None, tables: tuple[str, ...], **arguments: Any) -> Printable:
     """Report the origin, the contents, the retention and the recipients of OUTPUT.
@@ -58,10 +52,6 @@ def report_command(output: str, html: str | None, tables: tuple[str, ...], **arg
     Counts are rounded, and the report has no value of a record. It lists the parts that could not be determined here. Only the
     figures of a `--table` are shown as they were published.
     """
-    own = {name: arguments[name] for name in ("pipeline", "ledger", "keys")}
-    places = Places({"output": output, SHOWN: (output,), **own})
-    for dataset, category in table_datasets(output, tables):
-        authorize(READ, places, dataset=dataset, category=category)
     found = create_report(output, tables=tables, **arguments)
     if html is None:
         return found

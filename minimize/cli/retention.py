@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import click
 
-from minimize.access.permissions import entries_in_scope
 from minimize.cli.options import (
     AS_OF_HELP,
     FILE,
@@ -16,17 +15,14 @@ from minimize.cli.options import (
     MADE_BY_HELP,
     OPTIONS,
     RECEIPT_OVERRIDES,
-    SHOWN,
     WORKSPACE,
-    Places,
-    authorize_read,
 )
-from minimize.cli.verb import limited_result, verb
-from minimize.governance.events import NewEvent, RecordedEvent, list_events, record_event, withdraw_event
+from minimize.cli.verb import verb
+from minimize.governance.events import NewEvent, RecordedEvent, record_event, show_events, withdraw_event
 from minimize.governance.subjects.directory_feed import FeedColumns, FeedEvent, import_events
-from minimize.removal.expire import expire, open_items
+from minimize.removal.expire import expire, show_open_items
 from minimize.removal.retract import retract
-from minimize.results import Listing, Printable
+from minimize.results import Printable
 from minimize.runs.execution import ProgressCallback
 from minimize.workspace import Workspace
 
@@ -60,7 +56,6 @@ def events_group() -> None:
     OPTIONS["--at"](help="When it happened (ISO 8601). [default: now]"),
     *WORKSPACE,
     group=events_group,
-    permission="event/record",
 )
 def add_event_command(
     workspace: Workspace,
@@ -108,7 +103,6 @@ def add_event_command(
     *LEDGER,
     "--keys",
     group=events_group,
-    permission="event/import",
     quiet=True,
 )
 def import_events_command(
@@ -133,7 +127,7 @@ def import_events_command(
     return import_events(file, workspace, now, field=field, kind=kind, columns=columns, linked=linked)
 
 
-@verb("withdraw", click.Argument(["event"]), *WORKSPACE, group=events_group, permission="event/record")
+@verb("withdraw", click.Argument(["event"]), *WORKSPACE, group=events_group)
 def withdraw_event_command(workspace: Workspace, now: datetime, event: str) -> Printable:
     """Withdraw EVENT, which was wrong or is no longer true. The start of its id is enough.
 
@@ -144,10 +138,10 @@ def withdraw_event_command(workspace: Workspace, now: datetime, event: str) -> P
     return RecordedEvent(done, done.is_new)
 
 
-@verb("list", "--tenant", "--history", *WORKSPACE, group=events_group, reads="event/read")
+@verb("list", "--tenant", "--history", *WORKSPACE, group=events_group)
 def list_events_command(workspace: Workspace, **filters: Any) -> Printable:
     """List the events in force, and the deadline of each."""
-    return Listing("events", list_events(workspace, **filters), "no events")
+    return show_events(workspace, **filters)
 
 
 @verb(
@@ -181,12 +175,7 @@ def expire_command(
     because the time is implausible or the account may not do it.
     """
     if due:
-        places = Places({**arguments, "output": output, SHOWN: (output,)})
-        tenants = authorize_read("event/read", places)
-        every = open_items(places.workspace, at=arguments["at"], events=arguments["events"])
-        items = entries_in_scope(every, tenants, lambda each: () if each.tenant is None else (each.tenant,))
-        found = Listing("open", items, "no open deadlines", exit_code=int(any(each.overdue for each in items)))
-        return limited_result(found, tenants)
+        return show_open_items(output, **arguments)
     return expire(output, tables=tables, yes=yes, allow_shrink=allow_shrink, progress=progress, **arguments)
 
 

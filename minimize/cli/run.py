@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from minimize.results import Printable
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.resolve import RunRequest
-    from minimize.runs.runner import Execution, RegionalRuns, RunResult
+    from minimize.runs.runner import Execution
     from minimize.workspace import Workspace
 
 _EXECUTION: Final = (*OBSERVABILITY, "--keys", "--ledger", "--allow-shrink", "--allow")
@@ -67,23 +67,13 @@ def run_command(
     Exit codes: 0 done, or nothing to do; 1 a date was skipped or is not complete; 2 wrong usage, configuration or file; 3
     refused; 4 too many rows in quarantine.
     """
-    from minimize.datasets.pipelines import is_made_by
     from minimize.runs.batch_dates import DateSelection
-    from minimize.runs.runner import regions_to_run, run_dates, run_regions
+    from minimize.runs.runner import run_requested
 
     request, execution = _request_and_execution(
         DateSelection.from_options(date, since, until, pending=pending), **options
     )
-    regions = regions_to_run(workspace)
-    is_replaced = any(each is not None for each in (request.input, request.settings, workspace.output))
-    for part in [workspace.in_region(each) for each in regions] or [workspace]:
-        if is_replaced or not is_made_by(part.target, part.job):
-            from minimize.runs.overrides import require_override  # other runs import no governance
-
-            require_override(part, request)
-    result: RunResult | RegionalRuns = (
-        run_regions(workspace, regions, request, execution) if regions else run_dates(workspace, request, execution)
-    )
+    result = run_requested(workspace, request, execution)
     return replace(result, idle_exit_code=SKIPPED_EXIT_CODE if skips else 0)
 
 
@@ -144,11 +134,9 @@ def backfill_command(workspace: Workspace, file: str, dry_run: bool, **options: 
     refused; 4 too many rows in quarantine.
     """
     from minimize.runs.backfill import load_backfill, run_backfill
-    from minimize.runs.overrides import require_override
 
     plan, (request, execution) = load_backfill(file), _request_and_execution(**options)
     named = replace(workspace, pipeline=plan.pipeline_path)
-    require_override(named, request)
     return run_backfill(named, plan, request, execution, dry_run=dry_run)
 
 
@@ -161,18 +149,15 @@ def backfill_command(workspace: Workspace, file: str, dry_run: bool, **options: 
     "--engine",
     *_EXECUTION,
     quiet=True,
-    permission="run/read",
 )
 def replay_command(workspace: Workspace, date: date | None, **options: Any) -> Printable:
     """Run the quarantined records of OUTPUT again under the current policy and settings.
 
     Each date with a record that now passes is run again completely. Refuses a source that has changed or is missing.
     """
-    from minimize.runs.overrides import require_output_override
     from minimize.runs.quarantine_replay import replay
 
     request, execution = _request_and_execution(**options)
-    require_output_override(workspace, request)
     return replay(workspace, date=date, request=request, execution=execution)
 
 

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import click
 
-from minimize.access.permissions import common_tenants, entries_in_scope
 from minimize.cli.options import (
     LEDGER,
     MADE_BY_HELP,
@@ -17,14 +16,12 @@ from minimize.cli.options import (
     SHOWN,
     DataPathParameter,
     Places,
-    authorize,
-    authorize_read,
 )
-from minimize.cli.verb import limited_result, verb
+from minimize.cli.verb import verb
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.governance.republication import republish_run
 from minimize.results import Listing, Printable
-from minimize.runs.published_runs import list_runs, rebuild_index, show_run, void_run
+from minimize.runs.published_runs import rebuild_index, show_run, show_runs, void_run
 from minimize.runs.quarantine_replay import show_quarantine
 from minimize.runs.resolve import RunRequest
 from minimize.workspace import Workspace
@@ -62,16 +59,11 @@ def runs_group(
 
     A run concerns all tenants of its input. An account without all tenants sees no runs.
     """
-    places = [Places({"ledger": ledger, "output": output, "keys": keys}) for output in outputs or (None,)]
     if rebuild:
-        for each in places:
-            authorize("run/read", each)
         named = Places({"ledger": ledger, "keys": keys, SHOWN: outputs}).workspace
         return Listing("outputs", rebuild_index(named, now), "")
-    tenants = common_tenants([authorize_read("run/read", each) for each in places])
-    rows = [row for each in places for row in list_runs(each.workspace, pipeline=pipeline)]
-    found = Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs")
-    return limited_result(found, tenants)
+    places = [Places({"ledger": ledger, "output": output, "keys": keys}) for output in outputs or (None,)]
+    return show_runs([each.workspace for each in places], pipeline=pipeline)
 
 
 def _above(name: str) -> Any:
@@ -86,7 +78,7 @@ def _of_group(workspace: Workspace) -> Workspace:
     return replace(workspace, ledger=workspace.ledger or _above("ledger"), output=workspace.output or _above("outputs"))
 
 
-@verb("show", _RUN, *LEDGER, group=runs_group, permission="run/read")
+@verb("show", _RUN, *LEDGER, group=runs_group)
 def show_run_command(workspace: Workspace, run: str) -> Printable:
     """Show a run, with its receipt if it can be read here. The start of the id RUN is enough."""
     return show_run(_of_group(workspace), run)
@@ -129,7 +121,6 @@ def adopt_ledger_command(workspace: Workspace, reason: str, allow_lost_erasures:
     *LEDGER,
     "--keys",
     group=runs_group,
-    permission="run/void",
 )
 def void_run_command(workspace: Workspace, now: datetime, run: str, reason: str, republish: bool) -> Printable:
     """Declare a run void, for example because the clock was wrong. The start of the id RUN is enough.
@@ -162,15 +153,9 @@ def quarantine_group() -> None:
     *RECEIPT_OVERRIDES,
     "--keys",
     group=quarantine_group,
-    permission="run/read",
 )
 def show_quarantine_command(
     workspace: Workspace, date: date | None, check: bool, input: str | None, settings: str | None
 ) -> Printable:
     """Count the quarantined records of OUTPUT by code, field and file."""
-    request = RunRequest(input=input, settings=settings)
-    if check:
-        from minimize.runs.overrides import require_output_override
-
-        require_output_override(workspace, request)
-    return show_quarantine(workspace, date=date, check=check, request=request)
+    return show_quarantine(workspace, date=date, check=check, request=RunRequest(input=input, settings=settings))

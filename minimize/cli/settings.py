@@ -15,8 +15,8 @@ from minimize.governance.settings import (
     explain_setting,
     export_settings,
     import_settings,
-    list_settings,
     set_setting,
+    show_settings,
 )
 from minimize.results import Listing, Printable
 from minimize.workspace import Workspace
@@ -70,7 +70,6 @@ def settings_group() -> None:
     ),
     *WORKSPACE,
     group=settings_group,
-    permission=lambda values: "settings/set_admin" if values["holder"] == "admin" else "settings/set",
 )
 def set_command(workspace: Workspace, now: datetime, **terms: Any) -> Printable:
     """Set SETTING of TENANT to VALUE.
@@ -89,11 +88,10 @@ def set_command(workspace: Workspace, now: datetime, **terms: Any) -> Printable:
     "--history",
     *WORKSPACE,
     group=settings_group,
-    reads="settings/read",
 )
 def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printable:
     """List the settings in force. Subjects are shown as tokens."""
-    return Listing("settings", list_settings(workspace, now, **filters), "no settings")
+    return show_settings(workspace, now, **filters)
 
 
 @verb(
@@ -109,7 +107,6 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     "--settings",
     *WORKSPACE,
     group=settings_group,
-    permission="settings/read",
 )
 def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printable:
     """Explain whether FEATURE of TENANT is collected.
@@ -127,7 +124,6 @@ def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printab
     _REFERENCE,
     *WORKSPACE,
     group=settings_group,
-    permission="settings/set",
     quiet=True,
 )
 def import_command(workspace: Workspace, now: datetime, file: str, reference: str | None) -> Printable:
@@ -139,7 +135,7 @@ def import_command(workspace: Workspace, now: datetime, file: str, reference: st
     return import_settings(file, workspace, now, reference=reference)
 
 
-@verb("export", click.Argument(["file"], type=FILE), *WORKSPACE, group=settings_group, permission="settings/read")
+@verb("export", click.Argument(["file"], type=FILE), *WORKSPACE, group=settings_group)
 def export_command(workspace: Workspace, file: str) -> Printable:
     """Export all settings of the ledger to the new CSV FILE. Subjects stay tokens, which only `import` accepts.
 
@@ -149,7 +145,6 @@ def export_command(workspace: Workspace, file: str) -> Printable:
     return export_settings(file, workspace)
 
 
-_LOCATE_PERMISSION: Final = "remote_tasks/locate"
 _DEVICE: Final = (
     click.Argument(["device"], type=ID),
     OPTIONS["--tenant"](required=True, help="Tenant of the device."),
@@ -176,7 +171,6 @@ def locate_group() -> None:
     ),
     *WORKSPACE,
     group=locate_group,
-    permission=_LOCATE_PERMISSION,
 )
 def start_command(workspace: Workspace, now: datetime, device: str, tenant: str, hours: int) -> Printable:
     """Start to locate DEVICE. The end is recorded at once; starting again sets a new end.
@@ -191,7 +185,7 @@ def start_command(workspace: Workspace, now: datetime, device: str, tenant: str,
     return start_locate(device, tenant, workspace, now, span=timedelta(hours=hours))
 
 
-@verb("end", *_DEVICE, *WORKSPACE, group=locate_group, permission=_LOCATE_PERMISSION)
+@verb("end", *_DEVICE, *WORKSPACE, group=locate_group)
 def end_command(workspace: Workspace, now: datetime, device: str, tenant: str) -> Printable:
     """Stop locating DEVICE. Later runs release no position of it.
 
@@ -200,7 +194,7 @@ def end_command(workspace: Workspace, now: datetime, device: str, tenant: str) -
     return end_locate(device, tenant, workspace, now)
 
 
-@verb("list", "--tenant", *WORKSPACE, group=locate_group, permission=_LOCATE_PERMISSION)
+@verb("list", "--tenant", *WORKSPACE, group=locate_group)
 def list_command(workspace: Workspace, now: datetime, tenant: str | None) -> Printable:
     """List the devices that are located now, and the end of each. Devices are shown as tokens."""
     return Listing("located", list_locate_actions(workspace, now, tenant=tenant), "no device is located")

@@ -9,20 +9,19 @@ from typing import Any
 
 import click
 
-from minimize.access import TenantSet
 from minimize.cli.options import AS_OF_HELP, OPTIONS, PATH, SETTINGS_OR_LEDGER_HELP, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.governance.sharing import (
     confirm_recalls,
     explain_share,
-    find_disclosure,
-    list_disclosures,
-    list_recalls,
     request_recalls,
+    show_disclosure,
+    show_disclosures,
+    show_recalls,
 )
 from minimize.governance.sharing.outbound import prepare_share
 from minimize.governance.sharing.plan import ShareRequest
-from minimize.results import JsonText, Listing, Printable
+from minimize.results import Listing, Printable
 from minimize.workspace import Workspace
 
 
@@ -48,13 +47,11 @@ def recall_group() -> None:
     "--recipients",
     *WORKSPACE,
     group=recall_group,
-    reads="share/read",
     quiet=True,
 )
 def list_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
     """List recalls. Exits with 1 if one is not requested yet, or not confirmed in time."""
-    found = list_recalls(workspace=workspace, now=now, **arguments)
-    return Listing("recalls", found, "no recalls", exit_code=int(any(each.is_late for each in found)))
+    return show_recalls(workspace=workspace, now=now, **arguments)
 
 
 @verb(
@@ -63,7 +60,6 @@ def list_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) 
     *("--to", "--recipients"),
     *WORKSPACE,
     group=recall_group,
-    permission="share/recall_request",
     quiet=True,
 )
 def request_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
@@ -82,7 +78,6 @@ def request_recalls_command(workspace: Workspace, now: datetime, **arguments: An
     *("--tenant", "--recipients"),
     *WORKSPACE,
     group=recall_group,
-    permission="share/recall",
 )
 def confirm_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
     """Record that RECIPIENT has deleted the recalled records."""
@@ -160,22 +155,22 @@ def send_command(
     return operation.preview() if dry_run or to is None else operation.execute(None, Path(to))
 
 
-@verb("log", OPTIONS["--recipient"](metavar="R"), "--tenant", *WORKSPACE, group=share_group, reads="share/read")
+@verb("log", OPTIONS["--recipient"](metavar="R"), "--tenant", *WORKSPACE, group=share_group)
 def log_command(workspace: Workspace, **arguments: Any) -> Printable:
     """List disclosures. Exits with 1 if one is not signed by a key of the keyring.
 
     An account without all tenants sees the rows of tenants in its scope, without the signature of the whole disclosure.
     """
-    return list_disclosures(workspace, **arguments)
+    return show_disclosures(workspace, **arguments)
 
 
-@verb("show", click.Argument(["disclosure"]), *WORKSPACE, group=share_group, reads="share/read")
-def show_command(workspace: Workspace, disclosure: str, tenants: TenantSet) -> Printable:
+@verb("show", click.Argument(["disclosure"]), *WORKSPACE, group=share_group)
+def show_command(workspace: Workspace, disclosure: str) -> Printable:
     """Print the signed DISCLOSURE.
 
     It states what permitted the transfer, the fields and their forms, the tenants and the digest.
     """
-    return JsonText(find_disclosure(workspace, disclosure, tenants).to_json())
+    return show_disclosure(workspace, disclosure)
 
 
 @verb(
@@ -185,7 +180,6 @@ def show_command(workspace: Workspace, disclosure: str, tenants: TenantSet) -> P
     "--recipients",
     *WORKSPACE,
     group=share_group,
-    permission="share/read",
 )
 def why_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
     """Explain whether RECIPIENT may receive records.

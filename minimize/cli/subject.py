@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import click
 
-from minimize.access import TenantSet
 from minimize.cli.options import FILE, ID, OPTIONS, WORKSPACE
 from minimize.cli.printing import write_page
 from minimize.cli.verb import verb
@@ -17,8 +16,8 @@ from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
     CorrectionEvidence,
     DataSubject,
+    RequestedSubjects,
     approve_correction,
-    collect_subjects,
     confirm_deletion,
     correct_subject,
     delete_subjects,
@@ -27,17 +26,16 @@ from minimize.governance.subjects import (
     lift_restriction,
     refuse_request,
     refuse_subjects,
-    request_statuses,
     restrict_subjects,
+    show_requests,
     subject_coverage,
     view_subjects,
-    with_unconfirmed_outputs,
 )
 from minimize.governance.subjects.requests import REFUSAL_REASONS
 from minimize.governance.subjects.view import SubjectViews, view_page
 from minimize.results import Listing, Printable, ResultAt
 from minimize.runs.execution import ProgressCallback
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 _SUBJECTS: Final = (
     click.Argument(["ids"], nargs=-1, metavar="ID…"),
@@ -127,7 +125,6 @@ def subject_group() -> None:
     ),
     "--html",
     group=subject_group,
-    permission="subject/view",
 )
 def view_command(
     workspace: Workspace,
@@ -143,11 +140,9 @@ def view_command(
 
     Prints its location, form, period, retention and recipients, and restrictions.
     """
-    if restricted:
-        require_permission("subject/restrict", workspace, now, tenant=selected["tenant"])
     whole_tenant = not selected["ids"] and (selected["tenant"] is not None or selected["file"] is not None)
     found = view_subjects(
-        collect_subjects(**selected, whole_tenant=whole_tenant),
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
         named=named,
@@ -183,7 +178,6 @@ def view_command(
     _RECORDS,
     "--yes",
     group=subject_group,
-    permission="subject/export",
 )
 def export_command(
     workspace: Workspace,
@@ -209,9 +203,8 @@ def export_command(
     """
     if then_delete:
         confirmed = _confirmed_records(yes, whole_tenant, records)
-        require_permission("subject/delete", workspace, now, tenant=selected["tenant"])
         return export_then_delete(
-            collect_subjects(**selected, whole_tenant=whole_tenant),
+            RequestedSubjects(**selected, whole_tenant=whole_tenant),
             Path(to),
             workspace,
             now,
@@ -226,11 +219,16 @@ def export_command(
         )
     if yes or unseen or records is not None:
         raise click.UsageError("--yes, --records and --allow-unknown-tenant need --then-delete")
-    found = view_subjects(
-        collect_subjects(**selected, whole_tenant=whole_tenant), workspace, now, named=named, linked=linked
-    )
     made = export_subjects(
-        found, Path(to), workspace, formats=formats, redact=redact, unsearchable=_parse_reasons(reasons)
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
+        Path(to),
+        workspace,
+        now,
+        named=named,
+        linked=linked,
+        formats=formats,
+        redact=redact,
+        unsearchable=_parse_reasons(reasons),
     )
     is_partial = any(each.unsearched for each in made)
     return Listing("exports", made, "no subject", exit_code=int(is_partial))
@@ -247,7 +245,6 @@ def export_command(
     _RECORDS,
     "--yes",
     group=subject_group,
-    permission="subject/delete",
 )
 def delete_command(
     workspace: Workspace,
@@ -271,7 +268,7 @@ def delete_command(
     Exits with 1, and the request stays open, if an output may hold records but cannot be searched for the ID.
     """
     return delete_subjects(
-        collect_subjects(**selected, whole_tenant=whole_tenant),
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
         named=named,
@@ -297,7 +294,6 @@ def delete_command(
     _RECORDS,
     "--yes",
     group=subject_group,
-    permission="subject/restrict",
 )
 def restrict_command(
     workspace: Workspace,
@@ -321,7 +317,7 @@ def restrict_command(
     request.
     """
     return restrict_subjects(
-        collect_subjects(**selected, whole_tenant=whole_tenant),
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
         named=named,
@@ -336,7 +332,7 @@ def restrict_command(
     )
 
 
-@verb("lift", *_SUBJECTS, _WHOLE_TENANT, _RECORDS, "--yes", group=subject_group, permission="subject/restrict")
+@verb("lift", *_SUBJECTS, _WHOLE_TENANT, _RECORDS, "--yes", group=subject_group)
 def lift_command(
     workspace: Workspace,
     now: datetime,
@@ -353,7 +349,12 @@ def lift_command(
     """
     confirmed = _confirmed_records(yes, whole_tenant, records)
     return lift_restriction(
-        collect_subjects(**selected, whole_tenant=whole_tenant), workspace, now, named=named, yes=yes, records=confirmed
+        RequestedSubjects(**selected, whole_tenant=whole_tenant),
+        workspace,
+        now,
+        named=named,
+        yes=yes,
+        records=confirmed,
     )
 
 
@@ -380,7 +381,6 @@ def lift_command(
     "--yes",
     *WORKSPACE,
     group=subject_group,
-    permission="subject/correct",
 )
 def correct_command(
     workspace: Workspace,
@@ -430,7 +430,6 @@ def _evidence(source_correction: str | None, subject_request: str | None) -> Cor
     "--yes",
     *WORKSPACE,
     group=subject_group,
-    permission="subject/correct",
 )
 def approve_command(
     workspace: Workspace,
@@ -447,16 +446,13 @@ def approve_command(
     return approve_correction(request, workspace, now, named=named, yes=yes, progress=progress)
 
 
-@verb("status", "--tenant", *WORKSPACE, group=subject_group, reads="subject_request/read")
-def status_command(workspace: Workspace, now: datetime, tenant: str | None, tenants: TenantSet) -> Printable:
+@verb("status", "--tenant", *WORKSPACE, group=subject_group)
+def status_command(workspace: Workspace, now: datetime, tenant: str | None) -> Printable:
     """List requests: kind, state and deadline, and whether a restriction is in force. Exits with 1 if one is overdue."""
-    with workspace.open_ledger() as ledger:
-        found = with_unconfirmed_outputs(request_statuses(ledger, tenant=tenant, tenants=tenants), ledger)
-    overdue = any(each.is_overdue(now) for each in found)
-    return Listing("requests", [ResultAt(each, now) for each in found], "no requests", exit_code=int(overdue))
+    return show_requests(workspace, now, tenant=tenant)
 
 
-@verb("coverage", "--in", *WORKSPACE, group=subject_group, permission="subject/view")
+@verb("coverage", "--in", *WORKSPACE, group=subject_group)
 def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
     """List the columns that name a subject.
 
@@ -471,7 +467,6 @@ def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
     click.Argument(["recipient"]),
     *WORKSPACE,
     group=subject_group,
-    permission="share/recall",
 )
 def confirm_command(workspace: Workspace, now: datetime, request: str, recipient: str) -> Printable:
     """Record that RECIPIENT has deleted the data of REQUEST.
@@ -505,7 +500,6 @@ def confirm_command(workspace: Workspace, now: datetime, request: str, recipient
     OPTIONS["--tenant"](help="Tenant of these subjects. Without an ID, the whole tenant."),
     *WORKSPACE,
     group=subject_group,
-    permission="subject/refuse",
 )
 def refuse_command(
     workspace: Workspace,
@@ -526,6 +520,6 @@ def refuse_command(
         raise click.UsageError("pass REQUEST, or --kind with --id and --tenant")
     if request is not None:
         return ResultAt(refuse_request(request, because, reference, workspace, now), now)
-    subjects = collect_subjects(ids, tenant, field, whole_tenant=not ids)
+    subjects = RequestedSubjects(ids, tenant, field, whole_tenant=not ids)
     found = refuse_subjects(str(kind), subjects, because, reference, workspace, now)
     return Listing("requests", [ResultAt(each, now) for each in found], "no requests")

@@ -23,7 +23,7 @@ def tenant_group() -> None:
     """Show what the service records about one tenant."""
 
 
-@verb("report", "TENANT", "--html", "--recipients", *WORKSPACE, group=tenant_group, permission="tenant/report")
+@verb("report", "TENANT", "--html", "--recipients", *WORKSPACE, group=tenant_group)
 def report_command(
     tenant: str, html: str | None, recipients: str | None, workspace: Workspace, now: datetime
 ) -> Printable:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from minimize.access.decision import AccessDecision, AccessRequest, DatasetColumn, decide_access, decide_permission
 from minimize.access.entitlements import AccessOperation, Grant, Grants, load_grants, view_steps
-from minimize.access.model import AccessRules, RoleAssignment, UserAccount
+from minimize.access.model import AccessRules, RoleAssignment, UserAccount, account_of_actor
 from minimize.access.permissions import PERMISSIONS
 from minimize.access.roles import AccessRole
 from minimize.datasets.pipelines import find_pipeline
@@ -27,7 +27,7 @@ from minimize.runs.inspection import plan_for
 from minimize.stores import parse_output_location
 from minimize.text import did_you_mean
 from minimize.times import seconds_text
-from minimize.workspace import Workspace, account_of_actor, required_access
+from minimize.workspace import Workspace
 
 NO_COMMON_PURPOSE: Final = ""
 """Placeholder for purposes without a common element. No request can name it."""
@@ -140,7 +140,7 @@ def list_grants(workspace: Workspace, at: datetime, *, incident: str | None = No
     `over` includes grants that have ended. Break-glass access that awaits its review has not ended. Raises PolicyError,
     LedgerError, KeyringError.
     """
-    access, account = required_access(workspace), account_of_actor(current_actor())
+    access, account = workspace.required_access, account_of_actor(current_actor())
     scope = decide_permission(access, account, "grant/read", at).tenants
     return [
         each
@@ -171,7 +171,7 @@ def explain_access(
     """
     if dataset in PERMISSIONS:
         return explain_permission(workspace, account, dataset, at, tenant=tenant)
-    access, job = required_access(workspace), workspace.loaded_pipeline
+    access, job = workspace.required_access, workspace.loaded_pipeline
     pipeline = dataset.partition("/")[0]
     if job is None or job.pipeline != pipeline:
         raise PolicyError(f"unknown pipeline `{pipeline}`", hint="Pass --pipeline.")
@@ -184,7 +184,7 @@ def explain_permission(
     workspace: Workspace, account: UserAccount, permission: str, at: datetime, *, tenant: str | None = None
 ) -> AccessExplanation:
     """Explains whether an account may perform an operation that shows no data, for one or all tenants. Raises PolicyError."""
-    access = required_access(workspace)
+    access = workspace.required_access
     decision = decide_permission(access, account, permission, at, tenant=tenant)
     return AccessExplanation(decision, tuple(_decision_steps(access, Grants(), account, decision)))
 
@@ -244,7 +244,7 @@ class AccessOverview:
 
 def show_access(workspace: Workspace) -> AccessOverview:
     """Reads the access file in force. Raises PolicyError, LedgerError, KeyringError."""
-    return AccessOverview(required_access(workspace))
+    return AccessOverview(workspace.required_access)
 
 
 def _role_json(access: AccessRules, role: AccessRole) -> dict[str, Any]:

@@ -9,23 +9,24 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from minimize.access.permissions import TenantSet, audit_entries_in_scope, limited_result
 from minimize.errors import ConfigurationError, Finding, OutputError
 from minimize.keys import PublicKeys
-from minimize.ledger import current_actor
 from minimize.ledger.audit_check import (
-    WHOLE_ENTRIES,
     EntryForm,
     ExternalHead,
+    ListedEntries,
     check_whole_log,
     export_entries,
     find_entries,
     format_of_file,
+    parse_columns,
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
 from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
-from minimize.results import JsonResult
+from minimize.results import JsonResult, Printable
 from minimize.stores import Location, LocationLike, PathText, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun
@@ -73,6 +74,7 @@ def verify_audit(
     Without an output, the folder of receipts decides which ledger is in effect. Raises LedgerError, ConfigurationError, and
     OutputError if a folder is passed that contains no receipt.
     """
+    workspace.require("audit/read", changed_ledger=True)
     folder = workspace.output if workspace.output is not None else receipts
     verifier = verifier_for(folder or Path.cwd(), workspace.keys, public_key)
     kept = None if head is None else ExternalHead(_read_head(Path(head)), str(head))
@@ -80,23 +82,45 @@ def verify_audit(
     if receipts is not None and not places:
         raise OutputError(f"{receipts} and its subfolders contain no receipt", hint=_RECEIPTS_HINT)
     parsed = [(place, each) for place, each in places if isinstance(each, Receipt)]
-    with replace(workspace, output=folder).open_ledger() as ledger:
+    bound = workspace if folder == workspace.output else replace(workspace, output=folder)
+    with bound.open_ledger() as ledger:
         result = check_whole_log(ledger, verifier, kept, parsed)
     unreadable = tuple(each for _, each in places if isinstance(each, Finding))
     return replace(result, findings=(*result.findings, *unreadable))
 
 
-def export_audit(
-    workspace: Workspace, file: PathText, entry_filter: EntryFilter, *, form: EntryForm = WHOLE_ENTRIES
-) -> AuditExport:
-    """Writes entries to a new file that only its owner can read, as CSV, JSON or NDJSON by its suffix.
+def show_entries(
+    workspace: Workspace, entry_filter: EntryFilter, *, last: int | None = None, columns: str | None = None
+) -> Printable:
+    """The entries that match the filter and that the current actor may read, oldest first.
 
-    Raises LedgerError, and OutputError if the file exists or cannot be created.
+    Takes the number of the last entries to show (default: all), and names of columns with commas (default: whole entries).
+    Raises AccessDenied, LedgerError, and ConfigurationError for an unknown column.
     """
+    tenants = workspace.readable_tenants("audit/read", tenant=entry_filter.tenant)
+    form = _entry_form(columns, tenants)
+    entries = log_entries(workspace, audit_entries_in_scope(entry_filter, tenants), last=last)
+    return limited_result(ListedEntries(entries, form), tenants)
+
+
+def _entry_form(columns: str | None, tenants: TenantSet) -> EntryForm:
+    return EntryForm(None if columns is None else parse_columns(columns), is_limited=not tenants.is_all)
+
+
+def export_audit(
+    workspace: Workspace, file: PathText, entry_filter: EntryFilter, *, columns: str | None = None
+) -> Printable:
+    """Writes the entries that `show_entries` shows to a new file that only its owner can read.
+
+    It is CSV, JSON or NDJSON by its suffix. Raises the errors of `show_entries`, and OutputError if the file exists or cannot be
+    created.
+    """
+    tenants = workspace.readable_tenants("audit/export", tenant=entry_filter.tenant)
+    entry_filter, form = audit_entries_in_scope(entry_filter, tenants), _entry_form(columns, tenants)
     with workspace.open_ledger() as ledger:
         format_ = format_of_file(Path(file))
         count = write_private_file(Path(file), lambda out: export_entries(ledger, entry_filter, out, form, format_))
-    return AuditExport(str(file), count)
+    return limited_result(AuditExport(str(file), count), tenants)
 
 
 def truncate_audit(workspace: Workspace, at: datetime, *, to: PathText | None = None, yes: bool = False) -> Truncation:
@@ -105,6 +129,7 @@ def truncate_audit(workspace: Workspace, at: datetime, *, to: PathText | None = 
     Takes the time, and a new file to which the entries are written first. Returns the entries that were removed, or would be.
     Raises KeyringError, LedgerError, and OutputError if the file exists.
     """
+    workspace.require("audit/truncate")
     with workspace.open_ledger() as ledger:
         plan = plan_truncation(ledger, at)
         if not yes or plan.last is None:
@@ -112,7 +137,7 @@ def truncate_audit(workspace: Workspace, at: datetime, *, to: PathText | None = 
         keyring = workspace.keyring("checkpoint")
         if to is not None:
             write_private_file(Path(to), lambda out: export_truncated_entries(ledger, plan, out))
-        return truncate_log(ledger, plan, current_actor(), at, keyring)
+        return truncate_log(ledger, plan, ledger.actor(), at, keyring)
 
 
 def _receipts_below(folder: Location) -> Iterator[tuple[str, Receipt | Finding]]:

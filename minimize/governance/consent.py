@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.consent.evaluation import NO_ACT, ConsentHistory, Consents, EffectiveConsents, load_consents
 from minimize.consent.terms import (
     DPV_STATES,
@@ -24,7 +24,14 @@ from minimize.consent.terms import (
     parse_terms,
 )
 from minimize.errors import PolicyError, RefusedError
-from minimize.governance.evidence import TenantEvidence, checked_reference, require_evidence
+from minimize.governance.evidence import (
+    EvidenceSearch,
+    TenantEvidence,
+    checked_reference,
+    document_evidence,
+    no_evidence,
+    require_evidence,
+)
 from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_account, canonical_id, canonical_text
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
@@ -39,9 +46,10 @@ from minimize.ledger.kinds import (
     new_recall_steps,
 )
 from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
+from minimize.results import Listing, Printable
 from minimize.stores import PathText
 from minimize.times import seconds_text, time_text, time_text_or_none
-from minimize.workspace import Workspace, configured_access
+from minimize.workspace import Workspace
 
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
 _CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")
@@ -128,6 +136,24 @@ class RecordedConsent:
 
 
 def record_consent(
+    verb: ConsentVerb,
+    consent: NewConsent,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    recipients: PathText | None = None,
+    find_evidence: EvidenceSearch = no_evidence,
+) -> RecordedConsent:
+    """Records a consent act of the current actor, who needs the permission for it. See `add_consent`.
+
+    `find_evidence` finds the evidence of the tenant's decision, once the permission is certain.
+    """
+    workspace.require(f"consent/{verb}", tenant=consent.tenant)
+    consent = replace(consent, evidence=consent.evidence or find_evidence())
+    return add_consent(verb, consent, workspace, now, recipients=recipients)
+
+
+def add_consent(
     verb: ConsentVerb,
     consent: NewConsent,
     workspace: Workspace,
@@ -268,22 +294,23 @@ def _given_state(before: Sequence[ConsentAct]) -> str:
 
 
 def confirm_consent(
-    tenant: str, recipient: str, function: str, workspace: Workspace, now: datetime, *, document: TenantEvidence
+    tenant: str, recipient: str, function: str, workspace: Workspace, now: datetime, *, document: PathText
 ) -> RecordedConsent:
     """Confirms the consent of a tenant that another person recorded with its document. It is valid from its own start on.
 
-    document  the same document, which the confirming person has read
+    document  the file of the same document, which the confirming person has read
 
     Raises RefusedError if no consent waits for a confirmation or the document is another one (N064), and for the person who
     recorded it (N065); LedgerError, KeyringError.
     """
-    tenant, keys, actor = canonical_text(tenant), workspace.keyring(), current_actor()
-    access = configured_access(workspace)
+    workspace.require("consent/confirm", tenant=tenant)
+    digest = document_evidence(document).digest
+    tenant, keys, actor, access = canonical_text(tenant), workspace.keyring(), current_actor(), workspace.access
 
     def decide(acts: ActReader) -> Decision[RecordedConsent]:
         before = acts.find(CONSENT, key=f"{recipient}/{function}", tenant=tenant, verifier=keys)
         waiting = next((each for each in reversed(before) if each.state != "requested"), None)
-        if waiting is None or waiting.state != "unconfirmed" or waiting.digest != document.digest:
+        if waiting is None or waiting.state != "unconfirmed" or waiting.digest != digest:
             message = f"no consent of {tenant} to {function} of {recipient} with this document waits for a confirmation"
             raise RefusedError(message, code="N064", hint=f"Run `minimize consent show --tenant {tenant} --history`.")
         confirming, recorded_by = actor.user or "", canonical_account(waiting.by)
@@ -403,6 +430,31 @@ class ConsentExplanation:
             )
 
 
+def show_consents(
+    workspace: Workspace,
+    now: datetime,
+    *,
+    tenant: str | None = None,
+    recipient: str | None = None,
+    function: str | None = None,
+    history: bool = False,
+    recipients: PathText | None = None,
+) -> Printable:
+    """The consents that the current actor may read, as `list_consents` finds them."""
+    tenants = workspace.readable_tenants("consent/read", tenant=tenant)
+    statuses = list_consents(
+        workspace,
+        now,
+        tenant=tenant,
+        recipient=recipient,
+        function=function,
+        history=history,
+        recipients=recipients,
+        tenants=tenants,
+    )
+    return limited_result(Listing("consents", statuses, "no consents"), tenants)
+
+
 def list_consents(
     workspace: Workspace,
     now: datetime,
@@ -443,6 +495,7 @@ def explain_consent(
 
     Raises PolicyError for an unknown recipient. An unknown function is not an error: it has no consent.
     """
+    workspace.require("consent/read", tenant=tenant)
     found = load_configured_recipients(recipients, workspace.config).load(recipient)
     seen = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
     reason = seen.evaluate(found, function, pa.array([tenant], pa.string())).reasons[0].as_py()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.consent import load_agreements
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.governance.evidence import checked_reference, document_evidence
@@ -20,7 +20,7 @@ from minimize.ledger.kinds import CONTRACT, ContractAct
 from minimize.recipients import Contract, Recipient, load_configured_recipients
 from minimize.recipients.load import contract_from_terms, contract_terms
 from minimize.recipients.pages import contract_text
-from minimize.results import JsonResult, json_member
+from minimize.results import JsonResult, Listing, Printable, json_member
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.times import time_text
@@ -125,6 +125,7 @@ def record_contract(
     that are not valid or a document that cannot be read, RefusedError (N062) without a document, PolicyError for an unknown
     recipient, LedgerError, KeyringError.
     """
+    workspace.require("contract/record", tenant=new.tenant)
     tenant = canonical_text(new.tenant)
     if not tenant:
         raise ConfigurationError("a contract needs a tenant", hint="Pass the id of the tenant.")
@@ -174,6 +175,7 @@ def end_contract(
     Returns the contracts, and the recalls that are now due. Raises ConfigurationError if no such contract is recorded in the
     ledger, PolicyError for an unknown recipient, LedgerError, KeyringError.
     """
+    workspace.require("contract/record", tenant=tenant)
     tenant, day, actor = canonical_text(tenant), on or now.astimezone(UTC).date(), current_actor()
 
     def decide(acts: ActReader) -> Decision[list[ContractAct]]:
@@ -202,6 +204,15 @@ def end_contract(
     known = find_recipient(recipient, workspace, recipients)
     has_received = known is None or bool(known.inbound)
     return EndedContract([_status_of_act(act, now) for act in ended], recalls, has_received)
+
+
+def show_contracts(
+    workspace: Workspace, now: datetime, *, tenant: str | None = None, recipient: str | None = None
+) -> Printable:
+    """The contracts that the current actor may read, as `list_contracts` finds them."""
+    tenants = workspace.readable_tenants("contract/read", tenant=tenant)
+    statuses = list_contracts(workspace, now, tenant=tenant, recipient=recipient, tenants=tenants)
+    return limited_result(Listing("contracts", statuses, "no contracts of tenants"), tenants)
 
 
 def list_contracts(

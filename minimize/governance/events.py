@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.datasets.affected_subjects import form_tokens
 from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.lifecycle_events import (
@@ -47,7 +47,7 @@ from minimize.output.folder import has_runs, parse_partition_folder
 from minimize.policy.fields import DEVICE, fields_named, individual_of, is_dropped, resolve_identity
 from minimize.policy.model import Policy
 from minimize.records import RECORDS
-from minimize.results import OMIT_IF_NONE, JsonResult, Line, LogMessage, json_member, json_object
+from minimize.results import OMIT_IF_NONE, JsonResult, Line, Listing, LogMessage, Printable, json_member, json_object
 from minimize.runs.published_runs import request_time
 from minimize.settings.erasures import RESTRICTION
 from minimize.settings.tenants import settings_tenants, similar_tenants
@@ -219,6 +219,7 @@ class RecordedEvent(JsonResult):
 
 def record_event(event: NewEvent, workspace: Workspace, now: datetime) -> RecordedEvent:
     """Adds an event, also of an unknown tenant. Raises the errors of `add_event`."""
+    workspace.require("event/record", tenant=event.tenant)
     similar = suggest_tenants(event.tenant, workspace)
     entry = add_event(event, workspace, now)
     return RecordedEvent(entry, entry.is_new, entry.unreachable, similar)
@@ -386,6 +387,7 @@ def withdraw_event(
     Data that it removed from outputs stays removed. Raises ConfigurationError if no event or more than one matches, or for a
     restriction; and the errors of `add_event`.
     """
+    workspace.require("event/record")
     with workspace.open_ledger() as ledger:
         rows = last_lifecycle_events(ledger.find(LIFECYCLE_EVENT), ledger.now)
         named = [row for row in rows if len(name) >= EVENT_ID_LENGTH and row.id.startswith(name)]
@@ -414,6 +416,13 @@ def withdraw_events(
         new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), actor, allowed)
         _store_erasure_lists(ledger, reachable_outputs(ledger, workspace))
     return [EventEntry(row, is_new) for row, is_new in zip(rows, new, strict=True)]
+
+
+def show_events(workspace: Workspace, *, tenant: str | None = None, history: bool = False) -> Printable:
+    """The events that the current actor may read, as `list_events` finds them."""
+    tenants = workspace.readable_tenants("event/read", tenant=tenant)
+    entries = list_events(workspace, tenant=tenant, history=history, tenants=tenants)
+    return limited_result(Listing("events", entries, "no events"), tenants)
 
 
 def list_events(

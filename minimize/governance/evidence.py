@@ -5,17 +5,19 @@ References: names of records elsewhere, such as a case or a client's consent rec
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from minimize.access.model import account_of_actor
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.ledger import Actor
 from minimize.receipts.parts import sha256_text
 from minimize.stores import PathText
 from minimize.techniques.redact import has_hit
-from minimize.workspace import Workspace, account_of_actor, configured_access
+from minimize.workspace import Workspace
 
 LONGEST_REFERENCE: Final = 200
 """Maximum length of a reference, in characters."""
@@ -53,6 +55,15 @@ class TenantEvidence:
     kind: Literal["token", "document"]
     reference: str
     digest: str = ""
+
+
+EvidenceSearch = Callable[[], TenantEvidence | None]
+"""Finds the evidence of a decision. It is called once the permission to record the decision is certain."""
+
+
+def no_evidence() -> TenantEvidence | None:
+    """No evidence."""
+    return None
 
 
 def document_evidence(file: PathText, reference: str | None = None) -> TenantEvidence:
@@ -96,7 +107,7 @@ def require_evidence(
 
 
 def _is_administrator_of(tenant: str, permission: str, workspace: Workspace, actor: Actor) -> bool:
-    access = configured_access(workspace)
+    access = workspace.access
     return access is None or any(
         role.is_of_tenant and role.has(permission) and tenant in assignment.scope.tenants
         for assignment, role in access.assignments_of(account_of_actor(actor))

@@ -13,8 +13,14 @@ import pyarrow as pa
 from minimize.consent import Consents, current_terms, load_consents
 from minimize.consent.terms import NO_CONSENT_REASONS, PENDING_STATES
 from minimize.errors import ConfigurationError, RefusedError
-from minimize.governance.consent import NewConsent, record_consent
-from minimize.governance.evidence import TenantEvidence, checked_reference, require_evidence
+from minimize.governance.consent import NewConsent, add_consent
+from minimize.governance.evidence import (
+    EvidenceSearch,
+    TenantEvidence,
+    checked_reference,
+    no_evidence,
+    require_evidence,
+)
 from minimize.governance.function_request import (
     DELIVERY_TEXTS,
     FunctionStatus,
@@ -144,6 +150,7 @@ def show_functions(
     recipients: PathText | None = None,
 ) -> FunctionList:
     """The functions of a tenant as `list_functions` finds them, with their page. Raises like it."""
+    workspace.require("function/read", tenant=tenant)
     found = list_functions(tenant, workspace, now, recipient=recipient, recipients=recipients)
     known = load_configured_recipients(recipients, workspace.config)
     return FunctionList(tuple(found), functions_page(canonical_text(tenant), found, known, now))
@@ -167,6 +174,7 @@ def enable_function(
     an unknown recipient or function or faulty contacts, ConfigurationError for a command that cannot be found, LedgerError,
     KeyringError.
     """
+    workspace.require("function/enable", tenant=tenant)
     tenant = canonical_text(tenant)
     known = load_configured_recipients(recipients, workspace.config)
     found = known.load(recipient)
@@ -176,7 +184,7 @@ def enable_function(
     last = _last_act(before, function)
     is_open = last is not None and last.state in PENDING_STATES and last.terms == terms.text
     if not is_open and _consent_reason(before, found, function, tenant, now) is not None:
-        record_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
+        add_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
     with workspace.open_ledger() as ledger:
         consents = load_consents(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
     status = _status(tenant, known, found, manifest, consents, now)
@@ -205,7 +213,8 @@ def confirm_prerequisite(
     workspace: Workspace,
     now: datetime,
     *,
-    evidence: TenantEvidence | None,
+    evidence: TenantEvidence | None = None,
+    find_evidence: EvidenceSearch = no_evidence,
     permissions: Sequence[str] = (),
     revoke: bool = False,
     recipients: PathText | None = None,
@@ -218,6 +227,8 @@ def confirm_prerequisite(
     Raises ConfigurationError for an unknown prerequisite or a blank reference, RefusedError without evidence or for other
     permissions than the one that the functions use (N066), PolicyError for an unknown recipient, LedgerError, KeyringError.
     """
+    workspace.require("function/enable", tenant=tenant)
+    evidence = evidence or find_evidence()
     found = load_configured_recipients(recipients, workspace.config).load(recipient)
     known = sorted({name for function in found.functions.values() for name in function.requires})
     if requirement not in known:

@@ -21,6 +21,7 @@ from typing import Any, Final, Literal
 from uuid import uuid4
 
 from minimize.access.decision import comma_list, decide_permission, decision_event, property_changes, reason
+from minimize.access.enforcement import access_in_force, last_adoption
 from minimize.access.entitlements import (
     AccessOperation,
     EffectiveAccess,
@@ -33,6 +34,7 @@ from minimize.access.model import (
     AccessRules,
     RoleAssignment,
     UserAccount,
+    account_of_actor,
     find_access_file,
     load_access,
     parse_access,
@@ -54,7 +56,7 @@ from minimize.results import UNCHANGED, JsonResult, json_member
 from minimize.techniques.redact import Redact
 from minimize.text import count_noun
 from minimize.times import time_text
-from minimize.workspace import Workspace, access_in_force, account_of_actor, last_adoption, required_access
+from minimize.workspace import Workspace
 
 _GRANT_ACTIVITY: Final = AuditActivity("grant", component="access", category="access")
 
@@ -271,7 +273,7 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
     incident is unknown, closed or does not concern its tenants; LedgerError, KeyringError. Records the request or its refusal in
     the audit log. Warns of columns that the dataset lacks.
     """
-    access, actor, keys = required_access(workspace), current_actor(), workspace.keyring()
+    access, actor, keys = workspace.required_access, current_actor(), workspace.keyring()
     name, accounts = str(uuid4()), access.accounts(actor.user or "")
     check_new_grant(grant, break_glass=break_glass)
 
@@ -309,7 +311,7 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
     does not apply to the grant's state, or the incident of a grant to approve is not open; LedgerError, KeyringError. Records
     the operation or its refusal in the audit log.
     """
-    access, actor, keys = required_access(workspace), current_actor(), workspace.keyring()
+    access, actor, keys = workspace.required_access, current_actor(), workspace.keyring()
     holding = EffectiveAccess(access, account_of_actor(actor), at)
 
     def decide(acts: ActReader) -> Decision[GrantAct]:

@@ -20,7 +20,7 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
 from minimize.results import JsonResult, Line
 from minimize.runs.published_runs import OutputDecision, record_decision
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -67,7 +67,7 @@ def adopt_ledger(workspace: Workspace, reason: str, *, allow_lost_erasures: bool
         )
         raise RefusedError(message, hint=hint)
     ruling = bound.showing(folder)
-    require_permission("output/adopt", ruling, bound.now, dataset=bound.job.pipeline, any_ledger=True)
+    ruling.require("output/adopt", dataset=bound.job.pipeline, any_ledger=True)
     decide = partial(_adoption_decision, reason=reason.strip(), lost=lost)
     return AdoptedLedger(record_decision("adopt", bound, decide))
 

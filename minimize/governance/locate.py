@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 FEATURE: Final = LOCATION_FEATURE
 HOLDER: Final = "admin"
 LONGEST_ACTION: Final = OWN_ON_LIMIT
+_PERMISSION: Final = "remote_tasks/locate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,7 @@ def start_locate(
 
     Raises PolicyError for blank names, LedgerError, KeyringError.
     """
+    workspace.require(_PERMISSION, tenant=tenant)
     if not timedelta() < span <= LONGEST_ACTION:
         raise RefusedError("a device can be located for at most 24 hours", hint="Pass a shorter time.")
     job, switch = _check_pipeline(workspace.loaded_pipeline)
@@ -143,6 +145,7 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
     Without a pipeline, ids that differ only in case count as one device. Raises PolicyError for blank names, LedgerError,
     KeyringError.
     """
+    workspace.require(_PERMISSION, tenant=tenant)
     tenant, device = _canonical_names(tenant, device)
     folding = (
         CaseFolding(subject=True) if workspace.loaded_pipeline is None else workspace.loaded_pipeline.policy.folding
@@ -160,6 +163,7 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
 
 def list_locate_actions(workspace: Workspace, now: datetime, *, tenant: str | None = None) -> list[LocateAction]:
     """The devices located now, of all tenants or of one. Devices are tokens."""
+    workspace.require(_PERMISSION, tenant=tenant)
     tenant = canonical_id(tenant)
     with workspace.open_ledger() as ledger:
         rows = ledger.find(SETTING)

@@ -27,7 +27,7 @@ from minimize.runs.published_runs import (
     record_void,
 )
 from minimize.stores import location_text
-from minimize.workspace import Workspace, configured_access
+from minimize.workspace import Workspace
 
 _ACTIVITY: Final = AuditActivity("republication", component="job", category="run")
 
@@ -58,6 +58,7 @@ def republish_run(workspace: Workspace, run: str, reason: str, now: datetime) ->
     Takes the same as `void_run`, and the current time. Raises RefusedError (R026) for the person who requested it, and the errors
     of `void_run`; ConfigurationError if the run published no exact figures.
     """
+    workspace.require("run/void")
     check_reason(reason)
     bound, found = find_voided_run(workspace, run, republish=True)
     bound.check_ledger()
@@ -69,7 +70,7 @@ def republish_run(workspace: Workspace, run: str, reason: str, now: datetime) ->
 
 def _record_step(workspace: Workspace, found: Receipt, reason: str, now: datetime) -> Republication:
     """The request, or its confirmation by a second person. A confirmation that has no receipt yet is not recorded again."""
-    keys, actor, access = workspace.keyring(), current_actor(), configured_access(workspace)
+    keys, actor, access = workspace.keyring(), current_actor(), workspace.access
     by = actor.user or ""
     new = Republication(found.run_id, location_text(workspace.target), REQUESTED, reason, by, now)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO
 
 import pyarrow as pa
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.declared_names import DeclaredNames, names_of_configuration
@@ -33,7 +33,7 @@ from minimize.ledger.subject_tokens import (
 )
 from minimize.policy.model import HOLDERS
 from minimize.policy.pipeline import Pipeline
-from minimize.results import JsonResult, json_object
+from minimize.results import JsonResult, Listing, Printable, json_object
 from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import (
     ROW_SCHEMA,
@@ -180,6 +180,7 @@ def set_setting(
     `locate start` has its own permission. Raises RefusedError, too, if the user turns something on and no reference is given:
     an administrator cannot make this choice for the user.
     """
+    workspace.require("settings/set_admin" if setting.holder == "admin" else "settings/set", tenant=setting.tenant)
     setting = setting.canonical()
     check_subject(setting.subject)
     check_setting(setting, workspace.loaded_pipeline)
@@ -267,6 +268,20 @@ def warn_if_not_read(job: Pipeline) -> None:
         )
         file = "; its settings file then no longer counts: import it first (minimize settings import FILE)"
         log.warning(message, job.pipeline, file if job.settings else "", extra={"code": "W036"})
+
+
+def show_settings(
+    workspace: Workspace,
+    now: datetime,
+    *,
+    tenant: str | None = None,
+    setting: str | None = None,
+    history: bool = False,
+) -> Printable:
+    """The settings that the current actor may read, as `list_settings` finds them."""
+    tenants = workspace.readable_tenants("settings/read", tenant=tenant)
+    rows = list_settings(workspace, now, tenant=tenant, setting=setting, history=history, tenants=tenants)
+    return limited_result(Listing("settings", rows, "no settings"), tenants)
 
 
 def list_settings(
@@ -382,6 +397,7 @@ def import_settings(
     RefusedError if there are such rows and no reference, and PolicyError with every faulty row, including rows recorded in the
     future, and rows of a feature or field that no policy below the folder of `minimize.yaml` declares.
     """
+    workspace.require("settings/set")
     given = read_file(Path(file), tokens=True)
     job = workspace.loaded_pipeline
     _check_names(given, names_of_configuration(workspace.config), job)
@@ -410,6 +426,7 @@ def export_settings(file: PathText, workspace: Workspace) -> ExportedSettings:
     Values are written exactly, for `import_settings`. If a spreadsheet would execute some of them as formulas, a warning (W060)
     states their number. Raises OutputError if the file exists.
     """
+    workspace.require("settings/read")
     with workspace.open_ledger() as ledger:
         rows = ledger.find(SETTING)
 
@@ -580,6 +597,24 @@ class SettingExplanation:
 
 
 def explain_setting(
+    tenant: str,
+    setting: str,
+    event: datetime,
+    workspace: Workspace,
+    *,
+    run: datetime,
+    subject: str | None = None,
+    settings: Any = None,
+    field: str | None = None,
+) -> SettingExplanation:
+    """Explains a setting of a tenant to the current actor, who may read it. See `find_setting_reasons`."""
+    workspace.require("settings/read", tenant=tenant)
+    return find_setting_reasons(
+        tenant, setting, event, workspace, run=run, subject=subject, settings=settings, field=field
+    )
+
+
+def find_setting_reasons(
     tenant: str,
     setting: str,
     event: datetime,

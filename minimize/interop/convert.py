@@ -45,6 +45,7 @@ from minimize.interop.documents import (
     ExportRequest,
     read_document,
 )
+from minimize.output.folder import has_runs
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients.load import Subprocessors, TenantContracts
@@ -52,8 +53,9 @@ from minimize.recipients.model import Recipient
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import JsonResult, Line, WrittenFiles
 from minimize.runs.backfill import Backfill
-from minimize.stores import PathText
+from minimize.stores import PathText, parse_location
 from minimize.text import did_you_mean, load_object
+from minimize.workspace import Workspace
 
 _DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})
 """Roles for which only `drop` is proposed."""
@@ -196,6 +198,8 @@ def export_document(kind: str, request: ExportRequest) -> str:
 
     Takes a format of `export_formats`, and the request. Raises ConfigurationError, PolicyError, RefusedError.
     """
+    if has_runs(parse_location(request.path)):
+        Workspace(output=request.path, pipeline=request.pipeline, shown=(request.path,)).require("run/read")
     if kind not in export_formats():
         raise ConfigurationError("unknown format for an export", hint=did_you_mean(kind, export_formats()))
     write: DocumentWriter = load_object(FORMATS[kind].writes or "")

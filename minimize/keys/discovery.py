@@ -182,7 +182,7 @@ def create_keyring(file: PathText, names: Iterable[str], now: datetime) -> KeyLi
     return KeyListing(str(file), _listed_keys(made.listing()), change)
 
 
-def extend_keyring(file: PathText, name: str, now: datetime) -> KeyListing:
+def add_listed_key(file: PathText, name: str, now: datetime) -> KeyListing:
     """Adds a key or a new version of it, as `add_key` does, and lists the keys of the file."""
     keyring = add_key(file, name, now=now)
     return KeyListing(str(file), _listed_keys(keyring.listing()), f"added {name}/{keyring.version_of(name)} to {file}")

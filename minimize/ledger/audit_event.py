@@ -10,7 +10,6 @@ import json
 import os
 import pwd
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
@@ -158,14 +157,6 @@ def run_activity(kind: str) -> AuditActivity:
 
 PermissionLookup = Callable[[str], tuple[str, ...]]
 """Returns the permissions of an account. Without an access file there are none."""
-_PERMISSION_LOOKUP: Final = ContextVar[PermissionLookup]("permission_lookup", default=lambda _: ())
-
-
-def use_permissions(lookup: PermissionLookup) -> None:
-    """Sets the permissions of accounts that later audit events of this context record."""
-    _PERMISSION_LOOKUP.set(lookup)
-
-
 SERVER_PRODUCT: Final = "minimize-server"
 """Product that answers the clients of a server."""
 
@@ -178,11 +169,12 @@ def application_name(product: str = "minimize") -> str:
 def current_actor(environ: Mapping[str, str] | None = None) -> Actor:
     """The actor of this process: the account in `MINIMIZE_ACTOR`, else the user of the process, in canonical form.
 
-    The user is that of the user id. `LOGNAME` and `USER` are not read, because anyone can set them.
+    The user is that of the user id. `LOGNAME` and `USER` are not read, because anyone can set them. A ledger that records an
+    event of this actor adds the permissions of the account.
     """
     named = canonical_account((os.environ if environ is None else environ).get(ACTOR_VARIABLE) or "")
     user = named or _process_user()
-    return Actor("user", _PERMISSION_LOOKUP.get()(user), application=application_name(), user=user)
+    return Actor("user", application=application_name(), user=user)
 
 
 def _process_user() -> str:

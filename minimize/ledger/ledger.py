@@ -29,7 +29,7 @@ from minimize.keys.cryptography import Signer
 from minimize.keys.keyring import folder_lock
 from minimize.ledger.act_log import ActLog, ActProofs, check_head
 from minimize.ledger.acts import ActFilter, ActKind, ActReader, Decision
-from minimize.ledger.audit_event import AuditEvent
+from minimize.ledger.audit_event import Actor, AuditEvent, PermissionLookup, current_actor
 from minimize.ledger.audit_log import append_event
 from minimize.ledger.clock import check_recording_time
 from minimize.ledger.database import Address, Connection, Database, database_error, is_connection_lost, ledger_database
@@ -155,6 +155,8 @@ class Ledger:
         clock: Clock = utc_now,
     ) -> None:
         self.address = address
+        self.permissions_of: PermissionLookup = lambda _: ()
+        """The permissions of accounts, which audit events record."""
         self._clock = clock
         self._proofs = ActProofs(verifier)
         self.file: FileIdentity | None = file_identity(address)
@@ -186,6 +188,11 @@ class Ledger:
             raise KeyringError(message, hint="Pass --keys FILE or set MINIMIZE_KEYS.")
         return keyring
 
+    def actor(self) -> Actor:
+        """The actor of this process, with the permissions of its account."""
+        actor = current_actor()
+        return replace(actor, permissions=self.permissions_of(actor.user or ""))
+
     def record(
         self,
         decide: Callable[[ActReader], Decision[T]],
@@ -197,12 +204,14 @@ class Ledger:
 
         `decide` reads the acts that concern it. If it raises, nothing is recorded. It may run again if the server closed the
         connection. `then` runs before the commit; if it raises, nothing is recorded either. The files of SQLite do not keep a
-        removed body, unless another process is reading them (see `Database.empty_journal`). Returns the result of the decision.
+        removed body, unless another process is reading them (see `Database.empty_journal`). Events of the process's actor get the
+        permissions of its account. Returns the result of the decision.
         The default signer is the keyring of the ledger.
         Raises KeyringError without a signing key, LedgerError, and RefusedError (E304) if acts would get an implausible time.
         """
         signer = self.keyring if signer is None else signer
         checkpoint("ledger.record")
+        plain, actor = current_actor(), self.actor()  # before the transaction: the access rules may be in the ledger
 
         def work(connection: Connection) -> Decision[T]:
             connection.lock()
@@ -218,7 +227,8 @@ class Ledger:
             head = acts.head() if removed else head
             of_removals = [replace(each.event, tenant=each.tenant) for each in removed]
             for event in (*decision.events_by_tenant(), *of_removals):
-                append_event(connection, event, signer, acts=head)
+                recorded = replace(event, actor=actor) if event.actor == plain else event
+                append_event(connection, recorded, signer, acts=head)
             if then is not None:
                 then()
             return decision
@@ -343,6 +353,8 @@ class OpenLedgers:
     """
 
     def __init__(self) -> None:
+        self.permissions_of: PermissionLookup | None = None
+        """The permissions of accounts, which audit events in these ledgers record."""
         self._ledgers = list[Ledger]()
         self._users = Counter[Ledger | None]()
         self._lock = threading.RLock()
@@ -381,8 +393,12 @@ class OpenLedgers:
 
     def _open(self, address: Address, create: bool, verifier: Verifier | None, clock: Clock) -> Ledger:
         ledger = open_ledger(address, create=create, verifier=verifier, clock=clock)
+        ledger.permissions_of = self._permissions
         self._ledgers.insert(0, ledger)
         return ledger
+
+    def _permissions(self, user: str) -> tuple[str, ...]:
+        return () if self.permissions_of is None else self.permissions_of(user)
 
     def _end_use(self, ledger: Ledger | None) -> None:
         with self._lock:

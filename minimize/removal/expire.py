@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from minimize.access.permissions import entries_in_scope, limited_result
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, load_events
@@ -35,7 +36,7 @@ from minimize.removal.plan import (
     open_deadlines,
 )
 from minimize.removal.rerun import SourceFinder
-from minimize.results import UNCHANGED, JsonResult, Line, json_member
+from minimize.results import UNCHANGED, JsonResult, Line, Listing, Printable, json_member
 from minimize.runs.batch_dates import parse_batch_date
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.overrides import require_output_override
@@ -47,7 +48,7 @@ from minimize.stages.identifier_forms import IdentifierColumn, PinnedKeyring
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun
 from minimize.times import END_OF_TIME, parse_time
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 
 def identify_through_sources(
@@ -252,7 +253,7 @@ def expire(
     expiry = replace(resolve_expiry(named, at=at, events=events), removes_tables=tables)
     workspace = expiry.workspace
     ruling = workspace.showing(workspace.target)
-    require_permission("output/expire", ruling, workspace.now, dataset=workspace.job.pipeline)
+    ruling.require("output/expire", dataset=workspace.job.pipeline)
     receipts: list[Receipt] = []
     seal, published = call_redacted(lambda: expiry.sealing().with_plan())
     sealed = sum(each.gated.get("restricted", 0) for each in published.due)
@@ -268,6 +269,27 @@ def expire(
         made, plan = call_redacted(made.with_plan)
     replace(removal, operation=made.operation).execute(made.output, plan, receipts.append)
     return ExpiryResult(plan, tuple(receipts), sealed)
+
+
+def show_open_items(
+    output: LocationLike,
+    *,
+    at: datetime | str | None = None,
+    pipeline: PathText | None = None,
+    events: PathText | None = None,
+    keys: Keyring | PathText | None = None,
+    ledger: PathText | None = None,
+) -> Printable:
+    """The open deadlines of an output in the scope of the current actor. The exit code is 1 if one has passed.
+
+    Takes arguments of `expire`, and raises its errors.
+    """
+    workspace = Workspace(ledger, output, pipeline, keys, shown=(output,))
+    tenants = workspace.readable_tenants("event/read")
+    deadlines = open_items(workspace, at=at, events=events)
+    items = entries_in_scope(deadlines, tenants, lambda each: () if each.tenant is None else (each.tenant,))
+    has_passed = any(each.overdue for each in items)
+    return limited_result(Listing("open", items, "no open deadlines", exit_code=int(has_passed)), tenants)
 
 
 def open_items(

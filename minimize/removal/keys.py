@@ -21,7 +21,7 @@ from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
 from minimize.keys import Keyring, Kms, MasterKey
-from minimize.keys.discovery import key_lifecycle
+from minimize.keys.discovery import KeyListing, add_listed_key, key_lifecycle
 from minimize.keys.keyring import KEY_DESTROYED, NOISE_KEY, SUBJECT_KEY
 from minimize.keys.master_keys import KeyLifecycle, key_state, master_key_name
 from minimize.ledger import PropertyChange, Resource, current_actor
@@ -36,9 +36,9 @@ from minimize.results import JsonResult, Line, json_member
 from minimize.runs.execution import ProgressCallback
 from minimize.runs.runner import no_progress
 from minimize.runs.session import check_change_time
-from minimize.stores import Location, LocationLike, parse_output_location
+from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 
 def record_key_event(
@@ -92,6 +92,12 @@ class KeyRotation(JsonResult):
         return [*(f"{each.id} encrypts new files" for each in self.versions), *self.receipts] or ["nothing to do"]
 
 
+def extend_keyring(workspace: Workspace, file: PathText, name: str, now: datetime) -> KeyListing:
+    """Adds a key or a new version of it to the keyring of a file, as `add_key` does. Raises KeyringError, AccessDenied (3)."""
+    workspace.require("keys/add")
+    return add_listed_key(file, name, now)
+
+
 def rotate_keys(
     workspace: Workspace,
     now: datetime,
@@ -108,7 +114,7 @@ def rotate_keys(
 
     Raises KeyringError, LedgerError, OutputError (2), AccessDenied (3), and RefusedError (3, E304) for an implausible time.
     """
-    require_permission("keys/rotate", workspace, now)
+    workspace.require("keys/rotate")
     keyring = workspace.keyring()
     folders = [parse_output_location(output) for output in outputs]
     chains = [load_receipts(folder) for folder in folders]
@@ -252,7 +258,7 @@ def shred_keys(
     to those that the ledger knows. The audit event is recorded before the destruction. Raises KeyringError, LedgerError (2),
     AccessDenied (3), and RefusedError (3) for the `subject` key.
     """
-    require_permission("keys/shred", workspace, now, tenant=tenant)
+    workspace.require("keys/shred", tenant=tenant)
     custody = key_lifecycle(workspace.keyring(), workspace.config, now=now)
     masters = _chosen_versions(custody, key, tenant)
     known = _known_outputs(workspace, outputs)

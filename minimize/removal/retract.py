@@ -53,7 +53,7 @@ from minimize.stages.chains import run_chain
 from minimize.stores import LocationLike, PathText
 from minimize.techniques import Context, Technique, TechniqueStep, UnsupportedType
 from minimize.times import parse_time
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 FormVerdict = Literal["same", "coarser", "finer", "gone"]
 
@@ -441,7 +441,7 @@ def retract(
     workspace = made.workspace
     permission = "output/retract_received" if received else "output/retract"
     ruling = workspace.showing(workspace.target)
-    require_permission(permission, ruling, workspace.now, dataset=workspace.job.pipeline)
+    ruling.require(permission, dataset=workspace.job.pipeline)
     found = call_redacted(made.plan)
     if not yes or found.is_empty:
         warn_of_older_copy(workspace)

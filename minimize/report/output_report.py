@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.access.permissions import READ
 from minimize.arrow.dictionaries import Bools
 from minimize.datasets.pipelines import origin_place
 from minimize.errors import PolicyError, redact_errors
@@ -65,7 +66,7 @@ from minimize.report.facts import (
     TenantGroupFacts,
 )
 from minimize.report.fields import field_facts, undeclared_counts
-from minimize.report.figures import draw_figures, table_figures, tables_of
+from minimize.report.figures import draw_figures, table_datasets, table_figures, tables_of
 from minimize.results import Summary
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import ExplainableSettings
@@ -468,7 +469,10 @@ def create_report(
     their check; and ConfigurationError, KeyringError or PolicyError for a table that does not exist, and for a given file that
     cannot be used.
     """
-    workspace = Workspace(ledger, output, pipeline, keys)
+    workspace = Workspace(ledger, output, pipeline, keys, shown=(output,))
+    workspace.require("run/read")
+    for dataset, category in table_datasets(output, tables):
+        workspace.require(READ, dataset=dataset, category=category)
     request = ReportRequest(
         at=parse_time(at, "at") or workspace.now,
         settings=settings,
@@ -477,6 +481,11 @@ def create_report(
         sealed_counts=sealed_counts,
         tables=tuple(tables),
     )
+    return report_of(workspace, request)
+
+
+def report_of(workspace: Workspace, request: ReportRequest) -> OutputReport:
+    """The report of the output of a workspace, as `create_report` makes it."""
     return OutputReport(_collect_facts(open_report(workspace, request)))
 
 

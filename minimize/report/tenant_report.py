@@ -25,7 +25,7 @@ from minimize.governance.functions import list_functions
 from minimize.governance.incidents.incident import Incident, load_incidents
 from minimize.governance.incidents.visible_incidents import incident_in_scope
 from minimize.governance.known_outputs import find_outputs
-from minimize.governance.settings import explain_setting, list_settings
+from minimize.governance.settings import find_setting_reasons, list_settings
 from minimize.governance.subjects import request_statuses
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
@@ -134,6 +134,7 @@ def create_tenant_report(
     Takes another folder of recipients than the configured one. Checks every output that has data of the tenant again.
     Raises ConfigurationError for a tenant about which nothing is recorded, LedgerError, KeyringError.
     """
+    workspace.require("tenant/report", tenant=tenant)
     name = canonical_text(tenant)
     with workspace.open_ledger() as ledger:
         view = _TenantView(name, now, workspace, ledger, workspace.keyring(), recipients)
@@ -509,7 +510,7 @@ def _setting_rows(view: _TenantView, output: PublishedOutput) -> Iterator[tuple[
         if job.settings is None:
             yield view.own(job.pipeline), name, "off", "the dataset reads no settings"
             continue
-        found = explain_setting(view.tenant, name, view.now, workspace, run=view.now).run
+        found = find_setting_reasons(view.tenant, name, view.now, workspace, run=view.now).run
         recorded = [f"{row.value} by {row.holder} since {minute_text(row.valid_from)}" for row in found.rows]
         yield view.own(job.pipeline), name, "on" if found.holds else "off", "; ".join(recorded)
 

@@ -31,7 +31,7 @@ from minimize.datasets.pipelines import pipeline_from
 from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.governance.access_file import is_access_file, lint_access
-from minimize.governance.subjects import subject_coverage
+from minimize.governance.subjects import find_coverage
 from minimize.keys import Kms, find_kms
 from minimize.output.folder import batch_date_of, has_runs
 from minimize.output.reader import load_receipts, read_output
@@ -45,7 +45,7 @@ from minimize.runs.inspection import declared_plan
 from minimize.runs.inspection import lint as of_pipeline
 from minimize.runs.releases import dates_before_late, older_tables, older_text
 from minimize.stores import Location, PathText, local_path
-from minimize.workspace import Workspace, is_permitted
+from minimize.workspace import Workspace
 
 
 def published_tables(pipeline: Pipeline | PathText, *, at: datetime, keys: Any = None) -> tuple[TableUtility, ...]:
@@ -61,7 +61,7 @@ def published_tables(pipeline: Pipeline | PathText, *, at: datetime, keys: Any =
 
 def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterator[TableUtility]:
     chain, kms = load_receipts(target), find_kms(keys, local_path(target))
-    workspace = Workspace(pipeline=job, keys=keys, shown=(target,))
+    workspace = Workspace(pipeline=job, keys=keys, shown=(target,), clock=lambda: at)
     definitions = {name: each.definition for name, each in declared_plan(job).plan.aggregates.items()}
     last = {name: written for receipt in chain for name, written in receipt.outputs.items()}
     older = older_tables(chain)
@@ -69,7 +69,7 @@ def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterato
         if name not in definitions or not files:
             continue
         dataset, category = f"{job.pipeline}/{name}", category_named(last[name].category)
-        if not is_permitted(READ, workspace, at, dataset=dataset, category=category):
+        if not workspace.permits(READ, dataset=dataset, category=category):
             continue
         newest = max(batch_date_of(file.path) or "" for file in files) or None
         rows = sum(file.rows for file in files if batch_date_of(file.path) == newest)
@@ -164,9 +164,7 @@ def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
         job = load_pipeline(pipeline)
         target = job.target()
         here = [target] if has_runs(target) else []
-        found = (
-            subject_coverage(Workspace(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
-        )
+        found = find_coverage(Workspace(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
     except (MinimizeError, OSError):
         return []  # faults of files are already reported; `verify` reports an unreadable output
     uncovered = [] if found is None else [each.finding for each in found.uncovered]

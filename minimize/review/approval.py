@@ -57,7 +57,8 @@ from minimize.review.party_rules import form_changes
 from minimize.sources import declared_schema
 from minimize.stores import PathText
 from minimize.stores.durable_files import with_output_errors, write_file
-from minimize.workspace import Workspace, configured_access, require_permission
+from minimize.times import utc_now
+from minimize.workspace import Workspace
 
 HEAD_KEYS: Final = ("policy", "version", "owner", "purposes")
 """The approval is placed after these keys, as far as they come first in the file."""
@@ -225,9 +226,10 @@ def approve(
     policy, pipelines = _load_approved_files(Path(path))
     file, actor = _policy_file(policy), current_actor()
     _check_lint(policy, pipelines, allowed)
-    house = ApprovalWorkspace(ledger=ledger, keys=keys, start=file.parent)
-    when = at or house.now
-    require_permission(APPROVE_POLICY, house, when, about=policy.policy)
+    clock = utc_now if at is None else lambda: at
+    house = ApprovalWorkspace(ledger=ledger, keys=keys, start=file.parent, clock=clock)
+    when = house.now
+    house.require(APPROVE_POLICY, about=policy.policy)
     name, named = _approver_name(house, by, actor), approver_source(by)
     forms = {key: each.form for key, each in pipelines.items()}
     approved = PolicyApproval(
@@ -382,7 +384,7 @@ def _plan_faults(policy: Policy, purpose: str) -> tuple[Finding, ...]:
 
 def _approver_name(workspace: Workspace, by: str | None, actor: Actor) -> str:
     """Name of the approver. Raises AccessDenied for another person's name if an access file is configured."""
-    access, user = configured_access(workspace), actor.user or ""
+    access, user = workspace.access, actor.user or ""
     own = () if access is None else (canonical_account(access.person(user)), *access.accounts(user))
     if access is not None and by is not None and canonical_account(by) not in own:
         about = "you can approve only in your own name"

@@ -36,6 +36,7 @@ from minimize.sources import FORMATS
 from minimize.sources.file_discovery import SourceFiles
 from minimize.stores import Location, PathText
 from minimize.text import count_noun
+from minimize.workspace import Workspace
 
 DriftKind = Literal["new", "renamed", "retyped", "nested", "unlisted", "gone"]
 DRIFT_CODES: Mapping[DriftKind, str] = {
@@ -434,6 +435,9 @@ def detect_drift(
     Raises SourceError for files that cannot be read, ConfigurationError if no file matches.
     """
     job = pipeline_from(pipeline)
+    if has_runs(job.target(output)):
+        shown = () if output is None else (output,)
+        Workspace(output=output, pipeline=job, keys=keys, shown=shown).require("run/read")
     wanted = DateSelection.from_options(date)
     found = select_dates(find_input_files(job, input, wanted.only), wanted)
     day = _newest_date(found)

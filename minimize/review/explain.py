@@ -258,6 +258,8 @@ def explain(
     """
     job = pipeline_from(pipeline)
     workspace = Workspace(pipeline=job, keys=keys)
+    if tenant is not None or record is not None:
+        workspace.require_settings(settings, tenant)
     when = parse_time(at, "at") or workspace.now
     if tenant is not None and record is not None:
         raise ConfigurationError(

@@ -35,6 +35,7 @@ from minimize.results import LogMessage, json_object
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals
 from minimize.runs.first_run_check import check_erasures_known
 from minimize.runs.inputs import find_input_files, path_mask
+from minimize.runs.overrides import require_override
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import PLAIN_REQUEST, RunRequest, resolve_run
 from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine, observe_refusal
@@ -206,6 +207,7 @@ def run_backfill(
     Raises the errors of `run` that concern more than one date. In that case the earlier dates remain published, and the others
     are still due.
     """
+    require_override(workspace, request)
     allowed, _ = check_allowed_codes(execution.allow), check_engine(execution.engine)
     job, target = workspace.job, workspace.target
     workspace.check_target()

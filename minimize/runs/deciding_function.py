@@ -17,7 +17,7 @@ from minimize.consent import ConsentPeriods, Consents
 from minimize.consent import load_consents as load_tenant_consents
 from minimize.errors import Finding, LedgerError, NotPermitted, PolicyError, RefusalReason, RefusedError
 from minimize.keys import Keyring
-from minimize.ledger import Address, AuditEvent, current_actor
+from minimize.ledger import Actor, Address, AuditEvent
 from minimize.ledger.audit_event import received_event
 from minimize.ledger.ledger import open_ledger
 from minimize.policy.model import Policy
@@ -64,13 +64,13 @@ class DecidingFunction:
             )
             raise PolicyError(message, findings=found, hint="Run `minimize lint` to check the policy again.")
 
-    def check_permitted(self, ledger: Address, keys: Keyring, now: datetime) -> None:
+    def check_permitted(self, ledger: Address, keys: Keyring, now: datetime, actor: Actor) -> None:
         """Raises NotPermitted with every reason why no tenant can have turned the function on. The refusal is recorded in the
         audit log first."""
         reasons = tuple(self.party.objections())
         if not reasons:
             return
-        raise refusal_error(self.name, self.party.function, reasons, ledger, keys, now, self.party.direction)
+        raise refusal_error(self.name, self.party.function, reasons, ledger, keys, now, actor, self.party.direction)
 
     def periods(
         self, consents: Consents, policy: Policy, when: datetime, now: datetime | None = None
@@ -145,13 +145,14 @@ def refusal_error(
     ledger: Address,
     keys: Keyring | None,
     now: datetime,
+    actor: Actor,
     direction: Direction = "inbound",
 ) -> NotPermitted:
     """The error with every reason why no data is received, or collected to be sent. A refusal to receive is recorded in the audit
     log; if that fails, it is logged."""
     if direction == "inbound" and ledger.exists and keys is not None:
         rules = ", ".join(dict.fromkeys(each.code for each in reasons))
-        event = received_event(recipient, function, {"rules": rules}, actor=current_actor(), now=now, result="refused")
+        event = received_event(recipient, function, {"rules": rules}, actor=actor, now=now, result="refused")
         record_refusal(ledger, keys, event)
     return refusal(recipient, function, reasons, direction)
 

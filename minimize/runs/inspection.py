@@ -53,6 +53,7 @@ from minimize.runs.inputs import (
     subject_names,
 )
 from minimize.runs.minimizer import require_keys
+from minimize.runs.overrides import require_override
 from minimize.runs.resolve import PLAIN_REQUEST, RunRequest
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING
@@ -152,6 +153,22 @@ def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan
     if deciding is not None:
         deciding.check(job)
     return examine_plan(job, input=input).require_allowed()
+
+
+def inspect_plan(
+    pipeline: PathOrPipeline, request: RunRequest, *, keys: Any = None, tenant: str | None = None, preview: bool = False
+) -> ExaminedPlan:
+    """The plan together with its faults, for the current actor.
+
+    The actor needs permissions for the settings of a tenant that are in the ledger, and for a preview with another source or
+    other settings than those of the pipeline. Raises AccessDenied.
+    """
+    workspace = Workspace(pipeline=pipeline, keys=keys)
+    if tenant is not None:
+        workspace.require_settings(request.settings, tenant)
+    if preview and (request.input or request.settings):
+        require_override(workspace, request, writes=False)
+    return examine_plan(pipeline, input=request.input)
 
 
 def examine_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> ExaminedPlan:

@@ -4,7 +4,8 @@ With settings of their own, a caller could publish what a tenant turned off, wit
 and with another pipeline fields that the policy of the output drops. So `run/override` is required if access rules are in force.
 Its part `run/override_elsewhere` is enough for an output that is no pipeline's own, for example to try a pipeline.
 
-Commands ask for it. `minimize.run` in Python asks nobody, as `minimize.read` does: its caller has the keyring and the process.
+The functions of commands ask for it. `minimize.run` in Python asks nobody, as `minimize.read` does: its caller has the keyring
+and the process.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.resolve import PLAIN_REQUEST, RunRequest
 from minimize.stores import Location, PathText, is_same_location, is_uri, is_within, parse_output_location
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 OVERRIDE: Final = "run/override"
 OVERRIDE_ELSEWHERE: Final = "run/override_elsewhere"
@@ -46,7 +47,7 @@ def require_override(workspace: Workspace, request: RunRequest, *, writes: bool 
     A place that the pipeline names itself replaces nothing, unless its output was made by another pipeline. The rules are those
     of the pipeline. If the output exists, its own rules count as well. A command that writes no output (`writes`) needs the
     permission for another output.
-    Raises AccessDenied, and the errors of `require_permission`.
+    Raises AccessDenied, and the errors of `Workspace.require`.
     """
     job, target = workspace.job, workspace.target
     own = [*_own_outputs(job)]
@@ -59,8 +60,9 @@ def require_override(workspace: Workspace, request: RunRequest, *, writes: bool 
     if has_runs(target):
         ruling = replace(workspace, output=target, pipeline=job, region=None, shown=(target,))
     else:
-        ruling = Workspace(_ledger_beside_own(workspace), None, job, workspace.keys)
-    require_permission(permission, ruling, workspace.now, dataset=job.pipeline)
+        ledger, ledgers = _ledger_beside_own(workspace), workspace.ledgers
+        ruling = Workspace(ledger, None, job, workspace.keys, clock=workspace.clock, ledgers=ledgers)
+    ruling.require(permission, dataset=job.pipeline)
     if has_runs(target) and is_made_by_other:
         _refuse_unknown_rules(ruling, target)
 
@@ -98,7 +100,7 @@ def require_share_override(pipeline: Pipeline | None, settings: Any, workspace: 
     """Checks `run/override` for sharing records under other settings than those that a pipeline names.
 
     Without a pipeline, the settings of the pipelines that made the shown outputs are not applied. The rules are those of the
-    workspace. Raises the errors of `require_permission`.
+    workspace. Raises the errors of `Workspace.require`.
     """
     if pipeline is not None:
         replaced = [] if _are_own_settings(pipeline, settings) else [pipeline.pipeline]
@@ -107,7 +109,7 @@ def require_share_override(pipeline: Pipeline | None, settings: Any, workspace: 
         last = (receipt for chain in chains for receipt in chain[-1:])
         replaced = [each.pipeline for each in last if each.origin is None or each.origin.settings is not None]
     for name in replaced:
-        require_permission(OVERRIDE, workspace, workspace.now, dataset=name)
+        workspace.require(OVERRIDE, dataset=name)
 
 
 def _own_outputs(job: Pipeline) -> Iterator[Location]:

@@ -12,10 +12,10 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from minimize.access.permissions import common_tenants, entries_in_scope, limited_result
 from minimize.datasets.pipelines import find_pipeline
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.keys import Keyring
-from minimize.ledger import current_actor
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.runs import (
     IndexedOutput,
@@ -32,7 +32,7 @@ from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS
 from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, json_member
+from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, Listing, Printable, json_member
 from minimize.runs import receipt_builder
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
@@ -111,6 +111,16 @@ def days_of_exact_figures(run: Receipt) -> tuple[str, ...]:
     return () if found == tuple(sorted(run.dates)) else found
 
 
+def show_runs(workspaces: Sequence[Workspace], *, pipeline: str | None = None) -> Printable:
+    """The runs that `list_runs` finds in these workspaces, for the current actor.
+
+    A run concerns all tenants of its input, so an account without all tenants sees no runs.
+    """
+    tenants = common_tenants([each.readable_tenants("run/read") for each in workspaces])
+    rows = [row for each in workspaces for row in list_runs(each, pipeline=pipeline)]
+    return limited_result(Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs"), tenants)
+
+
 def list_runs(workspace: Workspace, *, pipeline: str | None = None) -> list[RunRow]:
     """The published runs, oldest first: of one output, of one pipeline, or all in the ledger. Raises LedgerError.
 
@@ -123,6 +133,7 @@ def list_runs(workspace: Workspace, *, pipeline: str | None = None) -> list[RunR
 
 def show_run(workspace: Workspace, run_id: str) -> PublishedRun:
     """One run, by the beginning of its id. Raises LedgerError, ConfigurationError."""
+    workspace.require("run/read")
     output = workspace.output
     with workspace.open_ledger() as ledger:
         found = ledger.read(partial(select_runs_by_id, run_id=run_id))
@@ -177,6 +188,13 @@ def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> li
 
 
 def rebuild_index(workspace: Workspace, now: datetime) -> list[RebuiltIndex]:
+    """Rebuilds the index, for the current actor, who needs `run/read` for each of the shown outputs. See `index_outputs`."""
+    for output in workspace.shown or (workspace.output,):
+        replace(workspace, output=output, shown=()).require("run/read")
+    return index_outputs(workspace, now)
+
+
+def index_outputs(workspace: Workspace, now: datetime) -> list[RebuiltIndex]:
     """Rebuilds the index from the receipts of the shown outputs, or else of the outputs on this host that the ledger has.
 
     Creates a ledger if there is none. Receipts that its audit log does not have are added to it, and are checked from now on.
@@ -205,7 +223,7 @@ def _rebuild_output(ledger: Ledger, folder: Location, keyring: Keyring, now: dat
         raise LedgerError(message, findings=wrong)
     output = IndexedOutput(ensure_identity(folder), location_text(folder))
     recorded = ledger.write(
-        partial(rebuild_output_index, output=output, chain=chain, signer=keyring, actor=current_actor(), now=now)
+        partial(rebuild_output_index, output=output, chain=chain, signer=keyring, actor=ledger.actor(), now=now)
     )
     return RebuiltIndex(str(folder), len(chain), recorded)
 
@@ -298,6 +316,7 @@ def void_run(workspace: Workspace, run: str, reason: str) -> VoidedRun:
     Raises ConfigurationError if the run is unknown, already void, or of a kind that cannot be void; KeyringError, OutputError,
     LedgerError.
     """
+    workspace.require("run/void")
     check_reason(reason)
     bound, found = find_voided_run(workspace, run)
     return record_void(bound, found, reason)

@@ -27,6 +27,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
 from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, LogMessage, json_member
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
+from minimize.runs.overrides import require_output_override
 from minimize.runs.resolve import PLAIN_REQUEST, ResolvedRun, RunRequest, resolve_run
 from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine
 from minimize.runs.session import run_log_messages, runs_exit_code
@@ -114,6 +115,9 @@ def show_quarantine(
     With `check` also counts the records that would pass now, which are read from the source. Takes the arguments of `replay` and
     raises its errors.
     """
+    workspace.require("run/read")
+    if check:
+        require_output_override(workspace, request)
     found = quarantined_dates(workspace.target, date)
     groups = count_groups(found)
     if check:
@@ -233,6 +237,8 @@ def replay(
     Raises the errors of `run` that concern more than one date. Raises RefusedError if an input of such a date changed or is
     missing; then no date is run.
     """
+    workspace.require("run/read")
+    require_output_override(workspace, request)
     allowed, _ = check_allowed_codes(execution.allow), check_engine(execution.engine)
     found = recheck_quarantine(workspace, date=date, request=request)
     receipts: list[Receipt] = []

@@ -258,7 +258,7 @@ def resolve_run(workspace: Workspace, request: RunRequest, *, listed: SourceFile
         keyring.bytes_of(name)
     examined.require_allowed()
     if deciding is not None and not rerun:
-        deciding.check_permitted(workspace.address, keyring, now)
+        deciding.check_permitted(workspace.address, keyring, now, workspace.actor)
     check_run_time(asked, now, workspace.output is not None)
     kms = find_kms(keyring, job.config, now=now)
     check_master_keys(plan, kms)

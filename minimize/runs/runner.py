@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from minimize.checkpoints import checkpoint
 from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.inventory import RemovalInventory
-from minimize.datasets.pipelines import pipeline_regions
+from minimize.datasets.pipelines import is_made_by, pipeline_regions
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
@@ -47,6 +47,7 @@ from minimize.runs.execution import ProcessedDates, ProgressCallback, process_da
 from minimize.runs.first_run_check import check_erasures_known
 from minimize.runs.inputs import check_acts_unchanged, first_read_times
 from minimize.runs.late_aggregates import LateAggregates
+from minimize.runs.overrides import require_override
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
 from minimize.runs.resolve import ResolvedRun, RunRequest, audit_created_keys, resolve_run
 from minimize.runs.session import (
@@ -355,6 +356,22 @@ class RegionalRuns:
             yield f"region {name}"
             yield from each.lines()
         yield from (f"region {name}: not run" for name in self.errors)
+
+
+def run_requested(workspace: Workspace, request: RunRequest, execution: Execution) -> RunResult | RegionalRuns:
+    """Runs the selected dates, for each region in turn if regions are configured and the workspace is not that of one.
+
+    The current actor needs a permission to replace the places that the pipeline names. Raises AccessDenied, and the errors of
+    `run`.
+    """
+    regions = regions_to_run(workspace)
+    is_replaced = any(each is not None for each in (request.input, request.settings, workspace.output))
+    for part in [workspace.in_region(each) for each in regions] or [workspace]:
+        if is_replaced or not is_made_by(part.target, part.job):
+            require_override(part, request)
+    if regions:
+        return run_regions(workspace, regions, request, execution)
+    return run_dates(workspace, request, execution)
 
 
 def regions_to_run(workspace: Workspace) -> Sequence[str]:

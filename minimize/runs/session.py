@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, Final
 from minimize.checkpoints import checkpoint
 from minimize.datasets.ledger_check import check_open_ledger
 from minimize.errors import INTERNAL_ERROR, LedgerError, MinimizeError, RefusedError
-from minimize.ledger import current_actor
 from minimize.ledger.leases import LeaseClock, LeaseTiming, SessionRun, start_session
 from minimize.ledger.runs import compare_receipts, find_location, record_location
 from minimize.output.folder import (
@@ -112,7 +111,7 @@ def run_session(workspace: Workspace, context: RunContext, *, fence: Location | 
             pipeline=name,
             output=_output_identity(ledger, folder, name),
             folder=location_text(folder),
-            actor=current_actor(),
+            actor=ledger.actor(),
         )
         session = start_session(ledger, run, keys, pace=LeaseTiming(), clock=LeaseClock())
         with session.heartbeat():

@@ -38,7 +38,7 @@ from minimize.server.client import ENVIRONMENT_VARIABLE
 from minimize.server.request import NOT_AUTHENTICATED, error_for, is_name
 from minimize.stores import PathText
 from minimize.times import EPOCH, seconds_text
-from minimize.workspace import Workspace, configured_access, require_permission
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -315,7 +315,7 @@ def find_evidence(
     if bearer.user != actor:
         message = f"the API token is not of {actor}, the acting account"
         raise RefusedError(message, code="N061", hint="Set MINIMIZE_ACTOR to the account of the token.")
-    if issued is not None and canonical_account(issued.by) == actor and configured_access(workspace) is not None:
+    if issued is not None and canonical_account(issued.by) == actor and workspace.access is not None:
         message = f"{actor} made this API token alone, so it shows no more than the name of the account"
         hint = f"Let another person run `minimize access token --user {actor}`, and confirm that request."
         raise RefusedError(message, code="U214", hint=hint)
@@ -339,11 +339,11 @@ def issue_api_token(
     effect until `confirm_api_token`. Raises AccessDenied, ConfigurationError for an invalid name or lifetime, LedgerError,
     KeyringError.
     """
-    access, actor = configured_access(workspace), current_actor()
+    access, actor = workspace.access, current_actor()
     account = actor.user or "" if user is None else canonical_account(user)
     is_own = account == actor.user
     if not (is_own and (access is None or EffectiveAccess(access, UserAccount(account), now).permissions)):
-        require_permission("token/make", workspace, now, about=account)
+        workspace.require("token/make", about=account)
     lifetime = DEFAULT_LIFETIME if lasts is None else lasts
     with workspace.open_ledger(create=True, signs=True) as ledger:
         if is_own:
@@ -362,14 +362,14 @@ def confirm_api_token(workspace: Workspace, token: str, now: datetime) -> Issued
     cases they are another person than the requester. Records the confirmation or its refusal in the audit log.
     Raises AccessDenied, ConfigurationError if no such request waits for a confirmation, LedgerError, KeyringError.
     """
-    access, actor, keys = configured_access(workspace), current_actor(), workspace.keyring()
+    access, actor, keys = workspace.access, current_actor(), workspace.keyring()
     with workspace.open_ledger(signs=True) as ledger:
         known = find_token(ledger, token)
     if known is None or not _is_waiting(known, now):
         hint = "Run `minimize access token list`. Request a token again after 4 days."
         raise ConfigurationError("no request for a token of this name waits for a confirmation", hint=hint)
     if known.user != actor.user:
-        require_permission("token/make", workspace, now, about=known.user)
+        workspace.require("token/make", about=known.user)
     against = tuple(_reasons_against_confirmation(access, actor.user or "", known))
 
     def decide(acts: ActReader) -> Decision[tuple[str, ApiToken] | None]:
@@ -415,7 +415,7 @@ def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> Revoked
 
     Raises AccessDenied without `token/revoke`, ConfigurationError if it does not exist or was already revoked.
     """
-    require_permission("token/revoke", workspace, now, about=token)
+    workspace.require("token/revoke", about=token)
     with workspace.open_ledger(signs=True) as ledger:
         if not revoke_token(ledger, token, now):
             raise ConfigurationError("no valid token has this name", hint="Run `minimize access token list`.")
@@ -424,7 +424,7 @@ def revoke_api_token(workspace: Workspace, token: str, now: datetime) -> Revoked
 
 def list_api_tokens(workspace: Workspace, now: datetime) -> list[TokenInfo]:
     """All tokens in the order of issue or request, each with its state: requested, issued, spent, revoked or expired."""
-    require_permission("roles/read", workspace, now, about="tokens")
+    workspace.require("roles/read", about="tokens")
     with workspace.open_ledger() as ledger:
         acts: dict[str, list[ApiToken]] = {}
         for act in ledger.find(API_TOKEN):

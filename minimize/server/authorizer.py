@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from minimize.access import AccessDecision, AccessRequest, AccessRules, UserAccount, decide_access
 from minimize.access.decision import decision_event
+from minimize.access.enforcement import access_in_force
 from minimize.access.entitlements import EffectiveAccess, Grants
 from minimize.access.model import load_access
 from minimize.errors import LedgerError, PolicyError, RefusedError
@@ -26,7 +27,6 @@ from minimize.output.reader import DATE_COLUMN
 from minimize.server.request import AUTHORIZATION_ENDED, FilterCondition, column_error, error_for
 from minimize.server.snapshot import OutputSnapshot
 from minimize.times import Clock
-from minimize.workspace import access_in_force
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import RefusedError
-from minimize.governance.consent import NewConsent, RecordedConsent, confirm_consent, record_consent
+from minimize.governance.consent import NewConsent, RecordedConsent, add_consent, confirm_consent
 from minimize.governance.evidence import TenantEvidence, document_evidence
 from minimize.governance.functions import confirm_prerequisite
 from minimize.workspace import Workspace
@@ -24,7 +24,8 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     """Tess is an administrator of north; Pia (with two accounts) and Pit are privacy officers of the operator."""
     enter(tmp_path, monkeypatch)
     tess = assignment("tenant_administrator", "tess", tenants=["north"])
-    access = access_file(*ASSIGNMENTS, tess, people=PEOPLE)
+    admin = assignment("privacy_officer", "pia-admin")
+    access = access_file(*ASSIGNMENTS, tess, admin, people=PEOPLE)
     write_configuration(tmp_path, access=access, vendor=vendor_file(functions=sync(requires=["account"])))
     return Workspace(keys=tmp_path / "test.keys", ledger="ledger.db")
 
@@ -33,7 +34,7 @@ def give(
     home: Workspace, user: str, tenant: str, evidence: TenantEvidence, patch: pytest.MonkeyPatch
 ) -> RecordedConsent:
     patch.setenv("MINIMIZE_ACTOR", user)
-    return record_consent("give", NewConsent(tenant, "vendor", "sync", evidence=evidence), home, NOW)
+    return add_consent("give", NewConsent(tenant, "vendor", "sync", evidence=evidence), home, NOW)
 
 
 def test_the_token_of_the_tenants_administrator_is_a_consent(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,15 +56,14 @@ def test_a_token_of_another_account_is_no_consent(
 def test_a_second_person_and_not_a_second_account_confirms(
     home: Workspace, user: str, code: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    document = document_evidence("signed.txt")
-    give(home, "pia", "north", document, monkeypatch)
+    give(home, "pia", "north", document_evidence("signed.txt"), monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", user)
     if code is None:
-        done = confirm_consent("north", "vendor", "sync", home, NOW, document=document)
+        done = confirm_consent("north", "vendor", "sync", home, NOW, document="signed.txt")
         assert (done.act.state, done.act.by, done.act.confirmed_by) == ("given", "pia", "pit")
         return
     with pytest.raises(RefusedError) as caught:
-        confirm_consent("north", "vendor", "sync", home, NOW, document=document)
+        confirm_consent("north", "vendor", "sync", home, NOW, document="signed.txt")
     assert caught.value.code == code
 
 

@@ -12,10 +12,10 @@ import minimize
 from minimize.governance.subjects import (
     DataSubject,
     delete_subjects,
-    export_subjects,
     lift_restriction,
     restrict_subjects,
     view_subjects,
+    write_exports,
 )
 from minimize.governance.subjects.view import view_page
 from minimize.keys import new_keyring
@@ -40,7 +40,7 @@ def _organization(tmp_path: Path) -> Workspace:
 def test_views_pages_and_exports_reveal_no_more_than_the_outputs(organization: Workspace, tmp_path: Path) -> None:
     seen = view_subjects([DEVICE], organization, NOW)
     assert seen[0].rows == 1
-    export_subjects(seen, tmp_path / "export", organization)
+    write_exports(seen, tmp_path / "export", organization)
     assert found(ALL, tmp_path / "export") == {"pseudonymized"}  # he was asked for by it
     assert found(ALL, view_page(seen).encode()) == {"pseudonymized"}
     assert found(ALL, repr(seen).encode()) == set()

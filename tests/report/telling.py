@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.report import OutputReport, create_report
+from minimize.report import OutputReport
+from minimize.report.context import ReportRequest
 from minimize.report.facts import FieldFacts, ReportFacts
+from minimize.report.output_report import report_of
+from minimize.times import parse_time
+from minimize.workspace import Workspace
 from tests.project import AT, Project
 
 
 def report(project: Project, **asked: Any) -> OutputReport:
-    return create_report(project.out, **{"at": AT, "keys": project.keys, "pipeline": project.folder, **asked})
+    """The report without the permission check of the command, which refuses another ledger or keyring."""
+    places = {"keys": project.keys, "pipeline": project.folder}
+    places |= {name: asked.pop(name) for name in ("keys", "pipeline", "ledger") if name in asked}
+    at = parse_time(asked.pop("at", AT), "at")
+    assert at is not None
+    return report_of(Workspace(output=project.out, **places), ReportRequest(at=at, **asked))
 
 
 def facts(project: Project, **asked: Any) -> ReportFacts:

@@ -109,6 +109,7 @@ def test_a_server_that_runs_does_not_show_a_restricted_subject(home: Home) -> No
     assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records)
     subject = DataSubject(records[0]["device_id"], records[0]["tenant_id"])
     count = sum((each["device_id"], each["tenant_id"]) == (subject.id, subject.tenant) for each in records)
+    home.acts("pia")
     restrict_subjects([subject], home.places(), home.time(), named=[home.project.out / "apart"], yes=True)
     assert reader.read(columns=["tenant_id"], purpose=PURPOSE).num_rows == len(records) - count
     lift_restriction([subject], home.places(), home.time(), yes=True)

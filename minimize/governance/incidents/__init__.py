@@ -25,7 +25,7 @@ from minimize.governance.incidents.incident import (
 )
 from minimize.governance.incidents.notification import DraftedNotices, draft_notices
 from minimize.governance.incidents.scope import IncidentScope, exposure_scope, scope_incident, unmatched_items
-from minimize.governance.incidents.visible_incidents import find_incident, list_incidents
+from minimize.governance.incidents.visible_incidents import list_incidents, show_incident
 from minimize.governance.incidents.workflow import (
     NewIncident,
     approve_exemption,
@@ -53,7 +53,6 @@ __all__ = [
     "draft_notices",
     "exposure_scope",
     "find_contacts",
-    "find_incident",
     "lint_contacts",
     "list_incidents",
     "load_contacts",
@@ -66,5 +65,6 @@ __all__ = [
     "request_exemption",
     "scope_incident",
     "send_notices",
+    "show_incident",
     "unmatched_items",
 ]

@@ -95,6 +95,7 @@ def send_notices(
     command is configured or a tenant in `only` needs no notice; RefusedError for a message that is missing or was changed
     (K024), or that has no measure or no recommended action (E326); LedgerError, KeyringError.
     """
+    workspace.require("incident/notice")
     this = require_open_privacy(load_incident(name, workspace))
     planned, not_drafted = _due_deliveries(this, Path(outbox), only)
     if not yes:
@@ -119,6 +120,7 @@ def record_notices_sent(name: str, tenants: Sequence[str], workspace: Workspace,
 
     Raises ConfigurationError without tenants, or if a tenant has no drafted notice.
     """
+    workspace.require("incident/notice")
     if not tenants:
         raise ConfigurationError(
             "the tenants whose notices were sent are missing", hint="Pass --tenant TENANT for each of them."

@@ -98,6 +98,7 @@ def draft_notices(
     Raises ConfigurationError without `to` or `contact`, or if no tenant needs a notice; PolicyError, OutputError, LedgerError,
     KeyringError.
     """
+    workspace.require("incident/notice")
     if to is None or not contact:
         raise ConfigurationError(
             "a notice needs a folder and a contact for questions", hint="Pass --to DIR and --contact WHOM, or --sent."

@@ -510,6 +510,7 @@ def scope_incident(name: str, workspace: Workspace, now: datetime, *, named: Seq
 
     Raises ConfigurationError if the incident is closed; LedgerError, KeyringError.
     """
+    workspace.require("incident/assess")
     this = require_open_privacy(load_incident(name, workspace))
     found = exposure_scope(this.exposure, this.window, workspace, now, named=named)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet
+from minimize.access.permissions import TenantSet, limited_result
 from minimize.governance.incidents.incident import (
     Incident,
     IncidentSummary,
@@ -18,30 +18,33 @@ from minimize.governance.incidents.incident import (
     unknown_incident,
 )
 from minimize.ledger.kinds import IncidentStep
-from minimize.results import Listing
+from minimize.results import Listing, Printable, ResultAt
 from minimize.workspace import Workspace
 
 
-def list_incidents(workspace: Workspace, now: datetime, tenants: TenantSet = ALL_TENANTS) -> Listing:
-    """Reads all incidents and their deadlines, or the parts that concern tenants in scope.
+def list_incidents(workspace: Workspace, now: datetime) -> Printable:
+    """All incidents and their deadlines, or the parts that concern tenants in the scope of the current actor.
 
-    The exit code is 1 if a notice is overdue. Raises LedgerError.
+    The exit code is 1 if a notice is overdue. Raises AccessDenied, LedgerError.
     """
+    tenants = workspace.readable_tenants("incident/read")
     every = (incident_in_scope(each, tenants) for each in load_incidents(workspace).values())
     found = [each for each in every if each is not None]
     overdue = any(each.is_overdue(now) for each in found)
-    return Listing("incidents", [IncidentSummary(each, now) for each in found], "no incidents", int(overdue))
+    listing = Listing("incidents", [IncidentSummary(each, now) for each in found], "no incidents", int(overdue))
+    return limited_result(listing, tenants)
 
 
-def find_incident(name: str, workspace: Workspace, tenants: TenantSet = ALL_TENANTS) -> Incident:
-    """Reads one incident, or the part that concerns tenants in scope.
+def show_incident(name: str, workspace: Workspace, now: datetime) -> Printable:
+    """One incident, or the part that concerns tenants in the scope of the current actor.
 
-    Raises ConfigurationError if it does not exist or concerns none of them, LedgerError.
+    Raises AccessDenied, ConfigurationError if it does not exist or concerns none of them, LedgerError.
     """
+    tenants = workspace.readable_tenants("incident/read")
     found = incident_in_scope(load_incident(name, workspace), tenants)
     if found is None:
         raise unknown_incident()
-    return found
+    return limited_result(ResultAt(found, now), tenants)
 
 
 _SCOPE_MEMBERS: Final = (

@@ -33,7 +33,7 @@ from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.kinds import INCIDENT, IncidentStep
 from minimize.times import time_text, time_text_or_none
-from minimize.workspace import Workspace, configured_access
+from minimize.workspace import Workspace
 
 _REFUSALS: Final[Mapping[str, tuple[str, str, str]]] = MappingProxyType(
     {
@@ -123,6 +123,8 @@ def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Inc
 
     Raises ConfigurationError if the description is incomplete or the name is taken; LedgerError, KeyringError.
     """
+    for tenant in case.tenants or (None,):
+        workspace.require("incident/open", tenant=tenant)
     opening = case.to_json()
     _check_not_future(case, now)
 
@@ -148,6 +150,7 @@ def declare_incident(
 
     Raises ConfigurationError if the incident is declared already.
     """
+    workspace.require("incident/declare")
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if require_open_privacy(found).declared_at is not None:
@@ -167,6 +170,7 @@ def reclassify_incident(name: str, as_: DeclaredClass, reason: str, workspace: W
     Raises RefusedError (K021) if no notice would be due any more, for an account that declared the incident or made it
     reportable. Raises ConfigurationError without a reason, before the declaration, or for the present class.
     """
+    workspace.require("incident/declare")
     accounts = acting_accounts(workspace)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
@@ -198,6 +202,7 @@ def _reporting_accounts(incident: Incident) -> set[str]:
 
 def record_measure(name: str, what: StatementKind, text: str, workspace: Workspace, now: datetime) -> Incident:
     """Records a measure, a recommended action for tenants, or a consequence. Notices contain it."""
+    workspace.require("incident/assess")
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         require_open_privacy(found)
@@ -211,6 +216,7 @@ def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace,
 
     Raises ConfigurationError if no notice to the tenant is open.
     """
+    workspace.require("incident/notice", tenant=tenant)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
         if tenant not in require_open_privacy(found).tenants_to_notify:
@@ -229,6 +235,7 @@ def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetim
 
     Raises RefusedError (K021) for the account that requested it, ConfigurationError if there is no request.
     """
+    workspace.require("incident/notice", tenant=tenant)
     accounts = acting_accounts(workspace)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
@@ -253,6 +260,7 @@ def close_incident(name: str, as_: IncidentClass | None, reason: str, workspace:
     account that declared the incident or made it reportable closes it as a false positive (K021). Raises ConfigurationError
     without a reason or class, or if a reportable incident has no scope.
     """
+    workspace.require("incident/close")
     accounts = acting_accounts(workspace)
 
     def body_of(found: Incident | None) -> Mapping[str, Any]:
@@ -341,5 +349,5 @@ def _refusal_event(name: str, verb: str, refusal: RefusedError, actor: Actor, no
 
 def acting_accounts(workspace: Workspace) -> frozenset[str]:
     """The accounts of the current actor."""
-    user, access = current_actor().user or "", configured_access(workspace)
+    user, access = current_actor().user or "", workspace.access
     return frozenset({user} if access is None else {user, *access.accounts(user)})

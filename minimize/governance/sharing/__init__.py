@@ -17,6 +17,8 @@ from minimize.governance.sharing.disclosures import (
     ShareSummary,
     find_disclosure,
     list_disclosures,
+    show_disclosure,
+    show_disclosures,
 )
 from minimize.governance.sharing.inbound import receive, receive_dates
 from minimize.governance.sharing.outbound import ShareExplanation, explain_share, share
@@ -31,6 +33,7 @@ from minimize.governance.sharing.recalls import (
     list_recalls,
     recall_list,
     request_recalls,
+    show_recalls,
 )
 from minimize.governance.sharing.recipient_fields import EligibleFunction, eligible_functions
 
@@ -57,4 +60,7 @@ __all__ = [
     "receive_dates",
     "request_recalls",
     "share",
+    "show_disclosure",
+    "show_disclosures",
+    "show_recalls",
 ]

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet
+from minimize.access.permissions import ALL_TENANTS, TenantSet, limited_result
 from minimize.errors import ConfigurationError, NotPermitted, RefusalReason
 from minimize.governance.sharing.consent_filter import TenantConsent, TenantFilter, consent_check
 from minimize.governance.sharing.payload import PayloadStats
@@ -18,14 +18,14 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_fields import FieldDecision, RecipientKeys, RecipientPolicy
 from minimize.identifiers import canonical_text
 from minimize.keys.keyring import SUBJECT_KEY
-from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare, find_disclosures
 from minimize.pages import html_fragment
 from minimize.recipients import Function
 from minimize.recipients.rules import payload_differs_error, refusal_error, rule_reason, tenant_reason
-from minimize.results import JsonResult, json_member
+from minimize.results import JsonResult, JsonText, Printable, json_member
 from minimize.runs.deciding_function import record_refusal
 from minimize.text import count_noun
 from minimize.times import Clock, seconds_text, time_text, time_text_or_none
@@ -259,13 +259,15 @@ def disclosure_event(act: Disclosure, now: datetime) -> AuditEvent:
     return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource, tenant=tenant)
 
 
-def refusal_event(recipient: str, function: str, reasons: tuple[RefusalReason, ...], now: datetime) -> AuditEvent:
+def refusal_event(
+    recipient: str, function: str, reasons: tuple[RefusalReason, ...], actor: Actor, now: datetime
+) -> AuditEvent:
     """The audit event of a refused share."""
     rules = ", ".join(dict.fromkeys(each.code for each in reasons))
     resource = Resource(
         recipient, "recipient", f"recipients/{recipient}/{function}", (PropertyChange("rules", None, rules),)
     )
-    return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource, result="refused")
+    return SHARE_ACTIVITY.event("disclose", actor, now, resource, result="refused")
 
 
 def _tenant_body(share: TenantShare) -> dict[str, Any]:
@@ -317,7 +319,9 @@ def commit_disclosure(
 def refuse_share(share: ResolvedShare, account: ShareSummary, now: datetime) -> NotPermitted:
     """Records the refusal in the audit log and returns the error. Logs a warning if it cannot be recorded."""
     name, function = share.recipient.recipient, share.party.function
-    record_refusal(share.ledger, share.keyring, refusal_event(name, function, account.reasons, now))
+    record_refusal(
+        share.ledger, share.keyring, refusal_event(name, function, account.reasons, share.workspace.actor, now)
+    )
     return refusal_error(name, function, account.reasons)
 
 
@@ -386,6 +390,18 @@ def disclosure_in_scope(disclosure: Disclosure, tenants: TenantSet) -> Disclosur
     body = {name: value for name, value in disclosure.body.items() if name in _BODY_OF_A_TENANT}
     part = replace(disclosure, rows=rows, digest="", key="", signature="", body={**body, "rows": rows, "tenants": own})
     return part if own else None
+
+
+def show_disclosures(workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None) -> Printable:
+    """The disclosures that the current actor may read, as `list_disclosures` finds them."""
+    tenants = workspace.readable_tenants("share/read", tenant=tenant)
+    return limited_result(list_disclosures(workspace, recipient=recipient, tenant=tenant, tenants=tenants), tenants)
+
+
+def show_disclosure(workspace: Workspace, name: str) -> Printable:
+    """One disclosure that the current actor may read, as `find_disclosure` finds it."""
+    tenants = workspace.readable_tenants("share/read")
+    return limited_result(JsonText(find_disclosure(workspace, name, tenants).to_json()), tenants)
 
 
 def list_disclosures(

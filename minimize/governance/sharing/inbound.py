@@ -32,7 +32,7 @@ from minimize.errors import (
 )
 from minimize.governance.sharing.connector import Connector, as_rereadable, call_connector
 from minimize.keys import Keyring, find_keyring
-from minimize.ledger import Address, AuditEvent, current_actor
+from minimize.ledger import Actor, Address, AuditEvent, current_actor
 from minimize.ledger.audit_event import PlainValue, received_event
 from minimize.ledger.ledger import open_ledger
 from minimize.plan.request import request
@@ -52,7 +52,7 @@ from minimize.sources.memory import MemorySource, memory_source, read_memory
 from minimize.stores import PathText
 from minimize.techniques.keep import Keep
 from minimize.times import parse_time
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 TENANT_FIELD: Final = "tenant_id"
 
@@ -64,7 +64,7 @@ def receive_dates(
 
     Raises ConfigurationError for a pipeline with another source, and AccessDenied (3) for a caller without permission.
     """
-    require_permission("share/receive", workspace, workspace.now, about=recipient)
+    workspace.require("share/receive", about=recipient)
     check_source(workspace.job, recipient, function)
     require_override(workspace, request)
     return run_dates(workspace, request, execution)
@@ -120,7 +120,8 @@ def receive(
     when = parse_time(at, "at") or now
     inbound_request = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
     workspace = replace(workspace, keys=inbound_request.keys)
-    require_permission("share/receive", workspace, now, about=inbound_request.sender_name)
+    workspace.require("share/receive", about=inbound_request.sender_name)
+    inbound_request = replace(inbound_request, actor=workspace.actor)
     against = list(inbound_request.reasons_against(purpose))
     if against or inbound_request.party.manifest is None:
         raise inbound_request.refuse(against, now)
@@ -160,6 +161,7 @@ class _InboundRequest:
     ledger: Address
     consents: Consents = field(repr=False)
     periods: ConsentPeriods = field(repr=False)
+    actor: Actor = field(default_factory=current_actor)
 
     @property
     def sender_name(self) -> str:
@@ -246,12 +248,14 @@ class _InboundRequest:
 
     def refuse(self, reasons: Collection[RefusalReason], now: datetime) -> NotPermitted:
         """Records the refusal in the audit log and returns the error with these reasons."""
-        return refusal_error(self.sender_name, self.party.function, tuple(reasons), self.ledger, self.keys, now)
+        return refusal_error(
+            self.sender_name, self.party.function, tuple(reasons), self.ledger, self.keys, now, self.actor
+        )
 
     def event(self, counts: Mapping[str, int], now: datetime) -> AuditEvent:
         """The audit event of the received data."""
         properties: dict[str, PlainValue] = {"recipient": self.sender_name, "function": self.party.function, **counts}
-        return received_event(self.sender_name, self.party.function, properties, actor=current_actor(), now=now)
+        return received_event(self.sender_name, self.party.function, properties, actor=self.actor, now=now)
 
 
 _DROP_FIELD: Final[Mapping[str, Any]] = {"do": DROP, "cases": (), "otherwise": DROP, "in_aggregates": ()}

@@ -71,7 +71,7 @@ from minimize.settings.tenants import UnknownTenant, settings_tenants, unknown_a
 from minimize.stores import Location, ObjectPath, PathText, parse_output_location
 from minimize.stores.durable_files import file_digest
 from minimize.times import Clock, parse_time
-from minimize.workspace import Workspace, require_permission
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.kinds import Disclosure
@@ -264,7 +264,7 @@ def prepare_share(workspace: Workspace, request: ShareRequest, data: Any = None)
     shown = workspace.showing(*_concerned_outputs(data, job))
     if not request.dry_run:
         _check_not_past(parse_time(request.at, "at"), shown.now)
-    require_permission("share/send", shown, shown.now, about=request.recipient_name)
+    shown.require("share/send", about=request.recipient_name)
     require_share_override(job, request.settings, shown)
     share = resolve_share(shown, request)
     return ShareOperation(share, plan_share(share, data), shown.clock, senders_of(data))
@@ -352,6 +352,7 @@ def explain_share(
     Without a tenant, consents, contracts of tenants and prerequisites are not checked; the fields are then those of the contract
     in the recipient's file. With a configured pipeline, the purpose is checked against its policy.
     """
+    workspace.require("share/read", tenant=tenant)
     side = find_party(recipient, function, "outbound", recipients, workspace.config, (now,))
     manifest, job = side.manifest, workspace.loaded_pipeline
     offered = side.recipient.contract

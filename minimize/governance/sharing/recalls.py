@@ -11,7 +11,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.config import Config
 from minimize.consent.evaluation import consent_end, load_agreements
 from minimize.consent.terms import TenantAgreements, parse_terms
@@ -21,11 +21,11 @@ from minimize.governance.consent import (
     RecallBatch,
     RecordedConsent,
     act_text,
+    add_consent,
     consent_act_json,
     mark_expired_consents,
-    record_consent,
 )
-from minimize.governance.settings import AuthorizeChange
+from minimize.governance.evidence import EvidenceSearch, no_evidence
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
@@ -44,7 +44,7 @@ from minimize.ledger.kinds import (
     new_recall_steps,
 )
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
-from minimize.results import LogMessage, json_object
+from minimize.results import Listing, LogMessage, Printable, json_object
 from minimize.stores import PathText, file_operations
 from minimize.stores.durable_files import create_private_file
 from minimize.text import count_noun
@@ -237,6 +237,22 @@ def recall_contract(
     return next((each for each in known if each.reference == share.contract), known[-1] if known else None)
 
 
+def show_recalls(
+    workspace: Workspace,
+    recipients: Recipients | PathText | None,
+    now: datetime,
+    *,
+    recipient: str | None = None,
+    all_: bool = False,
+    overdue: bool = False,
+) -> Printable:
+    """The recall list that the current actor may read, as `list_recalls` finds it. Exit code 1 if a recall needs action."""
+    tenants = workspace.readable_tenants("share/read")
+    recalls = list_recalls(workspace, recipients, now, recipient=recipient, all_=all_, overdue=overdue, tenants=tenants)
+    is_late = any(each.is_late for each in recalls)
+    return limited_result(Listing("recalls", recalls, "no recalls", exit_code=int(is_late)), tenants)
+
+
 def list_recalls(
     workspace: Workspace,
     recipients: Recipients | PathText | None,
@@ -274,6 +290,7 @@ def request_recalls(
 
     `to` is a new file for the recall list. If nothing was ever shared, no recipients need to be configured.
     """
+    workspace.require("share/recall_request")
     with workspace.open_ledger() as ledger, open_recall_list(to, recipient) as save_list:
         due: list[Recall] = []
         if recipient is not None or recipients is not None or find_disclosures(ledger):
@@ -301,6 +318,7 @@ def confirm_recalls(
 
     Raises ConfigurationError if there is no such request.
     """
+    workspace.require("share/recall", tenant=tenant)
     known = load_configured_recipients(recipients, workspace.config)
     with workspace.open_ledger() as ledger:
         requested = [
@@ -419,24 +437,27 @@ def end_consent(
     now: datetime,
     *,
     recipients: PathText | None = None,
-    allowed: AuthorizeChange | None = None,
+    find_evidence: EvidenceSearch = no_evidence,
     to: str | None = None,
 ) -> EndedConsent:
     """Ends a tenant's consent, and records the request to the recipient to delete the data received under it.
 
     A withdrawal with a future effective time causes a recall at that time. `to` is a new file for the recall list. Raises the
-    exceptions of `record_consent`, and OutputError if the file exists; then nothing is recorded.
+    exceptions of `add_consent`, and OutputError if the file exists; then nothing is recorded.
     """
+    workspace.require(f"consent/{verb}", tenant=consent.tenant)
+    consent = replace(consent, evidence=consent.evidence or find_evidence())
     known = find_recipient(consent.recipient, workspace, recipients)
     recall_on_end = _RecallOnEnd(now, workspace.config, known)
     with open_recall_list(to, consent.recipient) as save_list:
-        done = record_consent(verb, consent, workspace, now, recipients=recipients, allowed=allowed, also=recall_on_end)
+        done = add_consent(verb, consent, workspace, now, recipients=recipients, also=recall_on_end)
         save_list(recall_on_end.recalls)
     return EndedConsent(done, recall_on_end.recalls, "" if known is None else known.ending)
 
 
 def expire_consents(workspace: Workspace, now: datetime) -> ExpiredConsents:
     """Marks consents as expired, and records the request to their recipients to delete the data received under them."""
+    workspace.require("consent/expire")
     recall_on_end = _RecallOnEnd(now, workspace.config, None)
     return ExpiredConsents(mark_expired_consents(workspace, now, also=recall_on_end), recall_on_end.recalls)
 

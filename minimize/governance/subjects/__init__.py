@@ -24,7 +24,7 @@ from minimize.governance.subjects.correct import (
     approve_correction,
     correct_subject,
 )
-from minimize.governance.subjects.coverage import Coverage, CoverageTarget, subject_coverage
+from minimize.governance.subjects.coverage import Coverage, CoverageTarget, find_coverage, subject_coverage
 from minimize.governance.subjects.delete import delete_subjects, restrict_subjects
 from minimize.governance.subjects.directory_feed import FeedColumns, ImportedEvents, import_events
 from minimize.governance.subjects.export import (
@@ -32,11 +32,13 @@ from minimize.governance.subjects.export import (
     SubjectExport,
     export_subjects,
     export_then_delete,
+    write_exports,
 )
 from minimize.governance.subjects.lift import RestrictionLift, lift_restriction
 from minimize.governance.subjects.removal_result import SubjectRemoval
 from minimize.governance.subjects.requests import (
     DataSubject,
+    RequestedSubjects,
     RequestStatus,
     collect_subjects,
     confirm_deletion,
@@ -44,9 +46,10 @@ from minimize.governance.subjects.requests import (
     refuse_request,
     refuse_subjects,
     request_statuses,
+    show_requests,
     with_unconfirmed_outputs,
 )
-from minimize.governance.subjects.view import SubjectView, view_subjects
+from minimize.governance.subjects.view import SubjectView, find_views, view_subjects
 
 __all__ = [
     "Correction",
@@ -58,6 +61,7 @@ __all__ = [
     "FeedColumns",
     "ImportedEvents",
     "RequestStatus",
+    "RequestedSubjects",
     "RestrictionLift",
     "SubjectExport",
     "SubjectRemoval",
@@ -69,6 +73,8 @@ __all__ = [
     "delete_subjects",
     "export_subjects",
     "export_then_delete",
+    "find_coverage",
+    "find_views",
     "import_events",
     "lift_restriction",
     "load_subjects",
@@ -76,7 +82,9 @@ __all__ = [
     "refuse_subjects",
     "request_statuses",
     "restrict_subjects",
+    "show_requests",
     "subject_coverage",
     "view_subjects",
     "with_unconfirmed_outputs",
+    "write_exports",
 ]

@@ -72,7 +72,7 @@ from minimize.stages.corrections import correctable_fields, open_value, seal_val
 from minimize.stores import LocationLike
 from minimize.techniques import Context, Technique
 from minimize.text import count_noun
-from minimize.workspace import Workspace, configured_access
+from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
@@ -233,6 +233,7 @@ def correct_subject(
     and waits for the approval of a second person. Raises ConfigurationError for a missing tenant or reference, a field that no
     policy permits to correct, or a value of the wrong type (without the value); and the errors of a rewrite.
     """
+    workspace.require("subject/correct", tenant=subject.tenant)
     if subject.id is None or subject.tenant is None or subject.field is not None:
         raise ConfigurationError(
             "a correction applies to one subject of one tenant", hint="Pass one ID and --tenant T."
@@ -249,7 +250,7 @@ def correct_subject(
             return found
         check_rewrite_time(ledger, made.outputs, found.plans, now)
         request = made.new_request(evidence)
-        if configured_access(workspace) is None:
+        if workspace.access is None:
             record_steps(ledger, [request], now)
             return made.execute(found, request)
         made.propose(request)
@@ -270,7 +271,8 @@ def approve_correction(
     Raises ConfigurationError if no such request waits for approval, AccessDenied for the person who proposed it, and the errors
     of `correct_subject`.
     """
-    access = configured_access(workspace)
+    workspace.require("subject/correct")
+    access = workspace.access
     workspace.check_ledger(named)
     with workspace.open_ledger(signs=True) as ledger:
         actor = current_actor()

@@ -84,9 +84,13 @@ class Coverage:
             yield "no column names a subject"
 
 
-def subject_coverage(
-    workspace: Workspace, *, named: Iterable[LocationLike] = (), pipeline: str | None = None
-) -> Coverage:
+def subject_coverage(workspace: Workspace, *, named: Iterable[LocationLike] = ()) -> Coverage:
+    """The columns that identify persons, for the current actor, who may view subjects. See `find_coverage`."""
+    workspace.require("subject/view")
+    return find_coverage(workspace, named=named)
+
+
+def find_coverage(workspace: Workspace, *, named: Iterable[LocationLike] = (), pipeline: str | None = None) -> Coverage:
     """The columns that identify persons in the outputs that the ledger knows, in the given outputs, and in disclosures.
 
     Optionally checks only one pipeline. The ledger is optional if outputs are given. Raises LedgerError,

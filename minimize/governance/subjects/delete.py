@@ -56,11 +56,13 @@ from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
     RecallsByRecipient,
+    Subjects,
     check_records,
     complete_requests,
     moved_rows,
     new_request,
     open_requests,
+    permitted_subjects,
     record_steps,
     recorded_devices,
     request_outcome,
@@ -136,23 +138,25 @@ class RemovalOptions(TypedDict, total=False):
 
 
 def delete_subjects(
-    subjects: Sequence[DataSubject], workspace: Workspace, now: datetime, **options: Unpack[RemovalOptions]
+    subjects: Subjects, workspace: Workspace, now: datetime, **options: Unpack[RemovalOptions]
 ) -> SubjectRemoval:
     """Deletes all data about these subjects in every output; without `yes` only makes the plan.
 
     Takes the options and raises the errors of `remove_subjects`.
     """
+    subjects = permitted_subjects(subjects, workspace, "subject/delete")
     return remove_subjects("delete", subjects, workspace, now, **options)
 
 
 def restrict_subjects(
-    subjects: Sequence[DataSubject], workspace: Workspace, now: datetime, **options: Unpack[RemovalOptions]
+    subjects: Subjects, workspace: Workspace, now: datetime, **options: Unpack[RemovalOptions]
 ) -> SubjectRemoval:
     """Seals all records of these subjects outside the data roots of every output; without `yes` only makes the plan.
 
     Later runs exclude the subjects until `lift_restriction` lifts the restriction. Published aggregates stay. Takes the options
     and raises the errors of `remove_subjects`. Source: GDPR Art. 4(3), 18.
     """
+    subjects = permitted_subjects(subjects, workspace, "subject/restrict")
     return remove_subjects("restrict", subjects, workspace, now, **options)
 
 

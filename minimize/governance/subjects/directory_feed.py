@@ -80,6 +80,7 @@ def import_events(
     also concern the devices that belong to a user alone. Raises PolicyError for a file that cannot be read, LedgerError,
     KeyringError.
     """
+    workspace.require("event/import")
     path, names = Path(file), columns or FeedColumns(id=field)
     rows = read_rows(path, {names.tenant, names.id, names.time})
     if rows is None:

@@ -19,18 +19,19 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, OutputError, RefusedError, describe_os_error
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
 from minimize.governance.subjects.coverage import NO_REASONS, unexplained_files
-from minimize.governance.subjects.delete import RemovalOptions, delete_subjects
+from minimize.governance.subjects.delete import RemovalOptions, remove_subjects
 from minimize.governance.subjects.removal_result import SubjectRemoval
 from minimize.governance.subjects.requests import (
-    DataSubject,
+    Subjects,
     new_request,
     next_step,
     open_requests,
+    permitted_subjects,
     record_steps,
     request_statuses,
 )
 from minimize.governance.subjects.search import SubjectRecords
-from minimize.governance.subjects.view import SubjectView, top_field, view_page, view_subjects
+from minimize.governance.subjects.view import SubjectView, find_views, top_field, view_page
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.output.publish import write_new_folder
@@ -73,6 +74,24 @@ class SubjectExport(JsonResult):
 
 
 def export_subjects(
+    subjects: Subjects,
+    folder: Path,
+    workspace: Workspace,
+    now: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    linked: bool = False,
+    formats: Collection[str] = (),
+    redact: Collection[str] = (),
+    unsearchable: Mapping[str, str] = NO_REASONS,
+) -> tuple[SubjectExport, ...]:
+    """Exports all data about these subjects into a new folder. Takes the arguments of `find_views` and `write_exports`."""
+    subjects = permitted_subjects(subjects, workspace, "subject/export")
+    views = find_views(subjects, workspace, now, named=named, linked=linked)
+    return write_exports(views, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable)
+
+
+def write_exports(
     found: Sequence[SubjectView],
     folder: Path,
     workspace: Workspace,
@@ -240,7 +259,7 @@ class ExportedDeletion(JsonResult):
 
 
 def export_then_delete(
-    subjects: Sequence[DataSubject],
+    subjects: Subjects,
     folder: Path,
     workspace: Workspace,
     now: datetime,
@@ -256,11 +275,12 @@ def export_then_delete(
 ) -> ExportedDeletion:
     """Exports all data about these subjects into a new folder, then deletes it; without `yes` only makes the plan.
 
-    Takes the arguments and raises the errors of `export_subjects` and `delete_subjects`. Exports nothing if the deletion is
+    Takes the arguments and raises the errors of `write_exports` and `delete_subjects`. Exports nothing if the deletion is
     refused, and deletes nothing if the export fails. Raises RefusedError for a restricted subject, because its sealed records are
     not exported, and if the plan does not have the number of `records` that was confirmed.
     """
-    found = view_subjects(subjects, workspace, now, named=named, linked=linked)
+    subjects = permitted_subjects(subjects, workspace, "subject/export", "subject/delete")
+    found = find_views(subjects, workspace, now, named=named, linked=linked)
     sealed = sum(each.sealed_rows for each in found)
     if sealed:
         raise RefusedError(
@@ -275,8 +295,8 @@ def export_then_delete(
         "yes": yes,
         "records": records,
         "before_change": partial(
-            export_subjects, found, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable
+            write_exports, found, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable
         ),
     }
-    deletion = delete_subjects(subjects, workspace, now, **options)
+    deletion = remove_subjects("delete", subjects, workspace, now, **options)
     return ExportedDeletion(deletion, folder if yes else None)

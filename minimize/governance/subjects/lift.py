@@ -29,10 +29,12 @@ from minimize.governance.subjects.attempts import (
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
+    Subjects,
     check_records,
     moved_rows,
     new_request,
     open_requests,
+    permitted_subjects,
     record_steps,
     recorded_devices,
     request_outcome,
@@ -140,7 +142,7 @@ class RestrictionLift:
 
 
 def lift_restriction(
-    subjects: Sequence[DataSubject],
+    subjects: Subjects,
     workspace: Workspace,
     now: datetime,
     *,
@@ -156,6 +158,7 @@ def lift_restriction(
     then the request stays open, and the same command continues it. Raises RefusedError if the plan does not have the number of
     `records` that was confirmed.
     """
+    subjects = permitted_subjects(subjects, workspace, "subject/restrict")
     workspace.check_ledger(named)
     with workspace.open_ledger(signs=True) as ledger:
         found = find_changeable_outputs(ledger, named, workspace.configured_outputs)

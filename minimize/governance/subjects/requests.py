@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope
+from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.datasets.lifecycle_events import EventKind, merge_linked_forms, read_rows
 from minimize.errors import ConfigurationError, Finding, PolicyError, RefusedError
 from minimize.governance.evidence import checked_reference
@@ -34,7 +34,7 @@ from minimize.ledger.runs import missing_receipts, output_locations
 from minimize.ledger.subject_tokens import find_known_token, known_or_new_token, token_secrets, token_versions
 from minimize.output.folder import has_runs, identity_of
 from minimize.output.reader import load_receipts
-from minimize.results import Line
+from minimize.results import Line, Listing, Printable, ResultAt
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import format_suffixes
 from minimize.stores import parse_output_location
@@ -109,6 +109,35 @@ def collect_subjects(
         message = "the subject file names a whole tenant"
         raise ConfigurationError(message, findings=findings, hint="Pass `--whole-tenant` if this is intended.")
     return tuple(dict.fromkeys(found))
+
+
+@dataclass(frozen=True, slots=True)
+class RequestedSubjects:
+    """The arguments of `collect_subjects`. The subjects are collected once the permission for them is certain."""
+
+    ids: Sequence[str]
+    tenant: str | None = None
+    field: str | None = None
+    file: str | Path | None = None
+    forms: bool = False
+    whole_tenant: bool = False
+
+    def collect(self) -> tuple[DataSubject, ...]:
+        """The subjects. Raises the errors of `collect_subjects`."""
+        return collect_subjects(
+            self.ids, self.tenant, self.field, self.file, forms=self.forms, whole_tenant=self.whole_tenant
+        )
+
+
+Subjects = RequestedSubjects | Sequence[DataSubject]
+
+
+def permitted_subjects(subjects: Subjects, workspace: Workspace, *permissions: str) -> Sequence[DataSubject]:
+    """The subjects, if the current actor has the permissions for their tenant: for all tenants if none or several are named."""
+    tenants = {subjects.tenant} if isinstance(subjects, RequestedSubjects) else {each.tenant for each in subjects}
+    for permission in permissions:
+        workspace.require(permission, tenant=next(iter(tenants)) if len(tenants) == 1 else None)
+    return subjects.collect() if isinstance(subjects, RequestedSubjects) else subjects
 
 
 def check_records(planned: int, expected: int | None, processed: int = 0) -> None:
@@ -285,6 +314,16 @@ _MOVED_TEXTS: Final[Mapping[str, str]] = {"restrict": "sealed", "lift": "publish
 def request_deadline(tenant_wide: bool, asked_at: datetime) -> datetime:
     """The deadline of a request."""
     return asked_at + (TENANT_DEADLINE if tenant_wide else REQUEST_DEADLINE)
+
+
+def show_requests(workspace: Workspace, now: datetime, *, tenant: str | None = None) -> Printable:
+    """The requests that the current actor may read, with their states. The exit code is 1 if one is overdue."""
+    tenants = workspace.readable_tenants("subject_request/read", tenant=tenant)
+    with workspace.open_ledger() as ledger:
+        statuses = with_unconfirmed_outputs(request_statuses(ledger, tenant=tenant, tenants=tenants), ledger)
+    is_overdue = any(each.is_overdue(now) for each in statuses)
+    requests = [ResultAt(each, now) for each in statuses]
+    return limited_result(Listing("requests", requests, "no requests", exit_code=int(is_overdue)), tenants)
 
 
 def request_statuses(
@@ -477,6 +516,7 @@ def find_request(ledger: Ledger, name: str) -> RequestStatus:
 
 def confirm_deletion(name: str, recipient: str, workspace: Workspace, now: datetime) -> RequestStatus:
     """Records a recipient's confirmation of a deletion. Raises ConfigurationError if the recipient was not notified."""
+    workspace.require("share/recall")
     with workspace.open_ledger(signs=True) as ledger:
         named = find_request(ledger, name)
         if recipient not in named.recipients:
@@ -531,6 +571,7 @@ def refuse_request(name: str, because: str, reference: str, workspace: Workspace
 
     Raises ConfigurationError for an unknown request, reason or reference, and for a request that is done or refused.
     """
+    workspace.require("subject/refuse")
     with workspace.open_ledger(signs=True) as ledger:
         request = find_request(ledger, name).last
         if request.state not in ("open", "failed"):
@@ -541,12 +582,13 @@ def refuse_request(name: str, because: str, reference: str, workspace: Workspace
 
 
 def refuse_subjects(
-    kind: str, subjects: Sequence[DataSubject], because: str, reference: str, workspace: Workspace, now: datetime
+    kind: str, subjects: Subjects, because: str, reference: str, workspace: Workspace, now: datetime
 ) -> list[RequestStatus]:
     """Records requests of one kind of these subjects as refused, although no command has started them.
 
     Takes subjects with a tenant. Raises ConfigurationError for a subject without one, and the errors of `refuse_request`.
     """
+    subjects = permitted_subjects(subjects, workspace, "subject/refuse")
     if any(each.tenant is None or each.is_form for each in subjects):
         raise ConfigurationError("a refusal concerns subjects of one tenant", hint="Pass the ids and --tenant T.")
     refusal = _refusal(because, reference)

@@ -16,7 +16,9 @@ from minimize.governance.subjects.linked import LinkedIdentifiers, find_linked_i
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     DataSubject,
+    Subjects,
     open_requests,
+    permitted_subjects,
     restrictions_in_force,
 )
 from minimize.governance.subjects.search import (
@@ -204,6 +206,21 @@ def _summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def view_subjects(
+    subjects: Subjects,
+    workspace: Workspace,
+    at: datetime,
+    *,
+    named: Sequence[LocationLike] = (),
+    linked: bool = False,
+    restricted: bool = False,
+) -> tuple[SubjectView, ...]:
+    """All data held about these subjects, for the current actor, who may view it. See `find_views`."""
+    permissions = ["subject/view", *(["subject/restrict"] if restricted else [])]
+    subjects = permitted_subjects(subjects, workspace, *permissions)
+    return find_views(subjects, workspace, at, named=named, linked=linked, restricted=restricted)
+
+
+def find_views(
     subjects: Sequence[DataSubject],
     workspace: Workspace,
     at: datetime,

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from minimize.workspace import Workspace
+from tests.governance.access.factory import NOW
 from tests.project import enter, write_keyring
 from tests.world import access_file, write_configuration
 
@@ -17,4 +18,4 @@ def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     enter(tmp_path, monkeypatch)
     monkeypatch.setenv("MINIMIZE_ACTOR", "sam")
     write_configuration(tmp_path, access=access_file(), keys=None)
-    return Workspace(keys=write_keyring(tmp_path / "test.keys"))
+    return Workspace(keys=write_keyring(tmp_path / "test.keys"), clock=lambda: NOW)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -51,6 +52,13 @@ def logged(home: Workspace, activity: str) -> list[dict[str, Any]]:
         return [json.loads(entry.event) for entry in find_entries(ledger, EntryFilter(activity=activity))]
 
 
+def close(name: str, reason: str, home: Workspace, at: datetime) -> None:
+    """Closes an incident, as an account that may do so."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIMIZE_ACTOR", "pia")
+        close_incident(name, None, reason, home, at)
+
+
 def test_a_grant_names_an_incident_in_the_ledger(home: Workspace) -> None:
     code, hint = refusal(lambda: request_grant(WISH, home, NOW))
     assert (code, "incident open ID --kind support" in hint) == ("U130", True)
@@ -62,7 +70,7 @@ def test_a_grant_names_an_incident_in_the_ledger(home: Workspace) -> None:
 
 def test_a_closed_incident_gives_no_grant(home: Workspace) -> None:
     open_support(home, INCIDENT, NOW, "north")
-    close_incident(INCIDENT, None, "the device checks in", home, NOW)
+    close(INCIDENT, "the device checks in", home, NOW)
     assert refusal(lambda: request_grant(WISH, home, NOW))[0] == "U131"
 
 
@@ -74,7 +82,9 @@ def test_the_incident_concerns_all_tenants_of_the_grant(home: Workspace, tenants
 
 
 def test_a_privacy_incident_is_for_the_tenants_of_its_latest_scope(home: Workspace) -> None:
-    open_incident(NewIncident(INCIDENT, "A lost disk", (NOW, None), NOW, ["date:2026-11-24"]), home, NOW)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MINIMIZE_ACTOR", "pia")
+        open_incident(NewIncident(INCIDENT, "A lost disk", (NOW, None), NOW, ["date:2026-11-24"]), home, NOW)
     assert refusal(lambda: request_grant(WISH, home, NOW))[0] == "U132"
     scope = {"tenants": [{"tenant_id": "north", "notice": True}]}
     with home.open_ledger() as ledger:
@@ -89,7 +99,7 @@ def test_closing_an_incident_ends_its_requests_and_grants(home: Workspace, pia: 
         open_support(home, name, NOW, "north")
     active, waiting = pia("approve", request_grant(WISH, home, NOW)), request_grant(WISH, home, NOW)
     other = pia("approve", request_grant(replace(WISH, incident="INC-8"), home, NOW))
-    close_incident(INCIDENT, None, "the device checks in", home, NOW + HOUR)
+    close(INCIDENT, "the device checks in", home, NOW + HOUR)
     states = {each.id: each.state(NOW + HOUR) for each in grants(home)}
     assert states == {active.id: "revoked", waiting.id: "revoked", other.id: "active"}
     revoked = [each["correlation_id"] for each in logged(home, "grant") if each["operation"] == "revoke"]
@@ -123,7 +133,7 @@ def test_break_glass_refers_to_an_incident_that_is_there_already(home: Workspace
     assert (opened.id, opened.opening["reference"]) == ("break-glass-1", INCIDENT)
     named = request_grant(replace(WISH, incident="NIGHT-1"), home, NOW, break_glass=True)
     assert named.request.incident == load_incident("NIGHT-1", home).id
-    close_incident(opened.id, None, "the device is found", home, NOW)
+    close(opened.id, "the device is found", home, NOW)
     assert [each.state(NOW) for each in grants(home)] == ["revoked", "active"]
 
 

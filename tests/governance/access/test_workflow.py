@@ -20,7 +20,7 @@ from minimize.ledger.acts import Decision
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.kinds import ACCESS_ADOPTION, AccessAdoption
-from minimize.workspace import Workspace, configured_access, require_permission, required_access
+from minimize.workspace import Workspace
 from tests.governance.access.factory import HOUR, INCIDENT, NOW, SECOND
 from tests.incidents import open_support
 from tests.project import write_yaml
@@ -345,7 +345,7 @@ def results(home: Workspace) -> list[tuple[str, str]]:
 
 def test_until_a_file_is_adopted_it_counts_as_it_is(home: Workspace) -> None:
     says(assignment("operator", "ops"))
-    found = configured_access(home)
+    found = home.access
     assert found is not None
     assert [each.members.users for each in found.assignments][-1] == ("ops",)
 
@@ -354,11 +354,11 @@ def test_a_change_counts_once_it_is_adopted(rob: Workspace, monkeypatch: pytest.
     says(assignment("operator", "ops"))
     monkeypatch.setenv("MINIMIZE_ACTOR", "ops")
     with pytest.raises(AccessDenied):
-        require_permission("settings/set", rob, NOW, tenant="north")
+        rob.require("settings/set", tenant="north")
     monkeypatch.setenv("MINIMIZE_ACTOR", "rob")
     assert adopt_access(rob, NOW + HOUR, yes=True).added == ("operator: ops (tenants all; datasets all)",)
     monkeypatch.setenv("MINIMIZE_ACTOR", "ops")
-    assert require_permission("settings/set", rob, NOW + HOUR, tenant="north") is not None
+    assert replace(rob, clock=lambda: NOW + HOUR).require("settings/set", tenant="north") is not None
 
 
 def test_without_yes_the_change_is_shown_and_not_applied(rob: Workspace) -> None:
@@ -367,7 +367,7 @@ def test_without_yes_the_change_is_shown_and_not_applied(rob: Workspace) -> None
     change = adopt_access(rob, NOW)
     assert (change.is_needed, len(change.added), change.removed) == (True, 1, ())
     assert "truncate_time" in change.added[0].replace("TruncateTime", "truncate_time")
-    assert "daily" not in required_access(rob).roles
+    assert "daily" not in rob.required_access.roles
 
 
 def test_only_an_account_that_assigns_roles_adopts_the_access_file_and_attempts_are_logged(
@@ -443,7 +443,7 @@ def test_a_file_with_faults_is_not_adopted(rob: Workspace) -> None:
 def test_an_adoption_signed_with_another_key_does_not_count(rob: Workspace, tmp_path: Path) -> None:
     stranger = new_keyring(tmp_path / "other.keys", now=NOW)
     with pytest.raises(LedgerError, match="not signed"):
-        configured_access(Workspace(keys=stranger))
+        _ = Workspace(keys=stranger).access
 
 
 def adopted_by_an_earlier_version(home: Workspace, rules: Mapping[str, Any]) -> None:
@@ -463,11 +463,11 @@ def test_an_adopted_file_with_two_spellings_is_replaced_by_a_corrected_one(rob: 
     twice = assignment("operator", "ops"), assignment("analyst", "Ops")
     adopted_by_an_earlier_version(rob, {**rules, "assignments": [*rules["assignments"], *twice]})
     with pytest.raises(PolicyError, match="written in one way") as caught:
-        require_permission("run/read", rob, NOW)
+        rob.require("run/read")
     assert "access adopt --yes" in str(caught.value.hint)
     assert "U210" in {each.code for each in caught.value.findings}
     assert adopt_access(rob, NOW + HOUR, yes=True).adopted
-    assert configured_access(rob) is not None
+    assert rob.access is not None
 
 
 def test_only_an_account_of_the_adopted_file_replaces_it(rob: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ from minimize.errors import KeyringError, MinimizeError, PolicyError, RefusedErr
 from minimize.governance.consent import (
     ConsentVerb,
     NewConsent,
+    add_consent,
     explain_consent,
     list_consents,
     mark_expired_consents,
@@ -120,7 +121,7 @@ def test_a_consent_by_an_unauthorized_account_is_refused_and_not_recorded(home: 
         raise RefusedError(f"{actor.user} may not touch {resource.id}")
 
     with pytest.raises(RefusedError, match="consents/north/vendor/sync"):
-        record_consent("give", WISH, home, NOW, allowed=nobody)
+        add_consent("give", WISH, home, NOW, allowed=nobody)
     assert acts(home) == []
 
 

@@ -17,7 +17,8 @@ def _home(tmp_path: Path) -> Project:
 
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No ledger but a test's own."""
+    """No ledger and no configuration but a test's own."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINIMIZE_LEDGER", str(tmp_path / "ledger.db"))
     for name in ("MINIMIZE_KEYS", "MINIMIZE_ACTOR"):
         monkeypatch.delenv(name, raising=False)

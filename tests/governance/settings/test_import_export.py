@@ -133,7 +133,7 @@ def test_a_file_in_which_users_turn_something_on_cites_the_clients_records(book:
 
 
 def test_a_name_that_no_policy_of_the_configuration_has_is_refused_by_line(book: Workspace, home: Project) -> None:
-    (home.folder / "minimize.yaml").write_text("ledger: ledger.db\n")
+    (home.folder / "minimize.yaml").write_text("ledger: ledger.db\naccess: off\n")
     file = home.folder / "settings.csv"
     wrong = OWN.replace("location", "loction") + OWN.replace(",location", ", Location ")
     file.write_text(SETTINGS + wrong)

@@ -220,13 +220,19 @@ class Sender:
         return self.share(data, dry_run=True, **options)
 
 
+def _without_rules(folder: Path) -> None:
+    (folder / "minimize.yaml").write_text("access: off\n")
+
+
 def agreed(folder: Path) -> None:
     """Makes a sender to whom north and south have consented for `sync`."""
+    _without_rules(folder)
     Sender(folder).agree("north", "south")
 
 
 def sent(folder: Path) -> None:
     """Makes a sender that has sent the records of north and south, which consented."""
+    _without_rules(folder)
     sender = Sender(folder).agree("north", "south")
     sender.write()
     sender.share()

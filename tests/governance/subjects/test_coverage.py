@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.subjects import Coverage, subject_coverage
+from minimize.governance.subjects import Coverage, find_coverage
 from minimize.workspace import Workspace as Places
 from tests.project import DAY, Project, events
 
@@ -26,7 +26,7 @@ BY_USER = {
 
 
 def found(project: Project) -> Coverage:
-    return subject_coverage(Places(project.out / "ledger.db", keys=project.keys))
+    return find_coverage(Places(project.out / "ledger.db", keys=project.keys))
 
 
 def columns(each: Coverage) -> set[tuple[str, str, str | None]]:
@@ -78,7 +78,7 @@ def test_coverage_follows_the_written_files_and_not_the_current_policy(project: 
 
 def test_only_a_pipeline_that_is_named_is_looked_at(project: Project) -> None:
     ran(project)
-    assert subject_coverage(Places(project.out / "ledger.db"), pipeline="another").targets == ()
+    assert find_coverage(Places(project.out / "ledger.db"), pipeline="another").targets == ()
 
 
 @pytest.mark.parametrize("version", [1, None])

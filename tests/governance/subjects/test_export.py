@@ -16,7 +16,7 @@ import pytest
 
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import ConfigurationError, OutputError
-from minimize.governance.subjects import DataSubject, SubjectExport, export_subjects, view_subjects
+from minimize.governance.subjects import DataSubject, SubjectExport, view_subjects, write_exports
 from minimize.workspace import Workspace as Places
 from tests.project import AT, BEFORE, Builds, Project, events
 
@@ -26,7 +26,7 @@ OF_D3 = sum(each["device_id"] == "d3" for each in RECORDS)
 
 def exported(project: Project, *subjects: DataSubject, **options: Any) -> tuple[SubjectExport, ...]:
     places = Places(keys=project.keys, ledger=project.out / "ledger.db")
-    return export_subjects(
+    return write_exports(
         view_subjects(subjects or [DataSubject("d3")], places, AT), project.folder / "export", places, **options
     )
 

@@ -16,12 +16,12 @@ from minimize.governance.subjects import (
     DataSubject,
     SubjectRemoval,
     delete_subjects,
-    export_subjects,
     export_then_delete,
     lift_restriction,
     request_statuses,
     restrict_subjects,
     view_subjects,
+    write_exports,
 )
 from minimize.ledger import find_ledger
 from minimize.ledger.kinds import LIFECYCLE_EVENT
@@ -103,7 +103,7 @@ def test_a_request_stays_open_while_an_output_that_may_hold_the_person_was_not_s
 def test_a_copy_is_complete_only_if_every_output_was_searched(filled: Project) -> None:
     def exported(name: str, *, linked: bool) -> dict[str, str]:
         found = view_subjects([U1], places(filled), datetime.now(UTC), linked=linked)
-        (made,) = export_subjects(found, filled.folder / name, places(filled))
+        (made,) = write_exports(found, filled.folder / name, places(filled))
         return dict(made.unsearched)
 
     reasons = {"support": "user was dropped", "apps": "its policy has no field user"}
@@ -156,7 +156,7 @@ def test_view_and_export_select_the_same_records(filled: Project, tmp_path: Path
     (found,) = view_subjects([U1], places(filled), datetime.now(UTC), linked=True)
     planned = delete_subjects([U1], places(filled), datetime.now(UTC), linked=True)
     assert found.rows == planned.rows == rows_of(user="u1") + 2 * rows_of("d0")
-    (made,) = export_subjects([found], tmp_path / "export", places(filled))
+    (made,) = write_exports([found], tmp_path / "export", places(filled))
     assert made.rows == found.rows
     assert (found.unsearchable, found.shared_devices) == ((), 1)
     assert deleted(filled, linked=True).rows == planned.rows

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from minimize.errors import CheckFailed, ConfigurationError, KeyringError
-from minimize.governance.subjects import DataSubject, delete_subjects, export_subjects, refuse_request, view_subjects
+from minimize.governance.subjects import DataSubject, delete_subjects, refuse_request, view_subjects, write_exports
 from minimize.governance.subjects.requests import refuse_subjects
 from minimize.workspace import Workspace
 from tests.commands import Result, command
@@ -75,7 +75,7 @@ def test_a_copy_is_recorded_with_the_fields_that_it_leaves_out(
     filled: Project, tmp_path: Path, redact: tuple[str, ...]
 ) -> None:
     found = view_subjects([D3], places(filled), datetime.now(UTC))
-    export_subjects(found, tmp_path / "copy", places(filled), redact=redact)
+    write_exports(found, tmp_path / "copy", places(filled), redact=redact)
     (request,) = requests(filled)
     assert (request["kind"], request["state"], request["redacted"]) == ("export", "done", list(redact))
     assert ("copy without model" in subject(filled, "status").out) == bool(redact)

@@ -391,22 +391,23 @@ def test_with_another_keyring_the_error_names_the_keyring(filled: Project) -> No
     new_keyring(filled.folder / "other.keys", ["device"], now=datetime.now(UTC))
     other = replace(places(filled), keys=filled.folder / "other.keys")
     for make in (restrict_subjects, lift_restriction):
-        with pytest.raises(RefusedError, match="does not have the key") as caught:
+        with pytest.raises(RefusedError, match="not signed by a known key") as caught:
             make([D3], other, datetime.now(UTC), yes=True)
-        assert caught.value.code == "E310"
-    with pytest.raises(RefusedError, match="does not have the key"):
+        assert caught.value.code == "E316"
+        assert "the keyring (--keys, MINIMIZE_KEYS)" in str(caught.value.hint)
+    with pytest.raises(RefusedError, match="not signed by a known key"):
         correct_subject(D3, {"battery": "42"}, CASE, other, datetime.now(UTC))
 
 
 def test_plans_with_another_keyring_are_refused_like_their_execution(filled: Project) -> None:
-    """The plan and the execution of every request ask for the keyring of each output that the ledger knows."""
+    """The plan and the execution of every request ask for the permission, under acts that the keyring must prove."""
     restricted(filled, D3)
     new_keyring(filled.folder / "other.keys", ["device"], now=datetime.now(UTC))
     right = places(filled)
     other = replace(right, keys=filled.folder / "other.keys")
     for make in (restrict_subjects, delete_subjects, lift_restriction):
         make([D3], right, datetime.now(UTC), yes=False)
-        with pytest.raises(RefusedError, match="does not have the key"):
+        with pytest.raises(RefusedError, match="not signed by a known key"):
             make([D3], other, datetime.now(UTC), yes=False)
 
 
