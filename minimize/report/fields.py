@@ -301,15 +301,15 @@ def _facts_by_field(
     tallies: Mapping[str, DistinctCounter],
     came: Mapping[str, DistinctCounter],
 ) -> Iterator[FieldFacts]:
-    for key, field in policy.fields.items():
+    for key, declared in policy.fields.items():
         mine = [each[key] for each in receipts if key in each]
         outputs = newest.outputs_of(key) if key in newest.fields else ()
         if key in tallies:
-            yield _kept_field(field, mine, tallies[key], came.get(key), outputs)
+            yield _kept_field(declared, mine, tallies[key], came.get(key), outputs)
         elif outputs:
-            yield _counted_field(field, outputs)
+            yield _counted_field(declared, outputs)
         else:
-            yield _dropped_field(field, newest.purpose)
+            yield _dropped_field(declared, newest.purpose)
 
 
 def _counted_field(field: Field, outputs: tuple[str, ...]) -> FieldFacts:

@@ -260,11 +260,11 @@ def _forbidden_paths(
             if name is not None:
                 yield (*above, child.name), name
             yield from _forbidden_paths(child.type, names, above)
-    for part, field in nested_fields(type_):
+    for part, nested in nested_fields(type_):
         name = names.name_of(part) if isinstance(part, str) else None
         if name is not None:
             yield (*above, part), name
-        yield from _forbidden_paths(field.type, names, (*above, part))
+        yield from _forbidden_paths(nested.type, names, (*above, part))
 
 
 def _names_with_values(value: Any, names: ForbiddenNames) -> Iterator[str]:
@@ -440,10 +440,10 @@ def _all_faults(
     yield from (fault for fault in faults if fault.code == "malformed")
     yield from (FaultMask("forbidden_field", place.rule, records_with_path(records, place.pointer)) for place in never)
     yield from (fault for fault in faults if fault.code != "malformed")
-    for field in required:
-        read = canonical if field.pointer in ids else records
-        if not _has_no_nulls(read, field.pointer):
-            yield FaultMask("missing_field", str(field.pointer), records_missing_field(read, field))
+    for declared in required:
+        read = canonical if declared.pointer in ids else records
+        if not _has_no_nulls(read, declared.pointer):
+            yield FaultMask("missing_field", str(declared.pointer), records_missing_field(read, declared))
 
 
 def _has_no_nulls(records: pa.RecordBatch, pointer: Pointer) -> bool:

@@ -23,7 +23,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.drafting.proposals import FieldEvidence, treatment_for
 from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.interop.convert import file_schema
-from minimize.plan.model import released_column_category, least_revealing, step_leaves
+from minimize.plan.model import least_revealing, released_column_category, step_leaves
 from minimize.policy.fields import compare_coarseness
 from minimize.report.fields import loss_by_width, treatment_phrase
 from minimize.review.changes import chain_grade
