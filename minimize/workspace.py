@@ -46,6 +46,7 @@ from minimize.datasets.pipelines import (
     pipeline_from,
 )
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import (
     AccessDenied,
@@ -65,7 +66,6 @@ from minimize.ledger.kinds import ACCESS_ADOPTION, AccessAdoption
 from minimize.ledger.ledger import Ledger, OpenLedgers
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import has_runs, read_receipts
-from minimize.output.reader import load_receipts
 from minimize.plan.model import Category
 from minimize.policy.load import normalize_path
 from minimize.policy.pipeline import Pipeline
@@ -275,7 +275,7 @@ class Workspace:
 
         Raises OutputError, PolicyError, RefusedError, KeyringError.
         """
-        chain = load_receipts(self.target)
+        chain = self.load_receipts()
         if not chain:
             raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
         job = find_pipeline(self.target, chain[-1], self.pipeline, self.config)
@@ -283,6 +283,17 @@ class Workspace:
         bound.check_changeable(chain)
         policies = PolicyCache(job.policy.purposes, job.config)
         return bound, PublishedOutput(self.target, chain, bound.keyring("receipt"), job, policies)
+
+    def load_receipts(self) -> tuple[Receipt, ...]:
+        """The receipts of its output, by sequence. Its ledger has the lease to complete an interrupted publication in a bucket.
+
+        Raises OutputError if there is no output, or a publication does not end.
+        """
+        return load_receipts(self.target, self._ledger_of_receipts)
+
+    def _ledger_of_receipts(self) -> Address:
+        check_ledger(self.address, read_receipts(self.target), self.verifier)
+        return self.address
 
     def check_changeable(self, chain: Sequence[Receipt]) -> None:
         """Raises RefusedError for another ledger or keyring than that of these receipts, and KeyringError."""

@@ -19,7 +19,15 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
 from minimize.records import PIPELINE_FILE
 from minimize.settings.tenants import OutputRegion, load_regions
-from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, parse_output_location
+from minimize.stores import (
+    Location,
+    LocationLike,
+    ObjectPath,
+    PathText,
+    is_same_location,
+    is_uri,
+    parse_output_location,
+)
 from minimize.text import did_you_mean
 
 
@@ -148,14 +156,32 @@ def _own_pipeline_file(output: Location, receipt: Receipt) -> Path | str | None:
     return next((file for file in nearest if file is not None), None)
 
 
+def bucket_config(output: ObjectPath) -> Config:
+    """The configuration of an output in a bucket: that of the nearest pipeline that names this output; the defaults if there is
+    none.
+
+    The receipts name no path of one machine. Other pipelines, and the `minimize.yaml` of the current folder, belong to other
+    outputs.
+    """
+    for path in _near_pipeline_files(output):
+        stated = stated_output(path)
+        if stated is not None and is_same_location(stated, output):
+            return load_config(path.parent)
+    return Config()
+
+
 def nearest_pipeline_file(output: Location, name: str) -> Path | None:
-    """The nearest pipeline of this name, upwards from the output folder, or from the current folder if the output is in a bucket.
-    The `pipelines/` of each folder is searched, too."""
-    folders = parent_folders(output)
-    files = (
-        path for each in folders for path in (each / PIPELINE_FILE, *sorted(each.glob(f"pipelines/*/{PIPELINE_FILE}")))
-    )
-    return next((path for path in files if path.is_file() and _has_pipeline_name(path, name)), None)
+    """The nearest pipeline of this name; see `_near_pipeline_files`."""
+    return next((path for path in _near_pipeline_files(output) if _has_pipeline_name(path, name)), None)
+
+
+def _near_pipeline_files(output: Location) -> Iterator[Path]:
+    """The files of pipelines upwards from the output folder, or from the current folder if the output is in a bucket; and in the
+    `pipelines/` of each folder."""
+    for folder in parent_folders(output):
+        for path in (folder / PIPELINE_FILE, *sorted(folder.glob(f"pipelines/*/{PIPELINE_FILE}"))):
+            if path.is_file():
+                yield path
 
 
 def origin_place(output: Location, written: str | None) -> Path | str | None:

@@ -20,7 +20,6 @@ from minimize.datasets.lifecycle_events import RetentionEvent, ledger_events, lo
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import call_redacted
 from minimize.keys import Keyring
-from minimize.output.reader import load_receipts
 from minimize.policy.fields import fields_named
 from minimize.policy.model import Policy
 from minimize.receipts import Receipt, ReceiptKind
@@ -264,7 +263,7 @@ def expire(
     removal = Removal(workspace, made.operation, at is not None, allow_shrink, progress)
     if published.due:
         replace(removal, operation=seal.operation).execute(seal.output, published, receipts.append)
-        made = replace(expiry, output=replace(expiry.output, chain=load_receipts(workspace.target)))
+        made = replace(expiry, output=replace(expiry.output, chain=workspace.load_receipts()))
         made, plan = call_redacted(made.with_plan)
     replace(removal, operation=made.operation).execute(made.output, plan, receipts.append)
     return ExpiryResult(plan, tuple(receipts), sealed)

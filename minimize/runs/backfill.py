@@ -22,7 +22,6 @@ from minimize.forms.values import Day, Name
 from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.output.folder import RUNS
-from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.load import load_policy
 from minimize.policy.model import configured_purposes
@@ -210,7 +209,7 @@ def run_backfill(
     job, target = workspace.job, workspace.target
     workspace.check_target()
     check_erasures_known(workspace)
-    chain = load_receipts(target) if (target / RUNS).is_dir() else ()
+    chain = workspace.load_receipts() if (target / RUNS).is_dir() else ()
     if plan.policy == "then" and workspace.keyring_or_none is not None:
         check_earlier_receipts(workspace.keyring_or_none, chain)
     policies = dict(_former_policies(plan, job, chain, target))

@@ -25,12 +25,12 @@ from minimize.datasets.pipelines import (
     is_made_by,
     pipeline_regions,
 )
+from minimize.datasets.reader import load_receipts
 from minimize.errors import LedgerError, RefusedError
 from minimize.ledger import find_ledger
 from minimize.ledger.kinds import ACCESS_ADOPTION
 from minimize.ledger.runs import was_published_by_rules
 from minimize.output.folder import has_runs, identity_of
-from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.resolve import PLAIN_REQUEST, RunRequest
 from minimize.stores import Location, PathText, is_same_location, is_uri, is_within, parse_output_location
@@ -88,7 +88,7 @@ def require_output_override(workspace: Workspace, request: RunRequest = PLAIN_RE
     has_own_source = request.input is None and request.settings is None
     if has_own_source and workspace.pipeline is None:
         return
-    for last in load_receipts(workspace.target)[-1:]:
+    for last in workspace.load_receipts()[-1:]:
         job = find_pipeline(workspace.target, last, workspace.pipeline)
         if not (has_own_source and is_made_by(workspace.target, job)):
             require_override(workspace.with_pipeline(job), request)

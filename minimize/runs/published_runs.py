@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.datasets.pipelines import find_pipeline
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.keys import Keyring
 from minimize.ledger import current_actor
@@ -28,7 +29,6 @@ from minimize.ledger.runs import (
 from minimize.observability.destinations import Destinations
 from minimize.output.folder import RECEIPT_FILE, RUNS, batch_date_of, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS
 from minimize.records import PIPELINE_FILE, POLICY_FILE

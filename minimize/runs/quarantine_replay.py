@@ -15,10 +15,10 @@ from typing import Any
 
 from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import find_pipeline, origin_place, origin_settings
+from minimize.datasets.reader import load_receipts
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.output.folder import batch_date_of
-from minimize.output.reader import load_receipts
 from minimize.output.sink import QUARANTINE_SCHEMA
 from minimize.output.stored_file import open_stored_file
 from minimize.pages import Table
@@ -263,7 +263,7 @@ def recheck_quarantine(
 
     Takes the arguments of `replay` and raises its errors.
     """
-    chain = load_receipts(workspace.target)
+    chain = workspace.load_receipts()
     if chain:
         current = workspace.with_pipeline(find_pipeline(workspace.target, chain[-1], workspace.pipeline))
         current.check_target()

@@ -17,8 +17,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.checkpoints import at_checkpoint
 from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring, add_key
-from minimize.output.reader import load_receipts
 from minimize.output.recovery import FolderExchange
 from minimize.removal import rewrite
 from minimize.removal.expire import ResolvedExpiry

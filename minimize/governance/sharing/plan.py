@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.consent import Consents, load_agreements, load_consents
+from minimize.datasets import reader
 from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
@@ -38,7 +39,6 @@ from minimize.governance.sharing.released_output import (
 from minimize.keys import Keyring, find_kms
 from minimize.ledger import Address
 from minimize.ledger.acts import ActReader
-from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind
 from minimize.plan import model as model_module

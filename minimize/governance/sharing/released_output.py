@@ -29,9 +29,9 @@ from minimize.aggregates import MEASURES
 from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
+from minimize.datasets import reader
 from minimize.errors import ConfigurationError, KeyringError, RefusalReason
 from minimize.keys import Keyring, find_kms
-from minimize.output import reader
 from minimize.output.folder import RUNS
 from minimize.plan.request import is_released
 from minimize.policy.aggregate_forms import AggregateModel
