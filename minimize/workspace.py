@@ -43,6 +43,7 @@ from minimize.datasets.pipelines import (
     configuration_folder,
     find_configured_outputs,
     find_pipeline,
+    output_config,
     pipeline_from,
 )
 from minimize.datasets.published_output import PublishedOutput
@@ -340,7 +341,7 @@ class Workspace:
 
     def _governing(self, output: LocationLike) -> Workspace:
         """That of the rules of an output: the configuration of its own pipeline, which may be the one that is known already."""
-        config = load_config(configuration_folder(output), self.config)
+        config = output_config(output, self.config)
         keys = self._keys_for(config)
         return Workspace(self.ledger, output, keys=keys, found_config=config, clock=self.clock, ledgers=self.ledgers)
 

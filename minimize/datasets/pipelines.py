@@ -13,11 +13,11 @@ from minimize.config import Config
 from minimize.config_search import load_config
 from minimize.errors import ConfigurationError, MinimizeError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.output.folder import RECEIPT_FILE, has_runs, read_receipts
+from minimize.output.folder import has_runs, read_receipts
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
-from minimize.records import PIPELINE_FILE
+from minimize.records import PIPELINE_FILE, RECEIPT_FILE
 from minimize.settings.tenants import OutputRegion, load_regions
 from minimize.stores import (
     Location,
@@ -28,6 +28,7 @@ from minimize.stores import (
     is_uri,
     parse_output_location,
 )
+from minimize.stores.durable_files import file_digest
 from minimize.text import did_you_mean
 
 
@@ -146,6 +147,11 @@ def configuration_folder(output: LocationLike) -> Path:
     return next((each for each in (*former, *_places_of(place)) if load_config(each).path is not None), place)
 
 
+def output_config(output: LocationLike, candidate: Config | None = None) -> Config:
+    """The configuration of an output: `load_config` from its `configuration_folder`."""
+    return load_config(configuration_folder(output), candidate)
+
+
 def _own_pipeline_file(output: Location, receipt: Receipt) -> Path | str | None:
     """The pipeline of an output: the one in its receipt, else the nearest one."""
     written = origin_place(output, None if receipt.origin is None else receipt.origin.pipeline)
@@ -237,6 +243,21 @@ def find_configured_outputs(folder: Path) -> Iterator[tuple[Path, Location]]:
         output = None if path.with_name(RECEIPT_FILE).exists() else stated_output(path)
         if output is not None:
             yield path.parent, output
+
+
+def outputs_made_of(file: Path) -> Iterator[Location]:
+    """The outputs whose receipts name the content of a file as an input.
+
+    They are those of the pipelines of the `minimize.yaml` that is found from the file: another pipeline for it changes nothing.
+    """
+    config = load_config(file.parent).path if file.is_file() else None
+    outputs = (
+        [] if config is None else [place for _, place in find_configured_outputs(config.parent) if has_runs(place)]
+    )
+    digest = file_digest(file) if outputs else ""
+    for place in outputs:
+        if any(each.digest == digest for receipt in read_receipts(place) for each in receipt.inputs):
+            yield place
 
 
 def stated_output(file: Path) -> Location | None:

@@ -29,7 +29,6 @@ from minimize.ledger import Address, find_ledger
 from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, renew_lease, take_lease
 from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import (
-    RUNS,
     batch_date_of,
     ensure_identity,
     has_runs,
@@ -44,7 +43,7 @@ from minimize.output.subject_index import SubjectValue
 from minimize.output.subject_search import CandidateFile, find_candidate_files, subject_rows
 from minimize.receipts import Receipt, ReceiptFile, new_run_id, quarantine_files_in_force
 from minimize.receipts import files_in_force as receipts_files_in_force
-from minimize.records import POLICY_FILE, RECORDS
+from minimize.records import POLICY_FILE, RECORDS, RUNS
 from minimize.stores import Location, LocationLike, ObjectPath, PathText, local_path, parse_output_location
 
 

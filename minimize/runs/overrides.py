@@ -16,13 +16,12 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.config_search import load_config
 from minimize.datasets.pipelines import (
     LEDGER_SETTINGS,
     bind_region,
-    configuration_folder,
     find_pipeline,
     is_made_by,
+    output_config,
     pipeline_regions,
 )
 from minimize.datasets.reader import load_receipts
@@ -71,7 +70,7 @@ def _refuse_unknown_rules(workspace: Workspace, target: Location) -> None:
     This is the case if the whole configuration was moved. The rules next to a copy of the pipeline cannot replace them.
     """
     output = identity_of(target)
-    if output is None or load_config(configuration_folder(target)).path is not None or not workspace.address.exists:
+    if output is None or output_config(target).path is not None or not workspace.address.exists:
         return
     with workspace.open_ledger() as ledger:
         if ledger.last_id(ACCESS_ADOPTION) or not ledger.read(partial(was_published_by_rules, output=output)):

@@ -27,11 +27,11 @@ from minimize.ledger.runs import (
     select_runs_by_id,
 )
 from minimize.observability.destinations import Destinations
-from minimize.output.folder import RECEIPT_FILE, RUNS, batch_date_of, ensure_identity, identity_of
+from minimize.output.folder import batch_date_of, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS
-from minimize.records import PIPELINE_FILE, POLICY_FILE
+from minimize.records import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS
 from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, json_member
 from minimize.runs import receipt_builder
 from minimize.runs.receipt_builder import RunContext

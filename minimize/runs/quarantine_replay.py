@@ -31,9 +31,9 @@ from minimize.runs.resolve import PLAIN_REQUEST, ResolvedRun, RunRequest, resolv
 from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine
 from minimize.runs.session import run_log_messages, runs_exit_code
 from minimize.sources.base import Source, accepted_positions
-from minimize.sources.file_discovery import split_pattern
 from minimize.sources.files import FilePart, batch_parts
 from minimize.stores import Location
+from minimize.stores.path_patterns import split_pattern
 from minimize.text import count_noun, format_number
 from minimize.times import parse_date
 from minimize.workspace import Workspace

@@ -39,7 +39,6 @@ from minimize.governance.sharing.released_output import (
 from minimize.keys import Keyring, find_kms
 from minimize.ledger import Address
 from minimize.ledger.acts import ActReader
-from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind
 from minimize.plan import model as model_module
 from minimize.plan import request as source_request
@@ -50,6 +49,7 @@ from minimize.policy.model import Policy, RecordsGate
 from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import Party, find_party, purpose_reasons, rule_reason
+from minimize.records import RUNS
 from minimize.runs.minimizer import RereadableSource, require_keys
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures
