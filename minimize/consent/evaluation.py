@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.arrow.dictionaries import Bools, valid_mask
-from minimize.config_search import ConfigStart
+from minimize.config import Config
 from minimize.consent.terms import (
     ENDING_STATES,
     NO_AGREEMENTS,
@@ -334,14 +334,14 @@ class EffectiveConsents:
 def load_consents(
     acts: ActReader,
     verifier: Verifier | None,
-    config: ConfigStart,
+    config: Config | None,
     *,
     recipient: str | None = None,
     tenant: str | None = None,
 ) -> Consents:
     """Loads the consents, contracts and confirmed prerequisites of a ledger, optionally of one recipient or tenant.
 
-    `config` is the configuration that names the file of contracts, or the folder from which it is searched. Raises LedgerError,
+    `config` is the configuration that names the file of contracts; None for that of the current folder. Raises LedgerError,
     also if there is a verifier and an act is not signed by a known key; PolicyError for a faulty file of contracts.
     """
     consents = find_consents(acts, recipient=recipient, tenant=tenant, verifier=verifier)
@@ -352,7 +352,7 @@ def load_consents(
 def load_agreements(
     acts: ActReader,
     verifier: Verifier | None,
-    config: ConfigStart,
+    config: Config | None,
     *,
     recipient: str | None = None,
     tenant: str | None = None,

@@ -18,8 +18,8 @@ from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.receipts import Receipt
 from minimize.sources import declared_schema
-from minimize.sources.file_discovery import split_pattern
 from minimize.stores import Location, parse_location
+from minimize.stores.path_patterns import split_pattern
 
 _RUN_KINDS: Final = ("run", "replay")
 

@@ -38,8 +38,6 @@ from minimize.output import recovery
 from minimize.output.folder import (
     FORMER_SKETCHES,
     INTENT,
-    RECEIPT_FILE,
-    RUNS,
     SUCCESS,
     check_apart,
     check_bucket,
@@ -56,7 +54,7 @@ from minimize.output.recovery import REPLACED, STAGING, FolderExchange, Intent, 
 from minimize.output.sink import QUARANTINE_SCHEMA, ParquetSink, QuarantineWriter, WorkerFiles, remove_attempts
 from minimize.output.subject_index import INDEX_FOLDER
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions, paths_in_force_below
-from minimize.records import RECORDS
+from minimize.records import RECEIPT_FILE, RECORDS, RUNS
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import (
     ProcessIdentity,

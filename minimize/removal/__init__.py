@@ -23,8 +23,8 @@ from typing import Generic, Protocol, TypeVar
 
 from minimize.checkpoints import checkpoint
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.errors import call_redacted
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind
 from minimize.removal.decision import RewriteRequest
 from minimize.removal.plan import RemovalPlan, plan_by_rules

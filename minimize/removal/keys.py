@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 from minimize.datasets.ledger_check import check_keyring
 from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
 from minimize.keys import Keyring, Kms, MasterKey
 from minimize.keys.discovery import KeyListing, add_listed_key, key_lifecycle
@@ -28,7 +29,6 @@ from minimize.ledger import PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import batch_date_of
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, files_in_force
 from minimize.removal import Removal
 from minimize.removal.rewrite_receipt import PlannedFile

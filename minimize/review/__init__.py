@@ -28,13 +28,13 @@ from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.table_utility import TableUtility
 from minimize.arrow.dictionaries import Codes
 from minimize.datasets.pipelines import pipeline_from
+from minimize.datasets.reader import load_receipts, read_output
 from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.governance.access_file import is_access_file, lint_access
 from minimize.governance.subjects import find_coverage
 from minimize.keys import Kms, find_kms
 from minimize.output.folder import batch_date_of, has_runs
-from minimize.output.reader import load_receipts, read_output
 from minimize.plan.model import category_named
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.checkpoints import checkpoint
 from minimize.datasets.ledger_check import ledger_disagreement
+from minimize.datasets.reader import ensure_recovered, load_receipts, output_ledger
 from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
@@ -23,7 +24,6 @@ from minimize.ledger.runs import (
 )
 from minimize.ledger.schema import ledger_identity
 from minimize.output.folder import identity_of
-from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
 from minimize.results import JsonResult, Line
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
@@ -201,13 +201,12 @@ def check_output(
 ) -> list[Finding]:
     """All findings about an output, including warnings; see `verify`. If a run publishes during the check, the output is checked
     again."""
-    verifier = verifier_for(output, keys, public_key)
+    verifier, folder = verifier_for(output, keys, public_key), parse_output_location(output)
+    find = partial(output_ledger, folder, ledger)
     for _ in range(TRIES):
-        before = ensure_recovered(parse_output_location(output))
-        findings = _check_once(parse_output_location(output), verifier, ledger, from_receipt)
-        if findings is not None and (
-            not _has_errors(findings) or ensure_recovered(parse_output_location(output)) == before
-        ):
+        before = ensure_recovered(folder, find)
+        findings = _check_once(folder, verifier, ledger, from_receipt)
+        if findings is not None and (not _has_errors(findings) or ensure_recovered(folder, find) == before):
             return findings
     raise OutputError("the output was changed during the check", hint="Wait until the run has ended, and check again.")
 

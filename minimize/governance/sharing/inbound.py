@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
-from minimize.config_search import ConfigStart, load_config
+from minimize.config import Config
+from minimize.config_search import load_config
 from minimize.consent import ConsentPeriods, Consents, load_consents
 from minimize.consent.evaluation import ConsentAnswer
 from minimize.datasets.pipelines import pipeline_from
@@ -290,9 +291,9 @@ def _resolve_request(
     if faults:
         message = f"the policy keeps more than {side.recipient.recipient} may send for {function}"
         raise PolicyError(message, findings=faults)
-    place: ConfigStart = config
+    place: Config | None = config
     if read_form is None:
-        place = None if side.recipient.path is None else side.recipient.path.parent
+        place = None if side.recipient.path is None else load_config(side.recipient.path.parent)
     address = find_named_ledger(ledger, place) or Address(Path("no ledger"), named_by="nothing")
     keyring = find_keyring(keys, place)
     consents = _load_sender_consents(address, side, keyring, place)
@@ -301,7 +302,7 @@ def _resolve_request(
     return _InboundRequest(side, own, given is not None, keyring, address, consents, periods)
 
 
-def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, config: ConfigStart) -> Consents:
+def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, config: Config | None) -> Consents:
     if not address.exists:
         return Consents(())
     with open_ledger(address, verifier=keys) as ledger:
