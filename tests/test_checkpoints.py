@@ -38,7 +38,7 @@ def test_a_callback_is_called_at_its_points_until_the_block_ends() -> None:
     assert calls == [("swap.before", 1), ("swap.after", 0), ("inner", "swap.after", 0), ("swap.after", 2)]
 
 
-def test_what_a_callback_raises_is_raised_at_the_point_and_it_is_removed() -> None:
+def test_an_exception_of_a_callback_is_raised_at_the_point_and_the_callback_removed() -> None:
     def fails(name: str) -> None:
         raise InterruptedError(name)
 

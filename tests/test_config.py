@@ -98,7 +98,7 @@ def test_the_model_follows_a_changed_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", _UNREADABLE)
-def test_what_is_no_mapping_of_texts_is_faulty(tmp_path: Path, text: str) -> None:
+def test_a_configuration_that_is_no_mapping_of_texts_is_faulty(tmp_path: Path, text: str) -> None:
     assert all(configured(tmp_path, text).is_faulty("ledger") for _ in range(2))
 
 

@@ -22,7 +22,7 @@ def failing(value: str) -> Iterator[int]:
     raise ValueError(value)
 
 
-def test_what_was_foreseen_is_raised_as_it_is() -> None:
+def test_an_expected_error_is_raised_unchanged() -> None:
     error = PolicyError("a fault")
 
     def work() -> None:

@@ -186,7 +186,7 @@ def test_a_column_that_is_not_utf8_is_left_to_its_reader() -> None:
     assert canonical_column(broken) is broken
 
 
-def test_what_is_not_there_stays_so() -> None:
+def test_a_missing_id_stays_missing() -> None:
     found: Any = canonical_id(None)
     assert found is None
     assert canonical_id(" a") == "a"

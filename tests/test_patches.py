@@ -57,15 +57,15 @@ LEFT_OUT: Mapping[str, tuple[int, str]] = {
 """Steps that are left out or done wrongly on purpose: number of patches, and the assertion that notices it."""
 
 LIMITS: Mapping[str, int] = {
-    "accumulator._DIVIDED_ROWS": 2,
+    "spill._DIVIDED_ROWS": 2,
     "act_log.PAGE_SIZE": 1,
-    "act_proof.REUSE_S": 1,
+    "act_log.REUSE_S": 1,
     "arrow_reader.MAX_CELLS": 1,
     "audit_check.PAGE_SIZE": 1,
     "audit_log.PAGE_SIZE": 1,
     "database._PRAGMAS": 3,
     "deduplicate._MIN_BYTES": 2,
-    "distinct_values.MOST_DISTINCT": 1,
+    "fields.MOST_DISTINCT": 1,
     "documents.LARGEST_DOCUMENT": 1,
     "durable_files.ALGORITHM": 1,
     "ledger.PATIENCE_S": 3,

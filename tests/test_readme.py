@@ -29,7 +29,7 @@ def test_every_file_and_folder_that_it_names_in_the_way_of_a_value_is_there() ->
     assert [name for name in named if not list(package.glob(f"**/{name}"))] == []
 
 
-def test_what_contributing_names_is_there() -> None:
+def test_files_named_in_contributing_exist() -> None:
     root = Path(__file__).parents[1]
     text = (root / "CONTRIBUTING.md").read_text()
     paths = re.findall(r"`((?:minimize|tests)/[A-Za-z_/.]+)`", text)

@@ -33,7 +33,7 @@ def test_a_time_without_a_zone_is_refused(given: datetime | str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "25.11.2026", "2026-11-25T25:00:00Z"])
-def test_what_is_no_time_is_refused(text: str) -> None:
+def test_an_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="not a time"):
         parse_time(text)
 
@@ -55,6 +55,6 @@ def test_the_day_of_a_time_is_its_day() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "24.11.2026", "2026-02-30", "20261124T"])
-def test_what_is_no_date_is_refused(text: str) -> None:
+def test_an_invalid_date_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="not a date"):
         parse_date(text)

@@ -80,7 +80,7 @@ def test_readers_never_see_a_run_half_way(project: Project) -> None:
         runs.result()
 
 
-def test_what_does_not_hold_is_raised_with_its_findings(project: Project) -> None:
+def test_a_failed_verification_raises_its_findings(project: Project) -> None:
     next(project.out.rglob("*.parquet")).unlink()
     with pytest.raises(VerificationError) as caught:
         minimize.verify(project.out, keys=project.keys)

@@ -6,8 +6,15 @@ evaluation.py  the acts that decide, and whether a consent covers a recipient's 
 
 from __future__ import annotations
 
-from minimize.consent.evaluation import ConsentAnswer, ConsentPeriods, Consents, EffectiveConsents, load_consents
-from minimize.consent.terms import ConsentTerms, current_terms, load_agreements
+from minimize.consent.evaluation import (
+    ConsentAnswer,
+    ConsentPeriods,
+    Consents,
+    EffectiveConsents,
+    load_agreements,
+    load_consents,
+)
+from minimize.consent.terms import ConsentTerms, current_terms
 
 __all__ = [
     "ConsentAnswer",

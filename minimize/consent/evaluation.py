@@ -29,16 +29,16 @@ from minimize.consent.terms import (
     ConsentTerms,
     TenantAgreements,
     current_terms,
-    load_agreements,
     parse_terms,
 )
 from minimize.identifiers import canonical_column, canonical_text
 from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import effective_start, known_times
-from minimize.ledger.kinds import ConsentAct, find_consents
+from minimize.ledger.kinds import CONTRACT, PREREQUISITE, ConsentAct, find_consents
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Function, Recipient
+from minimize.recipients.load import load_contracts
 from minimize.times import epoch_microseconds, utc_now
 
 Microseconds = npt.NDArray[np.int64]
@@ -347,6 +347,23 @@ def load_consents(
     consents = find_consents(acts, recipient=recipient, tenant=tenant, verifier=verifier)
     agreements = load_agreements(acts, verifier, config, recipient=recipient, tenant=tenant)
     return Consents(tuple(consents), agreements, acts.now)
+
+
+def load_agreements(
+    acts: ActReader,
+    verifier: Verifier | None,
+    config: ConfigStart,
+    *,
+    recipient: str | None = None,
+    tenant: str | None = None,
+) -> TenantAgreements:
+    """Loads the contracts and confirmed prerequisites alone; as `load_consents`."""
+    return TenantAgreements(
+        tuple(acts.find(CONTRACT, key=recipient, tenant=tenant, verifier=verifier)),
+        tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant, verifier=verifier)),
+        load_contracts(config),
+        acts.now,
+    )
 
 
 def consent_end(acts: Sequence[ConsentAct], consent: str, now: datetime) -> str | None:

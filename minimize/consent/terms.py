@@ -17,16 +17,13 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias, TypeVar
 
-from minimize.config_search import ConfigStart
 from minimize.errors import PolicyError
 from minimize.identifiers import canonical_text
-from minimize.keys import Verifier
-from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import known_times
-from minimize.ledger.kinds import CONTRACT, PREREQUISITE, ContractAct, PrerequisiteAct
+from minimize.ledger.kinds import ContractAct, PrerequisiteAct
 from minimize.receipts.parts import sha256_text
 from minimize.recipients import Contract, Function, Recipient, SharedField
-from minimize.recipients.load import TenantContract, contract_from_terms, contract_terms, load_contracts
+from minimize.recipients.load import TenantContract, contract_from_terms, contract_terms
 from minimize.recipients.model import ADMIN_CONSENT
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean
@@ -345,20 +342,3 @@ def _by_parties(entries: Iterable[tuple[str, str, T]]) -> _Index[T]:
 
 def _midnight(day: date) -> datetime:
     return datetime.combine(day, time(), UTC)
-
-
-def load_agreements(
-    acts: ActReader,
-    verifier: Verifier | None,
-    config: ConfigStart,
-    *,
-    recipient: str | None = None,
-    tenant: str | None = None,
-) -> TenantAgreements:
-    """Loads the contracts and confirmed prerequisites alone; as `load_consents`."""
-    return TenantAgreements(
-        tuple(acts.find(CONTRACT, key=recipient, tenant=tenant, verifier=verifier)),
-        tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant, verifier=verifier)),
-        load_contracts(config),
-        acts.now,
-    )

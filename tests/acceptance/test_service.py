@@ -152,7 +152,7 @@ def test_every_output_verifies_and_so_does_the_audit_log(service: Service) -> No
     service(MORNING, "audit", "verify")
 
 
-def test_what_is_sent_is_of_tenants_that_agreed(service: Service) -> None:
+def test_shared_records_belong_to_consenting_tenants(service: Service) -> None:
     known = load_recipients(service.folder / "pipelines" / "recipients")
     sent = {}
     for recipient, function in functions(service, "outbound"):
@@ -179,7 +179,7 @@ def feeds(service: Service, name: str, function: str) -> bool:
     return source.recipient is None and (name.endswith(function) or function == "case_handover")
 
 
-def test_what_is_received_is_of_tenants_that_agreed(service: Service) -> None:
+def test_received_records_belong_to_consenting_tenants(service: Service) -> None:
     received = [name for name in service.names if load_pipeline(service.folder / "pipelines" / name).source.recipient]
     assert len(received) == len(functions(service, "inbound"))
     for name in received:

@@ -51,7 +51,7 @@ def test_only_what_the_aggregate_reads_is_kept() -> None:
     assert sorted(kept.released) == ["model", "size"]
 
 
-def test_what_was_taken_is_gone() -> None:
+def test_taken_batches_leave_the_buffer() -> None:
     kept = BatchBuffer(WHAT)
     kept.add(batch(pa.array(["a"])))
     assert (kept.rows, len(kept.take()), kept.rows, kept.take()) == (1, 1, 0, [])

@@ -55,7 +55,7 @@ def test_digits_are_handed_on_long_before_they_are_full(value: float) -> None:
     assert sums.totals(np.arange(1))[0].divide_by(times) == value
 
 
-def test_what_it_holds_grows_with_the_groups_only() -> None:
+def test_memory_grows_only_with_the_number_of_groups() -> None:
     sums = ExactSums()
     sums.add(np.arange(100), pa.array(np.linspace(0.0, 1.0, 100)))
     held = len(ForkingPickler.dumps(sums))
@@ -118,7 +118,7 @@ def test_any_decimals_add_up(values: list[Any]) -> None:
     assert total(pa.array(values, pa.decimal128(38, 3))).integer == sum(map(Fraction, values)) * 1000
 
 
-def test_what_was_never_added_to_is_zero() -> None:
+def test_a_group_without_additions_is_zero() -> None:
     vector = GroupSums()
     vector.add(np.array([1, 2]))
     assert vector.select(np.array([1, 5])).tolist() == [2, 0]
@@ -141,7 +141,7 @@ def test_merging_translates_the_groups() -> None:
     assert ours.select(np.arange(5)).tolist() == [1, -18, 0, 0, 10]
 
 
-def test_what_has_grown_ahead_of_its_groups_merges_all_the_same() -> None:
+def test_sums_with_more_groups_than_expected_can_be_merged() -> None:
     ours, theirs = GroupSums(), GroupSums()
     for last in (39, 40):
         theirs.count(np.array([0, last]))
@@ -156,7 +156,7 @@ def test_nothing_merges_into_something() -> None:
     assert ours.select(np.arange(1)).tolist() == [1]
 
 
-def test_what_is_handed_on_and_what_stays_are_what_was_there() -> None:
+def test_carried_and_remaining_parts_add_up_to_the_sum() -> None:
     vector, sums = GroupSums(), np.array([5, -5, 2**32 + 7, -(2**40) - 1, 2**31])
     vector.add(sums)
     above = vector.carry()

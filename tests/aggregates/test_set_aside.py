@@ -185,7 +185,7 @@ def test_nothing_is_set_aside_within_the_budget() -> None:
         assert tallied(everything(), SpillSpace(), data(2000, 1)).settle().rows_seen == 2000
 
 
-def test_what_is_in_memory_may_travel() -> None:
+def test_a_tally_in_memory_can_be_pickled() -> None:
     tally = tallied(everything(), SpillSpace(None), data(500, 1))
     assert ForkingPickler.loads(ForkingPickler.dumps(tally)).settle() == tally.settle()
 

@@ -56,7 +56,7 @@ def test_only_distinct_texts_are_found_distinct(texts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("values", [pa.array([1, 2]), pa.array(["a", None]), pa.array(["a", "b" * 1000])])
-def test_what_takes_long_to_see_is_not_found_distinct(values: pa.Array) -> None:
+def test_values_that_take_long_to_check_are_not_reported_as_distinct(values: pa.Array) -> None:
     assert not all_distinct(values)
 
 

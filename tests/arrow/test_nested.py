@@ -262,7 +262,7 @@ def columns(draw: st.DrawFn) -> tuple[pa.DataType, list[Any], int]:
 
 
 @given(columns())
-def test_what_is_taken_apart_and_put_together_is_the_source(case: tuple[pa.DataType, list[Any], int]) -> None:
+def test_a_disassembled_array_is_reassembled_unchanged(case: tuple[pa.DataType, list[Any], int]) -> None:
     type_, rows, start = case
     out = built(batch("c", rows, type_).slice(start), *pointers(type_, "/c"))
     assert [row["c"] for row in out] == [bared(value, type_) for value in rows[start:]]

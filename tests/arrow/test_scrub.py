@@ -116,7 +116,7 @@ def test_a_value_under_a_null_is_gone(type_: pa.DataType, secret: Any, open_: An
 
 
 @each_type
-def test_what_a_slice_was_cut_from_is_gone(type_: pa.DataType, secret: Any, open_: Any, seek: bytes) -> None:
+def test_rows_outside_a_slice_are_removed(type_: pa.DataType, secret: Any, open_: Any, seek: bytes) -> None:
     for rows, start in (([secret, open_, None], 1), ([open_, None, secret], 0), ([secret, open_, None, secret], 1)):
         leaky = pa.array(rows, type_).slice(start, 2)
         assert seek in b"".join(bytes(part) for part in everything(leaky))
@@ -327,7 +327,7 @@ def test_a_batch_without_columns_keeps_its_rows() -> None:
     ],
     ids=["union", "extension"],
 )
-def test_what_cannot_be_cleaned_is_refused(array: pa.Array) -> None:
+def test_an_array_that_cannot_be_cleaned_is_refused(array: pa.Array) -> None:
     with pytest.raises(SchemaError):
         scrub(array)
     with pytest.raises(SchemaError):

@@ -21,7 +21,7 @@ FORGETS = f"import signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); {START
 
 
 @pytest.mark.parametrize("code", [START, FORGETS], ids=["left behind", "waited for by nobody"])
-def test_what_a_command_starts_counts(code: str, tmp_path: Path) -> None:
+def test_child_processes_of_a_command_are_measured(code: str, tmp_path: Path) -> None:
     assert once([sys.executable, "-c", code], tmp_path / "log").cpu >= 0.4
 
 

@@ -40,7 +40,7 @@ def test_imports_count_above_a_bare_interpreter() -> None:
     assert found == [{"about": "import minimize ÷ import pyarrow", "goal": 1.3, "reached": 0.1}]
 
 
-def test_what_is_not_reached_is_marked() -> None:
+def test_an_unreached_goal_is_marked() -> None:
     told = report.goal_table(
         [{"about": "one", "goal": 1.0, "reached": 2.0}, {"about": "two", "goal": 1.0, "reached": 1.0}]
     )

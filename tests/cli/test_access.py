@@ -168,7 +168,7 @@ def test_lint_reports_faults_and_exits_with_1(command: Command, tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("incident")
-def test_what_ran_out_is_marked(command: Command) -> None:
+def test_expire_prints_how_many_grants_it_marked(command: Command) -> None:
     command("access", "request", *ASKED, "--field", "model")
     assert command("access", "expire").out == "0 grants marked as expired\n"
 

@@ -74,7 +74,7 @@ def test_the_account_makes_the_token_that_was_requested_for_it(
 
 
 @pytest.mark.parametrize(("account", "code"), [("rob", "U212"), ("ROB ", "U212"), ("otto", "U100"), ("cleo", None)])
-def test_who_confirms_is_another_person_with_the_permission(
+def test_a_token_request_is_confirmed_only_by_another_person_with_the_permission(
     rules: Path, command: Command, as_account: Callable[..., Result], account: str, code: str | None
 ) -> None:
     name = command("access", "token", "--user", "ann", "--json").json["token"]
@@ -162,7 +162,9 @@ def test_a_token_is_ended_by_its_name_once(rules: Path, command: Command) -> Non
     assert command("access", "token", "list", "--json").json["tokens"][0]["state"] == "revoked"
 
 
-def test_who_may_not_make_tokens_gets_none(rules: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_without_the_permission_gets_no_token(
+    rules: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "eve")
     for words in ([], ["--user", "rob"], ["list"], ["revoke", "0" * 16]):
         assert command("access", "token", *words).code == 3

@@ -149,7 +149,9 @@ def test_records_in_quarantine_above_the_limit_exit_with_4(inbound: Inbound) -> 
     assert receive(inbound).code == 4
 
 
-def test_who_may_not_receive_is_refused(inbound: Inbound, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_without_the_permission_cannot_receive_data(
+    inbound: Inbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_configuration(inbound.folder.parent, access=access_file(), keys=("device",))
     monkeypatch.setenv("MINIMIZE_ACTOR", "otto")
     refused = receive(inbound)
@@ -265,7 +267,7 @@ def test_a_replay_without_passing_records_reports_it(project: Project, command: 
     assert "nothing to do: no quarantined record passes" in said.out
 
 
-def test_what_still_is_above_fail_above_exits_4(project: Project, command: Command) -> None:
+def test_a_replay_above_fail_above_exits_with_4(project: Project, command: Command) -> None:
     prepared(project, command, limit=0.01)
     said = command("replay", project.out, "--at", LATER, "--keys", project.keys)
     assert said.code == 4

@@ -41,7 +41,7 @@ def test_a_command_that_is_not_there_is_answered_with_the_nearest(
     assert f"(Did you mean '{near}'?)" in command(*words, "--json").error["message"]
 
 
-def test_what_is_like_nothing_is_answered_with_nothing(command: Command) -> None:
+def test_an_unrecognizable_command_gets_no_suggestion(command: Command) -> None:
     assert "Did you mean" not in command("xyzzy").err
 
 

@@ -104,7 +104,7 @@ def test_only_a_refusal_answers_a_request_without_a_warning(command: Command) ->
     assert NO_CONSENT in command("consent", "withdraw", *WHOSE, *TOKEN).err
 
 
-def test_what_cannot_be_agreed_to_exits_2(command: Command) -> None:
+def test_an_invalid_consent_exits_with_2(command: Command) -> None:
     assert "Did you mean `sync`" in command("consent", "give", "contoso", "vendor", "snyc", *TOKEN).err
     old = command("consent", "give", *WHOSE, *TOKEN, "--text-version", "7")
     assert (old.code, "that is 1" in old.err) == (2, True)
@@ -115,7 +115,7 @@ def test_a_refusal_is_recorded(command: Command) -> None:
     assert command("consent", "refuse", *WHOSE, *TOKEN, "--json").json["dpv"] == "ConsentRefused"
 
 
-def test_what_has_run_out_is_marked(command: Command) -> None:
+def test_an_expired_consent_is_marked(command: Command) -> None:
     command("consent", "give", *WHOSE, *TOKEN, "--since", "2020-01-01T00:00:00Z", "--until", "2020-02-01T00:00:00Z")
     assert command("consent", "expire").out == "1 consent marked as expired\n"
     assert command("consent", "expire", "--json").json == {"expired": []}

@@ -82,7 +82,7 @@ def test_the_contract_with_an_agent_is_not_of_a_tenant(home: Path, command: Comm
     assert "the organization's own" in done.err
 
 
-def test_what_is_not_recorded_cannot_end(home: Path, command: Command) -> None:
+def test_an_unrecorded_contract_cannot_be_ended(home: Path, command: Command) -> None:
     command("contract", "record", *PARTIES, *DOCUMENT, "--reference", "C-7")
     assert command("contract", "end", "fabrikam", "vendor").code == 2
     assert command("contract", "end", *PARTIES, "--reference", "C-8").code == 2

@@ -62,7 +62,7 @@ def test_an_exposure_that_matches_nothing_is_reported_when_it_is_recorded(projec
     assert (right.code, right.json["nothing_matches"]) == (0, [])
 
 
-def test_what_is_not_known_yet_is_no_incident(project: Project, incident: Command) -> None:
+def test_an_incident_known_only_in_the_future_is_refused(project: Project, incident: Command) -> None:
     words = ("INC-1", "--title", TITLE, "--since", "2026-11-20T00:00Z", "--exposed", f"output:{project.out}")
     said = incident("open", *words, "--known-at", "2999-01-01T00:00Z")
     assert (said.code, "Pass --until and --known-at times that are not in the future." in said.err) == (2, True)

@@ -74,7 +74,7 @@ def test_a_night_that_went_well_prints_nothing(
     )
 
 
-def test_what_failed_is_printed(lasting: Project, command: Command) -> None:
+def test_quiet_mode_still_prints_failures(lasting: Project, command: Command) -> None:
     lasting.run(at=None)
     next((lasting.out / "records").rglob("*.parquet")).unlink()
     said = command("verify", lasting.out, "--keys", lasting.keys, "--quiet")
@@ -127,7 +127,7 @@ def test_every_option_for_a_time_or_a_date_parses_it_as_one() -> None:
     assert {each.opts[0] for each in times if not isinstance(each.type, TimeParameter)} == set()
 
 
-def test_what_is_no_time_is_answered_with_the_option_that_it_was_given_to() -> None:
+def test_an_invalid_time_is_reported_with_its_option() -> None:
     times = [each for each in EVERY if isinstance(each.type, TimeParameter)]
     assert {each.opts[0] for each in times} >= {"--at", "--date", "--since", "--until", "--known-at", "--run-at"}
     for each in times:

@@ -54,7 +54,7 @@ def test_drift_lists_undeclared_paths_of_earlier_runs(project: Project, command:
     assert f"undeclared in earlier runs: /theme 30 ({DAY})" in command("drift", project.folder).out
 
 
-def test_what_is_proposed_is_accepted_field_by_field_and_runs(project: Project, command: Command) -> None:
+def test_proposals_are_accepted_by_field_and_the_policy_runs(project: Project, command: Command) -> None:
     data = project.records(events(120))
     assert command("init", data, "first").code == 0
     said = command("init", "first", "--accept", "tenant_id", "--accept", "event_time", "--json")

@@ -57,7 +57,7 @@ def test_an_event_is_taken_back_by_the_beginning_of_its_name(ran: Project, comma
     assert [row["state"] for row in rows] == ["recorded", "withdrawn"]
 
 
-def test_what_is_no_event_is_refused(ran: Project, command: Command) -> None:
+def test_an_invalid_event_is_refused(ran: Project, command: Command) -> None:
     assert command("events", "add", "north", "moved", *places(ran)).code == 2
     refused = command("events", "add", "north", "reset", *places(ran))
     assert (refused.code, "needs a subject" in refused.err) == (2, True)

@@ -20,7 +20,7 @@ def _two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     return paths
 
 
-def test_what_loosens_exits_1_with_a_table(two: tuple[Path, Path], command: Command) -> None:
+def test_a_loosening_diff_exits_with_1_and_a_table(two: tuple[Path, Path], command: Command) -> None:
     said = command("diff", *two)
     assert said.code == 1
     assert "J020  loosens" in said.out
@@ -28,12 +28,12 @@ def test_what_loosens_exits_1_with_a_table(two: tuple[Path, Path], command: Comm
     assert said.out.splitlines()[-1] == "1 loosens, 1 neutral"
 
 
-def test_what_tightens_exits_0(two: tuple[Path, Path], command: Command) -> None:
+def test_a_tightening_diff_exits_with_0(two: tuple[Path, Path], command: Command) -> None:
     assert command("diff", two[1], two[0]).code == 0
 
 
 @pytest.mark.parametrize("code", ["J020", "all"])
-def test_what_is_allowed_exits_0(code: str, two: tuple[Path, Path], command: Command) -> None:
+def test_an_allowed_diff_exits_with_0(code: str, two: tuple[Path, Path], command: Command) -> None:
     said = command("diff", *two, "--allow", code)
     assert said.code == 0
     assert "loosens (allowed)" in said.out
@@ -70,7 +70,7 @@ def test_identical_policies_have_no_difference(two: tuple[Path, Path], command: 
     assert (said.code, said.out) == (0, "nothing changed\n")
 
 
-def test_what_is_not_there_exits_2(two: tuple[Path, Path], command: Command) -> None:
+def test_a_missing_file_exits_with_2(two: tuple[Path, Path], command: Command) -> None:
     said = command("diff", two[0], "nothing.yaml", "--json")
     assert said.code == 2
     assert said.error["code"] == "E200"
@@ -145,7 +145,7 @@ def test_matching_fixtures_exit_with_0(project: Project, command: Command) -> No
     assert said.out == "1 records tested, 0 rows compared, as of 2026-11-24T22:00:00Z: all passed\n"
 
 
-def test_what_is_not_exits_1_with_file_and_line(project: Project, command: Command) -> None:
+def test_a_failing_fixture_exits_with_1_and_names_file_and_line(project: Project, command: Command) -> None:
     path = brings(project, "a.fail.ndjson", event(0))
     said = command("test", project.folder)
     assert said.code == 1

@@ -217,7 +217,7 @@ def test_run_json_lists_all_faults_together(project: Project, command: Command) 
 @pytest.mark.parametrize(
     "wrong", [["--date", "24.11.2026"], ["--at", "yesterday"], ["--at", "2026-11-25T00:00:00"], ["--engine", "abacus"]]
 )
-def test_what_cannot_be_read_on_the_command_line_exits_2(project: Project, command: Command, wrong: list[str]) -> None:
+def test_an_invalid_argument_exits_with_2(project: Project, command: Command, wrong: list[str]) -> None:
     project.records(events(3))
     said = ran(command, project, *wrong)
     assert said.code == 2

@@ -36,7 +36,7 @@ def send(command: Command, shop: Sender, *words: object) -> Result:
     return command("share", "send", "vendor", "sync", *given, *words)
 
 
-def test_what_may_leave_is_written_and_recorded(shop: Sender, command: Command) -> None:
+def test_permitted_records_are_written_and_the_share_is_recorded(shop: Sender, command: Command) -> None:
     done = send(command, shop, "--to", shop.folder / "p.ndjson", "--json")
     assert (done.code, done.json["rows"]) == (0, 3)
     assert len((shop.folder / "p.ndjson").read_text().splitlines()) == 3

@@ -101,7 +101,7 @@ def test_a_consent_for_later_is_not_yet_one() -> None:
     assert [north(given, run=run) for run in (0, 2)] == ["not_yet", None]
 
 
-def test_what_is_recorded_after_the_run_is_not_seen() -> None:
+def test_an_act_recorded_after_the_run_is_not_seen() -> None:
     given, withdrawn = act("given", -3), act("withdrawn", -2, recorded=1)
     assert [north(given, withdrawn, run=run) for run in (0, 1)] == [None, "withdrawn"]
 

@@ -142,7 +142,7 @@ def test_it_gives_what_the_same_records_give_in_another_format(tabbed: Project) 
     assert pq.read_table(tabbed.folder / "lines" / "records").drop_columns(["date"]).equals(found)
 
 
-def test_what_cannot_be_read_is_quarantined_by_its_row_and_replayed(tabbed: Project) -> None:
+def test_an_unreadable_row_is_quarantined_by_its_number_and_replayed(tabbed: Project) -> None:
     write_tabs(tabbed.folder / "data" / DAY / "a.tab", [event(0), event(1, storage="x"), event(2)])
     tabbed.pipeline(
         source={"path": "data/{date}/*.tab", "format": "tabs"}, aggregates=None, quarantine={"fail_above": 1}

@@ -134,7 +134,7 @@ def test_rejects_name_code_and_pointer_and_never_a_value(source: Source) -> None
     assert CANARY not in repr(rejects)
 
 
-def test_what_is_undeclared_is_counted_and_does_not_leave_the_reader(source: Source) -> None:
+def test_undeclared_data_is_counted_and_not_returned(source: Source) -> None:
     found = chunks(source)
     assert {str(pointer) for chunk in found for pointer in chunk.undeclared} == {"/new"}
     counted = sum(carry.records for chunk in found for carry in chunk.undeclared.values())

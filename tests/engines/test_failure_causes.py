@@ -55,7 +55,7 @@ def test_addresses_of_masters_are_taken(master: str) -> None:
 
 
 @pytest.mark.parametrize("master", ["nonsense", "", "spark:host", "http://host:7077"])
-def test_what_is_no_address_of_a_master_is_refused_before_java_starts(master: str) -> None:
+def test_an_invalid_master_address_is_refused_before_java_starts(master: str) -> None:
     error = master_failure(master)
     assert error is not None
     assert (error.code, "is not the URL of a master" in error.message) == ("E222", True)

@@ -95,7 +95,7 @@ def test_without_rows_an_empty_file_of_the_right_type_is_left(project: Project) 
     assert minimize.read(project.out).schema.names[0] == "tenant_id"
 
 
-def test_what_was_wrong_in_a_task_is_raised(project: Project) -> None:
+def test_an_error_in_a_task_is_raised(project: Project) -> None:
     file = project.records(events(200))
     file.write_bytes(file.read_bytes()[:-20])
     with pytest.raises(SourceError, match="damaged"):

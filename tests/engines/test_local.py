@@ -89,7 +89,7 @@ def test_nothing_is_written_of_nothing(tmp_path: Path) -> None:
     assert sink.batches == []
 
 
-def test_what_no_row_shows_does_not_reach_the_sink(tmp_path: Path) -> None:
+def test_unused_dictionary_entries_do_not_reach_the_sink(tmp_path: Path) -> None:
     out, sink = gathered(tmp_path)
     known = pa.array(["shown", "hidden"])
     for _ in range(2):

@@ -69,7 +69,7 @@ def names(cut: Sequence[Sequence[SourcePart]]) -> list[list[str]]:
     return [[part.name for part in share] for share in cut]
 
 
-def test_what_is_small_stays_together() -> None:
+def test_small_files_stay_in_one_share() -> None:
     assert names(split_shares([Sized("a", 10), Sized("b", 10)], 2)) == [["a", "b"]]
 
 

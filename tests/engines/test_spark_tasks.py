@@ -165,7 +165,7 @@ def summed(job: Job, results: Iterable[int]) -> int:
     return sum(results)
 
 
-def test_what_came_of_shares_is_one_by_the_first_of_them(given_: ResolvedRun) -> None:
+def test_the_merged_result_has_the_number_of_the_first_share(given_: ResolvedRun) -> None:
     errand: RemoteJob[Any] = RemoteJob.from_job(job_of(given_), nothing)
     assert merge_results(errand, summed, [TaskResult(4, 1), TaskResult(2, 10), TaskResult(7, 100)]) == TaskResult(
         2, 111
@@ -223,7 +223,7 @@ def test_of_each_group_one_record_stays_in_one_share(found: list[list[tuple[int,
 
 
 @given(st.lists(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), max_size=6), min_size=1, max_size=5))
-def test_what_stays_of_a_share_is_ascending_and_counts_its_own_equals(found: list[list[tuple[int, int]]]) -> None:
+def test_survivors_of_a_share_are_ascending_and_count_their_duplicates(found: list[list[tuple[int, int]]]) -> None:
     for share, staying in zip(found, assign_survivors([table_of(share) for share in found]), strict=True):
         assert staying.rows.tolist() == sorted(staying.rows.tolist())
         earliest = {row: sum(digest(*each) == row for each in share) for row in staying.rows.tolist()}

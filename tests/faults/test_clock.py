@@ -93,7 +93,7 @@ def test_within_a_run_nothing_breaks(project: Project, hands: Hands) -> None:
     assert codes(project) == []
 
 
-def test_who_died_in_the_future_holds_nothing(project: Project, hands: Hands) -> None:
+def test_a_process_that_died_in_the_future_holds_no_lease(project: Project, hands: Hands) -> None:
     words = ["run", project.folder, "--date", DAY, "--output", project.out, "--keys", project.keys]
     words += ["--ledger", project.out / "ledger.db"]
     died = ended([str(word) for word in words], project.folder / "said", Fault("file.closed"))

@@ -41,7 +41,7 @@ def test_a_name_that_is_not_synced_may_be_missing_though_its_bytes_are_synced(tm
     assert found == [{}, {"a": b"0123456789"}]
 
 
-def test_what_is_synced_lasts(tmp_path: Path) -> None:
+def test_synced_data_survives_a_power_cut(tmp_path: Path) -> None:
     def act(folder: Path) -> None:
         written(folder / "a", synced=True)
         file_operations.sync_folder(folder)

@@ -162,7 +162,7 @@ def test_without_a_tenant_column_a_subject_is_removed_from_all_rows() -> None:
     assert concerned(AffectedSubjects.for_file([LEFT], None, SUBJECT)) == [True, False, True, True, False]
 
 
-def test_what_happened_after_the_event_stays() -> None:
+def test_later_records_than_the_event_stay() -> None:
     late = EARLY + np.array([2, 0, 0, 0, 0])
     assert concerned(AffectedSubjects.for_file([LEFT], TENANT, SUBJECT), late) == [False] * 5
     exactly = EARLY + np.array([1, 0, 0, 0, 0])
@@ -188,7 +188,7 @@ def test_texts_and_dictionaries_give_the_same_result() -> None:
         assert whose.affects(coded, EARLY).tolist() == concerned(whose)
 
 
-def test_who_cannot_be_found_is_lost_and_who_can_is_named() -> None:
+def test_events_are_split_into_findable_and_unfindable_subjects() -> None:
     whose = AffectedSubjects.for_file([LEFT, CLOSED], None, SUBJECT)
     assert (whose.unfindable, whose.findable) == ((CLOSED,), (LEFT,))
     assert AffectedSubjects.for_file([LEFT], TENANT, None).unfindable == (LEFT,)

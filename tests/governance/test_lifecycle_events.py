@@ -115,7 +115,7 @@ def test_a_file_without_subjects_is_about_whole_tenants(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"tenant_id,at\nnorth,2026-05-01T00:00:00Z\n"])
-def test_what_cannot_be_read_is_refused_without_its_content(tmp_path: Path, content: bytes) -> None:
+def test_an_unreadable_file_is_refused_without_its_content(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "events.csv"
     path.write_bytes(content)
     with pytest.raises(PolicyError) as error:

@@ -163,7 +163,7 @@ def pipe(path: Path) -> None:
 
 
 @pytest.mark.parametrize("made", [folder_instead, pipe])
-def test_what_is_named_like_an_input_and_is_no_file_is_passed_over(
+def test_a_folder_named_like_an_input_is_skipped(
     project: Project, command: Command, made: Callable[[Path], None]
 ) -> None:
     project.records(events(20), name="b")

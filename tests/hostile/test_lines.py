@@ -127,7 +127,7 @@ def test_a_run_over_them_is_done_and_accounts_for_each(done: Done) -> None:
 
 
 @pytest.mark.parametrize("name", READ)
-def test_what_is_odd_and_sound_is_read(done: Done, name: str) -> None:
+def test_an_unusual_valid_line_is_read(done: Done, name: str) -> None:
     assert SAID.get(name, name) in done.models
     assert name not in done.codes
 
@@ -137,7 +137,7 @@ def test_an_unsound_line_is_quarantined_with_its_code(done: Done, name: str) -> 
     assert done.codes[name] == REFUSED[name][0]
 
 
-def test_of_what_was_refused_nothing_is_printed_or_written(done: Done) -> None:
+def test_refused_lines_are_neither_printed_nor_written(done: Done) -> None:
     said = [done.ended.out, done.ended.err, *(path.read_text() for path in texts(done.project.out))]
     assert [text for text in said if CANARY in text] == []
 

@@ -18,7 +18,7 @@ def proposed(document: Any, choice: str | None = None) -> dict[str, str | None]:
     return {str(column.pointer): column.do for column in read_allow_list(document, choice).columns}
 
 
-def test_what_is_kept_is_proposed_and_a_hash_becomes_a_keyed_pseudonym() -> None:
+def test_kept_fields_are_proposed_and_hashes_become_keyed_pseudonyms() -> None:
     assert proposed({"users": {"id": "hash", "mail": "SHA-256", "city": "keep", "note": "drop", "x": None}}) == {
         "/id": "{pseudonymize: {key: pseudonyms}}",
         "/mail": "{pseudonymize: {key: pseudonyms}}",
@@ -84,7 +84,7 @@ def test_a_document_of_fields_alone_is_one_table() -> None:
 
 
 @pytest.mark.parametrize("document", [None, [], {}, {"users": 7}, {"__defaults__": {"id": "keep"}}, "keep"])
-def test_what_is_no_allow_list_is_refused(document: Any) -> None:
+def test_a_document_that_is_no_allow_list_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError, match="not an allow-list"):
         read_allow_list(document)
 

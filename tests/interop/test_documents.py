@@ -40,7 +40,7 @@ def test_a_file_that_is_not_there_or_too_large_is_refused(tmp_path: Path, monkey
         read_document(tmp_path / "a.json")
 
 
-def test_what_is_of_another_kind_is_nothing() -> None:
+def test_a_value_of_another_kind_is_empty() -> None:
     assert (as_mapping([1]), as_list("ab"), as_text(3), as_text("a\n b")) == ({}, (), "", "a b")
 
 

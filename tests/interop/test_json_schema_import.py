@@ -122,7 +122,7 @@ def test_a_false_schema_forbids_the_field_in_drafts_with_boolean_schemas() -> No
     assert of({"x": False, "y": {"type": "string"}}, "draft-04").never == ()
 
 
-def test_what_is_required_is_so_only_where_all_above_is_and_it_cannot_be_null() -> None:
+def test_a_field_is_required_only_if_its_parents_are_and_it_cannot_be_null() -> None:
     leaf = {"type": "string"}
     inner = {"type": "object", "properties": {"a": leaf, "b": leaf}, "required": ["a"]}
     found = of(
@@ -145,7 +145,7 @@ def test_fields_that_no_policy_can_name_are_left_out_with_the_reason() -> None:
     }
 
 
-def test_what_holds_itself_ends_and_a_shared_part_does_not_look_like_that() -> None:
+def test_a_recursive_schema_ends_and_a_shared_part_is_not_mistaken_for_one() -> None:
     node = {"type": "object", "properties": {"v": {"type": "integer"}, "next": {"$ref": "#/$defs/node"}}}
     base = {"properties": {"id": {"type": "string"}}}
     inner = {"allOf": [{"$ref": "#/$defs/base"}, {"properties": {"n": {"type": "integer"}}}]}
@@ -194,7 +194,7 @@ def test_descriptions_roles_units_and_formats_go_along() -> None:
 
 
 @pytest.mark.parametrize("document", [{}, [], None, "x", {"type": "string"}, {"properties": {"a": {}}}])
-def test_what_describes_no_fields_is_refused(document: Any) -> None:
+def test_a_schema_without_fields_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError):
         read_json_schema(document)
 
@@ -247,7 +247,7 @@ def test_an_id_within_data_names_nothing() -> None:
         "file:///etc/passwd",
     ],
 )
-def test_what_is_not_in_the_file_is_neither_fetched_nor_opened(ref: str) -> None:
+def test_external_references_are_neither_fetched_nor_opened(ref: str) -> None:
     with pytest.raises(ConfigurationError, match="is not in the file") as caught:
         resolved({"$defs": {"list": [1]}}, ref)
     assert ref not in str(caught.value)

@@ -143,7 +143,7 @@ def test_of_several_objects_one_is_named() -> None:
         {**HEAD, "schema": ["x", None, {"name": "o", "properties": "x"}]},
     ],
 )
-def test_what_is_no_contract_that_describes_fields_is_refused(document: Any) -> None:
+def test_a_document_that_is_no_contract_with_fields_is_refused(document: Any) -> None:
     with pytest.raises(ConfigurationError):
         read_contract(document)
 
@@ -187,7 +187,7 @@ def test_a_length_of_time_comes_back_where_a_contract_has_a_unit_for_it(span: ti
 @pytest.mark.parametrize(
     ("value", "unit"), [("x", "d"), (-3, "d"), (1.5, "d"), (None, "d"), (3, "fortnight"), (0, "d")]
 )
-def test_what_is_no_length_of_time_is_none(value: Any, unit: str) -> None:
+def test_an_invalid_duration_is_none(value: Any, unit: str) -> None:
     assert retention_text(value, unit) is None
 
 

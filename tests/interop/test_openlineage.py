@@ -55,6 +55,6 @@ def test_a_moved_output_requires_the_path_of_its_pipeline(done: Project) -> None
     assert write_openlineage(ExportRequest(str(moved), pipeline=str(done.folder / "other.yaml")))
 
 
-def test_what_is_no_output_has_no_lineage(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_output_has_no_lineage(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="not an output folder"):
         write_openlineage(ExportRequest(str(tmp_path)))

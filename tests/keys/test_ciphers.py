@@ -52,7 +52,7 @@ def test_the_example_of_rfc_5297_holds() -> None:
 
 
 @given(st.binary(min_size=1), st.binary(), st.binary())
-def test_what_is_sealed_opens_in_its_place_and_nowhere_else(content: bytes, place: bytes, other: bytes) -> None:
+def test_sealed_content_opens_only_in_its_place(content: bytes, place: bytes, other: bytes) -> None:
     sealed = Sealer(bytes(64)).seal(content, b"file", place)
     assert len(sealed) == len(content) + SEAL_BYTES
     assert Sealer(bytes(64)).open(sealed, b"file", place) == content
@@ -66,7 +66,7 @@ def test_the_same_content_in_the_same_place_is_sealed_to_the_same_bytes() -> Non
 
 
 @pytest.mark.parametrize("sealed", [b"", b"short", bytes(40)])
-def test_what_was_never_sealed_does_not_open(sealed: bytes) -> None:
+def test_unsealed_content_does_not_open(sealed: bytes) -> None:
     assert Sealer(bytes(64)).open(sealed, b"a") is None
 
 

@@ -114,7 +114,7 @@ def test_a_keyring_and_its_path_are_the_same(tmp_path: Path) -> None:
     assert find_kms(Keyring.load(keyring.path)).unwrap(wrapped, master) == bytes(16)
 
 
-def test_who_keeps_master_keys_stays_who_it_is(tmp_path: Path) -> None:
+def test_a_given_key_service_is_used_as_it_is(tmp_path: Path) -> None:
     kms = KeyringKms(new_keyring(tmp_path / "a.keys", now=NOW))
     assert find_kms(kms) is kms
 

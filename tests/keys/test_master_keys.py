@@ -65,7 +65,7 @@ def test_another_version_does_not_unwrap(keys: Path) -> None:
 
 
 @pytest.mark.parametrize("wrapped", ["", "AAAA", "no base64 at all", "Ä"])
-def test_what_is_no_wrapped_key_is_refused(keys: Path, wrapped: str) -> None:
+def test_an_invalid_wrapped_key_is_refused(keys: Path, wrapped: str) -> None:
     found = kms(keys)
     with pytest.raises(KeyringError):
         found.unwrap(wrapped, found.newest(NAME))
@@ -128,7 +128,7 @@ def test_an_id_names_its_version_again(tenant: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "device/1", "encrypt.x", "encrypt.x/0", "encrypt.x/-1", "encrypt.x/1/2", "encrypt./1"]
 )
-def test_what_names_no_master_key_is_refused(text: str) -> None:
+def test_an_invalid_master_key_name_is_refused(text: str) -> None:
     with pytest.raises(KeyringError):
         MasterKey.parse(text)
 

@@ -249,7 +249,7 @@ def _raises(code: str) -> int:
     raise KeyringError("no key", code=code)
 
 
-def test_what_can_be_read_is_given() -> None:
+def test_a_readable_result_is_returned() -> None:
     assert unless_shredded(lambda: 7) == 7
 
 

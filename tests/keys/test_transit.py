@@ -79,7 +79,7 @@ def test_another_key_does_not_unwrap(transit: TransitKms, name: str) -> None:
 
 
 @pytest.mark.parametrize("wrapped", ["", "vault:v1:", "vault:v1:AAAA", "vault:v9:AAAA", "AAAA"])
-def test_what_is_no_wrapped_key_is_refused(transit: TransitKms, name: str, wrapped: str) -> None:
+def test_an_invalid_wrapped_key_is_refused(transit: TransitKms, name: str, wrapped: str) -> None:
     with pytest.raises(KeyringError):
         transit.unwrap(wrapped, transit.newest(name))
 

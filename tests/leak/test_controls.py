@@ -120,6 +120,6 @@ def test_a_value_in_a_file_name_is_found(tmp_path: Path) -> None:
     assert found([TEXT], tmp_path) == {"text"}
 
 
-def test_what_was_not_planted_is_not_found(tmp_path: Path) -> None:
+def test_unplanted_text_is_not_found(tmp_path: Path) -> None:
     pq.write_table(pa.table({"column": FILLER}), tmp_path / "fine.parquet")
     assert found([TEXT, WHOLE, REAL], tmp_path) == set()

@@ -158,7 +158,7 @@ def test_nothing_planted_is_printed_by_what_holds_records() -> None:
     assert len(printed) == 10
 
 
-def test_what_arrow_prints_would_be_found() -> None:
+def test_text_printed_by_arrow_is_found() -> None:
     assert "dropped text" in found(PLANTED.values(), repr(TABLE.select(["note"])).encode())
 
 

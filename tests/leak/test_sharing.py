@@ -64,7 +64,7 @@ def test_files_ledger_and_log_hold_nothing_that_stays(
     assert found(CANARIES, caplog.text.encode()) == set()
 
 
-def test_what_is_given_in_memory_holds_nothing_that_stays(sender: Sender) -> None:
+def test_a_payload_in_memory_holds_no_withheld_value(sender: Sender) -> None:
     given = sender.share(planted())
     assert given.num_rows == 3
     assert set().union(*(found(CANARIES, text) for text in written(given))) == set()

@@ -36,7 +36,7 @@ def test_an_entry_is_numbered_and_chained_to_the_one_before(ledger: Ledger, keys
     assert ledger.read(log_head) == found[-1].head
 
 
-def test_what_is_undone_leaves_no_gap(ledger: Ledger, keys: Keyring) -> None:
+def test_an_undone_entry_leaves_no_gap(ledger: Ledger, keys: Keyring) -> None:
     tells(ledger, keys, event(1))
 
     def stopped(connection: Connection) -> None:

@@ -274,7 +274,7 @@ def test_they_are_written_out_before(old: Ledger, keys: Keyring) -> None:
     assert lines[-1]["digest"] == gone.head.digest
 
 
-def test_what_others_truncated_in_the_meantime_is_left_alone(old: Ledger, keys: Keyring) -> None:
+def test_entries_truncated_by_another_process_are_left_alone(old: Ledger, keys: Keyring) -> None:
     plan = plan_truncation(old, NOW)
     go(old, keys)
     assert truncate_log(old, plan, ANN, NOW, keys).entries == 0

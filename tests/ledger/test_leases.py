@@ -194,7 +194,7 @@ def test_of_many_that_come_first_one_takes_the_lease(ledger: Ledger) -> None:
         assert sum(pool.map(tries, range(6))) == 1
 
 
-def test_who_holds_it_no_longer_neither_beats_nor_lets_go(ledger: Ledger) -> None:
+def test_a_process_that_lost_the_lease_neither_renews_nor_releases_it(ledger: Ledger) -> None:
     first = taken(ledger, "one", Hands())
     died(ledger)
     taken(ledger, "two", Hands())
@@ -216,7 +216,7 @@ def test_a_lease_that_a_run_of_this_process_could_not_let_go_is_taken_over(ledge
     assert not ledger.write(partial(record_heartbeat, lease=first, now=NOW))
 
 
-def test_what_is_begun_with_a_lease_is_undone_with_it(ledger: Ledger) -> None:
+def test_work_begun_with_a_lease_is_undone_with_it(ledger: Ledger) -> None:
     def stopped(connection: Connection, lease: Lease) -> None:
         raise LookupError
 

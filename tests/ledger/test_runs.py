@@ -137,7 +137,7 @@ def test_the_index_is_rebuilt_from_receipts(ledger: Ledger, keys: Keyring, recei
     assert ledger.read(select_runs) == []
 
 
-def test_what_was_cut_off_is_given_up_by_name(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
+def test_truncated_receipts_are_recorded_by_name(ledger: Ledger, keys: Keyring, receipts: list[Receipt]) -> None:
     tells(ledger, keys, receipts)
     assert rebuild(ledger, receipts[:2], keys) == 1
     assert operations(ledger)[-1] == "rebuild"

@@ -51,5 +51,5 @@ def test_an_older_version_is_still_found(keys: Keyring) -> None:
 @pytest.mark.parametrize(
     "text", ["d1", "", "subject/1", "subject/x:" + 64 * "0", "device/1:" + 64 * "0", "subject/1:0"]
 )
-def test_what_is_no_token_has_no_version(text: str) -> None:
+def test_a_text_that_is_no_token_has_no_version(text: str) -> None:
     assert token_version(text) is None

@@ -186,7 +186,7 @@ def test_openlineage_can_be_disabled_as_elsewhere(tmp_path: Path) -> None:
     assert found(tmp_path, environ={"OPENLINEAGE_DISABLED": "true"}).lineage is None
 
 
-def test_what_is_no_path_is_a_fault_of_configuration(tmp_path: Path) -> None:
+def test_a_metrics_setting_that_is_no_path_is_a_fault_of_configuration(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("metrics: [a, b]\n")
     with pytest.raises(ConfigurationError, match="`metrics:` cannot be read"):
         found(tmp_path)

@@ -38,20 +38,20 @@ def of(column: dict[str, Any]) -> dict[str, list[tuple[str, str, str, bool]]]:
     }
 
 
-def test_what_is_kept_is_an_identity_and_not_masked(project: Project) -> None:
+def test_a_kept_field_is_an_identity_and_not_masked(project: Project) -> None:
     assert of(lineage(project)["fields"]["tenant_id"]) == {"tenant_id": [("DIRECT", "IDENTITY", "keep", False)]}
 
 
-def test_what_is_treated_is_a_masking_transformation_of_all_that_it_reads(project: Project) -> None:
+def test_a_treated_field_is_a_masking_transformation_of_all_its_inputs(project: Project) -> None:
     how = [("DIRECT", "TRANSFORMATION", "pseudonymize", True)]
     assert of(lineage(project)["fields"]["device_id"]) == {"device_id": how, "tenant_id": how}
 
 
-def test_what_is_dropped_has_no_column(project: Project) -> None:
+def test_a_dropped_field_has_no_column(project: Project) -> None:
     assert "event_id" not in lineage(project)["fields"]
 
 
-def test_what_decides_about_a_value_is_indirect(project: Project) -> None:
+def test_a_deciding_field_is_an_indirect_input(project: Project) -> None:
     project.policy(
         {
             "owner": {"type": "string", "do": "keep"},

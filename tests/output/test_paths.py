@@ -24,12 +24,12 @@ def test_a_files_output_and_date_are_in_its_path(path: str, place: tuple[str, st
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "2026-1-1", "26-01-01", "2026-01-01T00", "", "2026-01-01/.."])
-def test_what_is_no_date_is_none(text: str) -> None:
+def test_a_text_that_is_no_date_is_none(text: str) -> None:
     assert not is_date(text)
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "a/b", "-a", "a_b", "a.b", "a" * 200])
-def test_what_cannot_name_files_is_no_run_id(text: str) -> None:
+def test_a_text_that_cannot_name_files_is_no_run_id(text: str) -> None:
     assert not is_run_id(text)
 
 

@@ -66,7 +66,7 @@ def test_an_intent_reads_back(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"run_id": "run2", "swaps": 7}'])
-def test_what_is_no_intent_is_refused(tmp_path: Path, content: str) -> None:
+def test_an_invalid_intent_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "intent.json").write_text(content)
     with pytest.raises(OutputError) as caught:
         Intent.read(tmp_path)
@@ -140,7 +140,7 @@ def test_after_the_swap_only_the_new_files_exist(bucket: Bucket, places: tuple[O
     check(bucket)
 
 
-def test_what_was_done_may_be_done_again_even_without_what_was_staged(
+def test_a_finished_swap_may_be_repeated_without_the_staged_files(
     bucket: Bucket, places: tuple[ObjectPath, ObjectPath]
 ) -> None:
     swapped(places)

@@ -21,7 +21,7 @@ from minimize.records import FileRef, WrittenFile
 from minimize.stores.durable_files import file_digest
 
 
-def test_what_waits_is_counted_in_rows_and_bytes() -> None:
+def test_waiting_rows_and_bytes_are_counted() -> None:
     waiting = PendingBatches()
     for _ in range(2):
         waiting.add(pa.RecordBatch.from_pydict({"a": pa.array([1, 2, 3], pa.int64())}))

@@ -30,7 +30,7 @@ def test_an_attempt_writes_outside_the_staged_files(elsewhere: WorkerFiles) -> N
     assert not (elsewhere.root / "records").exists()
 
 
-def test_what_is_adopted_is_staged_and_the_rest_is_not(elsewhere: WorkerFiles) -> None:
+def test_only_adopted_files_are_staged(elsewhere: WorkerFiles) -> None:
     first, second = elsewhere.sink("00000-t0"), elsewhere.sink("00000-t1")
     for sink in (first, second):
         sink.write(ROWS)
@@ -47,7 +47,7 @@ def test_an_attempt_without_rows_leaves_no_file(elsewhere: WorkerFiles) -> None:
     assert elsewhere.sink("00000-t0").close() == ()
 
 
-def test_what_was_not_adopted_is_removed_and_who_comes_later_fails(elsewhere: WorkerFiles) -> None:
+def test_unadopted_files_are_removed_and_a_late_worker_fails(elsewhere: WorkerFiles) -> None:
     sink = elsewhere.sink("00000-t0")
     sink.write(ROWS)
     sink.close()

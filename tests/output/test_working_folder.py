@@ -33,7 +33,7 @@ def test_it_is_its_owners_alone(tmp_path: Path) -> None:
     assert stat.S_IMODE(make_working_folder(tmp_path, "sharing").stat().st_mode) == 0o700
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
+def test_a_folder_left_by_a_killed_process_is_removed_by_the_next_one(tmp_path: Path) -> None:
     killed(tmp_path)
     (left,) = names(tmp_path)
     mine = make_working_folder(tmp_path, "sharing")

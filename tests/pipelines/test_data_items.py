@@ -122,7 +122,7 @@ def test_the_errors_of_the_portal_are_counted_by_code(runs: Runs) -> None:
     assert any(row["error_code"] for row in runs.of_many("usage_events").rows("errors_by_version"))
 
 
-def test_what_is_refused_is_refused_by_every_pipeline() -> None:
+def test_refused_items_are_refused_by_every_pipeline() -> None:
     refused = {key for _, item in EVERY for key in item.get("refused", ())}
     assert refused
     for name in NAMES:

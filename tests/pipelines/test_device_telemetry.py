@@ -175,7 +175,7 @@ def test_an_application_shows_its_name_and_version_only(rows: list[dict[str, Any
     assert {tuple(app) for row in rows for app in row["apps"] or []} == {("name", "version")}
 
 
-def test_what_the_purpose_does_not_need_is_no_column(runs: Runs) -> None:
+def test_fields_without_a_purpose_are_no_columns(runs: Runs) -> None:
     names = set(runs["device_telemetry"].table().schema.names)
     assert not names & {"phone_number", "support_note", "user_principal_name", "device_name", "serial_number", "labels"}
 

@@ -179,7 +179,7 @@ def test_a_figure_of_a_hundred_subjects_is_larger_than_its_noise(name: str, tabl
 
 
 @every
-def test_what_is_never_collected_is_refused_at_any_depth(name: str) -> None:
+def test_never_collected_fields_are_refused_at_any_depth(name: str) -> None:
     named = {each.name_at_any_depth for each in loaded(name).policy.never}
     assert set(FORBIDDEN) <= named
 

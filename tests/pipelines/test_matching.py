@@ -69,7 +69,7 @@ def test_every_answer_is_about_an_id_that_was_sent(
 
 
 @every
-def test_what_is_kept_of_an_answer_belongs_to_an_id_that_was_sent(
+def test_kept_answers_belong_to_ids_that_were_sent(
     sent: str, key: str, received: str, answered: str, runs: Runs, tmp_path: Path
 ) -> None:
     known = set(payload(sent, tmp_path / "ledger.db", runs.keys).column(key).to_pylist())

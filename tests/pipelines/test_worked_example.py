@@ -239,7 +239,7 @@ def test_the_aggregate_counts_subjects(organization: Path, closed: Result) -> No
     assert {row["battery_mean"] for (tenant, _), row in found.items() if tenant == "t1"} <= {None}
 
 
-def test_what_was_published_is_verified(organization: Path, closed: Result) -> None:
+def test_the_published_output_passes_verification(organization: Path, closed: Result) -> None:
     assert closed.code == 0
     done = said(organization, "verify", "out", "--json")
     assert (done.code, done.json["ok"]) == (0, True)

@@ -104,7 +104,7 @@ def test_a_field_named_as_an_identifier_counts_as_one_unless_a_role_is_stated(
 
 
 @pytest.mark.parametrize(("do", "category"), [("keep", "identified"), ("presence", "pseudonymized")])
-def test_what_is_made_from_an_identifier_and_keeps_it_is_identified(do: str, category: str) -> None:
+def test_a_field_derived_from_an_identifier_that_keeps_it_is_identified(do: str, category: str) -> None:
     made = plan({"phone": PHONE | {"do": "drop"}, "made": {"from": ["phone"], "do": do}})
     assert made.fields["made"].category == category
 
@@ -286,7 +286,7 @@ POSITION = {
 
 
 @pytest.mark.parametrize(("purpose", "action"), [("customer_support", "generalize"), ("service_maintenance", "drop")])
-def test_what_is_made_from_a_field_is_for_no_more_purposes_than_that(purpose: str, action: str) -> None:
+def test_a_derived_field_has_no_more_purposes_than_its_inputs(purpose: str, action: str) -> None:
     made = plan(POSITION | {"cell": {"from": ["lat", "lon"], "do": {"grid": {}}}}, purpose=purpose)
     assert made.fields["cell"].action == action
     assert ("cell" in made.outputs["records"].schema.names) == (action != "drop")

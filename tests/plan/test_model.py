@@ -109,7 +109,7 @@ def test_the_required_encryption_of_the_configuration_is_the_default(tmp_path: P
     assert encrypted_columns(pipeline_plan(tmp_path, **said), "records") == COLUMNS
 
 
-def test_what_the_configuration_demands_is_not_left_out(tmp_path: Path) -> None:
+def test_encryption_required_by_the_configuration_cannot_be_left_out(tmp_path: Path) -> None:
     (tmp_path / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\n")
     with pytest.raises(RefusedError) as caught:
         pipeline_plan(tmp_path, records={"encrypt": "off"})

@@ -37,13 +37,13 @@ EITHER = {"collect_if": {"any": [{"owner_type": "corporate"}, {"all": [{"feature
 BOTH = {"collect_if": {"owner_type": "corporate", "feature": "inventory"}}
 
 
-def test_what_is_off_is_dropped() -> None:
+def test_a_field_of_a_switched_off_feature_is_dropped() -> None:
     off = field({"feature": "inventory"})
     assert (off.action, off.technique, off.leaves) == ("drop", ("drop",), None)
     assert off.why == "feature inventory is off for this tenant at 2026-11-25T00:00:00Z"
 
 
-def test_what_is_on_is_still_a_gate() -> None:
+def test_a_field_of_a_switched_on_feature_still_has_a_gate() -> None:
     assert field({"feature": "inventory"}, ("inventory", "on")).action == "gate"
 
 
@@ -124,7 +124,7 @@ def test_without_settings_every_feature_is_off() -> None:
     assert plan_for_tenant(made, None, "t", AT).fields["x"].action == "drop"
 
 
-def test_what_a_field_is_made_from_gates_it_too() -> None:
+def test_gates_of_inputs_also_gate_a_derived_field() -> None:
     inputs = {key: {"type": "double", "role": "quasi", "feature": "inventory", "do": "drop"} for key in ("lat", "lon")}
     made = plan({**inputs, "x": {"from": ["lat", "lon"], "do": {"grid": {"metres": 1000}}}}, features=FEATURES)
     off = plan_for_tenant(made, None, "t", AT).fields["x"]

@@ -77,7 +77,7 @@ def test_a_type_may_be_part_of_a_proposal(drafted: Path) -> None:
     assert load_policy(drafted).fields['od"d key'].type == "timestamp"
 
 
-def test_what_a_field_is_to_its_record_is_accepted_by_that_word(drafted: Path) -> None:
+def test_the_function_of_a_field_is_accepted_by_its_name(drafted: Path) -> None:
     accept_proposals(drafted, ["tenant"])
     assert load_policy(drafted).tenant == "tenant_id"
 

@@ -82,7 +82,9 @@ def test_every_shipped_file_fits(accepts: Callable[[Kind, Any], bool], path: Pat
         {"role": "secret"},
     ],
 )
-def test_what_the_loader_takes_fits(accepts: Callable[[Kind, Any], bool], field: dict[str, Any]) -> None:
+def test_a_document_that_the_loader_accepts_is_valid(
+    accepts: Callable[[Kind, Any], bool], field: dict[str, Any]
+) -> None:
     assert policy_from_mapping(policy(**field)).policy == "p"
     assert accepts("policy", policy(**field))
 
@@ -111,7 +113,9 @@ def test_what_the_loader_takes_fits(accepts: Callable[[Kind, Any], bool], field:
         {"required": "yes"},
     ],
 )
-def test_what_the_loader_refuses_does_not_fit(accepts: Callable[[Kind, Any], bool], field: dict[str, Any]) -> None:
+def test_a_document_that_the_loader_refuses_is_invalid(
+    accepts: Callable[[Kind, Any], bool], field: dict[str, Any]
+) -> None:
     with pytest.raises(PolicyError):
         policy_from_mapping(policy(**field))
     assert not accepts("policy", policy(**field))

@@ -50,7 +50,7 @@ def test_a_dropped_container_does_not_hide_its_declared_parts(policy_in: PolicyI
 
 
 @pytest.mark.parametrize("never", ["/contacts", "/contacts/*"])
-def test_what_must_never_arrive_cannot_be_kept(faults_in: FaultsIn, never: str) -> None:
+def test_a_forbidden_field_cannot_be_kept(faults_in: FaultsIn, never: str) -> None:
     found = faults_in(f"never: [{never}]\nfields:\n  /contacts/*/name: {{type: string, do: keep}}\n")
     assert [fault.code for fault in found] == ["P018"]
 
@@ -86,7 +86,9 @@ def test_a_derived_field_is_nobodys_subject(faults_in: FaultsIn) -> None:
         ("{pseudonymize: {per: tenant}}", "P013"),
     ],
 )
-def test_what_a_step_reads_must_be_there(faults_in: FaultsIn, policy_in: PolicyIn, step: str, code: str | None) -> None:
+def test_fields_read_by_a_step_must_exist(
+    faults_in: FaultsIn, policy_in: PolicyIn, step: str, code: str | None
+) -> None:
     text = (
         "fields:\n  tenant: {type: string, do: keep}\n  /list/*/x: {type: string}\n"
         f"  f: {{type: string, do: {step}}}\n"

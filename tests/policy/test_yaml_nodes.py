@@ -40,7 +40,7 @@ def _tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("elsewhere", ""),
     ],
 )
-def test_what_is_there_and_is_called_so_is_named(tree: Path, asked: str, told: str) -> None:
+def test_existing_files_with_similar_names_are_suggested(tree: Path, asked: str, told: str) -> None:
     assert similar_files_hint(Path(asked)) == told
 
 
@@ -57,7 +57,7 @@ def test_a_similar_name_that_may_be_a_value_is_not_suggested(tree: Path) -> None
 
 
 @pytest.mark.parametrize("text", ["a" * 9999, "a\0b", ""])
-def test_what_cannot_be_a_path_has_no_neighbours(tree: Path, text: str) -> None:
+def test_a_text_that_is_no_path_gets_no_suggestion(tree: Path, text: str) -> None:
     assert similar_files_hint(Path(text)) == ""
 
 
@@ -194,7 +194,7 @@ def test_so_deep_that_no_stack_holds_it_is_one_fault(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["a: [1,", "a: b: c", "--- 1\n--- 2\n", "\ta: 1", "a: \x01"])
-def test_what_is_not_one_yaml_document_is_one_fault(text: str) -> None:
+def test_a_text_that_is_not_one_yaml_document_is_one_fault(text: str) -> None:
     faults = FaultList("f.yaml")
     assert parse_yaml(text, faults) is None
     assert [fault.code for fault in faults.found] == ["P001"]

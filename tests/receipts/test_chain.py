@@ -116,7 +116,7 @@ def test_the_sequence_decides_never_the_order_given() -> None:
     assert files_in_force(receipts) == {"records": [AGAIN, DAY2]}
 
 
-def test_what_is_removed_is_gone_and_its_name_stays() -> None:
+def test_a_removed_file_is_not_current_and_its_output_stays_listed() -> None:
     removal = small(2, kind="delete", removes=(_ref(DAY1),))
     assert files_in_force([_writes(1, DAY1), removal]) == {"records": []}
 

@@ -161,7 +161,7 @@ def test_a_changed_copy_does_not_keep_what_was_read(keyring: Keyring) -> None:
         changed.verify(keyring)
 
 
-def test_what_a_later_version_adds_is_kept_and_signed(keyring: Keyring) -> None:
+def test_additions_of_a_later_version_are_kept_and_signed(keyring: Keyring) -> None:
     import base64
 
     shown = receipt().to_json() | {"lineage": {"of": ["later"]}}
@@ -191,7 +191,7 @@ def test_what_a_later_version_adds_is_kept_and_signed(keyring: Keyring) -> None:
         "[" * 100_000,
     ],
 )
-def test_what_is_no_receipt_is_refused_without_showing_it(text: str | bytes) -> None:
+def test_an_invalid_receipt_is_refused_without_showing_it(text: str | bytes) -> None:
     with pytest.raises(OutputError, match="cannot read the receipt") as caught:
         Receipt.from_json(text)
     assert caught.value.__context__ is None

@@ -43,7 +43,7 @@ def test_steps_may_follow_those_of_the_manifest() -> None:
     assert found({"os_version": {**VERSION, "do": [{"truncate_version": {"parts": 2}}, {"truncate_version": 1}]}}) == []
 
 
-def test_what_the_manifest_keeps_may_be_reduced() -> None:
+def test_a_field_kept_by_the_manifest_may_be_reduced() -> None:
     assert found({"state": {"type": "string", "do": {"mask": {"keep_last": 1}}}}, {"state": {"do": "keep"}}) == []
 
 

@@ -33,7 +33,7 @@ def test_an_expired_contract_is_reported() -> None:
     assert found(on=date(2027, 1, 1)) == [("T011", None)]
 
 
-def test_what_only_sends_to_us_needs_a_contract_in_force_that_need_not_permit_transmission() -> None:
+def test_an_inbound_function_needs_a_current_contract_without_transmission() -> None:
     functions = sync(direction="inbound")
     silent = {**CONTRACT, "permits_transmission": False, "permitted_fields": []}
     assert found(contract=silent, functions=functions) == []
@@ -121,7 +121,7 @@ def test_the_shipped_recipients_have_no_fault() -> None:
     assert {one.code for one in lint_recipients(RECIPIENTS, DAY)} == {"T020"}
 
 
-def test_what_is_not_there_cannot_be_judged(tmp_path: Path) -> None:
+def test_a_missing_recipient_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(PolicyError):
         lint_recipients(tmp_path / "nobody.yaml", DAY)
 

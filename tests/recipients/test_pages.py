@@ -54,11 +54,11 @@ def test_an_example_is_treated_as_a_value_is(field: dict[str, Any], told: tuple[
         {"type": "integer", "do": "keep"},
     ],
 )
-def test_what_does_not_leave_depends_on_a_key_or_is_no_example_is_not_shown(field: dict[str, Any]) -> None:
+def test_an_example_that_is_dropped_keyed_or_invalid_is_not_shown(field: dict[str, Any]) -> None:
     assert shown(**field, example="x")[1] == ""
 
 
-def test_what_depends_on_the_time_of_the_run_is_not_shown() -> None:
+def test_a_result_that_depends_on_the_time_of_the_run_is_not_shown() -> None:
     assert shown(type="date", do={"age": {"unit": "years"}}, example="2020-01-01") == ("2020-01-01", "")
 
 

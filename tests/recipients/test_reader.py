@@ -62,7 +62,7 @@ def test_each_step_must_take_what_the_one_before_gives() -> None:
     assert codes(a={"type": "double", "do": ["presence", {"round": {"to": 1}}]}) == ["P101"]
 
 
-def test_what_must_see_everything_first_is_refused() -> None:
+def test_a_technique_that_must_see_all_values_is_refused() -> None:
     assert codes(a={"do": {"top": {"keep": 5, "other": "other"}}}) == ["T004"]
 
 
@@ -151,7 +151,7 @@ def test_fields_keep_their_order() -> None:
     assert list(vendor().functions["sync"].fields) == list(SHARED_FIELDS)
 
 
-def test_what_is_shared_is_neither_dropped_nor_passing() -> None:
+def test_shared_fields_exclude_dropped_and_passed_through_ones() -> None:
     function = vendor().functions["sync"]
     assert (list(function.shared), function.pass_through_fields) == (["app_id", "device_id"], ("token",))
 

@@ -52,7 +52,7 @@ def test_the_shipped_files_fit(path: Path) -> None:
         {"functions": sync(fields={})},
     ],
 )
-def test_what_the_loader_refuses_does_not_fit(changes: dict[str, Any]) -> None:
+def test_a_document_that_the_loader_refuses_is_invalid(changes: dict[str, Any]) -> None:
     document = vendor_file(**changes)
     with pytest.raises(PolicyError):
         recipient_from(document)

@@ -15,7 +15,7 @@ from tests.project import AT, Project
 
 def report(project: Project, **asked: Any) -> OutputReport:
     """The report without the permission check of the command, which refuses another ledger or keyring."""
-    places = {"keys": project.keys, "pipeline": project.folder}
+    places: dict[str, Any] = {"keys": project.keys, "pipeline": project.folder}
     places |= {name: asked.pop(name) for name in ("keys", "pipeline", "ledger") if name in asked}
     at = parse_time(asked.pop("at", AT), "at")
     assert at is not None

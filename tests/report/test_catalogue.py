@@ -153,14 +153,14 @@ def test_subprocessors_are_those_of_the_list_next_to_the_recipients() -> None:
     assert [each.name for each in subprocessors_of(known)] == ["Example Support Desk"]
 
 
-def test_what_the_project_states_is_in_the_order_of_the_law(project: Project) -> None:
+def test_stated_facts_are_in_the_order_of_the_law(project: Project) -> None:
     (project.folder / "minimize.yaml").write_text("processing: {transfers: none, controller: Contoso}\n")
     known = pipelines_in([str(project.folder)], RUN_DAY)
     assert list(stated_processing(known).items()) == [("controller", "Contoso"), ("transfers", "none")]
 
 
 @pytest.mark.parametrize("said", ["Contoso", "[Contoso]", "{controller: [Contoso]}", "{nonsense: Contoso}"])
-def test_what_cannot_be_read_of_it_is_a_fault(project: Project, said: str) -> None:
+def test_an_unreadable_statement_is_a_fault(project: Project, said: str) -> None:
     (project.folder / "minimize.yaml").write_text(f"processing: {said}\n")
     known = pipelines_in([str(project.folder)], RUN_DAY)
     with pytest.raises(PolicyError, match="processing"):

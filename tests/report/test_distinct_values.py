@@ -22,7 +22,7 @@ def _done(builds: Builds, project: Project) -> Project:
     return builds.fill(project, done_content)
 
 
-def test_what_came_in_is_counted_where_that_is_asked(done: Project) -> None:
+def test_distinct_source_values_are_counted_on_request(done: Project) -> None:
     assert field(done, "model").before is None
     assert str(field(done, "model", source=True).before) == "60"
 
@@ -35,7 +35,7 @@ def test_bits_come_from_distinct_values_before_and_after(done: Project) -> None:
     assert found.bits.how == "by distinct values"
 
 
-def test_what_is_dropped_is_not_read(done: Project) -> None:
+def test_a_dropped_field_is_not_read(done: Project) -> None:
     assert field(done, "event_id", source=True).before is None
 
 
@@ -61,7 +61,7 @@ def test_a_source_of_columns_is_counted_as_well(project: Project) -> None:
     assert str(field(project, "model", source=True).before) == "fewer than 5"
 
 
-def test_what_todays_policy_drops_is_not_read_and_stays_unknown(done: Project) -> None:
+def test_a_field_dropped_by_the_current_policy_is_not_read_and_stays_unknown(done: Project) -> None:
     done.policy({"model": {"type": "string", "do": "drop"}})
     done.pipeline(aggregates=None)
     assert field(done, "model", source=True).before is None

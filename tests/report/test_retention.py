@@ -74,7 +74,7 @@ def test_without_a_key_overdue_removals_are_not_computed(project: Project) -> No
     assert "overdue removals" in {each.what for each in found.hidden}
 
 
-def test_what_is_overdue_is_also_shown_with_sealed_counts(project: Project) -> None:
+def test_overdue_rows_are_also_shown_with_sealed_counts(project: Project) -> None:
     daily = {"group_by": {"tenant": "tenant_id"}, "measures": {"events": "count"}, "suppress": {"below": 2}}
     project.pipeline(records=False, aggregates={"daily": {**daily, "per_subject": {"rows": 9}, "retention": "30d"}})
     project.records(events(60))

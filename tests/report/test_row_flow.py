@@ -41,7 +41,7 @@ flows = st.builds(RowFlow, written=counts, gated=by_name, quarantined=by_name, s
 
 
 @given(st.lists(flows, max_size=5))
-def test_what_was_read_is_the_sum_of_what_became_of_it(each: list[RowFlow]) -> None:
+def test_rows_read_are_the_sum_of_their_outcomes(each: list[RowFlow]) -> None:
     whole = total_flow(each)
     assert whole.read == RoundedCount.total(whole.parts.values())
     assert whole.read == RoundedCount.total(flow.read for flow in each)

@@ -134,7 +134,7 @@ def test_it_has_every_section_of_the_tenant(world: World) -> None:
     ]
 
 
-def test_what_is_recorded_of_others_changes_nothing(world: World) -> None:
+def test_records_of_other_tenants_do_not_change_the_report(world: World) -> None:
     before = report(world)
     record_of_other(world)
     assert report(world) == before

@@ -68,7 +68,7 @@ def test_such_a_receipt_is_read_again_as_it_was_written(project: Project) -> Non
     assert type(receipt).from_json(receipt.file_text()) == receipt
 
 
-def test_who_does_not_use_approvals_hears_nothing(project: Project, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_project_without_approvals_gets_no_warning(project: Project, caplog: pytest.LogCaptureFixture) -> None:
     project.run()
     assert warnings(caplog) == []
 
@@ -160,7 +160,7 @@ def test_approved_twice_by_the_same_nothing_changes(project: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "ann\nbob", "a" * 201])
-def test_what_is_no_name_approves_nothing(name: str, project: Project) -> None:
+def test_an_invalid_name_cannot_approve(name: str, project: Project) -> None:
     with pytest.raises(ConfigurationError):
         approve(project.folder, by=name, at=AT)
 

@@ -136,13 +136,13 @@ WIDER: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", WIDER)
-def test_who_may_more_loosens_and_who_may_less_tightens(name: str) -> None:
+def test_more_permissions_loosen_and_fewer_tighten(name: str) -> None:
     old, new, code = WIDER[name]
     assert access(old, new) == [(code, "loosens")]
     assert access(new, old) == [(code, "tightens")]
 
 
-def test_who_has_a_role_that_denies_cannot_be_compared_with_who_has_it_not() -> None:
+def test_a_role_that_denies_makes_access_incomparable() -> None:
     both = access_file(ANN, assignment("auditor", "olga")), access_file(ANN)
     assert access(*both) == access(both[1], both[0]) == [("J071", "loosens")]
 

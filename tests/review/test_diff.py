@@ -131,7 +131,7 @@ def test_faults_of_both_sides_name_revision_and_file(repo: Repository) -> None:
         ("pipelines", "pipelines/p/nothing", None),
     ],
 )
-def test_what_is_not_there_is_a_fault_of_configuration(old: str, new: str, path: str | None, repo: Repository) -> None:
+def test_a_missing_side_is_a_fault_of_configuration(old: str, new: str, path: str | None, repo: Repository) -> None:
     with pytest.raises(ConfigurationError):
         diff(old, new, path)
     assert not (repo.root / "x").exists()
@@ -229,7 +229,7 @@ RECEIVED = {"recipient": "vendor", "function": "hook"}
         (RECEIVED, {**RECEIVED, "function": "other"}, ["loosens"]),
     ],
 )
-def test_who_sends_the_records_of_a_pipeline_is_compared(
+def test_the_sender_of_the_records_is_compared(
     before: dict[str, Any], after: dict[str, Any], grades: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "policy.yaml").write_text(json.dumps(POLICY))

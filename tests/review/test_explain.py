@@ -191,7 +191,7 @@ def test_of_a_record_the_subject_s_own_row_is_named_without_who_that_is(project:
     assert "d3" not in json.dumps(said.to_json())
 
 
-def test_what_a_field_is_made_from_gates_it_too(project: Project) -> None:
+def test_gates_of_inputs_also_gate_a_derived_field(project: Project) -> None:
     north, west = (of(project, "place", tenant=tenant) for tenant in ("north", "west"))
     assert (north.outcome, west.outcome) == ("dropped", "generalized")
     assert "gate of latitude" in [step.what for step in north.steps]
@@ -248,7 +248,7 @@ def test_the_aggregates_that_read_a_field_are_listed(project: Project) -> None:
 
 
 @pytest.mark.parametrize("record", ["a", "a:0", "a:x", "nothing.ndjson:1", ":1"])
-def test_what_is_no_record_is_a_fault_of_configuration(record: str, project: Project) -> None:
+def test_an_invalid_record_is_a_fault_of_configuration(record: str, project: Project) -> None:
     with pytest.raises(ConfigurationError):
         of(project, "model", record=record)
 

@@ -102,7 +102,7 @@ NEUTRAL: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.mark.parametrize("name", TIGHTENS)
-def test_what_leaves_less_tightens_and_the_way_back_loosens(name: str) -> None:
+def test_a_stricter_field_tightens_and_the_reverse_loosens(name: str) -> None:
     old, new, codes = TIGHTENS[name]
     forth, back = told(policy(old), policy(new)), told(policy(new), policy(old))
     assert {grade for _, grade in forth} == {"tightens"}
@@ -111,14 +111,14 @@ def test_what_leaves_less_tightens_and_the_way_back_loosens(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INCOMPARABLE)
-def test_what_cannot_be_compared_loosens_both_ways(name: str) -> None:
+def test_incomparable_fields_loosen_in_both_directions(name: str) -> None:
     old, new = INCOMPARABLE[name]
     assert [grade for _, grade in told(policy(old), policy(new))] == ["loosens"]
     assert [grade for _, grade in told(policy(new), policy(old))] == ["loosens"]
 
 
 @pytest.mark.parametrize("name", NEUTRAL)
-def test_what_changes_nothing_that_leaves_is_neutral(name: str) -> None:
+def test_a_change_without_effect_on_released_data_is_neutral(name: str) -> None:
     old, new = NEUTRAL[name]
     assert [grade for _, grade in told(policy(old), policy(new))] == ["neutral"]
     assert [grade for _, grade in told(policy(new), policy(old))] == ["neutral"]
@@ -165,7 +165,7 @@ NEUTRAL_HEADS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", TIGHTER_HEADS)
-def test_what_lets_less_leave_tightens_and_the_way_back_loosens(name: str) -> None:
+def test_a_stricter_head_tightens_and_the_reverse_loosens(name: str) -> None:
     old, new, code = TIGHTER_HEADS[name]
     assert told(policy(**old), policy(**new)) == [(code, "tightens")]
     assert told(policy(**new), policy(**old)) == [(code, "loosens")]
@@ -181,7 +181,7 @@ def test_another_first_level_loosens() -> None:
     assert told(policy(), policy(levels=["basic", "required", "full"])) == [("J023", "loosens")]
 
 
-def test_what_users_turn_on_for_themselves_cannot_be_compared() -> None:
+def test_features_that_users_turn_on_cannot_be_compared() -> None:
     users = policy(**features(holders=["user"]))
     assert told(policy(), users) == told(users, policy()) == [("J022", "loosens")]
 
@@ -196,7 +196,7 @@ def test_an_approval_that_is_lost_loosens() -> None:
     assert told(policy(owner="x"), policy(approved=approval, owner="x")) == [("J027", "neutral")]
 
 
-def test_what_loosens_comes_first_with_file_and_line() -> None:
+def test_loosening_changes_come_first_with_file_and_line() -> None:
     found = between(policy({"type": "string", "do": "drop"}), policy({"type": "string", "do": "keep"}, version=3))
     assert [(change.grade, change.file, change.about) for change in found.changes] == [
         ("loosens", "new", "f"),
@@ -204,7 +204,7 @@ def test_what_loosens_comes_first_with_file_and_line() -> None:
     ]
 
 
-def test_what_is_allowed_is_not_against_it() -> None:
+def test_an_allowed_change_does_not_count_against_the_result() -> None:
     found = between(
         policy(), policy(retention="90d", purposes=["operations", "customer_support", "quality_and_security"])
     )

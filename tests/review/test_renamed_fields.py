@@ -35,6 +35,6 @@ def test_the_likest_are_paired_and_each_once() -> None:
     assert pairs == {"version_os": first, "version": second}
 
 
-def test_what_is_not_gone_is_not_renamed() -> None:
+def test_an_existing_field_is_not_renamed() -> None:
     fields = [("version", Pointer.parse("version"), "string")]
     assert pair_renames(fields, [new("/versions")], lambda key: False) == {}

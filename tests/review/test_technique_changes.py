@@ -59,7 +59,7 @@ def holds(condition: Condition, world: dict[str, object]) -> bool:
 
 
 @given(conditions, conditions)
-def test_what_implies_another_never_holds_without_it(one: Condition, other: Condition) -> None:
+def test_an_implied_condition_holds_whenever_the_other_does(one: Condition, other: Condition) -> None:
     if implies(one, other, LEVELS):
         assert [world for world in WORLDS if holds(one, world) and not holds(other, world)] == []
 
@@ -83,7 +83,7 @@ def test_where_the_way_tightens_the_way_back_loosens(one: Condition, other: Cond
     ],
     ids=str,
 )
-def test_what_holds_less_often_tightens(old: Condition | None, new: Condition) -> None:
+def test_a_condition_that_holds_less_often_tightens(old: Condition | None, new: Condition) -> None:
     assert (condition_grade(old, new, LEVELS), condition_grade(new, old, LEVELS)) == ("tightens", "loosens")
 
 

@@ -67,7 +67,7 @@ def test_a_label_of_a_reviewer_lets_the_change_pass(repo: Repository) -> None:
     assert review(repo, "bug allow:J020")[0] == 0
 
 
-def test_what_came_to_main_meanwhile_is_not_the_request_s(repo: Repository) -> None:
+def test_changes_of_main_are_not_part_of_the_request(repo: Repository) -> None:
     repo.writes("pipelines/p/policy.yaml", {**POLICY, "retention": "7d"})
     repo.commits("two")
     repo.git("switch", "-q", "main")

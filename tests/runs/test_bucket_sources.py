@@ -211,7 +211,7 @@ def test_credentials_are_in_nothing_that_a_run_leaves(project: Project, bucket: 
 @pytest.mark.parametrize(
     "uri", ["gs://anonymous@project/x?endpoint_override=127.0.0.1:1&scheme=http&retry_limit_seconds=1"]
 )
-def test_what_google_refuses_is_our_error(project: Project, uri: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refusal_by_google_is_a_source_error(project: Project, uri: str, caplog: pytest.LogCaptureFixture) -> None:
     assert isinstance(failing(project, uri, caplog), SourceError)
 
 

@@ -56,7 +56,7 @@ def test_a_tenant_that_closed_does_not_come_back_with_a_late_file(project: Proje
     assert receipt.gated_by.erased == of(RECORDS, "north")
 
 
-def test_what_happened_later_is_collected_again(project: Project) -> None:
+def test_records_later_than_the_erasure_are_collected_again(project: Project) -> None:
     project.records(RECORDS)
     project.run()
     middle = sorted(each["event_time"] for each in RECORDS if each["device_id"] == "d4")[2]
@@ -142,7 +142,7 @@ def test_without_a_ledger_there_are_no_erasures(project: Project) -> None:
     assert (found.erased.rows, found.corrected, found.consents) == ((), (), None)
 
 
-def test_what_was_known_when_the_run_began_stops_nothing(project: Project) -> None:
+def test_acts_known_at_the_start_of_the_run_do_not_stop_it(project: Project) -> None:
     project.records(RECORDS)
     project.run()
     tell(project, "erasure", "north", "d4")

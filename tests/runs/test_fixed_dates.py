@@ -18,7 +18,7 @@ def test_by_the_real_clock_nothing_is_run_that_will_be_too_old_one_day(project: 
     assert project.run().rows.read == 3
 
 
-def test_what_lasts_is_run_by_the_real_clock(project: Project) -> None:
+def test_a_policy_without_retention_is_run_by_the_real_clock(project: Project) -> None:
     project.policy(**LASTING)
     project.records(events(3))
     assert project.run(at=None, output=None).rows.written == 3

@@ -155,7 +155,7 @@ def test_an_opt_out_in_between_is_never_collected_however_late_it_comes(golden: 
         assert golden.out(record, *settings)["portal_opens"] == expected, day
 
 
-def test_what_may_not_arrive_is_quarantined_with_all_of_its_record(golden: Golden) -> None:
+def test_a_forbidden_field_quarantines_its_whole_record(golden: Golden) -> None:
     assert golden.out(checkin(contacts=[])) == {}
 
 

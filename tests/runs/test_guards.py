@@ -215,7 +215,7 @@ def test_the_clock_of_a_store_is_the_time_of_an_object_that_is_put_and_removed(s
     assert list(s3_bucket.at("out").objects_below()) == []
 
 
-def test_what_a_date_kept_is_known_of_a_receipt_of_several_dates_too(done: Project) -> None:
+def test_kept_rows_of_a_date_are_known_from_a_receipt_of_several_dates(done: Project) -> None:
     (receipt,) = load_receipts(done.out)
     assert len(receipt.dates) == 2
     assert KeptRows.at_receipt(receipt, datetime.fromisoformat(DAY).date()) == KeptRows(40, 40)

@@ -82,7 +82,7 @@ def test_receipt_report_and_audit_log_name_what_was_allowed(project: Project) ->
 
 
 @pytest.mark.parametrize("code", ["all", "L001", "L081", "P101", "R006", "l062", "X"])
-def test_what_is_not_a_code_of_such_an_error_is_wrong_usage(code: str, project: Project) -> None:
+def test_a_code_that_is_no_such_error_is_a_usage_error(code: str, project: Project) -> None:
     with pytest.raises(ConfigurationError):
         project.run(allow=[code])
     assert command("run", str(project.folder), "--keys", str(project.keys), "--allow", code).code == 2

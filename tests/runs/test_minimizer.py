@@ -156,7 +156,7 @@ def test_any_other_arrow_data_gives_a_table(keys: Keyring) -> None:
     assert out.num_rows == 20
 
 
-def test_what_is_no_table_is_refused(keys: Keyring) -> None:
+def test_a_value_that_is_no_table_is_refused(keys: Keyring) -> None:
     with pytest.raises(ConfigurationError, match="int"):
         minimized(7, keys)
 
@@ -403,7 +403,7 @@ def test_data_that_is_no_table_is_refused_with_the_call_that_makes_one(data: Any
 
 
 @pytest.mark.parametrize("wrong", [None, 7])
-def test_what_is_no_policy_is_refused(wrong: Any) -> None:
+def test_an_invalid_policy_is_refused(wrong: Any) -> None:
     with pytest.raises(ConfigurationError, match="is not a policy"):
         minimize.apply(wrong, table(events(1)))
 
@@ -422,7 +422,7 @@ def test_a_prepared_policy_serves_many_threads(keys: Keyring) -> None:
     assert together == alone * 3
 
 
-def test_what_leaves_hides_nothing_in_its_buffers(keys: Keyring) -> None:
+def test_buffers_of_the_result_hold_no_hidden_value(keys: Keyring) -> None:
     data = table([event(n, model=f"CANARY-{n}") for n in range(5)] + events(20))
     rules = policy({"model": {"type": "string", "do": {"top": {"keep": 1, "other": "other", "at_least": 3}}}})
     out = minimized(data, keys, rules)

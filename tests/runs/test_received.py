@@ -156,7 +156,7 @@ def test_aggregates_and_duplicates_see_only_rows_with_a_consent(agreed: Inbound)
     assert [row["devices"] for row in agreed.rows("per_version")] == [1]
 
 
-def test_what_cannot_be_read_is_in_quarantine_without_a_value(agreed: Inbound) -> None:
+def test_an_unreadable_message_is_quarantined_without_its_value(agreed: Inbound) -> None:
     receipt = agreed.receive([message(0), '{"broken', message(2, tenant_id=None)])
     assert receipt.quarantine.by_code == {"malformed": 1, "missing_field": 1}
     assert (receipt.rows.written, receipt.rows.gated) == (1, 0)

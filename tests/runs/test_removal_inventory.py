@@ -135,7 +135,7 @@ def test_a_tenant_under_a_pseudonym_is_not_named(tmp_path: Path) -> None:
     assert {name: each.rows for name, each in held(project)["records"].items()} == {None: len(RECORDS)}
 
 
-def test_what_left_before_does_not_go_along(project: Project) -> None:
+def test_already_removed_records_are_not_in_the_inventory(project: Project) -> None:
     project.records(events(70))
     project.run()
     run = load_receipts(project.out)[-1]

@@ -35,7 +35,7 @@ def test_one_date_can_be_asked_for(project: Project) -> None:
     assert quarantined_dates(project.out, "2026-11-01") == []
 
 
-def test_what_a_rerun_replaced_is_not_counted(project: Project) -> None:
+def test_a_replaced_run_has_no_quarantined_dates(project: Project) -> None:
     project.records([*events(9), "broken"])
     project.run()
     project.records(events(9))
@@ -175,7 +175,7 @@ def test_another_input_of_the_date_that_changed_or_vanished_is_refused_too(proje
     assert len(project.rows()) == 35
 
 
-def test_what_became_of_another_date_of_the_receipt_does_not_matter(project: Project) -> None:
+def test_a_lost_source_of_another_date_does_not_stop_the_replay(project: Project) -> None:
     strict_project(project)
     project.records([*events(30), *MISTYPED])
     other = project.records(events(5, 200), day=BEFORE)

@@ -374,7 +374,7 @@ def test_a_loaded_pipeline_runs_like_its_folder_and_its_file(project: Project) -
         assert receipt.rows.written == 9
 
 
-def test_what_is_no_pipeline_is_refused(project: Project) -> None:
+def test_an_object_that_is_no_pipeline_is_refused(project: Project) -> None:
     wrong: Any = minimize.load_policy(project.folder)
     with pytest.raises(ConfigurationError, match="a Policy is not a pipeline"):
         minimize.run(wrong, keys=project.keys)

@@ -156,7 +156,7 @@ def columns(place: Any) -> pa.Table:
     return pa.table({**flat, "event_time": pa.array(times, TIME), **numbers, **table})
 
 
-def test_what_comes_out_is_the_same_from_every_source_nested_as_it_came_in(project: Project, place: Any) -> None:
+def test_every_source_gives_the_same_nested_result(project: Project, place: Any) -> None:
     _, nest, _, released = place
     values = {f"c{number}": nest(value) for number, (_, value, _, _) in enumerate(CASES)}
     project.records([event(0, **values), event(2)])

@@ -110,7 +110,7 @@ def test_an_unknown_format_is_refused_with_the_known_ones(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("rows", "dates"), [(-1, []), (1, ["yesterday"])])
-def test_what_cannot_be_made_is_refused(tmp_path: Path, rows: int, dates: list[str]) -> None:
+def test_invalid_sample_requests_are_refused(tmp_path: Path, rows: int, dates: list[str]) -> None:
     with pytest.raises(ConfigurationError) as refused:
         generate("usage_events", rows, tmp_path, dates=dates)
     assert "yesterday" not in str(refused.value)

@@ -95,7 +95,7 @@ def test_other_types(values: list[Any], type_: pa.DataType, said: Any, expected:
         (pa.struct([("a", pa.string())]), None),
     ],
 )
-def test_what_does_not_fit_a_column_is_refused(type_: pa.DataType, said: Any) -> None:
+def test_a_condition_that_does_not_fit_a_column_is_refused(type_: pa.DataType, said: Any) -> None:
     with pytest.raises(RefusedError) as error:
         bind_condition(parse_filter({"c": said})[0], type_)
     assert error.value.code == "B004"

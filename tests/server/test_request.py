@@ -114,7 +114,7 @@ def test_a_name_that_could_be_a_path_is_no_dataset(dataset: Any) -> None:
         b'{"read": "' + b"a" * LARGEST_REQUEST + b'"}',
     ],
 )
-def test_what_is_not_understood_is_refused_and_not_repeated(content: bytes) -> None:
+def test_an_invalid_request_is_refused_and_not_repeated(content: bytes) -> None:
     with pytest.raises(ConfigurationError) as error:
         parse_request(content)
     assert error.value.code == "B002"

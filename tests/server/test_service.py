@@ -36,7 +36,7 @@ def test_a_role_shows_its_category_and_no_column_above(home: Home) -> None:
     assert set(found.column_names) == {"tenant_id", "event_time", "device_id", "model", "battery", "storage", "date"}
 
 
-def test_what_is_shown_is_what_was_released(home: Home) -> None:
+def test_the_server_returns_the_released_values(home: Home) -> None:
     names = ["device_id", "model", "event_time", "date"]
     ours = home.read("ann", columns=names).sort_by([(name, "ascending") for name in names])
     import minimize
@@ -113,7 +113,7 @@ def test_the_batch_date_is_a_column_that_may_be_chosen_by(home: Home) -> None:
     assert home.read("ann", columns=["date", "model"], where={"date": {">": "2026-11-23"}}).num_rows == ROWS
 
 
-def test_what_is_not_there_is_not_open(home: Home) -> None:
+def test_unknown_outputs_and_columns_are_refused(home: Home) -> None:
     assert refused(home, "ann", "elsewhere").code == "B003"
     assert refused(home, "ann", "checkins/per_nothing").code == "B003"
     assert refused(home, "ann", columns=["nothing"]).code == "B004"

@@ -68,7 +68,7 @@ def test_a_running_server_continues_without_a_tenant_that_is_shredded(home: Home
     )
 
 
-def test_what_is_held_can_be_read_after_it_is_gone(tmp_path: Path) -> None:
+def test_a_pinned_file_can_be_read_after_its_removal(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"content")
     held = PinnedFiles()
     with held.pin(tmp_path, ["a"]) as places:

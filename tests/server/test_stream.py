@@ -28,7 +28,7 @@ def test_one_is_made_before_it_is_asked_for_and_no_more() -> None:
     assert [*coming] == [1, 2, 3, 4]
 
 
-def test_what_is_raised_comes_in_its_place() -> None:
+def test_an_exception_is_raised_in_its_place() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise ValueError("here")

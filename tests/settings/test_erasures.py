@@ -50,7 +50,7 @@ def stone(keys: Keyring, tenant: str, subject: str | None, until: datetime) -> T
     return Tombstone(tenant, until, None if subject is None else subject_token(keys, tenant, subject))
 
 
-def test_what_happened_up_to_the_erasure_is_gone_and_what_came_after_is_not(keys: Keyring) -> None:
+def test_records_up_to_the_erasure_are_erased_and_later_ones_are_not(keys: Keyring) -> None:
     made = erased(keys, ("north", "d1", AT))
     second = timedelta(seconds=1)
     rows: list[Row] = [("north", "d1", AT), ("north", "d1", AT + second), ("north", "d2", AT), ("south", "d1", AT)]

@@ -184,7 +184,7 @@ def test_subjects_that_are_fractions_are_refused() -> None:
 
 
 @pytest.mark.parametrize("data", [7, object(), {"tenant_id": ["t"]}])
-def test_what_is_no_table_of_settings_is_refused(data: Any) -> None:
+def test_data_that_is_no_settings_table_is_refused(data: Any) -> None:
     with pytest.raises(PolicyError):
         load_settings(data)
 

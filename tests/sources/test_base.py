@@ -58,7 +58,7 @@ def test_a_line_that_is_too_long_stays_so(tmp_path: Path, ending: str) -> None:
 @given(
     st.lists(st.sampled_from([b'{"id":"a"}', b"{}", b"\xff", b'{"id":"a","n":1.5}', b'{"id":"bb","n":7}']), min_size=1)
 )
-def test_what_passes_by_position_is_what_passes_in_a_whole_read(lines: list[bytes]) -> None:
+def test_accepting_by_position_agrees_with_a_whole_read(lines: list[bytes]) -> None:
     import tempfile
 
     with tempfile.TemporaryDirectory() as folder:

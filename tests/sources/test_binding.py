@@ -61,7 +61,7 @@ def test_only_good_records_count_as_carrying_what_is_undeclared() -> None:
     assert bound.chunk(RECORDS, np.arange(4), carry={NEW: UndeclaredCount(9)}).undeclared == {NEW: UndeclaredCount(9)}
 
 
-def test_what_the_reader_found_rejects_too() -> None:
+def test_faults_found_by_the_reader_also_reject() -> None:
     known = [FaultMask("wrong_type", "/a", np.array([True, True, False, False]))]
     chunk = bind_request(RECORDS.schema, REQUEST).chunk(RECORDS, np.arange(4), known)
     assert [reject.code for reject in chunk.rejects] == ["wrong_type", "wrong_type", "forbidden_field"]
@@ -98,7 +98,7 @@ def codes(schema: pa.Schema, asked: SourceRequest) -> list[tuple[str, str | None
     return [(finding.code, finding.field) for finding in caught.value.findings]
 
 
-def test_what_fits_passes() -> None:
+def test_a_matching_schema_is_accepted() -> None:
     check_schema(
         SCHEMA, request(("a", "integer"), ("/s/x", "string"), ("/l/*/n", "integer"), ("l", "list"), ("/m/*", "integer"))
     )
@@ -126,12 +126,12 @@ def test_undeclared_paths_are_reported_at_their_top_without_forbidden_ones() -> 
     assert list(map(str, undeclared_paths(SCHEMA, asked))) == ["/a", "/s/y"]
 
 
-def test_what_is_declared_whole_has_nothing_undeclared_below() -> None:
+def test_a_container_declared_whole_has_nothing_undeclared_below() -> None:
     asked = request(("a", "integer"), ("s", "struct"), ("l", "list"), ("m", "map"))
     assert undeclared_paths(SCHEMA, asked) == []
 
 
-def test_what_must_not_arrive_counts_where_the_schema_has_a_place_for_it() -> None:
+def test_a_forbidden_path_counts_if_the_schema_can_contain_it() -> None:
     asked = request(never=("/nope", "/l/*/pin", "/m/password", "/s/*", "/a/b", "/l/pin"))
     assert [str(place.pointer) for place in forbidden_places(SCHEMA, asked)] == [
         "/l/*/pin",

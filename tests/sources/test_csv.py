@@ -80,7 +80,7 @@ def test_a_ragged_record_and_one_that_is_not_utf8_are_malformed(tmp_path: Path) 
     assert sum(chunk.read for chunk in found) == 6
 
 
-def test_what_must_not_arrive_rejects_the_record_only_where_it_is(tmp_path: Path) -> None:
+def test_a_forbidden_column_rejects_only_records_that_contain_it(tmp_path: Path) -> None:
     (chunk,) = chunks(tmp_path, b"id,n,x,ok,at,password\na,,,,,secret\nb,,,,,\n")
     assert [(reject.position, reject.field) for reject in chunk.rejects] == [(0, "/password")]
     assert chunk.undeclared == {}

@@ -85,7 +85,7 @@ def test_another_spelling_is_refused(key: str, kind: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("key", INNOCENT)
-def test_what_only_looks_like_it_is_accepted(key: str, tmp_path: Path) -> None:
+def test_a_name_that_only_resembles_a_forbidden_one_is_accepted(key: str, tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("".join(json.dumps(record) + "\n" for record in records(key)))
     assert found(FORMATS["ndjson"].bind(file_parts([path], tmp_path), REQUEST)) == (set(), {0, 1, 2, 3})

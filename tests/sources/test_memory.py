@@ -138,7 +138,7 @@ def test_an_undeclared_column_is_neither_examined_nor_named() -> None:
     assert [chunk.undeclared[Pointer((name,))].records for name in (CANARY, "x")] == [1, 2]
 
 
-def test_what_is_printed_of_a_chunk_holds_no_value_and_no_name_of_a_column() -> None:
+def test_the_printed_chunk_holds_no_value_and_no_column_name() -> None:
     frame = pd.DataFrame({"id": [CANARY, "b"], "n": [1, 2], "apps": [[], []], CANARY: [1, 2]})
     (chunk,) = memory_source(frame, REQUEST).parts[0].read()
     assert CANARY not in repr(chunk)
@@ -146,7 +146,7 @@ def test_what_is_printed_of_a_chunk_holds_no_value_and_no_name_of_a_column() -> 
 
 
 @pytest.mark.parametrize("data", [[], {"id": ["a"]}, "text", None, pa.array([1]), pl.Series([1])])
-def test_what_is_no_table_is_refused_with_a_hint(data: Any) -> None:
+def test_an_object_that_is_no_table_is_refused_with_a_hint(data: Any) -> None:
     with pytest.raises(ConfigurationError, match="DataFrame"):
         memory_source(data, REQUEST)
 

@@ -157,7 +157,7 @@ def test_a_faulty_record_is_rejected_by_the_first_of_its_faults(
         line() + b"\r\n\r\n \n",
     ],
 )
-def test_what_is_no_fault_passes(tmp_path: Path, data: bytes) -> None:
+def test_a_harmless_irregularity_is_accepted(tmp_path: Path, data: bytes) -> None:
     (chunk,) = chunks(tmp_path, data)
     assert (chunk.read, chunk.records.num_rows, len(chunk.rejects)) == (1, 1, 0)
 

@@ -141,7 +141,7 @@ def test_maps_are_read_with_their_values_or_only_their_lengths(tmp_path: Path) -
     assert [record["m"] for record in read(hollow)[0].records.to_pylist()] == [[("", None)], None, []]
 
 
-def test_what_must_not_arrive_rejects_its_records_and_no_other(tmp_path: Path) -> None:
+def test_a_forbidden_path_rejects_its_records_and_no_other(tmp_path: Path) -> None:
     asked = request(declared("a", "integer"), never=("/pin", "/apps/*/secret", "/all", "/none", "/contacts"))
     one = source(
         tmp_path,

@@ -42,7 +42,7 @@ def test_an_error_comes_in_its_turn() -> None:
         next(some)
 
 
-def test_who_stops_early_leaves_no_thread_behind() -> None:
+def test_a_reader_that_stops_early_leaves_no_thread() -> None:
     with closing(prefetch(iter(range(9)))) as some:
         assert next(some) == 0
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("minimize-ahead")]

@@ -54,7 +54,7 @@ def test_one_that_is_not_like_the_first_is_seen(other: str) -> None:
     assert not have_same_shape(pa.array([FIRST, other, FIRST]), SHAPE)
 
 
-def test_what_the_first_is_not_none_is() -> None:
+def test_times_of_another_form_do_not_have_the_shape() -> None:
     assert not have_same_shape(pa.array(["yesterday"] * 2), SHAPE)
 
 

@@ -79,7 +79,7 @@ def test_one_row_without_end_is_one_row() -> None:
     assert settled(tally) == [("7", 60_000)]
 
 
-def test_what_it_holds_is_bounded_by_its_share() -> None:
+def test_memory_is_bounded_by_its_share() -> None:
     aside = SpillSpace(4 << 20)
     tally = Accumulator(aside, 3, [np.add])
     for start in range(0, 200_000, 1000):
@@ -93,7 +93,7 @@ def test_within_the_budget_nothing_is_written(monkeypatch: pytest.MonkeyPatch) -
     assert len(settled(tallied(SpillSpace(), range(10_000)))) == 10_000
 
 
-def test_what_is_in_memory_may_travel_and_what_is_on_disk_may_not() -> None:
+def test_an_accumulator_can_be_pickled_in_memory_and_not_on_disk() -> None:
     tally = tallied(SpillSpace(ALL), range(3000), range(10))
     assert settled(ForkingPickler.loads(ForkingPickler.dumps(tally))) == settled(tally)
     with pytest.raises(TypeError, match="cannot be sent to another process"):

@@ -74,7 +74,7 @@ def test_the_environment_comes_first_then_the_configuration_then_a_constant(fold
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "1.5GB", "12 parsecs", ["1"], True])
-def test_what_is_no_size_is_a_fault(text: Any) -> None:
+def test_an_invalid_size_is_a_fault(text: Any) -> None:
     with pytest.raises(ConfigurationError, match="is not a size"):
         parse_size(text, "here")
 
@@ -106,14 +106,14 @@ def test_no_limit_is_no_limit() -> None:
 SECRET = b"CANARY-in-a-vault-17"
 
 
-def test_what_is_put_comes_back_as_often_as_wanted() -> None:
+def test_stored_content_can_be_read_repeatedly() -> None:
     with SpillFile() as kept:
         pieces = [kept.put(content) for content in (b"a", b"", b"bc" * 1000)]
         for _ in range(2):
             assert [kept.get(piece) for piece in pieces] == [b"a", b"", b"bc" * 1000]
 
 
-def test_what_is_longer_than_a_chunk_is_sealed_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_content_longer_than_a_chunk_is_sealed_in_several(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spill_file, "CHUNK_BYTES", 10)
     with SpillFile() as kept:
         first, second = kept.put(b"0123456789" * 3 + b"x"), kept.put(b"next")
@@ -178,7 +178,7 @@ def test_the_file_is_gone_with_the_vault() -> None:
 
 
 @pytest.mark.parametrize("change", ["byte", "label", "place"])
-def test_what_is_not_what_was_written_is_refused(change: str) -> None:
+def test_changed_content_is_refused(change: str) -> None:
     with SpillFile() as kept:
         piece, other = kept.put(b"plain" * 9, b"0/1"), kept.put(b"other" * 9, b"0/1")
         if change == "byte":

@@ -32,7 +32,7 @@ def listed(mask: pa.BooleanArray | None) -> list[bool] | None:
     return None if mask is None else mask.to_pylist()
 
 
-def test_what_one_step_could_not_treat_is_null_for_the_next_and_remembered() -> None:
+def test_a_value_that_one_step_cannot_treat_is_null_for_the_next_and_marked() -> None:
     treated = run_chain([TruncateVersion(parts=1), Mask(keep_last=1)], VALUES, CONTEXT)
     assert treated.values.to_pylist() == ["****", None, None, "****"]
     assert listed(treated.untreated) == [False, True, False, False]
@@ -135,7 +135,7 @@ def test_half_floats_are_compared_too() -> None:
     ]
 
 
-def test_what_is_known_of_each_entry_is_counted_per_value() -> None:
+def test_changes_of_dictionary_entries_are_counted_per_value() -> None:
     raw = pa.array(["a", "b", "a", None]).dictionary_encode()
     for entries, count in (["x", "b"], 2), (["a", "b"], 0), (["x", "y"], 3):
         out = TechniqueResult(raw.dictionary_decode(), entries=pa.array(entries))
@@ -152,7 +152,7 @@ def test_among_some_values_only_those_are_counted() -> None:
     )
 
 
-def test_what_the_technique_counted_is_not_compared() -> None:
+def test_a_count_by_the_technique_is_used_without_comparison() -> None:
     assert count_changes(WORDS, TechniqueResult(pa.array(["x", "x", None, "x"]), changed=7), None) == 7
     assert count_changes(WORDS, TechniqueResult(WORDS, changed=7), None) == 0
 

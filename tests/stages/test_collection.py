@@ -179,7 +179,7 @@ def test_a_person_who_opts_out_stays_out_under_any_setting_of_the_administrator(
     assert one({"use_count": 3, "device_id": "other"}, *said)["use_count"] == 3
 
 
-def test_what_happened_while_it_was_off_is_never_collected_however_late_it_arrives() -> None:
+def test_records_from_a_switched_off_period_are_never_collected() -> None:
     said = [on("usage"), off("usage", valid_from=before(hours=9)), on("usage", valid_from=before(hours=6))]
     counts = [one({"use_count": 3, "event_time": before(hours=hours)}, *said)["use_count"] for hours in (10, 8, 5)]
     assert counts == [3, None, 3]

@@ -142,7 +142,7 @@ conditions = st.recursive(
 
 
 @given(conditions)
-def test_what_holds_for_an_element_could_hold_and_what_must_hold_does(condition: Condition) -> None:
+def test_the_bounds_of_a_condition_enclose_its_value_for_each_element(condition: Condition) -> None:
     known = facts()
     could, must = (rounded(known.truth(condition, LISTS)).to_pylist() for rounded in (possibly, surely))
     for row, held in zip([0, 0, 1, 1], known.holds(condition, NAMES).to_pylist(), strict=True):
@@ -195,7 +195,7 @@ def test_times_that_lie_furthest_apart_are_not_near() -> None:
     assert is_younger(last, first, WEEK).to_pylist() == [True]
 
 
-def test_what_is_no_time_is_within_nothing() -> None:
+def test_a_value_that_is_no_time_is_never_recent() -> None:
     assert is_younger(pa.array(["2026-11-25"]), pa.array([AT], TIME), WEEK).to_pylist() == [False]
 
 

@@ -56,7 +56,7 @@ def made(keys: Keyring, plan: Plan, *rows: RecordedCorrection) -> Corrections:
     return found
 
 
-def test_what_happened_up_to_the_correction_has_the_right_value(keys: Keyring, plan: Plan) -> None:
+def test_records_up_to_the_correction_have_the_corrected_value(keys: Keyring, plan: Plan) -> None:
     right = made(keys, plan, row(keys, "phone", "+49"), row(keys, "size", "42"))(RAW)
     assert right["phone"].to_pylist() == ["+49", "2", "3", "4", "+49"]
     assert right["size"].to_pylist() == [42, 2, 3, 4, 42]
@@ -81,7 +81,7 @@ def test_of_several_the_last_recorded_counts(keys: Keyring, plan: Plan) -> None:
     assert right["phone"].to_pylist()[0] is None
 
 
-def test_what_is_recorded_later_or_of_another_policy_is_not_seen(keys: Keyring, plan: Plan) -> None:
+def test_later_corrections_and_those_of_other_policies_are_not_seen(keys: Keyring, plan: Plan) -> None:
     assert find_corrections([row(keys, "phone", "+49", told=-1)], plan.policy, AT, keys) is None
     assert find_corrections([row(keys, "unknown", "+49")], plan.policy, AT, keys) is None
     assert find_corrections([], plan.policy, AT + timedelta(days=1), keys) is None
@@ -109,5 +109,5 @@ def test_a_seal_opens_for_its_subject_and_field_alone(keys: Keyring, tmp_path: P
         open_value(keys, "token", "phone", "nonsense")
 
 
-def test_who_and_when_cannot_be_put_right(plan: Plan) -> None:
+def test_identity_and_time_are_not_correctable(plan: Plan) -> None:
     assert set(correctable_fields(plan.policy)) == {"phone", "size"}

@@ -45,7 +45,7 @@ def staying(found: DuplicateCandidates) -> pa.Table:
 
 
 @pytest.mark.parametrize("memory", [None, 1 << 40, 0])
-def test_what_stays_does_not_depend_on_the_budget(memory: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_survivors_do_not_depend_on_the_budget(memory: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minimize.stages.deduplicate._MIN_BYTES", 1 << 10)
     found, other = DuplicateCandidates(SpillSpace(memory)), DuplicateCandidates(SpillSpace(memory))
     found.add(TABLES[:1])
@@ -60,7 +60,7 @@ def test_nothing_found_is_nothing_that_stays() -> None:
     assert list(DuplicateCandidates(SpillSpace(0)).survivors()) == []
 
 
-def test_what_is_held_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_candidates_in_memory_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("minimize.stages.deduplicate._MIN_BYTES", 1 << 10)
     found = DuplicateCandidates(SpillSpace(0))
     for table in TABLES:

@@ -288,7 +288,7 @@ def test_without_a_tenant_field_no_record_is_recognized_as_erased(tmp_path: Path
     assert Gate(plan, None, AT, erased=erased)(Batch(raw)).raw is raw
 
 
-def test_what_a_third_party_sends_passes_only_with_a_consent() -> None:
+def test_received_records_pass_only_with_a_consent() -> None:
     plan = received(plan_of({}, pipeline=RecordsModel()))
     raw = records({}, {"tenant_id": "t"}, {"tenant_id": "u"})
     since = np.array([[epoch_microseconds(before(days=1))]])

@@ -95,7 +95,7 @@ def test_steps_towards_aggregates_are_steps_of_the_field() -> None:
     assert [step.name for step in field_steps(plan.fields["n"])] == ["clip"]
 
 
-def test_what_only_stays_is_given_as_it_came_in_and_counted() -> None:
+def test_a_kept_value_is_returned_unchanged_and_counted() -> None:
     plan = plan_of({"v": {"type": "string", "do": "keep"}}, columns=STRING)
     field = bind_fields(plan, {}, frozenset())["v"]
     batch = gated(plan, records(STRING, {"v": "a"}, {"v": None}))

@@ -205,13 +205,13 @@ def bytes_of(batch: pa.RecordBatch) -> bytes:
     return data
 
 
-def test_what_the_gate_closed_is_not_set_aside() -> None:
+def test_values_closed_by_the_gate_are_not_set_aside() -> None:
     aside = mask_closed_values(gated(WITHHELD_PLAN, records(WITHHELD_COLUMNS, *ROWS)), WITHHELD_PLAN)
     assert b"hidden" not in bytes_of(aside)
     assert b"mail" in bytes_of(aside)
 
 
-def test_what_is_not_closed_is_set_aside() -> None:
+def test_open_values_are_set_aside() -> None:
     said = settings({"setting": "names", "value": "on"})
     aside = mask_closed_values(gated(WITHHELD_PLAN, records(WITHHELD_COLUMNS, *ROWS), said), WITHHELD_PLAN)
     assert b"hidden user" in bytes_of(aside)
@@ -236,7 +236,7 @@ def test_its_schema_is_known_before() -> None:
     ]
 
 
-def test_whom_a_setting_is_about_is_set_aside_though_a_gate_closes_it() -> None:
+def test_the_subject_of_a_setting_is_set_aside_even_if_a_gate_closes_it() -> None:
     fields = {
         "device_id": {"type": "string", "do": "keep", "collect_if": {"owner": "x"}},
         "owner": WITHHELD_FIELDS["owner"],

@@ -40,7 +40,7 @@ def test_a_schema_of_ones_own_brings_its_metadata() -> None:
     assert out.schema.field("tenant_id").metadata == {b"k": b"v"}
 
 
-def test_what_was_not_kept_is_in_no_buffer() -> None:
+def test_removed_values_are_in_no_buffer() -> None:
     columns = {"owner": pa.string()}
     raw = records(columns, {"owner": "canary-one"}, {"owner": "corporate"})
     raw = raw.set_column(3, "owner", raw["owner"].dictionary_encode())

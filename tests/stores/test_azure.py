@@ -126,7 +126,7 @@ def held(times: int, done: list[int]) -> Any:
     return work
 
 
-def test_what_another_holds_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lease_of_another_client_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bucket_module, "_RETRY_PAUSE", 0.001)
     done: list[int] = []
     with azure_access():

@@ -60,7 +60,7 @@ def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str, fault: type[Sou
 
 
 @pytest.mark.parametrize("uri", ["ftp://house/in", "s3:///in", "file:///in", "hdfs://host/in"])
-def test_what_is_no_object_store_is_refused(uri: str) -> None:
+def test_a_uri_of_no_object_store_is_refused(uri: str) -> None:
     with pytest.raises(SourceError):
         Bucket.parse_uri(uri)
 

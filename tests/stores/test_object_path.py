@@ -47,7 +47,7 @@ def test_an_object_is_read_from_anywhere(bucket: Bucket) -> None:
     assert bucket.at("a").read_bytes() == b"0123456789"
 
 
-def test_what_is_not_there_is_a_file_not_found(bucket: Bucket) -> None:
+def test_a_missing_object_is_a_file_not_found(bucket: Bucket) -> None:
     with pytest.raises(FileNotFoundError):
         bucket.at("nothing").open()
     assert bucket.at("nothing").objects_below() == []

@@ -19,7 +19,7 @@ TEXTS = (
 
 
 @given(st.lists(TEXTS, max_size=20), st.integers(1, 7))
-def test_what_it_gives_are_the_leading_groups_of_an_address(texts: list[str], groups: int) -> None:
+def test_leading_groups_agree_with_the_address(texts: list[str], groups: int) -> None:
     for text, start in zip(texts, leading_groups(pa.array(texts, pa.string()), groups).to_pylist(), strict=True):
         if start is not None:
             address, network = ipaddress.IPv6Address(text), ipaddress.IPv6Address(f"{start}::")
@@ -50,7 +50,7 @@ def test_a_slice_is_read_as_itself(addresses: list[ipaddress.IPv4Address], start
 
 
 @given(st.lists(st.ip_addresses(v=4), max_size=30))
-def test_what_is_written_is_what_was_read(addresses: list[ipaddress.IPv4Address]) -> None:
+def test_a_formatted_address_equals_the_parsed_one(addresses: list[ipaddress.IPv4Address]) -> None:
     texts = pa.array([str(address) for address in addresses], pa.string())
     assert format_ipv4(parse_ipv4(texts)[0]) == texts
 

@@ -79,7 +79,7 @@ def test_a_loop_over_many_rows_gives_what_one_over_few_does(recall: ResultCache 
     assert made[0].changed == 2
 
 
-def test_what_is_recalled_of_many_words_is_what_was_worked_out() -> None:
+def test_cached_results_equal_computed_ones() -> None:
     recall, many = ResultCache(), pa.array([f"{number}.x" for number in range(2 * FEW_ROWS)])
     made = [apply_per_distinct(many, _short, pa.string(), recall).values for _ in range(2)]
     assert made[0].equals(made[1])
@@ -100,7 +100,7 @@ def test_a_text_that_is_not_utf_8_is_refused_without_a_trace_of_it(context: Cont
         assert "secret" not in str(caught.value)
 
 
-def test_what_is_treated_does_not_print(context: Context) -> None:
+def test_the_printed_result_hides_the_values(context: Context) -> None:
     treated = treat(Keep(), pa.array(["secret"]), context)
     where = Context("f", context.at, columns={"g": pa.array(["secret"])})
     assert "secret" not in repr(treated) + repr(where)

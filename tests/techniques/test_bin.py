@@ -70,7 +70,7 @@ def test_only_edges_are_open() -> None:
     assert not binned(width=1).is_open
 
 
-def test_what_is_no_number_cannot_be_treated(untreated: Run) -> None:
+def test_a_value_that_is_no_number_cannot_be_treated(untreated: Run) -> None:
     values = [math.nan, math.inf, -math.inf, None, 1.0]
     assert untreated(binned(width=10), values) == [True, True, True, False, False]
     assert untreated(binned(edges=[0, 10]), values) == [True, True, True, False, False]

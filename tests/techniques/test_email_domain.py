@@ -31,7 +31,7 @@ def test_the_domain_in_lower_case(run: Run, address: str, domain: str) -> None:
     ["", "@", "ann", "@example.com", "ann@", "ann@home", "ann@b@example.com", "Ann <ann@example.com>", "see @ noon.today",
      "ann@[192.0.2.1]", "ann@exa mple.com", "ann@-x.com", "ann@a..com", '"@example.com'],
 )  # fmt: skip
-def test_what_is_no_address_cannot_be_treated(run: Run, untreated: Run, text: str) -> None:
+def test_a_text_that_is_no_address_cannot_be_treated(run: Run, untreated: Run, text: str) -> None:
     assert run(EmailDomain(), [text]) == [None]
     assert untreated(EmailDomain(), [text]) == [True]
 

@@ -64,7 +64,7 @@ def test_an_absolute_path_needs_no_folder(folder: Path) -> None:
     assert technique.reference_file.path == folder / "ages.csv"
 
 
-def test_what_a_column_may_hold_is_known(ages: Generalize) -> None:
+def test_the_labels_of_each_level_are_known(ages: Generalize) -> None:
     assert ages.labels(2) == {"child", "adult", "*"}
     assert ages.labels() == {f"{ten}-{ten + 9}" for ten in range(0, 60, 10)} | {"*"}
 
@@ -144,5 +144,5 @@ def test_a_quoted_cell_may_hold_either_delimiter(run: Run, folder: Path, text: s
     assert run(read(folder, text), ["a;x", "a"]) == ["b", "*"]
 
 
-def test_what_a_hierarchy_holds_is_not_in_its_repr() -> None:
+def test_the_printed_hierarchy_hides_its_content() -> None:
     assert repr(Hierarchy((("Paris", "France"), ("Lyon", "France")), b"Paris,France")) == "Hierarchy()"

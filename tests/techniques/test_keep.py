@@ -53,7 +53,7 @@ def test_the_host_without_user_port_and_path(run: Run, url: str, host: str) -> N
     ["", "Ann", "example.com", "mailto:ann@example.com", "http://", "http:///path", "https://two words/",
      "http://[::zz]/", "http://a..b/", "http://host:port/", "file:///home/ann/x"],
 )  # fmt: skip
-def test_what_has_no_host_cannot_be_treated(run: Run, untreated: Run, text: str) -> None:
+def test_a_text_without_a_host_cannot_be_treated(run: Run, untreated: Run, text: str) -> None:
     assert run(KeepHost(), [text]) == [None]
     assert untreated(KeepHost(), [text]) == [True]
 

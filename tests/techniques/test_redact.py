@@ -99,7 +99,7 @@ def test_the_mark_can_be_another(run: Run) -> None:
     assert run(Redact(patterns=("email",), mark="#"), ["ann@example.com"]) == ["#"]
 
 
-def test_what_comes_to_light_between_marks_is_found_too(run: Run) -> None:
+def test_matches_that_appear_between_marks_are_redacted(run: Run) -> None:
     assert run(Redact(), ["ann@example.com+33612345678"]) == ["[email][phone]"]
 
 

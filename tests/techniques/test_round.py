@@ -41,7 +41,7 @@ def test_a_narrow_float_is_read_by_its_own_shortest_decimal(run: Run) -> None:
     assert run(Round(to=Decimal("0.1")), [np.float32(0.25), np.float32(0.05)], pa.float32()) == [np.float32(0.2), 0.0]
 
 
-def test_what_is_no_number_cannot_be_treated(untreated: Run) -> None:
+def test_a_value_that_is_no_number_cannot_be_treated(untreated: Run) -> None:
     values = [float("nan"), float("inf"), float("-inf"), None, 1.0]
     assert untreated(Round(to=Decimal(1)), values) == [True, True, True, False, False]
 

@@ -57,7 +57,7 @@ def test_an_unknown_subject_cannot_be_treated(run: Run, untreated: Run) -> None:
 
 
 @pytest.mark.parametrize("type_", [pa.date32(), pa.timestamp("ns"), pa.timestamp("s")])
-def test_what_would_leave_the_type_cannot_be_treated(untreated: Run, type_: pa.DataType) -> None:
+def test_a_date_shifted_beyond_its_type_cannot_be_treated(untreated: Run, type_: pa.DataType) -> None:
     bits = pa.int32() if pa.types.is_date(type_) else pa.int64()
     limit = 2 ** (bits.bit_width - 1)
     ends = pa.array([limit - 1, -limit + 1] * 20, bits).cast(type_)
@@ -80,7 +80,7 @@ def test_order_and_distance_are_kept(run: Run, times: list[datetime], device: st
 
 
 @pytest.mark.parametrize("kind", [pa.date32(), pa.date64(), pa.timestamp("s"), pa.timestamp("us", "UTC")])
-def test_what_would_leave_the_calendar_cannot_be_treated(run: Run, untreated: Run, kind: pa.DataType) -> None:
+def test_a_date_shifted_beyond_the_calendar_cannot_be_treated(run: Run, untreated: Run, kind: pa.DataType) -> None:
     ends = pa.array([date(9999, 12, 31), date(1, 1, 1)] * 40).cast(kind)
     devices = [str(number // 2) for number in range(80)]
     moved, lost = run(SHIFT, ends, device=devices), untreated(SHIFT, ends, device=devices)

@@ -110,7 +110,7 @@ def test_any_cut_budget_form_process_and_order_of_merging_gives_what_brute_force
 
 @pytest.mark.parametrize(("models", "devices"), [(50, 8000), (8000, 50), (3000, 3000)])
 @pytest.mark.parametrize("memory", [None, SMALL])
-def test_what_exceeds_the_budget_is_counted_as_what_does_not(models: int, devices: int, memory: int | None) -> None:
+def test_values_beyond_the_budget_are_counted_the_same(models: int, devices: int, memory: int | None) -> None:
     top = Top(keep=20, other="other", at_least=3)
     parts = [many(2000, models, devices, seed) for seed in range(6)]
     pairs = SubjectValues(SpillSpace(memory))
@@ -202,13 +202,13 @@ def test_tallies_under_two_keys_do_not_merge() -> None:
         first.merge(pickle.loads(pickle.dumps(second)))
 
 
-def test_what_another_process_gets_holds_no_subject() -> None:
+def test_a_pickled_tally_holds_no_subject() -> None:
     state = pickle.dumps(tally(Top(keep=5, other="o"), SubjectValues(SpillSpace()), batch(["model"], ["a person"])))
     assert b"model" in state
     assert b"person" not in state
 
 
-def test_what_another_process_gets_can_only_be_merged() -> None:
+def test_a_pickled_tally_can_only_be_merged() -> None:
     here = tally(Top(keep=5, other="o"), SubjectValues(SpillSpace()), batch(["model"], ["d"]))
     there = pickle.loads(pickle.dumps(here))
     for use in (there.settle, lambda: there.observe(batch(["model"], ["d"]))):

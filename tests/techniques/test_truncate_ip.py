@@ -155,7 +155,7 @@ def test_many_rows_are_treated_as_few_are(texts: list[str | None], v6: int, as_:
         assert many.changed == (few.changed or 0) * times
 
 
-def test_what_was_changed_is_counted_where_it_could_be_treated() -> None:
+def test_only_treatable_changed_values_are_counted() -> None:
     treated = ip().apply_column(pa.array(["1.2.3.4", "1.2.3.0", "2001:db8::", "lobby", None]), CONTEXT)
     assert treated.changed == 1
 

@@ -149,7 +149,7 @@ def test_truncating_twice_is_truncating_once_and_agrees_with_zoneinfo(
     )
 
 
-def test_what_begins_before_the_calendar_cannot_be_treated(run: Run, untreated: Run) -> None:
+def test_a_period_that_begins_before_the_calendar_cannot_be_treated(run: Run, untreated: Run) -> None:
     first = pa.array([wall_clock(1, 1, 1), wall_clock(1, 1, 2)], pa.timestamp("us"))
     technique = TruncateTime(to="day", zone="Europe/Paris")
     assert [value is None for value in run(technique, first)] == [True, False]

@@ -147,7 +147,7 @@ JOINTS = st.sampled_from([" ", ", ", ": ", "; ", "(", ") ", "\n", "<", ">", "=",
 
 @settings(max_examples=examples(300))
 @given(parts=st.lists(st.tuples(JOINTS, st.sampled_from(FRAGMENTS)), min_size=1, max_size=4))
-def test_what_was_redacted_is_accepted_however_it_was_joined(parts: list[tuple[str, str]]) -> None:
+def test_redacted_text_is_accepted_in_any_combination(parts: list[tuple[str, str]]) -> None:
     text = "".join(joint + fragment for joint, fragment in parts)
     kind = TECHNIQUES["redact"]
     assert issubclass(kind, Technique)

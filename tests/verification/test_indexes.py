@@ -43,7 +43,7 @@ def index_of(project: Project) -> Path:
     return path
 
 
-def test_what_a_run_made_is_verified(project: Project) -> None:
+def test_the_output_of_a_run_passes_verification(project: Project) -> None:
     assert codes(project) == []
 
 

@@ -68,7 +68,7 @@ def _words(field: dict[str, Any]) -> list[str]:
     return [step if isinstance(step, str) else next(iter(step)) for step in (do if isinstance(do, list) else [do])]
 
 
-def test_what_the_manifest_lets_be_kept_is_verified(writer: OutputWriter) -> None:
+def test_fields_permitted_by_the_manifest_pass_verification(writer: OutputWriter) -> None:
     fields = {
         "x": {"type": "string", "do": {"truncate_version": 2}},
         "y": {"type": "string", "do": "drop"},
@@ -93,7 +93,7 @@ def test_steps_may_follow_those_of_the_manifest(writer: OutputWriter) -> None:
     ],
     ids=["kept", "another technique", "dropped there", "a secret", "not there", "in aggregates"],
 )
-def test_what_the_manifest_does_not_let_be_kept_is_found(writer: OutputWriter, fields: dict[str, Any]) -> None:
+def test_a_field_not_permitted_by_the_manifest_is_found(writer: OutputWriter, fields: dict[str, Any]) -> None:
     assert written(writer, fields) == ["V066"]
 
 

@@ -223,12 +223,12 @@ def _codes(folder: Path, case: Case) -> list[str]:
 
 
 @pytest.mark.parametrize("case", RIGHT.values(), ids=RIGHT.keys())
-def test_what_a_technique_gives_is_accepted(tmp_path: Path, case: Case) -> None:
+def test_correct_results_of_a_technique_are_accepted(tmp_path: Path, case: Case) -> None:
     assert _codes(tmp_path, case) == []
 
 
 @pytest.mark.parametrize("case", WRONG.values(), ids=WRONG.keys())
-def test_what_a_faulty_technique_gives_is_found(tmp_path: Path, case: Case) -> None:
+def test_faulty_results_of_a_technique_are_found(tmp_path: Path, case: Case) -> None:
     assert _codes(tmp_path, case) == ["V030"]
 
 

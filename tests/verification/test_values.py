@@ -52,6 +52,6 @@ def test_other_columns_may_have_any_form(writer: OutputWriter) -> None:
     assert shown(writer, "acme ") == []
 
 
-def test_what_is_not_utf8_is_left_to_other_rules() -> None:
+def test_invalid_utf8_is_left_to_other_rules() -> None:
     broken = pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff ")])
     assert canonical_ids(broken) is broken

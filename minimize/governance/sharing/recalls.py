@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.config import Config
-from minimize.consent.evaluation import consent_end
-from minimize.consent.terms import TenantAgreements, load_agreements, parse_terms
+from minimize.consent.evaluation import consent_end, load_agreements
+from minimize.consent.terms import TenantAgreements, parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.consent import (
     NewConsent,

@@ -361,7 +361,7 @@ def test_advertising_is_refused_for_all_data() -> None:
     assert rules(decided(access_of(), "ann", wanted("device_id", purpose=""))) == ["purpose"]
 
 
-def test_what_a_view_is_on_is_not_reversed() -> None:
+def test_a_column_with_a_view_is_not_reidentified() -> None:
     roles = {"reader": {"copy": "support_engineer", "views": {"telemetry": {"device_id": "presence"}}}}
     access = access_of(assignment("reader", "sam"), assignment("privacy_officer", "pia"), roles=roles)
     want = wanted("device_id", operation="reidentify", incident=INCIDENT)

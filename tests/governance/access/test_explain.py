@@ -84,7 +84,7 @@ def test_an_aggregate_request_is_by_tenant_only_if_the_table_groups_by_tenant(pl
     assert found.by_tenant == ("tenant_id" in plan.outputs["fleet_by_version"].schema.names)
 
 
-def test_what_is_named_is_wanted_once_and_in_that_order(plan: Plan) -> None:
+def test_named_columns_are_requested_once_and_in_order(plan: Plan) -> None:
     found = plan_access_request(
         plan, "device_telemetry", ["model", "device_id", "model"], purpose="x", incident=INCIDENT
     )
@@ -102,7 +102,7 @@ def test_what_is_named_is_wanted_once_and_in_that_order(plan: Plan) -> None:
         ("device_telemetry/../records", None),
     ],
 )
-def test_what_is_not_there_cannot_be_wanted(plan: Plan, dataset: str, columns: list[str] | None) -> None:
+def test_unknown_outputs_and_columns_cannot_be_requested(plan: Plan, dataset: str, columns: list[str] | None) -> None:
     with pytest.raises(PolicyError, match=r"unknown output|unknown pipeline|has no column"):
         plan_access_request(plan, dataset, columns)
 

@@ -69,7 +69,7 @@ def test_a_permission_is_a_resource_an_operation_and_of_data_a_category(text: st
     assert expected is None or str(expected) == text
 
 
-def test_what_is_no_permission_raises() -> None:
+def test_an_unknown_permission_raises() -> None:
     with pytest.raises(ValueError, match="unknown permission"):
         parse_permissions("audit/read", "audit/burn")
 

@@ -74,7 +74,7 @@ def test_an_operator_replaces_them_for_another_output(world: World, own_settings
         (),
     ],
 )
-def test_what_the_pipeline_names_itself_needs_no_permission(
+def test_the_places_named_by_the_pipeline_need_no_permission(
     world: World, own_settings: Path, words: tuple[str, ...]
 ) -> None:
     assert run(world, "nemo", *words).code == 0

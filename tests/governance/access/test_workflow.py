@@ -108,7 +108,7 @@ def test_denied_revoked_and_expired_are_different_ends(as_: Callable[..., Grant]
     assert [each.state(later) for each in (denied, revoked, expired)] == ["denied", "revoked", "expired"]
 
 
-def test_who_asked_may_give_it_back(home: Workspace, as_: Callable[..., Grant]) -> None:
+def test_a_requester_may_revoke_their_grant(home: Workspace, as_: Callable[..., Grant]) -> None:
     assert as_("sam", "revoke", request_grant(WISH, home, NOW)).state(NOW) == "revoked"
 
 
@@ -156,7 +156,9 @@ def test_a_request_cannot_exceed_its_role(home: Workspace) -> None:
     assert request_grant(replace(WISH, duration=24 * HOUR), home, NOW).request.duration == 24 * HOUR
 
 
-def test_who_may_not_ask_gets_nothing(home: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_without_the_permission_cannot_request_a_grant(
+    home: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     assert refused(lambda: request_grant(WISH, home, NOW)) == ["nobody"]
 
@@ -243,7 +245,7 @@ def test_a_refused_request_is_logged_with_its_content(home: Workspace) -> None:
     )
 
 
-def test_what_ran_out_is_marked_once(home: Workspace, as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
+def test_an_expired_grant_is_marked_once(home: Workspace, as_: Callable[..., Grant], ask: Callable[[], Grant]) -> None:
     waiting = ask()
     over = as_("pia", "approve", ask())
     assert [each.id for each in expire_grants(home, NOW + 8 * HOUR).grants] == [over.id]
@@ -408,7 +410,7 @@ def test_a_person_does_not_end_a_denial_of_their_own(rob: Workspace, monkeypatch
     assert adopt_access(rob, NOW, yes=True).adopted
 
 
-def test_what_counts_already_is_not_adopted_twice(rob: Workspace) -> None:
+def test_an_adopted_access_file_is_not_adopted_twice(rob: Workspace) -> None:
     assert not adopt_access(rob, NOW, yes=True).is_needed
     assert results(rob) == [("rob", "success")]
 
@@ -438,7 +440,7 @@ def test_a_file_with_faults_is_not_adopted(rob: Workspace) -> None:
         adopt_access(rob, NOW, yes=True)
 
 
-def test_what_was_adopted_under_another_key_counts_for_nothing(rob: Workspace, tmp_path: Path) -> None:
+def test_an_adoption_signed_with_another_key_does_not_count(rob: Workspace, tmp_path: Path) -> None:
     stranger = new_keyring(tmp_path / "other.keys", now=NOW)
     with pytest.raises(LedgerError, match="not signed"):
         _ = Workspace(keys=stranger).access

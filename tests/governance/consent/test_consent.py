@@ -50,7 +50,7 @@ def test_each_verb_brings_its_state(home: Workspace, verb: ConsentVerb, state: s
     assert record_consent(verb, WISH, home, NOW).act.state == state
 
 
-def test_what_is_given_once_more_is_renewed(home: Workspace) -> None:
+def test_a_consent_given_again_is_renewed(home: Workspace) -> None:
     states = [
         record_consent("give", WISH, home, hours(0)).act,
         record_consent("withdraw", WISH, home, hours(1)).act,
@@ -84,7 +84,7 @@ def test_each_consent_act_is_in_the_audit_log(home: Workspace) -> None:
         replace(WISH, valid_from=hours(2), expires_at=hours(1)),
     ],
 )
-def test_what_cannot_be_agreed_to_is_not_recorded(home: Workspace, wish: NewConsent) -> None:
+def test_an_invalid_consent_is_not_recorded(home: Workspace, wish: NewConsent) -> None:
     record_consent("request", WISH, home, NOW)
     with pytest.raises(PolicyError):
         record_consent("give", wish, home, NOW)
@@ -142,7 +142,7 @@ def test_a_clock_that_was_put_back_does_not_undo_a_withdrawal(home: Workspace) -
     )
 
 
-def test_what_has_run_out_is_marked_once(home: Workspace) -> None:
+def test_an_expired_consent_is_marked_once(home: Workspace) -> None:
     record_consent("give", replace(WISH, expires_at=hours(2)), home, NOW)
     record_consent("give", replace(WISH, tenant="south"), home, NOW)
     assert mark_expired_consents(home, hours(1)) == []
@@ -151,7 +151,7 @@ def test_what_has_run_out_is_marked_once(home: Workspace) -> None:
     assert mark_expired_consents(home, hours(4)) == []
 
 
-def test_what_was_renewed_is_not_marked(home: Workspace) -> None:
+def test_a_renewed_consent_is_not_marked(home: Workspace) -> None:
     record_consent("give", replace(WISH, expires_at=hours(2)), home, NOW)
     record_consent("give", replace(WISH, expires_at=hours(9)), home, hours(1))
     assert mark_expired_consents(home, hours(3)) == []
@@ -164,7 +164,7 @@ def told(configuration: Workspace, at: float, **asked: Any) -> list[tuple[str, s
     return [(one.act.tenant_id, one.act.state, one.reason) for one in list_consents(configuration, hours(at), **asked)]
 
 
-def test_what_decides_is_shown_for_each_tenant(home: Workspace) -> None:
+def test_the_deciding_act_is_shown_for_each_tenant(home: Workspace) -> None:
     record_consent("request", WISH, home, NOW)
     record_consent("give", WISH, home, hours(1))
     record_consent("request", SOUTH, home, hours(1))
@@ -173,7 +173,7 @@ def test_what_decides_is_shown_for_each_tenant(home: Workspace) -> None:
     assert told(home, 2, recipient="other") == []
 
 
-def test_what_is_shown_is_as_it_was_at_a_time(home: Workspace) -> None:
+def test_consents_are_shown_as_of_a_given_time(home: Workspace) -> None:
     record_consent("give", WISH, home, hours(1))
     record_consent("withdraw", WISH, home, hours(3))
     assert [told(home, at) for at in (0, 2, 3)] == [

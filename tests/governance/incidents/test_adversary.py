@@ -102,7 +102,7 @@ def test_a_master_key_opens_the_files_written_before_their_re_encryption(project
     assert {each.form for each in scoped(project, old, window=before).tenants} == {"pseudonymized"}
 
 
-def test_what_was_retracted_was_there_before(project: Project) -> None:
+def test_retracted_data_was_exposed_before_its_removal(project: Project) -> None:
     first = ran(project, "north", "south")
     project.policy({"model": None})
     (again,) = retract(project.out, keys=project.keys, yes=True).receipts

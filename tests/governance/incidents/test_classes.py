@@ -70,7 +70,7 @@ def test_a_class_that_comes_back_does_not_extend_the_deadline(places: Workspace,
 
 
 @pytest.mark.usefixtures("scoped")
-def test_who_declared_it_does_not_decide_alone_that_no_notice_is_due(places: Workspace, acts: Acts) -> None:
+def test_the_person_who_declared_an_incident_cannot_alone_waive_notices(places: Workspace, acts: Acts) -> None:
     acts("ann")
     declare_incident("INC-1", places, NOW)
     with pytest.raises(RefusedError) as error:

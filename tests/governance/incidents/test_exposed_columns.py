@@ -55,7 +55,7 @@ def test_a_reversed_date_shift_identifies_no_person() -> None:
         (("encrypt.pseudonymized/2", "device/1"), "identified"),
     ],
 )
-def test_what_is_encrypted_is_opened_by_its_own_master_key_alone(keys: tuple[str, ...], form: str) -> None:
+def test_an_encrypted_column_is_opened_only_by_its_own_master_key(keys: tuple[str, ...], form: str) -> None:
     assert CompromisedKeys(frozenset(keys)).column(column(), MASTERS).form == form
 
 
@@ -67,7 +67,7 @@ def test_a_tenant_has_master_keys_of_its_own() -> None:
     assert encrypting_keys("identified", ["encrypt.identified.t-north/3"]) == {"encrypt.identified.t-north/3"}
 
 
-def test_what_a_key_reaches_was_made_with_it_or_is_encrypted_under_it() -> None:
+def test_a_key_reaches_columns_made_with_it_or_encrypted_under_it() -> None:
     assert uses_keys(column(), (), ["device/1"])
     assert uses_keys(column(key=""), MASTERS, ["encrypt.pseudonymized/2"])
     assert not uses_keys(column(), MASTERS, ["device/2", "encrypt.identified/1"])
@@ -97,7 +97,7 @@ def space(do: Any, key: str = "device/1") -> Any:
     return persons(do, key).space
 
 
-def test_what_came_as_it_is_names_each_once() -> None:
+def test_an_unchanged_identifier_names_each_person_once() -> None:
     assert space("keep").exact
 
 

@@ -83,12 +83,12 @@ def test_recipients_and_grants_reach_no_file(output: PublishedOutput) -> None:
     assert found(output, "grant:g") == []
 
 
-def test_what_a_key_alone_reaches_is_marked_so(output: PublishedOutput) -> None:
+def test_files_reached_by_a_key_alone_are_marked(output: PublishedOutput) -> None:
     assert {each.keyed for each in found(output, "key:device/1")} == {True}
     assert {each.keyed for each in found(output, "key:device/1", "output:checkins")} == {False}
 
 
-def test_who_wrote_a_file_is_known(output: PublishedOutput) -> None:
+def test_the_run_that_wrote_a_file_is_known(output: PublishedOutput) -> None:
     for each in found(output, f"output:{output.folder}"):
         assert each.file.written_by.receipt.run_id in each.file.path
 
@@ -149,7 +149,7 @@ def tells(home: Home, operation: str, name: str, kind: str, component: str = "ac
 
 
 @pytest.mark.parametrize("operation", ["subject/view", "subject/export"])
-def test_who_views_or_exports_persons_of_a_tenant_reads_its_records(home: Home, operation: str) -> None:
+def test_viewing_or_exporting_persons_counts_as_reading_the_tenant(home: Home, operation: str) -> None:
     home.time.at += timedelta(days=3650)
     tells(home, operation, "north", "subject")
     at = home.time.at

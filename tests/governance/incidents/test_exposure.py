@@ -17,7 +17,7 @@ DETAILS = {"output": "records", "actor": "2026-11-24T00:00Z/2026-11-25T00:00Z"}
 
 
 @given(st.sampled_from(EXPOSURE_KINDS), WORD, st.booleans())
-def test_what_is_written_is_read_again(kind: ExposureKind, name: str, detailed: bool) -> None:
+def test_a_written_exposure_is_parsed_again(kind: ExposureKind, name: str, detailed: bool) -> None:
     names = {"date": "2026-11-24", "key": "device/1"}
     one = ExposedItem(kind, names.get(kind, name), DETAILS.get(kind, "") if detailed else "")
     assert ExposedItem.parse(str(one)) == one

@@ -52,7 +52,7 @@ def test_the_last_scope_counts() -> None:
     assert incident(scoped("north"), scoped("north", "south")).affected == ("north", "south")
 
 
-def test_who_needs_no_notice_is_affected_and_not_pending() -> None:
+def test_a_tenant_that_needs_no_notice_is_affected_and_not_pending() -> None:
     found = incident(scoped("north", notice=False), step("declared"))
     assert (found.affected, found.pending, found.is_overdue(NOW + timedelta(days=9))) == (("north",), (), False)
 

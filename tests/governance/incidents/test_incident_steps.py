@@ -44,7 +44,7 @@ def test_an_incident_is_opened_once(places: Places) -> None:
         {"exposed": ["all"]},
     ],
 )
-def test_what_cannot_be_so_is_not_opened(places: Places, changes: dict[str, Any]) -> None:
+def test_an_impossible_incident_is_not_opened(places: Places, changes: dict[str, Any]) -> None:
     said = {name: getattr(CASE, name) for name in NewIncident.__slots__} | changes
     with pytest.raises(ConfigurationError):
         open_incident(NewIncident(**said), places, NOW)
@@ -120,7 +120,9 @@ def test_a_declared_incident_closes_only_after_all_tenants_are_notified(places: 
     assert [each.code for each in error.value.findings] == ["K022"]
 
 
-def test_who_declared_it_does_not_call_it_a_false_positive(places: Places, scoped: Incident, acts: Acts) -> None:
+def test_the_person_who_declared_an_incident_cannot_call_it_a_false_positive(
+    places: Places, scoped: Incident, acts: Acts
+) -> None:
     acts("ann")
     declare_incident("INC-1", places, NOW)
     with pytest.raises(RefusedError):

@@ -39,14 +39,14 @@ def recalled(shared: Sender, state: RecallState) -> None:
         record_acts(ledger, shared.keys, RECALL, step)
 
 
-def test_whose_records_were_sent_has_copies_there(shared: Sender) -> None:
+def test_a_tenant_whose_records_were_shared_has_copies_at_the_recipient(shared: Sender) -> None:
     assert [(each.tenant, each.recipient, each.policy) for each in out(shared)] == [
         ("north", "vendor", "devices"),
         ("south", "vendor", "devices"),
     ]
 
 
-def test_what_is_sent_after_the_window_was_not_out(shared: Sender) -> None:
+def test_data_shared_after_the_window_was_not_exposed(shared: Sender) -> None:
     assert out(shared, since=-2 * HOUR, until=-HOUR) == []
 
 
@@ -104,7 +104,7 @@ def test_a_key_with_the_same_name_prefix_opens_nothing() -> None:
     assert {each.form for each in copy.columns(frozenset({"device/1"}))} == {"pseudonymized"}
 
 
-def test_what_an_actor_sent_in_the_window_is_at_its_recipient(shared: Sender) -> None:
+def test_data_shared_by_an_actor_in_the_window_is_at_its_recipient(shared: Sender) -> None:
     places, (first, *_) = Places(shared.ledger, keys=shared.keys), out(shared)
 
     def found(*texts: str) -> list[tuple[str, list[str]]]:

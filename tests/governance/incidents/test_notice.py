@@ -110,7 +110,7 @@ def test_a_notice_names_no_other_tenant(project: Project, places: Places) -> Non
     assert not any("south" in (folder / f"north.{form}").read_text() for form in ("md", "html", "json"))
 
 
-def test_what_people_wrote_is_escaped(project: Project, places: Places) -> None:
+def test_text_written_by_people_is_escaped(project: Project, places: Places) -> None:
     folder = drafted(project, places)
     assert "A &lt;lost&gt; disk" in (folder / "north.html").read_text()
     assert "A \\<lost\\> disk" in (folder / "north.md").read_text()

@@ -129,7 +129,7 @@ def test_without_any_evidence_no_tenant_is_named_and_the_gap_is_reported(project
     assert [(each["rows"], each["tenants_by"]) for each in found["not_searched"]] == [(len(RECORDS), None)]
 
 
-def test_what_is_under_destroyed_keys_is_unintelligible_and_needs_no_notice(project: Project) -> None:
+def test_data_under_destroyed_keys_is_unintelligible_and_needs_no_notice(project: Project) -> None:
     ran(project, records=PER_TENANT)
     destroy_key(project.keys, "encrypt.pseudonymized.t-north", 1, now=AT)
     found = scoped(project, f"output:{project.out}")

@@ -59,7 +59,7 @@ def test_an_exposure_that_matches_nothing_is_listed(filled: Project, wrong: str)
         ("output:checkins#per_model", "column:events"),
     ],
 )
-def test_what_matches_is_not(filled: Project, texts: tuple[str, ...]) -> None:
+def test_a_matching_exposure_is_not_listed(filled: Project, texts: tuple[str, ...]) -> None:
     assert told(filled, *texts) == []
 
 

@@ -55,7 +55,7 @@ def retracts(project: Daily) -> object:
 
 
 @pytest.mark.parametrize(("act", "operation"), [(expire, "output/expire"), (retracts, "output/retract")])
-def test_who_may_not_takes_nothing_out_and_who_may_does(
+def test_only_an_authorized_account_removes_data(
     shut: Daily, monkeypatch: pytest.MonkeyPatch, act: Callable[[Daily], object], operation: str
 ) -> None:
     before = shut.rows()

@@ -49,7 +49,7 @@ def test_values_past_their_retention_are_removed_and_the_rest_stays_encrypted(sh
     shut.verified()
 
 
-def test_what_is_rewritten_has_the_newest_version(shut: Daily) -> None:
+def test_rewritten_files_have_the_newest_key_version(shut: Daily) -> None:
     add_key(shut.keys, "encrypt.pseudonymized", now=START)
     (receipt,) = shut.expire(START + 2 * DAY).receipts
     assert set(masters(shut)) == {"encrypt.pseudonymized/2"}

@@ -151,7 +151,7 @@ def test_a_closed_tenant_and_a_device_that_became_personal_are_carried_out(ran: 
     assert [(row["owner_type"], row["phone"][:4], row["apps"]) for row in changed] == [("personal", "****", None)] * 2
 
 
-def test_what_is_written_after_the_event_was_recorded_is_reached_by_it(project: Daily) -> None:
+def test_a_file_written_after_the_event_was_recorded_is_covered_by_it(project: Daily) -> None:
     project.collect(rows(FIRST), FIRST)
     project.run(FIRST, RAN)
     happens(project, "east", "subject_left", "d1", occurred_at=RAN + DAY)
@@ -231,7 +231,7 @@ def test_an_event_in_the_ledger_and_in_a_file_counts_once(ran: Daily) -> None:
     assert subjects(ran) == {"north-d0", "east-d0"}
 
 
-def test_what_is_open_is_listed_from_the_ledger_and_is_overdue_after_its_time_limit(ran: Daily) -> None:
+def test_open_items_are_listed_from_the_ledger_and_overdue_after_their_time_limit(ran: Daily) -> None:
     happens(ran, "south", "tenant_closed")
     happens(ran, "north", "became_personal", "d0")
     happens(ran, "north", "subject_left", "nobody")
@@ -306,7 +306,7 @@ def test_an_event_that_was_not_recorded_cannot_be_withdrawn(ran: Daily, name: st
         withdraw_event(name, where(ran), NOW)
 
 
-def test_who_may_not_is_refused_before_anything_is_recorded(ran: Daily) -> None:
+def test_an_unauthorized_account_is_refused_before_anything_is_recorded(ran: Daily) -> None:
     def nobody(actor: Actor, resource: Resource) -> None:
         raise RefusedError(f"{resource.type} is not for {actor.type}")
 

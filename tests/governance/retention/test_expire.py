@@ -175,7 +175,7 @@ def test_a_device_that_became_personal_loses_its_applications_and_most_of_its_nu
     ran.verified()
 
 
-def test_what_was_carried_out_is_not_done_again(ran: Daily) -> None:
+def test_a_carried_out_expiry_is_not_repeated(ran: Daily) -> None:
     events = ran.events("north,d0,became_personal,2026-01-02T00:00:00Z", "south,,tenant_closed,2026-01-02T00:00:00Z")
     assert len(ran.expire(RAN, events=events).receipts) == 1
     assert ran.expire(RAN, events=events).receipts == ()
@@ -228,7 +228,7 @@ def test_an_event_that_is_yet_to_come_changes_nothing(ran: Daily) -> None:
     assert ran.expire(RAN, events=ran.events("south,,tenant_closed,2026-01-05T00:00:00Z")).receipts == ()
 
 
-def test_what_is_open_is_listed_by_its_time_limit_and_what_is_late_is_overdue(ran: Daily) -> None:
+def test_open_items_are_sorted_by_their_time_limit_and_late_ones_are_overdue(ran: Daily) -> None:
     events = ran.events("south,,tenant_closed,2026-01-02T00:00:00Z", "north,d0,became_personal,2026-01-02T00:00:00Z")
     found = open_items(ran.out, at=RAN, events=events, keys=ran.keys)
     assert [(each.kind, each.deadline - RAN, each.overdue) for each in found] == [

@@ -52,7 +52,7 @@ def verdict(project: Daily, settings: str = "") -> tuple[BatchVerdict, pa.Record
     return made(batch), batch
 
 
-def test_what_would_be_collected_today_stays(day: Daily) -> None:
+def test_values_that_would_be_collected_today_stay(day: Daily) -> None:
     day.policy(features=FEATURES)
     found, batch = verdict(day)
     assert "place" not in found.removed_values

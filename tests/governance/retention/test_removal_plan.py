@@ -109,7 +109,7 @@ def test_events_about_subjects_that_cannot_be_found_are_counted(project: Daily) 
     assert "1 events name subjects that cannot be found" in str(found)
 
 
-def test_what_is_open_is_sorted_by_its_time_limit(day: Daily) -> None:
+def test_open_deadlines_are_sorted_by_their_time_limit(day: Daily) -> None:
     closed, later = RetentionEvent("north", "tenant_closed", RAN), RetentionEvent("south", "reset", RAN + DAY, "d0")
     found = open_deadlines(plan(day, 1, LEFT, closed), (LEFT, closed, later), {LEFT: 1, closed: 1})
     assert [(each.kind, each.files) for each in found] == [

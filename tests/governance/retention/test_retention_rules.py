@@ -119,7 +119,7 @@ def test_fields_of_a_file_are_those_that_it_holds(day: Daily) -> None:
     assert {"place", "phone", "/apps/*/name"} < set(file.pointers)
 
 
-def test_what_must_hold_today_are_gates_and_cases_that_ask_settings(day: Daily) -> None:
+def test_current_conditions_are_gates_and_cases_that_read_settings(day: Daily) -> None:
     policy = day.plan(START + DAY).request.today
     assert {name for each in current_conditions("/apps/*/name", policy) for name in features_in(each)} == {"inventory"}
     assert list(current_conditions("phone", policy)) == []
@@ -202,7 +202,7 @@ def test_condition_on_whole_record_reads_what_the_file_shows() -> None:
     assert whole.holds(FieldEquals("/apps/*/kind", ("work",))).tolist() == [False, False]
 
 
-def test_what_the_file_does_not_show_is_unknown() -> None:
+def test_facts_that_the_file_does_not_show_are_unknown() -> None:
     whole = StoredFacts(
         BATCH, CONDITIONS_POLICY, field_pointers(CONDITIONS_POLICY, BATCH.schema), RECORD_PLACE, lambda atom: None
     )
@@ -223,7 +223,7 @@ conditions: st.SearchStrategy[Condition] = st.recursive(
 @given(
     conditions, st.sampled_from(["A", "B", None]), st.integers(0, 4 * 60), st.sampled_from(["model", "/apps/*/name"])
 )
-def test_what_a_file_surely_shows_was_true_of_the_raw_record(
+def test_certain_facts_of_a_file_were_true_of_the_raw_record(
     condition: Condition, model: str | None, minutes: int, place: str
 ) -> None:
     time = datetime(2026, 11, 24, 10, 30, tzinfo=UTC)
@@ -264,5 +264,5 @@ def test_a_time_that_the_file_does_not_show_is_within_nothing() -> None:
     assert within(100, "gone") == [False, False]
 
 
-def test_what_is_true_of_a_record_is_true_of_its_values() -> None:
+def test_facts_of_a_record_hold_for_its_values() -> None:
     assert within(3, place="seen") == [True, False]

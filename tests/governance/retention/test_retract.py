@@ -58,7 +58,7 @@ def places(project: Daily) -> set[str]:
     return {row["place"][6:14] for row in project.rows() if row["place"] is not None}
 
 
-def test_what_would_be_collected_today_stays(ran: Daily) -> None:
+def test_a_retraction_keeps_data_that_would_be_collected_today(ran: Daily) -> None:
     assert again(ran).is_empty
     assert str(again(ran)).startswith("nothing to do")
 
@@ -159,7 +159,7 @@ def test_a_source_that_changed_counts_as_gone(ran: Daily) -> None:
     assert len(ran.rows()) == 12
 
 
-def test_what_was_taken_after_an_event_does_not_come_back_from_the_source(ran: Daily) -> None:
+def test_data_removed_after_an_event_does_not_return_from_the_source(ran: Daily) -> None:
     ran.expire(RAN, events=ran.events("east,,tenant_closed,2026-01-02T00:00:00Z"))
     says(ran, off("south", "", "2026-01-02T00:10:00Z"))
     assert [receipt.from_ for receipt in again(ran).receipts] == ["output"]

@@ -66,7 +66,7 @@ def test_data_removed_for_its_age_may_return_and_is_removed_again(day: Daily) ->
     assert FIRST in standing(day)
 
 
-def test_what_was_taken_after_an_event_is_not_read_again_but_by_who_knows_events(day: Daily) -> None:
+def test_a_source_with_removed_subjects_is_read_only_with_the_events(day: Daily) -> None:
     day.expire(RAN, events=day.events("east,d1,subject_left,2026-01-02T00:00:00Z"))
     assert standing(day) == {}
     assert known(day)

@@ -56,7 +56,7 @@ def test_a_pipeline_runs_under_them_as_under_the_file(book: Workspace, home: Pro
     minimize.verify(home.folder / "by_ledger", keys=home.keys)
 
 
-def test_what_was_taken_out_can_be_brought_in_elsewhere(book: Workspace, home: Project, tmp_path: Path) -> None:
+def test_exported_settings_can_be_imported_elsewhere(book: Workspace, home: Project, tmp_path: Path) -> None:
     (home.folder / "settings.csv").write_text(SETTINGS + OWN)
     import_settings(home.folder / "settings.csv", book, NOW)
     assert export_settings(tmp_path / "out.csv", book).rows == 2
@@ -66,7 +66,7 @@ def test_what_was_taken_out_can_be_brought_in_elsewhere(book: Workspace, home: P
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "out.csv").read_text()
 
 
-def test_what_is_taken_out_names_no_subject_and_is_its_owners_alone(
+def test_exported_settings_name_no_subject_and_are_readable_by_the_owner_only(
     book: Workspace, home: Project, tmp_path: Path
 ) -> None:
     (home.folder / "settings.csv").write_text(SETTINGS + OWN)

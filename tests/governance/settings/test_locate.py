@@ -260,7 +260,7 @@ def test_a_device_that_its_user_turned_on_is_listed_until_it_runs_out_and_can_be
     assert not end_locate("d1", "north", book, NOW + 3 * HOUR).ended
 
 
-def test_what_a_user_is_to_turn_on_later_is_ended_too(book: Workspace) -> None:
+def test_a_later_opt_in_of_a_user_is_also_ended(book: Workspace) -> None:
     by_user = replace(TENANT_ON, subject="d1", holder="user", valid_from=NOW + 5 * HOUR, reference="app-1")
     set_setting(by_user, replace(book, pipeline=None), NOW)
     assert end_locate("d1", "north", book, NOW + HOUR).ended

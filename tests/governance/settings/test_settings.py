@@ -34,7 +34,7 @@ def values(project: Workspace, at: datetime = NOW, **asked: Any) -> list[tuple[s
     return [(row.tenant_id, row.setting, row.value, row.subject) for row in list_settings(project, at, **asked)]
 
 
-def test_what_was_set_is_shown(book: Workspace) -> None:
+def test_a_recorded_setting_is_shown(book: Workspace) -> None:
     assert set_setting(NewSetting("north", "location", "on"), book, NOW).old == "nothing"
     assert values(book) == [("north", "location", "on", None)]
 

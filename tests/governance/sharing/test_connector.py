@@ -107,7 +107,7 @@ def test_a_secret_is_held_to_the_consent(sender: Sender) -> None:
     assert seen == []
 
 
-def test_what_the_policy_does_not_call_a_secret_does_not_pass(sender: Sender) -> None:
+def test_a_field_that_the_policy_does_not_call_secret_does_not_pass(sender: Sender) -> None:
     able = connected(sender)
     plain = able.with_(policy_=changed(able.policy_, "fields.newPassword", {"type": "string", "do": "keep"}))
     assert plain.dry(DATA, connector=print).fields["newPassword"].why == "the policy does not declare it a secret"

@@ -36,7 +36,7 @@ def written(path: Path, table: pa.Table) -> StagedExport:
     return file
 
 
-def test_what_a_killed_process_left_is_removed_by_the_next_payload(tmp_path: Path) -> None:
+def test_a_file_left_by_a_killed_process_is_removed_by_the_next_payload(tmp_path: Path) -> None:
     def dies() -> None:
         written(tmp_path / "p.parquet", ROWS)
         os._exit(137)

@@ -137,7 +137,7 @@ def test_a_stream_without_a_connector_stays_lazy(sender: Sender, source: Recipie
     ("asked", "rule"),
     [({"function": "sink"}, "not_in_manifest"), ({"purpose": "customer_support"}, "purpose")],
 )
-def test_what_the_manifest_does_not_have_is_refused(
+def test_a_request_beyond_the_manifest_is_refused(
     sender: Sender, source: Recipient, asked: dict[str, Any], rule: str
 ) -> None:
     assert rules(sender, source, **asked) == [rule]
@@ -319,7 +319,9 @@ def test_a_policy_and_a_pipeline_are_one_too_many(inbound: Inbound) -> None:
         in_memory(inbound, pipeline=inbound.folder, policy=inbound.folder / "policy.yaml")
 
 
-def test_who_may_not_receive_is_refused(inbound: Inbound, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_without_the_permission_cannot_receive_data(
+    inbound: Inbound, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_configuration(inbound.folder.parent, access=access_file(), keys=("device",))
     monkeypatch.setenv("MINIMIZE_ACTOR", "ann")
     with pytest.raises(AccessDenied):

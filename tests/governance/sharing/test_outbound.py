@@ -71,7 +71,7 @@ def test_a_recipient_can_join_what_it_gets_at_different_times(sender: Sender) ->
     assert sender.share().column("device_id") == sender.share().column("device_id")
 
 
-def test_what_was_tokenized_here_gets_another_name_there(sender: Sender) -> None:
+def test_a_tokenized_value_gets_another_token_at_the_recipient(sender: Sender) -> None:
     tokens = sender.with_(policy_=changed(POLICY, "fields.device_id.do", {"tokenize": {"key": "device"}}))
     assert {len(value) for value in tokens.share().column("device_id").to_pylist()} == {32}
     assert tokens.dry().category == "pseudonymized"
@@ -225,7 +225,7 @@ def test_records_are_taken_from_files(sender: Sender, ending: str) -> None:
     assert whole.share(path).num_rows == 3
 
 
-def test_what_has_no_place_in_the_policy_is_a_fault(sender: Sender) -> None:
+def test_a_manifest_that_needs_an_unknown_field_is_a_fault(sender: Sender) -> None:
     reading = sender.vendor_with(
         "functions.sync.fields.model.do", {"pseudonymize": {"key": "other", "per": "event_time"}}
     )

@@ -25,7 +25,7 @@ def test_the_records_in_force_are_shared_by_the_folder_or_by_the_table(home: Pro
     assert by_folder.equals(by_table)
 
 
-def test_what_the_run_released_is_not_treated_again(home: Project) -> None:
+def test_released_values_are_not_treated_again(home: Project) -> None:
     kept = minimize.read(home.out).to_pandas()
     kept = kept[kept["tenant_id"] == "north"]
     given = shared(home, home.out).to_pandas()
@@ -73,7 +73,7 @@ def test_a_per_subject_feature_is_shared_of_subjects_that_are_on_and_can_be_matc
     assert len(set(located.to_pylist())) == (1 if rotate is None else 0)
 
 
-def test_what_today_s_policy_drops_does_not_leave(home: Project) -> None:
+def test_a_field_dropped_by_the_current_policy_is_not_shared(home: Project) -> None:
     home.policy({"battery": {"type": "double", "do": "drop"}})
     assert "battery" not in shared(home, home.out).column_names
 
@@ -90,7 +90,7 @@ def test_an_output_without_its_tenants_cannot_be_shared(home: Project) -> None:
         shared(home, minimize.read(home.out).drop_columns(["tenant_id"]))
 
 
-def test_what_is_finer_than_today_s_policy_does_not_leave(home: Project) -> None:
+def test_a_form_finer_than_the_current_policy_is_not_shared(home: Project) -> None:
     home.policy({"event_time": {**FIELDS["event_time"], "do": {"truncate_time": {"to": "day"}}}})
     with pytest.raises(NotPermitted) as caught:
         shared(home, home.out)

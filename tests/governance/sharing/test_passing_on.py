@@ -56,7 +56,7 @@ def test_records_that_may_not_be_received_any_more_do_not_go(ran: Inbound) -> No
         shared(ran)
 
 
-def test_what_an_output_received_is_asked_for_where_only_a_policy_is_named(ran: Inbound) -> None:
+def test_consents_for_a_received_output_are_also_checked_with_a_policy_alone(ran: Inbound) -> None:
     def by_policy(data: Any) -> Any:
         places: dict[str, Any] = {"policy": ran.folder / "policy.yaml", "ledger": ran.ledger, "keys": ran.keys}
         with time_machine.travel(AT + timedelta(hours=1), tick=False):

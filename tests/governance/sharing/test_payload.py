@@ -54,7 +54,7 @@ def test_one_subject_of_two_tenants_has_two_tokens(sender: Sender) -> None:
     assert listed(sender, owners, "north") != listed(sender, owners, "south")
 
 
-def test_what_means_the_same_is_the_same_subject(sender: Sender) -> None:
+def test_equivalent_ids_are_the_same_subject(sender: Sender) -> None:
     owners = seen(("north", " d-1"), ("north", "d-1 "), ("north", "é"), ("north", "e\u0301"))
     assert set(listed(sender, owners, "north")) == {
         disclosure_token(sender.keys, "north", name) for name in ("d-1", "é")
@@ -70,7 +70,7 @@ def test_a_null_subject_has_no_token(sender: Sender) -> None:
     assert seen(("north", None)).tokens_by_tenant(sender.keys) == {}
 
 
-def test_what_is_printed_shows_no_subject() -> None:
+def test_the_printed_subjects_are_hidden() -> None:
     assert "d-1" not in repr(seen(("north", "d-1")))
 
 
@@ -168,7 +168,7 @@ def test_records_without_a_tenant_stop_the_share(sender: Sender, monkeypatch: py
     assert rules(caught) == ["differs"]
 
 
-def test_what_is_printed_of_it_shows_no_subject() -> None:
+def test_the_printed_statistics_hide_the_subjects() -> None:
     assert "pairs" not in repr(PayloadStats.empty(pa.schema([("a", pa.string())])))
 
 

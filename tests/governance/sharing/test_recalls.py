@@ -123,12 +123,12 @@ def test_one_tenant_or_one_act_may_be_confirmed_alone(shared: Sender) -> None:
     assert [(each.tenant, each.state) for each in found(shared, 31 * DAY)] == [("north", "requested")]
 
 
-def test_what_was_not_requested_cannot_be_confirmed(shared: Sender) -> None:
+def test_a_recall_that_was_not_requested_cannot_be_confirmed(shared: Sender) -> None:
     with pytest.raises(ConfigurationError, match="no matching recall was requested"):
         confirm_recalls(shared.places, shared.recipients, NOW, recipient="vendor")
 
 
-def test_what_was_requested_keeps_its_cause(shared: Sender) -> None:
+def test_a_requested_recall_keeps_its_cause(shared: Sender) -> None:
     shared.consent("north", "withdrawn", at=NOW + timedelta(minutes=1))
     request_recalls(shared.places, shared.recipients, NOW + HOUR, recipient="vendor")
     assert causes(shared, 31 * DAY)["north"] == "withdrawn"

@@ -55,7 +55,7 @@ def test_each_case_is_followed_by_the_manifest_s_steps(sender: Sender) -> None:
     assert field.otherwise == "drop"
 
 
-def test_what_links_gets_the_recipient_s_own_name_last(sender: Sender) -> None:
+def test_a_linking_field_gets_the_recipient_s_own_key_last(sender: Sender) -> None:
     assert keys_of(made(sender), "device_id") == [["device"], ["device@vendor"]]
 
 

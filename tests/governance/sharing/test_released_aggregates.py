@@ -123,7 +123,7 @@ def test_a_feature_that_the_tenant_has_turned_off_closes_its_measures(home: Proj
     assert (given.column("latitude").null_count, given.column("battery").null_count) == (given.num_rows, 0)
 
 
-def test_what_today_s_policy_drops_does_not_leave_in_groups_either(home: Project) -> None:
+def test_a_field_dropped_by_the_current_policy_is_also_not_shared_in_groups(home: Project) -> None:
     home.policy({"battery": {"type": "double", "do": "drop"}})
     assert "battery" not in shared(home).column_names
 

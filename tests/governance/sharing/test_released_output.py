@@ -37,7 +37,7 @@ KEEP = (Keep(),)
         (AnyOf((CORPORATE, AllOf((LOCATION, MANAGED)))), CORPORATE),
     ],
 )
-def test_what_is_not_held_never_matches(condition: Any, left: Any) -> None:
+def test_an_absent_field_never_matches(condition: Any, left: Any) -> None:
     assert reduce_condition(condition, {"owner"}) == left
 
 

@@ -69,15 +69,15 @@ def test_sharing_stops_immediately(shared: Sender) -> None:
     assert shared.share(clock=NOW + HOUR).num_rows == 1
 
 
-def test_what_another_tenant_sent_stays(shared: Sender) -> None:
+def test_data_shared_by_another_tenant_is_not_recalled(shared: Sender) -> None:
     assert [each.tenant for each in ended(shared, tenant="south").recalls] == ["south"]
 
 
-def test_what_was_never_sent_is_not_called_back(shared: Sender) -> None:
+def test_a_tenant_without_disclosures_has_no_recall(shared: Sender) -> None:
     assert ended(shared, tenant="west").recalls == []
 
 
-def test_what_was_requested_is_not_requested_again(shared: Sender) -> None:
+def test_a_requested_recall_is_not_requested_again(shared: Sender) -> None:
     ended(shared)
     assert ended(shared, after=2 * MINUTE).recalls == []
 
@@ -136,7 +136,7 @@ def test_a_consent_that_ran_out_calls_back_when_it_is_marked(sender: Sender) -> 
     assert [act.tenant_id for act in found.acts] == ["west"]
 
 
-def test_what_is_not_confirmed_in_time_is_overdue(shared: Sender) -> None:
+def test_a_recall_without_confirmation_in_time_is_overdue(shared: Sender) -> None:
     ended(shared)
     for after, overdue in ((29 * DAY, False), (31 * DAY, True)):
         (recall,) = (

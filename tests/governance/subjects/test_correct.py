@@ -114,7 +114,7 @@ def test_an_output_that_cannot_derive_the_corrected_value_loses_the_old_one(proj
     assert set(standing(project, "phone")) == {"+4915100009999", "****9999"}
 
 
-def test_what_a_gate_closed_stays_closed(project: Project) -> None:
+def test_a_value_closed_by_a_gate_stays_closed(project: Project) -> None:
     project.policy({"phone": {**PHONE, "feature": "location"}})
     project.pipeline(records={}, aggregates=None)
     (project.folder / "settings.csv").write_text("tenant_id,subject,setting,value,holder,valid_from,recorded_at\n")
@@ -138,7 +138,7 @@ def test_a_correction_is_recorded_as_a_request(filled: Project) -> None:
 
 
 @pytest.mark.parametrize("name", ["event_id", "device_id", "tenant_id", "event_time", "nothing"])
-def test_who_and_when_cannot_be_corrected(filled: Project, name: str) -> None:
+def test_identity_and_time_cannot_be_corrected(filled: Project, name: str) -> None:
     with pytest.raises(ConfigurationError, match="no policy has a column"):
         corrected(filled, **{name: "x"})
 

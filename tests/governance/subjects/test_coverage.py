@@ -68,7 +68,7 @@ def test_an_aggregate_group_that_identifies_persons_is_not_covered(project: Proj
     assert (target.name, target.column) == ("per_user", "who")
 
 
-def test_what_was_written_counts_and_not_what_would_be_written_today(project: Project) -> None:
+def test_coverage_follows_the_written_files_and_not_the_current_policy(project: Project) -> None:
     ran(project, device_id={"type": "string", "role": "identifier", "do": "drop"})
     project.policy({"user": USER})
     assert [each.column for each in found(project).uncovered] == ["user"]

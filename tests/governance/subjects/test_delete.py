@@ -244,7 +244,7 @@ def test_a_request_that_failed_is_gone_on_with_by_the_same_command(filled: Proje
     assert (left.rows, "to_be_deleted" in left.to_json()) == (0, False)
 
 
-def test_what_is_left_fails_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_remaining_records_fail_the_check(filled: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RuledRemoval, "plan", lambda self, _, **__: RemovalPlan(self.as_of))
     with pytest.raises(CheckFailed, match="2 files still hold"):
         deleted(filled, D3)
@@ -302,7 +302,7 @@ def test_a_whole_tenant_is_removed_with_its_records_of_the_future(ahead: Project
     assert {row["tenant_id"] for row in ahead.rows()} == {"south"}
 
 
-def test_what_is_collected_after_a_request_is_not_part_of_it(project: Project) -> None:
+def test_data_collected_after_a_request_is_not_part_of_it(project: Project) -> None:
     """The request failed, the subject came back, and the request is gone on with."""
     project.policy(future="1h")
     project.pipeline(aggregates=None)

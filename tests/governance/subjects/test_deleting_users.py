@@ -127,7 +127,7 @@ def test_a_columnar_source_is_read_for_a_dropped_field_only_while_an_erasure_nee
     assert run(project).gated_by.erased == of(RECORDS)
 
 
-def test_what_happens_afterwards_is_collected_again(filled: Project) -> None:
+def test_later_data_of_a_deleted_user_is_collected_again(filled: Project) -> None:
     deleted(filled, U2)
     later = datetime.now(UTC) + timedelta(hours=25)
     anew = [{**RECORDS[0], "user": "u2", "tenant_id": "north", "event_time": f"{later:%Y-%m-%dT%H:%M:%SZ}"}]

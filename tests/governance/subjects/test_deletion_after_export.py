@@ -28,14 +28,14 @@ def _places(builds: Builds, project: Project) -> Places:
     return Places(project.out / "ledger.db", keys=project.keys)
 
 
-def test_what_was_exported_is_deleted_then(project: Project, places: Places) -> None:
+def test_exported_records_are_deleted_afterwards(project: Project, places: Places) -> None:
     done = export_then_delete([D3], project.folder / "export", places, datetime.now(UTC), yes=True)
     assert done.deletion.rows == OF_D3
     assert pl.read_parquet(project.folder / "export/1-checkins.parquet").height == OF_D3
     assert view_subjects([D3], places, datetime.now(UTC))[0].rows == 0
 
 
-def test_what_could_not_be_exported_is_not_deleted(project: Project, places: Places) -> None:
+def test_records_that_cannot_be_exported_are_not_deleted(project: Project, places: Places) -> None:
     (project.folder / "export").mkdir()
     with pytest.raises(OutputError):
         export_then_delete([D3], project.folder / "export", places, datetime.now(UTC), yes=True)

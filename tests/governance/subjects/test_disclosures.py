@@ -22,7 +22,7 @@ def test_disclosures_of_a_subject_are_listed(shared: Sender) -> None:
     assert act.to_json()["until"] == "2026-12-25T08:00:00Z"
 
 
-def test_whose_tenant_did_not_agree_was_not_shared(shared: Sender) -> None:
+def test_a_tenant_without_consent_has_no_disclosure(shared: Sender) -> None:
     assert told(shared, DataSubject("d-4", "west")) == []
 
 

@@ -95,7 +95,7 @@ def test_everything_is_its_owners_alone(project: Project, folder: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
 
 
-def test_what_the_organization_leaves_out_is_in_no_file(project: Project, folder: Path) -> None:
+def test_redacted_fields_are_in_no_exported_file(project: Project, folder: Path) -> None:
     exported(project, redact=["model"])
     assert b"model" not in (folder / "1-checkins.csv").read_bytes()
     assert "model" not in pl.read_parquet(folder / "1-checkins.parquet").columns

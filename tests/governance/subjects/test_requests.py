@@ -189,7 +189,7 @@ def test_of_a_request_the_last_step_counts(project: Project, ledger: Path) -> No
     assert (body["state"], body["receipts"], body["overdue"]) == ("done", ["r"], False)
 
 
-def test_what_is_open_past_its_day_is_overdue(project: Project, ledger: Path) -> None:
+def test_an_open_request_past_its_deadline_is_overdue(project: Project, ledger: Path) -> None:
     put_down(project, ledger, ASKED)
     with open_ledger(find_ledger(ledger)) as book:
         (status,) = request_statuses(book)

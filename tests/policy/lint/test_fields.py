@@ -48,7 +48,7 @@ fields:
     ],
 )
 @pytest.mark.parametrize("place", ["do: keep, collect_if: {}", "cases: [{{if: {}, do: keep}}]"])
-def test_what_a_condition_reads_is_judged(
+def test_the_field_of_a_condition_is_judged(
     lint_of: LintOf, condition: str, found: list[tuple[str, str]], place: str
 ) -> None:
     text = FIELDS + f"  f: {{type: string, {place.format(condition)}}}\n"
@@ -96,7 +96,7 @@ def one(lint_of: LintOf, field: str) -> list[tuple[str, str]]:
         ("{type: string, do: {tokenize: {key: k, per: os}}}", [("L011", "warning")]),
     ],
 )
-def test_what_is_kept_is_judged_by_the_role(lint_of: LintOf, field: str, found: list[tuple[str, str]]) -> None:
+def test_a_kept_field_is_judged_by_its_role(lint_of: LintOf, field: str, found: list[tuple[str, str]]) -> None:
     assert one(lint_of, field) == found
 
 
@@ -182,7 +182,7 @@ def test_names_and_addresses_are_not_kept_below_the_level_full(lint_of: LintOf, 
         "phone_number: {type: string, role: identifier, do: keep}",
     ],
 )
-def test_what_is_treated_or_no_name_or_address_may_be_below_the_level_full(lint_of: LintOf, field: str) -> None:
+def test_a_treated_or_impersonal_field_may_be_below_the_level_full(lint_of: LintOf, field: str) -> None:
     assert "L009" not in [each.code for each in lint_of(f"{LEVELS}  {field}\n")]
 
 

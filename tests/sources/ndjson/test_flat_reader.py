@@ -187,7 +187,7 @@ def test_texts_are_read_as_what_is_declared(name: str, texts: list[str | None], 
         ("other", ["nul", "NaN", "01", "1e3", "", "truefalse"]),
     ],
 )
-def test_what_does_not_read_as_what_is_declared_is_in_doubt(name: str, texts: list[str | None]) -> None:
+def test_a_text_that_does_not_fit_its_declared_type_is_uncertain(name: str, texts: list[str | None]) -> None:
     _, sure = read(name, None, *texts, "null")
     assert sure == [True, *(False for _ in texts), True]
 

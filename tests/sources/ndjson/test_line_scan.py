@@ -51,7 +51,7 @@ def test_an_odd_line_is_marked_without_its_neighbours(line: bytes) -> None:
     "line",
     [b"{}", b'{"a":"NaN"}', b'{"a":"\\u00e9"}'],
 )
-def test_what_only_looks_odd_is_not(line: bytes) -> None:
+def test_an_unusual_valid_line_is_not_odd(line: bytes) -> None:
     assert odd(line) == [False]
 
 
