@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from minimize.results import Printable
     from minimize.runs.batch_dates import DateSelection
     from minimize.runs.resolve import RunRequest
-    from minimize.runs.runner import Execution
+    from minimize.runs.runner import Execution, RegionalRuns, RunResult
     from minimize.workspace import Workspace
 
 _EXECUTION: Final = (*OBSERVABILITY, "--keys", "--ledger", "--allow-shrink", "--allow")
@@ -68,12 +68,15 @@ def run_command(
     refused; 4 too many rows in quarantine.
     """
     from minimize.runs.batch_dates import DateSelection
-    from minimize.runs.runner import run_requested
+    from minimize.runs.runner import permitted_regions, run_dates, run_regions
 
     request, execution = _request_and_execution(
         DateSelection.from_options(date, since, until, pending=pending), **options
     )
-    result = run_requested(workspace, request, execution)
+    regions = permitted_regions(workspace, request)
+    result: RunResult | RegionalRuns = (
+        run_regions(workspace, regions, request, execution) if regions else run_dates(workspace, request, execution)
+    )
     return replace(result, idle_exit_code=SKIPPED_EXIT_CODE if skips else 0)
 
 

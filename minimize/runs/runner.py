@@ -358,25 +358,17 @@ class RegionalRuns:
         yield from (f"region {name}: not run" for name in self.errors)
 
 
-def run_requested(workspace: Workspace, request: RunRequest, execution: Execution) -> RunResult | RegionalRuns:
-    """Runs the selected dates, for each region in turn if regions are configured and the workspace is not that of one.
+def permitted_regions(workspace: Workspace, request: RunRequest) -> Sequence[str]:
+    """The regions that are run in turn for the current actor: those that are configured, unless the workspace is that of one.
 
-    The current actor needs a permission to replace the places that the pipeline names. Raises AccessDenied, and the errors of
-    `run`.
+    The actor needs a permission to replace the places that the pipeline names. Raises AccessDenied, and the errors of `run`.
     """
-    regions = regions_to_run(workspace)
+    regions = [] if workspace.region is not None else [*pipeline_regions(workspace.job)]
     is_replaced = any(each is not None for each in (request.input, request.settings, workspace.output))
     for part in [workspace.in_region(each) for each in regions] or [workspace]:
         if is_replaced or not is_made_by(part.target, part.job):
             require_override(part, request)
-    if regions:
-        return run_regions(workspace, regions, request, execution)
-    return run_dates(workspace, request, execution)
-
-
-def regions_to_run(workspace: Workspace) -> Sequence[str]:
-    """The regions that are run in turn: those that are configured, unless the workspace is that of one."""
-    return [] if workspace.region is not None else [*pipeline_regions(workspace.job)]
+    return regions
 
 
 def run_regions(workspace: Workspace, names: Sequence[str], request: RunRequest, execution: Execution) -> RegionalRuns:
