@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -87,6 +88,11 @@ class Ran:
     def table(self, name: str = "records") -> pa.Table:
         """One output, decrypted where that is needed."""
         return read(self.output, name, keys=self.keys)
+
+    @cached_property
+    def leaves(self) -> list[dict[str, Any]]:
+        """The published records, each with its values by field. Read once: tests of a session's runs only read."""
+        return [dict(handmade.leaves(row)) for row in self.rows()]
 
     def rows(self, name: str = "records") -> list[dict[str, Any]]:
         """One output's rows."""
