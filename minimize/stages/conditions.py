@@ -1,8 +1,7 @@
 """The facts of a batch of raw records that decide its conditions, and how a column matches values and ages.
 
-Records of erased linked ids: ids that the ledger knows only by the forms that they take in outputs.
-
-A run makes the forms of the raw ids of each field that can hold them, and compares their tokens with those of the erasure.
+Some erased linked ids are known to the ledger only by the forms that they take in outputs. A run makes the forms of the raw ids
+of each field that can hold them, and compares their tokens with those of the erasure.
 """
 
 from __future__ import annotations
