@@ -42,8 +42,9 @@ from minimize.policy.condition import (
 from minimize.policy.fields import DEVICE, USER, fields_named, gate_condition, individual_of
 from minimize.policy.model import Field, Policy
 from minimize.settings.erasures import NEVER, Erasures, LinkedErasure, Moments, event_microseconds
-from minimize.settings.evaluation import FieldIds, Settings
+from minimize.settings.evaluation import Settings
 from minimize.settings.tenants import OutputRegion
+from minimize.settings.timeline import FieldIds
 from minimize.stages.identifier_forms import AS_RECEIVED, AppliedChain, IdentifierColumn, PinnedKeyring, ValueInTenant
 from minimize.techniques import type_family
 from minimize.times import epoch_microseconds
