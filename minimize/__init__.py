@@ -34,13 +34,13 @@ Layers, top down; each imports only what is listed below it:
     arrow                                 work on columns that knows neither policies nor files
     config_search                         where `minimize.yaml` is found
     config                                `minimize.yaml`
-    results · json_form                   results of commands, and their JSON form
+    results                               results of commands, and their JSON form
     pages                                 pages and documents from templates
     stores                                folders on disk and prefixes in object stores
     patterns · identifiers                patterns of personal data in texts; canonical names of tenants and subjects
     times
     checkpoints · errors
-    registry · text
+    text
 """
 
 from __future__ import annotations

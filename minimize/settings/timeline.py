@@ -1,4 +1,4 @@
-"""Timelines of settings: the changes of several holders are summed up once and looked up for whole columns.
+"""Timelines of settings: the changes of several holders are summed up once and looked up for whole columns of a batch.
 
 The values of a setting have a few classes (off, on; or the levels). For every entity (a tenant, or a subject of one) and every
 time, a timeline has the classes of the holders' latest rows, as a bit mask.
