@@ -1,9 +1,8 @@
 """Results of commands: JSON for `--json`, lines of text, messages for the log, and an exit code.
 
-Results as JSON: one conversion for dataclasses, models, times, paths and collections.
-
-A dataclass becomes an object of its fields, in their order. `json_member` changes the key or the value of a field;
-`json_names` lists the members of a class that also shows properties, or not all of its fields.
+JSON is made by one conversion for dataclasses, models, times, paths and collections. A dataclass becomes an object of its
+fields, in their order. `json_member` changes the key or the value of a field; `json_names` lists the members of a class that
+also shows properties, or not all of its fields.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ Acts as columns, the act that decides for each tenant at a time, and the periods
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -404,7 +404,8 @@ class TermsCoverage:
         found = history.deciding(when, run)
         ahead, requested = history.upcoming(when, run), history.requested(when, run)
         each = np.full(len(found), epoch_microseconds(when), np.int64) if isinstance(when, datetime) else when
-        return [self._decision(places, time) for *places, time in _zip_columns(found, ahead, requested, each)]
+        columns = (column.tolist() for column in (found, ahead, requested, each))
+        return [self._decision(places, time) for *places, time in zip(*columns, strict=True)]
 
     def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
         place, ahead, requested = places
@@ -424,10 +425,6 @@ class TermsCoverage:
         if terms not in self._lacks:
             self._lacks[terms] = parse_terms(terms).coverage_gap(self._wanted, self._fields)
         return self._lacks[terms]
-
-
-def _zip_columns(*columns: npt.NDArray[np.int64]) -> Iterator[tuple[int, ...]]:
-    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _first_without_consent(decisions: Sequence[ConsentDecision]) -> ConsentDecision:

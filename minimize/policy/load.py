@@ -1,6 +1,6 @@
 """Load policies and pipelines from files or mappings. All faults of both files are reported at once.
 
-Checks of the parts of a policy against each other. They add their faults to those of the file.
+The parts of a policy are checked against each other. These checks add their faults to those of the file.
 """
 
 from __future__ import annotations

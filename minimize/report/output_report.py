@@ -1,8 +1,7 @@
 """The report of an output: an HTML page without external content, a summary as text, and the facts of all sections.
 
-Sections of a report: collection settings over time, retention, sharing with recipients.
-
-Settings of single persons are never shown.
+Among the sections are collection settings over time, retention, and sharing with recipients. Settings of single persons are
+never shown.
 """
 
 from __future__ import annotations

@@ -1,13 +1,11 @@
 """Review of policies, pipelines, recipients and access files: approval, explanations, graded changes, fixtures.
 
 `approval` records the approval of a policy, `explain` shows the decision about a field step by step, `diff` grades every
-change, `fixtures` runs a pipeline over its fixtures.
+change, `fixtures` runs a pipeline over its fixtures. `lint_path` lints a pipeline, a policy alone, recipients, an access file,
+or a folder of these.
 
-Lint of a path: a pipeline, a policy alone, recipients, an access file, or a folder of these.
-
-Tables of a pipeline as they were published last: how many rows were shown, and how far their figures are off.
-
-Only published figures are used. A table that the current actor may not read is left out.
+The tables of a pipeline as they were published last show how many rows were shown, and how far their figures are off. Only
+published figures are used. A table that the current actor may not read is left out.
 """
 
 from __future__ import annotations
