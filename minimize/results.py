@@ -288,6 +288,7 @@ class JsonResult:
 def json_member(
     key: str | None = None,
     *,
+    earlier: str | None = None,
     convert: Callable[[Any], Any] | None = None,
     omit_none: bool = False,
     omit_empty: bool = False,
@@ -297,12 +298,15 @@ def json_member(
 
     Args:
         key: The key, if it is not the name of the field.
+        earlier: The key of earlier versions, which has the same value.
         convert: Computes what is shown from the value of the field, unless that is None.
         omit_none: Whether the member is absent if the value is None.
         omit_empty: Whether the member is absent if the value is false, zero or empty.
         merge: Whether the members of the value become members of this object.
     """
-    member = SimpleNamespace(key=key, convert=convert, omit_none=omit_none, omit_empty=omit_empty, merge=merge)
+    member = SimpleNamespace(
+        key=key, earlier=earlier, convert=convert, omit_none=omit_none, omit_empty=omit_empty, merge=merge
+    )
     return {_METADATA: member}
 
 
@@ -321,6 +325,8 @@ def json_object(result: Any) -> dict[str, Any]:
             continue
         shown = json_value(value if member.convert is None or value is None else member.convert(value))
         body |= shown if member.merge else {member.key or name.rstrip("_"): shown}
+        if member.earlier is not None:
+            body[member.earlier] = shown
     return body
 
 

@@ -84,7 +84,7 @@ def _key_ids(versions: Sequence[MasterKey]) -> list[str]:
 class KeyRotation(JsonResult):
     """The new versions, and the receipts of the re-encrypted outputs."""
 
-    versions: tuple[MasterKey, ...] = field(metadata=json_member("made", convert=_key_ids))
+    versions: tuple[MasterKey, ...] = field(metadata=json_member(earlier="made", convert=_key_ids))
     receipts: tuple[Receipt, ...] = ()
 
     def lines(self) -> list[Line]:
@@ -212,7 +212,7 @@ class UnreadablePartition(JsonResult):
     date: str | None
     files: int
     rows: int
-    folders: tuple[str, ...] = field(metadata=json_member("of"))
+    folders: tuple[str, ...] = field(metadata=json_member(earlier="of"))
 
     def __str__(self) -> str:
         owners = f" of {', '.join(self.folders)}" if self.folders else ""
@@ -227,7 +227,7 @@ class ShreddingResult(JsonResult):
     masters: tuple[MasterKey, ...] = field(metadata=json_member("keys", convert=_key_ids))
     unreadable: tuple[UnreadablePartition, ...]
     outputs_checked: int = field(metadata=json_member("outputs"))
-    outputs_unreachable: tuple[str, ...] = field(default=(), metadata=json_member("missed"))
+    outputs_unreachable: tuple[str, ...] = field(default=(), metadata=json_member(earlier="missed"))
     done: bool = False
 
     def lines(self) -> Iterator[str]:

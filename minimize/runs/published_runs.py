@@ -54,7 +54,7 @@ class RebuiltIndex(JsonResult):
 
     folder: str = field(metadata=json_member("output"))
     runs: int
-    recorded: int = field(metadata=json_member("told"))
+    recorded: int = field(metadata=json_member(earlier="told"))
 
     def lines(self) -> Iterator[str]:
         """The numbers of runs."""
