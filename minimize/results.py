@@ -20,8 +20,6 @@ from textwrap import TextWrapper
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar, Final, Protocol
 
-from pydantic import BaseModel
-
 from minimize.errors import Finding
 from minimize.pages import Table
 from minimize.times import time_text
@@ -270,7 +268,6 @@ _FORMS: Final[Mapping[type, Callable[[Any], Any]]] = {
     date: date.isoformat,
     timedelta: lambda span: int(span.total_seconds()),
     PurePath: str,
-    BaseModel: lambda model: model.model_dump(mode="json", by_alias=True),
 }
 
 
@@ -353,6 +350,8 @@ def json_value(value: Any) -> Any:
         return value
     if hasattr(value, "to_json"):
         return value.to_json()
+    if hasattr(value, "model_dump"):  # a model of Pydantic, which the command line does not import
+        return value.model_dump(mode="json", by_alias=True)
     if is_dataclass(value) or isinstance(value, Mapping):
         return json_object(value)
     if isinstance(value, Set):
