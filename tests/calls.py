@@ -15,7 +15,7 @@ from minimize.ledger.audit_check import AuditCheckResult
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.runs import RunRow
 from minimize.removal import expire as expiry
-from minimize.removal.expiry import ResolvedExpiry
+from minimize.removal.expiry_plan import ResolvedExpiry
 from minimize.runs import backfill as backfills
 from minimize.runs import inspection, published_runs, quarantine_replay
 from minimize.runs.batch_dates import DateSelection, error_for

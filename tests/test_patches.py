@@ -115,7 +115,7 @@ TO_REPLACE: Mapping[str, int] = {
     "ledger.upgrade_schema": 1,
     "local.split_shares": 1,
     "publish.ProcessIdentity": 1,
-    "recovery.file_exists": 1,
+    "commit.file_exists": 1,
     "republication.record_void": 1,
     "rewrite.split_by_date": 1,
     "room.load_disclosures": 1,

@@ -2,7 +2,7 @@
 
 folder          names, receipts and identity of an output folder; rules for names in it; partition folders (Hive)
 publish         open an output, stage files in temporary folders, publish them with a receipt
-recovery        commit record, complete and undo, on disk and in a bucket
+commit          the step that publishes, on disk and in a bucket; completed or undone after a crash
 sink            Parquet files of released batches, also those of worker processes; rejected records
 restricted      sealed records of restricted subjects
 stored_file     read one file of an output

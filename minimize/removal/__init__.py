@@ -1,6 +1,7 @@
 """Removal of published data by age, by lifecycle event and by today's policy; rewrites of published files.
 
 expire.py           `expire`
+expiry_plan.py      its plan; subjects that only the source of a file still names
 retract.py          `retract`: today's policy applied to published output
 keys.py             new versions of master keys, files encrypted under them, destruction of versions
 rerun.py            dates that can be run again from their source

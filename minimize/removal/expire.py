@@ -13,7 +13,7 @@ from minimize.errors import call_redacted
 from minimize.keys import Keyring
 from minimize.receipts import Receipt
 from minimize.removal import Removal
-from minimize.removal.expiry import ResolvedExpiry, expiry_of_output
+from minimize.removal.expiry_plan import ResolvedExpiry, expiry_of_output
 from minimize.removal.plan import (
     OpenDeadline,
     RemovalPlan,

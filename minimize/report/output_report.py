@@ -33,7 +33,7 @@ from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
 from minimize.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.recipients.pages import contract_text
-from minimize.removal.expiry import expiry_of_output
+from minimize.removal.expiry_plan import expiry_of_output
 from minimize.removal.plan import OpenDeadline, RemovalPlan
 from minimize.report.context import (
     ReportContext,

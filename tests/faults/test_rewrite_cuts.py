@@ -19,9 +19,9 @@ from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring, add_key
-from minimize.output.recovery import FolderExchange
+from minimize.output.commit import FolderExchange
 from minimize.removal import rewrite
-from minimize.removal.expiry import ResolvedExpiry
+from minimize.removal.expiry_plan import ResolvedExpiry
 from minimize.removal.keys import files_under_old_keys
 from minimize.removal.plan import counted_file
 from minimize.removal.retract import retract

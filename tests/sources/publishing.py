@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from minimize.output.commit import REPLACED, STAGING, FolderExchange, exchange_folders
 from minimize.output.folder import INTENT, list_data_files, output_and_date, read_receipts
 from minimize.output.publish import LeaseCheck, OpenOutput, Staging, open_output
-from minimize.output.recovery import REPLACED, STAGING, FolderExchange, exchange_folders
 from minimize.receipts import (
     DigestRef,
     PolicyRef,
