@@ -1,4 +1,4 @@
-"""Commit of a publication, on disk and in an object store: its record, its steps, and their completion or undoing after a crash."""
+"""Commit of a publication, on disk and in an object store: its record, its steps, and what follows after a crash."""
 
 from __future__ import annotations
 

@@ -34,6 +34,7 @@ import pyarrow as pa
 
 from minimize.checkpoints import checkpoint
 from minimize.errors import OutputError
+from minimize.output import commit
 from minimize.output.commit import REPLACED, STAGING, FolderExchange, Intent, exchange_folders
 from minimize.output.folder import (
     FORMER_SKETCHES,

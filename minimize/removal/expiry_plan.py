@@ -1,7 +1,7 @@
 """The data of an output that is due: its plan and its open deadlines. Changes nothing.
 
-First in this file: subjects that the ledger knows only under an older key version. Their ids are found through the source of the
-file, if it is unchanged, because a new pseudonym cannot be made from a token.
+The ledger may know a subject only under an older key version. Its id is then found through the source of the file, if that is
+unchanged, because a new pseudonym cannot be made from a token.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
+from minimize.output import commit
 from minimize.output.commit import FolderExchange, Intent, exchange_folders, recover_output, roll_forward
 from minimize.output.folder import list_data_files
 from minimize.stores import ObjectPath, parse_output_location
