@@ -90,7 +90,7 @@ LIMITS: Mapping[str, int] = {
     "subject_index.MAGIC": 1,
     "subject_index.MAX_REMEMBERED": 1,
     "subject_index.SECTION_ENTRIES": 1,
-    "suppression._MAX_PENDING": 1,
+    "tally._MAX_PENDING": 1,
     "tally._MIN_ROWS": 3,
     "trial.BLOCK_SIZE": 1,
 }
