@@ -15,6 +15,7 @@ import pytest
 import minimize
 from minimize.datasets.pipelines import bind_region
 from minimize.errors import ConfigurationError, OutputError, PolicyError
+from minimize.config_search import load_config
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
 from minimize.policy.load import load_pipeline
 from minimize.receipts import Receipt
@@ -267,9 +268,9 @@ def test_lint_reports_faults_of_regions(project: Project) -> None:
 def test_one_ledger_has_the_outputs_of_all_regions(project: Project) -> None:
     for region in ("eu", "us"):
         shutil.rmtree(store(project, region))
-    (project.folder / "minimize.yaml").write_text(CONFIGURATION + "ledger: organization.db\n")
+    (project.folder / "minimize.yaml").write_text(CONFIGURATION + "ledger: organization.db\naccess: off\n")
     assert ran(project).code == 0
-    workspace = Workspace(project.folder / "organization.db", keys=project.keys)
+    workspace = Workspace(keys=project.keys, found_config=load_config(project.folder))
     for tenant, region in (("north", "eu"), ("south", "us")):
         device = next(each["device_id"] for each in events(60) if each["tenant_id"] == tenant)
         subject = DataSubject(device, tenant)
