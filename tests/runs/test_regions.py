@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.config_search import load_config
 from minimize.datasets.pipelines import bind_region
 from minimize.errors import ConfigurationError, OutputError, PolicyError
-from minimize.config_search import load_config
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
 from minimize.policy.load import load_pipeline
 from minimize.receipts import Receipt
