@@ -21,7 +21,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.subjects import LIFECYCLE_EVENT
 from minimize.output.reader import load_receipts
-from minimize.stores.file_operations import Operation, OperationKind
+from minimize.stores.file_operations import Operation
 from minimize.workspace import Workspace as Places
 from tests.commands import command
 from tests.governance.outputs import places
@@ -188,7 +188,7 @@ def test_a_list_of_another_keyring_stops_a_run(project: Project) -> None:
 
 def test_a_request_is_not_done_before_the_lists_are_stored(project: Project) -> None:
     def fails(_: str, operation: Operation) -> None:
-        if operation.kind is OperationKind.CREATE and operation.path.parent.name == ERASURES_FOLDER:
+        if operation.path is not None and operation.path.parent.name == ERASURES_FOLDER:
             raise OSError(28, "no space")
 
     with at_checkpoint("file.operation", fails), pytest.raises(ConfigurationError):
