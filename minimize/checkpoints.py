@@ -59,6 +59,8 @@ OTHER_POINTS: Final = (
 OBJECT_POINTS: Final = ("swap.unmarked", "swap.copied", "swap.deleted")
 WATCHED_POINTS: Final = (
     "act.read",
+    "acts.appended",
+    "acts.proven",
     "columns.inferred",
     "erasures.read",
     "file.hashed",

@@ -66,6 +66,8 @@ LIMITS: Mapping[str, int] = {
     "database._PRAGMAS": 3,
     "deduplicate._MIN_BYTES": 2,
     "fields.MOST_DISTINCT": 1,
+    "passes.MIN_SHARE_BYTES": 1,
+    "schema.STEPS": 1,
     "documents.LARGEST_DOCUMENT": 1,
     "durable_files.ALGORITHM": 1,
     "ledger.PATIENCE_S": 3,

@@ -24,6 +24,7 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final, NamedTuple, TypeVar, Unpack
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import Finding
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
@@ -194,6 +195,7 @@ def check_acts(connection: Connection, verifier: Verifier | None) -> ProvenActs:
 
     Raises UntrustedActError if they are not those of the last audit entry, or no known key signed that entry.
     """
+    checkpoint("acts.proven")
     recorded = _recorded_head(connection, verifier)
     digest, start = None, -(2**63)
     acts = ProvenActs()
@@ -313,6 +315,7 @@ class ActLog(NamedTuple):
             rows.append({name: getattr(signed, name) for name in _NAMES})
         if rows:
             self.connection.insert("acts", *rows)
+            checkpoint("acts.appended")
         return head
 
     def tenants(self) -> frozenset[str]:

@@ -32,11 +32,9 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return project
 
 
-def test_nothing_that_is_set_aside_can_be_read(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    named(monkeypatch, tmp_path / "spill")
-    project.run()
+def test_nothing_that_is_set_aside_can_be_read(project: Project, tmp_path: Path) -> None:
+    with named(tmp_path / "spill"):
+        project.run()
     assert (tmp_path / "spill").stat().st_size > 10_000
     assert found(PLANTED, tmp_path / "spill") == set()
 
@@ -44,9 +42,9 @@ def test_nothing_that_is_set_aside_can_be_read(
 def test_the_control_reads_what_is_set_aside_without_a_seal(
     project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    named(monkeypatch, tmp_path / "spill")
     unsealed(monkeypatch)
-    project.run()
+    with named(tmp_path / "spill"):
+        project.run()
     hits = found(PLANTED, tmp_path / "spill")
     assert {canary.place for canary in MODELS} <= hits
     assert not {canary.place for canary in DEVICES} & hits, "of subjects there are hashes only"

@@ -14,6 +14,7 @@ from unittest.mock import ANY, patch
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import RefusedError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import Address
@@ -260,17 +261,22 @@ def test_acts_are_proven_once_for_several_reads(ledger: Ledger, keys: Keyring, a
     record_acts(ledger, keys, SETTING, *SETTINGS)
     with opened(address, verifier=keys) as again, patch("minimize.ledger.act_log.REUSE_S", 1e9):
         again.find(SETTING)
-        with patch("minimize.ledger.act_log.check_acts") as check:
+        proofs: list[str] = []
+        with at_checkpoint("acts.proven", proofs.append):
             assert again.find(SETTING, tenant="north", verifier=keys) == SETTINGS
-        assert not check.called
+        assert proofs == []
 
 
 def test_an_act_and_the_entry_that_proves_it_are_recorded_together(
     ledger: Ledger, keys: Keyring, address: Address
 ) -> None:
     """A crash between them leaves neither, and the ledger can be used."""
+
+    def crash(_: str) -> None:
+        raise KeyboardInterrupt
+
     record_acts(ledger, keys, SETTING, *SETTINGS)
-    with patch("minimize.ledger.ledger.append_event", side_effect=KeyboardInterrupt), suppress(KeyboardInterrupt):
+    with at_checkpoint("acts.appended", crash), pytest.raises(KeyboardInterrupt):
         record_acts(ledger, keys, SETTING, replace(SETTINGS[0], setting="usage"))
     with opened(address, verifier=keys) as again:
         assert again.find(SETTING) == SETTINGS

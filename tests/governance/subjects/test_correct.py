@@ -9,11 +9,14 @@ import pytest
 
 import minimize
 from minimize.errors import ConfigurationError
+from minimize.governance.sharing.payload import disclosure_token
 from minimize.governance.subjects import Correction, CorrectionEvidence, DataSubject, correct_subject, request_statuses
-from minimize.governance.subjects import correct as room
+from minimize.keys import Keyring
 from minimize.ledger import find_ledger
+from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
 from minimize.ledger.ledger import open_ledger
 from minimize.workspace import Workspace as Places
+from tests.acts import RECORDED_AT, record_acts
 from tests.project import BEFORE, Builds, Project, events
 
 D3 = DataSubject("d3", "north")
@@ -154,17 +157,14 @@ def test_a_whole_tenant_cannot_be_corrected(filled: Project) -> None:
         correct_subject(DataSubject(None, "north"), {"phone": "x"}, CASE, places(filled), datetime.now(UTC))
 
 
-def test_recipients_of_a_corrected_subject_are_found_by_its_form_in_the_output(
-    filled: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[frozenset[str]] = []
-    monkeypatch.setattr(room, "load_disclosures", lambda _: ["an act"])
-
-    def shared(*words: Any) -> list[Any]:
-        asked.append(frozenset(words[4]))
-        return []
-
-    monkeypatch.setattr(room, "disclosures_of", shared)
-    corrected(filled, phone="+4915100009999")
-    (forms,) = asked
-    assert forms == set(standing(filled, "device_id"))
+def test_recipients_of_a_corrected_subject_are_found_by_its_form_in_the_output(filled: Project) -> None:
+    keys, (form,) = Keyring.load(filled.keys), set(standing(filled, "device_id"))
+    assert form != D3.id
+    with open_ledger(find_ledger(filled.out / "ledger.db")) as ledger:
+        for recipient, shared_form in (("vendor", form), ("other", "another form")):
+            body = {"fields": {"phone": "mask"}}
+            act = Disclosure(recipient, RECORDED_AT, recipient, "sync", 1, "sha256:0", None, body)
+            token = bytes.fromhex(disclosure_token(keys, "north", shared_form).rpartition(":")[2])
+            record_acts(ledger, keys, DISCLOSURE, act)
+            record_acts(ledger, keys, TENANT_SHARE, TenantShare(recipient, "north", 1, "a-consent", 1, token))
+    assert corrected(filled, phone="+4915100009999").notices == {"vendor": ["vendor"]}
