@@ -50,10 +50,10 @@ from typing import TYPE_CHECKING, Any
 from minimize.text import load_object
 
 if TYPE_CHECKING:
+    from minimize.datasets.reader import files, read
     from minimize.errors import MinimizeError, VerificationError
     from minimize.governance.sharing import receive, share
     from minimize.keys import Keyring
-    from minimize.output.reader import files, read
     from minimize.policy.load import load_pipeline, load_policy
     from minimize.policy.model import Policy
     from minimize.receipts import Receipt
@@ -99,14 +99,14 @@ _HOMES = {
     "VerificationError": "minimize.errors.VerificationError",
     "apply": "minimize.runs.minimizer.apply",
     "connect": "minimize.server.connect",
-    "files": "minimize.output.reader.files",
+    "files": "minimize.datasets.reader.files",
     "lint": "minimize.runs.inspection.lint",
     "load_pipeline": "minimize.policy.load.load_pipeline",
     "load_policy": "minimize.policy.load.load_policy",
     "open": "minimize.server.open",
     "plan_for": "minimize.runs.inspection.plan_for",
     "prepare": "minimize.runs.minimizer.prepare",
-    "read": "minimize.output.reader.read",
+    "read": "minimize.datasets.reader.read",
     "receive": "minimize.governance.sharing.receive",
     "run": "minimize.runs.run",
     "share": "minimize.governance.sharing.share",

@@ -6,7 +6,7 @@ resolves the order: argument, environment variable, `minimize.yaml`, default.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn, Self
 
 from minimize.errors import Finding, MinimizeError
 
+CONFIG_FILE: Final = "minimize.yaml"
 ACCESS_KEYS: Final = ("file", "encrypt")
 """The keys that `access:` may have if it is a mapping."""
 PROTECTIONS: Final = MappingProxyType({"access": "access control", "approval": "approval of policies"})
@@ -353,3 +354,22 @@ def _key_entries(values: Mapping[Any, Any], node: Any) -> dict[str, _RawEntry]:
 
 def _unknown_keys(entries: Mapping[str, _RawEntry], allowed: tuple[str, ...]) -> tuple[ConfigEntry, ...]:
     return tuple(ConfigEntry(key, entry.line) for key, entry in entries.items() if key not in allowed)
+
+
+def candidate_files(start: Path) -> Iterator[Path]:
+    """The places of a configuration, the nearest first: in a folder and its `pipelines/`, then in the folders above."""
+    for each in (start, *start.parents):
+        yield each / CONFIG_FILE
+        yield each / "pipelines" / CONFIG_FILE
+
+
+def tree_root(folder: Path) -> Path:
+    """The folder of the outermost `minimize.yaml` upwards from a folder; the folder itself if there is none."""
+    place = folder.resolve()
+    found = [path.parent for path in candidate_files(place) if path.is_file()]
+    return found[-1] if found else place
+
+
+def is_config_file(name: str) -> bool:
+    """Whether a file of this name is a configuration."""
+    return name == CONFIG_FILE

@@ -6,13 +6,9 @@ The `pipelines/` of each folder is also searched. What was found is handed on as
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
 
-from minimize.config import Config, parse_config
-
-_CONFIG_FILE: Final = "minimize.yaml"
+from minimize.config import Config, candidate_files, parse_config
 
 ConfigStart = Config | str | os.PathLike[str] | None
 """Where the search for `minimize.yaml` starts, or a configuration that was read before."""
@@ -28,7 +24,7 @@ def load_config(start: ConfigStart = None, candidate: Config | None = None) -> C
     if isinstance(start, Config):
         return start
     folder = Path.cwd() if start is None else Path(os.path.abspath(start))
-    path = next((path for each in (folder, folder.resolve()) for path in _candidates(each) if path.is_file()), None)
+    path = next((path for each in (folder, folder.resolve()) for path in candidate_files(each) if path.is_file()), None)
     if candidate is not None and path is not None and path == candidate.path:
         return candidate
     if path is None:
@@ -38,21 +34,3 @@ def load_config(start: ConfigStart = None, candidate: Config | None = None) -> C
     except OSError:
         return Config(path, is_readable=False)
     return parse_config(path, content)
-
-
-def tree_root(folder: Path) -> Path:
-    """The folder of the outermost `minimize.yaml` upwards from a folder; the folder itself if there is none."""
-    place = folder.resolve()
-    found = [path.parent for path in _candidates(place) if path.is_file()]
-    return found[-1] if found else place
-
-
-def is_config_file(name: str) -> bool:
-    """Whether a file of this name is a configuration."""
-    return name == _CONFIG_FILE
-
-
-def _candidates(start: Path) -> Iterator[Path]:
-    for each in (start, *start.parents):
-        yield each / _CONFIG_FILE
-        yield each / "pipelines" / _CONFIG_FILE

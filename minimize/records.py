@@ -123,6 +123,11 @@ RECORDS: Final = "records"
 """The output of records. Every other output is an aggregate, or the quarantine."""
 POLICY_FILE: Final = "policy.yaml"
 PIPELINE_FILE: Final = "pipeline.yaml"
+RUNS: Final = "runs"
+"""The folder of the receipts of an output; below it a folder per run."""
+RECEIPT_FILE: Final = "receipt.json"
+NULL_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
+"""The name of the partition folder of null."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,8 @@
 """Results of commands: JSON for `--json`, lines of text, messages for the log, and an exit code.
 
-Results as JSON: one conversion for dataclasses, models, times, paths and collections.
-
-A dataclass becomes an object of its fields, in their order. `json_member` changes the key or the value of a field;
-`json_names` lists the members of a class that also shows properties, or not all of its fields.
+JSON is made by one conversion for dataclasses, models, times, paths and collections. A dataclass becomes an object of its
+fields, in their order. `json_member` changes the key or the value of a field; `json_names` lists the members of a class that
+also shows properties, or not all of its fields.
 """
 
 from __future__ import annotations
@@ -20,8 +19,6 @@ from pathlib import Path, PurePath
 from textwrap import TextWrapper
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, ClassVar, Final, Protocol
-
-from pydantic import BaseModel
 
 from minimize.errors import Finding
 from minimize.pages import Table
@@ -271,7 +268,6 @@ _FORMS: Final[Mapping[type, Callable[[Any], Any]]] = {
     date: date.isoformat,
     timedelta: lambda span: int(span.total_seconds()),
     PurePath: str,
-    BaseModel: lambda model: model.model_dump(mode="json", by_alias=True),
 }
 
 
@@ -289,6 +285,7 @@ class JsonResult:
 def json_member(
     key: str | None = None,
     *,
+    earlier: str | None = None,
     convert: Callable[[Any], Any] | None = None,
     omit_none: bool = False,
     omit_empty: bool = False,
@@ -298,12 +295,15 @@ def json_member(
 
     Args:
         key: The key, if it is not the name of the field.
+        earlier: The key of earlier versions, which has the same value.
         convert: Computes what is shown from the value of the field, unless that is None.
         omit_none: Whether the member is absent if the value is None.
         omit_empty: Whether the member is absent if the value is false, zero or empty.
         merge: Whether the members of the value become members of this object.
     """
-    member = SimpleNamespace(key=key, convert=convert, omit_none=omit_none, omit_empty=omit_empty, merge=merge)
+    member = SimpleNamespace(
+        key=key, earlier=earlier, convert=convert, omit_none=omit_none, omit_empty=omit_empty, merge=merge
+    )
     return {_METADATA: member}
 
 
@@ -322,6 +322,8 @@ def json_object(result: Any) -> dict[str, Any]:
             continue
         shown = json_value(value if member.convert is None or value is None else member.convert(value))
         body |= shown if member.merge else {member.key or name.rstrip("_"): shown}
+        if member.earlier is not None:
+            body[member.earlier] = shown
     return body
 
 
@@ -348,6 +350,8 @@ def json_value(value: Any) -> Any:
         return value
     if hasattr(value, "to_json"):
         return value.to_json()
+    if hasattr(value, "model_dump"):  # a model of Pydantic, which the command line does not import
+        return value.model_dump(mode="json", by_alias=True)
     if is_dataclass(value) or isinstance(value, Mapping):
         return json_object(value)
     if isinstance(value, Set):

@@ -1,6 +1,6 @@
 """Text for messages: numbers with commas, singular and plural, "Did you mean" hints, Markdown; versions of packages.
 
-Registry: names, and the objects behind them in the modules of a package, each imported when it is first used.
+A `Registry` holds names, and the objects behind them in the modules of a package, each imported when it is first used.
 """
 
 from __future__ import annotations

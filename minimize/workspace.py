@@ -35,9 +35,11 @@ from minimize.datasets.pipelines import (
     configuration_folder,
     find_configured_outputs,
     find_pipeline,
+    output_config,
     pipeline_from,
 )
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import ConfigurationError, KeyringError, LedgerError, MinimizeError, OutputError
 from minimize.identifiers import canonical_id
@@ -47,7 +49,6 @@ from minimize.ledger.database import LEDGER_VARIABLE, PASSED_LEDGER
 from minimize.ledger.ledger import Ledger, OpenLedgers
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import has_runs, read_receipts
-from minimize.output.reader import load_receipts
 from minimize.plan.model import Category
 from minimize.policy.load import normalize_path
 from minimize.policy.pipeline import Pipeline
@@ -270,7 +271,7 @@ class Workspace:
 
         Raises OutputError, PolicyError, RefusedError, KeyringError.
         """
-        chain = load_receipts(self.target)
+        chain = self.load_receipts()
         if not chain:
             raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
         job = find_pipeline(self.target, chain[-1], self.pipeline, self.config)
@@ -278,6 +279,17 @@ class Workspace:
         bound.check_changeable(chain)
         policies = PolicyCache(job.policy.purposes, job.config)
         return bound, PublishedOutput(self.target, chain, bound.keyring("receipt"), job, policies)
+
+    def load_receipts(self) -> tuple[Receipt, ...]:
+        """The receipts of its output, by sequence. Its ledger has the lease to complete an interrupted publication in a bucket.
+
+        Raises OutputError if there is no output, or a publication does not end.
+        """
+        return load_receipts(self.target, self._ledger_of_receipts)
+
+    def _ledger_of_receipts(self) -> Address:
+        check_ledger(self.address, read_receipts(self.target), self.verifier)
+        return self.address
 
     def check_changeable(self, chain: Sequence[Receipt]) -> None:
         """Raises RefusedError for another ledger or keyring than that of these receipts, and KeyringError."""
@@ -399,7 +411,7 @@ class Workspace:
 
     def _governing(self, output: LocationLike) -> Workspace:
         """That of the rules of an output: the configuration of its own pipeline, which may be the one that is known already."""
-        config = load_config(configuration_folder(output), self.config)
+        config = output_config(output, self.config)
         keys = self._keys_for(config)
         return Workspace(self.ledger, output, keys=keys, found_config=config, clock=self.clock, ledgers=self.ledgers)
 

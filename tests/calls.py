@@ -15,6 +15,7 @@ from minimize.ledger.audit_check import AuditCheckResult
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.runs import RunRow
 from minimize.removal import expire as expiry
+from minimize.removal.expiry_plan import ResolvedExpiry
 from minimize.runs import backfill as backfills
 from minimize.runs import inspection, published_runs, quarantine_replay
 from minimize.runs.batch_dates import DateSelection, error_for
@@ -79,7 +80,7 @@ def run_selected(pipeline: Any, selection: DateSelection, **given: Any) -> RunRe
     return run_dates(*asked({"pipeline": pipeline, "selection": selection, **given}))
 
 
-def resolve_expiry(output: Any, **given: Any) -> expiry.ResolvedExpiry:
+def resolve_expiry(output: Any, **given: Any) -> ResolvedExpiry:
     """`resolve_expiry`."""
     more = {name: given.pop(name) for name in ("at", "events") if name in given}
     return expiry.resolve_expiry(Workspace(output=output, **given), **more)

@@ -111,7 +111,7 @@ def test_one_module_reads_the_configuration_file() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if not any(character.isspace() for character in node.value) and node.value.endswith("minimize.yaml")
     }
-    assert named == {"config_search.py"}
+    assert named == {"config.py"}
 
 
 @pytest.fixture(name="tree")

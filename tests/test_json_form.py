@@ -101,3 +101,16 @@ def _results() -> list[type[Any]]:
         if module.name != "minimize.__main__":
             importlib.import_module(module.name)
     return list(JsonResult.__subclasses__())
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed(JsonResult):
+    """A result one of whose keys has got a better name."""
+
+    partitions: tuple[str, ...] = field(default=(), metadata=json_member("undated_partitions", earlier="untold"))
+    total: int = field(default=0, metadata=json_member(earlier="sum", omit_empty=True))
+
+
+def test_a_key_of_earlier_versions_stays_next_to_the_new_one() -> None:
+    assert Renamed(("a",)).to_json() == {"undated_partitions": ["a"], "untold": ["a"]}
+    assert Renamed(total=3).to_json() == {"undated_partitions": [], "untold": [], "total": 3, "sum": 3}

@@ -90,7 +90,7 @@ LIMITS: Mapping[str, int] = {
     "subject_index.MAGIC": 1,
     "subject_index.MAX_REMEMBERED": 1,
     "subject_index.SECTION_ENTRIES": 1,
-    "suppression._MAX_PENDING": 1,
+    "tally._MAX_PENDING": 1,
     "tally._MIN_ROWS": 3,
     "trial.BLOCK_SIZE": 1,
 }
@@ -115,7 +115,7 @@ TO_REPLACE: Mapping[str, int] = {
     "ledger.upgrade_schema": 1,
     "local.split_shares": 1,
     "publish.ProcessIdentity": 1,
-    "recovery.file_exists": 1,
+    "commit.file_exists": 1,
     "republication.record_void": 1,
     "rewrite.split_by_date": 1,
     "room.load_disclosures": 1,

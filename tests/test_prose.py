@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -38,44 +39,46 @@ def prose(page: Path) -> str:
     return _LINK.sub(r"\1", _SPAN.sub("code", _BLOCK.sub("\n\n", page.read_text())))
 
 
-def docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
-    """The docstrings of a module, and the strings below its constants and fields."""
-    for node in ast.walk(tree):
+def docstrings(nodes: Iterable[ast.AST]) -> Iterator[ast.Constant]:
+    """The docstrings of a module's nodes, and the strings below its constants and fields."""
+    for node in nodes:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield node.value
 
 
-def package_texts(kind: str) -> Iterator[tuple[str, str]]:
-    """The texts of the package, each with its place: docstrings, or strings of four words and more, help included."""
+@cache
+def package_texts() -> dict[str, list[tuple[str, str]]]:
+    """The texts of the package by kind, each with its place: docstrings, or strings of four words and more, help included."""
+    found: dict[str, list[tuple[str, str]]] = {"docstrings": [], "messages": []}
     for file in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(file.read_text())
-        documented = list(docstrings(tree))
+        nodes = list(ast.walk(ast.parse(file.read_text())))
         commands = {
             id(node.body[0].value)
-            for node in ast.walk(tree)
+            for node in nodes
             if isinstance(node, ast.FunctionDef)
             and any("command" in ast.unparse(each) or "group" in ast.unparse(each) for each in node.decorator_list)
             and isinstance(node.body[0], ast.Expr)
         }
+        documented = {id(each) for each in docstrings(nodes)} - commands
         place = str(file.relative_to(ROOT))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                is_help = id(node) in commands
-                is_docstring = any(node is each for each in documented) and not is_help
-                if is_docstring == (kind == "docstrings") and len(node.value.split()) > 3:
-                    yield f"{place}:{node.lineno}", node.value
+        for node in nodes:
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value.split()) > 3:
+                kind = "docstrings" if id(node) in documented else "messages"
+                found[kind].append((f"{place}:{node.lineno}", node.value))
+    return found
 
 
 def texts(kind: str) -> list[tuple[str, str]]:
     if kind == "pages":
         return [(str(page.relative_to(ROOT)), page.read_text()) for page in PAGES]
-    return list(package_texts(kind))
+    return package_texts()[kind]
 
 
 @pytest.mark.parametrize("kind", MOST_PER_THOUSAND)
 def test_texts_have_few_words_of_the_dialect(kind: str) -> None:
-    found = [(place, word) for place, text in texts(kind) for word in DENIED.findall(text)]
-    words = sum(len(text.split()) for _, text in texts(kind))
+    read = texts(kind)
+    found = [(place, word) for place, text in read for word in DENIED.findall(text)]
+    words = sum(len(text.split()) for _, text in read)
     assert 1000 * len(found) / words <= MOST_PER_THOUSAND[kind], f"{len(found)} in {words} words, e.g. {found[:40]}"
 
 

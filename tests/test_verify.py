@@ -8,8 +8,8 @@ import pytest
 
 import minimize
 from minimize.checkpoints import at_checkpoint
+from minimize.datasets import reader
 from minimize.errors import OutputError, VerificationError
-from minimize.output import reader
 from minimize.output.publish import open_output
 from minimize.runs import verify
 from minimize.stores.durable_files import write_file

@@ -7,11 +7,11 @@ file. `tally.py` hands out the codes of groups, hashes subjects, leaves out rows
 fewer than `below` subjects contribute a value. A measure does its own arithmetic, and protects cells finer than a group.
 Everything else that lint, plan, run, `diff` and documentation need to know about it is stated on its class.
 
-Values between bounds as whole numbers around the middle of the bounds, so that a sum of them is exact and can have noise.
+Values between bounds become whole numbers around the middle of the bounds, so that a sum of them is exact and can have noise.
 
-A value counts in units of its type: 1 for integers, the last decimal place for decimals. For doubles, and between bounds that are
-more than 2**32 units apart, a unit is the distance of the bounds, divided by 2**32. A value outside the bounds counts as the
-nearer bound; NaN is no value.
+A value counts in units of its type: 1 for integers, the last decimal place for decimals. For doubles, and between bounds that
+are more than 2**32 units apart, a unit is the distance of the bounds, divided by 2**32. A value outside the bounds counts as
+the nearer bound; NaN is no value.
 """
 
 from __future__ import annotations

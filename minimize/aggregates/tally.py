@@ -1,7 +1,7 @@
 """Tally of one aggregate: batches in, one table without small groups out; and tallies by event day for a late window.
 
-Suppression of small groups: rows whose groups may still be suppressed, and figures of one table that disclose a small group
-by difference.
+Small groups are suppressed: rows whose groups may still be suppressed, and figures of one table that disclose a small group by
+difference.
 """
 
 from __future__ import annotations

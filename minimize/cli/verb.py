@@ -68,7 +68,9 @@ def verb(
                     values["progress"] = stack.enter_context(progress_bar())
                 if "as_json" in accepted:
                     values["as_json"] = as_json
-                result = function(**_with_environment(values, accepted, places))
+                if "workspace" in accepted:
+                    values["workspace"] = stack.enter_context(places.workspace)
+                result = function(**_with_environment(values, accepted))
             return 0 if result is None else print_result(result, as_json)
 
         common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
@@ -92,12 +94,11 @@ def _places(value: Any) -> Sequence[Any]:
     return value if isinstance(value, tuple) else () if value is None else (value,)
 
 
-def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any], places: Places) -> dict[str, Any]:
-    """The parameters, with the workspace and the time if the function accepts them."""
+def _with_environment(values: Mapping[str, Any], accepted: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters, with the time if the function accepts it, and without the options that its workspace has."""
     passed = dict(values)
     if "now" in accepted:
         passed["now"] = passed.get("now") or utc_now()
     if "workspace" in accepted:
         passed = {name: value for name, value in passed.items() if name in accepted or name not in _WORKSPACE_NAMES}
-        passed["workspace"] = places.workspace
     return passed

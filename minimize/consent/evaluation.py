@@ -6,7 +6,7 @@ Acts as columns, the act that decides for each tenant at a time, and the periods
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column
 from minimize.arrow.dictionaries import Bools, valid_mask
-from minimize.config_search import ConfigStart
+from minimize.config import Config
 from minimize.consent.terms import (
     ENDING_STATES,
     NO_AGREEMENTS,
@@ -334,14 +334,14 @@ class EffectiveConsents:
 def load_consents(
     acts: ActReader,
     verifier: Verifier | None,
-    config: ConfigStart,
+    config: Config | None,
     *,
     recipient: str | None = None,
     tenant: str | None = None,
 ) -> Consents:
     """Loads the consents, contracts and confirmed prerequisites of a ledger, optionally of one recipient or tenant.
 
-    `config` is the configuration that names the file of contracts, or the folder from which it is searched. Raises LedgerError,
+    `config` is the configuration that names the file of contracts; None for that of the current folder. Raises LedgerError,
     also if there is a verifier and an act is not signed by a known key; PolicyError for a faulty file of contracts.
     """
     consents = find_consents(acts, recipient=recipient, tenant=tenant, verifier=verifier)
@@ -352,7 +352,7 @@ def load_consents(
 def load_agreements(
     acts: ActReader,
     verifier: Verifier | None,
-    config: ConfigStart,
+    config: Config | None,
     *,
     recipient: str | None = None,
     tenant: str | None = None,
@@ -404,7 +404,8 @@ class TermsCoverage:
         found = history.deciding(when, run)
         ahead, requested = history.upcoming(when, run), history.requested(when, run)
         each = np.full(len(found), epoch_microseconds(when), np.int64) if isinstance(when, datetime) else when
-        return [self._decision(places, time) for *places, time in _zip_columns(found, ahead, requested, each)]
+        columns = (column.tolist() for column in (found, ahead, requested, each))
+        return [self._decision(places, time) for *places, time in zip(*columns, strict=True)]
 
     def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
         place, ahead, requested = places
@@ -424,10 +425,6 @@ class TermsCoverage:
         if terms not in self._lacks:
             self._lacks[terms] = parse_terms(terms).coverage_gap(self._wanted, self._fields)
         return self._lacks[terms]
-
-
-def _zip_columns(*columns: npt.NDArray[np.int64]) -> Iterator[tuple[int, ...]]:
-    return zip(*(column.tolist() for column in columns), strict=True)
 
 
 def _first_without_consent(decisions: Sequence[ConsentDecision]) -> ConsentDecision:

@@ -23,12 +23,12 @@ from minimize.errors import KeyringError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.keys.keyring import SUBJECT_KEY, open_content, seal_content
-from minimize.output.folder import RUNS, output_and_date
+from minimize.output.folder import output_and_date
 from minimize.output.publish import QUARANTINE
 from minimize.output.restricted import open_records
 from minimize.output.stored_file import StoredFile, with_dictionaries
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions
-from minimize.records import POLICY_FILE
+from minimize.records import POLICY_FILE, RUNS
 from minimize.stores import Location, local_path
 from minimize.techniques import is_published_unchanged, published_techniques
 

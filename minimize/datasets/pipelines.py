@@ -13,13 +13,22 @@ from minimize.config import Config
 from minimize.config_search import load_config
 from minimize.errors import ConfigurationError, MinimizeError, OutputError
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
-from minimize.output.folder import RECEIPT_FILE, has_runs, read_receipts
+from minimize.output.folder import has_runs, read_receipts
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
-from minimize.records import PIPELINE_FILE
+from minimize.records import PIPELINE_FILE, RECEIPT_FILE
 from minimize.settings.tenants import OutputRegion, load_regions
-from minimize.stores import Location, LocationLike, ObjectPath, PathText, is_uri, parse_output_location
+from minimize.stores import (
+    Location,
+    LocationLike,
+    ObjectPath,
+    PathText,
+    is_same_location,
+    is_uri,
+    parse_output_location,
+)
+from minimize.stores.durable_files import file_digest
 from minimize.text import did_you_mean
 
 
@@ -138,6 +147,11 @@ def configuration_folder(output: LocationLike) -> Path:
     return next((each for each in (*former, *_places_of(place)) if load_config(each).path is not None), place)
 
 
+def output_config(output: LocationLike, candidate: Config | None = None) -> Config:
+    """The configuration of an output: `load_config` from its `configuration_folder`."""
+    return load_config(configuration_folder(output), candidate)
+
+
 def _own_pipeline_file(output: Location, receipt: Receipt) -> Path | str | None:
     """The pipeline of an output: the one in its receipt, else the nearest one."""
     written = origin_place(output, None if receipt.origin is None else receipt.origin.pipeline)
@@ -148,14 +162,32 @@ def _own_pipeline_file(output: Location, receipt: Receipt) -> Path | str | None:
     return next((file for file in nearest if file is not None), None)
 
 
+def bucket_config(output: ObjectPath) -> Config:
+    """The configuration of an output in a bucket: that of the nearest pipeline that names this output; the defaults if there is
+    none.
+
+    The receipts name no path of one machine. Other pipelines, and the `minimize.yaml` of the current folder, belong to other
+    outputs.
+    """
+    for path in _near_pipeline_files(output):
+        stated = stated_output(path)
+        if stated is not None and is_same_location(stated, output):
+            return load_config(path.parent)
+    return Config()
+
+
 def nearest_pipeline_file(output: Location, name: str) -> Path | None:
-    """The nearest pipeline of this name, upwards from the output folder, or from the current folder if the output is in a bucket.
-    The `pipelines/` of each folder is searched, too."""
-    folders = parent_folders(output)
-    files = (
-        path for each in folders for path in (each / PIPELINE_FILE, *sorted(each.glob(f"pipelines/*/{PIPELINE_FILE}")))
-    )
-    return next((path for path in files if path.is_file() and _has_pipeline_name(path, name)), None)
+    """The nearest pipeline of this name; see `_near_pipeline_files`."""
+    return next((path for path in _near_pipeline_files(output) if _has_pipeline_name(path, name)), None)
+
+
+def _near_pipeline_files(output: Location) -> Iterator[Path]:
+    """The files of pipelines upwards from the output folder, or from the current folder if the output is in a bucket; and in the
+    `pipelines/` of each folder."""
+    for folder in parent_folders(output):
+        for path in (folder / PIPELINE_FILE, *sorted(folder.glob(f"pipelines/*/{PIPELINE_FILE}"))):
+            if path.is_file():
+                yield path
 
 
 def origin_place(output: Location, written: str | None) -> Path | str | None:
@@ -211,6 +243,21 @@ def find_configured_outputs(folder: Path) -> Iterator[tuple[Path, Location]]:
         output = None if path.with_name(RECEIPT_FILE).exists() else stated_output(path)
         if output is not None:
             yield path.parent, output
+
+
+def outputs_made_of(file: Path) -> Iterator[Location]:
+    """The outputs whose receipts name the content of a file as an input.
+
+    They are those of the pipelines of the `minimize.yaml` that is found from the file: another pipeline for it changes nothing.
+    """
+    config = load_config(file.parent).path if file.is_file() else None
+    outputs = (
+        [] if config is None else [place for _, place in find_configured_outputs(config.parent) if has_runs(place)]
+    )
+    digest = file_digest(file) if outputs else ""
+    for place in outputs:
+        if any(each.digest == digest for receipt in read_receipts(place) for each in receipt.inputs):
+            yield place
 
 
 def stated_output(file: Path) -> Location | None:

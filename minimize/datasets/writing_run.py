@@ -16,7 +16,6 @@ from minimize.datasets.inventory import INVENTORY_FILE
 from minimize.errors import OutputError
 from minimize.forms import read_form
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml
-from minimize.output.folder import RUNS
 from minimize.policy.aggregate_forms import rollup_name
 from minimize.policy.condition import Condition
 from minimize.policy.load import load_policy, read_pipeline, read_policy
@@ -26,7 +25,7 @@ from minimize.policy.pipeline import Pipeline, PipelineReading, RecordsModel
 from minimize.receipts import Receipt, sha256_text
 from minimize.receipts.chain import READING_KINDS
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE
-from minimize.records import PIPELINE_FILE, POLICY_FILE
+from minimize.records import PIPELINE_FILE, POLICY_FILE, RUNS
 from minimize.stores import Location, local_copy
 
 RETENTION_POLICY_FILE: Final = "retention.yaml"

@@ -17,10 +17,9 @@ from pathlib import Path, PurePath
 from typing import Final, Self
 
 from minimize.arrow.pointers import Pointer
-from minimize.config_search import load_config
 from minimize.drafting.proposals import Proposal, infer_types, propose_treatments
 from minimize.drafting.values import MIN_RECORDS_OF_NAME, discover_frequent_fields, summarize_source
-from minimize.errors import ConfigurationError, PolicyError, redact_errors
+from minimize.errors import ConfigurationError, redact_errors
 from minimize.forms import form_schema
 from minimize.forms.values import DECIMAL_PATTERN, FIELD_TYPES, MAX_DECIMAL_DIGITS, NAME_PATTERN
 from minimize.forms.yaml_nodes import (
@@ -32,15 +31,15 @@ from minimize.forms.yaml_nodes import (
     read_utf8,
     written_entries,
 )
-from minimize.policy.load import policy_from_mapping
-from minimize.policy.model import Policy, configured_purposes
+from minimize.policy.load import check_policy_text
+from minimize.policy.model import Policy
 from minimize.policy.names import field_pointer
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import suggested_role
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from minimize.results import WrittenFiles
 from minimize.sources import FORMATS, format_by_name
-from minimize.sources.file_discovery import DATE_PLACEHOLDER, find_files
+from minimize.sources.file_discovery import find_files
 from minimize.sources.files import is_uncompressed
 from minimize.stores import (
     Location,
@@ -52,6 +51,7 @@ from minimize.stores import (
     parse_location,
     relative_path,
 )
+from minimize.stores.path_patterns import DATE_PLACEHOLDER
 from minimize.techniques.redact import has_hit
 from minimize.text import did_you_mean
 
@@ -506,7 +506,7 @@ def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
         for block in blocks
     )
     changed = draft_text(accepted)
-    _require_sound(changed, path)
+    check_policy_text(changed, path)
     durable_files.with_output_errors(durable_files.write_file, path, changed.encode())
     return wanted
 
@@ -519,15 +519,6 @@ def _missing_proposal_hint(name: str, text: str, proposals: Collection[str]) -> 
     if isinstance(fields, dict) and name in fields:
         return "Check its line in the policy: the proposal was accepted, the line was edited, or there was none."
     return did_you_mean(name, proposals) or "Look for `# proposed:` in the policy, which marks the open proposals."
-
-
-def _require_sound(text: str, path: Path) -> None:
-    """Raises PolicyError if this text is not a valid policy."""
-    faults = FaultList(str(path))
-    root = parse_yaml(text, faults)
-    if root is None:
-        raise PolicyError("the policy cannot be read", findings=faults.found)
-    policy_from_mapping(root.to_data(), configured_purposes(load_config(path.parent), faults), path.parent)
 
 
 def _read_policy_text(path: Path) -> str:

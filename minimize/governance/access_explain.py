@@ -14,10 +14,10 @@ from minimize.access.model import AccessRules, RoleAssignment, UserAccount, acco
 from minimize.access.permissions import PERMISSIONS
 from minimize.access.roles import AccessRole
 from minimize.datasets.pipelines import find_pipeline
+from minimize.datasets.reader import load_receipts
 from minimize.errors import MinimizeError, PolicyError
 from minimize.ledger import current_actor
 from minimize.ledger.runs import output_locations
-from minimize.output.reader import load_receipts
 from minimize.plan import Plan
 from minimize.plan.model import FieldPlan, highest_category
 from minimize.policy.pipeline import Pipeline

@@ -24,8 +24,8 @@ from minimize.ledger.audit_check import (
 )
 from minimize.ledger.audit_event import EMPTY_LOG, LogHead, audit_finding
 from minimize.ledger.audit_truncation import export_truncated_entries, plan_truncation, truncate_log
-from minimize.output.folder import RECEIPT_FILE
 from minimize.receipts import Receipt
+from minimize.records import RECEIPT_FILE
 from minimize.results import JsonResult, Printable
 from minimize.stores import Location, LocationLike, PathText, parse_output_location, relative_path
 from minimize.stores.durable_files import write_private_file

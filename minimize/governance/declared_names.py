@@ -10,10 +10,9 @@ from pathlib import Path
 from minimize.config import Config
 from minimize.errors import MinimizeError
 from minimize.identifiers import canonical_word
-from minimize.output.folder import RECEIPT_FILE
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Policy
-from minimize.records import PIPELINE_FILE, POLICY_FILE
+from minimize.records import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE
 
 
 @dataclass(frozen=True, slots=True)

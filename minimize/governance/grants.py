@@ -478,8 +478,8 @@ class AccessChange(JsonResult):
 
     digest: str
     before: str | None
-    added: tuple[str, ...] = field(default=(), metadata=json_member("comes"))
-    removed: tuple[str, ...] = field(default=(), metadata=json_member("goes"))
+    added: tuple[str, ...] = field(default=(), metadata=json_member(earlier="comes"))
+    removed: tuple[str, ...] = field(default=(), metadata=json_member(earlier="goes"))
     adopted: bool = False
 
     @property

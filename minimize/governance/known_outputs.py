@@ -19,6 +19,7 @@ from minimize.config import Config
 from minimize.datasets.ledger_check import check_keyring, check_open_ledger
 from minimize.datasets.pipelines import ConfiguredOutput, find_pipeline
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import MinimizeError, RefusedError
 from minimize.keys import Keyring
@@ -26,7 +27,6 @@ from minimize.ledger.audit_event import entry_event
 from minimize.ledger.audit_log import find_entry
 from minimize.ledger.runs import OutputLocation, RecordedOutput, output_locations, recorded_outputs
 from minimize.output.folder import RESTRICTED, batch_date_of, has_runs, identity_of, list_data_files
-from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, files_in_force
 from minimize.records import RECORDS

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from minimize.datasets.erasure_list import StoredErasures, erasure_list_digest
 from minimize.datasets.ledger_check import check_keyring, has_erasures, last_receipt_with_ledger, ledger_disagreement
 from minimize.datasets.pipelines import find_pipeline
+from minimize.datasets.reader import load_receipts
 from minimize.datasets.writing_run import WritingRun
 from minimize.errors import ConfigurationError, OutputError, RefusedError
 from minimize.output.publish import OpenOutput
-from minimize.output.reader import load_receipts
 from minimize.receipts import LedgerAdoption, Receipt
 from minimize.results import JsonResult, Line
 from minimize.runs.published_runs import OutputDecision, record_decision
@@ -50,7 +50,7 @@ def adopt_ledger(workspace: Workspace, reason: str, *, allow_lost_erasures: bool
     if not reason.strip():
         raise ConfigurationError("a ledger adoption needs a reason", hint="Pass --reason TEXT.")
     folder = workspace.target
-    chain = load_receipts(folder)
+    chain = load_receipts(folder, lambda: workspace.address)  # the adopted ledger, not that of the receipts
     if not chain:
         raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
     bound = workspace.with_pipeline(find_pipeline(folder, chain[-1], workspace.pipeline))

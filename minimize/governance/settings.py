@@ -43,7 +43,7 @@ from minimize.settings import (
     SettingsRows,
     load_settings,
 )
-from minimize.settings.evaluation import LEVEL_SETTING, NO_FIELDS, USER_HOLDER, FieldIds
+from minimize.settings.evaluation import LEVEL_SETTING, USER_HOLDER
 from minimize.settings.files import (
     future_rows_error,
     missing_name_error,
@@ -53,6 +53,7 @@ from minimize.settings.files import (
     unknown_name_finding,
 )
 from minimize.settings.tenants import UnknownTenant, find_unknown_tenant, unknown_tenant_json
+from minimize.settings.timeline import NO_FIELDS, FieldIds
 from minimize.settings.tokenized import load_ledger_settings
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file

@@ -18,8 +18,8 @@ from minimize.plan import request
 from minimize.plan.bind import examine
 from minimize.receipts import Receipt
 from minimize.sources import declared_schema
-from minimize.sources.file_discovery import split_pattern
 from minimize.stores import Location, parse_location
+from minimize.stores.path_patterns import split_pattern
 
 _RUN_KINDS: Final = ("run", "replay")
 
@@ -32,8 +32,8 @@ def write_openlineage(request: ExportRequest) -> str:
             "the path is not an output folder",
             hint="Pass the output folder of a run: lineage is made from its receipts.",
         )
-    made = [receipt for receipt in read_receipts(output) if reads_source(receipt)]
-    events = [event for receipt in made for event in events_of(output, receipt, request.pipeline)]
+    runs = [WritingRun(output, receipt) for receipt in read_receipts(output) if reads_source(receipt)]
+    events = [event for run in runs for event in run_events(run, request.pipeline)]
     return "".join(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n" for event in events)
 
 
@@ -42,39 +42,39 @@ def reads_source(receipt: Receipt) -> bool:
     return receipt.kind in _RUN_KINDS or (receipt.kind == "retract" and receipt.from_ == "source")
 
 
-def events_of(output: Location, receipt: Receipt, pipeline: str | None = None) -> Iterator[dict[str, Any]]:
+def run_events(run: WritingRun, pipeline: str | None = None) -> Iterator[dict[str, Any]]:
     """START and COMPLETE of one run, as the run sent them, under the policy stored with its receipt.
 
     Takes the path of its pipeline, if the output does not record it.
     """
-    about = _event_context(output, receipt, pipeline)
-    yield start_event(about, receipt.started)
-    yield complete_event(about, receipt)
+    about = _event_context(run, _input_root(run, pipeline))
+    yield start_event(about, run.receipt.started)
+    yield complete_event(about, run.receipt)
 
 
-def _event_context(output: Location, receipt: Receipt, pipeline: str | None) -> RunDescription:
-    job = WritingRun(output, receipt).loaded_pipeline
+def _event_context(run: WritingRun, input_root: Location) -> RunDescription:
+    job, receipt = run.loaded_pipeline, run.receipt
     source = declared_schema(request(job.policy, job.purpose, job))
     plan = examine(job.policy, source, purpose=job.purpose, pipeline=job).plan
     namespace = os.environ.get("OPENLINEAGE_NAMESPACE") or "minimize"
-    root = _input_root(output, receipt, pipeline)
     return RunDescription(
         run_id=receipt.run_id,
         kind=receipt.kind,
         engine=receipt.engine,
         job=job,
-        output=output,
+        output=run.output,
         namespace=namespace,
         plan=plan,
         dates=receipt.dates,
-        source=root,
+        source=input_root,
     )
 
 
-def _input_root(output: Location, receipt: Receipt, pipeline: str | None) -> Location:
+def _input_root(run: WritingRun, pipeline: str | None) -> Location:
     """The folder of the input. Raises ConfigurationError if it is not known."""
-    given = origin_place(output, None if receipt.origin is None else receipt.origin.input)
+    origin = run.receipt.origin
+    given = origin_place(run.output, None if origin is None else origin.input)
     if given is not None:
         return split_pattern(str(given), Path.cwd())[0]
-    today = find_pipeline(output, receipt, pipeline)
+    today = find_pipeline(run.output, run.receipt, pipeline)
     return split_pattern(today.source.path, today.folder)[0]

@@ -2,7 +2,7 @@
 
 Master keys are searched when they are first needed, so that an output without encryption needs none.
 
-Listing of keys: names, versions and states, never bytes; creation and extension of a keyring file, with its listing.
+The keys of a keyring file are listed by name, version and state, never by bytes, also after it was created or extended.
 """
 
 from __future__ import annotations

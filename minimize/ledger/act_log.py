@@ -1,16 +1,17 @@
 """Log of acts in the database: appending and finding acts, removal of bodies, and the check of the chain.
 
-Proof of the acts: they are exactly those of which the last signed entry of the audit log names the head.
+The proof of the acts: they are exactly those of which the last signed entry of the audit log names the head.
 
 Each act carries the digest of the act before it, so the head of the log of acts represents all of them, their order and their
 number. The last audit entry names this head and is signed. One signature and one pass over the acts therefore prove every act:
-an act that was changed, removed, inserted, or moved to another tenant or place gives another head. The pass covers the digest of
-a body. The body is compared with it when its act is read. An act without a body needs a tombstone.
+an act that was changed, removed, inserted, or moved to another tenant or place gives another head. The pass covers the digest
+of a body. The body is compared with it when its act is read. An act without a body needs a tombstone.
 
 The pass also decides which acts match a filter. The database finds acts by their id only: an attacker could leave an act out of
 an index while it remains in the table, so a query that uses the index would not find it.
 
-An older copy of the whole ledger is consistent. The receipts of outputs name later audit entries, so it is refused there (E303).
+An older copy of the whole ledger is consistent. The receipts of outputs name later audit entries, so it is refused there
+(E303).
 """
 
 from __future__ import annotations

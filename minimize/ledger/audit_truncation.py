@@ -46,7 +46,7 @@ class Truncation(JsonResult):
     before: datetime = field(metadata=json_member(convert=utc_text))
     last: LogHead | None = None
     latest: datetime | None = field(default=None, metadata=json_member(convert=utc_text))
-    outputs: int = field(default=0, metadata=json_member("outputs_told_anew"))
+    outputs: int = field(default=0, metadata=json_member(earlier="outputs_told_anew"))
     done: bool = False
 
     def lines(self) -> Iterator[str]:

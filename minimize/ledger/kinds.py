@@ -1,12 +1,10 @@
-"""Acts of sharing: disclosures with the share of each tenant, recalls, consents, contracts and prerequisites of tenants.
+"""Kinds of acts in the ledger: the record of each kind, and the key by which it is found.
 
-Acts of access: adoptions of an access file or of a ledger, just-in-time grants, and API tokens.
-
-Acts of incidents: one for each step.
-
-Acts of collection settings: one for each row.
-
-Acts about data subjects: lifecycle events, requests step by step, and corrections of values.
+sharing     disclosures with the share of each tenant, recalls, consents, contracts and prerequisites of tenants
+access      adoptions of an access file or of a ledger, just-in-time grants, and API tokens
+incidents   one act for each step
+settings    one act for each row of collection settings
+subjects    lifecycle events, requests step by step, and corrections of values
 """
 
 from __future__ import annotations

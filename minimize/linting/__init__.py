@@ -3,7 +3,7 @@
 A run is refused if its pipeline has what lint calls an error, unless the caller allows the code. For that the policy, the
 pipeline and the configuration are checked. The run checks the source and the settings itself.
 
-Lint of features, levels, purposes, retention and settings: mainly entries without effect.
+The rules about features, levels, purposes, retention and settings are here; they mainly find entries without effect.
 """
 
 from __future__ import annotations

@@ -32,17 +32,15 @@ from minimize.keys.keyring import Subkeys
 from minimize.output.subject_index import INDEX_FOLDER, INDEX_SUFFIX
 from minimize.receipts import Receipt
 from minimize.receipts.shown_counts import SEALED_COUNTS_FILE, open_counts
-from minimize.sources.file_discovery import NULL_PARTITION
+from minimize.records import NULL_PARTITION, RECEIPT_FILE, RUNS
 from minimize.stores import Location, ObjectPath, file_operations, is_within
 from minimize.stores.durable_files import make_folder, with_output_errors
 from minimize.stores.file_operations import path_exists, sync, sync_folder
 from minimize.times import parse_iso_date
 
-RUNS: Final = "runs"
 RESTRICTED: Final = "restricted"
 """The folder of the sealed records of restricted subjects."""
 RESTRICTED_SUFFIX: Final = ".sealed"
-RECEIPT_FILE: Final = "receipt.json"
 INTENT: Final = "intent.json"
 SUCCESS: Final = "_SUCCESS"
 

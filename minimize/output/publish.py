@@ -34,12 +34,11 @@ import pyarrow as pa
 
 from minimize.checkpoints import checkpoint
 from minimize.errors import OutputError
-from minimize.output import recovery
+from minimize.output import commit
+from minimize.output.commit import REPLACED, STAGING, FolderExchange, Intent, exchange_folders
 from minimize.output.folder import (
     FORMER_SKETCHES,
     INTENT,
-    RECEIPT_FILE,
-    RUNS,
     SUCCESS,
     check_apart,
     check_bucket,
@@ -52,11 +51,10 @@ from minimize.output.folder import (
     make_output_folder,
     read_receipts,
 )
-from minimize.output.recovery import REPLACED, STAGING, FolderExchange, Intent, exchange_folders
 from minimize.output.sink import QUARANTINE_SCHEMA, ParquetSink, QuarantineWriter, WorkerFiles, remove_attempts
 from minimize.output.subject_index import INDEX_FOLDER
 from minimize.receipts import Receipt, ReceiptFile, files_with_companions, paths_in_force_below
-from minimize.records import RECORDS
+from minimize.records import RECEIPT_FILE, RECORDS, RUNS
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import (
     ProcessIdentity,
@@ -92,7 +90,7 @@ def open_output(
     folder = folder if isinstance(folder, ObjectPath) else Path(os.path.abspath(folder))
     check_apart(folder, source)
     with _exclusive_access(folder, lease, create):
-        with_output_errors(recovery.recover_output, folder, exchange)
+        with_output_errors(commit.recover_output, folder, exchange)
         yield OpenOutput(folder, exchange, lease if isinstance(folder, ObjectPath) else None)
 
 
@@ -242,7 +240,7 @@ class Staging:
         intent = with_output_errors(self._build_intent, receipt, attachments or {})
         self._is_published = True
         self.output.forget_receipts()
-        recovery.finish_publication(self.output.folder, intent, self.output.exchange)
+        commit.finish_publication(self.output.folder, intent, self.output.exchange)
 
     def _build_intent(self, receipt: Receipt, attachments: Mapping[str, bytes]) -> Intent:
         remove_attempts(self.root)
@@ -274,7 +272,7 @@ class Staging:
                 sink.abandon()
             with suppress(OSError, OutputError):
                 if self.run.exists():
-                    recovery.roll_back(self.run)
+                    commit.roll_back(self.run)
 
     def __enter__(self) -> Self:
         return self

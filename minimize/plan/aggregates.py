@@ -27,14 +27,14 @@ from minimize.aggregates.definition import (
 )
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.value_dictionary import stored_type
-from minimize.config_search import tree_root
+from minimize.config import tree_root
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.fields import group_time_key, is_raw_in_aggregates
 from minimize.policy.load import other_tables_of_source
 from minimize.policy.pipeline import Pipeline
-from minimize.sources.file_discovery import DATE_PLACEHOLDER, source_name
+from minimize.stores.path_patterns import DATE_PLACEHOLDER, source_name
 from minimize.techniques.base import TechniqueStep, TimeForm, ValueRange
 from minimize.techniques.bin import Bin
 from minimize.techniques.periods import local_days, period_starts

@@ -2,7 +2,7 @@
 
 Fields and their cases, aggregates, outputs; how outputs are encrypted, whether records are indexed, the plan as HTML.
 
-Category of columns and outputs, by how far they can be linked to a person: identified, pseudonymized or aggregated.
+Columns and outputs have a category, by how far they can be linked to a person: identified, pseudonymized or aggregated.
 """
 
 from __future__ import annotations

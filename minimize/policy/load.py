@@ -1,6 +1,6 @@
 """Load policies and pipelines from files or mappings. All faults of both files are reported at once.
 
-Checks of the parts of a policy against each other. They add their faults to those of the file.
+The parts of a policy are checked against each other. These checks add their faults to those of the file.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from minimize.errors import Finding, OutputError, PolicyError, SourceError, reda
 from minimize.forms import read_form
 from minimize.forms.values import FIELD_TYPES, EncryptBy, read_encryption_word
 from minimize.forms.yaml_nodes import FaultList, YamlNode, node_from_data, parse_yaml, read_utf8, require_sound
-from minimize.output.folder import RECEIPT_FILE, RUNS, has_runs, read_receipts
 from minimize.policy.approval import configured_approval, content_digest
 from minimize.policy.fields import is_dropped, overlapping_fields, reference_files, steps_of, treatments_of
 from minimize.policy.model import Field, Policy, configured_purposes
 from minimize.policy.names import ANY_NAMES, PolicyNames, PolicyReading, declared_names, field_pointer
 from minimize.policy.pipeline import UNREADABLE_POLICY, ConfiguredEncryption, Pipeline, PipelineReading
 from minimize.policy.treatments import DROP
-from minimize.records import PIPELINE_FILE, POLICY_FILE
-from minimize.sources.file_discovery import may_share_files, split_pattern
+from minimize.receipts import Receipt
+from minimize.records import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS
+from minimize.stores.path_patterns import may_share_files, split_pattern
 from minimize.techniques import TechniqueStep
 from minimize.text import did_you_mean
 
@@ -266,6 +266,15 @@ def policy_from_mapping(mapping: Mapping[str, Any], purposes: Sequence[str] = ()
     return require_sound(policy, _sorted_findings(faults.found), "policy")
 
 
+def check_policy_text(text: str, path: Path) -> None:
+    """Raises PolicyError if this text, which replaces that of a file, is not a valid policy."""
+    faults = FaultList(str(path))
+    root = parse_yaml(text, faults)
+    if root is None:
+        raise PolicyError("the policy cannot be read", findings=faults.found)
+    policy_from_mapping(root.to_data(), configured_purposes(load_config(path.parent), faults), path.parent)
+
+
 @redact_errors
 def load_pipeline(path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None) -> Pipeline:
     """The pipeline in a file, or in a folder's `pipeline.yaml`, with the policy that it names.
@@ -454,10 +463,10 @@ def _open_file(file: Path, faults: FaultList) -> _OpenedFile | None:
 def _output_description(folder: Path) -> str | None:
     """The pipeline whose output a folder is, in words; empty if its receipts do not name it, None if it is not an output."""
     try:
-        chain = read_receipts(folder) if has_runs(folder) else ()
+        chain = [Receipt.from_json(file.read_bytes()) for file in folder.glob(f"{RUNS}/*/{RECEIPT_FILE}")]
     except (OSError, OutputError):
         return ""
-    return f" of the pipeline {chain[-1].pipeline}" if chain else None
+    return f" of the pipeline {chain[0].pipeline}" if chain else None
 
 
 def _is_other_kind(root: YamlNode, is_: str, expected: str, faults: FaultList) -> bool:

@@ -1,6 +1,7 @@
 """Removal of published data by age, by lifecycle event and by today's policy; rewrites of published files.
 
 expire.py           `expire`
+expiry_plan.py      its plan; subjects that only the source of a file still names
 retract.py          `retract`: today's policy applied to published output
 keys.py             new versions of master keys, files encrypted under them, destruction of versions
 rerun.py            dates that can be run again from their source
@@ -23,8 +24,8 @@ from typing import Generic, Protocol, TypeVar
 
 from minimize.checkpoints import checkpoint
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.errors import call_redacted
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind
 from minimize.removal.decision import RewriteRequest
 from minimize.removal.plan import RemovalPlan, plan_by_rules

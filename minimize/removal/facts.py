@@ -47,7 +47,8 @@ from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import DROP
 from minimize.runs.deciding_function import ConsentChange
 from minimize.settings import SettingsRows
-from minimize.settings.evaluation import ROW_SCHEMA, FieldIds, Settings
+from minimize.settings.evaluation import ROW_SCHEMA, Settings
+from minimize.settings.timeline import FieldIds
 from minimize.stages.conditions import match_values
 from minimize.stages.identifier_forms import LookupColumn
 

@@ -19,6 +19,7 @@ from urllib.parse import quote, unquote
 from minimize.datasets.ledger_check import check_keyring
 from minimize.datasets.pipelines import find_pipeline
 from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, KeyringError, MinimizeError, RefusedError, call_redacted
 from minimize.keys import Keyring, Kms, MasterKey
 from minimize.keys.discovery import KeyListing, add_listed_key, key_lifecycle
@@ -28,7 +29,6 @@ from minimize.ledger import PropertyChange, Resource, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.ledger.runs import output_locations
 from minimize.output.folder import batch_date_of
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, files_in_force
 from minimize.removal import Removal
 from minimize.removal.rewrite_receipt import PlannedFile
@@ -84,7 +84,7 @@ def _key_ids(versions: Sequence[MasterKey]) -> list[str]:
 class KeyRotation(JsonResult):
     """The new versions, and the receipts of the re-encrypted outputs."""
 
-    versions: tuple[MasterKey, ...] = field(metadata=json_member("made", convert=_key_ids))
+    versions: tuple[MasterKey, ...] = field(metadata=json_member(earlier="made", convert=_key_ids))
     receipts: tuple[Receipt, ...] = ()
 
     def lines(self) -> list[Line]:
@@ -212,7 +212,7 @@ class UnreadablePartition(JsonResult):
     date: str | None
     files: int
     rows: int
-    folders: tuple[str, ...] = field(metadata=json_member("of"))
+    folders: tuple[str, ...] = field(metadata=json_member(earlier="of"))
 
     def __str__(self) -> str:
         owners = f" of {', '.join(self.folders)}" if self.folders else ""
@@ -227,7 +227,7 @@ class ShreddingResult(JsonResult):
     masters: tuple[MasterKey, ...] = field(metadata=json_member("keys", convert=_key_ids))
     unreadable: tuple[UnreadablePartition, ...]
     outputs_checked: int = field(metadata=json_member("outputs"))
-    outputs_unreachable: tuple[str, ...] = field(default=(), metadata=json_member("missed"))
+    outputs_unreachable: tuple[str, ...] = field(default=(), metadata=json_member(earlier="missed"))
     done: bool = False
 
     def lines(self) -> Iterator[str]:

@@ -331,12 +331,12 @@ class RemovalPlan(JsonResult):
     as_of: datetime = field(metadata=json_member("at"))
     due: tuple[DueFile, ...] = field(default=(), repr=False)
     tables_left: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
-    undated: tuple[str, ...] = field(default=(), metadata=json_member("untold"))
-    unfindable: int = field(default=0, metadata=json_member("lost"))
+    undated: tuple[str, ...] = field(default=(), metadata=json_member("undated_partitions", earlier="untold"))
+    unfindable: int = field(default=0, metadata=json_member("unfindable", earlier="lost"))
     uncertain: Mapping[RetentionEvent, int] = field(
-        default_factory=dict, repr=False, metadata=json_member("unsure", convert=len)
+        default_factory=dict, repr=False, metadata=json_member("uncertain_subjects", earlier="unsure", convert=len)
     )
-    unreadable: tuple[str, ...] = field(default=(), metadata=json_member("closed"))
+    unreadable: tuple[str, ...] = field(default=(), metadata=json_member("unreadable_files", earlier="closed"))
     json_names = "as_of partitions dates_left undated unfindable uncertain unreadable"
 
     @property
@@ -391,12 +391,12 @@ class OpenDeadline(JsonResult):
     uncertain  files in which the subject may have a form that the ledger does not know
     """
 
-    kind: str = field(metadata=json_member("what"))
-    deadline: datetime = field(metadata=json_member("by"))
+    kind: str = field(metadata=json_member(earlier="what"))
+    deadline: datetime = field(metadata=json_member(earlier="by"))
     files: int
     tenant: str | None = field(default=None, metadata=json_member("tenant_id", omit_none=True))
     overdue: bool = False
-    uncertain: int = field(default=0, metadata=json_member("unsure", omit_empty=True))
+    uncertain: int = field(default=0, metadata=json_member("uncertain_files", earlier="unsure", omit_empty=True))
     json_names = "kind deadline files overdue uncertain tenant"
 
     def lines(self) -> Iterator[Line]:

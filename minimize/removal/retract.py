@@ -22,10 +22,10 @@ from minimize.datasets.event_times import age_limit
 from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import origin_place, origin_settings
 from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
-from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.condition import Atom, Condition, FeatureOn, LevelAtLeast
 from minimize.policy.fields import compare_coarseness, gate_condition, is_dropped

@@ -33,7 +33,6 @@ from minimize.errors import (
 )
 from minimize.keys import Keyring, Kms
 from minimize.output.folder import RESTRICTED, read_exact_receipt
-from minimize.output.reader import load_receipts
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, check_chain, check_file_history, files_in_force
@@ -158,7 +157,7 @@ def open_report(workspace: Workspace, request: ReportRequest) -> ReportContext:
     KeyringError for such a keyring, CheckFailed if receipts contradict each other or their signatures.
     """
     folder = workspace.target
-    chain = load_receipts(folder)
+    chain = workspace.load_receipts()
     if not chain:
         raise OutputError("the output has no receipts: nothing was published yet", hint="Run `minimize run` first.")
     hidden: list[HiddenPart] = []

@@ -22,9 +22,9 @@ import pyarrow as pa
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.arrow.dictionaries import Doubles
 from minimize.datasets.published_output import OutputFile
+from minimize.datasets.reader import load_receipts, read_output
 from minimize.datasets.writing_run import WritingRun
 from minimize.errors import ConfigurationError, OutputError
-from minimize.output.reader import load_receipts, read_output
 from minimize.plan import request
 from minimize.plan.aggregates import define_aggregate
 from minimize.plan.bind import examine

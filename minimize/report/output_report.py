@@ -1,8 +1,7 @@
 """The report of an output: an HTML page without external content, a summary as text, and the facts of all sections.
 
-Sections of a report: collection settings over time, retention, sharing with recipients.
-
-Settings of single persons are never shown.
+Among the sections are collection settings over time, retention, and sharing with recipients. Settings of single persons are
+never shown.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from minimize.policy.model import Policy
 from minimize.receipts import files_in_force
 from minimize.recipients import Function, Recipient, Recipients, find_recipients, load_recipients
 from minimize.recipients.pages import contract_text
-from minimize.removal.expire import expiry_of_output
+from minimize.removal.expiry_plan import expiry_of_output
 from minimize.removal.plan import OpenDeadline, RemovalPlan
 from minimize.report.context import (
     ReportContext,

@@ -1,13 +1,11 @@
 """Review of policies, pipelines, recipients and access files: approval, explanations, graded changes, fixtures.
 
 `approval` records the approval of a policy, `explain` shows the decision about a field step by step, `diff` grades every
-change, `fixtures` runs a pipeline over its fixtures.
+change, `fixtures` runs a pipeline over its fixtures. `lint_path` lints a pipeline, a policy alone, recipients, an access file,
+or a folder of these.
 
-Lint of a path: a pipeline, a policy alone, recipients, an access file, or a folder of these.
-
-Tables of a pipeline as they were published last: how many rows were shown, and how far their figures are off.
-
-Only published figures are used. A table that the current actor may not read is left out.
+The tables of a pipeline as they were published last show how many rows were shown, and how far their figures are off. Only
+published figures are used. A table that the current actor may not read is left out.
 """
 
 from __future__ import annotations
@@ -28,13 +26,13 @@ from minimize.aggregates.definition import AggregateDefinition
 from minimize.aggregates.table_utility import TableUtility
 from minimize.arrow.dictionaries import Codes
 from minimize.datasets.pipelines import pipeline_from
+from minimize.datasets.reader import load_receipts, read_output
 from minimize.errors import Finding, MinimizeError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.governance.access_file import is_access_file, lint_access
 from minimize.governance.subjects import find_coverage
 from minimize.keys import Kms, find_kms
 from minimize.output.folder import batch_date_of, has_runs
-from minimize.output.reader import load_receipts, read_output
 from minimize.plan.model import category_named
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline

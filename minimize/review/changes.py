@@ -1,6 +1,6 @@
 """Graded changes: stable codes (`J`; `F` for fixtures), the text of a change, the report, Markdown.
 
-Grades of changes: a changed value, condition, technique chain or case tightens, loosens or is neutral.
+Each change has a grade: a changed value, condition, technique chain or case tightens, loosens or is neutral.
 """
 
 from __future__ import annotations

@@ -17,11 +17,10 @@ from posixpath import normpath
 from tempfile import TemporaryDirectory
 from typing import Any, Final, Literal
 
-from minimize.config_search import is_config_file
+from minimize.config import is_config_file
 from minimize.errors import ConfigurationError, Finding, PolicyError, redact_errors
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, read_utf8
-from minimize.output.folder import RECEIPT_FILE
-from minimize.records import POLICY_FILE
+from minimize.records import POLICY_FILE, RECEIPT_FILE
 from minimize.review.changes import ALL_CODES, CODES, ChangeReport, Grade, GradedChange, collect_changes
 from minimize.review.party_rules import FORMS, form_changes
 from minimize.stores import PathText

@@ -16,12 +16,12 @@ from typing import Any, Final, Literal
 from minimize.arrow.pointers import STAR, Pointer
 from minimize.arrow.types import CONTAINER_TYPES
 from minimize.datasets.pipelines import pipeline_from
+from minimize.datasets.reader import load_receipts
 from minimize.drafting import draft_text, drafted_field
 from minimize.errors import ConfigurationError, Severity, call_redacted
 from minimize.forms.yaml_nodes import key_text
 from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
-from minimize.output.reader import load_receipts
 from minimize.plan.request import declared_prefixes, mask_undeclared, needed_fields, request
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline

@@ -21,8 +21,6 @@ from minimize.forms import Expected, Form, NotEmpty, OneOrMore, Reading, examine
 from minimize.forms.values import Day, Name
 from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.linting import check_allowed_codes, check_lint_errors
-from minimize.output.folder import RUNS
-from minimize.output.reader import load_receipts
 from minimize.policy.approval import check_approval
 from minimize.policy.load import load_policy
 from minimize.policy.model import configured_purposes
@@ -30,7 +28,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import BackfillRef, Receipt, sha256_text
 from minimize.receipts.chain import READING_KINDS, effective_receipts
 from minimize.receipts.shown_counts import rows_text
-from minimize.records import POLICY_FILE
+from minimize.records import POLICY_FILE, RUNS
 from minimize.results import LogMessage, json_object
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals
 from minimize.runs.first_run_check import check_erasures_known
@@ -212,7 +210,7 @@ def run_backfill(
     job, target = workspace.job, workspace.target
     workspace.check_target()
     check_erasures_known(workspace)
-    chain = load_receipts(target) if (target / RUNS).is_dir() else ()
+    chain = workspace.load_receipts() if (target / RUNS).is_dir() else ()
     if plan.policy == "then" and workspace.keyring_or_none is not None:
         check_earlier_receipts(workspace.keyring_or_none, chain)
     policies = dict(_former_policies(plan, job, chain, target))

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from minimize.config_search import tree_root
+from minimize.config import tree_root
 from minimize.datasets.erasure_list import erasure_list_digest
 from minimize.datasets.ledger_check import has_erasures, last_receipt_with_ledger, ledger_disagreement
 from minimize.datasets.pipelines import bind_region, recorded_pipeline_file, stated_output
@@ -22,13 +22,14 @@ from minimize.ledger import Address, find_ledger
 from minimize.ledger.database import DEFAULT_LEDGER
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import output_locations
-from minimize.output.folder import RECEIPT_FILE, RUNS, has_runs, read_receipts
+from minimize.output.folder import has_runs, read_receipts
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt
-from minimize.records import PIPELINE_FILE
-from minimize.sources.file_discovery import find_files, resolve_links, split_pattern
+from minimize.records import PIPELINE_FILE, RECEIPT_FILE, RUNS
+from minimize.sources.file_discovery import find_files, resolve_links
 from minimize.stores import Location, is_same_location, local_path, location_text, parse_output_location
+from minimize.stores.path_patterns import split_pattern
 from minimize.workspace import Workspace
 
 UNKNOWN_ERASURES: Final = "E312"

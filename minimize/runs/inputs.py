@@ -48,15 +48,7 @@ from minimize.settings import SettingsRows
 from minimize.settings.erasures import RecordedErasures
 from minimize.sources import FORMATS, declared_schema
 from minimize.sources.base import Source
-from minimize.sources.file_discovery import (
-    DATE_PLACEHOLDER,
-    NameMask,
-    SourceFiles,
-    displayed_name,
-    find_files,
-    parse_hive_folder,
-    split_pattern,
-)
+from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name, find_files, parse_hive_folder
 from minimize.sources.files import batch_parts
 from minimize.stages.rejections import reject_future, reject_long_partitions, reject_without_region
 from minimize.stores import (
@@ -66,6 +58,7 @@ from minimize.stores import (
     is_uri,
     location_options,
 )
+from minimize.stores.path_patterns import DATE_PLACEHOLDER, split_pattern
 from minimize.techniques.redact import ALL_PATTERNS, has_hit
 from minimize.text import TERMINAL_NAMES
 from minimize.verification.aggregates import MEASURE_RULES

@@ -435,7 +435,7 @@ def bind_to_data(
         keys=keyring,
         bound=PreparedPolicy.from_plan(plan, keyring, also, counts=False, erased_by=named),
         memos=empty_memos(plan),
-        memory=find_budget(config),
+        memory=find_budget(policy.config),
         erasures=erasures,
         also=also,
     )

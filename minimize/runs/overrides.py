@@ -17,21 +17,20 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Final
 
-from minimize.config_search import load_config
 from minimize.datasets.pipelines import (
     LEDGER_SETTINGS,
     bind_region,
-    configuration_folder,
     find_pipeline,
     is_made_by,
+    output_config,
     pipeline_regions,
 )
+from minimize.datasets.reader import load_receipts
 from minimize.errors import LedgerError, RefusedError
 from minimize.ledger import find_ledger
 from minimize.ledger.kinds import ACCESS_ADOPTION
 from minimize.ledger.runs import was_published_by_rules
 from minimize.output.folder import has_runs, identity_of
-from minimize.output.reader import load_receipts
 from minimize.policy.pipeline import Pipeline
 from minimize.runs.resolve import PLAIN_REQUEST, RunRequest
 from minimize.stores import Location, PathText, is_same_location, is_uri, is_within, parse_output_location
@@ -73,7 +72,7 @@ def _refuse_unknown_rules(workspace: Workspace, target: Location) -> None:
     This is the case if the whole configuration was moved. The rules next to a copy of the pipeline cannot replace them.
     """
     output = identity_of(target)
-    if output is None or load_config(configuration_folder(target)).path is not None or not workspace.address.exists:
+    if output is None or output_config(target).path is not None or not workspace.address.exists:
         return
     with workspace.open_ledger() as ledger:
         if ledger.last_id(ACCESS_ADOPTION) or not ledger.read(partial(was_published_by_rules, output=output)):
@@ -90,7 +89,7 @@ def require_output_override(workspace: Workspace, request: RunRequest = PLAIN_RE
     has_own_source = request.input is None and request.settings is None
     if has_own_source and workspace.pipeline is None:
         return
-    for last in load_receipts(workspace.target)[-1:]:
+    for last in workspace.load_receipts()[-1:]:
         job = find_pipeline(workspace.target, last, workspace.pipeline)
         if not (has_own_source and is_made_by(workspace.target, job)):
             require_override(workspace.with_pipeline(job), request)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.access.permissions import common_tenants, entries_in_scope, limited_result
 from minimize.datasets.pipelines import find_pipeline
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, LedgerError, OutputError
 from minimize.keys import Keyring
 from minimize.ledger.clock import CLOCK_SKEW
@@ -26,12 +27,11 @@ from minimize.ledger.runs import (
     select_runs_by_id,
 )
 from minimize.observability.destinations import Destinations
-from minimize.output.folder import RECEIPT_FILE, RUNS, batch_date_of, ensure_identity, identity_of
+from minimize.output.folder import batch_date_of, ensure_identity, identity_of
 from minimize.output.publish import OpenOutput, open_output
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt, ReceiptKind, check_chain, sha256_text
 from minimize.receipts.chain import VOIDABLE_KINDS
-from minimize.records import PIPELINE_FILE, POLICY_FILE
+from minimize.records import PIPELINE_FILE, POLICY_FILE, RECEIPT_FILE, RUNS
 from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, Listing, Printable, json_member
 from minimize.runs import receipt_builder
 from minimize.runs.receipt_builder import RunContext
@@ -54,7 +54,7 @@ class RebuiltIndex(JsonResult):
 
     folder: str = field(metadata=json_member("output"))
     runs: int
-    recorded: int = field(metadata=json_member("told"))
+    recorded: int = field(metadata=json_member(earlier="told"))
 
     def lines(self) -> Iterator[str]:
         """The numbers of runs."""

@@ -15,10 +15,10 @@ from typing import Any
 
 from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import find_pipeline, origin_place, origin_settings
+from minimize.datasets.reader import load_receipts
 from minimize.errors import Finding, OutputError, RefusedError, call_redacted
 from minimize.linting import check_allowed_codes, check_lint_errors
 from minimize.output.folder import batch_date_of
-from minimize.output.reader import load_receipts
 from minimize.output.sink import QUARANTINE_SCHEMA
 from minimize.output.stored_file import open_stored_file
 from minimize.pages import Table
@@ -32,9 +32,9 @@ from minimize.runs.resolve import PLAIN_REQUEST, ResolvedRun, RunRequest, resolv
 from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine
 from minimize.runs.session import run_log_messages, runs_exit_code
 from minimize.sources.base import Source, accepted_positions
-from minimize.sources.file_discovery import split_pattern
 from minimize.sources.files import FilePart, batch_parts
 from minimize.stores import Location
+from minimize.stores.path_patterns import split_pattern
 from minimize.text import count_noun, format_number
 from minimize.times import parse_date
 from minimize.workspace import Workspace
@@ -269,7 +269,7 @@ def recheck_quarantine(
 
     Takes the arguments of `replay` and raises its errors.
     """
-    chain = load_receipts(workspace.target)
+    chain = workspace.load_receipts()
     if chain:
         current = workspace.with_pipeline(find_pipeline(workspace.target, chain[-1], workspace.pipeline))
         current.check_target()

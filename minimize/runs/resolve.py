@@ -21,7 +21,6 @@ from minimize.keys.parquet_encryption import CategoryEncryption
 from minimize.ledger import Resource, current_actor
 from minimize.ledger.audit_event import KEY_ACTIVITY
 from minimize.output.folder import has_runs
-from minimize.output.reader import load_receipts
 from minimize.plan import Plan
 from minimize.plan.model import encrypted_columns, planned_encryption
 from minimize.policy.pipeline import Pipeline
@@ -238,7 +237,8 @@ def resolve_run(workspace: Workspace, request: RunRequest, *, listed: SourceFile
     warn_of_settings(rows, job.policy)
     every, shown = listed or find_input_files(job, request.input, selection.only), path_mask(job, keyring)
     found = select_dates(every, selection)
-    chain = load_receipts(target) if (selection.pending or not any(found.files.values())) and has_runs(target) else ()
+    needs_chain = selection.pending or not any(found.files.values())
+    chain = workspace.load_receipts() if needs_chain and has_runs(target) else ()
     arrived = arrivals(found, chain, shown) if selection.pending else {}
     people = load_subject_acts(workspace)
     wants = pending_only(found, arrived) if selection.pending else found

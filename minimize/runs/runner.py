@@ -19,6 +19,7 @@ from minimize.checkpoints import checkpoint
 from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.inventory import RemovalInventory
 from minimize.datasets.pipelines import is_made_by, pipeline_regions
+from minimize.datasets.reader import undo_abandoned_runs
 from minimize.engines import ENGINES
 from minimize.engines.base import BatchOutcome
 from minimize.errors import ConfigurationError, MinimizeError, RedactedErrors, redact_errors
@@ -29,7 +30,6 @@ from minimize.observability import Observer, observe_run
 from minimize.observability.destinations import default_lineage_path, find_destinations
 from minimize.observability.openlineage import RunDescription
 from minimize.output.publish import OpenOutput, Staging, open_output
-from minimize.output.reader import undo_abandoned_runs
 from minimize.plan import Plan
 from minimize.plan.columns import columns_markdown
 from minimize.policy.approval import check_approval

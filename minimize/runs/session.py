@@ -66,11 +66,11 @@ from minimize.ledger.clock import (
     time_difference,
 )
 from minimize.ledger.database import server_time
-from minimize.output.folder import RUNS, batch_date_of, read_exact_receipt
+from minimize.output.folder import batch_date_of, read_exact_receipt
 from minimize.output.publish import OpenOutput
 from minimize.receipts.chain import effective_receipts
 from minimize.receipts.shown_counts import rows_text
-from minimize.records import RECORDS
+from minimize.records import RECORDS, RUNS
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.resolve import ResolvedRun

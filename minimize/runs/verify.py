@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.checkpoints import checkpoint
 from minimize.datasets.ledger_check import ledger_disagreement
+from minimize.datasets.reader import ensure_recovered, load_receipts, output_ledger
 from minimize.errors import Finding, LedgerError, OutputError, describe_os_error, redact_errors
 from minimize.keys import Keyring, PublicKeys, Verifier
 from minimize.ledger import Address, find_ledger
@@ -23,7 +24,6 @@ from minimize.ledger.runs import (
 )
 from minimize.ledger.schema import ledger_identity
 from minimize.output.folder import identity_of
-from minimize.output.reader import ensure_recovered, load_receipts
 from minimize.receipts import Receipt, files_in_force
 from minimize.results import JsonResult, Line
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
@@ -46,75 +46,90 @@ _NAMED: Final = 10
 """The number of missing receipts that a finding names."""
 
 
-def check_anchor(
-    output: Location, findings: list[Finding], verifier: Verifier, ledger: PathText | None
-) -> list[Finding]:
-    """The findings, with the ledger's statement about the end of the chain instead of the warning that none was consulted (V008).
+@dataclass(frozen=True, slots=True)
+class OutputCheck:
+    """A check of an output: the keys that verify signatures, the ledger that was passed, and the first receipt to check."""
 
-    Takes the ledger that was passed, else the one in effect for the output, if there is one. Raises LedgerError if a ledger was
-    passed and cannot be used.
-    """
-    address = find_ledger(ledger, start=output, output=output)
-    if ledger is None and not address.exists:
-        return findings
-    try:
-        chain = load_receipts(output)
-    except OutputError:
-        chain = ()
-    if not chain:  # already an error
-        return findings
-    anchoring = _compare_with_ledger(address, output, chain, verifier, is_required=ledger is not None)
-    return [finding for finding in findings if finding.code != NOT_ANCHORED] + anchoring
+    output: Location
+    verifier: Verifier
+    ledger: PathText | None = None
+    from_receipt: int = 1
 
+    def published_runs(self) -> frozenset[str]:
+        """The ids of the published runs. A publication that a crash interrupted is first completed or undone."""
+        return ensure_recovered(self.output, partial(output_ledger, self.output, self.ledger))
 
-def _compare_with_ledger(
-    address: Address, output: Location, chain: tuple[Receipt, ...], verifier: Verifier, *, is_required: bool
-) -> list[Finding]:
+    def findings(self) -> list[Finding] | None:
+        """The findings; None if a file was removed during the check. Raises OutputError if a file must not be read."""
+        try:
+            checkpoint("output.checked")
+            return self._anchored(find_faults(self.output, self.verifier, self.from_receipt))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            what, hint = describe_os_error(error)
+        raise OutputError(f"the output cannot be checked: {what}", hint=hint)
 
-    try:
-        with open_ledger(address, verifier=verifier) as ledger:
-            return _compare_open_ledger(ledger, output, chain, verifier)
-    except LedgerError as error:
-        if is_required:
-            raise
-        message = f"no ledger confirms the last receipt: {error.message}"
-    return [new_finding(NOT_ANCHORED, message, hint="Repair the ledger, and verify again.")]
+    def _anchored(self, findings: list[Finding]) -> list[Finding]:
+        """The findings, with the ledger's statement about the end of the chain instead of the warning that none was consulted
+        (V008).
 
+        The ledger is the one that was passed, else the one in effect for the output, if there is one. Raises LedgerError if a
+        ledger was passed and cannot be used.
+        """
+        address = find_ledger(self.ledger, start=self.output, output=self.output)
+        if self.ledger is None and not address.exists:
+            return findings
+        try:
+            chain = load_receipts(self.output)
+        except OutputError:
+            chain = ()
+        if not chain:  # already an error
+            return findings
+        return [finding for finding in findings if finding.code != NOT_ANCHORED] + self._compare(address, chain)
 
-def _compare_open_ledger(
-    ledger: Ledger, output: Location, chain: tuple[Receipt, ...], verifier: Verifier
-) -> list[Finding]:
+    def _compare(self, address: Address, chain: tuple[Receipt, ...]) -> list[Finding]:
+        """The findings of a comparison with the ledger at an address."""
+        try:
+            with open_ledger(address, verifier=self.verifier) as ledger:
+                return self._compare_open_ledger(ledger, chain)
+        except LedgerError as error:
+            if self.ledger is not None:
+                raise
+            message = f"no ledger confirms the last receipt: {error.message}"
+        return [new_finding(NOT_ANCHORED, message, hint="Repair the ledger, and verify again.")]
 
-    known, here = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(output)
-    copied = here is not None and ledger.read(partial(find_location, output=here)) is not None
-    if known is not None and known != here and not copied:
-        message = "the identity of the output differs from the one in the ledger"
-        return [
-            new_finding(
-                "V009",
-                message,
-                file="runs/.id",
-                hint="Restore the file. If the output is a copy, the next run gives it its own identity.",
-            )
-        ]
-    identity = here if copied else known or here
-    if identity is None:
-        return [_unknown_output(ledger)]
-    agreement = ledger.read(partial(compare_receipts, output=identity, chain=chain, verifier=verifier))
-    if agreement.anchor is not None and not is_anchor_signed(agreement.anchor, verifier):
-        entry = agreement.anchor.entry.sequence
-        message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"
-        return [new_finding("V009", message, hint="Run `minimize audit verify` to check the whole log.")]
-    wrong = ledger_disagreement(ledger, chain)
-    if wrong:
-        return [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
-    missing = ledger.read(partial(missing_receipts, output=identity, chain=chain))
-    if missing:
-        missing_text = _missing_text(sorted(missing.values()))
-        agreed = [new_finding("V009", missing_text, file="runs", hint=_MISSING_HINT)]
-    else:
-        agreed = _agreement_findings(ledger, agreement)
-    return [*agreed, *_republication_findings(ledger, chain, verifier)]
+    def _compare_open_ledger(self, ledger: Ledger, chain: tuple[Receipt, ...]) -> list[Finding]:
+        known, here = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(self.output)
+        copied = here is not None and ledger.read(partial(find_location, output=here)) is not None
+        if known is not None and known != here and not copied:
+            message = "the identity of the output differs from the one in the ledger"
+            return [
+                new_finding(
+                    "V009",
+                    message,
+                    file="runs/.id",
+                    hint="Restore the file. If the output is a copy, the next run gives it its own identity.",
+                )
+            ]
+        identity = here if copied else known or here
+        if identity is None:
+            return [_unknown_output(ledger)]
+        agreement = ledger.read(partial(compare_receipts, output=identity, chain=chain, verifier=self.verifier))
+        if agreement.anchor is not None and not is_anchor_signed(agreement.anchor, self.verifier):
+            entry = agreement.anchor.entry.sequence
+            message = f"entry {entry} of the audit log, which concerns this output, is not signed with a known key"
+            return [new_finding("V009", message, hint="Run `minimize audit verify` to check the whole log.")]
+        wrong = ledger_disagreement(ledger, chain)
+        if wrong:
+            return [new_finding("V009", f"the ledger {ledger.address} {wrong}", hint=_LEDGER_HINT)]
+        missing = ledger.read(partial(missing_receipts, output=identity, chain=chain))
+        if missing:
+            missing_text = _missing_text(sorted(missing.values()))
+            agreed = [new_finding("V009", missing_text, file="runs", hint=_MISSING_HINT)]
+        else:
+            agreed = _agreement_findings(ledger, agreement)
+        return [*agreed, *_republication_findings(ledger, chain, self.verifier)]
 
 
 def _republication_findings(ledger: Ledger, chain: Sequence[Receipt], verifier: Verifier) -> Iterator[Finding]:
@@ -201,13 +216,11 @@ def check_output(
 ) -> list[Finding]:
     """All findings about an output, including warnings; see `verify`. If a run publishes during the check, the output is checked
     again."""
-    verifier = verifier_for(output, keys, public_key)
+    check = OutputCheck(parse_output_location(output), verifier_for(output, keys, public_key), ledger, from_receipt)
     for _ in range(TRIES):
-        before = ensure_recovered(parse_output_location(output))
-        findings = _check_once(parse_output_location(output), verifier, ledger, from_receipt)
-        if findings is not None and (
-            not _has_errors(findings) or ensure_recovered(parse_output_location(output)) == before
-        ):
+        before = check.published_runs()
+        findings = check.findings()
+        if findings is not None and (not _has_errors(findings) or check.published_runs() == before):
             return findings
     raise OutputError("the output was changed during the check", hint="Wait until the run has ended, and check again.")
 
@@ -250,20 +263,6 @@ class Verification(JsonResult):
 def verify_output(output: LocationLike, *, from_receipt: int = 1, **options: Any) -> Verification:
     """Checks an output like `check_output`, with the same arguments. Returns the result, which can be printed."""
     return Verification(output, check_output(output, from_receipt=from_receipt, **options), from_receipt)
-
-
-def _check_once(
-    output: Location, verifier: Verifier, ledger: PathText | None, from_receipt: int
-) -> list[Finding] | None:
-    """The findings; None if a file was removed during the check. Raises OutputError if a file must not be read."""
-    try:
-        checkpoint("output.checked")
-        return check_anchor(output, find_faults(output, verifier, from_receipt), verifier, ledger)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        what, hint = describe_os_error(error)
-    raise OutputError(f"the output cannot be checked: {what}", hint=hint)
 
 
 def _has_errors(findings: Iterable[Finding]) -> bool:

@@ -19,11 +19,11 @@ from minimize.access.decision import decision_event
 from minimize.access.enforcement import access_in_force
 from minimize.access.entitlements import EffectiveAccess, Grants
 from minimize.access.model import load_access
+from minimize.datasets.reader import DATE_COLUMN
 from minimize.errors import LedgerError, PolicyError, RefusedError
 from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource
 from minimize.ledger.audit_event import SERVER_PRODUCT, EventResult, PlainValue, application_name
 from minimize.ledger.kinds import ACCESS_ADOPTION, GRANT, GrantAct
-from minimize.output.reader import DATE_COLUMN
 from minimize.server.request import AUTHORIZATION_ENDED, FilterCondition, column_error, error_for
 from minimize.server.snapshot import OutputSnapshot
 from minimize.times import Clock

@@ -261,7 +261,7 @@ class RunningServer(JsonResult):
     server: Any
     url: str
     datasets: tuple[str, ...]
-    lost_reads: int = field(metadata=json_member("lost"))
+    lost_reads: int = field(metadata=json_member(earlier="lost"))
 
     def lines(self) -> Iterator[Line]:
         """The URL and the datasets."""

@@ -20,12 +20,12 @@ import pyarrow as pa
 from minimize.access import DatasetColumn
 from minimize.checkpoints import checkpoint
 from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.reader import ensure_recovered
 from minimize.errors import OutputError
 from minimize.governance.access_explain import NO_COMMON_PURPOSE
 from minimize.keys import Kms
 from minimize.keys.parquet_encryption import column_category, open_parquet, unless_shredded
 from minimize.output.folder import batch_date_of, read_receipts
-from minimize.output.reader import ensure_recovered
 from minimize.output.stored_file import StoredFile, as_stored_file, small_text_columns
 from minimize.plan.model import CATEGORY_ORDER, Category
 from minimize.policy.model import Policy

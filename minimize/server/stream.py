@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from minimize.access import AccessDecision
+from minimize.datasets.reader import DATE_COLUMN, check_key_versions
 from minimize.errors import MinimizeError, OutputError, iterate_redacted
 from minimize.keys import Keyring
 from minimize.keys.parquet_encryption import unless_shredded
@@ -28,7 +29,6 @@ from minimize.ledger import AuditEvent
 from minimize.ledger.access_log import begin_read, finish_read
 from minimize.ledger.audit_event import PlainValue
 from minimize.output.folder import batch_date_of, partition_values
-from minimize.output.reader import DATE_COLUMN, check_key_versions
 from minimize.output.stored_file import date_scalar
 from minimize.server.authorizer import Caller, Reauthorization, read_event
 from minimize.server.request import OUTPUT_REPLACED, ReadRequest, error_for, mixed_keys_error

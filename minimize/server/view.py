@@ -21,8 +21,8 @@ from minimize.access import AccessDecision, TenantSet
 from minimize.arrow.dictionaries import value_type
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.scrub import scrub_columns
+from minimize.datasets.reader import DATE_COLUMN
 from minimize.errors import ConfigurationError
-from minimize.output.reader import DATE_COLUMN
 from minimize.output.stored_file import StoredFile, date_scalar
 from minimize.server.request import EQUAL, IN, NULL, ORDERED, FilterCondition, JsonScalar, column_error
 from minimize.server.snapshot import OutputSnapshot

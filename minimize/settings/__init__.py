@@ -1,7 +1,7 @@
 """Collection settings over time: which tenants and subjects may be collected, and from which time.
 
 files.py       reads settings from CSV, Parquet or memory, and checks them; settings as recorded
-timeline.py    values of settings over time
+timeline.py    values of settings over time, and the columns of a batch that are looked up in them
 evaluation.py  the effective settings of the records of a run
 tokenized.py   settings of the ledger, where subjects are keyed tokens
 erasures.py    erased tenants and subjects, whose records must not be published again

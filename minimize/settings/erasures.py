@@ -33,7 +33,7 @@ from minimize.arrow.columns import (
 )
 from minimize.arrow.dictionaries import valid_mask
 from minimize.checkpoints import checkpoint
-from minimize.config_search import ConfigStart
+from minimize.config import Config
 from minimize.errors import LedgerError
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_text
 from minimize.keys import Keyring
@@ -365,7 +365,7 @@ class LedgerErasures:
 
 
 def find_erasures(
-    ledger: PathText | None, config: ConfigStart, keys: Keyring | None, future: timedelta
+    ledger: PathText | None, config: Config | None, keys: Keyring | None, future: timedelta
 ) -> LedgerErasures | None:
     """The erasures of the ledger that is passed, else of the one in the environment or in the configuration next to the policy.
 
@@ -390,7 +390,7 @@ def warn_unknown_erasures(reason: str) -> None:
     )
 
 
-def find_named_ledger(ledger: PathText | None, config: ConfigStart) -> Address | None:
+def find_named_ledger(ledger: PathText | None, config: Config | None) -> Address | None:
     """The ledger that is passed, or named by the environment or the configuration; None if none is named.
 
     Raises LedgerError if the named address cannot be a ledger.

@@ -8,16 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.columns import KnownNames, column_microseconds, microsecond_bounds, nameable_mask, positions_among
-from minimize.arrow.dictionaries import Bools, Integers, valid_mask
+from minimize.arrow.columns import KnownNames, column_microseconds, positions_among
+from minimize.arrow.dictionaries import Bools, Integers
 from minimize.identifiers import (
     NO_FOLDING,
     CaseFolding,
@@ -27,7 +25,17 @@ from minimize.identifiers import (
     canonical_words,
 )
 from minimize.results import json_object
-from minimize.settings.timeline import Changes, Timeline
+from minimize.settings.timeline import (
+    NO_FIELDS,
+    Bounds,
+    Changes,
+    FieldIds,
+    KnownEntities,
+    KnownSubjects,
+    SettingsQuery,
+    Timeline,
+    pair_codes,
+)
 from minimize.times import seconds_text
 
 SETTINGS_SCHEMA = pa.schema(
@@ -71,20 +79,6 @@ class FeatureSwitch:
         return replace(self, per_subject=False)
 
 
-@dataclass(frozen=True, slots=True)
-class FieldIds:
-    """The ids that one field of the records holds.
-
-    rows  for each id the index of its record; None if every record has one id
-    """
-
-    values: pa.Array = field(repr=False)
-    rows: Integers | None = field(default=None, repr=False)
-
-
-NO_FIELDS: Final[Mapping[str, FieldIds]] = MappingProxyType({})
-
-
 class Settings(Protocol):
     """Which holder turned which feature on or off, and when; as known at the time of one run."""
 
@@ -126,133 +120,6 @@ class Settings(Protocol):
     ) -> pa.BooleanArray:
         """For each record, whether the level in force is at least this one, at event time and at the run's `at`."""
         ...
-
-
-Bounds = tuple[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class KnownSubjects:
-    """The subjects with rows of their own that one field names.
-
-    pairs  tenant and subject, by code, of every pair with rows of its own, ascending
-    """
-
-    names: KnownNames
-    pairs: Integers
-    fold: bool = False
-
-    def positions(self, tenants: Integers, ids: pa.Array) -> Integers:
-        """For each id, with the code of its tenant, the index of their pair; -1 if the pair has no rows."""
-        wanted = pair_codes(tenants, self.names.codes(ids))
-        places = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
-        return np.where(self.pairs[places] == wanted, places, -1)
-
-
-@dataclass(frozen=True, slots=True)
-class KnownEntities:
-    """The tenants and subjects that settings name.
-
-    tenants   names of tenants
-    subjects  subjects with rows of their own, by the field that names them; None for the policy's subject
-    """
-
-    tenants: KnownNames
-    subjects: Mapping[str | None, KnownSubjects]
-
-
-@dataclass(frozen=True, slots=True)
-class OwnPositions:
-    """The ids of a batch that have settings of their own: their records, and the index of the pair of tenant and id.
-
-    is_single  whether no record has two ids
-    """
-
-    field: str | None
-    rows: Integers
-    positions: Integers
-    is_single: bool
-
-
-@dataclass(frozen=True)
-class SettingsQuery:
-    """The columns of a batch that decide. Derived values are computed on first use."""
-
-    entities: KnownEntities
-    tenants: pa.Array
-    subjects: pa.Array | None
-    times: pa.Array | None
-    folding: CaseFolding = NO_FOLDING
-    others: Mapping[str, FieldIds] = field(default_factory=lambda: NO_FIELDS)
-
-    @cached_property
-    def _tenants(self) -> pa.Array:
-        return canonical_column(self.tenants, fold=self.folding.tenant)
-
-    @cached_property
-    def _subjects(self) -> pa.Array | None:
-        return None if self.subjects is None else canonical_column(self.subjects, fold=self.folding.subject)
-
-    @cached_property
-    def codes(self) -> Integers:
-        """For each record the code of its tenant; -1 for a tenant that settings do not name."""
-        return self.entities.tenants.codes(self._tenants)
-
-    @cached_property
-    def own(self) -> tuple[OwnPositions, ...] | None:
-        """The ids with rows of their own, by field; None if settings name no id of these fields."""
-        known = self.entities.subjects
-        found = []
-        if None in known and self._subjects is not None:
-            found.append(_own_positions(None, known[None].positions(self.codes, self._subjects), None))
-        for name, ids in self.others.items():
-            if name in known:
-                tenants = self.codes if ids.rows is None else self.codes[ids.rows]
-                values = canonical_column(ids.values, fold=known[name].fold)
-                found.append(_own_positions(name, known[name].positions(tenants, values), ids.rows))
-        return tuple(found) or None
-
-    @cached_property
-    def complete(self) -> Bools | None:
-        """Which records have tenant, subject and event time, so that settings can be evaluated; None if all do."""
-        there = [nameable_mask(self._tenants)]
-        there += [] if self._subjects is None else [nameable_mask(self._subjects)]
-        there += [] if self.times is None else [valid_mask(self.times)]
-        found = [mask for mask in there if mask is not None]
-        return np.logical_and.reduce(found) if found else None
-
-    @cached_property
-    def moments(self) -> Integers | None:
-        """The event times in microseconds."""
-        return None if self.times is None else column_microseconds(self.times)
-
-    @cached_property
-    def bounds(self) -> Bounds | None:
-        """The first and the last event time in microseconds; None without event times."""
-        return None if self.times is None else microsecond_bounds(self.times)
-
-    def spread(self, truths: Bools) -> pa.BooleanArray:
-        """Maps the results per tenant code to records. The last result is for tenants that settings do not name."""
-        if pa.types.is_dictionary(self._tenants.type):
-            entries = np.append(truths[self.entities.tenants.codes(self._tenants.dictionary)], False)
-            if entries[:-1].all() and self.complete is None:
-                return pa.repeat(pa.scalar(True), len(self.tenants))
-            indices = self._tenants.indices
-            filled = indices.fill_null(-1) if indices.null_count else indices
-            answer = entries[filled.to_numpy(zero_copy_only=False)]
-        else:
-            answer = truths[self.codes]
-        return pa.array(answer if self.complete is None else answer & self.complete)
-
-
-def _own_positions(name: str | None, positions: Integers, rows: Integers | None) -> OwnPositions:
-    places = np.flatnonzero(positions >= 0)
-    return OwnPositions(name, places if rows is None else rows[places], positions[places], rows is None)
-
-
-def pair_codes(tenants: Integers, subjects: Integers) -> Integers:
-    """A tenant and a subject as one integer; -1 if either is unknown."""
-    return np.where((tenants >= 0) & (subjects >= 0), (tenants << np.int64(32)) | subjects, -1)
 
 
 LEVEL_SETTING = "level"

@@ -21,16 +21,9 @@ from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_column
 from minimize.keys import Keyring
 from minimize.ledger.kinds import SETTING
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
-from minimize.settings.evaluation import (
-    NO_FIELDS,
-    ROW_SCHEMA,
-    EffectiveSettings,
-    ExplainableSettings,
-    FeatureSwitch,
-    FieldIds,
-    SettingRow,
-)
+from minimize.settings.evaluation import ROW_SCHEMA, EffectiveSettings, ExplainableSettings, FeatureSwitch, SettingRow
 from minimize.settings.files import SettingsRows
+from minimize.settings.timeline import NO_FIELDS, FieldIds
 
 if TYPE_CHECKING:
     from minimize.ledger.kinds import RecordedSetting

@@ -4,9 +4,7 @@ base              protocols: request, part, source
 file_discovery    the files that a source path names, by batch date
 files             one file of a source, its bytes as blocks of whole lines, and items computed ahead (prefetch)
 projection        nested types and arrays restricted to the declared fields
-record_checks     forbidden and missing fields, canonical ids
-forbidden_names   keys that are forbidden at any depth, and their spellings
-headers           headers of the files that people write
+record_checks     forbidden and missing fields, keys that are forbidden at any depth with their spellings, canonical ids
 library_warnings  warnings of libraries while a source is read
 binding           a request bound to a schema, and chunks made of decoded columns
 csv, ndjson, parquet, memory  the formats
@@ -14,10 +12,8 @@ csv, ndjson, parquet, memory  the formats
 `SourceFormat` is everything that other modules ask about a format. To add one, write a module in this folder with a
 `SourceFormat`, a row in `FORMATS` (below) and a test file.
 
-Header of the files that people write: settings, events, lists of subjects.
-
-In these files, a row without a subject is about a whole tenant. A misspelt column of subjects must therefore never count as an
-absent one.
+People write the files of settings, events and lists of subjects; their headers are checked here. In these files, a row without
+a subject is about a whole tenant. A misspelt column of subjects must therefore never count as an absent one.
 """
 
 from __future__ import annotations

@@ -13,31 +13,25 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path, PurePath, PurePosixPath
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from minimize.errors import SourceError
+from minimize.records import NULL_PARTITION
 from minimize.stores import (
     Location,
     ObjectPath,
-    absolute_location,
-    is_same_location,
-    is_uri,
     is_within,
-    parse_location,
     relative_path,
 )
+from minimize.stores.path_patterns import DATE_PLACEHOLDER, part_pattern, split_pattern
 from minimize.times import parse_iso_date
 
 if TYPE_CHECKING:
     from minimize.sources.files import FilePart
 
-DATE_PLACEHOLDER = "{date}"
-_WILDCARD = re.compile(r"[*?{\[]")
-_DAY = r"\d{4}-\d{2}-\d{2}"
 _HIVE = re.compile(r"([^=/]+)=(.*)")
-NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 
 
 class NameMask(Protocol):
@@ -102,47 +96,6 @@ def find_files(pattern: str, base: Path) -> SourceFiles:
     return SourceFiles(root, groups, None if "/" in rest or rest == "**" else re.compile(part_pattern(rest), re.DOTALL))
 
 
-def split_pattern(pattern: str, base: Path) -> tuple[Location, str]:
-    """The root of a path, and the rest of it as a pattern ('' if the path has neither a wildcard nor `{date}`)."""
-    if is_uri(pattern):
-        return _split_uri(parse_location(pattern))
-    parts = PurePath(pattern).parts
-    wild = _first_wildcard(parts)
-    if wild is None:
-        return _absolute_folder(base / pattern), ""
-    return _absolute_folder(base.joinpath(*parts[:wild])), "/".join(parts[wild:])
-
-
-def source_name(pattern: str, folder: Path, root: Path) -> str:
-    """A name of the records of a path, however it is spelled: the path up to its first wildcard, without links, from the root.
-
-    Takes the folder of the pipeline, and the root of its tree. Folders above the root do not count: the tree can be moved.
-
-    >>> source_name("../data/{date}/*.ndjson", Path("/tree/p"), Path("/tree"))
-    'data'
-    >>> source_name("s3://bucket/in/*.csv?region=eu-west-1", Path("/tree/p"), Path("/tree"))
-    's3://bucket/in'
-    """
-    if is_uri(pattern):
-        return str(_split_uri(parse_location(pattern))[0])
-    parts = PurePath(pattern).parts
-    place = (folder / PurePath(*parts[: _first_wildcard(parts)])).resolve()
-    from_root = PurePath(os.path.relpath(place, root.resolve()))
-    return PurePath(*(part for part in from_root.parts if part != "..")).as_posix()
-
-
-def may_share_files(one: Location, pattern: str, other: Location, other_pattern: str) -> bool:
-    """Whether two paths, split into roots and patterns, may name the same files: their roots are the same, or one of them takes
-    all that is below its root."""
-    if is_same_location(one, other):
-        return True
-    return (_takes_all(pattern) and is_within(other, one)) or (_takes_all(other_pattern) and is_within(one, other))
-
-
-def _takes_all(pattern: str) -> bool:
-    return not pattern or "**" in pattern
-
-
 def resolve_links(place: Location) -> Location:
     """The location without symbolic links. Object stores have none."""
     return place if isinstance(place, ObjectPath) else place.resolve()
@@ -169,22 +122,6 @@ def parse_hive_folder(part: str) -> tuple[str, str] | None:
     """
     match = _HIVE.fullmatch(part)
     return None if match is None else (unquote(match[1]), unquote(match[2]))
-
-
-def _split_uri(place: Location) -> tuple[Location, str]:
-    parts = place.key.parts if isinstance(place, ObjectPath) else ()
-    wild = _first_wildcard(parts)
-    if wild is None or not isinstance(place, ObjectPath):
-        return place, ""
-    return ObjectPath(place.bucket, PurePosixPath(*parts[:wild])), "/".join(parts[wild:])
-
-
-def _first_wildcard(parts: Sequence[str]) -> int | None:
-    return next((index for index, part in enumerate(parts) if _WILDCARD.search(part)), None)
-
-
-def _absolute_folder(path: Path) -> Location:
-    return absolute_location(Path(*path.parts))
 
 
 def _files_below(root: Location, pattern: Sequence[str] = ("**",)) -> list[Location]:
@@ -258,26 +195,6 @@ def _path_pattern(rest: str) -> re.Pattern[str]:
     text = "".join("(?:.+/)?" if part == "**" else part_pattern(part) + "/" for part in parts[:-1])
     last = ".+" if parts[-1] == "**" else part_pattern(parts[-1]) + "(?:/.+)?"
     return re.compile(text + last, re.DOTALL)
-
-
-def part_pattern(part: str) -> str:
-    """One path part as a regular expression.
-
-    The text between two stars matches at its first occurrence only, without backtracking. Otherwise matching a name could take
-    unbounded time.
-    """
-    first, *others = part.split("*")
-    between = (
-        f"[^/]*{_literal_pattern(each)}" if DATE_PLACEHOLDER in each else f"(?>[^/]*?{_literal_pattern(each)})"
-        for each in others[:-1]
-    )
-    return "".join((_literal_pattern(first), *between, *(f"[^/]*{_literal_pattern(last)}" for last in others[-1:])))
-
-
-def _literal_pattern(text: str) -> str:
-    pieces = re.split(r"(\{date\}|\?)", text)
-    known = {DATE_PLACEHOLDER: f"({_DAY})", "?": "[^/]", "": ""}
-    return "".join(known.get(piece, re.escape(piece)) for piece in pieces)
 
 
 def _batch_dates(regex: re.Pattern[str], name: str) -> list[date | None]:

@@ -4,11 +4,9 @@ A key that is forbidden at any depth is searched in names only: of fields in a s
 value counts as absent, and only the policy's pointer is reported. Masks are computed over whole columns, from validity
 only, never from values.
 
-Keys that are forbidden at any depth, and the spellings under which the same content arrives.
-
-A key is forbidden if it is a listed name, in any case and with any separators, in singular or plural, or under another known
-name of the same content. It is also forbidden if it ends in a forbidden word for a password, such as `wifi_password`. A
-field that the policy declares is forbidden only under its exact name.
+A key is forbidden at any depth if it is a listed name, in any case and with any separators, in singular or plural, or under
+another known name of the same content. It is also forbidden if it ends in a forbidden word for a password, such as
+`wifi_password`. A field that the policy declares is forbidden only under its exact name.
 """
 
 from __future__ import annotations

@@ -1,16 +1,13 @@
 """Data that exceeds memory before all rows are read: a memory budget, and encrypted spill files.
 
 spill_file     the encrypted spill file, the spill space and the memory budget of a run, and values as keyed 128-bit hashes
-accumulator    distinct rows by hash in bounded memory, the others in the spill file
 
 A `SpillSpace` belongs to one run: its budget, its unnamed file and its keys, which stay in the process. An
 `Accumulator` merges equal rows and spills those that exceed its budget. A reader gets the same rows, spilled or
 not.
 
-Distinct rows by their hash in bounded memory: partitions by the first bits, each sorted once, spilled if memory is short.
-
-Rows wait in memory until there are enough to divide them. A partition whose distinct rows do not fit into memory is divided again
-by the next bits.
+It keeps distinct rows by their hash in partitions by the first bits, each sorted once. Rows wait in memory until there are
+enough to divide them. A partition whose distinct rows do not fit into memory is divided again by the next bits.
 """
 
 from __future__ import annotations

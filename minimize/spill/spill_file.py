@@ -38,7 +38,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.hashing import WORD_BYTES, decimal_words, text_bytes, text_offsets, word_rows
 from minimize.arrow.value_dictionary import stored_type
-from minimize.config_search import ConfigStart, load_config
+from minimize.config import Config
 from minimize.keys.cryptography import BLOCK_BYTES, BlockMac
 
 HashWords = npt.NDArray[np.uint64]
@@ -234,16 +234,16 @@ class BudgetShare:
         return self._budget.has_room(more)
 
 
-def find_budget(start: ConfigStart = None, environ: Mapping[str, str] | None = None) -> int:
+def find_budget(config: Config, environ: Mapping[str, str] | None = None) -> int:
     """The bytes that the tallies of a run may take.
 
-    Takes the configuration or the pipeline's folder, and the environment (by default that of the process). Raises
+    Takes the configuration, and the environment (by default that of the process). Raises
     ConfigurationError for an invalid size.
     """
     named = (os.environ if environ is None else environ).get(MEMORY_VARIABLE)
     if named:
         return parse_size(named, MEMORY_VARIABLE)
-    memory = load_config(start).memory
+    memory = config.memory
     if memory is None or memory.value is False:
         return DEFAULT_MEMORY
     return parse_size(memory.value, "`memory:` of minimize.yaml")

@@ -1,8 +1,7 @@
 """The facts of a batch of raw records that decide its conditions, and how a column matches values and ages.
 
-Records of erased linked ids: ids that the ledger knows only by the forms that they take in outputs.
-
-A run makes the forms of the raw ids of each field that can hold them, and compares their tokens with those of the erasure.
+Some erased linked ids are known to the ledger only by the forms that they take in outputs. A run makes the forms of the raw ids
+of each field that can hold them, and compares their tokens with those of the erasure.
 """
 
 from __future__ import annotations
@@ -43,8 +42,9 @@ from minimize.policy.condition import (
 from minimize.policy.fields import DEVICE, USER, fields_named, gate_condition, individual_of
 from minimize.policy.model import Field, Policy
 from minimize.settings.erasures import NEVER, Erasures, LinkedErasure, Moments, event_microseconds
-from minimize.settings.evaluation import FieldIds, Settings
+from minimize.settings.evaluation import Settings
 from minimize.settings.tenants import OutputRegion
+from minimize.settings.timeline import FieldIds
 from minimize.stages.identifier_forms import AS_RECEIVED, AppliedChain, IdentifierColumn, PinnedKeyring, ValueInTenant
 from minimize.techniques import type_family
 from minimize.times import epoch_microseconds

@@ -1,6 +1,7 @@
 """Locations: folders and files on disk or in an object store, selected by the form of the path or URI.
 
 object_store     buckets: URI, options and calls; a path in a bucket, with the methods of `pathlib.Path`
+path_patterns    paths with wildcards: root, pattern, and whether two may name the same files
 file_operations  every operation that changes files on a disk
 durable_files    files that are synced to disk, digests of data files, and names of processes
 """

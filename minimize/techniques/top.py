@@ -1,13 +1,12 @@
 """`top`: the most frequent values by number of subjects; all others become `other`.
 
-The most frequent values are known only after all rows were seen, so the step itself treats nothing. Its tally (`top_tally.py`)
+The most frequent values are known only after all rows were seen, so the step itself treats nothing. Its tally (`TopTally`)
 observes the values after the earlier steps, and settles into `TopValues`, the technique that applies the result.
 
-Tally of `top`: distinct subjects per value, over all batches, within a memory budget.
-
-Subjects and values get codes. The first value of each subject is stored in an array, each further pair of subject and value as
-one 64-bit number. NumPy sorts such numbers in 12 to 17 ns each; to set a bit for each pair takes 45 to 65 ns. Pairs
-beyond the budget are hashed and spilled, and the codes start again.
+The tally counts distinct subjects per value, over all batches, within a memory budget. Subjects and values get codes. The first
+value of each subject is stored in an array, each further pair of subject and value as one 64-bit number. NumPy sorts such
+numbers in 12 to 17 ns each; to set a bit for each pair takes 45 to 65 ns. Pairs beyond the budget are hashed and spilled, and
+the codes start again.
 """
 
 from __future__ import annotations

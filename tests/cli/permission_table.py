@@ -206,20 +206,22 @@ def prepare(world: World) -> None:
         settings.write(f"{OWN},,location,off,admin,2026-01-02T00:00:00Z,{AT:%Y-%m-%dT%H:%M:%SZ}\n")
 
 
-def outcome_of(world: World, account: str, call: str) -> Outcome:
-    """What an account may do with a command: for all tenants, for those in its scope, or nothing."""
-    (disclosed,) = json.loads(world.command("pia", "share", "log", "--json").out)["disclosures"]
-    own, other = (
-        world.command(
-            account,
-            *call.format(tenant=tenant, disclosure=disclosed["disclosure"], new=f"{uuid4()}.csv").split(),
-        )
-        for tenant in (OWN, OTHER)
-    )
+def outcome_of(world: World, account: str, call: str, disclosure: str) -> Outcome:
+    """What an account may do with a command: for all tenants, for those in its scope, or nothing.
+
+    Asks about the other tenant only if that is another question: the own one is allowed, and the call names a tenant.
+    """
+
+    def result_for(tenant: str) -> Result:
+        words = call.format(tenant=tenant, disclosure=disclosure, new=f"{uuid4()}.csv").split()
+        return world.command(account, *words)
+
+    own = result_for(OWN)
     if is_denied(own):
         return "no"
-    is_limited = LIMITED_TO_SCOPE in own.out or '"limited_to_tenants_in_scope": true' in own.out
-    return "own tenants" if is_denied(other) or is_limited else "yes"
+    if LIMITED_TO_SCOPE in own.out or '"limited_to_tenants_in_scope": true' in own.out:
+        return "own tenants"
+    return "own tenants" if "{tenant}" in call and is_denied(result_for(OTHER)) else "yes"
 
 
 def is_denied(result: Result) -> bool:
@@ -228,8 +230,20 @@ def is_denied(result: Result) -> bool:
 
 
 def permission_rows(world: World) -> list[tuple[str, ...]]:
-    """A row for each call, with the outcome by role."""
-    return [(f"`{name}`", *(outcome_of(world, account, call) for account in ROLES)) for name, call in CALLS.items()]
+    """A row for each call, with the outcome by role. No call may disclose anything."""
+    disclosure = only_disclosure(world)
+    rows = [
+        (f"`{name}`", *(outcome_of(world, account, call, disclosure) for account in ROLES))
+        for name, call in CALLS.items()
+    ]
+    assert only_disclosure(world) == disclosure
+    return rows
+
+
+def only_disclosure(world: World) -> str:
+    """The id of the one disclosure of the world."""
+    (disclosed,) = json.loads(world.command("pia", "share", "log", "--json").out)["disclosures"]
+    return str(disclosed["disclosure"])
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

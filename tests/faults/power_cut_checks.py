@@ -10,9 +10,10 @@ from itertools import count
 from pathlib import Path
 
 from minimize.errors import MinimizeError
-from minimize.output.folder import IDENTITY_FILE, INTENT, LOCK_FILE, RUNS
+from minimize.output.commit import FolderExchange, exchange_folders
+from minimize.output.folder import IDENTITY_FILE, INTENT, LOCK_FILE
 from minimize.output.publish import open_output
-from minimize.output.recovery import FolderExchange, exchange_folders
+from minimize.records import RUNS
 from minimize.stores.file_operations import Operation, OperationKind
 from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 

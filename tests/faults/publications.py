@@ -12,9 +12,9 @@ from typing import Final
 
 import pyarrow.compute as pc
 
+from minimize.output.commit import FolderExchange
 from minimize.output.folder import ensure_identity, make_output_folder
 from minimize.output.publish import open_output
-from minimize.output.recovery import FolderExchange
 from minimize.output.sink import index_files, output_files
 from minimize.output.subject_index import SubjectIndexer
 from minimize.receipts import Receipt, WrittenOutput

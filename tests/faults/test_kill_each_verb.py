@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring
-from minimize.output.reader import load_receipts
 from minimize.receipts.parts import ReceiptKind
 from minimize.runs.verify import check_output
 from tests.buckets import Bucket

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from minimize.errors import MinimizeError
-from minimize.output.folder import RUNS, SUCCESS
+from minimize.output.folder import SUCCESS
 from minimize.output.publish import open_output
 from minimize.receipts import Receipt
+from minimize.records import RUNS
 from minimize.removal.rewrite import rewrite_files
 from minimize.removal.rewrite_receipt import RewriteResult
 from minimize.stores import ObjectPath

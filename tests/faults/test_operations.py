@@ -44,8 +44,8 @@ IN_BUCKETS = frozenset(
         ("stores/durable_files.py", "write_bytes"),
         ("output/folder.py", "truncate"),
         ("output/folder.py", "write_bytes"),
-        ("output/recovery.py", "unlink"),
-        ("output/recovery.py", "write_bytes"),
+        ("output/commit.py", "unlink"),
+        ("output/commit.py", "write_bytes"),
     }
 )
 """Objects in a bucket have methods of these names; and the identity's file is opened by `file_operations.open_or_create`."""

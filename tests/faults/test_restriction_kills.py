@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import minimize
+from minimize.datasets.reader import load_receipts
 from minimize.governance.subjects import DataSubject, request_statuses, view_subjects
 from minimize.governance.subjects.view import SubjectView
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
-from minimize.output.reader import load_receipts
 from minimize.times import utc_now
 from minimize.workspace import Workspace
 from tests.faults.child import killed

@@ -17,11 +17,11 @@ from minimize.arrow.pointers import Pointer
 from minimize.checkpoints import at_checkpoint
 from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring, add_key
-from minimize.output.reader import load_receipts
-from minimize.output.recovery import FolderExchange
+from minimize.output.commit import FolderExchange
 from minimize.removal import rewrite
-from minimize.removal.expire import ResolvedExpiry
+from minimize.removal.expiry_plan import ResolvedExpiry
 from minimize.removal.keys import files_under_old_keys
 from minimize.removal.plan import counted_file
 from minimize.removal.retract import retract

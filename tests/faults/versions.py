@@ -12,7 +12,7 @@ import pandas as pd
 import polars as pl
 
 import minimize
-from minimize.output.reader import load_receipts
+from minimize.datasets.reader import load_receipts
 from tests.project import AT, BEFORE, DAY, Project, events, new_project
 
 COLUMNS = {"records": ("tenant_id", "device_id"), "per_model": ("model", "events"), "quarantine": ("source", "code")}

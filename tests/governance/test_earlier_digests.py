@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 import minimize
+from minimize.datasets.reader import load_receipts
 from minimize.governance.subjects import DataSubject, delete_subjects
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.stores import durable_files
 from minimize.stores.durable_files import digest_algorithm

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.errors import KeyringError
 from minimize.keys import Keyring
-from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline
 from minimize.removal.decision import RewriteRequest
 from tests.project import AT, Project, events

@@ -11,13 +11,13 @@ import pytest
 
 import minimize
 from minimize.checkpoints import at_checkpoint
+from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.runs import REPUBLICATION
-from minimize.output.reader import load_receipts
 from minimize.runs.published_runs import find_voided_run, record_void
 from minimize.runs.verify import check_output
 from minimize.times import utc_now

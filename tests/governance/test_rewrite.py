@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
+from minimize.datasets.reader import file_paths, load_receipts, read_output
 from minimize.errors import OutputError
+from minimize.output.commit import FolderExchange, exchange_folders
 from minimize.output.folder import list_data_files
 from minimize.output.publish import open_output
-from minimize.output.reader import file_paths, load_receipts, read_output
-from minimize.output.recovery import FolderExchange, exchange_folders
 from minimize.output.stored_file import StoredFile
 from minimize.receipts import Receipt
 from minimize.records import Batch, BatchCounts, Stage

@@ -9,7 +9,7 @@ import pytest
 import time_machine
 
 import minimize
-from minimize.output.reader import load_receipts
+from minimize.datasets.reader import load_receipts
 from tests.commands import Result, command
 from tests.project import AT, DAY, Builds, Project, enter, events
 from tests.world import vendor_file, write_configuration

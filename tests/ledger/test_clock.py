@@ -15,10 +15,10 @@ import time_machine
 import minimize
 from minimize.consent.terms import TenantAgreements
 from minimize.datasets.lifecycle_events import effective_events
+from minimize.datasets.reader import load_receipts
 from minimize.errors import RefusedError
 from minimize.governance.access_file import create_access_file
 from minimize.ledger.kinds import LifecycleEvent
-from minimize.output.reader import load_receipts
 from minimize.settings import FeatureSwitch, load_settings
 from minimize.settings.erasures import RecordedErasures
 from tests.agreements import contract_act

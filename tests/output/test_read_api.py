@@ -12,9 +12,9 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.datasets.reader import find_subjects
 from minimize.errors import OutputError
 from minimize.keys import add_key
-from minimize.output.reader import find_subjects
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from minimize.datasets import reader as reading
+from minimize.datasets.reader import Dates, file_paths, files_in_force, load_receipts, read_output, recover_bucket
 from minimize.errors import LedgerError, OutputError
-from minimize.output import reader as reading
 from minimize.output.folder import ensure_identity, identity_of
 from minimize.output.publish import open_output
-from minimize.output.reader import Dates, file_paths, files_in_force, load_receipts, read_output, recover_bucket
 from minimize.stores import ObjectPath
 from tests.buckets import Bucket
 from tests.sources.publishing import RECORDS, dies_at, making, new, old, rows

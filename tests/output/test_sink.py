@@ -310,7 +310,7 @@ def test_the_dictionary_of_a_filtered_column_does_not_reach_the_file(tmp_path: P
 def test_the_output_half_imports_no_pandas() -> None:
     import sys
 
-    code = "import sys, minimize.removal.rewrite, minimize.output.reader; sys.exit('pandas' in sys.modules)"
+    code = "import sys, minimize.removal.rewrite, minimize.datasets.reader; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

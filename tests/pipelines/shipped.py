@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -88,6 +89,11 @@ class Ran:
         """One output, decrypted where that is needed."""
         return read(self.output, name, keys=self.keys)
 
+    @cached_property
+    def leaves(self) -> list[dict[str, Any]]:
+        """The published records, each with its values by field. Read once: tests of a session's runs only read."""
+        return [dict(handmade.leaves(row)) for row in self.rows()]
+
     def rows(self, name: str = "records") -> list[dict[str, Any]]:
         """One output's rows."""
         rows: list[dict[str, Any]] = self.table(name).to_pylist()
@@ -105,24 +111,32 @@ class Runs:
     def __getitem__(self, name: str) -> Ran:
         if name not in SAMPLED:
             return self.by_hand(name)
-        settings = ["--settings", str(sample_settings(name))] if load_pipeline(PIPELINES / name).settings else []
-        return self._run(name, name, *settings)
+        if name not in self.made:
+            settings = ["--settings", str(sample_settings(name))] if load_pipeline(PIPELINES / name).settings else []
+            self.made[name] = self._run(name, name, *settings)
+        return self.made[name]
 
     def by_hand(self, name: str) -> Ran:
         """A run on records made by hand."""
-        source = handmade.write(DATASETS[name], self.folder / "handmade")
-        more = ["--settings", f"{source}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
-        return self._run(f"{name}_by_hand", name, "--input", f"{source}/{{date}}/*.ndjson.gz", *more)
+        key = f"{name}_by_hand"
+        if key not in self.made:
+            source = handmade.write(DATASETS[name], self.folder / "handmade")
+            more = ["--settings", f"{source}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
+            self.made[key] = self._run(key, name, "--input", f"{source}/{{date}}/*.ndjson.gz", *more)
+        return self.made[key]
 
     def of_many(self, name: str) -> Ran:
         """A run on a generated sample that is larger than the committed one, so that its groups are above all noise."""
-        dataset, folder = DATASETS[name], self.folder / "generated"
+        dataset, folder, key = DATASETS[name], self.folder / "generated", f"{name}_of_many"
+        if key in self.made:
+            return self.made[key]
         if not (folder / dataset).is_dir():
             arguments = ["sample", dataset, "--rows", "12000", "--date", "2026-11-24", "--out", str(folder / dataset)]
             generated = minimize(*arguments)
             assert generated.code == 0, generated.err
         more = ["--settings", f"{folder}/{dataset}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []
-        return self._run(f"{name}_of_many", name, "--input", f"{folder}/{dataset}/{{date}}/*.ndjson.gz", *more)
+        self.made[key] = self._run(key, name, "--input", f"{folder}/{dataset}/{{date}}/*.ndjson.gz", *more)
+        return self.made[key]
 
     def applied(self, name: str, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """What records become in memory under the policy, purpose and settings of a pipeline."""
@@ -135,14 +149,12 @@ class Runs:
         return rows
 
     def _run(self, key: str, name: str, *more: str) -> Ran:
-        if key not in self.made:
-            deciding = load_pipeline(PIPELINES / name).source.deciding_function
-            if deciding is not None:
-                consent(self.keys.with_name("ledger.db"), Keyring.load(self.keys), *deciding)
-            output = self.folder / key
-            arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json", *more]
-            self.made[key] = Ran(output, minimize(*arguments, keys=self.keys), self.keys)
-        return self.made[key]
+        deciding = load_pipeline(PIPELINES / name).source.deciding_function
+        if deciding is not None:
+            consent(self.keys.with_name("ledger.db"), Keyring.load(self.keys), *deciding)
+        output = self.folder / key
+        arguments = ["run", str(PIPELINES / name), "--at", AT, "--output", str(output), "--json", *more]
+        return Ran(output, minimize(*arguments, keys=self.keys), self.keys)
 
 
 def sample_settings(name: str) -> Path:

@@ -44,8 +44,7 @@ def forms(item: Item) -> list[tuple[str, str, str | list[str]]]:
 
 def shown_fields(ran: Ran, values: Mapping[str, Any]) -> set[str]:
     """The fields that have a value in a published record with these values."""
-    leaves = [dict(handmade.leaves(row)) for row in ran.rows()]
-    matching = [row for row in leaves if values.items() <= row.items()]
+    matching = [row for row in ran.leaves if values.items() <= row.items()]
     return {key for row in matching for key, value in row.items() if value is not None}
 
 

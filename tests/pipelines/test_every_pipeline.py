@@ -4,6 +4,7 @@ verifies."""
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ FORBIDDEN = (
 STRANGE = {"debug", "beta_ring", "experiment", "carol@mail.example", "contacts", "password"}
 
 
+@cache
 def loaded(name: str) -> Pipeline:
     return load_pipeline(PIPELINES / name)
 

@@ -11,8 +11,8 @@ import pytest
 
 import minimize
 from minimize.datasets.ledger_check import WRONG_KEYRING
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, PolicyError, RefusedError
-from minimize.output.reader import load_receipts
 from minimize.receipts import sha256_text
 from minimize.runs.backfill import BackfillResult
 from tests.calls import backfill

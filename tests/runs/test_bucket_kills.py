@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,15 +16,17 @@ import pytest
 
 import minimize
 from minimize.checkpoints import FAIL_POINTS, OBJECT_POINTS
+from minimize.datasets import reader
 from minimize.errors import LedgerError, OutputError
 from minimize.ledger import find_ledger
+from minimize.ledger.database import parse_address
 from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, take_lease
 from minimize.ledger.ledger import open_ledger
-from minimize.output import reader
 from minimize.output.folder import identity_of
 from minimize.receipts import new_run_id
 from minimize.stores import ObjectPath
 from tests.buckets import Bucket
+from tests.commands import command
 from tests.faults import child
 from tests.faults.process import KILLED
 from tests.project import DAY, Project, events
@@ -211,6 +214,62 @@ def test_a_reader_without_the_ledger_reports_an_interrupted_publication(
     with pytest.raises(OutputError, match="was interrupted") as caught:
         minimize.read(out)
     assert "MINIMIZE_LEDGER" in caught.value.hint
+
+
+@pytest.fixture(name="elsewhere")
+def _elsewhere(
+    project: Project, out: ObjectPath, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """The current folder, whose configuration names another ledger. The configuration of the pipeline names the output's own."""
+    project.pipeline(output=out.uri)
+    own = Path(os.environ["MINIMIZE_LEDGER"]).relative_to(project.folder)
+    (project.folder / "minimize.yaml").write_text(f"access: off\nencrypt: off\nledger: {own}\n")
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "minimize.yaml").write_text("access: off\nencrypt: off\nledger: other.db\n")
+    open_ledger(parse_address("other.db", "a test", folder), create=True).close()
+    assert killed(project, out, "swap.between") == KILLED
+    monkeypatch.delenv("MINIMIZE_LEDGER")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def lease_count(ledger: Path) -> int:
+    with open_ledger(parse_address(ledger, "a test")) as opened:
+        return int(opened.read(lambda connection: connection.value("SELECT count(*) FROM leases")))
+
+
+def test_the_ledger_of_the_current_folder_has_no_lease_for_a_reader(
+    project: Project, out: ObjectPath, elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(OutputError, match="was interrupted"):
+        minimize.read(out)
+    assert lease_count(elsewhere / "other.db") == 0
+    monkeypatch.chdir(project.folder)
+    rows = minimize.read(out).num_rows
+    assert rows == 40, "the ledger of the pipeline that names the output completes it"
+    monkeypatch.chdir(elsewhere)
+    assert minimize.read(out).num_rows == rows, "nothing is left to complete"
+
+
+def test_a_copy_of_the_pipeline_with_another_ledger_does_not_complete_it(
+    project: Project, out: ObjectPath, elsewhere: Path
+) -> None:
+    (elsewhere / "pipeline.yaml").write_bytes((project.folder / "pipeline.yaml").read_bytes())
+    with pytest.raises(OutputError, match="is not the ledger that the receipts of this output name"):
+        minimize.read(out)
+    assert lease_count(elsewhere / "other.db") == 0
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_ledger_of_a_command_completes_it(project: Project, out: ObjectPath) -> None:
+    assert minimize.verify(out, keys=project.keys, ledger=project.folder / "ledger" / "ledger.db") is None
+    assert minimize.read(out).num_rows == 40
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_the_pipeline_of_a_command_completes_it(project: Project, out: ObjectPath) -> None:
+    command("expire", out.uri, "--pipeline", project.folder, "--keys", project.keys)
+    assert minimize.read(out).num_rows == 40
 
 
 def test_a_reader_waits_for_a_publishing_run_and_then_reports_it(

@@ -212,7 +212,7 @@ def run_id_of(out: ObjectPath) -> str:
 
 
 def test_indexes_find_subjects_in_a_bucket(project: Project, bucket: Bucket, out: ObjectPath) -> None:
-    from minimize.output.reader import find_subjects
+    from minimize.datasets.reader import find_subjects
 
     project.records(events(40))
     written(project, out)

@@ -11,9 +11,9 @@ from typing import Final
 import pytest
 import time_machine
 
+from minimize.datasets.reader import load_receipts
 from minimize.keys import new_keyring
 from minimize.ledger import Address, find_ledger
-from minimize.output.reader import load_receipts
 from tests.commands import Result, command
 from tests.ledger.ledgers import by_hand, leave_out_of_indexes, unguarded
 from tests.project import AT, DAY, POLICY, Project, events

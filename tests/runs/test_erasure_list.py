@@ -12,6 +12,7 @@ import pytest
 import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.datasets.erasure_list import ERASURES_FOLDER, StoredErasures
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, KeyringError, OutputError, RefusedError
 from minimize.governance.events import NewEvent, add_event, withdraw_event
 from minimize.governance.subjects import DataSubject, delete_subjects, request_statuses
@@ -20,7 +21,6 @@ from minimize.keys.keyring import add_key
 from minimize.ledger import find_ledger
 from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
-from minimize.output.reader import load_receipts
 from minimize.stores.file_operations import Operation
 from minimize.workspace import Workspace as Places
 from tests.commands import command

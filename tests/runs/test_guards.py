@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.datasets.reader import load_receipts
 from minimize.errors import CheckFailed, SourceError
-from minimize.output.reader import load_receipts
 from minimize.runs import session
 from minimize.runs.session import KeptRows
 from tests import calls

@@ -158,6 +158,7 @@ def test_the_report_shows_that_identified_columns_are_encrypted(project: Project
 def test_a_subject_is_viewed_and_deleted_and_the_rest_stays_encrypted(project: Project) -> None:
     project.policy({**PHONE, "latitude": None})
     project.run()
+    (project.folder / "minimize.yaml").write_text("access: off\n")
     assert view_subjects([DEVICE], workspace(project), utc_now())[0].rows == HIS > 0
     [receipt] = delete_subjects([DEVICE], workspace(project), utc_now(), yes=True).receipts
     assert receipt.outputs["records"].files[0].keys == KEYS

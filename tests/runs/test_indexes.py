@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.datasets import reader
 from minimize.keys import Keyring, add_key
-from minimize.output import reader
 from minimize.output.folder import list_data_files, read_receipts
 from minimize.output.publish import open_output
 from minimize.output.sink import index_files, output_files

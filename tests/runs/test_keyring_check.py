@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from minimize.datasets.ledger_check import WRONG_KEYRING
+from minimize.datasets.reader import load_receipts
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
 from minimize.keys.keyring import add_key
-from minimize.output.reader import load_receipts
 from tests.commands import Result, command
 from tests.project import AT, DAY, Builds, Project, event, events, new_project, write_yaml
 

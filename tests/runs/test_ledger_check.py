@@ -13,13 +13,13 @@ import pytest
 
 import minimize
 from minimize.datasets.ledger_check import WRONG_LEDGER
+from minimize.datasets.reader import load_receipts
 from minimize.errors import RefusedError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.kinds import LEDGER_ADOPTION
 from minimize.ledger.ledger import open_ledger
 from minimize.ledger.schema import ledger_identity
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.removal.expire import expire
 from minimize.removal.retract import retract

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.datasets.reader import load_receipts
 from minimize.errors import KeyringError, MinimizeError, PolicyError, RefusedError
 from minimize.keys import Keyring
 from minimize.keys.keyring import add_key
-from minimize.output.reader import load_receipts
 from minimize.receipts import CompanionFile, sha256_text
 from minimize.removal.expire import expire
 from minimize.times import utc_now

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, RefusedError
 from minimize.keys import Keyring
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.receipts.chain import check_voids, effective_receipts
 from minimize.runs.batch_dates import last_inputs

@@ -20,8 +20,8 @@ from minimize.datasets.inventory import (
     open_inventory,
     read_inventory,
 )
+from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring, new_keyring
-from minimize.output.reader import load_receipts
 from minimize.output.stored_file import open_stored_file
 from tests.project import AT, NOISY_AGGREGATES, Builds, Project, enter, events, new_project
 

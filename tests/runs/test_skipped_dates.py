@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.datasets.reader import load_receipts
 from minimize.errors import SourceError
-from minimize.output.reader import load_receipts
 from minimize.runs.batch_dates import worst_exit_code
 from tests.commands import Result, command
 from tests.project import AT, BEFORE, DAY, Project, events, table

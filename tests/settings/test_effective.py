@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from minimize.arrow.columns import KnownNames
 from minimize.settings import ROW_SCHEMA, SETTINGS_SCHEMA, ExplainableSettings, FeatureSwitch, load_settings
-from minimize.settings.evaluation import FieldIds, KnownEntities, KnownSubjects, SettingsQuery, pair_codes
+from minimize.settings.timeline import FieldIds, KnownEntities, KnownSubjects, SettingsQuery, pair_codes
 from minimize.times import epoch_microseconds
 from tests.hypothesis_profiles import examples
 

@@ -22,7 +22,7 @@ from minimize.keys.keyring import add_key
 from minimize.ledger.kinds import RecordedSetting
 from minimize.ledger.subject_tokens import subject_token
 from minimize.settings import FeatureSwitch, load_settings
-from minimize.settings.evaluation import FieldIds
+from minimize.settings.timeline import FieldIds
 from minimize.settings.tokenized import TokenizedSettings, ledger_rows
 
 T0 = datetime(2026, 11, 1, tzinfo=UTC)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from minimize.output.folder import INTENT, RUNS, list_data_files, output_and_date, read_receipts
+from minimize.output.commit import REPLACED, STAGING, FolderExchange, exchange_folders
+from minimize.output.folder import INTENT, list_data_files, output_and_date, read_receipts
 from minimize.output.publish import LeaseCheck, OpenOutput, Staging, open_output
-from minimize.output.recovery import REPLACED, STAGING, FolderExchange, exchange_folders
 from minimize.receipts import (
     DigestRef,
     PolicyRef,
@@ -28,7 +28,7 @@ from minimize.receipts import (
     quarantine_files_in_force,
 )
 from minimize.receipts import WrittenOutput as OutputReceipt
-from minimize.records import FileRef, Reject, WrittenFile
+from minimize.records import RUNS, FileRef, Reject, WrittenFile
 from minimize.stores import Location
 from minimize.stores.durable_files import file_digest
 from tests.faults.process import kill_at

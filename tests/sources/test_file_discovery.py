@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minimize.errors import SourceError
-from minimize.sources.file_discovery import displayed_name, find_files, hive_partitions, part_pattern, split_pattern
+from minimize.sources.file_discovery import displayed_name, find_files, hive_partitions
+from minimize.stores.path_patterns import part_pattern, split_pattern
 
 DAY, NEXT = date(2026, 11, 24), date(2026, 11, 25)
 

@@ -13,8 +13,7 @@ import pyarrow as pa
 from minimize.arrow.pointers import Pointer
 from minimize.spill import SpillSpace
 from minimize.records import Batch
-from minimize.techniques.top_tally import SubjectValues, TopTally
-from minimize.techniques.top import Top
+from minimize.techniques.top import SubjectValues, Top, TopTally
 
 tally = TopTally("m", Pointer.parse("m"), Pointer.parse("d"), Top(keep=50, other="other"), SubjectValues(SpillSpace(8 << 20)))
 for start in range(0, int(sys.argv[1]), 50_000):
@@ -31,7 +30,7 @@ import numpy as np
 import pyarrow as pa
 from minimize.aggregates import measure_from
 from decimal import Decimal
-from minimize.aggregates.bounded_values import ValueBounds
+from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, GroupKey, NoiseTerms
 from minimize.aggregates.noise import NoiseKey
 from minimize.aggregates.tally import AggregateTally, settle_tables

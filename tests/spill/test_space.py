@@ -20,6 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from minimize.config_search import load_config
 from minimize.errors import ConfigurationError
 from minimize.spill import DEFAULT_MEMORY, MemoryBudget, SpillSpace, find_budget, spill_file
 from minimize.spill.spill_file import CHUNK_BYTES, TAG_BYTES, SpillFile, parse_size
@@ -65,12 +66,12 @@ def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_environment_comes_first_then_the_configuration_then_a_constant(folder: Path, tmp_path: Path) -> None:
-    assert find_budget(folder, {"MINIMIZE_MEMORY": "1 GiB"}) == 1 << 30
-    assert find_budget(folder, {}) == 64 << 20
+    assert find_budget(load_config(folder), {"MINIMIZE_MEMORY": "1 GiB"}) == 1 << 30
+    assert find_budget(load_config(folder), {}) == 64 << 20
     (folder / "minimize.yaml").write_text("keys: a\n")
-    assert find_budget(folder, {}) == DEFAULT_MEMORY == 256 << 20
+    assert find_budget(load_config(folder), {}) == DEFAULT_MEMORY == 256 << 20
     (folder / "minimize.yaml").unlink()
-    assert find_budget(folder, {}) == DEFAULT_MEMORY
+    assert find_budget(load_config(folder), {}) == DEFAULT_MEMORY
 
 
 @pytest.mark.parametrize("text", ["", "much", "-1", "1.5GB", "12 parsecs", ["1"], True])
@@ -82,12 +83,12 @@ def test_an_invalid_size_is_a_fault(text: Any) -> None:
 def test_an_invalid_memory_size_in_the_configuration_is_reported(folder: Path) -> None:
     (folder / "minimize.yaml").write_text("memory: lots\n")
     with pytest.raises(ConfigurationError, match=r"`memory:` of minimize\.yaml"):
-        find_budget(folder, {})
+        find_budget(load_config(folder), {})
 
 
 def test_a_configuration_that_cannot_be_read_is_left_to_those_who_need_it(folder: Path) -> None:
     (folder / "minimize.yaml").write_text("{")
-    assert find_budget(folder, {}) == DEFAULT_MEMORY
+    assert find_budget(load_config(folder), {}) == DEFAULT_MEMORY
 
 
 def test_holders_have_equal_parts_as_long_as_they_hold() -> None:

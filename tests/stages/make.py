@@ -17,7 +17,8 @@ from minimize.policy.load import policy_from_mapping
 from minimize.policy.pipeline import DeduplicateModel, Pipeline, RecordsModel, SourceModel
 from minimize.records import Batch
 from minimize.settings import load_settings
-from minimize.settings.evaluation import NO_FIELDS, SETTINGS_SCHEMA, FeatureSwitch, FieldIds, Settings
+from minimize.settings.evaluation import SETTINGS_SCHEMA, FeatureSwitch, Settings
+from minimize.settings.timeline import NO_FIELDS, FieldIds
 from minimize.stages.gate import Gate
 from minimize.stages.generalize import GeneralizeFields, Release
 from minimize.stages.raw_values import field_place

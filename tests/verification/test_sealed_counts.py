@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring
-from minimize.output.reader import load_receipts
 from tests.commands import command
 from tests.project import BEFORE, DAY, Builds, Project, event
 

@@ -24,6 +24,7 @@ from pydantic.json_schema import SkipJsonSchema
 from minimize.config import Config
 from minimize.datasets.lifecycle_events import read_rows
 from minimize.datasets.pipelines import pipeline_from
+from minimize.datasets.reader import DATE_COLUMN, read_output
 from minimize.errors import Finding, PolicyError
 from minimize.forms import UNKNOWN_KEY, Expected, Form, Reading, read_form
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, read_utf8
@@ -31,7 +32,6 @@ from minimize.governance.incidents.notice import ADDRESS_PATTERN
 from minimize.identifiers import canonical_text
 from minimize.keys import find_kms
 from minimize.output.folder import has_runs
-from minimize.output.reader import DATE_COLUMN, read_output
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import EMAIL_KIND, contact_kind
 from minimize.sources.csv import CSV

@@ -23,12 +23,11 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods, Consents
 from minimize.consent import load_consents as load_tenant_consents
+from minimize.datasets.reader import load_receipts
 from minimize.errors import PolicyError
 from minimize.governance.sharing.plan import ResolvedShare, SharePlan
-from minimize.output.folder import RUNS
-from minimize.output.reader import load_receipts
 from minimize.recipients import Contract, Recipient
-from minimize.records import Chunk
+from minimize.records import RUNS, Chunk
 from minimize.runs.deciding_function import absent_recipient, consent_periods, load_consents
 from minimize.sources.base import SourcePart
 from minimize.sources.files import WrappingPart, WrappingSource

@@ -17,7 +17,8 @@ import pyarrow as pa
 
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
-from minimize.config_search import ConfigStart, load_config
+from minimize.config import Config
+from minimize.config_search import load_config
 from minimize.consent import ConsentPeriods, Consents, load_consents
 from minimize.consent.evaluation import ConsentAnswer
 from minimize.datasets.pipelines import pipeline_from
@@ -118,10 +119,10 @@ def receive(
     workspace = Workspace(ledger=ledger, pipeline=job, keys=keys)
     now = workspace.now
     when = parse_time(at, "at") or now
-    inbound_request = _resolve_request(sender, function, recipients, job, policy, tenant, keys, ledger, when, now)
+    inbound_request = _resolve_request(workspace, sender, function, recipients, policy, tenant, when)
     workspace = replace(workspace, keys=inbound_request.keys)
     workspace.require("share/receive", about=inbound_request.sender_name)
-    inbound_request = replace(inbound_request, actor=workspace.actor)
+    inbound_request = replace(inbound_request, settings=settings, actor=workspace.actor)
     against = list(inbound_request.reasons_against(purpose))
     if against or inbound_request.party.manifest is None:
         raise inbound_request.refuse(against, now)
@@ -131,7 +132,7 @@ def receive(
         )
     found = inbound_request.party.manifest
     whole = as_rereadable(data) if connector is not None and found.pass_through_fields else data
-    bound, source = inbound_request.bind(whole, settings, ledger, now)
+    bound, source = inbound_request.bind(whole, now)
     given = bound.run_source(source, whole, when, inbound_request.periods)
     account = bound.last
     if account is not None and inbound_request.lacks_consent(account, whole, when, now):
@@ -141,7 +142,7 @@ def receive(
     )
     record_event(inbound_request.ledger, inbound_request.keys, inbound_request.event(counts, now))
     if connector is not None and found.pass_through_fields:
-        call_connector(connector, inbound_request.secrets(whole, settings, ledger, when))
+        call_connector(connector, inbound_request.secrets(whole, when))
     return given
 
 
@@ -151,6 +152,7 @@ class _InboundRequest:
 
     ledger   address of the ledger with the consents; an address that does not exist if none is configured
     periods  times during which tenants consented
+    settings, named_ledger  as they were passed
     """
 
     party: Party
@@ -162,6 +164,8 @@ class _InboundRequest:
     consents: Consents = field(repr=False)
     periods: ConsentPeriods = field(repr=False)
     actor: Actor = field(default_factory=current_actor)
+    settings: Any = field(default=None, repr=False)
+    named_ledger: PathText | None = None
 
     @property
     def sender_name(self) -> str:
@@ -214,10 +218,10 @@ class _InboundRequest:
         tenants = pa.chunked_array([each.cast(pa.string()) for each in names], pa.string())
         return self.consents.effective_at(max(when, now)).permit(self.party.recipient, self.party.function, tenants)
 
-    def bind(self, data: Any, settings: Any, ledger: PathText | None, now: datetime) -> tuple[Minimizer, MemorySource]:
+    def bind(self, data: Any, now: datetime) -> tuple[Minimizer, MemorySource]:
         """Binds the policy to data. Raises NotPermitted for data without a tenant column."""
         try:
-            return self._bind_policy(self.policy, data, settings, ledger)
+            return self._bind_policy(self.policy, data)
         except SchemaError as error:
             fields = {finding.field for finding in error.findings}
             if self.has_given_policy or fields != {self.policy.tenant}:
@@ -226,7 +230,7 @@ class _InboundRequest:
         message = f"the records have no column {self.policy.tenant}, so no tenant's consent can be checked"
         raise self.refuse([rule_reason("no_tenant", message, hint=hint)], now)
 
-    def secrets(self, data: Any, settings: Any, ledger: PathText | None, when: datetime) -> pa.Table:
+    def secrets(self, data: Any, when: datetime) -> pa.Table:
         """A table of the pass-through secrets of the kept records, without other columns."""
         passing = () if self.party.manifest is None else self.party.manifest.pass_through_fields
         available = read_memory(data, passing).schema.names
@@ -236,15 +240,13 @@ class _InboundRequest:
         }
         rest = {key: each.model_copy(update=_DROP_FIELD) for key, each in self.policy.fields.items()}
         policy = self.policy.model_copy(update={"fields": {**rest, **secret}})
-        bound, source = self._bind_policy(policy, data, settings, ledger)
+        bound, source = self._bind_policy(policy, data)
         released = release_batches(bound.job(when, self.periods), source, bound.bound, RowTally())
         return pa.Table.from_batches([batch for _, batch in released], schema=bound.bound.schema)
 
-    def _bind_policy(
-        self, policy: Policy, data: Any, settings: Any, ledger: PathText | None
-    ) -> tuple[Minimizer, MemorySource]:
+    def _bind_policy(self, policy: Policy, data: Any) -> tuple[Minimizer, MemorySource]:
         purpose = None if self.party.manifest is None else self.party.manifest.purpose
-        return bind_to_data(policy, data, purpose, settings, self.keys, ledger)
+        return bind_to_data(policy, data, purpose, self.settings, self.keys, self.named_ledger)
 
     def refuse(self, reasons: Collection[RefusalReason], now: datetime) -> NotPermitted:
         """Records the refusal in the audit log and returns the error with these reasons."""
@@ -262,18 +264,16 @@ _DROP_FIELD: Final[Mapping[str, Any]] = {"do": DROP, "cases": (), "otherwise": D
 
 
 def _resolve_request(
+    workspace: Workspace,
     sender: str | Recipient,
     function: str,
     recipients: Any,
-    job: Pipeline | None,
     policy: Policy | PathText | None,
     tenant: str,
-    keys: Any,
-    ledger: PathText | None,
     when: datetime,
-    now: datetime,
 ) -> _InboundRequest:
     """Resolves the arguments. Reads only the ledger. Raises PolicyError, ConfigurationError, LedgerError."""
+    job, now = workspace.loaded_pipeline, workspace.now
     if job is not None and policy is not None:
         hint = "Pass one of them. A pipeline has its own policy."
         raise ConfigurationError("both a policy and a pipeline were given", hint=hint)
@@ -290,18 +290,20 @@ def _resolve_request(
     if faults:
         message = f"the policy keeps more than {side.recipient.recipient} may send for {function}"
         raise PolicyError(message, findings=faults)
-    place: ConfigStart = config
+    place: Config | None = config
     if read_form is None:
-        place = None if side.recipient.path is None else side.recipient.path.parent
-    address = find_named_ledger(ledger, place) or Address(Path("no ledger"), named_by="nothing")
-    keyring = find_keyring(keys, place)
+        place = None if side.recipient.path is None else load_config(side.recipient.path.parent)
+    address = find_named_ledger(workspace.ledger, place) or Address(Path("no ledger"), named_by="nothing")
+    keyring = find_keyring(workspace.keys, place)
     consents = _load_sender_consents(address, side, keyring, place)
     times, fold = (max(when, now), min(when, now)), own.folding.tenant
     periods = consents.permitted_periods(side.recipient, function, times[0], also=times[1:], fold=fold)
-    return _InboundRequest(side, own, given is not None, keyring, address, consents, periods)
+    return _InboundRequest(
+        side, own, given is not None, keyring, address, consents, periods, named_ledger=workspace.ledger
+    )
 
 
-def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, config: ConfigStart) -> Consents:
+def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, config: Config | None) -> Consents:
     if not address.exists:
         return Consents(())
     with open_ledger(address, verifier=keys) as ledger:

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.arrow.interchange import native_converter
 from minimize.arrow.pointers import Pointer
-from minimize.config_search import load_config
 from minimize.consent import Consents, load_consents
-from minimize.datasets.pipelines import LEDGER_SETTINGS, find_configured_outputs
+from minimize.datasets.pipelines import LEDGER_SETTINGS, outputs_made_of
 from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusalReason, redact_errors
 from minimize.forms.values import CategoryName
 from minimize.governance.sharing.connector import Connector, call_connector
@@ -58,7 +57,7 @@ from minimize.governance.sharing.plan import (
     tenant_column_source,
 )
 from minimize.keys import find_keyring
-from minimize.output.folder import has_runs, read_receipts
+from minimize.output.folder import has_runs
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
@@ -69,7 +68,6 @@ from minimize.runs.overrides import require_share_override
 from minimize.settings.erasures import RecordedErasures
 from minimize.settings.tenants import UnknownTenant, settings_tenants, unknown_among, unknown_tenant_json
 from minimize.stores import Location, ObjectPath, PathText, parse_output_location
-from minimize.stores.durable_files import file_digest
 from minimize.times import Clock, parse_time
 from minimize.workspace import Workspace
 
@@ -274,25 +272,10 @@ def _concerned_outputs(data: Any, job: Pipeline | None) -> Iterator[Location]:
     """The outputs whose rules decide, if something was published to them: the shared one, that of the pipeline, and those that
     were made of the shared file."""
     places = [data] if isinstance(data, str | PathLike | ObjectPath) else []
-    made = _outputs_made_of(Path(data)) if isinstance(data, str | PathLike) else ()
+    made = outputs_made_of(Path(data)) if isinstance(data, str | PathLike) else ()
     places += [] if job is None else [job.target()]
     found = (place for place in map(parse_output_location, places) if has_runs(place))
     yield from dict.fromkeys((*found, *made))
-
-
-def _outputs_made_of(file: Path) -> Iterator[Location]:
-    """The outputs whose receipts name the content of a file as an input.
-
-    They are those of the pipelines of the `minimize.yaml` that is found from the file: another pipeline for it changes nothing.
-    """
-    config = load_config(file.parent).path if file.is_file() else None
-    outputs = (
-        [] if config is None else [place for _, place in find_configured_outputs(config.parent) if has_runs(place)]
-    )
-    digest = file_digest(file) if outputs else ""
-    for place in outputs:
-        if any(each.digest == digest for receipt in read_receipts(place) for each in receipt.inputs):
-            yield place
 
 
 def _check_not_past(at: datetime | None, now: datetime) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 
 from minimize.consent import Consents, load_agreements, load_consents
+from minimize.datasets import reader
 from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.errors import ConfigurationError, Finding, OutputError, PolicyError, RefusalReason, SourceError
 from minimize.governance.sharing.connector import Connector, as_rereadable, check_secrets
@@ -38,8 +39,6 @@ from minimize.governance.sharing.released_output import (
 from minimize.keys import Keyring, find_kms
 from minimize.ledger import Address
 from minimize.ledger.acts import ActReader
-from minimize.output import reader
-from minimize.output.folder import RUNS
 from minimize.plan import Plan, bind
 from minimize.plan import model as model_module
 from minimize.plan import request as source_request
@@ -50,6 +49,7 @@ from minimize.policy.model import Policy, RecordsGate
 from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import Party, find_party, purpose_reasons, rule_reason
+from minimize.records import RUNS
 from minimize.runs.minimizer import RereadableSource, require_keys
 from minimize.settings import SettingsRows, load_settings
 from minimize.settings.erasures import RecordedErasures

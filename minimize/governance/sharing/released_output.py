@@ -29,10 +29,9 @@ from minimize.aggregates import MEASURES
 from minimize.arrow.dictionaries import value_type
 from minimize.arrow.nested import leaf_type
 from minimize.arrow.pointers import Pointer
+from minimize.datasets import reader
 from minimize.errors import ConfigurationError, KeyringError, RefusalReason
 from minimize.keys import Keyring, find_kms
-from minimize.output import reader
-from minimize.output.folder import RUNS
 from minimize.plan.request import is_released
 from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import (
@@ -47,6 +46,7 @@ from minimize.policy.model import Field, FieldCase, Policy, RecordsGate, Role
 from minimize.policy.pipeline import Pipeline, RecordsModel
 from minimize.policy.treatments import DROP, Treatment
 from minimize.recipients.rules import rule_reason
+from minimize.records import RUNS
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import LEVEL_SETTING, ROW_SCHEMA
 from minimize.techniques import TechniqueStep, is_published_unchanged, published_techniques

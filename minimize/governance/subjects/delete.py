@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypedDict, Unpack
 from minimize.datasets.erasure_list import StoredErasures
 from minimize.datasets.lifecycle_events import EventKind, RetentionEvent, linked_events
 from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.errors import CheckFailed, ConfigurationError, MinimizeError, OutputError
 from minimize.governance.events import NewEvent, add_events
 from minimize.governance.known_outputs import (
@@ -82,7 +83,6 @@ from minimize.governance.subjects.search import (
 )
 from minimize.identifiers import CaseFolding
 from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import RewriteRequest

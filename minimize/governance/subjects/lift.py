@@ -78,7 +78,9 @@ class LiftedFiles:
     def to_json(self) -> dict[str, Any]:
         """The files of one output as `subject lift --json` prints them."""
         rows = self.rows - sum(self.removed.values())
-        return json_object({"rows": rows, "removed": self.removed, "closed": self.closed})
+        return json_object(
+            {"rows": rows, "removed": self.removed, "unreadable_files": self.closed, "closed": self.closed}
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.datasets.lifecycle_events import EventKind, merge_linked_forms, read_rows
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, Finding, PolicyError, RefusedError
 from minimize.governance.evidence import checked_reference
 from minimize.identifiers import canonical_id, canonical_text
@@ -33,7 +34,6 @@ from minimize.ledger.kinds import (
 from minimize.ledger.runs import missing_receipts, output_locations
 from minimize.ledger.subject_tokens import find_known_token, known_or_new_token, token_secrets, token_versions
 from minimize.output.folder import has_runs, identity_of
-from minimize.output.reader import load_receipts
 from minimize.results import Line, Listing, Printable, ResultAt
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import format_suffixes

@@ -1,12 +1,11 @@
 """NDJSON files as a source: plain, .gz or .zst, one object per line.
 
 line_scan      the lines of a block as arrays, and the lines that Arrow's parser must not see
-flat_reader    lines of plain values with a common key order: the fastest reader
 arrow_reader   lines as records, by Arrow's parser, without the lines that it rejects
 strict_reader  one line at a time: the reader that defines what a record is
 
-A position is the byte at which a line begins, decompressed. Blocks of lines are processed by the fast readers. Lines about which
-these are uncertain are read one by one by the strict reader, whose result all readers must match. It refuses lines that are
+A position is the byte at which a line begins, decompressed. Arrow's parser reads blocks of lines. The
+strict reader reads the lines about which Arrow's is uncertain, one by one, and both must give the same. It refuses lines that are
 malformed or of wrong types; records with forbidden or missing fields are refused in `record_checks.py`, as those of every format.
 A byte order mark at the start of a file is skipped. Lines may end with CRLF, and the last line needs no end.
 """
@@ -17,7 +16,7 @@ import codecs
 import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, islice
 from pathlib import Path
@@ -49,15 +48,12 @@ from minimize.sources.files import (
     prefetch,
 )
 from minimize.sources.ndjson.arrow_reader import PARSE_BYTES, LinesParser, ParserOptions, explicit_schema, read_by_arrow
-from minimize.sources.ndjson.flat_reader import KnownKeyOrder, read_flat
 from minimize.sources.ndjson.line_scan import scan_lines
 from minimize.sources.ndjson.strict_reader import ChunkBuilder, MalformedLine, parse_line, values_at_path
 from minimize.sources.projection import FieldNode, field_tree, prune_schema
 
 PIECE_BYTES = 64 << 20
 """Minimum bytes of an uncompressed file per worker."""
-MAX_SINGLE_LINES = 32
-"""At most this number of lines, and one line in this many, skip Arrow's parser. With more, the parser is faster."""
 PEEKED_LINES = 1000
 """Lines of a file that are examined to find whether an undeclared container is a list or a map."""
 
@@ -152,7 +148,6 @@ class NdjsonReader:
     bound: BoundRequest
     root: FieldNode
     block_bytes: int = PARSE_BYTES
-    key_order: KnownKeyOrder = field(default_factory=KnownKeyOrder)
 
     @cached_property
     def parser(self) -> LinesParser:
@@ -165,14 +160,10 @@ class NdjsonReader:
             return ChunkBuilder(self.bound, self.root).add_too_large(block.position).chunk()
         lines = scan_lines(block)
         left = np.ones(len(lines.starts), bool)
-        found = read_flat(lines, self.bound, self.root, self.key_order)
-        for _, rows in found:
+        chunks = []
+        for chunk, rows in read_by_arrow(lines, np.flatnonzero(~lines.odd), self.bound, self.root, self.parser):
+            chunks.append(chunk)
             left[rows] = False
-        if np.count_nonzero(left) > min(MAX_SINGLE_LINES, len(left) // MAX_SINGLE_LINES):
-            found += read_by_arrow(lines, np.flatnonzero(left & ~lines.odd), self.bound, self.root, self.parser)
-            for _, rows in found:
-                left[rows] = False
-        chunks = [chunk for chunk, _ in found]
         if left.any() or not chunks:
             rest = left.nonzero()[0]
             chunks.append(

@@ -21,7 +21,7 @@ from minimize.arrow.dictionaries import Bools
 from minimize.sources.files import MAX_LINE_BYTES, LineBlock
 from minimize.sources.ndjson.strict_reader import MAX_DEPTH, nesting_depth
 
-_NEWLINE, _RETURN, _BLANK, _OPEN, _CLOSE = b"\n\r {}"
+_NEWLINE, _RETURN, _OPEN, _CLOSE = b"\n\r{}"
 
 SCAN_BYTES = 1 << 17
 """Bytes that are scanned together, so that no intermediate array is large: allocating memory costs more than searching."""
@@ -31,18 +31,12 @@ Positions = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class ScannedLines:
-    """Nonempty lines of a block: their starts and ends (without the line end), and which of them are odd.
-
-    lasts     the position of each line's last byte, without a carriage return
-    controls  the positions of control characters other than line feeds
-    """
+    """Nonempty lines of a block: their starts and ends (without the line end), and which of them are odd."""
 
     block: LineBlock
     starts: Positions
     ends: Positions
-    lasts: Positions
     odd: Bools
-    controls: Positions
 
     @property
     def marks(self) -> npt.NDArray[np.uint8]:
@@ -97,11 +91,11 @@ class ScannedLines:
 def scan_lines(block: LineBlock) -> ScannedLines:
     """The lines of a block, with the odd ones marked."""
     marks = np.frombuffer(block.data, np.uint8)
-    starts, ends, controls = _line_bounds(block.data, marks)
+    starts, ends = _line_bounds(block.data, marks)
     last = ends - 1
     last -= (marks[last] == _RETURN) & (last > starts)
     odd = (marks[starts] != _OPEN) | (marks[last] != _CLOSE) | (last - starts >= MAX_LINE_BYTES)
-    found = ScannedLines(block, starts, ends, last, odd, controls)
+    found = ScannedLines(block, starts, ends, odd)
     for rows in (_lines_with_zero(found), _lines_not_utf8(found)):
         odd[rows] = True
     return found
@@ -113,18 +107,16 @@ def split_pieces(lines: ScannedLines, rows: Positions, size: int) -> Iterator[Po
         yield from np.split(rows, np.flatnonzero(np.diff(lines.starts[rows] // size)) + 1)
 
 
-def _line_bounds(data: bytes, marks: npt.NDArray[np.uint8]) -> tuple[Positions, Positions, Positions]:
-    """The starts and ends of nonempty lines, and the positions of control characters other than line feeds."""
+def _line_bounds(data: bytes, marks: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
+    """The starts and ends of nonempty lines."""
     windows = range(0, len(marks), SCAN_BYTES)
-    every = ((marks[at : at + SCAN_BYTES] < _BLANK).nonzero()[0] + at for at in windows)
-    low = np.concatenate([np.zeros(0, np.int64), *every])
-    feeds = marks[low] == _NEWLINE
-    ends = low[feeds]
+    every = ((marks[at : at + SCAN_BYTES] == _NEWLINE).nonzero()[0] + at for at in windows)
+    ends = np.concatenate([np.zeros(0, np.int64), *every])
     if not data.endswith(b"\n"):
         ends = np.append(ends, len(data))
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
     filled = ends > starts
-    return starts[filled], ends[filled], low[~feeds]
+    return starts[filled], ends[filled]
 
 
 def _lines_with_zero(lines: ScannedLines) -> Positions:
@@ -159,12 +151,6 @@ def deep_lines(lines: ScannedLines) -> Positions:
     places = np.concatenate([_opening(lines, at).nonzero()[0] + at for at in windows])
     many = np.searchsorted(places, lines.ends) - np.searchsorted(places, lines.starts) > MAX_DEPTH
     return np.array([row for row in many.nonzero()[0].tolist() if nesting_depth(lines.line(row)) > MAX_DEPTH], np.int64)
-
-
-def are_mostly_flat(lines: ScannedLines) -> bool:
-    """Whether most of the first lines have no nested values."""
-    some = int(np.searchsorted(lines.starts, SCAN_BYTES))
-    return bool(np.count_nonzero(_opening(lines, 0)) * 4 <= some * 5)
 
 
 def _opening(lines: ScannedLines, at: int) -> Bools:

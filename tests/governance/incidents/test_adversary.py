@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import (
     Exposure,
@@ -19,7 +20,6 @@ from minimize.governance.incidents import (
     scope_incident,
 )
 from minimize.keys.keyring import add_key
-from minimize.output.reader import load_receipts
 from minimize.receipts import Receipt
 from minimize.removal.keys import rotate_keys
 from minimize.removal.retract import retract

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError
 from minimize.governance.incidents import Exposure, exposure_scope
 from minimize.governance.incidents.exposure import ExposedFile, ExposedRead, exposed_reads, find_exposed_files
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource
 from minimize.ledger.audit_log import append_event
-from minimize.output.reader import load_receipts
 from minimize.stores import parse_output_location
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 from tests.server.home import PURPOSE, Home, home

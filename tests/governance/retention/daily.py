@@ -11,7 +11,8 @@ from typing import Any
 import minimize
 from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.removal.decision import FileInstructions
-from minimize.removal.expire import ExpiryResult, ResolvedExpiry, expire
+from minimize.removal.expire import ExpiryResult, expire
+from minimize.removal.expiry_plan import ResolvedExpiry
 from tests.calls import resolve_expiry
 from tests.project import FIELDS as PROJECT_FIELDS
 from tests.project import PIPELINE as PROJECT_PIPELINE

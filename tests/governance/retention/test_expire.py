@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import minimize
+from minimize.datasets.reader import find_subjects
 from minimize.errors import ConfigurationError, OutputError, PolicyError, RefusedError
 from minimize.keys import add_key
-from minimize.output.reader import find_subjects
 from minimize.removal.expire import expire
 from tests.calls import list_runs, open_items
 from tests.governance.retention.daily import FIELDS, POLICY, START, Daily, rows

@@ -9,11 +9,11 @@ import pytest
 from minimize.datasets import published_output as published_output_module
 from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.datasets.writing_run import RETENTION_POLICY_FILE, PolicyCache, WritingRun, receipts_by_path
 from minimize.errors import OutputError
 from minimize.governance.known_outputs import published_output
 from minimize.keys import Keyring
-from minimize.output.reader import load_receipts
 from minimize.records import PIPELINE_FILE, POLICY_FILE
 from tests.governance.retention.daily import START, Daily, rows
 

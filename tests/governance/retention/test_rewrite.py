@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from minimize.checkpoints import at_checkpoint
+from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, OutputError, RefusedError, StoppedError
-from minimize.output.reader import load_receipts
 from minimize.policy.load import load_policy
 from minimize.receipts import sha256_text
 from minimize.removal.plan import RemovalPlan

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from minimize.datasets.published_output import PublishedOutput
+from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring
-from minimize.output.reader import load_receipts
 from minimize.policy.load import load_pipeline
 from minimize.removal.rerun import DatesWithSource, SourceFinder
 from minimize.workspace import Workspace

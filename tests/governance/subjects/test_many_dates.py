@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from minimize.checkpoints import at_checkpoint
-from minimize.output.reader import load_receipts
+from minimize.datasets.reader import load_receipts
 from tests.commands import command
 from tests.project import Project, event, new_project
 

@@ -5,7 +5,7 @@ import pytest
 
 from minimize.sources import files as module
 from minimize.sources.files import MAX_LINE_BYTES, LineBlock
-from minimize.sources.ndjson.line_scan import are_mostly_flat, deep_lines, scan_lines
+from minimize.sources.ndjson.line_scan import deep_lines, scan_lines
 
 
 def odd(data: bytes) -> list[bool]:
@@ -88,8 +88,3 @@ def test_lines_with_too_deep_nesting_are_marked(many: int) -> None:
     lines = scan_lines(LineBlock(0, b"\n".join([deep, b"{}", just, as_text] * many)))
     assert not lines.odd.any()
     assert deep_lines(lines).tolist() == [*range(0, 4 * many, 4)]
-
-
-def test_lines_are_flat_if_few_of_them_have_nested_values() -> None:
-    assert are_mostly_flat(scan_lines(LineBlock(0, b"\n".join([b'{"a":1}'] * 4 + [b'{"a":[]}']))))
-    assert not are_mostly_flat(scan_lines(LineBlock(0, b"\n".join([b'{"a":1}', b'{"a":[]}']))))

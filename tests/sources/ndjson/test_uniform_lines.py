@@ -1,4 +1,4 @@
-"""Files whose lines look alike, with hostile lines among them: the columns cut out at once are what the strict reader gives."""
+"""Files whose lines look alike, with hostile lines among them: they are read as the strict reader reads them."""
 
 from __future__ import annotations
 

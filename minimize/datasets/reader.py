@@ -1,4 +1,4 @@
-"""Reader of an output.
+"""Reader of a published output.
 
 `read`, `files` and `find_subjects`; then recovery before reading, receipts, the files in force, and their rows.
 """
@@ -19,15 +19,16 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.arrow.pointers import Pointer
-from minimize.errors import KeyringError, LedgerError, OutputError, redact_errors
+from minimize.datasets.ledger_check import check_ledger
+from minimize.datasets.pipelines import bucket_config
+from minimize.errors import KeyringError, LedgerError, OutputError, RefusedError, redact_errors
 from minimize.keys import Keyring, Kms, find_keyring, find_kms
 from minimize.keys.keyring import KEY_DESTROYED, Subkeys
 from minimize.keys.parquet_encryption import unless_shredded
-from minimize.ledger import find_ledger
+from minimize.ledger import Address, find_ledger
 from minimize.ledger.leases import Heartbeat, LeaseClock, LeaseTiming, release_lease, renew_lease, take_lease
 from minimize.ledger.ledger import open_ledger
 from minimize.output.folder import (
-    RUNS,
     batch_date_of,
     ensure_identity,
     has_runs,
@@ -42,8 +43,8 @@ from minimize.output.subject_index import SubjectValue
 from minimize.output.subject_search import CandidateFile, find_candidate_files, subject_rows
 from minimize.receipts import Receipt, ReceiptFile, new_run_id, quarantine_files_in_force
 from minimize.receipts import files_in_force as receipts_files_in_force
-from minimize.records import POLICY_FILE, RECORDS
-from minimize.stores import Location, LocationLike, ObjectPath, local_path, parse_output_location
+from minimize.records import POLICY_FILE, RECORDS, RUNS
+from minimize.stores import Location, LocationLike, ObjectPath, PathText, local_path, parse_output_location
 
 
 @redact_errors
@@ -149,28 +150,45 @@ BUCKET_WAITS: Final = 20
 """How often the end of a publication in progress is awaited."""
 
 
-def recover_bucket(output: ObjectPath) -> None:
+FindLedger = Callable[[], Address]
+"""Finds the ledger that has the lease of an output. Called only if a publication is unfinished. Raises LedgerError, or
+RefusedError if the receipts name another ledger."""
+
+
+def recover_bucket(output: ObjectPath, find: FindLedger | None = None) -> None:
     """Completes a committed publication whose run has ended. A publication in progress is awaited for some seconds.
 
-    The ledger is the one in `MINIMIZE_LEDGER` or `minimize.yaml`. Raises OutputError if a publication does not end, or if there
-    is no ledger to complete it with.
+    Takes the ledger of the caller, else the output's own is searched. Raises OutputError if a publication does not end, or if
+    there is no ledger to complete it with.
     """
     for _ in range(BUCKET_WAITS):
         if not has_unfinished_publication(output):
             return
-        if _try_recover_bucket(output):
+        if _try_recover_bucket(output, find or partial(output_ledger, output)):
             return
         time.sleep(BUCKET_WAIT_S)
     raise OutputError("a publication into this output is still in progress", hint="Wait until that run has ended.")
 
 
-def _try_recover_bucket(output: ObjectPath) -> bool:
+def output_ledger(output: Location, ledger: PathText | None = None) -> Address:
+    """The ledger that is passed, else the one in `MINIMIZE_LEDGER` or the configuration of the output's pipeline.
+
+    A `minimize.yaml` of the current folder does not count: a lease in the ledger of another output would exclude no run. Raises
+    LedgerError if there is none, RefusedError (E303) if the receipts name another one.
+    """
+    start = bucket_config(output) if isinstance(output, ObjectPath) else output
+    address = find_ledger(ledger, start=start, output=output)
+    check_ledger(address, read_receipts(output), None)
+    return address
+
+
+def _try_recover_bucket(output: ObjectPath, find: FindLedger) -> bool:
     """Whether the publication was completed; false if a run holds the lease on the output."""
     problem = ""
     try:
-        with _recovery_lease(output) as lease, open_output(output, create=False, lease=lease):
+        with _recovery_lease(output, find()) as lease, open_output(output, create=False, lease=lease):
             return True
-    except LedgerError as error:
+    except (LedgerError, RefusedError) as error:
         if error.code == "E207":
             return False
         problem = error.message
@@ -179,9 +197,9 @@ def _try_recover_bucket(output: ObjectPath) -> bool:
 
 
 @contextmanager
-def _recovery_lease(output: ObjectPath) -> Iterator[Callable[[], object]]:
+def _recovery_lease(output: ObjectPath, address: Address) -> Iterator[Callable[[], object]]:
     clock, pace = LeaseClock(), LeaseTiming()
-    with open_ledger(find_ledger()) as ledger:
+    with open_ledger(address) as ledger:
         run_id = new_run_id(clock.now())
         lease = take_lease(
             ledger, ensure_identity(output), run_id, lambda connection, lease: None, pace=pace, clock=clock
@@ -217,24 +235,26 @@ class SubjectSelection:
     pointers: Callable[[ReceiptFile], Pointer]
 
 
-def load_receipts(output: Location) -> tuple[Receipt, ...]:
+def load_receipts(output: Location, find: FindLedger | None = None) -> tuple[Receipt, ...]:
     """All receipts of an output, by sequence. A publication that a crash interrupted is first completed or undone.
 
-    Raises OutputError if there is no output, or a publication does not end.
+    In a bucket, this needs the ledger of the caller, else the output's own is searched. Raises OutputError if there is no output,
+    or a publication does not end.
     """
     if not has_runs(output):
         raise OutputError("this is not an output folder: it has no runs/", hint="Pass the folder that contains runs/.")
-    ensure_recovered(output)
+    ensure_recovered(output, find)
     return read_receipts(output)
 
 
-def ensure_recovered(output: Location) -> frozenset[str]:
+def ensure_recovered(output: Location, find: FindLedger | None = None) -> frozenset[str]:
     """Completes a publication that a crash interrupted after its commit; returns the ids of the published runs.
 
-    A publication in progress is awaited for some seconds. Raises OutputError if it does not end, or cannot be completed.
+    In a bucket, this needs the ledger of the caller, else the output's own is searched. A publication in progress is awaited for
+    some seconds. Raises OutputError if it does not end, or cannot be completed.
     """
     if isinstance(output, ObjectPath):
-        recover_bucket(output)
+        recover_bucket(output, find)
     else:
         _recover_folder(output)
     return published_runs(output)

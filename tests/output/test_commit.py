@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from minimize.errors import OutputError
-from minimize.output import recovery
+from minimize.output import commit
+from minimize.output.commit import FolderExchange, Intent, exchange_folders, recover_output, roll_forward
 from minimize.output.folder import list_data_files
-from minimize.output.recovery import FolderExchange, Intent, exchange_folders, recover_output, roll_forward
 from minimize.stores import ObjectPath, parse_output_location
 from tests.buckets import Bucket
 from tests.sources.publishing import no_exchange
@@ -127,7 +127,7 @@ def _places(bucket: Bucket) -> tuple[ObjectPath, ObjectPath]:
 
 
 def swapped(places: tuple[ObjectPath, ObjectPath], files: Sequence[str] = FILES, *, mark: bool = True) -> None:
-    recovery.swap_objects(*places, files, "run2", 0, mark=mark)
+    commit.swap_objects(*places, files, "run2", 0, mark=mark)
 
 
 def check(bucket: Bucket) -> None:
@@ -184,7 +184,7 @@ def test_indexes_get_no_mark(bucket: Bucket, places: tuple[ObjectPath, ObjectPat
 
 
 def test_a_partition_is_removed_and_may_be_removed_again(bucket: Bucket, places: tuple[ObjectPath, ObjectPath]) -> None:
-    recovery.remove_objects(places[1])
-    recovery.remove_objects(places[1])
+    commit.remove_objects(places[1])
+    commit.remove_objects(places[1])
     assert bucket.keys("out/records/") == []
     assert parse_output_location(places[1]).exists() is False

@@ -1,4 +1,4 @@
-"""Commit record and crash recovery of a publication, on disk and in an object store."""
+"""Commit of a publication, on disk and in an object store: its record, its steps, and what follows after a crash."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Final
 
 from minimize.checkpoints import checkpoint
 from minimize.errors import UNFINISHED_PUBLICATION, OutputError, describe_os_error
-from minimize.output.folder import INTENT, RECEIPT_FILE, RUNS, SUCCESS, is_companion, list_data_files
+from minimize.output.folder import INTENT, SUCCESS, is_companion, list_data_files
+from minimize.records import RECEIPT_FILE, RUNS
 from minimize.stores import Location, ObjectPath, file_operations
 from minimize.stores.durable_files import file_exists, make_folder, remove_tree, write_file
 from minimize.stores.file_operations import sync_folder
