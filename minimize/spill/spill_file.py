@@ -345,6 +345,7 @@ class SpillFile:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
             self._file = _open_unnamed_file()
+            checkpoint("spill.opened", self._file)
             self._close = weakref.finalize(self, os.close, self._file)
             self._cipher = AESGCM(AESGCM.generate_key(256))
 

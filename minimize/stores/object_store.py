@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, quote
 
 import pyarrow as pa
 
+from minimize.checkpoints import checkpoint
 from minimize.errors import OutputError, SourceError
 
 if TYPE_CHECKING:
@@ -426,6 +427,7 @@ class ObjectPath:
             if once is None or size <= once:
                 store.copy_file(path, to)
                 return
+            checkpoint("object.streamed")
             with store.open_input_stream(path, None) as source, store.open_output_stream(to, None) as target:
                 while data := source.read(STREAM_BUFFER):
                     target.write(data)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
+from itertools import permutations
 
 import numpy as np
 import pyarrow as pa
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minimize.arrow import interner
+from minimize.arrow.hashing import WORD_BYTES, hash_rows, random_multipliers, text_bytes, text_offsets, word_rows
 from minimize.arrow.interner import TextInterner, compact_codes
 
 TEXTS = st.lists(
@@ -63,11 +65,15 @@ def test_more_texts_than_a_block_or_the_first_table_holds_stay_apart() -> None:
 
 
 def test_texts_whose_hashes_agree_stay_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(interner, "hash_rows", lambda keys, odd: np.full(len(keys), 7, np.uint64))
-    known, values = TextInterner(pa.string()), pa.array(["a", "b", "c", "a", "d"])
+    """Without randomness all multipliers are one, and a hash is that of the sum of the words, whatever their order."""
+    monkeypatch.setattr(secrets, "randbits", lambda _: 0)
+    texts = ["".join(letter * WORD_BYTES for letter in letters) for letters in permutations("abcdef")]
+    known, values = TextInterner(pa.string()), pa.array([texts[number] for number in (0, 1, 2, 0, 3)])
+    rows = word_rows(text_bytes(pa.array(texts)), text_offsets(pa.array(texts)))
+    assert len(set(hash_rows(rows, random_multipliers(rows.shape[1] + 1)).tolist())) == 1
     assert known.codes(values).tolist() == [0, 1, 2, 0, 3]
     assert known.codes(values[::-1]).tolist() == [3, 0, 2, 1, 0]
-    assert known.codes(pa.array([f"{number}" for number in range(600)])).tolist() == list(range(4, 604))
+    assert known.codes(pa.array(texts[4:])).tolist() == list(range(4, len(texts)))
 
 
 def test_threads_get_one_code_for_one_text() -> None:

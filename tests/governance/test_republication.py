@@ -181,6 +181,8 @@ def test_a_confirmation_that_was_interrupted_is_completed(project: Project, as_u
     as_user("pia")
     assert void(project, run, "--republish").code == 0
     assert load_receipts(project.out)[-1].republish
+    with open_ledger(find_ledger(ledger(project))) as book:
+        assert [step.state for step in book.find(REPUBLICATION)] == ["requested", "confirmed"]
 
 
 def test_an_event_day_that_waited_for_late_rows_is_published_again(project: Project, as_user: Any) -> None:

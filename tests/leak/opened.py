@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from minimize.checkpoints import at_checkpoint
 from minimize.spill.spill_file import TAG_BYTES, SpilledPiece, SpillFile
 
 
-def named(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
-    """What is set aside stands in this file, and stays."""
-    monkeypatch.setattr(
-        "minimize.spill.spill_file._open_unnamed_file", lambda: os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    )
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """What is set aside within the block stands in this file at its end."""
+    handles: list[int] = []
+    with at_checkpoint("spill.opened", lambda _, handle: handles.append(os.dup(handle))):
+        yield
+    with path.open("wb") as copy:
+        for handle in handles:
+            copy.write(os.pread(handle, os.fstat(handle).st_size, 0))
+            os.close(handle)
 
 
 def unsealed(monkeypatch: pytest.MonkeyPatch) -> None:

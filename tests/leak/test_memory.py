@@ -124,9 +124,9 @@ def test_neither_index_nor_attributes_of_a_frame_come_along() -> None:
     assert hits(left(frame)) == set()
 
 
-def test_nothing_planted_can_be_read_in_what_a_stream_spills(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    named(monkeypatch, tmp_path / "spill")
-    left(TABLE.to_reader(max_chunksize=1))
+def test_nothing_planted_can_be_read_in_what_a_stream_spills(tmp_path: Path) -> None:
+    with named(tmp_path / "spill"):
+        left(TABLE.to_reader(max_chunksize=1))
     assert (tmp_path / "spill").stat().st_size > 1000
     assert found(PLANTED.values(), tmp_path) == set()
 
@@ -134,9 +134,9 @@ def test_nothing_planted_can_be_read_in_what_a_stream_spills(monkeypatch: pytest
 def test_a_stream_is_spilled_without_what_is_gated_dropped_or_hidden(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    named(monkeypatch, tmp_path / "spill")
     unsealed(monkeypatch)
-    left(TABLE.to_reader(max_chunksize=1))
+    with named(tmp_path / "spill"):
+        left(TABLE.to_reader(max_chunksize=1))
     words = ("gated", "undeclared", "purpose", "under a", "spare", "metadata", "element")
     gone = {place for place in PLANTED if any(word in place for word in words)}
     spilled = found(PLANTED.values(), tmp_path)
@@ -152,9 +152,9 @@ def test_fields_that_identify_erased_subjects_are_not_spilled(
     spilled = []
     for name, ledger in (("with", tmp_path / "organization" / "ledger.db"), ("without", None)):
         (tmp_path / name).mkdir()
-        named(monkeypatch, tmp_path / name / "spill")
         reader = TABLE.to_reader(max_chunksize=1)
-        minimize.apply(POLICY, reader, purpose=PURPOSE, at=AT, ledger=ledger).read_all()
+        with named(tmp_path / name / "spill"):
+            minimize.apply(POLICY, reader, purpose=PURPOSE, at=AT, ledger=ledger).read_all()
         spilled.append(found(PLANTED.values(), tmp_path / name))
     assert spilled[0] == spilled[1]
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 
 import minimize
+from minimize.config_search import load_config
 from minimize.datasets.pipelines import bind_region
 from minimize.errors import ConfigurationError, OutputError, PolicyError
 from minimize.governance.subjects import DataSubject, delete_subjects, view_subjects
@@ -269,7 +270,7 @@ def test_one_ledger_has_the_outputs_of_all_regions(project: Project) -> None:
         shutil.rmtree(store(project, region))
     (project.folder / "minimize.yaml").write_text(CONFIGURATION + "ledger: organization.db\naccess: off\n")
     assert ran(project).code == 0
-    workspace = Workspace(project.folder / "organization.db", keys=project.keys)
+    workspace = Workspace(keys=project.keys, found_config=load_config(project.folder))
     for tenant, region in (("north", "eu"), ("south", "us")):
         device = next(each["device_id"] for each in events(60) if each["tenant_id"] == tenant)
         subject = DataSubject(device, tenant)

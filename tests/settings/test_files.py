@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import errno
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 
 from minimize.errors import PolicyError
 from minimize.settings import FeatureSwitch, SettingsRows, load_settings
+from tests.faults.child import obey_modes
 
 HEADER = "tenant_id,subject,setting,value,holder,valid_from,recorded_at\n"
 
@@ -246,16 +247,12 @@ def test_a_file_that_is_something_else_is_a_fault(tmp_path: Path, name: str) -> 
 
 
 @pytest.mark.parametrize("name", ["settings.csv", "settings.parquet"])
-def test_a_file_without_read_permission_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    def closed(*given: object, **options: object) -> None:
-        raise PermissionError(errno.EACCES, "Permission denied", "a path")
-
+def test_a_file_without_read_permission_is_reported(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"")
-    monkeypatch.setattr(Path, "open", closed)
-    monkeypatch.setattr("minimize.settings.files.check_footer", closed)
-    with pytest.raises(PolicyError) as caught:
-        load_settings(path)
+    path.chmod(0)
+    with ThreadPoolExecutor(1, initializer=obey_modes) as pool, pytest.raises(PolicyError) as caught:
+        pool.submit(load_settings, path).result()
     (finding,) = caught.value.findings
     assert (finding.code, finding.hint) == ("C001", "Check its permissions.")
     assert finding.message == "the settings cannot be read: permission is denied (EACCES)"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from pyarrow.fs import AzureFileSystem
 
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import OutputError, SourceError
 from minimize.stores import object_store as bucket_module
 from minimize.stores import parse_location, parse_output_location
@@ -87,7 +88,12 @@ def test_an_object_above_the_copy_limit_is_copied_by_reading_and_writing(bucket:
     bucket.put("a.gz", b"0123456789")
     limits = {"abfs": AZURE_COPY_LIMIT, "gs": None, "s3": 5 << 30}
     assert bucket.at("a.gz").bucket.copy_limit == limits[bucket.at().bucket.scheme]
-    bucket.at("a.gz").copy_to(bucket.at("b/c.gz"), 6 << 30)
+    streamed: list[str] = []
+    with at_checkpoint("object.streamed", streamed.append):
+        bucket.at("a.gz").copy_to(bucket.at("a/b.gz"), 10)
+        assert streamed == []
+        bucket.at("a.gz").copy_to(bucket.at("b/c.gz"), 6 << 30)
+    assert len(streamed) == (bucket.at().bucket.copy_limit is not None)
     assert bucket.get("b/c.gz") == b"0123456789"
 
 

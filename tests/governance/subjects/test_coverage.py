@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from minimize.governance.subjects import Coverage, find_coverage
+from minimize.keys import Keyring
+from minimize.ledger import find_ledger
+from minimize.ledger.ledger import open_ledger
+from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
 from minimize.workspace import Workspace as Places
+from tests.acts import RECORDED_AT, record_acts
 from tests.project import DAY, Project, events
 
-room = import_module("minimize.governance.subjects.coverage")
 USER = {"type": "string", "role": "identifier", "do": {"pseudonymize": {"key": "user"}}}
 PEOPLE = [{**each, "user": f"u{number % 5}"} for number, each in enumerate(events(60))]
 BY_USER = {
@@ -82,12 +84,13 @@ def test_only_a_pipeline_that_is_named_is_looked_at(project: Project) -> None:
 
 
 @pytest.mark.parametrize("version", [1, None])
-def test_shared_data_is_found_by_its_stored_tokens(
-    project: Project, monkeypatch: pytest.MonkeyPatch, version: int | None
-) -> None:
+def test_shared_data_is_found_by_its_stored_tokens(project: Project, version: int | None) -> None:
     ran(project)
     body = {"policy": {"name": "checkins"}, "fields": {"user": "pseudonymize", "model": "keep"}}
-    act = SimpleNamespace(body=body, disclosure="an-act", recipient="vendor")
-    monkeypatch.setattr(room, "load_disclosures", lambda _: [(act, SimpleNamespace(key_version=version))])
+    act = Disclosure("an-act", RECORDED_AT, "vendor", "sync", 1, "sha256:0", None, body)
+    keys, share = Keyring.load(project.keys), TenantShare("an-act", "north", 1, "a-consent", version)
+    with open_ledger(find_ledger(project.out / "ledger.db")) as ledger:
+        record_acts(ledger, keys, DISCLOSURE, act)
+        record_acts(ledger, keys, TENANT_SHARE, share)
     (target,) = [each for each in found(project).targets if each.name == "vendor"]
     assert (target.location, target.column, target.rule) == ("an-act", "user", "recall" if version else None)
