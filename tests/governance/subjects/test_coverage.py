@@ -9,8 +9,8 @@ import pytest
 from minimize.governance.subjects import Coverage, find_coverage
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.ledger import open_ledger
 from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare
+from minimize.ledger.ledger import open_ledger
 from minimize.workspace import Workspace as Places
 from tests.acts import RECORDED_AT, record_acts
 from tests.project import DAY, Project, events
