@@ -127,9 +127,10 @@ class Organization:
         with open_ledger(made.places.address, create=True) as ledger:
             record_agreements(ledger, made.places.keyring(), recipient, made.tenants, LONG_AGO)
             record_acts(ledger, made.places.keyring(), CONSENT, *acts)
-        import_settings(
-            machine.telemetry / "sample_data" / FOLLOWING / "settings.csv", made.places, FIRST, reference="FORM-1"
-        )
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MINIMIZE_ACTOR", "founder")
+            file = machine.telemetry / "sample_data" / FOLLOWING / "settings.csv"
+            import_settings(file, made.places, FIRST, reference="FORM-1")
         return made
 
     @property

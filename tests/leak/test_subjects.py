@@ -30,8 +30,9 @@ TICKET = DataSubject(str(VALUE["tokenized"]), "acme", "ticket")
 
 
 @pytest.fixture(name="organization")
-def _organization(tmp_path: Path) -> Workspace:
+def _organization(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workspace:
     folder = build(tmp_path)
+    monkeypatch.chdir(folder)  # for its configuration, without access rules
     keys = new_keyring(folder / "keys", ["device", "ticket"], now=NOW)
     minimize.run(folder, at=AT, output=folder / "out", keys=keys, ledger=folder / "ledger" / "ledger.db")
     return Workspace(folder / "ledger" / "ledger.db", keys=keys)
