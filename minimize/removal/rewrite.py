@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Protocol
+from typing import Final, Protocol
 
 import pyarrow as pa
 
@@ -76,6 +76,8 @@ from minimize.workspace import Workspace
 
 log = logging.getLogger("minimize")
 
+FILES_PER_PORTION: Final = 32
+"""Number of rewritten files that are published together. After an interruption, at most so many are processed again."""
 Partition = tuple[str, str | None]
 """An output and a batch date; None for an output without dates."""
 
@@ -134,8 +136,6 @@ class Rewrite:
     progress: ProgressCallback = no_progress
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
     finished: Callable[[RewriteResult], object] = lambda result: None
-    files_per_portion: int = 32
-    """Number of rewritten files that are published together. After an interruption, at most so many are processed again."""
 
     def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
         """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates.
@@ -148,7 +148,7 @@ class Rewrite:
         counter = ProgressCounter(sum(not each.is_whole for group in groups.values() for each in group), self.progress)
         self.progress(0, counter.of)
         for group in groups.values():
-            for portion in split_by_date(group, self.files_per_portion):
+            for portion in split_by_date(group, FILES_PER_PORTION):
                 yield call_redacted(partial(self._publish, portion, counter))
 
     def _group_key(self, written: WritingRun) -> tuple[object, ...]:

@@ -20,6 +20,7 @@ from minimize.datasets.published_output import PublishedOutput
 from minimize.datasets.reader import load_receipts
 from minimize.keys import Keyring, add_key
 from minimize.output.commit import FolderExchange
+from minimize.removal import rewrite
 from minimize.removal.expiry_plan import ResolvedExpiry
 from minimize.removal.keys import files_under_old_keys
 from minimize.removal.plan import counted_file
@@ -47,7 +48,6 @@ class Published:
 
     project: Daily
     base: Path
-    files_per_portion: int = 32
 
     @property
     def ledger(self) -> Path:
@@ -77,7 +77,7 @@ class Published:
 
     def rewrite(self, kind: Any, folder: Location, **changes: Any) -> Rewrite:
         workspace = Workspace(self.ledger, folder, self.project.folder, self.keyring())
-        return Rewrite(kind, workspace, files_per_portion=self.files_per_portion, **changes)
+        return Rewrite(kind, workspace, **changes)
 
 
 Act = Callable[[Published, Path], object]
@@ -206,9 +206,9 @@ def content(folder: Path, published: Published) -> list[dict[str, Any]]:
 
 
 def test_the_same_command_continues_with_the_portions_that_are_left(
-    published: Published, act: Act, scratch: Scratch
+    published: Published, act: Act, scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    published = replace(published, files_per_portion=1)
+    monkeypatch.setattr(rewrite, "FILES_PER_PORTION", 1)
     saving = at_checkpoint("rewrite.published", lambda _, receipt: published.save_ledger(receipt.sequence))
     with scratch.holding({}) as folder, saving:
         published.put(folder / OUT)

@@ -15,6 +15,7 @@ from minimize.datasets.reader import load_receipts
 from minimize.errors import ConfigurationError, OutputError, RefusedError, StoppedError
 from minimize.policy.load import load_policy
 from minimize.receipts import sha256_text
+from minimize.removal import rewrite as module
 from minimize.removal.plan import RemovalPlan
 from minimize.removal.retract import retract
 from minimize.removal.rewrite import Rewrite, loaded_bytes, split_by_date
@@ -80,26 +81,28 @@ def test_files_that_are_removed_whole_fill_no_portion() -> None:
     assert portions(1, "a", "b", whole=True) == [["a", "b"]]
 
 
-def test_each_portion_has_a_receipt(day: Daily) -> None:
+def test_each_portion_has_a_receipt(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FILES_PER_PORTION", 1)
     second = START.date() + DAY
     day.collect(rows(second), second)
     day.run(second, RAN + DAY)
     work, plan = carrying(day, 60)
-    assert [receipt.dates for receipt in replace(work, files_per_portion=1).execute(plan.due)] == [
+    assert [receipt.dates for receipt in work.execute(plan.due)] == [
         ("2026-01-01",),
         ("2026-01-02",),
     ]
     day.verified()
 
 
-def test_each_portion_names_the_tables_that_count_its_records(day: Daily) -> None:
+def test_each_portion_names_the_tables_that_count_its_records(day: Daily, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FILES_PER_PORTION", 1)
     second = START.date() + DAY
     day.collect(rows(second), second)
     day.run(second, RAN + DAY)
     work, plan = carrying(day, 60)
     both = frozenset({"2026-01-01", "2026-01-02"})
     left = {("daily", "2026-01-01"): both, ("daily", "2026-01-02"): frozenset({"2026-01-02"})}
-    receipts = list(replace(work, tables_left=left, files_per_portion=1).execute(plan.due))
+    receipts = list(replace(work, tables_left=left).execute(plan.due))
     assert [receipt.dates for receipt in receipts] == [("2026-01-01",), ("2026-01-02",)]
     assert [receipt.stays for receipt in receipts] == [
         {"daily": ("2026-01-01",)},
