@@ -69,8 +69,8 @@ class MeasureTerms:
         """
         if self.counts_to is None:
             return counts
-        whole, rest = np.divmod(counts, self.counts_to)
-        up = (2 * rest > self.counts_to) | ((2 * rest == self.counts_to) & (whole % 2 == 1))
+        whole, remainders = np.divmod(counts, self.counts_to)
+        up = (2 * remainders > self.counts_to) | ((2 * remainders == self.counts_to) & (whole % 2 == 1))
         return np.asarray((whole + up) * self.counts_to, np.int64)
 
 
@@ -84,7 +84,7 @@ class MeasureTally(Protocol):
         """
         ...
 
-    def merge(self, other: Any, groups: Codes) -> None:
+    def merge(self, tally: Any, groups: Codes) -> None:
         """Merges another tally of its class; `groups[i]` is the code here for its code i."""
         ...
 
@@ -311,11 +311,11 @@ class ValueBounds:
 
     def unit(self, type_: pa.DataType) -> Fraction:
         """The size of a unit."""
-        own = Fraction(1, 10**type_.scale) if pa.types.is_decimal(type_) else Fraction(1)
+        type_unit = Fraction(1, 10**type_.scale) if pa.types.is_decimal(type_) else Fraction(1)
         distance = Fraction(self.high - self.low)
-        is_whole = not (Fraction(self.low) % own or Fraction(self.high) % own)
-        is_fine = is_whole and not pa.types.is_floating(type_) and distance <= _MOST_UNITS * own
-        return own if is_fine or not distance else distance / _MOST_UNITS
+        is_whole = not (Fraction(self.low) % type_unit or Fraction(self.high) % type_unit)
+        is_fine = is_whole and not pa.types.is_floating(type_) and distance <= _MOST_UNITS * type_unit
+        return type_unit if is_fine or not distance else distance / _MOST_UNITS
 
     def width(self, type_: pa.DataType) -> int:
         """The distance of the bounds in units: by how many half units one value can change a sum, is twice this."""
@@ -342,5 +342,5 @@ def not_nan(values: pa.Array) -> Bools | None:
     plain = values.dictionary if pa.types.is_dictionary(values.type) else values
     if not pa.types.is_floating(plain.type):
         return None
-    found = ~np.isnan(decode_dictionary(values).to_numpy(zero_copy_only=False))
-    return None if found.all() else found
+    mask = ~np.isnan(decode_dictionary(values).to_numpy(zero_copy_only=False))
+    return None if mask.all() else mask

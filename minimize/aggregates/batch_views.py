@@ -202,23 +202,27 @@ def element_records(batch: Batch, star: Pointer) -> Codes:
 
 
 def _group_codes(
-    definition: AggregateDefinition, book: GroupDictionary, batch: Batch, records: Codes, elements: Codes | None = None
+    definition: AggregateDefinition,
+    dictionary: GroupDictionary,
+    batch: Batch,
+    records: Codes,
+    elements: Codes | None = None,
 ) -> Codes:
     columns = []
     for position, key in enumerate(definition.keys.values()):
-        codes = book.encode_key(position, batch.released[key.key])
+        codes = dictionary.encode_key(position, batch.released[key.key])
         columns.append(codes[records if key.star is None or elements is None else elements])
-    return book.encode(columns, len(records))
+    return dictionary.encode(columns, len(records))
 
 
 def _open_elements(definition: AggregateDefinition, batch: Batch, elements: int) -> npt.NDArray[np.bool_]:
     """Elements with at least one key that the gate has not closed. The others are removed from the records too."""
-    left = np.zeros(elements, np.bool_)
+    is_open = np.zeros(elements, np.bool_)
     for key in definition.keys.values():
         closed = batch.closed.get(key.key)
         if key.star is not None:
-            left |= True if closed is None else ~closed.to_numpy(zero_copy_only=False)
-    return left
+            is_open |= True if closed is None else ~closed.to_numpy(zero_copy_only=False)
+    return is_open
 
 
 def select_records(batch: Batch, mask: npt.NDArray[np.bool_]) -> Batch:
@@ -253,23 +257,21 @@ _NOTHING: Final = np.uint64(0)
 
 @dataclass(frozen=True, slots=True)
 class FieldRows:
-    """The rows with a value of a field, and the values.
-
-    of_record  whether the rows are those of the records in their groups, perhaps without some
-    there      the mask of these rows if some lack a value
-    """
+    """The rows with a value of a field, and the values."""
 
     view: RowView
     values: pa.Array
     of_record: bool = True
-    there: Bools | None = None
+    """Whether the rows are those of the records in their groups, perhaps without some."""
+    has_value: Bools | None = None
+    """The mask of these rows if some lack a value."""
 
     def spread(self, column: npt.NDArray[Any], absent: Any) -> npt.NDArray[Any]:
         """A column of the rows with a value as one of all rows of the records."""
-        if self.there is None:
+        if self.has_value is None:
             return column
-        whole = np.full(len(self.there), absent, column.dtype)
-        whole[self.there] = column
+        whole = np.full(len(self.has_value), absent, column.dtype)
+        whole[self.has_value] = column
         return whole
 
 
@@ -319,15 +321,15 @@ class Contributors:
         self._counts: dict[MeasuredField | None, int] = {}
         if counted is not None:
             counts = dict.fromkeys([None, *self._bounds, *counted])
-            self._counts = {each: place for place, each in enumerate(counts)}
+            self._counts = {field: place for place, field in enumerate(counts)}
         words = -(-len(self._counts) // 2)
-        self._sums = {each: place for place, each in enumerate(self._bounds, words)}
-        self._fields = {each: fact for fact, each in enumerate(fields)}
+        self._sums = {field: place for place, field in enumerate(self._bounds, words)}
+        self._fields = {field: fact for fact, field in enumerate(fields)}
         self._asking: list[tuple[MeasuredField | None, SubjectTally, int, int]] = []
         facts, ranges = len(self._fields), 0
-        for each, tally in tallies.items():
+        for bound_measure, tally in tallies.items():
             if isinstance(tally, SubjectTally):
-                self._asking.append((each.measured_field, tally, facts, ranges))
+                self._asking.append((bound_measure.measured_field, tally, facts, ranges))
                 facts, ranges = facts + tally.facts, ranges + tally.ranges
         self.subjects = DistinctSubjects(space, facts, ranges, words + len(self._sums))
         self._facts, self._ranges = facts, ranges
@@ -339,21 +341,21 @@ class Contributors:
         facts: list[Bools | None] = [None] * self._facts
         ranges: list[WordRange] = [NO_RANGE] * self._ranges
         sums = self._one_row(None)
-        for measured, found in valued.items():
-            described, words = self._describe(measured, found)
-            summands = self._summands(measured, found.values)
-            if found.of_record:
-                facts[self._fields[measured]] = found.there
+        for measured, field_rows in valued.items():
+            described, words = self._describe(measured, field_rows)
+            summands = self._summands(measured, field_rows.values)
+            if field_rows.of_record:
+                facts[self._fields[measured]] = field_rows.has_value
                 for fact, mask in described.items():
-                    facts[fact] = found.spread(mask, absent=False)
+                    facts[fact] = field_rows.spread(mask, absent=False)
                 for place, column in words.items():
-                    ranges[place] = found.spread(column, NO_RANGE[0]), found.spread(column, NO_RANGE[1])
-                sums = _added(sums, {place: found.spread(column, _NOTHING) for place, column in summands.items()})
+                    ranges[place] = field_rows.spread(column, NO_RANGE[0]), field_rows.spread(column, NO_RANGE[1])
+                sums = _added(sums, {place: field_rows.spread(column, _NOTHING) for place, column in summands.items()})
                 continue
             nothing = np.zeros(len(rows.groups), np.bool_)
             for fact in (self._fields[measured], *described):
                 facts[fact] = nothing
-            self._add_elements(found.view, {self._fields[measured]: None, **described}, words, summands)
+            self._add_elements(field_rows.view, {self._fields[measured]: None, **described}, words, summands)
         self.subjects.add(rows.groups, rows.subjects, facts, ranges, self._every_sum(sums))
 
     @property
@@ -375,12 +377,14 @@ class Contributors:
             totals.add(pairs, limits.rows)
         return totals.result()
 
-    def _describe(self, measured: MeasuredField, found: FieldRows) -> tuple[dict[int, Bools], dict[int, HashWords]]:
+    def _describe(
+        self, measured: MeasuredField, field_rows: FieldRows
+    ) -> tuple[dict[int, Bools], dict[int, HashWords]]:
         """The facts and the ordered words that the measures of a field ask about, by their place."""
         facts, ranges = dict[int, Bools](), dict[int, HashWords]()
-        for asked, tally, first_fact, first_range in self._asking:
-            if asked == measured:
-                masks, words = tally.describe(found.values)
+        for measured_field, tally, first_fact, first_range in self._asking:
+            if measured_field == measured:
+                masks, words = tally.describe(field_rows.values)
                 facts |= dict(enumerate(masks, first_fact))
                 ranges |= dict(enumerate(words, first_range))
         return facts, ranges
@@ -394,10 +398,10 @@ class Contributors:
 
     def _summands(self, measured: MeasuredField, values: pa.Array) -> dict[int, HashWords]:
         """What rows with a value of a field add to the sums, by their place; nothing if it is neither counted nor summed."""
-        found = {place: np.full(len(values), one) for place, one in self._one_row(measured).items()}
+        summands = {place: np.full(len(values), word) for place, word in self._one_row(measured).items()}
         if measured in self._sums:
-            found[self._sums[measured]] = self._bounds[measured].centred(values).view(np.uint64)
-        return found
+            summands[self._sums[measured]] = self._bounds[measured].centred(values).view(np.uint64)
+        return summands
 
     def _every_sum(self, sums: Mapping[int, Words]) -> list[Words]:
         return [sums.get(place, _NOTHING) for place in range(self.subjects.sums)]
@@ -411,11 +415,11 @@ class Contributors:
     ) -> None:
         """Adds rows that have these facts and sums only."""
         nothing = np.zeros(len(view.groups), np.bool_)
-        every = [facts.get(fact, nothing) for fact in range(self._facts)]
+        all_facts = [facts.get(fact, nothing) for fact in range(self._facts)]
         ranges: list[WordRange] = [NO_RANGE] * self._ranges
         for place, column in words.items():
             ranges[place] = column, column
-        self.subjects.add(view.groups, view.subjects, every, ranges, self._every_sum(sums))
+        self.subjects.add(view.groups, view.subjects, all_facts, ranges, self._every_sum(sums))
 
 
 def _added(sums: Mapping[int, Words], more: Mapping[int, HashWords]) -> dict[int, Words]:
@@ -446,23 +450,23 @@ class _Totals:
 
     def add(self, pairs: Pairs, limit: int) -> None:
         """Adds some pairs."""
-        there = pairs.has_subject
-        owners = pairs.owners[there]
+        has_subject = pairs.has_subject
+        owners = pairs.owners[has_subject]
         self._subjects += np.bincount(owners, minlength=self.groups)
-        for each, fact in self.fields.items():
-            self._with[each] += np.bincount(owners[~pairs.lacks(fact)[there]], minlength=self.groups)
+        for measured_field, fact in self.fields.items():
+            self._with[measured_field] += np.bincount(owners[~pairs.lacks(fact)[has_subject]], minlength=self.groups)
         for counted, place in self.counts.items():
             word, half = divmod(place, 2)
-            count = (pairs.sum(word)[there] >> _COUNT_BITS * np.uint64(half) & _COUNT_MASK).astype(np.int64)
+            count = (pairs.sum(word)[has_subject] >> _COUNT_BITS * np.uint64(half) & _COUNT_MASK).astype(np.int64)
             self._most = max(self._most, int(count.max(initial=0)))
             np.add.at(self._counted[counted], owners, np.minimum(count, limit))
             if counted is not None and counted in self.sums:
-                sums = pairs.sum(self.sums[counted])[there].view(np.int64)
+                sums = pairs.sum(self.sums[counted])[has_subject].view(np.int64)
                 np.add.at(self._centred[counted], owners, _limited(sums, count, limit))
 
     def result(self) -> GroupTotals:
         """The totals."""
-        fields = {each: FieldTotals(self._counted[each], centred) for each, centred in self._centred.items()}
+        fields = {field: FieldTotals(self._counted[field], centred) for field, centred in self._centred.items()}
         rows = self._counted.get(None, self._zeros())
         return GroupTotals(self._subjects, self._with, rows, fields, self._most)
 
@@ -475,7 +479,7 @@ def _limited(sums: Codes, counts: Codes, limit: int) -> Codes:
     many = np.flatnonzero(counts > limit)
     if not many.size:
         return sums
-    found, by = sums.copy(), counts[many]
-    whole, rest = np.divmod(np.abs(sums[many]), by)
-    found[many] = np.sign(sums[many]) * (whole * limit + rest * limit // by)
-    return found
+    limited, value_counts = sums.copy(), counts[many]
+    whole, remainders = np.divmod(np.abs(sums[many]), value_counts)
+    limited[many] = np.sign(sums[many]) * (whole * limit + remainders * limit // value_counts)
+    return limited

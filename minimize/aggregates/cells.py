@@ -61,15 +61,15 @@ class Cells:
         """The cell at which the counts of each row reach a rank, and which rows have one. Takes the rank for each of all rows."""
         reached, totals = np.append(0, np.cumsum(counts)), self.totals(counts, len(ranks))
         starts = reached[np.searchsorted(self.rows, np.arange(len(ranks)))]
-        there = (ranks >= 1) & (ranks <= totals)
-        return np.searchsorted(reached[1:], starts + np.where(there, ranks, 0)) * there, there
+        has_rank = (ranks >= 1) & (ranks <= totals)
+        return np.searchsorted(reached[1:], starts + np.where(has_rank, ranks, 0)) * has_rank, has_rank
 
     def listed(self, counts: pa.Array, places: Codes, rows: int, type_: pa.DataType) -> pa.Array:
         """Some of the cells as a list of values and counts for each of all rows."""
-        each = type_.value_type
+        cell_type = type_.value_type
         chosen = pa.array(places)
         cells = pa.StructArray.from_arrays(
-            [self.values.take(chosen).cast(each[0].type), counts.take(chosen)], fields=list(each)
+            [self.values.take(chosen).cast(cell_type[0].type), counts.take(chosen)], fields=list(cell_type)
         )
         offsets = np.append(0, np.cumsum(np.bincount(self.rows[places], minlength=rows)))
         return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), cells, type=type_)
@@ -91,13 +91,13 @@ class CellTally:
         self._rows.count(cells)
         self._subjects.add(cells, subjects)
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        theirs, values = unpack_codes(other._cells.values.to_numpy())
-        cells = pack_codes(groups[theirs], self._values.codes(other._values.values)[values])
+        theirs, values = unpack_codes(tally._cells.values.to_numpy())
+        cells = pack_codes(groups[theirs], self._values.codes(tally._values.values)[values])
         ours = self._cells.codes(pa.array(cells))
-        self._rows.merge(other._rows, ours)
-        self._subjects.merge(other._subjects, ours)
+        self._rows.merge(tally._rows, ours)
+        self._subjects.merge(tally._subjects, ours)
 
     def cells(self, groups: Codes, subjects: Codes | None = None) -> Cells:
         """The cells of some groups. Takes the number of subjects of all cells, if it is not that of all their subjects."""
@@ -123,15 +123,15 @@ class CellTally:
         of_value = key.hasher(self._values.values)[:, 0]
         rows = Accumulator(self._terms.space, 4, keys=4)
         for pairs in self._subjects.pairs():
-            there = pairs.has_subject
-            cells, subjects = pairs.owners[there], pairs.subjects[there]
+            has_subject = pairs.has_subject
+            cells, subjects = pairs.owners[has_subject], pairs.subjects[has_subject]
             of_group = subjects[:, 0] ^ owners[cells].astype(np.uint64) * SPREAD_FACTOR
             order = of_value[values[cells]] ^ mix(subjects[:, 1])
             rows.add(HashedRows(np.column_stack([of_group, subjects[:, 1], order, cells.astype(np.uint64)])))
-        found = np.zeros(len(self._cells), np.int64)
+        subject_counts = np.zeros(len(self._cells), np.int64)
         for words in chosen_rows(rows, limit):
-            found += np.bincount(words[:, 3].astype(np.int64), minlength=len(found))
-        return found
+            subject_counts += np.bincount(words[:, 3].astype(np.int64), minlength=len(subject_counts))
+        return subject_counts
 
     def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
         """A digest of the subjects of all cells."""
@@ -151,5 +151,5 @@ def target_counts(q: float, totals: Codes) -> Codes:
     share = Fraction(repr(q))
     distinct, places = np.unique(totals, return_inverse=True)
     # A loop over distinct totals: the products may exceed 64 bits.
-    wanted = [max(1, -(-share.numerator * total // share.denominator)) for total in distinct.tolist()]
-    return np.array(wanted, np.int64)[places]
+    targets = [max(1, -(-share.numerator * total // share.denominator)) for total in distinct.tolist()]
+    return np.array(targets, np.int64)[places]

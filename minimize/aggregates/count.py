@@ -57,9 +57,9 @@ class CountTally:
         """Adds rows."""
         self._rows.count(groups)
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._rows.merge(other._rows, groups)
+        self._rows.merge(tally._rows, groups)
 
     def settle(self, groups: Codes) -> pa.Array:
         """Rows per group."""

@@ -75,9 +75,9 @@ class CountDistinctTally:
         """Adds rows."""
         self._seen.add(groups, self._terms.space.hasher(values))
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._seen.merge(other._seen, groups)
+        self._seen.merge(tally._seen, groups)
 
     def count(self, groups: Codes) -> Codes:
         """The number of distinct values of some groups."""
@@ -101,18 +101,18 @@ class SubjectValueTally:
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
-        there = np.flatnonzero(subjects[:, 1])
-        owners, (first, second) = groups[there].astype(np.uint64), subjects[there].T
-        hashes = self._space.hasher(values)[there]
+        with_subject = np.flatnonzero(subjects[:, 1])
+        owners, (first, second) = groups[with_subject].astype(np.uint64), subjects[with_subject].T
+        hashes = self._space.hasher(values)[with_subject]
         columns = [first ^ owners * SPREAD_FACTOR, second, hashes[:, 0] ^ mix(second), hashes[:, 1], owners]
         self._rows.add(HashedRows(np.column_stack(columns)))
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
         if is_identity(groups):
-            self._rows.merge(other._rows)
+            self._rows.merge(tally._rows)
             return
-        for rows in other._rows.settle():
+        for rows in tally._rows.settle():
             words, before = rows.words.copy(), rows.words[:, 4]
             words[:, 4] = groups[before.astype(np.int64)]
             words[:, 0] ^= (before * SPREAD_FACTOR) ^ (words[:, 4] * SPREAD_FACTOR)
@@ -120,18 +120,20 @@ class SubjectValueTally:
 
     def count(self, groups: Codes, limit: int) -> Codes:
         """The number of distinct values of some groups, if so many values of each subject count."""
-        seen = DistinctSubjects(self._space)
+        distinct_values = DistinctSubjects(self._space)
         for words in chosen_rows(self._rows, limit):
-            seen.add(words[:, 4].astype(np.int64), np.column_stack([words[:, 2] ^ mix(words[:, 1]), words[:, 3]]))
-        return seen.count(groups)
+            distinct_values.add(
+                words[:, 4].astype(np.int64), np.column_stack([words[:, 2] ^ mix(words[:, 1]), words[:, 3]])
+            )
+        return distinct_values.count(groups)
 
     def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
         """A digest of the values and their subjects in all groups."""
         sums = np.zeros(3, np.uint64)
         for rows in self._rows.settle():
-            first, second, value, rest, owners = rows.words.T
+            first, second, first_value, second_value, owners = rows.words.T
             hashes = groups.take(owners.astype(np.int64), axis=0)
-            content = mix(mix(hashes[:, 0] ^ value) ^ rest)
+            content = mix(mix(hashes[:, 0] ^ first_value) ^ second_value)
             subject = first ^ owners * SPREAD_FACTOR
             sums += np.array(
                 [mix(subject ^ content).sum(), mix(second + (content ^ hashes[:, 1])).sum(), len(owners)], np.uint64

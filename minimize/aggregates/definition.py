@@ -45,9 +45,11 @@ class GroupRetention:
         """Which groups of a table are past their retention at a time. Takes the date of the table's partition, if it has one."""
         if self.column is not None:
             times = table.column(self.column).combine_chunks()
-            found = np.asarray(column_microseconds(times) <= epoch_microseconds(at - self.span + self.shift), np.bool_)
-            there = valid_mask(times)
-            return found if there is None else found | ~there
+            is_expired = np.asarray(
+                column_microseconds(times) <= epoch_microseconds(at - self.span + self.shift), np.bool_
+            )
+            valid = valid_mask(times)
+            return is_expired if valid is None else is_expired | ~valid
         return np.full(table.num_rows, on is not None and day_start(on) <= at - self.span)
 
     def outlives_records(self, on: str | None, at: datetime) -> bool:
@@ -230,15 +232,17 @@ class AggregateDefinition:
 
     def with_noise(self, sd: str | None) -> AggregateDefinition:
         """The same with noise whose draws have another standard deviation; exact for None."""
-        found = next((each for each in STANDARD_DEVIATIONS if each == sd), None)
-        return replace(self, noise=None if found is None else replace(self.noise or NoiseTerms(), sd=found))
+        known_sd = next((each for each in STANDARD_DEVIATIONS if each == sd), None)
+        return replace(self, noise=None if known_sd is None else replace(self.noise or NoiseTerms(), sd=known_sd))
 
     @property
     def subject_count(self) -> str | None:
         """The name of a measure whose figures are numbers of subjects; None if there is none."""
-        subjects = (name for name, each in self.measures.items() if self.counts_subjects(each))
+        subjects = (name for name, bound_measure in self.measures.items() if self.counts_subjects(bound_measure))
         rows = (
-            name for name, each in self.measures.items() if each.measure.of is None and each.measure.depends_on_rows
+            name
+            for name, bound_measure in self.measures.items()
+            if bound_measure.measure.of is None and bound_measure.measure.depends_on_rows
         )
         is_one_row = self.noise is not None and self.limits.rows == 1
         return next(subjects, next(rows, None) if is_one_row else None)
@@ -265,7 +269,9 @@ class AggregateDefinition:
     def schema(self) -> pa.Schema:
         """The schema of the table: group keys, then measures. Raises MeasureRefused."""
         keys = [(name, stored_type(key.type)) for name, key in self.keys.items()]
-        return pa.schema(keys + [(name, self.measure_type(each)) for name, each in self.measures.items()])
+        return pa.schema(
+            keys + [(name, self.measure_type(bound_measure)) for name, bound_measure in self.measures.items()]
+        )
 
     def measure_type(self, measured: BoundMeasure) -> pa.DataType:
         """The type of the column of a measure. Raises MeasureRefused."""
@@ -279,8 +285,8 @@ class AggregateDefinition:
 
 def definition_faults(definition: AggregateDefinition) -> tuple[Finding, ...]:
     """All faults of a definition."""
-    found = (*_key_faults(definition), *_list_faults(definition), *_measure_faults(definition))
-    return tuple(Finding(code, f"{definition.name}: {what}", hint=hint, field=key) for code, what, hint, key in found)
+    faults = (*_key_faults(definition), *_list_faults(definition), *_measure_faults(definition))
+    return tuple(Finding(code, f"{definition.name}: {what}", hint=hint, field=key) for code, what, hint, key in faults)
 
 
 _FaultParts = tuple[str, str, str, str | None]
@@ -302,29 +308,33 @@ def _list_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
     for name, key in definition.keys.items():
         if key.star not in (None, star):
             yield "A004", f"{name} is in another list than {star}", "Group by leaves of one list.", key.key
-    for name, each in definition.measures.items():
-        if star is not None and each.star not in (None, star) and not definition.counts_subjects(each):
+    for name, bound_measure in definition.measures.items():
+        if (
+            star is not None
+            and bound_measure.star not in (None, star)
+            and not definition.counts_subjects(bound_measure)
+        ):
             yield (
                 "A004",
                 f"{name} measures another list than {star}",
                 "Measure leaves of the list that the aggregate groups by.",
-                each.measure.of,
+                bound_measure.measure.of,
             )
     if definition.counting.stars:
         yield "A005", "a subject in a list cannot be counted", "Count a field of the record.", str(definition.counting)
 
 
 def _measure_faults(definition: AggregateDefinition) -> Iterator[_FaultParts]:
-    for name, each in definition.measures.items():
+    for name, bound_measure in definition.measures.items():
         try:
-            definition.measure_type(each)
+            definition.measure_type(bound_measure)
         except MeasureRefused as error:
             refused = error.takes
             yield (
                 "A006",
-                f"{name}: {each.measure.name} takes {refused}",
+                f"{name}: {bound_measure.measure.name} takes {refused}",
                 "Choose another measure or field.",
-                each.measure.of,
+                bound_measure.measure.of,
             )
 
 

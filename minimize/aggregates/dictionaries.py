@@ -89,20 +89,20 @@ class CombinationDictionary:
     def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
         """The code of each row."""
         self._rows += rows
-        wanted = [int(column.max(initial=0)).bit_length() for column in columns]
-        if any(want > bits for want, bits in zip(wanted, self._bits, strict=True)):
-            self._lay(list(map(max, wanted, self._bits)), len(columns))
+        bit_lengths = [int(column.max(initial=0)).bit_length() for column in columns]
+        if any(length > bits for length, bits in zip(bit_lengths, self._bits, strict=True)):
+            self._lay(list(map(max, bit_lengths, self._bits)), len(columns))
         return self._encode(columns, rows)
 
     def columns(self, codes: Codes | None = None) -> list[Codes]:
         """The codes of each column in all combinations, or in some."""
-        left = np.arange(len(self)) if codes is None else codes
-        found: list[Codes] = []
+        step_codes = np.arange(len(self)) if codes is None else codes
+        columns: list[Codes] = []
         for step in reversed(self._steps):
-            left, some = step.columns(left)
-            found = [*some, *found]
+            step_codes, some = step.columns(step_codes)
+            columns = [*some, *columns]
         places = np.argsort(np.array(self._order, np.int64)).tolist()
-        return [found[place] for place in places]
+        return [columns[place] for place in places]
 
     def _encode(self, columns: Sequence[Codes], rows: int) -> Codes:
         ordered = [columns[place] for place in self._order]
@@ -140,10 +140,10 @@ class _CombinationStep:
 
     def encode(self, before: Codes, columns: Sequence[Codes], size: int) -> Codes:
         """The codes, given the codes of the columns before and the number of those."""
-        packed, rest = before, list(zip(columns, self.bits, strict=True))
-        if size < 2 and rest:
-            packed, rest = columns[0], rest[1:]
-        for column, bits in rest:
+        packed, unpacked = before, list(zip(columns, self.bits, strict=True))
+        if size < 2 and unpacked:
+            packed, unpacked = columns[0], unpacked[1:]
+        for column, bits in unpacked:
             packed = packed << bits
             packed |= column
         if isinstance(self.seen, IntegerTable):
@@ -154,11 +154,11 @@ class _CombinationStep:
 
     def columns(self, codes: Codes) -> tuple[Codes, list[Codes]]:
         """Unpacks the codes before, and the columns."""
-        packed, found = self.seen.values[codes], list[Codes]()
+        packed, columns = self.seen.values[codes], list[Codes]()
         for bits in reversed(self.bits):
-            found.insert(0, packed & ((1 << bits) - 1))
+            columns.insert(0, packed & ((1 << bits) - 1))
             packed = packed >> bits
-        return packed, found
+        return packed, columns
 
 
 def _plan_steps(bits: Sequence[int], tabled: int) -> Iterator[_CombinationStep]:
@@ -169,11 +169,11 @@ def _plan_steps(bits: Sequence[int], tabled: int) -> Iterator[_CombinationStep]:
         yield _CombinationStep([bits[place]], IntegerTable())
     some: list[int] = []
     room = _WORD_BITS - (_CODE_BITS if tabled else 0)
-    for each in bits[tabled:]:
-        if sum(some) + each > room:
+    for width in bits[tabled:]:
+        if sum(some) + width > room:
             yield _CombinationStep(some, IntegerDictionary())
             some, room = [], _WORD_BITS - _CODE_BITS
-        some.append(each)
+        some.append(width)
     if some or not tabled:
         yield _CombinationStep(some, IntegerDictionary())
 
@@ -188,7 +188,7 @@ class GroupDictionary:
     def __init__(self, keys: Sequence[GroupKey]) -> None:
         self._lock = threading.Lock()
         self._cuts = [None if key.to is None else key.cut or partial(truncate_times, unit=key.to) for key in keys]
-        self._books = [ValueDictionary(key.type) for key in keys]
+        self._key_dictionaries = [ValueDictionary(key.type) for key in keys]
         self._seen = CombinationDictionary(len(keys))
 
     @classmethod
@@ -202,17 +202,17 @@ class GroupDictionary:
     def __getstate__(self) -> dict[str, Any]:
         """State for other processes, which do not share the dictionary."""
         with self._lock:
-            return {name: held for name, held in self.__dict__.items() if name != "_lock"}
+            return {name: value for name, value in self.__dict__.items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=threading.Lock())
 
     def encode_key(self, position: int, values: pa.Array) -> Codes:
         """The codes of the released values of one key. Times are cut to the unit of the key."""
-        found = time_run_starts(values)
-        if found is not None:
+        run_starts = time_run_starts(values)
+        if run_starts is not None:
             return np.repeat(
-                self.encode_key(position, values.take(pa.array(found))), np.diff(found, append=len(values))
+                self.encode_key(position, values.take(pa.array(run_starts))), np.diff(run_starts, append=len(values))
             )
         cut = self._cuts[position]
         if cut is not None:
@@ -221,28 +221,30 @@ class GroupDictionary:
             )
             values = pa.DictionaryArray.from_arrays(encoded.indices, cut(encoded.dictionary))
         with self._lock:
-            return self._books[position].encode(values)
+            return self._key_dictionaries[position].encode(values)
 
     def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
         """The group of each row, given the codes of each key."""
         with self._lock:
             return self._seen.encode(columns, rows)
 
-    def merge(self, other: Self) -> Codes:
+    def merge(self, groups: Self) -> Codes:
         """Merges the groups of another dictionary. Returns the code here for each of its codes; equal if both are the same
         object."""
-        if other is self:
+        if groups is self:
             return np.arange(len(self))
         columns = [
-            mine.codes(theirs.values)[codes]
-            for mine, theirs, codes in zip(self._books, other._books, other._seen.columns(), strict=True)
+            dictionary.codes(source.values)[codes]
+            for dictionary, source, codes in zip(
+                self._key_dictionaries, groups._key_dictionaries, groups._seen.columns(), strict=True
+            )
         ]
-        return self.encode(columns, len(other))
+        return self.encode(columns, len(groups))
 
     def columns(self, groups: Codes | None = None) -> list[pa.Array]:
         """The values of each key in all groups, or in some."""
-        pairs = zip(self._books, self._seen.columns(groups), strict=True)
-        return [book.values.take(pa.array(codes)) for book, codes in pairs]
+        pairs = zip(self._key_dictionaries, self._seen.columns(groups), strict=True)
+        return [dictionary.values.take(pa.array(codes)) for dictionary, codes in pairs]
 
 
 def time_run_starts(values: pa.Array) -> Codes | None:

@@ -70,13 +70,13 @@ class DistinctSubjects:
             )
             self._rows.add(HashedRows(words))
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, subjects: Self, groups: Codes) -> None:
         """Merges others with the same facts; `groups[i]` is the code here for their group i, or -1 to leave it out."""
         self._counts = None
         if is_identity(groups):
-            self._rows.merge(other._rows)
+            self._rows.merge(subjects._rows)
             return
-        for rows in other._rows.settle():
+        for rows in subjects._rows.settle():
             theirs = _owners(rows.words)
             kept = np.flatnonzero(groups[theirs] >= 0)
             words, before, now = (
@@ -116,8 +116,8 @@ class DistinctSubjects:
     def digest(self, groups: HashWords) -> bytes:
         """A digest of all pairs and what stands next to them, independent of their order. Takes a hash of each group."""
         sums = np.zeros(3, np.uint64)
-        for each in self.pairs():
-            sums += each.digest(groups)
+        for pairs in self.pairs():
+            sums += pairs.digest(groups)
         return sums.tobytes()
 
     def _rows_of(self, groups: Codes) -> Iterator[tuple[Codes, HashWords]]:
@@ -125,10 +125,10 @@ class DistinctSubjects:
         places = np.full(int(groups.max(initial=-1)) + 2, -1)  # the last one is for all larger groups
         places[groups] = np.arange(len(groups))
         for rows in self._rows.settle():
-            found = places.take(_owners(rows.words), mode="clip")
-            chosen = np.flatnonzero(found >= 0)
-            every = len(chosen) == len(found)
-            yield (found, rows.words) if every else (found[chosen], rows.words.take(chosen, axis=0))
+            indices = places.take(_owners(rows.words), mode="clip")
+            chosen = np.flatnonzero(indices >= 0)
+            is_all_chosen = len(chosen) == len(indices)
+            yield (indices, rows.words) if is_all_chosen else (indices[chosen], rows.words.take(chosen, axis=0))
 
     def _words(
         self,
@@ -154,11 +154,11 @@ class DistinctSubjects:
         """The number of pairs of each group, and for each fact of those that lack it, in one pass."""
         counts = [GroupSums() for _ in range(self._facts + 1)]
         for rows in self._rows.settle():
-            owners, there = _owners(rows.words), _has_subject(rows.words)
-            counts[0].count(owners[there])
+            owners, has_subject = _owners(rows.words), _has_subject(rows.words)
+            counts[0].count(owners[has_subject])
             for fact in range(self._facts):
                 place, bit = _bit_of(fact)
-                counts[fact + 1].count(owners[there & (rows.words[:, place] & np.uint64(1 << bit) != 0)])
+                counts[fact + 1].count(owners[has_subject & (rows.words[:, place] & np.uint64(1 << bit) != 0)])
         return counts
 
 
@@ -207,9 +207,9 @@ class Pairs:
         for place in range(2, self.words.shape[1]):
             column = self.words[:, place] & ~_GROUP_MASK if place == 2 else self.words[:, place]
             content = mix(content ^ column) + SPREAD_FACTOR
-        one = self.words[:, 0] ^ owners.astype(np.uint64) * SPREAD_FACTOR
-        other = self.words[:, 1] + (content ^ hashes[:, 1])
-        return np.array([mix(one ^ content).sum(), mix(other).sum(), len(owners)], np.uint64)
+        first = self.words[:, 0] ^ owners.astype(np.uint64) * SPREAD_FACTOR
+        second = self.words[:, 1] + (content ^ hashes[:, 1])
+        return np.array([mix(first ^ content).sum(), mix(second).sum(), len(owners)], np.uint64)
 
 
 def chosen_rows(rows: Accumulator, limit: int) -> Iterator[HashWords]:
@@ -256,9 +256,9 @@ class SubjectCounts:
         """The pairs with a subject, in parts: their group, the hash of the subject, and a row of masks, one for each of the first
         facts of the tally."""
         for pairs in self.subjects.pairs():
-            there = pairs.has_subject
-            masks = [~pairs.lacks(self.first_fact + fact)[there] for fact in range(facts)]
-            yield pairs.owners[there], pairs.subjects[there], np.column_stack(masks)
+            has_subject = pairs.has_subject
+            masks = [~pairs.lacks(self.first_fact + fact)[has_subject] for fact in range(facts)]
+            yield pairs.owners[has_subject], pairs.subjects[has_subject], np.column_stack(masks)
 
     def count_beside(self, groups: Codes, results: HashWords) -> Codes:
         """The smaller number of the subjects at or below, and at or above, an ordered word of each group."""

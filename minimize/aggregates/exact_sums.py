@@ -49,11 +49,11 @@ class GroupSums:
             self._reach(int(groups.max()) + 1)
             np.add.at(self._sums, groups, weights.astype(np.int64))
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, addends: Self, groups: Codes) -> None:
         """Adds other integers; `groups[i]` is the code here for their group i."""
-        ours = groups[: len(other._sums)]
+        ours = groups[: len(addends._sums)]
         self._reach(int(ours.max(initial=-1)) + 1)
-        self._sums[ours] += other._sums[: len(ours)]
+        self._sums[ours] += addends._sums[: len(ours)]
 
     def add(self, sums: Codes) -> None:
         """Adds an integer to each of the first groups."""
@@ -68,11 +68,11 @@ class GroupSums:
 
     def carry(self) -> Codes | None:
         """Leaves the low 32 bits of each, as a number around 0, and returns the rest in units of 2**32; None if there is none."""
-        rest = (self._sums + (1 << 31)) >> 32
-        if not rest.any():
+        carried = (self._sums + (1 << 31)) >> 32
+        if not carried.any():
             return None
-        self._sums = self._sums - (rest << 32)
-        return rest
+        self._sums = self._sums - (carried << 32)
+        return carried
 
     def _reach(self, groups: int) -> None:
         if groups > len(self._sums):
@@ -123,12 +123,12 @@ class ExactSums:
         for first in range(0, len(values), _DIGITS_AT_ONCE):
             self._add(groups[first : first + _DIGITS_AT_ONCE], values[first : first + _DIGITS_AT_ONCE])
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, addends: Self, groups: Codes) -> None:
         """Adds other sums; `groups[i]` is the code here for their group i."""
-        other._carry()
-        for mine, theirs in ((self._windows, other._windows), (self._odd, other._odd)):
-            for place, digits in theirs.items():
-                mine.setdefault(place, GroupSums()).merge(digits, groups)
+        addends._carry()
+        for windows, added_windows in ((self._windows, addends._windows), (self._odd, addends._odd)):
+            for place, digits in added_windows.items():
+                windows.setdefault(place, GroupSums()).merge(digits, groups)
         self._count()
 
     def totals(self, groups: Codes) -> list[ExactTotal]:
@@ -176,10 +176,10 @@ class ExactSums:
             digits = np.trunc(_scale_by_power(values, -32 * place))
             self._weigh(place, groups, digits)
             values = values - _scale_by_power(digits, 32 * place)
-            left = values != 0
-            largest = float(left.any())
-            if np.count_nonzero(left) * 2 < len(left):
-                groups, values = groups[left], values[left]
+            is_nonzero = values != 0
+            largest = float(is_nonzero.any())
+            if np.count_nonzero(is_nonzero) * 2 < len(is_nonzero):
+                groups, values = groups[is_nonzero], values[is_nonzero]
             place -= 1
 
     def _add_odd(self, groups: Codes, values: npt.NDArray[np.float64]) -> None:
@@ -227,8 +227,8 @@ def _scale_by_power(values: npt.NDArray[np.float64], exponent: int) -> npt.NDArr
     return values * 2.0**exponent if -1022 <= exponent <= 1023 else np.ldexp(values, exponent)
 
 
-def _divide_once(units: int, by: int) -> float:
+def _divide_once(units: int, divisor: int) -> float:
     try:
-        return units / by
+        return units / divisor
     except OverflowError:
         return float("inf") if units > 0 else float("-inf")

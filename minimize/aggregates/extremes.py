@@ -44,18 +44,18 @@ class ExtremeTally:
         """Adds rows."""
         self._take(pa.table({"group": groups, "value": values.cast(self._best.schema.field("value").type)}))
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        theirs = groups[other._best["group"].to_numpy()]
-        self._take(pa.table({"group": theirs, "value": other._best["value"]}))
+        theirs = groups[tally._best["group"].to_numpy()]
+        self._take(pa.table({"group": theirs, "value": tally._best["value"]}))
 
     def settle(self, groups: Codes) -> pa.Array:
         """The extreme value of each group; null if it has no value."""
         known = self._best["group"].to_numpy()
         places = np.full(int(max(groups.max(initial=-1), known.max(initial=-1))) + 1, -1, np.int64)
         places[known] = np.arange(len(known))
-        wanted = places[groups]
-        return self._best["value"].combine_chunks().take(pa.array(wanted, mask=wanted < 0))
+        rows = places[groups]
+        return self._best["value"].combine_chunks().take(pa.array(rows, mask=rows < 0))
 
     def _take(self, rows: pa.Table) -> None:
         if pa.types.is_floating(rows.schema.field("value").type):

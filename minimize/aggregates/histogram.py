@@ -71,9 +71,9 @@ class Histogram(CellMeasure):
                 continue
             hidden = tally.hidden_subjects(groups)
             small = {"apart": hidden > 0, "together": (hidden > 0) & (hidden < below)}
-            for each in definition.measures.values():
-                if each.measure.of == histogram.measure.of and each.measure.hidden_cells in small:
-                    yield each, small[each.measure.hidden_cells]
+            for bound_measure in definition.measures.values():
+                if bound_measure.measure.of == histogram.measure.of and bound_measure.measure.hidden_cells in small:
+                    yield bound_measure, small[bound_measure.measure.hidden_cells]
 
 
 class HistogramTally(CellTally):
@@ -86,8 +86,8 @@ class HistogramTally(CellTally):
     def settle(self, groups: Codes) -> pa.Array:
         """The cells of each group, ordered by value. Small cells are merged into one last cell without value and count."""
         rows, values = unpack_codes(self._cells.values.to_numpy())
-        every = np.arange(len(self._cells))
-        count, subjects = self._rows.select(every), self._subjects.count(every)
+        cell_codes = np.arange(len(self._cells))
+        count, subjects = self._rows.select(cell_codes), self._subjects.count(cell_codes)
         large = subjects >= self._terms.below
         order = np.lexsort((self._ranks()[values], rows))
         order = order[large[order] & np.isin(rows[order], groups)]

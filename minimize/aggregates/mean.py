@@ -64,10 +64,10 @@ class MeanTally:
         self._sums.add(groups, values)
         self._counts.count(groups)
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._sums.merge(other._sums, groups)
-        self._counts.merge(other._counts, groups)
+        self._sums.merge(tally._sums, groups)
+        self._counts.merge(tally._counts, groups)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The mean of each group; null if it has no value."""

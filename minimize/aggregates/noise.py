@@ -132,8 +132,8 @@ def row_identities(definition: AggregateDefinition, columns: Mapping[str, pa.Arr
     Names of tables and of keys do not count. Of a time only the place in the next larger unit counts (the hour of the day, the
     minute of the day), and of a day, a week or a longer unit nothing, so that a row has the same identity on all dates.
     """
-    found = {label: _place_in_unit(columns[label], each) for label, each in definition.keys.items()}
-    return _hash_keys(definition, found, key, _IDENTITY)
+    places = {label: _place_in_unit(columns[label], group_key) for label, group_key in definition.keys.items()}
+    return _hash_keys(definition, places, key, _IDENTITY)
 
 
 def group_hashes(definition: AggregateDefinition, columns: Mapping[str, pa.Array], key: NoiseKey) -> HashWords:
@@ -152,20 +152,20 @@ def _hash_keys(
     return keyed_mac(key.draws, domain).tags(np.column_stack(words))
 
 
-def _meaning(each: GroupKey) -> str:
-    return f"{each.pointer} {each.unit or ''}"
+def _meaning(group_key: GroupKey) -> str:
+    return f"{group_key.pointer} {group_key.unit or ''}"
 
 
 _UNIT_MICROSECONDS: Final = {"hour": 3_600_000_000, "minute": 60_000_000}
 _DAY_MICROSECONDS: Final = 86_400_000_000
 
 
-def _place_in_unit(values: pa.Array, each: GroupKey) -> pa.Array:
+def _place_in_unit(values: pa.Array, group_key: GroupKey) -> pa.Array:
     """The values that identify rows: of a time its place in the day, unless it is cut to days or a longer unit."""
     kind = stored_type(values.type)
     if not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         return values
-    if pa.types.is_date(kind) or each.unit not in (None, *_UNIT_MICROSECONDS):
+    if pa.types.is_date(kind) or group_key.unit not in (None, *_UNIT_MICROSECONDS):
         return pa.repeat(0, len(values))
     within = column_microseconds(values) % _DAY_MICROSECONDS
     return pa.array(within, mask=np.asarray(values.is_null()))

@@ -109,9 +109,9 @@ class NoisyRows:
         noisy = exact + self.noise.counts(self.figure("with", measured[0]))
         return noisy, self.enough(exact, noisy)
 
-    def sums_of(self, each: BoundMeasure) -> NoisySums:
+    def sums_of(self, bound_measure: BoundMeasure) -> NoisySums:
         """The noisy number of values of the field of a measure in each row, and their noisy sum."""
-        measured, bounds, type_ = each.measured_field, each.bounds, each.plain
+        measured, bounds, type_ = bound_measure.measured_field, bound_measure.bounds, bound_measure.plain
         assert measured is not None
         assert bounds is not None
         name, limit, totals = measured[0], self.definition.limits.rows, self.totals.fields[measured]
@@ -130,22 +130,22 @@ class NoisyRows:
         noisy = exact + self.noise.counts(names, rows)
         return noisy, self.enough(exact, noisy)
 
-    def quantile(self, of: str, cells: Cells, shares: Sequence[float], share: float) -> tuple[Codes, Bools]:
+    def quantile(self, field: str, cells: Cells, shares: Sequence[float], share: float) -> tuple[Codes, Bools]:
         """The cell at the noisy rank of a quantile in each row, and where it is published: with `below` subjects on both sides,
         and between it and the next smaller published one. Takes all quantiles of the field, ascending."""
         below, limit = self.definition.below, self.definition.limits.rows
         totals = cells.totals(cells.subjects, len(self))
         name = "with" if limit == 1 else "ranks"
-        noisy = totals + self._rank_noise(name, of)
+        noisy = totals + self._rank_noise(name, field)
         last = np.full(len(self), -below)
-        for each in shares:
-            ranks = target_counts(each, totals) + self._rank_noise("q", of, repr(each))
-            places, there = cells.at_ranks(cells.subjects, ranks)
-            there &= (ranks >= below) & (ranks <= noisy - below) & (ranks - last >= below)
-            if each == share:
+        for q in shares:
+            ranks = target_counts(q, totals) + self._rank_noise("q", field, repr(q))
+            places, is_shown = cells.at_ranks(cells.subjects, ranks)
+            is_shown &= (ranks >= below) & (ranks <= noisy - below) & (ranks - last >= below)
+            if q == share:
                 break
-            last = np.where(there, ranks, last)
-        return places, there
+            last = np.where(is_shown, ranks, last)
+        return places, is_shown
 
     def _rank_noise(self, *names: str) -> Codes:
         limit = self.definition.limits.rows
@@ -154,9 +154,9 @@ class NoisyRows:
     def share(self, measured: MeasuredField, values: pa.Array, exact: Codes) -> pa.Array:
         """The noisy share of subjects with one of some values among those with any, in each row; null if a side is small."""
         with_value, is_shown = self.with_value(measured)
-        every = np.arange(len(self))
+        row_indices = np.arange(len(self))
         if len(values) == 1:
-            noisy, is_large = self.cells(measured, pa.repeat(values[0], len(self)), every, exact)
+            noisy, is_large = self.cells(measured, pa.repeat(values[0], len(self)), row_indices, exact)
         else:
             name = json.dumps(sorted(map(str, values.to_pylist())))
             noisy = exact + self.noise.counts(self.figure("cells", measured[0], name))
@@ -165,8 +165,8 @@ class NoisyRows:
         is_shown &= is_large & self.enough(others, with_value - noisy)
         return pa.array(
             [
-                _share(having, of, self.terms.total_sd) if there else None
-                for having, of, there in zip(noisy.tolist(), with_value.tolist(), is_shown.tolist(), strict=True)
+                _share(having, total, self.terms.total_sd) if shown else None
+                for having, total, shown in zip(noisy.tolist(), with_value.tolist(), is_shown.tolist(), strict=True)
             ],
             pa.float64(),
         )
@@ -178,9 +178,9 @@ def enough(exact: Codes, noisy: Codes, below: int, terms: NoiseTerms) -> Bools:
     return np.asarray((exact >= below) & (noisy >= below + terms.margin), np.bool_)
 
 
-def _share(having: int, of: int, sd: Fraction) -> float:
-    exponent = power_of_ten_below(sd / (2 * of))
-    return from_grid(to_grid(having, of, exponent), exponent)
+def _share(having: int, total: int, sd: Fraction) -> float:
+    exponent = power_of_ten_below(sd / (2 * total))
+    return from_grid(to_grid(having, total, exponent), exponent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,21 +214,21 @@ class NoisySums:
             count: self._grid(count if is_total else 1, 1 if is_total else count)
             for count in np.unique(self.values).tolist()
         }
-        low, by = Fraction(self.bounds.low), unit / 2
-        found: list[tuple[int, int] | None] = []
+        low, half_unit = Fraction(self.bounds.low), unit / 2
+        grid_numbers: list[tuple[int, int] | None] = []
         # A loop over rows: the products may exceed 64 bits.
         for count, centred, is_shown in zip(
             self.values.tolist(), self.centred.tolist(), self.is_shown.tolist(), strict=True
         ):
             if not is_shown:
-                found.append(None)
+                grid_numbers.append(None)
                 continue
             above = min(max(width * count + centred, 0), 2 * width * count)  # half units above the lower bound, of all
             exponent, first, last = grids[count]
-            numerator = low.numerator * count * by.denominator + above * by.numerator * low.denominator
-            denominator = low.denominator * by.denominator * (1 if is_total else count)
-            found.append((min(max(to_grid(numerator, denominator, exponent), first), last), exponent))
-        return found
+            numerator = low.numerator * count * half_unit.denominator + above * half_unit.numerator * low.denominator
+            denominator = low.denominator * half_unit.denominator * (1 if is_total else count)
+            grid_numbers.append((min(max(to_grid(numerator, denominator, exponent), first), last), exponent))
+        return grid_numbers
 
     def _grid(self, summed: int, divided: int) -> tuple[int, int, int]:
         """The exponent of the grid of a sum of so many values, divided by a number, and the smallest and largest multiple between

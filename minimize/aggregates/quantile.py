@@ -71,9 +71,9 @@ class Quantile(Measure):
         assert measured.measured_field is not None
         subjects = rows.totals.with_value[measured.measured_field][rows.groups]
         cells = tally.limited_cells(rows.groups, subjects, rows.noise.key, rows.definition.limits.rows)
-        every = (each.measure for each in rows.definition.measures.values())
-        wanted = {each.q for each in every if isinstance(each, Quantile) and each.of == self.of}
-        places, is_shown = rows.quantile(self.of, cells, sorted(wanted), self.q)
+        measures = (each.measure for each in rows.definition.measures.values())
+        shares = {each.q for each in measures if isinstance(each, Quantile) and each.of == self.of}
+        places, is_shown = rows.quantile(self.of, cells, sorted(shares), self.q)
         return _values_at(cells, places, is_shown, self.accepted_type(measured.plain))
 
     @property
@@ -109,9 +109,9 @@ class QuantileTally:
 
     def with_share(self, q: float) -> QuantileTally:
         """The same rows at another rank."""
-        other = copy(self)
-        other._q = q
-        return other
+        tally = copy(self)
+        tally._q = q
+        return tally
 
     def bind(self, counts: SubjectCounts) -> None:
         """Takes the counts of subjects."""
@@ -125,9 +125,9 @@ class QuantileTally:
         """Adds rows."""
         self._cells.observe(groups, self._ranked(values), subjects)
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._cells.merge(other._cells, groups)
+        self._cells.merge(tally._cells, groups)
 
     def cells(self, groups: Codes) -> Cells:
         """The cells of some groups."""
@@ -149,12 +149,12 @@ class QuantileTally:
         it."""
         cells = self.cells(groups)
         ranks = target_counts(self._q, cells.totals(cells.occurrences, len(groups)))
-        places, there = cells.at_ranks(cells.occurrences, ranks)
+        places, is_shown = cells.at_ranks(cells.occurrences, ranks)
         words = np.zeros(len(groups), np.uint64)
-        if there.any():
-            words[there] = to_ordered_words(cells.values.take(pa.array(places[there])))
-        there &= self._counts.count_beside(groups, words) >= max(self._terms.below, 1)
-        return _values_at(cells, places, there, self._type)
+        if is_shown.any():
+            words[is_shown] = to_ordered_words(cells.values.take(pa.array(places[is_shown])))
+        is_shown &= self._counts.count_beside(groups, words) >= max(self._terms.below, 1)
+        return _values_at(cells, places, is_shown, self._type)
 
     def _ranked(self, values: pa.Array) -> pa.Array:
         return decode_dictionary(values).cast(self._kind, safe=False)
@@ -190,7 +190,7 @@ class KnownRanksTally:
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Nothing: `describe` says all."""
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Nothing: the pairs are merged."""
 
     def settle(self, groups: Codes) -> pa.Array:
@@ -210,7 +210,7 @@ class KnownRanksTally:
         """The subjects of each cell. A keyed hash chooses the cells of a subject in too many, as in `CellTally.count_limited`."""
         of_value = key.hasher(pa.array(self._values))[:, 0]
         most = int(groups.max(initial=-1)) + 1
-        found = np.zeros((most, self.facts), np.int64)
+        counts = np.zeros((most, self.facts), np.int64)
         for owners, subjects, masks in self._counts.having(self.facts):
             many = np.flatnonzero(masks.sum(axis=1) > limit)
             order = of_value ^ mix(subjects[many, 1])[:, None]
@@ -219,8 +219,8 @@ class KnownRanksTally:
             np.put_along_axis(chosen, first, values=True, axis=1)
             masks[many] &= chosen
             for fact in range(self.facts):
-                found[:, fact] += np.bincount(owners[masks[:, fact]], minlength=most)[:most]
-        return found[groups]
+                counts[:, fact] += np.bincount(owners[masks[:, fact]], minlength=most)[:most]
+        return counts[groups]
 
     def _places(self, values: pa.Array) -> Codes:
         """The place of each value among the known ones."""
@@ -236,7 +236,7 @@ class KnownRanksTally:
 
 def _values_at(cells: Cells, places: Codes, is_shown: Bools, type_: pa.DataType) -> pa.Array:
     """The values of some cells, one for each row; null where they are not shown, and in open bins."""
-    found = cells.values.take(pa.array(places, mask=~is_shown))
-    if pa.types.is_floating(found.type):
-        found = pc.if_else(pc.is_finite(found), found, pa.scalar(None, found.type))
-    return found.cast(type_, safe=False)  # the error of a failed cast would contain the value
+    values = cells.values.take(pa.array(places, mask=~is_shown))
+    if pa.types.is_floating(values.type):
+        values = pc.if_else(pc.is_finite(values), values, pa.scalar(None, values.type))
+    return values.cast(type_, safe=False)  # the error of a failed cast would contain the value

@@ -27,8 +27,8 @@ def rolled_up(table: pa.Table, definition: AggregateDefinition) -> pa.Table:
     columns = [groups.encode_key(at, _column(table, name)) for at, name in enumerate(definition.keys)]
     codes = groups.encode(columns, table.num_rows)
     sums = [_sums(codes, _column(table, name), len(groups)) for name in definition.measures]
-    made = zip([*groups.columns(), *sums], definition.schema.types, strict=True)
-    rows = pa.table([column.cast(type_) for column, type_ in made], schema=definition.schema)
+    typed_columns = zip([*groups.columns(), *sums], definition.schema.types, strict=True)
+    rows = pa.table([column.cast(type_) for column, type_ in typed_columns], schema=definition.schema)
     keys = [(name, "ascending") for name in definition.keys]
     return rows.take(pc.sort_indices(rows, sort_keys=keys)).combine_chunks() if keys else rows
 

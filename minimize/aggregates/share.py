@@ -136,10 +136,10 @@ class ShareTally:
         self._having.count(groups[hits])
         self._others.count(groups[~hits])
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._having.merge(other._having, groups)
-        self._others.merge(other._others, groups)
+        self._having.merge(tally._having, groups)
+        self._others.merge(tally._others, groups)
 
     def subjects(self, groups: Codes) -> tuple[Codes, Codes]:
         """The number of distinct subjects of each group with one of the values, and with another value."""
@@ -174,13 +174,13 @@ def _related_shares(
     Each time with the parts into which they divide the values that they name, and the share of all of these.
     """
     fields: dict[str, dict[BoundMeasure, frozenset[ShareScalar]]] = {}
-    for each in definition.measures.values():
-        if isinstance(each.measure, Share):
-            fields.setdefault(each.measure.of, {})[each] = frozenset(each.measure.is_)
-    for of, values in fields.items():
+    for bound_measure in definition.measures.values():
+        if isinstance(bound_measure.measure, Share):
+            fields.setdefault(bound_measure.measure.of, {})[bound_measure] = frozenset(bound_measure.measure.is_)
+    for field, values in fields.items():
         if len(set(values.values())) == 1 or values.keys().isdisjoint(definition.measures.values()):
             continue
-        shares = sorted(values, key=lambda each: (len(values[each]), repr(sorted(map(repr, values[each])))))
+        shares = sorted(values, key=lambda share: (len(values[share]), repr(sorted(map(repr, values[share])))))
         named = sorted(
             frozenset[ShareScalar]().union(*values.values()), key=lambda value: (type(value).__name__, value)
         )
@@ -188,6 +188,6 @@ def _related_shares(
         for value in named:
             parts.setdefault(tuple(value in values[each] for each in shares), []).append(value)
         *divided, whole = (
-            replace(shares[0], measure=Share(of=of, is_=tuple(part))) for part in (*parts.values(), named)
+            replace(shares[0], measure=Share(of=field, is_=tuple(part))) for part in (*parts.values(), named)
         )
         yield shares, divided, whole

@@ -74,9 +74,9 @@ class SumTally:
         """Adds rows."""
         self._sums.add(groups, values)
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        self._sums.merge(other._sums, groups)
+        self._sums.merge(tally._sums, groups)
 
     def settle(self, groups: Codes) -> pa.Array:
         """The sum of each group."""

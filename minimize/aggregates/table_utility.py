@@ -75,8 +75,12 @@ def _shown_draws(definition: AggregateDefinition, numbers: Codes) -> tuple[Codes
 
 
 def _deviations(definition: AggregateDefinition, subjects: Codes) -> dict[str, Doubles]:
-    measures = [(label, each) for label, each in definition.measures.items() if not definition.counts_subjects(each)]
-    sizes = [(label, definition.stated_noise(each)) for label, each in measures]
+    measures = [
+        (label, bound_measure)
+        for label, bound_measure in definition.measures.items()
+        if not definition.counts_subjects(bound_measure)
+    ]
+    sizes = [(label, definition.stated_noise(bound_measure)) for label, bound_measure in measures]
     return {label: size.of_rows(subjects.astype(np.float64)) for label, size in sizes if size is not None}
 
 
@@ -231,12 +235,14 @@ def _hidden_measures(
 def _unstated_measures(definition: AggregateDefinition) -> tuple[str, ...]:
     if definition.noise is None:
         return ()
-    return tuple(label for label, each in definition.measures.items() if definition.stated_noise(each) is None)
+    return tuple(
+        label for label, bound_measure in definition.measures.items() if definition.stated_noise(bound_measure) is None
+    )
 
 
 def _medians(deviations: Mapping[str, Doubles], weights: Doubles) -> dict[str, float]:
-    found = {label: _weighted_median(sizes, weights) for label, sizes in deviations.items()}
-    return {label: size for label, size in found.items() if size is not None}
+    medians = {label: _weighted_median(sizes, weights) for label, sizes in deviations.items()}
+    return {label: size for label, size in medians.items() if size is not None}
 
 
 def _weighted_median(values: Doubles, weights: Doubles) -> float | None:

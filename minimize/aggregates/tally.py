@@ -85,14 +85,14 @@ class PendingRecords:
         if len(self._records) > _MAX_PENDING:
             self._put_aside(large_groups())
 
-    def merge(self, other: Self, groups: Codes) -> None:
+    def merge(self, records: Self, groups: Codes) -> None:
         """Merges others; `groups[i]` is the code here for their group i."""
-        other._put_aside(np.zeros(len(groups), np.bool_))
+        records._put_aside(np.zeros(len(groups), np.bool_))
         first = np.uint64(self._next * int(SPREAD_FACTOR) % (1 << 64))
-        for rows in other._rows.settle():
+        for rows in records._rows.settle():
             ours = groups[rows.words[:, 1].astype(np.int64)].astype(np.uint64)
             self._rows.add(HashedRows(np.column_stack([rows.words[:, 0] + first, ours])))
-        self._next += other._next
+        self._next += records._next
 
     def count_lost(self, large: npt.NDArray[np.bool_]) -> int:
         """The number of records in no published group."""
@@ -228,9 +228,11 @@ class AggregateTally:
         self._hasher = space.hasher
         self._mark = self._hasher.mark
         measured = [
-            each
-            for each in sorted(set(definition.measures.values()), key=lambda each: each.meaning)
-            if not definition.counts_subjects(each)
+            bound_measure
+            for bound_measure in sorted(
+                set(definition.measures.values()), key=lambda bound_measure: bound_measure.meaning
+            )
+            if not definition.counts_subjects(bound_measure)
         ]
         self._measures = dict(_start_tallies(definition, measured, space))
         fields = dict.fromkeys(each.measured_field for each in [*measured, *self._measures] if each.measured_field)
@@ -260,19 +262,19 @@ class AggregateTally:
         if self._gathered.rows >= _MIN_ROWS:
             self._work_off()
 
-    def merge(self, other: Self) -> None:
+    def merge(self, tally: Self) -> None:
         """Merges another tally of the same definition. Raises ValueError if it hashed subjects under another key."""
-        if self._mark != other._mark:
+        if self._mark != tally._mark:
             raise ValueError("the tallies have different keys")
         self._work_off()
-        other._work_off()
-        groups = self._groups.merge(other._groups)
-        self._outside += other._outside
-        self._rows.merge(other._rows, groups)
-        self._contributors.subjects.merge(other._contributors.subjects, groups)
-        self._undecided.merge(other._undecided, groups)
-        for each, tally in other._measures.items():
-            self._measures[each].merge(tally, groups)
+        tally._work_off()
+        groups = self._groups.merge(tally._groups)
+        self._outside += tally._outside
+        self._rows.merge(tally._rows, groups)
+        self._contributors.subjects.merge(tally._contributors.subjects, groups)
+        self._undecided.merge(tally._undecided, groups)
+        for bound_measure, measure_tally in tally._measures.items():
+            self._measures[bound_measure].merge(measure_tally, groups)
 
     def contributions(self) -> tuple[Codes, int]:
         """The number of distinct subjects of each group, also of small ones, and the largest number of rows, or of values of a
@@ -289,8 +291,8 @@ class AggregateTally:
         if key.hasher.mark != self._mark:
             raise ValueError("the tally has another key than its noise")
         self._work_off()
-        every = np.arange(len(self._groups))
-        columns = dict(zip(self._definition.keys, self._groups.columns(every), strict=True))
+        group_codes = np.arange(len(self._groups))
+        columns = dict(zip(self._definition.keys, self._groups.columns(group_codes), strict=True))
         groups = group_hashes(self._definition, columns, key)
         parts = [self._contributors.subjects.digest(groups)]
         parts += [tally.digest(groups, key) for tally in self._measures.values() if isinstance(tally, DigestedTally)]
@@ -302,8 +304,7 @@ class AggregateTally:
         Takes the key and the release, if its figures have noise.
         """
         self._work_off()
-        made = self._exact_table() if noise is None else self._noisy_table(*noise)
-        table, groups, most = made
+        table, groups, most = self._exact_table() if noise is None else self._noisy_table(*noise)
         published = np.zeros(len(self._groups), np.bool_)
         published[groups] = True
         keys = [(name, "ascending") for name in self._definition.keys]
@@ -311,11 +312,11 @@ class AggregateTally:
             order = pc.sort_indices(table.select(list(self._definition.keys)), sort_keys=keys)
             table, groups = table.take(order), groups[order.to_numpy()]
         rows = self._rows.select(np.arange(len(self._groups)))
-        seen, suppressed = int(rows.sum()), int(rows[~published].sum())
+        row_count, suppressed = int(rows.sum()), int(rows[~published].sum())
         lost = suppressed if self._definition.star is None else self._undecided.count_lost(published) + self._outside
         return AggregateResult(
             table=table.combine_chunks(),
-            rows_seen=seen,
+            rows_seen=row_count,
             rows_suppressed=suppressed,
             groups_suppressed=int((~published).sum()),
             records_lost=lost,
@@ -343,18 +344,18 @@ class AggregateTally:
         noise = RowNoise(key, definition.noise, release, identities, hashes)
         rows = NoisyRows.of_groups(definition, groups, totals, noise)
         figures = [self._noisy_column(each, rows) for each in definition.measures.values()]
-        made = zip([*self._groups.columns(rows.groups), *figures], definition.schema.types, strict=True)
+        typed_columns = zip([*self._groups.columns(rows.groups), *figures], definition.schema.types, strict=True)
         return (
-            pa.table([column.cast(type_) for column, type_ in made], schema=definition.schema),
+            pa.table([column.cast(type_) for column, type_ in typed_columns], schema=definition.schema),
             rows.groups,
             totals.most,
         )
 
-    def _noisy_column(self, each: BoundMeasure, rows: NoisyRows) -> pa.Array:
-        if self._definition.counts_subjects(each):
+    def _noisy_column(self, bound_measure: BoundMeasure, rows: NoisyRows) -> pa.Array:
+        if self._definition.counts_subjects(bound_measure):
             return pa.array(rows.subjects)
-        tally = self._measures.get(_tally_measure(each))
-        return each.measure.noisy_column(rows, each, tally)
+        tally = self._measures.get(_tally_measure(bound_measure))
+        return bound_measure.measure.noisy_column(rows, bound_measure, tally)
 
     def __getstate__(self) -> dict[str, Any]:
         """State for other processes, without buffered batches and without the key of the hashes. It can only be merged."""
@@ -376,40 +377,40 @@ class AggregateTally:
             canonical_column(leaf(batch.raw, self._definition.counting).values, fold=self._definition.folds),
             _SUBJECT_DOMAIN,
         )
-        seen = group_batch(self._definition, self._groups, batch, subjects)
-        self._outside += seen.outside
-        self._rows.count(seen.rows.groups)
+        views = group_batch(self._definition, self._groups, batch, subjects)
+        self._outside += views.outside
+        self._rows.count(views.rows.groups)
         valued: dict[MeasuredField, FieldRows] = {}
         for field, tallies in self._by_field():
-            found = _field_rows(seen, field, without_nan=self.has_noise)
+            field_rows = _field_rows(views, field, without_nan=self.has_noise)
             for tally in tallies:
-                tally.observe(found.view.groups, found.values, found.view.subjects)
+                tally.observe(field_rows.view.groups, field_rows.values, field_rows.view.subjects)
             if field is not None:
-                valued[field] = found
-        self._contributors.add(seen.rows, valued)
-        if seen.rows.places is not None:
-            self._undecided.add(seen.rows.places, seen.rows.groups, self._large_groups)
+                valued[field] = field_rows
+        self._contributors.add(views.rows, valued)
+        if views.rows.places is not None:
+            self._undecided.add(views.rows.places, views.rows.groups, self._large_groups)
 
     def _table(self, groups: Codes) -> pa.Table:
         """The columns of the published groups. Nothing is computed for other groups."""
         few: dict[BoundMeasure, npt.NDArray[np.bool_]] = {}
-        for each, mask in suppressed_measures(self._definition, self._measures, groups):
-            few[each] = few.get(each, np.zeros(len(groups), np.bool_)) | mask
+        for bound_measure, mask in suppressed_measures(self._definition, self._measures, groups):
+            few[bound_measure] = few.get(bound_measure, np.zeros(len(groups), np.bool_)) | mask
         measures = []
-        for each in self._definition.measures.values():
-            column = self._column(each, groups)
-            if each in few:
-                column = pc.if_else(pa.array(few[each]), pa.nulls(len(groups), column.type), column)
+        for bound_measure in self._definition.measures.values():
+            column = self._column(bound_measure, groups)
+            if bound_measure in few:
+                column = pc.if_else(pa.array(few[bound_measure]), pa.nulls(len(groups), column.type), column)
             measures.append(column)
         schema = self._definition.schema
         columns = zip([*self._groups.columns(groups), *measures], schema.types, strict=True)
         return pa.table([column.cast(type_) for column, type_ in columns], schema=schema)
 
-    def _column(self, each: BoundMeasure, groups: Codes) -> pa.Array:
-        if self._definition.counts_subjects(each):
-            return pa.array(self._definition.terms_of(each).rounded(self._contributors.subjects.count(groups)))
-        tally = each.measure.adapt_tally(self._measures[_tally_measure(each)])
-        values, field = tally.settle(groups), each.measured_field
+    def _column(self, bound_measure: BoundMeasure, groups: Codes) -> pa.Array:
+        if self._definition.counts_subjects(bound_measure):
+            return pa.array(self._definition.terms_of(bound_measure).rounded(self._contributors.subjects.count(groups)))
+        tally = bound_measure.measure.adapt_tally(self._measures[_tally_measure(bound_measure)])
+        values, field = tally.settle(groups), bound_measure.measured_field
         if field is None:
             return values
         enough = has_enough_subjects(self._contributors.with_value(groups, field), self._definition.below)
@@ -417,14 +418,14 @@ class AggregateTally:
 
     def _by_field(self) -> Iterator[tuple[MeasuredField | None, list[MeasureTally]]]:
         fields: dict[MeasuredField | None, list[MeasureTally]] = {each: [] for each in self._contributors.fields}
-        for each, tally in self._measures.items():
-            fields.setdefault(each.measured_field, []).append(tally)
+        for bound_measure, tally in self._measures.items():
+            fields.setdefault(bound_measure.measured_field, []).append(tally)
         yield from fields.items()
 
 
-def _tally_measure(each: BoundMeasure) -> BoundMeasure:
+def _tally_measure(bound_measure: BoundMeasure) -> BoundMeasure:
     """The measure whose tally settles a measure."""
-    return replace(each, measure=each.measure.shared_measure)
+    return replace(bound_measure, measure=bound_measure.measure.shared_measure)
 
 
 def _start_tallies(
@@ -432,25 +433,34 @@ def _start_tallies(
 ) -> Iterator[tuple[BoundMeasure, MeasureTally]]:
     """The tallies of measures. With noise, the totals of the groups suffice for some."""
     if definition.noise is not None:
-        for each in dict.fromkeys(map(_tally_measure, measured)):
-            tally = each.measure.start_noisy(each.plain, replace(definition.terms_of(each), space=space))
+        for bound_measure in dict.fromkeys(map(_tally_measure, measured)):
+            tally = bound_measure.measure.start_noisy(
+                bound_measure.plain, replace(definition.terms_of(bound_measure), space=space)
+            )
             if tally is not None:
-                yield each, tally
+                yield bound_measure, tally
         return
-    for each in dict.fromkeys([*map(_tally_measure, measured), *additional_measures(definition)]):
-        yield each, each.measure.start(each.plain, replace(definition.terms_of(each), space=space))
+    for bound_measure in dict.fromkeys([*map(_tally_measure, measured), *additional_measures(definition)]):
+        yield (
+            bound_measure,
+            bound_measure.measure.start(bound_measure.plain, replace(definition.terms_of(bound_measure), space=space)),
+        )
 
 
 def _summed_fields(measured: Iterable[BoundMeasure]) -> Iterator[tuple[MeasuredField, ValueBounds]]:
-    for each in measured:
-        if each.measure.sums_values and each.measured_field is not None and each.bounds is not None:
-            yield each.measured_field, each.bounds
+    for bound_measure in measured:
+        if (
+            bound_measure.measure.sums_values
+            and bound_measure.measured_field is not None
+            and bound_measure.bounds is not None
+        ):
+            yield bound_measure.measured_field, bound_measure.bounds
 
 
 def _counted_fields(measured: Iterable[BoundMeasure]) -> Iterator[MeasuredField]:
-    for each in measured:
-        if each.measure.depends_on_rows and each.measured_field is not None:
-            yield each.measured_field
+    for bound_measure in measured:
+        if bound_measure.measure.depends_on_rows and bound_measure.measured_field is not None:
+            yield bound_measure.measured_field
 
 
 def settle_tables(
@@ -481,13 +491,15 @@ def _field_rows(views: BatchViews, field: MeasuredField | None, *, without_nan: 
     leaves = batch.ranks if by_rank and key in batch.ranks else leaves
     view = views.view_for(innermost_list(key))
     values = view.values(leaves[key])
-    there, numbers = valid_mask(values), not_nan(values) if without_nan else None
+    has_value, numbers = valid_mask(values), not_nan(values) if without_nan else None
     if numbers is not None:
-        there = numbers if there is None else there & numbers
+        has_value = numbers if has_value is None else has_value & numbers
     of_record = view is views.rows
-    if there is None:
+    if has_value is None:
         return FieldRows(view, values, of_record)
-    return FieldRows(view.select(there), values.filter(pa.array(there)), of_record, there if of_record else None)
+    return FieldRows(
+        view.select(has_value), values.filter(pa.array(has_value)), of_record, has_value if of_record else None
+    )
 
 
 _EPOCH_DAY: Final = EPOCH.toordinal()
@@ -528,13 +540,13 @@ class EventDayTally:
         for offset in np.flatnonzero(np.bincount(inside - first)).tolist() if inside.size else ():
             self._observe(batch, numbers == first + offset, _date_of(first + offset))
 
-    def merge(self, other: Self) -> None:
+    def merge(self, tally: Self) -> None:
         """Merges another tally of the same batch."""
-        self.rows.update(other.rows)
-        self.before += other.before
-        self.after += other.after
-        for day, tally in other.days.items():
-            self.days[day].merge(tally)
+        self.rows.update(tally.rows)
+        self.before += tally.before
+        self.after += tally.after
+        for day, day_tally in tally.days.items():
+            self.days[day].merge(day_tally)
 
     def _observe(self, batch: Batch, mask: npt.NDArray[np.bool_], day: date) -> None:
         self.rows[day] += int(mask.sum())

@@ -46,8 +46,8 @@ class KnownNames:
         if len(texts) < len(self.names) <= _FEW_NAMES:
             # the kernel hashes all names in each call: for 500 names a tenth of the time of a prepared call
             return np.array([self._codes.get(text, -1) for text in texts.view(pa.binary()).to_pylist()], np.int64)
-        found = pc.index_in(texts, value_set=self.names, skip_nulls=True).fill_null(-1)
-        return np.array(found.to_numpy(zero_copy_only=False), np.int64)
+        codes = pc.index_in(texts, value_set=self.names, skip_nulls=True).fill_null(-1)
+        return np.array(codes.to_numpy(zero_copy_only=False), np.int64)
 
     @cached_property
     def _codes(self) -> dict[bytes | None, int]:

@@ -121,14 +121,14 @@ class IntegerDictionary(SlotTable, OrderedIntegers):
     def codes(self, distinct: Codes) -> Codes:
         """The code of each of some distinct integers."""
         places = self._places(distinct.view(np.uint64))
-        held = self._slots.take(places)
-        left = np.flatnonzero((held != distinct) & (held != FREE_SLOT))
-        while left.size:
-            places[left] = self._next(places[left])
-            held[left] = self._slots.take(places[left])
-            left = left[(held[left] != distinct[left]) & (held[left] != FREE_SLOT)]
+        slots = self._slots.take(places)
+        pending = np.flatnonzero((slots != distinct) & (slots != FREE_SLOT))
+        while pending.size:
+            places[pending] = self._next(places[pending])
+            slots[pending] = self._slots.take(places[pending])
+            pending = pending[(slots[pending] != distinct[pending]) & (slots[pending] != FREE_SLOT)]
         codes: Codes = self._codes.take(places).astype(np.int64)
-        fresh = np.flatnonzero(held == FREE_SLOT)
+        fresh = np.flatnonzero(slots == FREE_SLOT)
         if fresh.size:
             codes[fresh] = self.add(distinct[fresh])
         return codes
@@ -146,13 +146,13 @@ class IntegerDictionary(SlotTable, OrderedIntegers):
 
     def _enter(self, fresh: Codes, first: int) -> None:
         """Insert each integer into the next free slot. If several compete for a slot, the one stored last keeps it."""
-        left, places = np.arange(len(fresh)), self._places(fresh.view(np.uint64))
-        while left.size:
+        pending, places = np.arange(len(fresh)), self._places(fresh.view(np.uint64))
+        while pending.size:
             free = self._slots[places] == FREE_SLOT
-            self._slots[places[free]] = fresh[left[free]]
-            present = self._slots[places] == fresh[left]
-            self._codes[places[present]] = left[present] + first
-            left, places = left[~present], self._next(places[~present])
+            self._slots[places[free]] = fresh[pending[free]]
+            present = self._slots[places] == fresh[pending]
+            self._codes[places[present]] = pending[present] + first
+            pending, places = pending[~present], self._next(places[~present])
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +178,9 @@ def distinct_values(values: pa.Array) -> DistinctValues:
 
 def as_takeable(values: pa.Array) -> pa.Array:
     """The same values in a type that Arrow can take from and encode (views and small decimals cannot)."""
-    other = _TAKEABLE_TYPES.get(values.type.id)
-    if other is not None:
-        return values.cast(other)
+    takeable_type = _TAKEABLE_TYPES.get(values.type.id)
+    if takeable_type is not None:
+        return values.cast(takeable_type)
     if pa.types.is_decimal(values.type) and values.type.bit_width < 128:
         return values.cast(pa.decimal128(values.type.precision, values.type.scale))
     return values
@@ -286,14 +286,14 @@ def _determined_by_first(first: Codes, others: Sequence[Codes], count: int) -> t
     """The values of the other columns for each distinct value of the first, if they depend on it and no value is null."""
     if not others or not count or not len(first) or min(part.min() for part in (first, *others)) < 0:
         return None
-    found = []
+    columns = []
     for part in others:
         by_word = np.full(count, -1)
         by_word[first] = part
         if by_word.min() < 0 or not np.array_equal(by_word[first], part):
             return None
-        found.append(by_word)
-    return tuple(found)
+        columns.append(by_word)
+    return tuple(columns)
 
 
 def _first_rows(codes: Codes, count: int) -> Codes:
@@ -306,14 +306,14 @@ def _first_rows(codes: Codes, count: int) -> Codes:
 
 def to_python(words: pa.Array) -> list[Any]:
     """Distinct values as Python objects. Raises SourceError if a text is not UTF-8."""
-    found: list[Any] | None = None
+    objects: list[Any] | None = None
     try:
-        found = words.to_pylist()
+        objects = words.to_pylist()
     except UnicodeDecodeError:
-        found = None
-    if found is None:
+        objects = None
+    if objects is None:
         raise SourceError("a text column contains bytes that are not UTF-8")
-    return found
+    return objects
 
 
 def as_int64(values: pa.Array) -> Codes:
@@ -333,9 +333,9 @@ class SeenDictionary:
         self._align(column.dictionary)
         codes = np.asarray(column.indices.fill_null(-1) if column.null_count else column.indices)
         rows = np.flatnonzero(np.append(~self.marks, True)[codes])
-        left = codes[rows]
-        self.marks[left[left >= 0]] = True
-        return rows[first_occurrences(pa.array(left, mask=left < 0))]
+        entry_codes = codes[rows]
+        self.marks[entry_codes[entry_codes >= 0]] = True
+        return rows[first_occurrences(pa.array(entry_codes, mask=entry_codes < 0))]
 
     def _align(self, entries: pa.Array) -> None:
         """Adopt the dictionary of the next batch."""
@@ -350,10 +350,10 @@ def first_occurrences(codes: pa.Array) -> npt.NDArray[np.int64]:
     >>> first_occurrences(pa.array([1, 0, 1, None, 0])).tolist()
     [0, 1, 3]
     """
-    found = np.asarray(codes.fill_null(-1) if codes.null_count else codes)
-    first = np.full(int(found.max(initial=-1)) + 2, -1, np.int64)
-    first[found[::-1]] = np.arange(len(found))[::-1]
-    telling = found < 0
+    filled = np.asarray(codes.fill_null(-1) if codes.null_count else codes)
+    first = np.full(int(filled.max(initial=-1)) + 2, -1, np.int64)
+    first[filled[::-1]] = np.arange(len(filled))[::-1]
+    telling = filled < 0
     telling[first[:-1][first[:-1] >= 0]] = True
     return np.flatnonzero(telling)
 

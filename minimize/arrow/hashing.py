@@ -207,17 +207,17 @@ def _hashes_differ(hashes: Words) -> bool:
     taken[places] = rows
     holder = taken[places]
     lost = np.flatnonzero(holder != rows)
-    left = np.sort(hashes[lost])
-    return not (hashes[holder[lost]] == hashes[lost]).any() and bool((left[1:] != left[:-1]).all())
+    lost_hashes = np.sort(hashes[lost])
+    return not (hashes[holder[lost]] == hashes[lost]).any() and bool((lost_hashes[1:] != lost_hashes[:-1]).all())
 
 
 def _text_hashes(data: Bytes, offsets: Ints) -> Words:
     """A hash of each text, computed in blocks that fit into the processor's cache."""
     odd = random_multipliers(2 + MAX_HASHED_BYTES // WORD_BYTES)
-    found = np.empty(len(offsets) - 1, np.uint64)
-    for start in range(0, len(found), _BLOCK):
-        found[start : start + _BLOCK] = hash_rows(word_rows(data, offsets[start : start + _BLOCK + 1]), odd)
-    return found
+    hashes = np.empty(len(offsets) - 1, np.uint64)
+    for start in range(0, len(hashes), _BLOCK):
+        hashes[start : start + _BLOCK] = hash_rows(word_rows(data, offsets[start : start + _BLOCK + 1]), odd)
+    return hashes
 
 
 def _is_text(type_: pa.DataType) -> bool:

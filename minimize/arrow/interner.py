@@ -69,10 +69,10 @@ class TextInterner:
 
     def codes(self, values: pa.Array, scopes: Int32Codes | None = None) -> Int32Codes:
         """The code of each text; new texts get new codes."""
-        found = np.full(len(values), -1, np.int32)
+        codes = np.full(len(values), -1, np.int32)
         for rows, block in _value_blocks(values):
-            found[rows] = self._codes_of_block(block, None if scopes is None else scopes[rows])
-        return found
+            codes[rows] = self._codes_of_block(block, None if scopes is None else scopes[rows])
+        return codes
 
     def values(self, first: int = 0) -> pa.Array:
         """The text of each code from `first` on."""
@@ -130,9 +130,9 @@ class TextInterner:
 
     def _codes_of_mixed(self, values: pa.Array, scopes: Int32Codes | None, long: npt.NDArray[np.bool_]) -> Int32Codes:
         codes = np.empty(len(values), np.int32)
-        for which, one in ((~long, self._codes_of_block), (long, self._one_by_one)):
+        for which, encode in ((~long, self._codes_of_block), (long, self._one_by_one)):
             if which.any():
-                codes[which] = one(values.filter(pa.array(which)), None if scopes is None else scopes[which])
+                codes[which] = encode(values.filter(pa.array(which)), None if scopes is None else scopes[which])
         return codes
 
     def _one_by_one(self, values: pa.Array, scopes: Int32Codes | None) -> Int32Codes:
@@ -200,9 +200,9 @@ class _WordTable:
     def keys(self, first: int, end: int) -> Words:
         """The words of the codes from `first` to `end`. Codes that are not in this table get words that match no text."""
         self._reserve(end, 1)
-        found = self._known[first:end].copy()
-        found[found[:, 0] == _FREE] = 0
-        return found
+        words = self._known[first:end].copy()
+        words[words[:, 0] == _FREE] = 0
+        return words
 
     def add(self, keys: Words, hashes: Hashes, first: int) -> None:
         """Add distinct unknown rows, with the codes from `first` on."""
@@ -212,8 +212,8 @@ class _WordTable:
         self._hashes[first:end] = hashes
         if 2 * end > len(self._slots):
             slots = np.full(1 << (4 * end).bit_length(), _FREE, np.uint64)
-            every = np.flatnonzero(self._known[:end, 0] != _FREE)
-            _insert_rows(slots, self._hashes[every], every)
+            known_codes = np.flatnonzero(self._known[:end, 0] != _FREE)
+            _insert_rows(slots, self._hashes[known_codes], known_codes)
             self._slots = slots
         else:
             _insert_rows(self._slots, hashes, np.arange(first, end))
@@ -249,8 +249,8 @@ def _differing_rows(learned: Words, codes: Int32Codes, keys: Words) -> Ints:
     if not len(learned):
         return np.empty(0, np.int64)
     width = min(learned.shape[1], keys.shape[1])
-    other = learned.take(codes, axis=0, mode="wrap")[:, :width] != keys[:, :width]
-    rows = np.flatnonzero(other) // width
+    differs = learned.take(codes, axis=0, mode="wrap")[:, :width] != keys[:, :width]
+    rows = np.flatnonzero(differs) // width
     return _unique_rows(rows[codes[rows] >= 0])
 
 

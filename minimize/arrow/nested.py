@@ -230,8 +230,8 @@ def key_value_lists(field: pa.Field) -> frozenset[tuple[PointerPart, ...]]:
         for name, how in (field.metadata or {}).items()
         if name.startswith(prefix) and how != b"keep"
     )
-    found = (Pointer.parse(place.decode()) for place in places)
-    return frozenset(pointer.parts[:-1] for pointer in found if pointer.is_keys)
+    pointers = (Pointer.parse(place.decode()) for place in places)
+    return frozenset(pointer.parts[:-1] for pointer in pointers if pointer.is_keys)
 
 
 def _key_value_lists_above(schema: pa.Schema, pointer: Pointer) -> frozenset[tuple[PointerPart, ...]]:
@@ -369,14 +369,14 @@ def _null_mask_array(null: Bools) -> pa.BooleanArray | None:
 def _as_bools(mask: pa.BooleanArray | None) -> Bools | None:
     if mask is None:
         return None
-    found: Bools = mask.fill_null(False).to_numpy(zero_copy_only=False)
-    return found
+    bools: Bools = mask.fill_null(False).to_numpy(zero_copy_only=False)
+    return bools
 
 
 def _any_mask(masks: Iterator[Bools | None] | tuple[Bools | None, ...]) -> Bools | None:
     """Mask that is true where any of the masks is true; None if all are None."""
-    found = [mask for mask in masks if mask is not None]
-    return np.logical_or.reduce(found) if found else None
+    present_masks = [mask for mask in masks if mask is not None]
+    return np.logical_or.reduce(present_masks) if present_masks else None
 
 
 __all__ = [

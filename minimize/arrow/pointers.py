@@ -123,11 +123,11 @@ class Pointer:
         """The keys of the map at this path."""
         return Pointer((*self.parts, KEYS))
 
-    def within(self, other: Pointer) -> bool:
-        """Whether this pointer is `other` or below it."""
-        return self.parts[: len(other.parts)] == other.parts
+    def within(self, outer: Pointer) -> bool:
+        """Whether this pointer is `outer` or below it."""
+        return self.parts[: len(outer.parts)] == outer.parts
 
-    def covers(self, other: Pointer) -> bool:
+    def covers(self, inner: Pointer) -> bool:
         """Whether the other is this pointer or below it. Lists on the way are ignored.
 
         >>> Pointer.parse("/deep/forbidden").covers(Pointer.parse("/deep/*/forbidden/x"))
@@ -136,9 +136,9 @@ class Pointer:
         True
         """
         if self.name_at_any_depth is not None:
-            return self.name_at_any_depth in other.parts
+            return self.name_at_any_depth in inner.parts
         at = 0
-        for part in other.parts:
+        for part in inner.parts:
             if at < len(self.parts) and self.parts[at] in (part, STAR):
                 at += 1
             elif at < len(self.parts) and part is not STAR:

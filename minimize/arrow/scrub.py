@@ -208,8 +208,8 @@ def _clean_list_view(array: pa.Array, rows: _RowSelection, alive: _Mask) -> pa.A
 
 
 def _selected_lengths(lengths: npt.NDArray[Any], rows: _RowSelection, mask: _Mask) -> npt.NDArray[Any]:
-    wanted = lengths if rows is None else lengths[rows]
-    return wanted if mask is None else np.where(mask, wanted, 0)
+    selected = lengths if rows is None else lengths[rows]
+    return selected if mask is None else np.where(mask, selected, 0)
 
 
 def _range_positions(starts: npt.NDArray[Any], lengths: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
@@ -301,12 +301,12 @@ def _dictionary_codes(indices: pa.Array, rows: _RowSelection) -> npt.NDArray[Any
 
 def _used_entries(codes: npt.NDArray[Any], entries: int) -> npt.NDArray[np.int64]:
     """The entries that the codes refer to, in order."""
-    found = np.zeros(entries, np.bool_)
+    is_used = np.zeros(entries, np.bool_)
     for start in range(0, len(codes), _BLOCK):
-        found[codes[start : start + _BLOCK]] = True
-        if entries < _BLOCK // 8 and found.all():
+        is_used[codes[start : start + _BLOCK]] = True
+        if entries < _BLOCK // 8 and is_used.all():
             break
-    return np.flatnonzero(found)
+    return np.flatnonzero(is_used)
 
 
 def _distinct_entries(values: pa.Array) -> tuple[pa.Array, npt.NDArray[Any] | None]:

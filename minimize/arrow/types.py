@@ -300,8 +300,8 @@ def _with_replaced(
 def _parse_distinct(texts: pa.StringArray, word: str) -> tuple[pa.Array, npt.NDArray[np.bool_]]:
     """Parse distinct texts in Python. Shapes that Arrow parses differently are rare, and so are invalid texts."""
     encoded = texts.dictionary_encode()
-    found = [parse_text(text, word) for text in encoded.dictionary.to_pylist()]
-    values = pa.array(found, arrow_type(word)).take(encoded.indices)
+    parsed = [parse_text(text, word) for text in encoded.dictionary.to_pylist()]
+    values = pa.array(parsed, arrow_type(word)).take(encoded.indices)
     return values, np.asarray(values.is_null()) & np.asarray(texts.is_valid())
 
 

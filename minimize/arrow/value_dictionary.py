@@ -144,50 +144,50 @@ class DigestIndex(SlotTable):
 
     def codes(self, high: Words, low: Words) -> tuple[Codes, Codes]:
         """The code of each digest, with new codes for new digests; and the rows of the first occurrence of each new one."""
-        found = self._find(high, low)
-        missing = np.flatnonzero(found < 0)
+        codes = self._find(high, low)
+        missing = np.flatnonzero(codes < 0)
         if not missing.size:
-            return found, missing
+            return codes, missing
         rows = self._add(high[missing], low[missing])
-        found[missing] = self._known + np.cumsum(rows == np.arange(rows.size))[rows] - 1
+        codes[missing] = self._known + np.cumsum(rows == np.arange(rows.size))[rows] - 1
         first = missing[rows == np.arange(rows.size)]
         self._known += first.size
-        return found, first
+        return codes, first
 
     def _find(self, high: Words, low: Words) -> Codes:
         """The code of each known digest; -1 for others."""
         codes = np.full(len(high), FREE_SLOT, np.int64)
-        left, places = np.arange(len(high)), self._places(high)
-        while left.size:
-            found = self._slots[places]
-            taken = found != FREE_SLOT
-            left, places, found = left[taken], places[taken], found[taken]
-            same = (self._digests[0][found] == high[left]) & (self._digests[1][found] == low[left])
-            codes[left[same]] = found[same]
-            left, places = left[~same], self._next(places[~same])
+        pending, places = np.arange(len(high)), self._places(high)
+        while pending.size:
+            slot_codes = self._slots[places]
+            taken = slot_codes != FREE_SLOT
+            pending, places, slot_codes = pending[taken], places[taken], slot_codes[taken]
+            same = (self._digests[0][slot_codes] == high[pending]) & (self._digests[1][slot_codes] == low[pending])
+            codes[pending[same]] = slot_codes[same]
+            pending, places = pending[~same], self._next(places[~same])
         return codes
 
     def _add(self, high: Words, low: Words) -> Codes:
         """Add unknown digests. Returns for each the first row with the same digest."""
         self._grow(len(high))
         rows = np.arange(len(high), dtype=np.int64)
-        left, places = rows, self._places(high)
+        pending, places = rows, self._places(high)
         firsts = rows.copy()
         entered = np.zeros(len(high), np.int64)
-        while left.size:
+        while pending.size:
             free = self._slots[places] == FREE_SLOT
             # If several rows compete for a free slot, the first must win: NumPy writes in order, so the first is written last.
-            self._slots[places[free][::-1]] = -2 - left[free][::-1]
+            self._slots[places[free][::-1]] = -2 - pending[free][::-1]
             owner = -2 - self._slots[places].astype(np.int64)
             same = owner >= 0
-            same[same] = (high[owner[same]] == high[left[same]]) & (low[owner[same]] == low[left[same]])
-            firsts[left[same]] = owner[same]
-            entered[left[same]] = places[same]
-            left, places = left[~same], self._next(places[~same])
-        mine = np.flatnonzero(firsts == rows)
-        codes = self._known + np.arange(mine.size)
-        self._slots[entered[mine]] = codes
-        self._digests[:, codes] = high[mine], low[mine]
+            same[same] = (high[owner[same]] == high[pending[same]]) & (low[owner[same]] == low[pending[same]])
+            firsts[pending[same]] = owner[same]
+            entered[pending[same]] = places[same]
+            pending, places = pending[~same], self._next(places[~same])
+        new_rows = np.flatnonzero(firsts == rows)
+        codes = self._known + np.arange(new_rows.size)
+        self._slots[entered[new_rows]] = codes
+        self._digests[:, codes] = high[new_rows], low[new_rows]
         return firsts
 
     def _grow(self, more: int) -> None:
@@ -200,13 +200,13 @@ class DigestIndex(SlotTable):
             self._enter_all()
 
     def _enter_all(self) -> None:
-        left: Codes = np.arange(self._known, dtype=np.int64)
+        pending: Codes = np.arange(self._known, dtype=np.int64)
         places = self._places(self._digests[0][: self._known])
-        while left.size:
+        while pending.size:
             free = self._slots[places] == FREE_SLOT
-            self._slots[places[free]] = left[free]
-            lost = self._slots[places] != left
-            left, places = left[lost], self._next(places[lost])
+            self._slots[places[free]] = pending[free]
+            lost = self._slots[places] != pending
+            pending, places = pending[lost], self._next(places[lost])
 
 
 _MAX_REHASHED = 1 << 12
@@ -333,9 +333,9 @@ class _DigestLookup:
         return high, low
 
 
-def _is_same_memory(one: pa.Array, other: pa.Array) -> bool:
+def _is_same_memory(first: pa.Array, second: pa.Array) -> bool:
     """Whether two arrays are the same bytes in memory. While one is referenced, its memory cannot be reused."""
-    return one is other or _memory_location(one) == _memory_location(other)
+    return first is second or _memory_location(first) == _memory_location(second)
 
 
 def _memory_location(values: pa.Array) -> tuple[object, ...]:

@@ -149,14 +149,14 @@ class BatchOutcome:
         self.rejects.update(reject.code for reject in chunk.rejects)
         self._carry(chunk.undeclared)
 
-    def add(self, other: BatchOutcome) -> None:
+    def add(self, outcome: BatchOutcome) -> None:
         """Add the outcome of other parts."""
-        self.read += other.read
-        self.written += other.written
-        self.rejects.update(other.rejects)
-        self._carry(other.undeclared)
-        self.counts += other.counts
-        self.rows_by_part.update(other.rows_by_part)
+        self.read += outcome.read
+        self.written += outcome.written
+        self.rejects.update(outcome.rejects)
+        self._carry(outcome.undeclared)
+        self.counts += outcome.counts
+        self.rows_by_part.update(outcome.rows_by_part)
 
     def _carry(self, undeclared: Mapping[Pointer, UndeclaredCount]) -> None:
         if undeclared:

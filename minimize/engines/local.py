@@ -109,12 +109,14 @@ def _unify_dictionaries(
     encoded: Sequence[pa.DictionaryArray], alone: Sequence[bool], shared: pa.Array
 ) -> tuple[list[pa.DictionaryArray], pa.Array]:
     """The arrays with one dictionary: shared entries are processed once, and the entries of the other arrays are added."""
-    every = pa.DictionaryArray.from_arrays(pa.array(np.arange(len(shared), dtype=np.int32)), shared, safe=False)
-    apart = [array for array, own in zip(encoded, alone, strict=True) if own]
-    first, *others = pa.chunked_array([every, *apart]).unify_dictionaries().chunks
-    left = iter(others)
+    shared_entries = pa.DictionaryArray.from_arrays(
+        pa.array(np.arange(len(shared), dtype=np.int32)), shared, safe=False
+    )
+    apart = [array for array, is_alone in zip(encoded, alone, strict=True) if is_alone]
+    first, *others = pa.chunked_array([shared_entries, *apart]).unify_dictionaries().chunks
+    unified = iter(others)
     return [
-        next(left) if own else _recode(array, first) for array, own in zip(encoded, alone, strict=True)
+        next(unified) if is_alone else _recode(array, first) for array, is_alone in zip(encoded, alone, strict=True)
     ], first.dictionary
 
 
@@ -176,23 +178,23 @@ class ShareWorker:
             if sink is None
             else RowGroupBuffer(Release(self.job.plan, schema=self.job.records_schema, secret=self.job.row_key), sink)
         )
-        done = PartitionResult(
+        result = PartitionResult(
             aggregate_tallies(self.job, self.dictionaries), event_day_tallies(self.job, self.dictionaries)
         )
         for part in parts:
             for chunk in part.read():
-                done.outcome.take(part.name, chunk)
+                result.outcome.take(part.name, chunk)
                 self.quarantine.write(part.name, chunk.rejects)
                 batch = Batch(chunk.records, source=part.name)
                 for stage in self.stages:
                     batch = stage(batch)
-                done.observe(batch)
+                result.observe(batch)
                 if out is not None:
                     out.take(batch)
                 del chunk, batch  # otherwise they stay in memory while the next chunk is read
         if out is not None:
             out.flush()
-        return done
+        return result
 
 
 @dataclass(slots=True)
@@ -212,12 +214,12 @@ class PartitionResult:
         for days in self.late.values():
             days.observe(batch)
 
-    def merge(self, other: PartitionResult) -> None:
+    def merge(self, result: PartitionResult) -> None:
         """Add the result of another share."""
-        self.outcome.add(other.outcome)
-        for name, tally in other.tallies.items():
+        self.outcome.add(result.outcome)
+        for name, tally in result.tallies.items():
             self.tallies[name].merge(tally)
-        for name, days in other.late.items():
+        for name, days in result.late.items():
             self.late[name].merge(days)
 
     def settle(self, job: Job) -> BatchOutcome:

@@ -49,14 +49,14 @@ def split_shares(parts: Sequence[SourcePart], workers: int | None = None, least:
     pieces = [piece for part in parts for piece in part.pieces()] if count > 1 else list(parts)
     if count < 2 or len(pieces) < 2:
         return [pieces]
-    found: list[list[SourcePart]] = [[]]
+    shares: list[list[SourcePart]] = [[]]
     taken = 0
     for piece in pieces:
-        if found[-1] and len(found) < count and taken + piece.size / 2 > size * len(found) / count:
-            found.append([])
-        found[-1].append(piece)
+        if shares[-1] and len(shares) < count and taken + piece.size / 2 > size * len(shares) / count:
+            shares.append([])
+        shares[-1].append(piece)
         taken += piece.size
-    return list(found)
+    return list(shares)
 
 
 def _processor_count() -> int:
@@ -110,8 +110,10 @@ def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
     if not deduplicates(job.plan):
         counted = top_fields_job(job)
         before, read = (counted.gate,), fields_read_for(counted.plan.policy, counted.plan.fields, counted.plan.pipeline)
-    seen = empty_top_values(counted)
-    tops = tally_shares(lambda: TopTallies(counted.plan, seen), (*before, until_tally_stage(counted)), shares(read))
+    top_values = empty_top_values(counted)
+    tops = tally_shares(
+        lambda: TopTallies(counted.plan, top_values), (*before, until_tally_stage(counted)), shares(read)
+    )
     return (*stages, generalize_stage(job, tops.settle()))
 
 
@@ -135,21 +137,23 @@ def tally_shares(start: Callable[[], TallyT], stages: tuple[Stage, ...], shares:
 
     with thread_map(len(shares)) as map_shares:
         first, *others = map_shares(observe, shares)
-    for other in others:
-        first.merge(other)
+    for share_tally in others:
+        first.merge(share_tally)
     return first
 
 
 def empty_dictionaries(job: Job) -> SharedDictionaries:
     """Empty dictionaries for all tallies of a process."""
-    aggregates = {name: each for name, each in job.plan.aggregates.items() if not each.is_rollup}
-    books = {name: GroupDictionary.for_definition(aggregate.definition) for name, aggregate in aggregates.items()}
+    aggregates = {name: aggregate for name, aggregate in job.plan.aggregates.items() if not aggregate.is_rollup}
+    dictionaries = {
+        name: GroupDictionary.for_definition(aggregate.definition) for name, aggregate in aggregates.items()
+    }
     days = {
         name: {day: GroupDictionary.for_definition(aggregate.definition) for day in job.event_days[name].tallied}
         for name, aggregate in aggregates.items()
         if aggregate.late is not None
     }
-    return SharedDictionaries(books, days)
+    return SharedDictionaries(dictionaries, days)
 
 
 def aggregate_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, AggregateTally]:
@@ -229,10 +233,10 @@ class TopTallies:
         for tally in self._each.values():
             tally.observe(batch)
 
-    def merge(self, other: TopTallies) -> None:
+    def merge(self, tallies: TopTallies) -> None:
         """Add the rows that other tallies have observed."""
         for key, tally in self._each.items():
-            tally.merge(other._each[key])
+            tally.merge(tallies._each[key])
 
     def settle(self) -> dict[str, Technique]:
         """The technique that each tally settles into, by field."""

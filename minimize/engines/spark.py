@@ -224,8 +224,10 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     cluster = SparkCluster(spark_context())
     loads = [ShareInput(number, share) for number, share in enumerate(cluster.split(source))]
     if deduplicates(job.plan):
-        found = cluster.run_each(job, find_candidates, loads, source)
-        loads = [replace(load, survivors=staying) for load, staying in zip(loads, assign_survivors(found), strict=True)]
+        candidates = cluster.run_each(job, find_candidates, loads, source)
+        loads = [
+            replace(load, survivors=staying) for load, staying in zip(loads, assign_survivors(candidates), strict=True)
+        ]
     known = _settle_tops(cluster, job, loads, source)
     rejects = quarantine.worker_files()
     records = None if sinks is None else sinks.worker_files()
@@ -243,19 +245,19 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
 def spark_context() -> Any:
     """The context of the active session, or of a new one, if it is safe. Raises ConfigurationError."""
     session = _find_session()
-    found = _context_or_none(session)
-    if found is None:
+    context = _context_or_none(session)
+    if context is None:
         raise ConfigurationError("Spark Connect cannot run the tasks of minimize", hint="Use a classic session.")
-    check_encryption(found.master, dict(found.getConf().getAll()))
-    return found
+    check_encryption(context.master, dict(context.getConf().getAll()))
+    return context
 
 
 def check_encryption(master: str, settings: Mapping[str, str]) -> None:
     """Raises ConfigurationError for a session that would write or send values without encryption."""
-    wanted = ["spark.io.encryption.enabled"]
+    required_settings = ["spark.io.encryption.enabled"]
     if not _LOCAL.fullmatch(master):
-        wanted.append("spark.network.crypto.enabled")
-    missing = [name for name in wanted if settings.get(name, "false").lower() != "true"]
+        required_settings.append("spark.network.crypto.enabled")
+    missing = [name for name in required_settings if settings.get(name, "false").lower() != "true"]
     if missing:
         hint = f"Start it with {' and '.join(f'{name}=true' for name in missing)}."
         raise ConfigurationError("the Spark session would store values without encryption", hint=hint)
@@ -293,7 +295,9 @@ class SparkCluster:
         return self.context.parallelize(loads, len(loads)).mapPartitions(partial(_run_task, remote))
 
     def _collect_results(self, rows: Any, source: Source) -> list[Any]:
-        results = [each.result for _, each in sorted(self._collect(rows), key=lambda pair: pair[1].number)]
+        results = [
+            task_result.result for _, task_result in sorted(self._collect(rows), key=lambda pair: pair[1].number)
+        ]
         for result in results:
             if isinstance(result, MinimizeError):
                 raise result
@@ -304,8 +308,8 @@ class SparkCluster:
     def _collect(self, rows: Any) -> list[tuple[int, TaskResult[Any]]]:
         try:
             with _suppress_warnings():
-                found: list[tuple[int, TaskResult[Any]]] = rows.collect()
-                return found
+                numbered_results: list[tuple[int, TaskResult[Any]]] = rows.collect()
+                return numbered_results
         except _spark_exceptions() as error:
             text = str(error)
         if _OUT_OF_MEMORY.search(text) is not None:
@@ -329,7 +333,7 @@ def _merge_group(
     remote: RemoteJob[T], gather: MergeResults[T], group: int, results: Iterator[tuple[int, TaskResult[T]]]
 ) -> Iterator[tuple[int, TaskResult[T]]]:
     """On an executor: merge the results of a group of shares."""
-    yield group, merge_results(remote, gather, (each for _, each in results))
+    yield group, merge_results(remote, gather, (result for _, result in results))
 
 
 def attempt_number() -> int:
@@ -368,7 +372,7 @@ def _settle_outcome(job: Job, whole: FinalResult, sinks: Any, quarantine: Any) -
             sinks.take(files.attempt, files.records)
     if sinks is not None and not any(files.records for files in whole.files):
         sinks(0)
-    return whole.done.settle(job)
+    return whole.partition_result.settle(job)
 
 
 def _find_session() -> Any:

@@ -111,11 +111,11 @@ class RemoteJob(Generic[T]):
 
     def open_job(self) -> Job:
         """The job with its keys, opened here. Raises KeyringError, and ConfigurationError if the package versions differ."""
-        other = [name for name, _ in {*self.versions} - {*_package_versions()}]
-        if other:
+        differing = [name for name, _ in {*self.versions} - {*_package_versions()}]
+        if differing:
             hint = "Install the same versions on driver and workers."
             raise ConfigurationError(
-                f"{', '.join(sorted(other))}: the version differs from the version of the driver", hint=hint
+                f"{', '.join(sorted(differing))}: the version differs from the version of the driver", hint=hint
             )
         keys = None if self.keyring is None else Keyring.load(self.keyring)
         return replace(
@@ -150,15 +150,15 @@ def merge_results(remote: RemoteJob[T], gather: MergeResults[T], results: Iterab
     numbers, wrong = list[int](), list[TaskResult[T]]()
 
     def good() -> Iterator[T]:
-        for each in results:
-            numbers.append(each.number)
-            if isinstance(each.result, MinimizeError):
-                wrong.append(each)
+        for task_result in results:
+            numbers.append(task_result.number)
+            if isinstance(task_result.result, MinimizeError):
+                wrong.append(task_result)
             else:
-                yield each.result
+                yield task_result.result
 
     whole = _run_safely(lambda: gather(remote.open_job(), good()))
-    return min(wrong, key=lambda each: each.number) if wrong else TaskResult(min(numbers), whole)
+    return min(wrong, key=lambda task_result: task_result.number) if wrong else TaskResult(min(numbers), whole)
 
 
 def _run_safely(work: Callable[[], Any]) -> Any:
@@ -184,18 +184,18 @@ class AttemptFiles:
 class FinalResult:
     """The result of the last pass over some shares, and the files that its attempts wrote."""
 
-    done: PartitionResult
+    partition_result: PartitionResult
     files: Sequence[AttemptFiles]
 
 
 def merge_final_results(job: Job, results: Iterable[FinalResult]) -> FinalResult:
     """The merged result of several shares."""
     known = empty_dictionaries(job)
-    done, files = PartitionResult(aggregate_tallies(job, known), event_day_tallies(job, known)), list[AttemptFiles]()
+    merged, files = PartitionResult(aggregate_tallies(job, known), event_day_tallies(job, known)), list[AttemptFiles]()
     for result in results:
-        done.merge(result.done)
+        merged.merge(result.partition_result)
         files += result.files
-    return FinalResult(done, files)
+    return FinalResult(merged, files)
 
 
 def find_candidates(job: Job, load: ShareInput, attempt: str) -> pa.Table | None:
@@ -209,9 +209,9 @@ def find_candidates(job: Job, load: ShareInput, attempt: str) -> pa.Table | None
 
 def tally_tops(job: Job, load: ShareInput, attempt: str) -> TopTallies:
     """The tallies of a share for every field with a `top`."""
-    mine = top_fields_job(job) if load.survivors is None else job
-    stages = (*_stages_before(mine, load), until_tally_stage(mine))
-    tallies = TopTallies(mine.plan, empty_top_values(mine))
+    top_job = top_fields_job(job) if load.survivors is None else job
+    stages = (*_stages_before(top_job, load), until_tally_stage(top_job))
+    tallies = TopTallies(top_job.plan, empty_top_values(top_job))
     for batch in read_batches(load.parts):
         tallies.observe(run_stages(stages, batch))
     return tallies
@@ -231,9 +231,9 @@ class FinalPass:
         records, rejects = (None if each is None else each.sink(attempt, keys) for each in (self.records, self.rejects))
         stages = (*_stages_before(job, load), generalize_stage(job, self.settled))
         try:
-            done = ShareWorker(job, stages, self._quarantine(rejects), empty_dictionaries(job))((load.parts, records))
+            result = ShareWorker(job, stages, self._quarantine(rejects), empty_dictionaries(job))((load.parts, records))
             written = [() if sink is None else sink.close() for sink in (records, rejects)]
-            return FinalResult(done, [AttemptFiles(attempt, *written)])
+            return FinalResult(result, [AttemptFiles(attempt, *written)])
         finally:
             for sink in (rejects, records):
                 if sink is not None:
@@ -252,28 +252,30 @@ def read_batches(share: InputShare) -> Iterator[Batch]:
     return (Batch(chunk.records, source=part.name) for part in share for chunk in part.read())
 
 
-def assign_survivors(found: Sequence[pa.Table | None]) -> list[ShareSurvivors]:
+def assign_survivors(candidates: Sequence[pa.Table | None]) -> list[ShareSurvivors]:
     """The surviving records of each share. Of records that are equal in everything, the first share with any keeps one.
 
     Takes the candidates of each share, in order.
     """
-    tables = [table for table in found if table is not None]
+    tables = [table for table in candidates if table is not None]
     staying = np.sort(digest_words(select_survivors(pa.concat_tables(tables))["row"])) if tables else np.empty(0, "S16")
-    left = np.ones(staying.size, np.bool_)
-    return [_assign_to_share(table, staying, left) for table in found]
+    is_unassigned = np.ones(staying.size, np.bool_)
+    return [_assign_to_share(table, staying, is_unassigned) for table in candidates]
 
 
-def _assign_to_share(found: pa.Table | None, staying: npt.NDArray[Any], left: npt.NDArray[np.bool_]) -> ShareSurvivors:
+def _assign_to_share(
+    candidates: pa.Table | None, staying: npt.NDArray[Any], is_unassigned: npt.NDArray[np.bool_]
+) -> ShareSurvivors:
     """The surviving records of one share. Marks them as taken, so that later shares do not keep them."""
-    if found is None:
+    if candidates is None:
         return ShareSurvivors(np.empty(0, "S16"), np.empty(0, np.int64))
-    rows = digest_words(found["row"])
+    rows = digest_words(candidates["row"])
     places = np.searchsorted(staying, rows)
-    mine = places < staying.size
-    mine[mine] = (staying[places[mine]] == rows[mine]) & left[places[mine]]
-    left[places[mine]] = False
-    order = np.argsort(rows[mine])
-    return ShareSurvivors(rows[mine][order], found["count"].to_numpy()[mine][order])
+    is_assigned = places < staying.size
+    is_assigned[is_assigned] = (staying[places[is_assigned]] == rows[is_assigned]) & is_unassigned[places[is_assigned]]
+    is_unassigned[places[is_assigned]] = False
+    order = np.argsort(rows[is_assigned])
+    return ShareSurvivors(rows[is_assigned][order], candidates["count"].to_numpy()[is_assigned][order])
 
 
 def shared_hasher(keys: KeySource | None) -> ValueHasher:
@@ -289,10 +291,10 @@ def settle_tops(job: Job, tallies: Iterable[TopTallies]) -> dict[str, Technique]
 
 def merge_tops(job: Job, tallies: Iterable[TopTallies]) -> TopTallies:
     """The merged tallies of several shares."""
-    all_ = TopTallies(top_fields_job(job).plan, empty_top_values(job))
-    for each in tallies:
-        all_.merge(each)
-    return all_
+    merged = TopTallies(top_fields_job(job).plan, empty_top_values(job))
+    for tally in tallies:
+        merged.merge(tally)
+    return merged
 
 
 def _stages_before(job: Job, load: ShareInput) -> tuple[Stage, ...]:

@@ -108,10 +108,10 @@ class HashedRows:
         """The rows from the result of `to_bytes`, with this many words each."""
         count = int.from_bytes(content[:8], "little")
         words = np.frombuffer(content, np.uint64, count * width, 8).reshape(count, width)
-        rest = pa.py_buffer(content).slice(8 + words.nbytes)
-        if not rest.size:
+        text_stream = pa.py_buffer(content).slice(8 + words.nbytes)
+        if not text_stream.size:
             return cls(words)
-        return cls(words, pa.ipc.open_stream(rest).read_all()["text"].combine_chunks())
+        return cls(words, pa.ipc.open_stream(text_stream).read_all()["text"].combine_chunks())
 
     def _text(self) -> pa.Buffer | bytes:
         if self.texts is None:
@@ -159,7 +159,7 @@ class Accumulator:
         """State for other processes: the rows in memory. Raises TypeError if rows were spilled to disk."""
         if any(not isinstance(piece, HashedRows) for pieces in self._parts for piece in pieces):
             raise TypeError("a spill file cannot be sent to another process")
-        return {name: held for name, held in self.__dict__.items() if name != "_share"}
+        return {name: value for name, value in self.__dict__.items() if name != "_share"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -177,14 +177,14 @@ class Accumulator:
         self._fresh.append(rows)
         self._grow(rows.nbytes)
 
-    def merge(self, other: Self) -> None:
+    def merge(self, accumulator: Self) -> None:
         """Add the rows of another accumulator of the same kind, which is empty afterwards."""
-        for mine, theirs in zip(self._parts, other._parts, strict=True):
-            mine.extend(theirs)
-            theirs.clear()
-        self._fresh += other._fresh
-        size, other._fresh = other._size, []
-        other._set_size(0)
+        for pieces, added_pieces in zip(self._parts, accumulator._parts, strict=True):
+            pieces.extend(added_pieces)
+            added_pieces.clear()
+        self._fresh += accumulator._fresh
+        size, accumulator._fresh = accumulator._size, []
+        accumulator._set_size(0)
         self._grow(size)
 
     def settle(self) -> Iterator[HashedRows]:
@@ -286,16 +286,16 @@ class Accumulator:
 
     def _spill(self) -> None:
         """Spills all rows in memory, one piece per partition."""
-        self._replace_held(lambda held: self._write(HashedRows.concat(held)))
+        self._replace_held(lambda rows: self._write(HashedRows.concat(rows)))
         self._set_size(0)
 
     def _replace_held(self, function: Callable[[Sequence[HashedRows]], _Piece]) -> None:
         """Replaces the pieces in memory of each partition by one piece."""
         for pieces in self._parts:
-            held = [piece for piece in pieces if isinstance(piece, HashedRows)]
-            if held:
+            in_memory = [piece for piece in pieces if isinstance(piece, HashedRows)]
+            if in_memory:
                 spilled = [piece for piece in pieces if not isinstance(piece, HashedRows)]
-                pieces[:] = [*spilled, function(held)]
+                pieces[:] = [*spilled, function(in_memory)]
 
     def _write(self, rows: HashedRows) -> tuple[SpillFile, SpilledPiece]:
         return self.space.spill_file, self.space.spill_file.put(rows.to_bytes(), b"%d" % self._depth)

@@ -66,9 +66,9 @@ class ValueHasher:
         if not values.null_count:
             return _hashes(values, keyed_mac(self.key, domain))
         plain = values if _has_offsets(values.type) else values.cast(stored_type(values.type))
-        found = np.zeros((len(values), 2), np.uint64)
-        found[np.asarray(plain.is_valid())] = self(plain.drop_null(), domain)
-        return found
+        hashes = np.zeros((len(values), 2), np.uint64)
+        hashes[np.asarray(plain.is_valid())] = self(plain.drop_null(), domain)
+        return hashes
 
     @property
     def mark(self) -> int:
@@ -113,18 +113,18 @@ def _has_offsets(type_: pa.DataType) -> bool:
 def _text_hashes(texts: pa.Array, mac: BlockMac) -> HashWords:
     """The hashes of texts, each with its length in front, so that none is the beginning of another."""
     offsets, data = text_offsets(texts), text_bytes(texts)
-    found = np.empty((len(texts), 2), np.uint64)
+    hashes = np.empty((len(texts), 2), np.uint64)
     for start in range(0, len(texts), _TEXTS_AT_ONCE):
         some = offsets[start : start + _TEXTS_AT_ONCE + 1]
         long = np.flatnonzero(np.diff(some) > _MAX_BYTES)
         if not long.size:
-            found[start : start + len(some) - 1] = _short_text_hashes(data, some, mac)
+            hashes[start : start + len(some) - 1] = _short_text_hashes(data, some, mac)
             continue
         # A loop over long texts: they are rare.
         short = [_shortened(data[some[row] : some[row + 1]].tobytes()) for row in range(len(some) - 1)]
         ends = np.append(0, np.cumsum([len(text) for text in short]))
-        found[start : start + len(short)] = _short_text_hashes(np.frombuffer(b"".join(short), np.uint8), ends, mac)
-    return found
+        hashes[start : start + len(short)] = _short_text_hashes(np.frombuffer(b"".join(short), np.uint8), ends, mac)
+    return hashes
 
 
 def _shortened(text: bytes) -> bytes:
@@ -196,8 +196,8 @@ class MemoryBudget:
     def has_room(self, more: int) -> bool:
         """Whether the holders together can merge what they have, and more bytes, within the budget."""
         with self._lock:
-            held = sum(share.held for share in self._holders)
-        return self.total is None or held + more <= self.total // _WORKING_FACTOR
+            used_bytes = sum(share.held for share in self._holders)
+        return self.total is None or used_bytes + more <= self.total // _WORKING_FACTOR
 
 
 class BudgetShare:
@@ -364,11 +364,11 @@ class SpillFile:
         raise ConfigurationError("a spill file changed after it was written", hint="Check the disk for errors.")
 
     def _write(self, sealed: bytes, offset: int) -> None:
-        rest = memoryview(sealed)
+        remaining = memoryview(sealed)
         try:
-            while rest:
-                done = os.pwrite(self._file, rest, offset)
-                rest, offset = rest[done:], offset + done
+            while remaining:
+                byte_count = os.pwrite(self._file, remaining, offset)
+                remaining, offset = remaining[byte_count:], offset + byte_count
         except OSError as error:
             why = error.strerror or "it cannot be written to"
         else:
@@ -406,15 +406,15 @@ class SpillSpace:
 
     def with_own_file(self) -> SpillSpace:
         """The same budget and hashes with a separate spill file, which frees its disk space when it is no longer referenced."""
-        other = SpillSpace(self.budget.total)
-        other.budget, other.hasher = self.budget, self.hasher
-        return other
+        space = SpillSpace(self.budget.total)
+        space.budget, space.hasher = self.budget, self.hasher
+        return space
 
     def with_hasher(self, hasher: ValueHasher) -> SpillSpace:
         """The same budget and spill file with other hashes."""
-        other = SpillSpace(self.budget.total)
-        other.budget, other.spill_file, other.hasher = self.budget, self.spill_file, hasher
-        return other
+        space = SpillSpace(self.budget.total)
+        space.budget, space.spill_file, space.hasher = self.budget, self.spill_file, hasher
+        return space
 
     def __reduce__(self) -> tuple[Any, ...]:
         """State for other processes: the budget alone. They have their own keys and files."""

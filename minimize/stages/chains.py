@@ -83,8 +83,8 @@ def _dropped(rows: int, output_type: pa.DataType) -> TechniqueResult:
 
 
 def _case_rows(cases: pa.Int8Array, index: int, chains: int) -> RowIndices:
-    wanted = -1 if index == chains - 1 else index
-    return np.flatnonzero(cases.to_numpy(zero_copy_only=False) == wanted)
+    case = -1 if index == chains - 1 else index
+    return np.flatnonzero(cases.to_numpy(zero_copy_only=False) == case)
 
 
 def _run_rows(chain: Sequence[Technique], rows: RowIndices, values: pa.Array, context: Context) -> TechniqueResult:
@@ -122,8 +122,8 @@ def _mask_or_false(mask: pa.BooleanArray | None, length: int) -> pa.BooleanArray
 
 
 def _any_mask(*masks: pa.BooleanArray | None) -> pa.BooleanArray | None:
-    found = [mask for mask in masks if mask is not None]
-    return reduce(pc.or_, found) if found else None
+    present_masks = [mask for mask in masks if mask is not None]
+    return reduce(pc.or_, present_masks) if present_masks else None
 
 
 def count_changes(values: pa.Array, out: TechniqueResult, among_rows: pa.BooleanArray | None) -> int:
@@ -200,19 +200,21 @@ def _structs_differ(raw: pa.StructArray, released: pa.StructArray) -> pa.Boolean
     if len(raw.type.fields) != len(released.type.fields):
         return raw.is_valid()
     pairs = zip(raw.flatten(), released.flatten(), strict=True)
-    return reduce(pc.or_, (_children_differ(one, other) for one, other in pairs))
+    return reduce(pc.or_, (_children_differ(raw_child, released_child) for raw_child, released_child in pairs))
 
 
-def _children_differ(one: pa.Array, other: pa.Array) -> pa.BooleanArray:
-    if not _are_comparable(one.type, other.type):
-        return pa.repeat(pa.scalar(True), len(one))
-    return pc.or_(_values_differ(one, other).fill_null(False), pc.xor(one.is_null(), other.is_null()))
+def _children_differ(raw: pa.Array, released: pa.Array) -> pa.BooleanArray:
+    if not _are_comparable(raw.type, released.type):
+        return pa.repeat(pa.scalar(True), len(raw))
+    return pc.or_(_values_differ(raw, released).fill_null(False), pc.xor(raw.is_null(), released.is_null()))
 
 
-def _are_comparable(one: pa.DataType, other: pa.DataType) -> bool:
+def _are_comparable(first: pa.DataType, second: pa.DataType) -> bool:
     """Whether values of both types can be equal: the same type, text or bytes of different width, or structs."""
-    same_family = type_family(one) == type_family(other)
-    return value_type(one) == value_type(other) or (same_family and type_family(one) in ("string", "binary", "struct"))
+    same_family = type_family(first) == type_family(second)
+    return value_type(first) == value_type(second) or (
+        same_family and type_family(first) in ("string", "binary", "struct")
+    )
 
 
 def _nothing_changed(raw: pa.Array) -> pa.BooleanArray:
@@ -244,12 +246,12 @@ def count_outcomes(
     if out is None:
         return FieldCounts(present.true_count, gated=gated)
     lost = _count_both(passed, dropped)
-    left = passed if dropped is None else pc.and_not(passed, dropped)
-    unparsable = _count_both(left, out.untreated)
-    treated = left if out.untreated is None else pc.and_not(left, out.untreated)
-    other = treated.true_count if replaced else count_changes(values, out, treated)
-    return FieldCounts(present.true_count, other, gated, unparsable, lost)
+    kept = passed if dropped is None else pc.and_not(passed, dropped)
+    unparsable = _count_both(kept, out.untreated)
+    treated = kept if out.untreated is None else pc.and_not(kept, out.untreated)
+    changed_count = treated.true_count if replaced else count_changes(values, out, treated)
+    return FieldCounts(present.true_count, changed_count, gated, unparsable, lost)
 
 
-def _count_both(mask: pa.BooleanArray, other: pa.BooleanArray | None) -> int:
-    return 0 if other is None else pc.and_(mask, other).true_count
+def _count_both(mask: pa.BooleanArray, other_mask: pa.BooleanArray | None) -> int:
+    return 0 if other_mask is None else pc.and_(mask, other_mask).true_count

@@ -68,10 +68,10 @@ def linked_erasure_mask(
             field = policy.fields[key]
             if field.from_ or field.pointer.top not in raw.schema.names:
                 continue
-            found = leaf(raw, field.pointer)
-            rows = row_indices(found, raw.num_rows)
+            id_leaf = leaf(raw, field.pointer)
+            rows = row_indices(id_leaf, raw.num_rows)
             names = tenants.take(pa.array(rows))
-            until = _erased_until(policy, key, stones, erased.keys, names, found.values)
+            until = _erased_until(policy, key, stones, erased.keys, names, id_leaf.values)
             moments = event_microseconds(None if times is None else times.take(pa.array(rows)), len(rows))
             gone[rows[(until != NEVER) & (moments <= until) & ~stays[rows]]] = True
     return pa.array(gone) if gone.any() else None
@@ -97,11 +97,11 @@ def _erased_until(
     policy: Policy, key: str, stones: Sequence[LinkedErasure], keys: Keyring, tenants: pa.Array, values: pa.Array
 ) -> Moments:
     """Per value, the event time up to which it is erased. The loops run over distinct pairs of tenants with an erasure."""
-    whose, ids = encode_column(tenants), encode_column(values)
-    names = [canonical_text(each) for each in canonical_texts(whose.dictionary)]
-    texts = canonical_texts(ids.dictionary)
+    tenant_column, id_column = encode_column(tenants), encode_column(values)
+    names = [canonical_text(each) for each in canonical_texts(tenant_column.dictionary)]
+    texts = canonical_texts(id_column.dictionary)
     concerned = {number for number, name in enumerate(names) if any(each.tenant == name for each in stones)}
-    tenant_codes, id_codes = code_numbers(whose.indices), code_numbers(ids.indices)
+    tenant_codes, id_codes = code_numbers(tenant_column.indices), code_numbers(id_column.indices)
     rows = np.flatnonzero(np.isin(tenant_codes, sorted(concerned)) & (id_codes >= 0))
     width = max(len(texts), 1)
     pairs, places = np.unique(tenant_codes[rows] * width + id_codes[rows], return_inverse=True)
@@ -116,8 +116,8 @@ def _pairs_until(
     policy: Policy, key: str, stones: Sequence[LinkedErasure], keys: Keyring, pairs: Sequence[ValueInTenant]
 ) -> Moments:
     until = np.full(len(pairs), NEVER, np.int64)
-    wanted = {chain for each in stones for chain in each.tokens}
-    for chain, forms in _forms_by_chain(policy, key, keys, pairs, wanted):
+    chains = {chain for stone in stones for chain in stone.tokens}
+    for chain, forms in _forms_by_chain(policy, key, keys, pairs, chains):
         for stone in stones:
             tokens = stone.tokens.get(chain, frozenset())
             secrets = {version: keys.subkey(SUBJECT_KEY, FORMS_PURPOSE, version) for version in token_versions(tokens)}
@@ -165,8 +165,8 @@ def is_younger(times: pa.Array, others: pa.Array, age: timedelta) -> pa.BooleanA
         return pa.repeat(pa.scalar(False), len(times))
     last, first = column_microseconds(others), column_microseconds(times)
     since = (last - first).view(np.uint64)  # two times may differ by more than a signed integer can represent
-    found = (first > last) | (since < np.uint64(age // timedelta(microseconds=1)))
-    return pc.and_(pa.array(found), pc.and_(times.is_valid(), others.is_valid()))
+    younger = (first > last) | (since < np.uint64(age // timedelta(microseconds=1)))
+    return pc.and_(pa.array(younger), pc.and_(times.is_valid(), others.is_valid()))
 
 
 def match_values(array: pa.Array, values: Iterable[ConditionValue]) -> pa.BooleanArray:
@@ -179,10 +179,10 @@ def match_values(array: pa.Array, values: Iterable[ConditionValue]) -> pa.Boolea
         return match_values(array.dictionary, values).take(array.indices).fill_null(False)
     if pa.types.is_string_view(array.type):
         array = array.cast(pa.string())
-    wanted = [found for value in values if (found := _typed_value(value, array.type)) is not None]
-    if not wanted:
+    typed_values = [typed_value for value in values if (typed_value := _typed_value(value, array.type)) is not None]
+    if not typed_values:
         return pa.repeat(pa.scalar(False), len(array))
-    return pc.is_in(array, value_set=pa.concat_arrays(wanted), skip_nulls=True)
+    return pc.is_in(array, value_set=pa.concat_arrays(typed_values), skip_nulls=True)
 
 
 def _typed_value(value: ConditionValue, type_: pa.DataType) -> pa.Array | None:
@@ -290,13 +290,15 @@ class BatchFacts:
             return None
         times = self.times()
         times = times if times is None or latest is None else _limit_times(times, latest)
-        found = [erased.erased_mask(tenants, self._subjects(), times, self.policy.folding)]
-        for each in (erased, *erased.others.values()):
-            keys = dict.fromkeys(fields_named(self.policy, each.named_by))
-            others = [key for key in keys if each.named_by is not None or key != self.policy.subject]
-            found += [self._erased_by(key, each, tenants, times) for key in others]
-        found += [] if not erased.linked else [linked_erasure_mask(self.raw, self.policy, erased, tenants, times)]
-        masks = [each for each in found if each is not None]
+        optional_masks = [erased.erased_mask(tenants, self._subjects(), times, self.policy.folding)]
+        for erasures in (erased, *erased.others.values()):
+            keys = dict.fromkeys(fields_named(self.policy, erasures.named_by))
+            others = [key for key in keys if erasures.named_by is not None or key != self.policy.subject]
+            optional_masks += [self._erased_by(key, erasures, tenants, times) for key in others]
+        optional_masks += (
+            [] if not erased.linked else [linked_erasure_mask(self.raw, self.policy, erased, tenants, times)]
+        )
+        masks = [each for each in optional_masks if each is not None]
         return reduce(pc.or_, masks) if masks else None
 
     def consented_records(self, consents: ConsentPeriods | None) -> pa.BooleanArray:
@@ -315,14 +317,17 @@ class BatchFacts:
 
     def _other_ids(self) -> Mapping[str, Mapping[str, FieldIds]]:
         """The argument with the ids of the fields, other than the policy's subject, by which settings name subjects."""
-        found = self._cached("other ids", lambda: dict(self._ids_of_settings()))
-        return {"others": found} if found else {}
+        field_ids = self._cached("other ids", lambda: dict(self._ids_of_settings()))
+        return {"others": field_ids} if field_ids else {}
 
     def _ids_of_settings(self) -> Iterator[tuple[str, FieldIds]]:
         for name in sorted(getattr(self.settings, "fields", ())):
-            found = self._ids_in(name)
-            if found is not None:
-                yield name, FieldIds(found.values, row_indices(found, self.raw.num_rows) if found.parents else None)
+            id_leaf = self._ids_in(name)
+            if id_leaf is not None:
+                yield (
+                    name,
+                    FieldIds(id_leaf.values, row_indices(id_leaf, self.raw.num_rows) if id_leaf.parents else None),
+                )
 
     def _ids_in(self, name: str) -> Leaf | None:
         """The raw values of a declared field of the records; None if there is none."""
@@ -335,13 +340,13 @@ class BatchFacts:
         self, name: str, erased: Erasures, tenants: pa.Array, times: pa.TimestampArray | None
     ) -> pa.BooleanArray | None:
         """The mask of `erased_records` for subjects in another field. One match anywhere in a record is enough."""
-        found = self._ids_in(name)
-        if found is None:
+        id_leaf = self._ids_in(name)
+        if id_leaf is None:
             return None
-        rows = row_indices(found, self.raw.num_rows)
+        rows = row_indices(id_leaf, self.raw.num_rows)
         folding = CaseFolding(self.policy.folding.tenant, self.policy.folds_case(name))
         times = None if times is None else times.take(pa.array(rows))
-        gone = erased.erased_mask(tenants.take(pa.array(rows)), found.values, times, folding)
+        gone = erased.erased_mask(tenants.take(pa.array(rows)), id_leaf.values, times, folding)
         if gone is None:
             return None
         mask = np.zeros(self.raw.num_rows, np.bool_)
@@ -383,10 +388,10 @@ class BatchFacts:
         return BatchFacts(self.raw.filter(keep), self.policy, self.settings, self.at, known)
 
     def _cached(self, key: Hashable, work: Callable[[], T]) -> T:
-        found: T | None = self.cache.get(key)
-        if found is None:
-            found = self.cache[key] = work()
-        return found
+        value: T | None = self.cache.get(key)
+        if value is None:
+            value = self.cache[key] = work()
+        return value
 
     def _opens(self, field: Field, place: Pointer) -> pa.BooleanArray:
         inputs = (self.opens(key, place) for key in field.from_)
@@ -436,33 +441,35 @@ class _PlaceFacts:
 
     def equals(self, atom: FieldEquals) -> pa.BooleanArray:
         """Whether the field has one of the values."""
-        own = self._leaf(atom.field)
-        found = None if own is None else self._spread(match_values(own.values, atom.values), own)
-        return self._if_open(found, atom.field)
+        field_leaf = self._leaf(atom.field)
+        truth = None if field_leaf is None else self._spread(match_values(field_leaf.values, atom.values), field_leaf)
+        return self._if_open(truth, atom.field)
 
     def within(self, atom: TimeWithin) -> pa.BooleanArray:
         """Whether the time is less than the given duration before the other. Both are compared to the microsecond."""
         first, last = self._leaf(atom.field), self._leaf(atom.reference)
-        found = None
+        truth = None
         if first is not None and last is not None:
-            times, others = (self._spread(decode_dictionary(own.values), own) for own in (first, last))
-            found = is_younger(times, others, atom.age)
-        return self._if_open(found, atom.field, atom.reference)
+            times, others = (
+                self._spread(decode_dictionary(field_leaf.values), field_leaf) for field_leaf in (first, last)
+            )
+            truth = is_younger(times, others, atom.age)
+        return self._if_open(truth, atom.field, atom.reference)
 
     def _leaf(self, key: str) -> Leaf | None:
         """The raw values of a field; None if the place is a list above them."""
         pointer = Pointer.parse(key)
         return None if len(pointer.stars) > len(self.place.stars) else self.batch.leaf(pointer)
 
-    def _spread(self, values: pa.Array, own: Leaf) -> pa.Array:
-        if len(own.parents) == len(self.place.stars):
+    def _spread(self, values: pa.Array, field_leaf: Leaf) -> pa.Array:
+        if len(field_leaf.parents) == len(self.place.stars):
             return values
-        return repeat_for_leaf(values, own, self.batch.leaf(self.place))
+        return repeat_for_leaf(values, field_leaf, self.batch.leaf(self.place))
 
-    def _if_open(self, found: pa.BooleanArray | None, *keys: str) -> pa.BooleanArray:
+    def _if_open(self, truth: pa.BooleanArray | None, *keys: str) -> pa.BooleanArray:
         """The truth of an atom, false if the gate of a field that it reads is closed. None for unknown."""
         opens = (self.batch.opens(key, self.place) for key in keys)
-        return reduce(pc.and_kleene, opens, constant_truth(None, len(self)) if found is None else found)
+        return reduce(pc.and_kleene, opens, constant_truth(None, len(self)) if truth is None else truth)
 
 
 def _limit_times(times: pa.TimestampArray, latest: int) -> pa.TimestampArray:

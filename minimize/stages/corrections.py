@@ -52,8 +52,8 @@ def seal_value(keys: Keyring, token: str, name: str, text: str | None) -> str:
     """A value encrypted for the ledger. It can be decrypted with the keyring, for this subject and field only."""
     content = _NULL if text is None else _TEXT + text.encode()
     version = keys.version_of(SUBJECT_KEY)
-    made = subject_sealer(keys, KEY_PURPOSES, version).seal(content, token.encode(), name.encode())
-    return f"{version}:{base64.b64encode(made).decode('ascii')}"
+    sealed = subject_sealer(keys, KEY_PURPOSES, version).seal(content, token.encode(), name.encode())
+    return f"{version}:{base64.b64encode(sealed).decode('ascii')}"
 
 
 def open_value(keys: Keyring, token: str, name: str, text: str) -> str | None:
@@ -62,10 +62,10 @@ def open_value(keys: Keyring, token: str, name: str, text: str) -> str | None:
     content: bytes | None = None
     if version.isdigit():
         try:
-            made = base64.b64decode(body, validate=True)
+            sealed = base64.b64decode(body, validate=True)
         except binascii.Error:
-            made = b""
-        content = subject_sealer(keys, KEY_PURPOSES, int(version)).open(made, token.encode(), name.encode())
+            sealed = b""
+        content = subject_sealer(keys, KEY_PURPOSES, int(version)).open(sealed, token.encode(), name.encode())
     if content is None:
         raise KeyringError(
             "a correction in the ledger cannot be decrypted with this keyring",
@@ -94,9 +94,13 @@ class Corrections:
         """Return the records with their corrections applied."""
         tenant, subject = (str(name) for name in (self.policy.tenant, self.policy.subject))
         pairs = SubjectPairs.from_columns(raw[tenant], raw[subject], self._index)
-        found = [self._subject_corrections(*pair) for pair in pairs.names]
-        for name in sorted({name for mine in found for name in mine} & set(raw.schema.names)):
-            column = self._column(raw, name, pairs, [mine.get(name) for mine in found])
+        corrections = [self._subject_corrections(*pair) for pair in pairs.names]
+        for name in sorted(
+            {name for subject_corrections in corrections for name in subject_corrections} & set(raw.schema.names)
+        ):
+            column = self._column(
+                raw, name, pairs, [subject_corrections.get(name) for subject_corrections in corrections]
+            )
             raw = raw.set_column(raw.schema.get_field_index(name), name, column)
         return raw
 
@@ -118,13 +122,13 @@ class Corrections:
         times = raw[str(self.policy.time)] if self.policy.time in raw.schema.names else None
         if times is None:
             return np.full(raw.num_rows, np.iinfo(np.int64).min + 1)
-        there = valid_mask(times)
-        found = column_microseconds(times)
-        return found if there is None else np.where(there, found, np.iinfo(np.int64).min + 1)
+        valid = valid_mask(times)
+        microseconds = column_microseconds(times)
+        return microseconds if valid is None else np.where(valid, microseconds, np.iinfo(np.int64).min + 1)
 
     def _subject_corrections(self, tenant: str, subject: str) -> SubjectCorrections:
-        found = self._index.find(self._secrets, tenant, subject)
-        return {key: right for name, token in found for key, right in self._subjects[name][token].items()}
+        tenant_tokens = self._index.find(self._secrets, tenant, subject)
+        return {key: right for name, token in tenant_tokens for key, right in self._subjects[name][token].items()}
 
     @cached_property
     def _index(self) -> TokenIndex:
@@ -133,9 +137,9 @@ class Corrections:
     @cached_property
     def _secrets(self) -> Mapping[int, bytes]:
         versions = token_versions(row.subject for row in self.rows)
-        found = {} if self.keys is None else token_secrets(self.keys, versions)
-        check_token_keys(versions, found)
-        return found
+        secrets = {} if self.keys is None else token_secrets(self.keys, versions)
+        check_token_keys(versions, secrets)
+        return secrets
 
     @cached_property
     def _subjects(self) -> Mapping[str, Mapping[str, SubjectCorrections]]:
@@ -143,19 +147,19 @@ class Corrections:
         keys = self.keys
         if keys is None:
             raise KeyringError("corrections need a keyring", hint="Pass --keys FILE or set MINIMIZE_KEYS.")
-        found: dict[str, dict[str, dict[str, FieldCorrection]]] = {}
+        corrections: dict[str, dict[str, dict[str, FieldCorrection]]] = {}
         for row in self.rows:
             right = FieldCorrection(open_value(keys, row.subject, row.field, row.sealed), epoch_microseconds(row.at))
-            found.setdefault(canonical_text(row.tenant_id), {}).setdefault(row.subject, {})[row.field] = right
-        return found
+            corrections.setdefault(canonical_text(row.tenant_id), {}).setdefault(row.subject, {})[row.field] = right
+        return corrections
 
 
 def find_corrections(
     rows: Iterable[RecordedCorrection], policy: Policy, when: datetime, keys: Keyring | None
 ) -> Corrections | None:
     """The corrections known to a run at this time, of fields of its policy; None if there are none."""
-    seen = tuple(row for row in rows if row.recorded_at <= when and _is_correctable(policy, row.field))
-    return Corrections(seen, policy, keys) if seen and policy.tenant and policy.subject else None
+    known_rows = tuple(row for row in rows if row.recorded_at <= when and _is_correctable(policy, row.field))
+    return Corrections(known_rows, policy, keys) if known_rows and policy.tenant and policy.subject else None
 
 
 def _is_correctable(policy: Policy, name: str) -> bool:

@@ -126,9 +126,9 @@ CANDIDATE_ORDER = [(name, "ascending") for name in ("group", "time", "record", "
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRule:
-    """Records that agree in `by` on one UTC day of `time` are duplicates. The earliest is kept, then the smaller `record`."""
+    """Records that agree in these fields on one UTC day of `time` are duplicates. Keeps the earliest, then the smaller `record`."""
 
-    by: tuple[Pointer, ...]
+    pointers: tuple[Pointer, ...]
     time: Pointer
     record: Pointer | None
     key: bytes = field(repr=False)
@@ -142,24 +142,24 @@ class DuplicateRule:
             raise ConfigurationError(
                 "deduplicate needs a policy with `time`", hint="Add `time` with the name of the event time field."
             )
-        by = tuple(Pointer.parse(name) for name in rule.by)
-        if any(pointer.stars for pointer in by):
+        pointers = tuple(Pointer.parse(name) for name in rule.by)
+        if any(pointer.stars for pointer in pointers):
             raise ConfigurationError(
                 "deduplicate compares fields of the record, not fields of list elements",
                 hint="Remove the fields of list elements from `deduplicate`.",
             )
         record = None if plan.policy.record is None else Pointer.parse(plan.policy.record)
-        return cls(by, Pointer.parse(plan.policy.time), record, key)
+        return cls(pointers, Pointer.parse(plan.policy.time), record, key)
 
     def candidates(self, raw: pa.RecordBatch) -> pa.Table:
         """The record to keep in each group of this batch. Only candidates are digested."""
         times, days = _event_times(leaf(raw, self.time).values)
-        groups = _combination_codes([*(_value_codes(leaf(raw, pointer).values) for pointer in self.by), days])
+        groups = _combination_codes([*(_value_codes(leaf(raw, pointer).values) for pointer in self.pointers), days])
         records = self._records(raw)
         ranks = pc.rank(records, tiebreaker="dense").to_numpy().astype(np.int64)
         rows = _earliest_rows(groups, times, ranks)
         taken = raw.take(pa.array(rows))
-        keys = [*(leaf(taken, pointer).values for pointer in self.by), pa.array(days[rows])]
+        keys = [*(leaf(taken, pointer).values for pointer in self.pointers), pa.array(days[rows])]
         table = {
             "group": row_digests(keys, self.key),
             "time": pa.array(times[rows]),
@@ -215,8 +215,8 @@ def _value_codes(values: pa.Array) -> Indices:
         codes = pc.index_in(values.dictionary, value_set=values.dictionary).take(values.indices)
     else:
         codes = values.dictionary_encode().indices
-    found: Indices = codes.cast(pa.int64()).fill_null(-1).to_numpy()
-    return found
+    indices: Indices = codes.cast(pa.int64()).fill_null(-1).to_numpy()
+    return indices
 
 
 def _combination_codes(columns: Sequence[Indices]) -> Indices:
@@ -271,11 +271,11 @@ class DuplicateCandidates:
             if self._is_full():
                 self._set_aside()
 
-    def merge(self, other: DuplicateCandidates) -> None:
+    def merge(self, candidates: DuplicateCandidates) -> None:
         """Add the candidates of another tally."""
-        for part, pieces in other.pieces.items():
+        for part, pieces in candidates.pieces.items():
             self.pieces.setdefault(part, []).extend(pieces)
-        self.add(other.tables)
+        self.add(candidates.tables)
 
     def survivors(self) -> Iterator[pa.Table]:
         """The record to keep in each group, in parts."""
@@ -345,9 +345,9 @@ class DeduplicateTally:
         if batch.raw.num_rows:
             self.candidates.add([self.rule.candidates(batch.raw)])
 
-    def merge(self, other: DeduplicateTally) -> None:
+    def merge(self, tally: DeduplicateTally) -> None:
         """Add the candidates of another tally."""
-        self.candidates.merge(other.candidates)
+        self.candidates.merge(tally.candidates)
 
     def settle(self) -> DeduplicateRecords:
         """The stage that keeps, of all observed records, those that survive."""
@@ -390,11 +390,11 @@ class DeduplicateRecords:
         """The positions of the surviving candidates in their batch."""
         rows = digest_words(candidates["row"])
         places = np.searchsorted(self.winners, rows)
-        found = places < self.winners.size
-        found[found] = self.winners[places[found]] == rows[found]
-        places, equal = places[found], candidates["count"].to_numpy()[found]
+        is_winner = places < self.winners.size
+        is_winner[is_winner] = self.winners[places[is_winner]] == rows[is_winner]
+        places, equal = places[is_winner], candidates["count"].to_numpy()[is_winner]
         with self.lock:
             due = -self.occurrences[places] % self.counts[places] < equal
             self.occurrences[places] += equal
-        at: npt.NDArray[np.int64] = candidates["at"].to_numpy()[found][due]
+        at: npt.NDArray[np.int64] = candidates["at"].to_numpy()[is_winner][due]
         return at

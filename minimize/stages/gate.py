@@ -238,9 +238,9 @@ class Gate:
             yield "region", facts.regional_records(self.gates.region)
         restricted = None if self.erased is None else self.erased.restricted
         for reason, listed in (("erased", self.erased), ("restricted", restricted)):
-            found = None if listed is None else facts.erased_records(listed, source)
-            if found is not None:
-                yield reason, pc.invert(found)
+            mask = None if listed is None else facts.erased_records(listed, source)
+            if mask is not None:
+                yield reason, pc.invert(mask)
         if self.gates.needs_consent or self.consents is not None:
             yield "consent", facts.consented_records(self.consents)
         for retention in self.gates.retentions:

@@ -288,15 +288,15 @@ class GeneralizeFields:
         ranks: dict[str, pa.Array] = {}
         counts: dict[str, FieldCounts] = {}
         for key, bound in self.fields.items():
-            made = bound(batch, self.at, self.keys, self.memos)
-            if made.released is not None:
-                released[key] = made.released
-            if made.measured is not None:
-                measured[key] = made.measured
-            if made.ranks is not None:
-                ranks[key] = made.ranks
-            if made.counts is not None:
-                counts[key] = made.counts
+            result = bound(batch, self.at, self.keys, self.memos)
+            if result.released is not None:
+                released[key] = result.released
+            if result.measured is not None:
+                measured[key] = result.measured
+            if result.ranks is not None:
+                ranks[key] = result.ranks
+            if result.counts is not None:
+                counts[key] = result.counts
         total = batch.counts + BatchCounts(fields=counts) if counts else batch.counts
         return Batch(
             raw=batch.raw,
@@ -315,18 +315,22 @@ def bind_fields(
     plan: Plan, settled: Mapping[str, Technique], ranks: Collection[str], *, counts: bool = True
 ) -> BoundFields:
     """Every field that has an output, bound. Raises ConfigurationError if a tally has not settled."""
-    if not {key for key, each in plan.fields.items() if _has_tally_step(each)} <= set(settled):
+    if not {key for key, field_plan in plan.fields.items() if _has_tally_step(field_plan)} <= set(settled):
         raise ConfigurationError("a technique that needs all records first has not settled")
     return {
-        key: BoundField.from_plan(each, settled.get(key), plan.policy.time, ranks, counts=counts)
-        for key, each in plan.fields.items()
-        if each.gives is not None or each.measured is not None
+        key: BoundField.from_plan(field_plan, settled.get(key), plan.policy.time, ranks, counts=counts)
+        for key, field_plan in plan.fields.items()
+        if field_plan.gives is not None or field_plan.measured is not None
     }
 
 
 def _bind_until_tally(plan: Plan) -> BoundFields:
     time = plan.policy.time
-    return {key: BoundField.until_tally(each, time) for key, each in plan.fields.items() if _has_tally_step(each)}
+    return {
+        key: BoundField.until_tally(field_plan, time)
+        for key, field_plan in plan.fields.items()
+        if _has_tally_step(field_plan)
+    }
 
 
 def _has_tally_step(plan: FieldPlan) -> bool:
@@ -389,14 +393,16 @@ class Release:
         for key in batch.released:
             plan = self.plan.fields[key]
             masks = [batch.closed.get(key), dropped_by_case(plan.branches, batch.cases.get(key))]
-            found = [mask for mask in masks if mask is not None]
-            if found:
-                withheld[plan.pointer] = found[0] if len(found) == 1 else pc.or_(*found)
+            present_masks = [mask for mask in masks if mask is not None]
+            if present_masks:
+                withheld[plan.pointer] = present_masks[0] if len(present_masks) == 1 else pc.or_(*present_masks)
         return withheld
 
 
 def _flat_keys(plan: Plan, schema: pa.Schema) -> tuple[str, ...]:
     keys = {
-        each.pointer.top: key for key, each in plan.fields.items() if each.gives is not None and each.pointer.is_flat
+        field_plan.pointer.top: key
+        for key, field_plan in plan.fields.items()
+        if field_plan.gives is not None and field_plan.pointer.is_flat
     }
     return tuple(keys[name] for name in schema.names) if set(schema.names) <= set(keys) else ()

@@ -126,16 +126,16 @@ class IdentifierColumn:
 
     def forms(self, value: str, tenant: str) -> frozenset[str] | None:
         """Every form that a value may have in the column; None if it depends on unknown values."""
-        found = self.forms_of_all([(value, tenant)])
-        return None if found is None else found[0]
+        forms = self.forms_of_all([(value, tenant)])
+        return None if forms is None else forms[0]
 
     def forms_of_all(self, pairs: Sequence[ValueInTenant]) -> list[frozenset[str]] | None:
         """The forms of several values, each with its tenant. Each technique runs once over all values."""
         if self.chains is None:
             return None
         new = list(dict.fromkeys(pair for pair in pairs if pair not in self._computed_forms))
-        each = [self.forms_by_chain(way, new) for way in self.chains]
-        for pair, *forms in zip(new, *each, strict=True):
+        forms_per_chain = [self.forms_by_chain(way, new) for way in self.chains]
+        for pair, *forms in zip(new, *forms_per_chain, strict=True):
             self._computed_forms[pair] = frozenset(form for form in forms if form is not None)
         return [self._computed_forms[pair] for pair in pairs]
 

@@ -84,8 +84,8 @@ def raw_values(field: FieldPlan, raw: pa.RecordBatch) -> pa.Array:
 
 def companion_values(batch: Batch, key: str, place: Leaf) -> pa.Array:
     """Another field's raw values, one per value at a place; null if its own gate is closed."""
-    own = leaf(batch.raw, Pointer.parse(key))
-    return repeat_for_leaf(mask_values(tidy_dictionary(own.values), batch.closed.get(key)), own, place)
+    companion = leaf(batch.raw, Pointer.parse(key))
+    return repeat_for_leaf(mask_values(tidy_dictionary(companion.values), batch.closed.get(key)), companion, place)
 
 
 def mask_values(values: pa.Array, closed: pa.BooleanArray | None) -> pa.Array:
@@ -107,8 +107,8 @@ def tidy_dictionary(values: pa.Array) -> pa.Array:
     return values
 
 
-def _spread_decoded(own: Leaf, place: Leaf) -> pa.Array:
-    return repeat_for_leaf(decode_dictionary(own.values), own, place)
+def _spread_decoded(input_leaf: Leaf, place: Leaf) -> pa.Array:
+    return repeat_for_leaf(decode_dictionary(input_leaf.values), input_leaf, place)
 
 
 def mask_closed_values(batch: Batch, plan: Plan) -> pa.RecordBatch:
@@ -118,8 +118,8 @@ def mask_closed_values(batch: Batch, plan: Plan) -> pa.RecordBatch:
     whose presence or size is needed.
     """
     closed = {plan.policy.fields[key].pointer: mask for key, mask in batch.closed.items()}
-    for asked in (plan.policy.tenant, plan.policy.subject, plan.policy.time):
-        closed.pop(Pointer.parse(asked or "_"), None)
+    for name in (plan.policy.tenant, plan.policy.subject, plan.policy.time):
+        closed.pop(Pointer.parse(name or "_"), None)
     values = {
         pointer: mask_values(leaf(batch.raw, pointer).values, closed.get(pointer))
         for pointer in _declared_leaves(batch.raw.schema, plan)
@@ -134,10 +134,12 @@ def masked_schema(schema: pa.Schema, plan: Plan) -> pa.Schema:
 
 def _declared_leaves(schema: pa.Schema, plan: Plan) -> list[Pointer]:
     """The declared places in these records, outer ones before those below them."""
-    there = [
+    pointers = [
         field.pointer for field in plan.policy.fields.values() if not field.from_ and has_leaf(schema, field.pointer)
     ]
-    return [pointer for pointer in there if not any(pointer != other and pointer.within(other) for other in there)]
+    return [
+        pointer for pointer in pointers if not any(pointer != outer and pointer.within(outer) for outer in pointers)
+    ]
 
 
 ReadSpilled = Callable[[], Iterator[pa.RecordBatch]]

@@ -54,8 +54,8 @@ class FutureLimit:
         bounds = microsecond_bounds(times)
         if bounds is None or bounds[1] <= self.latest:
             return chunk
-        there, found = valid_mask(times), column_microseconds(times) > self.latest
-        late = found if there is None else found & there
+        valid, is_later = valid_mask(times), column_microseconds(times) > self.latest
+        late = is_later if valid is None else is_later & valid
         return reject_records(chunk, late, str(self.time), "future_time")
 
 
@@ -98,8 +98,8 @@ def is_too_long(values: pa.Array, key: str) -> Bools:
     long = np.zeros(len(texts) + 1, bool)
     for place in np.flatnonzero(most > MAX_FOLDER_BYTES).tolist():
         long[place] = len(partition_folder(key, texts[place].as_py()).encode()) > MAX_FOLDER_BYTES
-    found: Bools = long[coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
-    return found
+    too_long: Bools = long[coded.indices.fill_null(len(texts)).to_numpy(zero_copy_only=False)]
+    return too_long
 
 
 def reject_without_region(source: Source, job: Pipeline) -> Source:

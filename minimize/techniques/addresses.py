@@ -137,10 +137,10 @@ def leading_groups(texts: pa.StringArray, groups: int) -> pa.StringArray:
     >>> leading_groups(texts, 3).to_pylist()
     ['2001:db8:1', None, None, None, None]
     """
-    found = pc.extract_regex(texts, _ipv6_pattern(groups)).field("leading")
+    leading = pc.extract_regex(texts, _ipv6_pattern(groups)).field("leading")
     whole = pc.match_substring_regex(texts, _ipv6_pattern(groups))
     carrying = pc.match_substring_regex(texts, _CARRIES_IPV4)
-    return pc.if_else(pc.and_not(whole, carrying), found, pa.nulls(len(texts), pa.string()))
+    return pc.if_else(pc.and_not(whole, carrying), leading, pa.nulls(len(texts), pa.string()))
 
 
 def are_written_out(starts: pa.StringArray) -> pa.BooleanArray:
@@ -155,10 +155,10 @@ def are_written_out(starts: pa.StringArray) -> pa.BooleanArray:
 @lru_cache(maxsize=8)
 def _ipv6_pattern(groups: int) -> str:
     """Pattern of the leading groups, followed by the others in full or abbreviated by two colons."""
-    left = 8 - groups
-    tails = [f"(?:{_HEX_GROUP}:){{{left - 1}}}{_HEX_GROUP}"]
-    for before in range(left):
-        after = left - before - 1
+    other_count = 8 - groups
+    tails = [f"(?:{_HEX_GROUP}:){{{other_count - 1}}}{_HEX_GROUP}"]
+    for before in range(other_count):
+        after = other_count - before - 1
         tail = f"(?:{_HEX_GROUP}(?::{_HEX_GROUP}){{0,{after - 1}}})?" if after else ""
         tails.append(f"(?:{_HEX_GROUP}:){{{before}}}:{tail}")
     return f"^(?P<leading>{_HEX_GROUP}(?::{_HEX_GROUP}){{{groups - 1}}}):(?:{'|'.join(tails)})$"

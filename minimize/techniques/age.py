@@ -90,8 +90,8 @@ class Age(Technique):
         )
         missing = values.is_null().to_numpy(zero_copy_only=False)
         bad = until.is_null().to_numpy(zero_copy_only=False) | (ages < 0) | (ages > np.iinfo(np.int32).max)
-        given = pa.array(np.where(bad | missing, 0, ages).astype(np.int32), mask=bad | missing)
-        return TechniqueResult(given, failure_mask(bad & ~missing))
+        results = pa.array(np.where(bad | missing, 0, ages).astype(np.int32), mask=bad | missing)
+        return TechniqueResult(results, failure_mask(bad & ~missing))
 
     def _reference_time(self, values: pa.Array, context: Context) -> pa.Array:
         if self.at == RUN:
@@ -122,7 +122,7 @@ def _time_scalar(at: datetime) -> pa.Scalar:
 
 def _seconds_and_rest(times: pa.Array, *, by_day: bool) -> Clock:
     per = ticks_per_second(times.type)
-    seconds, rest = np.divmod(ticks(times), per)
+    seconds, remainders = np.divmod(ticks(times), per)
     if by_day:
-        return seconds - seconds % 86_400, np.zeros_like(rest)
-    return seconds, rest * (1_000_000_000 // per)
+        return seconds - seconds % 86_400, np.zeros_like(remainders)
+    return seconds, remainders * (1_000_000_000 // per)

@@ -139,15 +139,15 @@ class ValueRange:
     low: Decimal | None = None
     high: Decimal | None = None
 
-    def join(self, other: ValueRange) -> ValueRange:
+    def join(self, numbers: ValueRange) -> ValueRange:
         """The range of the numbers in both."""
-        low = None if self.low is None or other.low is None else min(self.low, other.low)
-        high = None if self.high is None or other.high is None else max(self.high, other.high)
+        low = None if self.low is None or numbers.low is None else min(self.low, numbers.low)
+        high = None if self.high is None or numbers.high is None else max(self.high, numbers.high)
         return ValueRange(low, high)
 
-    def convert(self, of: Callable[[Decimal], Decimal]) -> ValueRange:
+    def convert(self, function: Callable[[Decimal], Decimal]) -> ValueRange:
         """The range of the results of a function that keeps the order of numbers."""
-        return ValueRange(*(None if end is None else of(end) for end in (self.low, self.high)))
+        return ValueRange(*(None if end is None else function(end) for end in (self.low, self.high)))
 
 
 class LostBits(NamedTuple):
@@ -310,8 +310,8 @@ class TechniqueStep(BaseModel):
         return self._named_by(Names.KEY)
 
     def _named_by(self, what: Names) -> frozenset[str]:
-        given = (getattr(self, name) for name in _parameters_naming(type(self), what))
-        return frozenset(value for value in given if value is not None)
+        names = (getattr(self, name) for name in _parameters_naming(type(self), what))
+        return frozenset(value for value in names if value is not None)
 
 
 def _parameters_naming(kind: type[TechniqueStep], what: Names) -> list[str]:
@@ -347,32 +347,34 @@ def treat(technique: Technique, values: pa.Array, context: Context) -> Technique
 
 
 def apply_per_distinct(
-    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ResultCache | None = None
+    values: pa.Array, compute: Callable[[Any], Any], output_type: pa.DataType, recall: ResultCache | None = None
 ) -> TechniqueResult:
     """Applies a function to each distinct value (a Python loop, hence never over many rows). None means: cannot be treated.
 
     With a `recall` cache, known values are not computed again.
     """
     if len(values) <= FEW_ROWS:
-        return _apply_to_few(values, of, output_type, ResultCache() if recall is None else recall)
-    found = distinct_values(values)
+        return _apply_to_few(values, compute, output_type, ResultCache() if recall is None else recall)
+    distinct = distinct_values(values)
     known = None
-    if recall is not None and len(found.values) > FEW_ROWS and found.values.type == output_type == pa.string():
-        known = recall.column(found.values, lambda words: _computed_values(words, of, output_type))
-    results = _computed_values(found.values, of, output_type) if known is None else decode_dictionary(known.values)
-    failed = pc.and_(results.is_null(), found.values.is_valid())
-    untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
-    return TechniqueResult(take_values(results, found.codes), untreated)
+    if recall is not None and len(distinct.values) > FEW_ROWS and distinct.values.type == output_type == pa.string():
+        known = recall.column(distinct.values, lambda words: _computed_values(words, compute, output_type))
+    results = (
+        _computed_values(distinct.values, compute, output_type) if known is None else decode_dictionary(known.values)
+    )
+    failed = pc.and_(results.is_null(), distinct.values.is_valid())
+    untreated = pc.fill_null(failed.take(distinct.codes), False) if failed.true_count else None
+    return TechniqueResult(take_values(results, distinct.codes), untreated)
 
 
 def _apply_to_few(
-    values: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType, recall: ResultCache
+    values: pa.Array, compute: Callable[[Any], Any], output_type: pa.DataType, recall: ResultCache
 ) -> TechniqueResult:
     """The same for few rows: looking up each value is cheaper than finding the distinct ones."""
-    given = to_python(values)
-    found = recall.map_values(given, of)
-    results = pa.array(found, output_type)
-    changed = sum(map(ne, found, given)) - (results.null_count - values.null_count)
+    plain_values = to_python(values)
+    plain_results = recall.map_values(plain_values, compute)
+    results = pa.array(plain_results, output_type)
+    changed = sum(map(ne, plain_results, plain_values)) - (results.null_count - values.null_count)
     return TechniqueResult(results, new_nulls(values, results), changed)
 
 
@@ -381,8 +383,8 @@ def new_nulls(values: pa.Array, results: pa.Array) -> pa.BooleanArray | None:
     return pc.and_(results.is_null(), values.is_valid()) if results.null_count > values.null_count else None
 
 
-def _computed_values(words: pa.Array, of: Callable[[Any], Any], output_type: pa.DataType) -> pa.Array:
-    return pa.array([None if word is None else of(word) for word in to_python(words)], output_type)
+def _computed_values(words: pa.Array, compute: Callable[[Any], Any], output_type: pa.DataType) -> pa.Array:
+    return pa.array([None if word is None else compute(word) for word in to_python(words)], output_type)
 
 
 def untreated_mask(failed: Sequence[bool], codes: pa.Array) -> pa.BooleanArray | None:

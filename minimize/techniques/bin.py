@@ -137,10 +137,10 @@ class EdgeIntervals:
         bounds = self._bounds[numbers.dtype.kind]
         if len(bounds) > _MAX_COMPARED_EDGES or len(numbers) <= FEW_ROWS:
             return np.searchsorted(bounds, numbers, side="right").astype(np.int64)
-        found = np.zeros(len(numbers), np.uint8)
+        edge_counts = np.zeros(len(numbers), np.uint8)
         for bound in bounds:
-            found += numbers >= bound
-        return found.astype(np.int64)
+            edge_counts += numbers >= bound
+        return edge_counts.astype(np.int64)
 
     @cached_property
     def _bounds(self) -> Mapping[str, npt.NDArray[Any]]:
@@ -269,13 +269,13 @@ class Bin(Technique):
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type, double or text. Raises UnsupportedType also if `lower` has bounds that the type cannot hold."""
-        given = super().output_type(type_)
+        output = super().output_type(type_)
         if self.as_ != "lower":
             return pa.float64() if self.as_ == "middle" else pa.string()
         bounds = self.edges[:-1] if self.edges is not None else (self.width or Decimal(0), self.origin)
-        if not pa.types.is_floating(given) and not all(self._has_place(bound, given) for bound in bounds):
-            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
-        return given
+        if not pa.types.is_floating(output) and not all(self._has_place(bound, output) for bound in bounds):
+            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(output)))
+        return output
 
     def _has_place(self, bound: Decimal, type_: pa.DataType) -> bool:
         """Edges must fit into the type; width and origin must have no more decimals than the type."""
@@ -287,8 +287,8 @@ class Bin(Technique):
         intervals = self._intervals
         if isinstance(intervals, EvenIntervals) and self.as_ != "label" and pa.types.is_float64(values.type):
             with np.errstate(all="ignore"):
-                found, sure = intervals.lattice.below(number_buffer(values, np.float64), middle=self.as_ == "middle")
-            return result_from_doubles(values, found, sure, self._exact_result)
+                bounds, sure = intervals.lattice.below(number_buffer(values, np.float64), middle=self.as_ == "middle")
+            return result_from_doubles(values, bounds, sure, self._exact_result)
         if isinstance(intervals, EvenIntervals) and self.as_ == "lower" and pa.types.is_integer(values.type):
             return self._integer_result(values, intervals)
         if isinstance(intervals, EdgeIntervals) and not pa.types.is_decimal(values.type):
@@ -305,8 +305,8 @@ class Bin(Technique):
         gone = lost | null
         lower[gone] = 0
         changed = int(np.count_nonzero((lower != numbers) & ~gone))
-        made = pa.array(lower.astype(kind, copy=False), mask=gone if gone.any() else None)
-        return TechniqueResult(made, failure_mask(lost), changed)
+        lower_bounds = pa.array(lower.astype(kind, copy=False), mask=gone if gone.any() else None)
+        return TechniqueResult(lower_bounds, failure_mask(lost), changed)
 
     def _edge_result(self, values: pa.Array, edges: EdgeIntervals) -> TechniqueResult:
         """Bins by the number of edges that are not above, for few edges."""
@@ -315,17 +315,17 @@ class Bin(Technique):
             places, finite = _edge_positions(values, edges)
             return TechniqueResult(table.results.take(pa.array(places, mask=null)), failure_mask(~finite & ~null))
         numbers = as_integers(values)
-        found = edges.find(numbers)
-        lower, gone = table.numbers[found], table.has_none[found]
+        edge_counts = edges.find(numbers)
+        lower, gone = table.numbers[edge_counts], table.has_none[edge_counts]
         changed = int(np.count_nonzero((gone | (lower != numbers)) & ~null))
         return TechniqueResult(pa.array(lower, table.results.type, mask=gone | null), None, changed)
 
     def _table(self, takes: pa.DataType) -> _EdgeTable:
         """The results of the intervals between edges for this type."""
         if takes not in self._tables:
-            given = self.output_type(takes)
+            output = self.output_type(takes)
             intervals = map(self._intervals.interval, range(len(self.edges or ()) + 1))
-            self._tables[takes] = _EdgeTable.from_results([self._result(each, given) for each in intervals], given)
+            self._tables[takes] = _EdgeTable.from_results([self._result(each, output) for each in intervals], output)
         return self._tables[takes]
 
     @cached_property
@@ -334,15 +334,15 @@ class Bin(Technique):
 
     def _exact_result(self, values: pa.Array) -> TechniqueResult:
         """Bins by distinct intervals, each computed exactly."""
-        given = self.output_type(values.type)
+        output = self.output_type(values.type)
         bins, codes = _occurring_intervals(values, self._intervals)
         intervals = [None if index is None else self._intervals.interval(index) for index in bins]
-        results = [None if interval is None else self._result(interval, given) for interval in intervals]
+        results = [None if interval is None else self._result(interval, output) for interval in intervals]
         failed = [
             result is None and not (interval is not None and _is_open(interval))
             for result, interval in zip(results, intervals, strict=True)
         ]
-        return TechniqueResult(pa.array(results, given).take(codes), untreated_mask(failed, codes))
+        return TechniqueResult(pa.array(results, output).take(codes), untreated_mask(failed, codes))
 
     def _result(self, interval: Interval, type_: pa.DataType) -> Any:
         if self.as_ == "label":
@@ -408,8 +408,8 @@ class _EdgeTable:
     @classmethod
     def from_results(cls, results: Sequence[Any], type_: pa.DataType) -> _EdgeTable:
         """The table of these results of a type."""
-        found = pa.array([*results, None], type_)
-        return cls(found, as_integers(found) if pa.types.is_integer(type_) else np.empty(0), null_mask(found))
+        entries = pa.array([*results, None], type_)
+        return cls(entries, as_integers(entries) if pa.types.is_integer(type_) else np.empty(0), null_mask(entries))
 
 
 def _edge_positions(values: pa.Array, edges: EdgeIntervals) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.bool_]]:
@@ -431,10 +431,10 @@ def _is_open(interval: Interval) -> bool:
 def _occurring_intervals(values: pa.Array, intervals: Intervals) -> tuple[list[int | None], pa.Array]:
     """The intervals that occur (None: not a number), and the index of each value among them, null for null."""
     if pa.types.is_decimal(values.type):
-        found = distinct_values(values)
+        decimals = distinct_values(values)
         return [
-            None if word is None else intervals.find_one(Fraction(word)) for word in found.values.to_pylist()
-        ], found.codes
+            None if word is None else intervals.find_one(Fraction(word)) for word in decimals.values.to_pylist()
+        ], decimals.codes
     if isinstance(intervals, EvenIntervals) and not intervals.lattice.scale and pa.types.is_integer(values.type):
         grid = intervals.lattice
         lower, lost = grid.floor_integers(as_integers(values))

@@ -61,12 +61,12 @@ class RowCache:
 
     def _compute(self, compute: ComputeRows) -> None:
         scopes, texts = self._texts.scoped_values(self._done, TEXTS_AT_ONCE)
-        made, end = compute([*self._scopes], scopes, texts), self._done + len(texts)
+        rows, end = compute([*self._scopes], scopes, texts), self._done + len(texts)
         if end > len(self._rows):
-            grown = np.empty((end + end // 2, made.shape[1]), np.uint8)
+            grown = np.empty((end + end // 2, rows.shape[1]), np.uint8)
             grown[: self._done] = self._rows[: self._done] if self._done else 0
             self._rows = grown
-        self._rows[self._done : end] = made
+        self._rows[self._done : end] = rows
         self._done = end
 
 
@@ -105,7 +105,7 @@ class ResultCache:
         self._results = TextInterner(pa.string())
         self._looked_up = 0
 
-    def map_values(self, values: Sequence[Any], of: Callable[[Any], Any]) -> list[Any]:
+    def map_values(self, values: Sequence[Any], compute: Callable[[Any], Any]) -> list[Any]:
         """The result of each of a few values; None for None."""
         known = self._values
         if len(known) > min(self.limit, MAX_VALUES):
@@ -114,7 +114,7 @@ class ResultCache:
             return list(map(known.__getitem__, values))
         for value in values:
             if value not in known:
-                known[value] = of(value)
+                known[value] = compute(value)
         return [known[value] for value in values]
 
     def rows(
@@ -124,10 +124,10 @@ class ResultCache:
 
         Takes for each text the index of its scope in `named`.
         """
-        found = self._rows.setdefault(texts.type, RowCache(texts.type)).rows(texts, scopes, named, compute)
+        cached_rows = self._rows.setdefault(texts.type, RowCache(texts.type)).rows(texts, scopes, named, compute)
         if sum(map(len, self._rows.values())) > self.limit:
             self._rows = {}
-        return found
+        return cached_rows
 
     def column(self, texts: pa.Array, compute: Callable[[pa.Array], pa.Array]) -> CachedColumn | None:
         """The result of each string; None, with nothing done, if most strings were new, so that caching does not pay.
@@ -137,13 +137,13 @@ class ResultCache:
         known, results = self._texts, self._results
         if known is None:
             return None
-        found = _cached_column(texts, known, results, compute)
+        column = _cached_column(texts, known, results, compute)
         self._looked_up += len(texts)
         if any(self._looked_up >= rows and len(known) > part * self._looked_up for rows, part in _TRIALS):
             self._texts = None
         elif len(known) > self.limit:
             self._texts, self._results, self._looked_up = RowCache(pa.string()), TextInterner(pa.string()), 0
-        return found
+        return column
 
     def __len__(self) -> int:
         texts = 0 if self._texts is None else len(self._texts)
@@ -159,21 +159,21 @@ class ResultCache:
 def _cached_column(
     texts: pa.Array, row_cache: RowCache, results: TextInterner, compute: Callable[[pa.Array], pa.Array]
 ) -> CachedColumn:
-    there = None if not texts.null_count else np.asarray(texts.is_valid())
-    some = texts if there is None else texts.drop_null()
+    valid = None if not texts.null_count else np.asarray(texts.is_valid())
+    some = texts if valid is None else texts.drop_null()
     if not len(some):
         return CachedColumn(_encoded(np.full(len(texts), -1, np.int32), results), np.zeros(len(texts), np.bool_), 0)
 
     def outcomes_of(_: Sequence[bytes], __: Int32Codes, new: pa.Array) -> ByteRows:
-        made = compute(new)
-        differs = pc.fill_null(pc.not_equal(made, new), False).to_numpy(zero_copy_only=False)
-        rows: ByteRows = (results.codes(made) << 1 | differs).view(np.uint8).reshape(len(new), -1)
+        computed = compute(new)
+        differs = pc.fill_null(pc.not_equal(computed, new), False).to_numpy(zero_copy_only=False)
+        rows: ByteRows = (results.codes(computed) << 1 | differs).view(np.uint8).reshape(len(new), -1)
         return rows
 
     codes, rows = row_cache.rows(some, np.zeros(len(some), np.int32), [b""], outcomes_of)
     outcomes = rows.view(np.int32)[:, 0][codes]
-    places = _expand_to_rows(outcomes >> 1, there)
-    failed = places < 0 if there is None else (places < 0) & there
+    places = _expand_to_rows(outcomes >> 1, valid)
+    failed = places < 0 if valid is None else (places < 0) & valid
     return CachedColumn(_encoded(places, results), failed, int(np.count_nonzero(outcomes & 1)))
 
 
@@ -191,13 +191,13 @@ def _encoded(places: Int32Codes, results: TextInterner) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array(indices - np.int32(lacking), mask=mask), words)
 
 
-def _expand_to_rows(places: Int32Codes, there: npt.NDArray[np.bool_] | None) -> Int32Codes:
+def _expand_to_rows(places: Int32Codes, valid: npt.NDArray[np.bool_] | None) -> Int32Codes:
     """The index of each known row, -1 for the others."""
-    if there is None:
+    if valid is None:
         return places
-    found = np.full(len(there), -1, np.int32)
-    found[there] = places
-    return found
+    expanded = np.full(len(valid), -1, np.int32)
+    expanded[valid] = places
+    return expanded
 
 
 class TechniqueCache:
@@ -209,10 +209,10 @@ class TechniqueCache:
 
     def results_of(self, technique: object) -> ResultCache:
         """The cache of this technique."""
-        held = self._results.get(id(technique))
-        if held is None:
-            held = self._results.setdefault(id(technique), (technique, ResultCache(self.limit)))
-        return held[1]
+        entry = self._results.get(id(technique))
+        if entry is None:
+            entry = self._results.setdefault(id(technique), (technique, ResultCache(self.limit)))
+        return entry[1]
 
     def __len__(self) -> int:
         return sum(len(results) for _, results in self._results.values())

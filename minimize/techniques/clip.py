@@ -57,10 +57,10 @@ class Clip(Technique):
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises UnsupportedType also if the type cannot hold a bound."""
-        given = super().output_type(type_)
-        if not all(can_hold(bound, given) for bound in (self.min, self.max) if bound is not None):
-            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
-        return given
+        output = super().output_type(type_)
+        if not all(can_hold(bound, output) for bound in (self.min, self.max) if bound is not None):
+            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(output)))
+        return output
 
     def result_range(self, values: ValueRange) -> ValueRange:
         """The limits, or narrower ends of the values."""

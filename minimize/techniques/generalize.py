@@ -167,8 +167,8 @@ def _has_wrong_interval(row: HierarchyRow) -> bool:
 
 def _is_masked_differently(inner: str, outer: str) -> bool:
     """Whether digits followed by stars (`130**`) are other digits than those of the finer label."""
-    found = _MASKED_DIGITS.fullmatch(outer)
-    return found is not None and inner[:1].isdigit() and not inner.startswith(found[1])
+    masked = _MASKED_DIGITS.fullmatch(outer)
+    return masked is not None and inner[:1].isdigit() and not inner.startswith(masked[1])
 
 
 def _label_span(label: str) -> NumberSpan | None:
@@ -178,12 +178,12 @@ def _label_span(label: str) -> NumberSpan | None:
     opened = _OPEN_INTERVAL.fullmatch(label)
     if opened is not None:
         return _open_span(opened["word"] or "≥", int(opened["bound"] or opened["least"]))
-    found = _INTERVAL.fullmatch(label)
-    if found is None:
+    interval = _INTERVAL.fullmatch(label)
+    if interval is None:
         return None
-    if found["a"]:
-        return int(found["a"]), int(found["b"])
-    return int(found["low"]), int(found["high"]) - (found["end"] == ")")
+    if interval["a"]:
+        return int(interval["a"]), int(interval["b"])
+    return int(interval["low"]), int(interval["high"]) - (interval["end"] == ")")
 
 
 def _open_span(word: str, bound: int) -> NumberSpan:

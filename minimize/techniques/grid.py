@@ -112,9 +112,9 @@ class Grid(Technique):
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Two doubles under the names of the inputs. Raises UnsupportedType for other types than a pair of numbers."""
-        given = super().output_type(type_)
-        require_position(given, self.takes)
-        return pa.struct([pa.field(given.field(place).name, pa.float64()) for place in (0, 1)])
+        output = super().output_type(type_)
+        require_position(output, self.takes)
+        return pa.struct([pa.field(output.field(place).name, pa.float64()) for place in (0, 1)])
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The centres."""
@@ -122,9 +122,9 @@ class Grid(Technique):
         centres = self._cells.centres(where.latitude, where.longitude)
         missing = ~where.good
         children = [pa.array(np.where(missing, 0.0, part), mask=missing) for part in centres]
-        given = self.output_type(values.type)
+        output = self.output_type(values.type)
         return TechniqueResult(
-            pa.StructArray.from_arrays(children, fields=list(given), mask=pa.array(missing)), failure_mask(where.bad)
+            pa.StructArray.from_arrays(children, fields=list(output), mask=pa.array(missing)), failure_mask(where.bad)
         )
 
     @cached_property

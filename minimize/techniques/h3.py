@@ -67,7 +67,7 @@ class H3(Technique):
             distinct_values(pa.array(part, mask=~where.good)) for part in (where.latitude, where.longitude)
         )
         pairs = combine_columns([latitudes, longitudes])
-        north, east = (found.values.to_numpy(zero_copy_only=False) for found in (latitudes, longitudes))
+        north, east = (degrees.values.to_numpy(zero_copy_only=False) for degrees in (latitudes, longitudes))
         points = zip(north[pairs.parts[0]].tolist(), east[pairs.parts[1]].tolist(), strict=True)
         cells = [latlng_to_cell(latitude, longitude, self.resolution) for latitude, longitude in points]
         return TechniqueResult(pa.array(cells, pa.string()).take(pairs.codes), failure_mask(where.bad))

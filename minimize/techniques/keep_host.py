@@ -47,8 +47,8 @@ _HOST_PORT = re.compile(r"(?:\[(?P<literal>[^\[\]]*)\]|(?P<name>[^:\[\]]+))(?::[
 
 
 def _host_of_url(url: str) -> str | None:
-    found = _AUTHORITY.match(url)
-    host = _HOST_PORT.fullmatch(found["authority"].rpartition("@")[2]) if found else None
+    match = _AUTHORITY.match(url)
+    host = _HOST_PORT.fullmatch(match["authority"].rpartition("@")[2]) if match else None
     if host is None:
         return None
     return normalize_hostname(host["name"]) if host["name"] else _ipv6_literal(host["literal"])

@@ -54,10 +54,10 @@ class HmacState:
         inner.update(beginning)
         return HmacState(inner, self._outer)
 
-    def digest(self, rest: bytes) -> bytes:
+    def digest(self, suffix: bytes) -> bytes:
         """The hash of the prefix and the rest: 32 bytes."""
         inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(rest)
+        inner.update(suffix)
         outer.update(inner.digest())
         return outer.digest()
 
@@ -78,13 +78,13 @@ def digests_by_state(begun: Mapping[int, HmacState], which: Iterable[int], value
         return []
     starts = {place: mac._inner.copy for place, mac in begun.items()}
     finish = next(iter(begun.values()))._outer.copy
-    found = []
+    digests = []
     for place, value in zip(which, values, strict=False):
         inner, outer = starts[place](), finish()
         inner.update(len(value).to_bytes(8, "big") + value)
         outer.update(inner.digest())
-        found.append(outer.digest())
-    return found
+        digests.append(outer.digest())
+    return digests
 
 
 def length_prefixed(*parts: bytes) -> bytes:
@@ -118,8 +118,8 @@ def canonical_forms(words: pa.Array, *, fold: bool = False) -> list[bytes]:
 
 def companion_part(context: Context, key: str) -> ScopePart:
     """A companion column as a part of the scope."""
-    found = distinct_values(context.columns[key])
-    return ScopePart(canonical_forms(found.values), found.codes)
+    distinct = distinct_values(context.columns[key])
+    return ScopePart(canonical_forms(distinct.values), distinct.codes)
 
 
 def required_keys(context: Context) -> KeySource:
@@ -151,15 +151,15 @@ class ScopedValues:
 
 def scope_values(values: pa.Array, parts: Sequence[ScopePart]) -> ScopedValues:
     """Each value with its scope."""
-    found = distinct_values(values)
+    distinct = distinct_values(values)
     if not parts:
-        every = np.arange(len(found.values))
-        return ScopedValues(found.values, ((),), (every, np.zeros_like(every)), found.codes, None)
+        indices = np.arange(len(distinct.values))
+        return ScopedValues(distinct.values, ((),), (indices, np.zeros_like(indices)), distinct.codes, None)
     scopes = row_scopes(len(values), parts)
-    pairs = combine_columns([found, DistinctValues(pa.array(range(len(scopes.named)), pa.int64()), scopes.codes)])
-    missing = pc.and_(scopes.codes.is_null(), found.codes.is_valid())
+    pairs = combine_columns([distinct, DistinctValues(pa.array(range(len(scopes.named)), pa.int64()), scopes.codes)])
+    missing = pc.and_(scopes.codes.is_null(), distinct.codes.is_valid())
     both = (pairs.parts[0], pairs.parts[1])
-    return ScopedValues(found.values, scopes.named, both, pairs.codes, missing if pc.any(missing).as_py() else None)
+    return ScopedValues(distinct.values, scopes.named, both, pairs.codes, missing if pc.any(missing).as_py() else None)
 
 
 @dataclass(frozen=True, slots=True)

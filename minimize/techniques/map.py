@@ -53,8 +53,12 @@ class Map(Technique):
 
     def phrase(self) -> str:
         """How many replacements there are."""
-        found = [each for each in {*self.values.values(), self.otherwise} if each is not None]
-        return f"only the word “{found[0]}”" if len(found) == 1 else f"only one of {len(found)} categories"
+        replacements = [each for each in {*self.values.values(), self.otherwise} if each is not None]
+        return (
+            f"only the word “{replacements[0]}”"
+            if len(replacements) == 1
+            else f"only one of {len(replacements)} categories"
+        )
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The replacements."""

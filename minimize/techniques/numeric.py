@@ -58,8 +58,8 @@ def as_doubles(values: pa.Array) -> Doubles:
         return np.asarray(values.to_numpy(zero_copy_only=False), np.float64)
     kind, bits = (np.float16, np.uint16) if pa.types.is_float16(values.type) else (np.float32, np.uint32)
     narrow = np.asarray(values.to_numpy(zero_copy_only=False)).astype(kind)
-    found, back = np.unique(narrow.view(bits), return_inverse=True)
-    return np.asarray(found.view(kind).astype(np.str_).astype(np.float64)[back], np.float64)
+    distinct_bits, back = np.unique(narrow.view(bits), return_inverse=True)
+    return np.asarray(distinct_bits.view(kind).astype(np.str_).astype(np.float64)[back], np.float64)
 
 
 def as_integers(values: pa.Array) -> Integers:
@@ -74,8 +74,8 @@ def finite_result(values: pa.Array, results: Doubles) -> TechniqueResult:
     kind = numpy_type(values.type)
     with np.errstate(over="ignore"):
         bad = ~np.isfinite(results.astype(kind))
-    given = pa.array(np.where(bad, 0.0, results).astype(kind), values.type, mask=bad)
-    return TechniqueResult(given, failure_mask(bad & ~null_mask(values)))
+    finite = pa.array(np.where(bad, 0.0, results).astype(kind), values.type, mask=bad)
+    return TechniqueResult(finite, failure_mask(bad & ~null_mask(values)))
 
 
 def number_text(value: Decimal | float) -> str:
@@ -106,13 +106,13 @@ def result_from_doubles(
         untreated = failure_mask(lost)
     differs, valid = results != number_buffer(values, np.float64), None
     if gone is not None:
-        there = ~gone
+        is_kept = ~gone
         words = results.view(np.uint64)  # times zero or one: removed values become 0.0, also NaN
-        np.multiply(words, there, out=words)
-        differs &= there
-        valid = pa.py_buffer(np.packbits(there, bitorder="little"))
-    given = pa.Array.from_buffers(values.type, len(values), [valid, pa.py_buffer(results)])
-    return TechniqueResult(given, untreated, int(np.count_nonzero(differs)))
+        np.multiply(words, is_kept, out=words)
+        differs &= is_kept
+        valid = pa.py_buffer(np.packbits(is_kept, bitorder="little"))
+    result = pa.Array.from_buffers(values.type, len(values), [valid, pa.py_buffer(results)])
+    return TechniqueResult(result, untreated, int(np.count_nonzero(differs)))
 
 
 def exact_decimal(number: Fraction) -> Decimal:
@@ -219,10 +219,10 @@ class DecimalGrid:
         shift = self.origin % self.step
 
         def below(some: Integers) -> tuple[Integers, Bools]:
-            rest = some - some // self.step * self.step
+            distances = some - some // self.step * self.step
             if shift:
-                rest = np.where(rest < shift, rest + (self.step - shift), rest - shift)
-            points = some - rest
+                distances = np.where(distances < shift, distances + (self.step - shift), distances - shift)
+            points = some - distances
             return points, points > some
 
         return _in_blocks(below, numbers)
@@ -256,11 +256,11 @@ def _in_blocks(work: Callable[[_Numbers], tuple[_Numbers, Bools]], numbers: _Num
     """The results and the mask of the work on all numbers, block by block."""
     if len(numbers) <= _BLOCK:
         return work(numbers)
-    found, mask = np.empty_like(numbers), np.empty(len(numbers), np.bool_)
+    results, mask = np.empty_like(numbers), np.empty(len(numbers), np.bool_)
     for first in range(0, len(numbers), _BLOCK):
         block = slice(first, first + _BLOCK)
-        found[block], mask[block] = work(numbers[block])
-    return found, mask
+        results[block], mask[block] = work(numbers[block])
+    return results, mask
 
 
 def shortest_decimal(number: float) -> Fraction:
@@ -321,10 +321,10 @@ def require_position(type_: pa.DataType, takes: tuple[Family, ...]) -> None:
 def parse_positions(values: pa.StructArray) -> Positions:
     """The pairs; a null pair, and one with a null in it, is neither good nor bad."""
     latitude, longitude = (_degrees(child) for child in values.flatten())
-    there = ~(np.asarray(latitude.is_null()) | np.asarray(longitude.is_null()))
+    is_complete = ~(np.asarray(latitude.is_null()) | np.asarray(longitude.is_null()))
     north, east = (np.asarray(part.fill_null(0.0).to_numpy(zero_copy_only=False)) for part in (latitude, longitude))
-    good = there & (np.abs(north) <= 90) & (np.abs(east) <= 180)
-    return Positions(np.where(good, north, 0.0), np.where(good, east, 0.0), good, there & ~good)
+    good = is_complete & (np.abs(north) <= 90) & (np.abs(east) <= 180)
+    return Positions(np.where(good, north, 0.0), np.where(good, east, 0.0), good, is_complete & ~good)
 
 
 def _degrees(child: pa.Array) -> pa.Array:

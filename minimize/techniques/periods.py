@@ -50,8 +50,8 @@ def zone_offsets(instants: Seconds, zone: str) -> Seconds:
         _LAST_LOOKED_UP - _CYCLE_SECONDS + (instants - _LAST_LOOKED_UP) % _CYCLE_SECONDS,
     )
     quarters, places = np.unique(known // _QUARTER_SECONDS, return_inverse=True)
-    found = [_utc_offset(rule, int(quarter) * _QUARTER_SECONDS) for quarter in quarters]
-    return np.array(found, np.int64)[places]
+    offsets = [_utc_offset(rule, int(quarter) * _QUARTER_SECONDS) for quarter in quarters]
+    return np.array(offsets, np.int64)[places]
 
 
 def zone_instants(wall: Seconds, zone: str, which: Literal["earliest", "latest"]) -> Seconds:
@@ -66,19 +66,19 @@ def zone_instants(wall: Seconds, zone: str, which: Literal["earliest", "latest"]
     first, second = (early, early_shows), (late, late_shows)
     if which == "latest":
         first, second = second, first
-    found = np.where(first[1], first[0], second[0])
+    instants = np.where(first[1], first[0], second[0])
     skipped = ~(early_shows | late_shows)
     if skipped.any():
-        found[skipped] = _gap_ends(early[skipped], after[skipped], zone)
-    return found
+        instants[skipped] = _gap_ends(early[skipped], after[skipped], zone)
+    return instants
 
 
 def _gap_ends(early: Seconds, after: Seconds, zone: str) -> Seconds:
     """The instants at which the clock is set forward, each less than a day after `early`."""
-    found = early // _QUARTER_SECONDS * _QUARTER_SECONDS
-    while (waiting := zone_offsets(found, zone) != after).any():
-        found[waiting] += _QUARTER_SECONDS
-    return found
+    ends = early // _QUARTER_SECONDS * _QUARTER_SECONDS
+    while (waiting := zone_offsets(ends, zone) != after).any():
+        ends[waiting] += _QUARTER_SECONDS
+    return ends
 
 
 def _utc_offset(rule: ZoneInfo, instant: int) -> int:
@@ -129,15 +129,15 @@ def period_starts(times: pa.Array, unit: CalendarUnit, zone: str) -> pa.Array:
     if pa.types.is_date(times.type):
         return _date_starts(times, unit)
     if zone in UTC_NAMES and unit in _SECONDS:
-        found = _fixed_length_starts(times, unit)
-        if found is not None:
-            return found
+        starts = _fixed_length_starts(times, unit)
+        if starts is not None:
+            return starts
     utc = times.cast(pa.timestamp(times.type.unit)) if times.type.tz is None else _without_zone(times)
-    found = _floor_to_unit(utc, unit) if zone in UTC_NAMES else _zone_starts(utc, unit, zone)
-    whole = found.cast(pa.int64())
-    left = leaves_calendar(ticks(times), ticks(found), ticks_per_second(times.type))
-    if left.any():
-        whole = pc.if_else(pa.array(left), pa.nulls(len(whole), pa.int64()), whole)
+    starts = _floor_to_unit(utc, unit) if zone in UTC_NAMES else _zone_starts(utc, unit, zone)
+    whole = starts.cast(pa.int64())
+    leaving = leaves_calendar(ticks(times), ticks(starts), ticks_per_second(times.type))
+    if leaving.any():
+        whole = pc.if_else(pa.array(leaving), pa.nulls(len(whole), pa.int64()), whole)
     return whole.cast(times.type)
 
 
@@ -163,8 +163,8 @@ def leaves_calendar(before: Ticks, after: Ticks, per_second: int) -> npt.NDArray
     low, high = max(_FIRST_SECOND * per_second, -(2**63)), min((_LAST_SECOND + 1) * per_second - 1, 2**63 - 1)
     if not len(after) or (after.min() >= low and after.max() <= high):
         return np.zeros(len(after), np.bool_)
-    left: npt.NDArray[np.bool_] = (before >= low) & (before <= high) & ((after < low) | (after > high))
-    return left
+    leaving: npt.NDArray[np.bool_] = (before >= low) & (before <= high) & ((after < low) | (after > high))
+    return leaving
 
 
 def utc_days(times: pa.Array) -> Ticks:
@@ -187,8 +187,8 @@ def local_days(times: pa.Array, zone: str) -> pa.Date32Array:
 
 
 def _date32(times: pa.Array) -> pa.Date32Array:
-    found = np.clip(utc_days(times), _DATE32_LIMITS.min, _DATE32_LIMITS.max).astype(np.int32)
-    return pa.array(found, mask=np.asarray(times.is_null().to_numpy(zero_copy_only=False))).cast(pa.date32())
+    days = np.clip(utc_days(times), _DATE32_LIMITS.min, _DATE32_LIMITS.max).astype(np.int32)
+    return pa.array(days, mask=np.asarray(times.is_null().to_numpy(zero_copy_only=False))).cast(pa.date32())
 
 
 def ticks(times: pa.Array) -> Ticks:
@@ -219,11 +219,11 @@ def _without_zone(times: pa.Array) -> pa.Array:
 def _date_starts(dates: pa.Array, unit: CalendarUnit) -> pa.Array:
     null = np.asarray(dates.is_null().to_numpy(zero_copy_only=False))
     whole = np.floor_divide(ticks(dates), ticks_per_second(dates.type))
-    found = _floor_to_unit(pa.array(whole, mask=null).cast(pa.timestamp("s")), unit)
+    starts = _floor_to_unit(pa.array(whole, mask=null).cast(pa.timestamp("s")), unit)
     if pa.types.is_date64(dates.type):
-        return pc.multiply(found.cast(pa.int64()), 1_000).cast(dates.type)
-    first = ticks(found) // 86_400
-    null = np.asarray(found.is_null().to_numpy(zero_copy_only=False)) | (first < _DATE32_LIMITS.min)
+        return pc.multiply(starts.cast(pa.int64()), 1_000).cast(dates.type)
+    first = ticks(starts) // 86_400
+    null = np.asarray(starts.is_null().to_numpy(zero_copy_only=False)) | (first < _DATE32_LIMITS.min)
     return pa.array(np.where(null, 0, first).astype(np.int32), mask=null).cast(dates.type)
 
 
@@ -241,9 +241,9 @@ def _floor_to_unit(times: pa.Array, unit: CalendarUnit) -> pa.Array:
     return pa.array(np.where(null | beyond, 0, low), mask=null | beyond).cast(times.type)
 
 
-def _month_starts(seconds: Ticks, every: int) -> Ticks:
+def _month_starts(seconds: Ticks, month_count: int) -> Ticks:
     month, _ = month_and_rest(seconds)
-    first = (month - month % every).astype("datetime64[M]")
+    first = (month - month % month_count).astype("datetime64[M]")
     return first.astype("datetime64[s]").astype(np.int64)
 
 
@@ -275,12 +275,12 @@ def _correct_late_times(times: pa.Array, arrow: pa.Array, convert: Callable[[Tic
     late = values >= RULES_FROM * per
     if not late.any():
         return arrow
-    seconds, rest = np.divmod(values[late], per)
+    seconds, remainders = np.divmod(values[late], per)
     distinct, places = np.unique(seconds, return_inverse=True)
-    found = ticks(arrow).copy()
-    found[late] = convert(distinct)[places] * per + rest
+    converted = ticks(arrow).copy()
+    converted[late] = convert(distinct)[places] * per + remainders
     null = np.asarray(times.is_null().to_numpy(zero_copy_only=False))
-    return pa.array(found, mask=null).cast(times.type)
+    return pa.array(converted, mask=null).cast(times.type)
 
 
 def _with_zone(utc: pa.Array, zone: str) -> pa.Array:

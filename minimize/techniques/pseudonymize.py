@@ -77,10 +77,10 @@ def base32_letters(rows: ByteRows) -> ByteRows:
     eights = np.zeros((rows.size // 5, 8), np.uint8)
     eights[:, 3:] = rows.reshape(-1, 5)
     whole = eights.view(">u8").ravel().astype(np.uint64)
-    found = np.empty((len(whole), 8), np.uint8)
+    letters = np.empty((len(whole), 8), np.uint8)
     for place in range(8):
-        found[:, place] = _ALPHABET[(whole >> np.uint64(35 - 5 * place)).astype(np.uint8) & 31]
-    return found.reshape(len(rows), rows.shape[1] // 5 * 8)
+        letters[:, place] = _ALPHABET[(whole >> np.uint64(35 - 5 * place)).astype(np.uint8) & 31]
+    return letters.reshape(len(rows), rows.shape[1] // 5 * 8)
 
 
 def letters_as_texts(rows: ByteRows) -> pa.StringArray:
@@ -105,14 +105,18 @@ def are_few_rows(values: pa.Array, scope_columns: Sequence[pa.Array]) -> bool:
 
 
 def apply_per_scope(
-    values: pa.Array, scope_columns: Sequence[pa.Array], key: Any, of: Callable[[ScopedValue], str], recall: ResultCache
+    values: pa.Array,
+    scope_columns: Sequence[pa.Array],
+    key: Any,
+    compute: Callable[[ScopedValue], str],
+    recall: ResultCache,
 ) -> TechniqueResult:
     """The result of each value in its scope. A value cannot be treated if a part of its scope is null."""
     columns = [decode_dictionary(column) for column in (values, *scope_columns)]
     scoped_values: list[ScopedValue | None] = list(zip([key] * len(values), *map(to_python, columns), strict=True))
     if any(column.null_count for column in columns):
         scoped_values = [None if scoped is None or None in scoped[1:] else scoped for scoped in scoped_values]
-    results = pa.array(recall.map_values(scoped_values, of), pa.string())
+    results = pa.array(recall.map_values(scoped_values, compute), pa.string())
     return TechniqueResult(results, new_nulls(columns[0], results))
 
 
@@ -182,8 +186,8 @@ class Pseudonymize(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The pseudonyms. Raises KeyringError if the key is missing."""
-        found = self.apply_column(values, context)
-        return TechniqueResult(decode_dictionary(found.values), found.untreated)
+        pseudonyms = self.apply_column(values, context)
+        return TechniqueResult(decode_dictionary(pseudonyms.values), pseudonyms.untreated)
 
     def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The pseudonyms, dictionary-encoded. Row by row: looking up a known value costs no more than finding distinct values."""
@@ -193,10 +197,12 @@ class Pseudonymize(Technique):
         values, scopes = _as_cacheable_texts(values), row_scopes(len(values), self._scope_parts(context))
         if not values.null_count and not scopes.codes.null_count:
             return TechniqueResult(self._pseudonyms(values, as_int64(scopes.codes), scopes.named, context))
-        there = pc.and_(values.is_valid(), scopes.codes.is_valid())
-        made = self._pseudonyms(values.filter(there), as_int64(scopes.codes.filter(there)), scopes.named, context)
+        has_scope = pc.and_(values.is_valid(), scopes.codes.is_valid())
+        pseudonyms = self._pseudonyms(
+            values.filter(has_scope), as_int64(scopes.codes.filter(has_scope)), scopes.named, context
+        )
         lacking = pc.and_(values.is_valid(), scopes.codes.is_null())
-        return TechniqueResult(scatter_values(made, there), lacking if lacking.true_count else None)
+        return TechniqueResult(scatter_values(pseudonyms, has_scope), lacking if lacking.true_count else None)
 
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
         """The pseudonyms of the entries of a dictionary, once for each of their scopes.
@@ -208,11 +214,11 @@ class Pseudonymize(Technique):
         if are_few_rows(values, scope):
             few = self._pseudonyms_of_few(values, scope, context)
             return TechniqueResult(few.values.dictionary_encode(), few.untreated)
-        found = scope_values(values, self._scope_parts(context))
-        words, scopes = found.pairs
-        made = self._pseudonyms(take_values(found.values, pa.array(words)), scopes, found.scopes, context)
-        spread = pa.DictionaryArray.from_arrays(made.indices.take(found.codes), made.dictionary)
-        return TechniqueResult(merge_equal_entries(spread), found.untreated)
+        scoped = scope_values(values, self._scope_parts(context))
+        words, scopes = scoped.pairs
+        pseudonyms = self._pseudonyms(take_values(scoped.values, pa.array(words)), scopes, scoped.scopes, context)
+        spread = pa.DictionaryArray.from_arrays(pseudonyms.indices.take(scoped.codes), pseudonyms.dictionary)
+        return TechniqueResult(merge_equal_entries(spread), scoped.untreated)
 
     def pseudonym_of(
         self,
@@ -225,8 +231,8 @@ class Pseudonymize(Technique):
         """The pseudonym of one value, to find a subject again; None if a required `per` or time is missing."""
         columns = {} if self.per is None else {self.per: pa.array([per], _arrow_type(per))}
         times = pa.array([time], pa.timestamp("us", tz="UTC"))
-        one = replace(context, columns=columns, time=times)
-        pseudonym: str | None = self.apply(pa.array([value], _arrow_type(value)), one).values[0].as_py()
+        single = replace(context, columns=columns, time=times)
+        pseudonym: str | None = self.apply(pa.array([value], _arrow_type(value)), single).values[0].as_py()
         return pseudonym
 
     def _scope_columns(self, context: Context) -> list[pa.Array]:
@@ -327,9 +333,9 @@ def _as_cacheable_texts(values: pa.Array) -> pa.Array:
 
 def _period_part(context: Context, unit: Rotation) -> ScopePart:
     """The UTC period of the event time as a part of the scope."""
-    found = distinct_values(_event_periods(context, unit))
+    periods = distinct_values(_event_periods(context, unit))
     return ScopePart(
-        [b"" if day is None else _period_bytes(day, unit) for day in found.values.to_pylist()], found.codes
+        [b"" if day is None else _period_bytes(day, unit) for day in periods.values.to_pylist()], periods.codes
     )
 
 

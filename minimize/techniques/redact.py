@@ -67,33 +67,33 @@ def find_spans(text: str, patterns: Collection[PatternName] = ALL_PATTERNS) -> l
 
     After `MAX_PASSES` passes, all of the text between two hits counts as a hit.
     """
-    found: list[tuple[PatternName, int, int]] = []
+    hits: list[tuple[PatternName, int, int]] = []
     between: list[TextSpan] = [(0, len(text))]
     for passes in range(MAX_PASSES):
-        count = len(found)
+        count = len(hits)
         for name in ALL_PATTERNS:
             if name in patterns:
                 between = [
-                    rest
+                    part
                     for span in between
-                    for rest in _cut_hits(text, span, name, found, whole=passes == MAX_PASSES - 1)
+                    for part in _cut_hits(text, span, name, hits, whole=passes == MAX_PASSES - 1)
                 ]
-        if len(found) == count:
+        if len(hits) == count:
             break
-    return sorted(found, key=lambda hit: hit[1])
+    return sorted(hits, key=lambda hit: hit[1])
 
 
 def _cut_hits(
-    text: str, span: TextSpan, name: PatternName, found: list[tuple[PatternName, int, int]], *, whole: bool
+    text: str, span: TextSpan, name: PatternName, spans: list[tuple[PatternName, int, int]], *, whole: bool
 ) -> Iterator[TextSpan]:
     """The rest of a part of the text between the hits of a pattern; nothing if `whole` is set and there is a hit."""
     begin, last = span[0], span[0]
     hits = find_pattern(text[span[0] : span[1]], name)
     if hits and whole:
-        found.append((name, *span))
+        spans.append((name, *span))
         return
     for start, end in hits:
-        found.append((name, begin + start, begin + end))
+        spans.append((name, begin + start, begin + end))
         if last < begin + start:
             yield last, begin + start
         last = begin + end

@@ -85,10 +85,10 @@ class Round(Technique):
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises UnsupportedType also if the type cannot hold the step."""
-        given = super().output_type(type_)
-        if not can_hold(self.to, given):
-            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(given)))
-        return given
+        output = super().output_type(type_)
+        if not can_hold(self.to, output):
+            raise UnsupportedType(tuple(word for word in self.takes if word != type_family(output)))
+        return output
 
     def phrase(self) -> str:
         """The step."""
@@ -132,8 +132,8 @@ class Round(Technique):
         if not pa.types.is_float64(values.type):
             return self._exact_result(values)
         with np.errstate(all="ignore"):
-            found, sure = self._multiples.nearest(number_buffer(values, np.float64))
-        return result_from_doubles(values, found, sure, self._exact_result)
+            multiples, sure = self._multiples.nearest(number_buffer(values, np.float64))
+        return result_from_doubles(values, multiples, sure, self._exact_result)
 
     def _exact_result(self, values: pa.Array) -> TechniqueResult:
         return finite_result(values, self._rounded(as_doubles(values)))
@@ -155,10 +155,10 @@ class Round(Technique):
     def _of_integers(self, values: pa.Array) -> TechniqueResult:
         numbers, limit = as_integers(values), np.iinfo(numpy_type(values.type))
         step = np.asarray(int(self.to), numbers.dtype)
-        rest = numbers % step
-        up = (rest > step - rest) | ((rest == step - rest) & ((numbers // step) % 2 == 1))
-        rounded = np.where(up, numbers + (step - rest), numbers - rest)
+        remainders = numbers % step
+        up = (remainders > step - remainders) | ((remainders == step - remainders) & ((numbers // step) % 2 == 1))
+        rounded = np.where(up, numbers + (step - remainders), numbers - remainders)
         bad = np.where(up, rounded < numbers, rounded > numbers) | (rounded < limit.min) | (rounded > limit.max)
         null = null_mask(values)
-        given = pa.array(np.where(bad, 0, rounded), mask=bad | null).cast(values.type)
-        return TechniqueResult(given, failure_mask(bad & ~null))
+        results = pa.array(np.where(bad, 0, rounded), mask=bad | null).cast(values.type)
+        return TechniqueResult(results, failure_mask(bad & ~null))

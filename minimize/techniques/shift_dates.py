@@ -64,10 +64,10 @@ class ShiftDates(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The moved times. Raises KeyringError if the key is missing."""
-        found = distinct_values(context.columns[self.per])
+        subjects = distinct_values(context.columns[self.per])
         mac = self._mac(context)
-        shifts = pa.array([self._shift(mac, form) for form in canonical_forms(found.values)], pa.int64())
-        by_row = shifts.take(found.codes)
+        shifts = pa.array([self._shift(mac, form) for form in canonical_forms(subjects.values)], pa.int64())
+        by_row = shifts.take(subjects.codes)
         return _shift_times(values, as_int64(by_row.fill_null(0)), as_int64(by_row.is_null().cast(pa.int64())) == 1)
 
     def _mac(self, context: Context) -> HmacState:
@@ -82,12 +82,14 @@ class ShiftDates(Technique):
 
 def _shift_times(values: pa.Array, days: Ticks, unknown: npt.NDArray[np.bool_]) -> TechniqueResult:
     per_second = ticks_per_second(values.type)
-    was, by = ticks(values), days * 86_400 * per_second
+    was, shifts = ticks(values), days * 86_400 * per_second
     low, high = _tick_limits(values.type)
-    beyond = np.where(by > 0, was > high - by, was < low - by) | leaves_calendar(was, was + by, per_second)
+    beyond = np.where(shifts > 0, was > high - shifts, was < low - shifts) | leaves_calendar(
+        was, was + shifts, per_second
+    )
     null = np.asarray(values.is_null().to_numpy(zero_copy_only=False))
     bad = (unknown | beyond) & ~null
-    moved = np.where(bad | null, 0, was + by)
+    moved = np.where(bad | null, 0, was + shifts)
     if pa.types.is_date32(values.type):
         moved = (moved // 86_400).astype(np.int32)
     return TechniqueResult(pa.array(moved, mask=bad | null).cast(values.type), failure_mask(bad))

@@ -66,43 +66,45 @@ class Tokenize(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The tokens. Raises KeyringError if the key is missing."""
-        found, words = self._map_distinct(values, context, _seal_value, None)
-        return TechniqueResult(take_values(words, found.codes), found.untreated)
+        scoped, words = self._map_distinct(values, context, _seal_value, None)
+        return TechniqueResult(take_values(words, scoped.codes), scoped.untreated)
 
     def apply_encoded(self, values: pa.DictionaryArray, context: Context) -> TechniqueResult:
         """The tokens of a dictionary's entries, dictionary-encoded."""
-        found, words = self._map_distinct(values, context, _seal_value, None)
-        return TechniqueResult(expand_entries(TechniqueResult(words), found.codes).values, found.untreated)
+        scoped, words = self._map_distinct(values, context, _seal_value, None)
+        return TechniqueResult(expand_entries(TechniqueResult(words), scoped.codes).values, scoped.untreated)
 
     def detokenize(self, tokens: pa.Array, context: Context, version: int | None = None) -> TechniqueResult:
         """The values behind tokens of this field, of one key version (default: the newest).
 
         A token that was not made for this field, key and `per` cannot be treated. Raises KeyringError.
         """
-        found, words = self._map_distinct(tokens, context, _open_token, version)
+        scoped, words = self._map_distinct(tokens, context, _open_token, version)
         lost = words.is_null().to_pylist()
-        values = take_values(words, found.codes)
-        unopened = untreated_mask(lost, found.codes)
-        return TechniqueResult(values, found.untreated if unopened is None else unopened)
+        values = take_values(words, scoped.codes)
+        unopened = untreated_mask(lost, scoped.codes)
+        return TechniqueResult(values, scoped.untreated if unopened is None else unopened)
 
     def _map_distinct(
         self,
         values: pa.Array,
         context: Context,
-        of: Callable[[AESSIV, str, list[bytes]], str | None],
+        transform: Callable[[AESSIV, str, list[bytes]], str | None],
         version: int | None,
     ) -> tuple[ScopedValues, pa.StringArray]:
         """Applies a function of the cipher to each distinct value of each scope."""
         parts: tuple[ScopePart, ...] = () if self.per is None else (companion_part(context, self.per),)
-        found = scope_values(values, parts)
+        scoped = scope_values(values, parts)
         cipher = _field_cipher(required_keys(context).bytes_of(self.key, version))
-        scopes = [[length_prefixed(context.field.encode(), b"per" if parts else b"", *scope)] for scope in found.scopes]
-        words = to_python(found.values)
-        results = [
-            None if words[word] is None else of(cipher, words[word], scopes[scope])
-            for word, scope in zip(found.pairs[0].tolist(), found.pairs[1].tolist(), strict=True)
+        scopes = [
+            [length_prefixed(context.field.encode(), b"per" if parts else b"", *scope)] for scope in scoped.scopes
         ]
-        return found, pa.array(results, pa.string())
+        words = to_python(scoped.values)
+        results = [
+            None if words[word] is None else transform(cipher, words[word], scopes[scope])
+            for word, scope in zip(scoped.pairs[0].tolist(), scoped.pairs[1].tolist(), strict=True)
+        ]
+        return scoped, pa.array(results, pa.string())
 
 
 def _field_cipher(key: bytes) -> AESSIV:

@@ -208,34 +208,36 @@ class SubjectValues:
         self._coded = CodedPairs()
         return self._spilled
 
-    def merge(self, other: Self) -> None:
+    def merge(self, tally: Self) -> None:
         """Add the pairs of another one. Raises ValueError if the keys of their hashes differ."""
-        if self._mark != other._mark:
+        if self._mark != tally._mark:
             raise ValueError("tallies that were hashed under different keys cannot be merged")
         if not self._has_key:
-            self._space, self._has_key = other._space, other._has_key
-        if other is not self:
-            self._spill().merge(other._spill())
+            self._space, self._has_key = tally._space, tally._has_key
+        if tally is not self:
+            self._spill().merge(tally._spill())
 
     def counts(self) -> Iterator[tuple[HashWords, pa.Array]]:
         """The numbers of subjects of all values that have any, and the values, some at a time."""
         self._coded.sort()
         counts = Accumulator(self._space, 3, [np.add])
         for names, hashes, values, subjects in self._parts():
-            found = np.bincount(values[_is_known(subjects)], minlength=len(names)).astype(np.uint64)
-            used = np.flatnonzero(found)
-            counts.add(HashedRows(np.column_stack([hashes[used], found[used]]), names.take(pa.array(used))))
+            subject_counts = np.bincount(values[_is_known(subjects)], minlength=len(names)).astype(np.uint64)
+            used = np.flatnonzero(subject_counts)
+            counts.add(HashedRows(np.column_stack([hashes[used], subject_counts[used]]), names.take(pa.array(used))))
         return ((part.words[:, 2], part.texts) for part in counts.settle())
 
     def has_enough_outside(self, top_values: tuple[str, ...], enough: int) -> bool:
         """Whether there are no pairs with other values, or they have enough distinct subjects."""
-        is_empty, seen = True, np.empty((0, 2), np.uint64)
+        is_empty, subject_hashes = True, np.empty((0, 2), np.uint64)
         for names, _, values, subjects in self._parts():
             others = pc.invert(pc.is_in(names, pa.array(top_values, pa.large_string())))
             outside = subjects[others.to_numpy(zero_copy_only=False)[values]]
             is_empty = is_empty and not len(outside)
-            seen = HashedRows(np.append(seen, outside[_is_known(outside)], axis=0)).reduce().words[:enough]
-            if len(seen) >= enough:
+            subject_hashes = (
+                HashedRows(np.append(subject_hashes, outside[_is_known(outside)], axis=0)).reduce().words[:enough]
+            )
+            if len(subject_hashes) >= enough:
                 return True
         return is_empty
 
@@ -251,9 +253,9 @@ class SubjectValues:
             yield from self._coded_parts(np.column_stack([places, np.zeros_like(places)]))
             return
         for part in _joined(self._spill().settle()):
-            found = distinct_values(part.texts)
-            hashes, values = self._space.hasher(found.values, _VALUE_DOMAIN), found.int_codes()
-            yield found.values, hashes, values, part.words ^ hashes.take(values, axis=0)
+            texts = distinct_values(part.texts)
+            hashes, values = self._space.hasher(texts.values, _VALUE_DOMAIN), texts.int_codes()
+            yield texts.values, hashes, values, part.words ^ hashes.take(values, axis=0)
 
     def _coded_parts(self, subjects: HashWords) -> Iterator[Part]:
         """The pairs in memory, with these words for each subject."""
@@ -268,18 +270,18 @@ class SubjectValues:
             return subjects.cast(pa.string())
         if pa.types.is_string(kind) or pa.types.is_large_string(kind):
             return subjects
-        found = distinct_values(subjects)
-        hashes = pa.py_buffer(self._space.hasher(found.values, _SUBJECT_DOMAIN))
-        texts = pa.Array.from_buffers(pa.binary(16), len(found.values), [None, hashes]).cast(pa.binary())
-        return pa.DictionaryArray.from_arrays(found.codes, texts)
+        distinct = distinct_values(subjects)
+        hashes = pa.py_buffer(self._space.hasher(distinct.values, _SUBJECT_DOMAIN))
+        texts = pa.Array.from_buffers(pa.binary(16), len(distinct.values), [None, hashes]).cast(pa.binary())
+        return pa.DictionaryArray.from_arrays(distinct.codes, texts)
 
 
 def _codes(interner: TextInterner, values: pa.Array) -> Int32Codes:
     """The code of each text, -1 for null."""
     if not pa.types.is_dictionary(values.type) or len(values.dictionary) > len(values):
         return interner.codes(as_takeable(decode_dictionary(values)))
-    found = distinct_values(values)
-    return np.append(interner.codes(found.values), np.int32(-1))[found.int_codes()]
+    distinct = distinct_values(values)
+    return np.append(interner.codes(distinct.values), np.int32(-1))[distinct.int_codes()]
 
 
 def _joined(parts: Iterable[HashedRows]) -> Iterator[HashedRows]:
@@ -306,9 +308,9 @@ def most_frequent(counted: Iterator[tuple[HashWords, pa.Array]], top: Top) -> tu
     """The values to keep, most frequent first; ties in the order of the values."""
     best = _RANKING_SCHEMA.empty_table()
     for counts, names in counted:
-        found = pa.table([counts, names.cast(pa.large_string())], schema=_RANKING_SCHEMA)
-        found = found.filter((pc.field("count") >= top.at_least) & (pc.field("name") != top.other))
-        best = pa.concat_tables([best, found])
+        candidates = pa.table([counts, names.cast(pa.large_string())], schema=_RANKING_SCHEMA)
+        candidates = candidates.filter((pc.field("count") >= top.at_least) & (pc.field("name") != top.other))
+        best = pa.concat_tables([best, candidates])
         best = best.take(pc.select_k_unstable(best, top.keep, _RANKING_ORDER)).combine_chunks()
     return tuple(to_python(best["name"]))
 
@@ -334,9 +336,9 @@ class TopTally:
         subjects = repeat_for_leaf(above.values, above, leaf(batch.raw, stars[-1])) if stars else above.values
         self.pairs.add(subjects, batch.released[self.key])
 
-    def merge(self, other: Self) -> None:
+    def merge(self, tally: Self) -> None:
         """Merges another tally of the same field. Raises ValueError if it hashed under another key."""
-        self.pairs.merge(other.pairs)
+        self.pairs.merge(tally.pairs)
 
     def settle(self) -> TopValues:
         """The technique. It does not depend on the order of anything that was observed."""

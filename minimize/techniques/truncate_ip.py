@@ -74,21 +74,21 @@ class TruncateIp(Technique):
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The networks: plain IPv4 and IPv6 by their leading part, other texts one by one."""
-        found = self.apply_column(values, context)
-        return TechniqueResult(decode_dictionary(found.values), found.untreated)
+        networks = self.apply_column(values, context)
+        return TechniqueResult(decode_dictionary(networks.values), networks.untreated)
 
     def apply_column(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The networks, dictionary-encoded, because there are few."""
         if len(values) <= FEW_ROWS:
             return apply_per_distinct(values, self._truncated, pa.string(), context.results_of(self))
         texts = as_takeable(values).cast(pa.string())
-        found = None
+        cached = None
         if context.cache is not None and len(texts) >= MIN_CACHED_ROWS:
             results = context.cache.results_of(self)
-            found = results.column(texts, lambda new: decode_dictionary(self._column(new).values))
-        if found is None:
+            cached = results.column(texts, lambda new: decode_dictionary(self._column(new).values))
+        if cached is None:
             return self._column(texts)
-        return TechniqueResult(found.values, failure_mask(found.failed), found.changed)
+        return TechniqueResult(cached.values, failure_mask(cached.failed), cached.changed)
 
     def _column(self, texts: pa.StringArray) -> TechniqueResult:
         """Computes the networks of any texts."""
@@ -113,13 +113,13 @@ class TruncateIp(Technique):
 
     def _truncate_others(self, texts: pa.StringArray) -> TechniqueResult:
         """All texts except plain IPv4, by distinct text, dictionary-encoded."""
-        found = distinct_values(texts)
-        results = self._texts(found.values)
+        distinct = distinct_values(texts)
+        results = self._texts(distinct.values)
         merged = results.dictionary_encode()
-        failed = pc.and_(results.is_null(), found.values.is_valid())
-        changed = pc.fill_null(pc.not_equal(results, found.values), False).take(found.codes).true_count
-        untreated = pc.fill_null(failed.take(found.codes), False) if failed.true_count else None
-        values = pa.DictionaryArray.from_arrays(merged.indices.take(found.codes), merged.dictionary)
+        failed = pc.and_(results.is_null(), distinct.values.is_valid())
+        changed = pc.fill_null(pc.not_equal(results, distinct.values), False).take(distinct.codes).true_count
+        untreated = pc.fill_null(failed.take(distinct.codes), False) if failed.true_count else None
+        values = pa.DictionaryArray.from_arrays(merged.indices.take(distinct.codes), merged.dictionary)
         return TechniqueResult(values, untreated, changed)
 
     def _texts(self, texts: pa.StringArray) -> pa.StringArray:
@@ -130,8 +130,8 @@ class TruncateIp(Technique):
         starts = leading_groups(texts, groups)
         plain = starts.is_valid()
         few = self._networks(starts.filter(plain), groups)
-        rest = apply_per_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string()).values
-        return pc.replace_with_mask(pc.replace_with_mask(texts, plain, few), pc.invert(plain), rest)
+        truncated = apply_per_distinct(texts.filter(pc.invert(plain)), self._truncated, pa.string()).values
+        return pc.replace_with_mask(pc.replace_with_mask(texts, plain, few), pc.invert(plain), truncated)
 
     def _networks(self, starts: pa.StringArray, groups: int) -> pa.StringArray:
         """The networks of addresses with these leading groups. Nothing is left to do for whole groups in canonical form."""
@@ -139,10 +139,10 @@ class TruncateIp(Technique):
             return apply_per_distinct(starts, lambda start: self._truncated(f"{start}::"), pa.string()).values
         ready = are_written_out(starts)
         suffix = f"::/{self.v6}" if self.as_ == "network" else "::"
-        rest = apply_per_distinct(
+        truncated = apply_per_distinct(
             starts.filter(pc.invert(ready)), lambda start: self._truncated(f"{start}::"), pa.string()
         )
-        return pc.replace_with_mask(pc.binary_join_element_wise(starts, suffix, ""), pc.invert(ready), rest.values)
+        return pc.replace_with_mask(pc.binary_join_element_wise(starts, suffix, ""), pc.invert(ready), truncated.values)
 
     @property
     def _mask(self) -> np.uint32:
@@ -174,10 +174,10 @@ _V4_PORT = re.compile(r"(?P<address>[0-9.]+):(?P<port>[0-9]{1,5})", re.ASCII)
 def _parse_address(text: str) -> IpAddress | None:
     """The address in a text, without brackets, port and zone id; a mapped IPv4 address as IPv4."""
     bare = text.strip()
-    found = _BRACKETED.fullmatch(bare) or _V4_PORT.fullmatch(bare)
-    if found and int((found["port"] or ":0").lstrip(":")) > 65_535:
+    match = _BRACKETED.fullmatch(bare) or _V4_PORT.fullmatch(bare)
+    if match and int((match["port"] or ":0").lstrip(":")) > 65_535:
         return None
-    address = _parse_bare_address((found["address"] if found else bare).partition("%"))
+    address = _parse_bare_address((match["address"] if match else bare).partition("%"))
     return getattr(address, "ipv4_mapped", None) or address
 
 

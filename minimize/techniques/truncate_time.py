@@ -85,12 +85,12 @@ class TruncateTime(Technique):
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises UnsupportedType also for a date and a unit that is finer than a day."""
-        given = super().output_type(type_)
-        if pa.types.is_date(given) and self.to in ("minute", "hour"):
+        output = super().output_type(type_)
+        if pa.types.is_date(output) and self.to in ("minute", "hour"):
             raise UnsupportedType(("timestamp",))
-        return given
+        return output
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The starts."""
-        found = period_starts(values, self.to, self.zone)
-        return TechniqueResult(found, new_nulls(values, found))
+        starts = period_starts(values, self.to, self.zone)
+        return TechniqueResult(starts, new_nulls(values, starts))

@@ -49,8 +49,8 @@ class TruncateVersion(Technique):
         return apply_per_distinct(values, self._truncated, pa.string(), context.results_of(self))
 
     def _truncated(self, version: str) -> str | None:
-        found = self._leading.match(version)
-        return found.group() if found else None
+        match = self._leading.match(version)
+        return match.group() if match else None
 
     @cached_property
     def _leading(self) -> re.Pattern[str]:

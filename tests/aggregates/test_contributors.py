@@ -37,7 +37,7 @@ def contributors(rows: Sequence[Row], space: SpillSpace | None = None) -> Contri
     if there is None:
         every = FieldRows(view, values)
     else:
-        every = FieldRows(view.select(there), values.filter(pa.array(there)), there=there)
+        every = FieldRows(view.select(there), values.filter(pa.array(there)), has_value=there)
     found.add(view, dict.fromkeys((FIELD, RANKED, OTHER), every))
     return found
 
