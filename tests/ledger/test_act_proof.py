@@ -144,9 +144,8 @@ def test_without_the_proof_an_attack_would_have_an_effect(
     """The control: each attack changes what is read, or makes its act unreadable."""
     record_acts(ledger, keys, SETTING, *SETTINGS)
     ATTACKS[attack](address)
-    proof = "minimize.ledger.act_log"
-    unproven = patch(f"{proof}._recorded_head", return_value=ANY), patch(f"{proof}.ProvenActs.require_act")
-    with unproven[0], unproven[1], opened(address) as again:
+    unproven = patch("minimize.ledger.act_log._recorded_head", return_value=ANY)
+    with unproven, patch("minimize.ledger.act_log.ProvenActs.require_act"), opened(address) as again:
         effect: object = None
         with suppress(UntrustedActError):
             effect = again.find(SETTING)
