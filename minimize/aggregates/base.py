@@ -95,14 +95,12 @@ class MeasureTally(Protocol):
 
 @runtime_checkable
 class SubjectTally(Protocol):
-    """A tally whose figures depend on the subjects behind parts of a group. The aggregate counts these subjects.
-
-    facts   the number of facts that a row has or has not
-    ranges  the number of ordered words of a row
-    """
+    """A tally whose figures depend on the subjects behind parts of a group. The aggregate counts these subjects."""
 
     facts: int
+    """The number of facts that a row has or has not."""
     ranges: int
+    """The number of ordered words of a row."""
 
     def bind(self, counts: SubjectCounts) -> None:
         """Takes the counts of subjects that it settles with."""
@@ -151,20 +149,18 @@ SCALARS = FieldTypes("every type that is not nested", _is_scalar)
 
 @dataclass(frozen=True, slots=True)
 class StatedNoise:
-    """The standard deviation of a figure's noise.
-
-    total       that of a number or a sum
-    divided_by  the number by which the figure of a row is divided, in words; empty for a number or a sum
-    divisor     the standard deviation of the noise of that number, which counts as far as the figure is from `middle`
-    typical     what it is compared with: for a figure that is divided, the range of figures; for a number or a sum, that of one
-                subject with one value in the middle of its bounds
-    """
+    """The standard deviation of a figure's noise."""
 
     total: float
+    """The standard deviation of the noise of a number or a sum."""
     divided_by: str = ""
+    """The number by which the figure of a row is divided, in words; empty for a number or a sum."""
     divisor: float = 0.0
+    """The standard deviation of the noise of that number. It counts as far as the figure is from `middle`."""
     middle: float = 0.0
     typical: float = 1.0
+    """What the noise is compared with: for a figure that is divided, the range of figures; for a number or a sum, that of one
+    subject with one value in the middle of its bounds."""
 
     def hides(self, deviation: float, subjects: float) -> bool:
         """Whether noise of this deviation hides most of the figure of a row with so many subjects: it is more than a fifth of the
@@ -187,44 +183,43 @@ class Measure(BaseModel):
     """A keyword of `measures:` with its parameters. `of` is the key of the measured field; a measure of rows has none.
 
     The class states facts about the measure, which other modules ask. The default of each is the case that reveals most.
-
-    name             the keyword
-    about            what it is, in a line
-    takes            the types of fields that it takes; None for a measure of rows, to which most other facts do not apply
-    result_type      the type of its column; None for the type of the field
-    shown_values     the values of the field that a figure is or contains: `none`; `frequent` ones, each of at least `below`
-                     subjects; a `supported` one, with at least `below` subjects on both sides; or a `single` one
-    revealed_counts  the numbers of rows that a figure reveals: `none`, `rounded` ones, or `exact` ones
-    counts_distinct  whether it counts distinct values of the field; if the field is the counted subject, the subjects
-    needs_bounds     whether one value can determine most of a figure: values must be clipped or otherwise generalized, and the
-                     field must not have open bins
-    by_rank          whether values in open bins take part, by their rank
-    hidden_cells     whether a figure contains the hidden cells of a cell measure of the field: `none`, all `together`, or some
-                     cells `apart` from the others
-    null_reasons     what a null can mean, apart from few subjects in the group
-    takes_noise      whether its figures can have noise. A figure that is one subject's value cannot
-    sums_values      whether it adds up the values of its field, which then needs bounds
-    depends_on_rows  whether a figure with noise depends on how many rows a subject has
-    adds_up          whether a figure over several rows is the sum of theirs
     """
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid", populate_by_name=True)
 
     name: ClassVar[str]
+    """The keyword of the measure."""
     about: ClassVar[str]
+    """What the measure is, in a line."""
     takes: ClassVar[FieldTypes | None] = None
+    """The types of fields that the measure takes; None for a measure of rows, to which most other facts do not apply."""
     result_type: ClassVar[pa.DataType | None] = None
+    """The type of its column; None for the type of the field."""
     shown_values: ClassVar[Literal["none", "frequent", "supported", "single"]] = "single"
+    """The values of the field that a figure is or contains: `none`; `frequent` ones, each of at least `below` subjects; a
+    `supported` one, with at least `below` subjects on both sides; or a `single` one."""
     revealed_counts: ClassVar[Literal["none", "rounded", "exact"]] = "exact"
+    """The numbers of rows that a figure reveals: `none`, `rounded` ones, or `exact` ones."""
     counts_distinct: ClassVar[bool] = False
+    """Whether the measure counts distinct values of the field; subjects if the field is the counted subject."""
     needs_bounds: ClassVar[bool] = True
+    """Whether one value can determine most of a figure: values must be clipped or otherwise generalized, and the field
+    must not have open bins."""
     by_rank: ClassVar[bool] = False
+    """Whether values in open bins take part, by their rank."""
     hidden_cells: ClassVar[Literal["none", "together", "apart"]] = "apart"
+    """Whether a figure contains the hidden cells of a cell measure of the field: `none`, all `together`, or some cells
+    `apart` from the others."""
     null_reasons: ClassVar[tuple[str, ...]] = ()
+    """What a null can mean, apart from few subjects in the group."""
     takes_noise: ClassVar[bool] = False
+    """Whether figures can have noise. A figure that is one subject's value cannot."""
     sums_values: ClassVar[bool] = False
+    """Whether the measure adds up the values of its field, which then needs bounds."""
     depends_on_rows: ClassVar[bool] = False
+    """Whether a figure with noise depends on how many rows a subject has."""
     adds_up: ClassVar[bool] = False
+    """Whether a figure over several rows is the sum of the figures of these rows."""
     of: str | None = None
 
     @property

@@ -147,19 +147,17 @@ class RowView:
 
 @dataclass(frozen=True, slots=True)
 class BatchViews:
-    """The views of one batch.
-
-    rows      each record once in each of its groups
-    elements  the elements of the list of the group keys
-    outside   the number of records in no group, because their list has no element
-    """
+    """The views of one batch."""
 
     batch: Batch
     subjects: HashWords
     star: Pointer | None
     rows: RowView
+    """Each record once in each of its groups."""
     elements: RowView | None
+    """The elements of the list of the group keys."""
     outside: int
+    """The number of records in no group, because their list has no element."""
 
     def view_for(self, star: Pointer | None) -> RowView:
         """The view for fields in this list, or (None) for fields of the record."""
@@ -286,20 +284,18 @@ class FieldTotals:
 
 @dataclass(frozen=True, slots=True)
 class GroupTotals:
-    """Bounded totals of each group.
-
-    subjects   distinct subjects
-    with_value distinct subjects with a value of each field
-    rows       rows
-    fields     totals of each field with bounds
-    most       the largest number of rows, or of values of a field, of one subject in one group
-    """
+    """Bounded totals of each group."""
 
     subjects: Codes
+    """The number of distinct subjects."""
     with_value: Mapping[MeasuredField, Codes]
+    """The number of distinct subjects with a value of each field."""
     rows: Codes
+    """The number of rows."""
     fields: Mapping[MeasuredField, FieldTotals]
+    """The totals of each field with bounds."""
     most: int
+    """The largest number of rows, or of values of a field, of one subject in one group."""
 
 
 class Contributors:

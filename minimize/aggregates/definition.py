@@ -29,17 +29,16 @@ class GroupRetention:
 
     The age of a group is that of the oldest instant that its event time may represent: the start of its unit, less the longest
     shift.
-
-    span     the retention
-    records  the retention of records, if it is another
-    column   the group key that is the event time; None if there is none: the batch date of the partition then counts
-    shift    the longest time by which event times are shifted
     """
 
     span: timedelta
+    """The retention of the groups."""
     records: timedelta | None = None
+    """The retention of records, if it is another."""
     column: str | None = None
+    """The group key that is the event time. If it is None, the batch date of the partition counts."""
     shift: timedelta = timedelta()
+    """The longest time by which event times are shifted."""
 
     def expired(self, table: pa.Table, on: str | None, at: datetime) -> npt.NDArray[np.bool_]:
         """Which groups of a table are past their retention at a time. Takes the date of the table's partition, if it has one."""
@@ -77,14 +76,12 @@ def total_deviation(sd: str) -> Fraction:
 
 @dataclass(frozen=True, slots=True)
 class NoiseTerms:
-    """Terms of the noise of one table.
-
-    sd        the standard deviation of each of the two draws of a count
-    releases  the number of different releases that a date may have
-    """
+    """Terms of the noise of one table."""
 
     sd: StandardDeviation = "2"
+    """The standard deviation of each of the two draws of a count."""
     releases: int = 3
+    """The number of different releases that a date may have."""
 
     @property
     def total_sd(self) -> Fraction:
@@ -99,15 +96,14 @@ class NoiseTerms:
 
 @dataclass(frozen=True, slots=True)
 class SubjectLimits:
-    """What one subject can contribute to a row at most. `is_stated`: whether the pipeline states it.
-
-    rows    rows of the group, and values of each field
-    values  distinct values of a field that are counted
-    """
+    """What one subject can contribute to a row at most."""
 
     rows: int = 1
+    """The number of rows of the group, and of values of each field."""
     values: int = 1
+    """The number of distinct values of a field that are counted."""
     is_stated: bool = False
+    """Whether the pipeline states the limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,19 +142,17 @@ MeasuredField = tuple[str, bool]
 
 @dataclass(frozen=True, slots=True)
 class BoundMeasure:
-    """One measure, and what is known of its field.
-
-    type         the type of the values in aggregates; None for a measure of rows
-    generalized  whether all values are generalized before they reach aggregates
-    bounds       the bounds of the values; None if there are none
-    ranks        all ranks that the values can have, ascending; None if they are not known
-    """
+    """One measure, and what is known of its field."""
 
     measure: Measure
     type: pa.DataType | None = None
+    """The type of the values in aggregates; None for a measure of rows."""
     generalized: bool = False
+    """Whether all values are generalized before they reach aggregates."""
     bounds: ValueBounds | None = None
+    """The bounds of the values; None if there are none."""
     ranks: tuple[float, ...] | None = None
+    """All ranks that the values can have, ascending; None if they are not known."""
 
     @property
     def star(self) -> Pointer | None:
@@ -183,32 +177,30 @@ class BoundMeasure:
 
 @dataclass(frozen=True, slots=True)
 class AggregateDefinition:
-    """One aggregate, ready to be tallied.
-
-    keys      the group keys by name, in the order of the columns
-    measures  the measures by name, in the order of the columns
-    below     groups with fewer distinct subjects are suppressed
-    counting  the pointer of the subject in a record
-    folds     whether subjects that differ only in case are equal
-    retention  retention of groups; None without limit
-    noise      the noise of its figures; None if they are exact
-    limits     what one subject can contribute to a row
-    source     the name of the source of the records
-    rolls_up   the name of the exact table whose shown rows it sums; None for a table of records
-    """
+    """One aggregate, ready to be tallied."""
 
     name: str
     keys: Mapping[str, GroupKey]
+    """The group keys by name, in the order of the columns."""
     measures: Mapping[str, BoundMeasure]
+    """The measures by name, in the order of the columns."""
     below: int
+    """The number of distinct subjects below which a group is suppressed."""
     counting: Pointer
+    """The pointer of the subject in a record."""
     counts_to: int | None = None
     folds: bool = False
+    """Whether subjects that differ only in case are equal."""
     retention: GroupRetention | None = None
+    """The retention of groups; None without limit."""
     noise: NoiseTerms | None = None
+    """The noise of the figures; None if they are exact."""
     limits: SubjectLimits = SubjectLimits()
+    """What one subject can contribute to a row."""
     source: str = ""
+    """The name of the source of the records."""
     rolls_up: str | None = None
+    """The name of the exact table whose shown rows this one sums; None for a table of records."""
 
     @property
     def meaning(self) -> str:
@@ -346,18 +338,16 @@ def innermost_list(key: str) -> Pointer | None:
 
 @dataclass(frozen=True, slots=True)
 class LateWindow:
-    """Late window of an aggregate.
-
-    days   number of days from the event day to its last batch
-    time   the key of the released event time
-    day_of     returns the calendar day of released times on their clock (date32)
-    early  number of days that an event may be later than the date of its batch
-    """
+    """Late window of an aggregate."""
 
     days: int
+    """The number of days from the event day to its last batch."""
     time: str
+    """The key of the released event time."""
     day_of: Callable[[pa.Array], pa.Array] = field(compare=False)
+    """Returns the calendar day of released times on their clock (date32)."""
     early: int = 2
+    """The number of days that an event may be later than the date of its batch."""
 
     def event_days(self, batch: date, days: frozenset[date] = frozenset()) -> EventDays:
         """The event days whose late window contains a batch, and the event days to tally."""

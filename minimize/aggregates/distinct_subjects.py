@@ -164,16 +164,14 @@ class DistinctSubjects:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Some pairs of a group and a subject.
-
-    words      the words of each pair
-    first_sum  the place of the first sum
-    sums       the number of sums
-    """
+    """Some pairs of a group and a subject."""
 
     words: HashWords
+    """The words of each pair."""
     first_sum: int
+    """The place of the first sum."""
     sums: int
+    """The number of sums."""
 
     @property
     def owners(self) -> Codes:

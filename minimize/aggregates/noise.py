@@ -173,13 +173,11 @@ def _place_in_unit(values: pa.Array, group_key: GroupKey) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class DateRelease:
-    """The figures of a date that are settled together, as words that change with anything in them. It is never stored.
-
-    mark  what distinguishes releases of a date, and reveals nothing else
-    """
+    """The figures of a date that are settled together, as words that change with anything in them. It is never stored."""
 
     words: HashWords = field(repr=False)
     mark: str
+    """What distinguishes releases of a date, and reveals nothing else."""
 
     @classmethod
     def of(cls, key: NoiseKey, date: str | None, digests: Iterable[tuple[str, bytes]]) -> Self:
@@ -194,18 +192,16 @@ class DateRelease:
 
 @dataclass(frozen=True)
 class RowNoise:
-    """The noise of the figures of some rows of a release.
-
-    identities  what identifies each row on all dates
-    groups      the hash of each row by all values of its keys: two days of one table are one row over time, and have different
-                noise in a release
-    """
+    """The noise of the figures of some rows of a release."""
 
     key: NoiseKey
     terms: NoiseTerms
     release: DateRelease
     identities: HashWords = field(repr=False)
+    """What identifies each row on all dates."""
     groups: HashWords = field(repr=False)
+    """The hash of each row by all values of its keys: two days of one table are one row over time, and have different
+    noise in a release."""
 
     def select(self, rows: Codes) -> Self:
         """The noise of some of the rows."""

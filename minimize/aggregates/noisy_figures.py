@@ -50,19 +50,17 @@ def from_grid(multiple: int, exponent: int) -> float:
 
 @dataclass(frozen=True)
 class NoisyRows:
-    """The rows of a table that are published, and the noisy totals that their figures are made of.
-
-    groups    the group of each row
-    totals    the exact totals of all groups
-    noise     the noise of these rows
-    subjects  the noisy number of subjects of each row
-    """
+    """The rows of a table that are published, and the noisy totals that their figures are made of."""
 
     definition: AggregateDefinition
     groups: Codes
+    """The group of each row."""
     totals: GroupTotals = field(repr=False)
+    """The exact totals of all groups."""
     noise: RowNoise = field(repr=False)
+    """The noise of these rows."""
     subjects: Codes = field(repr=False)
+    """The noisy number of subjects of each row."""
 
     @classmethod
     def of_groups(
@@ -185,20 +183,18 @@ def _share(having: int, total: int, sd: Fraction) -> float:
 
 @dataclass(frozen=True, slots=True)
 class NoisySums:
-    """Noisy sums of a field in each row.
-
-    values    the noisy number of values
-    centred   the noisy sum of the distances of the values from the middle of the bounds, in half units
-    is_shown  where figures of the field are published
-    sd        the standard deviation of the noise of a count
-    """
+    """Noisy sums of a field in each row."""
 
     values: Codes
+    """The noisy number of values of each row."""
     centred: Codes
+    """The noisy sum of the distances of the values from the middle of the bounds, in half units."""
     is_shown: Bools
+    """The rows in which figures of the field are published."""
     bounds: ValueBounds
     type_: pa.DataType
     sd: Fraction
+    """The standard deviation of the noise of a count."""
 
     def means(self) -> list[float | None]:
         """The mean of each row, between the bounds."""

@@ -40,16 +40,14 @@ def count_noise(sd: StandardDeviation) -> tuple[Codes, Doubles]:
 
 @dataclass(frozen=True, slots=True)
 class RowUtility:
-    """What to expect of rows with so many subjects.
-
-    shown        the probability of each row to be shown
-    count_error  the mean distance of a shown number of subjects from the exact one
-    deviations   the standard deviation of the noise of each other measure whose figure is one number, if each subject has a value
-    """
+    """What to expect of rows with so many subjects."""
 
     shown: Doubles
+    """The probability that a row is shown."""
     count_error: Doubles
+    """The mean distance of a shown number of subjects from the exact one."""
     deviations: Mapping[str, Doubles]
+    """The standard deviation of the noise of each other measure whose figure is one number, if each subject has a value."""
 
 
 def row_utility(definition: AggregateDefinition, subjects: Codes) -> RowUtility:
@@ -86,36 +84,34 @@ def _deviations(definition: AggregateDefinition, subjects: Codes) -> dict[str, D
 
 @dataclass(frozen=True, slots=True)
 class TableUtility(JsonResult):
-    """What to expect of one table, as `plan` and `lint` show it.
-
-    rows         the number of rows: all of a preview, or those that were shown on a date
-    shown        the expected number of rows that are shown
-    subjects     the expected share of the subjects, each counted in each of its rows, that are in shown rows
-    count_error  the median of the relative error of shown numbers of subjects; None if it is not known
-    deviations   the standard deviation of the noise of each other measure whose figure is one number, in the median of the rows
-    is_exact     whether its figures have no noise
-    hidden       the measures of whose figures noise hides most, in the median of the rows
-    unstated     the other measures, whose figures are not one number, or whose noise is in the rank
-    date         the date on which the rows were shown; None for a preview, or if the table has no dates
-    older        what to know of published figures that are older than the data of the last run; empty if there are none
-    most_rows    the largest number of rows of one subject in one group of a preview, if figures depend on it and more than one
-    counted_rows  how many of them count; None if the pipeline does not state it
-    """
+    """What to expect of one table, as `plan` and `lint` show it."""
 
     name: str
     rows: int
+    """The number of rows: all of a preview, or those that were shown on a date."""
     shown: float
+    """The expected number of rows that are shown."""
     subjects: float | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The expected share of the subjects, each counted in each of its rows, that are in shown rows."""
     count_error: float | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The median of the relative error of shown numbers of subjects; None if it is not known."""
     deviations: Mapping[str, float] = field(default_factory=dict)
+    """The standard deviation of the noise of each other measure whose figure is one number, in the median of the rows."""
     hidden: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """The measures of whose figures noise hides most, in the median of the rows."""
     unstated: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """The other measures, whose figures are not one number, or whose noise is in the rank."""
     is_exact: bool = False
+    """Whether the figures have no noise."""
     is_preview: bool = True
     date: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The date on which the rows were shown; None for a preview, or if the table has no dates."""
     most_rows: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The largest number of rows of one subject in one group of a preview, if figures depend on it and more than one."""
     counted_rows: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    """How many of the `most_rows` count; None if the pipeline does not state it."""
     older: str = field(default="", metadata=OMIT_IF_EMPTY)
+    """What to know of published figures that are older than the data of the last run; empty if there are none."""
 
     @classmethod
     def of_preview(cls, definition: AggregateDefinition, subjects: Codes, most_rows: int) -> Self:

@@ -148,31 +148,30 @@ _MIN_ROWS = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class AggregateResult:
-    """The table, and counts of the rows that it leaves out.
-
-    rows_seen          records; with a key below a list, pairs of a record and a group that it is in
-    rows_suppressed    rows of `rows_seen` in a suppressed group
-    groups_suppressed  number of suppressed groups
-    records_lost       records in no group of the table: all of their groups are suppressed, or the grouped list has no element
-                       (which is not in `rows_seen`); without a key below a list the same as `rows_suppressed`
-    groups_past        groups past their retention, with `rows_past` rows; they are left out too
-    below_list         whether a key is below a list, so that a record may be in several groups
-    rows               the number of rows of each group of the table, not to be published
-    most_of_subject    the largest number of rows, or of values of a field, of one subject in one group; 0 if they are not counted
-    mark               what distinguishes releases of a date; None for exact figures
-    """
+    """The table, and counts of the rows that it leaves out."""
 
     table: pa.Table
     rows_seen: int
+    """Records; with a key below a list, pairs of a record and a group that it is in."""
     rows_suppressed: int
+    """Rows of `rows_seen` in a suppressed group."""
     groups_suppressed: int
+    """The number of suppressed groups."""
     records_lost: int
+    """Records in no group of the table: all of their groups are suppressed, or the grouped list has no element (which is
+    not in `rows_seen`); without a key below a list the same as `rows_suppressed`."""
     below_list: bool = False
+    """Whether a key is below a list, so that a record may be in several groups."""
     rows: Codes = dataclass_field(default_factory=lambda: np.empty(0, np.int64), repr=False, compare=False)
+    """The number of rows of each group of the table, not to be published."""
     groups_past: int = 0
+    """Groups past their retention. The table does not contain them."""
     rows_past: int = 0
+    """Rows of these groups."""
     most_of_subject: int = dataclass_field(default=0, repr=False, compare=False)
+    """The largest number of rows, or of values of a field, of one subject in one group; 0 if they are not counted."""
     mark: str | None = None
+    """What distinguishes releases of a date; None for exact figures."""
 
     def within_retention(self, past: npt.NDArray[np.bool_]) -> AggregateResult:
         """The same without some groups that are past their retention."""

@@ -120,16 +120,14 @@ def _as_strings(values: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class SubjectPairs:
-    """Distinct pairs.
-
-    names   the tenant and subject of each pair, in canonical form
-    rows    the records that belong to a pair
-    places  for each of these records, the index of its pair
-    """
+    """Distinct pairs."""
 
     names: list[tuple[str, str]] = field(repr=False)
+    """The tenant and subject of each pair, in canonical form."""
     rows: Codes = field(repr=False)
+    """The records that belong to a pair."""
     places: Codes = field(repr=False)
+    """For each of these records, the index of its pair."""
 
     @classmethod
     def from_columns(cls, tenants: pa.Array, subjects: pa.Array, concerned: Container[str]) -> SubjectPairs:

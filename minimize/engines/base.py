@@ -53,34 +53,32 @@ class BoundPlan:
 
 @dataclass(frozen=True)
 class Job:
-    """A plan bound to keys, settings and a time.
-
-    memos    per field with a key, the pseudonyms computed so far
-    event_days    per aggregate with a late window, the event days for which this batch has rows
-    bound    the part of the stages that depends on the plan alone, if it was computed before
-    row_key  secret bytes that order rows which are equal in everything else
-    noise    the key of figures with noise; None if there are none
-    date     the batch date; None for a source without dates
-    space    the memory budget of the tallies, and their spill file
-    erased   the erasure list; None if it is empty
-    corrected  corrections of data subjects; None for none
-    consents  the tenants' consent periods, for data of a third party; None for other data, or without consents
-    """
+    """A plan bound to keys, settings and a time."""
 
     plan: Plan
     at: datetime
     keys: KeySource | None = None
     settings: Settings | None = None
     row_key: bytes = b""
+    """Secret bytes that order rows which are equal in everything else."""
     noise: NoiseKey | None = field(default=None, repr=False)
+    """The key of figures with noise; None if there are none."""
     date: str | None = None
+    """The batch date; None for a source without dates."""
     memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
+    """The pseudonyms that are already computed, for each field with a key."""
     event_days: Mapping[str, EventDays] = field(default_factory=dict)
+    """The event days for which this batch has rows, for each aggregate with a late window."""
     space: SpillSpace = field(default_factory=SpillSpace, repr=False)
+    """The memory budget of the tallies, and their spill file."""
     bound: BoundPlan | None = field(default=None, repr=False)
+    """The part of the stages that depends on the plan alone, if it was computed before."""
     erased: Erasures | None = field(default=None, repr=False)
+    """The erasure list; None if it is empty."""
     corrected: Corrections | None = field(default=None, repr=False)
+    """The corrections of data subjects; None if there are none."""
     consents: ConsentPeriods | None = field(default=None, repr=False)
+    """The tenants' consent periods, for data of a third party; None for other data, or without consents."""
 
     @property
     def gate(self) -> Gate:
@@ -123,13 +121,7 @@ class QuarantineSink(Protocol):
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """The results of one batch date. Outcomes of several workers can be added.
-
-    aggregates  the tables of aggregates that are complete with this batch
-    late        the tallies of aggregates that wait for rows of other batches
-    unchanged   the aggregates whose table in force does not change
-    releases    the release of each published aggregate with noise
-    """
+    """The results of one batch date. Outcomes of several workers can be added."""
 
     read: int = 0
     written: int = 0
@@ -138,9 +130,13 @@ class BatchOutcome:
     counts: BatchCounts = field(default_factory=BatchCounts)
     rows_by_part: Counter[str] = field(default_factory=Counter)
     aggregates: Mapping[str, AggregateResult] = field(default_factory=dict, repr=False)
+    """The tables of aggregates that are complete with this batch."""
     late: Mapping[str, EventDayTally] = field(default_factory=dict, repr=False)
+    """The tallies of aggregates that wait for rows of other batches."""
     unchanged: tuple[str, ...] = ()
+    """The aggregates whose current table does not change."""
     releases: Mapping[str, ReleaseEntry] = field(default_factory=dict, repr=False)
+    """The release of each published aggregate with noise."""
 
     def take(self, part: str, chunk: Chunk) -> None:
         """Count the records of a chunk."""

@@ -84,14 +84,12 @@ TallyT = TypeVar("TallyT", bound=Tally[Any])
 
 @dataclass(frozen=True, slots=True)
 class SharedDictionaries:
-    """Dictionaries that the tallies of several threads share, so that codes mean the same in all of them.
-
-    groups  the groups of each aggregate
-    days    the groups of each event day of aggregates with a late window
-    """
+    """Dictionaries that the tallies of several threads share, so that codes mean the same in all of them."""
 
     groups: Mapping[str, GroupDictionary]
+    """The groups of each aggregate."""
     days: Mapping[str, Mapping[date, GroupDictionary]]
+    """The groups of each event day of aggregates with a late window."""
 
 
 def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:

@@ -236,16 +236,14 @@ UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """The facts of one batch of raw records: settings, consents, erasures, ages, and the conditions at each place.
-
-    settings  None if there are no settings: features are off, the level is the first one
-    at        the run's time, aware UTC
-    """
+    """The facts of one batch of raw records: settings, consents, erasures, ages, and the conditions at each place."""
 
     raw: pa.RecordBatch
     policy: Policy
     settings: Settings | None
+    """The settings. If there are none (None), features are off and the level is the first one."""
     at: datetime
+    """The run's time, aware UTC."""
     cache: dict[Hashable, Any] = field(default_factory=dict)
 
     def leaf(self, place: Pointer) -> Leaf:

@@ -126,7 +126,10 @@ CANDIDATE_ORDER = [(name, "ascending") for name in ("group", "time", "record", "
 
 @dataclass(frozen=True, slots=True)
 class DuplicateRule:
-    """Records that agree in these fields on one UTC day of `time` are duplicates. Keeps the earliest, then the smaller `record`."""
+    """Records that agree in these fields on one UTC day of `time` are duplicates.
+
+    The earliest is kept, then the one with the smaller `record`.
+    """
 
     pointers: tuple[Pointer, ...]
     time: Pointer

@@ -63,28 +63,26 @@ class GatedList:
 
 @dataclass(frozen=True, slots=True)
 class GateRules:
-    """The rules that decide about records, values and lists.
-
-    retentions  maximum ages of a record; all of them apply
-    settings    features and levels that must be on for a record
-    conditions  conditions that must hold for a record
-    gated       the fields that are read and have a gate, those with the same settings together
-    cases       per released field with cases: its key, the conditions in order, its place
-    gated_lists      the lists whose emptiness may reveal something
-    folded      the tenant and the subject, each if the policy compares it without regard to case
-    needs_consent    whether consents decide on the records, so that none passes without one
-    region      the region whose records pass; None if there are no regions
-    """
+    """The rules that decide about records, values and lists."""
 
     retentions: tuple[timedelta, ...]
+    """The maximum ages of a record; all of them apply."""
     settings: tuple[FeatureOn | LevelAtLeast, ...]
+    """Features and levels that must be on for a record."""
     conditions: tuple[Condition, ...]
+    """Conditions that must hold for a record."""
     gated: tuple[GatedFields, ...]
+    """The fields that are read and have a gate, those with the same settings together."""
     cases: tuple[tuple[str, tuple[Condition | None, ...], Pointer], ...]
+    """The key, the conditions in order and the place of each released field with cases."""
     gated_lists: tuple[GatedList, ...]
+    """The lists whose emptiness may reveal something."""
     folded: tuple[Pointer, ...] = ()
+    """The tenant and the subject, each if the policy compares it without regard to case."""
     needs_consent: bool = False
+    """Whether consents decide on the records, so that none passes without one."""
     region: OutputRegion | None = None
+    """The region whose records pass; None if there are no regions."""
 
     @classmethod
     def from_plan(cls, plan: Plan) -> GateRules:
@@ -178,23 +176,22 @@ class Gate:
     order.
     Tenant and subject are folded afterwards if the policy compares them so; the ledger is also queried with the original form.
 
-    settings  None if there are no settings: features are off, the level is the first one
-    at        the run's time, aware UTC
-    bound     the rules of the plan; computed here if they are not given
-    erased    the erasure list; None if it is empty
-    corrected  corrections that replace the values read from the source; None for none
-    consents  the consent periods of tenants, for records of a third party; None if none are needed or given
-
     Raises PolicyError for a plan whose gates cannot be resolved (see `check_gates`).
     """
 
     plan: Plan
     settings: Settings | None
+    """The settings. If there are none (None), features are off and the level is the first one."""
     at: datetime
+    """The run's time, aware UTC."""
     bound: GateRules | None = dataclass_field(default=None, repr=False)
+    """The rules of the plan; computed from it by default."""
     erased: Erasures | None = dataclass_field(default=None, repr=False)
+    """The erasure list; None if it is empty."""
     corrected: Corrections | None = dataclass_field(default=None, repr=False)
+    """The corrections that replace values read from the source; None if there are none."""
     consents: ConsentPeriods | None = dataclass_field(default=None, repr=False)
+    """The consent periods of tenants, for records of a third party; None if none are needed or given."""
 
     def __post_init__(self) -> None:
         _ = self.gates  # refuses a plan whose gates cannot be resolved before the first batch

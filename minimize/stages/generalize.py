@@ -38,10 +38,7 @@ from minimize.techniques.cache import TechniqueCache
 
 
 class RankNumbers(Technique):
-    """The last step of a chain, converted to numbers for ranking. Used inside aggregates only; no policy names it.
-
-    bin  the bin at the end of the chain; None for a chain that ends in other numbers
-    """
+    """The last step of a chain, converted to numbers for ranking. Used inside aggregates only; no policy names it."""
 
     name: ClassVar[str] = "ranks"
     takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
@@ -50,6 +47,7 @@ class RankNumbers(Technique):
     about: ClassVar[str] = "the released number, infinite in open bins"
 
     bin: Bin | None = None
+    """The bin at the end of the chain; None for a chain that ends in other numbers."""
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """Always a double."""
@@ -92,33 +90,31 @@ class FieldResult:
 
 @dataclass(frozen=True, slots=True)
 class BoundField:
-    """A field with its chains.
-
-    key        the field's key in the policy
-    place      the raw leaf that has one value for each value of the field
-    chains     per branch the techniques; None drops the value
-    output_type      the type of the released leaf; None if none is released
-    measuring  the techniques of the values for aggregates; None if aggregates read the released values
-    ranking    per branch the chain that returns numbers for ranking; None if they are not needed
-    reads      the other fields that steps read
-    time       the key of the event time, if a step needs it
-    replaces   whether every value that is treated becomes a pseudonym or a token
-    counts     whether counts are needed
-    stays      whether the values that the gate lets through are released unchanged
-    """
+    """A field with its chains."""
 
     key: str
+    """The field's key in the policy."""
     plan: FieldPlan
     place: Pointer
+    """The raw leaf that has one value for each value of the field."""
     chains: Chains
+    """The techniques of each branch; None drops the value."""
     output_type: pa.DataType | None
+    """The type of the released leaf; None if none is released."""
     measuring: Sequence[Technique] | None
+    """The techniques of the values for aggregates; None if aggregates read the released values."""
     ranking: Chains | None
+    """The chain of each branch that returns numbers for ranking; None if they are not needed."""
     reads: tuple[str, ...]
+    """The other fields that steps read."""
     time: str | None
+    """The key of the event time, if a step needs it."""
     replaces: bool
+    """Whether every value that is treated becomes a pseudonym or a token."""
     counts: bool
+    """Whether counts are needed."""
     stays: bool = False
+    """Whether the values that the gate lets through are released unchanged."""
 
     @classmethod
     def from_plan(
@@ -251,25 +247,24 @@ class GeneralizeFields:
 
     A value that is gated, that the deciding case drops, or that a technique cannot treat is null in `released`.
 
-    keys         the keyring, if a technique names a key
-    at           the run's time, aware UTC
-    settled      per field with a tally step: the technique that it settled into
-    ranks        the fields that have a quantile
-    memos        per field the results computed so far; see `empty_memos`
-    until_tally  first pass: only fields with a tally, and their chains up to the tally step
-    bound        the fields bound to their chains; computed here if they are not given
-
     Raises ConfigurationError if a tally has not settled.
     """
 
     plan: Plan
     keys: KeySource | None
+    """The keyring, if a technique names a key."""
     at: datetime
+    """The run's time, aware UTC."""
     settled: Mapping[str, Technique] = field(default_factory=dict)
+    """The technique into which the tally step of each field settled."""
     ranks: Collection[str] = frozenset()
+    """The fields that have a quantile."""
     until_tally: bool = False
+    """Whether this is a first pass: only fields with a tally, and their chains up to the tally step."""
     memos: Mapping[str, TechniqueCache] = field(default_factory=dict, repr=False)
+    """The results of each field that are already computed; see `empty_memos`."""
     bound: BoundFields | None = field(default=None, repr=False)
+    """The fields bound to their chains; computed from the plan by default."""
 
     def __post_init__(self) -> None:
         _ = self.fields  # refuses a tally that has not settled before the first batch
@@ -344,16 +339,14 @@ def empty_memos(plan: Plan) -> dict[str, TechniqueCache]:
 
 @dataclass(frozen=True)
 class Release:
-    """Converts batches to records of the output.
-
-    schema  the output's schema with its metadata; by default the plan's
-    secret  secret bytes that order the former items of a map
-    """
+    """Converts batches to records of the output."""
 
     plan: Plan
     name: str = "records"
     schema: pa.Schema | None = None
+    """The output's schema with its metadata; by default the plan's."""
     secret: bytes = field(default=b"", repr=False)
+    """Secret bytes that order the former items of a map."""
 
     @cached_property
     def flat(self) -> tuple[str, ...]:

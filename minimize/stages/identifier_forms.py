@@ -99,15 +99,13 @@ class AppliedChain:
 
 @dataclass(frozen=True, eq=False)
 class IdentifierColumn:
-    """A field of some files: its treatments, and the keys that they used. The forms of a value are computed once.
-
-    times  one instant of each period in which an event of the files may have happened
-    """
+    """A field of some files: its treatments, and the keys that they used. The forms of a value are computed once."""
 
     policy: Policy
     key: str
     keys: PinnedKeyring = field(repr=False)
     times: Sequence[datetime] = ()
+    """One instant of each period in which an event of the files may have happened."""
     _computed_forms: dict[ValueInTenant, frozenset[str]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -67,22 +67,20 @@ class KeySource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Inputs of a technique in addition to the values.
-
-    field    key of the field in the policy: the domain of keyed techniques
-    at       time of the run, aware UTC
-    keys     the keyring; only techniques that name a key use it
-    columns  companion columns by field key, as in the source, one value per value of the array: the fields of `reads`
-    time     the event times (timestamp), one per value, if the technique needs them
-    cache    results of techniques from earlier batches, kept by the caller (optional)
-    """
+    """Inputs of a technique in addition to the values."""
 
     field: str
+    """The key of the field in the policy: the domain of keyed techniques."""
     at: datetime
+    """The time of the run, aware UTC."""
     keys: KeySource | None = None
+    """The keyring; only techniques that name a key use it."""
     columns: Mapping[str, pa.Array] = dataclasses.field(default_factory=dict, repr=False)
+    """The fields of `reads` by their keys, as in the source, with one value for each value of the array."""
     time: pa.Array | None = dataclasses.field(default=None, repr=False)
+    """The event time (timestamp) of each value, if the technique needs it."""
     cache: TechniqueCache | None = None
+    """Results of techniques from earlier batches, if the caller keeps them."""
 
     def results_of(self, technique: object) -> ResultCache:
         """The results of a technique for this field; none yet if the caller keeps no cache."""
@@ -91,18 +89,17 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class TechniqueResult:
-    """Result of a technique: the values, and a mask of values that could not be treated (null there; None if there are none).
-
-    Optional, because a technique can often count changes at lower cost than its caller:
-
-    changed  number of treated values that have changed; None if unknown
-    entries  for a dictionary-encoded column: the result for each entry of the dictionary
-    """
+    """The result of a technique."""
 
     values: pa.Array = dataclasses.field(repr=False)
+    """The values; null where a value could not be treated."""
     untreated: pa.BooleanArray | None = dataclasses.field(default=None, repr=False)
+    """The mask of values that could not be treated; None if there are none."""
     changed: int | None = None
+    """The number of treated values that have changed; None if unknown. A technique can often count them at lower cost than its
+    caller."""
     entries: pa.Array | None = dataclasses.field(default=None, repr=False)
+    """The result for each entry of the dictionary of a dictionary-encoded column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +113,14 @@ class ReferenceFile:
 
 @dataclass(frozen=True, slots=True)
 class TimeForm:
-    """How a result of type time relates to the time that it is made from.
-
-    unit   unit whose start it is; None if it is not truncated
-    zone   time zone of the unit
-    shift  longest shift
-    """
+    """How a result of type time relates to the time that it is made from."""
 
     unit: CalendarUnit | None = None
+    """The unit whose start the result is; None if it is not truncated."""
     zone: str = "UTC"
+    """The time zone of the unit."""
     shift: timedelta = timedelta()
+    """The longest shift."""
 
 
 @dataclass(frozen=True, slots=True)

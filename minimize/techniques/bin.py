@@ -395,15 +395,13 @@ class Bin(Technique):
 
 @dataclass(frozen=True, slots=True)
 class _EdgeTable:
-    """The result of each interval between edges, with null for numbers in none.
-
-    numbers   the results as 64-bit numbers, if they are integers
-    has_none  which intervals have no number
-    """
+    """The result of each interval between edges, with null for numbers in none."""
 
     results: pa.Array
     numbers: npt.NDArray[Any]
+    """The results as 64-bit numbers, if they are integers."""
     has_none: npt.NDArray[np.bool_]
+    """The mask of intervals without a number."""
 
     @classmethod
     def from_results(cls, results: Sequence[Any], type_: pa.DataType) -> _EdgeTable:

@@ -133,20 +133,18 @@ def required_keys(context: Context) -> KeySource:
 
 @dataclass(frozen=True, slots=True)
 class ScopedValues:
-    """The distinct combinations of a value and its scope.
-
-    values      the distinct values
-    scopes     the distinct scopes, each a list of canonical parts
-    pairs      the value and the scope of each combination
-    codes      the combination of each row; null if the value or a part of its scope is null
-    untreated  rows with a value, but with null in a part of its scope
-    """
+    """The distinct combinations of a value and its scope."""
 
     values: pa.Array
+    """The distinct values."""
     scopes: tuple[tuple[bytes, ...], ...]
+    """The distinct scopes, each a list of canonical parts."""
     pairs: tuple[Codes, Codes]
+    """The value and the scope of each combination."""
     codes: pa.Array
+    """The combination of each row; null if the value or a part of its scope is null."""
     untreated: pa.BooleanArray | None
+    """The mask of rows with a value whose scope has a part that is null."""
 
 
 def scope_values(values: pa.Array, parts: Sequence[ScopePart]) -> ScopedValues:
