@@ -259,6 +259,13 @@ class Workspace:
         output = self._decisive_output if self.output is not None or job is None else job.target()
         return find_ledger(self.ledger, start=self.config, output=output)
 
+    @property
+    def has_address(self) -> bool:
+        """Whether an address of the ledger is configured."""
+        with suppress(LedgerError):
+            return self.address is not None
+        return False
+
     def check_ledger(self, named: Iterable[LocationLike] = ()) -> None:
         """Raises RefusedError if the receipts of its own output, or of a named one, name another ledger (E303), or if the last
         of them was signed with another keyring (E310)."""
@@ -438,9 +445,7 @@ class Workspace:
     @property
     def _address_text(self) -> str:
         """The address of the ledger as text; empty if none is configured."""
-        with suppress(LedgerError):
-            return str(self.address)
-        return ""
+        return str(self.address) if self.has_address else ""
 
     def open_ledger(self, *, create: bool = False, signs: bool = False) -> AbstractContextManager[Ledger]:
         """The ledger, open in a `with` statement. It is opened once for all that a command does at the same time.

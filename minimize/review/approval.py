@@ -13,7 +13,6 @@ import shutil
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Final, Literal
 
@@ -28,14 +27,13 @@ from minimize.errors import (
     CheckFailed,
     ConfigurationError,
     Finding,
-    LedgerError,
     PolicyError,
     redact_errors,
 )
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.identifiers import canonical_account
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor, find_ledger
+from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.linting import ALLOWABLE_CODES, check_allowed_codes, lint
 from minimize.plan import request
@@ -138,27 +136,6 @@ ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
 """Origin of the approver's name: passed by the caller, set in the environment, or the user of the operating system."""
 
 
-@dataclass(frozen=True)
-class ApprovalWorkspace(Workspace):
-    """Configuration, ledger and keyring, searched from the policy's folder upwards."""
-
-    start: Path = Path()
-
-    @cached_property
-    def folder(self) -> Path:
-        """The policy's folder."""
-        return self.start
-
-    @property
-    def has_ledger(self) -> bool:
-        """Whether a ledger is configured, so that the approval can be recorded in the audit log."""
-        try:
-            find_ledger(self.ledger, start=self.folder)
-        except LedgerError:
-            return False
-        return True
-
-
 @dataclass(frozen=True, slots=True)
 class ApprovalResult(JsonResult):
     """An approval: policy, approver, time, whether the file changed, and whether the audit log recorded it.
@@ -227,10 +204,10 @@ def approve(
     file, actor = _policy_file(policy), current_actor()
     _check_lint(policy, pipelines, allowed)
     clock = utc_now if at is None else lambda: at
-    house = ApprovalWorkspace(ledger=ledger, keys=keys, start=file.parent, clock=clock)
-    when = house.now
-    house.require(APPROVE_POLICY, about=policy.policy)
-    name, named = _approver_name(house, by, actor), approver_source(by)
+    workspace = Workspace(ledger, keys=keys, found_config=policy.config, clock=clock)
+    when = workspace.now
+    workspace.require(APPROVE_POLICY, about=policy.policy)
+    name, named = _approver_name(workspace, by, actor), approver_source(by)
     forms = {key: each.form for key, each in pipelines.items()}
     approved = PolicyApproval(
         by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy, forms), pipelines=forms
@@ -247,7 +224,7 @@ def approve(
         named=named,
         approved=policy.approved if same and policy.approved is not None else approved,
         changed=not same,
-        recorded=house.has_ledger and not same and not dry_run,
+        recorded=workspace.has_address and not same and not dry_run,
         pipelines=tuple(pipelines),
         before=None if before is None else before.policy.version,
         changes=changes,
@@ -262,7 +239,7 @@ def approve(
         with_output_errors(_write_copies, file.parent / APPROVED_FOLDER, copies)
         with_output_errors(write_file, file.resolve(), content)
 
-    _write_and_record(house, _approval_event(policy, approved, actor, when), write)
+    _write_and_record(workspace, _approval_event(policy, approved, actor, when), write)
     return result
 
 
@@ -432,9 +409,9 @@ def _approval_event(policy: Policy, approved: PolicyApproval, actor: Actor, at: 
     return activity.event("approve", actor, at, resource, correlation_id=approved.digest)
 
 
-def _write_and_record(workspace: ApprovalWorkspace, event: AuditEvent, work: Callable[[], None]) -> None:
+def _write_and_record(workspace: Workspace, event: AuditEvent, work: Callable[[], None]) -> None:
     """Do the work and append the audit event in one transaction. Without a ledger, only do the work."""
-    if not workspace.has_ledger:
+    if not workspace.has_address:
         work()
         return
     keys = workspace.keyring()
