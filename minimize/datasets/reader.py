@@ -170,14 +170,14 @@ def recover_bucket(output: ObjectPath, find: FindLedger | None = None) -> None:
     raise OutputError("a publication into this output is still in progress", hint="Wait until that run has ended.")
 
 
-def output_ledger(output: Location, ledger: PathText | None = None) -> Address:
+def output_ledger(output: Location, ledger: Address | PathText | None = None) -> Address:
     """The ledger that is passed, else the one in `MINIMIZE_LEDGER` or the configuration of the output's pipeline.
 
     A `minimize.yaml` of the current folder does not count: a lease in the ledger of another output would exclude no run. Raises
     LedgerError if there is none, RefusedError (E303) if the receipts name another one.
     """
     start = bucket_config(output) if isinstance(output, ObjectPath) else output
-    address = find_ledger(ledger, start=start, output=output)
+    address = ledger if isinstance(ledger, Address) else find_ledger(ledger, start=start, output=output)
     check_ledger(address, read_receipts(output), None)
     return address
 

@@ -19,10 +19,11 @@ from minimize.config import Config
 from minimize.datasets.ledger_check import check_keyring, check_open_ledger
 from minimize.datasets.pipelines import ConfiguredOutput, find_pipeline
 from minimize.datasets.published_output import PublishedOutput
-from minimize.datasets.reader import load_receipts
+from minimize.datasets.reader import load_receipts, output_ledger
 from minimize.datasets.writing_run import PolicyCache
 from minimize.errors import MinimizeError, RefusedError
 from minimize.keys import Keyring
+from minimize.ledger import Address
 from minimize.ledger.audit_event import entry_event
 from minimize.ledger.audit_log import find_entry
 from minimize.ledger.runs import OutputLocation, RecordedOutput, output_locations, recorded_outputs
@@ -74,10 +75,11 @@ def find_outputs(
     own = {location_text(resolve_output(each.place)): each.pipeline for each in configured if each.pipeline is not None}
     opened: dict[str, PublishedOutput | str | None] = {}
     config: Config | None = None
+    address = None if ledger is None else ledger.address
     for place in (*_named_places(named), *map(_Place.of_ledger, indexed), *_configured_places(configured)):
         folder = location_text(place.folder)
         if place.is_here and folder not in opened:
-            opened[folder] = _open_output(place.folder, keys, own.get(folder), config)
+            opened[folder] = _open_output(place.folder, keys, own.get(folder), config, address)
         output = opened[folder] if place.is_here else None
         if isinstance(output, PublishedOutput):
             config = config if output.job is None else output.job.config
@@ -191,14 +193,14 @@ def _two_copies_error(one: Location, other: Location) -> RefusedError:
 
 
 def _open_output(
-    folder: Location, keys: Keyring | None, pipeline: Path | None, config: Config | None
+    folder: Location, keys: Keyring | None, pipeline: Path | None, config: Config | None, address: Address | None
 ) -> PublishedOutput | str | None:
     """An output; the reason why it cannot be read; None for the folder of an output to which nothing was ever published.
 
     The folder of such an output has its identity, but no receipt and no Parquet file. A folder that is lost has none of them.
     """
     try:
-        found = published_output(folder, keys, pipeline, config)
+        found = published_output(folder, keys, pipeline, config, address)
         if found is not None:
             return found
         is_empty = not any(path.endswith(".parquet") for path in list_data_files(folder))
@@ -214,14 +216,18 @@ def _find_pipeline(folder: Location, last: Receipt, explicit: Path | None, confi
 
 
 def published_output(
-    folder: Location, keys: Keyring | None, configured: Path | None = None, config: Config | None = None
+    folder: Location,
+    keys: Keyring | None,
+    configured: Path | None = None,
+    config: Config | None = None,
+    address: Address | None = None,
 ) -> PublishedOutput | None:
     """An output with today's pipeline, if that is found; None if nothing was published to the folder. Raises OutputError.
 
     Takes the pipeline file whose configuration names the output, which counts if the receipts do not lead to one; and a
-    configuration that was read before.
+    configuration that was read before; and the ledger of the command, which completes an interrupted publication.
     """
-    chain = load_receipts(folder)
+    chain = load_receipts(folder, partial(output_ledger, folder, address))
     if not chain:
         return None
     job = _find_pipeline(folder, chain[-1], None, config)

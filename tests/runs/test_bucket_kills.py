@@ -267,6 +267,13 @@ def test_the_ledger_of_a_command_completes_it(project: Project, out: ObjectPath)
 
 
 @pytest.mark.usefixtures("elsewhere")
+def test_the_ledger_of_a_request_completes_the_outputs_it_reaches(project: Project, out: ObjectPath) -> None:
+    ledger = project.folder / "ledger" / "ledger.db"
+    command("subject", "coverage", "--output", out.uri, "--ledger", ledger, "--keys", project.keys)
+    assert minimize.read(out).num_rows == 40
+
+
+@pytest.mark.usefixtures("elsewhere")
 def test_the_pipeline_of_a_command_completes_it(project: Project, out: ObjectPath) -> None:
     command("expire", out.uri, "--pipeline", project.folder, "--keys", project.keys)
     assert minimize.read(out).num_rows == 40
