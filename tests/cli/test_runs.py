@@ -136,7 +136,7 @@ def test_a_lost_ledger_is_restored_from_receipts(command: Command, ran: Project)
     assert said.out == f"2 runs of {ran.out}; 2 added to the audit log\n"
     assert command("runs", "--output", ran.out).out == before
     again = command("runs", "--rebuild", "--ledger", ran.out / "ledger.db", "--json").json
-    assert again == {"outputs": [{"output": str(ran.out), "runs": 2, "told": 0}]}
+    assert again == {"outputs": [{"output": str(ran.out), "runs": 2, "recorded": 0, "told": 0}]}
 
 
 def test_receipts_that_are_no_chain_of_ours_are_not_indexed(command: Command, ran: Project) -> None:
