@@ -120,7 +120,9 @@ def test_open_deadlines_are_sorted_by_their_time_limit(day: Daily) -> None:
     ]
     assert [each.overdue for each in found] == [True, False, False, False]
     assert found[1].to_json() == {
+        "kind": "subject_left",
         "what": "subject_left",
+        "deadline": "2026-02-01T00:00:00Z",
         "by": "2026-02-01T00:00:00Z",
         "files": 1,
         "overdue": False,
