@@ -19,10 +19,9 @@ import pyarrow as pa
 from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.keys import Keyring
-from minimize.ledger import Address
 from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, counting_lifecycle_events, linked_forms
-from minimize.ledger.ledger import open_ledger
+from minimize.ledger.ledger import Ledger
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import FORMATS, format_by_name, format_suffixes, header_hint, misspelt_columns
@@ -204,19 +203,16 @@ FormTokens = dict[str, tuple[str, ...]]
 
 
 def ledger_events(
-    address: Address,
+    ledger: Ledger,
     keys: Keyring,
     retention_events: Sequence[RetentionEvent] = (),
     kinds: Collection[str] = EVENT_KINDS,
 ) -> tuple[RetentionEvent, ...]:
-    """The events of these kinds in effect in a ledger, except events that are also given; none if there is no ledger.
+    """The events of these kinds in effect in an open ledger, except events that are also given.
 
     Raises LedgerError, and KeyringError if the key version of a token is missing.
     """
-    if not address.exists:
-        return ()
-    with open_ledger(address, verifier=keys) as ledger:
-        events = list(effective_events(ledger.find(LIFECYCLE_EVENT), ledger.now, kinds))
+    events = list(effective_events(ledger.find(LIFECYCLE_EVENT), ledger.now, kinds))
     versions = token_versions(each.token for each in events if each.token is not None)
     secrets = {
         name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}

@@ -81,26 +81,26 @@ def expire(
     Raises PolicyError, KeyringError, OutputError, LedgerError (2), RefusedError (3). An implausible time is refused if data would
     be removed; the rest of the plan is then not executed.
     """
-    named = Workspace(ledger, output, pipeline, keys)
-    expiry = replace(resolve_expiry(named, at=at, events=events), removes_tables=tables)
-    workspace = expiry.workspace
-    ruling = workspace.showing(workspace.target)
-    ruling.require("output/expire", dataset=workspace.job.pipeline)
-    receipts: list[Receipt] = []
-    seal, published = call_redacted(lambda: expiry.sealing().with_plan())
-    sealed = sum(each.gated.get("restricted", 0) for each in published.due)
-    made, plan = call_redacted(expiry.with_plan)
-    if not yes or not (plan.due or published.due):
-        warn_of_older_copy(workspace)
-        return ExpiryResult(plan, sealed=sealed)
-    require_output_override(named)
-    removal = Removal(workspace, made.operation, at is not None, allow_shrink, progress)
-    if published.due:
-        replace(removal, operation=seal.operation).execute(seal.output, published, receipts.append)
-        made = replace(expiry, output=replace(expiry.output, chain=workspace.load_receipts()))
-        made, plan = call_redacted(made.with_plan)
-    replace(removal, operation=made.operation).execute(made.output, plan, receipts.append)
-    return ExpiryResult(plan, tuple(receipts), sealed)
+    with Workspace(ledger, output, pipeline, keys) as named:
+        expiry = replace(resolve_expiry(named, at=at, events=events), removes_tables=tables)
+        workspace = expiry.workspace
+        ruling = workspace.showing(workspace.target)
+        ruling.require("output/expire", dataset=workspace.job.pipeline)
+        receipts: list[Receipt] = []
+        seal, published = call_redacted(lambda: expiry.sealing().with_plan())
+        sealed = sum(each.gated.get("restricted", 0) for each in published.due)
+        made, plan = call_redacted(expiry.with_plan)
+        if not yes or not (plan.due or published.due):
+            warn_of_older_copy(workspace)
+            return ExpiryResult(plan, sealed=sealed)
+        require_output_override(named)
+        removal = Removal(workspace, made.operation, at is not None, allow_shrink, progress)
+        if published.due:
+            replace(removal, operation=seal.operation).execute(seal.output, published, receipts.append)
+            made = replace(expiry, output=replace(expiry.output, chain=workspace.load_receipts()))
+            made, plan = call_redacted(made.with_plan)
+        replace(removal, operation=made.operation).execute(made.output, plan, receipts.append)
+        return ExpiryResult(plan, tuple(receipts), sealed)
 
 
 def show_open_items(

@@ -190,7 +190,11 @@ def expiry_of_output(
     workspace: Workspace, output: PublishedOutput, at: datetime, events: Sequence[RetentionEvent] = ()
 ) -> ResolvedExpiry:
     """The expiry of an opened output at this time, with these events and those of the ledger."""
-    keyring, address = workspace.keyring(), workspace.address
-    request = RewriteRequest.for_output(output, at, (*events, *ledger_events(address, keyring, events)))
-    restrictions = ledger_events(address, keyring, kinds=(RESTRICTION,))
+    recorded: tuple[RetentionEvent, ...] = ()
+    restrictions: tuple[RetentionEvent, ...] = ()
+    if workspace.address.exists:
+        with workspace.open_ledger(signs=True) as ledger:
+            recorded = ledger_events(ledger, ledger.keyring, events)
+            restrictions = ledger_events(ledger, ledger.keyring, kinds=(RESTRICTION,))
+    request = RewriteRequest.for_output(output, at, (*events, *recorded))
     return ResolvedExpiry(request, workspace, output, restrictions=restrictions)

@@ -434,22 +434,22 @@ def retract(
     Raises the errors of `run`, and RefusedError (3) if the policy became finer and the source of a date no longer exists, or if
     the time is implausible. Nothing is changed then.
     """
-    named = Workspace(ledger, output, pipeline, keys)
-    request = RunRequest(at=at, input=input, settings=settings)
-    made = call_redacted(lambda: _resolve_retraction(named, request, is_received_only=received))
-    made = replace(made, allow_shrink=allow_shrink, progress=progress)
-    workspace = made.workspace
-    permission = "output/retract_received" if received else "output/retract"
-    ruling = workspace.showing(workspace.target)
-    ruling.require(permission, dataset=workspace.job.pipeline)
-    found = call_redacted(made.plan)
-    if not yes or found.is_empty:
-        warn_of_older_copy(workspace)
-        return found
-    require_output_override(named, request)
-    if found.rerun_dates:
-        check_approval(workspace.job)
-    return call_redacted(lambda: made.execute(found))
+    with Workspace(ledger, output, pipeline, keys) as named:
+        request = RunRequest(at=at, input=input, settings=settings)
+        made = call_redacted(lambda: _resolve_retraction(named, request, is_received_only=received))
+        made = replace(made, allow_shrink=allow_shrink, progress=progress)
+        workspace = made.workspace
+        permission = "output/retract_received" if received else "output/retract"
+        ruling = workspace.showing(workspace.target)
+        ruling.require(permission, dataset=workspace.job.pipeline)
+        found = call_redacted(made.plan)
+        if not yes or found.is_empty:
+            warn_of_older_copy(workspace)
+            return found
+        require_output_override(named, request)
+        if found.rerun_dates:
+            check_approval(workspace.job)
+        return call_redacted(lambda: made.execute(found))
 
 
 def _resolve_retraction(named: Workspace, request: RunRequest, *, is_received_only: bool) -> ResolvedRetraction:

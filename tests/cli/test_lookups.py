@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from tests.cli.permission_table import CALLS, OWN, prepare
@@ -23,8 +24,12 @@ class _OpenedFiles:
         sys.addaudithook(self)
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self.counts is not None and event == "open" and isinstance(arguments[0], str):
+        if self.counts is None or not isinstance(arguments[0], str):
+            return
+        if event == "open":
             self.counts[Path(arguments[0]).resolve()] += 1
+        elif event == "sqlite3.connect":
+            self.counts[Path(urlsplit(arguments[0]).path)] += 1
 
     @contextmanager
     def counted(self) -> Iterator[Counter[Path]]:

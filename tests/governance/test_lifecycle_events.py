@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -198,8 +199,9 @@ def test_forms_are_read_back(keys: Keyring) -> None:
     assert recorded_forms(left(keys, "d1", '{"a": ["x", "y"]}')) == {"a": ("x", "y")}
 
 
-def test_without_a_ledger_there_are_none(tmp_path: Path, keys: Keyring) -> None:
-    assert ledger_events(Address(tmp_path / "ledger.db"), keys) == ()
+def events_of(address: Address, keys: Keyring, given: Sequence[RetentionEvent] = ()) -> tuple[RetentionEvent, ...]:
+    with open_ledger(address, verifier=keys) as ledger:
+        return ledger_events(ledger, keys, given)
 
 
 def test_an_event_that_is_also_in_a_file_is_taken_from_the_file(tmp_path: Path, keys: Keyring) -> None:
@@ -209,18 +211,16 @@ def test_an_event_that_is_also_in_a_file_is_taken_from_the_file(tmp_path: Path, 
             record_acts(ledger, keys, LIFECYCLE_EVENT, row, event=event(number))
     add_key(keys.path, "subject", now=LEDGER_EVENT_TIME + timedelta(days=1))
     newer = Keyring.load(keys.path)
-    assert len(ledger_events(address, newer)) == 3
+    assert len(events_of(address, newer)) == 3
     given = [
         RetentionEvent("north", "tenant_closed", LEDGER_EVENT_TIME),
         RetentionEvent("north", "subject_left", LEDGER_EVENT_TIME, "d1"),
     ]
-    (found,) = ledger_events(address, newer, given)
+    (found,) = events_of(address, newer, given)
     assert found.token == subject_token(keys, "north", "d2")
     assert (
         len(
-            ledger_events(
-                address, newer, [RetentionEvent("north", "subject_left", LEDGER_EVENT_TIME + timedelta(1), "d1")]
-            )
+            events_of(address, newer, [RetentionEvent("north", "subject_left", LEDGER_EVENT_TIME + timedelta(1), "d1")])
         )
         == 3
     )
@@ -231,4 +231,4 @@ def test_a_token_of_a_key_that_is_not_there_stops_it(tmp_path: Path, keys: Keyri
     with open_ledger(address, create=True) as ledger:
         record_acts(ledger, keys, LIFECYCLE_EVENT, replace(CLOSED, subject=f"subject/7:{64 * '0'}", kind="reset"))
     with pytest.raises(KeyringError, match="subject/7"):
-        ledger_events(address, keys)
+        events_of(address, keys)

@@ -303,7 +303,7 @@ class _Lift:
     def _request(self, output: PublishedOutput) -> LiftRequest:
         keys, acts = self.ledger.keyring, self.ledger.find(LIFECYCLE_EVENT)
         others = [row for row in acts if row.id not in self.restriction_ids]
-        due = RewriteRequest.for_output(output, self.as_of, ledger_events(self.ledger.address, keys))
+        due = RewriteRequest.for_output(output, self.as_of, ledger_events(self.ledger, keys))
         by_events = replace(due, by_age=False, removal_reason="restricted")
         return LiftRequest(
             lifted=replace(by_events, events=self.events),
