@@ -270,7 +270,7 @@ class Workspace:
         """Raises RefusedError if the receipts of its own output, or of a named one, name another ledger (E303), or if the last
         of them was signed with another keyring (E310)."""
         for chain in self._chains(named):
-            check_ledger(self.address, chain, self.verifier)
+            check_ledger(self.address, chain, self.open_ledger)
             check_keyring(self.keyring(), chain)
 
     def open_output(self) -> tuple[Workspace, PublishedOutput]:
@@ -295,13 +295,13 @@ class Workspace:
         return load_receipts(self.target, self._ledger_of_receipts)
 
     def _ledger_of_receipts(self) -> Address:
-        check_ledger(self.address, read_receipts(self.target), self.verifier)
+        check_ledger(self.address, read_receipts(self.target), self.open_ledger)
         return self.address
 
     def check_changeable(self, chain: Sequence[Receipt]) -> None:
         """Raises RefusedError for another ledger or keyring than that of these receipts, and KeyringError."""
         keyring = self.keyring("receipt")
-        check_ledger(self.address, chain, keyring)
+        check_ledger(self.address, chain, self.open_ledger)
         check_keyring(keyring, chain)
 
     def check_target(self) -> None:
@@ -310,7 +310,7 @@ class Workspace:
             chain = read_receipts(self.target)
             if self.keyring_or_none is not None:
                 check_keyring(self.keyring_or_none, chain)
-            check_ledger(self.address, chain, self.keyring_or_none)
+            check_ledger(self.address, chain, self.open_ledger)
 
     def _chains(self, named: Iterable[LocationLike] = ()) -> Iterator[Sequence[Receipt]]:
         places = map(parse_output_location, [*named, *self.named_outputs])
@@ -407,7 +407,7 @@ class Workspace:
                 if each._has_lost_ledger:
                     _warn_of_lost_ledger(each.address)
                 else:
-                    check_ledger(each.address, chain, each.verifier)
+                    check_ledger(each.address, chain, each.open_ledger)
         known: set[tuple[Path | None, str]] = set()
         searched = map(self._governing, self._searched_outputs(decides))
         for each in (self, *shown, *searched):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from minimize.errors import RefusedError
-from minimize.keys import Keyring, Verifier
+from minimize.keys import Keyring
 from minimize.keys.keyring import NOISE_KEY
 from minimize.ledger import Address
-from minimize.ledger.ledger import open_ledger
+from minimize.ledger.ledger import Ledger
 from minimize.ledger.runs import ledger_difference
 from minimize.receipts import Receipt
 from minimize.receipts.chain import digest_findings
-
-if TYPE_CHECKING:
-    from minimize.ledger.ledger import Ledger
-
 
 WRONG_LEDGER: Final = "E303"
 WRONG_KEYRING: Final = "E310"
@@ -77,21 +74,24 @@ def check_earlier_receipts(keys: Keyring, chain: Sequence[Receipt]) -> None:
         )
 
 
-def check_ledger(address: Address, chain: Sequence[Receipt], verifier: Verifier | None) -> None:
+LedgerOpener = Callable[[], AbstractContextManager[Ledger]]
+"""Opens a ledger in a `with` statement."""
+
+
+def check_ledger(address: Address, chain: Sequence[Receipt], open_: LedgerOpener) -> None:
     """Raises RefusedError (E303) if the ledger at an address is not the one that the last receipt of an output names.
 
     This is the case if the ledger is missing, is another or a new one, or lacks the audit head that the receipt names, as an
-    older copy does. Receipts of older versions name only the audit head. The verifier is needed for a checkpoint, which
-    shows that the oldest entries were removed after their year.
+    older copy does. Receipts of older versions name only the audit head. `open_` opens the ledger, with the keys that verify a
+    checkpoint, which shows that the oldest entries were removed after their year.
     """
-
     receipt = last_receipt_with_ledger(chain)
     if receipt is None:
         return
     if not address.exists:
         message = f"the ledger {address} ({address.named_by}) does not exist, but receipts of this output name a ledger"
         raise RefusedError(message, code=WRONG_LEDGER, hint=_HINT)
-    with open_ledger(address, verifier=verifier) as ledger:
+    with open_() as ledger:
         check_open_ledger(ledger, chain)
 
 

@@ -178,7 +178,7 @@ def output_ledger(output: Location, ledger: Address | PathText | None = None) ->
     """
     start = bucket_config(output) if isinstance(output, ObjectPath) else output
     address = ledger if isinstance(ledger, Address) else find_ledger(ledger, start=start, output=output)
-    check_ledger(address, read_receipts(output), None)
+    check_ledger(address, read_receipts(output), partial(open_ledger, address))
     return address
 
 

@@ -468,19 +468,19 @@ def create_report(
     their check; and ConfigurationError, KeyringError or PolicyError for a table that does not exist, and for a given file that
     cannot be used.
     """
-    workspace = Workspace(ledger, output, pipeline, keys, shown=(output,))
-    workspace.require("run/read")
-    for dataset, category in table_datasets(output, tables):
-        workspace.require(READ, dataset=dataset, category=category)
-    request = ReportRequest(
-        at=parse_time(at, "at") or workspace.now,
-        settings=settings,
-        recipients=recipients,
-        source=source,
-        sealed_counts=sealed_counts,
-        tables=tuple(tables),
-    )
-    return report_of(workspace, request)
+    with Workspace(ledger, output, pipeline, keys, shown=(output,)) as workspace:
+        workspace.require("run/read")
+        for dataset, category in table_datasets(output, tables):
+            workspace.require(READ, dataset=dataset, category=category)
+        request = ReportRequest(
+            at=parse_time(at, "at") or workspace.now,
+            settings=settings,
+            recipients=recipients,
+            source=source,
+            sealed_counts=sealed_counts,
+            tables=tuple(tables),
+        )
+        return report_of(workspace, request)
 
 
 def report_of(workspace: Workspace, request: ReportRequest) -> OutputReport:

@@ -204,43 +204,43 @@ def approve(
     file, actor = _policy_file(policy), current_actor()
     _check_lint(policy, pipelines, allowed)
     clock = utc_now if at is None else lambda: at
-    workspace = Workspace(ledger, keys=keys, found_config=policy.config, clock=clock)
-    when = workspace.now
-    workspace.require(APPROVE_POLICY, about=policy.policy)
-    name, named = _approver_name(workspace, by, actor), approver_source(by)
-    forms = {key: each.form for key, each in pipelines.items()}
-    approved = PolicyApproval(
-        by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy, forms), pipelines=forms
-    )
-    same = policy.approved is not None and policy.approved.digest == approved.digest and policy.approved.by == name
-    before = None if same else find_approved_state(policy)
-    changes = ChangeReport(()) if before is None else before.changes(policy, pipelines)
-    if before is not None:
-        before.check_version(policy, pipelines)
-    result = ApprovalResult(
-        policy=policy.policy,
-        version=policy.version,
-        file=str(file),
-        named=named,
-        approved=policy.approved if same and policy.approved is not None else approved,
-        changed=not same,
-        recorded=workspace.has_address and not same and not dry_run,
-        pipelines=tuple(pipelines),
-        before=None if before is None else before.policy.version,
-        changes=changes,
-        dry_run=dry_run,
-    )
-    if same or dry_run:
+    with Workspace(ledger, keys=keys, found_config=policy.config, clock=clock) as workspace:
+        when = workspace.now
+        workspace.require(APPROVE_POLICY, about=policy.policy)
+        name, named = _approver_name(workspace, by, actor), approver_source(by)
+        forms = {key: each.form for key, each in pipelines.items()}
+        approved = PolicyApproval(
+            by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy, forms), pipelines=forms
+        )
+        same = policy.approved is not None and policy.approved.digest == approved.digest and policy.approved.by == name
+        before = None if same else find_approved_state(policy)
+        changes = ChangeReport(()) if before is None else before.changes(policy, pipelines)
+        if before is not None:
+            before.check_version(policy, pipelines)
+        result = ApprovalResult(
+            policy=policy.policy,
+            version=policy.version,
+            file=str(file),
+            named=named,
+            approved=policy.approved if same and policy.approved is not None else approved,
+            changed=not same,
+            recorded=workspace.has_address and not same and not dry_run,
+            pipelines=tuple(pipelines),
+            before=None if before is None else before.policy.version,
+            changes=changes,
+            dry_run=dry_run,
+        )
+        if same or dry_run:
+            return result
+        content = _approved_content(file, policy, approved)
+        copies = _copies(policy, pipelines, content)
+
+        def write() -> None:
+            with_output_errors(_write_copies, file.parent / APPROVED_FOLDER, copies)
+            with_output_errors(write_file, file.resolve(), content)
+
+        _write_and_record(workspace, _approval_event(policy, approved, actor, when), write)
         return result
-    content = _approved_content(file, policy, approved)
-    copies = _copies(policy, pipelines, content)
-
-    def write() -> None:
-        with_output_errors(_write_copies, file.parent / APPROVED_FOLDER, copies)
-        with_output_errors(write_file, file.resolve(), content)
-
-    _write_and_record(workspace, _approval_event(policy, approved, actor, when), write)
-    return result
 
 
 def approver_source(by: str | None) -> ApproverSource:

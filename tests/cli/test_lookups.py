@@ -1,4 +1,4 @@
-"""How often each command reads its surroundings: the configuration, the keyring and the access rules."""
+"""How often each command reads its surroundings: the configuration, the keyring, the access rules, and connects to the ledger."""
 
 from __future__ import annotations
 
@@ -41,10 +41,14 @@ class _OpenedFiles:
 
 
 _OPENED = _OpenedFiles()
-MOST_READS: Final[Mapping[str, int]] = {"minimize.yaml": 2, "test.keys": 1, "access.yaml": 1}
+MOST_READS: Final[Mapping[str, int]] = {"minimize.yaml": 2, "test.keys": 1, "access.yaml": 1, "ledger.db": 1}
 """How often a command may read a file of its surroundings: a command for one output finds its configuration once, and once more
 where another output's rules decide, too."""
 MORE_READS: Final[Mapping[str, Mapping[str, int]]] = {
+    "keys rotate": {"ledger.db": 2},
+    "keys add": {"ledger.db": 2},
+    "runs": {"ledger.db": 3},
+    "share send": {"ledger.db": 2},
     "consent confirm": {"access.yaml": 2},
     "share why": {"test.keys": 2},
     "subject view": {"test.keys": 2},
@@ -57,8 +61,8 @@ MORE_READS: Final[Mapping[str, Mapping[str, int]]] = {
     "audit verify": {"test.keys": 2},
     "report": {"minimize.yaml": 5},
     "tenant report": {"minimize.yaml": 10, "test.keys": 3},
-    "export": {"minimize.yaml": 3},
-    "drift": {"test.keys": 2},
+    "export": {"minimize.yaml": 3, "ledger.db": 3},
+    "drift": {"test.keys": 2, "ledger.db": 2},
     "run --settings": {"minimize.yaml": 3},
     "run --input": {"minimize.yaml": 3},
     "backfill --settings": {"minimize.yaml": 3},
@@ -66,9 +70,9 @@ MORE_READS: Final[Mapping[str, Mapping[str, int]]] = {
     "replay --settings": {"minimize.yaml": 4, "access.yaml": 2},
     "retract": {"minimize.yaml": 3},
     "policy approve": {"minimize.yaml": 5, "access.yaml": 2},
-    "keys shred": {"test.keys": 2},
+    "keys shred": {"test.keys": 2, "ledger.db": 2},
     "access token": {"access.yaml": 2},
-    "access request": {"access.yaml": 2},
+    "access request": {"access.yaml": 2, "ledger.db": 2},
     "access adopt --yes": {"minimize.yaml": 3, "access.yaml": 3},
 }
 """The commands that read one of these files more often. Lower a number when a command needs less."""
