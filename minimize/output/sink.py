@@ -130,7 +130,7 @@ class ParquetSink:
             self._file(null_partition(self._partition_by))
         for folder in [*self._open]:
             self._finish(folder)
-        return tuple(sorted(self._written, key=lambda each: each.path))
+        return tuple(sorted(self._written, key=lambda file: file.path))
 
     def abandon(self) -> None:
         """Closes the open files; they are not valid."""
@@ -247,8 +247,8 @@ class _ParquetFile:
         self._writer.close()
         self._file.close()
         checkpoint("file.closed")
-        done = WrittenFile(self._path, self._rows, self._file.digest, keys=self._keys)
-        return done if self._beside is None else self._beside.close(done)
+        written = WrittenFile(self._path, self._rows, self._file.digest, keys=self._keys)
+        return written if self._beside is None else self._beside.close(written)
 
     def abandon(self) -> None:
         if self._beside is not None:
@@ -352,7 +352,7 @@ def index_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | N
 
 def master_keys_of(written: Iterable[WrittenFile]) -> frozenset[str]:
     """The master keys under which they are encrypted."""
-    return frozenset(key for each in written for key in each.keys)
+    return frozenset(key for file in written for key in file.keys)
 
 
 ATTEMPTS_FOLDER: Final = "attempts"
