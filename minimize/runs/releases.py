@@ -49,13 +49,13 @@ class PastReleases:
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, OtherReleases]) -> Self:
         """The releases that receipts name. Takes those of other outputs."""
-        there = {
+        in_force = {
             (name, batch_date_of(file.path))
             for name, files in files_in_force(chain).items()
             for file in files
             if name != "records"
         }
-        own: dict[tuple[bool, str | None], list[str]] = {}
+        marks_by_date: dict[tuple[bool, str | None], list[str]] = {}
         exact: dict[tuple[str, str | None], str] = {}
         by_run: dict[str, set[tuple[str, str | None]]] = {}
         reopened: set[tuple[str, str | None]] = set()
@@ -71,10 +71,10 @@ class PastReleases:
                     reopened -= places.keys()
                     exact |= {place: receipt.run_id for place, rows in places.items() if rows}
                 for date, release in (output.releases or {}).items():
-                    known = own.setdefault((output.days is not None, date or None), [])
+                    known = marks_by_date.setdefault((output.days is not None, date or None), [])
                     if release.mark not in known:
                         known.append(release.mark)
-        return cls(frozenset(there), frozenset(exact), frozenset(reopened), own, others)
+        return cls(frozenset(in_force), frozenset(exact), frozenset(reopened), marks_by_date, others)
 
     def of_date(self, date: str | None, *, waits: bool) -> ReleasesOfDate:
         """The releases of a date, for tables that wait for late rows, or for the others."""
@@ -82,8 +82,8 @@ class PastReleases:
         exact, reopened = ({name for name, day in each if day == date} for each in (self.exact, self.reopened))
         has_noise = any(self.own.get((each, date)) for each in (False, True))
         others = self.others.get(date or "", OtherReleases())
-        own = self.own.get((waits, date), ())
-        return ReleasesOfDate(frozenset(on), frozenset(exact), frozenset(reopened), has_noise, own, others)
+        marks = self.own.get((waits, date), ())
+        return ReleasesOfDate(frozenset(on), frozenset(exact), frozenset(reopened), has_noise, marks, others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +120,12 @@ def older_tables(chain: Sequence[Receipt]) -> dict[str, tuple[str, ...]]:
     """The tables in force that are older than the last run of their date, with these dates: the run read other files than the
     one that published them, and could not publish them again."""
     older = _states_of_tables(chain)
-    found: dict[str, tuple[str, ...]] = {}
+    dates_by_table: dict[str, tuple[str, ...]] = {}
     for name, entries in files_in_force(chain).items():
         dates = sorted({batch_date_of(file.path) or "" for file in entries})
         those = tuple(date for date in dates if older.get((name, date)))
-        found |= {name: those} if those else {}
-    return found
+        dates_by_table |= {name: those} if those else {}
+    return dates_by_table
 
 
 def _states_of_tables(chain: Sequence[Receipt]) -> dict[tuple[str, str], bool]:
