@@ -59,16 +59,14 @@ PERSONAL: Final = "personal"
 
 @dataclass(frozen=True, slots=True)
 class PersonalTreatment:
-    """Treatment of a field's values on a device that became personal.
-
-    gates          conditions to evaluate again
-    chain          chain to apply to the values; empty if they stay unchanged, None if they are removed
-    is_repeatable  whether the chain may be applied twice
-    """
+    """Treatment of a field's values on a device that became personal."""
 
     gates: tuple[Condition, ...] = ()
+    """Conditions to evaluate again."""
     chain: tuple[Technique, ...] | None = ()
+    """Chain to apply to the values; empty if they stay unchanged, None if they are removed."""
     is_repeatable: bool = True
+    """Whether the chain may be applied twice."""
 
 
 def owner_field(policy: Policy) -> str | None:
@@ -151,29 +149,29 @@ WHOLE_RECORD = Pointer(())
 
 @dataclass(frozen=True, slots=True)
 class FileInstructions:
-    """The rules, events and times that apply to one file.
-
-    clock           bounds of its event times; without one, the start of its batch date is the time of all events
-    removal_reason  the reason in receipts for which records of `erased` are removed
-    erased          subjects whose records are removed, by field
-    reclassified    devices that became personal, by field; `treatments` the effect on each field, `owner_gates` the conditions
-                    that their records must still meet
-    owner           the field that names the owner of a device, if the file has it
-    company         devices from which the organization's data was removed; `own` the fields that are the user's own
-    """
+    """The rules, events and times that apply to one file."""
 
     file: OutputFile
     rules: RetentionRules
     as_of: datetime
     clock: EventTimeBounds | None = None
+    """Bounds of its event times; without one, the start of its batch date is the time of all events."""
     erased: tuple[AffectedSubjects, ...] = ()
+    """Subjects whose records are removed, by field."""
     reclassified: tuple[AffectedSubjects, ...] = ()
+    """Devices that became personal, by field."""
     treatments: Mapping[str, PersonalTreatment] = field(default_factory=dict)
+    """The effect on each field of such a device."""
     owner_gates: tuple[Condition, ...] = ()
+    """Conditions that the records of such a device must still meet."""
     owner: str | None = None
+    """The field that names the owner of a device, if the file has it."""
     company: tuple[AffectedSubjects, ...] = ()
+    """Devices from which the organization's data was removed."""
     own: frozenset[str] = frozenset()
+    """The fields that are the user's own."""
     removal_reason: str = "erased"
+    """The reason in receipts for which records of `erased` are removed."""
 
     @property
     def all_affected(self) -> tuple[AffectedSubjects, ...]:
@@ -369,13 +367,7 @@ class _BatchJudgment:
 
 @dataclass(frozen=True, slots=True)
 class RewriteRequest:
-    """The request of an expiry: output, today's policy, reference time, and events.
-
-    by_age          whether data past its retention is due; a deletion follows events, and removes it from the changed files
-    read_times      per batch date, when its records were read from their source
-    retentions      retention of each aggregate with its own, by name
-    removal_reason  the reason in receipts for which records of the events' subjects are removed
-    """
+    """The request of an expiry: output, today's policy, reference time, and events."""
 
     output: Location
     today: Policy
@@ -383,9 +375,13 @@ class RewriteRequest:
     keys: Keyring = field(repr=False)
     events: tuple[RetentionEvent, ...] = ()
     by_age: bool = True
+    """Whether data past its retention is due; a deletion follows events, and removes it from the changed files."""
     read_times: Mapping[str | None, datetime] = field(default_factory=dict, repr=False)
+    """Per batch date, when its records were read from their source."""
     retentions: Mapping[str, timedelta] = field(default_factory=dict)
+    """Retention of each aggregate with its own, by name."""
     removal_reason: str = "erased"
+    """The reason in receipts for which records of the events' subjects are removed."""
     _by_group: dict[tuple[object, ...], FileInstructions] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -64,16 +64,14 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
-    """The rules for one file: maximum age of records, conditions on records and on values, retention of features.
-
-    pointers  pointers of the file's fields, by key
-    """
+    """The rules for one file: maximum age of records, conditions on records and on values, retention of features."""
 
     age: timedelta | None = None
     records: tuple[Condition, ...] = ()
     fields: tuple[FieldRule, ...] = ()
     features: Mapping[str, timedelta] = field(default_factory=dict)
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
+    """Pointers of the file's fields, by key."""
 
     @classmethod
     def for_file(cls, older_policy: Policy, today: Policy, pointers: Mapping[str, Pointer]) -> RetentionRules:
@@ -167,16 +165,15 @@ class StoredFacts:
     """The facts about the values at one place (a leaf) in a batch of a file, as defined by `Facts`.
 
     What has not changed is unknown unless the file shows it.
-
-    pointers  the fields of the file, by key
-    changed   the facts that changed
     """
 
     batch: pa.RecordBatch = field(repr=False)
     policy: Policy
     pointers: Mapping[str, Pointer]
+    """The fields of the file, by key."""
     place: Pointer
     changed: ChangedFacts
+    """The facts that changed."""
 
     def holds(self, condition: Condition) -> Bools:
         """Whether the condition surely holds: one truth value per leaf value."""
@@ -265,20 +262,18 @@ SettingLookup = Callable[[pa.Array], pa.BooleanArray]
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """The settings that apply to one file.
-
-    effective  today's settings, with tenants and subjects in the forms that the file has of them
-    changes    instants at which any setting changes, in microseconds, ascending
-    others     the columns of the other fields by which settings name subjects, by field
-    """
+    """The settings that apply to one file."""
 
     policy: Policy
     effective: Settings | None
+    """Today's settings, with tenants and subjects in the forms that the file has of them."""
     changes: Moments
+    """Instants at which any setting changes, in microseconds, ascending."""
     tenant: LookupColumn | None
     subject: LookupColumn | None
     clock: EventTimeBounds | None
     others: Mapping[str, LookupColumn] = field(default_factory=dict)
+    """The columns of the other fields by which settings name subjects, by field."""
 
     @classmethod
     def for_file(

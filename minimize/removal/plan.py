@@ -327,25 +327,23 @@ _REASON_TEXTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class RemovalPlan(JsonResult):
-    """The plan of an expiry.
-
-    due              the files with due data
-    tables_left      tables that stay although some of their records are removed: per name and date, the dates of the records
-    undated          partitions whose rows have an unknown age
-    unfindable       number of pairs of file and event whose tenant or subject cannot be found in the file
-    uncertain        per event of the ledger, the number of files in which its subject may have an unknown form
-    unreadable       files with destroyed keys; they are removed by the retention of their batch date, or when it is run again
-    """
+    """The plan of an expiry."""
 
     as_of: datetime = field(metadata=json_member("at"))
     due: tuple[DueFile, ...] = field(default=(), repr=False)
+    """The files with due data."""
     tables_left: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
+    """Tables that stay although some of their records are removed: per name and date, the dates of the records."""
     undated: tuple[str, ...] = field(default=(), metadata=json_member("undated_partitions", earlier="untold"))
+    """Partitions whose rows have an unknown age."""
     unfindable: int = field(default=0, metadata=json_member("unfindable", earlier="lost"))
+    """Number of pairs of file and event whose tenant or subject cannot be found in the file."""
     uncertain: Mapping[RetentionEvent, int] = field(
         default_factory=dict, repr=False, metadata=json_member("uncertain_subjects", earlier="unsure", convert=len)
     )
+    """Per event of the ledger, the number of files in which its subject may have an unknown form."""
     unreadable: tuple[str, ...] = field(default=(), metadata=json_member("unreadable_files", earlier="closed"))
+    """Files with destroyed keys; they are removed by the retention of their batch date, or when it is run again."""
     json_names = "as_of partitions dates_left undated unfindable uncertain unreadable"
 
     @property
@@ -394,18 +392,16 @@ class RemovalPlan(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class OpenDeadline(JsonResult):
-    """An open removal after an event or by age, and its deadline.
-
-    files      files with data to remove
-    uncertain  files in which the subject may have a form that the ledger does not know
-    """
+    """An open removal after an event or by age, and its deadline."""
 
     kind: str = field(metadata=json_member(earlier="what"))
     deadline: datetime = field(metadata=json_member(earlier="by"))
     files: int
+    """Files with data to remove."""
     tenant: str | None = field(default=None, metadata=json_member("tenant_id", omit_none=True))
     overdue: bool = False
     uncertain: int = field(default=0, metadata=json_member("uncertain_files", earlier="unsure", omit_empty=True))
+    """Files in which the subject may have a form that the ledger does not know."""
     json_names = "kind deadline files overdue uncertain tenant"
 
     def lines(self) -> Iterator[Line]:

@@ -213,21 +213,20 @@ class DatesWithSource:
 
     Sources are listed once, and their files are read once. The plan is made for one date of each group of dates that were planned
     from the same policy, pipeline and package version.
-
-    as_of            reference time of policy, settings and consents; consents must also hold `now`
-    settings_source  source of the settings, if not the pipeline's own
-    settings         today's rows
-    consents         recorded consents; None for the organization's own records
     """
 
     workspace: Workspace = field(repr=False)
     output: PublishedOutput
     as_of: datetime
+    """Reference time of policy, settings and consents; consents must also hold `now`."""
     now: datetime
     source: PathText | None
     settings_source: Any = field(repr=False)
+    """Source of the settings, if not the pipeline's own."""
     settings: SettingsRows | None = field(repr=False)
+    """Today's rows."""
     consents: Consents | None = field(repr=False)
+    """Recorded consents; None for the organization's own records."""
     _digests: dict[tuple[object, ...], str | None] = field(default_factory=dict, init=False, repr=False)
 
     def unaffected(self) -> frozenset[str | None]:

@@ -145,22 +145,20 @@ def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class PolicyReevaluation:
-    """Reevaluation of one file under today's policy.
-
-    file      the file, with the policy under which it was written
-    today     today's policy
-    forms     effect of today's policy on each field of the file
-    records   today's conditions on whole records
-    consents  today's consents, if a third party sent the records
-    """
+    """Reevaluation of one file under today's policy."""
 
     file: OutputFile
+    """The file, with the policy under which it was written."""
     today: Policy
+    """Today's policy."""
     as_of: datetime
     forms: Mapping[str, FormChange]
+    """Effect of today's policy on each field of the file."""
     records: tuple[Condition, ...]
+    """Today's conditions on whole records."""
     settings: FileSettings = field(repr=False)
     consents: FileConsents | None = field(default=None, repr=False)
+    """Today's consents, if a third party sent the records."""
 
     @property
     def pointers(self) -> Mapping[str, Pointer]:

@@ -115,27 +115,25 @@ class PlannedChange(Protocol):
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A change to published files of one output.
-
-    kind          the kind of its receipts
-    workspace     that of the output, with today's pipeline
-    as_of         the reference time of today's policy; None if the decisions of the runs that wrote the files stay
-    tables_left   the tables that stay although some of their records are removed: per name and date, the dates of the records
-    allow_shrink  whether an implausible time is accepted
-    progress      receives the number of files that were read to their end
-    transfer      moves records of files into or out of the seal of a restriction, in the same publication
-    finished      receives the result of each publication
-    """
+    """A change to published files of one output."""
 
     kind: ReceiptKind
+    """The kind of its receipts."""
     workspace: Workspace = field(repr=False)
+    """The workspace of the output, with today's pipeline."""
     as_of: datetime | None = None
+    """The reference time of today's policy; None if the decisions of the runs that wrote the files stay."""
     at_given: bool = False
     tables_left: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
+    """The tables that stay although some of their records are removed: per name and date, the dates of the records."""
     allow_shrink: bool = False
+    """Whether an implausible time is accepted."""
     progress: ProgressCallback = no_progress
+    """Receives the number of files that were read to their end."""
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
+    """Moves records of files into or out of the seal of a restriction, in the same publication."""
     finished: Callable[[RewriteResult], object] = lambda result: None
+    """Receives the result of each publication."""
 
     def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
         """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates.

@@ -33,21 +33,19 @@ REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consen
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """A file in force that a rewrite changes.
-
-    judge       decides on its batches; None if rows and values stay
-    is_whole    whether the whole file is removed without being read
-    gated       rows to remove, by reason
-    is_counted  whether these rows are known before the file is rewritten
-    retention   removes what is past its retention from what `judge` leaves; None if `judge` does, or if nothing can be past it
-    """
+    """A file in force that a rewrite changes."""
 
     file: OutputFile
     judge: BatchJudge | None = field(default=None, repr=False)
+    """Decides on its batches; None if rows and values stay."""
     is_whole: bool = False
+    """Whether the whole file is removed without being read."""
     gated: Mapping[str, int] = field(default_factory=dict)
+    """Rows to remove, by reason."""
     is_counted: bool = field(default=True, kw_only=True)
+    """Whether these rows are known before the file is rewritten."""
     retention: BatchJudge | None = field(default=None, repr=False, kw_only=True)
+    """Removes what is past its retention from what `judge` leaves; None if `judge` does, or if nothing can be past it."""
 
     @property
     def rewrite_judge(self) -> BatchJudge | None:
@@ -82,22 +80,20 @@ Planned = TypeVar("Planned", bound=PlannedFile)
 
 @dataclass(frozen=True, slots=True)
 class RewriteResult:
-    """Result of a rewrite, for its receipt.
-
-    written   the new files, by output name (including `quarantine` if its files were given)
-    replaces  the files that they replace
-    removes   the files of which no row remains
-    read      rows of the given files
-    counts    the counts of the stages
-    gated     the rows that were removed from each file that was read, by path and reason
-    """
+    """Result of a rewrite, for its receipt."""
 
     written: Mapping[str, tuple[WrittenFile, ...]] = field(default_factory=dict)
+    """The new files, by output name (including `quarantine` if its files were given)."""
     replaces: tuple[FileRef, ...] = ()
+    """The files that they replace."""
     removes: tuple[FileRef, ...] = ()
+    """The files of which no row remains."""
     read: int = 0
+    """Rows of the given files."""
     counts: BatchCounts = field(default_factory=BatchCounts)
+    """The counts of the stages."""
     gated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The rows that were removed from each file that was read, by path and reason."""
 
     def __add__(self, result: RewriteResult) -> RewriteResult:
         names = {**self.written, **result.written}
@@ -120,11 +116,7 @@ class RewriteResult:
 
 @dataclass(frozen=True, slots=True)
 class RewriteReceipt:
-    """What the receipt of a rewrite states about files that were written under one policy.
-
-    retention  the policy that decided on the files; None if none did
-    unchanged  the tables that keep their figures although records of them are removed: dates by name
-    """
+    """What the receipt of a rewrite states about files that were written under one policy."""
 
     kind: ReceiptKind
     run_id: str
@@ -134,7 +126,9 @@ class RewriteReceipt:
     at: datetime
     at_given: bool
     retention: PolicyRef | None
+    """The policy that decided on the files; None if none did."""
     unchanged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The tables that keep their figures although records of them are removed: dates by name."""
     clock: Clock = utc_now
 
     @property

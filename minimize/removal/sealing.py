@@ -86,16 +86,14 @@ class _SealingObserver:
 
 @dataclass(frozen=True, slots=True)
 class LiftInstructions:
-    """The records that leave a sealed file when restrictions are lifted, and what becomes of them.
-
-    lifted      removes the records of the lifted restrictions
-    restricted  removes the records of the restrictions that stay
-    due         removes erased records, and records and values past their retention
-    """
+    """The records that leave a sealed file when restrictions are lifted, and what becomes of them."""
 
     lifted: FileInstructions
+    """Removes the records of the lifted restrictions."""
     restricted: FileInstructions
+    """Removes the records of the restrictions that stay."""
     due: FileInstructions
+    """Removes erased records, and records and values past their retention."""
 
     @property
     def pointers(self) -> Mapping[str, Pointer]:

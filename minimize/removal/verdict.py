@@ -19,18 +19,16 @@ from minimize.stages.raw_values import mask_values
 
 @dataclass(frozen=True, slots=True)
 class BatchVerdict:
-    """Rows and values of one batch that a rewrite removes or replaces.
-
-    removed_records  per reason, the records to remove, each counted once
-    removed_values   per field key, the values to remove, in remaining and removed records
-    replacements     per field key, the values in the required form
-    emptied_records  per field key of which every value can be removed, the records in which that happens
-    """
+    """Rows and values of one batch that a rewrite removes or replaces."""
 
     removed_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+    """Per reason, the records to remove, each counted once."""
     removed_values: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+    """Per field key, the values to remove, in remaining and removed records."""
     replacements: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
+    """Per field key, the values in the required form."""
     emptied_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+    """Per field key of which every value can be removed, the records in which that happens."""
 
     def remaining_rows(self, rows: int) -> Bools:
         """The remaining records."""
