@@ -33,18 +33,16 @@ BatchDate = dt.date | None
 
 @dataclass(frozen=True, slots=True)
 class DateSelection:
-    """The batch dates that a run is asked to process.
-
-    only     only this date
-    since    no date before this one
-    until    no date after this one
-    pending  of these dates, only those whose inputs changed since their last receipt
-    """
+    """The batch dates that a run is asked to process."""
 
     only: dt.date | None = None
+    """Only this date."""
     since: dt.date | None = None
+    """No date before this one."""
     until: dt.date | None = None
+    """No date after this one."""
     pending: bool = False
+    """Of these dates, only those whose inputs changed since their last receipt."""
 
     @classmethod
     def from_options(
@@ -130,21 +128,19 @@ _SINGLE_DATE_REASONS: Final = frozenset({"unreadable", "stopped"})
 
 @dataclass(frozen=True, slots=True)
 class SkippedDate(JsonResult):
-    """A batch date that a run skips.
-
-    day        the date; None for the single batch of a source without dates, and if the whole source is missing
-    reason     as in `skipped` of a receipt
-    file       the file that the reason concerns, with the name that receipts show
-    exit_code  of a run of this date alone
-    """
+    """A batch date that a run skips."""
 
     day: BatchDate = field(metadata=json_member("date"))
+    """The date; None for the single batch of a source without dates, and if the whole source is missing."""
     reason: SkipReason
+    """The reason, as in `skipped` of a receipt."""
     code: str
     message: str
     hint: str = ""
     file: str | None = None
+    """The file that the reason concerns, with the name that receipts show."""
     exit_code: int = 1
+    """The exit code of a run of this date alone."""
     json_names = "day reason code message hint file"
 
     @classmethod
@@ -214,17 +210,16 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The files of one batch date, compared with those of its last receipt.
-
-    state  `new`: never run; `same`; `changed`: files were added, or have other bytes; `shrunk`: some files that were read are
-           missing; `gone`: all of them are missing; `unreadable`: a file cannot be read
-    lost   number of files that were read and are missing
-    fault  why a file cannot be read
-    """
+    """The files of one batch date, compared with those of its last receipt."""
 
     state: ArrivalState
+    """`new`: never run; `same`; `changed`: files were added, or have other bytes; `shrunk`: some files that were read are
+    missing; `gone`: all of them are missing; `unreadable`: a file cannot be read.
+    """
     lost: int = 0
+    """Number of files that were read and are missing."""
     fault: SkippedDate | None = None
+    """Why a file cannot be read."""
 
 
 def arrivals(source_files: SourceFiles, chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchDate, Arrival]:

@@ -212,14 +212,12 @@ def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at
 
 @dataclass(frozen=True, slots=True)
 class ConsentChange:
-    """How the consents changed since a run.
-
-    unchanged  today's periods of the tenants whose consents are as the run knew them
-    has_ended  whether a tenant's consent is no longer as the run knew it, or the recipient's file changed
-    """
+    """How the consents changed since a run."""
 
     unchanged: ConsentPeriods = field(repr=False)
+    """Today's periods of the tenants whose consents are as the run knew them."""
     has_ended: bool
+    """Whether a tenant's consent is no longer as the run knew it, or the recipient's file changed."""
 
 
 def consent_change(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> ConsentChange | None:

@@ -40,29 +40,25 @@ from minimize.sources.files import batch_parts
 
 @dataclass(frozen=True, slots=True)
 class EventDayWindow:
-    """One event day of one aggregate, and the batches that may contain its rows.
-
-    wrong  the batch that prevents publication, with the reason; empty if there is none
-    """
+    """One event day of one aggregate, and the batches that may contain its rows."""
 
     name: str
     day: date
     batches: tuple[date, ...]
     wrong: str = ""
+    """The batch that prevents publication, with the reason; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedDays:
-    """The event days of a late aggregate according to earlier receipts.
-
-    published  for each published event day, the number of its rows per batch
-    open       event days that could not be published
-    spread     for each batch, the number of its rows per event day
-    """
+    """The event days of a late aggregate according to earlier receipts."""
 
     published: Mapping[date, Mapping[date, int]]
+    """For each published event day, the number of its rows per batch."""
     open: frozenset[date]
+    """Event days that could not be published."""
     spread: Mapping[date, Mapping[date, int]]
+    """For each batch, the number of its rows per event day."""
 
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], name: str) -> PublishedDays:
@@ -176,22 +172,20 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class LateAggregate:
-    """One late aggregate: its earlier receipts, the days that this run closes, and the rows of this run.
-
-    tallies  per batch, its rows per event day
-    complete the tally of each complete event day
-    results  per event day that is published or stays, its table
-    released the same tables with their releases
-    """
+    """One late aggregate: its earlier receipts, the days that this run closes, and the rows of this run."""
 
     name: str
     late: LateWindow
     published_days: PublishedDays
     windows: tuple[EventDayWindow, ...]
     tallies: dict[date, EventDayTally] = field(default_factory=dict)
+    """Per batch, its rows per event day."""
     complete: dict[date, AggregateTally] = field(default_factory=dict)
+    """The tally of each complete event day."""
     results: dict[date, AggregateResult] = field(default_factory=dict)
+    """Per event day that is published or stays, its table."""
     released: dict[date, ReleasedTable] = field(default_factory=dict)
+    """The same tables with their releases."""
 
     @property
     def closing(self) -> list[EventDayWindow]:

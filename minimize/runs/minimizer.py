@@ -285,19 +285,17 @@ class Minimizer:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPolicy:
-    """The state that does not change between calls.
-
-    source   turns data into a source for the policy's request
-    stages   the stages of the plan; None if the plan has a computation that needs all rows of a call
-    schema   the schema of the result, with the key versions
-    also     fields that are read only to identify the subjects of records
-    """
+    """The state that does not change between calls."""
 
     source: MemorySourceFactory
+    """Turns data into a source for the policy's request."""
     stages: BoundPlan | None
+    """The stages of the plan; None if the plan has a computation that needs all rows of a call."""
     schema: pa.Schema
+    """The schema of the result, with the key versions."""
     release: Release
     also: frozenset[str] = frozenset()
+    """Fields that are read only to identify the subjects of records."""
 
     @classmethod
     def from_plan(

@@ -81,13 +81,11 @@ DIFFERENCE_WARNING: Final = "The difference of both versions can show single peo
 
 @dataclass(frozen=True, slots=True)
 class VoidedRun(JsonResult):
-    """The signed receipt that declares a run void.
-
-    days  the days whose exact figures may be published once more, if they are not the batch dates of the run
-    """
+    """The signed receipt that declares a run void."""
 
     receipt: Receipt = field(metadata=json_member(merge=True))
     days: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """The days whose exact figures may be published once more, if they are not the batch dates of the run."""
 
     def lines(self) -> Iterator[str]:
         """The run, and the dates to run again."""
@@ -237,16 +235,14 @@ def _read_receipt(path: Location) -> Receipt | None:
 
 @dataclass(frozen=True, slots=True)
 class OutputDecision:
-    """The content of a receipt that records a decision.
-
-    about        the receipt whose pipeline, purpose, policy and plan it names
-    attachments  the files that are stored with it, by name
-    records      the other parts of the receipt
-    """
+    """The content of a receipt that records a decision."""
 
     about: Receipt
+    """The receipt whose pipeline, purpose, policy and plan it names."""
     attachments: Mapping[str, bytes] = field(repr=False)
+    """The files that are stored with it, by name."""
     records: Mapping[str, Any]
+    """The other parts of the receipt."""
 
 
 DecideOutput = Callable[["Ledger", OpenOutput, Sequence[Receipt]], OutputDecision | None]

@@ -31,20 +31,18 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class PastReleases:
-    """The releases of an output's aggregates, as its receipts and the ledger know them, whatever the tables were called.
-
-    in_force  the aggregates and dates with a table in force
-    exact     the aggregates and dates with published exact figures, in force or not
-    reopened  the aggregates and dates of void runs whose exact figures may be published once more, or were empty
-    own       the marks of each date, in the order of their releases: of tables that wait for late rows, and of the others
-    others    the releases of each date by other outputs of the same source
-    """
+    """The releases of an output's aggregates, as its receipts and the ledger know them, whatever the tables were called."""
 
     in_force: frozenset[tuple[str, str | None]]
+    """The aggregates and dates with a table in force."""
     exact: frozenset[tuple[str, str | None]] = frozenset()
+    """The aggregates and dates with published exact figures, in force or not."""
     reopened: frozenset[tuple[str, str | None]] = frozenset()
+    """The aggregates and dates of void runs whose exact figures may be published once more, or were empty."""
     own: Mapping[tuple[bool, str | None], Sequence[str]] = field(default_factory=dict, repr=False)
+    """The marks of each date, in the order of their releases: of tables that wait for late rows, and of the others."""
     others: Mapping[str, OtherReleases] = field(default_factory=dict, repr=False)
+    """The releases of each date by other outputs of the same source."""
 
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, OtherReleases]) -> Self:
@@ -88,22 +86,20 @@ class PastReleases:
 
 @dataclass(frozen=True, slots=True)
 class ReleasesOfDate:
-    """The releases of one date.
-
-    in_force   the aggregates with a table in force
-    exact      the aggregates with published exact figures, in force or not
-    reopened   the aggregates whose exact figures may be published once more, or were empty
-    has_noise  whether the output has released figures with noise
-    own        the marks of its releases, in their order
-    others     the releases by other outputs of the source
-    """
+    """The releases of one date."""
 
     in_force: frozenset[str]
+    """The aggregates with a table in force."""
     exact: frozenset[str]
+    """The aggregates with published exact figures, in force or not."""
     reopened: frozenset[str]
+    """The aggregates whose exact figures may be published once more, or were empty."""
     has_noise: bool
+    """Whether the output has released figures with noise."""
     own: Sequence[str] = field(repr=False)
+    """The marks of its releases, in their order."""
     others: OtherReleases = field(repr=False)
+    """The releases by other outputs of the source."""
 
     def number(self, mark: str) -> int:
         """The number of a release, from 1: a release that is known keeps its own."""
@@ -173,14 +169,12 @@ def _files_of_date(receipt: Receipt, date: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedTable:
-    """The publishable part of one aggregate on one date.
-
-    release  its number and mark; None for exact figures
-    """
+    """The publishable part of one aggregate on one date."""
 
     result: AggregateResult
     definition: AggregateDefinition
     release: ReleaseEntry | None
+    """Its number and mark; None for exact figures."""
 
     def write(self, staging: Staging, name: str, date: str | None, schema: pa.Schema) -> Iterator[WrittenFile]:
         """Stages the table."""

@@ -197,22 +197,21 @@ ALL_DATES: Final = DateSelection()
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a run is asked to do in a workspace.
-
-    at          the time of the run; None for the current time
-    input       replaces the source of the pipeline
-    settings    replaces its settings
-    recipients  the folder of recipients
-    rerun       whether records that were read earlier are read again; then it is not checked whether the third party may send
-                them, nor whether an output without a region may still be written
-    """
+    """What a run is asked to do in a workspace."""
 
     selection: DateSelection = ALL_DATES
     at: datetime | str | None = None
+    """The time of the run; None for the current time."""
     input: PathText | None = None
+    """Replaces the source of the pipeline."""
     settings: Any = None
+    """Replaces its settings."""
     recipients: PathText | None = None
+    """The folder of recipients."""
     rerun: bool = False
+    """Whether records that were read earlier are read again; then it is not checked whether the third party may send them,
+    nor whether an output without a region may still be written.
+    """
 
 
 PLAIN_REQUEST: Final = RunRequest()

@@ -177,18 +177,16 @@ def no_progress(done_count: int, total: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RunResult(JsonResult):
-    """Result of a run: its receipt, the dates that it skipped, its pipeline, and its output.
-
-    pending         whether only pending dates were run
-    idle_exit_code  the exit code if there was nothing to do
-    """
+    """Result of a run: its receipt, the dates that it skipped, its pipeline, and its output."""
 
     receipt: Receipt = field(metadata=json_member(merge=True))
     skipped: tuple[SkippedDate, ...] = field(metadata=json_member("failures", omit_empty=True))
     pipeline: Pipeline
     output: Location
     pending: bool = False
+    """Whether only pending dates were run."""
     idle_exit_code: int = 0
+    """The exit code if there was nothing to do."""
     json_names = "receipt skipped"
 
     @property
@@ -270,19 +268,18 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a run is executed.
-
-    lineage, metrics  where they are written, in place of the configured destinations
-    allow_shrink      whether the shrink guard is off
-    allow             the codes of the lint errors that are accepted
-    """
+    """How a run is executed."""
 
     engine: str = "local"
     progress: ProgressCallback = no_progress
     lineage: PathText | None = None
+    """Where lineage events are written, in place of the configured destination."""
     metrics: PathText | None = None
+    """Where metrics are written, in place of the configured destination."""
     allow_shrink: bool = False
+    """Whether the shrink guard is off."""
     allow: Collection[str] = ()
+    """The codes of the lint errors that are accepted."""
 
     def context(self, workspace: Workspace, kind: ReceiptKind, **details: Any) -> RunContext:
         """The circumstances of a run that begins now. Takes further ones. Raises ConfigurationError."""
@@ -321,14 +318,12 @@ def run_dates(workspace: Workspace, request: RunRequest, execution: Execution) -
 
 @dataclass(frozen=True, slots=True)
 class RegionalRuns:
-    """Results of the runs of all regions, by region, and the errors of the regions that could not be run.
-
-    idle_exit_code  the exit code if there was nothing to do
-    """
+    """Results of the runs of all regions, by region, and the errors of the regions that could not be run."""
 
     runs: Mapping[str, RunResult]
     errors: Mapping[str, MinimizeError]
     idle_exit_code: int = 0
+    """The exit code if there was nothing to do."""
 
     @property
     def exit_code(self) -> int:
