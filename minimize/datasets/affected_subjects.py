@@ -49,13 +49,11 @@ def until_event_time(event: RetentionEvent) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RecognizedForms:
-    """The forms in which a subject of the ledger was recognized in a file.
-
-    is_complete  whether every form that the subject may have in the file is known
-    """
+    """The forms in which a subject of the ledger was recognized in a file."""
 
     forms: frozenset[str] = field(default=frozenset(), repr=False)
     is_complete: bool = False
+    """Whether every form that the subject may have in the file is known."""
 
 
 NOT_RECOGNIZED: Final = RecognizedForms()
@@ -64,22 +62,20 @@ RecognizedSubjects = Mapping[RetentionEvent, RecognizedForms]
 
 @dataclass(frozen=True, slots=True)
 class AffectedSubjects:
-    """The tenants and subjects of events, in the forms that a file has of them.
-
-    tenant_forms   per form of a tenant with its own event, the last event time reached
-    subject_forms  per form of a subject and form of its tenant (None: any tenant), the last event time reached
-    unfindable     events whose tenant or subject cannot be found in this file
-    uncertain      events of the ledger whose subject may have an unknown form in this file
-    findable       events whose tenant or subject may be in this file
-    """
+    """The tenants and subjects of events, in the forms that a file has of them."""
 
     tenant: Pointer | None = None
     subject: Pointer | None = None
     tenant_forms: Mapping[str, int] = field(default_factory=dict, repr=False)
+    """Per form of a tenant with its own event, the last event time reached."""
     subject_forms: Mapping[tuple[str, str | None], int] = field(default_factory=dict, repr=False)
+    """Per form of a subject and form of its tenant (None: any tenant), the last event time reached."""
     unfindable: tuple[RetentionEvent, ...] = ()
+    """Events whose tenant or subject cannot be found in this file."""
     uncertain: tuple[RetentionEvent, ...] = ()
+    """Events of the ledger whose subject may have an unknown form in this file."""
     findable: tuple[RetentionEvent, ...] = ()
+    """Events whose tenant or subject may be in this file."""
 
     @classmethod
     def for_file(
@@ -193,14 +189,12 @@ FormsInTenants = list[tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class _EventForms:
-    """The forms of all tenants and subjects of events, each computed once.
-
-    under  per tenant its forms; None if the file does not show it
-    own    per subject and tenant the subject's forms; None if the file cannot show them
-    """
+    """The forms of all tenants and subjects of events, each computed once."""
 
     under: Mapping[str, frozenset[str] | None] = field(repr=False)
+    """Per tenant its forms; None if the file does not show it."""
     own: Mapping[ValueInTenant, frozenset[str]] | None = field(repr=False)
+    """Per subject and tenant the subject's forms; None if the file cannot show them."""
     shows: bool
 
     @classmethod
@@ -325,15 +319,13 @@ def _forms_in_file(
 
 @dataclass(frozen=True, slots=True)
 class _SubjectsByTenant:
-    """The distinct pairs of tenant and subject in a batch, grouped by tenant once for all events.
-
-    places  by form of a tenant, its number; its subjects are those from `starts` at that number to the next
-    """
+    """The distinct pairs of tenant and subject in a batch, grouped by tenant once for all events."""
 
     entries: pa.Array = field(repr=False)
     subjects: Codes = field(repr=False)
     starts: Codes = field(repr=False)
     places: Mapping[str, int] = field(repr=False)
+    """By form of a tenant, its number; its subjects are those from `starts` at that number to the next."""
 
     @classmethod
     def for_batch(cls, batch: pa.RecordBatch, tenant: Pointer | None, subject: Pointer) -> Self:

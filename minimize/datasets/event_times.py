@@ -45,15 +45,13 @@ _STORED_UNITS: Final = {"DATE": 24 * HOUR_MICROSECONDS, "TIMESTAMP_MILLIS": 1_00
 
 @dataclass(frozen=True, slots=True)
 class EventTimeBounds:
-    """How precisely a file shows event times.
-
-    slack  microseconds by which an event may be older than the released time
-    width  microseconds by which it may be younger
-    """
+    """How precisely a file shows event times."""
 
     pointer: Pointer
     slack: int
+    """Microseconds by which an event may be older than the released time."""
     width: int
+    """Microseconds by which it may be younger."""
 
     @classmethod
     def for_policy(cls, policy: Policy, schema: pa.Schema) -> EventTimeBounds | None:

@@ -41,17 +41,16 @@ DictionaryCodes = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class TenantContent:
-    """Content of a file for one tenant (None: the file does not identify tenants).
-
-    persons  None if the file does not identify persons
-    since    the first time in the rows, in microseconds since 1970; None if there is none. `until` is the last
-    """
+    """Content of a file for one tenant (None: the file does not identify tenants)."""
 
     tenant: str | None
     rows: int
     persons: int | None
+    """The number of persons; None if the file does not identify persons."""
     since: int | None
+    """The first time in the rows, in microseconds since 1970; None if there is none."""
     until: int | None
+    """The last time in the rows, in the same form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +66,13 @@ class RemovalInventory:
     """The inventory for a change that removes files. It counts the batches that the change reads, and reads only the other files.
 
     A file that cannot be read has no inventory. The change does not fail for that.
-
-    files  by path: the receipt of the run that wrote the file, and the file's entry
     """
 
     output: Location
     keys: Keyring = field(repr=False)
     kms: Kms = field(repr=False)
     files: Mapping[str, tuple[Receipt, ReceiptFile]] = field(default_factory=dict)
+    """By path: the receipt of the run that wrote the file, and the file's entry."""
     _inventories: dict[str, RemovedFileInventory] = field(default_factory=dict, repr=False)
     _policies: dict[bytes, list[str]] = field(default_factory=dict, repr=False)
     """The names of the tenant, subject and time, by the bytes of a policy. Most files have the same policy, and parsing a policy

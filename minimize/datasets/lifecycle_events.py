@@ -57,21 +57,19 @@ LINKED_DEVICES: Final = "linked"
 
 @dataclass(frozen=True, slots=True)
 class RetentionEvent:
-    """One event: its tenant and subject, kind and time.
-
-    subject   the id of the subject as received; None for a whole tenant
-    token     the subject's keyed token instead of the id, for an event of the ledger
-    forms     for an event of the ledger, tokens of the subject's forms in outputs, by chain name
-    named_by  what the ids identify: an identity or a field; None if any field that identifies may hold them
-    """
+    """One event: its tenant and subject, kind and time."""
 
     tenant: str
     kind: EventKind
     occurred_at: datetime
     subject: str | None = field(default=None, repr=False)
+    """The id of the subject as received; None for a whole tenant."""
     token: str | None = field(default=None, repr=False)
+    """The subject's keyed token instead of the id, for an event of the ledger."""
     forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """For an event of the ledger, tokens of the subject's forms in outputs, by chain name."""
     named_by: str | None = None
+    """What the ids identify: an identity or a field; None if any field that identifies may hold them."""
 
     @property
     def deadline(self) -> datetime:

@@ -173,15 +173,13 @@ class PublishedOutput:
 
 @dataclass(frozen=True, eq=False)
 class OutputFile:
-    """One published file. Each answer is computed when it is first needed.
-
-    entry       its entry in the receipts
-    written_by  the run that wrote it
-    """
+    """One published file. Each answer is computed when it is first needed."""
 
     output: PublishedOutput = field(repr=False)
     entry: ReceiptFile
+    """Its entry in the receipts."""
     written_by: WritingRun = field(repr=False)
+    """The run that wrote it."""
     _columns: dict[str, LookupColumn] = field(default_factory=dict, init=False, repr=False)
 
     @property

@@ -223,16 +223,14 @@ WAITS: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class SubjectSelection:
-    """The subjects whose records are read.
-
-    values    released values of the subject's column, as stored in files
-    keys      the keyring that decrypts indexes; without one all records are searched
-    pointers  the path of the subject's column in a file of records. Raises OutputError if the file has none
-    """
+    """The subjects whose records are read."""
 
     values: Collection[SubjectValue] = field(repr=False)
+    """Released values of the subject's column, as stored in files."""
     keys: Subkeys | None
+    """The keyring that decrypts indexes; without one all records are searched."""
     pointers: Callable[[ReceiptFile], Pointer]
+    """The path of the subject's column in a file of records. Raises OutputError if the file has none."""
 
 
 def load_receipts(output: Location, find: FindLedger | None = None) -> tuple[Receipt, ...]:
