@@ -37,22 +37,21 @@ def date_scalar(on: str | None) -> pa.Scalar:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file of an output.
-
-    path    relative to the output folder
-    schema  the file's schema as its readers see it, with the metadata about the whole schema
-    whole   the schema with the columns that are folders, in the output's order
-    sealed  whether the file is in memory, because it was stored sealed
-    coded   whether texts are read as dictionaries. A small row group is then read at once, so that work per dictionary entry
-            is done only once
-    """
+    """One file of an output."""
 
     path: str
+    """The path relative to the output folder."""
     file: pq.ParquetFile
     schema: pa.Schema
+    """The file's schema as its readers see it, with the metadata about the whole schema."""
     whole: pa.Schema
+    """The schema with the columns that are folders, in the output's order."""
     coded: bool = False
+    """Whether texts are read as dictionaries. A small row group is then read at once, so that work per dictionary entry is
+    done only once.
+    """
     sealed: bool = False
+    """Whether the file is in memory, because it was stored sealed."""
 
     def table(self) -> pa.Table:
         """All rows, with the columns that are folders. Raises OutputError for a damaged file."""

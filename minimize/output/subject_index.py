@@ -372,13 +372,11 @@ def index_path(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SubjectIndexer:
-    """Watches sinks of records and writes an index for each of their files. Threads may share it.
-
-    subject  the path of the subject's column in the records
-    """
+    """Watches sinks of records and writes an index for each of their files. Threads may share it."""
 
     lens: IndexKey
     subject: Pointer
+    """The path of the subject's column in the records."""
     remembered: RememberedPrefixes = field(repr=False)
 
     @classmethod

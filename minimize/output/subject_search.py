@@ -146,14 +146,13 @@ def open_index_file(output: Location, indexed_file: ReceiptFile) -> BinaryIO:
 
 @dataclass(frozen=True, slots=True)
 class CandidateFile:
-    """A file that may contain records of the subjects.
-
-    groups  numbers of the row groups that may contain them; None if the file has no index that is trusted, so that every row
-            group may
-    """
+    """A file that may contain records of the subjects."""
 
     file: ReceiptFile
     groups: tuple[int, ...] | None
+    """Numbers of the row groups that may contain them; None if the file has no index that is trusted, so that every row
+    group may.
+    """
 
 
 def find_candidate_files(
