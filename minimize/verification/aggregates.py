@@ -114,14 +114,12 @@ ComparedTables = tuple[list[NoisyTable], list[ExactTable]]
 
 @dataclass(frozen=True, slots=True)
 class MeasureRule:
-    """What the column of a measure must obey.
-
-    counts  what it counts, alone or in histograms: rows, or values of its field, which may be few; None if it counts nothing
-    bounds  takes its field as the policy treats it, and returns the bounds of its figures
-    """
+    """What the column of a measure must obey."""
 
     counts: Literal["rows", "values"] | None = None
+    """What it counts, alone or in histograms: rows, or values of its field, which may be few; None if it counts nothing."""
     bounds: Callable[[FieldView | None], Bounds] = lambda view: _NO_BOUNDS
+    """Takes its field as the policy treats it, and returns the bounds of its figures."""
 
 
 def _clip_bounds(view: FieldView | None) -> Bounds:
@@ -154,14 +152,7 @@ MEASURE_RULES: Final[dict[str, MeasureRule]] = {
 
 @dataclass(frozen=True, slots=True)
 class AggregateView:
-    """One aggregate as the pipeline file defines it.
-
-    noise  the noise of its figures; None if they are exact
-    texts  each measure as text that is equal for equal measures, by column
-    terms  what must be equal in another table so that equal rows have equal figures
-    rolls_up  the table whose shown rows it sums; None for a table of records
-    has_rollups  whether tables sum its shown rows
-    """
+    """One aggregate as the pipeline file defines it."""
 
     groups: Mapping[str, tuple[Pointer, str | None]]
     measures: Mapping[str, tuple[str, Pointer | None]]
@@ -169,10 +160,15 @@ class AggregateView:
     counting: Pointer | None
     counts_to: int
     noise: NoiseView | None = None
+    """The noise of its figures; None if they are exact."""
     texts: Mapping[str, str] = field(default_factory=dict)
+    """Each measure as text that is equal for equal measures, by column."""
     terms: tuple[object, ...] = ()
+    """What must be equal in another table so that equal rows have equal figures."""
     rolls_up: str | None = None
+    """The table whose shown rows it sums; None for a table of records."""
     has_rollups: bool = False
+    """Whether tables sum its shown rows."""
 
     @property
     def least(self) -> int:

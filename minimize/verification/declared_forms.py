@@ -112,13 +112,11 @@ class DeclaredColumn:
 
 @dataclass(slots=True)
 class DeclaredForms:
-    """Checks batches of one schema, column by column.
-
-    unchecked  the columns whose rule lacks something (the file of a hierarchy)
-    """
+    """Checks batches of one schema, column by column."""
 
     judges: dict[str, _ColumnJudge]
     unchecked: tuple[str, ...] = ()
+    """The columns whose rule lacks something (the file of a hierarchy)."""
 
     @classmethod
     def for_schema(cls, schema: pa.Schema, declared: Mapping[str, DeclaredColumn]) -> DeclaredForms:

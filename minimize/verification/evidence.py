@@ -149,18 +149,16 @@ class ParsedDocuments:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRun:
-    """One receipt, its folder, and its policy and pipeline (None if they cannot be read).
-
-    retention  the policy whose retention was applied; differs from `policy` if files keep the policy of their first run
-    spans      the applied retention of aggregates that have their own, in nanoseconds
-    """
+    """One receipt, its folder, and its policy and pipeline (None if they cannot be read)."""
 
     receipt: Receipt
     folder: Location
     policy: PolicyView | None
     pipeline: Mapping[str, Any] | None
     retention: PolicyView | None = None
+    """The policy whose retention was applied; differs from `policy` if files keep the policy of their first run."""
     spans: Mapping[str, int] = field(default_factory=dict)
+    """The applied retention of aggregates that have their own, in nanoseconds."""
 
     @property
     def is_first(self) -> bool:
@@ -206,18 +204,13 @@ class EvidenceFile:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All data that a verification checks.
-
-    runs           the receipts to check, with their attachments
-    files          the files in force that one of these receipts wrote
-    earlier        the receipts before these, which are read but not checked
-    earlier_files  the files in force that an earlier receipt wrote; only their presence is checked
-    restricted     the sealed files with the records of restricted subjects
-    """
+    """All data that a verification checks."""
 
     output: Location
     runs: tuple[EvidenceRun, ...]
+    """The receipts to check, with their attachments."""
     files: tuple[EvidenceFile, ...]
+    """The files in force that one of these receipts wrote."""
     names: frozenset[str]
     findings: tuple[Finding, ...]
     kms: Kms | None = None
@@ -225,8 +218,11 @@ class Evidence:
     is_output: bool = True
     """Whether the folder is an output. If not, there is nothing to check."""
     earlier: tuple[Receipt, ...] = ()
+    """The receipts before these, which are read but not checked."""
     earlier_files: tuple[EvidenceFile, ...] = ()
+    """The files in force that an earlier receipt wrote; only their presence is checked."""
     restricted: tuple[EvidenceFile, ...] = ()
+    """The sealed files with the records of restricted subjects."""
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:

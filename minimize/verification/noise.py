@@ -31,16 +31,14 @@ Bounds = tuple[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class NoiseView:
-    """The noise of an aggregate's figures, as its pipeline defines it.
-
-    sd        the standard deviation of each of the two draws of a count
-    releases  the number of different releases that a date may have
-    rows      the largest number of rows that one subject contributes to a row
-    """
+    """The noise of an aggregate's figures, as its pipeline defines it."""
 
     sd: Decimal
+    """The standard deviation of each of the two draws of a count."""
     releases: int
+    """The number of different releases that a date may have."""
     rows: int
+    """The largest number of rows that one subject contributes to a row."""
 
     @property
     def total_sd(self) -> Fraction:
@@ -174,17 +172,15 @@ def _root(name: str, date: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NoisyTable:
-    """One table in force with noise, and what its figures are.
-
-    groups    the field and the unit of each group key, by column
-    measures  the measure of each column, as text that is equal for equal measures
-    terms     everything that must be equal in another table so that equal rows have equal figures
-    """
+    """One table in force with noise, and what its figures are."""
 
     root: str
     groups: Mapping[str, tuple[Pointer, str | None]]
+    """The field and the unit of each group key, by column."""
     measures: Mapping[str, str]
+    """The measure of each column, as text that is equal for equal measures."""
     terms: tuple[object, ...]
+    """Everything that must be equal in another table so that equal rows have equal figures."""
     table: pa.Table
 
     def figures(self, groups: Sequence[tuple[Pointer, str | None]], measures: Sequence[str]) -> dict[Any, Any]:
