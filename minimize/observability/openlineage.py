@@ -159,21 +159,21 @@ _RUN_NAMESPACE: Final = uuid.UUID("6f0e5c1e-0f0b-5b8e-9f63-6d1d6f6c2a77")
 
 @dataclass(frozen=True, slots=True)
 class RunDescription:
-    """The run that events describe.
-
-    output  the output folder
-    plan, dates, source  known once the run is resolved: plan, batch dates, folder of the input
-    """
+    """The run that events describe."""
 
     run_id: str
     kind: str
     engine: str
     job: Pipeline
     output: Location
+    """The output folder."""
     namespace: str = "minimize"
     plan: Plan | None = None
+    """The plan, known once the run is resolved."""
     dates: tuple[str, ...] = ()
+    """The batch dates, known once the run is resolved."""
     source: Location | None = None
+    """The folder of the input, known once the run is resolved."""
     producer: str = dataclass_field(init=False, default_factory=lambda: f"urn:minimize:{installed_version('minimize')}")
     """The producer of events. Cached, because the metadata of a package is a file that must be parsed."""
 
