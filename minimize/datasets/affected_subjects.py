@@ -49,13 +49,11 @@ def until_event_time(event: RetentionEvent) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RecognizedForms:
-    """The forms in which a subject of the ledger was recognized in a file.
-
-    is_complete  whether every form that the subject may have in the file is known
-    """
+    """The forms in which a subject of the ledger was recognized in a file."""
 
     forms: frozenset[str] = field(default=frozenset(), repr=False)
     is_complete: bool = False
+    """Whether every form that the subject may have in the file is known."""
 
 
 NOT_RECOGNIZED: Final = RecognizedForms()
@@ -64,22 +62,20 @@ RecognizedSubjects = Mapping[RetentionEvent, RecognizedForms]
 
 @dataclass(frozen=True, slots=True)
 class AffectedSubjects:
-    """The tenants and subjects of events, in the forms that a file has of them.
-
-    tenant_forms   per form of a tenant with its own event, the last event time reached
-    subject_forms  per form of a subject and form of its tenant (None: any tenant), the last event time reached
-    unfindable     events whose tenant or subject cannot be found in this file
-    uncertain      events of the ledger whose subject may have an unknown form in this file
-    findable       events whose tenant or subject may be in this file
-    """
+    """The tenants and subjects of events, in the forms that a file has of them."""
 
     tenant: Pointer | None = None
     subject: Pointer | None = None
     tenant_forms: Mapping[str, int] = field(default_factory=dict, repr=False)
+    """Per form of a tenant with its own event, the last event time reached."""
     subject_forms: Mapping[tuple[str, str | None], int] = field(default_factory=dict, repr=False)
+    """Per form of a subject and form of its tenant (None: any tenant), the last event time reached."""
     unfindable: tuple[RetentionEvent, ...] = ()
+    """Events whose tenant or subject cannot be found in this file."""
     uncertain: tuple[RetentionEvent, ...] = ()
+    """Events of the ledger whose subject may have an unknown form in this file."""
     findable: tuple[RetentionEvent, ...] = ()
+    """Events whose tenant or subject may be in this file."""
 
     @classmethod
     def for_file(
@@ -94,28 +90,34 @@ class AffectedSubjects:
 
         Takes the recognized forms of the ledger's subjects, and the last event time that each event reaches.
         """
-        wide: dict[str, int] = {}
-        own: dict[tuple[str, str | None], int] = {}
+        until_by_tenant: dict[str, int] = {}
+        until_by_subject: dict[tuple[str, str | None], int] = {}
         forms = _EventForms.for_events(events, tenant, subject)
-        pairs = {event: forms.locate(event, recognized) for event in events}
-        for event, found in pairs.items():
+        forms_by_event = {event: forms.locate(event, recognized) for event in events}
+        for event, event_forms in forms_by_event.items():
             at = until(event)
-            for form, of in found or ():
+            for form, tenant_form in event_forms or ():
                 if event.is_of_subject:
-                    own[form, of] = max(at, own.get((form, of), UNKNOWN_TIME))
+                    until_by_subject[form, tenant_form] = max(
+                        at, until_by_subject.get((form, tenant_form), UNKNOWN_TIME)
+                    )
                 else:
-                    wide[form] = max(at, wide.get(form, UNKNOWN_TIME))
+                    until_by_tenant[form] = max(at, until_by_tenant.get(form, UNKNOWN_TIME))
         places = [None if each is None else each.pointer for each in (tenant, subject)]
-        unfindable = tuple(event for event, found in pairs.items() if found is None)
-        uncertain = tuple(event for event, each in recognized.items() if event in pairs and not each.is_complete)
+        unfindable = tuple(event for event, event_forms in forms_by_event.items() if event_forms is None)
+        uncertain = tuple(
+            event
+            for event, recognition in recognized.items()
+            if event in forms_by_event and not recognition.is_complete
+        )
         return cls(
             tenant=places[0],
             subject=places[1],
-            tenant_forms=wide,
-            subject_forms=own,
+            tenant_forms=until_by_tenant,
+            subject_forms=until_by_subject,
             unfindable=unfindable,
             uncertain=uncertain,
-            findable=tuple(each for each in events if pairs[each]),
+            findable=tuple(each for each in events if forms_by_event[each]),
         )
 
     @property
@@ -126,20 +128,22 @@ class AffectedSubjects:
     @property
     def tenant_values(self) -> list[str]:
         """The relevant forms of tenants, sorted."""
-        return sorted({*self.tenant_forms, *(of for _, of in self.subject_forms if of is not None)})
+        return sorted(
+            {*self.tenant_forms, *(tenant_form for _, tenant_form in self.subject_forms if tenant_form is not None)}
+        )
 
     def affects(self, batch: pa.RecordBatch, oldest: Moments) -> Bools:
         """The rows that an event concerns: those that may have happened before it."""
-        found = np.zeros(batch.num_rows, np.bool_)
+        row_mask = np.zeros(batch.num_rows, np.bool_)
         if self.tenant_forms:
             names = sorted(self.tenant_forms)
             until = np.array([*(self.tenant_forms[name] for name in names), UNKNOWN_TIME], np.int64)
             until = until[self._codes(batch, self.tenant, names)]
-            found |= (until != UNKNOWN_TIME) & (oldest <= until)
+            row_mask |= (until != UNKNOWN_TIME) & (oldest <= until)
         if self.subject_forms:
             rows, until = self._own_until(batch)
-            found[rows] |= (until != UNKNOWN_TIME) & (oldest[rows] <= until)
-        return found
+            row_mask[rows] |= (until != UNKNOWN_TIME) & (oldest[rows] <= until)
+        return row_mask
 
     def _own_until(self, batch: pa.RecordBatch) -> tuple[Codes, Moments]:
         """The rows of named subjects, and the last event time reached for each. The loop runs over distinct pairs only."""
@@ -150,23 +154,26 @@ class AffectedSubjects:
         tenants = self._codes(tenant_batch, self.tenant, names)
         width = len(names) + 1  # the last code of a tenant is NO_MATCH
         pairs, places = np.unique(subjects[rows] * width + tenants % width, return_inverse=True)
-        own = (divmod(pair, width) for pair in pairs.tolist())
-        found = [self._last_time(values[subject], names, tenant) for subject, tenant in own]
-        return rows, np.array(found, np.int64)[places]
+        code_pairs = (divmod(pair, width) for pair in pairs.tolist())
+        times = [self._last_time(values[subject], names, tenant) for subject, tenant in code_pairs]
+        return rows, np.array(times, np.int64)[places]
 
     def _last_time(self, form: str, names: Sequence[str], tenant: int) -> int:
-        of = names[tenant] if tenant < len(names) else ""
-        return max(self.subject_forms.get((form, None), UNKNOWN_TIME), self.subject_forms.get((form, of), UNKNOWN_TIME))
+        tenant_form = names[tenant] if tenant < len(names) else ""
+        return max(
+            self.subject_forms.get((form, None), UNKNOWN_TIME),
+            self.subject_forms.get((form, tenant_form), UNKNOWN_TIME),
+        )
 
     def _codes(self, batch: pa.RecordBatch, place: Pointer | None, names: Sequence[str]) -> Codes:
         if place is None or not names:
             return np.full(batch.num_rows, NO_MATCH)
-        found = leaf(batch, place)
-        codes = positions_among(canonical_column(found.values), pa.array(names, pa.string()))
+        field_leaf = leaf(batch, place)
+        codes = positions_among(canonical_column(field_leaf.values), pa.array(names, pa.string()))
         if not place.stars:
             return codes
         rows = np.full(batch.num_rows, NO_MATCH)
-        np.maximum.at(rows, row_indices(found, batch.num_rows), codes)
+        np.maximum.at(rows, row_indices(field_leaf, batch.num_rows), codes)
         return rows
 
 
@@ -182,14 +189,12 @@ FormsInTenants = list[tuple[str, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class _EventForms:
-    """The forms of all tenants and subjects of events, each computed once.
-
-    under  per tenant its forms; None if the file does not show it
-    own    per subject and tenant the subject's forms; None if the file cannot show them
-    """
+    """The forms of all tenants and subjects of events, each computed once."""
 
     under: Mapping[str, frozenset[str] | None] = field(repr=False)
+    """Per tenant its forms; None if the file does not show it."""
     own: Mapping[ValueInTenant, frozenset[str]] | None = field(repr=False)
+    """Per subject and tenant the subject's forms; None if the file cannot show them."""
     shows: bool
 
     @classmethod
@@ -201,8 +206,10 @@ class _EventForms:
         several = None if tenant is None else tenant.column.forms_of_all([(name, name) for name in names])
         under = dict.fromkeys(names) if several is None else dict(zip(names, several, strict=True))
         pairs = list(dict.fromkeys((each.subject, each.tenant) for each in events if each.subject is not None))
-        found = None if subject is None else subject.column.forms_of_all(pairs)
-        return cls(under, None if found is None else dict(zip(pairs, found, strict=True)), subject is not None)
+        subject_forms = None if subject is None else subject.column.forms_of_all(pairs)
+        return cls(
+            under, None if subject_forms is None else dict(zip(pairs, subject_forms, strict=True)), subject is not None
+        )
 
     def locate(self, event: RetentionEvent, recognized: RecognizedSubjects) -> FormsInTenants | None:
         """The forms of an event's tenant or subject, subjects with their tenants' forms; None if the file cannot show them."""
@@ -222,7 +229,7 @@ class _EventForms:
             if under is None:
                 yield form, None
             else:
-                yield from ((form, of) for of in sorted(under))
+                yield from ((form, tenant_form) for tenant_form in sorted(under))
 
 
 BatchReader = Callable[[Collection[str]], Iterable[pa.RecordBatch]]
@@ -254,12 +261,12 @@ def recognize_tokens(
     if subject is None or not tokenized:
         return {}
     names = subject.column.chain_names
-    wanted = {event: _event_tokens(event, names or ()) for event in tokenized}
-    tenants = [event.tenant for event, tokens in wanted.items() if tokens]
+    tokens_by_event = {event: _event_tokens(event, names or ()) for event in tokenized}
+    tenants = [event.tenant for event, tokens in tokens_by_event.items() if tokens]
     known = _FormIndex(keys, _forms_in_file(tenant, subject, tenants, batches), folds)
     return {
         event: RecognizedForms(known.forms(event.tenant, tokens), names is not None and names <= event.forms.keys())
-        for event, tokens in wanted.items()
+        for event, tokens in tokens_by_event.items()
     }
 
 
@@ -274,19 +281,21 @@ class _FormIndex:
 
     def forms(self, tenant: str, tokens: frozenset[str]) -> frozenset[str]:
         """The forms of a tenant's subjects whose token is in this set."""
-        made = (self._tokens(tenant, version) for version in token_versions(tokens))
-        wanted = {*tokens, *(map(folded_part, tokens) if self.folds else ())}
-        return frozenset(form for by_token in made for token in wanted for form in by_token.get(token, ()))
+        forms_by_token = (self._tokens(tenant, version) for version in token_versions(tokens))
+        all_tokens = {*tokens, *(map(folded_part, tokens) if self.folds else ())}
+        return frozenset(
+            form for version_forms in forms_by_token for token in all_tokens for form in version_forms.get(token, ())
+        )
 
     def _tokens(self, tenant: str, version: int) -> dict[str, list[str]]:
         if (tenant, version) not in self._by_token:
             secret = self.keys.subkey(SUBJECT_KEY, FORMS_PURPOSE, version)
-            found: dict[str, list[str]] = {}
+            forms_by_token: dict[str, list[str]] = {}
             for form in self.in_file.get(tenant, ()):
-                own = list(token_forms(secret, version, tenant, form))
-                for token in (*own, folded_part(own[0])):
-                    found.setdefault(token, []).append(form)
-            self._by_token[tenant, version] = found
+                tokens = list(token_forms(secret, version, tenant, form))
+                for token in (*tokens, folded_part(tokens[0])):
+                    forms_by_token.setdefault(token, []).append(form)
+            self._by_token[tenant, version] = forms_by_token
         return self._by_token[tenant, version]
 
 
@@ -299,26 +308,24 @@ def _forms_in_file(
 ) -> dict[str, frozenset[str]]:
     """Per tenant the forms of its subjects in a file; the forms of all subjects if the file does not show tenants."""
     under = {name: None if tenant is None else tenant.column.forms(name, name) for name in dict.fromkeys(tenants)}
-    found: dict[str, set[str]] = {name: set() for name in under}
+    forms_by_tenant: dict[str, set[str]] = {name: set() for name in under}
     columns = [each.pointer.top for each in (tenant, subject) if each is not None]
     for batch in batches(columns) if under else ():
         subjects = _SubjectsByTenant.for_batch(batch, None if tenant is None else tenant.pointer, subject.pointer)
         for name, forms in under.items():
-            found[name].update(subjects.texts(forms))
-    return {name: frozenset(forms) for name, forms in found.items()}
+            forms_by_tenant[name].update(subjects.texts(forms))
+    return {name: frozenset(forms) for name, forms in forms_by_tenant.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class _SubjectsByTenant:
-    """The distinct pairs of tenant and subject in a batch, grouped by tenant once for all events.
-
-    places  by form of a tenant, its number; its subjects are those from `starts` at that number to the next
-    """
+    """The distinct pairs of tenant and subject in a batch, grouped by tenant once for all events."""
 
     entries: pa.Array = field(repr=False)
     subjects: Codes = field(repr=False)
     starts: Codes = field(repr=False)
     places: Mapping[str, int] = field(repr=False)
+    """By form of a tenant, its number; its subjects are those from `starts` at that number to the next."""
 
     @classmethod
     def for_batch(cls, batch: pa.RecordBatch, tenant: Pointer | None, subject: Pointer) -> Self:
@@ -346,8 +353,8 @@ class _SubjectsByTenant:
 def _encoded(values: pa.Array) -> tuple[Codes, pa.Array]:
     """Per value the index of its entry (-1 for none), and the distinct entries."""
     plain = decode_dictionary(values) if has_null_entry(values) else values
-    made = merge_equal_entries(plain) if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
-    return np.asarray(pc.fill_null(made.indices.cast(pa.int64()), -1).to_numpy(), np.int64), made.dictionary
+    encoded = merge_equal_entries(plain) if pa.types.is_dictionary(plain.type) else plain.dictionary_encode()
+    return np.asarray(pc.fill_null(encoded.indices.cast(pa.int64()), -1).to_numpy(), np.int64), encoded.dictionary
 
 
 def _texts(values: pa.Array) -> Iterator[str]:

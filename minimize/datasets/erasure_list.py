@@ -91,7 +91,7 @@ class StoredErasures:
             return False
         name = last.erasures.digest.removeprefix("sha256:")[:_NAME_DIGITS]
         return not any(
-            name == each.path.name.removesuffix(SEALED_SUFFIX) or name in each.replaced for each in self._files()
+            name == file.path.name.removesuffix(SEALED_SUFFIX) or name in file.replaced for file in self._files()
         )
 
     def _files(self) -> list[_ErasureListFile]:
@@ -104,8 +104,8 @@ class StoredErasures:
 
 
 def _listed_erasures(lists: Iterable[_ErasureListFile]) -> tuple[LifecycleEvent, ...]:
-    rows = {tuple(entry): None for each in lists for entry in each.entries}
-    found = (
+    rows = {tuple(entry): None for list_file in lists for entry in list_file.entries}
+    events = (
         LifecycleEvent(
             tenant_id=tenant,
             subject=token or None,
@@ -119,13 +119,13 @@ def _listed_erasures(lists: Iterable[_ErasureListFile]) -> tuple[LifecycleEvent,
         )
         for tenant, token, named_by, kind, at, recorded in rows
     )
-    return tuple(sorted(found, key=lambda row: (row.recorded_at, row.id)))
+    return tuple(sorted(events, key=lambda row: (row.recorded_at, row.id)))
 
 
 def erasure_list_digest(output: Location) -> DigestRef | None:
     """The digest of the list stored with an output; None if there is none."""
-    found = [content for path in _list_paths(output / ERASURES_FOLDER) if (content := _read_bytes(path)) is not None]
-    return DigestRef(sha256_text(found[0])) if found else None
+    contents = [content for path in _list_paths(output / ERASURES_FOLDER) if (content := _read_bytes(path)) is not None]
+    return DigestRef(sha256_text(contents[0])) if contents else None
 
 
 def _replace_lists(folder: Location, name: str, content: bytes, before: Iterable[Location]) -> None:
@@ -193,8 +193,8 @@ def _seal_list(entries: Sequence[Sequence[Any]], replaced: Sequence[str], keys: 
 def _open_list(path: Location, content: bytes, keys: Keyring) -> _ErasureListFile:
     try:
         version = sealed_version(content)
-        found = open_content(content, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
-        document = {} if found is None else json.loads(zlib.decompress(found))
+        plaintext = open_content(content, keys, _SUBKEY_PURPOSES, ERASURES_FOLDER.encode())
+        document = {} if plaintext is None else json.loads(zlib.decompress(plaintext))
         entries = [[each or "" for each in entry] for entry in document["entries"]]
         replaced = frozenset(document.get("replaced", ()))
         return _ErasureListFile(path, DigestRef(sha256_text(content)), version, entries, replaced)

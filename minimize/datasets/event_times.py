@@ -45,15 +45,13 @@ _STORED_UNITS: Final = {"DATE": 24 * HOUR_MICROSECONDS, "TIMESTAMP_MILLIS": 1_00
 
 @dataclass(frozen=True, slots=True)
 class EventTimeBounds:
-    """How precisely a file shows event times.
-
-    slack  microseconds by which an event may be older than the released time
-    width  microseconds by which it may be younger
-    """
+    """How precisely a file shows event times."""
 
     pointer: Pointer
     slack: int
+    """Microseconds by which an event may be older than the released time."""
     width: int
+    """Microseconds by which it may be younger."""
 
     @classmethod
     def for_policy(cls, policy: Policy, schema: pa.Schema) -> EventTimeBounds | None:
@@ -76,20 +74,20 @@ class EventTimeBounds:
     @classmethod
     def for_groups(cls, policy: Policy, units: Mapping[str, str | None]) -> EventTimeBounds | None:
         """The bounds for an aggregate with these group columns of event times, by their units; the finest unit decides."""
-        found = group_time_key(policy, units)
-        return None if found is None else cls(Pointer((found[0],)), found[1] // timedelta(microseconds=1), 0)
+        time_key = group_time_key(policy, units)
+        return None if time_key is None else cls(Pointer((time_key[0],)), time_key[1] // timedelta(microseconds=1), 0)
 
     def oldest(self, batch: pa.RecordBatch) -> Moments:
         """Per row the oldest possible instant, in microseconds since 1970; `UNKNOWN_TIME` if the time is null."""
         times = leaf(batch, self.pointer).values
         valid = valid_mask(times)
-        found = column_microseconds(times) - self.slack
-        return found if valid is None else np.where(valid, found, UNKNOWN_TIME)
+        moments = column_microseconds(times) - self.slack
+        return moments if valid is None else np.where(valid, moments, UNKNOWN_TIME)
 
     def newest(self, batch: pa.RecordBatch) -> Moments:
         """Per row the latest possible instant of the event; `UNKNOWN_TIME` if the time is null."""
-        found = self.oldest(batch)
-        return np.where(found == UNKNOWN_TIME, UNKNOWN_TIME, found + self.slack + self.width)
+        moments = self.oldest(batch)
+        return np.where(moments == UNKNOWN_TIME, UNKNOWN_TIME, moments + self.slack + self.width)
 
     def extent(self, stored: StoredFile) -> tuple[int, int] | None:
         """The first and last possible instant of all events of a file; None if it has none.
@@ -100,8 +98,8 @@ class EventTimeBounds:
         return None if known is None else (known[0], known[1] + self.slack + self.width)
 
     def _read(self, stored: StoredFile) -> tuple[int, int] | None:
-        found = [self.oldest(batch) for batch in stored.batches(columns=[self.pointer.top])]
-        known = [each[each != UNKNOWN_TIME] for each in found]
+        moments_by_batch = [self.oldest(batch) for batch in stored.batches(columns=[self.pointer.top])]
+        known = [each[each != UNKNOWN_TIME] for each in moments_by_batch]
         some = [each for each in known if len(each)]
         return (min(int(each.min()) for each in some), max(int(each.max()) for each in some)) if some else None
 
@@ -116,9 +114,9 @@ class EventTimeBounds:
         if len(places) != 1 or not metadata.num_rows:
             return None
         groups = (metadata.row_group(group).column(places[0]) for group in range(metadata.num_row_groups))
-        found = [_chunk_extent(chunk) for chunk in groups]
-        known = [each for each in found if each is not None]
-        if len(known) < len(found):
+        extents = [_chunk_extent(chunk) for chunk in groups]
+        known = [each for each in extents if each is not None]
+        if len(known) < len(extents):
             return None
         return min(low for low, _ in known) - self.slack, max(high for _, high in known) - self.slack
 

@@ -41,17 +41,16 @@ DictionaryCodes = npt.NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class TenantContent:
-    """Content of a file for one tenant (None: the file does not identify tenants).
-
-    persons  None if the file does not identify persons
-    since    the first time in the rows, in microseconds since 1970; None if there is none. `until` is the last
-    """
+    """Content of a file for one tenant (None: the file does not identify tenants)."""
 
     tenant: str | None
     rows: int
     persons: int | None
+    """The number of persons; None if the file does not identify persons."""
     since: int | None
+    """The first time in the rows, in microseconds since 1970; None if there is none."""
     until: int | None
+    """The last time in the rows, in the same form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +66,13 @@ class RemovalInventory:
     """The inventory for a change that removes files. It counts the batches that the change reads, and reads only the other files.
 
     A file that cannot be read has no inventory. The change does not fail for that.
-
-    files  by path: the receipt of the run that wrote the file, and the file's entry
     """
 
     output: Location
     keys: Keyring = field(repr=False)
     kms: Kms = field(repr=False)
     files: Mapping[str, tuple[Receipt, ReceiptFile]] = field(default_factory=dict)
+    """By path: the receipt of the run that wrote the file, and the file's entry."""
     _inventories: dict[str, RemovedFileInventory] = field(default_factory=dict, repr=False)
     _policies: dict[bytes, list[str]] = field(default_factory=dict, repr=False)
     """The names of the tenant, subject and time, by the bytes of a policy. Most files have the same policy, and parsing a policy
@@ -88,10 +86,12 @@ class RemovalInventory:
 
         Takes the keyring, and the service with the master keys (by default the one that is found for them).
         """
-        by = {file.path: (receipt, file) for receipt in chain for file in _receipt_files(receipt)}
-        known = [] if SUBJECT_KEY not in keys.names() else sorted({*paths} & by.keys())
+        entries_by_path = {file.path: (receipt, file) for receipt in chain for file in _receipt_files(receipt)}
+        known = [] if SUBJECT_KEY not in keys.names() else sorted({*paths} & entries_by_path.keys())
         kms = find_kms(keys, local_path(output)) if kms is None else kms
-        return cls(output, keys, kms, {path: by[path] for path in known if output_and_date(path)[0] != QUARANTINE})
+        return cls(
+            output, keys, kms, {path: entries_by_path[path] for path in known if output_and_date(path)[0] != QUARANTINE}
+        )
 
     def __call__(self, stored: StoredFile) -> _InventoryBuilder | None:
         """The builder that must be called with every batch of a file; None if the file has no inventory."""
@@ -104,8 +104,8 @@ class RemovalInventory:
         for path in self.files.keys() - self._inventories.keys():
             with suppress(OSError, OutputError, KeyringError):
                 self._read(path)
-        found = {path: self._inventories[path] for path in self.files if path in self._inventories}
-        return {INVENTORY_FILE: _seal_inventory(found, self.keys)} if found else {}
+        inventories = {path: self._inventories[path] for path in self.files if path in self._inventories}
+        return {INVENTORY_FILE: _seal_inventory(inventories, self.keys)} if inventories else {}
 
     def _read(self, path: str) -> None:
         stored = open_records(self.output, path, self.keys, self.kms)
@@ -135,7 +135,7 @@ def read_inventory(output: Location, receipt: Receipt, keys: Keyring) -> Mapping
 
 
 def _receipt_files(receipt: Receipt) -> Iterable[ReceiptFile]:
-    yield from (file for made in receipt.outputs.values() for file in files_with_companions(made))
+    yield from (file for output in receipt.outputs.values() for file in files_with_companions(output))
     yield from receipt.restricted or ()
 
 
@@ -201,9 +201,9 @@ class _BatchCodes:
 
 def _tenant_contents(batches: Sequence[_BatchCodes], *, named: bool) -> Iterable[TenantContent]:
     tenants, texts = _unify_codes([each.tenants for each in batches])
-    persons, every = _unify_codes([each.persons for each in batches])
+    persons, person_names = _unify_codes([each.persons for each in batches])
     names, times = [*texts.to_pylist(), None], pa.chunked_array([each.times for each in batches], pa.int64())
-    heads = count_persons(tenants, persons, len(names), len(every)) if named else None
+    heads = count_persons(tenants, persons, len(names), len(person_names)) if named else None
     table = pa.table({"tenant": tenants, "at": times})
     measures = [("tenant", "count"), ("at", "min"), ("at", "max")]
     for line in table.group_by("tenant").aggregate(measures).to_pylist():
@@ -220,7 +220,9 @@ def _unify_codes(parts: Sequence[pa.DictionaryArray]) -> tuple[DictionaryCodes, 
     return np.concatenate([np.empty(0, np.int32), *codes]), texts
 
 
-def count_persons(tenants: DictionaryCodes, persons: DictionaryCodes, many: int, every: int) -> npt.NDArray[np.int64]:
+def count_persons(
+    tenants: DictionaryCodes, persons: DictionaryCodes, tenant_count: int, person_count: int
+) -> npt.NDArray[np.int64]:
     """Number of distinct persons per tenant, given the numbers of tenants and of names. Values without a name are not counted.
 
     Most names belong to one tenant; only the others are sorted.
@@ -228,13 +230,13 @@ def count_persons(tenants: DictionaryCodes, persons: DictionaryCodes, many: int,
     >>> count_persons(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 2]), 2, 2).tolist()
     [1, 1]
     """
-    known = persons < every
+    known = persons < person_count
     tenants, persons = tenants[known], persons[known]
-    first = np.full(every, -1, np.int64)
+    first = np.full(person_count, -1, np.int64)
     first[persons] = tenants
-    other = first[persons] != tenants
-    rest = np.unique(persons[other].astype(np.int64) * many + tenants[other]) % many
-    return np.bincount(first[first >= 0], minlength=many) + np.bincount(rest, minlength=many)
+    is_shared = first[persons] != tenants
+    other_tenants = np.unique(persons[is_shared].astype(np.int64) * tenant_count + tenants[is_shared]) % tenant_count
+    return np.bincount(first[first >= 0], minlength=tenant_count) + np.bincount(other_tenants, minlength=tenant_count)
 
 
 def _field_column(schema: pa.Schema, key: str) -> pa.Field | None:
@@ -267,14 +269,17 @@ def _column_times(batch: pa.RecordBatch, field: pa.Field | None) -> pa.Array:
     return pa.array(column_microseconds(values), mask=pc.is_null(values).to_numpy(zero_copy_only=False))
 
 
-def _seal_inventory(found: Mapping[str, RemovedFileInventory], keys: Keyring) -> bytes:
-    schemas = list(dict.fromkeys(_schema_text(each.schema) for each in found.values()))
+def _seal_inventory(inventories: Mapping[str, RemovedFileInventory], keys: Keyring) -> bytes:
+    schemas = list(dict.fromkeys(_schema_text(each.schema) for each in inventories.values()))
     files = {
         path: [
-            schemas.index(_schema_text(each.schema)),
-            [[one.tenant, one.rows, one.persons, one.since, one.until] for one in each.contents],
+            schemas.index(_schema_text(inventory.schema)),
+            [
+                [content.tenant, content.rows, content.persons, content.since, content.until]
+                for content in inventory.contents
+            ],
         ]
-        for path, each in found.items()
+        for path, inventory in inventories.items()
     }
     document = json.dumps({"left": 1, "schemas": schemas, "files": files}, ensure_ascii=False)
     return seal_content(zlib.compress(document.encode()), keys, _SUBKEY_PURPOSES, INVENTORY_FILE.encode())

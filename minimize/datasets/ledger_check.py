@@ -120,6 +120,6 @@ def last_receipt_with_ledger(chain: Sequence[Receipt]) -> Receipt | None:
 def has_erasures(chain: Sequence[Receipt]) -> bool:
     """Whether a receipt of an output shows that subjects were erased or restricted."""
     return any(
-        each.kind in ("delete", "restrict") or each.erasures is not None or (each.gated_by.erased or 0) > 0
-        for each in chain
+        receipt.kind in ("delete", "restrict") or receipt.erasures is not None or (receipt.gated_by.erased or 0) > 0
+        for receipt in chain
     )

@@ -56,21 +56,19 @@ LINKED_DEVICES: Final = "linked"
 
 @dataclass(frozen=True, slots=True)
 class RetentionEvent:
-    """One event: its tenant and subject, kind and time.
-
-    subject   the id of the subject as received; None for a whole tenant
-    token     the subject's keyed token instead of the id, for an event of the ledger
-    forms     for an event of the ledger, tokens of the subject's forms in outputs, by chain name
-    named_by  what the ids identify: an identity or a field; None if any field that identifies may hold them
-    """
+    """One event: its tenant and subject, kind and time."""
 
     tenant: str
     kind: EventKind
     occurred_at: datetime
     subject: str | None = field(default=None, repr=False)
+    """The id of the subject as received; None for a whole tenant."""
     token: str | None = field(default=None, repr=False)
+    """The subject's keyed token instead of the id, for an event of the ledger."""
     forms: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
+    """For an event of the ledger, tokens of the subject's forms in outputs, by chain name."""
     named_by: str | None = None
+    """What the ids identify: an identity or a field; None if any field that identifies may hold them."""
 
     @property
     def deadline(self) -> datetime:
@@ -94,13 +92,13 @@ def events_by_field(
 
     Events of whole tenants are under the subject. Events whose ids no field holds are left out.
     """
-    found: dict[str | None, list[RetentionEvent]] = {}
+    by_field: dict[str | None, list[RetentionEvent]] = {}
     for event in events:
         named = fields_named(event.named_by) if event.is_of_subject else ()
-        own = [subject] if event.named_by is None else []
-        for key in named or own:
-            found.setdefault(key, []).append(event)
-    return found
+        default_keys = [subject] if event.named_by is None else []
+        for key in named or default_keys:
+            by_field.setdefault(key, []).append(event)
+    return by_field
 
 
 def parse_events(rows: Iterable[tuple[int, Mapping[str, Any]]], file: str) -> tuple[RetentionEvent, ...]:
@@ -217,7 +215,7 @@ def ledger_events(
     secrets = {
         name: token_secrets(keys, versions, name) for name in {None, *(each.named_by for each in retention_events)}
     }
-    known = {name for each in retention_events for name in _ledger_keys(each, secrets[each.named_by])}
+    known = {name for event in retention_events for name in _ledger_keys(event, secrets[event.named_by])}
     return tuple(each for each in events if (each.tenant, each.kind, each.occurred_at, each.token) not in known)
 
 
@@ -249,8 +247,8 @@ def effective_events(
     known: dict[str, datetime] = {}
     rows = counting_lifecycle_events(rows, now)
     times = known_times([each.recorded_at for each in rows], now, at_latest=True)
-    for row, seen in zip(rows, times, strict=True):
-        known[row.id] = seen
+    for row, known_at in zip(rows, times, strict=True):
+        known[row.id] = known_at
         last[row.id] = row
         forms.setdefault(row.id, {}).update(recorded_forms(row))
         linked[row.id] = merge_linked_forms([linked.get(row.id, {}), linked_forms(row)])
@@ -270,14 +268,14 @@ def recorded_forms(row: LifecycleEvent) -> FormTokens:
 
 def merge_linked_forms(several: Iterable[LinkedForms]) -> LinkedForms:
     """The linked devices of several searches or events together."""
-    found: dict[str, dict[str, set[str]]] = {}
-    for each in several:
-        for name, forms in each.items():
+    merged: dict[str, dict[str, set[str]]] = {}
+    for linked in several:
+        for name, forms in linked.items():
             for chain, tokens in forms.items():
-                found.setdefault(name, {}).setdefault(chain, set()).update(tokens)
+                merged.setdefault(name, {}).setdefault(chain, set()).update(tokens)
     return {
         name: {chain: tuple(sorted(tokens)) for chain, tokens in sorted(forms.items())}
-        for name, forms in sorted(found.items())
+        for name, forms in sorted(merged.items())
     }
 
 

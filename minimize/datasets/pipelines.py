@@ -103,17 +103,17 @@ def is_made_by(output: Location, job: Pipeline) -> bool:
     return True
 
 
-def is_same_path(one: Path, other: Path) -> bool:
+def is_same_path(first: Path, second: Path) -> bool:
     """Whether two paths lead to one pipeline: a file of the same name in the same folder, with the same `minimize.yaml`.
 
     A link to the file alone is another pipeline, because policy, settings and configuration come from the folder of the link.
     """
-    return _real_place(one) == _real_place(other) and _has_same_configuration(one.parent, other.parent)
+    return _real_place(first) == _real_place(second) and _has_same_configuration(first.parent, second.parent)
 
 
-def _has_same_configuration(one: Path, other: Path) -> bool:
+def _has_same_configuration(first: Path, second: Path) -> bool:
     """Whether the search for `minimize.yaml` finds the same file from two folders, or none."""
-    return _real_place(load_config(one).path) == _real_place(load_config(other).path)
+    return _real_place(load_config(first).path) == _real_place(load_config(second).path)
 
 
 def _real_place(file: Path | None) -> Path | None:
@@ -138,12 +138,12 @@ def configuration_folder(output: LocationLike) -> Path:
     place = parse_output_location(output)
     chain = read_receipts(place) if has_runs(place) else ()
     file = _own_pipeline_file(place, chain[-1]) if chain else None
-    found = None if file is None else Path(file)
-    if found is not None and found.exists():
-        return found if found.is_dir() else found.parent
+    pipeline_path = None if file is None else Path(file)
+    if pipeline_path is not None and pipeline_path.exists():
+        return pipeline_path if pipeline_path.is_dir() else pipeline_path.parent
     if isinstance(place, ObjectPath):
         return Path.cwd()
-    former = [] if found is None else [found.parent]
+    former = [] if pipeline_path is None else [pipeline_path.parent]
     return next((each for each in (*former, *_places_of(place)) if load_config(each).path is not None), place)
 
 
@@ -199,8 +199,8 @@ def origin_place(output: Location, written: str | None) -> Path | str | None:
         return written
     if isinstance(output, ObjectPath):
         return None
-    found = [Path(os.path.normpath(place / written)) for place in _places_of(output)]
-    return next((place for place in found if place.exists()), found[-1])
+    paths = [Path(os.path.normpath(place / written)) for place in _places_of(output)]
+    return next((place for place in paths if place.exists()), paths[-1])
 
 
 def _places_of(output: Path) -> list[Path]:
@@ -222,8 +222,12 @@ def origin_settings(output: Location, origin: RunOrigin) -> str | Path | None:
 
 def parent_folders(output: Location) -> Sequence[Path]:
     """The folders above an output. For an output in a bucket: the current folder and the folders above it."""
-    here = Path.cwd()
-    return [here, *here.parents] if isinstance(output, ObjectPath) else Path(os.path.abspath(output)).parents
+    current_folder = Path.cwd()
+    return (
+        [current_folder, *current_folder.parents]
+        if isinstance(output, ObjectPath)
+        else Path(os.path.abspath(output)).parents
+    )
 
 
 class ConfiguredOutput(NamedTuple):
@@ -256,7 +260,7 @@ def outputs_made_of(file: Path) -> Iterator[Location]:
     )
     digest = file_digest(file) if outputs else ""
     for place in outputs:
-        if any(each.digest == digest for receipt in read_receipts(place) for each in receipt.inputs):
+        if any(input_file.digest == digest for receipt in read_receipts(place) for input_file in receipt.inputs):
             yield place
 
 
@@ -275,8 +279,8 @@ def _has_pipeline_name(path: Path, name: str) -> bool:
     with suppress(OSError, UnicodeDecodeError):
         text = path.read_text("utf-8-sig")
         root = parse_yaml(text, FaultList()) if name in text else None
-        found = None if root is None else root.get("pipeline")
-        return found is not None and found.value == name
+        node = None if root is None else root.get("pipeline")
+        return node is not None and node.value == name
     return False
 
 

@@ -114,12 +114,12 @@ class PublishedOutput:
     @cached_property
     def removals(self) -> dict[str, Receipt]:
         """The receipt that replaced or removed each former file, by path."""
-        return {file.path: each for each in self.chain for file in (*each.replaces, *each.removes)}
+        return {file.path: receipt for receipt in self.chain for file in (*receipt.replaces, *receipt.removes)}
 
     def files_within(self, window: TimeWindow) -> Iterator[OutputFile]:
         """The files that were in force at some time within a window, by receipt, with sealed files of restricted subjects."""
         for receipt in self.chain:
-            of_outputs = (file for made in receipt.outputs.values() for file in files_with_companions(made))
+            of_outputs = (file for output in receipt.outputs.values() for file in files_with_companions(output))
             files = map(self.file, (*of_outputs, *(receipt.restricted or ())))
             yield from (each for each in files if each.was_in_force(window))
 
@@ -162,9 +162,9 @@ class PublishedOutput:
     @cached_property
     def _writing_runs(self) -> dict[str, WritingRun]:
         """The run that wrote each file, by path. Files of one run share one object."""
-        by = receipts_by_path(self.chain)
-        runs = {each.run_id: self.writing_run(each) for each in by.values()}
-        return {path: runs[receipt.run_id] for path, receipt in by.items()}
+        writing_receipts = receipts_by_path(self.chain)
+        runs = {each.run_id: self.writing_run(each) for each in writing_receipts.values()}
+        return {path: runs[receipt.run_id] for path, receipt in writing_receipts.items()}
 
     def writing_run(self, receipt: Receipt) -> WritingRun:
         """The run of a receipt."""
@@ -173,15 +173,13 @@ class PublishedOutput:
 
 @dataclass(frozen=True, eq=False)
 class OutputFile:
-    """One published file. Each answer is computed when it is first needed.
-
-    entry       its entry in the receipts
-    written_by  the run that wrote it
-    """
+    """One published file. Each answer is computed when it is first needed."""
 
     output: PublishedOutput = field(repr=False)
     entry: ReceiptFile
+    """Its entry in the receipts."""
     written_by: WritingRun = field(repr=False)
+    """The run that wrote it."""
     _columns: dict[str, LookupColumn] = field(default_factory=dict, init=False, repr=False)
 
     @property
@@ -230,8 +228,8 @@ class OutputFile:
         if not self.is_sealed:
             return frozenset()
         known = read_sealing_key(self.output.folder, self.path)
-        every = (f"{each.name}/{each.version}" for each in self.keys.listing() if each.name == SUBJECT_KEY)
-        return frozenset(every if known is None else {known})
+        possible_keys = (f"{each.name}/{each.version}" for each in self.keys.listing() if each.name == SUBJECT_KEY)
+        return frozenset(possible_keys if known is None else {known})
 
     @property
     def content_name(self) -> str:
@@ -290,9 +288,9 @@ class OutputFile:
     @property
     def batch_dates(self) -> frozenset[str | None]:
         """The batch dates from which it was written: its own, or those of a late event day of an aggregate."""
-        own, made = self.date, self.written_by.receipt.outputs.get(self.name)
-        days = {} if made is None else made.days or {}
-        return frozenset(days[own]) if own is not None and own in days else frozenset({own})
+        date, output = self.date, self.written_by.receipt.outputs.get(self.name)
+        days = {} if output is None else output.days or {}
+        return frozenset(days[date]) if date is not None and date in days else frozenset({date})
 
     @property
     def partition_start(self) -> int | None:
@@ -390,17 +388,18 @@ class OutputFile:
         shows = key in self.pointers and keeps_original(self.policy.fields[str(key)])
         return self.distinct(key) if shows else None
 
-    def recognized(self, events: Sequence[RetentionEvent], by: str | None = None) -> RecognizedSubjects:
+    def recognized(self, events: Sequence[RetentionEvent], named_by: str | None = None) -> RecognizedSubjects:
         """The forms of subjects that are tokens of the ledger. Reads their column if there are any.
 
-        `by` is the field that names the subjects (default: the policy's subject). Raises KeyringError without a token's key.
+        `named_by` is the field that names the subjects (default: the policy's subject). Raises KeyringError without a token's
+        key.
         """
-        return recognize_tokens(events, *self._identifying_columns(by), self.batches, self.keys)
+        return recognize_tokens(events, *self._identifying_columns(named_by), self.batches, self.keys)
 
     def affected(
         self,
         events: Sequence[RetentionEvent],
-        by: str | None = None,
+        named_by: str | None = None,
         until: EventReach = until_event_time,
         recognized: RecognizedSubjects | None = None,
     ) -> AffectedSubjects:
@@ -409,11 +408,11 @@ class OutputFile:
         Takes the field that names the subjects (default: the policy's subject), the last event time that each event reaches, and
         the recognized subjects of these and other events (default: those of these events).
         """
-        known = self.recognized(events, by) if recognized is None else recognized
-        return AffectedSubjects.for_file(events, *self._identifying_columns(by), known, until)
+        known = self.recognized(events, named_by) if recognized is None else recognized
+        return AffectedSubjects.for_file(events, *self._identifying_columns(named_by), known, until)
 
-    def _identifying_columns(self, by: str | None) -> tuple[LookupColumn | None, LookupColumn | None]:
-        return self.column(self.policy.tenant), self.column(self.policy.subject if by is None else by)
+    def _identifying_columns(self, named_by: str | None) -> tuple[LookupColumn | None, LookupColumn | None]:
+        return self.column(self.policy.tenant), self.column(self.policy.subject if named_by is None else named_by)
 
     def candidate_groups(self, affected: AffectedSubjects) -> Sequence[int] | None:
         """The row groups that may have rows of affected subjects, by the subject index; None if any may.
@@ -429,9 +428,9 @@ class OutputFile:
 
     def groups_of_any(self, affected: Iterable[AffectedSubjects]) -> Sequence[int] | None:
         """The row groups that may have rows of any of these affected subjects; see `candidate_groups`."""
-        found = [self.candidate_groups(each) for each in affected]
-        known = [each for each in found if each is not None]
-        return None if len(known) < len(found) else sorted({group for each in known for group in each})
+        candidates = [self.candidate_groups(each) for each in affected]
+        known = [each for each in candidates if each is not None]
+        return None if len(known) < len(candidates) else sorted({group for groups in known for group in groups})
 
     def may_hold(self, affected: AffectedSubjects) -> bool:
         """Whether it may have rows of affected subjects, by the subject index."""
@@ -439,8 +438,8 @@ class OutputFile:
 
     def rows(self, affected: Sequence[AffectedSubjects], groups: Sequence[int] | None = None) -> pa.Table:
         """The rows of affected subjects in these row groups. By default reads the identifying columns of all row groups first."""
-        found = self._affected_groups(affected) if groups is None else groups
-        batches = self.stored_file.batches(found) if found else ()
+        groups_to_read = self._affected_groups(affected) if groups is None else groups
+        batches = self.stored_file.batches(groups_to_read) if groups_to_read else ()
         return pa.Table.from_batches((affected_rows(batch, affected) for batch in batches), self.schema)
 
     def batches(self, columns: Collection[str]) -> Iterator[pa.RecordBatch]:
@@ -483,28 +482,28 @@ class OutputFile:
         yield from (stored.column(pointer.top, group) for group in range(stored.file.metadata.num_row_groups))
 
     def _affected_groups(self, affected: Sequence[AffectedSubjects]) -> list[int]:
-        places = (place for each in affected for place in (each.tenant, each.subject))
+        places = (place for subjects in affected for place in (subjects.tenant, subjects.subject))
         columns = sorted({place.top for place in places if place is not None})
         groups = range(self.stored_file.file.metadata.num_row_groups)
         return [
             group
             for group in groups
             if any(
-                affected_rows(each, affected).num_rows for each in self.stored_file.batches([group], columns=columns)
+                affected_rows(batch, affected).num_rows for batch in self.stored_file.batches([group], columns=columns)
             )
         ]
 
 
 def field_pointers(policy: Policy, schema: pa.Schema) -> dict[str, Pointer]:
     """The pointers of the policy's fields that a file contains, by key."""
-    found = {key: each.pointer for key, each in policy.fields.items() if not is_dropped(each)}
-    return {key: pointer for key, pointer in found.items() if has_leaf(schema, pointer)}
+    pointers = {key: each.pointer for key, each in policy.fields.items() if not is_dropped(each)}
+    return {key: pointer for key, pointer in pointers.items() if has_leaf(schema, pointer)}
 
 
 def distinct_texts(batches: Iterable[pa.RecordBatch], pointer: Pointer) -> frozenset[str]:
     """The distinct values of a field of some records, as text."""
-    found = (decode_dictionary(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
-    return frozenset(str(each) for one in found for each in one if each is not None)
+    batch_values = (decode_dictionary(pc.unique(leaf(batch, pointer).values)).to_pylist() for batch in batches)
+    return frozenset(str(value) for values in batch_values for value in values if value is not None)
 
 
 def _is_measure(column: pa.Field) -> bool:

@@ -70,11 +70,11 @@ def read(
     raise KeyringError, too; `without_destroyed=True` reads the others, and a warning has the number of skipped files.
     """
     folder = parse_output_location(output)
-    wanted = None
+    selection = None
     if subjects is not None:
-        wanted = SubjectSelection(_as_list(subjects), _optional_keyring(keys, folder), _subject_pointers(folder))
+        selection = SubjectSelection(_as_list(subjects), _optional_keyring(keys, folder), _subject_pointers(folder))
     kms = find_kms(keys, local_path(folder))
-    options: Any = {"mixed_keys": mixed_keys, "subjects": wanted, "without_destroyed": without_destroyed}
+    options: Any = {"mixed_keys": mixed_keys, "subjects": selection, "without_destroyed": without_destroyed}
     return read_output(folder, name, dates, kms=kms, **options)
 
 
@@ -92,9 +92,9 @@ def find_subjects(
     No row group with such a record is missed; a row group without one may be included. `groups` is None if a file has no index,
     or no keyring is available to decrypt it. Raises OutputError for a damaged index, KeyringError if its key version is missing.
     """
-    folder, wanted = parse_output_location(output), _as_list(subjects)
+    folder, values = parse_output_location(output), _as_list(subjects)
     return find_candidate_files(
-        folder, files_in_force(folder, "records", dates), wanted, _optional_keyring(keys, folder)
+        folder, files_in_force(folder, "records", dates), values, _optional_keyring(keys, folder)
     )
 
 
@@ -123,12 +123,12 @@ def _subject_pointers(output: Location) -> Callable[[ReceiptFile], Pointer]:
         run = runs[file.path]
         if run not in known:
             known[run] = _policy_subject(output / RUNS / run / POLICY_FILE)
-        found = known[run]
-        if found is None:
+        subject_pointer = known[run]
+        if subject_pointer is None:
             raise OutputError(
                 f"the policy of {RUNS}/{run} names no subject", hint="Search by tenant, or search another output."
             )
-        return found
+        return subject_pointer
 
     return pointer
 
@@ -223,16 +223,14 @@ WAITS: Final = 250
 
 @dataclass(frozen=True, slots=True)
 class SubjectSelection:
-    """The subjects whose records are read.
-
-    values    released values of the subject's column, as stored in files
-    keys      the keyring that decrypts indexes; without one all records are searched
-    pointers  the path of the subject's column in a file of records. Raises OutputError if the file has none
-    """
+    """The subjects whose records are read."""
 
     values: Collection[SubjectValue] = field(repr=False)
+    """Released values of the subject's column, as stored in files."""
     keys: Subkeys | None
+    """The keyring that decrypts indexes; without one all records are searched."""
     pointers: Callable[[ReceiptFile], Pointer]
+    """The path of the subject's column in a file of records. Raises OutputError if the file has none."""
 
 
 def load_receipts(output: Location, find: FindLedger | None = None) -> tuple[Receipt, ...]:
@@ -305,8 +303,8 @@ def files_in_force(output: Location, name: str = "records", dates: Dates = None)
         close = get_close_matches(name, force, 1)
         hint = f"Did you mean {close[0]}?" if close else f"Choose one of: {', '.join(sorted(force))}."
         raise OutputError("unknown output name", hint=hint)
-    wanted = _date_names(dates)
-    return tuple(file for file in force[name] if wanted is None or batch_date_of(file.path) in wanted)
+    date_names = _date_names(dates)
+    return tuple(file for file in force[name] if date_names is None or batch_date_of(file.path) in date_names)
 
 
 def file_paths(output: Location, name: str = "records", dates: Dates = None) -> list[str]:
@@ -352,12 +350,14 @@ def _read_in_force(
     kms: Kms | None,
     without_destroyed: bool,
 ) -> pa.Table:
-    found = files_in_force(output, name, dates)
-    if not found:
+    receipt_files = files_in_force(output, name, dates)
+    if not receipt_files:
         raise OutputError(f"{name} has no files for these dates", hint="Pass other dates.")
     if subjects is not None and name != RECORDS:
         raise OutputError(f"{name} has no rows of single subjects", hint="Read records instead.")
-    places = dict.fromkeys(found) if subjects is None else _candidate_groups_by_file(output, found, subjects)
+    places = (
+        dict.fromkeys(receipt_files) if subjects is None else _candidate_groups_by_file(output, receipt_files, subjects)
+    )
     opened = _open_files(output, list(places), kms, without_destroyed)
     if not mixed_keys:
         check_key_versions(each.whole for each in opened.values())
@@ -374,18 +374,18 @@ def _open_files(
 ) -> dict[ReceiptFile, StoredFile]:
     """The files; with `without`, only those that can be decrypted. Raises KeyringError if the keys of one, or of all, were
     destroyed."""
-    looked = {file: unless_shredded(partial(open_stored_file, output, file.path, kms)) for file in files}
-    found = {file: each for file, each in looked.items() if each is not None}
-    lost = [file.path for file, each in looked.items() if each is None]
-    if lost and without and found:
+    opened = {file: unless_shredded(partial(open_stored_file, output, file.path, kms)) for file in files}
+    readable = {file: each for file, each in opened.items() if each is not None}
+    lost = [file.path for file, each in opened.items() if each is None]
+    if lost and without and readable:
         message = "%d of %d files are skipped: their keys were destroyed"
-        log.warning(message, len(lost), len(looked), extra={"code": "W028"})
+        log.warning(message, len(lost), len(opened), extra={"code": "W028"})
     elif lost:
-        _raise_destroyed(output, lost, len(looked), kms)
-    return found
+        _raise_destroyed(output, lost, len(opened), kms)
+    return readable
 
 
-def _raise_destroyed(output: Location, lost: Sequence[str], of: int, kms: Kms | None) -> None:
+def _raise_destroyed(output: Location, lost: Sequence[str], total: int, kms: Kms | None) -> None:
     """Raises KeyringError for files whose keys were destroyed, with a hint on how to read the other files."""
     try:
         open_stored_file(output, lost[0], kms)
@@ -393,54 +393,61 @@ def _raise_destroyed(output: Location, lost: Sequence[str], of: int, kms: Kms | 
         message, hint = error.message, error.hint
     else:
         return
-    rest = f". Pass without_destroyed=True to read the other {of - len(lost)} of {of} files." if len(lost) < of else ""
-    raise KeyringError(message, code=KEY_DESTROYED, hint=f"{hint.removesuffix('.')}{rest}" if rest else hint)
+    advice = (
+        f". Pass without_destroyed=True to read the other {total - len(lost)} of {total} files."
+        if len(lost) < total
+        else ""
+    )
+    raise KeyringError(message, code=KEY_DESTROYED, hint=f"{hint.removesuffix('.')}{advice}" if advice else hint)
 
 
 def check_key_versions(schemas: Iterable[pa.Schema]) -> None:
     """Takes the schemas of files that are read together. Raises OutputError if a column was made with two keys or
     key versions."""
-    seen: dict[str, set[bytes]] = {}
+    keys_by_path: dict[str, set[bytes]] = {}
     for schema in schemas:
         for path, key in _column_keys("", schema):
-            seen.setdefault(path, set()).add(key)
-    mixed = sorted(path for path, keys in seen.items() if len(keys) > 1)
+            keys_by_path.setdefault(path, set()).add(key)
+    mixed = sorted(path for path, keys in keys_by_path.items() if len(keys) > 1)
     if mixed:
         message = f"columns made with several keys or key versions, so equal values differ: {', '.join(mixed)}"
         raise OutputError(message, hint="Read dates of one key version, or pass mixed_keys=True.")
 
 
 def _column_keys(above: str, fields: Iterable[pa.Field]) -> Iterator[tuple[str, bytes]]:
-    for each in fields:
-        path = f"{above}/{each.name}" if above else each.name
-        for name, value in (each.metadata or {}).items():
+    for column in fields:
+        path = f"{above}/{column.name}" if above else column.name
+        for name, value in (column.metadata or {}).items():
             if name == KEY_METADATA:
                 yield path, value
             elif name.startswith(KEY_METADATA + b"/"):
                 yield name.removeprefix(KEY_METADATA).decode(), value
-        if pa.types.is_nested(each.type):
-            yield from _column_keys(path, (each.type.field(index) for index in range(each.type.num_fields)))
+        if pa.types.is_nested(column.type):
+            yield from _column_keys(path, (column.type.field(index) for index in range(column.type.num_fields)))
 
 
 def _candidate_groups_by_file(
-    output: Location, found: Sequence[ReceiptFile], subjects: SubjectSelection
+    output: Location, receipt_files: Sequence[ReceiptFile], subjects: SubjectSelection
 ) -> dict[ReceiptFile, tuple[int, ...] | None]:
     """The files that may contain the subjects' records, with their row groups; if there are none, one file that has
     the columns."""
-    places = {place.file: place.groups for place in find_candidate_files(output, found, subjects.values, subjects.keys)}
-    return places or {found[0]: ()}
+    places = {
+        place.file: place.groups
+        for place in find_candidate_files(output, receipt_files, subjects.values, subjects.keys)
+    }
+    return places or {receipt_files[0]: ()}
 
 
 def _file_rows(
-    each: StoredFile, file: ReceiptFile, groups: tuple[int, ...] | None, subjects: SubjectSelection | None
+    stored: StoredFile, file: ReceiptFile, groups: tuple[int, ...] | None, subjects: SubjectSelection | None
 ) -> pa.Table:
     if subjects is None:
-        return each.table()
-    return subject_rows(each, subjects.pointers(file), subjects.values, groups)
+        return stored.table()
+    return subject_rows(stored, subjects.pointers(file), subjects.values, groups)
 
 
-def _with_date(each: StoredFile, table: pa.Table) -> pa.Table:
-    on = batch_date_of(each.path)
+def _with_date(stored: StoredFile, table: pa.Table) -> pa.Table:
+    on = batch_date_of(stored.path)
     if on is None:
         return table
     return table.append_column(DATE_COLUMN, pa.repeat(date_scalar(on), table.num_rows))
@@ -463,5 +470,5 @@ def _date_last(table: pa.Table) -> pa.Table:
 def _date_names(dates: Dates) -> frozenset[str] | None:
     if dates is None:
         return None
-    each = [dates] if isinstance(dates, str | date) else dates
-    return frozenset(one if isinstance(one, str) else one.isoformat() for one in each)
+    chosen_dates = [dates] if isinstance(dates, str | date) else dates
+    return frozenset(each if isinstance(each, str) else each.isoformat() for each in chosen_dates)

@@ -89,10 +89,10 @@ class WritingRun:
             reading = PipelineReading(FaultList(), folder, (self.receipt.purpose,))
             reading.policy = read_policy(self._nodes(POLICY_FILE), reading, {"digest": names[POLICY_FILE]})
             loaded = {"path": folder / PIPELINE_FILE, "digest": names[PIPELINE_FILE]}
-            found = read_pipeline(self._nodes(PIPELINE_FILE), reading, loaded)
-        if found is None or reading.faults.found:
+            pipeline = read_pipeline(self._nodes(PIPELINE_FILE), reading, loaded)
+        if pipeline is None or reading.faults.found:
             raise OutputError(f"the policy of {self.receipt.run_id} cannot be read", findings=reading.faults.found)
-        return found
+        return pipeline
 
     @cached_property
     def record_condition(self) -> Condition | None:
@@ -111,8 +111,8 @@ class WritingRun:
 
     def group_fields(self, name: str) -> Iterator[tuple[str, str, str | None]]:
         """The group columns of an aggregate, each with its field and the unit of a time."""
-        for column, each in self._groups_by_table().get(name, {}).items():
-            ((key, unit),) = each.items() if isinstance(each, dict) else ((each, None),)
+        for column, group_field in self._groups_by_table().get(name, {}).items():
+            ((key, unit),) = group_field.items() if isinstance(group_field, dict) else ((group_field, None),)
             yield str(column), str(key), unit
 
     def _groups_by_table(self) -> dict[str, Mapping[str, Any]]:
@@ -122,8 +122,8 @@ class WritingRun:
             groups = aggregate.get("group_by") or {}
             tables[name] = groups
             for columns in aggregate.get("rollups") or ():
-                own = {column: key for column, key in groups.items() if column in columns}
-                tables[rollup_name(name, own)] = own
+                rollup_groups = {column: key for column, key in groups.items() if column in columns}
+                tables[rollup_name(name, rollup_groups)] = rollup_groups
         return tables
 
     @cached_property
@@ -158,17 +158,17 @@ def source_read_times(receipts: Iterable[Receipt]) -> dict[str | None, datetime]
 
     A later rewrite reads no source. The earlier of the two times in a receipt counts.
     """
-    found: dict[str | None, datetime] = {}
+    times_by_date: dict[str | None, datetime] = {}
     for receipt in sorted(receipts, key=lambda receipt: receipt.sequence):
         if receipt.kind in READING_KINDS or receipt.from_ == "source":
-            found |= dict.fromkeys(receipt.dates or (None,), min(receipt.at, receipt.finished))
-    return found
+            times_by_date |= dict.fromkeys(receipt.dates or (None,), min(receipt.at, receipt.finished))
+    return times_by_date
 
 
 def receipts_by_path(receipts: Iterable[Receipt]) -> dict[str, Receipt]:
     """The receipt that wrote each file, by path."""
-    found: dict[str, Receipt] = {}
+    by_path: dict[str, Receipt] = {}
     for receipt in receipts:
         files = [file for output in receipt.outputs.values() for file in output.files]
-        found |= {file.path: receipt for file in (*files, *(receipt.restricted or ()))}
-    return found
+        by_path |= {file.path: receipt for file in (*files, *(receipt.restricted or ()))}
+    return by_path

@@ -55,41 +55,41 @@ Sample = tuple[str, Mapping[str, str], float]
 def success_samples(receipt: Receipt) -> list[Sample]:
     """The metrics of a run that was published."""
     region = "" if receipt.region is None else f".{receipt.region.name}"
-    mine = {"pipeline": f"{receipt.pipeline}{region}"}
+    labels = {"pipeline": f"{receipt.pipeline}{region}"}
     rows, ended = receipt.rows, receipt.finished.timestamp()
     return [
-        *(("minimize_rows", {**mine, "fate": fate}, count) for fate, count in rows.by_result.items()),
-        *(("minimize_quarantined_rows", {**mine, "code": code}, n) for code, n in receipt.quarantine.by_code.items()),
-        ("minimize_quarantine_share", mine, receipt.quarantine_share),
-        *(("minimize_output_rows", {**mine, "output": name}, each.rows) for name, each in receipt.outputs.items()),
-        ("minimize_undeclared_records", mine, sum(receipt.undeclared.values())),
-        ("minimize_run_duration_seconds", mine, (receipt.finished - receipt.started).total_seconds()),
-        ("minimize_last_success_timestamp_seconds", mine, ended),
-        ("minimize_last_run_timestamp_seconds", mine, ended),
-        ("minimize_last_run_success", mine, 1),
+        *(("minimize_rows", {**labels, "fate": fate}, count) for fate, count in rows.by_result.items()),
+        *(("minimize_quarantined_rows", {**labels, "code": code}, n) for code, n in receipt.quarantine.by_code.items()),
+        ("minimize_quarantine_share", labels, receipt.quarantine_share),
+        *(("minimize_output_rows", {**labels, "output": name}, each.rows) for name, each in receipt.outputs.items()),
+        ("minimize_undeclared_records", labels, sum(receipt.undeclared.values())),
+        ("minimize_run_duration_seconds", labels, (receipt.finished - receipt.started).total_seconds()),
+        ("minimize_last_success_timestamp_seconds", labels, ended),
+        ("minimize_last_run_timestamp_seconds", labels, ended),
+        ("minimize_last_run_success", labels, 1),
     ]
 
 
 def idle_samples(pipeline: str, at: datetime, before: str) -> list[Sample]:
     """The metrics of a run that had nothing to do: figures of the last published run, and the end of this one."""
-    mine = {"pipeline": pipeline}
+    labels = {"pipeline": pipeline}
     kept = [sample for sample in parse_samples(before) if not sample[0].startswith("minimize_last_")]
     return [
         *kept,
-        ("minimize_last_success_timestamp_seconds", mine, at.timestamp()),
-        ("minimize_last_run_timestamp_seconds", mine, at.timestamp()),
-        ("minimize_last_run_success", mine, 1),
+        ("minimize_last_success_timestamp_seconds", labels, at.timestamp()),
+        ("minimize_last_run_timestamp_seconds", labels, at.timestamp()),
+        ("minimize_last_run_success", labels, 1),
     ]
 
 
 def failure_samples(pipeline: str, at: datetime, before: str) -> list[Sample]:
     """The metrics of a failed run: figures of the last success in the file, and the end of this one."""
-    mine = {"pipeline": pipeline}
+    labels = {"pipeline": pipeline}
     kept = [sample for sample in parse_samples(before) if not sample[0].startswith("minimize_last_run_")]
     return [
         *kept,
-        ("minimize_last_run_timestamp_seconds", mine, at.timestamp()),
-        ("minimize_last_run_success", mine, 0),
+        ("minimize_last_run_timestamp_seconds", labels, at.timestamp()),
+        ("minimize_last_run_success", labels, 0),
     ]
 
 
@@ -110,8 +110,10 @@ def format_samples(samples: Iterable[Sample]) -> str:
 
 def parse_samples(text: str) -> list[Sample]:
     """The samples in a metrics file. Other lines are ignored."""
-    found = (_SAMPLE_LINE.fullmatch(line) for line in text.splitlines())
-    return [(m["name"], _parse_labels(m["labels"]), float(m["value"])) for m in found if m and m["name"] in METRIC_HELP]
+    matches = (_SAMPLE_LINE.fullmatch(line) for line in text.splitlines())
+    return [
+        (m["name"], _parse_labels(m["labels"]), float(m["value"])) for m in matches if m and m["name"] in METRIC_HELP
+    ]
 
 
 def write_file(path: Path, text: str) -> None:
@@ -194,15 +196,15 @@ class Observer:
         self._update_metrics(lambda before: failure_samples(self.about.job.run_name, at, before))
 
     def _send_event(self, event: Callable[[], dict[str, Any]]) -> None:
-        made = None
+        document = None
         with suppress(Exception):
-            made = event()
-        if made is None:
+            document = event()
+        if document is None:
             log.warning("lineage event could not be created", extra={"code": "W020", "run_id": self.about.run_id})
             return
         if self.places.lineage is not None:
-            append_event(self.places.lineage, made, rotate_at=self.places.rotate_at)
-        post_event(made)
+            append_event(self.places.lineage, document, rotate_at=self.places.rotate_at)
+        post_event(document)
 
     def _repair(self) -> None:
         if self.places.lineage is not None:

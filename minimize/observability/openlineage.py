@@ -42,7 +42,7 @@ def column_lineage(plan: Plan, name: str, source: Mapping[str, str]) -> dict[str
     """
     columns = _record_columns(plan) if name == "records" else _aggregate_columns(plan, plan.aggregates[name])
     whole = [*_record_filters(plan), *([] if name == "records" else _group_inputs(plan.aggregates[name]))]
-    fields = {column: {"inputFields": _input_fields(found, source)} for column, found in columns}
+    fields = {column: {"inputFields": _input_fields(inputs, source)} for column, inputs in columns}
     return {"fields": fields, "dataset": _input_fields(whole, source)}
 
 
@@ -57,10 +57,15 @@ def _aggregate_columns(plan: Plan, aggregate: AggregatePlan) -> Iterator[tuple[s
         yield name, _released_inputs(plan, key.field)
     for name, measure in aggregate.model.measures.items():
         how = _transformation("DIRECT", "AGGREGATION", measure.name)
-        of = measure.of
+        measured_key = measure.of
         yield (
             name,
-            [] if of is None else [(of, how), *(found for found in _released_inputs(plan, of) if found[0] != of)],
+            []
+            if measured_key is None
+            else [
+                (measured_key, how),
+                *(input_use for input_use in _released_inputs(plan, measured_key) if input_use[0] != measured_key),
+            ],
         )
 
 
@@ -118,14 +123,14 @@ def _group_inputs(aggregate: AggregatePlan) -> Iterator[InputUse]:
     yield _field_name(aggregate.definition.counting), _transformation("INDIRECT", "FILTER", "suppress")
 
 
-def _input_fields(found: Iterable[InputUse], source: Mapping[str, str]) -> list[dict[str, Any]]:
+def _input_fields(inputs: Iterable[InputUse], source: Mapping[str, str]) -> list[dict[str, Any]]:
     """Each input field once, with all its transformations."""
-    done: dict[str, list[dict[str, Any]]] = {}
-    for key, how in found:
-        known = done.setdefault(key, [])
+    transformations_by_key: dict[str, list[dict[str, Any]]] = {}
+    for key, how in inputs:
+        known = transformations_by_key.setdefault(key, [])
         if how not in known:
             known.append(how)
-    return [{**source, "field": key, "transformations": how} for key, how in done.items()]
+    return [{**source, "field": key, "transformations": how} for key, how in transformations_by_key.items()]
 
 
 def _transformation(kind: str, subtype: str, what: str, *, masking: bool = True) -> dict[str, Any]:
@@ -154,21 +159,21 @@ _RUN_NAMESPACE: Final = uuid.UUID("6f0e5c1e-0f0b-5b8e-9f63-6d1d6f6c2a77")
 
 @dataclass(frozen=True, slots=True)
 class RunDescription:
-    """The run that events describe.
-
-    output  the output folder
-    plan, dates, source  known once the run is resolved: plan, batch dates, folder of the input
-    """
+    """The run that events describe."""
 
     run_id: str
     kind: str
     engine: str
     job: Pipeline
     output: Location
+    """The output folder."""
     namespace: str = "minimize"
     plan: Plan | None = None
+    """The plan, known once the run is resolved."""
     dates: tuple[str, ...] = ()
+    """The batch dates, known once the run is resolved."""
     source: Location | None = None
+    """The folder of the input, known once the run is resolved."""
     producer: str = dataclass_field(init=False, default_factory=lambda: f"urn:minimize:{installed_version('minimize')}")
     """The producer of events. Cached, because the metadata of a package is a file that must be parsed."""
 
@@ -241,7 +246,7 @@ _JOB_TYPE: Final = {"processingType": "BATCH", "integration": "MINIMIZE", "jobTy
 
 def _run_facets(about: RunDescription, document: Mapping[str, Any]) -> dict[str, Any]:
     policy = about.job.policy
-    own = {
+    facet = {
         "_producer": about.producer,
         "_schemaURL": f"{about.producer}#run",
         "run_id": about.run_id,
@@ -252,7 +257,7 @@ def _run_facets(about: RunDescription, document: Mapping[str, Any]) -> dict[str,
         **document,
     }
     engine = {"version": installed_version("minimize"), "name": f"minimize ({about.engine})"}
-    facets = {"processing_engine": _facet(about, "ProcessingEngineRunFacet", engine), "minimize": own}
+    facets = {"processing_engine": _facet(about, "ProcessingEngineRunFacet", engine), "minimize": facet}
     return facets | ({"nominalTime": _nominal_time(about)} if about.dates else {})
 
 

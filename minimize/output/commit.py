@@ -23,14 +23,14 @@ FolderExchange = Callable[[Path, Path], bool]
 _UNSUPPORTED: Final = frozenset({errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM})
 
 
-def exchange_folders(one: Path, other: Path) -> bool:
+def exchange_folders(new_folder: Path, current_folder: Path) -> bool:
     """Swaps two folders of one file system in one step (Linux `renameat2`, RENAME_EXCHANGE).
 
     Returns false if the system or file system does not support it. Raises OutputError (E208: the swap is committed) for any other
     failure.
     """
     try:
-        return file_operations.exchange(one, other)
+        return file_operations.exchange(new_folder, current_folder)
     except OSError as error:
         if error.errno in _UNSUPPORTED:
             return False
@@ -47,10 +47,10 @@ def swap_objects(
 
     Raises OutputError, before any change, if a file is neither staged nor in the partition.
     """
-    there, staged = target.sizes(), new.sizes()
-    marked = there.pop(SUCCESS, None) is not None
-    missing = [file for file in files if there.get(file) != staged.get(file, there.get(file, -1))]
-    if not missing and there.keys() == set(files) and marked == mark:
+    sizes, staged = target.sizes(), new.sizes()
+    marked = sizes.pop(SUCCESS, None) is not None
+    missing = [file for file in files if sizes.get(file) != staged.get(file, sizes.get(file, -1))]
+    if not missing and sizes.keys() == set(files) and marked == mark:
         return
     if any(file not in staged for file in missing):
         raise OutputError(f"the staged files of {RUNS}/{run_id} are missing", hint="Restore the output from a backup.")
@@ -61,7 +61,7 @@ def swap_objects(
         (new / file).copy_to(target / file, staged[file])
         checkpoint("swap.copied")
     checkpoint("swap.between", turn)
-    for file in sorted(there.keys() - set(files)):
+    for file in sorted(sizes.keys() - set(files)):
         (target / file).unlink()
         checkpoint("swap.deleted")
     if mark:
@@ -70,8 +70,8 @@ def swap_objects(
 
 def remove_objects(target: ObjectPath) -> None:
     """Removes a partition: its mark first."""
-    if there := target.sizes():
-        if SUCCESS in there:
+    if sizes := target.sizes():
+        if SUCCESS in sizes:
             (target / SUCCESS).unlink()
         checkpoint("swap.unmarked", 0)
         target.remove_tree()

@@ -51,8 +51,8 @@ def read_receipts(output: Location) -> tuple[Receipt, ...]:
     Raises OutputError if a receipt cannot be read.
     """
     checkpoint("receipts.read")
-    found = [_read_receipt(path) for path in _files_of_runs(output, RECEIPT_FILE)]
-    return tuple(sorted(found, key=lambda receipt: receipt.sequence))
+    receipts = [_read_receipt(path) for path in _files_of_runs(output, RECEIPT_FILE)]
+    return tuple(sorted(receipts, key=lambda receipt: receipt.sequence))
 
 
 def read_exact_receipt(output: Location, receipt: Receipt, keys: Subkeys) -> Receipt:
@@ -88,8 +88,8 @@ def _files_of_runs(output: Location, name: str) -> list[Location]:
     before its bytes are written. Raises OutputError if a folder cannot be read, because its files must not count as missing."""
     runs = output / RUNS
     if isinstance(runs, ObjectPath):
-        found = (PurePosixPath(path) for path, size in sorted(runs.sizes().items()) if size)
-        return [runs / path for path in found if path.name == name and len(path.parts) == 2]
+        paths = (PurePosixPath(path) for path, size in sorted(runs.sizes().items()) if size)
+        return [runs / path for path in paths if path.name == name and len(path.parts) == 2]
     try:
         return [run / name for run in sorted(runs.iterdir()) if path_exists(run / name)]
     except (FileNotFoundError, NotADirectoryError):
@@ -135,8 +135,12 @@ def ensure_identity(output: Location, *, other_than: str | None = None, new: str
     """
     path = output / RUNS / IDENTITY_FILE
     if isinstance(path, ObjectPath):
-        found = identity_of(output)
-        return found if found not in (None, other_than) else _write_to_bucket(path, new or _identity_from_name(output))
+        identity = identity_of(output)
+        return (
+            identity
+            if identity not in (None, other_than)
+            else _write_to_bucket(path, new or _identity_from_name(output))
+        )
     return with_output_errors(_ensure_on_disk, path, other_than, new or new_identity())
 
 
@@ -180,10 +184,10 @@ def list_data_files(folder: Location) -> tuple[str, ...]:
     """The files below a folder, by their path within it, without `_SUCCESS`."""
     checkpoint("folder.listed", folder)
     if isinstance(folder, ObjectPath):
-        found: Iterable[str] = folder.sizes()
+        paths: Iterable[str] = folder.sizes()
     else:
-        found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    return tuple(sorted(path for path in found if path.rpartition("/")[2] != SUCCESS))
+        paths = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return tuple(sorted(path for path in paths if path.rpartition("/")[2] != SUCCESS))
 
 
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}")
@@ -398,14 +402,14 @@ def split_by_partition(batch: pa.RecordBatch, keys: Sequence[str]) -> Iterator[t
     """
     encoded = [_encode_key(batch.column(key), key) for key in keys]
     places, groups = _group_rows([codes for codes, _ in encoded])
-    rest = batch.select([name for name in batch.schema.names if name not in keys])
+    without_keys = batch.select([name for name in batch.schema.names if name not in keys])
     if len(groups) > 1:
         narrow = places.astype(np.min_scalar_type(len(groups)))
-        rest = rest.take(pa.array(np.argsort(narrow, kind="stable")))
+        without_keys = without_keys.take(pa.array(np.argsort(narrow, kind="stable")))
     start = 0
     for group, rows in zip(groups, np.bincount(places, minlength=len(groups)), strict=True):
         names = (names[code] for (_, names), code in zip(encoded, group, strict=True))
-        yield "/".join(names), rest.slice(start, int(rows))
+        yield "/".join(names), without_keys.slice(start, int(rows))
         start += int(rows)
 
 

@@ -175,10 +175,10 @@ class Staging:
         indexes of records. Takes the batch date, or None if the output has no dates and is replaced as a whole.
         Raises OutputError as `check_partition` does.
         """
-        for each in _folders_with_companions(name):
-            path = _partition_path(each, date)
+        for folder_name in _folders_with_companions(name):
+            path = _partition_path(folder_name, date)
             if path not in self._partitions:
-                check_partition(self.output.folder, each, date, self._undated)
+                check_partition(self.output.folder, folder_name, date, self._undated)
                 self._partitions.append(path)
         return _partition_path(name, date)
 
@@ -213,8 +213,8 @@ class Staging:
         A file that a receipt lists and that is missing is included, so that a run of its date repairs the output. Indexes are
         removed with their files and are not included.
         """
-        there = {path for path in self._existing_files() if not is_companion(path)}
-        return tuple(sorted(there | paths_in_force_below(self.output.receipts(), self._partitions)))
+        existing_paths = {path for path in self._existing_files() if not is_companion(path)}
+        return tuple(sorted(existing_paths | paths_in_force_below(self.output.receipts(), self._partitions)))
 
     def keep_file(self, file: ReceiptFile) -> None:
         """Keeps an unchanged file and its index in the new partition."""
@@ -309,10 +309,10 @@ class Staging:
         if (receipt.run_id, receipt.sequence - 1, receipt.previous) != (self.run_id, *head):
             raise _internal_error("the receipt does not follow the previous one")
         staged = {f"{path}/{file}" for path, files in swaps.items() for file in files}
-        there = set(self._existing_files())
-        listed = [file for each in receipt.outputs.values() for file in files_with_companions(each)]
+        existing_paths = set(self._existing_files())
+        listed = [file for written_output in receipt.outputs.values() for file in files_with_companions(written_output)]
         listed += [*receipt.quarantine.files, *(receipt.restricted or ())]
-        if {path for file in listed for path in _file_with_companions(file)} != staged - there:
+        if {path for file in listed for path in _file_with_companions(file)} != staged - existing_paths:
             raise _internal_error("the receipt does not list the staged files")
         if {file.path for file in (*receipt.replaces, *receipt.removes)} != set(self.current_files()) - staged:
             raise _internal_error("the receipt does not list the replaced files")
@@ -395,10 +395,10 @@ def remove_abandoned_folders(parent: Path, purpose: str) -> None:
 
 
 def _is_abandoned(owner: str) -> bool:
-    found, ours = _OWNER.fullmatch(owner), ProcessIdentity.current()
-    if found is None or found[3] != _machine_digest(ours):
+    match, ours = _OWNER.fullmatch(owner), ProcessIdentity.current()
+    if match is None or match[3] != _machine_digest(ours):
         return False
-    return ProcessIdentity(ours.host, ours.machine, int(found[1]), int(found[2])).is_dead()
+    return ProcessIdentity(ours.host, ours.machine, int(match[1]), int(match[2])).is_dead()
 
 
 def _machine_digest(process: ProcessIdentity) -> str:

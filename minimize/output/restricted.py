@@ -51,15 +51,13 @@ class RecordsOrigin:
 
 @dataclass(frozen=True, slots=True)
 class RestrictedRecords:
-    """Opened sealed records.
-
-    stored      the records; their path is that of the file from which they were removed
-    encryption  encrypts the same columns under the newest master keys; None if no column was encrypted
-    """
+    """Opened sealed records."""
 
     origin: RecordsOrigin
     stored: StoredFile
+    """The records; their path is that of the file from which they were removed."""
     encryption: OutputEncryption | None
+    """Encrypts the same columns under the newest master keys; None if no column was encrypted."""
 
 
 def open_restricted(output: Location, path: str, keys: Subkeys, kms: Kms | None) -> RestrictedRecords:

@@ -34,20 +34,18 @@ from minimize.stores.durable_files import HashingFile, move_file, remove_tree, w
 
 @dataclass(frozen=True, slots=True)
 class FileLayout:
-    """The layout of files.
-
-    row_group  approximate rows of a row group; each row group has its own dictionaries
-    enough     rows that are written at once, as a row group of their own, without waiting for more
-    buffered   approximate maximum of buffered bytes, after which a row group is written early
-    level      zstd compression level
-    open       maximum number of open files if there are partition folders
-    """
+    """The layout of files."""
 
     row_group: int = 1 << 20
+    """Approximate rows of a row group; each row group has its own dictionaries."""
     enough: int = 500_000
+    """Rows that are written at once, as a row group of their own, without waiting for more."""
     buffered: int = 256 << 20
+    """Approximate maximum of buffered bytes, after which a row group is written early."""
     level: int = 1
+    """The zstd compression level."""
     open: int = 64
+    """Maximum number of open files if there are partition folders."""
 
 
 @dataclass(slots=True)
@@ -130,7 +128,7 @@ class ParquetSink:
             self._file(null_partition(self._partition_by))
         for folder in [*self._open]:
             self._finish(folder)
-        return tuple(sorted(self._written, key=lambda each: each.path))
+        return tuple(sorted(self._written, key=lambda file: file.path))
 
     def abandon(self) -> None:
         """Closes the open files; they are not valid."""
@@ -247,8 +245,8 @@ class _ParquetFile:
         self._writer.close()
         self._file.close()
         checkpoint("file.closed")
-        done = WrittenFile(self._path, self._rows, self._file.digest, keys=self._keys)
-        return done if self._beside is None else self._beside.close(done)
+        written = WrittenFile(self._path, self._rows, self._file.digest, keys=self._keys)
+        return written if self._beside is None else self._beside.close(written)
 
     def abandon(self) -> None:
         if self._beside is not None:
@@ -352,7 +350,7 @@ def index_files(written: Iterable[WrittenFile]) -> tuple[CompanionFile, ...] | N
 
 def master_keys_of(written: Iterable[WrittenFile]) -> frozenset[str]:
     """The master keys under which they are encrypted."""
-    return frozenset(key for each in written for key in each.keys)
+    return frozenset(key for file in written for key in file.keys)
 
 
 ATTEMPTS_FOLDER: Final = "attempts"
@@ -361,21 +359,19 @@ ATTEMPTS_FOLDER: Final = "attempts"
 
 @dataclass(frozen=True, slots=True)
 class WorkerFiles:
-    """One partition of a run, for processes that share the file system; can be pickled.
-
-    root        the folder of the run's staged files
-    folder      the folder of the partition, relative to the root
-    subject     the path of the column by which the files are indexed; None without an index
-    encryption  the encryption of the files; master keys are opened in the process that writes
-    """
+    """One partition of a run, for processes that share the file system; can be pickled."""
 
     root: Location
+    """The folder of the run's staged files."""
     folder: str
+    """The folder of the partition, relative to the root."""
     run_id: str
     schema: pa.Schema
     partition_by: tuple[str, ...] = ()
     subject: Pointer | None = None
+    """The path of the column by which the files are indexed; None without an index."""
     encryption: OutputEncryption | None = None
+    """The encryption of the files; master keys are opened in the process that writes."""
 
     def prepare(self) -> WorkerFiles:
         """Itself, ready for attempts."""

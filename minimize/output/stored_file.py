@@ -37,22 +37,21 @@ def date_scalar(on: str | None) -> pa.Scalar:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file of an output.
-
-    path    relative to the output folder
-    schema  the file's schema as its readers see it, with the metadata about the whole schema
-    whole   the schema with the columns that are folders, in the output's order
-    sealed  whether the file is in memory, because it was stored sealed
-    coded   whether texts are read as dictionaries. A small row group is then read at once, so that work per dictionary entry
-            is done only once
-    """
+    """One file of an output."""
 
     path: str
+    """The path relative to the output folder."""
     file: pq.ParquetFile
     schema: pa.Schema
+    """The file's schema as its readers see it, with the metadata about the whole schema."""
     whole: pa.Schema
+    """The schema with the columns that are folders, in the output's order."""
     coded: bool = False
+    """Whether texts are read as dictionaries. A small row group is then read at once, so that work per dictionary entry is
+    done only once.
+    """
     sealed: bool = False
+    """Whether the file is in memory, because it was stored sealed."""
 
     def table(self) -> pa.Table:
         """All rows, with the columns that are folders. Raises OutputError for a damaged file."""
@@ -64,12 +63,12 @@ class StoredFile:
         """All rows in bounded batches; only these row groups and columns, if passed."""
         checkpoint("stored.read", self.path)
         folders = partition_values(self.path)
-        wanted = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
-        there = None if columns is None else [name for name in self.schema.names if name in columns]
+        schema = self.whole if columns is None else pa.schema([each for each in self.whole if each.name in columns])
+        stored_names = None if columns is None else [name for name in self.schema.names if name in columns]
         for some, most in self._turns(groups):
-            rows = self._read(most, some, there)
+            rows = self._read(most, some, stored_names)
             while (batch := _next_batch(rows, self.path)) is not None:
-                yield _add_partition_columns(batch, folders, wanted)
+                yield _add_partition_columns(batch, folders, schema)
                 del batch  # otherwise it stays in memory while the next one is read
 
     def column(self, name: str, group: int) -> Iterator[pa.RecordBatch]:
@@ -88,8 +87,8 @@ class StoredFile:
         if not self.coded:
             yield groups, BATCH_ROWS
             return
-        every = range(self.file.metadata.num_row_groups) if groups is None else groups
-        yield from (([group], self._batch_rows(group)) for group in every)
+        all_groups = range(self.file.metadata.num_row_groups) if groups is None else groups
+        yield from (([group], self._batch_rows(group)) for group in all_groups)
 
     def _batch_rows(self, group: int) -> int:
         if not self.coded:
@@ -115,20 +114,20 @@ def open_stored_file(
     file = _open_or_none(output, path, kms)
     if file is None:
         raise OutputError(f"{path} is missing or damaged", hint="Run `minimize verify` to check all files.")
-    found = as_stored_file(path, file)
-    return with_dictionaries(found, output, kms, [*small_text_columns(file), *also]) if encoded else found
+    stored = as_stored_file(path, file)
+    return with_dictionaries(stored, output, kms, [*small_text_columns(file), *also]) if encoded else stored
 
 
-def with_dictionaries(found: StoredFile, output: Location, kms: Kms | None, names: Collection[str]) -> StoredFile:
+def with_dictionaries(stored: StoredFile, output: Location, kms: Kms | None, names: Collection[str]) -> StoredFile:
     """An opened file whose batches have dictionaries for those of these columns that are texts written with dictionaries."""
-    if found.sealed:
-        return found
-    footer = ParquetFooter(found.file.metadata, found.file.schema_arrow)
-    texts = [name for name in found.schema.names if name in names and footer.has_small_values(name, most=inf)]
+    if stored.sealed:
+        return stored
+    footer = ParquetFooter(stored.file.metadata, stored.file.schema_arrow)
+    texts = [name for name in stored.schema.names if name in names and footer.has_small_values(name, most=inf)]
     if not texts:
-        return found
-    again = open_parquet(output / found.path, kms, read_dictionary=texts, name=found.path)
-    return replace(found, file=again, coded=True)
+        return stored
+    again = open_parquet(output / stored.path, kms, read_dictionary=texts, name=stored.path)
+    return replace(stored, file=again, coded=True)
 
 
 def as_stored_file(path: str, file: pq.ParquetFile) -> StoredFile:
@@ -145,10 +144,10 @@ def as_stored_file(path: str, file: pq.ParquetFile) -> StoredFile:
 
 def _add_partition_columns(batch: pa.RecordBatch, folders: dict[str, str | None], schema: pa.Schema) -> pa.RecordBatch:
     arrays = [
-        batch.column(each.name)
-        if each.name in batch.schema.names
-        else _constant_column(folders[each.name], each.type, batch.num_rows)
-        for each in schema
+        batch.column(field.name)
+        if field.name in batch.schema.names
+        else _constant_column(folders[field.name], field.type, batch.num_rows)
+        for field in schema
     ]
     fields = [each.with_type(array.type) for each, array in zip(schema, arrays, strict=True)]
     return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields, schema.metadata))

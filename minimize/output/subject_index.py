@@ -101,8 +101,8 @@ class RememberedPrefixes:
     its subjects are new, or if there are too many subjects, all are hashed, and nothing is remembered.
     """
 
-    def __init__(self, lens: IndexKey) -> None:
-        self._lens, self._lock = lens, threading.Lock()
+    def __init__(self, index_key: IndexKey) -> None:
+        self._lens, self._lock = index_key, threading.Lock()
         self._first: tuple[pa.Array, HashPrefixes] | None = None
         self._interner: TextInterner | None = TextInterner(pa.large_binary())
         self._prefixes = np.empty(0, np.uint64)
@@ -130,10 +130,10 @@ class RememberedPrefixes:
         codes = interner.codes(contents)
         new = codes >= before
         self._remember(codes[new], self._hash(contents.filter(pa.array(new))))
-        found = self._prefixes[codes]
+        prefixes = self._prefixes[codes]
         if len(interner) - before > _MAX_NEW * len(contents) or len(interner) > MAX_REMEMBERED:
             self._interner, self._prefixes = None, np.empty(0, np.uint64)
-        return found
+        return prefixes
 
     def _remember(self, codes: Int32Codes, hashes: HashPrefixes) -> None:
         self._prefixes = np.concatenate([self._prefixes, np.empty(len(codes), np.uint64)])
@@ -165,10 +165,10 @@ def distinct_subjects(rows: pa.Table, subject: Pointer) -> pa.Array:
     return values[0] if len(values) == 1 else pc.unique(pa.chunked_array(values, _subject_type(rows, subject)))
 
 
-def _sort_distinct(found: HashPrefixes) -> HashPrefixes:
+def _sort_distinct(prefixes: HashPrefixes) -> HashPrefixes:
     """Sorted, without duplicates. Sorting is faster than the hash table of `np.unique`."""
-    found.sort()
-    return found[np.append(True, found[1:] != found[:-1])] if len(found) else found
+    prefixes.sort()
+    return prefixes[np.append(True, prefixes[1:] != prefixes[:-1])] if len(prefixes) else prefixes
 
 
 def _subject_type(rows: pa.Table, subject: Pointer) -> pa.DataType:
@@ -178,9 +178,9 @@ def _subject_type(rows: pa.Table, subject: Pointer) -> pa.DataType:
 def _distinct_values(values: pa.Array) -> pa.Array:
     if not pa.types.is_dictionary(values.type):
         return pc.unique(values).drop_null()
-    seen = np.zeros(len(values.dictionary), np.bool_)
-    seen[values.indices.drop_null().to_numpy()] = True
-    entries = values.dictionary if seen.all() else values.dictionary.filter(pa.array(seen))
+    is_used = np.zeros(len(values.dictionary), np.bool_)
+    is_used[values.indices.drop_null().to_numpy()] = True
+    entries = values.dictionary if is_used.all() else values.dictionary.filter(pa.array(is_used))
     return entries.drop_null()
 
 
@@ -372,20 +372,18 @@ def index_path(path: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class SubjectIndexer:
-    """Watches sinks of records and writes an index for each of their files. Threads may share it.
-
-    subject  the path of the subject's column in the records
-    """
+    """Watches sinks of records and writes an index for each of their files. Threads may share it."""
 
     lens: IndexKey
     subject: Pointer
+    """The path of the subject's column in the records."""
     remembered: RememberedPrefixes = field(repr=False)
 
     @classmethod
     def from_keys(cls, keys: Subkeys, subject: Pointer) -> SubjectIndexer:
         """An indexer with the newest `subject` key. Raises KeyringError."""
-        lens = IndexKey.from_keys(keys)
-        return cls(lens, subject, RememberedPrefixes(lens))
+        index_key = IndexKey.from_keys(keys)
+        return cls(index_key, subject, RememberedPrefixes(index_key))
 
     def __call__(self, root: Location, path: str) -> IndexWriter:
         """The index writer for a file that is opened."""
@@ -416,9 +414,11 @@ class IndexWriter:
         contents = IndexContents(
             str(self.indexer.subject), tuple(self._extents), np.concatenate([_NO_PREFIXES, *self._fences])
         )
-        lens, file = self.indexer.lens, self._open()
-        sealed = lens.seal.seal(contents.to_bytes(), *contents_associated_data(written.path, written.digest, MAGIC))
-        file.write(sealed + TAIL.pack(len(sealed), lens.version, MAGIC))
+        index_key, file = self.indexer.lens, self._open()
+        sealed = index_key.seal.seal(
+            contents.to_bytes(), *contents_associated_data(written.path, written.digest, MAGIC)
+        )
+        file.write(sealed + TAIL.pack(len(sealed), index_key.version, MAGIC))
         file.close()
         checkpoint("index.closed")
         return replace(written, index=FileRef(index_path(self.path), file.digest))

@@ -63,8 +63,8 @@ class OpenIndex:
 
     def groups_of(self, prefixes: HashPrefixes) -> tuple[int, ...]:
         """The row groups that may have any of these prefixes (ascending), by their number. Raises OutputError."""
-        found = {group for section in self._sections(prefixes) for group in section.groups_of(prefixes)}
-        return tuple(sorted(found))
+        groups = {group for section in self._sections(prefixes) for group in section.groups_of(prefixes)}
+        return tuple(sorted(groups))
 
     def sections(self) -> Iterator[IndexSection]:
         """The whole index, block by block. Raises OutputError."""
@@ -88,7 +88,7 @@ class OpenIndex:
         return block_as_section(content, extent, block)
 
 
-def read_index(file: BinaryIO, of: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
+def read_index(file: BinaryIO, indexed_file: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
     """Opens the index of a file of records. Raises OutputError if it does not belong to the file, UnknownIndexError if its format
     is not known, KeyringError without its key."""
     end = byte_length(file)
@@ -97,17 +97,19 @@ def read_index(file: BinaryIO, of: ReceiptFile, lenses: IndexKeys) -> OpenIndex:
     length, version, magic = TAIL.unpack(tail) if len(tail) == TAIL.size else (0, 0, b"")
     if is_unknown_format(magic):
         raise UnknownIndexError(
-            f"{of.path} has a subject index of a format that this version of minimize does not know",
+            f"{indexed_file.path} has a subject index of a format that this version of minimize does not know",
             hint="Update minimize.",
         )
     if magic not in (MAGIC, EARLIER_MAGIC) or length > end - TAIL.size:
-        raise damaged_index_error(of)
-    lens = lenses(version)
+        raise damaged_index_error(indexed_file)
+    index_key = lenses(version)
     file.seek(end - TAIL.size - length)
-    content = lens.seal.open(file.read(length), *contents_associated_data(of.path, of.digest, magic))
+    content = index_key.seal.open(
+        file.read(length), *contents_associated_data(indexed_file.path, indexed_file.digest, magic)
+    )
     if content is None:
-        raise damaged_index_error(of)
-    return OpenIndex(file, of, lens, IndexContents.from_bytes(content))
+        raise damaged_index_error(indexed_file)
+    return OpenIndex(file, indexed_file, index_key, IndexContents.from_bytes(content))
 
 
 class UnknownIndexError(OutputError):
@@ -126,32 +128,31 @@ CHECK_KEYRING: Final = (
 )
 
 
-def damaged_index_error(of: ReceiptFile) -> OutputError:
+def damaged_index_error(indexed_file: ReceiptFile) -> OutputError:
     """The error for an index that does not match its file."""
-    place = of.path if of.index is None else of.index.path
+    place = indexed_file.path if indexed_file.index is None else indexed_file.index.path
     return OutputError(f"{place} is missing or damaged, or was sealed with another keyring", hint=CHECK_KEYRING)
 
 
-def open_index_file(output: Location, of: ReceiptFile) -> BinaryIO:
+def open_index_file(output: Location, indexed_file: ReceiptFile) -> BinaryIO:
     """The file of the index. Raises OutputError if it is missing."""
-    checkpoint("index.read", of.path)
+    checkpoint("index.read", indexed_file.path)
     try:
-        return (output / ("" if of.index is None else of.index.path)).open("rb", buffering=0)
+        return (output / ("" if indexed_file.index is None else indexed_file.index.path)).open("rb", buffering=0)
     except OSError:
-        error = damaged_index_error(of)
+        error = damaged_index_error(indexed_file)
     raise error
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateFile:
-    """A file that may contain records of the subjects.
-
-    groups  numbers of the row groups that may contain them; None if the file has no index that is trusted, so that every row
-            group may
-    """
+    """A file that may contain records of the subjects."""
 
     file: ReceiptFile
     groups: tuple[int, ...] | None
+    """Numbers of the row groups that may contain them; None if the file has no index that is trusted, so that every row
+    group may.
+    """
 
 
 def find_candidate_files(
@@ -182,8 +183,8 @@ def hashed_search(values: Iterable[SubjectValue], keys: Subkeys) -> HashedSearch
 
     @cache
     def hashed_values(version: int) -> tuple[IndexKey, HashPrefixes]:
-        lens = IndexKey.from_keys(keys, version)
-        return lens, lens.prefixes_of(values)
+        index_key = IndexKey.from_keys(keys, version)
+        return index_key, index_key.prefixes_of(values)
 
     return hashed_values
 
@@ -209,9 +210,13 @@ def subject_rows(
     If all are read, the subject's column is read first, and the other columns only in row groups with matching rows. Raises
     OutputError if the file does not have the subject's column, or is damaged.
     """
-    wanted = _searched_values(stored, subject, values)
-    found = _groups_with_subject(stored, subject, wanted) if groups is None else groups
-    batches = (_keep_subject_rows(batch, subject, wanted) for batch in stored.batches(found)) if len(found) else ()
+    searched_values = _searched_values(stored, subject, values)
+    groups_to_read = _groups_with_subject(stored, subject, searched_values) if groups is None else groups
+    batches = (
+        (_keep_subject_rows(batch, subject, searched_values) for batch in stored.batches(groups_to_read))
+        if len(groups_to_read)
+        else ()
+    )
     return pa.Table.from_batches(batches, stored.whole)
 
 
@@ -260,10 +265,10 @@ def _keep_subject_rows(batch: pa.RecordBatch, subject: Pointer, values: pa.Array
 
 def _subject_mask(batch: pa.RecordBatch, subject: Pointer, values: pa.Array) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Which rows have one of the values; in a list, any element."""
-    found = leaf(batch, subject)
-    hits = pc.is_in(found.values, value_set=values).to_numpy(zero_copy_only=False)
+    subjects = leaf(batch, subject)
+    hits = pc.is_in(subjects.values, value_set=values).to_numpy(zero_copy_only=False)
     if STAR not in subject.parts:
         return np.asarray(hits, np.bool_)
     mask = np.zeros(batch.num_rows, np.bool_)
-    mask[row_indices(found, batch.num_rows)[hits]] = True
+    mask[row_indices(subjects, batch.num_rows)[hits]] = True
     return mask

@@ -70,18 +70,16 @@ class RemovalOperation(Protocol[Planned_co]):
 
 @dataclass(frozen=True)
 class Removal(Generic[P]):
-    """Plans an operation for outputs, and publishes the plans: select, judge, plan, rewrite, receipt.
-
-    at_given      whether a person stated the time of the operation
-    allow_shrink  whether an implausible time is accepted
-    progress      receives the number of files that were read to their end
-    """
+    """Plans an operation for outputs, and publishes the plans: select, judge, plan, rewrite, receipt."""
 
     workspace: Workspace = field(repr=False)
     operation: RemovalOperation[P]
     at_given: bool = False
+    """Whether a person stated the time of the operation."""
     allow_shrink: bool = False
+    """Whether an implausible time is accepted."""
     progress: ProgressCallback = no_progress
+    """Receives the number of files that were read to their end."""
 
     def plans(self, outputs: Iterable[PublishedOutput], *, counts: bool = True) -> dict[str, P]:
         """The plans of outputs, by folder."""
@@ -122,16 +120,14 @@ class Removal(Generic[P]):
 
 @dataclass(frozen=True)
 class RuledRemoval:
-    """A removal by retention and events: an expiry, or the deletion or restriction of subjects.
-
-    rules           the rules of an output
-    removes_tables  whether all tables are removed, too
-    """
+    """A removal by retention and events: an expiry, or the deletion or restriction of subjects."""
 
     kind: ReceiptKind
     as_of: datetime
     rules: Callable[[PublishedOutput], RewriteRequest]
+    """The rules of an output."""
     removes_tables: bool = False
+    """Whether all tables are removed, too."""
     replans: bool = True
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> RemovalPlan:

@@ -59,16 +59,14 @@ PERSONAL: Final = "personal"
 
 @dataclass(frozen=True, slots=True)
 class PersonalTreatment:
-    """Treatment of a field's values on a device that became personal.
-
-    gates          conditions to evaluate again
-    chain          chain to apply to the values; empty if they stay unchanged, None if they are removed
-    is_repeatable  whether the chain may be applied twice
-    """
+    """Treatment of a field's values on a device that became personal."""
 
     gates: tuple[Condition, ...] = ()
+    """Conditions to evaluate again."""
     chain: tuple[Technique, ...] | None = ()
+    """Chain to apply to the values; empty if they stay unchanged, None if they are removed."""
     is_repeatable: bool = True
+    """Whether the chain may be applied twice."""
 
 
 def owner_field(policy: Policy) -> str | None:
@@ -105,8 +103,8 @@ def _gates_of(policy: Policy, key: str) -> Iterator[Condition]:
     gate = gate_condition(policy.fields[key])
     if gate.parts:
         yield gate
-    for each in policy.fields[key].from_:
-        yield from _gates_of(policy, each)
+    for source_key in policy.fields[key].from_:
+        yield from _gates_of(policy, source_key)
 
 
 def _depends_on_owner(condition: Condition, owner: str) -> bool:
@@ -151,29 +149,29 @@ WHOLE_RECORD = Pointer(())
 
 @dataclass(frozen=True, slots=True)
 class FileInstructions:
-    """The rules, events and times that apply to one file.
-
-    clock           bounds of its event times; without one, the start of its batch date is the time of all events
-    removal_reason  the reason in receipts for which records of `erased` are removed
-    erased          subjects whose records are removed, by field
-    reclassified    devices that became personal, by field; `treatments` the effect on each field, `owner_gates` the conditions
-                    that their records must still meet
-    owner           the field that names the owner of a device, if the file has it
-    company         devices from which the organization's data was removed; `own` the fields that are the user's own
-    """
+    """The rules, events and times that apply to one file."""
 
     file: OutputFile
     rules: RetentionRules
     as_of: datetime
     clock: EventTimeBounds | None = None
+    """Bounds of its event times; without one, the start of its batch date is the time of all events."""
     erased: tuple[AffectedSubjects, ...] = ()
+    """Subjects whose records are removed, by field."""
     reclassified: tuple[AffectedSubjects, ...] = ()
+    """Devices that became personal, by field."""
     treatments: Mapping[str, PersonalTreatment] = field(default_factory=dict)
+    """The effect on each field of such a device."""
     owner_gates: tuple[Condition, ...] = ()
+    """Conditions that the records of such a device must still meet."""
     owner: str | None = None
+    """The field that names the owner of a device, if the file has it."""
     company: tuple[AffectedSubjects, ...] = ()
+    """Devices from which the organization's data was removed."""
     own: frozenset[str] = frozenset()
+    """The fields that are the user's own."""
     removal_reason: str = "erased"
+    """The reason in receipts for which records of `erased` are removed."""
 
     @property
     def all_affected(self) -> tuple[AffectedSubjects, ...]:
@@ -268,12 +266,12 @@ class _BatchJudgment:
 
     def _own_records(self) -> Bools:
         """The records with a value of the user's own."""
-        found = self._nowhere()
+        row_mask = self._nowhere()
         for key in self.instructions.own & self.instructions.pointers.keys():
             values = leaf(self.batch, self.instructions.pointers[key])
             present = values.values.is_valid().to_numpy(zero_copy_only=False)
-            np.logical_or.at(found, row_indices(values, self.batch.num_rows), present)
-        return found
+            np.logical_or.at(row_mask, row_indices(values, self.batch.num_rows), present)
+        return row_mask
 
     def _company_values(self, company: Bools) -> Iterator[tuple[str, Bools, Bools]]:
         for key in sorted(self.instructions.company_fields) if company.any() else ():
@@ -316,10 +314,10 @@ class _BatchJudgment:
         return np.asarray(rows & ~pc.equal(owner, PERSONAL).fill_null(False).to_numpy(zero_copy_only=False), np.bool_)
 
     def _reclassified_values(self, handed: Bools) -> Iterator[tuple[str, Bools, Bools]]:
-        for key, each in self.instructions.treatments.items() if handed.any() else ():
+        for key, treatment in self.instructions.treatments.items() if handed.any() else ():
             facts = self._facts(self.instructions.rules.pointers[key], self._personal)
-            holding = [facts.still_holds(gate) for gate in each.gates]
-            if each.chain is None or (not each.is_repeatable and self._owner() is None):
+            holding = [facts.still_holds(gate) for gate in treatment.gates]
+            if treatment.chain is None or (not treatment.is_repeatable and self._owner() is None):
                 yield key, facts.spread(handed), handed
             elif holding:
                 yield key, facts.spread(handed) & ~np.logical_and.reduce(holding), handed
@@ -332,19 +330,21 @@ class _BatchJudgment:
     def _replacements(self, handed: Bools) -> Iterator[tuple[str, pa.Array]]:
         if not handed.any():
             return
-        for key, each in self.instructions.treatments.items():
-            if each.chain:
-                yield key, self._reduced(key, each, handed)
+        for key, treatment in self.instructions.treatments.items():
+            if treatment.chain:
+                yield key, self._reduced(key, treatment, handed)
         owner = self._owner()
         if self.instructions.owner is not None and owner is not None:
             yield self.instructions.owner, pc.if_else(pa.array(handed), pa.scalar(PERSONAL, owner.type), owner)
 
-    def _reduced(self, key: str, each: PersonalTreatment, handed: Bools) -> pa.Array:
+    def _reduced(self, key: str, treatment: PersonalTreatment, handed: Bools) -> pa.Array:
         pointer = self.instructions.rules.pointers[key]
         values = decode_dictionary(leaf(self.batch, pointer).values)
         mask = pa.array(self._facts(pointer, self._personal).spread(handed))
-        made = decode_dictionary(run_chain(each.chain or (), values, Context(key, self.instructions.as_of)).values)
-        return pc.if_else(mask, made.cast(values.type), values)
+        reduced_values = decode_dictionary(
+            run_chain(treatment.chain or (), values, Context(key, self.instructions.as_of)).values
+        )
+        return pc.if_else(mask, reduced_values.cast(values.type), values)
 
     def _owner(self) -> pa.Array | None:
         if self.instructions.owner is None:
@@ -367,13 +367,7 @@ class _BatchJudgment:
 
 @dataclass(frozen=True, slots=True)
 class RewriteRequest:
-    """The request of an expiry: output, today's policy, reference time, and events.
-
-    by_age          whether data past its retention is due; a deletion follows events, and removes it from the changed files
-    read_times      per batch date, when its records were read from their source
-    retentions      retention of each aggregate with its own, by name
-    removal_reason  the reason in receipts for which records of the events' subjects are removed
-    """
+    """The request of an expiry: output, today's policy, reference time, and events."""
 
     output: Location
     today: Policy
@@ -381,9 +375,13 @@ class RewriteRequest:
     keys: Keyring = field(repr=False)
     events: tuple[RetentionEvent, ...] = ()
     by_age: bool = True
+    """Whether data past its retention is due; a deletion follows events, and removes it from the changed files."""
     read_times: Mapping[str | None, datetime] = field(default_factory=dict, repr=False)
+    """Per batch date, when its records were read from their source."""
     retentions: Mapping[str, timedelta] = field(default_factory=dict)
+    """Retention of each aggregate with its own, by name."""
     removal_reason: str = "erased"
+    """The reason in receipts for which records of the events' subjects are removed."""
     _by_group: dict[tuple[object, ...], FileInstructions] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
@@ -425,12 +423,14 @@ class RewriteRequest:
         """The instructions for one file. Files that show the same subjects alike share what follows from the events."""
         if not file.has_records:
             return replace(self.instructions_unread(file), clock=file.times)
-        orders = FileInstructions(file, self._rules(file), self.as_of, file.times, removal_reason=self.removal_reason)
+        instructions = FileInstructions(
+            file, self._rules(file), self.as_of, file.times, removal_reason=self.removal_reason
+        )
         events = self._reaching_events(file)
         if not events:
-            return orders
+            return instructions
         if len(events) < len(self.past_events) or any(event.token is not None for event in events):
-            return self._with_events(orders, events)
+            return self._with_events(instructions, events)
         named = (key for event in events for key in file.fields_named(event.named_by))
         names = dict.fromkeys((file.policy.tenant, file.policy.subject, *named))
         group = (
@@ -440,8 +440,8 @@ class RewriteRequest:
             self.read_times.get(file.date),
         )
         if group not in self._by_group:
-            self._by_group[group] = self._with_events(orders, events)
-        return replace(self._by_group[group], file=file, rules=orders.rules, clock=orders.clock)
+            self._by_group[group] = self._with_events(instructions, events)
+        return replace(self._by_group[group], file=file, rules=instructions.rules, clock=instructions.clock)
 
     def instructions_unread(self, file: OutputFile) -> FileInstructions:
         """The instructions for a file that cannot be read. Its batch date gives its age."""
@@ -481,7 +481,7 @@ class RewriteRequest:
             partial(self.event_reach, on=instructions.file.date),
         )
         company = [event for event in events if event.kind == "company_data_removed"]
-        own = own_fields(policy) if company else frozenset()
+        user_fields = own_fields(policy) if company else frozenset()
         owner = owner_field(policy)
         touched = {} if owner is None else dict(_treatments(policy, file.pointers, owner))
         handing = [event for event in events if event.kind == "became_personal"]
@@ -499,8 +499,8 @@ class RewriteRequest:
             reclassified=file.affected_by_field(handing, recognized=known),
             treatments=touched,
             owner_gates=gates,
-            company=file.affected_by_field(company if own else (), until, known),
-            own=own,
+            company=file.affected_by_field(company if user_fields else (), until, known),
+            own=user_fields,
             owner=owner if shows_owner else None,
         )
 
@@ -512,6 +512,6 @@ class RewriteRequest:
 
 def _treatments(policy: Policy, pointers: Mapping[str, Pointer], owner: str) -> Iterator[tuple[str, PersonalTreatment]]:
     for key in pointers:
-        found = personal_treatment(policy, key, owner)
-        if found is not None:
-            yield key, found
+        treatment = personal_treatment(policy, key, owner)
+        if treatment is not None:
+            yield key, treatment

@@ -89,17 +89,17 @@ def expire(
         receipts: list[Receipt] = []
         seal, published = call_redacted(lambda: expiry.sealing().with_plan())
         sealed = sum(each.gated.get("restricted", 0) for each in published.due)
-        made, plan = call_redacted(expiry.with_plan)
+        planned_expiry, plan = call_redacted(expiry.with_plan)
         if not yes or not (plan.due or published.due):
             warn_of_older_copy(workspace)
             return ExpiryResult(plan, sealed=sealed)
         require_output_override(named)
-        removal = Removal(workspace, made.operation, at is not None, allow_shrink, progress)
+        removal = Removal(workspace, planned_expiry.operation, at is not None, allow_shrink, progress)
         if published.due:
             replace(removal, operation=seal.operation).execute(seal.output, published, receipts.append)
-            made = replace(expiry, output=replace(expiry.output, chain=workspace.load_receipts()))
-            made, plan = call_redacted(made.with_plan)
-        replace(removal, operation=made.operation).execute(made.output, plan, receipts.append)
+            current_expiry = replace(expiry, output=replace(expiry.output, chain=workspace.load_receipts()))
+            planned_expiry, plan = call_redacted(current_expiry.with_plan)
+        replace(removal, operation=planned_expiry.operation).execute(planned_expiry.output, plan, receipts.append)
         return ExpiryResult(plan, tuple(receipts), sealed)
 
 
@@ -119,7 +119,7 @@ def show_open_items(
     workspace = Workspace(ledger, output, pipeline, keys, shown=(output,))
     tenants = workspace.readable_tenants("event/read")
     deadlines = open_items(workspace, at=at, events=events)
-    items = entries_in_scope(deadlines, tenants, lambda each: () if each.tenant is None else (each.tenant,))
+    items = entries_in_scope(deadlines, tenants, lambda deadline: () if deadline.tenant is None else (deadline.tenant,))
     has_passed = any(each.overdue for each in items)
     return limited_result(Listing("open", items, "no open deadlines", exit_code=int(has_passed)), tenants)
 

@@ -48,13 +48,15 @@ def identify_through_sources(
     Takes the events whose subject may have a form in a file that the ledger does not know.
     """
     sources, policy = SourceFinder(workspace, output.chain, request.as_of), workspace.job.policy
-    found: dict[RetentionEvent, str] = {}
+    subjects_by_event: dict[RetentionEvent, str] = {}
     for on, date_events in _events_by_date(list(events), output.files(RECORDS)).items():
-        left = [event for event in date_events if event not in found]
-        source = sources.find(on) if left else None
+        unidentified_events = [event for event in date_events if event not in subjects_by_event]
+        source = sources.find(on) if unidentified_events else None
         if source is not None:
-            found |= dict(_subjects_in_source(policy, source[1].sources[parse_batch_date(on)], left, request.keys))
-    known = tuple(replace(each, subject=found.get(each, each.subject)) for each in request.events)
+            subjects_by_event |= dict(
+                _subjects_in_source(policy, source[1].sources[parse_batch_date(on)], unidentified_events, request.keys)
+            )
+    known = tuple(replace(each, subject=subjects_by_event.get(each, each.subject)) for each in request.events)
     return replace(request, events=tuple(each if each.subject is None else replace(each, token=None) for each in known))
 
 
@@ -62,17 +64,18 @@ def _events_by_date(
     events: Sequence[RetentionEvent], files: Iterable[OutputFile]
 ) -> dict[str | None, list[RetentionEvent]]:
     """Per batch date, the events whose subject the ledger knows in these files only under older key versions."""
-    found: dict[str | None, list[RetentionEvent]] = {}
+    events_by_date: dict[str | None, list[RetentionEvent]] = {}
     for file in files:
         for event in events if not file.is_shredded else ():
             columns = filter(None, map(file.column, file.fields_named(event.named_by)))
             if any(
-                isinstance(each.column, IdentifierColumn) and _is_known_under_older_keys(each.column, event)
-                for each in columns
+                isinstance(lookup_column.column, IdentifierColumn)
+                and _is_known_under_older_keys(lookup_column.column, event)
+                for lookup_column in columns
             ):
-                date_events = found.setdefault(file.date, [])
+                date_events = events_by_date.setdefault(file.date, [])
                 date_events += [event] if event not in date_events else []
-    return found
+    return events_by_date
 
 
 def _is_known_under_older_keys(column: IdentifierColumn, event: RetentionEvent) -> bool:
@@ -80,8 +83,8 @@ def _is_known_under_older_keys(column: IdentifierColumn, event: RetentionEvent) 
     if column.chain_names is None or column.chain_names <= event.forms.keys():
         return False
     names = sorted({name for way in column.chains or () for step in way.steps for name in step.key_names})
-    each = [range(1, column.keys.version_of(name) + 1) for name in names]
-    older = (dict(zip(names, versions, strict=True)) for versions in product(*each))
+    version_ranges = [range(1, column.keys.version_of(name) + 1) for name in names]
+    older = (dict(zip(names, versions, strict=True)) for versions in product(*version_ranges))
     return any(event.forms.keys() & (_with_key_versions(column, versions).chain_names or ()) for versions in older)
 
 
@@ -101,11 +104,11 @@ def _subjects_in_source(
             continue
         field_events = [event for event in events if event.named_by == name]
         for tenant, subject in _affected_pairs(source, Pointer.parse(policy.tenant), field.pointer, field_events, keys):
-            one = (pa.array([tenant]), pa.array([subject]))
+            pair = (pa.array([tenant]), pa.array([subject]))
             yield from (
                 (event, subject)
                 for event in field_events
-                if _erased_subjects([event], keys).erased_mask(*one, None) is not None
+                if _erased_subjects([event], keys).erased_mask(*pair, None) is not None
             )
 
 
@@ -113,24 +116,25 @@ def _affected_pairs(
     source: Source, tenant: Pointer, subject: Pointer, events: Sequence[RetentionEvent], keys: Keyring
 ) -> Iterator[tuple[str, str]]:
     """The distinct pairs of tenant and subject in a source that these events concern."""
-    erased, seen = _erased_subjects(events, keys), set[tuple[str, str]]()
+    erased = _erased_subjects(events, keys)
+    pairs: set[tuple[str, str]] = set()
     for part in source.parts:
         for chunk in part.read():
-            found = leaf(chunk.records, subject)
-            rows = pa.array(row_indices(found, chunk.records.num_rows))
+            subjects = leaf(chunk.records, subject)
+            rows = pa.array(row_indices(subjects, chunk.records.num_rows))
             tenants = leaf(chunk.records, tenant).values.take(rows)
-            affected = erased.erased_mask(tenants, found.values, None)
+            affected = erased.erased_mask(tenants, subjects.values, None)
             if affected is not None:
-                pairs = (each.filter(affected).to_pylist() for each in (tenants, found.values))
-                seen |= {(str(one), str(other)) for one, other in zip(*pairs, strict=True)}
-    yield from sorted(seen)
+                columns = (each.filter(affected).to_pylist() for each in (tenants, subjects.values))
+                pairs |= {(str(tenant_id), str(subject_id)) for tenant_id, subject_id in zip(*columns, strict=True)}
+    yield from sorted(pairs)
 
 
 def _erased_subjects(events: Sequence[RetentionEvent], keys: Keyring) -> Erasures:
     """The subjects of events of one field, as an erasure list."""
-    made = Erasures.from_tombstones([Tombstone(event.tenant, END_OF_TIME, event.token) for event in events])
-    assert made is not None
-    return replace(made, named_by=events[0].named_by).with_keys(keys)
+    erasures = Erasures.from_tombstones([Tombstone(event.tenant, END_OF_TIME, event.token) for event in events])
+    assert erasures is not None
+    return replace(erasures, named_by=events[0].named_by).with_keys(keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +157,8 @@ class ResolvedExpiry:
         if not plan.uncertain:
             return self, plan
         named = identify_through_sources(self.request, plan.uncertain, self.output, self.workspace)
-        made = replace(self, request=named)
-        return made, made.plan()
+        expiry = replace(self, request=named)
+        return expiry, expiry.plan()
 
     def sealing(self) -> ResolvedExpiry:
         """The sealing of published records of restricted subjects, which an output has if it was restored from an older copy."""
@@ -182,8 +186,8 @@ class ResolvedExpiry:
     def _files_concerned(self, event: RetentionEvent, due: tuple[DueFile, ...]) -> int:
         """The number of files with data to remove because of one event."""
         alone = replace(self.request, events=(event,))
-        looked = (find_due(alone, each.file) for each in due if each.may_concern(event))
-        return sum(each is not None and bool(each.gated.get("erased") or each.is_reclassified) for each in looked)
+        due_files = (find_due(alone, each.file) for each in due if each.may_concern(event))
+        return sum(each is not None and bool(each.gated.get("erased") or each.is_reclassified) for each in due_files)
 
 
 def expiry_of_output(

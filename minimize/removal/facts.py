@@ -64,29 +64,29 @@ class FieldRule:
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
-    """The rules for one file: maximum age of records, conditions on records and on values, retention of features.
-
-    pointers  pointers of the file's fields, by key
-    """
+    """The rules for one file: maximum age of records, conditions on records and on values, retention of features."""
 
     age: timedelta | None = None
     records: tuple[Condition, ...] = ()
     fields: tuple[FieldRule, ...] = ()
     features: Mapping[str, timedelta] = field(default_factory=dict)
     pointers: Mapping[str, Pointer] = field(default_factory=dict)
+    """Pointers of the file's fields, by key."""
 
     @classmethod
-    def for_file(cls, then: Policy, today: Policy, pointers: Mapping[str, Pointer]) -> RetentionRules:
+    def for_file(cls, older_policy: Policy, today: Policy, pointers: Mapping[str, Pointer]) -> RetentionRules:
         """The rules of today's policy for a file of an older policy.
 
         A field that today's policy no longer declares follows the older policy, with today's retention of its features.
         """
-        features = dict(_feature_retentions(then, today))
+        features = dict(_feature_retentions(older_policy, today))
         rules = (
             FieldRule(
                 key,
                 pointer,
-                tuple(_depending_on(_all_written_conditions(key, _declaring_policy(key, then, today)), features)),
+                tuple(
+                    _depending_on(_all_written_conditions(key, _declaring_policy(key, older_policy, today)), features)
+                ),
             )
             for key, pointer in pointers.items()
         )
@@ -101,8 +101,8 @@ class RetentionRules:
     @property
     def shortest_age(self) -> timedelta | None:
         """The lowest age at which data of the file can be due."""
-        kept = {name for rule in self.fields for each in rule.conditions for name in features_in(each)}
-        kept |= {name for each in self.records for name in features_in(each)}
+        kept = {name for rule in self.fields for condition in rule.conditions for name in features_in(condition)}
+        kept |= {name for condition in self.records for name in features_in(condition)}
         ages = [self.features[name] for name in kept & self.features.keys()]
         return min([*ages, *([] if self.age is None else [self.age])], default=None)
 
@@ -132,26 +132,26 @@ def current_conditions(key: str, policy: Policy) -> Iterator[Condition]:
     for case in field.cases:
         if case.do != DROP and any(setting_atoms(case.when)):
             yield case.when
-    for each in field.from_:
-        yield from current_conditions(each, policy)
+    for source_key in field.from_:
+        yield from current_conditions(source_key, policy)
 
 
-def _declaring_policy(key: str, then: Policy, today: Policy) -> Policy:
-    return today if key in today.fields else then
+def _declaring_policy(key: str, older_policy: Policy, today: Policy) -> Policy:
+    return today if key in today.fields else older_policy
 
 
 def _all_written_conditions(key: str, policy: Policy) -> Iterator[Condition]:
     yield from written_conditions(policy.fields[key])
-    for each in policy.fields[key].from_:
-        yield from _all_written_conditions(each, policy)
+    for source_key in policy.fields[key].from_:
+        yield from _all_written_conditions(source_key, policy)
 
 
 def _depending_on(conditions: Iterable[Condition], features: Collection[str]) -> Iterator[Condition]:
     yield from (each for each in conditions if any(name in features for name in features_in(each)))
 
 
-def _feature_retentions(then: Policy, today: Policy) -> Iterator[tuple[str, timedelta]]:
-    for name, feature in {**then.features, **today.features}.items():
+def _feature_retentions(older_policy: Policy, today: Policy) -> Iterator[tuple[str, timedelta]]:
+    for name, feature in {**older_policy.features, **today.features}.items():
         if feature.retention is not None:
             yield name, feature.retention
 
@@ -165,16 +165,15 @@ class StoredFacts:
     """The facts about the values at one place (a leaf) in a batch of a file, as defined by `Facts`.
 
     What has not changed is unknown unless the file shows it.
-
-    pointers  the fields of the file, by key
-    changed   the facts that changed
     """
 
     batch: pa.RecordBatch = field(repr=False)
     policy: Policy
     pointers: Mapping[str, Pointer]
+    """The fields of the file, by key."""
     place: Pointer
     changed: ChangedFacts
+    """The facts that changed."""
 
     def holds(self, condition: Condition) -> Bools:
         """Whether the condition surely holds: one truth value per leaf value."""
@@ -204,9 +203,11 @@ class StoredFacts:
             return self.setting(atom)
         if not shows_original(self.policy.fields[atom.field]):
             return constant_truth(None, len(self))
-        own = leaf(self.batch, pointer)
-        found = pc.if_else(own.values.is_valid(), match_values(own.values, atom.values), pa.scalar(None, pa.bool_()))
-        return repeat_for_leaf(found, own, self._leaf)
+        field_leaf = leaf(self.batch, pointer)
+        matches = pc.if_else(
+            field_leaf.values.is_valid(), match_values(field_leaf.values, atom.values), pa.scalar(None, pa.bool_())
+        )
+        return repeat_for_leaf(matches, field_leaf, self._leaf)
 
     def within(self, atom: TimeWithin) -> pa.BooleanArray:
         """Whether the largest possible age between the two times is within the limit. Unknown otherwise."""
@@ -246,8 +247,8 @@ USER: Final = "user"
 
 def own_fields(policy: Policy) -> frozenset[str]:
     """The fields of features that only the user may turn on. They are the user's own, and not the organization's."""
-    own = {name for name, feature in policy.features.items() if feature.holders == (USER,)}
-    return frozenset(key for key, field in policy.fields.items() if field.feature in own)
+    user_features = {name for name, feature in policy.features.items() if feature.holders == (USER,)}
+    return frozenset(key for key, field in policy.fields.items() if field.feature in user_features)
 
 
 def removes_records(kind: EventKind, policy: Policy) -> bool:
@@ -261,20 +262,18 @@ SettingLookup = Callable[[pa.Array], pa.BooleanArray]
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """The settings that apply to one file.
-
-    effective  today's settings, with tenants and subjects in the forms that the file has of them
-    changes    instants at which any setting changes, in microseconds, ascending
-    others     the columns of the other fields by which settings name subjects, by field
-    """
+    """The settings that apply to one file."""
 
     policy: Policy
     effective: Settings | None
+    """Today's settings, with tenants and subjects in the forms that the file has of them."""
     changes: Moments
+    """Instants at which any setting changes, in microseconds, ascending."""
     tenant: LookupColumn | None
     subject: LookupColumn | None
     clock: EventTimeBounds | None
     others: Mapping[str, LookupColumn] = field(default_factory=dict)
+    """The columns of the other fields by which settings name subjects, by field."""
 
     @classmethod
     def for_file(
@@ -302,10 +301,10 @@ class FileSettings:
                 subject=subject,
                 clock=clock,
             )
-        found = {name: column(name) for name in sorted(rows.fields & policy.fields.keys())}
-        others = {name: each for name, each in found.items() if each is not None}
+        columns_by_field = {name: column(name) for name in sorted(rows.fields & policy.fields.keys())}
+        others = {name: each for name, each in columns_by_field.items() if each is not None}
         declared: dict[str | None, LookupColumn | None] = {None: subject}
-        declared.update(found.items())
+        declared.update(columns_by_field.items())
         table = pa.Table.from_pylist(list(_setting_rows(rows, tenant, declared)), ROW_SCHEMA)
         return cls(
             policy=policy,
@@ -325,12 +324,12 @@ class FileSettings:
             return np.zeros(batch.num_rows, np.bool_)
         ask, first = self._lookup(atom, batch), self.clock.oldest(batch)
         last = self.clock.newest(batch)
-        found = self._look_up(ask, first) & self._look_up(ask, last)
+        on_mask = self._look_up(ask, first) & self._look_up(ask, last)
         within = self.changes[(self.changes >= first.min(initial=0)) & (self.changes <= last.max(initial=0))]
         for moment in within.tolist():  # settings change rarely: few moments per batch
             inside = (first <= moment) & (moment <= last)
-            found &= ~inside | self._look_up(ask, np.where(inside, moment, first))
-        return found
+            on_mask &= ~inside | self._look_up(ask, np.where(inside, moment, first))
+        return on_mask
 
     def _lookup(self, atom: FeatureOn | LevelAtLeast, batch: pa.RecordBatch) -> SettingLookup:
         assert self.effective is not None
@@ -338,21 +337,21 @@ class FileSettings:
         tenants = leaf(batch, self.tenant.pointer).values
         subjects = None if self.subject is None else leaf(batch, self.subject.pointer).values
         others = {name: _field_ids(batch, each.pointer) for name, each in self.others.items()}
-        seen, policy = self.effective, self.policy
+        effective, policy = self.effective, self.policy
         if isinstance(atom, LevelAtLeast):
-            return lambda times: seen.level_at_least(atom.name, policy.levels, tenants, subjects, times, others)
+            return lambda times: effective.level_at_least(atom.name, policy.levels, tenants, subjects, times, others)
         switch = policy.switch(atom.name)
         if switch is None:
             return lambda times: pa.repeat(pa.scalar(False), len(times))
-        return lambda times: seen.feature_on(switch, tenants, subjects, times, others)
+        return lambda times: effective.feature_on(switch, tenants, subjects, times, others)
 
     def _look_up(self, lookup: SettingLookup, instants: Moments) -> Bools:
         return np.asarray(lookup(pa.array(instants).cast(_TIMESTAMP)).to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _field_ids(batch: pa.RecordBatch, pointer: Pointer) -> FieldIds:
-    found = leaf(batch, pointer)
-    return FieldIds(found.values, row_indices(found, batch.num_rows) if found.parents else None)
+    ids = leaf(batch, pointer)
+    return FieldIds(ids.values, row_indices(ids, batch.num_rows) if ids.parents else None)
 
 
 def _setting_rows(
@@ -369,16 +368,20 @@ def _setting_rows(
 
 
 def _subject_rows(row: dict[str, Any], tenant: str, subject: LookupColumn | None) -> Iterator[Mapping[str, Any]]:
-    own = row["subject"]
-    forms = None if own is None or subject is None or _is_token(own) else subject.column.forms(own, tenant)
-    if own is None:
+    subject_id = row["subject"]
+    forms = (
+        None
+        if subject_id is None or subject is None or _is_token(subject_id)
+        else subject.column.forms(subject_id, tenant)
+    )
+    if subject_id is None:
         yield row
     elif forms is not None and row["value"] == "on" and subject is not None and not subject.column.is_injective:
         return
     elif forms is not None:
         yield from ({**row, "subject": form} for form in sorted(forms))
     elif row["value"] != "on":  # the subject is unknown: its objection counts for the whole tenant
-        yield {**row, "subject": None, "field": None, "holder": f"{row['holder']} {own}"}
+        yield {**row, "subject": None, "field": None, "holder": f"{row['holder']} {subject_id}"}
 
 
 def _is_token(subject: str) -> bool:

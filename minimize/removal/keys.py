@@ -133,7 +133,7 @@ def rotate_keys(
         )
         custody.rotate(name)
     rewritten = call_redacted(
-        lambda: [each for folder in folders for each in _rewrite_output(folder, workspace, progress)]
+        lambda: [receipt for folder in folders for receipt in _rewrite_output(folder, workspace, progress)]
     )
     return KeyRotation(tuple(_newest_version(custody, name) for name in chosen), tuple(rewritten))
 
@@ -143,15 +143,13 @@ def _chosen_names(custody: KeyLifecycle, names: Sequence[str], keyring: Keyring)
     lines = custody.versions()
     missing = sorted({*names} - {line.name for line in lines})
     if missing:
-        other = next((name for name in missing if name in keyring.names()), None)
-        if other == NOISE_KEY:
+        name = next((name for name in missing if name in keyring.names()), None)
+        if name == NOISE_KEY:
             hint = (
                 f"The key `{NOISE_KEY}` has one version only: with new noise, the figures of a row could be averaged."
             )
-        elif other is not None:
-            hint = (
-                f"`{other}` is a key of the keyring. Run `minimize keys add {keyring.path} {other}` for a new version."
-            )
+        elif name is not None:
+            hint = f"`{name}` is a key of the keyring. Run `minimize keys add {keyring.path} {name}` for a new version."
         else:
             hint = "Run `minimize keys list` to see the master keys."
         raise KeyringError(f"unknown master key {', '.join(missing)}", hint=hint)
@@ -234,9 +232,9 @@ class ShreddingResult(JsonResult):
         """The versions, the partitions, the outputs that were not checked, and how to destroy the keys."""
         ids = ", ".join(each.id for each in self.masters)
         known = f"in {count_noun(self.outputs_checked, 'known output')}"
-        found = f"unreadable files {known}:" if self.unreadable else f"no file {known} uses this key"
+        summary = f"unreadable files {known}:" if self.unreadable else f"no file {known} uses this key"
         verb = "destroyed" if self.done else "would be destroyed"
-        yield f"{ids} {verb}; {found}"
+        yield f"{ids} {verb}; {summary}"
         yield from map(str, self.unreadable)
         yield from (f"{folder}: could not be checked" for folder in self.outputs_unreachable)
         if not self.done:
@@ -262,25 +260,25 @@ def shred_keys(
     custody = key_lifecycle(workspace.keyring(), workspace.config, now=now)
     masters = _chosen_versions(custody, key, tenant)
     known = _known_outputs(workspace, outputs)
-    found = [*_unreadable_partitions({each.id for each in masters}, *known)]
-    missed = tuple(each for each in found if isinstance(each, str))
-    unreadable = tuple(each for each in found if isinstance(each, UnreadablePartition))
-    looked = len(known) - len(missed)
+    outcomes = [*_unreadable_partitions({each.id for each in masters}, *known)]
+    missed = tuple(each for each in outcomes if isinstance(each, str))
+    unreadable = tuple(each for each in outcomes if isinstance(each, UnreadablePartition))
+    checked_count = len(known) - len(missed)
     if not yes:
-        return ShreddingResult(masters, unreadable, looked, missed)
-    for each in masters:
-        files = sum(one.files for one in unreadable)
+        return ShreddingResult(masters, unreadable, checked_count, missed)
+    for master in masters:
+        files = sum(each.files for each in unreadable)
         record_key_event(
             workspace,
             "shred",
-            [each],
+            [master],
             now,
             PropertyChange("state", "standing", "destroyed"),
             PropertyChange("files", files, 0),
         )
-    for each in masters if not custody.destroys_older else {one.name: one for one in masters}.values():
-        custody.destroy(each)
-    return ShreddingResult(masters, unreadable, looked, missed, done=True)
+    for master in masters if not custody.destroys_older else {each.name: each for each in masters}.values():
+        custody.destroy(master)
+    return ShreddingResult(masters, unreadable, checked_count, missed, done=True)
 
 
 def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None) -> tuple[MasterKey, ...]:
@@ -298,23 +296,27 @@ def _chosen_versions(custody: KeyLifecycle, key: str | None, tenant: str | None)
         raise RefusedError(message, hint=hint)
     if tenant is not None:
         names = {master_key_name(category, quote(tenant, safe="")) for category in ENCRYPTED_CATEGORIES}
-        found = [each for each in existing if each.name in names]
+        chosen = [each for each in existing if each.name in names]
     else:
-        found = [each for each in existing if each == MasterKey.parse(str(key))]
+        chosen = [each for each in existing if each == MasterKey.parse(str(key))]
     if custody.destroys_older:
-        found = [each for each in existing if any(each.name == one.name and each <= one for one in found)]
-    if not found:
+        chosen = [
+            master
+            for master in existing
+            if any(master.name == selected.name and master <= selected for selected in chosen)
+        ]
+    if not chosen:
         what = "the tenant has no keys of its own" if key is None else f"{key} does not exist"
         raise KeyringError(f"{what}: there is nothing to destroy", hint="Run `minimize keys list` to see the keys.")
-    return tuple(found)
+    return tuple(chosen)
 
 
 def _known_outputs(workspace: Workspace, outputs: Iterable[LocationLike]) -> list[LocationLike]:
     """The outputs that the ledger knows on this machine, and the given ones."""
     with workspace.open_ledger(create=True) as ledger:
-        seen = [each.folder for each in ledger.read(output_locations) if each.is_reachable]
-    every = {str(parse_output_location(each)): each for each in (*seen, *outputs)}
-    return [*every.values()]
+        recorded_folders = [each.folder for each in ledger.read(output_locations) if each.is_reachable]
+    outputs_by_location = {str(parse_output_location(each)): each for each in (*recorded_folders, *outputs)}
+    return [*outputs_by_location.values()]
 
 
 def _unreadable_partitions(ids: set[str], *outputs: LocationLike) -> Iterator[UnreadablePartition | str]:
@@ -328,9 +330,9 @@ def _unreadable_partitions(ids: set[str], *outputs: LocationLike) -> Iterator[Un
             unreadable = [file for file in files if ids & {*(file.keys or ())}]
             for on in sorted({batch_date_of(file.path) for file in unreadable}, key=str):
                 these = [file for file in unreadable if batch_date_of(file.path) == on]
-                rows, of = sum(file.rows for file in these), _folders_below_dates([file.path for file in these])
+                rows, folders = sum(file.rows for file in these), _folders_below_dates([file.path for file in these])
                 yield UnreadablePartition(
-                    output=str(output), name=name, date=on, files=len(these), rows=rows, folders=of
+                    output=str(output), name=name, date=on, files=len(these), rows=rows, folders=folders
                 )
 
 

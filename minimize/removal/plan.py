@@ -45,23 +45,26 @@ def count_by_statistics(instructions: FileInstructions) -> dict[str, int] | None
     if rules.age is not None and bounds[0] <= age_limit(instructions.as_of, rules.age):
         return None
     stored = instructions.file.stored_file
-    footer, found = ParquetFooter(stored.file.metadata, stored.schema), dict[str, int]()
+    footer = ParquetFooter(stored.file.metadata, stored.schema)
+    counts_by_field: dict[str, int] = {}
     for rule in rules.fields:
         count = _due_values(instructions, rule, footer, bounds)
         if count is None:
             return None
-        found |= {rule.key: count} if count else {}
-    return found
+        counts_by_field |= {rule.key: count} if count else {}
+    return counts_by_field
 
 
 def _due_values(
     instructions: FileInstructions, rule: FieldRule, footer: ParquetFooter, bounds: TimeBounds
 ) -> int | None:
-    names = {name for each in rule.conditions for name in features_in(each)} & instructions.rules.features.keys()
+    names = {
+        name for condition in rule.conditions for name in features_in(condition)
+    } & instructions.rules.features.keys()
     last = age_limit(instructions.as_of, min(instructions.rules.features[name] for name in names))
     if bounds[0] > last:
         return 0
-    depends = any(isinstance(part, AnyOf) for each in rule.conditions for part in conjuncts(each))
+    depends = any(isinstance(part, AnyOf) for condition in rule.conditions for part in conjuncts(condition))
     if bounds[1] > last or depends or rule.pointer.top not in footer.schema.names:
         return None
     leaf = footer.flat_leaf(rule.pointer)
@@ -96,11 +99,11 @@ class DueFile(PlannedFile):
 
     def may_concern(self, event: RetentionEvent) -> bool:
         """Whether data is removed that this event may concern."""
-        orders = self.judge
+        instructions = self.judge
         return (
             (self.gated.get("erased", 0) > 0 or self.is_reclassified)
-            and isinstance(orders, FileInstructions)
-            and orders.may_concern(event)
+            and isinstance(instructions, FileInstructions)
+            and instructions.may_concern(event)
         )
 
     @property
@@ -131,18 +134,18 @@ def find_due(request: RewriteRequest, file: OutputFile, *, counts: bool = True) 
     checkpoint("removal.planned", file.path)
     if file.is_shredded:
         return find_due_unreadable(request, file)
-    orders = request.instructions(file)
-    if _is_expired(orders):
-        return DueFile(file, orders, True, {"retention": file.entry.rows})
-    if not _may_be_expired(orders) and not any(map(file.may_hold, orders.all_affected)):
-        return DueFile(file, orders)
-    if not counts and _is_decided_by_index(orders):
-        return _without_outlived(request, DueFile(file, orders, is_counted=False))
-    known = count_by_statistics(orders)
+    instructions = request.instructions(file)
+    if _is_expired(instructions):
+        return DueFile(file, instructions, True, {"retention": file.entry.rows})
+    if not _may_be_expired(instructions) and not any(map(file.may_hold, instructions.all_affected)):
+        return DueFile(file, instructions)
+    if not counts and _is_decided_by_index(instructions):
+        return _without_outlived(request, DueFile(file, instructions, is_counted=False))
+    known = count_by_statistics(instructions)
     if known is not None:
-        return DueFile(file, orders, values=known)
-    columns = deciding_columns(orders, file.schema)
-    return _without_outlived(request, counted_file(file, orders, file.batches(columns)))
+        return DueFile(file, instructions, values=known)
+    columns = deciding_columns(instructions, file.schema)
+    return _without_outlived(request, counted_file(file, instructions, file.batches(columns)))
 
 
 def _without_outlived(request: RewriteRequest, due: DueFile) -> DueFile:
@@ -169,11 +172,11 @@ def with_retention(due: DueFile, today: Policy, as_of: datetime) -> DueFile:
 
 def find_due_unreadable(request: RewriteRequest, file: OutputFile) -> DueFile | None:
     """A file whose keys were destroyed, which is due once its batch date is past its retention; else None."""
-    orders = request.instructions_unread(file)
-    age, born = orders.rules.age, file.partition_start
-    if age is None or born is None or born + DAY_MICROSECONDS > age_limit(orders.as_of, age):
+    instructions = request.instructions_unread(file)
+    age, born = instructions.rules.age, file.partition_start
+    if age is None or born is None or born + DAY_MICROSECONDS > age_limit(instructions.as_of, age):
         return None
-    return DueFile(file, orders, True, {"retention": file.entry.rows})
+    return DueFile(file, instructions, True, {"retention": file.entry.rows})
 
 
 def whole_table(request: RewriteRequest, file: OutputFile, reason: str) -> DueFile:
@@ -190,7 +193,7 @@ def plan_by_rules(
     """
     seals = request.removal_reason == "restricted"
     files = (*output.files(), *(() if seals else output.restricted_files()))
-    looked = [
+    checked_files = [
         (
             file.path,
             whole_table(request, file, "retention")
@@ -199,8 +202,8 @@ def plan_by_rules(
         )
         for file in files
     ]
-    due = [found for _, found in looked if found is not None]
-    unreadable = tuple(path for path, found in looked if found is None)
+    due = [due_file for _, due_file in checked_files if due_file is not None]
+    unreadable = tuple(path for path, due_file in checked_files if due_file is None)
     plan = replace(plan_removal(request.as_of, due), unreadable=unreadable)
     if not seals:
         return plan
@@ -224,10 +227,12 @@ def _is_decided_by_index(instructions: FileInstructions) -> bool:
     if file.entry.index is None or column is None or not column.column.shows_tenant:
         return False
     indexed = [each for each in instructions.erased if each.subject == column.pointer]
-    others = [each for each in instructions.all_affected if not any(each is one for one in indexed)]
+    others = [
+        affected for affected in instructions.all_affected if not any(affected is subjects for subjects in indexed)
+    ]
     reaches_all = (
-        not each.tenant_forms and all(until == ALL_EVENT_TIMES for until in each.subject_forms.values())
-        for each in indexed
+        not subjects.tenant_forms and all(until == ALL_EVENT_TIMES for until in subjects.subject_forms.values())
+        for subjects in indexed
     )
     if not all(reaches_all) or any(map(file.may_hold, others)):
         return False
@@ -259,11 +264,11 @@ def deciding_columns(instructions: FileInstructions, schema: pa.Schema) -> list[
     keys = {rule.key for rule in instructions.rules.fields} | set(_condition_fields(instructions))
     if instructions.company_fields:
         keys |= {*instructions.company_fields, *instructions.own}
-    found = {pointers[key].top for key in keys if key in pointers}
-    found |= set() if instructions.clock is None else {instructions.clock.pointer.top}
+    column_names = {pointers[key].top for key in keys if key in pointers}
+    column_names |= set() if instructions.clock is None else {instructions.clock.pointer.top}
     for affected in instructions.all_affected:
-        found |= {place.top for place in (affected.tenant, affected.subject) if place is not None}
-    return [name for name in schema.names if name in found]
+        column_names |= {place.top for place in (affected.tenant, affected.subject) if place is not None}
+    return [name for name in schema.names if name in column_names]
 
 
 def _condition_fields(instructions: FileInstructions) -> Iterator[str]:
@@ -271,10 +276,14 @@ def _condition_fields(instructions: FileInstructions) -> Iterator[str]:
     conditions: Sequence[Condition] = [
         *instructions.rules.records,
         *instructions.owner_gates,
-        *(each for rule in instructions.rules.fields for each in rule.conditions),
-        *(each for key in instructions.treatments for each in written_conditions(instructions.file.policy.fields[key])),
+        *(condition for rule in instructions.rules.fields for condition in rule.conditions),
+        *(
+            condition
+            for key in instructions.treatments
+            for condition in written_conditions(instructions.file.policy.fields[key])
+        ),
     ]
-    yield from (field for each in conditions for field in fields_read_by_condition(each))
+    yield from (field for condition in conditions for field in fields_read_by_condition(condition))
     yield from instructions.treatments
     if instructions.owner is not None:
         yield instructions.owner
@@ -318,25 +327,23 @@ _REASON_TEXTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class RemovalPlan(JsonResult):
-    """The plan of an expiry.
-
-    due              the files with due data
-    tables_left      tables that stay although some of their records are removed: per name and date, the dates of the records
-    undated          partitions whose rows have an unknown age
-    unfindable       number of pairs of file and event whose tenant or subject cannot be found in the file
-    uncertain        per event of the ledger, the number of files in which its subject may have an unknown form
-    unreadable       files with destroyed keys; they are removed by the retention of their batch date, or when it is run again
-    """
+    """The plan of an expiry."""
 
     as_of: datetime = field(metadata=json_member("at"))
     due: tuple[DueFile, ...] = field(default=(), repr=False)
+    """The files with due data."""
     tables_left: Mapping[tuple[str, str], frozenset[str]] = field(default_factory=dict, repr=False)
+    """Tables that stay although some of their records are removed: per name and date, the dates of the records."""
     undated: tuple[str, ...] = field(default=(), metadata=json_member("undated_partitions", earlier="untold"))
+    """Partitions whose rows have an unknown age."""
     unfindable: int = field(default=0, metadata=json_member("unfindable", earlier="lost"))
+    """Number of pairs of file and event whose tenant or subject cannot be found in the file."""
     uncertain: Mapping[RetentionEvent, int] = field(
         default_factory=dict, repr=False, metadata=json_member("uncertain_subjects", earlier="unsure", convert=len)
     )
+    """Per event of the ledger, the number of files in which its subject may have an unknown form."""
     unreadable: tuple[str, ...] = field(default=(), metadata=json_member("unreadable_files", earlier="closed"))
+    """Files with destroyed keys; they are removed by the retention of their batch date, or when it is run again."""
     json_names = "as_of partitions dates_left undated unfindable uncertain unreadable"
 
     @property
@@ -349,15 +356,15 @@ class RemovalPlan(JsonResult):
     def dates_left(self) -> dict[str, tuple[str, ...]]:
         """The dates of the tables that stay, by name."""
         names = dict.fromkeys(name for name, _ in self.tables_left)
-        return {name: tuple(on for other, on in self.tables_left if other == name) for name in names}
+        return {name: tuple(on for table, on in self.tables_left if table == name) for name in names}
 
     def __str__(self) -> str:
-        names: dict[tuple[str, ...], list[str]] = {}
+        names_by_dates: dict[tuple[str, ...], list[str]] = {}
         for name, dates in self.dates_left.items():
-            names.setdefault(dates, []).append(name)
+            names_by_dates.setdefault(dates, []).append(name)
         kept = [
-            f"{', '.join(each)}: the figures for {', '.join(dates) or 'all'} stay, although some of their records are removed"
-            for dates, each in names.items()
+            f"{', '.join(tables)}: the figures for {', '.join(dates) or 'all'} stay, although some of their records are removed"
+            for dates, tables in names_by_dates.items()
         ]
         return self._text(kept)
 
@@ -385,18 +392,16 @@ class RemovalPlan(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class OpenDeadline(JsonResult):
-    """An open removal after an event or by age, and its deadline.
-
-    files      files with data to remove
-    uncertain  files in which the subject may have a form that the ledger does not know
-    """
+    """An open removal after an event or by age, and its deadline."""
 
     kind: str = field(metadata=json_member(earlier="what"))
     deadline: datetime = field(metadata=json_member(earlier="by"))
     files: int
+    """Files with data to remove."""
     tenant: str | None = field(default=None, metadata=json_member("tenant_id", omit_none=True))
     overdue: bool = False
     uncertain: int = field(default=0, metadata=json_member("uncertain_files", earlier="unsure", omit_empty=True))
+    """Files in which the subject may have a form that the ledger does not know."""
     json_names = "kind deadline files overdue uncertain tenant"
 
     def lines(self) -> Iterator[Line]:
@@ -415,8 +420,8 @@ def plan_removal(at: datetime, due_files: Sequence[DueFile]) -> RemovalPlan:
     due = tuple(each for each in due_files if each.is_due)
     instructed = [(each, each.judge) for each in due_files if isinstance(each.judge, FileInstructions)]
     undated = {
-        _partition_name(each)
-        for each, instructions in instructed
+        _partition_name(due_file)
+        for due_file, instructions in instructed
         if not instructions.knows_times and instructions.rules.shortest_age is not None
     }
     unfindable = sum(
@@ -441,16 +446,16 @@ def plan_removal(at: datetime, due_files: Sequence[DueFile]) -> RemovalPlan:
 def _tables_left(due_files: Sequence[DueFile]) -> dict[tuple[str, str], frozenset[str]]:
     """The tables of dates that lose records for another reason than age, unless they are removed themselves."""
     touched = {each.date for each in due_files if each.name in (RECORDS, RESTRICTED) and each.is_changed}
-    found = {
-        (each.name, each.date or ""): frozenset(on or "" for on in each.file.batch_dates)
-        for each in due_files
-        if not each.file.has_records and each.file.batch_dates & touched and not each.is_whole
+    dates_by_table = {
+        (due_file.name, due_file.date or ""): frozenset(on or "" for on in due_file.file.batch_dates)
+        for due_file in due_files
+        if not due_file.file.has_records and due_file.file.batch_dates & touched and not due_file.is_whole
     }
-    return dict(sorted(found.items()))
+    return dict(sorted(dates_by_table.items()))
 
 
-def _partition_name(each: DueFile) -> str:
-    return each.name if each.date is None else f"{each.name}/date={each.date}"
+def _partition_name(due_file: DueFile) -> str:
+    return due_file.name if due_file.date is None else f"{due_file.name}/date={due_file.date}"
 
 
 def open_deadlines(
@@ -458,12 +463,12 @@ def open_deadlines(
 ) -> list[OpenDeadline]:
     """The open removals, earliest deadline first."""
     aged, at = sum(each.is_aged for each in plan.due), plan.as_of
-    found = [OpenDeadline("retention", at, aged, overdue=True)] if aged else []
+    deadlines = [OpenDeadline("retention", at, aged, overdue=True)] if aged else []
     for event in events:
         files, uncertain = concerned.get(event, 0), plan.uncertain.get(event, 0)
         if files or uncertain or event.occurred_at > at:
             late = event.deadline < at and event.occurred_at <= at
-            found.append(
+            deadlines.append(
                 OpenDeadline(
                     kind=event.kind,
                     deadline=event.deadline,
@@ -473,15 +478,15 @@ def open_deadlines(
                     uncertain=uncertain,
                 )
             )
-    return sorted(found, key=lambda each: each.deadline)
+    return sorted(deadlines, key=lambda deadline: deadline.deadline)
 
 
 def _planned_partition(place: tuple[str, str | None], due: Sequence[DueFile]) -> PlannedPartition:
     partition_files = [each for each in due if (each.name, each.date) == place]
     gated: Counter[str] = Counter()
     values: Counter[str] = Counter()
-    for each in partition_files:
-        gated.update(each.gated)
-        values.update(each.values)
+    for due_file in partition_files:
+        gated.update(due_file.gated)
+        values.update(due_file.values)
     whole = sum(each.is_whole for each in partition_files)
     return PlannedPartition(*place, whole, len(partition_files) - whole, dict(gated), dict(sorted(values.items())))

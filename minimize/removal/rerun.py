@@ -143,20 +143,20 @@ class UnchangedSources:
 
 def receipts_by_date(chain: Sequence[Receipt]) -> dict[str | None, list[Receipt]]:
     """The receipts of each date, by sequence; None is the single batch of a source without dates."""
-    found: dict[str | None, list[Receipt]] = {}
+    by_date: dict[str | None, list[Receipt]] = {}
     for receipt in chain:
         for on in receipt.dates or (None,):
-            found.setdefault(on, []).append(receipt)
-    return found
+            by_date.setdefault(on, []).append(receipt)
+    return by_date
 
 
 def _would_restore(receipts: Sequence[Receipt], *, but_events: bool) -> bool:
     """Whether a run of this date would restore records removed for another reason than age (with `but_events`: or events)."""
     return any(
-        any(field.changed for field in each.fields.values())
-        or (_removed_records(each) and not (but_events and each.kind in ("expire", "delete")))
-        for each in _removing_receipts(receipts)
-        if not _changes_only_sealed_files(each)
+        any(field.changed for field in receipt.fields.values())
+        or (_removed_records(receipt) and not (but_events and receipt.kind in ("expire", "delete")))
+        for receipt in _removing_receipts(receipts)
+        if not _changes_only_sealed_files(receipt)
     )
 
 
@@ -213,21 +213,20 @@ class DatesWithSource:
 
     Sources are listed once, and their files are read once. The plan is made for one date of each group of dates that were planned
     from the same policy, pipeline and package version.
-
-    as_of            reference time of policy, settings and consents; consents must also hold `now`
-    settings_source  source of the settings, if not the pipeline's own
-    settings         today's rows
-    consents         recorded consents; None for the organization's own records
     """
 
     workspace: Workspace = field(repr=False)
     output: PublishedOutput
     as_of: datetime
+    """Reference time of policy, settings and consents; consents must also hold `now`."""
     now: datetime
     source: PathText | None
     settings_source: Any = field(repr=False)
+    """Source of the settings, if not the pipeline's own."""
     settings: SettingsRows | None = field(repr=False)
+    """Today's rows."""
     consents: Consents | None = field(repr=False)
+    """Recorded consents; None for the organization's own records."""
     _digests: dict[tuple[object, ...], str | None] = field(default_factory=dict, init=False, repr=False)
 
     def unaffected(self) -> frozenset[str | None]:
@@ -247,8 +246,8 @@ class DatesWithSource:
 
         Raises the errors of `run` about policy, settings and keys.
         """
-        found = [on for on in self._unchanged.dates(without) if on in self._last]
-        return {on: RerunnableDate(on, self._plan_changed(on) or self._inputs_changed(on)) for on in found}
+        dates = [on for on in self._unchanged.dates(without) if on in self._last]
+        return {on: RerunnableDate(on, self._plan_changed(on) or self._inputs_changed(on)) for on in dates}
 
     def with_same_consents(self) -> frozenset[str | None]:
         """The dates that today's consents cannot change."""
@@ -260,10 +259,10 @@ class DatesWithSource:
 
     def rerunnable_for_consents(self, dates: Collection[str | None]) -> dict[str | None, RerunnableDate]:
         """Of these dates, those that can be run again and of which policy, plan and settings are as in their receipts."""
-        found = [
+        unchanged_dates = [
             on for on in dates if on in self._last and self._has_same_rules(on) and self._unchanged.is_unchanged(on)
         ]
-        return {on: RerunnableDate(on, is_pending=True) for on in found if not self._plan_changed(on)}
+        return {on: RerunnableDate(on, is_pending=True) for on in unchanged_dates if not self._plan_changed(on)}
 
     def _has_same_rules(self, on: str | None) -> bool:
         """Whether policy and settings are as in the receipt of a date, and no lifted restriction published earlier records."""
@@ -292,8 +291,8 @@ class DatesWithSource:
         last = self._last[on]
         same = self._planned_from(last)
         if same not in self._digests:
-            made = self.resolve(on)
-            self._digests[same] = None if made.is_empty else made.plan.digest
+            resolved = self.resolve(on)
+            self._digests[same] = None if resolved.is_empty else resolved.plan.digest
         return self._digests[same] != last.plan.digest
 
     def resolve(self, on: str | None) -> ResolvedRun:

@@ -66,49 +66,60 @@ class FormChange:
     steps: tuple[Technique, ...] = ()
 
 
-def compare_forms(then: Field, today: Field | None, purpose: str, type_: pa.DataType) -> FormChange:
+def compare_forms(released: Field, today: Field | None, purpose: str, type_: pa.DataType) -> FormChange:
     """Compares a field's released form with today's form.
 
     `gone`: today's policy drops it, or its form cannot be made from the released one.
     """
     if today is None or is_dropped(today) or (today.purposes and purpose not in today.purposes):
         return FormChange("gone")
-    if (then.cases, then.otherwise, then.do, then.from_) == (today.cases, today.otherwise, today.do, today.from_):
+    if (released.cases, released.otherwise, released.do, released.from_) == (
+        today.cases,
+        today.otherwise,
+        today.do,
+        today.from_,
+    ):
         return FormChange("same")
-    if then.cases or today.cases or then.from_ != today.from_:
+    if released.cases or today.cases or released.from_ != today.from_:
         return FormChange("gone")
-    return _compare_chains(_steps_of(then.do), _steps_of(today.do), type_)
+    return _compare_chains(_steps_of(released.do), _steps_of(today.do), type_)
 
 
-def _compare_chains(then: Sequence[TechniqueStep], today: Sequence[TechniqueStep], type_: pa.DataType) -> FormChange:
+def _compare_chains(
+    released: Sequence[TechniqueStep], today: Sequence[TechniqueStep], type_: pa.DataType
+) -> FormChange:
     if _is_keep(today):
         return FormChange("finer")
-    if _is_keep(then) and _can_follow(today, type_):
+    if _is_keep(released) and _can_follow(today, type_):
         return FormChange("coarser", tuple(step for step in today if isinstance(step, Technique)))
-    if len(then) == len(today) == 1:
-        found = compare_coarseness(then[0], today[0])
-        if found == "coarser" and isinstance(today[0], Technique):
+    if len(released) == len(today) == 1:
+        coarseness = compare_coarseness(released[0], today[0])
+        if coarseness == "coarser" and isinstance(today[0], Technique):
             return FormChange("coarser", (today[0],))
-        if found is not None:
-            return FormChange(found)
+        if coarseness is not None:
+            return FormChange(coarseness)
     return FormChange("gone")
 
 
-def compare_table_forms(then: Field, today: Field | None, purpose: str) -> FormVerdict:
+def compare_table_forms(released: Field, today: Field | None, purpose: str) -> FormVerdict:
     """Compares the form of a field in tables with today's form. A table cannot be converted: its figures are removed or stay."""
     if today is None or (is_dropped(today) and not today.in_aggregates):
         return "gone"
     if today.purposes and purpose not in today.purposes:
         return "gone"
-    if not then.in_aggregates and not today.in_aggregates:
-        return compare_forms(then, today, purpose, pa.string()).verdict
-    one, other = (field.in_aggregates or _steps_of(field.do) for field in (then, today))
-    return "same" if one == other else _compare_chains(one, other, pa.string()).verdict
+    if not released.in_aggregates and not today.in_aggregates:
+        return compare_forms(released, today, purpose, pa.string()).verdict
+    released_steps, current_steps = (field.in_aggregates or _steps_of(field.do) for field in (released, today))
+    return (
+        "same"
+        if released_steps == current_steps
+        else _compare_chains(released_steps, current_steps, pa.string()).verdict
+    )
 
 
-def is_newly_shown(then: Field | None, today: Field) -> bool:
+def is_newly_shown(released: Field | None, today: Field) -> bool:
     """Whether today's policy shows a field that the file does not have."""
-    return then is None or is_dropped(then)
+    return released is None or is_dropped(released)
 
 
 def _steps_of(treatment: Treatment) -> tuple[TechniqueStep, ...]:
@@ -121,35 +132,33 @@ def _is_keep(steps: Sequence[TechniqueStep]) -> bool:
 
 def _can_follow(steps: Sequence[TechniqueStep], type_: pa.DataType) -> bool:
     """Whether a chain needs only the value, and returns values of the same type."""
-    given = type_
+    current_type = type_
     try:
         for step in steps:
             if not isinstance(step, Technique) or step.reads() | step.key_names or step.needs_time:
                 return False
-            given = step.output_type(given)
+            current_type = step.output_type(current_type)
     except UnsupportedType:
         return False
-    return bool(given == type_)
+    return bool(current_type == type_)
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyReevaluation:
-    """Reevaluation of one file under today's policy.
-
-    file      the file, with the policy under which it was written
-    today     today's policy
-    forms     effect of today's policy on each field of the file
-    records   today's conditions on whole records
-    consents  today's consents, if a third party sent the records
-    """
+    """Reevaluation of one file under today's policy."""
 
     file: OutputFile
+    """The file, with the policy under which it was written."""
     today: Policy
+    """Today's policy."""
     as_of: datetime
     forms: Mapping[str, FormChange]
+    """Effect of today's policy on each field of the file."""
     records: tuple[Condition, ...]
+    """Today's conditions on whole records."""
     settings: FileSettings = field(repr=False)
     consents: FileConsents | None = field(default=None, repr=False)
+    """Today's consents, if a third party sent the records."""
 
     @property
     def pointers(self) -> Mapping[str, Pointer]:
@@ -190,8 +199,8 @@ class PolicyReevaluation:
         for key, form in self.forms.items():
             if form.verdict == "coarser":
                 values = leaf(batch, self.pointers[key]).values
-                made = run_chain(form.steps, values, Context(key, self.as_of)).values
-                yield key, pc.cast(decode_dictionary(made), values.type)
+                converted = run_chain(form.steps, values, Context(key, self.as_of)).values
+                yield key, pc.cast(decode_dictionary(converted), values.type)
 
     def _facts(self, batch: pa.RecordBatch, place: Pointer) -> StoredFacts:
         return StoredFacts(
@@ -267,9 +276,11 @@ class ResolvedRetraction:
         """The plan. Raises RefusedError if today's policy shows more than an output that would have to be rewritten."""
         if self.is_received_only:
             return self._plan_of_received_data()
-        left = {*self.rerunnable, *self.unaffected}
-        reevaluations = [self._reevaluation(file) for file in self.output.files(RECORDS) if file.date not in left]
-        wrong = [finding for each in reevaluations for finding in self._finer(each)]
+        dates_without_rewrite = {*self.rerunnable, *self.unaffected}
+        reevaluations = [
+            self._reevaluation(file) for file in self.output.files(RECORDS) if file.date not in dates_without_rewrite
+        ]
+        wrong = [finding for reevaluation in reevaluations for finding in self._finer(reevaluation)]
         if wrong:
             message = "today's policy is finer than the output, and coarser values cannot be made finer"
             raise RefusedError(
@@ -291,8 +302,8 @@ class ResolvedRetraction:
 
         No run replaces the sealed records of restricted subjects, so all of them are evaluated. They keep a coarser form.
         """
-        done = {*rerunnable, *self.unaffected}
-        due = [*due, *self._outdated_tables(self.output, lambda dates: not dates <= done)]
+        dates_without_rewrite = {*rerunnable, *self.unaffected}
+        due = [*due, *self._outdated_tables(self.output, lambda dates: not dates <= dates_without_rewrite)]
         whole = {each.file.path for each in due if each.is_whole}
         sealed = {file.path: file.is_shredded for file in self.output.restricted_files()}
         also = [self._reevaluation(file) for file in self.output.restricted_files() if not sealed[file.path]]
@@ -308,28 +319,32 @@ class ResolvedRetraction:
         plan = replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
         return Retraction(plan, tuple(rerun), is_received_only=self.is_received_only)
 
-    def execute(self, found: Retraction) -> Retraction:
+    def execute(self, retraction: Retraction) -> Retraction:
         """Executes the plan: first runs dates again, then removes data from the others.
 
         Nothing is changed unless every date can be run.
         """
         self._check_time()
-        runs = [replace(self.dates.resolve(on or None), at_given=self.at_given) for on in found.rerun_dates]
+        runs = [replace(self.dates.resolve(on or None), at_given=self.at_given) for on in retraction.rerun_dates]
         receipts = [self._rerun(each) for each in runs]
-        stayed = self._tables_that_stayed({on or None for on in found.rerun_dates})
-        plan = replace(found.plan, due=(*found.plan.due, *stayed))
+        stayed = self._tables_that_stayed({on or None for on in retraction.rerun_dates})
+        plan = replace(retraction.plan, due=(*retraction.plan.due, *stayed))
         operation = RuledRemoval("retract", self.request.as_of, lambda _: self.request, replans=False)
         removal = Removal(self.workspace, operation, self.at_given, self.allow_shrink, self.progress)
         removal.execute(self.output, plan, receipts.append)
-        return replace(found, receipts=tuple(receipts))
+        return replace(retraction, receipts=tuple(receipts))
 
     def _tables_that_stayed(self, rerun_dates: Collection[str | None]) -> Sequence[DueFile]:
         """The outdated tables of dates that were run again: no further release of them was permitted."""
         if not rerun_dates:
             return ()
-        done = {*self.rerunnable, *self.unaffected}
+        dates_without_rewrite = {*self.rerunnable, *self.unaffected}
         published = replace(self.output, chain=load_receipts(self.request.output))
-        return tuple(self._outdated_tables(published, lambda dates: dates <= done and bool(dates & set(rerun_dates))))
+        return tuple(
+            self._outdated_tables(
+                published, lambda dates: dates <= dates_without_rewrite and bool(dates & set(rerun_dates))
+            )
+        )
 
     def _outdated_tables(
         self, output: PublishedOutput, is_affected: Callable[[frozenset[str | None]], bool]
@@ -365,8 +380,8 @@ class ResolvedRetraction:
         return run_resolved(run, context)
 
     def _reevaluation(self, file: OutputFile) -> PolicyReevaluation:
-        then, today = file.policy, self.request.today
-        tenant, subject = file.column(then.tenant), file.column(then.subject)
+        policy, today = file.policy, self.request.today
+        tenant, subject = file.column(policy.tenant), file.column(policy.subject)
         collected = FileSettings.for_file(
             self.settings, today, self.request.as_of, tenant, subject, file.times, file.column
         )
@@ -397,17 +412,19 @@ class ResolvedRetraction:
 
     def _finer(self, reevaluation: PolicyReevaluation) -> Iterator[Finding]:
         written = reevaluation.file.written_by
-        for key, each in self.request.today.fields.items():
-            shown = not is_dropped(each) and (not each.purposes or written.receipt.purpose in each.purposes)
-            new = shown and is_newly_shown(written.policy.fields.get(key), each)
+        for key, policy_field in self.request.today.fields.items():
+            shown = not is_dropped(policy_field) and (
+                not policy_field.purposes or written.receipt.purpose in policy_field.purposes
+            )
+            new = shown and is_newly_shown(written.policy.fields.get(key), policy_field)
             if new or (key in reevaluation.forms and reevaluation.forms[key].verdict == "finer"):
                 message = "today's policy releases more of this field than the output has"
                 yield Finding("R021", message, field=key, hint="Restore the source, or keep the coarser form.")
 
 
 def _due_files(reevaluations: Iterable[PolicyReevaluation], request: RewriteRequest) -> list[DueFile]:
-    looked = (counted_file(each.file, each, each.file.stored_file.batches()) for each in reevaluations)
-    return [with_retention(each, request.today, request.as_of) for each in looked if each.is_due]
+    due_files = (counted_file(each.file, each, each.file.stored_file.batches()) for each in reevaluations)
+    return [with_retention(each, request.today, request.as_of) for each in due_files if each.is_due]
 
 
 def retract(
@@ -436,20 +453,20 @@ def retract(
     """
     with Workspace(ledger, output, pipeline, keys) as named:
         request = RunRequest(at=at, input=input, settings=settings)
-        made = call_redacted(lambda: _resolve_retraction(named, request, is_received_only=received))
-        made = replace(made, allow_shrink=allow_shrink, progress=progress)
-        workspace = made.workspace
+        resolved = call_redacted(lambda: _resolve_retraction(named, request, is_received_only=received))
+        resolved = replace(resolved, allow_shrink=allow_shrink, progress=progress)
+        workspace = resolved.workspace
         permission = "output/retract_received" if received else "output/retract"
         ruling = workspace.showing(workspace.target)
         ruling.require(permission, dataset=workspace.job.pipeline)
-        found = call_redacted(made.plan)
-        if not yes or found.is_empty:
+        retraction = call_redacted(resolved.plan)
+        if not yes or retraction.is_empty:
             warn_of_older_copy(workspace)
-            return found
+            return retraction
         require_output_override(named, request)
-        if found.rerun_dates:
+        if retraction.rerun_dates:
             check_approval(workspace.job)
-        return call_redacted(lambda: made.execute(found))
+        return call_redacted(lambda: resolved.execute(retraction))
 
 
 def _resolve_retraction(named: Workspace, request: RunRequest, *, is_received_only: bool) -> ResolvedRetraction:

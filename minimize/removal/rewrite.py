@@ -90,7 +90,7 @@ class RecordsTransfer(Protocol):
         """The partitions to which it adds files."""
         ...
 
-    def observe_with(self, other: ObserverFactory) -> ObserverFactory:
+    def observe_with(self, observer_factory: ObserverFactory) -> ObserverFactory:
         """The observers of the files that are read, in addition to the given ones."""
         ...
 
@@ -115,27 +115,25 @@ class PlannedChange(Protocol):
 
 @dataclass(frozen=True)
 class Rewrite:
-    """A change to published files of one output.
-
-    kind          the kind of its receipts
-    workspace     that of the output, with today's pipeline
-    as_of         the reference time of today's policy; None if the decisions of the runs that wrote the files stay
-    tables_left   the tables that stay although some of their records are removed: per name and date, the dates of the records
-    allow_shrink  whether an implausible time is accepted
-    progress      receives the number of files that were read to their end
-    transfer      moves records of files into or out of the seal of a restriction, in the same publication
-    finished      receives the result of each publication
-    """
+    """A change to published files of one output."""
 
     kind: ReceiptKind
+    """The kind of its receipts."""
     workspace: Workspace = field(repr=False)
+    """The workspace of the output, with today's pipeline."""
     as_of: datetime | None = None
+    """The reference time of today's policy; None if the decisions of the runs that wrote the files stay."""
     at_given: bool = False
     tables_left: Mapping[tuple[str, str], Collection[str]] = field(default_factory=dict)
+    """The tables that stay although some of their records are removed: per name and date, the dates of the records."""
     allow_shrink: bool = False
+    """Whether an implausible time is accepted."""
     progress: ProgressCallback = no_progress
+    """Receives the number of files that were read to their end."""
     transfer: Callable[[Sequence[PlannedFile]], RecordsTransfer] | None = None
+    """Moves records of files into or out of the seal of a restriction, in the same publication."""
     finished: Callable[[RewriteResult], object] = lambda result: None
+    """Receives the result of each publication."""
 
     def execute(self, files: Iterable[PlannedFile]) -> Iterator[Receipt]:
         """Publishes portion by portion. Returns one receipt each: for files of one policy and pipeline, and whole dates.
@@ -143,9 +141,9 @@ class Rewrite:
         Sealed files of restricted subjects have receipts of their own.
         """
         groups: dict[tuple[object, ...], list[PlannedFile]] = {}
-        for each in files:
-            groups.setdefault((each.name == RESTRICTED, *self._group_key(each.written_by)), []).append(each)
-        counter = ProgressCounter(sum(not each.is_whole for group in groups.values() for each in group), self.progress)
+        for file in files:
+            groups.setdefault((file.name == RESTRICTED, *self._group_key(file.written_by)), []).append(file)
+        counter = ProgressCounter(sum(not file.is_whole for group in groups.values() for file in group), self.progress)
         self.progress(0, counter.of)
         for group in groups.values():
             for portion in split_by_date(group, FILES_PER_PORTION):
@@ -188,11 +186,11 @@ class Rewrite:
 
             results: list[RewriteResult] = []
 
-            def receipt(done: RewriteResult) -> Receipt:
-                results.append(done)
+            def receipt(result: RewriteResult) -> Receipt:
+                results.append(result)
                 attachments.update(inventory.attachments())
                 erasures = erasure_list_digest(output)
-                unsigned = replace(stated.build(done, attachments), audit=session.head(), erasures=erasures)
+                unsigned = replace(stated.build(result, attachments), audit=session.head(), erasures=erasures)
                 shown, sealed = seal_counts(unsigned, keys, has_records=stated.has_records)
                 attachments.update(sealed)
                 return shown.with_signature(keys)
@@ -214,8 +212,8 @@ class Rewrite:
             record_published(session, signed)
         checkpoint("rewrite.published", signed)
         _check_removed(output, signed)
-        for each in results:
-            self.finished(each)
+        for result in results:
+            self.finished(result)
         _log_publication(signed, is_rotation=self.as_of is None)
         return signed
 
@@ -240,11 +238,11 @@ class Rewrite:
     def _unchanged_tables(self, files: Sequence[PlannedFile]) -> dict[str, tuple[str, ...]]:
         """The tables that keep their figures although records of these files are removed: dates by name."""
         dates = {each.date or "" for each in files if each.name in (RECORDS, RESTRICTED)}
-        found: dict[str, tuple[str, ...]] = {}
+        dates_by_table: dict[str, tuple[str, ...]] = {}
         for (name, on), record_dates in sorted(self.tables_left.items()):
             if dates & set(record_dates):
-                found[name] = (*found.get(name, ()), on)
-        return found
+                dates_by_table[name] = (*dates_by_table.get(name, ()), on)
+        return dates_by_table
 
     def _attachments(self, written: WritingRun) -> dict[str, bytes]:
         if self.as_of is None:
@@ -262,8 +260,8 @@ def _log_publication(receipt: Receipt, *, is_rotation: bool) -> None:
 def split_by_date(files: Sequence[PlannedFile], files_per_portion: int) -> Iterator[list[PlannedFile]]:
     """Splits files into portions of whole dates with at least so many files that must be read."""
     by_date: dict[str | None, list[PlannedFile]] = {}
-    for each in files:
-        by_date.setdefault(each.date, []).append(each)
+    for file in files:
+        by_date.setdefault(file.date, []).append(file)
     portion: list[PlannedFile] = []
     for on in sorted(by_date, key=str):
         portion += by_date[on]
@@ -280,17 +278,17 @@ def retention_attachments(today: Pipeline, written: WritingRun) -> dict[str, byt
     Raises ConfigurationError if the files changed since they were loaded.
     """
     files = {RETENTION_POLICY_FILE: loaded_bytes(today.policy)}
-    then = (written.pipeline.get("aggregates") or {}).values()
-    if today.own_retentions or any(each.get("retention") for each in then):
+    aggregates = (written.pipeline.get("aggregates") or {}).values()
+    if today.own_retentions or any(each.get("retention") for each in aggregates):
         files |= {RETENTION_PIPELINE_FILE: loaded_bytes(today)}
     return files
 
 
-def loaded_bytes(of: Policy | Pipeline) -> bytes:
+def loaded_bytes(document: Policy | Pipeline) -> bytes:
     """The bytes of a policy or pipeline file. Raises ConfigurationError if the file changed since it was loaded."""
-    content = b"" if of.path is None else of.path.read_bytes()
-    if sha256_text(content) != of.digest:
-        name = POLICY_FILE if isinstance(of, Policy) else PIPELINE_FILE
+    content = b"" if document.path is None else document.path.read_bytes()
+    if sha256_text(content) != document.digest:
+        name = POLICY_FILE if isinstance(document, Policy) else PIPELINE_FILE
         raise ConfigurationError(f"{name} was changed while this command was running", hint="Run the command again.")
     return content
 
@@ -348,10 +346,10 @@ def _unchanged(batch: Batch) -> Batch:
 
 def _check_removed(output: Location, receipt: Receipt) -> None:
     """Raises OutputError if a replaced or removed file still exists."""
-    left = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
-    if left:
+    remaining_paths = [file.path for file in (*receipt.replaces, *receipt.removes) if (output / file.path).exists()]
+    if remaining_paths:
         raise OutputError(
-            f"{len(left)} files still exist after their removal", hint="Run `minimize verify` to list them."
+            f"{len(remaining_paths)} files still exist after their removal", hint="Run `minimize verify` to list them."
         )
 
 
@@ -408,23 +406,25 @@ def rewrite_files(
         raise OutputError("there is nothing to rewrite", hint="Pass files that are in force.")
     with output.begin(run_id) as staging:
         _keep_others(staging, force, {file.path for file in (*chosen, *removed)}, adds)
-        done = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in removed))
+        result = RewriteResult(removes=tuple(FileRef(file.path, file.digest) for file in removed))
         indexers: dict[str, SubjectIndexer] = {}
         for number, file in enumerate(chosen):
             watch = None if file.index is None or keys is None else _indexer_like(output, file, keys, indexers)
-            done += _FileRewrite(staging, file, number, watch, keys, kms, shown).apply_stage(stages[file.path])
+            result += _FileRewrite(staging, file, number, watch, keys, kms, shown).apply_stage(stages[file.path])
             advance()
-        done += RewriteResult() if also is None else also(staging)
-        made = receipt(done)
-        staging.publish(made, attachments)
-    return made
+        result += RewriteResult() if also is None else also(staging)
+        signed = receipt(result)
+        staging.publish(signed, attachments)
+    return signed
 
 
 def _files_in_force(output: OpenOutput) -> dict[str, ReceiptFile]:
     receipts = output.receipts()
-    found = [file for each in files_in_force(receipts).values() for file in each] + quarantine_files_in_force(receipts)
-    found += restricted_files_in_force(receipts)
-    return {file.path: file for file in found}
+    files = [file for group in files_in_force(receipts).values() for file in group] + quarantine_files_in_force(
+        receipts
+    )
+    files += restricted_files_in_force(receipts)
+    return {file.path: file for file in files}
 
 
 def _check_digest(output: OpenOutput, path: str, force: Mapping[str, ReceiptFile]) -> ReceiptFile:
@@ -522,11 +522,11 @@ class _FileRewrite:
         folder = str(PurePosixPath(self.file.path).parent)
         return self.staging.sink_in(folder, self.number, schema, empty=False, encryption=encryption, watch=self.watch)
 
-    def _complete_result(self, written: tuple[WrittenFile, ...], done: RewriteResult) -> RewriteResult:
+    def _complete_result(self, written: tuple[WrittenFile, ...], result: RewriteResult) -> RewriteResult:
         original = (FileRef(self.file.path, self.file.digest),)
         if not written:
-            return replace(done, removes=original)
-        return replace(done, written={output_and_date(self.file.path)[0]: written}, replaces=original)
+            return replace(result, removes=original)
+        return replace(result, written={output_and_date(self.file.path)[0]: written}, replaces=original)
 
 
 def same_encryption(place: Location, kms: Kms | None) -> OutputEncryption | None:

@@ -33,21 +33,19 @@ REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consen
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
-    """A file in force that a rewrite changes.
-
-    judge       decides on its batches; None if rows and values stay
-    is_whole    whether the whole file is removed without being read
-    gated       rows to remove, by reason
-    is_counted  whether these rows are known before the file is rewritten
-    retention   removes what is past its retention from what `judge` leaves; None if `judge` does, or if nothing can be past it
-    """
+    """A file in force that a rewrite changes."""
 
     file: OutputFile
     judge: BatchJudge | None = field(default=None, repr=False)
+    """Decides on its batches; None if rows and values stay."""
     is_whole: bool = False
+    """Whether the whole file is removed without being read."""
     gated: Mapping[str, int] = field(default_factory=dict)
+    """Rows to remove, by reason."""
     is_counted: bool = field(default=True, kw_only=True)
+    """Whether these rows are known before the file is rewritten."""
     retention: BatchJudge | None = field(default=None, repr=False, kw_only=True)
+    """Removes what is past its retention from what `judge` leaves; None if `judge` does, or if nothing can be past it."""
 
     @property
     def rewrite_judge(self) -> BatchJudge | None:
@@ -82,32 +80,30 @@ Planned = TypeVar("Planned", bound=PlannedFile)
 
 @dataclass(frozen=True, slots=True)
 class RewriteResult:
-    """Result of a rewrite, for its receipt.
-
-    written   the new files, by output name (including `quarantine` if its files were given)
-    replaces  the files that they replace
-    removes   the files of which no row remains
-    read      rows of the given files
-    counts    the counts of the stages
-    gated     the rows that were removed from each file that was read, by path and reason
-    """
+    """Result of a rewrite, for its receipt."""
 
     written: Mapping[str, tuple[WrittenFile, ...]] = field(default_factory=dict)
+    """The new files, by output name (including `quarantine` if its files were given)."""
     replaces: tuple[FileRef, ...] = ()
+    """The files that they replace."""
     removes: tuple[FileRef, ...] = ()
+    """The files of which no row remains."""
     read: int = 0
+    """Rows of the given files."""
     counts: BatchCounts = field(default_factory=BatchCounts)
+    """The counts of the stages."""
     gated: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """The rows that were removed from each file that was read, by path and reason."""
 
-    def __add__(self, other: RewriteResult) -> RewriteResult:
-        names = {**self.written, **other.written}
+    def __add__(self, result: RewriteResult) -> RewriteResult:
+        names = {**self.written, **result.written}
         return RewriteResult(
-            {name: (*self.written.get(name, ()), *other.written.get(name, ())) for name in names},
-            (*self.replaces, *other.replaces),
-            (*self.removes, *other.removes),
-            self.read + other.read,
-            self.counts + other.counts,
-            {**self.gated, **other.gated},
+            {name: (*self.written.get(name, ()), *result.written.get(name, ())) for name in names},
+            (*self.replaces, *result.replaces),
+            (*self.removes, *result.removes),
+            self.read + result.read,
+            self.counts + result.counts,
+            {**self.gated, **result.gated},
         )
 
     def outcome(self, planned: Planned) -> Planned:
@@ -120,11 +116,7 @@ class RewriteResult:
 
 @dataclass(frozen=True, slots=True)
 class RewriteReceipt:
-    """What the receipt of a rewrite states about files that were written under one policy.
-
-    retention  the policy that decided on the files; None if none did
-    unchanged  the tables that keep their figures although records of them are removed: dates by name
-    """
+    """What the receipt of a rewrite states about files that were written under one policy."""
 
     kind: ReceiptKind
     run_id: str
@@ -134,7 +126,9 @@ class RewriteReceipt:
     at: datetime
     at_given: bool
     retention: PolicyRef | None
+    """The policy that decided on the files; None if none did."""
     unchanged: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The tables that keep their figures although records of them are removed: dates by name."""
     clock: Clock = utc_now
 
     @property
@@ -142,7 +136,7 @@ class RewriteReceipt:
         """Whether the run that wrote the files published records."""
         return RECORDS in self.files[0].written_by.receipt.outputs
 
-    def build(self, done: RewriteResult, attachments: Mapping[str, bytes]) -> Receipt:
+    def build(self, result: RewriteResult, attachments: Mapping[str, bytes]) -> Receipt:
         """The receipt without a signature."""
         last, first = self.chain[-1], self.files[0].written_by.receipt
         return Receipt(
@@ -160,15 +154,15 @@ class RewriteReceipt:
             dates=tuple(sorted({each.date for each in self.files if each.date is not None})),
             policy=first.policy,
             plan=first.plan,
-            keys=self._keys(done),
+            keys=self._keys(result),
             versions=receipt_builder.software_versions(),
-            rows=self._rows(done),
-            gated_by=GatedRows.from_counts(self._reasons(done)),
-            fields=self._fields(done.counts),
-            outputs=self._outputs(done),
-            replaces=done.replaces,
-            removes=done.removes,
-            restricted=output_files(done.written.get(RESTRICTED, ())) or None,
+            rows=self._rows(result),
+            gated_by=GatedRows.from_counts(self._reasons(result)),
+            fields=self._fields(result.counts),
+            outputs=self._outputs(result),
+            replaces=result.replaces,
+            removes=result.removes,
+            restricted=output_files(result.written.get(RESTRICTED, ())) or None,
             retention=self.retention,
             stays=self.unchanged or None,
             from_="output" if self.kind == "retract" else None,
@@ -177,10 +171,10 @@ class RewriteReceipt:
             region=first.region,
         )
 
-    def _keys(self, done: RewriteResult) -> tuple[str, ...]:
+    def _keys(self, result: RewriteResult) -> tuple[str, ...]:
         """The keys of the values in the files, then the encryption keys of the new files."""
-        before = {key for each in self.files for key in each.written_by.receipt.keys if not is_master_key(key)}
-        return (*sorted(before), *sorted(master_keys_of(each for files in done.written.values() for each in files)))
+        before = {key for file in self.files for key in file.written_by.receipt.keys if not is_master_key(key)}
+        return (*sorted(before), *sorted(master_keys_of(file for files in result.written.values() for file in files)))
 
     @property
     def _followed(self) -> list[PlannedFile]:
@@ -188,20 +182,20 @@ class RewriteReceipt:
         records = [each for each in self.files if each.name == RECORDS]
         return records or [each for each in self.files if each.name == self.files[0].name]
 
-    def _reasons(self, done: RewriteResult) -> dict[str, int]:
-        gated = [done.outcome(each).gated for each in self._followed]
+    def _reasons(self, result: RewriteResult) -> dict[str, int]:
+        gated = [result.outcome(each).gated for each in self._followed]
         return {reason: sum(each.get(reason, 0) for each in gated) for reason in REMOVAL_REASONS}
 
-    def _rows(self, done: RewriteResult) -> RowCounts:
+    def _rows(self, result: RewriteResult) -> RowCounts:
         """The balance. Of sealed files, only the records that leave the seal count."""
-        read, gated = sum(each.file.entry.rows for each in self._followed), sum(self._reasons(done).values())
+        read, gated = sum(each.file.entry.rows for each in self._followed), sum(self._reasons(result).values())
         if self.files[0].name == RESTRICTED:
-            read = gated + sum(file.rows for file in done.written.get(RECORDS, ()))
+            read = gated + sum(file.rows for file in result.written.get(RECORDS, ()))
         return RowCounts(read, read - gated, gated)
 
-    def _outputs(self, done: RewriteResult) -> dict[str, WrittenOutput]:
+    def _outputs(self, result: RewriteResult) -> dict[str, WrittenOutput]:
         names = dict.fromkeys(each.file.content_name for each in self.files)
-        return {name: self._output(name, done.written.get(name, ())) for name in names}
+        return {name: self._output(name, result.written.get(name, ())) for name in names}
 
     def _output(self, name: str, written: Sequence[WrittenFile]) -> WrittenOutput:
         rewritten = [each for each in self.files if each.file.content_name == name]
@@ -236,5 +230,5 @@ class RewriteReceipt:
 def _field_receipt(receipt: FieldReceipt, counts: FieldCounts | None) -> FieldReceipt:
     if receipt.values is None and not receipt.is_sealed:
         return FieldReceipt(receipt.did, None, outputs=receipt.outputs)
-    found = counts or FieldCounts()
-    return FieldReceipt(receipt.did, found.values, found.changed, found.gated, outputs=receipt.outputs)
+    counts = counts or FieldCounts()
+    return FieldReceipt(receipt.did, counts.values, counts.changed, counts.gated, outputs=receipt.outputs)

@@ -41,7 +41,7 @@ class RemovedRecordsSealer:
         """The partitions of the sealed files."""
         return {(RESTRICTED, each.date) for each in self.group}
 
-    def observe_with(self, other: ObserverFactory) -> ObserverFactory:
+    def observe_with(self, observer_factory: ObserverFactory) -> ObserverFactory:
         """Observers that seal removed records."""
 
         def observer(stored: StoredFile) -> BatchObserver:
@@ -50,7 +50,7 @@ class RemovedRecordsSealer:
             encryption = same_encryption(self.request.output / stored.path, self.request.kms)
             sink = RestrictedSink(RecordsOrigin.of_file(due.file.entry), stored.schema, self.request.keys, encryption)
             self._sinks[stored.path] = sink
-            return _SealingObserver(due.judge, sink, other(stored))
+            return _SealingObserver(due.judge, sink, observer_factory(stored))
 
         return observer
 
@@ -86,16 +86,14 @@ class _SealingObserver:
 
 @dataclass(frozen=True, slots=True)
 class LiftInstructions:
-    """The records that leave a sealed file when restrictions are lifted, and what becomes of them.
-
-    lifted      removes the records of the lifted restrictions
-    restricted  removes the records of the restrictions that stay
-    due         removes erased records, and records and values past their retention
-    """
+    """The records that leave a sealed file when restrictions are lifted, and what becomes of them."""
 
     lifted: FileInstructions
+    """Removes the records of the lifted restrictions."""
     restricted: FileInstructions
+    """Removes the records of the restrictions that stay."""
     due: FileInstructions
+    """Removes erased records, and records and values past their retention."""
 
     @property
     def pointers(self) -> Mapping[str, Pointer]:
@@ -109,8 +107,9 @@ class LiftInstructions:
     def lifted_records(self, batch: pa.RecordBatch) -> Bools:
         """The records that leave the seal."""
         rows = batch.num_rows
-        left, stays = self.lifted(batch).remaining_rows(rows), ~self.restricted(batch).remaining_rows(rows)
-        return np.asarray(~left & ~stays, np.bool_)
+        is_unlifted = self.lifted(batch).remaining_rows(rows)
+        is_restricted = ~self.restricted(batch).remaining_rows(rows)
+        return np.asarray(~is_unlifted & ~is_restricted, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +142,11 @@ class RestrictedRecordsRestorer:
     @property
     def partitions(self) -> set[Partition]:
         """The partitions of the records and of the sealed files."""
-        return {(name, each.date) for each in self.group for name in (RECORDS, RESTRICTED)}
+        return {(name, file.date) for file in self.group for name in (RECORDS, RESTRICTED)}
 
-    def observe_with(self, other: ObserverFactory) -> ObserverFactory:
+    def observe_with(self, observer_factory: ObserverFactory) -> ObserverFactory:
         """No other observers, because the files are read when they are staged."""
-        return other
+        return observer_factory
 
     def stage(self, staging: Staging) -> RewriteResult:
         """Stages the files of records, and new sealed files for the other records."""
@@ -175,5 +174,5 @@ class RestrictedRecordsRestorer:
             sink.write(scrub(rewritten_columns(result, schema), schema))
             counts += result.counts
         folder = staging.reserve_partition(RESTRICTED, batch_date_of(due.file.path))
-        left = sealed.close(staging.root, folder, f"{staging.run_id}-{number}")
-        return RewriteResult({RECORDS: tuple(sink.close()), RESTRICTED: left}, counts=counts)
+        sealed_files = sealed.close(staging.root, folder, f"{staging.run_id}-{number}")
+        return RewriteResult({RECORDS: tuple(sink.close()), RESTRICTED: sealed_files}, counts=counts)

@@ -19,18 +19,16 @@ from minimize.stages.raw_values import mask_values
 
 @dataclass(frozen=True, slots=True)
 class BatchVerdict:
-    """Rows and values of one batch that a rewrite removes or replaces.
-
-    removed_records  per reason, the records to remove, each counted once
-    removed_values   per field key, the values to remove, in remaining and removed records
-    replacements     per field key, the values in the required form
-    emptied_records  per field key of which every value can be removed, the records in which that happens
-    """
+    """Rows and values of one batch that a rewrite removes or replaces."""
 
     removed_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+    """Per reason, the records to remove, each counted once."""
     removed_values: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+    """Per field key, the values to remove, in remaining and removed records."""
     replacements: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
+    """Per field key, the values in the required form."""
     emptied_records: Mapping[str, Bools] = field(default_factory=dict, repr=False)
+    """Per field key of which every value can be removed, the records in which that happens."""
 
     def remaining_rows(self, rows: int) -> Bools:
         """The remaining records."""
@@ -97,8 +95,8 @@ class ApplyVerdict:
         verdict = self.judge(batch.raw)
         stays = verdict.remaining_rows(batch.raw.num_rows)
         counts = verdict_counts(batch.raw, verdict, stays, self.judge.pointers)
-        left = _RemainingBatch(batch.raw, verdict, stays, self.judge.pointers)
-        return Batch(raw=left.raw, released=dict(left.columns()), counts=batch.counts + counts)
+        remaining = _RemainingBatch(batch.raw, verdict, stays, self.judge.pointers)
+        return Batch(raw=remaining.raw, released=dict(remaining.columns()), counts=batch.counts + counts)
 
 
 def verdict_counts(
@@ -107,28 +105,28 @@ def verdict_counts(
     """The counts of what a verdict removes from a batch: records by reason, and values by field."""
     gated = {reason: int(mask.sum()) for reason, mask in verdict.removed_records.items() if mask.any()}
     present = {key: place for key, place in pointers.items() if place.top in raw.schema.names}
-    left = int(stays.sum())
-    fields = {key: _field_counts(raw, verdict, stays, left, key, place) for key, place in present.items()}
+    remaining_count = int(stays.sum())
+    fields = {key: _field_counts(raw, verdict, stays, remaining_count, key, place) for key, place in present.items()}
     return BatchCounts(gated=gated, fields=fields)
 
 
 def _field_counts(
-    raw: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, left: int, key: str, place: Pointer
+    raw: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, remaining_count: int, key: str, place: Pointer
 ) -> FieldCounts:
-    found = leaf(raw, place)
+    field_leaf = leaf(raw, place)
     if key not in verdict.removed_values and key not in verdict.replacements:
-        if left == raw.num_rows:
-            return FieldCounts(len(found.values) - found.values.null_count)
-        if not found.parents and not found.values.null_count:
-            return FieldCounts(left)
-    present = found.values.is_valid().to_numpy(zero_copy_only=False)
-    if left < raw.num_rows:
-        present = present & stays[row_indices(found, raw.num_rows)]
+        if remaining_count == raw.num_rows:
+            return FieldCounts(len(field_leaf.values) - field_leaf.values.null_count)
+        if not field_leaf.parents and not field_leaf.values.null_count:
+            return FieldCounts(remaining_count)
+    present = field_leaf.values.is_valid().to_numpy(zero_copy_only=False)
+    if remaining_count < raw.num_rows:
+        present = present & stays[row_indices(field_leaf, raw.num_rows)]
     closed = verdict.removed_values.get(key, np.zeros(len(present), np.bool_))
     changed = 0
     if key in verdict.replacements:
         same = (
-            pc.equal(decode_dictionary(found.values), verdict.replacements[key])
+            pc.equal(decode_dictionary(field_leaf.values), verdict.replacements[key])
             .fill_null(False)
             .to_numpy(zero_copy_only=False)
         )
@@ -163,8 +161,8 @@ class _RemainingBatch:
             if key in self.verdict.removed_values
         }
         released = {place: self._values(key, place) for key, place in keys.items()}
-        made = assemble(self.whole, released, closed, dict(self._emptied_lists(keys)), schema)
-        yield from zip(made.schema.names, self._filter_batch(made).columns, strict=True)
+        batch = assemble(self.whole, released, closed, dict(self._emptied_lists(keys)), schema)
+        yield from zip(batch.schema.names, self._filter_batch(batch).columns, strict=True)
 
     def _values(self, key: str, place: Pointer) -> pa.Array:
         values = self.verdict.replacements.get(key, leaf(self.whole, place).values)

@@ -180,9 +180,9 @@ class BackfillResult:
             yield f"{count_noun(len(self.failures), 'date')} skipped"
         elif not self.receipts:
             yield "nothing to do"
-        for each in self.receipts:
-            read = rows_text(each.rows.read, sealed=each.rows.is_sealed)
-            yield f"  {each.dates[0]}  {read} read, {each.published_rows:,} written  ({each.run_id})"
+        for receipt in self.receipts:
+            read = rows_text(receipt.rows.read, sealed=receipt.rows.is_sealed)
+            yield f"  {receipt.dates[0]}  {read} read, {receipt.published_rows:,} written  ({receipt.run_id})"
 
     def to_json(self) -> dict[str, Any]:
         """The name, the state of each date, and the receipts."""
@@ -219,18 +219,18 @@ def run_backfill(
         return BackfillResult(plan, job, states, dry_run=True)
     due = [day for day, state in states.items() if state == "due"]
     codes: dict[str, tuple[str, ...]] = {}
-    for each in {each.policy.digest: each for each in (policies.get(day, job) for day in due)}.values():
-        check_approval(each)
-        codes[each.policy.digest] = check_lint_errors(each, allowed)
-    made: list[Receipt] = []
+    for due_job in {due_job.policy.digest: due_job for due_job in (policies.get(day, job) for day in due)}.values():
+        check_approval(due_job)
+        codes[due_job.policy.digest] = check_lint_errors(due_job, allowed)
+    receipts: list[Receipt] = []
     failures: list[SkippedDate] = []
     for day in due:
         of_day = workspace.with_pipeline(policies.get(day, job))
         context = execution.context(of_day, "run", backfill=plan, allowed=codes[of_day.job.policy.digest])
         receipt, failed = _run_date(of_day, replace(request, selection=DateSelection(day)), context)
-        made += [] if receipt is None else [receipt]
+        receipts += [] if receipt is None else [receipt]
         failures += failed
-    return BackfillResult(plan, job, states, made, failures)
+    return BackfillResult(plan, job, states, receipts, failures)
 
 
 def _run_date(
@@ -252,22 +252,22 @@ def _date_states(
 ) -> dict[date, BackfillState]:
     """The state of each date: done, due or without input."""
     job = workspace.job
-    found = find_input_files(job, input, None)
-    if not found.has_dates:
+    source_files = find_input_files(job, input, None)
+    if not source_files.has_dates:
         raise ConfigurationError(
             "the backfill lists dates, but the source's path has no {date}", hint="Use `minimize run` instead."
         )
-    wanted: dict[BatchDate, Sequence[Location]] = {
-        when: files for when, files in found.files.items() if when in plan.run_dates
+    files_by_date: dict[BatchDate, Sequence[Location]] = {
+        when: files for when, files in source_files.files.items() if when in plan.run_dates
     }
     shown = path_mask(job, workspace.keyring_or_none)
-    arrived = arrivals(replace(found, files=wanted), chain, shown)
+    arrived = arrivals(replace(source_files, files=files_by_date), chain, shown)
     last = _last_receipts(chain)
     states: dict[date, BackfillState] = {}
     for day in plan.run_dates:
         ran = day in last and last[day].backfill is not None and last[day].backfill == plan.ref
         same = day in arrived and arrived[day].state == "same"
-        states[day] = "no input" if not wanted.get(day) else "done" if ran and same else "due"
+        states[day] = "no input" if not files_by_date.get(day) else "done" if ran and same else "due"
     return states
 
 
@@ -303,7 +303,7 @@ def _stored_policy(receipt: Receipt, target: Location, purposes: Sequence[str]) 
 
 def _last_receipts(chain: Sequence[Receipt], but: Backfill | None = None) -> dict[date, Receipt]:
     """The last receipt of each date that read the date's input, without the receipts of a given backfill."""
-    own = None if but is None else but.ref
+    own_ref = None if but is None else but.ref
     valid = (receipt for receipt in effective_receipts(chain) if receipt.kind in READING_KINDS)
-    reading = [receipt for receipt in valid if own is None or receipt.backfill != own]
+    reading = [receipt for receipt in valid if own_ref is None or receipt.backfill != own_ref]
     return {date.fromisoformat(day): receipt for receipt in reading for day in receipt.dates}

@@ -33,18 +33,16 @@ BatchDate = dt.date | None
 
 @dataclass(frozen=True, slots=True)
 class DateSelection:
-    """The batch dates that a run is asked to process.
-
-    only     only this date
-    since    no date before this one
-    until    no date after this one
-    pending  of these dates, only those whose inputs changed since their last receipt
-    """
+    """The batch dates that a run is asked to process."""
 
     only: dt.date | None = None
+    """Only this date."""
     since: dt.date | None = None
+    """No date before this one."""
     until: dt.date | None = None
+    """No date after this one."""
     pending: bool = False
+    """Of these dates, only those whose inputs changed since their last receipt."""
 
     @classmethod
     def from_options(
@@ -56,8 +54,8 @@ class DateSelection:
         pending: bool = False,
     ) -> Self:
         """Builds the selection from calendar days. Raises ConfigurationError if the options contradict each other."""
-        given = {"date": date, "since": since, "until": until}
-        only, first, last = (None if each is None else parse_date(each, name) for name, each in given.items())
+        options = {"date": date, "since": since, "until": until}
+        only, first, last = (None if each is None else parse_date(each, name) for name, each in options.items())
         if only is not None and (first is not None or last is not None or pending):
             raise ConfigurationError(
                 "--date cannot be combined with --since, --until or --pending",
@@ -130,21 +128,19 @@ _SINGLE_DATE_REASONS: Final = frozenset({"unreadable", "stopped"})
 
 @dataclass(frozen=True, slots=True)
 class SkippedDate(JsonResult):
-    """A batch date that a run skips.
-
-    day        the date; None for the single batch of a source without dates, and if the whole source is missing
-    reason     as in `skipped` of a receipt
-    file       the file that the reason concerns, with the name that receipts show
-    exit_code  of a run of this date alone
-    """
+    """A batch date that a run skips."""
 
     day: BatchDate = field(metadata=json_member("date"))
+    """The date; None for the single batch of a source without dates, and if the whole source is missing."""
     reason: SkipReason
+    """The reason, as in `skipped` of a receipt."""
     code: str
     message: str
     hint: str = ""
     file: str | None = None
+    """The file that the reason concerns, with the name that receipts show."""
     exit_code: int = 1
+    """The exit code of a run of this date alone."""
     json_names = "day reason code message hint file"
 
     @classmethod
@@ -193,13 +189,13 @@ def error_for(skipped: Iterable[SkippedDate], result: str = "nothing was publish
 
     `result` is the start of the message if there are several dates.
     """
-    all_ = list(skipped)
-    first = next(each for each in all_ if each.exit_code == worst_exit_code(each.exit_code for each in all_))
+    dates = list(skipped)
+    first = next(each for each in dates if each.exit_code == worst_exit_code(each.exit_code for each in dates))
     kind = _ERRORS_BY_EXIT_CODE[first.exit_code]
-    if len(all_) == 1:
+    if len(dates) == 1:
         return kind(first.message_with_date, code=first.code, hint=first.hint)
-    message = f"{result}: {len(all_)} dates were skipped; each is listed below"
-    return kind(message, code=first.code, findings=[each.finding() for each in all_])
+    message = f"{result}: {len(dates)} dates were skipped; each is listed below"
+    return kind(message, code=first.code, findings=[each.finding() for each in dates])
 
 
 def worst_exit_code(codes: Iterable[int]) -> int:
@@ -208,44 +204,43 @@ def worst_exit_code(codes: Iterable[int]) -> int:
     >>> worst_exit_code([0, 4, 1])
     1
     """
-    found = set(codes)
-    return next((code for code in (2, 3, 1, 4) if code in found), 0)
+    distinct_codes = set(codes)
+    return next((code for code in (2, 3, 1, 4) if code in distinct_codes), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """The files of one batch date, compared with those of its last receipt.
-
-    state  `new`: never run; `same`; `changed`: files were added, or have other bytes; `shrunk`: some files that were read are
-           missing; `gone`: all of them are missing; `unreadable`: a file cannot be read
-    lost   number of files that were read and are missing
-    fault  why a file cannot be read
-    """
+    """The files of one batch date, compared with those of its last receipt."""
 
     state: ArrivalState
+    """`new`: never run; `same`; `changed`: files were added, or have other bytes; `shrunk`: some files that were read are
+    missing; `gone`: all of them are missing; `unreadable`: a file cannot be read.
+    """
     lost: int = 0
+    """Number of files that were read and are missing."""
     fault: SkippedDate | None = None
+    """Why a file cannot be read."""
 
 
-def arrivals(found: SourceFiles, chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchDate, Arrival]:
+def arrivals(source_files: SourceFiles, chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchDate, Arrival]:
     """For each batch date of the source and of the receipts: its files, compared. Reads the files that a receipt names."""
     before = last_inputs(chain, shown)
     read = {when for receipt in chain if reads_source(receipt) for when, files in _inputs_by_date(receipt) if files}
-    days = [when for when in {*found.files, *read} if found.files.get(when) or when in read]
-    return {when: _arrival_of_date(found, when, before.get(when), shown) for when in days}
+    days = [when for when in {*source_files.files, *read} if source_files.files.get(when) or when in read]
+    return {when: _arrival_of_date(source_files, when, before.get(when), shown) for when in days}
 
 
 def _arrival_of_date(
-    found: SourceFiles, when: BatchDate, before: Mapping[str, str] | None, shown: NameMask | None
+    source_files: SourceFiles, when: BatchDate, before: Mapping[str, str] | None, shown: NameMask | None
 ) -> Arrival:
     try:
-        return compare_files(batch_parts(found, when, shown), before)
+        return compare_files(batch_parts(source_files, when, shown), before)
     except SourceError as error:
-        return Arrival("unreadable", fault=SkippedDate.unreadable(when, error, _file_names(found, when, shown)))
+        return Arrival("unreadable", fault=SkippedDate.unreadable(when, error, _file_names(source_files, when, shown)))
 
 
-def _file_names(found: SourceFiles, when: BatchDate, shown: NameMask | None) -> list[str]:
-    return [displayed_name(path, found.root, shown) for path in found.files.get(when, ())]
+def _file_names(source_files: SourceFiles, when: BatchDate, shown: NameMask | None) -> list[str]:
+    return [displayed_name(path, source_files.root, shown) for path in source_files.files.get(when, ())]
 
 
 def lost_dates(arrived: Mapping[BatchDate, Arrival], chain: Sequence[Receipt]) -> Iterator[SkippedDate]:
@@ -254,21 +249,21 @@ def lost_dates(arrived: Mapping[BatchDate, Arrival], chain: Sequence[Receipt]) -
     A date whose files are all missing is included if rows of it are in force.
     """
     with_rows = _dates_with_rows(chain)
-    for when, each in arrived.items():
-        if each.fault is not None:
-            yield each.fault
-        elif each.state == "shrunk":
+    for when, arrival in arrived.items():
+        if arrival.fault is not None:
+            yield arrival.fault
+        elif arrival.state == "shrunk":
             yield SkippedDate(
-                when, "shrunk", "E100", f"{each.lost} of its files are missing since its last run", _LOST_FILES_HINT
+                when, "shrunk", "E100", f"{arrival.lost} of its files are missing since its last run", _LOST_FILES_HINT
             )
-        elif each.state == "gone" and when in with_rows:
+        elif arrival.state == "gone" and when in with_rows:
             yield SkippedDate(when, "gone", "E100", "all of its files are missing since its last run", _LOST_DATE_HINT)
 
 
 def _dates_with_rows(chain: Sequence[Receipt]) -> set[BatchDate]:
     """The batch dates that have rows in force: rows of records if the output has records."""
     in_force = files_in_force(chain)
-    files = in_force.get("records") or [each for name in in_force for each in in_force[name]]
+    files = in_force.get("records") or [file for name in in_force for file in in_force[name]]
     return {parse_batch_date(batch_date_of(file.path)) for file in files if file.rows}
 
 
@@ -291,22 +286,23 @@ def last_inputs(chain: Iterable[Receipt], shown: NameMask | None) -> dict[BatchD
 
     Dates that a void receipt reopened are not included.
     """
-    found: dict[BatchDate, Mapping[str, str]] = {}
+    inputs_by_date: dict[BatchDate, Mapping[str, str]] = {}
     known: dict[str, Receipt] = {}
     last: dict[BatchDate, int] = {}
     for receipt in sorted(chain, key=lambda receipt: receipt.sequence):
         known[receipt.run_id] = receipt
         if reads_source(receipt):
-            found |= dict(_inputs_by_date(receipt))
+            inputs_by_date |= dict(_inputs_by_date(receipt))
             last |= dict.fromkeys(receipt_dates(receipt), receipt.sequence)
         elif receipt.voids is not None and (voided := known.get(receipt.voids)) is not None:
             for when in receipt_dates(voided):
                 if last.get(when, 0) <= voided.sequence:
-                    found.pop(when, None)
+                    inputs_by_date.pop(when, None)
     if shown is None:
-        return found
+        return inputs_by_date
     return {
-        when: {shown.mask_recorded(name): digest for name, digest in files.items()} for when, files in found.items()
+        when: {shown.mask_recorded(name): digest for name, digest in files.items()}
+        for when, files in inputs_by_date.items()
     }
 
 
@@ -343,23 +339,23 @@ def date_text(day: BatchDate) -> str | None:
 
 def sort_dates(days: Iterable[BatchDate]) -> list[BatchDate]:
     """Batch dates in order. The single batch of a source without dates is alone in the list."""
-    return sorted(days, key=lambda each: each or date.min)
+    return sorted(days, key=lambda day: day or date.min)
 
 
-def select_dates(found: SourceFiles, selection: DateSelection) -> SourceFiles:
+def select_dates(source_files: SourceFiles, selection: DateSelection) -> SourceFiles:
     """The files of the selected dates. Raises ConfigurationError if a date was passed and the source has none."""
-    if selection.by_date and not found.has_dates:
+    if selection.by_date and not source_files.has_dates:
         raise ConfigurationError(
             "a date was passed, but the source's path has no {date}",
             hint="Remove --date, --since and --until, or put {date} into the source's path.",
         )
-    return replace(found, files={when: files for when, files in found.files.items() if when in selection})
+    return replace(source_files, files={when: files for when, files in source_files.files.items() if when in selection})
 
 
-def pending_only(found: SourceFiles, arrived: Mapping[BatchDate, Arrival]) -> SourceFiles:
+def pending_only(source_files: SourceFiles, arrived: Mapping[BatchDate, Arrival]) -> SourceFiles:
     """The files of the dates that are pending."""
     days = {when for when, each in arrived.items() if each.state in PENDING_STATES}
-    return replace(found, files={when: files for when, files in found.files.items() if when in days})
+    return replace(source_files, files={when: files for when, files in source_files.files.items() if when in days})
 
 
 def date_without_files(

@@ -55,14 +55,14 @@ class DecidingFunction:
 
     def check(self, job: Pipeline) -> None:
         """Raises PolicyError if no consent can decide on the records, or if the policy keeps more than the sender may send."""
-        found = [] if self.party.manifest is None else inbound.check_policy(job.policy, self.party.manifest, job)
-        if found:
+        findings = [] if self.party.manifest is None else inbound.check_policy(job.policy, self.party.manifest, job)
+        if findings:
             message = (
                 f"the policy contradicts the fields that {self.name} may send by {self.party.function}"
                 if self.sends
                 else f"no consent to {self.party.function} of {self.name} can decide on the records"
             )
-            raise PolicyError(message, findings=found, hint="Run `minimize lint` to check the policy again.")
+            raise PolicyError(message, findings=findings, hint="Run `minimize lint` to check the policy again.")
 
     def check_permitted(self, ledger: Address, keys: Keyring, now: datetime, actor: Actor) -> None:
         """Raises NotPermitted with every reason why no tenant can have turned the function on. The refusal is recorded in the
@@ -78,16 +78,16 @@ class DecidingFunction:
         """The periods in which tenants consented, as known at the time of a run; for a run as of an earlier time, also as known
         `now`."""
         fold, side = policy.folding.tenant, self.party
-        found = consents.permitted_periods(side.recipient, side.function, when, fold=fold)
+        periods = consents.permitted_periods(side.recipient, side.function, when, fold=fold)
         if now is None or now <= when:
-            return found
-        return found.intersect(consents.permitted_periods(side.recipient, side.function, now, fold=fold))
+            return periods
+        return periods.intersect(consents.permitted_periods(side.recipient, side.function, now, fold=fold))
 
     def receipt(self, periods: ConsentPeriods) -> DecidingFunctionReceipt:
         """The entry in a receipt."""
         recipient = self.party.recipient
-        own = recipient.contract if recipient.standing == "agent" else None
-        contract = None if own is None else own.reference
+        agent_contract = recipient.contract if recipient.standing == "agent" else None
+        contract = None if agent_contract is None else agent_contract.reference
         return DecidingFunctionReceipt(self.name, self.party.function, recipient.digest, contract, periods.digest)
 
 
@@ -184,8 +184,8 @@ def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
     if job.source.deciding_function is None:
         return None
     recipient, function = job.source.deciding_function
-    found = load_tenant_consents(ledger, ledger.verifier, job.config, recipient=recipient)
-    return replace(found, acts=tuple(act for act in found.acts if act.function == function))
+    consents = load_tenant_consents(ledger, ledger.verifier, job.config, recipient=recipient)
+    return replace(consents, acts=tuple(act for act in consents.acts if act.function == function))
 
 
 def consent_periods(
@@ -212,14 +212,12 @@ def consents_changed(job: Pipeline, consents: Consents | None, last: Receipt, at
 
 @dataclass(frozen=True, slots=True)
 class ConsentChange:
-    """How the consents changed since a run.
-
-    unchanged  today's periods of the tenants whose consents are as the run knew them
-    has_ended  whether a tenant's consent is no longer as the run knew it, or the recipient's file changed
-    """
+    """How the consents changed since a run."""
 
     unchanged: ConsentPeriods = field(repr=False)
+    """Today's periods of the tenants whose consents are as the run knew them."""
     has_ended: bool
+    """Whether a tenant's consent is no longer as the run knew it, or the recipient's file changed."""
 
 
 def consent_change(job: Pipeline, consents: Consents | None, last: Receipt, at: datetime) -> ConsentChange | None:
@@ -230,10 +228,10 @@ def consent_change(job: Pipeline, consents: Consents | None, last: Receipt, at: 
     deciding, recorded = find_deciding_function(job, at, rerun=True), last.deciding_function
     if deciding is None:
         return None
-    then, now = (deciding.periods(consents or NO_CONSENTS, job.policy, when) for when in (last.at, at))
-    unchanged = now.unchanged_since(then, last.at)
+    earlier, now = (deciding.periods(consents or NO_CONSENTS, job.policy, when) for when in (last.at, at))
+    unchanged = now.unchanged_since(earlier, last.at)
     has_same_file = recorded is not None and recorded.manifest == deciding.party.recipient.digest
-    return ConsentChange(unchanged, not has_same_file or set(unchanged.tenants) != set(then.tenants))
+    return ConsentChange(unchanged, not has_same_file or set(unchanged.tenants) != set(earlier.tenants))
 
 
 def warn_without_consents(consents: Consents | None, deciding: DecidingFunction) -> None:

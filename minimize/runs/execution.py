@@ -136,29 +136,29 @@ def process_dates(
         space=SpillSpace(resolved.memory),
         **resolved.job_inputs(resolved.at),
     )
-    done = ProcessedDates()
+    processed = ProcessedDates()
     chain = staging.output.receipts()
     past = PastReleases.from_receipts(chain, others)
     encryption = output_encryption(plan, "records", resolved.kms) if "records" in plan.outputs else None
     for day, source in with_progress(resolved.sources, count_passes(plan), progress).items():
         _remove_dropped_outputs(staging, chain, set(plan.outputs), date_text(day))
-        each = replace(job, date=date_text(day), event_days=late.reach(day), space=job.space.with_own_file())
+        date_job = replace(job, date=date_text(day), event_days=late.reach(day), space=job.space.with_own_file())
         quarantine = staging.quarantine(date_text(day))
-        sinks = _RecordSinks(each, date_text(day), staging, resolved.keys, encryption)
+        sinks = _RecordSinks(date_job, date_text(day), staging, resolved.keys, encryption)
         try:
-            outcome: BatchOutcome = move(each, source, sinks if "records" in plan.outputs else None, quarantine)
-            _stage_outcome(outcome, sinks, quarantine, past, done.files)
+            outcome: BatchOutcome = move(date_job, source, sinks if "records" in plan.outputs else None, quarantine)
+            _stage_outcome(outcome, sinks, quarantine, past, processed.files)
             check_source_unchanged(source)
         except SourceError as error:
-            done.unreadable.append(SkippedDate.unreadable(day, error, [part.name for part in source.parts]))
+            processed.unreadable.append(SkippedDate.unreadable(day, error, [part.name for part in source.parts]))
         else:
-            done.outcomes[day] = outcome
+            processed.outcomes[day] = outcome
             late.take(day, outcome.late)
-    if not done.unreadable:
+    if not processed.unreadable:
         late.read_other_batches(job, move)
         for name, written in late.publish(job, staging, past):
-            done.files.setdefault(name, []).extend(written)
-    return done
+            processed.files.setdefault(name, []).extend(written)
+    return processed
 
 
 def _stage_outcome(
@@ -175,13 +175,13 @@ def _stage_outcome(
     files.setdefault("records", []).extend(sinks.taken)
     files.setdefault("quarantine", []).extend(quarantine.close())
     definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
-    found, staying = release_tables(definitions, outcome.aggregates, past.of_date(day, waits=False), day, job.at)
+    tables, staying = release_tables(definitions, outcome.aggregates, past.of_date(day, waits=False), day, job.at)
     left_alone = {name: outcome.aggregates[name].select_none() for name in staying}
-    outcome.aggregates = {**{name: each.result for name, each in found.items()}, **left_alone}
-    outcome.releases = {name: each.release for name, each in found.items() if each.release is not None}
+    outcome.aggregates = {**{name: table.result for name, table in tables.items()}, **left_alone}
+    outcome.releases = {name: table.release for name, table in tables.items() if table.release is not None}
     outcome.unchanged = tuple(sorted(staying))
-    for name, each in found.items():
-        files.setdefault(name, []).extend(each.write(sinks.staging, name, day, job.output_schema(name)))
+    for name, table in tables.items():
+        files.setdefault(name, []).extend(table.write(sinks.staging, name, day, job.output_schema(name)))
 
 
 def _remove_dropped_outputs(
@@ -189,8 +189,8 @@ def _remove_dropped_outputs(
 ) -> None:
     """Removes the outputs of a date that the pipeline no longer has, when the date is run again."""
     for name, files in files_in_force(chain).items():
-        mine = [] if name in names else [file for file in files if date in (None, batch_date_of(file.path))]
-        if mine:
+        dropped_files = [] if name in names else [file for file in files if date in (None, batch_date_of(file.path))]
+        if dropped_files:
             staging.reserve_partition(name, date)
 
 
@@ -208,18 +208,18 @@ class _RecordSinks:
     _watch: SubjectIndexer | None = None
 
     def __call__(self, number: int) -> ParquetSink:
-        schema, by = self.job.records_schema, self._partition_by()
+        schema, partition_by = self.job.records_schema, self._partition_by()
         if self._watch is None and self._subject is not None:
             self._watch = SubjectIndexer.from_keys(self.keys, self._subject)
-        options = {"partition_by": by, "watch": self._watch, "encryption": self.encryption}
+        options = {"partition_by": partition_by, "watch": self._watch, "encryption": self.encryption}
         sink = self.staging.sink("records", self.day, schema, part=number, **options)
         self.opened.append(sink)
         return sink
 
     def worker_files(self) -> WorkerFiles:
         """The paths to which other processes write records."""
-        schema, by = self.job.records_schema, self._partition_by()
-        options = {"partition_by": by, "subject": self._subject, "encryption": self.encryption}
+        schema, partition_by = self.job.records_schema, self._partition_by()
+        options = {"partition_by": partition_by, "subject": self._subject, "encryption": self.encryption}
         return self.staging.worker_files("records", self.day, schema, **options)
 
     def take(self, attempt: str, written: Iterable[WrittenFile]) -> None:

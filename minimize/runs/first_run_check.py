@@ -49,30 +49,34 @@ def check_erasures_known(workspace: Workspace) -> None:
     job, output = workspace.job, workspace.target
     if has_runs(output):
         return
-    address, own = workspace.address, job.target()
+    address, own_output = workspace.address, job.target()
     _warn_of_lost_output(address, output)
-    is_own = is_same_location(own, output)
-    unknown = [own] if not is_own and address.named_by == DEFAULT_LEDGER and _has_history(job, own) else []
+    is_own = is_same_location(own_output, output)
+    unknown = (
+        [own_output] if not is_own and address.named_by == DEFAULT_LEDGER and _has_history(job, own_output) else []
+    )
     files = _pipeline_files(job)
     keyring = workspace.keyring_or_none
-    for other in _former_outputs(job, files):
-        chain = _chain(other)
-        if (is_same_location(own, other) and is_own) or not _lacks_head(address, other, chain, keyring):
+    for other_output in _former_outputs(job, files):
+        chain = _chain(other_output)
+        if (is_same_location(own_output, other_output) and is_own) or not _lacks_head(
+            address, other_output, chain, keyring
+        ):
             continue
-        is_recognized = is_same_location(own, other) or keyring is None or chain[-1].is_signed_by(keyring)
-        if is_recognized and _shows_erasures(other, chain):
-            raise _unknown_erasures_error(address, job, other, chain, keyring)
-        unknown.append(other)
+        is_recognized = is_same_location(own_output, other_output) or keyring is None or chain[-1].is_signed_by(keyring)
+        if is_recognized and _shows_erasures(other_output, chain):
+            raise _unknown_erasures_error(address, job, other_output, chain, keyring)
+        unknown.append(other_output)
     for pipeline in _other_pipelines(job, files):
-        other = pipeline.target()
-        chain = _chain(other)
+        other_output = pipeline.target()
+        chain = _chain(other_output)
         if (
-            _shows_erasures(other, chain)
-            and not address.is_same(_configured_ledger(pipeline, other))
-            and _lacks_head(address, other, chain, keyring)
+            _shows_erasures(other_output, chain)
+            and not address.is_same(_configured_ledger(pipeline, other_output))
+            and _lacks_head(address, other_output, chain, keyring)
             and reads_same_source(job, pipeline)
         ):
-            raise _unknown_erasures_error(address, pipeline, other, chain, keyring)
+            raise _unknown_erasures_error(address, pipeline, other_output, chain, keyring)
     if unknown:
         log.warning(
             "erasures are unknown, so records of erased subjects are not recognized: the ledger %s has no history of the"
@@ -105,17 +109,17 @@ def _has_history(job: Pipeline, output: Location) -> bool:
     return has_runs(output) or (ledger is not None and ledger.exists)
 
 
-def reads_same_source(job: Pipeline, other: Pipeline) -> bool:
+def reads_same_source(job: Pipeline, other_job: Pipeline) -> bool:
     """Whether two pipelines have the same source path or a file in common, also through symbolic links."""
-    one, another = (split_pattern(each.source.path, each.folder) for each in (job, other))
-    if one[1] == another[1] and resolve_links(one[0]) == resolve_links(another[0]):
+    first, second = (split_pattern(each.source.path, each.folder) for each in (job, other_job))
+    if first[1] == second[1] and resolve_links(first[0]) == resolve_links(second[0]):
         return True
-    return not _source_files(job).isdisjoint(_source_files(other))
+    return not _source_files(job).isdisjoint(_source_files(other_job))
 
 
 def _source_files(job: Pipeline) -> set[Location]:
-    found = find_files(job.source.path, job.folder)
-    return {resolve_links(path) for files in found.files.values() for path in files}
+    source_files = find_files(job.source.path, job.folder)
+    return {resolve_links(path) for files in source_files.files.values() for path in files}
 
 
 def _pipeline_files(job: Pipeline) -> list[Path]:
@@ -128,10 +132,11 @@ def _pipeline_files(job: Pipeline) -> list[Path]:
 
 def _other_pipelines(job: Pipeline, files: Sequence[Path]) -> Iterator[Pipeline]:
     """The other pipelines with an output among these files, in the same region. Pipelines with faults are left out."""
-    own = None if job.path is None else job.path.resolve()
+    own_path = None if job.path is None else job.path.resolve()
     for path in files:
         with suppress(MinimizeError):
-            if path.resolve() == own or path.with_name(RECEIPT_FILE).exists():  # a receipt keeps a copy of its pipeline
+            # a receipt keeps a copy of its pipeline
+            if path.resolve() == own_path or path.with_name(RECEIPT_FILE).exists():
                 continue
             output = stated_output(path) if job.region is None else None
             if job.region is None and (output is None or not has_runs(output)):
@@ -144,15 +149,15 @@ def _former_outputs(job: Pipeline, files: Sequence[Path]) -> Iterator[Location]:
 
     The copies of the pipeline that runs keep show the outputs in the tree.
     """
-    own, beside = job.target(), list[Path]()
-    place = local_path(own)
+    own_output, beside = job.target(), list[Path]()
+    place = local_path(own_output)
     if place is not None:
         with suppress(OSError):
             beside = sorted(place.parent.iterdir())
     kept = [path.parents[2] for path in files if path.parents[1].name == RUNS and path.with_name(RECEIPT_FILE).exists()]
-    outputs = {location_text(each): each for each in (own, *(path.resolve() for path in (*kept, *beside)))}
+    outputs = {location_text(each): each for each in (own_output, *(path.resolve() for path in (*kept, *beside)))}
     for output in outputs.values():
-        if is_same_location(own, output) or _is_former(job, output):
+        if is_same_location(own_output, output) or _is_former(job, output):
             yield output
 
 

@@ -210,8 +210,8 @@ def _has_masked_name(place: Any) -> bool:
 
 def _split_ending(part: str) -> tuple[str, str]:
     """A name without its endings, and the endings that name a format or a compression: `.ndjson.gz`."""
-    found = _ENDINGS.search(part)
-    ending = "" if found is None else found[0]
+    match = _ENDINGS.search(part)
+    ending = "" if match is None else match[0]
     return part.removesuffix(ending), ending
 
 
@@ -259,42 +259,46 @@ def find_input_files(job: Pipeline, replacement: PathText | None, only: BatchDat
         return find_files(job.source.path, job.folder)
     if not isinstance(replacement, str | PathLike):
         raise ConfigurationError("the input is not a path", hint="Use `minimize.apply` for data in memory.")
-    path, rest = str(replacement), split_pattern(job.source.path, job.folder)[1]
+    path, layout = str(replacement), split_pattern(job.source.path, job.folder)[1]
     if not path:
         raise ConfigurationError("the path of the input is empty", hint="Pass a file, a folder or a pattern.")
     root, wild = split_pattern(path, Path.cwd())
     if not wild and not root.exists():
         raise ConfigurationError("the file or folder of the input does not exist", hint="Check the path.")
-    if rest and not wild and root.is_dir():
-        below = find_files(f"{root}/{rest}{location_options(root)}", Path.cwd())
+    if layout and not wild and root.is_dir():
+        below = find_files(f"{root}/{layout}{location_options(root)}", Path.cwd())
         if any(below.files.values()):
             return below
-    found = find_files(path, Path.cwd())
-    return found if DATE_PLACEHOLDER in path or DATE_PLACEHOLDER not in rest else _as_one_batch(found, only)
+    source_files = find_files(path, Path.cwd())
+    return (
+        source_files
+        if DATE_PLACEHOLDER in path or DATE_PLACEHOLDER not in layout
+        else _as_one_batch(source_files, only)
+    )
 
 
-def _as_one_batch(found: SourceFiles, only: BatchDate) -> SourceFiles:
-    files = found.files.get(None, ())
+def _as_one_batch(source_files: SourceFiles, only: BatchDate) -> SourceFiles:
+    files = source_files.files.get(None, ())
     if files and only is None:
         raise ConfigurationError(
             "the pipeline needs a date, but the input has none", hint="Pass --date, or a path with {date}."
         )
-    return SourceFiles(found.root, {only: files}, found.name_pattern)
+    return SourceFiles(source_files.root, {only: files}, source_files.name_pattern)
 
 
 def missing_source(
-    job: Pipeline, replacement: PathText | None, every: SourceFiles, chain: Sequence[Receipt], *, whole: bool
+    job: Pipeline, replacement: PathText | None, all_files: SourceFiles, chain: Sequence[Receipt], *, whole: bool
 ) -> list[SkippedDate]:
     """A skipped date, if the folder of the source is missing, or is a file although the path continues below it.
 
     If the `whole` source was selected, also if it has no file although this output was made from it, as if it is not mounted.
     """
     path, base = (job.source.path, job.folder) if replacement is None else (str(replacement), Path.cwd())
-    root, rest = split_pattern(path, base)
+    root, layout = split_pattern(path, base)
     if isinstance(root, ObjectPath):
         return []
-    why = "does not exist" if not root.exists() else "is a file" if rest and root.is_file() else ""
-    if not why and whole and not any(every.files.values()) and any(map(reads_source, chain)):
+    why = "does not exist" if not root.exists() else "is a file" if layout and root.is_file() else ""
+    if not why and whole and not any(all_files.files.values()) and any(map(reads_source, chain)):
         why = "has no files, but this output was made from it"
     hint = "Check that it is mounted, restore it, and run again."
     return [SkippedDate(None, "no_source", "E100", f"the folder of the source {why}: {path}", hint)] if why else []
@@ -306,17 +310,17 @@ def subject_names(people: SubjectActs, settings: SettingsRows | None) -> frozens
 
 
 def open_sources(
-    job: Pipeline, found: SourceFiles, shown: NameMask, names: Collection[str | None] = (), *, at: datetime
+    job: Pipeline, source_files: SourceFiles, shown: NameMask, names: Collection[str | None] = (), *, at: datetime
 ) -> dict[BatchDate, Source]:
     """A bound source per batch date with files. The fields that hold ids of these names are read to find subjects.
 
     Records whose event time is too long after `at` are rejected. Raises SchemaError if a file does not match the policy.
     """
     naming = all_fields_named(job.policy, names)
-    asked = replace(request(job.policy, job.purpose, job, naming), salt=shown.ranking_salt)
-    days = [when for when in sort_dates(found.files) if found.files[when]]
+    source_request = replace(request(job.policy, job.purpose, job, naming), salt=shown.ranking_salt)
+    days = [when for when in sort_dates(source_files.files) if source_files.files[when]]
     format_ = FORMATS[job.source.format]
-    sources = {when: format_.bind(batch_parts(found, when, shown), asked) for when in days}
+    sources = {when: format_.bind(batch_parts(source_files, when, shown), source_request) for when in days}
     named = _unchanged_folder_fields(job)
     return {
         when: reject_future(
@@ -335,7 +339,7 @@ def _unchanged_folder_fields(job: Pipeline) -> list[str]:
 
 
 def open_readable_sources(
-    job: Pipeline, found: SourceFiles, shown: NameMask, names: Collection[str | None], *, at: datetime
+    job: Pipeline, source_files: SourceFiles, shown: NameMask, names: Collection[str | None], *, at: datetime
 ) -> tuple[dict[BatchDate, Source], list[SkippedDate]]:
     """A bound source per batch date whose files can be opened, and the other dates.
 
@@ -343,11 +347,13 @@ def open_readable_sources(
     """
     sources: dict[BatchDate, Source] = {}
     unreadable: list[SkippedDate] = []
-    for when in sort_dates(found.files):
+    for when in sort_dates(source_files.files):
         try:
-            sources |= open_sources(job, replace(found, files={when: found.files[when]}), shown, names, at=at)
+            sources |= open_sources(
+                job, replace(source_files, files={when: source_files.files[when]}), shown, names, at=at
+            )
         except SourceError as error:
-            files = [displayed_name(path, found.root, shown) for path in found.files[when]]
+            files = [displayed_name(path, source_files.root, shown) for path in source_files.files[when]]
             unreadable.append(SkippedDate.unreadable(when, error, files))
     return sources, unreadable
 
@@ -366,8 +372,8 @@ def examine_sources(job: Pipeline, sources: Mapping[BatchDate, Source]) -> Exami
     if not sources:
         return examine_job(job, declared_schema(request(job.policy, job.purpose, job)))
     first, *others = sources.values()
-    for other in others:
-        _check_same_types(first.schema, other.schema)
+    for source in others:
+        _check_same_types(first.schema, source.schema)
     return examine_job(job, first.schema)
 
 
@@ -418,11 +424,11 @@ def _measures_without_rule(job: Pipeline) -> Iterator[Finding]:
                 yield aggregate_fault(job, name, "P124", message, hint, at="measures")
 
 
-def _check_same_types(first: pa.Schema, other: pa.Schema) -> None:
+def _check_same_types(first: pa.Schema, second: pa.Schema) -> None:
     differing = [
         name
         for name in first.names
-        if name not in other.names or value_type(first.field(name).type) != value_type(other.field(name).type)
+        if name not in second.names or value_type(first.field(name).type) != value_type(second.field(name).type)
     ]
     if differing:
         findings = [Finding("S010", "has different types on different batch dates", field=name) for name in differing]
@@ -455,13 +461,13 @@ def load_subject_acts(workspace: Workspace) -> SubjectActs:
 def first_read_times(chain: Iterable[Receipt], shown: NameMask) -> dict[str, datetime]:
     """The time when each file of the input was first read, by its current shown name: the earlier of the two times of the first
     receipt that names it."""
-    found: dict[str, datetime] = {}
+    times_by_name: dict[str, datetime] = {}
     for receipt in chain:
-        for each in receipt.inputs:
+        for input_file in receipt.inputs:
             read = min(receipt.at, receipt.finished)
-            name = shown.mask_recorded(each.path)
-            found[name] = min(read, found.get(name, read))
-    return found
+            name = shown.mask_recorded(input_file.path)
+            times_by_name[name] = min(read, times_by_name.get(name, read))
+    return times_by_name
 
 
 def check_acts_unchanged(ledger: Ledger, job: Pipeline, acts: SubjectActs) -> None:

@@ -105,7 +105,7 @@ class PlanPreview:
             yield Records("", self.rows.column_names, rows)
         if self.tables:
             yield from ("", "tables")
-            yield from (Paragraph(line, "  ") for each in self.tables for line in each.lines())
+            yield from (Paragraph(line, "  ") for table in self.tables for line in table.lines())
 
 
 def _value_text(value: Any) -> str:
@@ -227,9 +227,9 @@ def preview_tables(
         )
     hasher = NoiseKey.random().hasher
     tallies = {
-        name: AggregateTally(each.definition, job.space, hasher=hasher)
-        for name, each in plan.aggregates.items()
-        if not each.is_rollup
+        name: AggregateTally(table.definition, job.space, hasher=hasher)
+        for name, table in plan.aggregates.items()
+        if not table.is_rollup
     }
     source = sources[max(sources, key=str)]
     stages = settle_stages(job, partial(share_batches, source))
@@ -257,9 +257,9 @@ def _preview_job(
     when = parse_time(request.at, "at") or now
     known = workspace.load_settings(request.settings)
     people = SubjectActs() if keyring is None else load_subject_acts(workspace)
-    found = find_input_files(plan.pipeline, request.input, date)
+    source_files = find_input_files(plan.pipeline, request.input, date)
     sources = open_sources(
-        plan.pipeline, found, path_mask(plan.pipeline, keyring), subject_names(people, known), at=when
+        plan.pipeline, source_files, path_mask(plan.pipeline, keyring), subject_names(people, known), at=when
     )
     job = Job(
         plan,
@@ -286,22 +286,24 @@ def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
     job, faults = (pipeline, []) if isinstance(pipeline, Pipeline) else examine_pipeline(Path(pipeline))
     if any(map(_is_unreadable, faults)):
         raise PolicyError("a file cannot be read", findings=faults)
-    found = [
+    findings = [
         *faults,
         *([] if job is None else [*_lint_plan(job, faults), *inbound.lint_source(job), *_missing_keys(job, keys)]),
     ]
-    return sorted(dict.fromkeys(found), key=lambda finding: (finding.severity, finding.file or "", finding.line or 0))
+    return sorted(
+        dict.fromkeys(findings), key=lambda finding: (finding.severity, finding.file or "", finding.line or 0)
+    )
 
 
 def _first_rows(job: Job, sources: Mapping[Any, Source], rows: int) -> Iterator[pa.RecordBatch]:
-    left, release = rows, Release(job.plan, schema=job.records_schema, secret=job.row_key)
+    remaining_count, release = rows, Release(job.plan, schema=job.records_schema, secret=job.row_key)
     for source in sources.values():
         stages = settle_stages(job, partial(share_batches, source))
         for batch in read_batches(source):
             released = decode_batch(release.columns(run_stages(stages, batch)), job.records_schema)
             yield released
-            left -= released.num_rows
-            if left <= 0:
+            remaining_count -= released.num_rows
+            if remaining_count <= 0:
                 return
 
 
@@ -345,27 +347,33 @@ def _lint_rules(job: Pipeline) -> list[Finding]:
             *rules.user_rows_of_tenants(rows.file, rows.lines_of(rows.user_rows_of_tenants(job.policy.features))),
         ]
     )
-    found = rules.lint(job, columns=columns, settings_rows=kinds, values=values, contacts=contacts, siblings=siblings)
-    return [*faults, *odd, *unseen, *found]
+    findings = rules.lint(
+        job, columns=columns, settings_rows=kinds, values=values, contacts=contacts, siblings=siblings
+    )
+    return [*faults, *odd, *unseen, *findings]
 
 
 def _setting_kinds(rows: SettingsRows, policy: Policy, siblings: Sequence[Policy]) -> Iterator[LintSetting]:
     """Setting, holder and value of the rows, with the policy's spelling. Of a ledger, without features of other policies."""
-    own = {canonical_text(name, fold=True): name for name in (*policy.features, *policy.levels, LEVEL_SETTING)}
-    others = {canonical_text(name, fold=True) for each in siblings for name in (*each.features, LEVEL_SETTING)}
+    own_spellings = {
+        canonical_text(name, fold=True): name for name in (*policy.features, *policy.levels, LEVEL_SETTING)
+    }
+    others = {canonical_text(name, fold=True) for sibling in siblings for name in (*sibling.features, LEVEL_SETTING)}
     is_shared = isinstance(rows, LedgerRows)
     for kind in rows.kinds():
         declared = kind.setting in policy.levels or (
-            kind.setting in own and (kind.setting != LEVEL_SETTING or policy.levels)
+            kind.setting in own_spellings and (kind.setting != LEVEL_SETTING or policy.levels)
         )
         if declared or not (is_shared and kind.setting in others):
-            yield own.get(kind.setting, kind.setting), kind.holder, own.get(kind.value, kind.value)
+            yield own_spellings.get(kind.setting, kind.setting), kind.holder, own_spellings.get(kind.value, kind.value)
 
 
 def _value_kinds(job: Pipeline) -> Mapping[Pointer, ValueSummary]:
     """The kinds of the first values in the source, for fields that may identify a person or may be addresses."""
-    wanted = (field for field in job.policy.fields.values() if may_identify(field) or is_below_full(field, job.policy))
-    fields = {field.pointer: field.type for field in wanted if not field.from_}
+    inspected_fields = (
+        field for field in job.policy.fields.values() if may_identify(field) or is_below_full(field, job.policy)
+    )
+    fields = {field.pointer: field.type for field in inspected_fields if not field.from_}
     return summarize_source(job.source.path, fields, job.folder) if fields else {}
 
 
@@ -394,10 +402,12 @@ def _source_columns(job: Pipeline) -> tuple[list[str] | None, Sequence[Finding]]
 
 
 def _read_columns(job: Pipeline) -> list[str]:
-    found = find_files(job.source.path, job.folder)
-    files = [path for group in found.files.values() for path in group if format_by_name(path) == job.source.format]
+    source_files = find_files(job.source.path, job.folder)
+    files = [
+        path for group in source_files.files.values() for path in group if format_by_name(path) == job.source.format
+    ]
     names = (
-        (*hive_partitions(path, found.root), *(key for key, _ in discover_fields(path)))
+        (*hive_partitions(path, source_files.root), *(key for key, _ in discover_fields(path)))
         for path in files[:FILES_TO_INSPECT]
     )
-    return sorted({name for each in names for name in each})
+    return sorted({name for file_names in names for name in file_names})

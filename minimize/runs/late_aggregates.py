@@ -40,29 +40,25 @@ from minimize.sources.files import batch_parts
 
 @dataclass(frozen=True, slots=True)
 class EventDayWindow:
-    """One event day of one aggregate, and the batches that may contain its rows.
-
-    wrong  the batch that prevents publication, with the reason; empty if there is none
-    """
+    """One event day of one aggregate, and the batches that may contain its rows."""
 
     name: str
     day: date
     batches: tuple[date, ...]
     wrong: str = ""
+    """The batch that prevents publication, with the reason; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedDays:
-    """The event days of a late aggregate according to earlier receipts.
-
-    published  for each published event day, the number of its rows per batch
-    open       event days that could not be published
-    spread     for each batch, the number of its rows per event day
-    """
+    """The event days of a late aggregate according to earlier receipts."""
 
     published: Mapping[date, Mapping[date, int]]
+    """For each published event day, the number of its rows per batch."""
     open: frozenset[date]
+    """Event days that could not be published."""
     spread: Mapping[date, Mapping[date, int]]
+    """For each batch, the number of its rows per event day."""
 
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], name: str) -> PublishedDays:
@@ -176,22 +172,20 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class LateAggregate:
-    """One late aggregate: its earlier receipts, the days that this run closes, and the rows of this run.
-
-    tallies  per batch, its rows per event day
-    complete the tally of each complete event day
-    results  per event day that is published or stays, its table
-    released the same tables with their releases
-    """
+    """One late aggregate: its earlier receipts, the days that this run closes, and the rows of this run."""
 
     name: str
     late: LateWindow
     published_days: PublishedDays
     windows: tuple[EventDayWindow, ...]
     tallies: dict[date, EventDayTally] = field(default_factory=dict)
+    """Per batch, its rows per event day."""
     complete: dict[date, AggregateTally] = field(default_factory=dict)
+    """The tally of each complete event day."""
     results: dict[date, AggregateResult] = field(default_factory=dict)
+    """Per event day that is published or stays, its table."""
     released: dict[date, ReleasedTable] = field(default_factory=dict)
+    """The same tables with their releases."""
 
     @property
     def closing(self) -> list[EventDayWindow]:
@@ -209,8 +203,8 @@ class LateAggregate:
             if window.day not in window.batches and not sum(self._rows(window).values()):
                 continue
             first, *others = tallies
-            for other in others:
-                first.merge(other)
+            for tally in others:
+                first.merge(tally)
             self.complete[window.day] = first
 
     def account(self, output: WrittenOutput, run: Sequence[date]) -> WrittenOutput:
@@ -262,7 +256,7 @@ class LateAggregates:
         """The windows that this run closes. Logs each day that cannot be published, with the reason."""
         chain = _with_exact_counts(resolved, chain)
         closing = ClosingWindows.from_receipts(resolved, chain)
-        each = tuple(
+        aggregates = tuple(
             LateAggregate(
                 name,
                 plan.late,
@@ -272,7 +266,7 @@ class LateAggregates:
             for name, plan in resolved.plan.aggregates.items()
             if plan.late is not None
         )
-        for waiting in each:
+        for waiting in aggregates:
             dates = dates_before_late(chain, waiting.name)
             if dates:
                 message = (
@@ -287,7 +281,7 @@ class LateAggregates:
                     )
                     batch = window.wrong.partition(":")[0]
                     log.warning(message, waiting.name, window.day, window.wrong, batch, extra={"code": "W011"})
-        return cls(resolved, each)
+        return cls(resolved, aggregates)
 
     def reach(self, batch: date | None) -> dict[str, EventDays]:
         """Per aggregate, the event days that wait for a batch."""
@@ -303,9 +297,9 @@ class LateAggregates:
         """Reads the batches of the windows that this run does not process."""
         days = {when for waiting in self.waiting for window in waiting.closing for when in window.batches}
         others = sorted(days - set(self.resolved.sources))
-        found = replace(self.resolved.found, files={when: self.resolved.found.files[when] for when in others})
+        other_files = replace(self.resolved.found, files={when: self.resolved.found.files[when] for when in others})
         names = self.resolved.subject_names
-        sources = open_sources(self.resolved.pipeline, found, self.resolved.shown, names, at=self.resolved.at)
+        sources = open_sources(self.resolved.pipeline, other_files, self.resolved.shown, names, at=self.resolved.at)
         plan = _late_plan(job.plan)
         for when, source in sources.items():
             narrow = source if deduplicates(plan) else source.only(_fields_to_read(plan))
@@ -321,15 +315,15 @@ class LateAggregates:
         definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
         released: dict[str, dict[date, ReleasedTable]] = {}
         for day in sorted({day for waiting in self.waiting for day in waiting.complete}):
-            there = {waiting.name: waiting for waiting in self.waiting if day in waiting.complete}
-            tallies = {name: waiting.complete.pop(day) for name, waiting in there.items()}
+            waiting_by_name = {waiting.name: waiting for waiting in self.waiting if day in waiting.complete}
+            tallies = {name: waiting.complete.pop(day) for name, waiting in waiting_by_name.items()}
             results = settle_tables(tallies, job.noise, day.isoformat())
-            found, staying = release_tables(
+            tables_by_name, staying = release_tables(
                 definitions, results, past.of_date(day.isoformat(), waits=True), day.isoformat(), job.at
             )
-            for name, waiting in there.items():
-                waiting.results[day] = results[name].select_none() if name in staying else found[name].result
-            for name, table in found.items():
+            for name, waiting in waiting_by_name.items():
+                waiting.results[day] = results[name].select_none() if name in staying else tables_by_name[name].result
+            for name, table in tables_by_name.items():
                 released.setdefault(name, {})[day] = table
         for waiting in self.waiting:
             waiting.released.update(released.get(waiting.name, {}))
@@ -349,8 +343,8 @@ class LateAggregates:
 
 
 def _write_days(tables: Mapping[date, ReleasedTable], name: str, job: Job, staging: Staging) -> Iterator[WrittenFile]:
-    for day, each in tables.items():
-        yield from each.write(staging, name, day.isoformat(), job.output_schema(name))
+    for day, table in tables.items():
+        yield from table.write(staging, name, day.isoformat(), job.output_schema(name))
 
 
 def _late_plan(plan: Plan) -> Plan:
@@ -362,8 +356,8 @@ def _late_plan(plan: Plan) -> Plan:
 
 def _late_field_keys(plan: Plan) -> list[str]:
     definitions = [each.definition for each in plan.aggregates.values() if each.late is not None]
-    named = {key.key for each in definitions for key in each.keys.values()}
-    named |= {measured.measure.of or "" for each in definitions for measured in each.measures.values()}
+    named = {key.key for definition in definitions for key in definition.keys.values()}
+    named |= {measured.measure.of or "" for definition in definitions for measured in definition.measures.values()}
     named |= {each.late.time for each in plan.aggregates.values() if each.late is not None}
     return [key for key in plan.fields if key in named]
 

@@ -77,11 +77,11 @@ class RowTally:
         self.gated.clear()
         self.left_out.clear()
 
-    def add(self, other: RowTally) -> None:
+    def add(self, tally: RowTally) -> None:
         """Adds the counts of rows that were spilled."""
-        self.read += other.read
-        self.gated.update(other.gated)
-        self.left_out.update(other.left_out)
+        self.read += tally.read
+        self.gated.update(tally.gated)
+        self.left_out.update(tally.left_out)
 
     def take(self, counts: BatchCounts, returned: int) -> None:
         """Counts a batch that has passed the stages."""
@@ -285,19 +285,17 @@ class Minimizer:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPolicy:
-    """The state that does not change between calls.
-
-    source   turns data into a source for the policy's request
-    stages   the stages of the plan; None if the plan has a computation that needs all rows of a call
-    schema   the schema of the result, with the key versions
-    also     fields that are read only to identify the subjects of records
-    """
+    """The state that does not change between calls."""
 
     source: MemorySourceFactory
+    """Turns data into a source for the policy's request."""
     stages: BoundPlan | None
+    """The stages of the plan; None if the plan has a computation that needs all rows of a call."""
     schema: pa.Schema
+    """The schema of the result, with the key versions."""
     release: Release
     also: frozenset[str] = frozenset()
+    """Fields that are read only to identify the subjects of records."""
 
     @classmethod
     def from_plan(
@@ -324,9 +322,9 @@ def _released_batches(
     job: Job, source: MemorySource, bound: PreparedPolicy, tally: RowTally, positions: list[pa.Array] | None = None
 ) -> Iterator[pa.RecordBatch]:
     """The released batches; the positions of their rows in the data are appended to `positions`."""
-    for done, columns in release_batches(job, source, bound, tally, is_numbered=positions is not None):
+    for batch, columns in release_batches(job, source, bound, tally, is_numbered=positions is not None):
         if positions is not None:
-            positions.append(done.raw.column(_POSITION))
+            positions.append(batch.raw.column(_POSITION))
         yield columns
     tally.complete = True
     if tally.returned < tally.read:
@@ -345,9 +343,9 @@ def release_batches(
         stages = settle_stages(job, lambda names: [map(Batch, records(names))])
         tally.clear()
         for batch in map(Batch, records(None)):
-            done = run_stages(stages, batch)
-            tally.take(done.counts, done.raw.num_rows)
-            yield done, decode_batch(bound.release.columns(done), bound.schema)
+            released = run_stages(stages, batch)
+            tally.take(released.counts, released.raw.num_rows)
+            yield released, decode_batch(bound.release.columns(released), bound.schema)
 
 
 @contextmanager
@@ -361,9 +359,9 @@ def _record_reader(
             source if names is None else source.only(names), tally, is_numbered=is_numbered
         )
         return
-    seen, plan = RowTally(), _without_subject_fields(job.plan, also)
-    with spill_records(_gated_batches(job, source, plan, seen), masked_schema(source.schema, plan)) as again:
-        yield lambda _: _count_spilled(again(), seen, tally)
+    gated_tally, plan = RowTally(), _without_subject_fields(job.plan, also)
+    with spill_records(_gated_batches(job, source, plan, gated_tally), masked_schema(source.schema, plan)) as again:
+        yield lambda _: _count_spilled(again(), gated_tally, tally)
 
 
 def _without_subject_fields(plan: Plan, also: frozenset[str]) -> Plan:

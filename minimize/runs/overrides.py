@@ -49,9 +49,9 @@ def require_override(workspace: Workspace, request: RunRequest, *, writes: bool 
     Raises AccessDenied, and the errors of `Workspace.require`.
     """
     job, target = workspace.job, workspace.target
-    own = [*_own_outputs(job)]
-    is_elsewhere = not any(is_within(target, each) or is_within(each, target) for each in own)
-    is_other = not any(is_same_location(target, each) for each in own)
+    own_outputs = [*_own_outputs(job)]
+    is_elsewhere = not any(is_within(target, each) or is_within(each, target) for each in own_outputs)
+    is_other = not any(is_same_location(target, each) for each in own_outputs)
     is_made_by_other = not is_made_by(target, job)
     if not (is_made_by_other or is_other or request.input) and _are_own_settings(job, request.settings):
         return
@@ -123,10 +123,10 @@ def _are_own_settings(job: Pipeline, settings: Any) -> bool:
         return True
     if job.settings is None or not isinstance(settings, str | PathLike):
         return False
-    here, named = str(settings), str(job.settings)
-    if LEDGER_SETTINGS in (here, named) or is_uri(here) or is_uri(named):
-        return here == named
-    return Path(here).resolve() == (job.folder / named).resolve()
+    requested, named = str(settings), str(job.settings)
+    if LEDGER_SETTINGS in (requested, named) or is_uri(requested) or is_uri(named):
+        return requested == named
+    return Path(requested).resolve() == (job.folder / named).resolve()
 
 
 def _ledger_beside_own(workspace: Workspace) -> PathText | None:

@@ -81,13 +81,11 @@ DIFFERENCE_WARNING: Final = "The difference of both versions can show single peo
 
 @dataclass(frozen=True, slots=True)
 class VoidedRun(JsonResult):
-    """The signed receipt that declares a run void.
-
-    days  the days whose exact figures may be published once more, if they are not the batch dates of the run
-    """
+    """The signed receipt that declares a run void."""
 
     receipt: Receipt = field(metadata=json_member(merge=True))
     days: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """The days whose exact figures may be published once more, if they are not the batch dates of the run."""
 
     def lines(self) -> Iterator[str]:
         """The run, and the dates to run again."""
@@ -106,9 +104,9 @@ def days_of_exact_figures(run: Receipt) -> tuple[str, ...]:
     """The days whose exact figures a run published, if they are others than its batch dates: a table that waits for late rows
     has the figures of an earlier day."""
     exact = (each for each in run.outputs.values() if each.exact_of is not None)
-    days = {batch_date_of(file.path) for each in exact for file in each.files}
-    found = tuple(sorted(day for day in days if day))
-    return () if found == tuple(sorted(run.dates)) else found
+    days = {batch_date_of(file.path) for output in exact for file in output.files}
+    event_days = tuple(sorted(day for day in days if day))
+    return () if event_days == tuple(sorted(run.dates)) else event_days
 
 
 def show_runs(workspaces: Sequence[Workspace], *, pipeline: str | None = None) -> Printable:
@@ -117,7 +115,7 @@ def show_runs(workspaces: Sequence[Workspace], *, pipeline: str | None = None) -
     A run concerns all tenants of its input, so an account without all tenants sees no runs.
     """
     tenants = common_tenants([each.readable_tenants("run/read") for each in workspaces])
-    rows = [row for each in workspaces for row in list_runs(each, pipeline=pipeline)]
+    rows = [row for workspace in workspaces for row in list_runs(workspace, pipeline=pipeline)]
     return limited_result(Listing("runs", entries_in_scope(rows, tenants, lambda _: ()), "no runs"), tenants)
 
 
@@ -136,13 +134,13 @@ def show_run(workspace: Workspace, run_id: str) -> PublishedRun:
     workspace.require("run/read")
     output = workspace.output
     with workspace.open_ledger() as ledger:
-        found = ledger.read(partial(select_runs_by_id, run_id=run_id))
-        others = ledger.read(partial(select_runs, output=found[0].output)) if len(found) == 1 else []
-    if len(found) != 1:
-        runs = "no run" if not found else f"{len(found)} runs"
+        rows = ledger.read(partial(select_runs_by_id, run_id=run_id))
+        others = ledger.read(partial(select_runs, output=rows[0].output)) if len(rows) == 1 else []
+    if len(rows) != 1:
+        runs = "no run" if not rows else f"{len(rows)} runs"
         message = f"the ledger has {runs} whose id begins with this text"
         raise ConfigurationError(message, hint="Run `minimize runs` to list the runs.")
-    (row,) = (each for each in _mark_void(others, output) if each.run_id == found[0].run_id)
+    (row,) = (each for each in _mark_void(others, output) if each.run_id == rows[0].run_id)
     place = parse_output_location(output or row.folder) / RUNS / row.run_id / RECEIPT_FILE
     return PublishedRun(row, _read_receipt(place))
 
@@ -182,8 +180,8 @@ def _mark_void(rows: Sequence[RunRow], output: LocationLike | None = None) -> li
         for row in rows
         if row.kind == "void"
     )
-    found = ((identity, _read_receipt(place / RECEIPT_FILE)) for identity, place in places)
-    voids = {(identity, receipt.voids) for identity, receipt in found if receipt is not None}
+    receipts = ((identity, _read_receipt(place / RECEIPT_FILE)) for identity, place in places)
+    voids = {(identity, receipt.voids) for identity, receipt in receipts if receipt is not None}
     return [replace(row, void=(row.output, row.run_id) in voids) for row in rows]
 
 
@@ -210,8 +208,8 @@ def index_outputs(workspace: Workspace, now: datetime) -> list[RebuiltIndex]:
 
 def _known_outputs(ledger: Ledger) -> set[Location]:
 
-    found = (parse_output_location(place.folder) for place in ledger.read(output_locations) if place.is_here)
-    return {folder for folder in found if folder.is_dir()}
+    folders = (parse_output_location(place.folder) for place in ledger.read(output_locations) if place.is_here)
+    return {folder for folder in folders if folder.is_dir()}
 
 
 def _rebuild_output(ledger: Ledger, folder: Location, keyring: Keyring, now: datetime) -> RebuiltIndex:
@@ -237,16 +235,14 @@ def _read_receipt(path: Location) -> Receipt | None:
 
 @dataclass(frozen=True, slots=True)
 class OutputDecision:
-    """The content of a receipt that records a decision.
-
-    about        the receipt whose pipeline, purpose, policy and plan it names
-    attachments  the files that are stored with it, by name
-    records      the other parts of the receipt
-    """
+    """The content of a receipt that records a decision."""
 
     about: Receipt
+    """The receipt whose pipeline, purpose, policy and plan it names."""
     attachments: Mapping[str, bytes] = field(repr=False)
+    """The files that are stored with it, by name."""
     records: Mapping[str, Any]
+    """The other parts of the receipt."""
 
 
 DecideOutput = Callable[["Ledger", OpenOutput, Sequence[Receipt]], OutputDecision | None]
@@ -318,33 +314,33 @@ def void_run(workspace: Workspace, run: str, reason: str) -> VoidedRun:
     """
     workspace.require("run/void")
     check_reason(reason)
-    bound, found = find_voided_run(workspace, run)
-    return record_void(bound, found, reason)
+    bound, receipt = find_voided_run(workspace, run)
+    return record_void(bound, receipt, reason)
 
 
 def find_voided_run(workspace: Workspace, run: str, *, republish: bool = False) -> tuple[Workspace, Receipt]:
     """The workspace of the output of a run that can be declared void, and its receipt. See `void_run` and `find_voidable`."""
     folder = workspace.target if workspace.output is not None else _find_output(workspace, run)
-    found = find_voidable(load_receipts(folder), run, republish=republish)
-    job = find_pipeline(folder, found, workspace.pipeline)
+    receipt = find_voidable(load_receipts(folder), run, republish=republish)
+    job = find_pipeline(folder, receipt, workspace.pipeline)
     bound = Workspace(workspace.ledger, folder, job, workspace.keys)
     bound.keyring("receipt")
-    return bound, found
+    return bound, receipt
 
 
-def record_void(workspace: Workspace, found: Receipt, reason: str, *, republish: bool = False) -> VoidedRun:
+def record_void(workspace: Workspace, receipt: Receipt, reason: str, *, republish: bool = False) -> VoidedRun:
     """Publishes the receipt that declares a run void and, with `republish`, permits another release of its exact figures."""
 
     def decide(_: Ledger, opened: OpenOutput, chain: Sequence[Receipt]) -> OutputDecision:
-        about = find_voidable(chain, found.run_id, republish=republish)
+        about = find_voidable(chain, receipt.run_id, republish=republish)
         records: dict[str, Any] = {"dates": about.dates, "voids": about.run_id, "reason": reason.strip()}
         records |= {"republish": True} if republish else {}
         return OutputDecision(about, _stored_attachments(opened, about), records)
 
     signed = record_decision("void", workspace, decide)
     assert signed is not None
-    log.info("the run %s is void", found.run_id, extra={"code": "I005", "run_id": signed.run_id})
-    return VoidedRun(signed, days_of_exact_figures(found) if republish else ())
+    log.info("the run %s is void", receipt.run_id, extra={"code": "I005", "run_id": signed.run_id})
+    return VoidedRun(signed, days_of_exact_figures(receipt) if republish else ())
 
 
 def check_reason(reason: str) -> None:
@@ -362,22 +358,22 @@ def find_voidable(chain: Sequence[Receipt], run: str, *, republish: bool = False
 
     With `republish`, it must have published exact figures, and may be void already.
     """
-    found = [receipt for receipt in chain if receipt.run_id.startswith(run)]
-    if len(found) != 1 or not run:
-        runs = "no run" if not found else f"{len(found)} runs"
+    receipts = [receipt for receipt in chain if receipt.run_id.startswith(run)]
+    if len(receipts) != 1 or not run:
+        runs = "no run" if not receipts else f"{len(receipts)} runs"
         message = f"the output has {runs} whose id begins with this text"
         raise ConfigurationError(message, hint="Run `minimize runs` to list the runs.")
-    if found[0].kind not in VOIDABLE_KINDS:
+    if receipts[0].kind not in VOIDABLE_KINDS:
         kinds = ", ".join(sorted(VOIDABLE_KINDS))
-        message = f"a run of kind {found[0].kind} cannot be declared void"
+        message = f"a run of kind {receipts[0].kind} cannot be declared void"
         raise ConfigurationError(message, hint=f"Choose a run of one of these kinds: {kinds}.")
-    named_by = [receipt for receipt in chain if receipt.voids == found[0].run_id]
+    named_by = [receipt for receipt in chain if receipt.voids == receipts[0].run_id]
     if any(receipt.republish for receipt in named_by) or (named_by and not republish):
         raise ConfigurationError("the run is already void", hint="Run its dates again.")
-    if republish and not has_exact_figures(found[0]):
+    if republish and not has_exact_figures(receipts[0]):
         hint = "Name the run that published the exact table, or leave out --republish."
         raise ConfigurationError("the run published no exact figures", hint=hint)
-    return found[0]
+    return receipts[0]
 
 
 def has_exact_figures(receipt: Receipt) -> bool:
@@ -390,13 +386,13 @@ def _find_output(workspace: Workspace, run: str) -> Location:
     """The output of a run according to the ledger."""
 
     with workspace.open_ledger() as ledger:
-        found = {row.folder for row in ledger.read(partial(select_runs_by_id, run_id=run))}
-    if len(found) != 1:
+        folders = {row.folder for row in ledger.read(partial(select_runs_by_id, run_id=run))}
+    if len(folders) != 1:
         hint = "Run `minimize runs` to list the runs, and pass --output DIR."
         raise ConfigurationError(
-            f"the ledger has {len(found)} outputs with a run whose id begins with this text", hint=hint
+            f"the ledger has {len(folders)} outputs with a run whose id begins with this text", hint=hint
         )
-    return parse_output_location(found.pop())
+    return parse_output_location(folders.pop())
 
 
 def _stored_attachments(output: OpenOutput, voided: Receipt) -> dict[str, bytes]:

@@ -71,15 +71,15 @@ def quarantined_dates(output: Location, day: date | str | None = None) -> list[Q
     by_day: dict[str | None, list[str]] = {}
     for file in quarantine_files_in_force(chain):
         by_day.setdefault(batch_date_of(file.path), []).append(file.path)
-    days = sorted((each for each in by_day if only in (None, each)), key=lambda each: each or "")
+    days = sorted((on for on in by_day if only in (None, on)), key=lambda on: on or "")
     return [_read_date(output, each, by_day[each], writers) for each in days]
 
 
-def count_groups(found: list[QuarantinedDate]) -> list[dict[str, Any]]:
+def count_groups(dates: list[QuarantinedDate]) -> list[dict[str, Any]]:
     """Groups by code, field and file over all dates, with their number of rows; largest first."""
     rows: Counter[QuarantineGroup] = Counter()
-    for each in found:
-        rows.update(each.groups())
+    for quarantined in dates:
+        rows.update(quarantined.groups())
     ordered = sorted(rows.items(), key=lambda pair: (-pair[1], pair[0][0], pair[0][1] or "", pair[0][2]))
     return [{"code": code, "field": field, "file": source, "rows": count} for (code, field, source), count in ordered]
 
@@ -99,8 +99,8 @@ class QuarantineCounts(JsonResult):
         words = ("code", "field", "file")
         counts = [name for name in ("rows", "passing") if name in self.groups[0]]
         rows = [
-            [*(each[word] or "" for word in words), *(format_number(each[name]) for name in counts)]
-            for each in self.groups
+            [*(group[word] or "" for word in words), *(format_number(group[name]) for name in counts)]
+            for group in self.groups
         ]
         yield Table("", [*words, *counts], rows, len(words))
         passing = f"; {sum(each['passing'] for each in self.groups):,} would pass now" if "passing" in counts else ""
@@ -118,13 +118,13 @@ def show_quarantine(
     workspace.require("run/read")
     if check:
         require_output_override(workspace, request)
-    found = quarantined_dates(workspace.target, date)
-    groups = count_groups(found)
+    dates = quarantined_dates(workspace.target, date)
+    groups = count_groups(dates)
     if check:
         rechecked = recheck_quarantine(workspace, date=date, request=request)
-        passing = Counter(group for each in rechecked for group in each.groups())
+        passing = Counter(group for rechecked_date in rechecked for group in rechecked_date.groups())
         groups = [{**each, "passing": passing[each["code"], each["field"], each["file"]]} for each in groups]
-    return QuarantineCounts(sum(each.rows for each in found), groups)
+    return QuarantineCounts(sum(each.rows for each in dates), groups)
 
 
 def _read_date(output: Location, day: str | None, paths: list[str], writers: Mapping[str, Receipt]) -> QuarantinedDate:
@@ -145,14 +145,14 @@ def source_differences(quarantined: QuarantinedDate, resolved: ResolvedRun | Non
     if resolved is not None and _date_source(quarantined, resolved) is not None:
         parts = batch_parts(resolved.found, parse_batch_date(quarantined.day), resolved.shown)
         now = {part.name: part for part in parts}
-    for each in quarantined.receipt.inputs:
-        name = each.path if resolved is None else resolved.shown.mask_recorded(each.path)
+    for input_file in quarantined.receipt.inputs:
+        name = input_file.path if resolved is None else resolved.shown.mask_recorded(input_file.path)
         if name in now:
-            if not now[name].has_digest(each.digest):
-                message = f"has the digest {now[name].digest}; it was {each.digest} at the run"
+            if not now[name].has_digest(input_file.digest):
+                message = f"has the digest {now[name].digest}; it was {input_file.digest} at the run"
                 yield Finding("R011", message, hint="Run the changed date with `minimize run`.", file=name)
-        elif each.path in quarantined.places or _belongs_to_date(each, quarantined):
-            message = f"is missing; its digest was {each.digest}"
+        elif input_file.path in quarantined.places or _belongs_to_date(input_file, quarantined):
+            message = f"is missing; its digest was {input_file.digest}"
             yield Finding(
                 "R012", message, hint="Restore the file, or use `minimize run` for the remaining files.", file=name
             )
@@ -212,8 +212,11 @@ class ReplayResult(JsonResult):
         """Counts by date, and the summaries of the receipts."""
         if not self.rechecked:
             yield "nothing to do: no records are quarantined"
-        for each in self.rechecked:
-            yield f"{each.quarantined.day or 'all'}: {each.rows:,} of {each.quarantined.rows:,} quarantined records now pass"
+        for rechecked_date in self.rechecked:
+            yield (
+                f"{rechecked_date.quarantined.day or 'all'}: "
+                f"{rechecked_date.rows:,} of {rechecked_date.quarantined.rows:,} quarantined records now pass"
+            )
         if self.failures:
             yield f"{count_noun(len(self.failures), 'date')} skipped"
         elif self.rechecked and not self.receipts:
@@ -240,26 +243,30 @@ def replay(
     workspace.require("run/read")
     require_output_override(workspace, request)
     allowed, _ = check_allowed_codes(execution.allow), check_engine(execution.engine)
-    found = recheck_quarantine(workspace, date=date, request=request)
+    rechecked = recheck_quarantine(workspace, date=date, request=request)
     receipts: list[Receipt] = []
     pipelines: list[Pipeline] = []
     failures: list[SkippedDate] = []
     codes: dict[str, tuple[str, ...]] = {}
-    for job in {each.resolved.pipeline.digest: each.resolved.pipeline for each in found if each.rows}.values():
+    for job in {
+        rechecked_date.resolved.pipeline.digest: rechecked_date.resolved.pipeline
+        for rechecked_date in rechecked
+        if rechecked_date.rows
+    }.values():
         check_approval(job)
         codes[job.digest] = check_lint_errors(job, allowed)
-    for each in found:
-        if each.rows:
-            job = each.resolved.pipeline
-            context = execution.context(each.resolved.workspace, "replay", allowed=codes[job.digest])
-            done, skipped = attempt_run(each.resolved, context)
+    for rechecked_date in rechecked:
+        if rechecked_date.rows:
+            job = rechecked_date.resolved.pipeline
+            context = execution.context(rechecked_date.resolved.workspace, "replay", allowed=codes[job.digest])
+            result, skipped = attempt_run(rechecked_date.resolved, context)
             failures += skipped
-            if done is not None:
-                receipts.append(done.receipt)
+            if result is not None:
+                receipts.append(result.receipt)
                 pipelines.append(job)
     if failures and not receipts:
         raise error_for(failures)
-    return ReplayResult(found, receipts, tuple(pipelines), tuple(failures))
+    return ReplayResult(rechecked, receipts, tuple(pipelines), tuple(failures))
 
 
 def recheck_quarantine(
@@ -275,43 +282,45 @@ def recheck_quarantine(
         current.check_target()
         if current.keyring_or_none is not None:
             check_earlier_receipts(current.keyring_or_none, chain)
-    quarantined_ = quarantined_dates(workspace.target, date)
-    found = [(each, _resolve_date(workspace, each, request)) for each in quarantined_]
-    refused = [finding for each, resolved in found for finding in source_differences(each, resolved)]
+    dates = quarantined_dates(workspace.target, date)
+    resolved_dates = [(quarantined, _resolve_date(workspace, quarantined, request)) for quarantined in dates]
+    refused = [
+        finding for quarantined, resolved in resolved_dates for finding in source_differences(quarantined, resolved)
+    ]
     if refused:
         raise _changed_source_error(refused)
-    bound = [(each, resolved) for each, resolved in found if resolved is not None]
+    bound = [(quarantined, resolved) for quarantined, resolved in resolved_dates if resolved is not None]
     return [
-        RecheckedDate(each, resolved, call_redacted(partial(_passing_records, each, resolved)))
-        for each, resolved in bound
+        RecheckedDate(quarantined, resolved, call_redacted(partial(_passing_records, quarantined, resolved)))
+        for quarantined, resolved in bound
     ]
 
 
-def _resolve_date(workspace: Workspace, each: QuarantinedDate, request: RunRequest) -> ResolvedRun | None:
+def _resolve_date(workspace: Workspace, quarantined: QuarantinedDate, request: RunRequest) -> ResolvedRun | None:
     """The resolved run of the date; None if the path of its source is missing."""
-    origin, output = each.receipt.origin or RunOrigin(), workspace.target
+    origin, output = quarantined.receipt.origin or RunOrigin(), workspace.target
     source = request.input or origin_place(output, origin.input)
     checked = isinstance(source, Path) or (isinstance(source, str) and not request.input)
     if checked and not split_pattern(str(source), Path())[0].exists():
         return None
     current = replace(
         request,
-        selection=DateSelection.from_options(each.day),
+        selection=DateSelection.from_options(quarantined.day),
         input=source,
         settings=request.settings if request.settings is not None else origin_settings(output, origin),
     )
-    return resolve_run(workspace.with_pipeline(find_pipeline(output, each.receipt, workspace.pipeline)), current)
+    return resolve_run(workspace.with_pipeline(find_pipeline(output, quarantined.receipt, workspace.pipeline)), current)
 
 
-def _date_source(each: QuarantinedDate, resolved: ResolvedRun) -> Source | None:
-    return resolved.sources.get(parse_batch_date(each.day))
+def _date_source(quarantined: QuarantinedDate, resolved: ResolvedRun) -> Source | None:
+    return resolved.sources.get(parse_batch_date(quarantined.day))
 
 
-def _passing_records(each: QuarantinedDate, resolved: ResolvedRun) -> dict[str, frozenset[int]]:
-    source = _date_source(each, resolved)
+def _passing_records(quarantined: QuarantinedDate, resolved: ResolvedRun) -> dict[str, frozenset[int]]:
+    source = _date_source(quarantined, resolved)
     parts = {part.name: part for part in (() if source is None else source.parts)}
-    found = {name: parts[resolved.shown.mask_recorded(name)] for name in each.places}
-    return {name: accepted_positions(part, each.places[name]) for name, part in found.items()}
+    parts_by_name = {name: parts[resolved.shown.mask_recorded(name)] for name in quarantined.places}
+    return {name: accepted_positions(part, quarantined.places[name]) for name, part in parts_by_name.items()}
 
 
 def _changed_source_error(findings: Sequence[Finding]) -> RefusedError:

@@ -55,16 +55,16 @@ def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregate
 
     If that aggregate is late, a row counts as written if it belongs to an event day of the aggregate, published or not.
     """
-    found = list(outcomes)
-    counts = total_counts(found)
-    read = sum(outcome.read for outcome in found)
-    quarantined = sum(outcome.rejects.total() for outcome in found)
+    batch_outcomes = list(outcomes)
+    counts = total_counts(batch_outcomes)
+    read = sum(outcome.read for outcome in batch_outcomes)
+    quarantined = sum(outcome.rejects.total() for outcome in batch_outcomes)
     gated = sum(counts.gated.values())
     reached = read - quarantined - gated - counts.deduplicated
     if "records" in plan.outputs:
-        written, suppressed = sum(outcome.written for outcome in found), 0
+        written, suppressed = sum(outcome.written for outcome in batch_outcomes), 0
     else:
-        suppressed = _suppressed_by_first_aggregate(plan, found, late)
+        suppressed = _suppressed_by_first_aggregate(plan, batch_outcomes, late)
         written = reached - suppressed
     return RowCounts(
         read=read,
@@ -129,14 +129,14 @@ def quarantine_receipt(outcomes: Iterable[BatchOutcome], files: Iterable[Written
 def key_ids(resolved: ResolvedRun, files: Mapping[str, Sequence[WrittenFile]]) -> tuple[str, ...]:
     """The keys of the run, as `name/version`: those of techniques, then those that files are encrypted under."""
     techniques = (f"{name}/{resolved.keys.version_of(name)}" for name in sorted(resolved.plan.keys))
-    return (*techniques, *sorted(master_keys_of(each for written in files.values() for each in written)))
+    return (*techniques, *sorted(master_keys_of(file for written in files.values() for file in written)))
 
 
 def key_checks(resolved: ResolvedRun) -> dict[str, str]:
     """The check values of the keys of techniques, and of the key of subjects."""
     keys = resolved.keys
-    found = [(name, keys.version_of(name)) for name in sorted({*resolved.plan.keys, SUBJECT_KEY})]
-    return {f"{name}/{version}": keys.check_value(name, version) for name, version in found}
+    versions = [(name, keys.version_of(name)) for name in sorted({*resolved.plan.keys, SUBJECT_KEY})]
+    return {f"{name}/{version}": keys.check_value(name, version) for name, version in versions}
 
 
 def software_versions() -> dict[str, str]:
@@ -148,14 +148,14 @@ def _field_receipt(field: FieldPlan, counts: FieldCounts | None, outputs: tuple[
     did = field.technique[0] if len(field.technique) == 1 else field.technique
     if field.gives is None and field.measured is None:
         return FieldReceipt(did, None, outputs=outputs)
-    found = counts or FieldCounts()
+    counts = counts or FieldCounts()
     return FieldReceipt(
         did=did,
-        values=found.values,
-        changed=found.changed,
-        gated=found.gated,
-        unparsable=found.unparsable,
-        dropped=found.dropped,
+        values=counts.values,
+        changed=counts.changed,
+        gated=counts.gated,
+        unparsable=counts.unparsable,
+        dropped=counts.dropped,
         outputs=outputs,
     )
 
@@ -224,8 +224,8 @@ def build_receipt(
 ) -> Receipt:
     """The unsigned receipt of the staged files."""
     chain = staging.output.receipts()
-    plan, found = resolved.plan, list(outcomes.values())
-    counts = total_counts(found)
+    plan, batch_outcomes = resolved.plan, list(outcomes.values())
+    counts = total_counts(batch_outcomes)
     inputs = input_receipts(resolved, outcomes)
     _log_lost_files(resolved, chain, inputs, outcomes)
     receipt = replace(
@@ -237,13 +237,13 @@ def build_receipt(
         key_checks=key_checks(resolved),
         versions=software_versions(),
         inputs=inputs,
-        rows=row_counts(plan, found, late),
+        rows=row_counts(plan, batch_outcomes, late),
         gated_by=gate_counts(counts),
         fields=field_receipts(plan, counts),
-        undeclared=undeclared_paths(plan, found),
+        undeclared=undeclared_paths(plan, batch_outcomes),
         outputs=late.account(output_receipts(plan, outcomes, files)),
         replaces=_replaced_files(chain, staging),
-        quarantine=quarantine_receipt(found, files.get("quarantine", ())),
+        quarantine=quarantine_receipt(batch_outcomes, files.get("quarantine", ())),
         stays=_unchanged_tables(plan, outcomes, files_in_force(chain)),
         backfill=None if context.backfill is None else context.backfill.ref,
         origin=resolved.origin,
@@ -295,8 +295,8 @@ def _receipt_head(resolved: ResolvedRun, context: RunContext, run_id: str, seque
 
 def _log_skipped_dates(resolved: ResolvedRun) -> dict[str, str] | None:
     """Logs the skipped dates, and returns them by reason."""
-    for each in resolved.skipped:
-        each.log_message(logging.WARNING).log()
+    for skipped_date in resolved.skipped:
+        skipped_date.log_message(logging.WARNING).log()
     return {each.date: each.reason for each in resolved.skipped} or None
 
 
@@ -333,12 +333,13 @@ def _unchanged_tables(
 ) -> dict[str, tuple[str, ...]] | None:
     """Per aggregate, the dates whose table in force does not change. Roll-ups stay with their table."""
     bases = {name: each.definition.rolls_up or name for name, each in plan.aggregates.items()}
-    kept = {name for each in outcomes.values() for name in each.unchanged}
+    kept = {name for outcome in outcomes.values() for name in outcome.unchanged}
     names = sorted(name for name, base in bases.items() if base in kept and (base == name or in_force.get(name)))
     dates = {
-        name: [str(date_text(day)) for day, each in outcomes.items() if bases[name] in each.unchanged] for name in names
+        name: [str(date_text(day)) for day, outcome in outcomes.items() if bases[name] in outcome.unchanged]
+        for name in names
     }
-    return {name: tuple(sorted(found)) for name, found in dates.items()} or None
+    return {name: tuple(sorted(days)) for name, days in dates.items()} or None
 
 
 def _replaced_files(chain: Sequence[Receipt], staging: Staging) -> tuple[FileRef, ...]:

@@ -31,31 +31,29 @@ log = logging.getLogger("minimize")
 
 @dataclass(frozen=True, slots=True)
 class PastReleases:
-    """The releases of an output's aggregates, as its receipts and the ledger know them, whatever the tables were called.
-
-    in_force  the aggregates and dates with a table in force
-    exact     the aggregates and dates with published exact figures, in force or not
-    reopened  the aggregates and dates of void runs whose exact figures may be published once more, or were empty
-    own       the marks of each date, in the order of their releases: of tables that wait for late rows, and of the others
-    others    the releases of each date by other outputs of the same source
-    """
+    """The releases of an output's aggregates, as its receipts and the ledger know them, whatever the tables were called."""
 
     in_force: frozenset[tuple[str, str | None]]
+    """The aggregates and dates with a table in force."""
     exact: frozenset[tuple[str, str | None]] = frozenset()
+    """The aggregates and dates with published exact figures, in force or not."""
     reopened: frozenset[tuple[str, str | None]] = frozenset()
+    """The aggregates and dates of void runs whose exact figures may be published once more, or were empty."""
     own: Mapping[tuple[bool, str | None], Sequence[str]] = field(default_factory=dict, repr=False)
+    """The marks of each date, in the order of their releases: of tables that wait for late rows, and of the others."""
     others: Mapping[str, OtherReleases] = field(default_factory=dict, repr=False)
+    """The releases of each date by other outputs of the same source."""
 
     @classmethod
     def from_receipts(cls, chain: Sequence[Receipt], others: Mapping[str, OtherReleases]) -> Self:
         """The releases that receipts name. Takes those of other outputs."""
-        there = {
+        in_force = {
             (name, batch_date_of(file.path))
             for name, files in files_in_force(chain).items()
             for file in files
             if name != "records"
         }
-        own: dict[tuple[bool, str | None], list[str]] = {}
+        marks_by_date: dict[tuple[bool, str | None], list[str]] = {}
         exact: dict[tuple[str, str | None], str] = {}
         by_run: dict[str, set[tuple[str, str | None]]] = {}
         reopened: set[tuple[str, str | None]] = set()
@@ -71,10 +69,10 @@ class PastReleases:
                     reopened -= places.keys()
                     exact |= {place: receipt.run_id for place, rows in places.items() if rows}
                 for date, release in (output.releases or {}).items():
-                    known = own.setdefault((output.days is not None, date or None), [])
+                    known = marks_by_date.setdefault((output.days is not None, date or None), [])
                     if release.mark not in known:
                         known.append(release.mark)
-        return cls(frozenset(there), frozenset(exact), frozenset(reopened), own, others)
+        return cls(frozenset(in_force), frozenset(exact), frozenset(reopened), marks_by_date, others)
 
     def of_date(self, date: str | None, *, waits: bool) -> ReleasesOfDate:
         """The releases of a date, for tables that wait for late rows, or for the others."""
@@ -82,28 +80,26 @@ class PastReleases:
         exact, reopened = ({name for name, day in each if day == date} for each in (self.exact, self.reopened))
         has_noise = any(self.own.get((each, date)) for each in (False, True))
         others = self.others.get(date or "", OtherReleases())
-        own = self.own.get((waits, date), ())
-        return ReleasesOfDate(frozenset(on), frozenset(exact), frozenset(reopened), has_noise, own, others)
+        marks = self.own.get((waits, date), ())
+        return ReleasesOfDate(frozenset(on), frozenset(exact), frozenset(reopened), has_noise, marks, others)
 
 
 @dataclass(frozen=True, slots=True)
 class ReleasesOfDate:
-    """The releases of one date.
-
-    in_force   the aggregates with a table in force
-    exact      the aggregates with published exact figures, in force or not
-    reopened   the aggregates whose exact figures may be published once more, or were empty
-    has_noise  whether the output has released figures with noise
-    own        the marks of its releases, in their order
-    others     the releases by other outputs of the source
-    """
+    """The releases of one date."""
 
     in_force: frozenset[str]
+    """The aggregates with a table in force."""
     exact: frozenset[str]
+    """The aggregates with published exact figures, in force or not."""
     reopened: frozenset[str]
+    """The aggregates whose exact figures may be published once more, or were empty."""
     has_noise: bool
+    """Whether the output has released figures with noise."""
     own: Sequence[str] = field(repr=False)
+    """The marks of its releases, in their order."""
     others: OtherReleases = field(repr=False)
+    """The releases by other outputs of the source."""
 
     def number(self, mark: str) -> int:
         """The number of a release, from 1: a release that is known keeps its own."""
@@ -120,12 +116,12 @@ def older_tables(chain: Sequence[Receipt]) -> dict[str, tuple[str, ...]]:
     """The tables in force that are older than the last run of their date, with these dates: the run read other files than the
     one that published them, and could not publish them again."""
     older = _states_of_tables(chain)
-    found: dict[str, tuple[str, ...]] = {}
+    dates_by_table: dict[str, tuple[str, ...]] = {}
     for name, entries in files_in_force(chain).items():
         dates = sorted({batch_date_of(file.path) or "" for file in entries})
         those = tuple(date for date in dates if older.get((name, date)))
-        found |= {name: those} if those else {}
-    return found
+        dates_by_table |= {name: those} if those else {}
+    return dates_by_table
 
 
 def _states_of_tables(chain: Sequence[Receipt]) -> dict[tuple[str, str], bool]:
@@ -173,14 +169,12 @@ def _files_of_date(receipt: Receipt, date: str) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class ReleasedTable:
-    """The publishable part of one aggregate on one date.
-
-    release  its number and mark; None for exact figures
-    """
+    """The publishable part of one aggregate on one date."""
 
     result: AggregateResult
     definition: AggregateDefinition
     release: ReleaseEntry | None
+    """Its number and mark; None for exact figures."""
 
     def write(self, staging: Staging, name: str, date: str | None, schema: pa.Schema) -> Iterator[WrittenFile]:
         """Stages the table."""

@@ -85,10 +85,12 @@ def audit_created_keys(session: RunSession, keyring: Keyring, since: datetime) -
     """Records in the audit log the master keys that the run created in the keyring for its files."""
 
     lines = Keyring.load(keyring.path).listing()
-    made = [f"{line.name}/{line.version}" for line in lines if is_master_key(line.name) and line.created >= since]
-    if not made:
+    created_keys = [
+        f"{line.name}/{line.version}" for line in lines if is_master_key(line.name) and line.created >= since
+    ]
+    if not created_keys:
         return
-    resources = [Resource(each, "master key", f"keys/{each}") for each in made]
+    resources = [Resource(each, "master key", f"keys/{each}") for each in created_keys]
     event = KEY_ACTIVITY.event("make", current_actor(), since, *resources, correlation_id=session.run_id)
     try:
         session.ledger.record_event(event, keyring)
@@ -180,9 +182,9 @@ class ResolvedRun:
 
     def without_dates(self, skipped: Sequence[SkippedDate]) -> ResolvedRun:
         """A copy without these dates, which are skipped."""
-        left = {each.day for each in skipped}
-        rest = {when: source for when, source in self.sources.items() if when not in left}
-        return replace(self, sources=rest, skipped=(*self.skipped, *skipped))
+        skipped_days = {each.day for each in skipped}
+        sources = {when: source for when, source in self.sources.items() if when not in skipped_days}
+        return replace(self, sources=sources, skipped=(*self.skipped, *skipped))
 
     @property
     def is_empty(self) -> bool:
@@ -195,22 +197,21 @@ ALL_DATES: Final = DateSelection()
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What a run is asked to do in a workspace.
-
-    at          the time of the run; None for the current time
-    input       replaces the source of the pipeline
-    settings    replaces its settings
-    recipients  the folder of recipients
-    rerun       whether records that were read earlier are read again; then it is not checked whether the third party may send
-                them, nor whether an output without a region may still be written
-    """
+    """What a run is asked to do in a workspace."""
 
     selection: DateSelection = ALL_DATES
     at: datetime | str | None = None
+    """The time of the run; None for the current time."""
     input: PathText | None = None
+    """Replaces the source of the pipeline."""
     settings: Any = None
+    """Replaces its settings."""
     recipients: PathText | None = None
+    """The folder of recipients."""
     rerun: bool = False
+    """Whether records that were read earlier are read again; then it is not checked whether the third party may send them,
+    nor whether an output without a region may still be written.
+    """
 
 
 PLAIN_REQUEST: Final = RunRequest()
@@ -226,29 +227,31 @@ def resolve_run(workspace: Workspace, request: RunRequest, *, listed: SourceFile
     job, selection, rerun = workspace.job, request.selection, request.rerun
     if not rerun:
         check_region(job)
-    now, asked = workspace.clock(), parse_time(request.at, "at")
+    now, requested_time = workspace.clock(), parse_time(request.at, "at")
     keyring = workspace.keyring("receipt")
-    deciding = find_deciding_function(job, asked or now, now=now, recipients=request.recipients, rerun=rerun)
+    deciding = find_deciding_function(job, requested_time or now, now=now, recipients=request.recipients, rerun=rerun)
     if deciding is not None and not rerun:
         deciding.check(job)
     memory = find_budget(job.config)
     target = workspace.target
     rows = workspace.load_settings(request.settings)
     warn_of_settings(rows, job.policy)
-    every, shown = listed or find_input_files(job, request.input, selection.only), path_mask(job, keyring)
-    found = select_dates(every, selection)
-    needs_chain = selection.pending or not any(found.files.values())
+    all_files, name_mask = listed or find_input_files(job, request.input, selection.only), path_mask(job, keyring)
+    selected_files = select_dates(all_files, selection)
+    needs_chain = selection.pending or not any(selected_files.files.values())
     chain = workspace.load_receipts() if needs_chain and has_runs(target) else ()
-    arrived = arrivals(found, chain, shown) if selection.pending else {}
-    people = load_subject_acts(workspace)
-    wants = pending_only(found, arrived) if selection.pending else found
-    sources, unreadable = open_readable_sources(job, wants, shown, subject_names(people, rows), at=asked or now)
+    arrived = arrivals(selected_files, chain, name_mask) if selection.pending else {}
+    subject_acts = load_subject_acts(workspace)
+    files_to_read = pending_only(selected_files, arrived) if selection.pending else selected_files
+    sources, unreadable = open_readable_sources(
+        job, files_to_read, name_mask, subject_names(subject_acts, rows), at=requested_time or now
+    )
     is_whole = not (selection.pending or selection.by_date)
-    skipped = [*missing_source(job, request.input, every, chain, whole=is_whole), *unreadable]
-    looked_at = _describe_input(job, request.input, selection)
+    skipped = [*missing_source(job, request.input, all_files, chain, whole=is_whole), *unreadable]
+    input_description = _describe_input(job, request.input, selection)
     if not (skipped and skipped[0].reason == "no_source"):
         skipped += [each for each in lost_dates(arrived, chain) if each.day in selection]
-        skipped += date_without_files(selection, sources, looked_at) if not skipped else []
+        skipped += date_without_files(selection, sources, input_description) if not skipped else []
     if unreadable and not sources and not selection.pending:
         raise error_for(unreadable)
     examined = examine_sources(job, sources)
@@ -259,37 +262,37 @@ def resolve_run(workspace: Workspace, request: RunRequest, *, listed: SourceFile
     examined.require_allowed()
     if deciding is not None and not rerun:
         deciding.check_permitted(workspace.address, keyring, now, workspace.actor)
-    check_run_time(asked, now, workspace.output is not None)
+    check_run_time(requested_time, now, workspace.output is not None)
     kms = find_kms(keyring, job.config, now=now)
     check_master_keys(plan, kms)
     return ResolvedRun(
         workspace=workspace,
-        at=asked or now,
-        at_given=asked is not None,
+        at=requested_time or now,
+        at_given=requested_time is not None,
         now=now,
         kms=kms,
         settings=rows,
-        subject_acts=people,
+        subject_acts=subject_acts,
         sources=sources,
-        found=every,
-        shown=shown,
-        fence=every.excluded_folder(target),
-        root=every.root,
+        found=all_files,
+        shown=name_mask,
+        fence=all_files.excluded_folder(target),
+        root=all_files.root,
         plan=plan,
         deciding_function=deciding,
         origin=record_origin(job, request.input, request.settings, target),
         memory=memory,
-        input_description=looked_at,
-        skipped=tuple(sorted(skipped, key=lambda each: each.date)),
+        input_description=input_description,
+        skipped=tuple(sorted(skipped, key=lambda skipped_date: skipped_date.date)),
         pending=selection.pending,
     )
 
 
 def _describe_input(job: Pipeline, input: PathText | None, selection: DateSelection) -> str:
-    path, of = job.source.path if input is None else str(input), selection.description
+    path, dates = job.source.path if input is None else str(input), selection.description
     if selection.pending:
-        return f"no new files since the last run in {path}{of and f', {of}'}"
-    return f"no file {of and f'{of} '}matches {path}"
+        return f"no new files since the last run in {path}{dates and f', {dates}'}"
+    return f"no file {dates and f'{dates} '}matches {path}"
 
 
 def _check_released_columns(plan: Plan) -> None:

@@ -171,24 +171,22 @@ def _describe_run(job: Pipeline, output: Location, context: RunContext, run_id: 
 log = logging.getLogger("minimize")
 
 
-def no_progress(done: int, of: int) -> None:
+def no_progress(done_count: int, total: int) -> None:
     """A progress callback that does nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult(JsonResult):
-    """Result of a run: its receipt, the dates that it skipped, its pipeline, and its output.
-
-    pending         whether only pending dates were run
-    idle_exit_code  the exit code if there was nothing to do
-    """
+    """Result of a run: its receipt, the dates that it skipped, its pipeline, and its output."""
 
     receipt: Receipt = field(metadata=json_member(merge=True))
     skipped: tuple[SkippedDate, ...] = field(metadata=json_member("failures", omit_empty=True))
     pipeline: Pipeline
     output: Location
     pending: bool = False
+    """Whether only pending dates were run."""
     idle_exit_code: int = 0
+    """The exit code if there was nothing to do."""
     json_names = "receipt skipped"
 
     @property
@@ -211,8 +209,8 @@ class RunResult(JsonResult):
     def lines(self) -> Iterator[Line]:
         """The summary of the receipt, and the folders of the results."""
         if not self.is_published:
-            left = count_noun(len(self.skipped), "date")
-            yield f"nothing was published: {left} skipped" if self.skipped else "nothing to do"
+            dates_text = count_noun(len(self.skipped), "date")
+            yield f"nothing was published: {dates_text} skipped" if self.skipped else "nothing to do"
             return
         receipt = self.receipt
         yield receipt
@@ -270,19 +268,18 @@ def run(
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """How a run is executed.
-
-    lineage, metrics  where they are written, in place of the configured destinations
-    allow_shrink      whether the shrink guard is off
-    allow             the codes of the lint errors that are accepted
-    """
+    """How a run is executed."""
 
     engine: str = "local"
     progress: ProgressCallback = no_progress
     lineage: PathText | None = None
+    """Where lineage events are written, in place of the configured destination."""
     metrics: PathText | None = None
+    """Where metrics are written, in place of the configured destination."""
     allow_shrink: bool = False
+    """Whether the shrink guard is off."""
     allow: Collection[str] = ()
+    """The codes of the lint errors that are accepted."""
 
     def context(self, workspace: Workspace, kind: ReceiptKind, **details: Any) -> RunContext:
         """The circumstances of a run that begins now. Takes further ones. Raises ConfigurationError."""
@@ -321,14 +318,12 @@ def run_dates(workspace: Workspace, request: RunRequest, execution: Execution) -
 
 @dataclass(frozen=True, slots=True)
 class RegionalRuns:
-    """Results of the runs of all regions, by region, and the errors of the regions that could not be run.
-
-    idle_exit_code  the exit code if there was nothing to do
-    """
+    """Results of the runs of all regions, by region, and the errors of the regions that could not be run."""
 
     runs: Mapping[str, RunResult]
     errors: Mapping[str, MinimizeError]
     idle_exit_code: int = 0
+    """The exit code if there was nothing to do."""
 
     @property
     def exit_code(self) -> int:
@@ -343,18 +338,18 @@ class RegionalRuns:
         failed = [
             LogMessage(error.code, f"region {name}: {error}", logging.ERROR) for name, error in self.errors.items()
         ]
-        return [*(message for each in self.runs.values() for message in each.log_messages), *failed]
+        return [*(message for result in self.runs.values() for message in result.log_messages), *failed]
 
     def to_json(self) -> dict[str, Any]:
         """The result or error of each region."""
-        done = {name: each.to_json() for name, each in self.runs.items()}
-        return {"regions": done | {name: error.to_json() for name, error in self.errors.items()}}
+        results = {name: each.to_json() for name, each in self.runs.items()}
+        return {"regions": results | {name: error.to_json() for name, error in self.errors.items()}}
 
     def lines(self) -> Iterator[Line]:
         """The results, region by region."""
-        for name, each in self.runs.items():
+        for name, result in self.runs.items():
             yield f"region {name}"
-            yield from each.lines()
+            yield from result.lines()
         yield from (f"region {name}: not run" for name in self.errors)
 
 
@@ -393,8 +388,8 @@ def run_regions(workspace: Workspace, names: Sequence[str], request: RunRequest,
 
 def run_resolved(resolved: ResolvedRun, context: RunContext) -> Receipt:
     """Runs a resolved run. Returns and raises the same as `run`."""
-    done, skipped = attempt_run(resolved, context)
-    return (done or _empty_result(resolved, context, skipped)).receipt
+    result, skipped = attempt_run(resolved, context)
+    return (result or _empty_result(resolved, context, skipped)).receipt
 
 
 def _empty_result(resolved: ResolvedRun, context: RunContext, skipped: tuple[SkippedDate, ...]) -> RunResult:
@@ -418,7 +413,7 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
         receipt, observer = empty_receipt(resolved, context), create_observer(resolved, context, "")
         (observer.record_incomplete if resolved.skipped else observer.record_idle)(receipt.finished)
         return _result(receipt, resolved.skipped, resolved), ()
-    all_: list[SkippedDate] = []
+    all_skipped: list[SkippedDate] = []
     try:
         with (
             RedactedErrors(),
@@ -430,34 +425,34 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
             check_same_pipeline(resolved, folder)
             check_same_function(resolved.pipeline, folder.receipts())
             resolved = _with_time_under_lease(resolved, folder.receipts(), session.ledger.now)
-            resolved = _without_skipped(resolved, dates_with_later_receipt(resolved, folder.receipts()), all_)
+            resolved = _without_skipped(resolved, dates_with_later_receipt(resolved, folder.receipts()), all_skipped)
             if resolved.deciding_function is not None:
                 warn_without_consents(resolved.subject_acts.consents, resolved.deciding_function)
             with (
                 observe_run(create_observer(resolved, context, session.run_id), context.started) as observer,
                 RedactedErrors(),
             ):
-                resolved, done = _with_first_read_times(resolved, folder), None
-                while done is None:
+                resolved, result = _with_first_read_times(resolved, folder), None
+                while result is None:
                     late = LateAggregates.from_receipts(resolved, folder.receipts())
                     with folder.begin(session.run_id) as staging:
                         others = _other_releases(resolved, session, folder.receipts())
-                        found = process_dates(
+                        processed = process_dates(
                             resolved, staging, ENGINES[context.engine], late, context.progress, others
                         )
-                        done, unpublished = _publish_dates(resolved, found, late, staging, context, session)
-                    resolved = _without_unpublished(resolved, unpublished, all_)
+                        result, unpublished = _publish_dates(resolved, processed, late, staging, context, session)
+                    resolved = _without_unpublished(resolved, unpublished, all_skipped)
             audit_created_keys(session, resolved.keys, context.started)
-            observer.record_published(done.receipt)
+            observer.record_published(result.receipt)
             if context.engine == "local":  # other engines look settings up in other processes
                 warn_of_unmatched_subjects(resolved.settings, resolved.pipeline.policy, resolved.at)
             if resolved.deciding_function is not None:
-                warn_of_gated_rows(resolved.subject_acts.consents, resolved.deciding_function, done.receipt)
-            return done, ()
+                warn_of_gated_rows(resolved.subject_acts.consents, resolved.deciding_function, result.receipt)
+            return result, ()
     except MinimizeError:
-        if not all_:
+        if not all_skipped:
             raise
-    return None, tuple(all_)
+    return None, tuple(all_skipped)
 
 
 def _with_time_under_lease(resolved: ResolvedRun, chain: Sequence[Receipt], now: datetime) -> ResolvedRun:
@@ -490,13 +485,15 @@ def _with_first_read_times(resolved: ResolvedRun, folder: OpenOutput) -> Resolve
     )
 
 
-def _without_skipped(resolved: ResolvedRun, skipped: Sequence[SkippedDate], all_: list[SkippedDate]) -> ResolvedRun:
-    """The run without some dates. If no other is left, adds all that are skipped to `all_`, and raises their error."""
-    rest = resolved.without_dates(skipped)
-    if not rest.sources:
-        all_.extend(rest.skipped)
-        raise error_for(all_)
-    return rest
+def _without_skipped(
+    resolved: ResolvedRun, skipped: Sequence[SkippedDate], all_skipped: list[SkippedDate]
+) -> ResolvedRun:
+    """The run without some dates. If no other is left, adds all that are skipped to `all_skipped`, and raises their error."""
+    remaining = resolved.without_dates(skipped)
+    if not remaining.sources:
+        all_skipped.extend(remaining.skipped)
+        raise error_for(all_skipped)
+    return remaining
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,7 +506,7 @@ class UnpublishedDates:
 
 def _publish_dates(
     resolved: ResolvedRun,
-    found: ProcessedDates,
+    processed: ProcessedDates,
     late: LateAggregates,
     staging: Staging,
     context: RunContext,
@@ -519,9 +516,15 @@ def _publish_dates(
     others are processed again."""
     checkpoint("run.written", session)
     is_bound = context.kind in READING_KINDS  # a retraction removes data, whatever share is in quarantine
-    stopped = check_quarantine_limit(resolved.pipeline, found.outcomes) if is_bound else []
-    rest = {when: each for when, each in found.outcomes.items() if when not in {bad.day for bad in stopped}}
-    skipped = [*found.unreadable, *stopped, *_check_shrink_guard(resolved, rest, staging, context, session)]
+    stopped = check_quarantine_limit(resolved.pipeline, processed.outcomes) if is_bound else []
+    accepted_outcomes = {
+        when: outcome for when, outcome in processed.outcomes.items() if when not in {bad.day for bad in stopped}
+    }
+    skipped = [
+        *processed.unreadable,
+        *stopped,
+        *_check_shrink_guard(resolved, accepted_outcomes, staging, context, session),
+    ]
     if skipped:
         return None, UnpublishedDates(skipped, stopped)
     folder, manifest = (
@@ -533,19 +536,19 @@ def _publish_dates(
     attachments |= RemovalInventory.for_files(
         folder.folder, folder.receipts(), replaced, resolved.keys, resolved.kms
     ).attachments()
-    receipt = build_receipt(resolved, staging, found.outcomes, late, found.files, attachments, context)
+    receipt = build_receipt(resolved, staging, processed.outcomes, late, processed.files, attachments, context)
     receipt = state_quarantine_limit(receipt, resolved.pipeline)
     signed = _sign_and_publish(receipt, resolved, staging, attachments, session)
     return _result(signed, resolved.skipped, resolved), UnpublishedDates()
 
 
-def _without_unpublished(resolved: ResolvedRun, dates: UnpublishedDates, all_: list[SkippedDate]) -> ResolvedRun:
+def _without_unpublished(resolved: ResolvedRun, dates: UnpublishedDates, all_skipped: list[SkippedDate]) -> ResolvedRun:
     """The run without dates that were not published. Raises their error if one has too much in quarantine, unless the dates are
     pending ones."""
     if dates.stopped and not resolved.pending:
-        all_.extend(dates.skipped)
+        all_skipped.extend(dates.skipped)
         raise error_for(dates.skipped)
-    return _without_skipped(resolved, dates.skipped, all_) if dates.skipped else resolved
+    return _without_skipped(resolved, dates.skipped, all_skipped) if dates.skipped else resolved
 
 
 def _check_shrink_guard(

@@ -163,9 +163,13 @@ def _output_identity(ledger: Ledger, folder: Location, pipeline: str) -> str:
 
     identity = ensure_identity(folder)
     place = ledger.read(partial(find_location, output=identity))
-    if place is None or not place.is_here or is_same_location(other := parse_output_location(place.folder), folder):
+    if (
+        place is None
+        or not place.is_here
+        or is_same_location(recorded_folder := parse_output_location(place.folder), folder)
+    ):
         return identity
-    if identity_of(other) != identity:
+    if identity_of(recorded_folder) != identity:
         return identity
     log.warning("the output is a copy of %s; it gets its own identity", place.folder, extra={"code": "W018"})
     new = new_identity()
@@ -237,8 +241,10 @@ def run_log_messages(
     each_run = list(runs)
     faults = [("W012", receipt, quarantine_exceeded(receipt, pipeline)) for receipt, pipeline in each_run]
     faults += [("W015", receipt, unfinished_parts(receipt)) for receipt, _ in each_run]
-    found = [LogMessage(code, message, logging.ERROR, receipt.run_id) for code, receipt, message in faults if message]
-    return [*found, *(each.log_message(logging.ERROR) for each in failures)]
+    messages = [
+        LogMessage(code, message, logging.ERROR, receipt.run_id) for code, receipt, message in faults if message
+    ]
+    return [*messages, *(each.log_message(logging.ERROR) for each in failures)]
 
 
 def runs_exit_code(runs: Iterable[tuple[Receipt, Pipeline]], failures: Iterable[SkippedDate]) -> int:
@@ -252,16 +258,16 @@ def runs_exit_code(runs: Iterable[tuple[Receipt, Pipeline]], failures: Iterable[
 
 def check_same_pipeline(resolved: ResolvedRun, folder: OpenOutput) -> None:
     """Raises OutputError if the output belongs to another pipeline or region, whose dates would be replaced."""
-    chain, mine = folder.receipts(), resolved.pipeline.pipeline
-    if chain and chain[-1].pipeline != mine:
+    chain, pipeline = folder.receipts(), resolved.pipeline.pipeline
+    if chain and chain[-1].pipeline != pipeline:
         hint = "Write to another folder with --output DIR or `output:` in the pipeline."
-        raise OutputError(f"the output belongs to the pipeline {chain[-1].pipeline}, not to {mine}", hint=hint)
-    region, other = resolved.pipeline.region, chain[-1].region if chain else None
-    if chain and (None if region is None else region.name) != (None if other is None else other.name):
-        belongs = "no region" if other is None else f"the region {other.name}"
-        wanted = "no region" if region is None else f"the region {region.name}"
+        raise OutputError(f"the output belongs to the pipeline {chain[-1].pipeline}, not to {pipeline}", hint=hint)
+    region, output_region = resolved.pipeline.region, chain[-1].region if chain else None
+    if chain and (None if region is None else region.name) != (None if output_region is None else output_region.name):
+        output_text = "no region" if output_region is None else f"the region {output_region.name}"
+        run_text = "no region" if region is None else f"the region {region.name}"
         hint = "Write to another folder with --output DIR."
-        raise OutputError(f"the output belongs to {belongs}, and the run is for {wanted}", hint=hint)
+        raise OutputError(f"the output belongs to {output_text}, and the run is for {run_text}", hint=hint)
 
 
 def later_time(at: datetime, chain: Sequence[Receipt], dates: Collection[str | None], now: datetime) -> datetime:
@@ -286,17 +292,17 @@ def dates_with_later_receipt(resolved: ResolvedRun, chain: Sequence[Receipt]) ->
     if not resolved.at_given:
         advice = "Check the clock. Run again after that time, or pass a later --at. If that run's clock was ahead"
     later = [receipt for receipt in effective_receipts(chain) if receipt.at > resolved.at]
-    found = []
+    skipped_dates = []
     for when in resolved.sources:
-        of = [each for each in later if when is None or not each.dates or date_text(when) in each.dates]
-        if of:
+        covering_receipts = [each for each in later if when is None or not each.dates or date_text(when) in each.dates]
+        if covering_receipts:
             message = (
-                f"a later run ({of[-1].run_id}) already covers these dates: "
-                f"its time is {time_text(of[-1].at)}, the time of this run is {time_text(resolved.at)}"
+                f"a later run ({covering_receipts[-1].run_id}) already covers these dates: "
+                f"its time is {time_text(covering_receipts[-1].at)}, the time of this run is {time_text(resolved.at)}"
             )
-            hint = f"{advice}, run {_void_command(of[-1], resolved)}."
-            found.append(SkippedDate(when, "later", RefusedError.default_code, message, hint, exit_code=3))
-    return found
+            hint = f"{advice}, run {_void_command(covering_receipts[-1], resolved)}."
+            skipped_dates.append(SkippedDate(when, "later", RefusedError.default_code, message, hint, exit_code=3))
+    return skipped_dates
 
 
 def _void_command(receipt: Receipt, resolved: ResolvedRun) -> str:
@@ -307,18 +313,20 @@ def check_quarantine_limit(pipeline: Pipeline, outcomes: Mapping[BatchDate, Batc
     """The dates whose share of quarantine is above the pipeline's `stop_above`. Each date is checked alone, not the total."""
     limit = pipeline.quarantine.stop_above
     bad = {
-        when: each for when, each in outcomes.items() if limit is not None and each.rejects.total() > each.read * limit
+        when: outcome
+        for when, outcome in outcomes.items()
+        if limit is not None and outcome.rejects.total() > outcome.read * limit
     }
     return [
         SkippedDate(
             when,
             "stopped",
             StoppedError.default_code,
-            _quarantine_text(when, each, limit or 0, sealed=pipeline.records is None),
+            _quarantine_text(when, outcome, limit or 0, sealed=pipeline.records is None),
             _DRIFT_HINT,
             exit_code=4,
         )
-        for when, each in bad.items()
+        for when, outcome in bad.items()
     ]
 
 
@@ -371,10 +379,14 @@ def check_shrink(
 ) -> list[SkippedDate]:
     """The dates that the guard skips. Asks the clock only if rows were lost to quarantine or retention."""
     doubt = partial(time_doubt, resolved.at, chain, clock, is_given=resolved.at_given)
-    found = []
+    skipped_dates = []
     for when, outcome in outcomes.items():
         last = next(
-            (each for each in reversed(effective_receipts(chain)) if reads_source(each) and _covers_date(each, when)),
+            (
+                receipt
+                for receipt in reversed(effective_receipts(chain))
+                if reads_source(receipt) and _covers_date(receipt, when)
+            ),
             None,
         )
         skipped = (
@@ -383,8 +395,8 @@ def check_shrink(
             else _check_date(resolved, when, KeptRows.from_outcome(outcome), last, doubt)
         )
         if skipped is not None:
-            found.append(skipped)
-    return found
+            skipped_dates.append(skipped)
+    return skipped_dates
 
 
 ALLOW_REMOVAL_HINT: Final = "Check the clock, or pass --allow-shrink (allow_shrink=True) to remove the data anyway."
@@ -486,8 +498,8 @@ def reference_clock(ledger: Ledger, output: Location, started: datetime) -> Refe
     """The clock of the ledger's server, else of the output's object store, as of the start of the run."""
 
     def read_clock() -> datetime | None:
-        found = _server_time(ledger) or _store_time(output)
-        return None if found is None else found - (ledger.now - started)
+        reference_time = _server_time(ledger) or _store_time(output)
+        return None if reference_time is None else reference_time - (ledger.now - started)
 
     return read_clock
 

@@ -100,9 +100,9 @@ class OutputCheck:
         return [new_finding(NOT_ANCHORED, message, hint="Repair the ledger, and verify again.")]
 
     def _compare_open_ledger(self, ledger: Ledger, chain: tuple[Receipt, ...]) -> list[Finding]:
-        known, here = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(self.output)
-        copied = here is not None and ledger.read(partial(find_location, output=here)) is not None
-        if known is not None and known != here and not copied:
+        known, stored_identity = ledger.read(partial(find_recorded_output, receipts=chain)), identity_of(self.output)
+        copied = stored_identity is not None and ledger.read(partial(find_location, output=stored_identity)) is not None
+        if known is not None and known != stored_identity and not copied:
             message = "the identity of the output differs from the one in the ledger"
             return [
                 new_finding(
@@ -112,7 +112,7 @@ class OutputCheck:
                     hint="Restore the file. If the output is a copy, the next run gives it its own identity.",
                 )
             ]
-        identity = here if copied else known or here
+        identity = stored_identity if copied else known or stored_identity
         if identity is None:
             return [_unknown_output(ledger)]
         agreement = ledger.read(partial(compare_receipts, output=identity, chain=chain, verifier=self.verifier))
@@ -136,10 +136,14 @@ def _republication_findings(ledger: Ledger, chain: Sequence[Receipt], verifier: 
     """V053: void receipts that permit another release of exact figures, although no second person confirmed it in the ledger
     that they name."""
     permits = [receipt for receipt in chain if receipt.republish]
-    here = ledger.read(ledger_identity) if permits else ""
+    ledger_id = ledger.read(ledger_identity) if permits else ""
     for receipt in permits:
         acts = ledger.find(REPUBLICATION, key=receipt.voids, verifier=verifier)
-        if receipt.audit is not None and receipt.audit.ledger == here and not any(act.is_confirmed for act in acts):
+        if (
+            receipt.audit is not None
+            and receipt.audit.ledger == ledger_id
+            and not any(act.is_confirmed for act in acts)
+        ):
             message = (
                 "the receipt permits another release of exact figures, but the ledger has no act of two persons for it"
             )
@@ -254,7 +258,7 @@ class Verification(JsonResult):
         chain = load_receipts(parse_output_location(self.output))
         checked = [receipt for receipt in chain if receipt.sequence >= self.from_receipt]
         written = {file.path for receipt in checked for output in receipt.outputs.values() for file in output.files}
-        files = [file for each in files_in_force(chain).values() for file in each if file.path in written]
+        files = [file for group in files_in_force(chain).values() for file in group if file.path in written]
         since = "" if self.from_receipt == 1 else f" from {self.from_receipt} on"
         rows = count_noun(sum(file.rows for file in files), "row")
         return f"{count_noun(len(checked), 'receipt')}{since}, {count_noun(len(files), 'file')} in force, {rows}"

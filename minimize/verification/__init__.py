@@ -92,9 +92,11 @@ def check_aggregate(output: Location, name: str, verifier: Verifier) -> tuple[li
     evidence = gather_evidence(
         output, find_kms(verifier, local_path(output)) if isinstance(verifier, Keyring) else None
     )
-    own = replace(evidence, files=tuple(each for each in evidence.files if each.name == name))
-    of_files = [found_ for each in own.files for found_ in check_bytes(output, each.file)]
-    return [*check_chain(own.receipts, verifier), *of_files, *check_aggregates(own)], min(thresholds(own), default=None)
+    table_evidence = replace(evidence, files=tuple(each for each in evidence.files if each.name == name))
+    of_files = [finding for file in table_evidence.files for finding in check_bytes(output, file.file)]
+    return [*check_chain(table_evidence.receipts, verifier), *of_files, *check_aggregates(table_evidence)], min(
+        thresholds(table_evidence), default=None
+    )
 
 
 def _all_findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:

@@ -72,7 +72,8 @@ class ExactTable:
             rows.setdefault(key, []).append(place)
         columns = [(self.table[each].to_pylist(), self.table.schema.field(each).type) for each in measures]
         return {
-            key: [_sum([column[at] for at in own], type_) for column, type_ in columns] for key, own in rows.items()
+            key: [_sum([column[at] for at in positions], type_) for column, type_ in columns]
+            for key, positions in rows.items()
         }
 
 
@@ -83,8 +84,8 @@ def check_rollups(tables: Sequence[ExactTable]) -> Iterator[Finding]:
         base = known.get((rollup.rolls_up or "", rollup.date))
         if base is None:
             continue
-        expected, found = (each.sums(rollup.groups, rollup.measures) for each in (base, rollup))
-        wrong = sum(expected.get(key) != found.get(key) for key in expected.keys() | found.keys())
+        expected, actual = (each.sums(rollup.groups, rollup.measures) for each in (base, rollup))
+        wrong = sum(expected.get(key) != actual.get(key) for key in expected.keys() | actual.keys())
         if wrong:
             message = f"{wrong} rows are not the sums over the rows of {base.root}"
             yield new_finding("V056", message, file=rollup.root)
@@ -113,14 +114,12 @@ ComparedTables = tuple[list[NoisyTable], list[ExactTable]]
 
 @dataclass(frozen=True, slots=True)
 class MeasureRule:
-    """What the column of a measure must obey.
-
-    counts  what it counts, alone or in histograms: rows, or values of its field, which may be few; None if it counts nothing
-    bounds  takes its field as the policy treats it, and returns the bounds of its figures
-    """
+    """What the column of a measure must obey."""
 
     counts: Literal["rows", "values"] | None = None
+    """What it counts, alone or in histograms: rows, or values of its field, which may be few; None if it counts nothing."""
     bounds: Callable[[FieldView | None], Bounds] = lambda view: _NO_BOUNDS
+    """Takes its field as the policy treats it, and returns the bounds of its figures."""
 
 
 def _clip_bounds(view: FieldView | None) -> Bounds:
@@ -153,14 +152,7 @@ MEASURE_RULES: Final[dict[str, MeasureRule]] = {
 
 @dataclass(frozen=True, slots=True)
 class AggregateView:
-    """One aggregate as the pipeline file defines it.
-
-    noise  the noise of its figures; None if they are exact
-    texts  each measure as text that is equal for equal measures, by column
-    terms  what must be equal in another table so that equal rows have equal figures
-    rolls_up  the table whose shown rows it sums; None for a table of records
-    has_rollups  whether tables sum its shown rows
-    """
+    """One aggregate as the pipeline file defines it."""
 
     groups: Mapping[str, tuple[Pointer, str | None]]
     measures: Mapping[str, tuple[str, Pointer | None]]
@@ -168,10 +160,15 @@ class AggregateView:
     counting: Pointer | None
     counts_to: int
     noise: NoiseView | None = None
+    """The noise of its figures; None if they are exact."""
     texts: Mapping[str, str] = field(default_factory=dict)
+    """Each measure as text that is equal for equal measures, by column."""
     terms: tuple[object, ...] = ()
+    """What must be equal in another table so that equal rows have equal figures."""
     rolls_up: str | None = None
+    """The table whose shown rows it sums; None for a table of records."""
     has_rollups: bool = False
+    """Whether tables sum its shown rows."""
 
     @property
     def least(self) -> int:
@@ -216,7 +213,7 @@ def check_aggregates(evidence: Evidence) -> Iterator[Finding]:
     files = [standing for standing in evidence.files if standing.name not in (RECORDS, QUARANTINE)]
     noisy: list[NoisyTable] = []
     exact: list[ExactTable] = []
-    for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
+    for _, group in groupby(files, key=lambda file: (file.root, file.run.receipt.run_id)):
         partition = list(group)
         yield from _partition_findings(evidence, partition, partition[0].name, partition[0].run, (noisy, exact))
     yield from check_releases(evidence, dict(_noise_of_runs(evidence)))
@@ -235,8 +232,8 @@ def _noise_of_runs(evidence: Evidence) -> Iterator[tuple[tuple[str, str], NoiseV
 
 def thresholds(evidence: Evidence) -> Iterator[int]:
     """The thresholds under which the files in force were written."""
-    for each in evidence.files:
-        defined = None if each.run.policy is None else _aggregate_of_run(each.run, each.name, each.run.policy)
+    for file in evidence.files:
+        defined = None if file.run.policy is None else _aggregate_of_run(file.run, file.name, file.run.policy)
         if defined is not None:
             yield defined.below
 
@@ -326,7 +323,10 @@ def _group_findings(defined: AggregateView, policy: PolicyView, place: str) -> I
 
 def _rule_findings(defined: AggregateView, policy: PolicyView, place: str) -> Iterator[Finding]:
     """Techniques of the fields that the aggregate reads that have no rule."""
-    pointers = {*(pointer for pointer, _ in defined.groups.values()), *(of for _, of in defined.measures.values())}
+    pointers = {
+        *(pointer for pointer, _ in defined.groups.values()),
+        *(measured_pointer for _, measured_pointer in defined.measures.values()),
+    }
     for view in (view for pointer, view in policy.fields.items() if pointer in pointers):
         for name in techniques_without_rule([*view.chains, view.measured]):
             yield new_finding(
@@ -345,13 +345,13 @@ def _value_findings(table: pa.Table, defined: AggregateView, run: EvidenceRun, p
         view = run.policy.fields.get(pointer)
         if view is not None and view.chains:
             yield from _group_key_findings(batch, column, view, unit, run, place)
-    for column, (word, of) in defined.measures.items():
+    for column, (word, measured_pointer) in defined.measures.items():
         rule = MEASURE_RULES.get(word, MeasureRule())
         if rule.counts is not None:
-            may_be_small = rule.counts == "values" and of != defined.counting
+            may_be_small = rule.counts == "values" and measured_pointer != defined.counting
             yield from _count_findings(batch, column, word, defined, place, may_be_small=may_be_small)
         else:
-            bounds = rule.bounds(None if of is None else run.policy.fields.get(of))
+            bounds = rule.bounds(None if measured_pointer is None else run.policy.fields.get(measured_pointer))
             yield from _statistic_findings(batch, column, word, bounds, place)
     if defined.noise is not None:
         yield from _noise_findings(table, defined, defined.noise, run.policy, place)
@@ -361,10 +361,13 @@ def _group_key_findings(
     batch: pa.RecordBatch, column: str, view: FieldView, unit: str | None, run: EvidenceRun, place: str
 ) -> Iterator[Finding]:
     type_ = batch.schema.field(column).type
-    wanted = {output_family(chain, view.type) for chain in view.chains}
-    if type_family(type_) not in wanted:
+    expected_families = {output_family(chain, view.type) for chain in view.chains}
+    if type_family(type_) not in expected_families:
         yield new_finding(
-            "V023", f"the type is {type_}, but must be {' or '.join(sorted(wanted))}", file=place, field=column
+            "V023",
+            f"the type is {type_}, but must be {' or '.join(sorted(expected_families))}",
+            file=place,
+            field=column,
         )
         return
     rules = [_group_rule(chain, unit, ColumnContext(type_, run.folder)) for chain in view.chains]
@@ -429,8 +432,8 @@ def _noise_findings(
 ) -> Iterator[Finding]:
     """V041 for shares of few subjects; V049 for means and sums that are not on their grid, or contradict each other."""
     subjects = [None] * table.num_rows if defined.subjects is None else table[defined.subjects].to_pylist()
-    for column, (word, of) in defined.measures.items():
-        view = None if of is None else policy.fields.get(of)
+    for column, (word, measured_pointer) in defined.measures.items():
+        view = None if measured_pointer is None else policy.fields.get(measured_pointer)
         rows = [(value, of_row) for value, of_row in zip(table[column].to_pylist(), subjects, strict=True)]
         rows = [(value, of_row) for value, of_row in rows if value is not None]
         if word == "share":
@@ -444,11 +447,13 @@ def _noise_findings(
         off = sum(not (grid.is_mean(value, of_row) if word == "mean" else grid.is_sum(value)) for value, of_row in rows)
         if off:
             yield new_finding("V049", f"{off} values of `{word}` are not on their grid", file=place, field=column)
-        total = next((name for name, each in defined.measures.items() if each == ("sum", of)), None)
+        total = next((name for name, each in defined.measures.items() if each == ("sum", measured_pointer)), None)
         if word == "mean" and total is not None:
             pairs = zip(table[column].to_pylist(), table[total].to_pylist(), subjects, strict=True)
-            there = [(mean, sum_, of_row) for mean, sum_, of_row in pairs if mean is not None and sum_ is not None]
-            odd = sum(not grid.is_consistent(*each) for each in there)
+            complete_rows = [
+                (mean, sum_, of_row) for mean, sum_, of_row in pairs if mean is not None and sum_ is not None
+            ]
+            odd = sum(not grid.is_consistent(*each) for each in complete_rows)
             if odd:
                 message = f"{odd} sums are not their mean times a number of values"
                 yield new_finding("V049", message, file=place, field=total)
@@ -487,6 +492,6 @@ def _read_group(raw: Any) -> tuple[Pointer, str | None]:
 def _read_measure(raw: Any) -> tuple[str, Pointer | None]:
     if isinstance(raw, str):
         return raw, None
-    ((word, given),) = raw.items()
-    of = given.get("of") if isinstance(given, dict) else given
-    return str(word), None if of is None else Pointer.parse(str(of))
+    ((word, argument),) = raw.items()
+    measured_key = argument.get("of") if isinstance(argument, dict) else argument
+    return str(word), None if measured_key is None else Pointer.parse(str(measured_key))

@@ -94,8 +94,8 @@ def _are_multiples(values: npt.NDArray[Any], up: float, down: float) -> bool:
 
 def _present_values(column: pa.Array) -> npt.NDArray[Any]:
     """The non-null values as numbers."""
-    found: npt.NDArray[Any] = (column.drop_null() if column.null_count else column).to_numpy(zero_copy_only=False)
-    return found
+    values: npt.NDArray[Any] = (column.drop_null() if column.null_count else column).to_numpy(zero_copy_only=False)
+    return values
 
 
 MAX_REMEMBERED: Final = 1 << 16
@@ -112,30 +112,30 @@ class DeclaredColumn:
 
 @dataclass(slots=True)
 class DeclaredForms:
-    """Checks batches of one schema, column by column.
-
-    unchecked  the columns whose rule lacks something (the file of a hierarchy)
-    """
+    """Checks batches of one schema, column by column."""
 
     judges: dict[str, _ColumnJudge]
     unchecked: tuple[str, ...] = ()
+    """The columns whose rule lacks something (the file of a hierarchy)."""
 
     @classmethod
     def for_schema(cls, schema: pa.Schema, declared: Mapping[str, DeclaredColumn]) -> DeclaredForms:
         """The checks of the declared fields, by key. A field that is kept unchanged needs none."""
         judges: dict[str, _ColumnJudge] = {}
         lacking: list[str] = []
-        for key, each in declared.items():
+        for key, declared_column in declared.items():
             pointer = Pointer.parse(key)
-            if any(_has_no_form(chain) for chain in each.chains):
+            if any(_has_no_form(chain) for chain in declared_column.chains):
                 continue
             type_ = _leaf_type(schema, pointer)
             try:
-                rules = [chain_rule(chain, ColumnContext(type_, each.folder)) for chain in each.chains]
+                rules = [
+                    chain_rule(chain, ColumnContext(type_, declared_column.folder)) for chain in declared_column.chains
+                ]
             except RuleUnavailable:
                 lacking.append(key)
                 continue
-            fast = column_rule(each.chains[0], type_) if len(each.chains) == 1 else None
+            fast = column_rule(declared_column.chains[0], type_) if len(declared_column.chains) == 1 else None
             judges[key] = _ColumnJudge(pointer, rules, fast)
         return cls(judges, tuple(lacking))
 
@@ -198,8 +198,12 @@ def _has_no_form(chain: Sequence[StepView]) -> bool:
 def _used_entries(encoded: pa.DictionaryArray) -> pa.Array:
     """The entries of a dictionary that a row uses. Other entries are not released."""
     codes = np.asarray(encoded.indices.drop_null() if encoded.null_count else encoded.indices)
-    found = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
-    return encoded.dictionary if len(found) == len(encoded.dictionary) else encoded.dictionary.take(pa.array(found))
+    used_codes = np.flatnonzero(np.bincount(codes, minlength=len(encoded.dictionary)))
+    return (
+        encoded.dictionary
+        if len(used_codes) == len(encoded.dictionary)
+        else encoded.dictionary.take(pa.array(used_codes))
+    )
 
 
 def _distinct_values(values: pa.Array) -> list[Any]:

@@ -149,18 +149,16 @@ class ParsedDocuments:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRun:
-    """One receipt, its folder, and its policy and pipeline (None if they cannot be read).
-
-    retention  the policy whose retention was applied; differs from `policy` if files keep the policy of their first run
-    spans      the applied retention of aggregates that have their own, in nanoseconds
-    """
+    """One receipt, its folder, and its policy and pipeline (None if they cannot be read)."""
 
     receipt: Receipt
     folder: Location
     policy: PolicyView | None
     pipeline: Mapping[str, Any] | None
     retention: PolicyView | None = None
+    """The policy whose retention was applied; differs from `policy` if files keep the policy of their first run."""
     spans: Mapping[str, int] = field(default_factory=dict)
+    """The applied retention of aggregates that have their own, in nanoseconds."""
 
     @property
     def is_first(self) -> bool:
@@ -206,18 +204,13 @@ class EvidenceFile:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All data that a verification checks.
-
-    runs           the receipts to check, with their attachments
-    files          the files in force that one of these receipts wrote
-    earlier        the receipts before these, which are read but not checked
-    earlier_files  the files in force that an earlier receipt wrote; only their presence is checked
-    restricted     the sealed files with the records of restricted subjects
-    """
+    """All data that a verification checks."""
 
     output: Location
     runs: tuple[EvidenceRun, ...]
+    """The receipts to check, with their attachments."""
     files: tuple[EvidenceFile, ...]
+    """The files in force that one of these receipts wrote."""
     names: frozenset[str]
     findings: tuple[Finding, ...]
     kms: Kms | None = None
@@ -225,8 +218,11 @@ class Evidence:
     is_output: bool = True
     """Whether the folder is an output. If not, there is nothing to check."""
     earlier: tuple[Receipt, ...] = ()
+    """The receipts before these, which are read but not checked."""
     earlier_files: tuple[EvidenceFile, ...] = ()
+    """The files in force that an earlier receipt wrote; only their presence is checked."""
     restricted: tuple[EvidenceFile, ...] = ()
+    """The sealed files with the records of restricted subjects."""
 
     @property
     def receipts(self) -> tuple[Receipt, ...]:
@@ -258,19 +254,19 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
         )
     documents = ParsedDocuments()
     read = [_read_run(folder, documents, first) for folder in _run_folders(output / RUNS)]
-    every = sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence)
+    all_runs = sorted((run for run, _ in read if run is not None), key=lambda run: run.receipt.sequence)
     findings = [finding for _, findings in read for finding in findings]
-    runs = tuple(run for run in every if run.receipt.sequence >= first)
-    if not every:
+    runs = tuple(run for run in all_runs if run.receipt.sequence >= first)
+    if not all_runs:
         findings.append(new_finding("V001", "the output has no readable receipt", file=RUNS))
     elif not runs:
         findings.append(
             new_finding(
-                "V001", f"there is no receipt with number {first} or higher: the last one is {len(every)}", file=RUNS
+                "V001", f"there is no receipt with number {first} or higher: the last one is {len(all_runs)}", file=RUNS
             )
         )
-    names = frozenset(files_in_force(run.receipt for run in every)) | {QUARANTINE}
-    in_force = list(_files_in_force(every))
+    names = frozenset(files_in_force(run.receipt for run in all_runs)) | {QUARANTINE}
+    in_force = list(_files_in_force(all_runs))
     return Evidence(
         output=output,
         runs=runs,
@@ -278,16 +274,16 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
         names=names,
         findings=tuple(findings),
         kms=kms,
-        earlier=tuple(run.receipt for run in every if run.receipt.sequence < first),
+        earlier=tuple(run.receipt for run in all_runs if run.receipt.sequence < first),
         earlier_files=tuple(each for each in in_force if each.run.receipt.sequence < first),
-        restricted=tuple(_restricted_files(every)),
+        restricted=tuple(_restricted_files(all_runs)),
     )
 
 
 def _restricted_files(runs: Sequence[EvidenceRun]) -> Iterator[EvidenceFile]:
-    by = {file.path: run for run in runs for file in run.receipt.restricted or ()}
+    runs_by_path = {file.path: run for run in runs for file in run.receipt.restricted or ()}
     for file in restricted_files_in_force(run.receipt for run in runs):
-        yield EvidenceFile(RESTRICTED, file, by[file.path])
+        yield EvidenceFile(RESTRICTED, file, runs_by_path[file.path])
 
 
 def _no_output_finding(folder: Location) -> Finding:
@@ -298,8 +294,8 @@ def _no_output_finding(folder: Location) -> Finding:
 
 
 def _run_folders(runs: Location) -> list[Location]:
-    found: list[Location] = [*runs.iterdir()] if runs.is_dir() else []
-    return sorted((each for each in found if each.is_dir()), key=str)
+    entries: list[Location] = [*runs.iterdir()] if runs.is_dir() else []
+    return sorted((each for each in entries if each.is_dir()), key=str)
 
 
 def _read_run(folder: Location, documents: ParsedDocuments, first: int) -> tuple[EvidenceRun | None, list[Finding]]:
@@ -346,15 +342,15 @@ def _read_attachments(
 def _attachment_findings(receipt: Receipt, folder: Location) -> Iterator[Finding]:
     """V010: each file stored with the receipt has its digest there, and each digest has its file."""
     digests = {**receipt.files, "policy.yaml": receipt.policy.digest}
-    there = {str(relative_path(path, folder)): path for path in folder.rglob("*") if path.is_file()}
-    del there["receipt.json"]
-    for name in sorted(digests.keys() | there.keys() | {"pipeline.yaml"}):
+    paths_by_name = {str(relative_path(path, folder)): path for path in folder.rglob("*") if path.is_file()}
+    del paths_by_name["receipt.json"]
+    for name in sorted(digests.keys() | paths_by_name.keys() | {"pipeline.yaml"}):
         place = f"{RUNS}/{folder.name}/{name}"
-        if name not in there:
+        if name not in paths_by_name:
             yield new_finding("V010", "missing", file=place)
         elif name not in digests:
             yield new_finding("V010", "the receipt does not contain the digest of the file", file=place)
-        elif sha256_text(there[name].read_bytes()) != digests[name]:
+        elif sha256_text(paths_by_name[name].read_bytes()) != digests[name]:
             yield new_finding("V010", "the digest differs from the receipt", file=place)
 
 
@@ -490,8 +486,10 @@ def _deciding_function_findings(run: EvidenceRun, source: Mapping[str, Any]) -> 
     policy = run.policy
     added = set() if policy is None else {policy.tenant, policy.time} - {policy.subject, policy.record}
     for pointer, policy_field in ({} if policy is None else policy.fields).items():
-        own = None if pointer in added and pointer not in manifest else manifest.get(pointer, ())
-        if own is not None and not all(_starts_with(chain, own) for chain in _released_chains(policy_field)):
+        manifest_chain = None if pointer in added and pointer not in manifest else manifest.get(pointer, ())
+        if manifest_chain is not None and not all(
+            _starts_with(chain, manifest_chain) for chain in _released_chains(policy_field)
+        ):
             message = "the field is kept in a form that the manifest of its sender does not have"
             yield new_finding("V066", message, file=run.place, field=policy_field.key)
 
@@ -529,5 +527,5 @@ def _released_chains(field: FieldView) -> list[tuple[str, ...]]:
 
 def _starts_with(words: Sequence[str], manifest: Sequence[str]) -> bool:
     """Whether a chain begins with the manifest's chain. `keep` is ignored; without a chain nothing may be released."""
-    own, first = ([word for word in chain if word != "keep"] for chain in (words, manifest))
-    return bool(manifest) and own[: len(first)] == first
+    chain_words, first = ([word for word in chain if word != "keep"] for chain in (words, manifest))
+    return bool(manifest) and chain_words[: len(first)] == first

@@ -41,7 +41,7 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
 
     For files of receipts before the first one to check: only places, presence and `_SUCCESS`.
     """
-    every = (*evidence.files, *evidence.earlier_files, *evidence.restricted)
+    listed_files = (*evidence.files, *evidence.earlier_files, *evidence.restricted)
     for standing in evidence.files:
         misplaced = list(_place_findings(standing))
         yield from misplaced or _file_findings(evidence.output, standing)
@@ -49,11 +49,11 @@ def check_files(evidence: Evidence) -> Iterator[Finding]:
         yield from list(_place_findings(standing)) or _presence_findings(evidence.output, standing.file)
     for standing in evidence.restricted:
         yield from list(_place_findings(standing)) or check_bytes(evidence.output, standing.file)
-    for root in sorted({standing.root for standing in every}):
+    for root in sorted({standing.root for standing in listed_files}):
         if not (evidence.output / root / SUCCESS).is_file():
             yield new_finding("V015", f"no {SUCCESS}", file=root)
-    known = {standing.file.path for standing in every}
-    known |= {standing.file.index.path for standing in every if standing.file.index is not None}
+    known = {standing.file.path for standing in listed_files}
+    known |= {standing.file.index.path for standing in listed_files if standing.file.index is not None}
     known |= former_sketches(evidence.history)
     if isinstance(evidence.output, ObjectPath):
         yield from _unknown_objects(evidence.output, known)
@@ -394,6 +394,6 @@ def _declared_pointers(run: EvidenceRun) -> set[str]:
     """Pointers allowed in the column `field`: those of the policy."""
     if run.policy is None:
         return set()
-    forbidden = [each(key) for key in run.policy.never for each in (Pointer.parse, Pointer.parse_forbidden)]
+    forbidden = [parse(key) for key in run.policy.never for parse in (Pointer.parse, Pointer.parse_forbidden)]
     pointers = {*run.policy.fields, *forbidden}
     return {str(pointer) for pointer in pointers}

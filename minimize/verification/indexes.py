@@ -116,7 +116,7 @@ def _content_findings(evidence: Evidence, file: EvidenceFile, index: FileRef, ke
 class _OpenedIndex:
     """The content of an index, opened with the keyring. Raises IndexMismatch, KeyringError."""
 
-    def __init__(self, of: ReceiptFile, content: bytes, keys: Keyring) -> None:
+    def __init__(self, indexed_file: ReceiptFile, content: bytes, keys: Keyring) -> None:
         magic = content[:8]
         if len(content) < 24 or content[-8:] != magic or magic[:7] != _FORMAT_NAMES or not magic[7:].isdigit():
             raise IndexMismatch("the file is not an index")
@@ -124,10 +124,13 @@ class _OpenedIndex:
             raise UncheckedIndex(is_earlier=False)
         self._magic = magic
         length, version = (int.from_bytes(content[-16:][place : place + 4], "little") for place in (0, 4))
-        one, two = (keys.subkey("subject", f"index/seal/{number}", version) for number in (1, 2))
-        self._seal, self._hash = Sealer(one + two), KeyedHash(keys.subkey("subject", "index/values", version))
-        self._of, self._content, self._end = of, content, len(content) - 16 - length
-        opened = self._open(content[self._end : -16], b"contents", of.digest.encode()).partition(b"\n")
+        first_key, second_key = (keys.subkey("subject", f"index/seal/{number}", version) for number in (1, 2))
+        self._seal, self._hash = (
+            Sealer(first_key + second_key),
+            KeyedHash(keys.subkey("subject", "index/values", version)),
+        )
+        self._of, self._content, self._end = indexed_file, content, len(content) - 16 - length
+        opened = self._open(content[self._end : -16], b"contents", indexed_file.digest.encode()).partition(b"\n")
         self._contents: Mapping[str, Any] = json.loads(opened[0])
         if self._contents.get("hash") != HASH_NAME:
             raise UncheckedIndex(is_earlier=magic == _EARLIER_FORMAT)

@@ -31,16 +31,14 @@ Bounds = tuple[Any, Any]
 
 @dataclass(frozen=True, slots=True)
 class NoiseView:
-    """The noise of an aggregate's figures, as its pipeline defines it.
-
-    sd        the standard deviation of each of the two draws of a count
-    releases  the number of different releases that a date may have
-    rows      the largest number of rows that one subject contributes to a row
-    """
+    """The noise of an aggregate's figures, as its pipeline defines it."""
 
     sd: Decimal
+    """The standard deviation of each of the two draws of a count."""
     releases: int
+    """The number of different releases that a date may have."""
     rows: int
+    """The largest number of rows that one subject contributes to a row."""
 
     @property
     def total_sd(self) -> Fraction:
@@ -161,11 +159,11 @@ def _equal_release_findings(
 
 def _digests_by_date(output: WrittenOutput, *, filled: bool = False) -> dict[str, frozenset[str]]:
     """The digests of an output's files, or of those with rows, by date, empty for no date."""
-    found: dict[str, set[str]] = {}
+    digests_by_date: dict[str, set[str]] = {}
     for file in (file for file in output.files if file.rows or not filled):
         date = next((part[5:] for part in file.path.split("/") if part.startswith("date=")), "")
-        found.setdefault(date, set()).add(file.digest)
-    return {date: frozenset(each) for date, each in found.items()}
+        digests_by_date.setdefault(date, set()).add(file.digest)
+    return {date: frozenset(each) for date, each in digests_by_date.items()}
 
 
 def _root(name: str, date: str) -> str:
@@ -174,17 +172,15 @@ def _root(name: str, date: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NoisyTable:
-    """One table in force with noise, and what its figures are.
-
-    groups    the field and the unit of each group key, by column
-    measures  the measure of each column, as text that is equal for equal measures
-    terms     everything that must be equal in another table so that equal rows have equal figures
-    """
+    """One table in force with noise, and what its figures are."""
 
     root: str
     groups: Mapping[str, tuple[Pointer, str | None]]
+    """The field and the unit of each group key, by column."""
     measures: Mapping[str, str]
+    """The measure of each column, as text that is equal for equal measures."""
     terms: tuple[object, ...]
+    """Everything that must be equal in another table so that equal rows have equal figures."""
     table: pa.Table
 
     def figures(self, groups: Sequence[tuple[Pointer, str | None]], measures: Sequence[str]) -> dict[Any, Any]:
@@ -210,26 +206,28 @@ def measure_text(raw: Any) -> str:
 def check_equal_rows(tables: Iterable[NoisyTable]) -> Iterator[Finding]:
     """V055: rows with the same groups have the same figures in all tables of a release."""
     by_terms: dict[tuple[object, ...], list[NoisyTable]] = {}
-    for each in tables:
-        by_terms.setdefault((each.terms, frozenset(each.groups.values())), []).append(each)
+    for table in tables:
+        by_terms.setdefault((table.terms, frozenset(table.groups.values())), []).append(table)
     for alike in by_terms.values():
-        for one, other in combinations(alike, 2):
-            groups = sorted(one.groups.values(), key=str)
-            measures = sorted({*one.measures.values()} & {*other.measures.values()} - {""})
+        for first, second in combinations(alike, 2):
+            groups = sorted(first.groups.values(), key=str)
+            measures = sorted({*first.measures.values()} & {*second.measures.values()} - {""})
             if not measures:
                 continue
-            found, others = one.figures(groups, measures), other.figures(groups, measures)
-            wrong = sum(found[row] != others[row] for row in found.keys() & others.keys())
+            first_figures, second_figures = first.figures(groups, measures), second.figures(groups, measures)
+            wrong = sum(
+                first_figures[row] != second_figures[row] for row in first_figures.keys() & second_figures.keys()
+            )
             if wrong:
-                message = f"{wrong} rows have other figures than the same rows of {one.root}"
-                yield new_finding("V055", message, file=other.root)
+                message = f"{wrong} rows have other figures than the same rows of {first.root}"
+                yield new_finding("V055", message, file=second.root)
 
 
 def share_limits(noise: NoiseView, below: int, subjects: int | None) -> tuple[Fraction, Fraction]:
     """The smallest and the largest share that can be published in a row with this noisy number of subjects."""
     least = below + noise.margin
-    of = Fraction(0) if subjects is None else least / noise.most_subjects(subjects)
-    smallest = max(of - noise.total_sd / (8 * least), Fraction(0))
+    least_share = Fraction(0) if subjects is None else least / noise.most_subjects(subjects)
+    smallest = max(least_share - noise.total_sd / (8 * least), Fraction(0))
     return smallest, 1 - smallest
 
 

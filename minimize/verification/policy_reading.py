@@ -161,11 +161,11 @@ def _read_view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) 
     views = [
         _field_view(
             _key_text(key),
-            each,
-            _is_for_other_purposes(each, declared, purpose),
-            _parts(_key_text(key), each, declared),
+            raw_field,
+            _is_for_other_purposes(raw_field, declared, purpose),
+            _parts(_key_text(key), raw_field, declared),
         )
-        for key, each in fields.items()
+        for key, raw_field in fields.items()
     ]
     return PolicyView(
         name=str(raw.get("policy")),
@@ -179,7 +179,9 @@ def _read_view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) 
         never=tuple(_key_text(each) for each in raw.get("never") or ()),
         record=_pointer(raw.get("record")),
         features={
-            str(name): long for name, each in (raw.get("features") or {}).items() if (long := _feature_retention(each))
+            str(name): long
+            for name, feature in (raw.get("features") or {}).items()
+            if (long := _feature_retention(feature))
         },
     )
 
@@ -187,11 +189,11 @@ def _read_view(raw: Mapping[str, Any], fields: Mapping[Any, Any], purpose: str) 
 def _with_map_keys(fields: Mapping[Any, Any]) -> dict[Any, Any]:
     """The fields. The keys of a map are a field of their own if the policy treats them."""
     both: dict[Any, Any] = {}
-    for key, each in fields.items():
-        both[key] = each
-        if each.get("keys") is not None:
-            inherited = {word: each[word] for word in ("role", "purposes") if word in each}
-            both[str(Pointer.parse(_key_text(key)).keys)] = {"type": "string", "do": each["keys"], **inherited}
+    for key, raw_field in fields.items():
+        both[key] = raw_field
+        if raw_field.get("keys") is not None:
+            inherited = {word: raw_field[word] for word in ("role", "purposes") if word in raw_field}
+            both[str(Pointer.parse(_key_text(key)).keys)] = {"type": "string", "do": raw_field["keys"], **inherited}
     return both
 
 
@@ -200,7 +202,7 @@ def _without_values(views: Sequence[FieldView]) -> Iterator[FieldView]:
     for view in views:
         if view.pointer.is_keys and view.chains:
             star = view.pointer.stars[-1]
-            if not any(other.chains and other.pointer.within(star) for other in views):
+            if not any(each.chains and each.pointer.within(star) for each in views):
                 view = replace(view, branches=(BranchView(None, None),))
         yield view
 
@@ -261,11 +263,11 @@ def _step_view(raw: Any) -> StepView:
         return StepView(raw)
     if not isinstance(raw, dict) or len(raw) != 1:
         raise ValueError("no step")
-    ((word, given),) = raw.items()
-    if isinstance(given, dict):
-        return StepView(word, given)
+    ((word, argument),) = raw.items()
+    if isinstance(argument, dict):
+        return StepView(word, argument)
     lone = RULES[word].lone if word in RULES else "value"
-    return StepView(word, {} if given is None else {lone: given})
+    return StepView(word, {} if argument is None else {lone: argument})
 
 
 def _is_keep(chain: Sequence[StepView]) -> bool:

@@ -53,8 +53,8 @@ def check_columns(
     schema: pa.Schema, hive: frozenset[str], policy: PolicyView, receipt: Receipt, place: str
 ) -> Iterator[Finding]:
     """V020 to V024 for one file. `hive`: the columns in its path."""
-    there = dict(schema_leaves(schema, released_fields(policy).keys()))
-    for pointer, type_ in there.items():
+    types_by_pointer = dict(schema_leaves(schema, released_fields(policy).keys()))
+    for pointer, type_ in types_by_pointer.items():
         view = policy.fields.get(pointer)
         if view is None:
             yield new_finding(
@@ -67,7 +67,7 @@ def check_columns(
             yield from _metadata_findings(view, schema.field(pointer.top), receipt, place)
     yield from _folder_findings(hive, policy, place)
     for pointer, view in released_fields(policy).items():
-        if pointer not in there and not view.optional and pointer.top not in hive:
+        if pointer not in types_by_pointer and not view.optional and pointer.top not in hive:
             yield new_finding(
                 "V022", "the policy releases this column, but the file does not have it", file=place, field=view.key
             )
@@ -75,7 +75,11 @@ def check_columns(
 
 def _masked_pointer(pointer: Pointer, policy: PolicyView) -> str:
     """An undeclared path. Parts that do not look like a name become a star, because they could be values."""
-    declared = {each.parts[:length] for each in policy.fields for length in range(1, len(each.parts) + 1)}
+    declared = {
+        declared_pointer.parts[:length]
+        for declared_pointer in policy.fields
+        for length in range(1, len(declared_pointer.parts) + 1)
+    }
     parts = [
         part
         if not isinstance(part, str) or pointer.parts[: place + 1] in declared or _PLAIN_NAME.fullmatch(part)
@@ -151,10 +155,13 @@ def _name(pointer: Pointer) -> str:
 
 def _type_findings(view: FieldView, type_: pa.DataType, place: str) -> Iterator[Finding]:
     came = (type_family(type_), *_KEY_FAMILIES) if view.pointer.is_keys else (view.type,)
-    wanted = {output_family(chain, each) for chain in view.chains for each in came}
-    if type_family(type_) not in wanted:
+    expected_families = {output_family(chain, family) for chain in view.chains for family in came}
+    if type_family(type_) not in expected_families:
         yield new_finding(
-            "V023", f"the type is {type_}, but must be {' or '.join(sorted(wanted))}", file=place, field=view.key
+            "V023",
+            f"the type is {type_}, but must be {' or '.join(sorted(expected_families))}",
+            file=place,
+            field=view.key,
         )
     narrow = any(chain[-1].technique in ("age", "size") for chain in view.chains)
     if narrow and type_ != pa.int32():
@@ -217,15 +224,15 @@ class FieldJudge:
             yield new_finding("V031", message, file=place, field=self.view.key)
         self._misshapen = self._not_allowed = 0
 
-    def add_batch(self, batch: pa.RecordBatch, there: Mapping[Pointer, pa.DataType]) -> None:
+    def add_batch(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> None:
         """Add one batch."""
         leaf = leaf_values(batch, self.view.pointer)
-        asked = [pointer for pointer in self._deciding_fields() if pointer in there]
-        deciding = [leaf_values(batch, pointer).values.take(leaf.rows) for pointer in asked]
+        deciding_pointers = [pointer for pointer in self._deciding_fields() if pointer in leaves]
+        deciding = [leaf_values(batch, pointer).values.take(leaf.rows) for pointer in deciding_pointers]
         if pa.types.is_list(leaf.values.type) or pa.types.is_map(leaf.values.type):
             return
         for value, *shown in distinct_rows([leaf.values, *deciding]):
-            self._judge(value, self._certain(dict(zip(asked, shown, strict=True))))
+            self._judge(value, self._certain(dict(zip(deciding_pointers, shown, strict=True))))
 
     def _rule(self, chain: Sequence[StepView]) -> ValueRule:
         try:
@@ -237,10 +244,10 @@ class FieldJudge:
     def _deciding_fields(self) -> list[Pointer]:
         """The fields that decide about this one and that the output has unchanged."""
         conditions = [self.view.collect_if, *(branch.when for branch in self.view.branches)]
-        asked = {pointer for condition in conditions if condition for pointer in condition_fields(condition)}
+        pointers = {pointer for condition in conditions if condition for pointer in condition_fields(condition)}
         views = released_fields(self.policy)
         return sorted(
-            (each for each in asked if not each.stars and each in views and views[each].is_kept_as_is), key=str
+            (each for each in pointers if not each.stars and each in views and views[each].is_kept_as_is), key=str
         )
 
     def _certain(self, shown: Mapping[Pointer, Any]) -> dict[Pointer, Any]:
@@ -316,18 +323,18 @@ _BATCH_ROWS: Final = 1 << 17
 def check_records(evidence: Evidence) -> Iterator[Finding]:
     """V020 to V035 for every file of the records in force, partition by partition, under the run that wrote it."""
     files = [standing for standing in evidence.files if standing.name == RECORDS]
-    seen: dict[str, ShownCounts] = {}
-    for _, group in groupby(files, key=lambda each: (each.root, each.run.receipt.run_id)):
+    counts_by_run: dict[str, ShownCounts] = {}
+    for _, group in groupby(files, key=lambda file: (file.root, file.run.receipt.run_id)):
         partition = list(group)
         run = partition[0].run
         if run.policy is not None:
             judged = _PartitionCheck(evidence, run, run.policy)
             yield from judged.check(partition)
-            seen.setdefault(run.receipt.run_id, ShownCounts(run, run.policy)).add(
+            counts_by_run.setdefault(run.receipt.run_id, ShownCounts(run, run.policy)).add(
                 len(partition) - judged.closed, judged.shown
             )
-    for each in seen.values():
-        yield from each.contradictions()
+    for counts in counts_by_run.values():
+        yield from counts.contradictions()
 
 
 @dataclass(slots=True)
@@ -355,9 +362,9 @@ class _PartitionCheck:
             if file is not None:
                 yield from self._values(file, standing.file.path)
             self.closed += file is None
-        for pointer, each in self.rare.items():
-            if each.count() and not self.closed:
-                message = f"{each.count()} values have fewer subjects than `at_least`"
+        for pointer, rare_values in self.rare.items():
+            if rare_values.count() and not self.closed:
+                message = f"{rare_values.count()} values have fewer subjects than `at_least`"
                 yield new_finding("V033", message, file=files[0].root, field=self.policy.fields[pointer].key)
 
     def _schema(self, schema: pa.Schema, file: EvidenceFile) -> Iterator[Finding]:

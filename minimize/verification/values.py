@@ -97,7 +97,7 @@ def leaf_values(batch: pa.RecordBatch, pointer: Pointer) -> LeafValues:
 def distinct_rows(columns: Sequence[pa.Array]) -> Iterator[tuple[Any, ...]]:
     """Distinct rows of columns with equal length whose first value is not null, in the form of `comparable_values`."""
     parts = [_group_columns(column) for column in columns]
-    flat = [each for part in parts for each in part]
+    flat = [array for part in parts for array in part]
     table = pa.table(flat, names=[str(index) for index in range(len(flat))]).filter(columns[0].is_valid())
     unique = table.group_by(table.column_names, use_threads=False).aggregate([])
     judges = iter(comparable_values(unique[name].combine_chunks()) for name in table.column_names)
@@ -235,15 +235,15 @@ def _entry_holds(word: str, below: Any, shown: Mapping[Pointer, Any]) -> bool | 
     value = shown[pointer]
     if isinstance(below, Mapping):
         return _time_within(value, below, shown)
-    return any(_is_equal(value, wanted) for wanted in (below if isinstance(below, list) else [below]))
+    return any(_is_equal(value, expected) for expected in (below if isinstance(below, list) else [below]))
 
 
 def _time_within(value: Any, document: Mapping[str, Any], shown: Mapping[Pointer, Any]) -> bool | None:
     """Whether a time is within a period before another. Both are nanoseconds, compared with microsecond precision."""
-    other = Pointer.parse(str(document["of"])) if "of" in document else None
-    if other is None or other not in shown:
+    base_pointer = Pointer.parse(str(document["of"])) if "of" in document else None
+    if base_pointer is None or base_pointer not in shown:
         return None
-    times = (value, shown[other])
+    times = (value, shown[base_pointer])
     if any(not isinstance(each, int) for each in times):
         return False
     count, unit = int(str(document["within"])[:-1]), str(document["within"])[-1]
@@ -251,13 +251,13 @@ def _time_within(value: Any, document: Mapping[str, Any], shown: Mapping[Pointer
 
 
 def _all_of(parts: Iterable[bool | None]) -> bool | None:
-    found = set(parts)
-    return False if False in found else None if None in found else True
+    truths = set(parts)
+    return False if False in truths else None if None in truths else True
 
 
 def _any_of(parts: Iterable[bool | None]) -> bool | None:
-    found = set(parts)
-    return True if True in found else None if None in found else False
+    truths = set(parts)
+    return True if True in truths else None if None in truths else False
 
 
 def _is_equal(value: Any, expected: Any) -> bool:
@@ -312,17 +312,17 @@ class RetentionCounter:
     def count_outlived(self, batch: pa.RecordBatch, leaves: Mapping[Pointer, pa.DataType]) -> dict[Pointer, int]:
         """Number of values of features past their retention, by field; only fields that have some."""
         time = self._time(leaves)
-        found = (
+        counts_by_field = (
             {}
             if time is None
             else {pointer: self._values(batch, time, pointer, long) for pointer, long in self._long(leaves)}
         )
-        return {pointer: count for pointer, count in found.items() if count}
+        return {pointer: count for pointer, count in counts_by_field.items() if count}
 
     def _values(self, batch: pa.RecordBatch, time: Pointer, pointer: Pointer, long: int) -> int:
         leaf = leaf_values(batch, pointer)
-        there = leaf.rows.filter(leaf.values.is_valid())
-        times = leaf_values(batch, time).values.take(there)
+        rows = leaf.rows.filter(leaf.values.is_valid())
+        times = leaf_values(batch, time).values.take(rows)
         return sum(self._is_past(value, long) for (value,) in distinct_rows([times]))
 
     def _long(self, leaves: Mapping[Pointer, pa.DataType]) -> Iterator[tuple[Pointer, int]]:

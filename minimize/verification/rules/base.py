@@ -39,26 +39,24 @@ RuleFactory = Callable[[Parameters, ColumnContext], ValueRule]
 
 @dataclass(frozen=True, slots=True)
 class TechniqueRule:
-    """The rule of one technique, written from its definition.
-
-    values          makes the check of values
-    family          type family of the results; empty if it is that of the values
-    lone            parameter that a single value sets
-    identifies      whether an identifier can be recognized or guessed from its result
-    locates         whether its result is a position finer than 10 km; None if it is one only if it shows a coordinate's value
-    blurs           whether its result is a coordinate in steps of a tenth of a degree or more
-    keyed           whether it uses a key
-    may_lose        whether it may return null for a value
-    """
+    """The rule of one technique, written from its definition."""
 
     values: RuleFactory
+    """Makes the check of values."""
     family: str = ""
+    """Type family of the results; empty if it is that of the values."""
     lone: str = "value"
+    """Parameter that a single value sets."""
     identifies: bool = True
+    """Whether an identifier can be recognized or guessed from its result."""
     locates: Callable[[Parameters], bool] | None = None
+    """Whether its result is a position finer than 10 km; None if it is one only if it shows a coordinate's value."""
     blurs: Callable[[Parameters], bool] | None = None
+    """Whether its result is a coordinate in steps of a tenth of a degree or more."""
     keyed: bool = False
+    """Whether it uses a key."""
     may_lose: bool = False
+    """Whether it may return null for a value."""
 
 
 class RuleUnavailable(Exception):

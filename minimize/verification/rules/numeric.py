@@ -104,8 +104,8 @@ def _is_held(value: Any, number: Fraction, type_: pa.DataType) -> bool:
 
 
 def _label_bounds(label: str) -> tuple[Fraction, Fraction] | None:
-    found = _CLOSED_LABEL.fullmatch(label)
-    return None if found is None else (exact_fraction(Decimal(found[1])), exact_fraction(Decimal(found[2])))
+    match = _CLOSED_LABEL.fullmatch(label)
+    return None if match is None else (exact_fraction(Decimal(match[1])), exact_fraction(Decimal(match[2])))
 
 
 def _as_decimal(number: Any) -> Decimal:
@@ -212,15 +212,15 @@ def unit_starts(unit: str, zone: tzinfo) -> ValueRule:
     naming = _UNIT_NAMES[unit]
 
     def obeys(value: Any) -> bool:
-        seconds, rest = divmod(value, 10**9)
-        if rest:
+        seconds, remainder = divmod(value, 10**9)
+        if remainder:
             return False
         try:
-            here = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
-            before = (_EPOCH + timedelta(seconds=seconds, microseconds=-1)).astimezone(zone)
+            at_start = (_EPOCH + timedelta(seconds=seconds)).astimezone(zone)
+            just_before = (_EPOCH + timedelta(seconds=seconds, microseconds=-1)).astimezone(zone)
         except OverflowError:
             return bool(seconds % 60 == 0)
-        return bool(naming(here) != naming(before))
+        return bool(naming(at_start) != naming(just_before))
 
     return obeys
 

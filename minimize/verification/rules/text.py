@@ -87,7 +87,7 @@ def redacted_texts(parameters: Parameters, place: ColumnContext) -> ValueRule:
     patterns = parameters.get("patterns") or tuple(_REDACTED_FORMS)
     forms = {**_REDACTED_FORMS, **_LATER_FORMS}
     searches = [forms[name] for name in patterns if name in forms]
-    return lambda value: not any(found(value) for found in searches)
+    return lambda value: not any(search(value) for search in searches)
 
 
 def _form_search(pattern: str, accept: Callable[[str], bool] = lambda hit: True) -> Callable[[str], bool]:
@@ -155,18 +155,18 @@ def masked_texts(parameters: Parameters, place: ColumnContext) -> ValueRule:
 def mapped_words(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """One of the values that the policy lists."""
     listed = [*parameters["values"].values(), parameters.get("otherwise")]
-    allowed = frozenset(form for each in listed if each is not None for form in _written_forms(each))
+    allowed = frozenset(form for word in listed if word is not None for form in _written_forms(word))
     return lambda value: value in allowed
 
 
 def top_values(parameters: Parameters, place: ColumnContext) -> ValueRule:
     """At most `keep` distinct values, plus the value for all others."""
-    keep, other = int(parameters["keep"]), str(parameters.get("other", "other"))
-    seen: set[str] = set()
+    keep, other_label = int(parameters["keep"]), str(parameters.get("other", "other"))
+    distinct_values: set[str] = set()
 
     def obeys(value: Any) -> bool:
-        seen.add(value)
-        return len(seen - {other}) <= keep
+        distinct_values.add(value)
+        return len(distinct_values - {other_label}) <= keep
 
     return obeys
 
