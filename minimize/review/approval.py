@@ -85,10 +85,10 @@ def with_approval(text: str, approved: PolicyApproval) -> str:
 
 def _approval_line(approved: PolicyApproval) -> str:
     """The approval on one line. Texts are quoted as in JSON, which is also valid YAML."""
-    by = json.dumps(approved.by, ensure_ascii=False)
+    approver = json.dumps(approved.by, ensure_ascii=False)
     covered = json.dumps(dict(approved.pipelines), ensure_ascii=False)
     pipelines = f", pipelines: {covered}" if approved.pipelines else ""
-    return f'{{by: {by}, on: "{approved.on}", digest: "{approved.digest}"{pipelines}}}'
+    return f'{{by: {approver}, on: "{approved.on}", digest: "{approved.digest}"{pipelines}}}'
 
 
 def _entry_spans(root: MappingNode) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -184,7 +184,7 @@ class ApprovalResult(JsonResult):
 
     def lines(self) -> Iterator[Line]:
         """The changes since the last approval, the approval, and the source of the approver's name."""
-        name, by = f"{self.policy} version {self.version}", f"{self.approved.by} on {self.approved.on}"
+        name, approver = f"{self.policy} version {self.version}", f"{self.approved.by} on {self.approved.on}"
         if self.changed:
             earlier = "no earlier approved state is stored" if self.before is None else f"since version {self.before}:"
             yield earlier
@@ -194,8 +194,8 @@ class ApprovalResult(JsonResult):
             return
         log = "recorded in the audit log"
         log = log if self.recorded else f"not {log}, because no ledger is configured"
-        changed = f"{name} approved by {by}, in {self.file}; {log}"
-        yield changed if self.changed else f"{name} was already approved by {by}; nothing was changed"
+        changed = f"{name} approved by {approver}, in {self.file}; {log}"
+        yield changed if self.changed else f"{name} was already approved by {approver}; nothing was changed"
         yield f"the approval covers {', '.join(('the policy', *self.pipelines))}"
         system = "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"
         yield f"approver taken from {system if self.named == 'system' else self.named}"
@@ -227,10 +227,10 @@ def approve(
     file, actor = _policy_file(policy), current_actor()
     _check_lint(policy, pipelines, allowed)
     clock = utc_now if at is None else lambda: at
-    house = ApprovalWorkspace(ledger=ledger, keys=keys, start=file.parent, clock=clock)
-    when = house.now
-    house.require(APPROVE_POLICY, about=policy.policy)
-    name, named = _approver_name(house, by, actor), approver_source(by)
+    workspace = ApprovalWorkspace(ledger=ledger, keys=keys, start=file.parent, clock=clock)
+    when = workspace.now
+    workspace.require(APPROVE_POLICY, about=policy.policy)
+    name, named = _approver_name(workspace, by, actor), approver_source(by)
     forms = {key: each.form for key, each in pipelines.items()}
     approved = PolicyApproval(
         by=name, on=f"{when.astimezone(UTC):%Y-%m-%d}", digest=approval_digest(policy, forms), pipelines=forms
@@ -247,7 +247,7 @@ def approve(
         named=named,
         approved=policy.approved if same and policy.approved is not None else approved,
         changed=not same,
-        recorded=house.has_ledger and not same and not dry_run,
+        recorded=workspace.has_ledger and not same and not dry_run,
         pipelines=tuple(pipelines),
         before=None if before is None else before.policy.version,
         changes=changes,
@@ -262,13 +262,13 @@ def approve(
         with_output_errors(_write_copies, file.parent / APPROVED_FOLDER, copies)
         with_output_errors(write_file, file.resolve(), content)
 
-    _write_and_record(house, _approval_event(policy, approved, actor, when), write)
+    _write_and_record(workspace, _approval_event(policy, approved, actor, when), write)
     return result
 
 
-def approver_source(by: str | None) -> ApproverSource:
+def approver_source(approver_option: str | None) -> ApproverSource:
     """Origin of the approver's name."""
-    if by is not None:
+    if approver_option is not None:
         return "--by"
     return "MINIMIZE_ACTOR" if os.environ.get("MINIMIZE_ACTOR") else "system"
 
@@ -289,10 +289,10 @@ class ApprovedState:
         file, names = str(policy.path), {key: str(each.path) for key, each in pipelines.items()}
         before = self.policy.model_copy(update={"approved": None})
         now = policy.model_copy(update={"approved": None})
-        found = [*form_changes("policy", before, now, file, file)]
+        changes = [*form_changes("policy", before, now, file, file)]
         for key in (each for each in pipelines if each in self.pipelines):
-            found += form_changes("pipeline", self.pipelines[key], pipelines[key], names[key], names[key])
-        return collect_changes(found)
+            changes += form_changes("pipeline", self.pipelines[key], pipelines[key], names[key], names[key])
+        return collect_changes(changes)
 
     def check_version(self, policy: Policy, pipelines: Mapping[str, Pipeline]) -> None:
         """Raises CheckFailed (R023) if the policy or a pipeline has changed and the version is not higher."""
@@ -367,10 +367,10 @@ def _policy_file(policy: Policy) -> Path:
 
 def _check_lint(policy: Policy, pipelines: Mapping[str, Pipeline], allowed: Collection[str]) -> None:
     """Raises CheckFailed if lint finds an error that is not allowed: a policy with errors cannot be approved."""
-    found = [*lint(policy), *(fault for purpose in policy.purposes for fault in _plan_faults(policy, purpose))]
-    for each in pipelines.values():
-        found += [finding for finding in lint(each) if finding.code in ALLOWABLE_CODES]
-    errors = [each for each in dict.fromkeys(found) if each.severity == "error" and each.code not in allowed]
+    findings = [*lint(policy), *(fault for purpose in policy.purposes for fault in _plan_faults(policy, purpose))]
+    for pipeline in pipelines.values():
+        findings += [finding for finding in lint(pipeline) if finding.code in ALLOWABLE_CODES]
+    errors = [each for each in dict.fromkeys(findings) if each.severity == "error" and each.code not in allowed]
     if errors:
         raise CheckFailed(
             "a policy with errors cannot be approved", findings=errors, hint="Fix the errors, then run `minimize lint`."
@@ -382,16 +382,16 @@ def _plan_faults(policy: Policy, purpose: str) -> tuple[Finding, ...]:
     return examine(policy, declared_schema(request(policy, purpose)), purpose=purpose).faults
 
 
-def _approver_name(workspace: Workspace, by: str | None, actor: Actor) -> str:
+def _approver_name(workspace: Workspace, approver_option: str | None, actor: Actor) -> str:
     """Name of the approver. Raises AccessDenied for another person's name if an access file is configured."""
     access, user = workspace.access, actor.user or ""
-    own = () if access is None else (canonical_account(access.person(user)), *access.accounts(user))
-    if access is not None and by is not None and canonical_account(by) not in own:
+    own_accounts = () if access is None else (canonical_account(access.person(user)), *access.accounts(user))
+    if access is not None and approver_option is not None and canonical_account(approver_option) not in own_accounts:
         about = "you can approve only in your own name"
         raise AccessDenied(
             f"{user} cannot approve this policy in another name", reasons=[reason("nobody", about=about)]
         )
-    name = user if by is None else by
+    name = user if approver_option is None else approver_option
     if not name.strip() or not name.isprintable() or len(name) > 200:
         raise ConfigurationError(
             "the approver's name is empty, too long or not on one line",
