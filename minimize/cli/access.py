@@ -175,10 +175,10 @@ def expire_command(workspace: Workspace, now: datetime) -> Printable:
 )
 def list_grants_command(workspace: Workspace, now: datetime, **filters: Any) -> Printable:
     """List your requests and grants, and others that you may see. Exits with 1 if a break-glass grant needs a review."""
-    found = list_grants(workspace, now, **filters)
-    awaits_review = any(each.review(now) in ("due", "overdue") for each in found)
+    grants = list_grants(workspace, now, **filters)
+    awaits_review = any(each.review(now) in ("due", "overdue") for each in grants)
     return Listing(
-        "grants", [ResultAt(each, now) for each in found], "no requests or grants", exit_code=int(awaits_review)
+        "grants", [ResultAt(each, now) for each in grants], "no requests or grants", exit_code=int(awaits_review)
     )
 
 

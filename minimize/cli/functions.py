@@ -40,8 +40,8 @@ def list_command(workspace: Workspace, now: datetime, tenant: str, html: str | N
 
     The page (--html) is for the administrator of TENANT. It has the text and the fields of each open request, and how to answer.
     """
-    found = show_functions(tenant, workspace, now, **filters)
-    return found if html is None else write_page(found, html, html_page(found.document))
+    functions = show_functions(tenant, workspace, now, **filters)
+    return functions if html is None else write_page(functions, html, html_page(functions.document))
 
 
 @verb(

@@ -108,8 +108,8 @@ def open_command(
         raise click.UsageError("a privacy incident needs its start. Pass --since TIME.")
     known = known_at or now
     new = NewIncident(id=name, period=(since or known, until), known_at=known, tenants=tenant, **case)
-    found = open_incident(new, workspace, now)
-    return OpenedIncident(found, now, tuple(map(str, unmatched_items(found, workspace))))
+    incident = open_incident(new, workspace, now)
+    return OpenedIncident(incident, now, tuple(map(str, unmatched_items(incident, workspace))))
 
 
 @verb("scope", _INCIDENT, "--in", *WORKSPACE, group=incident_group)

@@ -146,12 +146,12 @@ def _find_keyring(file: str | None) -> Keyring:
     """Returns the keyring that is named, or else the configured one. Raises UsageError if there is none."""
     from minimize.keys import find_keyring
 
-    found = find_keyring(file, Path.cwd())
-    if found is None:
+    keyring = find_keyring(file, Path.cwd())
+    if keyring is None:
         raise click.UsageError(
             "no keyring. Pass FILE or --keys FILE, or set MINIMIZE_KEYS or `keys:` in minimize.yaml."
         )
-    return found
+    return keyring
 
 
 def _workspace(keys: str | None, ledger: str | None, outputs: tuple[str, ...]) -> Workspace:

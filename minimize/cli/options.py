@@ -49,12 +49,12 @@ class DurationParameter(StringParamType):
         """Returns the duration. Raises ConfigurationError, which names the option or the argument."""
         from minimize.forms.values import parse_duration  # it imports Arrow, which `--help` does not need
 
-        found = parse_duration(value)
-        if found is None:
+        duration = parse_duration(value)
+        if duration is None:
             raise ConfigurationError(
                 f"{_parameter_name(param)} is not a duration", hint="Write a number and a unit, such as 30m, 8h or 30d."
             )
-        return found
+        return duration
 
 
 DURATION: Final = DurationParameter()

@@ -60,8 +60,8 @@ def lint_command(now: datetime, pipeline: str | None, fail_on: str, codes: bool,
         raise click.MissingParameter(ctx=ctx, param=ctx.command.params[0])
     from minimize.review import lint_path, lint_tables
 
-    found = lint_path(pipeline, on=now.date(), keys=keys)
-    return LintResult(found, fail_on, lint_tables(pipeline, at=now, keys=keys))
+    findings = lint_path(pipeline, on=now.date(), keys=keys)
+    return LintResult(findings, fail_on, lint_tables(pipeline, at=now, keys=keys))
 
 
 class PreviewParameter(DataPathParameter):

@@ -37,8 +37,8 @@ def print_result(result: Printable, as_json: bool) -> int:
         click.echo("\n".join(text for line in result.lines() for text in terminal_lines(line)))
         for note in getattr(result, "notes", ()):
             click.echo(single_line(note), err=True)
-    for each in getattr(result, "log_messages", ()):
-        each.log()
+    for message in getattr(result, "log_messages", ()):
+        message.log()
     code: int = getattr(result, "exit_code", 0)
     return code
 
@@ -80,7 +80,7 @@ def finding_lines(finding: Finding) -> Iterator[str]:
 def progress_bar() -> Iterator[ProgressCallback]:
     """Provides the callback with which a run reports progress. On a terminal it shows a bar, elsewhere nothing."""
     if not sys.stderr.isatty():
-        yield lambda done, of: None
+        yield lambda completed, total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -88,7 +88,7 @@ def progress_bar() -> Iterator[ProgressCallback]:
     columns = (TextColumn("minimizing"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("minimizing", total=None)
-        yield lambda done, of: bar.update(task, completed=done, total=of)
+        yield lambda completed, total: bar.update(task, completed=completed, total=total)
 
 
 def write_page(result: Printable, file: str, page: str) -> Printable:

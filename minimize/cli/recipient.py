@@ -58,8 +58,8 @@ def show_command(name: str, html: str | None, recipients: str | None) -> Printab
     return _as_page(show_recipient(name, recipients), html)
 
 
-def _as_page(found: RecipientOverview | RecipientDetails, html: str | None) -> Printable:
-    return found if html is None else write_page(found, html, html_page(found.document))
+def _as_page(result: RecipientOverview | RecipientDetails, html: str | None) -> Printable:
+    return result if html is None else write_page(result, html, html_page(result.document))
 
 
 @verb("lint", click.Argument(["path"], type=PATH), "--fail-on", group=recipient_group)

@@ -52,11 +52,11 @@ def report_command(output: str, html: str | None, tables: tuple[str, ...], **arg
     Counts are rounded, and the report has no value of a record. It lists the parts that could not be determined here. Only the
     figures of a `--table` are shown as they were published.
     """
-    found = create_report(output, tables=tables, **arguments)
+    report = create_report(output, tables=tables, **arguments)
     if html is None:
-        return found
-    Path(html).write_text(found.html(), encoding="utf-8")
-    return AlternativeText(found, [found, f"  page            {html}"])
+        return report
+    Path(html).write_text(report.html(), encoding="utf-8")
+    return AlternativeText(report, [report, f"  page            {html}"])
 
 
 @verb("leaflet", "PIPELINE", "--html")
@@ -65,8 +65,8 @@ def leaflet_command(pipeline: str, html: str | None, now: datetime) -> Printable
 
     The leaflet is generated from the policy and lists every declared field once. It has no value of a record.
     """
-    found = create_leaflet(pipeline, now.date())
-    return found if html is None else write_page(found, html, html_page(found.document))
+    leaflet = create_leaflet(pipeline, now.date())
+    return leaflet if html is None else write_page(leaflet, html, html_page(leaflet.document))
 
 
 @verb(

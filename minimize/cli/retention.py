@@ -134,8 +134,8 @@ def withdraw_event_command(workspace: Workspace, now: datetime, event: str) -> P
     Data that `expire` has already removed does not come back. An event that is added again counts again. You do not need to
     withdraw events of a device that is enrolled again: an event concerns only records from before it.
     """
-    done = withdraw_event(event, workspace, now)
-    return RecordedEvent(done, done.is_new)
+    withdrawal = withdraw_event(event, workspace, now)
+    return RecordedEvent(withdrawal, withdrawal.is_new)
 
 
 @verb("list", "--tenant", "--history", *WORKSPACE, group=events_group)

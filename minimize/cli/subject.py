@@ -141,7 +141,7 @@ def view_command(
     Prints its location, form, period, retention and recipients, and restrictions.
     """
     whole_tenant = not selected["ids"] and (selected["tenant"] is not None or selected["file"] is not None)
-    found = view_subjects(
+    subject_views = view_subjects(
         RequestedSubjects(**selected, whole_tenant=whole_tenant),
         workspace,
         now,
@@ -149,7 +149,7 @@ def view_command(
         linked=linked,
         restricted=restricted,
     )
-    views = SubjectViews(found, rows)
+    views = SubjectViews(subject_views, rows)
     if html is None:
         return views
     return write_page(views, html, view_page(views.views, rows))
@@ -219,7 +219,7 @@ def export_command(
         )
     if yes or unseen or records is not None:
         raise click.UsageError("--yes, --records and --allow-unknown-tenant need --then-delete")
-    made = export_subjects(
+    exports = export_subjects(
         RequestedSubjects(**selected, whole_tenant=whole_tenant),
         Path(to),
         workspace,
@@ -230,8 +230,8 @@ def export_command(
         redact=redact,
         unsearchable=_parse_reasons(reasons),
     )
-    is_partial = any(each.unsearched for each in made)
-    return Listing("exports", made, "no subject", exit_code=int(is_partial))
+    is_partial = any(each.unsearched for each in exports)
+    return Listing("exports", exports, "no subject", exit_code=int(is_partial))
 
 
 @verb(
@@ -521,5 +521,5 @@ def refuse_command(
     if request is not None:
         return ResultAt(refuse_request(request, because, reference, workspace, now), now)
     subjects = RequestedSubjects(ids, tenant, field, whole_tenant=not ids)
-    found = refuse_subjects(str(kind), subjects, because, reference, workspace, now)
-    return Listing("requests", [ResultAt(each, now) for each in found], "no requests")
+    refusals = refuse_subjects(str(kind), subjects, because, reference, workspace, now)
+    return Listing("requests", [ResultAt(each, now) for each in refusals], "no requests")

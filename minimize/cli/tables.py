@@ -36,15 +36,15 @@ def table_lines(table: Table) -> list[str]:
 
 
 def _rich_table(table: Table) -> RichTable:
-    found = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    rich_table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     numbers = len(table.head) if table.numbers is None else table.numbers
     for at, head in enumerate(table.head):
-        found.add_column(head, justify="right" if at >= numbers else "left", overflow="ellipsis" if at else "fold")
-    if found.columns:
-        found.columns[0].max_width = _NAME_WIDTH
+        rich_table.add_column(head, justify="right" if at >= numbers else "left", overflow="ellipsis" if at else "fold")
+    if rich_table.columns:
+        rich_table.columns[0].max_width = _NAME_WIDTH
     for row in table.rows:
-        found.add_row(*(Text(terminal_text(cell), _COLORS.get(cell, "")) for cell in row))
-    return found
+        rich_table.add_row(*(Text(terminal_text(cell), _COLORS.get(cell, "")) for cell in row))
+    return rich_table
 
 
 def _width(table: RichTable) -> int:

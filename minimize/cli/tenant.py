@@ -32,5 +32,5 @@ def report_command(
     Policies, receipts, recipients, subprocessors, contracts, consents, disclosures, incidents, requests and settings of this
     tenant, and nothing of others. Verifies each output with data of the tenant again. The page needs no network.
     """
-    found = create_tenant_report(tenant, workspace, now, recipients=recipients)
-    return found if html is None else write_page(found, html, html_page(found.document))
+    report = create_tenant_report(tenant, workspace, now, recipients=recipients)
+    return report if html is None else write_page(report, html, html_page(report.document))

@@ -168,8 +168,8 @@ def read_draft(text: str) -> Iterator[DraftBlock]:
         elif above and line.startswith(_COMMENT):
             above.append(line)
         else:
-            found = _read_field(above, line) if above else _read_part(line)
-            yield from (*above, line) if found is None else (found,)
+            block = _read_field(above, line) if above else _read_part(line)
+            yield from (*above, line) if block is None else (block,)
             above = []
     yield from above
 
@@ -268,11 +268,11 @@ def nameable_fields(schema: Sequence[tuple[str, str]]) -> dict[Pointer, str]:
 
 def guess_record_fields(leaves: Mapping[Pointer, str]) -> dict[str, Pointer]:
     """The fields that are `tenant`, `subject`, `time` and `record`, guessed from their names."""
-    found = {
+    pointers_by_word = {
         word: [each for each, type_ in leaves.items() if _is_record_field(word, each, type_)]
         for word in _RECORD_FIELD_NAMES
     }
-    return {word: pointers[0] for word, pointers in found.items() if pointers}
+    return {word: pointers[0] for word, pointers in pointers_by_word.items() if pointers}
 
 
 def can_be_declared(pointer: Pointer, type_: str) -> bool:
@@ -408,9 +408,9 @@ def write_new_files(target: Path, texts: Mapping[str, str]) -> list[Path]:
 
 def _drafted_policy(source: str, name: str) -> str:
     format_ = FORMATS[_source_format(source)]
-    found, rare = discover_frequent_fields(source, MIN_RECORDS_OF_NAME)
-    schema = [(key, word) for key, word in found if not looks_like_a_value(key, has_columns=format_.has_columns)]
-    left_out = len(found) - len(schema) + rare
+    fields, rare = discover_frequent_fields(source, MIN_RECORDS_OF_NAME)
+    schema = [(key, word) for key, word in fields if not looks_like_a_value(key, has_columns=format_.has_columns)]
+    left_out = len(fields) - len(schema) + rare
     leaves = {each: word for each, word in nameable_fields(schema).items() if can_be_declared(each, word)}
     looks = summarize_source(source, leaves)
     types = infer_types(leaves, looks, format_.text_types)
@@ -448,16 +448,16 @@ def _write_all_or_none(target: Path, files: Mapping[Path, str]) -> None:
             durable_files.write_file(path, text.encode())
     except OSError:
         for path in files:
-            for each in (path, path.with_name(path.name + ".tmp")):
-                each.unlink(missing_ok=True)
+            for file in (path, path.with_name(path.name + ".tmp")):
+                file.unlink(missing_ok=True)
         raise
 
 
 def source_pattern(location: PathText) -> str:
     """The source path of a pipeline for this data. For a folder: files with the suffix of its first file, by date if possible."""
     data = absolute_location(parse_location(location))
-    found = find_files(location_text(data), Path.cwd())
-    first = next((path for path in found.files.get(None, ()) if format_by_name(path)), None)
+    source_files = find_files(location_text(data), Path.cwd())
+    first = next((path for path in source_files.files.get(None, ()) if format_by_name(path)), None)
     if first is None or not data.is_dir():
         return location_text(data)
     pattern = "/".join(
@@ -494,21 +494,21 @@ def accept_proposals(folder: Path, names: Collection[str]) -> list[str]:
     offered = open_proposals(blocks)
     proposals = dict.fromkeys(each.name for each in offered)
     certain = (each.name for each in offered if isinstance(each, DraftedField) or not each.may_be_absent)
-    wanted = list(dict.fromkeys([*(certain if ALL in names else ()), *(name for name in names if name != ALL)]))
-    missing = [name for name in wanted if name not in proposals]
+    chosen_names = list(dict.fromkeys([*(certain if ALL in names else ()), *(name for name in names if name != ALL)]))
+    missing = [name for name in chosen_names if name not in proposals]
     if missing:
         hint = _missing_proposal_hint(missing[0], text, proposals)
         raise ConfigurationError(
             f"there is no open proposal for {', '.join(f'`{name}`' for name in missing)}; none was accepted", hint=hint
         )
     accepted = (
-        block if isinstance(block, str) or not block.is_open or block.name not in wanted else block.accept()
+        block if isinstance(block, str) or not block.is_open or block.name not in chosen_names else block.accept()
         for block in blocks
     )
     changed = draft_text(accepted)
     check_policy_text(changed, path)
     durable_files.with_output_errors(durable_files.write_file, path, changed.encode())
-    return wanted
+    return chosen_names
 
 
 def _missing_proposal_hint(name: str, text: str, proposals: Collection[str]) -> str:

@@ -118,16 +118,16 @@ def treatment_for(kind: str, evidence: FieldEvidence) -> str:
 
 
 def _is_of_kind(*kinds: str) -> Callable[[FieldEvidence], bool]:
-    return lambda seen: seen.kind in kinds
+    return lambda evidence: evidence.kind in kinds
 
 
 def _is_text_and(applies: Callable[[FieldEvidence], bool]) -> Callable[[FieldEvidence], bool]:
     """The condition, only for texts."""
-    return lambda seen: seen.type in TEXT_TYPES and applies(seen)
+    return lambda evidence: evidence.type in TEXT_TYPES and applies(evidence)
 
 
 def _has_words(pattern: str, *types: str) -> Callable[[FieldEvidence], bool]:
-    return lambda seen: seen.has_words(pattern) and (not types or seen.type in types)
+    return lambda evidence: evidence.has_words(pattern) and (not types or evidence.type in types)
 
 
 def _is_tenant(evidence: FieldEvidence) -> bool:
@@ -166,16 +166,16 @@ def _is_flag(evidence: FieldEvidence) -> bool:
 
 _BIRTH: Final = "birth|dob|birthday|birthdate"
 _RULES_BY_NAME: Final = (
-    ProposalRule(lambda seen: seen.was_read and seen.summary.is_empty, "plain", DROP, "no value was found"),
-    ProposalRule(lambda seen: seen.suggested_role == "secret", "secret", DROP, "a secret is never kept"),
+    ProposalRule(lambda evidence: evidence.was_read and evidence.summary.is_empty, "plain", DROP, "no value was found"),
+    ProposalRule(lambda evidence: evidence.suggested_role == "secret", "secret", DROP, "a secret is never kept"),
     ProposalRule(
-        lambda seen: seen.type in ("list", "map"),
+        lambda evidence: evidence.type in ("list", "map"),
         "plain",
         "container",
         "the number of items is enough for most purposes",
     ),
     ProposalRule(
-        lambda seen: seen.type in ("struct", "binary") and seen.kind is None,
+        lambda evidence: evidence.type in ("struct", "binary") and evidence.kind is None,
         "plain",
         DROP,
         "its content is unknown",
@@ -183,7 +183,10 @@ _RULES_BY_NAME: Final = (
     ProposalRule(_is_of_kind("card", "iban"), "identifier", DROP, "payment data"),
     ProposalRule(_is_tenant, "plain", "tenant", "it selects the settings that apply"),
     ProposalRule(
-        lambda seen: seen.part == "record", "identifier", DROP, "it identifies one record and has no other meaning"
+        lambda evidence: evidence.part == "record",
+        "identifier",
+        DROP,
+        "it identifies one record and has no other meaning",
     ),
 )
 _RULES_BY_KIND: Final = (
@@ -196,10 +199,13 @@ _RULES_BY_KIND: Final = (
     ),
     ProposalRule(_is_of_kind("imei"), "identifier", "identifier", "it identifies a device"),
     ProposalRule(
-        lambda seen: seen.part == "subject", "identifier", "identifier", "it identifies the subject of the record"
+        lambda evidence: evidence.part == "subject",
+        "identifier",
+        "identifier",
+        "it identifies the subject of the record",
     ),
     ProposalRule(
-        _is_text_and(lambda seen: seen.kind == "ip" and not seen.has_words("version")),
+        _is_text_and(lambda evidence: evidence.kind == "ip" and not evidence.has_words("version")),
         "quasi",
         "ip",
         "the network is enough for grouping",
@@ -215,19 +221,23 @@ _RULES_BY_KIND: Final = (
     ),
     ProposalRule(_is_coordinate, "quasi", "coordinate", "a tenth of a degree is about 11 km"),
     ProposalRule(_has_words(_BIRTH, *TIME_TYPES), "quasi", "birth", "the year is enough for an age"),
-    ProposalRule(lambda seen: seen.type == "timestamp", "quasi", "timestamp", "exact times link records"),
-    ProposalRule(lambda seen: seen.type == "date", "quasi", "date", "exact days link records"),
+    ProposalRule(lambda evidence: evidence.type == "timestamp", "quasi", "timestamp", "exact times link records"),
+    ProposalRule(lambda evidence: evidence.type == "date", "quasi", "date", "exact days link records"),
     ProposalRule(
         _is_text_and(_is_of_kind("time")), "quasi", DROP, "a time as text; as `type: timestamp` it could be truncated"
     ),
     ProposalRule(
-        _is_text_and(lambda seen: seen.kind in ("version", "ip") or (seen.kind is None and seen.has_words("version"))),
+        _is_text_and(
+            lambda evidence: (
+                evidence.kind in ("version", "ip") or (evidence.kind is None and evidence.has_words("version"))
+            )
+        ),
         "quasi",
         "version",
         "the other parts distinguish devices",
     ),
     ProposalRule(
-        _is_text_and(lambda seen: seen.kind == "postal_code" and seen.certain_role == "quasi"),
+        _is_text_and(lambda evidence: evidence.kind == "postal_code" and evidence.certain_role == "quasi"),
         "quasi",
         "postal_code",
         "its first characters are a region",
@@ -243,11 +253,14 @@ _RULES_BY_KIND: Final = (
         "it identifies a person or a device, and a pseudonym of it would not be useful for joins",
     ),
     ProposalRule(
-        lambda seen: _is_random(seen) and seen.summary.is_unique, "identifier", DROP, "it identifies one record"
+        lambda evidence: _is_random(evidence) and evidence.summary.is_unique,
+        "identifier",
+        DROP,
+        "it identifies one record",
     ),
     ProposalRule(_is_random, "identifier", "identifier", "it identifies something that occurs repeatedly"),
     ProposalRule(
-        lambda seen: seen.suggested_role == "identifier",
+        lambda evidence: evidence.suggested_role == "identifier",
         "identifier",
         "identifier",
         "it identifies a person or a device",
@@ -255,34 +268,38 @@ _RULES_BY_KIND: Final = (
 )
 _RULES_BY_COUNT: Final = (
     ProposalRule(_is_flag, "plain", "flag", "it has only two values"),
-    ProposalRule(_is_text_and(lambda seen: seen.summary.is_unique), "identifier", DROP, "it identifies one record"),
     ProposalRule(
-        lambda seen: seen.type == "double" and seen.has_words("pct|percent|percentage"),
+        _is_text_and(lambda evidence: evidence.summary.is_unique), "identifier", DROP, "it identifies one record"
+    ),
+    ProposalRule(
+        lambda evidence: evidence.type == "double" and evidence.has_words("pct|percent|percentage"),
         "plain",
         "percentage",
         "tenths are enough",
     ),
     ProposalRule(
-        lambda seen: seen.is_number and seen.has_words("bytes"),
+        lambda evidence: evidence.is_number and evidence.has_words("bytes"),
         "plain",
         "bytes",
         "exact sizes distinguish devices",
     ),
     ProposalRule(
-        lambda seen: _is_group(seen) and seen.suggested_role == "quasi" and not seen.is_number,
+        lambda evidence: _is_group(evidence) and evidence.suggested_role == "quasi" and not evidence.is_number,
         "quasi",
         "group",
         "each of its values is shared by many records",
     ),
     ProposalRule(
-        lambda seen: _is_group(seen) and seen.type in ("string", "integer"),
+        lambda evidence: _is_group(evidence) and evidence.type in ("string", "integer"),
         "plain",
         "group",
         "it sorts records into groups",
     ),
-    ProposalRule(lambda seen: seen.certain_role == "quasi", "quasi", DROP, "it helps to identify a person"),
-    ProposalRule(lambda seen: seen.is_number, "plain", DROP, "choose how coarse it may be: `bin`, `round` or `clip`"),
-    ProposalRule(lambda seen: seen.summary.is_thin, "plain", DROP, "there are too few values to judge"),
+    ProposalRule(lambda evidence: evidence.certain_role == "quasi", "quasi", DROP, "it helps to identify a person"),
+    ProposalRule(
+        lambda evidence: evidence.is_number, "plain", DROP, "choose how coarse it may be: `bin`, `round` or `clip`"
+    ),
+    ProposalRule(lambda evidence: evidence.summary.is_thin, "plain", DROP, "there are too few values to judge"),
     ProposalRule(
         lambda _: True, "quasi", DROP, "many values: `top` keeps the frequent ones if the policy names `subject`"
     ),
@@ -353,12 +370,12 @@ def propose_treatments(
     """
     words = {pointer: word for word, pointer in parts.items()}
     tenant = parts.get("tenant")
-    found: dict[Pointer, Proposal] = {}
+    proposal_by_pointer: dict[Pointer, Proposal] = {}
     for pointer, type_ in leaves.items():
         per = None if tenant in (None, pointer) else key_text(tenant)
         look = summaries.get(pointer)
         read = types.get(pointer, type_)
-        seen = FieldEvidence(
+        evidence = FieldEvidence(
             pointer=pointer,
             type=read,
             summary=look or ValueSummary(0),
@@ -366,20 +383,20 @@ def propose_treatments(
             per=per,
             was_read=look is not None,
         )
-        found[pointer] = replace(propose_for_field(seen), type=None if read == type_ else read)
-    return found
+        proposal_by_pointer[pointer] = replace(propose_for_field(evidence), type=None if read == type_ else read)
+    return proposal_by_pointer
 
 
 def infer_types(
     leaves: Mapping[Pointer, str], summaries: Mapping[Pointer, ValueSummary], text_types: Collection[str]
 ) -> dict[Pointer, str]:
     """The types that the values of fields can be read as. Takes the types that sources of the format read from text."""
-    found = dict(leaves)
+    type_by_pointer = dict(leaves)
     for pointer, look in summaries.items():
         reads = [word for word in look.reads if word in text_types]
         if leaves[pointer] == "string" and reads and look.kind not in ("imei", "card", "phone", "postal_code"):
-            found[pointer] = reads[0]
-    return found
+            type_by_pointer[pointer] = reads[0]
+    return type_by_pointer
 
 
 def propose_for_field(evidence: FieldEvidence) -> Proposal:

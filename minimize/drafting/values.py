@@ -69,24 +69,29 @@ def discover_frequent_fields(source: Any, records: int = 0) -> tuple[DiscoveredF
     """
     if not isinstance(source, str | Path | ObjectPath):
         return _schema_fields(read_memory(source).schema), 0
-    found = find_files(location_text(source), Path.cwd())
-    parts = [FilePart(path, found.root) for files in found.files.values() for path in files if format_by_name(path)]
+    source_files = find_files(location_text(source), Path.cwd())
+    parts = [
+        FilePart(path, source_files.root)
+        for files in source_files.files.values()
+        for path in files
+        if format_by_name(path)
+    ]
     if not parts:
         raise SourceError(
             f"no file of a known format was found in {source}",
             hint=f"Name files that end in {format_suffixes()}, also with .gz or .zst.",
         )
     together: dict[str, str] = {}
-    seen = ObservedValues()
+    observed = ObservedValues()
     for part in parts[:SAMPLED_FILES]:
         format_ = FORMATS[format_by_name(part.path)]
         if format_.read_schema is None:
-            _observe_records(seen, part, format_)
+            _observe_records(observed, part, format_)
         else:
             for key, word in _schema_fields(format_.read_schema(part)):
                 together.setdefault(key, word)
-    left_out = seen.drop_rare_names(min(records, -(-seen.records // 2)))
-    for parts_, word in seen.leaves(()):
+    left_out = observed.drop_rare_names(min(records, -(-observed.records // 2)))
+    for parts_, word in observed.leaves(()):
         together.setdefault(_field_key(parts_), word)
     return list(together.items()), left_out
 
@@ -96,12 +101,12 @@ def observe_file(part: FilePart, format_: SourceFormat) -> ObservedValues:
 
     Raises SourceError if the file cannot be read.
     """
-    seen = ObservedValues()
+    observed = ObservedValues()
     if format_.read_schema is None:
-        _observe_records(seen, part, format_)
+        _observe_records(observed, part, format_)
     else:
-        _observe_type(seen, pa.struct(list(format_.read_schema(part))))
-    return seen
+        _observe_type(observed, pa.struct(list(format_.read_schema(part))))
+    return observed
 
 
 def _observe_type(observed: ObservedValues, type_: pa.DataType) -> None:
@@ -172,14 +177,14 @@ class ObservedValues:
 
     def drop_rare_names(self, records: int, *, inner: bool = False) -> int:
         """Remove the names in fewer records, and return their number. An object without other names is a map."""
-        names = {part: seen for part, seen in self.below.items() if isinstance(part, str)}
-        rare = [part for part, seen in names.items() if seen.records < records]
+        names = {part: observed for part, observed in self.below.items() if isinstance(part, str)}
+        rare = [part for part, observed in names.items() if observed.records < records]
         if inner and names and len(names) - len(rare) in (0, *range(MAX_STRUCT_KEYS + 1, len(names) + 1)):
             self.is_map = True
             return 0
         for part in rare:
             del self.below[part]
-        return len(rare) + sum(seen.drop_rare_names(records, inner=True) for seen in self.below.values())
+        return len(rare) + sum(observed.drop_rare_names(records, inner=True) for observed in self.below.values())
 
     def at_path(self, parts: Sequence[PointerPart]) -> Iterator[ObservedValues]:
         """The observations at a path. A star matches elements and keys."""
@@ -193,25 +198,25 @@ class ObservedValues:
     def leaves(self, parts: tuple[PointerPart, ...]) -> Iterator[tuple[tuple[PointerPart, ...], str]]:
         """The paths below, each with the type that fits all of its values, or else the first observed type."""
         kind = max(self.words, key=self._weight, default="string")
-        below = {part: seen for part, seen in self.below.items() if (part is STAR) == (kind == "list")}
+        below = {part: observed for part, observed in self.below.items() if (part is STAR) == (kind == "list")}
         if parts and kind == "struct" and self._is_map:
             yield parts, "map"
             values = ObservedValues()
-            for each in below.values():
-                values.merge(each)
+            for observed in below.values():
+                values.merge(observed)
             yield from values.leaves((*parts, STAR)) if values.records else ()
         elif kind in ("struct", "list") and below:
-            for part, each in below.items():
-                yield from each.leaves((*parts, part))
+            for part, observed in below.items():
+                yield from observed.leaves((*parts, part))
         elif parts:
             yield parts, _common_type(self.words)
 
-    def merge(self, other: ObservedValues) -> None:
+    def merge(self, addition: ObservedValues) -> None:
         """Add the observations of another place."""
-        self.records += other.records
-        for word, count in other.words.items():
+        self.records += addition.records
+        for word, count in addition.words.items():
             self._count(word, count)
-        for part, below in other.below.items():
+        for part, below in addition.below.items():
             if part in self.below or self._has_capacity():
                 self.below.setdefault(part, ObservedValues()).merge(below)
 
@@ -223,7 +228,9 @@ class ObservedValues:
     def _has_capacity(self) -> bool:
         """Whether another name can be recorded. If there are too many, names that occur in a single record are replaced."""
         if len(self.below) >= MAX_OBSERVED_KEYS:
-            self.below = {part: seen for part, seen in self.below.items() if part is STAR or seen.records > 1}
+            self.below = {
+                part: observed for part, observed in self.below.items() if part is STAR or observed.records > 1
+            }
         return len(self.below) < MAX_OBSERVED_KEYS
 
     def _weight(self, word: str) -> int:
@@ -259,7 +266,7 @@ def _common_type(words: Mapping[str, int]) -> str:
     kinds: dict[str, int] = {}
     for word, count in words.items():
         kinds[_KINDS.get(word, word)] = kinds.get(_KINDS.get(word, word), 0) + count
-    kind = max(kinds, key=lambda each: kinds[each], default="text")
+    kind = max(kinds, key=lambda candidate: kinds[candidate], default="text")
     alike = [word for word in words if _KINDS.get(word) == kind]
     if kind == "number":
         return "double" if "double" in alike else "integer"
@@ -320,8 +327,8 @@ def _is_time(text: str) -> bool:
 
 def _is_position(text: str) -> bool:
     """Latitude and longitude in degrees, with decimals, as one text."""
-    found = re.fullmatch(r"\(?\s*(-?\d{1,2}\.\d+)\s*[,; ]\s*(-?\d{1,3}\.\d+)\s*\)?", text)
-    return found is not None and abs(float(found[1])) <= 90 and abs(float(found[2])) <= 180
+    match = re.fullmatch(r"\(?\s*(-?\d{1,2}\.\d+)\s*[,; ]\s*(-?\d{1,3}\.\d+)\s*\)?", text)
+    return match is not None and abs(float(match[1])) <= 90 and abs(float(match[2])) <= 180
 
 
 def _is_whole_version(text: str) -> bool:
@@ -458,12 +465,12 @@ def summarize_values(arrays: Sequence[pa.Array]) -> ValueSummary:
     if _is_text(distinct.type) and distinct.to_pylist() == [""]:
         return ValueSummary(0, nulls + len(values))
     texts = _texts(distinct.slice(0, MOST_DISTINCT_VALUES))
-    found = Counter(kind for text in texts for kind in kinds_of_value(text))
+    count_by_kind = Counter(kind for text in texts for kind in kinds_of_value(text))
     return ValueSummary(
         values=len(values),
         nulls=nulls,
         distinct=len(distinct),
-        kinds={kind: count / len(texts) for kind, count in found.items()},
+        kinds={kind: count / len(texts) for kind, count in count_by_kind.items()},
         reads=_readable_types(texts) if _is_text(distinct.type) else (),
         prose=sum(text.count(" ") >= PROSE_WORDS - 1 for text in texts) / len(texts) if texts else 0.0,
         personal=any(not kinds_of_value(text) and contains_personal_data(text) for text in texts),
@@ -504,10 +511,10 @@ def summarize_source(
     Takes the path of a source, its leaves with the policy's words for their types, and the base folder of a relative path
     (default: the working directory). Files and records that do not match the types are skipped.
     """
-    found = find_files(pattern, base or Path.cwd())
-    files = [path for group in found.files.values() for path in group if format_by_name(path)][:SAMPLED_FILES]
-    asked = SourceRequest(tuple(_requested_fields(leaves)), rows=SAMPLED_RECORDS)
-    batches = [batch for path in files for batch in _read_first_records(path, found.root, asked)]
+    source_files = find_files(pattern, base or Path.cwd())
+    files = [path for group in source_files.files.values() for path in group if format_by_name(path)][:SAMPLED_FILES]
+    request = SourceRequest(tuple(_requested_fields(leaves)), rows=SAMPLED_RECORDS)
+    batches = [batch for path in files for batch in _read_first_records(path, source_files.root, request)]
     return {pointer: summarize_values(_columns(batches, pointer)) for pointer in _scalars(leaves)}
 
 
@@ -527,19 +534,19 @@ def _read_first_records(path: Location, root: Location, request: SourceRequest) 
     batches: list[pa.RecordBatch] = []
     with suppress(SchemaError, SourceError):
         source = FORMATS[format_by_name(path)].bind([FilePart(path, root)], request)
-        left = SAMPLED_RECORDS
+        remaining = SAMPLED_RECORDS
         for chunk in islice(source.parts[0].read(), SAMPLED_RECORDS):
-            batches.append(chunk.records.slice(0, left))
-            left -= chunk.read
-            if left <= 0:
+            batches.append(chunk.records.slice(0, remaining))
+            remaining -= chunk.read
+            if remaining <= 0:
                 break
     return batches
 
 
 def _columns(batches: Sequence[pa.RecordBatch], pointer: Pointer) -> list[pa.Array]:
     """One leaf of all batches that have it, in one type."""
-    found: list[pa.Array] = []
+    arrays: list[pa.Array] = []
     for batch in batches:
         with suppress(KeyError):
-            found.append(leaf(batch, pointer).values)
-    return [array for array in found if array.type == found[0].type]
+            arrays.append(leaf(batch, pointer).values)
+    return [array for array in arrays if array.type == arrays[0].type]

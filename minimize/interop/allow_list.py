@@ -66,11 +66,11 @@ def _is_keep_all(entry: Any) -> bool:
 
 def _merge_fields(defaults: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a table with those of `__defaults__`. The table's own words decide."""
-    found = dict(defaults)
+    merged = dict(defaults)
     for name, entry in fields.items():
         nested = as_mapping(entry) and as_mapping(defaults.get(name))
-        found[name] = _merge_fields(as_mapping(defaults[name]), entry) if nested else entry
-    return found
+        merged[name] = _merge_fields(as_mapping(defaults[name]), entry) if nested else entry
+    return merged
 
 
 def _columns(fields: Any, above: tuple[str, ...], left_out: dict[str, str]) -> Iterator[DescribedColumn]:

@@ -112,24 +112,26 @@ def _proposals(described: DescribedDataset, columns: Mapping[Pointer, DescribedC
     guesses = guess_record_fields({pointer: column.type for pointer, column in columns.items()})
     words = {pointer: word for word, pointer in guesses.items()}
     tenant = guesses.get("tenant")
-    found: dict[Pointer, Proposal] = {}
+    proposals: dict[Pointer, Proposal] = {}
     for pointer, column in columns.items():
         per = key_text(tenant) if tenant is not None and tenant != pointer else None
         look = ValueSummary(1, 0, 1, {column.kind: 1.0} if column.kind else {})
-        found[pointer] = _combined_proposal(column, FieldEvidence(pointer, column.type, look, words.get(pointer), per))
-    return found
+        proposals[pointer] = _combined_proposal(
+            column, FieldEvidence(pointer, column.type, look, words.get(pointer), per)
+        )
+    return proposals
 
 
 def _combined_proposal(column: DescribedColumn, evidence: FieldEvidence) -> Proposal:
     """The proposal for a field, with role and treatment of the document if it states them."""
-    found = propose_for_field(evidence)
-    reasons = (*((column.reason,) if column.reason else ()), *found.reasons)
-    do = found.do if column.do is None else column.do
-    if column.role in _DROPPED_ROLES or found.role == "secret":
+    guess = propose_for_field(evidence)
+    reasons = (*((column.reason,) if column.reason else ()), *guess.reasons)
+    do = guess.do if column.do is None else column.do
+    if column.role in _DROPPED_ROLES or guess.role == "secret":
         do = DROP
     elif column.role == "identifier" and technique_for("identifier").name not in do:
         do = DROP if column.do is None else treatment_for("identifier", evidence)
-    return replace(found, role=column.role or found.role, do=do, reasons=reasons)
+    return replace(guess, role=column.role or guess.role, do=do, reasons=reasons)
 
 
 def _entries(column: DescribedColumn, *, keyed_by_values: bool) -> dict[str, str]:

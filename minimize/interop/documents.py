@@ -162,9 +162,9 @@ def kind_by_format(formats: Collection[str], patterns: Collection[str] = ()) -> 
     >>> kind_by_format(["uuid"]), kind_by_format([], ["^[0-9a-f]{64}$"])
     (('uuid', 'its format is `uuid`'), ('hash', 'its pattern is that of a hash'))
     """
-    for given in sorted(formats):
-        if given in _FORMATS:
-            return _FORMATS[given], f"its format is `{given}`"
+    for format_name in sorted(formats):
+        if format_name in _FORMATS:
+            return _FORMATS[format_name], f"its format is `{format_name}`"
     for kind, written in _PATTERNS.items():
         if any(written.search(pattern[:_LONGEST]) for pattern in patterns):
             return kind, f"its pattern is that of a {kind}"
@@ -185,23 +185,23 @@ def read_document(path: Path) -> Any:
     if path.is_file() and path.stat().st_size > LARGEST_DOCUMENT:
         raise ConfigurationError(f"{path} is too large for a schema or contract", hint="Pass a file of at most 16 MiB.")
     content = read_utf8(path, faults)
-    found: Any = None
+    document: Any = None
     if content is not None and path.suffix.lower() == ".json":
-        found = _parse_json(content, faults)
+        document = _parse_json(content, faults)
     elif content is not None:
         root = parse_yaml(content.decode("utf-8-sig"), faults)
-        found = None if root is None else root.to_data()
+        document = None if root is None else root.to_data()
     if faults.found:
         raise PolicyError("the document cannot be read", findings=faults.found)
-    return found
+    return document
 
 
 def _parse_json(content: bytes, faults: FaultList) -> Any:
     line: int | None = None
     try:
-        found = json.loads(content)
-        json.dumps(found, ensure_ascii=False).encode()  # rejects a lone surrogate
-        return found
+        document = json.loads(content)
+        json.dumps(document, ensure_ascii=False).encode()  # rejects a lone surrogate
+        return document
     except json.JSONDecodeError as error:
         line = error.lineno
     except (ValueError, RecursionError):

@@ -83,10 +83,10 @@ def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) ->
     names = ",".join(meaning.facts.get("techniques") or ())
     if any(kind.is_pseudonym() for kind in published_techniques(names)):
         return PSEUDONYM
-    found = _category_by_name(name)
-    if found == "user.location":
+    category = _category_by_name(name)
+    if category == "user.location":
         return "user.location.precise" if meaning.facts.get("leaves") == "everything" else "user.location.imprecise"
-    return found or _BY_ROLE.get(meaning.role, TELEMETRY)
+    return category or _BY_ROLE.get(meaning.role, TELEMETRY)
 
 
 def _category_by_name(name: str) -> str | None:
@@ -160,7 +160,7 @@ def _fides_collection(plan: Plan, name: str) -> Body:
     meanings = column_meanings(plan, name)
     aggregated = output.category == "aggregated"
     fields = _with_unique_names(
-        _fides_field(each.name, each.type, (each.name,), meanings, aggregated) for each in output.schema
+        _fides_field(column.name, column.type, (column.name,), meanings, aggregated) for column in output.schema
     )
     return {"name": name, "description": output.category, "fields": fields}
 
@@ -173,17 +173,17 @@ def _fides_field(
     aggregated: bool,
 ) -> Body:
     """A column. A list is described by its elements. Dots are removed from names, because they mean nesting."""
-    suffix, kind, here = "", type_, path
+    suffix, kind, inner_path = "", type_, path
     while pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        suffix, kind, here = "[]", kind.value_type, (*here, "*")
+        suffix, kind, inner_path = "[]", kind.value_type, (*inner_path, "*")
     body: Body = {"name": name.replace(".", "_")}
     if pa.types.is_struct(kind):
         inner = (kind.field(at) for at in range(kind.num_fields))
         below = _with_unique_names(
-            _fides_field(each.name, each.type, (*here, each.name), meanings, aggregated) for each in inner
+            _fides_field(child.name, child.type, (*inner_path, child.name), meanings, aggregated) for child in inner
         )
         return body | {"fides_meta": {"data_type": f"object{suffix}"}, "fields": below}
-    meaning = meanings.get(here) or meanings.get(path)
+    meaning = meanings.get(inner_path) or meanings.get(path)
     body |= {"description": f"{meaning.text}: {meaning.form}"} if meaning else {}
     category = data_category(name, meaning, aggregated)
     return body | {"data_categories": [category], "fides_meta": {"data_type": f"{_fides_type(kind)}{suffix}"}}
@@ -191,13 +191,13 @@ def _fides_field(
 
 def _with_unique_names(fields: Iterable[Body]) -> list[Body]:
     """The fields with unique names. Removing dots can make two names equal."""
-    found: dict[str, Body] = {}
+    field_by_name: dict[str, Body] = {}
     for field in fields:
         name = field["name"]
-        while name in found:
+        while name in field_by_name:
             name += "_"
-        found[name] = {**field, "name": name}
-    return list(found.values())
+        field_by_name[name] = {**field, "name": name}
+    return list(field_by_name.values())
 
 
 def _fides_type(kind: pa.DataType) -> str:

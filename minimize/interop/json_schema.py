@@ -79,14 +79,16 @@ class _FieldCollector:
     ) -> None:
         """The fields of an object."""
         for name, schemas in place.below.items():
-            here = (*parts, name)
-            if not _can_be_named(here):
-                self.left_out["/".join(map(str, here))[:100]] = "a field cannot have this name"
+            child_parts = (*parts, name)
+            if not _can_be_named(child_parts):
+                self.left_out["/".join(map(str, child_parts))[:100]] = "a field cannot have this name"
             elif self.gatherer.dialect.booleans and any(schema is False for schema in schemas):
-                self.never.append(Pointer(here))
+                self.never.append(Pointer(child_parts))
             else:
                 below = self.gatherer.place(schemas)
-                self.take(below, here, certain=certain and name in place.required and not below.nullable, circle=circle)
+                self.take(
+                    below, child_parts, certain=certain and name in place.required and not below.nullable, circle=circle
+                )
 
     def take(self, place: SchemaPlace, parts: Parts, *, certain: bool, circle: tuple[frozenset[int], ...]) -> None:
         """One node: a leaf, or its children."""
@@ -206,9 +208,9 @@ def output_schema(plan: Plan, name: str) -> SchemaDocument:
         if place is not None:
             place |= {"description": meaning.text, "x-minimize": meaning.facts}
     title = f"{plan.policy.policy} {name}"
-    own = {"category": output.category, "policy": plan.policy.policy, "version": plan.policy.version}
+    extension = {"category": output.category, "policy": plan.policy.policy, "version": plan.policy.version}
     body = {"type": "object", "properties": properties, "additionalProperties": False}
-    return {"$schema": JSON_SCHEMA_DIALECT, "title": title, **body, "x-minimize": own}
+    return {"$schema": JSON_SCHEMA_DIALECT, "title": title, **body, "x-minimize": extension}
 
 
 def _object_schema(branch: FieldTree) -> SchemaDocument:
@@ -232,11 +234,13 @@ def _branch_schema(branch: FieldTree) -> SchemaDocument:
 def _field_schema(field: Field) -> SchemaDocument:
     decimal = field.type.startswith("decimal")
     body: SchemaDocument = {"type": "number"} if decimal else dict(_SCHEMA_BY_TYPE[field.type])
-    own: SchemaDocument = {"role": field.role} if field.role != "plain" else {}
-    own |= ({"unit": field.unit} if field.unit else {}) | ({"type": field.type} if decimal else {})
+    extension: SchemaDocument = {"role": field.role} if field.role != "plain" else {}
+    extension |= ({"unit": field.unit} if field.unit else {}) | ({"type": field.type} if decimal else {})
     if not field.required:
         body["type"] = [body["type"], "null"]
-    return body | ({"description": field.about} if field.about else {}) | ({"x-minimize": own} if own else {})
+    return (
+        body | ({"description": field.about} if field.about else {}) | ({"x-minimize": extension} if extension else {})
+    )
 
 
 def _arrow_schema(type_: pa.DataType) -> SchemaDocument:
@@ -281,8 +285,8 @@ def _schema_at_path(properties: SchemaDocument, column: tuple[str, ...]) -> Sche
 def _child_schema(place: SchemaDocument, part: str) -> SchemaDocument | None:
     if part == "*":
         return place.get("items") or place.get("additionalProperties")
-    found: SchemaDocument | None = place.get("properties", {}).get(part)
-    return found
+    child: SchemaDocument | None = place.get("properties", {}).get(part)
+    return child
 
 
 MALFORMED: Final = ("", "malformed")
@@ -315,8 +319,8 @@ class SchemaValidation(JsonResult):
     def lines(self) -> Iterator[Line]:
         """The numbers of records, then each violated keyword with its number of records."""
         yield f"{self.records:,} records against {self.draft}: {self.records - self.valid:,} invalid"
-        for each in self.broken:
-            yield f"{each.records:>9,}  {each.keyword}  {each.place}".rstrip()
+        for violation in self.broken:
+            yield f"{violation.records:>9,}  {violation.keyword}  {violation.place}".rstrip()
 
 
 @redact_errors
@@ -332,10 +336,10 @@ def validate_records(data: PathText, schema: PathText) -> SchemaValidation:
     records, valid, broken = 0, 0, Counter[tuple[str, str]]()
     for record in _ndjson_records(data):
         records += 1
-        found = _violations(validator, record)
-        valid += not found
-        broken.update(found)
-    ordered = sorted(broken.items(), key=lambda each: (-each[1], each[0]))
+        violations = _violations(validator, record)
+        valid += not violations
+        broken.update(violations)
+    ordered = sorted(broken.items(), key=lambda entry: (-entry[1], entry[0]))
     return SchemaValidation(draft, records, valid, tuple(SchemaViolation(*what, count) for what, count in ordered))
 
 
@@ -355,24 +359,26 @@ def _violation_place(path: Sequence[str | int]) -> tuple[str, str]:
     >>> _violation_place(["properties", "apps", "items", "properties", "name", "type"])
     ('/apps/*/name', 'type')
     """
-    place, keyword, rest = "", "", list(map(str, path))
-    while rest:
-        keyword = rest.pop(0)
-        if keyword == "properties" and rest:
-            place, keyword = f"{place}/{rest.pop(0)}", "false"
-        elif keyword in _ELEMENTS and rest:
+    place, keyword, remaining = "", "", list(map(str, path))
+    while remaining:
+        keyword = remaining.pop(0)
+        if keyword == "properties" and remaining:
+            place, keyword = f"{place}/{remaining.pop(0)}", "false"
+        elif keyword in _ELEMENTS and remaining:
             place += "/*"
     return place, keyword
 
 
 def _ndjson_records(data: PathText) -> Iterator[bytes]:
-    found = _find_files(data)
-    files = [path for group in found.files.values() for path in group if FORMATS.get(format_by_name(path)) is NDJSON]
+    source_files = _find_files(data)
+    files = [
+        path for group in source_files.files.values() for path in group if FORMATS.get(format_by_name(path)) is NDJSON
+    ]
     if not files:
         raise SourceError(
             "no NDJSON file was found", hint="Pass NDJSON: no other format is validated by a JSON Schema."
         )
-    for part in (FilePart(path, found.root) for path in files):
+    for part in (FilePart(path, source_files.root) for path in files):
         with open_stream(part) as stream:
             yield from (line for block in line_blocks(stream) for _, line in nonblank_lines(block) if line.strip())
 

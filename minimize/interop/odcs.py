@@ -105,10 +105,10 @@ _UNITS: Final[Mapping[str, tuple[str, int]]] = MappingProxyType(
 
 def policy_type(document: Mapping[str, Any]) -> str | None:
     """The policy's type of a property other than object and array; None if a policy has no such type."""
-    own = custom_values(document).get("Type")
+    stated_type = custom_values(document).get("Type")
     logical = as_text(document.get("logicalType"))
-    if isinstance(own, str) and own:
-        return own
+    if isinstance(stated_type, str) and stated_type:
+        return stated_type
     if logical:
         return POLICY_TYPES.get(logical)
     physical = as_text(document.get("physicalType")).lower()
@@ -120,11 +120,11 @@ def policy_type(document: Mapping[str, Any]) -> str | None:
 
 def custom_values(document: Mapping[str, Any]) -> dict[str, Any]:
     """The custom properties of a contract, object or property, without the prefix of their names."""
-    found = (as_mapping(each) for each in as_list(document.get("customProperties")))
+    properties = (as_mapping(each) for each in as_list(document.get("customProperties")))
     return {
-        as_text(each.get("property")).removeprefix(PROPERTY_PREFIX): each.get("value")
-        for each in found
-        if as_text(each.get("property")).startswith(PROPERTY_PREFIX)
+        as_text(entry.get("property")).removeprefix(PROPERTY_PREFIX): entry.get("value")
+        for entry in properties
+        if as_text(entry.get("property")).startswith(PROPERTY_PREFIX)
     }
 
 
@@ -145,8 +145,10 @@ def retention_text(value: Any, unit: str) -> str | None:
     ('1095d', '30d', None)
     """
     number = int(value) if re.fullmatch(r"[0-9]{1,6}", str(value)) else 0
-    found = next((each for pattern, each in _UNITS.items() if re.fullmatch(pattern, unit.strip().lower())), None)
-    return f"{number * found[1]}{found[0]}" if found and number else None
+    policy_unit = next(
+        (candidate for pattern, candidate in _UNITS.items() if re.fullmatch(pattern, unit.strip().lower())), None
+    )
+    return f"{number * policy_unit[1]}{policy_unit[0]}" if policy_unit and number else None
 
 
 def retention_property(span: timedelta) -> dict[str, Any]:
@@ -187,8 +189,8 @@ def read_contract(document: Any, choice: str | None = None) -> DescribedDataset:
         remarks=(*_contract_remarks(contract, object_), *remark),
         never=tuple(
             pointer
-            for each in as_list(custom_values(contract).get("Never"))
-            if isinstance(each, str) and (pointer := forbidden_pointer(each)) is not None
+            for path in as_list(custom_values(contract).get("Never"))
+            if isinstance(path, str) and (pointer := forbidden_pointer(path)) is not None
         ),
         left_out=walk.left_out,
     )
@@ -203,13 +205,13 @@ class _PropertyCollector:
 
     def properties(self, document: Mapping[str, Any], above: Parts, *, certain: bool = True) -> None:
         """The properties of an object."""
-        for each in map(as_mapping, as_list(document.get("properties"))):
-            name = each.get("name")
+        for definition in map(as_mapping, as_list(document.get("properties"))):
+            name = definition.get("name")
             parts = (*above, name) if isinstance(name, str) else above
             if not isinstance(name, str) or not parts[0] or len(parts) > MAX_PARTS:
                 self.left_out["/".join(map(str, parts))[:100]] = "a field cannot have this name"
             else:
-                self.take(each, parts, certain=certain and each.get("required") is True)
+                self.take(definition, parts, certain=certain and definition.get("required") is True)
 
     def take(self, document: Mapping[str, Any], parts: Parts, *, certain: bool) -> None:
         """One property: a leaf, or its children."""
@@ -267,13 +269,13 @@ def _chosen_object(contract: Mapping[str, Any], choice: str | None) -> Mapping[s
 
 def _contract_role(document: Mapping[str, Any]) -> tuple[Role | None, str]:
     """The role of a property in the contract, and the reason."""
-    given = custom_values(document).get("Role")
-    known = next((role for role in get_args(Role) if role == given), None)
+    stated_role = custom_values(document).get("Role")
+    known = next((role for role in get_args(Role) if role == stated_role), None)
     if known is not None:
         return known, ""
     word = re.sub(r"[^a-z]", "", as_text(document.get("classification")).lower())
-    found = CLASSIFICATION_ROLES.get(word)
-    return (found, f"the contract classifies it as `{word}`") if found else (None, "")
+    classified_role = CLASSIFICATION_ROLES.get(word)
+    return (classified_role, f"the contract classifies it as `{word}`") if classified_role else (None, "")
 
 
 def _contract_owner(contract: Mapping[str, Any]) -> str:
@@ -286,27 +288,31 @@ def _contract_owner(contract: Mapping[str, Any]) -> str:
 
 def _contract_version(text: str) -> int:
     """The first part of a version, at least 1."""
-    found = re.match(r"v?(\d{1,9})", text)
-    return max(1, int(found[1])) if found else 1
+    match = re.match(r"v?(\d{1,9})", text)
+    return max(1, int(match[1])) if match else 1
 
 
 def _contract_retention(contract: Mapping[str, Any]) -> tuple[str | None, tuple[str, ...]]:
-    for each in map(as_mapping, as_list(contract.get("slaProperties"))):
-        if as_text(each.get("property")).lower() in ("retention", "re"):
-            found = retention_text(each.get("value"), as_text(each.get("unit")) or "d")
-            return found, (() if found else ("The contract's retention has a unit that a policy does not support.",))
+    for sla in map(as_mapping, as_list(contract.get("slaProperties"))):
+        if as_text(sla.get("property")).lower() in ("retention", "re"):
+            retention = retention_text(sla.get("value"), as_text(sla.get("unit")) or "d")
+            return retention, (
+                () if retention else ("The contract's retention has a unit that a policy does not support.",)
+            )
     return None, ()
 
 
 def _contract_record_fields(contract: Mapping[str, Any], columns: list[DescribedColumn], name: str) -> dict[str, str]:
     """Fields for tenant, subject, time and record in the contract. The element of its retention also names the time."""
     stated = {word: custom_values(contract).get(word.capitalize()) for word in _RECORD_FIELDS}
-    for each in map(as_mapping, as_list(contract.get("slaProperties"))):
-        if as_text(each.get("property")).lower() == "retention" and stated["time"] is None:
-            stated["time"] = as_text(each.get("element")).removeprefix(f"{name}.")
+    for sla in map(as_mapping, as_list(contract.get("slaProperties"))):
+        if as_text(sla.get("property")).lower() == "retention" and stated["time"] is None:
+            stated["time"] = as_text(sla.get("element")).removeprefix(f"{name}.")
     known = {_column_key(each): each for each in columns if not each.pointer.stars}
-    found = {word: key for word, key in stated.items() if isinstance(key, str) and key in known}
-    return {word: key for word, key in found.items() if word != "time" or known[key].type in ("timestamp", "date")}
+    key_by_word = {word: key for word, key in stated.items() if isinstance(key, str) and key in known}
+    return {
+        word: key for word, key in key_by_word.items() if word != "time" or known[key].type in ("timestamp", "date")
+    }
 
 
 def _column_key(column: DescribedColumn) -> str:
@@ -438,10 +444,10 @@ def _output_description(plan: Plan, name: str) -> str:
 
 
 def _granularity(plan: Plan, name: str) -> str:
-    model, of = plan.aggregates[name].model, plan.aggregates[name].definition.rolls_up
+    model, base_table = plan.aggregates[name].model, plan.aggregates[name].definition.rolls_up
     rows = f"One row for each {', '.join(model.group_by)}" if model.group_by else "One row"
-    if of is not None:
-        return f"{rows}; sums over the rows of {of} that are shown"
+    if base_table is not None:
+        return f"{rows}; sums over the rows of {base_table} that are shown"
     below = model.suppress.below
     kind = "exact figures" if model.exact is not None else "figures with noise"
     return f"{rows}; groups of fewer than {below} subjects are suppressed; {kind}"

@@ -73,8 +73,8 @@ def _event_context(run: WritingRun, input_root: Location) -> RunDescription:
 def _input_root(run: WritingRun, pipeline: str | None) -> Location:
     """The folder of the input. Raises ConfigurationError if it is not known."""
     origin = run.receipt.origin
-    given = origin_place(run.output, None if origin is None else origin.input)
-    if given is not None:
-        return split_pattern(str(given), Path.cwd())[0]
+    known_place = origin_place(run.output, None if origin is None else origin.input)
+    if known_place is not None:
+        return split_pattern(str(known_place), Path.cwd())[0]
     today = find_pipeline(run.output, run.receipt, pipeline)
     return split_pattern(today.source.path, today.folder)[0]

@@ -69,11 +69,11 @@ def dialect_of_schema(schema: Any) -> SchemaDialect:
     if stated is None:
         return SCHEMA_DIALECTS[0]
     plain = str(stated).removesuffix("#").replace("https://", "http://")
-    found = next((each for each in SCHEMA_DIALECTS if each.uri.replace("https://", "http://") == plain), None)
-    if found is None:
+    dialect = next((each for each in SCHEMA_DIALECTS if each.uri.replace("https://", "http://") == plain), None)
+    if dialect is None:
         known = ", ".join(each.uri for each in SCHEMA_DIALECTS)
         raise ConfigurationError("`$schema` names an unknown draft of JSON Schema", hint=f"Use one of {known}.")
-    return found
+    return dialect
 
 
 _DATA_KEYWORDS: Final = frozenset({"enum", "const", "default", "examples", "example"})
@@ -110,14 +110,14 @@ class SchemaReferences:
         whole = self.names.get(uri)
         if whole is None and uri.rstrip("#") == "":
             whole = self.root
-        found = None
+        target = None
         if whole is not None:
             named = self.names.get(f"{uri}#{fragment}") if fragment and not fragment.startswith("/") else None
-            found = named if named is not None else _resolve_pointer(whole, unquote(fragment))
-        if found is None:
+            target = named if named is not None else _resolve_pointer(whole, unquote(fragment))
+        if target is None:
             hint = "Copy the definitions into the file: other files and addresses are not read."
             raise ConfigurationError("the target of a `$ref` is not in the file", hint=hint)
-        return found
+        return target
 
 
 def _join_uri(base: str, ref: str) -> tuple[str, str]:
@@ -133,20 +133,24 @@ def _mappings_with_base(node: Any, base: str, dialect: SchemaDialect) -> Iterato
     """Every mapping of the document with its base URI. Uses its own stack, because the document sets the depth."""
     waiting: list[tuple[Any, str]] = [(node, base)]
     while waiting:
-        each, above = waiting.pop()
-        if isinstance(each, dict):
-            own = each.get(dialect.id)
-            here = _join_uri(above, own)[0] if isinstance(own, str) and not own.startswith("#") else above
-            yield here, each
-            waiting.extend((below, here) for key, below in each.items() if key not in _DATA_KEYWORDS)
-        elif isinstance(each, list | tuple):
-            waiting.extend((below, above) for below in each)
+        current, above = waiting.pop()
+        if isinstance(current, dict):
+            identifier = current.get(dialect.id)
+            base_uri = (
+                _join_uri(above, identifier)[0]
+                if isinstance(identifier, str) and not identifier.startswith("#")
+                else above
+            )
+            yield base_uri, current
+            waiting.extend((below, base_uri) for key, below in current.items() if key not in _DATA_KEYWORDS)
+        elif isinstance(current, list | tuple):
+            waiting.extend((below, above) for below in current)
 
 
 def _names_of_schema(node: Mapping[str, Any], base: str, dialect: SchemaDialect) -> Iterator[str]:
-    own = node.get(dialect.id)
-    if isinstance(own, str):
-        yield base if not own.startswith("#") else f"{base}{own}"
+    identifier = node.get(dialect.id)
+    if isinstance(identifier, str):
+        yield base if not identifier.startswith("#") else f"{base}{identifier}"
     for keyword in ("$anchor", "$dynamicAnchor") if dialect.anchors else ():
         if isinstance(node.get(keyword), str):
             yield f"{base}#{node[keyword]}"

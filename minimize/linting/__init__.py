@@ -55,13 +55,13 @@ def check_settings_source(subject: LintSubject) -> Iterator[Finding]:
     """L035, L039: settings that no field depends on, and gates that never open for lack of settings."""
     if subject.pipeline is None:
         return
-    asked = next(_gate_atoms(subject), None) is not None
-    if asked and subject.pipeline.settings is None and subject.settings is None:
+    depends_on_settings = next(_gate_atoms(subject), None) is not None
+    if depends_on_settings and subject.pipeline.settings is None and subject.settings is None:
         message = "the policy depends on settings, but the pipeline names none: every feature is off"
         yield subject.pipeline_finding(
             "L039", message, "pipeline", hint="Add `settings: FILE`, or pass settings to the run."
         )
-    if not asked and subject.pipeline.settings is not None:
+    if not depends_on_settings and subject.pipeline.settings is not None:
         yield subject.pipeline_finding("L035", "the pipeline names settings, but no field depends on them", "settings")
 
 
@@ -94,8 +94,8 @@ def _row_findings(code: str, what: str, hint: str, file: str | None, lines: Sequ
     for line in lines[:MOST_ROWS_LISTED]:
         yield Finding(code, f"this row {what}", severity, hint, file, line)
     if len(lines) > MOST_ROWS_LISTED:
-        rest = len(lines) - MOST_ROWS_LISTED
-        yield Finding(code, f"of {count_noun(rest, 'more row')}, each {what}", severity, hint, file)
+        more_count = len(lines) - MOST_ROWS_LISTED
+        yield Finding(code, f"of {count_noun(more_count, 'more row')}, each {what}", severity, hint, file)
 
 
 def check_gates(subject: LintSubject) -> Iterator[Finding]:
@@ -289,27 +289,27 @@ def lint(
     siblings       the other policies of the tree
     """
     policy, pipeline = (judged.policy, judged) if isinstance(judged, Pipeline) else (judged, None)
-    seen = None if columns is None else frozenset(filter(None, map(field_pointer, columns)))
+    column_pointers = None if columns is None else frozenset(filter(None, map(field_pointer, columns)))
     rows = None if settings_rows is None else tuple(settings_rows)
     subject = LintSubject(
         policy=policy,
         pipeline=pipeline,
-        columns=seen,
+        columns=column_pointers,
         settings=rows,
         values=values,
         contacts=contacts,
         siblings=siblings,
     )
-    found = dict.fromkeys(finding for check in _CHECKS for finding in check(subject))
-    return sorted(found, key=lambda finding: (finding.file or "", finding.line or 0, finding.code))
+    findings = dict.fromkeys(finding for check in _CHECKS for finding in check(subject))
+    return sorted(findings, key=lambda finding: (finding.file or "", finding.line or 0, finding.code))
 
 
-def independent_of_faults(faults: Iterable[Finding], found: Iterable[Finding]) -> list[Finding]:
+def independent_of_faults(faults: Iterable[Finding], findings: Iterable[Finding]) -> list[Finding]:
     """The findings about files with faults that remain valid when the faults are corrected."""
     faulty = {(fault.file, fault.field) for fault in faults if fault.field is not None}
     return [
         finding
-        for finding in found
+        for finding in findings
         if finding.code not in _NEEDS_WHOLE_FILE and (finding.file, finding.field) not in faulty
     ]
 

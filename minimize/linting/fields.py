@@ -91,11 +91,13 @@ def check_plain_roles(subject: LintSubject) -> Iterator[Finding]:
 def check_identifying_values(subject: LintSubject) -> Iterator[Finding]:
     """L008: identifying values, kept in a field whose name does not suggest them and whose role is not stated."""
     for field in subject.fields:
-        seen = (subject.values or {}).get(field.pointer)
-        if seen is None or not may_identify(field) or field.key == subject.policy.tenant:
+        value_kind = (subject.values or {}).get(field.pointer)
+        if value_kind is None or not may_identify(field) or field.key == subject.policy.tenant:
             continue
         hint = "Set `role: identifier`, or `role: plain` if they identify no person, device or session."
-        yield subject.finding("L008", f"its values look like {seen}, but no role is stated", field=field, hint=hint)
+        yield subject.finding(
+            "L008", f"its values look like {value_kind}, but no role is stated", field=field, hint=hint
+        )
 
 
 def may_identify(field: Field) -> bool:
@@ -196,7 +198,7 @@ def remaining_form(treatment: Treatment) -> Leaves:
 def _own_and_input_roles(subject: LintSubject, field: Field) -> Iterator[Role]:
     """The role of a field, and the roles of the fields that it is derived from; each once."""
     inputs = (subject.policy.fields.get(key) for key in field.from_)
-    yield from dict.fromkeys([field.role, *(found.role for found in inputs if found is not None)])
+    yield from dict.fromkeys([field.role, *(source.role for source in inputs if source is not None)])
 
 
 def _cases_suffix(field: Field) -> str:
@@ -252,12 +254,12 @@ def _comparisons(subject: LintSubject) -> Iterator[tuple[FieldEquals, Field | No
 
 def _atoms_with_field(subject: LintSubject) -> Iterator[tuple[Atom, Field | None]]:
     """Each atom of a condition, once for each field whose condition it is."""
-    seen: set[tuple[Atom, str | None]] = set()
+    yielded: set[tuple[Atom, str | None]] = set()
     for condition, field in subject.conditions():
         for atom in atoms(condition):
             place = (atom, None if field is None else field.key)
-            if place not in seen:
-                seen.add(place)
+            if place not in yielded:
+                yielded.add(place)
                 yield atom, field
 
 
@@ -306,14 +308,14 @@ def unreadable_source(pipeline: Pipeline, reason: str) -> Finding:
 
 def check_sibling_policies(subject: LintSubject) -> Iterator[Finding]:
     """L022: a field of the same name is treated differently by another policy."""
-    for other in subject.siblings:
-        if _is_same_policy(other, subject.policy):
+    for sibling in subject.siblings:
+        if _is_same_policy(sibling, subject.policy):
             continue
-        theirs = {_normalize_path(field.pointer): field for field in other.fields.values()}
+        theirs = {_normalize_path(field.pointer): field for field in sibling.fields.values()}
         for field in subject.fields:
             twin = theirs.get(_normalize_path(field.pointer))
             if twin is not None and _treatment(twin) != _treatment(field):
-                message = f"the policy `{other.policy}` treats a field of this name differently"
+                message = f"the policy `{sibling.policy}` treats a field of this name differently"
                 yield subject.finding("L022", message, field=field, hint=_difference_text(twin, field))
 
 
@@ -347,10 +349,10 @@ def _path_text(pointer: Pointer) -> str:
     return pointer.top if pointer.is_flat and not pointer.top.startswith("/") else str(pointer)
 
 
-def _is_same_policy(one: Policy, other: Policy) -> bool:
-    if one.path is not None and other.path is not None:
-        return one.path.resolve() == other.path.resolve()
-    return one is other or one.policy == other.policy
+def _is_same_policy(first: Policy, second: Policy) -> bool:
+    if first.path is not None and second.path is not None:
+        return first.path.resolve() == second.path.resolve()
+    return first is second or first.policy == second.policy
 
 
 def _treatment(field: Field) -> tuple[object, ...]:

@@ -194,21 +194,20 @@ def check_noise(subject: LintSubject) -> Iterator[Finding]:
 
 def check_releases(subject: LintSubject) -> Iterator[Finding]:
     """L089, L091: figures that are released often, by many tables of a source or without a common record of releases."""
-    job, mine = subject.pipeline, _tables_with_noise(subject)
-    if job is None or not mine:
+    job, noisy_tables = subject.pipeline, _tables_with_noise(subject)
+    if job is None or not noisy_tables:
         return
     others = [each for each in other_tables_of_source(job) if not each.is_exact]
-    if len(mine) + len(others) > MOST_TABLES:
-        message = (
-            f"the source has {len(mine) + len(others)} tables, whose noise can be averaged for people in all of them"
-        )
+    table_count = len(noisy_tables) + len(others)
+    if table_count > MOST_TABLES:
+        message = f"the source has {table_count} tables, whose noise can be averaged for people in all of them"
         hint = f"Remove tables that nobody needs; {MOST_TABLES} or fewer give no warning."
-        yield subject.pipeline_finding("L089", message, "aggregates", mine[0][0], hint=hint)
+        yield subject.pipeline_finding("L089", message, "aggregates", noisy_tables[0][0], hint=hint)
     with suppress(LedgerError, OutputError):
         if find_ledger(start=job.config, output=job.target()).named_by == DEFAULT_LEDGER:
             message = "each output has a ledger of its own, so another output or pipeline releases the same dates again"
             hint = "Set `ledger:` in minimize.yaml, or MINIMIZE_LEDGER in the environment of the run."
-            yield subject.pipeline_finding("L091", message, "aggregates", mine[0][0], hint=hint)
+            yield subject.pipeline_finding("L091", message, "aggregates", noisy_tables[0][0], hint=hint)
 
 
 def _tables_with_noise(subject: LintSubject) -> list[tuple[str, AggregateModel]]:
@@ -363,10 +362,12 @@ def check_telemetry_root(subject: LintSubject) -> Iterator[Finding]:
     job = subject.pipeline
     if job is None or job.data != "telemetry":
         return
-    own = job.target().parent
+    output_root = job.target().parent
     for file in sorted(job.folder.parent.glob(f"*/{PIPELINE_FILE}")):
-        other = _service_output(file)
-        if other is not None and (is_within(own, other.parent) or is_within(other.parent, own)):
+        service_output = _service_output(file)
+        if service_output is not None and (
+            is_within(output_root, service_output.parent) or is_within(service_output.parent, output_root)
+        ):
             message = f"the pipeline {file.parent.name} writes service data to the same output root"
             hint = "Write telemetry below a root of its own."
             yield subject.pipeline_finding("L076", message, "output", hint=hint)
@@ -407,7 +408,7 @@ def check_policy_approval(subject: LintSubject) -> Iterator[Finding]:
     """L080, L081: the policy is not the approved one; an error if `minimize.yaml` requires approval."""
     job = subject.pipeline
     demand = "none" if job is None else configured_approval(job.config, FaultList())
-    found = approval_finding(job or subject.policy, demand)
-    if found is not None and job is not None:
+    finding = approval_finding(job or subject.policy, demand)
+    if finding is not None and job is not None:
         code = "L081" if demand == "required" else "L080"
-        yield subject.finding(code, found.message, at=APPROVED_KEY, hint=APPROVE_HINT)
+        yield subject.finding(code, finding.message, at=APPROVED_KEY, hint=APPROVE_HINT)

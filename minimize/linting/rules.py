@@ -184,8 +184,8 @@ class LintSubject:
 
     def reachable_kind(self, field: Field) -> str | None:
         """The kind of address or number under which a person can be reached by a field, in words."""
-        seen = (self.contacts or {}).get(field.pointer)
-        return reachable_kind(field.pointer) or (seen if seen == EMAIL_KIND else None)
+        observed_kind = (self.contacts or {}).get(field.pointer)
+        return reachable_kind(field.pointer) or (observed_kind if observed_kind == EMAIL_KIND else None)
 
     def is_in_records(self, key: str) -> bool:
         """Whether the records contain the field, in a run for the pipeline's purpose."""

@@ -132,7 +132,7 @@ def _templates() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined  # late: `import minimize` needs no templates
 
     loader = PackageLoader("minimize.pages")
-    found = Environment(
+    environment = Environment(
         loader=loader,
         autoescape=True,
         undefined=StrictUndefined,
@@ -140,11 +140,11 @@ def _templates() -> Environment:
         lstrip_blocks=True,
         finalize=_without_controls,
     )
-    found.filters |= {
+    environment.filters |= {
         "day": lambda when: "" if when is None else f"{when:%Y-%m-%d}",
         "minute": minute_text,
         "percent": percent_text,
         "words": lambda name: name.replace("_", " "),
         "of": count_noun,
     }
-    return found
+    return environment

@@ -132,20 +132,20 @@ def pipelines_in(paths: Sequence[str], on: date) -> list[DocumentedPipeline]:
             "no pipeline found", hint=f"Pass a {PIPELINE_FILE}, its folder, or a folder of such folders."
         )
     load_folder = cache(_load_recipient_folder)
-    found = [_document_pipeline(file, on, load_folder) for file in files]
-    return sorted(found, key=lambda each: (each.pipeline.pipeline, each.pipeline.purpose))
+    pipelines = [_document_pipeline(file, on, load_folder) for file in files]
+    return sorted(pipelines, key=lambda documented: (documented.pipeline.pipeline, documented.pipeline.purpose))
 
 
 def recipients_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Recipient, ...]:
     """The recipients configured for these pipelines, by name; none if no folder of recipients is configured."""
-    found = [recipient for each in _recipient_folders(pipelines) for recipient in each.recipients]
-    return tuple(sorted(found, key=lambda each: each.recipient))
+    recipients = [recipient for folder in _recipient_folders(pipelines) for recipient in folder.recipients]
+    return tuple(sorted(recipients, key=lambda recipient: recipient.recipient))
 
 
 def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subprocessor, ...]:
     """The entries of the lists of subprocessors next to these recipients, by name and first day."""
-    found = [entry for each in _recipient_folders(pipelines) for entry in each.source.subprocessors.entries]
-    return tuple(sorted(found, key=lambda each: (each.name, each.from_)))
+    entries = [entry for folder in _recipient_folders(pipelines) for entry in folder.source.subprocessors.entries]
+    return tuple(sorted(entries, key=lambda entry: (entry.name, entry.from_)))
 
 
 def stated_processing(pipelines: Sequence[DocumentedPipeline]) -> dict[str, str]:
@@ -311,24 +311,24 @@ def catalogue_document(datasets: Sequence[DatasetEntry]) -> Section:
     return Section("Data catalogue", (note, *map(_dataset_section, datasets)))
 
 
-def _dataset_section(each: DatasetEntry) -> Section:
+def _dataset_section(dataset: DatasetEntry) -> Section:
     terms = TermList(
         (
-            ("Policy", (f"{each.policy}, version {each.version}",)),
-            ("Owner", (each.owner or "not named",)),
-            ("Purpose", (each.purpose,)),
-            ("Source", (each.source,)),
-            ("Kept", (each.kept,)),
-            ("Features", (" · ".join(each.features),)),
-            ("Forbidden paths", (", ".join(each.never),)),
+            ("Policy", (f"{dataset.policy}, version {dataset.version}",)),
+            ("Owner", (dataset.owner or "not named",)),
+            ("Purpose", (dataset.purpose,)),
+            ("Source", (dataset.source,)),
+            ("Kept", (dataset.kept,)),
+            ("Features", (" · ".join(dataset.features),)),
+            ("Forbidden paths", (", ".join(dataset.never),)),
         )
     )
     return Section(
-        each.name,
+        dataset.name,
         (
             terms,
-            entry_table("Fields", _FIELD_COLUMNS, each.fields),
-            entry_table("Outputs", _OUTPUT_COLUMNS, each.outputs),
+            entry_table("Fields", _FIELD_COLUMNS, dataset.fields),
+            entry_table("Outputs", _OUTPUT_COLUMNS, dataset.outputs),
         ),
     )
 

@@ -225,8 +225,8 @@ def _shown_count(count: int | None) -> RoundedCount:
 
 def gated_rows(receipt: Receipt) -> dict[str, RoundedCount]:
     """Reasons for which whole rows were gated or removed, with their counts."""
-    found = {reason: RoundedCount.rounded(rows) for reason, rows in receipt.gated_by.reasons.items()}
-    return {reason: count for reason, count in found.items() if count}
+    count_by_reason = {reason: RoundedCount.rounded(rows) for reason, rows in receipt.gated_by.reasons.items()}
+    return {reason: count for reason, count in count_by_reason.items() if count}
 
 
 def total_flow(flows: Sequence[RowFlow]) -> RowFlow:
@@ -240,12 +240,12 @@ def total_flow(flows: Sequence[RowFlow]) -> RowFlow:
     )
 
 
-def sum_counts(each: Iterable[Mapping[str, RoundedCount]]) -> dict[str, RoundedCount]:
+def sum_counts(mappings: Iterable[Mapping[str, RoundedCount]]) -> dict[str, RoundedCount]:
     """Sums of counts by name."""
-    found: dict[str, list[RoundedCount]] = {}
-    for name, count in chain.from_iterable(one.items() for one in each):
-        found.setdefault(name, []).append(count)
-    return {name: RoundedCount.total(counts) for name, counts in sorted(found.items())}
+    counts_by_name: dict[str, list[RoundedCount]] = {}
+    for name, count in chain.from_iterable(mapping.items() for mapping in mappings):
+        counts_by_name.setdefault(name, []).append(count)
+    return {name: RoundedCount.total(counts) for name, counts in sorted(counts_by_name.items())}
 
 
 def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:
@@ -253,12 +253,14 @@ def current_runs(receipts: Iterable[Receipt]) -> list[Receipt]:
     last: dict[str, Receipt] = {}
     for receipt in filter(reads_source, receipts):
         last.update(dict.fromkeys(receipt.dates or ("",), receipt))
-    return sorted({each.sequence: each for each in last.values()}.values(), key=lambda each: each.sequence)
+    return sorted(
+        {receipt.sequence: receipt for receipt in last.values()}.values(), key=lambda receipt: receipt.sequence
+    )
 
 
 def dates_counted_twice(receipts: Iterable[Receipt]) -> list[str]:
     """The batch dates that several of the current runs read: one of several dates, and a later one of some of them."""
-    times = Counter(date for each in current_runs(receipts) for date in each.dates)
+    times = Counter(date for receipt in current_runs(receipts) for date in receipt.dates)
     return sorted(date for date, number in times.items() if number > 1)
 
 
@@ -281,21 +283,27 @@ def run_facts(receipts: Sequence[Receipt]) -> Iterator[RunFacts]:
 
 def removal_facts(receipts: Iterable[Receipt]) -> Iterator[RemovalFacts]:
     """Rows removed after they were written, by kind of receipt."""
-    later = sorted((each for each in receipts if not reads_source(each)), key=lambda each: each.kind)
-    for kind, group in groupby(later, key=lambda each: each.kind):
-        mine = list(group)
-        yield RemovalFacts(kind, len(mine), max(each.at for each in mine), sum_counts(map(gated_rows, mine)))
+    later = sorted((receipt for receipt in receipts if not reads_source(receipt)), key=lambda receipt: receipt.kind)
+    for kind, group in groupby(later, key=lambda receipt: receipt.kind):
+        removals = list(group)
+        yield RemovalFacts(
+            kind, len(removals), max(each.at for each in removals), sum_counts(map(gated_rows, removals))
+        )
 
 
 def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
     """The outputs, each with the suppressed groups of its runs."""
     older, written = older_tables(receipts), [each.outputs for each in current_runs(receipts)]
-    last = {name: output for each in receipts for name, output in each.outputs.items()}
+    last = {name: output for receipt in receipts for name, output in receipt.outputs.items()}
     for name, files in files_in_force(receipts).items():
-        mine = [each[name] for each in written if name in each]
+        output_receipts = [each[name] for each in written if name in each]
         noise = last[name].noise
         rows = [file.rows for file in files]
-        small = [RoundedCount.rounded(each.groups_suppressed) for each in mine if each.groups_suppressed is not None]
+        small = [
+            RoundedCount.rounded(receipt.groups_suppressed)
+            for receipt in output_receipts
+            if receipt.groups_suppressed is not None
+        ]
         yield OutputFacts(
             name=name,
             category=last[name].category,
@@ -313,18 +321,18 @@ def output_facts(receipts: Sequence[Receipt]) -> Iterator[OutputFacts]:
 
 def policy_facts(receipts: Iterable[Receipt]) -> Iterator[PolicyFacts]:
     """The versions of the policy, oldest first."""
-    by: dict[str, list[Receipt]] = {}
+    receipts_by_digest: dict[str, list[Receipt]] = {}
     for receipt in filter(reads_source, receipts):
-        by.setdefault(receipt.policy.digest, []).append(receipt)
-    for digest, mine in by.items():
-        policy = mine[-1].policy
-        first, last = min(each.at for each in mine), max(each.at for each in mine)
+        receipts_by_digest.setdefault(receipt.policy.digest, []).append(receipt)
+    for digest, policy_receipts in receipts_by_digest.items():
+        policy = policy_receipts[-1].policy
+        first, last = min(each.at for each in policy_receipts), max(each.at for each in policy_receipts)
         yield PolicyFacts(
             name=policy.name,
             version=policy.version,
             digest=digest,
-            runs=len(mine),
+            runs=len(policy_receipts),
             first=first,
             last=last,
-            approved=approval_answer(mine),
+            approved=approval_answer(policy_receipts),
         )

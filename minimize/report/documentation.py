@@ -166,7 +166,9 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
     """The entry of one third party."""
     ways = {"outbound": "sent to the recipient", "inbound": "received from the recipient"}
     functions = (f"{each.name} ({each.purpose}, {ways[each.direction]})" for each in recipient.functions.values())
-    fields = dict.fromkeys(key for each in recipient.outbound for key in (*each.shared, *each.pass_through_fields))
+    fields = dict.fromkeys(
+        key for function in recipient.outbound for key in (*function.shared, *function.pass_through_fields)
+    )
     return RecipientEntry(
         name=recipient.recipient,
         standing=recipient.standing,
@@ -264,7 +266,7 @@ def _publications(pipeline: DocumentedPipeline) -> PublicationEntry | None:
         return None
     first, last = pipeline.receipts[0], pipeline.receipts[-1]
     kinds = Counter(each.kind for each in pipeline.receipts)
-    days = sorted(day for each in pipeline.receipts for day in each.dates)
+    days = sorted(day for receipt in pipeline.receipts for day in receipt.dates)
     return PublicationEntry(
         receipts=len(pipeline.receipts),
         kinds=tuple(f"{kind} {count}" for kind, count in sorted(kinds.items())),
@@ -308,23 +310,23 @@ def record_document(record: ProcessingRecord) -> Section:
     return Section("Record of processing activities", blocks)
 
 
-def _activity_terms(each: ActivityEntry) -> TermList:
+def _activity_terms(activity: ActivityEntry) -> TermList:
     return TermList(
         (
-            ("Owner", (each.owner or "not named",)),
-            ("Purposes (b)", each.purposes),
-            ("Data subjects (c)", (each.subjects,)),
-            ("Categories of data (c)", each.data),
-            ("Recipients (d)", each.recipients or ("none",)),
-            ("Time limits (f)", each.limits),
-            ("Security measures (g)", each.measures),
-            ("Changes to the output", tuple(_publication_texts(each))),
+            ("Owner", (activity.owner or "not named",)),
+            ("Purposes (b)", activity.purposes),
+            ("Data subjects (c)", (activity.subjects,)),
+            ("Categories of data (c)", activity.data),
+            ("Recipients (d)", activity.recipients or ("none",)),
+            ("Time limits (f)", activity.limits),
+            ("Security measures (g)", activity.measures),
+            ("Changes to the output", tuple(_publication_texts(activity))),
         )
     )
 
 
-def _publication_texts(each: ActivityEntry) -> Iterator[str]:
-    ran = each.ran
+def _publication_texts(activity: ActivityEntry) -> Iterator[str]:
+    ran = activity.ran
     if ran is None:
         yield "nothing published yet"
         return
@@ -352,9 +354,12 @@ def collect_documentation(paths: Sequence[str], on: date) -> Documentation:
 @redact_errors
 def write_documentation(paths: Sequence[str], out: PathText, on: date) -> list[Path]:
     """Write both documents as of a day into a folder, replacing earlier ones. Returns their paths."""
-    found = collect_documentation(paths, on)
-    whole = found.to_json()
-    documents = {"catalogue": catalogue_document(found.catalogue), "processing": record_document(found.record)}
+    documentation = collect_documentation(paths, on)
+    whole = documentation.to_json()
+    documents = {
+        "catalogue": catalogue_document(documentation.catalogue),
+        "processing": record_document(documentation.record),
+    }
     files = {}
     for name, document in documents.items():
         files[Path(out) / f"{name}.md"] = markdown_page(document)

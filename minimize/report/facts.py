@@ -56,13 +56,13 @@ class RoundedCount:
     @classmethod
     def total(cls, parts: Iterable[RoundedCount]) -> Self:
         """The sum of parts."""
-        each = tuple(parts)
-        if any(part.hidden for part in each):
+        counts = tuple(parts)
+        if any(part.hidden for part in counts):
             return cls(hidden=True)
-        return cls(sum(part.value for part in each), sum(part.few for part in each))
+        return cls(sum(part.value for part in counts), sum(part.few for part in counts))
 
-    def __add__(self, other: RoundedCount) -> RoundedCount:
-        return RoundedCount.total((self, other))
+    def __add__(self, addend: RoundedCount) -> RoundedCount:
+        return RoundedCount.total((self, addend))
 
     def __bool__(self) -> bool:
         return self.few > 0 or self.value > 0 or self.hidden

@@ -104,8 +104,8 @@ class DistinctCounter:
 def _unique(arrays: list[pa.Array]) -> list[pa.Array]:
     """The distinct values of each type. A column has another type in files of another policy."""
     by_type: dict[pa.DataType, list[pa.Array]] = {}
-    for each in arrays:
-        by_type.setdefault(each.type, []).append(each)
+    for array in arrays:
+        by_type.setdefault(array.type, []).append(array)
     return [pa.chunked_array(same).unique().drop_null() for same in by_type.values()]
 
 
@@ -139,11 +139,11 @@ def _tally_file(file: OutputFile, columns: TalliesByColumn) -> None:
 
 
 def _tallies_by_column(tallies: Mapping[str, DistinctCounter]) -> TalliesByColumn:
-    found: TalliesByColumn = {}
+    tallies_by_column: TalliesByColumn = {}
     for tally in tallies.values():
         if not tally.reason and not tally.full:
-            found.setdefault(tally.pointer.top, []).append(tally)
-    return found
+            tallies_by_column.setdefault(tally.pointer.top, []).append(tally)
+    return tallies_by_column
 
 
 def _comparable_values(batch: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
@@ -199,8 +199,8 @@ def _sources_by_date(context: ReportContext, job: Pipeline) -> Iterator[Source]:
 
 def _bind_source(context: ReportContext, job: Pipeline, day: BatchDate, before: Mapping[str, str]) -> Source:
     origin, shown = context.newest.origin, path_mask(job, context.keys)
-    found = find_input_files(job, None if origin is None else origin_place(context.output, origin.input), day)
-    parts = batch_parts(found, day, shown)
+    source_files = find_input_files(job, None if origin is None else origin_place(context.output, origin.input), day)
+    parts = batch_parts(source_files, day, shown)
     if compare_files(parts, before).state != "same":
         raise SourceError("the source differs from the receipts")
     return FORMATS[job.source.format].bind(parts, request(job.policy, job.purpose, job))
@@ -278,20 +278,20 @@ def _source_tallies(context: ReportContext, keys: Sequence[str]) -> Mapping[str,
 
 def _unreadable_fields(tallies: Mapping[str, DistinctCounter]) -> dict[str, list[str]]:
     """The fields that could not be read, by reason."""
-    found: dict[str, list[str]] = {}
+    keys_by_reason: dict[str, list[str]] = {}
     for key, tally in tallies.items():
         if tally.reason in (NO_KEY, DAMAGED):
-            found.setdefault(tally.reason, []).append(key)
-    return found
+            keys_by_reason.setdefault(tally.reason, []).append(key)
+    return keys_by_reason
 
 
 def undeclared_counts(receipts: Sequence[Receipt]) -> dict[str, RoundedCount]:
     """Counts of undeclared fields, by name or masked name."""
-    each = [
+    counts_by_run = [
         {name: RoundedCount.rounded(number) for name, number in receipt.undeclared.items()}
         for receipt in current_runs(receipts)
     ]
-    return sum_counts(each)
+    return sum_counts(counts_by_run)
 
 
 def _facts_by_field(
@@ -302,10 +302,10 @@ def _facts_by_field(
     came: Mapping[str, DistinctCounter],
 ) -> Iterator[FieldFacts]:
     for key, policy_field in policy.fields.items():
-        mine = [each[key] for each in receipts if key in each]
+        field_receipts = [each[key] for each in receipts if key in each]
         outputs = newest.outputs_of(key) if key in newest.fields else ()
         if key in tallies:
-            yield _kept_field(policy_field, mine, tallies[key], came.get(key), outputs)
+            yield _kept_field(policy_field, field_receipts, tallies[key], came.get(key), outputs)
         elif outputs:
             yield _counted_field(policy_field, outputs)
         else:
@@ -335,8 +335,8 @@ def _kept_field(
 ) -> FieldFacts:
     counted = [each for each in receipts if each.values is not None]
     fates = sum_counts(
-        {words: RoundedCount.rounded(getattr(each, name) or 0) for name, words in _LOSS_REASONS.items()}
-        for each in counted
+        {words: RoundedCount.rounded(getattr(receipt, name) or 0) for name, words in _LOSS_REASONS.items()}
+        for receipt in counted
     )
     changed = RoundedCount.total(RoundedCount.rounded(each.changed or 0) for each in counted)
     same = RoundedCount.total(RoundedCount.rounded(_unchanged_values(each)) for each in counted)
@@ -371,8 +371,8 @@ def _is_kept_unchanged(field: Field) -> bool:
 
 
 def _dropped_field(field: Field, purpose: str) -> FieldFacts:
-    other = bool(field.purposes) and purpose not in field.purposes
-    form = f"{DROPPED}, only for {', '.join(field.purposes)}" if other else DROPPED
+    is_for_other_purposes = bool(field.purposes) and purpose not in field.purposes
+    form = f"{DROPPED}, only for {', '.join(field.purposes)}" if is_for_other_purposes else DROPPED
     return FieldFacts(
         key=field.key,
         type=field.type,
@@ -391,9 +391,9 @@ def _dropped_field(field: Field, purpose: str) -> FieldFacts:
     )
 
 
-def _unchanged_values(each: FieldReceipt) -> int:
-    others = (each.changed, each.gated, each.unparsable, each.dropped)
-    return max(0, (each.values or 0) - sum(count or 0 for count in others))
+def _unchanged_values(receipt: FieldReceipt) -> int:
+    others = (receipt.changed, receipt.gated, receipt.unparsable, receipt.dropped)
+    return max(0, (receipt.values or 0) - sum(count or 0 for count in others))
 
 
 def _distinct_before(field: Field, after: RoundedCount | None) -> tuple[RoundedCount | None, str]:
@@ -404,8 +404,8 @@ def _distinct_before(field: Field, after: RoundedCount | None) -> tuple[RoundedC
 
 
 def _precision_loss(field: Field, before: RoundedCount | None, after: RoundedCount | None) -> PrecisionLoss:
-    found = None if field.cases else loss_by_width(field.do, field.type)
-    return found or loss_by_distinct(before, after) or PrecisionLoss(None, _no_loss_reason(field, before, after))
+    loss = None if field.cases else loss_by_width(field.do, field.type)
+    return loss or loss_by_distinct(before, after) or PrecisionLoss(None, _no_loss_reason(field, before, after))
 
 
 def _no_loss_reason(field: Field, before: RoundedCount | None, after: RoundedCount | None) -> str:

@@ -130,7 +130,7 @@ def flow_figure(flow: RowFlow) -> Figure | None:
 
 def precision_figure(fields: Sequence[FieldFacts]) -> Figure | None:
     """The fields whose bits are known and not zero, the largest first; None if there are none."""
-    known = sorted((each for each in fields if each.bits.number), key=lambda each: -(each.bits.number or 0))
+    known = sorted((field for field in fields if field.bits.number), key=lambda field: -(field.bits.number or 0))
     if not known:
         return None
     most = known[0].bits.number or 1.0
@@ -140,8 +140,8 @@ def precision_figure(fields: Sequence[FieldFacts]) -> Figure | None:
         f"The longer the bar, the more fine values share one coarse value; {known[0].key} gives up {known[0].bits} bits."
         + _left_out(len(known) - MOST_FIELDS, "more fields are only in the table"),
         tuple(
-            BarRow(each.key, str(each.bits), (Bar(0, 100 * (each.bits.number or 0) / most, "accent"),))
-            for each in known[:MOST_FIELDS]
+            BarRow(field.key, str(field.bits), (Bar(0, 100 * (field.bits.number or 0) / most, "accent"),))
+            for field in known[:MOST_FIELDS]
         ),
     )
 
@@ -194,17 +194,17 @@ def retention_figure(retention: RetentionFacts, at: datetime) -> Figure | None:
         + _left_out(len(ending) - MOST_DATES, "later dates are left out"),
         tuple(
             BarRow(
-                each.date,
-                f"{gone_by:%Y-%m-%d}" + ("" if each.state == "kept" else f" {each.state}"),
+                partition.date,
+                f"{gone_by:%Y-%m-%d}" + ("" if partition.state == "kept" else f" {partition.state}"),
                 (
                     Bar(
-                        position(day_start(each.date)),
-                        position(gone_by) - position(day_start(each.date)),
-                        roles.get(each.state, "written"),
+                        position(day_start(partition.date)),
+                        position(gone_by) - position(day_start(partition.date)),
+                        roles.get(partition.state, "written"),
                     ),
                 ),
             )
-            for each, gone_by in shown
+            for partition, gone_by in shown
         ),
         marker=position(at),
     )
@@ -223,11 +223,11 @@ def runs_figure(runs: Sequence[RunFacts]) -> Figure | None:
         f" A later run replaced the pale ones.{_left_out(len(runs) - MOST_RUNS, 'earlier runs are left out')}",
         tuple(
             BarRow(
-                each.dates[-1] if each.dates else f"{each.at:%Y-%m-%d}",
-                str(each.flow.read),
-                tuple(_stacked(each.flow.parts, most, 1.0 if each.in_force else 0.4)),
+                run.dates[-1] if run.dates else f"{run.at:%Y-%m-%d}",
+                str(run.flow.read),
+                tuple(_stacked(run.flow.parts, most, 1.0 if run.in_force else 0.4)),
             )
-            for each in shown
+            for run in shown
         ),
         legend=tuple(name for name in OUTCOMES if any(each.flow.parts[name].value for each in shown)),
     )
@@ -237,7 +237,7 @@ def table_figures(table: TableFacts) -> Iterator[Figure]:
     """One figure for each measure of a table: the largest figures first, each with ± 1 standard deviation of its noise."""
     for measure in table.measures:
         shown = [(figure, place) for place, figure in enumerate(measure.figures) if figure is not None]
-        drawn = sorted(shown, key=lambda each: (-each[0], table.rows[each[1]]))[:MOST_TABLE_ROWS]
+        drawn = sorted(shown, key=lambda row: (-row[0], table.rows[row[1]]))[:MOST_TABLE_ROWS]
         if not drawn:
             continue
         sizes = measure.deviations or (0.0,) * len(table.rows)
@@ -254,14 +254,16 @@ def table_figures(table: TableFacts) -> Iterator[Figure]:
             for figure, place in drawn
         )
         absent = _left_out(len(table.rows) - len(shown), "rows have no figure, because too few subjects have a value")
-        rest = f"Only the {len(drawn)} largest of {len(shown)} figures are drawn. The JSON form of the report has all."
+        omission = (
+            f"Only the {len(drawn)} largest of {len(shown)} figures are drawn. The JSON form of the report has all."
+        )
         yield Figure(
             measure.name,
             measure.phrase,
             f"{_errors_sentence(table, measure)}{absent}",
             tuple(rows),
             axis=tuple(_number_text(each) for each in (low, (low + high) / 2, high)),
-            rest=rest if len(drawn) < len(shown) else "",
+            rest=omission if len(drawn) < len(shown) else "",
         )
 
 
@@ -317,7 +319,7 @@ def _share_text(count: RoundedCount, flow: RowFlow) -> str:
 def _reasons_text(flow: RowFlow, name: str) -> str:
     """The most frequent reasons of an outcome."""
     reasons = {"gated": flow.gated, "quarantined": flow.quarantined}.get(name, {})
-    words = [reason.replace("_", " ") for reason in sorted(reasons, key=lambda each: -reasons[each].value)]
+    words = [reason.replace("_", " ") for reason in sorted(reasons, key=lambda reason: -reasons[reason].value)]
     if words:
         return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
     return {"suppressed": "groups that are too small", "deduplicated": "duplicates"}.get(name, "")
@@ -333,7 +335,7 @@ def table_datasets(output: LocationLike, names: Sequence[str]) -> list[tuple[str
 
 
 def _table_category(chain: Sequence[Receipt], name: str) -> Category:
-    last = {each: written for receipt in chain for each, written in receipt.outputs.items()}
+    last = {name: written for receipt in chain for name, written in receipt.outputs.items()}
     tables = sorted(last.keys() - {RECORDS})
     if name in tables:
         return category_named(last[name].category)

@@ -102,10 +102,10 @@ def create_leaflet(path: PathText, on: date) -> Leaflet:
     Takes the pipeline's file or folder, and the day on which contracts of recipients must be in force.
     Raises ConfigurationError, PolicyError, RefusedError.
     """
-    found = pipelines_in([str(path)], on)
-    if len(found) != 1:
+    pipelines = pipelines_in([str(path)], on)
+    if len(pipelines) != 1:
         raise ConfigurationError("a leaflet is about one pipeline", hint="Pass one pipeline or its folder.")
-    return _LeafletWriter(found[0]).leaflet()
+    return _LeafletWriter(pipelines[0]).leaflet()
 
 
 class _Wording:
@@ -122,8 +122,8 @@ class _Wording:
         return f"“{plain_name(key)}”" + (f" ({about})" if about else "")
 
     def feature(self, name: str) -> str:
-        found = self._policy.features.get(name, FeatureModel())
-        both = ", for the organization and for the person or device itself" if found.per_subject else ""
+        feature = self._policy.features.get(name, FeatureModel())
+        both = ", for the organization and for the person or device itself" if feature.per_subject else ""
         return f"the optional collection “{plain_name(name)}” is on{both}"
 
     def condition(self, condition: Condition) -> str:
@@ -145,7 +145,7 @@ class _Wording:
     def phrase(self, branch: CaseBranch) -> str:
         if branch.steps is None:
             return "nothing"
-        return re.sub(r"`([^`]+)`", lambda found: self.field(found[1]), treatment_phrase(branch.steps))
+        return re.sub(r"`([^`]+)`", lambda match: self.field(match[1]), treatment_phrase(branch.steps))
 
     def _nested(self, condition: Condition) -> str:
         text = self.condition(condition)
@@ -180,8 +180,8 @@ class _LeafletWriter:
         self._policy = source.plan.policy
         elsewhere = [each for each in self._policy.purposes if each != self._plan.purpose]
         self._elsewhere: Mapping[str, Plan] = {
-            each: examine(self._policy, declared_schema(request(self._policy, each)), purpose=each).plan
-            for each in elsewhere
+            purpose: examine(self._policy, declared_schema(request(self._policy, purpose)), purpose=purpose).plan
+            for purpose in elsewhere
         }
         """The plans for the other purposes of the policy."""
         self._releases = source.plan.releases
@@ -191,8 +191,8 @@ class _LeafletWriter:
         """The leaflet."""
         policy, job = self._policy, self._source.pipeline
         groups: dict[str, list[LeafletEntry]] = {"can": [], "might": [], "cannot": []}
-        for each in self._plan.fields.values():
-            group, entry = self._entry(each)
+        for field_plan in self._plan.fields.values():
+            group, entry = self._entry(field_plan)
             groups[group].append(entry)
         stated = stated_processing([self._source])
         contacts = [("Controller", stated.get("controller", "")), ("Contact", stated.get("contact", ""))]
@@ -308,11 +308,11 @@ class _LeafletWriter:
         passed = [str(each) for each in self._source.fed if each.sends(key)]
         if passed:
             yield f"passed on to {' and '.join(passed)} without being stored"
-        seen = [each.field for each in self._seen_fields()]
-        parts = [each for each in seen if key in each.from_]
+        seen_fields = [each.field for each in self._seen_fields()]
+        parts = [each for each in seen_fields if key in each.from_]
         if parts:
             yield f"only in a coarser form, as part of {_names(parts)}"
-        decided = [each for each in seen if key in _fields_of_conditions(each)]
+        decided = [each for each in seen_fields if key in _fields_of_conditions(each)]
         if decided:
             yield f"it decides what is seen of {_names(decided)}"
         if key in fields_read_by_condition(self._policy.records.collect_if):
@@ -322,9 +322,9 @@ class _LeafletWriter:
 
     def _seen_fields(self) -> Iterator[FieldPlan]:
         """The fields that are seen for any purpose of the policy."""
-        for each in self._plan.fields.values():
-            if self._releases[each.key].state != "not":
-                yield each
+        for field_plan in self._plan.fields.values():
+            if self._releases[field_plan.key].state != "not":
+                yield field_plan
 
     def _statistics(self) -> Iterator[str]:
         for name, aggregate in self._plan.aggregates.items():
@@ -350,12 +350,14 @@ class _LeafletWriter:
                 (f"“{first}” is always on; higher levels include the lower ones: {', '.join(higher)}",),
             )
 
-    def _sharing_text(self, each: EligibleFunction) -> str:
+    def _sharing_text(self, eligible: EligibleFunction) -> str:
         folder = self._source.folder
-        standings = {one.recipient: one.standing for one in (() if folder is None else folder.recipients)}
-        what = "statistics about groups" if each.function.aggregate else "the items that name it above"
-        about = _STANDING_TEXTS[standings[each.recipient]]
-        return f"{each}, for {plain_name(each.function.purpose)}: {what}. {about}"
+        standings = {
+            recipient.recipient: recipient.standing for recipient in (() if folder is None else folder.recipients)
+        }
+        what = "statistics about groups" if eligible.function.aggregate else "the items that name it above"
+        about = _STANDING_TEXTS[standings[eligible.recipient]]
+        return f"{eligible}, for {plain_name(eligible.function.purpose)}: {what}. {about}"
 
 
 _BY_CASE: Final = "It depends on the record, as the form says"
@@ -372,7 +374,7 @@ def _period_or_unlimited(span: timedelta | None) -> str:
 
 def _fields_of_conditions(declared: Field) -> set[str]:
     conditions = (declared.collect_if, *(case.when for case in declared.cases))
-    return {key for each in conditions for key in fields_read_by_condition(each)}
+    return {key for condition in conditions for key in fields_read_by_condition(condition)}
 
 
 def _names(fields: Iterable[Field]) -> str:
@@ -429,8 +431,8 @@ def _might_see(leaflet: Leaflet) -> Iterator[str | Table | BulletList]:
         yield BulletList(leaflet.whole)
     head = ("what", "only if", "in which form", "kept for", "may be passed on to")
     rows = [
-        (each.text, "; ".join(each.conditions), each.form, each.retention, ", ".join(each.recipients))
-        for each in leaflet.might_see
+        (item.text, "; ".join(item.conditions), item.form, item.retention, ", ".join(item.recipients))
+        for item in leaflet.might_see
     ]
     yield _filled_table("Seen under a condition", head, rows) if rows else "Nothing else."
     if rows:

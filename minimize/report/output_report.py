@@ -112,10 +112,13 @@ def output_settings(context: ReportContext) -> SettingsRows | None:
 def collection_of_settings(policy: Policy, rows: SettingsRows, at: datetime) -> CollectionFacts:
     """Settings over time, as a run at this time evaluates them."""
     tenants = pc.unique(rows.table["tenant_id"]).sort()
-    seen, moments = rows.effective_at(at), _spaced_moments(rows, at)
+    effective_rows, moments = rows.effective_at(at), _spaced_moments(rows, at)
     states = {
         name: np.stack(
-            [_tenants_turned_on(policy, seen.as_of(epoch_microseconds(when)), name, tenants) for when in moments]
+            [
+                _tenants_turned_on(policy, effective_rows.as_of(epoch_microseconds(when)), name, tenants)
+                for when in moments
+            ]
         )
         for name in _switch_names(policy)
     }
@@ -142,10 +145,10 @@ def _switch_description(policy: Policy, name: str) -> str:
 def _tenants_turned_on(policy: Policy, effective: ExplainableSettings, name: str, tenants: pa.Array) -> Bools:
     switch = policy.switch(name)
     if switch is not None:
-        found = effective.feature_on(switch.of_tenants, tenants, None, None)
+        mask = effective.feature_on(switch.of_tenants, tenants, None, None)
     else:
-        found = effective.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
-    return np.asarray(found.to_numpy(zero_copy_only=False), np.bool_)
+        mask = effective.level_at_least(name.removeprefix("level "), policy.levels, tenants, None, None)
+    return np.asarray(mask.to_numpy(zero_copy_only=False), np.bool_)
 
 
 def _spaced_moments(rows: SettingsRows, at: datetime) -> tuple[datetime, ...]:
@@ -183,10 +186,12 @@ _AGE_EVENT: Final = "retention"
 def retention_facts(context: ReportContext) -> RetentionFacts:
     """Retention of an output. Raises PolicyError, OutputError if no policy can be read."""
     policy = context.policy_of(context.newest) if context.pipeline is None else context.pipeline.policy
-    found = None if context.pipeline is None else context.attempt("overdue removals", lambda: _due_now(context))
-    due, events = (None, ()) if found is None else found
+    due_and_open = None if context.pipeline is None else context.attempt("overdue removals", lambda: _due_now(context))
+    due, events = (None, ()) if due_and_open is None else due_and_open
     features = {
-        name: duration_text(each.retention) for name, each in policy.features.items() if each.retention is not None
+        name: duration_text(feature.retention)
+        for name, feature in policy.features.items()
+        if feature.retention is not None
     }
     whole = "" if policy.retention is None else duration_text(policy.retention)
     spans = {} if context.pipeline is None else context.pipeline.own_retentions
@@ -238,18 +243,20 @@ def _due_now(context: ReportContext) -> tuple[tuple[DueRemoval, ...], tuple[Open
 
 
 def _due_removals(plan: RemovalPlan) -> Iterator[DueRemoval]:
-    for each in plan.partitions:
-        rows = {reason: RoundedCount.rounded(number) for reason, number in each.gated.items() if number}
-        values = RoundedCount.total(RoundedCount.rounded(number) for number in each.values.values())
-        yield DueRemoval(each.name, each.date or "", rows, values)
+    for partition in plan.partitions:
+        rows = {reason: RoundedCount.rounded(number) for reason, number in partition.gated.items() if number}
+        values = RoundedCount.total(RoundedCount.rounded(number) for number in partition.values.values())
+        yield DueRemoval(partition.name, partition.date or "", rows, values)
 
 
 def _events_by_kind(items: Iterable[OpenDeadline]) -> Iterator[OpenEvents]:
     """Open events by kind, without the subjects concerned."""
-    events = sorted((each for each in items if each.kind != _AGE_EVENT), key=lambda each: each.kind)
-    for kind, group in groupby(events, key=lambda each: each.kind):
-        mine = list(group)
-        yield OpenEvents(kind, len(mine), sum(each.overdue for each in mine), min(each.deadline for each in mine))
+    events = sorted((deadline for deadline in items if deadline.kind != _AGE_EVENT), key=lambda deadline: deadline.kind)
+    for kind, group in groupby(events, key=lambda deadline: deadline.kind):
+        deadlines = list(group)
+        yield OpenEvents(
+            kind, len(deadlines), sum(each.overdue for each in deadlines), min(each.deadline for each in deadlines)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,8 +273,8 @@ def sharing_facts(context: ReportContext) -> tuple[RecipientFacts, ...] | None:
     folder = _recipients_folder(context)
     if folder is None:
         return None
-    book = context.attempt("disclosures and consents", lambda: _sharing_history(context, folder))
-    return tuple(_recipient_facts(context, folder, book))
+    history = context.attempt("disclosures and consents", lambda: _sharing_history(context, folder))
+    return tuple(_recipient_facts(context, folder, history))
 
 
 def _recipients_folder(context: ReportContext) -> Recipients | None:
@@ -285,33 +292,41 @@ def _sharing_history(context: ReportContext, folder: Recipients) -> SharingHisto
     workspace, at, name = context.workspace, context.request.at, context.newest.policy.name
     with workspace.open_ledger() as ledger:
         acts = [each for each in find_disclosures(ledger) if each.body["policy"]["name"] == name]
-    mine = {each.disclosure for each in acts}
-    recalls = [each for each in list_recalls(workspace, folder, at, all_=True) if each.disclosure in mine]
+    disclosure_ids = {each.disclosure for each in acts}
+    recalls = [each for each in list_recalls(workspace, folder, at, all_=True) if each.disclosure in disclosure_ids]
     return SharingHistory(tuple(acts), tuple(list_consents(workspace, at, recipients=folder.folder)), tuple(recalls))
 
 
 def _recipient_facts(
-    context: ReportContext, folder: Recipients, book: SharingHistory | None
+    context: ReportContext, folder: Recipients, history: SharingHistory | None
 ) -> Iterator[RecipientFacts]:
     on = context.request.at.date()
     for name in folder.names():
-        found = context.attempt(f"recipient {name}", partial(folder.load, name))
-        if found is not None:
-            functions = tuple(_function_facts(found, each, book) for each in (*found.outbound, *found.inbound))
-            contract = found.contract
-            may_act = folder.is_listed(found, on) and contract is not None and contract.holds(on)
+        recipient = context.attempt(f"recipient {name}", partial(folder.load, name))
+        if recipient is not None:
+            functions = tuple(
+                _function_facts(recipient, function, history) for function in (*recipient.outbound, *recipient.inbound)
+            )
+            contract = recipient.contract
+            may_act = folder.is_listed(recipient, on) and contract is not None and contract.holds(on)
             text = "no contract" if contract is None else contract_text(contract)
-            yield RecipientFacts(name, found.standing, text, may_act, functions)
+            yield RecipientFacts(name, recipient.standing, text, may_act, functions)
 
 
-def _function_facts(recipient: Recipient, function: Function, book: SharingHistory | None) -> FunctionFacts:
+def _function_facts(recipient: Recipient, function: Function, history: SharingHistory | None) -> FunctionFacts:
     head = (function.name, function.direction, function.purpose, len(function.shared))
-    if book is None:
+    if history is None:
         return FunctionFacts(*head)
-    mine = (recipient.recipient, function.name)
-    acts = [each for each in book.acts if (each.recipient, each.function) == mine]
-    consents = [each.holds is True for each in book.consents if (each.act.recipient, each.act.function) == mine]
-    recalls = Counter(_recall_state(each) for each in book.recalls if (each.recipient, each.function) == mine)
+    function_key = (recipient.recipient, function.name)
+    acts = [each for each in history.acts if (each.recipient, each.function) == function_key]
+    consents = [
+        consent.holds is True
+        for consent in history.consents
+        if (consent.act.recipient, consent.act.function) == function_key
+    ]
+    recalls = Counter(
+        _recall_state(recall) for recall in history.recalls if (recall.recipient, recall.function) == function_key
+    )
     return FunctionFacts(
         *head,
         consented=sum(consents),
@@ -340,11 +355,11 @@ def render_summary(facts: ReportFacts, width: int) -> str:
 def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
     yield "rows", _rows_line(facts)
     yield "quarantined as", ", ".join(f"{code} {count}" for code, count in facts.flow.quarantined.items())
-    for each in facts.outputs:
-        small = f"; {each.suppressed} groups too small to show" if each.suppressed else ""
-        noise = f"; counts of subjects have noise, ± {each.count_sd:.1f}" if each.count_sd else ""
-        older = f"; {each.older_text}" if each.older else ""
-        yield each.name, f"{_row_noun(each)}, {each.category}{each.encryption_text}{small}{noise}{older}"
+    for output in facts.outputs:
+        small = f"; {output.suppressed} groups too small to show" if output.suppressed else ""
+        noise = f"; counts of subjects have noise, ± {output.count_sd:.1f}" if output.count_sd else ""
+        older = f"; {output.older_text}" if output.older else ""
+        yield output.name, f"{_row_noun(output)}, {output.category}{output.encryption_text}{small}{noise}{older}"
     for table in facts.tables:
         errors = "exact" if table.is_exact else "with error bars"
         yield "figures", f"{table.title}: {count_noun(len(table.rows), 'row')}, {errors}"
@@ -389,11 +404,11 @@ def _fields_line(facts: ReportFacts) -> str:
 
 
 def _collection_line(facts: ReportFacts) -> str:
-    found = facts.collection
-    if found is None:
+    collection = facts.collection
+    if collection is None:
         return ""
-    on = ", ".join(f"{name} {numbers[-1]}" for name, numbers in found.on.items())
-    return f"{count_noun(found.tenants, 'tenant')}; turned on: {on}"
+    on = ", ".join(f"{name} {numbers[-1]}" for name, numbers in collection.on.items())
+    return f"{count_noun(collection.tenants, 'tenant')}; turned on: {on}"
 
 
 def _retention_line(facts: ReportFacts) -> str:
@@ -403,8 +418,8 @@ def _retention_line(facts: ReportFacts) -> str:
 
 
 def _sharing_line(facts: ReportFacts) -> str:
-    each = [function for recipient in facts.sharing or () for function in recipient.functions]
-    acts = [function.acts for function in each if function.acts is not None]
+    functions = [function for recipient in facts.sharing or () for function in recipient.functions]
+    acts = [function.acts for function in functions if function.acts is not None]
     return (
         f"{count_noun(len(facts.sharing), 'recipient')}, {count_noun(sum(acts), 'disclosure')}" if facts.sharing else ""
     )
@@ -503,7 +518,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         pipeline=newest.pipeline,
         purposes=tuple(sorted({each.purpose for each in filter(reads_source, chain)})),
         at=context.request.at,
-        dates=tuple(sorted({on for each in current_runs(chain) for on in each.dates})),
+        dates=tuple(sorted({on for receipt in current_runs(chain) for on in receipt.dates})),
         receipts=len(chain),
         signatures="not checked, because no keyring was found" if context.keys is None else "checked and valid",
         flow=total_flow([row_flow(each) for each in current_runs(chain)]),

@@ -140,8 +140,8 @@ def create_tenant_report(
         view = _TenantView(name, now, workspace, ledger, workspace.keyring(), recipients)
         if name not in view.known_tenants:
             raise ConfigurationError("nothing is recorded about this tenant", hint="Check the spelling of the tenant.")
-        made = {title: view.attempt(title, partial(of, view)) for title, of in SECTIONS.items()}
-        parts = {title: part for title, part in made.items() if part is not None}
+        part_by_title = {title: view.attempt(title, partial(section, view)) for title, section in SECTIONS.items()}
+        parts = {title: part for title, part in part_by_title.items() if part is not None}
         return TenantReport(name, now, parts, tuple(view.hidden))
 
 
@@ -170,14 +170,14 @@ class _TenantView:
     @cached_property
     def known_tenants(self) -> frozenset[str]:
         """The tenants of the ledger and of the outputs."""
-        return self.ledger.tenants() | {each for files in self._files.values() for _, names in files for each in names}
+        return self.ledger.tenants() | {file for files in self._files.values() for _, names in files for file in names}
 
     def own(self, text: str) -> str:
         """A text, unless it names another tenant. Single letters and pairs count only as words of their own."""
         folded = text.casefold()
         words = folded.replace("_", " ").replace("-", " ").replace("@", " ").replace(".", " ").split()
-        for other in self.known_tenants - {self.tenant}:
-            name = other.casefold()
+        for other_tenant in self.known_tenants - {self.tenant}:
+            name = other_tenant.casefold()
             if name in (words if len(name) < _SHORTEST_PART else folded):
                 return "not shown"
         return text
@@ -197,13 +197,13 @@ class _TenantView:
 
     def receipts(self, place: str) -> Mapping[str, tuple[Receipt, list[str]]]:
         """The receipts of these files by run, each with the batch dates of the tenant's files."""
-        found: dict[str, tuple[Receipt, list[str]]] = {}
-        for each in self.files(place):
-            receipt = each.written_by.receipt
-            dates = found.setdefault(receipt.run_id, (receipt, []))[1]
-            if each.date is not None and each.date not in dates:
-                dates.append(each.date)
-        return dict(sorted(found.items(), key=lambda item: item[1][0].sequence))
+        receipts: dict[str, tuple[Receipt, list[str]]] = {}
+        for file in self.files(place):
+            receipt = file.written_by.receipt
+            dates = receipts.setdefault(receipt.run_id, (receipt, []))[1]
+            if file.date is not None and file.date not in dates:
+                dates.append(file.date)
+        return dict(sorted(receipts.items(), key=lambda item: item[1][0].sequence))
 
     @cached_property
     def recipients(self) -> Recipients:
@@ -214,16 +214,16 @@ class _TenantView:
     def shares(self) -> Sequence[tuple[TenantShare, Disclosure]]:
         """The tenant's share of each disclosure."""
         disclosures = {each.disclosure: each for each in self.ledger.find(DISCLOSURE)}
-        found = self.ledger.find(TENANT_SHARE, tenant=self.tenant)
-        return [(each, disclosures[each.disclosure]) for each in found]
+        shares = self.ledger.find(TENANT_SHARE, tenant=self.tenant)
+        return [(each, disclosures[each.disclosure]) for each in shares]
 
     @cached_property
     def _known_outputs(self) -> Mapping[str, PublishedOutput]:
         named = [] if self.workspace.output is None else [self.workspace.output]
-        found, missed = find_outputs(self.ledger, named, self.keys)
+        outputs, missed = find_outputs(self.ledger, named, self.keys)
         if missed:
             self.hidden.append(HiddenPart("outputs", "not every output that the ledger knows can be read here"))
-        return {str(output.folder): output for output in found}
+        return {str(output.folder): output for output in outputs}
 
     @cached_property
     def _files(self) -> Mapping[str, list[tuple[OutputFile, frozenset[str]]]]:
@@ -339,13 +339,13 @@ def _recipients(view: _TenantView) -> TenantReportPart:
         sent[disclosure.recipient] += share.rows
     rows = [
         (
-            each.recipient,
-            _STANDINGS[each.standing],
-            each.about,
-            ", ".join(each.functions),
-            count_noun(sent[each.recipient], "row"),
+            recipient.recipient,
+            _STANDINGS[recipient.standing],
+            recipient.about,
+            ", ".join(recipient.functions),
+            count_noun(sent[recipient.recipient], "row"),
         )
-        for each in known
+        for recipient in known
     ]
     head = ("recipient", "standing", "about", "functions", "sent of this tenant")
     return TenantReportPart("The third parties that can receive or send data.", head, rows, "There are no recipients.")
@@ -356,8 +356,13 @@ _STANDINGS: Final = MappingProxyType({"agent": "processor (subprocessor)", "inde
 
 def _subprocessors(view: _TenantView) -> TenantReportPart:
     rows = [
-        (each.name, str(each.from_), "" if each.until is None else str(each.until), each.about)
-        for each in view.recipients.subprocessors.entries
+        (
+            subprocessor.name,
+            str(subprocessor.from_),
+            "" if subprocessor.until is None else str(subprocessor.until),
+            subprocessor.about,
+        )
+        for subprocessor in view.recipients.subprocessors.entries
     ]
     about = "The list of subprocessors, with the first day on the list and the first day without it."
     return TenantReportPart(about, ("name", "from", "until", "task"), rows, "There are no subprocessors.")
@@ -368,8 +373,13 @@ def _contracts(view: _TenantView) -> TenantReportPart:
     rows = [
         *(_agent_row(view, each) for each in known if each.standing == "agent"),
         *(
-            (each.recipient, "of this tenant", view.own(contract_text(each.contract)), "yes" if each.in_force else "no")
-            for each in list_contracts(view.workspace, view.now, tenant=view.tenant)
+            (
+                contract.recipient,
+                "of this tenant",
+                view.own(contract_text(contract.contract)),
+                "yes" if contract.in_force else "no",
+            )
+            for contract in list_contracts(view.workspace, view.now, tenant=view.tenant)
         ),
     ]
     about = (
@@ -388,25 +398,25 @@ def _agent_row(view: _TenantView, recipient: Recipient) -> tuple[str, ...]:
 
 
 def _functions(view: _TenantView) -> TenantReportPart:
-    found = list_functions(view.tenant, view.workspace, view.now, recipients=view.recipients_folder)
-    rows = [(each.recipient, each.function, each.state, "; ".join(each.missing)) for each in found]
+    functions = list_functions(view.tenant, view.workspace, view.now, recipients=view.recipients_folder)
+    rows = [(each.recipient, each.function, each.state, "; ".join(each.missing)) for each in functions]
     about = "The functions of recipients, whether this tenant uses them, and what is missing for each."
     return TenantReportPart(about, ("recipient", "function", "state", "missing"), rows, "There are no functions.")
 
 
 def _consents(view: _TenantView) -> TenantReportPart:
-    found = list_consents(view.workspace, view.now, tenant=view.tenant, recipients=view.recipients_folder)
+    consents = list_consents(view.workspace, view.now, tenant=view.tenant, recipients=view.recipients_folder)
     rows = [
         (
-            each.act.recipient,
-            each.act.function,
-            each.act.state,
-            view.own(each.act.by),
-            minute_text(each.act.valid_from),
-            "" if each.act.expires_at is None else minute_text(each.act.expires_at),
-            "yes" if each.holds and each.reason is None else "no",
+            consent.act.recipient,
+            consent.act.function,
+            consent.act.state,
+            view.own(consent.act.by),
+            minute_text(consent.act.valid_from),
+            "" if consent.act.expires_at is None else minute_text(consent.act.expires_at),
+            "yes" if consent.holds and consent.reason is None else "no",
         )
-        for each in found
+        for consent in consents
     ]
     head = ("recipient", "function", "state", "recorded by", "from", "until", "permits sharing now")
     return TenantReportPart(
@@ -451,40 +461,40 @@ def _recalls(view: _TenantView) -> TenantReportPart:
 
 def _incidents(view: _TenantView) -> TenantReportPart:
     scope = TenantSet.from_names(view.tenant)
-    found = (incident_in_scope(each, scope) for each in load_incidents(view.workspace).values())
-    mine = [each for each in found if each is not None and each.kind == "privacy"]
+    incidents = (incident_in_scope(each, scope) for each in load_incidents(view.workspace).values())
+    privacy_incidents = [each for each in incidents if each is not None and each.kind == "privacy"]
     head = ("incident", "happened", "declared", "state", "data", "persons or devices", "notices")
     about = "The declared incidents of which this tenant was or is to be notified."
     return TenantReportPart(
-        about, head, [_incident_row(view, each) for each in mine], "No incident affected this tenant."
+        about, head, [_incident_row(view, each) for each in privacy_incidents], "No incident affected this tenant."
     )
 
 
 def _incident_row(view: _TenantView, incident: Incident) -> tuple[str, ...]:
-    (mine,) = (incident.scope or {"tenants": ()})["tenants"]
+    (tenant_scope,) = (incident.scope or {"tenants": ()})["tenants"]
     state = f"{incident.state}, {plain_name(incident.incident_class or 'not classified')}"
-    people = mine["subjects"]
+    people = tenant_scope["subjects"]
     count = "none" if people is None else f"{'' if people['exact'] else 'at most '}{people['count']:,}"
     return (
         view.own(incident.id),
         " to ".join(map(minute_text, incident.window)),
         "" if incident.declared_at is None else minute_text(incident.declared_at),
         state,
-        ", ".join(f"{each['column']} ({each['form']})" for each in mine["kinds"]),
+        ", ".join(f"{each['column']} ({each['form']})" for each in tenant_scope["kinds"]),
         count,
         "; ".join(map(_notice_text, incident.notices(view.tenant))) or "none",
     )
 
 
 def _notice_text(notice: Mapping[str, Any]) -> str:
-    given = f"sent {notice['given_at']}" if notice["given_at"] else "not sent"
-    return f"version {notice['version']}, {given}, {notice['digest']}"
+    delivery = f"sent {notice['given_at']}" if notice["given_at"] else "not sent"
+    return f"version {notice['version']}, {delivery}, {notice['digest']}"
 
 
 def _requests(view: _TenantView) -> TenantReportPart:
-    found = request_statuses(view.ledger, tenant=view.tenant)
-    counts = Counter((each.last.kind, each.last.state) for each in found)
-    late = Counter((each.last.kind, each.last.state) for each in found if each.is_overdue(view.now))
+    statuses = request_statuses(view.ledger, tenant=view.tenant)
+    counts = Counter((each.last.kind, each.last.state) for each in statuses)
+    late = Counter((each.last.kind, each.last.state) for each in statuses if each.is_overdue(view.now))
     rows = [(*pair, f"{count:,}", f"{late[pair]:,}") for pair, count in sorted(counts.items())]
     about = "The requests of data subjects and of the tenant itself, by kind and state."
     return TenantReportPart(about, ("kind", "state", "number", "overdue"), rows, "There were no requests.")
@@ -492,10 +502,12 @@ def _requests(view: _TenantView) -> TenantReportPart:
 
 def _settings(view: _TenantView) -> TenantReportPart:
     rows = [row for output in view.outputs.values() for row in _setting_rows(view, output)]
-    own = sum(each.subject is not None for each in list_settings(view.workspace, view.now, tenant=view.tenant))
+    subject_setting_count = sum(
+        setting.subject is not None for setting in list_settings(view.workspace, view.now, tenant=view.tenant)
+    )
     about = (
         "The optional collection of each dataset with data of this tenant. The default is off. "
-        f"The ledger also has {count_noun(own, 'setting')} of single persons or devices of this tenant."
+        f"The ledger also has {count_noun(subject_setting_count, 'setting')} of single persons or devices of this tenant."
     )
     head = ("dataset", "setting", "in force", "recorded")
     return TenantReportPart(about, head, rows, "No dataset of this tenant has optional collection.")
@@ -510,9 +522,9 @@ def _setting_rows(view: _TenantView, output: PublishedOutput) -> Iterator[tuple[
         if job.settings is None:
             yield view.own(job.pipeline), name, "off", "the dataset reads no settings"
             continue
-        found = find_setting_reasons(view.tenant, name, view.now, workspace, run=view.now).run
-        recorded = [f"{row.value} by {row.holder} since {minute_text(row.valid_from)}" for row in found.rows]
-        yield view.own(job.pipeline), name, "on" if found.holds else "off", "; ".join(recorded)
+        reasons = find_setting_reasons(view.tenant, name, view.now, workspace, run=view.now).run
+        recorded = [f"{row.value} by {row.holder} since {minute_text(row.valid_from)}" for row in reasons.rows]
+        yield view.own(job.pipeline), name, "on" if reasons.holds else "off", "; ".join(recorded)
 
 
 def _regions(view: _TenantView) -> TenantReportPart:

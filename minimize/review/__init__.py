@@ -107,7 +107,7 @@ def lint_path(path: PathText, *, on: date, keys: Any = None) -> list[Finding]:
     if is_policy_file(place):
         return lint_policy_file(place)
     if place.is_dir() and not (place / PIPELINE_FILE).exists() and (below := list(_files_below(place))):
-        return list(dict.fromkeys(finding for each in below for finding in lint_path(each, on=on, keys=keys)))
+        return list(dict.fromkeys(finding for path in below for finding in lint_path(path, on=on, keys=keys)))
     return [*of_pipeline(place, keys=keys), *_lint_output(place, keys)]
 
 
@@ -147,13 +147,13 @@ def lint_policy_file(path: Path) -> list[Finding]:
 
 def _files_below(folder: Path) -> Iterator[Path]:
     """Files of a folder to check, ordered by name. Hidden folders, links and outputs are left out."""
-    for each in sorted(folder.iterdir()):
-        if each.name.startswith("."):
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
             continue
-        if is_recipient_path(each) or is_access_file(each) or (each / PIPELINE_FILE).exists():
-            yield each
-        elif each.is_dir() and not each.is_symlink() and not has_runs(each):
-            yield from _files_below(each)
+        if is_recipient_path(path) or is_access_file(path) or (path / PIPELINE_FILE).exists():
+            yield path
+        elif path.is_dir() and not path.is_symlink() and not has_runs(path):
+            yield from _files_below(path)
 
 
 def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
@@ -161,12 +161,16 @@ def _lint_output(pipeline: Path, keys: Any) -> list[Finding]:
     try:
         job = load_pipeline(pipeline)
         target = job.target()
-        here = [target] if has_runs(target) else []
-        found = find_coverage(Workspace(pipeline=job, keys=keys), named=here, pipeline=job.pipeline) if here else None
+        output_folders = [target] if has_runs(target) else []
+        coverage = (
+            find_coverage(Workspace(pipeline=job, keys=keys), named=output_folders, pipeline=job.pipeline)
+            if output_folders
+            else None
+        )
     except (MinimizeError, OSError):
         return []  # faults of files are already reported; `verify` reports an unreadable output
-    uncovered = [] if found is None else [each.finding for each in found.uncovered]
-    return [*uncovered, *(_rows_before_late(job, target) if here else ())]
+    uncovered = [] if coverage is None else [each.finding for each in coverage.uncovered]
+    return [*uncovered, *(_rows_before_late(job, target) if output_folders else ())]
 
 
 def _rows_before_late(job: Pipeline, target: Location) -> Iterator[Finding]:

@@ -83,10 +83,10 @@ def with_approval(text: str, approved: PolicyApproval) -> str:
 
 def _approval_line(approved: PolicyApproval) -> str:
     """The approval on one line. Texts are quoted as in JSON, which is also valid YAML."""
-    by = json.dumps(approved.by, ensure_ascii=False)
+    approver = json.dumps(approved.by, ensure_ascii=False)
     covered = json.dumps(dict(approved.pipelines), ensure_ascii=False)
     pipelines = f", pipelines: {covered}" if approved.pipelines else ""
-    return f'{{by: {by}, on: "{approved.on}", digest: "{approved.digest}"{pipelines}}}'
+    return f'{{by: {approver}, on: "{approved.on}", digest: "{approved.digest}"{pipelines}}}'
 
 
 def _entry_spans(root: MappingNode) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -161,7 +161,7 @@ class ApprovalResult(JsonResult):
 
     def lines(self) -> Iterator[Line]:
         """The changes since the last approval, the approval, and the source of the approver's name."""
-        name, by = f"{self.policy} version {self.version}", f"{self.approved.by} on {self.approved.on}"
+        name, approver = f"{self.policy} version {self.version}", f"{self.approved.by} on {self.approved.on}"
         if self.changed:
             earlier = "no earlier approved state is stored" if self.before is None else f"since version {self.before}:"
             yield earlier
@@ -171,8 +171,8 @@ class ApprovalResult(JsonResult):
             return
         log = "recorded in the audit log"
         log = log if self.recorded else f"not {log}, because no ledger is configured"
-        changed = f"{name} approved by {by}, in {self.file}; {log}"
-        yield changed if self.changed else f"{name} was already approved by {by}; nothing was changed"
+        changed = f"{name} approved by {approver}, in {self.file}; {log}"
+        yield changed if self.changed else f"{name} was already approved by {approver}; nothing was changed"
         yield f"the approval covers {', '.join(('the policy', *self.pipelines))}"
         system = "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"
         yield f"approver taken from {system if self.named == 'system' else self.named}"
@@ -243,9 +243,9 @@ def approve(
         return result
 
 
-def approver_source(by: str | None) -> ApproverSource:
+def approver_source(approver_option: str | None) -> ApproverSource:
     """Origin of the approver's name."""
-    if by is not None:
+    if approver_option is not None:
         return "--by"
     return "MINIMIZE_ACTOR" if os.environ.get("MINIMIZE_ACTOR") else "system"
 
@@ -266,10 +266,10 @@ class ApprovedState:
         file, names = str(policy.path), {key: str(each.path) for key, each in pipelines.items()}
         before = self.policy.model_copy(update={"approved": None})
         now = policy.model_copy(update={"approved": None})
-        found = [*form_changes("policy", before, now, file, file)]
+        changes = [*form_changes("policy", before, now, file, file)]
         for key in (each for each in pipelines if each in self.pipelines):
-            found += form_changes("pipeline", self.pipelines[key], pipelines[key], names[key], names[key])
-        return collect_changes(found)
+            changes += form_changes("pipeline", self.pipelines[key], pipelines[key], names[key], names[key])
+        return collect_changes(changes)
 
     def check_version(self, policy: Policy, pipelines: Mapping[str, Pipeline]) -> None:
         """Raises CheckFailed (R023) if the policy or a pipeline has changed and the version is not higher."""
@@ -344,10 +344,10 @@ def _policy_file(policy: Policy) -> Path:
 
 def _check_lint(policy: Policy, pipelines: Mapping[str, Pipeline], allowed: Collection[str]) -> None:
     """Raises CheckFailed if lint finds an error that is not allowed: a policy with errors cannot be approved."""
-    found = [*lint(policy), *(fault for purpose in policy.purposes for fault in _plan_faults(policy, purpose))]
-    for each in pipelines.values():
-        found += [finding for finding in lint(each) if finding.code in ALLOWABLE_CODES]
-    errors = [each for each in dict.fromkeys(found) if each.severity == "error" and each.code not in allowed]
+    findings = [*lint(policy), *(fault for purpose in policy.purposes for fault in _plan_faults(policy, purpose))]
+    for pipeline in pipelines.values():
+        findings += [finding for finding in lint(pipeline) if finding.code in ALLOWABLE_CODES]
+    errors = [each for each in dict.fromkeys(findings) if each.severity == "error" and each.code not in allowed]
     if errors:
         raise CheckFailed(
             "a policy with errors cannot be approved", findings=errors, hint="Fix the errors, then run `minimize lint`."
@@ -359,16 +359,16 @@ def _plan_faults(policy: Policy, purpose: str) -> tuple[Finding, ...]:
     return examine(policy, declared_schema(request(policy, purpose)), purpose=purpose).faults
 
 
-def _approver_name(workspace: Workspace, by: str | None, actor: Actor) -> str:
+def _approver_name(workspace: Workspace, approver_option: str | None, actor: Actor) -> str:
     """Name of the approver. Raises AccessDenied for another person's name if an access file is configured."""
     access, user = workspace.access, actor.user or ""
-    own = () if access is None else (canonical_account(access.person(user)), *access.accounts(user))
-    if access is not None and by is not None and canonical_account(by) not in own:
+    own_accounts = () if access is None else (canonical_account(access.person(user)), *access.accounts(user))
+    if access is not None and approver_option is not None and canonical_account(approver_option) not in own_accounts:
         about = "you can approve only in your own name"
         raise AccessDenied(
             f"{user} cannot approve this policy in another name", reasons=[reason("nobody", about=about)]
         )
-    name = user if by is None else by
+    name = user if approver_option is None else approver_option
     if not name.strip() or not name.isprintable() or len(name) > 200:
         raise ConfigurationError(
             "the approver's name is empty, too long or not on one line",

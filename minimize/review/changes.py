@@ -72,32 +72,32 @@ def condition_grade(old: Condition | None, new: Condition | None, levels: Sequen
     return "neutral" if narrower and wider else "tightens" if narrower else "loosens"
 
 
-def implies(one: Condition, other: Condition, levels: Sequence[str] = ()) -> bool:
+def implies(first: Condition, second: Condition, levels: Sequence[str] = ()) -> bool:
     """Whether the first condition certainly implies the second. May miss an implication, but never invents one.
 
     Conditions have no `not`, so comparing their parts is enough. Takes the levels from the lowest to the highest.
     """
-    if repr(one) == repr(other):  # `repr`, because Python treats 1 and True as equal
+    if repr(first) == repr(second):  # `repr`, because Python treats 1 and True as equal
         return True
-    if isinstance(one, AnyOf):
-        return all(implies(part, other, levels) for part in one.parts)
-    if isinstance(other, AllOf):
-        return all(implies(one, part, levels) for part in other.parts)
-    if isinstance(one, AllOf) and any(implies(part, other, levels) for part in one.parts):
+    if isinstance(first, AnyOf):
+        return all(implies(part, second, levels) for part in first.parts)
+    if isinstance(second, AllOf):
+        return all(implies(first, part, levels) for part in second.parts)
+    if isinstance(first, AllOf) and any(implies(part, second, levels) for part in first.parts):
         return True
-    if isinstance(other, AnyOf):
-        return any(implies(one, part, levels) for part in other.parts)
-    return _atom_implies(one, other, levels)
+    if isinstance(second, AnyOf):
+        return any(implies(first, part, levels) for part in second.parts)
+    return _atom_implies(first, second, levels)
 
 
-def _atom_implies(one: Condition, other: Condition, levels: Sequence[str]) -> bool:
-    if isinstance(one, FieldEquals) and isinstance(other, FieldEquals):
-        return one.field == other.field and set(map(repr, one.values)) <= set(map(repr, other.values))
-    if isinstance(one, TimeWithin) and isinstance(other, TimeWithin):
-        return (one.field, one.reference) == (other.field, other.reference) and one.age <= other.age
-    if isinstance(one, LevelAtLeast) and isinstance(other, LevelAtLeast):
-        known = one.name in levels and other.name in levels
-        return known and levels.index(one.name) >= levels.index(other.name)
+def _atom_implies(first: Condition, second: Condition, levels: Sequence[str]) -> bool:
+    if isinstance(first, FieldEquals) and isinstance(second, FieldEquals):
+        return first.field == second.field and set(map(repr, first.values)) <= set(map(repr, second.values))
+    if isinstance(first, TimeWithin) and isinstance(second, TimeWithin):
+        return (first.field, first.reference) == (second.field, second.reference) and first.age <= second.age
+    if isinstance(first, LevelAtLeast) and isinstance(second, LevelAtLeast):
+        known = first.name in levels and second.name in levels
+        return known and levels.index(first.name) >= levels.index(second.name)
     return False
 
 
@@ -175,7 +175,7 @@ def _form_pairs(old: Field, new: Field) -> Iterator[FormPair]:
     elif (added := _extra_cases(new.cases, old.cases)) is not None and _otherwise_text(old) == _otherwise_text(new):
         yield from ((way, case.do) for place, case in added for way in _forms_after(old, place))
     else:
-        yield from ((way, other) for way in treatments_of(old) for other in treatments_of(new))
+        yield from ((old_way, new_way) for old_way in treatments_of(old) for new_way in treatments_of(new))
 
 
 def _case_forms(field: Field) -> list[tuple[str, Treatment]]:
@@ -188,13 +188,13 @@ def _otherwise_text(field: Field) -> str:
 
 def _extra_cases(longer: Sequence[FieldCase], shorter: Sequence[FieldCase]) -> list[tuple[int, FieldCase]] | None:
     """Cases that only the longer list has, with their position in the shorter one; None if that is not a part of it."""
-    found, place = [], 0
+    extra_cases, place = [], 0
     for case in longer:
         if place < len(shorter) and repr(case) == repr(shorter[place]):
             place += 1
         else:
-            found.append((place, case))
-    return found if place == len(shorter) else None
+            extra_cases.append((place, case))
+    return extra_cases if place == len(shorter) else None
 
 
 def _forms_after(field: Field, place: int) -> list[Treatment]:
@@ -349,13 +349,13 @@ class ChangeReport:
         """A table of the changes, and the number per grade."""
         rows = [
             (
-                each.code,
-                f"{each.grade}{self.is_allowed(each) * ' (allowed)'}",
-                each.about or "",
-                each.message,
-                each.place,
+                change.code,
+                f"{change.grade}{self.is_allowed(change) * ' (allowed)'}",
+                change.about or "",
+                change.message,
+                change.place,
             )
-            for each in self.changes
+            for change in self.changes
         ]
         if rows:
             yield Table("", ("code", "grade", "about", "change", "where"), rows)
@@ -371,7 +371,10 @@ def collect_changes(changes: Iterable[GradedChange]) -> ChangeReport:
     unique = dict.fromkeys(changes)
     return ChangeReport(
         tuple(
-            sorted(unique, key=lambda each: (GRADE_ORDER.index(each.grade), each.file or "", each.line or 0, each.code))
+            sorted(
+                unique,
+                key=lambda change: (GRADE_ORDER.index(change.grade), change.file or "", change.line or 0, change.code),
+            )
         )
     )
 
@@ -394,13 +397,22 @@ def changes_document(changes: ChangeReport) -> Section:
     """The changes as a document, with one table for each grade."""
     head = ("code", "about", "change", "place", "allowed")
     rows = [
-        (each.grade, (each.code, each.about or "", each.message, each.place, "yes" if changes.is_allowed(each) else ""))
-        for each in changes.changes
+        (
+            change.grade,
+            (
+                change.code,
+                change.about or "",
+                change.message,
+                change.place,
+                "yes" if changes.is_allowed(change) else "",
+            ),
+        )
+        for change in changes.changes
     ]
     tables = [
-        Section(grade.capitalize(), (Table("Changes with this grade", head, found),))
+        Section(grade.capitalize(), (Table("Changes with this grade", head, graded_rows),))
         for grade in GRADE_ORDER
-        if (found := [row for own, row in rows if own == grade])
+        if (graded_rows := [row for row_grade, row in rows if row_grade == grade])
     ]
     return Section("Policy review", (f"{headline(changes)}.", *tables))
 
@@ -413,10 +425,10 @@ def changes_markdown(changes: ChangeReport) -> str:
 def _markdown_lines(changes: ChangeReport) -> Iterator[str]:
     yield f"### Policy review: {headline(changes)}"
     for grade in GRADE_ORDER:
-        of = [change for change in changes.changes if change.grade == grade]
-        if of:
+        graded_changes = [change for change in changes.changes if change.grade == grade]
+        if graded_changes:
             yield from ("", "| | code | about | change | place |", "|---|---|---|---|---|")
-            yield from (_markdown_row(change, allowed=changes.is_allowed(change)) for change in of)
+            yield from (_markdown_row(change, allowed=changes.is_allowed(change)) for change in graded_changes)
     if changes.not_allowed:
         codes = " ".join(f"--allow {code}" for code in sorted({change.code for change in changes.not_allowed}))
         yield from ("", f"To accept the changes that loosen after review, pass `{codes}`.")

@@ -98,26 +98,30 @@ class Difference:
 
 def compare_forms(sides: FormSides, rules: Rules) -> Iterator[GradedChange]:
     """The graded changes between two models of one form."""
-    for each in find_differences(sides, rules):
-        order, form_order = each.rule.order, each.rule.form_order
-        grade = order(each.old, each.new) if form_order is None else form_order(sides, each.old, each.new)
-        if grade != "neutral" or not _is_same(each):
-            yield _graded_change(sides, each, grade)
+    for difference in find_differences(sides, rules):
+        order, form_order = difference.rule.order, difference.rule.form_order
+        grade = (
+            order(difference.old, difference.new)
+            if form_order is None
+            else form_order(sides, difference.old, difference.new)
+        )
+        if grade != "neutral" or not _is_same(difference):
+            yield _graded_change(sides, difference, grade)
 
 
-def _graded_change(sides: FormSides, each: Difference, grade: Grade) -> GradedChange:
-    rule, path = each.rule, each.pattern.rpartition("*")[2].lstrip(".")
-    texts = rule.value_text(each.old), rule.value_text(each.new)
-    names = [entry if isinstance(entry, tuple) else (entry,) for entry in each.entries]
-    message = rule.label_of(each.old, each.new).format(
-        change=change_text(*texts) if rule.change is None else rule.change(each.old, each.new),
-        text=texts[0] if each.new is None else texts[1],
+def _graded_change(sides: FormSides, difference: Difference, grade: Grade) -> GradedChange:
+    rule, path = difference.rule, difference.pattern.rpartition("*")[2].lstrip(".")
+    texts = rule.value_text(difference.old), rule.value_text(difference.new)
+    names = [entry if isinstance(entry, tuple) else (entry,) for entry in difference.entries]
+    message = rule.label_of(difference.old, difference.new).format(
+        change=change_text(*texts) if rule.change is None else rule.change(difference.old, difference.new),
+        text=texts[0] if difference.new is None else texts[1],
         path=f"{path}: " if path else "",
         entry=names[-1][-1] if names else "",
     )
-    file, line = sides.new_file, each.line
-    if rule.from_old and each.new is None:
-        file, line = sides.old_file, _line(sides.old, [each.path], each.old)
+    file, line = sides.new_file, difference.line
+    if rule.from_old and difference.new is None:
+        file, line = sides.old_file, _line(sides.old, [difference.path], difference.old)
     return GradedChange(
         code=rule.code,
         grade=grade,
@@ -128,11 +132,11 @@ def _graded_change(sides: FormSides, each: Difference, grade: Grade) -> GradedCh
     )
 
 
-def _is_same(each: Difference) -> bool:
+def _is_same(difference: Difference) -> bool:
     """Whether the values are equal. Equal techniques may differ in what they computed, so their texts are compared, too."""
-    old, new = each.old, each.new
-    if each.rule.keys and each.rule.read is None:
-        old, new = ([getattr(side, key) for key in each.rule.keys] for side in (old, new))
+    old, new = difference.old, difference.new
+    if difference.rule.keys and difference.rule.read is None:
+        old, new = ([getattr(side, key) for key in difference.rule.keys] for side in (old, new))
     if isinstance(old, Mapping) and isinstance(new, Mapping) and [*old] != [*new]:
         return False
     return repr(old) == repr(new) or (type(old) is type(new) and bool(old == new))
@@ -164,10 +168,10 @@ def _differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Differen
 
 def _key_differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Difference]:
     """The differences of two models, key by key. Keys that are compared together are one difference."""
-    found = {name: rules.get(f"{pair.pattern}.{name}".lstrip(".")) for name in model_keys(type(pair.new))}
-    groups = {name: rule.keys for name, rule in found.items() if rule is not None and rule.keys}
+    rule_by_key = {name: rules.get(f"{pair.pattern}.{name}".lstrip(".")) for name in model_keys(type(pair.new))}
+    groups = {name: rule.keys for name, rule in rule_by_key.items() if rule is not None and rule.keys}
     grouped = set(chain.from_iterable(groups.values())) - groups.keys()
-    for name in (each for each in found if each not in grouped):
+    for name in (each for each in rule_by_key if each not in grouped):
         keys = groups.get(name, ())
         values = [side if keys else getattr(side, name) for side in (pair.old, pair.new)]
         below = _below(pair, name, [key.rstrip("_") for key in keys or (name,)], values, root)

@@ -52,13 +52,15 @@ class GitRepository:
 
     def commit(self, revision: str) -> str:
         """The commit that a revision names. Raises ConfigurationError if there is no such revision."""
-        found = _run_git(self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-        if found is None:
+        commit_id = _run_git(
+            self.root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"
+        )
+        if commit_id is None:
             raise ConfigurationError(
                 f"`{revision}` is neither a path nor a git revision",
                 hint="Pass PATH, REVISION:PATH, or a revision and a path.",
             )
-        return found.decode().strip()
+        return commit_id.decode().strip()
 
     def names(self, commit: str) -> frozenset[str]:
         """The files of a commit, from the root."""
@@ -68,15 +70,15 @@ class GitRepository:
     def contents(self, commit: str, names: Sequence[str]) -> dict[str, bytes]:
         """The bytes of files of a commit."""
         request = "".join(f"{commit}:{name}\n" for name in names).encode()
-        answer, found = _run_git(self.root, "cat-file", "--batch", content=request) or b"", {}
+        answer, content_by_name = _run_git(self.root, "cat-file", "--batch", content=request) or b"", {}
         for name in names:
-            head, _, rest = answer.partition(b"\n")
+            head, _, following = answer.partition(b"\n")
             size = int(head.split()[-1]) if b" blob " in head else -1
             if size >= 0:
-                found[name], answer = rest[:size], rest[size + 1 :]
+                content_by_name[name], answer = following[:size], following[size + 1 :]
             else:
-                answer = rest
-        return found
+                answer = following
+        return content_by_name
 
 
 @contextmanager
@@ -123,10 +125,10 @@ def _find_repository(start: Path) -> GitRepository:
     folder = start if start.is_dir() else start.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    found = _run_git(folder, "rev-parse", "--show-toplevel")
-    if found is None:
+    top_level = _run_git(folder, "rev-parse", "--show-toplevel")
+    if top_level is None:
         raise ConfigurationError("this folder is not in a git repository", hint="Pass two paths.")
-    return GitRepository(Path(os.fsdecode(found.rstrip(b"\n"))).resolve())
+    return GitRepository(Path(os.fsdecode(top_level.rstrip(b"\n"))).resolve())
 
 
 def _repository_path(path: str, repository: GitRepository) -> str:
@@ -152,23 +154,29 @@ def _extract_files(repository: GitRepository, commit: str, name: str, root: Path
     """Extract the requested files, the configuration files, and all files that these name, directly or through others."""
     available = repository.names(commit)
     requested = {
-        each for each in available if each == name or (_is_below(each, name) and _is_written_by_hand(each, available))
+        path for path in available if path == name or (_is_below(path, name) and _is_written_by_hand(path, available))
     }
-    wanted, had = requested | {each for each in available if is_config_file(PurePosixPath(each).name)}, set[str]()
-    while wanted:
-        contents = repository.contents(commit, sorted(wanted))
-        had |= wanted
-        for each, content in contents.items():
-            path = root / each
+    next_names = requested | {each for each in available if is_config_file(PurePosixPath(each).name)}
+    read_names: set[str] = set()
+    while next_names:
+        contents = repository.contents(commit, sorted(next_names))
+        read_names |= next_names
+        for file_name, content in contents.items():
+            path = root / file_name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        named = {found for each, content in contents.items() for found in _named_files(each, content)}
-        wanted = {found for each in named for found in (each, f"{each}/policy.yaml") if found in available} - had
+        named = {reference for path, content in contents.items() for reference in _named_files(path, content)}
+        next_names = {
+            candidate
+            for reference in named
+            for candidate in (reference, f"{reference}/policy.yaml")
+            if candidate in available
+        } - read_names
 
 
-def _is_written_by_hand(name: str, there: frozenset[str]) -> bool:
+def _is_written_by_hand(name: str, available: frozenset[str]) -> bool:
     """Whether a file is YAML and not a copy that a run stored next to its receipt."""
-    return name.endswith(YAML_SUFFIXES) and (PurePosixPath(name).parent / "receipt.json").as_posix() not in there
+    return name.endswith(YAML_SUFFIXES) and (PurePosixPath(name).parent / "receipt.json").as_posix() not in available
 
 
 def _is_below(name: str, folder: str) -> bool:
@@ -198,10 +206,10 @@ def _run_git(folder: Path, *words: str, content: bytes | None = None) -> bytes |
     if program is None:
         raise ConfigurationError("`git` is not installed", hint="Install git, or pass two paths.")
     environment = {**os.environ, "LC_ALL": "C", "GIT_OPTIONAL_LOCKS": "0"}
-    done = subprocess.run(
+    process = subprocess.run(
         [program, "-C", str(folder), *words], input=content, capture_output=True, check=False, env=environment
     )
-    return done.stdout if done.returncode == 0 else None
+    return process.stdout if process.returncode == 0 else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,16 +227,18 @@ def find_compared_files(side: ComparedSide) -> dict[str, ComparedFile]:
 
     Raises ConfigurationError if there are none.
     """
-    found: dict[str, ComparedFile] = {}
+    files_by_key: dict[str, ComparedFile] = {}
     start = side.place if side.place.is_dir() else side.place.parent
     for path in sorted(_files_below(side.place)) if side.place.is_dir() else [side.place]:
         for kind, file in _file_kinds(path):
             key = Path(os.path.relpath(file, start)).as_posix()
-            found.setdefault(key if side.place.is_dir() else kind, ComparedFile(kind, file, side.display_path(file)))
-    if not found:
+            files_by_key.setdefault(
+                key if side.place.is_dir() else kind, ComparedFile(kind, file, side.display_path(file))
+            )
+    if not files_by_key:
         hint = "Pass a policy, a pipeline, a recipient, an access file, minimize.yaml, or a folder that contains some."
         raise ConfigurationError(f"no file to compare in {side.display_path(side.place)}", hint=hint)
-    return found
+    return files_by_key
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -323,8 +333,8 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> ChangeReport:
 
 
 def _read_file(file: ComparedFile, side: ComparedSide, faults: list[Finding]) -> ComparedFile:
-    content, found = FORMS[file.kind].read(file.path)
-    faults.extend(replace(each, file=None if each.file is None else _shown_file(side, each.file)) for each in found)
+    content, findings = FORMS[file.kind].read(file.path)
+    faults.extend(replace(each, file=None if each.file is None else _shown_file(side, each.file)) for each in findings)
     return replace(file, content=content)
 
 
@@ -334,14 +344,14 @@ def _shown_file(side: ComparedSide, file: str) -> str:
 
 def _file_changes(old: ComparedFile | None, new: ComparedFile | None) -> Iterator[GradedChange]:
     """Changes of one file. A missing file is compared as an empty one if its form has one."""
-    given = [each for each in (old, new) if each is not None]
-    form = FORMS[given[0].kind]
-    if len({each.kind for each in given}) > 1 or (form.empty is None and len(given) == 1):
+    sides = [each for each in (old, new) if each is not None]
+    form = FORMS[sides[0].kind]
+    if len({each.kind for each in sides}) > 1 or (form.empty is None and len(sides) == 1):
         yield from _whole_file_change(old, "removed")
         yield from _whole_file_change(new, "added")
     else:
         contents = [form.empty if each is None else each.content for each in (old, new)]
-        yield from form_changes(given[0].kind, contents[0], contents[1], given[0].shown, given[-1].shown)
+        yield from form_changes(sides[0].kind, contents[0], contents[1], sides[0].shown, sides[-1].shown)
 
 
 def _whole_file_change(file: ComparedFile | None, word: Literal["added", "removed"]) -> Iterator[GradedChange]:

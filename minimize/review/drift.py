@@ -145,8 +145,8 @@ class DriftReport:
         if self.edit:
             yield from ("", "proposed policy rules:", *self.edit.splitlines())
         yield from [""] if self.unknown else []
-        for path, seen in self.unknown.items():
-            counts = ", ".join(f"{each['records']:,} ({' '.join(each['dates']) or 'all'})" for each in seen)
+        for path, runs in self.unknown.items():
+            counts = ", ".join(f"{each['records']:,} ({' '.join(each['dates']) or 'all'})" for each in runs)
             yield f"undeclared in earlier runs: {path} {counts}"
 
 
@@ -169,27 +169,27 @@ def pair_renames(
         ((likeness(pointer, word, change), key, change) for key, pointer, word in missing for change in new),
         key=lambda pair: (-pair[0], pair[1], str(pair[2].path)),
     )
-    found: dict[str, DriftChange] = {}
+    change_by_key: dict[str, DriftChange] = {}
     for score, key, change in pairs:
-        if score >= LEAST_LIKENESS and key not in found and change not in found.values():
-            found[key] = change
-    return found
+        if score >= LEAST_LIKENESS and key not in change_by_key and change not in change_by_key.values():
+            change_by_key[key] = change
+    return change_by_key
 
 
 def likeness(pointer: Pointer, word: str, change: DriftChange) -> float:
     """Similarity of a declared path and a new one; 0 if their parents or types differ."""
     if pointer.parts[:-1] != change.path.parts[:-1] or not _are_compatible(word, change.is_):
         return 0.0
-    one, other = (_plain_name(str(each.parts[-1])) for each in (pointer, change.path))
-    inside = min(len(one), len(other)) > 2 and (one in other or other in one)
-    return max(SequenceMatcher(None, one, other).ratio(), 0.8 if inside else 0.0)
+    declared_name, new_name = (_plain_name(str(each.parts[-1])) for each in (pointer, change.path))
+    inside = min(len(declared_name), len(new_name)) > 2 and (declared_name in new_name or new_name in declared_name)
+    return max(SequenceMatcher(None, declared_name, new_name).ratio(), 0.8 if inside else 0.0)
 
 
-def _are_compatible(one: str, other: str | None) -> bool:
+def _are_compatible(declared_type: str, new_type: str | None) -> bool:
     return (
-        other is None
-        or one == other
-        or any({one.partition("(")[0], other.partition("(")[0]} <= kind for kind in _COMPATIBLE_TYPES)
+        new_type is None
+        or declared_type == new_type
+        or any({declared_type.partition("(")[0], new_type.partition("(")[0]} <= kind for kind in _COMPATIBLE_TYPES)
     )
 
 
@@ -226,8 +226,8 @@ class DriftComparison:
 
     def is_gone(self, field: Field) -> bool:
         """Whether no data arrives for a field."""
-        seen = self.arrived
-        return not seen.carried[field.key] and not seen.refused[field.key] and not seen.types_at(field.pointer)
+        arrived = self.arrived
+        return not arrived.carried[field.key] and not arrived.refused[field.key] and not arrived.types_at(field.pointer)
 
     def matters(self, key: str) -> Severity:
         """Severity of a field that does not arrive."""
@@ -244,12 +244,12 @@ def changes_of_declared(comparison: DriftComparison) -> Iterator[DriftChange]:
 def undeclared_paths(policy: Policy, arrived_data: ArrivedData) -> dict[Pointer, tuple[bool, UndeclaredCount]]:
     """Undeclared paths, masked as in reports: whether the path is shown in full, and its count of records."""
     known = declared_prefixes(field.pointer for field in policy.fields.values())
-    found: dict[Pointer, tuple[bool, UndeclaredCount]] = {}
+    count_by_path: dict[Pointer, tuple[bool, UndeclaredCount]] = {}
     for pointer, carried in arrived_data.undeclared.items():
         shown = mask_undeclared(pointer, carried, known)
-        whole, before = found.get(shown, (True, UndeclaredCount(0)))
-        found[shown] = (whole and shown == pointer, before + carried)
-    return found
+        whole, before = count_by_path.get(shown, (True, UndeclaredCount(0)))
+        count_by_path[shown] = (whole and shown == pointer, before + carried)
+    return count_by_path
 
 
 def arrived_type(arrived_data: ArrivedData, pointer: Pointer) -> str | None:
@@ -263,17 +263,19 @@ def arrived_type(arrived_data: ArrivedData, pointer: Pointer) -> str | None:
 
 
 def _changes_of_field(field: Field, comparison: DriftComparison) -> Iterator[DriftChange]:
-    seen = comparison.arrived
-    bent = _nesting_difference(field, seen)
-    if seen.refused[field.key] or (seen.retyped[field.key] and (bent or seen.types_at(field.pointer))):
+    arrived_data = comparison.arrived
+    bent = _nesting_difference(field, arrived_data)
+    if arrived_data.refused[field.key] or (
+        arrived_data.retyped[field.key] and (bent or arrived_data.types_at(field.pointer))
+    ):
         yield _type_change(field, comparison) if bent is None else _nesting_change(field, comparison, *bent)
     elif comparison.is_gone(field) and (
-        comparison.counted.get(field.key) or field.key in comparison.must or seen.absent[field.key]
+        comparison.counted.get(field.key) or field.key in comparison.must or arrived_data.absent[field.key]
     ):
         yield _absence(field, comparison)
-    listed = seen.unlisted.get(field.key)
+    listed = arrived_data.unlisted.get(field.key)
     if listed is not None and listed.values:
-        yield _unlisted_change(field, seen, listed)
+        yield _unlisted_change(field, arrived_data, listed)
 
 
 def _type_change(field: Field, comparison: DriftComparison) -> DriftChange:
@@ -384,9 +386,9 @@ def _nesting_difference(field: Field, arrived_data: ArrivedData) -> tuple[int, s
     parts = field.pointer.parts
     for depth in range(1, len(parts)):
         fine = ("list", "map") if parts[depth] is STAR else ("struct", "map")
-        other = [word for word in arrived_data.types_at(Pointer(parts[:depth])) if word not in fine]
-        if other:
-            return depth, fine[0], other[0]
+        other_types = [word for word in arrived_data.types_at(Pointer(parts[:depth])) if word not in fine]
+        if other_types:
+            return depth, fine[0], other_types[0]
     nests = [
         word
         for word in arrived_data.types_at(field.pointer)
@@ -438,40 +440,47 @@ def detect_drift(
     if has_runs(job.target(output)):
         shown = () if output is None else (output,)
         Workspace(output=output, pipeline=job, keys=keys, shown=shown).require("run/read")
-    wanted = DateSelection.from_options(date)
-    found = select_dates(find_input_files(job, input, wanted.only), wanted)
-    day = _newest_date(found)
-    if not found.files.get(day):
-        looked = job.source.path if input is None else str(input)
+    selection = DateSelection.from_options(date)
+    source_files = select_dates(find_input_files(job, input, selection.only), selection)
+    day = _newest_date(source_files)
+    if not source_files.files.get(day):
+        location = job.source.path if input is None else str(input)
         raise ConfigurationError(
-            f"no file matches {looked}{_date_suffix(wanted.only)}", hint="Pass another --date, or --input PATH."
+            f"no file matches {location}{_date_suffix(selection.only)}", hint="Pass another --date, or --input PATH."
         )
     chain = _receipts_of(job.target(output))
-    return replace(call_redacted(lambda: _drift_report(job, day, found, chain, keys)), fail_on=fail_on)
+    return replace(call_redacted(lambda: _drift_report(job, day, source_files, chain, keys)), fail_on=fail_on)
 
 
 def _date_suffix(day: BatchDate) -> str:
     return "" if day is None else f" for {day}"
 
 
-def _newest_date(found: SourceFiles) -> BatchDate:
-    return max((when for when, files in found.files.items() if when is not None and files), default=None)
+def _newest_date(source_files: SourceFiles) -> BatchDate:
+    return max((when for when, files in source_files.files.items() if when is not None and files), default=None)
 
 
 def _drift_report(
-    job: Pipeline, day: BatchDate, found: SourceFiles, chain: Sequence[Receipt], keys: Any
+    job: Pipeline, day: BatchDate, source_files: SourceFiles, chain: Sequence[Receipt], keys: Any
 ) -> DriftReport:
     policy = job.policy
     shown = path_mask(job, find_keyring(keys, job.config))
-    asked = replace(request(policy, job.purpose, job), salt=shown.ranking_salt)
-    seen = observe_files(found.files[day], found.root, FORMATS[job.source.format], asked, listed_values(policy), shown)
+    source_request = replace(request(policy, job.purpose, job), salt=shown.ranking_salt)
+    arrived_data = observe_files(
+        source_files.files[day],
+        source_files.root,
+        FORMATS[job.source.format],
+        source_request,
+        listed_values(policy),
+        shown,
+    )
     last = next((receipt for receipt in reversed(chain) if receipt.kind in READING_KINDS), None)
     comparison = DriftComparison(
         policy=policy,
-        arrived=seen,
+        arrived=arrived_data,
         counted={} if last is None else {key: each.values or 0 for key, each in last.fields.items()},
         needed=needed_fields(policy, job.purpose, job),
-        must=frozenset(each.key for each in asked.fields if each.required),
+        must=frozenset(each.key for each in source_request.fields if each.required),
         limit=DEFAULT_REFUSED_SHARE if job.quarantine.fail_above is None else job.quarantine.fail_above,
     )
     changes = tuple(_with_first_date(change, chain) for change in _all_changes(comparison))
@@ -482,7 +491,7 @@ def _drift_report(
         policy=policy.policy,
         version=policy.version,
         dates=dates,
-        records=seen.records,
+        records=arrived_data.records,
         changes=changes,
         unknown=undeclared_over_time(chain),
     )
@@ -506,7 +515,7 @@ def _all_changes(comparison: DriftComparison) -> Iterator[DriftChange]:
 
 def _new_fields(comparison: DriftComparison) -> Iterator[DriftChange]:
     for path, (whole, carried) in sorted(
-        undeclared_paths(comparison.policy, comparison.arrived).items(), key=lambda each: str(each[0])
+        undeclared_paths(comparison.policy, comparison.arrived).items(), key=lambda entry: str(entry[0])
     ):
         word = arrived_type(comparison.arrived, path) if whole else None
         message = f"not declared, so dropped from {carried.records:,} of {comparison.arrived.records:,} records"
@@ -534,12 +543,12 @@ def _as_rename(comparison: DriftComparison, key: str, change: DriftChange) -> Dr
 
 def undeclared_over_time(chain: Iterable[Receipt]) -> dict[str, list[dict[str, Any]]]:
     """Per undeclared path in the receipts: number of records with it, by run, the oldest first."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    runs_by_path: dict[str, list[dict[str, Any]]] = {}
     for receipt in chain:
         for path, records in receipt.undeclared.items() if receipt.kind in READING_KINDS else ():
             run = {"run_id": receipt.run_id, "dates": list(receipt.dates), "records": records}
-            found.setdefault(path, []).append(run)
-    return dict(sorted(found.items()))
+            runs_by_path.setdefault(path, []).append(run)
+    return dict(sorted(runs_by_path.items()))
 
 
 def _with_first_date(change: DriftChange, chain: Sequence[Receipt]) -> DriftChange:

@@ -36,32 +36,34 @@ class UnlistedValues:
     records: int = 0
     values: frozenset[str] = field(default=frozenset(), repr=False)
 
-    def __add__(self, other: UnlistedValues) -> UnlistedValues:
-        return UnlistedValues(self.records + other.records, self.values | other.values)
+    def __add__(self, addend: UnlistedValues) -> UnlistedValues:
+        return UnlistedValues(self.records + addend.records, self.values | addend.values)
 
 
 def listed_values(policy: Policy) -> dict[str, frozenset[str]]:
     """The listed values as text, for each field that lists values."""
-    found: dict[str, set[str]] = {}
+    values_by_key: dict[str, set[str]] = {}
     for declared in policy.fields.values():
         for key, values in _listed_in_field(declared):
-            found.setdefault(key, set()).update(values)
-    return {key: frozenset(values) for key, values in found.items() if values and key in policy.fields}
+            values_by_key.setdefault(key, set()).update(values)
+    return {key: frozenset(values) for key, values in values_by_key.items() if values and key in policy.fields}
 
 
 def find_unlisted(records: pa.RecordBatch, pointer: Pointer, listed: frozenset[str]) -> UnlistedValues:
     """The values of a field that are not listed. Null does not count."""
     try:
-        found = leaf(records, pointer)
+        field_leaf = leaf(records, pointer)
     except KeyError:
         return UnlistedValues()
-    coded = found.values if pa.types.is_dictionary(found.values.type) else pc.dictionary_encode(found.values)
+    coded = (
+        field_leaf.values if pa.types.is_dictionary(field_leaf.values.type) else pc.dictionary_encode(field_leaf.values)
+    )
     words = [None if value is None else policy_word(value) for value in coded.dictionary.to_pylist()]
     strange = np.array([word is not None and word not in listed for word in words] or [False])
     at = coded.indices.is_valid().to_numpy(zero_copy_only=False)
     hit = strange[coded.indices.fill_null(0).to_numpy(zero_copy_only=False)] & at
     used = np.unique(coded.indices.filter(pa.array(hit)).to_numpy(zero_copy_only=False))
-    rows = np.unique(row_indices(found, records.num_rows)[hit])
+    rows = np.unique(row_indices(field_leaf, records.num_rows)[hit])
     return UnlistedValues(len(rows), frozenset(str(words[index]) for index in used))
 
 
@@ -119,8 +121,8 @@ class ArrivedData:
 
     def types_at(self, pointer: Pointer) -> list[str]:
         """The types found at a path, in order of appearance."""
-        found = (word for seen in self.shape for each in seen.at_path(pointer.parts) for word in each.words)
-        return list(dict.fromkeys(found))
+        words = (word for shape in self.shape for node in shape.at_path(pointer.parts) for word in node.words)
+        return list(dict.fromkeys(words))
 
     def add_chunk(self, chunk: Chunk, request: SourceRequest, lists: Mapping[str, frozenset[str]]) -> None:
         """Add some records."""
@@ -130,19 +132,19 @@ class ArrivedData:
             if reject.code in ("wrong_type", "bad_time") and reject.field in keys:
                 self.refused[keys[reject.field]] += 1
         self._carry(chunk.undeclared)
-        for each in request.fields:
-            self.carried[each.key] += int(records_with_path(chunk.records, each.pointer).sum())
-            if each.key in lists:
-                found = find_unlisted(chunk.records, each.pointer, lists[each.key])
-                self.unlisted[each.key] = self.unlisted.get(each.key, UnlistedValues()) + found
+        for source_field in request.fields:
+            self.carried[source_field.key] += int(records_with_path(chunk.records, source_field.pointer).sum())
+            if source_field.key in lists:
+                unlisted = find_unlisted(chunk.records, source_field.pointer, lists[source_field.key])
+                self.unlisted[source_field.key] = self.unlisted.get(source_field.key, UnlistedValues()) + unlisted
 
-    def add(self, other: ArrivedData) -> None:
+    def add(self, addend: ArrivedData) -> None:
         """Add the observations of another file."""
-        self.records += other.records
-        self.carried.update(other.carried)
-        self._carry(other.undeclared)
-        for key, found in other.unlisted.items():
-            self.unlisted[key] = self.unlisted.get(key, UnlistedValues()) + found
+        self.records += addend.records
+        self.carried.update(addend.carried)
+        self._carry(addend.undeclared)
+        for key, unlisted in addend.unlisted.items():
+            self.unlisted[key] = self.unlisted.get(key, UnlistedValues()) + unlisted
 
     def _carry(self, undeclared: Mapping[Pointer, UndeclaredCount]) -> None:
         self.undeclared = merge_undeclared([self.undeclared, undeclared])
@@ -160,19 +162,25 @@ def observe_files(
 
     Takes the request of a policy, and the listed values of each field that lists values. Raises SourceError.
     """
-    seen = ArrivedData(format_.has_types)
-    asked = _lenient_request(request)
+    arrived_data = ArrivedData(format_.has_types)
+    lenient_request = _lenient_request(request)
     for number, part in enumerate(file_parts(files, root, shown)):
         if number < MOST_FILES_SHAPED or format_.has_columns:
             shape = observe_file(part, format_)
-            seen.shape.append(shape)
+            arrived_data.shape.append(shape)
             if format_.has_columns:
                 partitions = hive_partitions(part.path, root)
-                seen.absent.update(each.key for each in request.fields if _lacks_column(shape, each, partitions))
-        _read_repeatedly(seen, asked, lists, partial(format_.bind, [part]))
-    declared = [each.pointer for each in request.fields]
-    seen.undeclared = {path: carried for path, carried in seen.undeclared.items() if not _is_declared(path, declared)}
-    return seen
+                arrived_data.absent.update(
+                    source_field.key
+                    for source_field in request.fields
+                    if _lacks_column(shape, source_field, partitions)
+                )
+        _read_repeatedly(arrived_data, lenient_request, lists, partial(format_.bind, [part]))
+    declared = [source_field.pointer for source_field in request.fields]
+    arrived_data.undeclared = {
+        path: carried for path, carried in arrived_data.undeclared.items() if not _is_declared(path, declared)
+    }
+    return arrived_data
 
 
 def _lacks_column(shape: ObservedValues, declared: DeclaredField, partitions: Mapping[str, object]) -> bool:
@@ -191,15 +199,15 @@ def _read_repeatedly(
     """Read a file repeatedly: each field that does not fit is recorded and left out of the next read."""
     while True:
         source, request = _bind_fitting_fields(bind, request, arrived_data)
-        found = ArrivedData()
+        attempt = ArrivedData()
         for part in source.parts:
             for chunk in part.read():
-                found.add_chunk(chunk, request, lists)
-        if not found.refused:
-            arrived_data.add(found)
+                attempt.add_chunk(chunk, request, lists)
+        if not attempt.refused:
+            arrived_data.add(attempt)
             return
-        arrived_data.refused.update(found.refused)
-        request = _without_fields(request, found.refused)
+        arrived_data.refused.update(attempt.refused)
+        request = _without_fields(request, attempt.refused)
 
 
 def _bind_fitting_fields(

@@ -59,18 +59,20 @@ class PlanExplanation:
     def declared(self) -> ExplanationStep:
         """The field's rule: key, type, role and description."""
         field = self.field.field
-        made = f", made from {', '.join(field.from_)}" if field.from_ else ""
+        origin = f", made from {', '.join(field.from_)}" if field.from_ else ""
         about = f" ({field.about})" if field.about else ""
-        return self._step("rule", f"{field.key}, {field.type}, role {field.role}{made}{about}")
+        return self._step("rule", f"{field.key}, {field.type}, role {field.role}{origin}{about}")
 
     def purpose(self) -> ExplanationStep:
         """Whether the field is available for the purpose of the run."""
         parts = [self.plan.policy.fields[key] for key in (self.key, *self.field.field.from_)]
-        against = next((part for part in parts if not allows_purpose(part, self.plan.purpose)), None)
+        forbidding_part = next((part for part in parts if not allows_purpose(part, self.plan.purpose)), None)
         purpose = self.plan.purpose or "(none)"
-        if against is not None:
+        if forbidding_part is not None:
             return self._step(
-                "purpose", f"{purpose}; {against.key} is available for {', '.join(against.purposes)} only", "stops"
+                "purpose",
+                f"{purpose}; {forbidding_part.key} is available for {', '.join(forbidding_part.purposes)} only",
+                "stops",
             )
         only = self.field.field.purposes
         return self._step(
@@ -143,55 +145,57 @@ class PlanExplanation:
             if self.key in keys or measured:
                 uses = [*(["groups by it"] if self.key in keys else []), *measured]
                 form = self.field.field.in_aggregates if measured else ()
-                seen = f", as {treatment_text(form)}" if form else ", as released"
-                yield ExplanationStep("aggregate", f"{name}: {', '.join(uses)}{seen}; {aggregate.figures_text}", "says")
+                form_text = f", as {treatment_text(form)}" if form else ", as released"
+                yield ExplanationStep(
+                    "aggregate", f"{name}: {', '.join(uses)}{form_text}; {aggregate.figures_text}", "says"
+                )
 
     def _settings(self, what: str, feature: str | None, level: str | None) -> Iterator[ExplanationStep]:
         """Steps for a feature and a level. For a tenant, with the rows of settings that decide."""
         if feature is not None:
-            found = f"collected if {feature_text(self.plan.policy, feature)}"
+            text = f"collected if {feature_text(self.plan.policy, feature)}"
             yield self._setting(
-                what, found, feature, None if self.for_tenant is None else self.for_tenant.is_on(feature)
+                what, text, feature, None if self.for_tenant is None else self.for_tenant.is_on(feature)
             )
         if level is not None:
-            found = f"collected if level is {level} or higher"
+            text = f"collected if level is {level} or higher"
             yield self._setting(
-                what, found, LEVEL_SETTING, None if self.for_tenant is None else self.for_tenant.reaches(level)
+                what, text, LEVEL_SETTING, None if self.for_tenant is None else self.for_tenant.reaches(level)
             )
 
-    def _setting(self, what: str, found: str, setting: str, is_on: bool | None) -> ExplanationStep:
+    def _setting(self, what: str, text: str, setting: str, is_on: bool | None) -> ExplanationStep:
         """One step. `is_on` is the setting of the tenant; None if no tenant was given."""
         if self.for_tenant is None or is_on is None:
-            return self._step(what, found, "depends")
+            return self._step(what, text, "depends")
         rows = self.for_tenant.rows(setting)
         if is_on and setting != LEVEL_SETTING and self.for_tenant.asks_subjects(setting):
-            return self._step(what, f"{found}: yes for the tenant; the subject's setting decides", "depends", rows)
-        return self._step(what, f"{found}: {'yes' if is_on else 'no'}", "passes" if is_on else "stops", rows)
+            return self._step(what, f"{text}: yes for the tenant; the subject's setting decides", "depends", rows)
+        return self._step(what, f"{text}: {'yes' if is_on else 'no'}", "passes" if is_on else "stops", rows)
 
     def _condition(self, what: str, condition: Condition) -> ExplanationStep:
-        found = f"collected if {condition_text(condition)}"
+        text = f"collected if {condition_text(condition)}"
         if self.for_tenant is None:
-            return self._step(what, found, "depends")
+            return self._step(what, text, "depends")
         decided, rows = self.for_tenant.simplify(condition), tuple(self._rows(self.for_tenant, condition))
         if decided in (ALWAYS, NEVER):
             is_met = decided == ALWAYS
-            return self._step(what, f"{found}: {'yes' if is_met else 'no'}", "passes" if is_met else "stops", rows)
-        left = "" if decided == condition else f"; still to be decided: {condition_text(decided)}"
-        return self._step(what, found + left, "depends", rows)
+            return self._step(what, f"{text}: {'yes' if is_met else 'no'}", "passes" if is_met else "stops", rows)
+        undecided = "" if decided == condition else f"; still to be decided: {condition_text(decided)}"
+        return self._step(what, text + undecided, "depends", rows)
 
     def _rows(self, tenant_plan: TenantPlan, condition: Condition) -> Iterator[SettingRow]:
         for atom in setting_atoms(condition):
             yield from tenant_plan.rows(LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name)
 
     def _step(
-        self, what: str, found: str, verdict: StepVerdict = "says", rows: tuple[SettingRow, ...] = ()
+        self, what: str, text: str, verdict: StepVerdict = "says", rows: tuple[SettingRow, ...] = ()
     ) -> ExplanationStep:
         """One step; the step "rule" carries file and line of the field's rule."""
         policy = self.plan.policy
         file = None if policy.path is None or what != "rule" else str(policy.path)
         return ExplanationStep(
             what=what,
-            found=found,
+            found=text,
             verdict=verdict,
             file=file,
             line=None if file is None else self.field.field.line,
@@ -274,21 +278,21 @@ def explain(
     examined = examine_plan(job)
     plan = examined.require_sound()
     refused = [
-        ExplanationStep("refused", f"{each.code} {each.message}", "stops", each.file, each.line)
-        for each in examined.refused
+        ExplanationStep("refused", f"{finding.code} {finding.message}", "stops", finding.file, finding.line)
+        for finding in examined.refused
     ]
     if tenant is None:
         steps = (*PlanExplanation(plan, key).steps(), *refused)
         return FieldExplanation(job.pipeline, key, _plan_outcome(plan.fields[key], steps), plan.fields[key].why, steps)
-    seen = None if rows is None else rows.effective_at(when)
-    found = plan_for_tenant(plan, seen, tenant, when).fields[key]
-    steps = (*PlanExplanation(plan, key, TenantPlan(plan, seen, tenant, when)).steps(), *refused)
+    effective_rows = None if rows is None else rows.effective_at(when)
+    planned_field = plan_for_tenant(plan, effective_rows, tenant, when).fields[key]
+    steps = (*PlanExplanation(plan, key, TenantPlan(plan, effective_rows, tenant, when)).steps(), *refused)
     unknown = find_unknown_tenant(tenant, rows, job.config)
     return FieldExplanation(
         pipeline=job.pipeline,
         field=key,
-        outcome=_plan_outcome(found, steps),
-        why=found.why,
+        outcome=_plan_outcome(planned_field, steps),
+        why=planned_field.why,
         steps=steps,
         tenant=tenant,
         at=when,
@@ -306,9 +310,9 @@ def _explain_undeclared(job: Pipeline, field: str) -> FieldExplanation:
     """Explanation of a forbidden path (`never`). Raises ConfigurationError for any other field without a rule."""
     pointer = field_pointer(field)
     if pointer is not None and any(each.covers(pointer) for each in job.policy.never):
-        found = "the policy lists this path under `never`: a record with it is quarantined"
+        reason = "the policy lists this path under `never`: a record with it is quarantined"
         return FieldExplanation(
-            job.pipeline, field, "dropped", found, (ExplanationStep("rule", found, "stops", str(job.policy.path)),)
+            job.pipeline, field, "dropped", reason, (ExplanationStep("rule", reason, "stops", str(job.policy.path)),)
         )
     hint = did_you_mean(field, job.policy.fields)
     raise ConfigurationError(f"the policy has no rule for {field}; fields without a rule are always dropped", hint=hint)

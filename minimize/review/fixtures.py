@@ -128,16 +128,16 @@ def _failure_reason(path: Path) -> str | None:
 
 
 def _expected_table(path: Path, passing: tuple[Path, ...]) -> ExpectedTable:
-    first, _, rest = path.stem.partition(".")
+    first, _, output = path.stem.partition(".")
     if first == EXPECTED_MARK:
-        return ExpectedTable(path, passing, rest or RECORDS)
+        return ExpectedTable(path, passing, output or RECORDS)
     name = path.stem.removesuffix(f".{EXPECTED_MARK}")
-    of = tuple(each for each in passing if each.name == f"{name}.pass.ndjson")
-    if not of:
+    sources = tuple(each for each in passing if each.name == f"{name}.pass.ndjson")
+    if not sources:
         raise ConfigurationError(
             f"{path} expects rows of {name}.pass.ndjson, which does not exist", hint="Use the same NAME in both files."
         )
-    return ExpectedTable(path, of)
+    return ExpectedTable(path, sources)
 
 
 JsonRow = Mapping[str, Any]
@@ -202,53 +202,60 @@ def _json_value(value: Any) -> Any:
 
 
 def row_differences(
-    found: Sequence[JsonRow], expected: Sequence[JsonRow], keyed: Collection[str]
+    released: Sequence[JsonRow], expected: Sequence[JsonRow], keyed: Collection[str]
 ) -> Iterator[RowDifference]:
     """Differences between found and expected rows, compared in order, column by column.
 
     A missing expected value is null. `keyed`: columns whose values depend on keys. There, any text may represent a value, but
     always the same text for the same value.
     """
-    if len(found) != len(expected):
-        yield RowDifference("F004", f"{len(found)} rows are released, {len(expected)} were expected")
+    if len(released) != len(expected):
+        yield RowDifference("F004", f"{len(released)} rows are released, {len(expected)} were expected")
     names = {name for row in expected for name in row}
-    columns = dict.fromkeys(name for row in (*found, *expected) for name in row)
+    columns = dict.fromkeys(name for row in (*released, *expected) for name in row)
     for name in columns:
-        if any(row.get(name) is not None for row in found) and name not in names:
+        if any(row.get(name) is not None for row in released) and name not in names:
             yield RowDifference("F005", "the column is released, but was not expected", column=name)
-        elif names and found and name not in found[0]:
+        elif names and released and name not in released[0]:
             yield RowDifference("F005", "the column was expected, but the output does not have it", column=name)
         else:
-            yield from _column_differences(name, found, expected, name in keyed)
+            yield from _column_differences(name, released, expected, name in keyed)
 
 
 def _column_differences(
-    name: str, found: Sequence[JsonRow], expected: Sequence[JsonRow], keyed: bool
+    name: str, released: Sequence[JsonRow], expected: Sequence[JsonRow], keyed: bool
 ) -> Iterator[RowDifference]:
     forth: dict[str, str] = {}
     back: dict[str, str] = {}
-    for number, (row, wanted) in enumerate(zip(found, expected, strict=False), 1):
-        one, other = row.get(name), wanted.get(name)
-        if not (_is_consistent_substitute(one, other, forth, back) if keyed else is_same_value(one, other)):
+    for number, (row, expected_row) in enumerate(zip(released, expected, strict=False), 1):
+        released_value, expected_value = row.get(name), expected_row.get(name)
+        if not (
+            _is_consistent_substitute(released_value, expected_value, forth, back)
+            if keyed
+            else is_same_value(released_value, expected_value)
+        ):
             yield RowDifference(
                 code="F006",
                 message="the released value differs from the expected one",
                 row=number,
                 column=name,
-                expected=other,
-                found=one,
+                expected=expected_value,
+                found=released_value,
             )
 
 
-def _is_consistent_substitute(found: Any, expected: Any, forth: dict[str, str], back: dict[str, str]) -> bool:
+def _is_consistent_substitute(released: Any, expected: Any, forth: dict[str, str], back: dict[str, str]) -> bool:
     """Whether the same text represents the same value in all rows so far, and no other."""
-    if found is None or expected is None or expected == "":
-        return found is None and (expected is None or expected == "")
-    one, other = json.dumps(found, sort_keys=True), json.dumps(expected, sort_keys=True)
-    return forth.setdefault(other, one) == one and back.setdefault(one, other) == other
+    if released is None or expected is None or expected == "":
+        return released is None and (expected is None or expected == "")
+    released_text, expected_text = json.dumps(released, sort_keys=True), json.dumps(expected, sort_keys=True)
+    return (
+        forth.setdefault(expected_text, released_text) == released_text
+        and back.setdefault(released_text, expected_text) == expected_text
+    )
 
 
-def is_same_value(found: Any, expected: Any) -> bool:
+def is_same_value(released: Any, expected: Any) -> bool:
     """Whether a value equals the expected one, in the spelling of either file format.
 
     >>> is_same_value("2026-11-24T10:00:00Z", "2026-11-24T11:00:00+01:00"), is_same_value(80.0, TextCell("80"))
@@ -257,14 +264,16 @@ def is_same_value(found: Any, expected: Any) -> bool:
     (False, True)
     """
     if isinstance(expected, TextCell):
-        expected = None if expected == "" else expected if isinstance(found, str) else _parse_json(expected)
-    if isinstance(found, dict) and isinstance(expected, dict):
-        return all(is_same_value(found.get(key), expected.get(key)) for key in {**found, **expected})
-    if isinstance(found, list) and isinstance(expected, list):
-        return len(found) == len(expected) and all(map(is_same_value, found, expected))
-    if isinstance(found, bool) or isinstance(expected, bool):
-        return found is expected
-    return found == expected or (isinstance(found, str) and isinstance(expected, str) and _same_time(found, expected))
+        expected = None if expected == "" else expected if isinstance(released, str) else _parse_json(expected)
+    if isinstance(released, dict) and isinstance(expected, dict):
+        return all(is_same_value(released.get(key), expected.get(key)) for key in {**released, **expected})
+    if isinstance(released, list) and isinstance(expected, list):
+        return len(released) == len(expected) and all(map(is_same_value, released, expected))
+    if isinstance(released, bool) or isinstance(expected, bool):
+        return released is expected
+    return released == expected or (
+        isinstance(released, str) and isinstance(expected, str) and _same_time(released, expected)
+    )
 
 
 def _parse_json(text: str) -> Any:
@@ -274,9 +283,9 @@ def _parse_json(text: str) -> Any:
         return str(text)
 
 
-def _same_time(one: str, other: str) -> bool:
+def _same_time(released: str, expected: str) -> bool:
     try:
-        times = [datetime.fromisoformat(text) for text in (one, other)]
+        times = [datetime.fromisoformat(text) for text in (released, expected)]
     except ValueError:
         return False
     return all(time.tzinfo is not None for time in times) and times[0] == times[1]
@@ -363,9 +372,9 @@ def try_fixtures(
 
 def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsRows | None:
     """Settings of the trial. Settings in a ledger are not read, because a test has no keys for the subject tokens."""
-    own = fixtures.settings if path is None else path
-    if own is not None:
-        return load_settings(own).with_folding(job.policy.settings_folding, job.policy.levels)
+    settings = fixtures.settings if path is None else path
+    if settings is not None:
+        return load_settings(settings).with_folding(job.policy.settings_folding, job.policy.levels)
     return None if job.settings == LEDGER_SETTINGS else Workspace(pipeline=job).load_settings()
 
 
@@ -427,10 +436,10 @@ class _FixtureRun:
         passed = list(trial.tried())
         failed = [(each, list(self.start_trial((each.path,)).tried())) for each in fixtures.failing]
         failures = [*map(_unreleased_failure, (each for each in passed if each.outcome != "leaves"))]
-        failures += [failure for each, tried in failed for failure in _released_failures(each, tried)]
+        failures += [failure for fixture, records in failed for failure in _released_failures(fixture, records)]
         rows = 0
-        for each in fixtures.expecting:
-            count, differing = _compare_output(trial, each, [one for one in passed if one.file in each.of])
+        for table in fixtures.expecting:
+            count, differing = _compare_output(trial, table, [record for record in passed if record.file in table.of])
             rows, failures = rows + count, [*failures, *differing]
         return len(passed) + sum(len(tried) for _, tried in failed), rows, tuple(failures)
 
@@ -446,12 +455,17 @@ def _unreleased_failure(tried: TriedRecord) -> FixtureFailure:
 
 def _released_failures(failing: FailingFixture, tried: Sequence[TriedRecord]) -> list[FixtureFailure]:
     file = str(failing.path)
-    left = [
-        FixtureFailure("F002", "the record is released", file, each.line) for each in tried if each.outcome == "leaves"
+    release_failures = [
+        FixtureFailure("F002", "the record is released", file, record.line)
+        for record in tried
+        if record.outcome == "leaves"
     ]
-    other = [each for each in tried if each.outcome != "leaves" and failing.reason not in (None, each.reason)]
+    misjudged = [each for each in tried if each.outcome != "leaves" and failing.reason not in (None, each.reason)]
     words = "the record is not released, but for another reason"
-    return [*left, *(FixtureFailure("F003", f"{words}: {each.reason}", file, each.line, each.path) for each in other)]
+    return [
+        *release_failures,
+        *(FixtureFailure("F003", f"{words}: {record.reason}", file, record.line, record.path) for record in misjudged),
+    ]
 
 
 def _compare_output(
@@ -462,9 +476,11 @@ def _compare_output(
     tables = {RECORDS: trial.rows(leaving)} if expecting.output == RECORDS else trial.aggregates(leaving)
     if expecting.output not in tables:
         raise _missing_output_error(trial.job.plan, expecting, tables)
-    found, expected = json_rows(tables[expecting.output]), read_expected_rows(expecting.path)
+    released, expected = json_rows(tables[expecting.output]), read_expected_rows(expecting.path)
     keyed = _keyed_columns(trial.job.plan, expecting.output)
-    return len(found), [_difference_failure(expecting.path, each) for each in row_differences(found, expected, keyed)]
+    return len(released), [
+        _difference_failure(expecting.path, difference) for difference in row_differences(released, expected, keyed)
+    ]
 
 
 def _missing_output_error(plan: Plan, expecting: ExpectedTable, tables: Collection[str]) -> ConfigurationError:
@@ -485,13 +501,13 @@ def _keyed_columns(plan: Plan, output: str) -> frozenset[str]:
     return frozenset(name for name, key in plan.aggregates[output].model.group_by.items() if key.field in keyed)
 
 
-def _difference_failure(path: Path, each: RowDifference) -> FixtureFailure:
+def _difference_failure(path: Path, difference: RowDifference) -> FixtureFailure:
     return FixtureFailure(
-        code=each.code,
-        message=each.message,
+        code=difference.code,
+        message=difference.message,
         file=str(path),
-        line=each.row,
-        field=each.column,
-        expected=each.expected,
-        found=each.found,
+        line=difference.row,
+        field=difference.column,
+        expected=difference.expected,
+        found=difference.found,
     )

@@ -63,8 +63,8 @@ from minimize.techniques.parameters import (
 )
 
 
-def _period_text(each: Subprocessor | Contract) -> str:
-    return f"from {each.from_} until {each.until or 'terminated'}"
+def _period_text(contract: Subprocessor | Contract) -> str:
+    return f"from {contract.from_} until {contract.until or 'terminated'}"
 
 
 def _permitted_fields(contract: Contract) -> tuple[str, ...]:
@@ -183,9 +183,9 @@ def denied_grade(old: Iterable[Permission], new: Iterable[Permission]) -> Grade:
 def _covered_categories(permissions: Iterable[Permission], order: Sequence[str]) -> dict[str, int]:
     """How many categories each operation covers; one more if it covers all of them without naming one."""
     ranks: dict[str, int] = {}
-    for each in permissions:
-        rank = len(order) + 1 if each.category is None else order.index(each.category) + 1
-        ranks[each.name] = max(rank, ranks.get(each.name, 0))
+    for permission in permissions:
+        rank = len(order) + 1 if permission.category is None else order.index(permission.category) + 1
+        ranks[permission.name] = max(rank, ranks.get(permission.name, 0))
     return ranks
 
 
@@ -211,12 +211,12 @@ class MemberScopes:
 
 def scopes_by_member(assignments: Iterable[RoleAssignment]) -> dict[tuple[str, str], MemberScopes]:
     """The scopes of each member of a role. It does not matter how the file groups them into assignments."""
-    found: dict[tuple[str, str], MemberScopes] = {}
-    for each in assignments:
-        for name in (*each.members.users, *(f"group {name}" for name in each.members.groups)):
-            before = found.get((each.role, name), MemberScopes(each.role, (), each.line))
-            found[each.role, name] = replace(before, scopes=(*before.scopes, each.scope))
-    return found
+    member_scopes: dict[tuple[str, str], MemberScopes] = {}
+    for assignment in assignments:
+        for name in (*assignment.members.users, *(f"group {name}" for name in assignment.members.groups)):
+            before = member_scopes.get((assignment.role, name), MemberScopes(assignment.role, (), assignment.line))
+            member_scopes[assignment.role, name] = replace(before, scopes=(*before.scopes, assignment.scope))
+    return member_scopes
 
 
 def scopes_grade(sides: FormSides, old: MemberScopes | None, new: MemberScopes | None) -> Grade:
@@ -225,8 +225,8 @@ def scopes_grade(sides: FormSides, old: MemberScopes | None, new: MemberScopes |
     If the role denies something, any change loosens: neither state is stricter.
     """
     before, after = (() if each is None else each.scopes for each in (old, new))
-    narrower = all(any(_is_scope_within(each, other) for other in before) for each in after)
-    wider = all(any(_is_scope_within(each, other) for other in after) for each in before)
+    narrower = all(any(_is_scope_within(new_scope, old_scope) for old_scope in before) for new_scope in after)
+    wider = all(any(_is_scope_within(old_scope, new_scope) for new_scope in after) for old_scope in before)
     if narrower and wider:
         return "neutral"
     role = next(each.role for each in (old, new) if each is not None)
@@ -234,17 +234,18 @@ def scopes_grade(sides: FormSides, old: MemberScopes | None, new: MemberScopes |
     return "tightens" if narrower and not denies else "loosens"
 
 
-def _is_scope_within(one: AccessScope, other: AccessScope) -> bool:
+def _is_scope_within(inner: AccessScope, outer: AccessScope) -> bool:
     """Whether one scope is contained in another."""
-    purposes = other.purposes is None or (one.purposes is not None and set(one.purposes) <= set(other.purposes))
-    return one.tenants <= other.tenants and _are_datasets_within(one, other) and purposes
+    purposes = outer.purposes is None or (inner.purposes is not None and set(inner.purposes) <= set(outer.purposes))
+    return inner.tenants <= outer.tenants and _are_datasets_within(inner, outer) and purposes
 
 
-def _are_datasets_within(one: AccessScope, other: AccessScope) -> bool:
-    if one.datasets is None or other.datasets is None:
-        return other.datasets is None
+def _are_datasets_within(inner: AccessScope, outer: AccessScope) -> bool:
+    if inner.datasets is None or outer.datasets is None:
+        return outer.datasets is None
     return all(
-        any(name == own or ("/" in name and covers(own, name)) for own in other.datasets) for name in one.datasets
+        any(name == dataset or ("/" in name and covers(dataset, name)) for dataset in outer.datasets)
+        for name in inner.datasets
     )
 
 
@@ -323,8 +324,8 @@ ACCESS_RULES: Final[Rules] = {
 
 
 def _config_value(value: Any) -> Any:
-    given = value.value if isinstance(value, ConfigEntry) else value
-    return dict(given) or None if isinstance(given, Mapping) else given
+    data = value.value if isinstance(value, ConfigEntry) else value
+    return dict(data) or None if isinstance(data, Mapping) else data
 
 
 @dataclass(frozen=True, slots=True)

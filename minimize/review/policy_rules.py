@@ -101,8 +101,8 @@ def treatment_grade(sides: FormSides, old: Field, new: Field) -> Grade:
 def roles_of(sides: FormSides, *fields: Field) -> frozenset[Role]:
     """The roles of a field and of the fields it is made from, on both sides."""
     inputs = {key for field in fields for key in field.from_}
-    made = {side.fields[key].role for side in (sides.old, sides.new) for key in inputs & set(side.fields)}
-    return frozenset(made | {field.role for field in fields})
+    input_roles = {side.fields[key].role for side in (sides.old, sides.new) for key in inputs & set(side.fields)}
+    return frozenset(input_roles | {field.role for field in fields})
 
 
 def field_grade(old: Field | None, new: Field | None) -> Grade:
@@ -158,8 +158,8 @@ def levels_grade(old: tuple[str, ...], new: tuple[str, ...]) -> Grade:
 def never_grade(old: tuple[Pointer, ...], new: tuple[Pointer, ...]) -> Grade:
     """Grade of a change of forbidden paths. A key at any depth covers each single path with that key."""
 
-    def covered(one: tuple[Pointer, ...], other: tuple[Pointer, ...]) -> bool:
-        return all(any(rule.covers(pointer) for rule in other) for pointer in one)
+    def covered(pointers: tuple[Pointer, ...], rules: tuple[Pointer, ...]) -> bool:
+        return all(any(rule.covers(pointer) for rule in rules) for pointer in pointers)
 
     return ("neutral" if covered(new, old) else "tightens") if covered(old, new) else "loosens"
 
@@ -258,7 +258,8 @@ def with_configured_encryption(pipeline: Pipeline) -> Pipeline:
     if records is not None and records.encrypt is None and is_stated:
         records = records.model_copy(update={"encrypt": EncryptModel(by=word)})
     aggregates = {
-        name: each.model_copy(update={"encrypt": each.encrypt or word}) for name, each in pipeline.aggregates.items()
+        name: aggregate.model_copy(update={"encrypt": aggregate.encrypt or word})
+        for name, aggregate in pipeline.aggregates.items()
     }
     return pipeline.model_copy(update={"records": records, "aggregates": aggregates})
 
@@ -361,12 +362,12 @@ def _deciding_function_text(source: SourceModel) -> str:
     return f"{function} of {recipient}" if source.is_received else f"only for {function} of {recipient}"
 
 
-def _deduplicate_text(each: DeduplicateModel) -> str:
-    return f"one record per {each.per} and {', '.join(each.by)}"
+def _deduplicate_text(model: DeduplicateModel) -> str:
+    return f"one record per {model.per} and {', '.join(model.by)}"
 
 
-def _encryption_text(each: EncryptModel) -> str:
-    return f"{each.by}, per {each.per}" if each.per else each.by
+def _encryption_text(model: EncryptModel) -> str:
+    return f"{model.by}, per {model.per}" if model.per else model.by
 
 
 def _group_keys_text(keys: Mapping[str, GroupKeyModel]) -> str:
@@ -378,8 +379,10 @@ def _measures_text(measures: Mapping[str, Measure]) -> str:
 
 
 def _measure_text(measure: Measure) -> str:
-    given = measure.model_dump(exclude_unset=True, exclude={"name", "of"})
-    return " ".join(filter(None, [measure.name, measure.of or "", *(f"{key} {value}" for key, value in given.items())]))
+    arguments = measure.model_dump(exclude_unset=True, exclude={"name", "of"})
+    return " ".join(
+        filter(None, [measure.name, measure.of or "", *(f"{key} {value}" for key, value in arguments.items())])
+    )
 
 
 _SOURCE: Final = Rule("J031", NEUTRAL.grade)

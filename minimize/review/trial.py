@@ -162,9 +162,9 @@ class RecordExplanation:
         """One step per part of a field's gate, as the stage evaluates it."""
         what = "gate" if key == self.key else f"gate of {key}"
         for part in gate_condition(self.trial.job.plan.policy.fields[key]).parts:
-            found = facts.holds(part, field_place(self.field))
+            mask = facts.holds(part, field_place(self.field))
             yield ExplanationStep(
-                what, f"{condition_text(part)}: {_share_text(found)}", _mask_verdict(found), rows=self.rows(part)
+                what, f"{condition_text(part)}: {_share_text(mask)}", _mask_verdict(mask), rows=self.rows(part)
             )
 
     def rows(self, part: Condition) -> tuple[SettingRow, ...]:
@@ -174,18 +174,18 @@ class RecordExplanation:
             return ()
         facts = BatchFacts(raw, policy, None, self.trial.job.at)
         tenant, subject = (_leaf_text(facts, name) for name in (policy.tenant, policy.subject))
-        asked = [LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name for atom in setting_atoms(part)]
+        setting_names = [LEVEL_SETTING if isinstance(atom, LevelAtLeast) else atom.name for atom in setting_atoms(part)]
         if tenant is None:
             return ()
         others = sorted(self.settings.fields & policy.fields.keys())
         named = [(None, subject), *((name, text) for name in others if (text := _leaf_text(facts, name)) is not None)]
-        found = (
+        rows_by_setting = (
             self.settings.deciding_rows(tenant, setting, when, text, policy.levels, name)
-            for setting in asked
+            for setting in setting_names
             for when in self._times(facts)
             for name, text in named
         )
-        return tuple(dict.fromkeys(row for rows in found for row in rows))
+        return tuple(dict.fromkeys(row for rows in rows_by_setting for row in rows))
 
     def _times(self, facts: BatchFacts) -> list[datetime]:
         times = facts.times()
@@ -194,11 +194,11 @@ class RecordExplanation:
 
     def cases(self, behind: Batch) -> Iterator[ExplanationStep]:
         """One step for each case that decides about a value."""
-        found = behind.cases.get(self.key)
-        if found is None:
+        case_indices = behind.cases.get(self.key)
+        if case_indices is None:
             return
         last = len(self.field.branches) - 1
-        for index in dict.fromkeys(each if each >= 0 else last for each in found.to_pylist()):
+        for index in dict.fromkeys(each if each >= 0 else last for each in case_indices.to_pylist()):
             branch = self.field.branches[index]
             name = "otherwise" if branch.when is None else f"case {index + 1} matches"
             verdict: StepVerdict = "stops" if branch.steps is None else "passes"
@@ -207,16 +207,18 @@ class RecordExplanation:
     def values(self, behind: Batch) -> ExplanationStep:
         """Counts of the outcomes of the field's values."""
         counts = behind.counts.fields.get(self.key, FieldCounts())
-        left = counts.values - counts.gated - counts.dropped - counts.unparsable
+        kept_count = counts.values - counts.gated - counts.dropped - counts.unparsable
         parts = {
             "gated": counts.gated,
             "dropped by its case": counts.dropped,
             "could not be treated": counts.unparsable,
             "made coarser": counts.changed,
-            "kept unchanged": left - counts.changed,
+            "kept unchanged": kept_count - counts.changed,
         }
         text = ", ".join(f"{number} {name}" for name, number in parts.items() if number)
-        return ExplanationStep("values", text or "the record has no value in this field", "passes" if left else "stops")
+        return ExplanationStep(
+            "values", text or "the record has no value in this field", "passes" if kept_count else "stops"
+        )
 
 
 def values_outcome(counts: FieldCounts) -> str:
@@ -233,14 +235,14 @@ def values_outcome(counts: FieldCounts) -> str:
     return next((name for name, number in kinds.items() if number == counts.values), "mixed")
 
 
-def _share_text(found: pa.BooleanArray) -> str:
-    if len(found) == 1:
-        return "yes" if found.true_count else "no"
-    return f"yes for {found.true_count} of {len(found)} elements"
+def _share_text(mask: pa.BooleanArray) -> str:
+    if len(mask) == 1:
+        return "yes" if mask.true_count else "no"
+    return f"yes for {mask.true_count} of {len(mask)} elements"
 
 
-def _mask_verdict(found: pa.BooleanArray) -> StepVerdict:
-    return "stops" if not found.true_count else "passes" if found.true_count == len(found) else "depends"
+def _mask_verdict(mask: pa.BooleanArray) -> StepVerdict:
+    return "stops" if not mask.true_count else "passes" if mask.true_count == len(mask) else "depends"
 
 
 def _leaf_text(facts: BatchFacts, name: str | None) -> str | None:
@@ -266,14 +268,14 @@ class LineIndex:
         starts, filled, position, is_blank = array("q", [0]), array("q"), 0, True
         with open_stream(FilePart(path, path.parent)) as stream:
             for block in iter(partial(stream.read, BLOCK_SIZE), b""):
-                *whole, rest = (block.removeprefix(BOM) if position == 0 else block).split(b"\n")
-                position += len(block) - len(rest) - sum(len(line) + 1 for line in whole)  # a byte order mark
+                *whole, partial_line = (block.removeprefix(BOM) if position == 0 else block).split(b"\n")
+                position += len(block) - len(partial_line) - sum(len(line) + 1 for line in whole)  # a byte order mark
                 for line in whole:
                     if not (is_blank and not line.strip(BLANK)):
                         filled.append(len(starts))
                     position, is_blank = position + len(line) + 1, True
                     starts.append(position)
-                position, is_blank = position + len(rest), is_blank and not rest.strip(BLANK)
+                position, is_blank = position + len(partial_line), is_blank and not partial_line.strip(BLANK)
         if not is_blank:
             filled.append(len(starts))
         return cls(starts, filled)
@@ -335,14 +337,21 @@ class Trial:
             _open_source(pipeline, files, format_, subject_names(known, settings)), pipeline.policy, at
         )
         plan = bind(pipeline.policy, source.schema, purpose=pipeline.purpose, pipeline=pipeline)
-        seen = None if settings is None else settings.effective_at(at)
+        effective_rows = None if settings is None else settings.effective_at(at)
         erasures, corrections = (
             known.erased.effective_at(at, pipeline.policy.future),
             find_corrections(known.corrected, pipeline.policy, at, keys),
         )
         agreed = consent_periods(pipeline, known.consents, at)
         job = Job(
-            plan, at, keys, seen, row_key=derive_row_key(keys), erased=erasures, corrected=corrections, consents=agreed
+            plan,
+            at,
+            keys,
+            effective_rows,
+            row_key=derive_row_key(keys),
+            erased=erasures,
+            corrected=corrections,
+            consents=agreed,
         )
         stages = settle_stages(job, partial(share_batches, source))
         release = Release(plan, schema=job.records_schema, secret=job.row_key) if RECORDS in plan.outputs else None
@@ -358,7 +367,9 @@ class Trial:
         if self.release is None:
             return pa.table({})
         batches = [
-            decode_batch(self.release.columns(each.behind), self.job.records_schema) for each in tried if each.behind
+            decode_batch(self.release.columns(record.behind), self.job.records_schema)
+            for record in tried
+            if record.behind
         ]
         return pa.Table.from_batches(batches, schema=self.job.records_schema)
 
@@ -369,10 +380,10 @@ class Trial:
         days = {name: each.event_days(self.job.at.date()) for name, each in late.items()}
         job = replace(self.job, noise=key, event_days=days)
         tallies = aggregate_tallies(job, empty_dictionaries(job))
-        for each in tried:
-            if each.behind is not None:
+        for record in tried:
+            if record.behind is not None:
                 for tally in tallies.values():
-                    tally.observe(each.behind)
+                    tally.observe(record.behind)
         tables = {name: each.table for name, each in settle_tables(tallies, key, job.date).items()}
         definitions = {name: each.definition for name, each in job.plan.aggregates.items()}
         rollups = {name: each for name, each in definitions.items() if each.rolls_up in tables}
@@ -388,24 +399,28 @@ class Trial:
 
     def _of_part(self, path: Path, part: SourcePart) -> Iterator[TriedRecord]:
         for bad, good in self._chunks(path, part):
-            found = bad | {line: self._one(path, line, raw) for line, raw in good.items()}
-            yield from (found[line] for line in sorted(found))
+            record_by_line = bad | {line: self._one(path, line, raw) for line, raw in good.items()}
+            yield from (record_by_line[line] for line in sorted(record_by_line))
 
     def _chunks(
         self, path: Path, part: SourcePart
     ) -> Iterator[tuple[dict[int, TriedRecord], dict[int, pa.RecordBatch]]]:
         """For each chunk, by line: records that cannot be processed, and those that can."""
-        lines, seen = LineIndex.from_file(path) if self.format_.unit == "byte" else None, 0
+        lines, read_count = LineIndex.from_file(path) if self.format_.unit == "byte" else None, 0
         for chunk in part.read():
-            own = range(seen + 1, seen + chunk.read + 1) if lines is None else lines.filled[seen : seen + chunk.read]
-            seen += chunk.read
+            line_numbers = (
+                range(read_count + 1, read_count + chunk.read + 1)
+                if lines is None
+                else lines.filled[read_count : read_count + chunk.read]
+            )
+            read_count += chunk.read
             rejects = [
                 (reject.position + 1 if lines is None else lines.line_of(reject.position), reject)
                 for reject in chunk.rejects
             ]
             bad = {line: TriedRecord(path, line, "quarantined", each.code, each.field) for line, each in rejects}
             rows = (chunk.records.slice(row, 1) for row in range(chunk.records.num_rows))
-            yield bad, dict(zip((line for line in own if line not in bad), rows, strict=True))
+            yield bad, dict(zip((line for line in line_numbers if line not in bad), rows, strict=True))
 
     def _one(self, path: Path, line: int, raw: pa.RecordBatch) -> TriedRecord:
         behind = run_stages(self.stages, Batch(raw))

@@ -76,10 +76,10 @@ def create_token(
     """
     actor = current_actor()
     requested = _new_request(user, actor, now, lasts, once, random(8))
-    text, made = _with_secret(ledger.keyring, requested, now, random(32))
-    act = API_TOKEN.act(made, recorded_at=now)
-    ledger.record(lambda _: Decision(None, [act], [_token_event("issue", made, actor, now)]))
-    return text, made
+    text, issued = _with_secret(ledger.keyring, requested, now, random(32))
+    act = API_TOKEN.act(issued, recorded_at=now)
+    ledger.record(lambda _: Decision(None, [act], [_token_event("issue", issued, actor, now)]))
+    return text, issued
 
 
 def _new_request(user: str, actor: Actor, now: datetime, lasts: timedelta, once: bool, name: str) -> ApiToken:
@@ -126,21 +126,21 @@ def authenticate(
     """
     parsed = _TOKEN.fullmatch(text)
     name, secret = (parsed[1], parsed[2]) if parsed else ("0" * 16, "0" * 64)
-    found = find_token(ledger, name)
-    good = _is_authentic(ledger.keyring, found, secret)
-    if found is None or not good or not is_in_force(found, now):
+    api_token = find_token(ledger, name)
+    good = _is_authentic(ledger.keyring, api_token, secret)
+    if api_token is None or not good or not is_in_force(api_token, now):
         raise error_for(NOT_AUTHENTICATED)
-    if found.once:
+    if api_token.once:
         actor = Actor(
             "user",
-            permissions(found.user),
+            permissions(api_token.user),
             application=application_name(SERVER_PRODUCT),
-            user=found.user,
-            id=found.token,
+            user=api_token.user,
+            id=api_token.token,
         )
         if not _end_token(ledger, name, "spent", now, actor):
             raise error_for(NOT_AUTHENTICATED)
-    return TokenBearer(canonical_account(found.user), name)
+    return TokenBearer(canonical_account(api_token.user), name)
 
 
 _END_OPERATIONS: Final[Mapping[TokenState, str]] = {"spent": "spend", "revoked": "revoke"}
@@ -153,11 +153,11 @@ def _end_token(ledger: Ledger, name: str, state: TokenState, now: datetime, acto
     """
 
     def decide(acts: ActReader) -> Decision[bool]:
-        found = acts.find(API_TOKEN, key=name, verifier=ledger.keyring)
-        if not found or any(each.state in (state, "revoked") for each in found):
+        token_acts = acts.find(API_TOKEN, key=name, verifier=ledger.keyring)
+        if not token_acts or any(each.state in (state, "revoked") for each in token_acts):
             return Decision(False)
-        ended = API_TOKEN.act(replace(found[0], state=state, by=actor.user or ""), recorded_at=now)
-        return Decision(True, [ended], [_token_event(_END_OPERATIONS[state], found[0], actor, now)])
+        ended = API_TOKEN.act(replace(token_acts[0], state=state, by=actor.user or ""), recorded_at=now)
+        return Decision(True, [ended], [_token_event(_END_OPERATIONS[state], token_acts[0], actor, now)])
 
     return ledger.record(decide)
 
@@ -176,26 +176,26 @@ def _in_last_state(acts: Sequence[ApiToken]) -> ApiToken:
 
     Other fields of later acts are ignored.
     """
-    made = next((each for each in acts if each.state == "issued"), acts[0])
-    return replace(made, state=acts[-1].state, by=acts[0].by)
+    origin = next((each for each in acts if each.state == "issued"), acts[0])
+    return replace(origin, state=acts[-1].state, by=acts[0].by)
 
 
-def is_in_force(found: ApiToken, now: datetime) -> bool:
+def is_in_force(token: ApiToken, now: datetime) -> bool:
     """Whether a token is valid at a time: issued, not used up, not revoked and not expired."""
-    return found.state == "issued" and found.issued_at <= now < found.expires_at
+    return token.state == "issued" and token.issued_at <= now < token.expires_at
 
 
 def may_continue(ledger: Ledger, name: str, now: datetime) -> bool:
     """Whether a call that began with a token may continue: the token is neither revoked nor expired.
 
     A token for a single call was used up by this call."""
-    found = find_token(ledger, name)
-    return found is not None and found.state != "revoked" and now < found.expires_at
+    token = find_token(ledger, name)
+    return token is not None and token.state != "revoked" and now < token.expires_at
 
 
-def _is_authentic(keys: Keyring, found: ApiToken | None, secret: str) -> bool:
+def _is_authentic(keys: Keyring, token: ApiToken | None, secret: str) -> bool:
     """Whether secret and row match the digest. The check takes the same time if there is no such token."""
-    kept = found or ApiToken(token="", user="", once=False, digest="", issued_at=_NEVER, expires_at=_NEVER)
+    kept = token or ApiToken(token="", user="", once=False, digest="", issued_at=_NEVER, expires_at=_NEVER)
     versions = {f"{DIGEST_KEY}/{line.version}": line.version for line in keys.listing() if line.name == DIGEST_KEY}
     version = versions.get(kept.digest.partition(":")[0], keys.version_of(DIGEST_KEY))
     return hmac.compare_digest(_token_digest(keys, kept, secret, version).encode(), kept.digest.encode())
@@ -347,8 +347,8 @@ def issue_api_token(
     lifetime = DEFAULT_LIFETIME if lasts is None else lasts
     with workspace.open_ledger(create=True, signs=True) as ledger:
         if is_own:
-            text, made = create_token(ledger, account, now, lasts=lifetime, once=once)
-            return IssuedToken(TokenInfo.of(made, made.state), text)
+            text, issued = create_token(ledger, account, now, lasts=lifetime, once=once)
+            return IssuedToken(TokenInfo.of(issued, issued.state), text)
         requested = _new_request(account, actor, now, lifetime, once, secrets.token_hex(8))
         act = API_TOKEN.act(requested, recorded_at=now)
         ledger.record(lambda _: Decision(None, [act], [_token_event("request", requested, actor, now)]))
@@ -370,7 +370,7 @@ def confirm_api_token(workspace: Workspace, token: str, now: datetime) -> Issued
         raise ConfigurationError("no request for a token of this name waits for a confirmation", hint=hint)
     if known.user != actor.user:
         workspace.require("token/make", about=known.user)
-    against = tuple(_reasons_against_confirmation(access, actor.user or "", known))
+    reasons = tuple(_reasons_against_confirmation(access, actor.user or "", known))
 
     def decide(acts: ActReader) -> Decision[tuple[str, ApiToken] | None]:
         if len(acts.find(API_TOKEN, key=token, verifier=keys)) != 1:
@@ -380,9 +380,9 @@ def confirm_api_token(workspace: Workspace, token: str, now: datetime) -> Issued
         return Decision((text, issued), [act], [_token_event("confirm", issued, actor, now)])
 
     with workspace.open_ledger(signs=True) as ledger:
-        if against:
+        if reasons:
             ledger.record_event(replace(_token_event("confirm", known, actor, now), result="refused"))
-            raise AccessDenied(f"{actor.user} may not confirm this token", reasons=against)
+            raise AccessDenied(f"{actor.user} may not confirm this token", reasons=reasons)
         confirmed = ledger.record(decide)
     if confirmed is None:
         raise LedgerError("the request was answered in the meantime", hint="Run `minimize access token list`.")
@@ -400,7 +400,7 @@ def _reasons_against_confirmation(access: AccessRules | None, actor: str, token:
         yield reason("nobody", hint=f"Set MINIMIZE_ACTOR to {token.user}.")
         return
     persons = (UserAccount(actor), UserAccount(token.user))
-    roles = [role for each in persons for _, role in access.assignments_of_person(each)]
+    roles = [role for person in persons for _, role in access.assignments_of_person(person)]
     if find_conflict(roles, access.conflicts) is not None:
         yield reason("secret_conflict", hint=f"Let {token.user} confirm it.")
 

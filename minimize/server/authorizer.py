@@ -76,9 +76,11 @@ def reidentify_event(
     """The event of reversed tokens: the number requested, and a keyed digest of each value that was returned."""
     event = decision_event(decision, actor=caller.actor(decision.account_permissions))
     counted = _with_changes(event, {"tokens": count, "values": len(values), "ended": ended})
-    each = tuple(Resource(name, "value", f"values/{name}") for name in values)
+    resources = tuple(Resource(name, "value", f"values/{name}") for name in values)
     result: EventResult = "failure" if ended else event.result
-    return replace(counted, component=SERVER_COMPONENT, time=now, result=result, resources=(*counted.resources, *each))
+    return replace(
+        counted, component=SERVER_COMPONENT, time=now, result=result, resources=(*counted.resources, *resources)
+    )
 
 
 def refused_event(
@@ -154,7 +156,7 @@ class Authorizer:
     def decide(self, request: AuthorizationRequest, facts: OutputSnapshot, now: datetime) -> AccessDecision:
         """The decision. Raises RefusedError (B004) if a column does not exist."""
         named = _decided_columns(request, facts)
-        wanted = AccessRequest(
+        access_request = AccessRequest(
             request.dataset,
             facts.columns(named),
             request.purpose,
@@ -164,7 +166,7 @@ class Authorizer:
             purposes=facts.output_purposes,
             by_tenant=facts.tenant is not None,
         )
-        return decide_access(self.access(), self.grants(), request.account, wanted, now)
+        return decide_access(self.access(), self.grants(), request.account, access_request, now)
 
 
 def _decided_columns(request: AuthorizationRequest, facts: OutputSnapshot) -> list[str]:
@@ -179,10 +181,10 @@ def _decided_columns(request: AuthorizationRequest, facts: OutputSnapshot) -> li
 
 def _file_stamp(path: Path) -> tuple[int, ...]:
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 RECHECK_INTERVAL: Final = timedelta(milliseconds=500)

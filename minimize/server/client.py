@@ -107,8 +107,8 @@ class DatasetReader:
 
         Takes up to 256 tokens, and the incident that the grant names. Each value is counted and recorded in the audit log.
         """
-        given = self._dataset_name(dataset), column, tuple(tokens), purpose, incident
-        return self._transport.reidentify(reidentify_request(*given))
+        arguments = self._dataset_name(dataset), column, tuple(tokens), purpose, incident
+        return self._transport.reidentify(reidentify_request(*arguments))
 
     def close(self) -> None:
         """Closes the connection."""
@@ -135,10 +135,10 @@ class DatasetReader:
         return read_request(self._dataset_name(dataset), named, where, purpose, incident, mixed_keys)
 
     def _dataset_name(self, dataset: str | None) -> str:
-        found = self._dataset if dataset is None else dataset
-        if found is None:
+        name = self._dataset if dataset is None else dataset
+        if name is None:
             raise ConfigurationError("no dataset was given", hint="Pass the name of a pipeline, or PIPELINE/OUTPUT.")
-        return found
+        return name
 
 
 def decode_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -177,13 +177,13 @@ def connect(
 
     Nothing is sent before the first read. Raises ConfigurationError.
     """
-    given = token if token is not None else os.environ.get(ENVIRONMENT_VARIABLE)
-    if not given:
+    secret = token if token is not None else os.environ.get(ENVIRONMENT_VARIABLE)
+    if not secret:
         raise ConfigurationError(
             "no token was given",
             hint=f"Pass token=… or set {ENVIRONMENT_VARIABLE}. Create a token with `minimize access token`.",
         )
-    return DatasetReader(FlightTransport(_check_url(url), given, _root_certificates(ca), timeout))
+    return DatasetReader(FlightTransport(_check_url(url), secret, _root_certificates(ca), timeout))
 
 
 class FlightTransport:

@@ -108,8 +108,11 @@ def mixed_keys_error(message: str) -> ConfigurationError:
 
 def authorization_error(reasons: Sequence[RefusalReason]) -> RefusedError:
     """The error with the reasons of a decision against a request."""
-    against = [each for each in reasons if not each.code.startswith("U2")]
-    findings = [Finding(each.code, str(each), hint=each.hint, field=", ".join(each.fields) or None) for each in against]
+    refusals = [refusal for refusal in reasons if not refusal.code.startswith("U2")]
+    findings = [
+        Finding(refusal.code, str(refusal), hint=refusal.hint, field=", ".join(refusal.fields) or None)
+        for refusal in refusals
+    ]
     return RefusedError("roles and grants do not permit this request", code=NOT_AUTHORIZED, findings=findings)
 
 
@@ -135,8 +138,8 @@ def decode_error(body: bytes | None) -> MinimizeError:
     return kind(str(sent.get("message")), code=sent["code"], hint=str(sent.get("hint")), findings=findings)
 
 
-def _decode_finding(each: Sequence[Any]) -> Finding:
-    code, message, hint, field = each
+def _decode_finding(parts: Sequence[Any]) -> Finding:
+    code, message, hint, field = parts
     return Finding(code, message, hint=hint, field=field)
 
 
@@ -210,26 +213,26 @@ def parse_filter(where: Filter) -> tuple[FilterCondition, ...]:
     """
     if where is None:
         return ()
-    found = _conditions_of_mapping(where) if isinstance(where, Mapping) else _conditions_of_list(where)
-    if len(found) > MOST_CONDITIONS:
+    conditions = _conditions_of_mapping(where) if isinstance(where, Mapping) else _conditions_of_list(where)
+    if len(conditions) > MOST_CONDITIONS:
         raise malformed_error(f"a filter has at most {MOST_CONDITIONS} conditions")
-    return tuple(_parse_condition(*each) for each in found)
+    return tuple(_parse_condition(*each) for each in conditions)
 
 
 def _conditions_of_mapping(where: Mapping[str, Any]) -> list[tuple[Any, Any, Any]]:
-    found: list[tuple[Any, Any, Any]] = []
+    conditions: list[tuple[Any, Any, Any]] = []
     for column, value_or_mapping in where.items():
         if isinstance(value_or_mapping, Mapping):
-            found += [(column, operator, value) for operator, value in value_or_mapping.items()]
+            conditions += [(column, operator, value) for operator, value in value_or_mapping.items()]
         else:
             is_list = isinstance(value_or_mapping, list | tuple | set | frozenset)
-            found.append((column, IN if is_list else EQUAL, value_or_mapping))
-    return found
+            conditions.append((column, IN if is_list else EQUAL, value_or_mapping))
+    return conditions
 
 
 def _conditions_of_list(where: Any) -> list[tuple[Any, Any, Any]]:
     if not isinstance(where, list | tuple) or not all(
-        isinstance(each, list | tuple) and len(each) == 3 for each in where
+        isinstance(condition, list | tuple) and len(condition) == 3 for condition in where
     ):
         raise malformed_error("a filter must be {column: value}, or a list of [column, operator, value]")
     return [(each[0], each[1], each[2]) for each in where]
@@ -342,13 +345,13 @@ def read_request(
 ) -> ReadRequest:
     """A checked read request. Raises ConfigurationError (B002)."""
     named = None if columns is None else _check_names(columns, "columns", MOST_COLUMNS)
-    found = parse_filter(where)
+    conditions = parse_filter(where)
     if not isinstance(mixed_keys, bool):
         raise malformed_error("`mixed_keys` must be true or false")
     return ReadRequest(
         dataset=_check_dataset(dataset),
         columns=named,
-        where=found,
+        where=conditions,
         purpose=_check_name(purpose, "purpose"),
         incident=_check_name(incident, "incident"),
         mixed_keys=mixed_keys,
@@ -370,31 +373,31 @@ def reidentify_request(
 
 def _parse_read(body: dict[str, Any]) -> ReadRequest:
     _check_keys(body, ("read", "columns", "where", "purpose", "incident", "mixed_keys"))
-    given = {name: value for name, value in body.items() if name != "read"}
-    return read_request(body["read"], **given)
+    arguments = {name: value for name, value in body.items() if name != "read"}
+    return read_request(body["read"], **arguments)
 
 
 def _parse_reidentify(body: dict[str, Any]) -> ReidentifyRequest:
     _check_keys(body, ("reidentify", "column", "tokens", "purpose", "incident"))
-    given = {"column": None, "tokens": None, **body}
-    return reidentify_request(given.pop("reidentify"), **given)
+    arguments = {"column": None, "tokens": None, **body}
+    return reidentify_request(arguments.pop("reidentify"), **arguments)
 
 
 def _parse_object(content: bytes) -> dict[str, Any]:
-    found = None
+    value = None
     if len(content) <= LARGEST_REQUEST:
         try:
-            found = json.loads(
+            value = json.loads(
                 content.decode("utf-8"), object_pairs_hook=_reject_repeated_keys, parse_constant=_reject_constant
             )
-            json.dumps(found, ensure_ascii=False).encode()  # an escape of half a surrogate pair is no text
+            json.dumps(value, ensure_ascii=False).encode()  # an escape of half a surrogate pair is no text
         except (ValueError, RecursionError, MinimizeError):
-            found = None
-    if not isinstance(found, dict):
+            value = None
+    if not isinstance(value, dict):
         raise malformed_error(
             f"a request must be one JSON object in UTF-8 of at most {LARGEST_REQUEST:,} bytes, without repeated keys"
         )
-    return found
+    return value
 
 
 def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -436,5 +439,5 @@ def _check_names(texts: Any, name: str, most: int, longest: int | None = None) -
 
 
 def _encode_request(body: dict[str, Any], purpose: str | None, incident: str | None, more: dict[str, Any]) -> bytes:
-    given = {"purpose": purpose, "incident": incident}
-    return json.dumps({**body, **{name: text for name, text in given.items() if text is not None}, **more}).encode()
+    context = {"purpose": purpose, "incident": incident}
+    return json.dumps({**body, **{name: text for name, text in context.items() if text is not None}, **more}).encode()

@@ -156,16 +156,18 @@ def _middleware_factory(serving: ServerContext) -> Any:
     known = type("Known", (flight.ServerMiddleware,), {})
 
     def start_call(_: Any, info: Any, headers: Mapping[str, Sequence[str | bytes]]) -> Any:
-        found = known()
-        found.bearer = _with_flight_errors(lambda: _authenticate_call(serving, headers))
-        return found
+        middleware = known()
+        middleware.bearer = _with_flight_errors(lambda: _authenticate_call(serving, headers))
+        return middleware
 
     return type("Who", (flight.ServerMiddlewareFactory,), {"start_call": start_call})()
 
 
 def _authenticate_call(serving: ServerContext, headers: Mapping[str, Sequence[str | bytes]]) -> TokenBearer:
-    given = [each for name, several in headers.items() if name.lower() == "authorization" for each in several]
-    text = given[0] if len(given) == 1 and isinstance(given[0], str) else ""
+    credentials = [
+        credential for name, several in headers.items() if name.lower() == "authorization" for credential in several
+    ]
+    text = credentials[0] if len(credentials) == 1 and isinstance(credentials[0], str) else ""
     scheme, _, token = text.partition(" ")
     service = serving.service
     return authenticate(
@@ -214,8 +216,8 @@ def _flight_error(error: MinimizeError) -> Exception:
     kind = _FLIGHT_ERRORS.get(
         sent.code, flight.FlightUnauthorizedError if isinstance(sent, RefusedError) else flight.FlightServerError
     )
-    made: Exception = kind(f"{sent.code}: {sent.message}", body)
-    return made
+    flight_error: Exception = kind(f"{sent.code}: {sent.message}", body)
+    return flight_error
 
 
 _FLIGHT_ERRORS: Final = {
@@ -308,8 +310,8 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._received: SimpleQueue[int] = SimpleQueue()
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, lambda number, _: self._received.put(number))
+        for signal_number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(signal_number, lambda number, _: self._received.put(number))
 
     def wait(self) -> None:
         """Returns after one of the signals has arrived."""

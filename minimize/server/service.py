@@ -63,16 +63,16 @@ def find_datasets(places: Iterable[LocationLike]) -> dict[str, Location]:
 
     Raises ConfigurationError if two have the same name or none is given; OutputError if nothing was published.
     """
-    found: dict[str, Location] = {}
-    for each in places:
-        name, output = _dataset_at(each)
-        if found.setdefault(name, output) != output:
+    output_by_name: dict[str, Location] = {}
+    for place in places:
+        name, output = _dataset_at(place)
+        if output_by_name.setdefault(name, output) != output:
             raise ConfigurationError(
                 f"two outputs belong to the pipeline {name}", hint="Pass only one output per pipeline."
             )
-    if not found:
+    if not output_by_name:
         raise ConfigurationError("no dataset was given", hint="Pass pipelines or output folders.")
-    return found
+    return output_by_name
 
 
 def _dataset_at(place: LocationLike) -> tuple[str, Location]:
@@ -149,8 +149,8 @@ class DataAccessService:
 
         Every value is recorded in the audit log before it is sent. Raises as `read` does.
         """
-        given = UserAccount(caller.user), reversal.dataset, (reversal.column,), reversal.purpose, reversal.incident
-        request = AuthorizationRequest(*given, operation="reidentify")
+        arguments = UserAccount(caller.user), reversal.dataset, (reversal.column,), reversal.purpose, reversal.incident
+        request = AuthorizationRequest(*arguments, operation="reidentify")
         return self._audited(caller, request, lambda: self._reverse_tokens(caller, reversal, request))
 
     def refuse(self, caller: Caller, error: MinimizeError) -> None:
@@ -161,30 +161,30 @@ class DataAccessService:
         with ExitStack() as stack:
             opened = self._open_snapshot(stack, read_request.dataset)
             decision = self._authorize(caller, request, opened.snapshot, read_request.where)
-            seen = bind_view(opened.snapshot, decision, read_request.columns, read_request.where, decision.decided_at)
+            view = bind_view(opened.snapshot, decision, read_request.columns, read_request.where, decision.decided_at)
             if not read_request.mixed_keys:
-                check_joinable(opened.snapshot, seen)
+                check_joinable(opened.snapshot, view)
             reauthorization = self._reauthorization(caller, request, decision, opened.snapshot)
             flow = ReadStream(
                 caller=caller,
                 request=read_request,
                 decision=decision,
-                view=seen,
+                view=view,
                 reauthorization=reauthorization,
                 ledger=self.ledger,
                 clock=self._clock,
             )
             batches = flow.batches(opened, stack.pop_all())
-        return ResponseStream(seen.schema, chain([next(batches)], batches), batches)
+        return ResponseStream(view.schema, chain([next(batches)], batches), batches)
 
     def _reverse_tokens(self, caller: Caller, reversal: ReidentifyRequest, request: AuthorizationRequest) -> pa.Table:
         with ExitStack() as stack:
             opened = self._open_snapshot(stack, reversal.dataset)
             decision = self._authorize(caller, request, opened.snapshot, ())
-            found = reverse_tokens(opened, decision, reversal.column, reversal.tokens, self.ledger.keyring)
-        digests = [value_digest(self.ledger.keyring, reversal, token) for token in found]
+            value_by_token = reverse_tokens(opened, decision, reversal.column, reversal.tokens, self.ledger.keyring)
+        digests = [value_digest(self.ledger.keyring, reversal, token) for token in value_by_token]
         self._record_event(reidentify_event(caller, decision, self._clock(), len(reversal.tokens), digests))
-        return answer_table(reversal.tokens, found)
+        return answer_table(reversal.tokens, value_by_token)
 
     def _open_snapshot(self, stack: ExitStack, dataset: str) -> OpenSnapshot:
         pipeline, output = split_dataset(dataset)
@@ -283,8 +283,8 @@ class LocalTransport:
 
     def stream(self, request: ReadRequest) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         """The schema and the batches of a read."""
-        found = self._service.read(self._caller, request)
-        return found.schema, (batch for batch in found.batches if batch.num_rows)
+        response = self._service.read(self._caller, request)
+        return response.schema, (batch for batch in response.batches if batch.num_rows)
 
     def reidentify(self, reversal: ReidentifyRequest) -> pa.Table:
         """Tokens with their original values."""
@@ -303,12 +303,12 @@ def required_keyring(keys: Keyring | PathText | None, start: Path | None) -> Key
 def server_access_file(access: PathText | None, start: Path | None) -> Path:
     """The access file. Raises RefusedError (R010) if none is named, also with `access: off`: rules decide on each read.
     ConfigurationError if the file does not exist."""
-    found, hint = (
+    file, hint = (
         find_access_file(start) if access is None else Path(access),
         "Pass --access FILE, or set `access:` in minimize.yaml.",
     )
-    if found is None:
+    if file is None:
         raise RefusedError("the server requires an access file", code="R010", hint=hint)
-    if not found.is_file():
-        raise ConfigurationError(f"the access file {found} does not exist", hint=hint)
-    return found
+    if not file.is_file():
+        raise ConfigurationError(f"the access file {file} does not exist", hint=hint)
+    return file

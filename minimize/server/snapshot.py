@@ -51,13 +51,13 @@ class PinnedFiles:
 
         Raises OSError, and keeps no file open, if one is missing.
         """
-        wanted = [*paths]
+        file_paths = [*paths]
         if not isinstance(output, Path) or not DESCRIPTOR_FOLDER.is_dir():
-            yield {path: output / path for path in wanted}
+            yield {path: output / path for path in file_paths}
             return
         taken: list[Path] = []
         try:
-            yield {path: self._pin_file(output / path, taken) for path in wanted}
+            yield {path: self._pin_file(output / path, taken) for path in file_paths}
         finally:
             self._unpin(taken)
 
@@ -194,10 +194,10 @@ class SnapshotCache:
             known = self._known.get(key)
         if known is not None and known[0] == runs:
             return known[1]
-        found = _read_snapshot(files, places, self._kms)
+        snapshot = _read_snapshot(files, places, self._kms)
         with self._lock:
-            self._known[key] = (runs, found)
-        return found
+            self._known[key] = (runs, snapshot)
+        return snapshot
 
 
 def _read_snapshot(output_files: Sequence[OutputFile], places: Mapping[str, Location], kms: Kms) -> OutputSnapshot:
@@ -206,8 +206,8 @@ def _read_snapshot(output_files: Sequence[OutputFile], places: Mapping[str, Loca
     Raises OutputError if the type of a column differs between files, or a policy does not match its receipt.
     """
     policies = {file.path: file.policy for file in output_files}
-    looked = {path: unless_shredded(partial(_open_file, places[path], path, kms)) for path in policies}
-    files = {path: each for path, each in looked.items() if each is not None}
+    opened_files = {path: unless_shredded(partial(_open_file, places[path], path, kms)) for path in policies}
+    files = {path: each for path, each in opened_files.items() if each is not None}
     if not files:
         raise error_for(UNKNOWN_DATASET)
     filled = next((each for each in files.values() if each.file.metadata.num_rows), None)
@@ -249,8 +249,8 @@ def _unify_schemas(schemas: Sequence[pa.Schema]) -> pa.Schema:
 
 def _tenant_column(files: Mapping[str, tuple[Policy, pa.Schema]]) -> str | None:
     """The column with the unchanged tenant in every file; None if there is none."""
-    found = {unchanged_column(schema, policy.tenant or "") for policy, schema in files.values()}
-    return found.pop() if len(found) == 1 else None
+    tenant_columns = {unchanged_column(schema, policy.tenant or "") for policy, schema in files.values()}
+    return tenant_columns.pop() if len(tenant_columns) == 1 else None
 
 
 def unchanged_column(schema: pa.Schema, key: str) -> str | None:
@@ -270,13 +270,13 @@ def _common_purposes(policies: Iterable[Policy]) -> tuple[str, ...]:
 
 def _purposes_by_column(files: Iterable[tuple[Policy, pa.Schema]]) -> dict[str, tuple[str, ...]]:
     """Purposes by column, for columns whose purposes the policy of any file limits."""
-    found: dict[str, set[str]] = {}
+    purposes_by_column: dict[str, set[str]] = {}
     for policy, schema in files:
         for column in schema:
             for key in _policy_fields(column):
                 for limits in _purpose_limits(policy, key):
-                    found[column.name] = found.get(column.name, limits) & limits
-    return {name: tuple(sorted(each)) or (NO_COMMON_PURPOSE,) for name, each in found.items()}
+                    purposes_by_column[column.name] = purposes_by_column.get(column.name, limits) & limits
+    return {name: tuple(sorted(each)) or (NO_COMMON_PURPOSE,) for name, each in purposes_by_column.items()}
 
 
 def _purpose_limits(policy: Policy, key: str) -> Iterator[set[str]]:

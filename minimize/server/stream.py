@@ -122,9 +122,9 @@ def check_joinable(facts: OutputSnapshot, shape: ReadView) -> None:
 def viewed_batches(opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.RecordBatch]:
     """The batches of all files in the form of the view. Raises OutputError for a damaged file."""
     for batch in prefetch(_released_batches(opened, shape)):
-        found = shape.apply(batch)
-        if found is not None:
-            yield found
+        viewed = shape.apply(batch)
+        if viewed is not None:
+            yield viewed
 
 
 def _released_batches(opened: OpenSnapshot, shape: ReadView) -> Iterator[pa.RecordBatch]:
@@ -212,21 +212,21 @@ def reverse_tokens(
     """
     if decision.views.get(column):
         raise column_error("tokens of a column that a view shows in another form cannot be reversed")
-    wanted = bind_view(
+    token_view = bind_view(
         opened.snapshot, decision, (column,), (FilterCondition(column, IN, tuple(tokens)),), decision.decided_at
     )
-    found: dict[str, str] = {}
-    for one, sealed in _tokenized_files(opened, column):
-        view = wanted if sealed.per is None else _with_per_column(wanted, sealed.per)
-        for batch in viewed_batches(one, view):
-            found |= _reverse_batch(batch, column, sealed, keys, wanted)
-    return {token: found[token] for token in tokens if token in found}
+    value_by_token: dict[str, str] = {}
+    for opened_file, sealed in _tokenized_files(opened, column):
+        view = token_view if sealed.per is None else _with_per_column(token_view, sealed.per)
+        for batch in viewed_batches(opened_file, view):
+            value_by_token |= _reverse_batch(batch, column, sealed, keys, token_view)
+    return {token: value_by_token[token] for token in tokens if token in value_by_token}
 
 
-def answer_table(tokens: Sequence[str], found: Mapping[str, str]) -> pa.Table:
+def answer_table(tokens: Sequence[str], value_by_token: Mapping[str, str]) -> pa.Table:
     """Each token with its value; null if it was not found."""
     return pa.table(
-        [pa.array(tokens, pa.string()), pa.array(map(found.get, tokens), pa.string())], schema=ANSWER_SCHEMA
+        [pa.array(tokens, pa.string()), pa.array(map(value_by_token.get, tokens), pa.string())], schema=ANSWER_SCHEMA
     )
 
 

@@ -88,16 +88,16 @@ def bind_condition(condition: FilterCondition, type_: pa.DataType) -> BoundCondi
         raise column_error("a filter compares by order, but the column has no order")
     if condition.operator == NULL:
         return BoundCondition(condition.column, NULL, pa.array([], kind))
-    made = _value_array([_value_of_type(each, word) for each in condition.values], kind)
-    if made is None:
+    values = _value_array([_value_of_type(each, word) for each in condition.values], kind)
+    if values is None:
         raise column_error("a filter compares a column with values of another type")
-    return BoundCondition(condition.column, condition.operator, made)
+    return BoundCondition(condition.column, condition.operator, values)
 
 
 def combine_masks(masks: Iterable[pa.BooleanArray]) -> pa.BooleanArray | None:
     """The rows that meet all masks; None without masks."""
-    found = [*masks]
-    return reduce(pc.and_, found) if found else None
+    all_masks = [*masks]
+    return reduce(pc.and_, all_masks) if all_masks else None
 
 
 def _value_of_type(value: JsonScalar, word: str | None) -> Any:
@@ -127,10 +127,10 @@ def _parse_text(text: str, word: str | None) -> Any:
 
 def _parse_decimal(value: JsonScalar) -> Decimal | None:
     try:
-        found = Decimal(str(value))
+        number = Decimal(str(value))
     except InvalidOperation:
         return None
-    return found if found.is_finite() else None
+    return number if number.is_finite() else None
 
 
 def _value_array(values: list[Any], kind: pa.DataType) -> pa.Array | None:
@@ -159,14 +159,14 @@ def matching_row_groups(stored: StoredFile, rules: Sequence[BoundCondition]) -> 
 
 def folder_matches(value: str | None, type_: pa.DataType, rules: Sequence[BoundCondition]) -> bool:
     """Whether the value of a partition folder, which holds for all of its rows, meets the conditions."""
-    made = pa.array([None if value is None else value], pa.string()).cast(type_)
-    return all(rule.mask(made)[0].as_py() for rule in rules)
+    values = pa.array([None if value is None else value], pa.string()).cast(type_)
+    return all(rule.mask(values)[0].as_py() for rule in rules)
 
 
 def date_matches(on: str | None, rules: Sequence[BoundCondition]) -> bool:
     """Whether this batch date meets the conditions."""
-    made = pa.repeat(date_scalar(on), 1)
-    return all(rule.mask(made)[0].as_py() for rule in rules)
+    dates = pa.repeat(date_scalar(on), 1)
+    return all(rule.mask(dates)[0].as_py() for rule in rules)
 
 
 def tenant_conditions(tenants: TenantSet, column: str) -> list[BoundCondition]:
@@ -242,9 +242,9 @@ class ReadView:
         if not rows.num_rows:
             return None
         named = {each.column for each in self.view_conditions}
-        seen = {name: self._viewed_column(rows, name) for name in dict.fromkeys((*self.shown, *named))}
-        mask = combine_masks(each.mask(seen[each.column]) for each in self.view_conditions)
-        arrays = [seen[name] for name in self.shown]
+        column_by_name = {name: self._viewed_column(rows, name) for name in dict.fromkeys((*self.shown, *named))}
+        mask = combine_masks(each.mask(column_by_name[each.column]) for each in self.view_conditions)
+        arrays = [column_by_name[name] for name in self.shown]
         if mask is not None and mask.true_count < len(mask):
             arrays = [array.filter(mask) for array in arrays]
         return None if not len(arrays[0]) else self._output_batch(arrays)
