@@ -19,8 +19,8 @@ from typing import Any, Final, Literal
 
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
-from minimize.ledger.acts import ActKind, ActReader
-from minimize.ledger.audit_event import utc_text
+from minimize.ledger.acts import ActKind, ActReader, AuditForm, without_empty
+from minimize.ledger.audit_event import AuditActivity, PlainValue, utc_text
 from minimize.receipts import canonical_json, sha256_text
 
 TOKEN_BYTES: Final = 16
@@ -238,7 +238,25 @@ class ContractAct:
     digest: str = ""
 
 
-CONTRACT: Final = ActKind("contract", ContractAct, key="{0.recipient}", tenant="tenant_id", actor="by")
+def _contract_properties(act: ContractAct) -> dict[str, PlainValue]:
+    terms = {name: act.terms[name] for name in ("from", "until", "permits_transmission")}
+    return {"reference": act.reference, "state": act.state, **terms, **without_empty(document=act.digest)}
+
+
+CONTRACT: Final = ActKind(
+    "contract",
+    ContractAct,
+    key="{0.recipient}",
+    tenant="tenant_id",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("contract", component="contract", category="consent"),
+        type="contract",
+        id="contracts/{0.tenant_id}/{0.recipient}",
+        name="{0.reference}",
+        properties=_contract_properties,
+    ),
+)
 
 PrerequisiteState = Literal["confirmed", "revoked"]
 
