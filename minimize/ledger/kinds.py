@@ -281,7 +281,25 @@ class PrerequisiteAct:
     permissions: tuple[str, ...] = ()
 
 
-PREREQUISITE: Final = ActKind("prerequisite", PrerequisiteAct, key="{0.recipient}", tenant="tenant_id", actor="by")
+FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
+PREREQUISITE: Final = ActKind(
+    "prerequisite",
+    PrerequisiteAct,
+    key="{0.recipient}",
+    tenant="tenant_id",
+    actor="by",
+    audit=AuditForm(
+        FUNCTION_ACTIVITY,
+        type="prerequisite",
+        id="prerequisites/{0.tenant_id}/{0.recipient}",
+        name="{0.requirement}",
+        properties=lambda act: {
+            "requirement": act.requirement,
+            "state": act.state,
+            **without_empty(permissions=", ".join(act.permissions), document=act.digest),
+        },
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
