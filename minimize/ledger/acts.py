@@ -193,11 +193,16 @@ class ActKind(Generic[R]):
     removable: bool = False
     audit: AuditForm[R] | None = None
 
-    def decision(self, operation: str, *records: R, before: Sequence[R | None] = ()) -> Decision[list[R]]:
-        """The decision to record these acts, each with an audit event. Takes the act before each of them."""
-        earlier = before or [None] * len(records)
-        events = [self.event(operation, record, before=act) for record, act in zip(records, earlier, strict=True)]
-        return Decision([*records], [self.act(record) for record in records], events)
+    def decision(
+        self, operation: str, *records: R, before: Sequence[R | None] = (), at: datetime | None = None
+    ) -> Decision[list[R]]:
+        """The decision to record these acts, each with an audit event.
+
+        Takes the act before each of them, and the time if the records have no field for it.
+        """
+        pairs = zip(records, before or [None] * len(records), strict=True)
+        events = [self.event(operation, record, before=earlier, at=at) for record, earlier in pairs]
+        return Decision([*records], [self.act(record, recorded_at=at) for record in records], events)
 
     def event(
         self,

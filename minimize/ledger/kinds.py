@@ -376,7 +376,23 @@ class ApiToken:
     by: str = ""
 
 
-API_TOKEN: Final = ActKind("api_token", ApiToken, key="{0.token}", actor="by")
+API_TOKEN: Final = ActKind(
+    "api_token",
+    ApiToken,
+    key="{0.token}",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("token", component="door", category="access"),
+        type="token",
+        id="tokens/{0.token}",
+        name="{0.token}",
+        properties=lambda token: {
+            "user": token.user,
+            "once": token.once,
+            "expires_at": utc_text(token.expires_at),
+        },
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
