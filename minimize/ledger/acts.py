@@ -144,10 +144,11 @@ class Act:
 class AuditForm(Generic[R]):
     """How the audit log shows the acts of a kind: by events of an activity, with a resource for each act.
 
-    type        the type of the resource
-    id          template of the resource's id, over the attributes of a record: `tokens/{0.token}`; likewise of its `name`
-    properties  the changed properties of an act, by name
-    compared    templates of the properties that are compared with the act before
+    type         the type of the resource
+    id           template of the resource's id, over the attributes of a record: `tokens/{0.token}`; likewise of its `name`
+    properties   the changed properties of an act, by name
+    compared     templates of the names of properties that are compared with the act before
+    correlation  template of the id that all events about one object share, if they have any
     """
 
     activity: AuditActivity
@@ -156,6 +157,7 @@ class AuditForm(Generic[R]):
     name: str
     properties: Callable[[R], Mapping[str, PlainValue]]
     compared: tuple[str, ...] = ()
+    correlation: str | None = None
 
     def resource(self, record: R, before: R | None = None) -> Resource:
         """The resource that an act changes. Takes the act before it about the same object."""
@@ -215,15 +217,16 @@ class ActKind(Generic[R]):
         result: EventResult = "success",
     ) -> AuditEvent:
         """The audit event of an act, by default of the current actor. Takes the time if the record has no field for it."""
-        assert self.audit is not None
-        tenant = None if self.tenant is None else getattr(record, self.tenant)
-        return self.audit.activity.event(
+        form = self.audit
+        assert form is not None
+        return form.activity.event(
             operation,
             actor or current_actor(),
             at or typing.cast("Any", record).recorded_at,
-            self.audit.resource(record, before),
+            form.resource(record, before),
             result=result,
-            tenant=tenant,
+            correlation_id=None if form.correlation is None else form.correlation.format(record),
+            tenant=None if self.tenant is None else getattr(record, self.tenant),
         )
 
     def act(self, record: R, *, recorded_at: datetime | None = None, actor: str = "") -> NewAct:
