@@ -227,8 +227,8 @@ def list_contracts(
 
     A contract of the file is left out if the ledger has contracts of its tenant and recipient, which replace it.
     """
-    with workspace.open_ledger() as ledger:
-        agreements = load_agreements(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
+    with workspace.open_ledger(signs=True) as ledger:
+        agreements = load_agreements(ledger, workspace.config, recipient=recipient, tenant=tenant)
     only = canonical_id(tenant)
     last = {(act.tenant_id, act.recipient, act.reference): act for act in agreements.contracts}
     recorded = {(act.tenant_id, act.recipient) for act in last.values()}

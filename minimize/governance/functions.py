@@ -131,8 +131,8 @@ def list_functions(
     """
     known = load_configured_recipients(recipients, workspace.config)
     names = known.names() if recipient is None else (recipient,)
-    with workspace.open_ledger() as ledger:
-        consents = load_consents(ledger, workspace.keyring(), workspace.config, tenant=canonical_text(tenant))
+    with workspace.open_ledger(signs=True) as ledger:
+        consents = load_consents(ledger, workspace.config, tenant=canonical_text(tenant))
     return [
         _status(tenant, known, third_party, function, consents, now)
         for third_party in [known.load(name) for name in names]
@@ -178,14 +178,14 @@ def enable_function(
     known = load_configured_recipients(recipients, workspace.config)
     found = known.load(recipient)
     terms, manifest = current_terms(found, function), found.functions[function]
-    with workspace.open_ledger(create=True) as ledger:
-        before = load_consents(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
+    with workspace.open_ledger(create=True, signs=True) as ledger:
+        before = load_consents(ledger, workspace.config, recipient=recipient, tenant=tenant)
     last = _last_act(before, function)
     is_open = last is not None and last.state in PENDING_STATES and last.terms == terms.text
     if not is_open and _consent_reason(before, found, function, tenant, now) is not None:
         add_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
-    with workspace.open_ledger() as ledger:
-        consents = load_consents(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
+    with workspace.open_ledger(signs=True) as ledger:
+        consents = load_consents(ledger, workspace.config, recipient=recipient, tenant=tenant)
     status = _status(tenant, known, found, manifest, consents, now)
     delivery = _send_request(status, known, workspace, now) if status.waits_for_administrator else None
     return EnabledFunction(status, manifest.text, manifest.text_version, delivery)

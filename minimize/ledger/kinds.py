@@ -22,6 +22,7 @@ from minimize.keys.cryptography import Signer, is_signed, sign_as_text
 from minimize.ledger.acts import ActKind, ActReader, AuditForm, without_empty
 from minimize.ledger.audit_event import AuditActivity, PlainValue, utc_text
 from minimize.receipts import canonical_json, sha256_text
+from minimize.times import time_text, time_text_or_none
 
 TOKEN_BYTES: Final = 16
 """Bytes of the token of a subject."""
@@ -185,34 +186,55 @@ class ConsentAct:
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
+def _consent_properties(act: ConsentAct) -> dict[str, PlainValue]:
+    return {
+        "state": act.state,
+        "text_version": json.loads(act.terms)["text_version"],
+        "terms": sha256_text(act.terms.encode()),
+        "valid_from": time_text(act.valid_from),
+        "expires_at": time_text_or_none(act.expires_at),
+        "evidence": act.evidence_kind or None,
+        **without_empty(document=act.digest),
+    }
+
+
 CONSENT: Final = ActKind(
-    "consent", ConsentAct, key="{0.recipient}/{0.function}", tenant="tenant_id", valid_from="valid_from", actor="by"
+    "consent",
+    ConsentAct,
+    key="{0.recipient}/{0.function}",
+    tenant="tenant_id",
+    valid_from="valid_from",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("consent", component="consent", category="consent"),
+        type="consent",
+        id="consents/{0.tenant_id}/{0.recipient}/{0.function}",
+        name="{0.function}",
+        properties=_consent_properties,
+        compared=("state",),
+    ),
 )
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def find_consents(
-    acts: ActReader, *, tenant: str | None = None, recipient: str | None = None, verifier: Verifier | None = None
-) -> list[ConsentAct]:
+def find_consents(acts: ActReader, *, tenant: str | None = None, recipient: str | None = None) -> list[ConsentAct]:
     """The acts about consents, in the order of recording; optionally those of one tenant or recipient.
 
-    The order in the ledger decides which act came first, not the clocks. Raises LedgerError if a verifier is given and an act is
-    not signed by a known key.
+    The order in the ledger decides which act came first, not the clocks.
     """
-    start = None if recipient is None else f"{recipient}/"
-    return acts.find(CONSENT, tenant=tenant, key_start=start, verifier=verifier)
+    return acts.find(CONSENT, tenant=tenant, key_start=None if recipient is None else f"{recipient}/")
 
 
 def distinct_consent_acts(acts: ActReader, new: Iterable[ConsentAct]) -> list[ConsentAct]:
     """New acts with ids that are unique: an act that is repeated in the same microsecond gets a later time."""
-    made = list[ConsentAct]()
+    distinct = list[ConsentAct]()
     for act in new:
-        known = {each.id for each in find_consents(acts, tenant=act.tenant_id, recipient=act.recipient)}
-        known |= {each.id for each in made}
-        while act.id in known:
+        ids = {each.id for each in find_consents(acts, tenant=act.tenant_id, recipient=act.recipient)}
+        ids |= {each.id for each in distinct}
+        while act.id in ids:
             act = replace(act, recorded_at=act.recorded_at + _MICROSECOND)
-        made.append(act)
-    return made
+        distinct.append(act)
+    return distinct
 
 
 ContractState = Literal["recorded", "ended"]

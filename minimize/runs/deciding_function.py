@@ -184,7 +184,7 @@ def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
     if job.source.deciding_function is None:
         return None
     recipient, function = job.source.deciding_function
-    found = load_tenant_consents(ledger, ledger.verifier, job.config, recipient=recipient)
+    found = load_tenant_consents(ledger, job.config, recipient=recipient)
     return replace(found, acts=tuple(act for act in found.acts if act.function == function))
 
 

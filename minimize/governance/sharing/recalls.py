@@ -160,7 +160,7 @@ def find_recalls(
     acts: dict[ConsentParties, list[ConsentAct]] = {}
     for one in find_consents(ledger, recipient=recipient):
         acts.setdefault((one.recipient, one.function, one.tenant_id), []).append(one)
-    agreements = load_agreements(ledger, None, config, recipient=recipient)
+    agreements = load_agreements(ledger, config, recipient=recipient)
     search, steps = _RecallSearch(ledger, recipients, acts, agreements, now), _recorded_steps(ledger, recipient)
     each = [one for act in find_disclosures(ledger, recipient) for one in search.recalls_of_disclosure(act, steps)]
     return [one for one in each if all_ or one.state != "confirmed"]
@@ -502,7 +502,7 @@ class _RecallOnEnd:
         parties = f"{ending.recipient}/{ending.function}"
         acts = [*ledger.find(CONSENT, key=parties, tenant=ending.tenant_id), ending]
         sent = find_disclosures(ledger, ending.recipient)
-        agreements = load_agreements(ledger, None, self.config, recipient=ending.recipient)
+        agreements = load_agreements(ledger, self.config, recipient=ending.recipient)
         for act in (each for each in sent if each.function == ending.function):
             for share in ledger.find(TENANT_SHARE, key=act.disclosure, tenant=ending.tenant_id):
                 cause = consent_end(acts, share.consent, self.now)
