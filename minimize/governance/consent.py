@@ -33,16 +33,15 @@ from minimize.governance.evidence import (
     require_evidence,
 )
 from minimize.identifiers import canonical_account, canonical_id, canonical_text
-from minimize.ledger import AuditEvent, current_actor
+from minimize.ledger import current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.kinds import (
     CONSENT,
-    RECALL,
     ConsentAct,
     RecallStep,
     distinct_consent_acts,
     find_consents,
-    new_recall_steps,
+    recall_decision,
 )
 from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 from minimize.results import Listing, Printable
@@ -81,16 +80,9 @@ class NewConsent:
     evidence: TenantEvidence | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecallBatch:
-    """Steps of recalls at one recipient, and their audit event."""
-
-    steps: Sequence[RecallStep]
-    event: AuditEvent
-
-
-RecallPlanner = Callable[[ActReader, Sequence[ConsentAct]], Iterable[RecallBatch]]
-"""Takes the ledger and new acts, and returns the recalls that follow from them. They are recorded in the same transaction."""
+RecallPlanner = Callable[[ActReader, Sequence[ConsentAct]], Iterable[Sequence[RecallStep]]]
+"""Takes the ledger and new acts, and returns the recalls that follow from them, by recipient. They are recorded in the same
+transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,12 +186,12 @@ def _consent_decision(
     """The decision to record acts, and the recalls that follow from them. Takes the act before each of them, if there is one."""
     distinct = distinct_consent_acts(acts, new)
     events = CONSENT.decision(operation, *new, before=before).events
-    recorded = [*map(CONSENT.act, distinct)]
-    for batch in () if also is None else also(acts, distinct):
-        steps = new_recall_steps(acts, batch.steps)
-        recorded += map(RECALL.act, steps)
-        events = [*events, batch.event] if steps else events
-    return Decision(distinct, recorded, events)
+    recalls = [recall_decision(acts, steps) for steps in (() if also is None else also(acts, distinct))]
+    return Decision(
+        distinct,
+        [*map(CONSENT.act, distinct), *(act for recall in recalls for act in recall.acts)],
+        [*events, *(event for recall in recalls for event in recall.events)],
+    )
 
 
 def mark_expired_consents(

@@ -19,8 +19,16 @@ from typing import Any, Final, Literal
 
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
-from minimize.ledger.acts import ActKind, ActReader, AuditForm, without_empty
-from minimize.ledger.audit_event import AuditActivity, PlainValue, utc_text
+from minimize.ledger.acts import ActKind, ActReader, AuditForm, Decision, without_empty
+from minimize.ledger.audit_event import (
+    SHARE_ACTIVITY,
+    AuditActivity,
+    PlainValue,
+    PropertyChange,
+    Resource,
+    current_actor,
+    utc_text,
+)
 from minimize.receipts import canonical_json, sha256_text
 from minimize.times import time_text, time_text_or_none
 
@@ -143,6 +151,18 @@ def new_recall_steps(acts: ActReader, steps: Sequence[RecallStep]) -> list[Recal
         for step in find_recall_steps(acts, recipient)
     }
     return [step for step in steps if (step.disclosure, step.tenant_id, step.state) not in recorded]
+
+
+def recall_decision(acts: ActReader, steps: Sequence[RecallStep]) -> Decision[None]:
+    """The decision to record the steps at one recipient that are not recorded yet, with one audit event."""
+    new = new_recall_steps(acts, steps)
+    if not new:
+        return Decision(None)
+    first, entries = new[0], PropertyChange("entries", None, len(new))
+    changes = (PropertyChange("state", None, first.state), entries)
+    resource = Resource(first.recipient, "recipient", f"recipients/{first.recipient}", changes)
+    event = SHARE_ACTIVITY.event("recall", current_actor(), first.recorded_at, resource)
+    return Decision(None, [*map(RECALL.act, new)], [event])
 
 
 @dataclass(frozen=True)
