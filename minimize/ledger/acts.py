@@ -229,6 +229,14 @@ class ActKind(Generic[R]):
             tenant=None if self.tenant is None else getattr(record, self.tenant),
         )
 
+    def refusal(self, operation: str, record: R, reasons: str) -> AuditEvent:
+        """The audit event of an act that was refused and is not recorded, with the reasons in place of its properties."""
+        event = self.event(operation, record, result="refused")
+        refused = (
+            replace(each, changed_properties=(PropertyChange("reasons", None, reasons),)) for each in event.resources
+        )
+        return replace(event, resources=tuple(refused))
+
     def act(self, record: R, *, recorded_at: datetime | None = None, actor: str = "") -> NewAct:
         """The act of a record. Takes the time and the account if the record has no field for them."""
         values = {name: getattr(record, name) for name in self._names}

@@ -452,8 +452,30 @@ class IncidentStep:
     recorded_at: datetime
     tenant_id: str | None = None
 
+    @property
+    def body_text(self) -> str:
+        """The details as canonical text, whose digest the audit log shows."""
+        return json.dumps(self.body, sort_keys=True, ensure_ascii=False)
 
-INCIDENT: Final = ActKind("incident", IncidentStep, key="{0.incident}", tenant="tenant_id", actor="by")
+
+INCIDENT: Final = ActKind(
+    "incident",
+    IncidentStep,
+    key="{0.incident}",
+    tenant="tenant_id",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("incident", component="incidents", category="incidents"),
+        type="incident",
+        id="incidents/{0.incident}",
+        name="{0.incident}",
+        correlation="{0.incident}",
+        properties=lambda step: {
+            "said": sha256_text(step.body_text.encode()),
+            **without_empty(tenants=step.tenant_id),
+        },
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
