@@ -34,18 +34,9 @@ from minimize.ledger.act_log import check_acts
 from minimize.ledger.acts import Decision, NewAct
 from minimize.ledger.audit_check import check_whole_log
 from minimize.ledger.audit_event import utc_text
-from minimize.ledger.kinds import (
-    CONSENT,
-    GRANT,
-    LIFECYCLE_EVENT,
-    SETTING,
-    ConsentAct,
-    GrantAct,
-    LifecycleEvent,
-    RecordedSetting,
-    find_consents,
-)
+from minimize.ledger.kinds import CONSENT, GRANT, SETTING, ConsentAct, GrantAct, RecordedSetting, find_consents
 from minimize.ledger.ledger import Ledger, open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.server.authorizer import Authorizer
 from minimize.times import utc_now
 

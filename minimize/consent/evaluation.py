@@ -32,7 +32,6 @@ from minimize.consent.terms import (
     parse_terms,
 )
 from minimize.identifiers import canonical_column, canonical_text
-from minimize.keys import Verifier
 from minimize.ledger.acts import ActReader
 from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.kinds import CONTRACT, PREREQUISITE, ConsentAct, find_consents
@@ -332,35 +331,25 @@ class EffectiveConsents:
 
 
 def load_consents(
-    acts: ActReader,
-    verifier: Verifier | None,
-    config: Config | None,
-    *,
-    recipient: str | None = None,
-    tenant: str | None = None,
+    acts: ActReader, config: Config | None, *, recipient: str | None = None, tenant: str | None = None
 ) -> Consents:
     """Loads the consents, contracts and confirmed prerequisites of a ledger, optionally of one recipient or tenant.
 
     `config` is the configuration that names the file of contracts; None for that of the current folder. Raises LedgerError,
-    also if there is a verifier and an act is not signed by a known key; PolicyError for a faulty file of contracts.
+    and PolicyError for a faulty file of contracts.
     """
-    consents = find_consents(acts, recipient=recipient, tenant=tenant, verifier=verifier)
-    agreements = load_agreements(acts, verifier, config, recipient=recipient, tenant=tenant)
+    consents = find_consents(acts, recipient=recipient, tenant=tenant)
+    agreements = load_agreements(acts, config, recipient=recipient, tenant=tenant)
     return Consents(tuple(consents), agreements, acts.now)
 
 
 def load_agreements(
-    acts: ActReader,
-    verifier: Verifier | None,
-    config: Config | None,
-    *,
-    recipient: str | None = None,
-    tenant: str | None = None,
+    acts: ActReader, config: Config | None, *, recipient: str | None = None, tenant: str | None = None
 ) -> TenantAgreements:
     """Loads the contracts and confirmed prerequisites alone; as `load_consents`."""
     return TenantAgreements(
-        tuple(acts.find(CONTRACT, key=recipient, tenant=tenant, verifier=verifier)),
-        tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant, verifier=verifier)),
+        tuple(acts.find(CONTRACT, key=recipient, tenant=tenant)),
+        tuple(acts.find(PREREQUISITE, key=recipient, tenant=tenant)),
         load_contracts(config),
         acts.now,
     )

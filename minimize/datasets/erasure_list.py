@@ -14,7 +14,7 @@ from minimize.errors import OutputError, RefusedError
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY, open_content, seal_content, sealed_version
 from minimize.ledger.audit_event import utc_text
-from minimize.ledger.kinds import LifecycleEvent, last_lifecycle_events
+from minimize.ledger.subject_kinds import LifecycleEvent, last_lifecycle_events
 from minimize.receipts import DigestRef, Receipt, sha256_text
 from minimize.settings.erasures import ERASURE_EVENTS, merge_erasures
 from minimize.stores import Location, ObjectPath, file_operations

@@ -20,8 +20,14 @@ from minimize.errors import ConfigurationError, Finding, PolicyError
 from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.keys import Keyring
 from minimize.ledger.clock import effective_start, known_times
-from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, counting_lifecycle_events, linked_forms
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.subject_kinds import (
+    LIFECYCLE_EVENT,
+    LifecycleEvent,
+    LinkedForms,
+    counting_lifecycle_events,
+    linked_forms,
+)
 from minimize.ledger.subject_tokens import token_forms, token_secrets, token_versions
 from minimize.settings.erasures import RESTRICTION
 from minimize.sources import FORMATS, format_by_name, format_suffixes, header_hint, misspelt_columns

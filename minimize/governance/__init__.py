@@ -18,7 +18,7 @@ ledger_adoption.py   continuation of an output with another ledger
 republication.py     another release of exact figures, permitted by two persons
 known_outputs.py     the outputs that a request reaches
 evidence.py          evidence of what a tenant decided, and references to records elsewhere, which acts cite
-incident_steps.py    steps of incidents, and the status of an incident that a grant depends on
+incident_steps.py    the status of an incident that a grant depends on
 declared_names.py    names that the policies of a configuration declare
 notify.py            the operator's command that delivers a message
 """

@@ -129,9 +129,8 @@ class AccessExplanation(JsonResult):
 
 def recorded_grants(workspace: Workspace) -> Grants:
     """Reads all grants of the configured ledger. Raises LedgerError, KeyringError."""
-    keys = workspace.keyring()
-    with workspace.open_ledger() as ledger:
-        return load_grants(ledger, keys)
+    with workspace.open_ledger(signs=True) as ledger:
+        return load_grants(ledger)
 
 
 def list_grants(workspace: Workspace, at: datetime, *, incident: str | None = None, over: bool = False) -> list[Grant]:

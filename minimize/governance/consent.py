@@ -32,18 +32,16 @@ from minimize.governance.evidence import (
     no_evidence,
     require_evidence,
 )
-from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_account, canonical_id, canonical_text
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.kinds import (
     CONSENT,
-    RECALL,
     ConsentAct,
     RecallStep,
     distinct_consent_acts,
     find_consents,
-    new_recall_steps,
+    recall_decision,
 )
 from minimize.recipients import Recipient, find_recipients, load_configured_recipients, load_recipients
 from minimize.results import Listing, Printable
@@ -52,7 +50,6 @@ from minimize.times import seconds_text, time_text, time_text_or_none
 from minimize.workspace import Workspace
 
 ConsentVerb = Literal["request", "give", "refuse", "withdraw"]
-_CONSENT_ACTIVITY: Final = AuditActivity("consent", component="consent", category="consent")
 _STATE_AFTER: Final = {"request": "requested", "give": "given", "refuse": "refused", "withdraw": "withdrawn"}
 _NEEDS_EVIDENCE: Final = ("give", "refuse", "withdraw")
 """Decisions of a tenant. The name of the acting account alone does not show them.
@@ -83,16 +80,9 @@ class NewConsent:
     evidence: TenantEvidence | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecallBatch:
-    """Steps of recalls at one recipient, and their audit event."""
-
-    steps: Sequence[RecallStep]
-    event: AuditEvent
-
-
-RecallPlanner = Callable[[ActReader, Sequence[ConsentAct]], Iterable[RecallBatch]]
-"""Takes the ledger and new acts, and returns the recalls that follow from them. They are recorded in the same transaction."""
+RecallPlanner = Callable[[ActReader, Sequence[ConsentAct]], Iterable[Sequence[RecallStep]]]
+"""Takes the ledger and new acts, and returns the recalls that follow from them, by recipient. They are recorded in the same
+transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,48 +150,48 @@ def add_consent(
     now: datetime,
     *,
     recipients: PathText | None = None,
-    allowed: AuthorizeChange | None = None,
     also: RecallPlanner | None = None,
 ) -> RecordedConsent:
     """Records a consent act of the current actor (`MINIMIZE_ACTOR`), with its audit event.
 
     recipients  the folder of recipients; default: the configured one
-    allowed     checks the actor's permission
     also        plans the recalls to record in the same transaction
 
     Returns the act with the acts before it; a repeated consent is `renewed`. A consent by document is `unconfirmed` and has no
     effect until another person confirms it (`confirm_consent`). Raises PolicyError for an unknown recipient, function or text or
     for impossible times, RefusedError without the evidence that the decision needs, ConfigurationError for a blank reference or
-    one with personal data, LedgerError, KeyringError, and any error of `allowed`.
+    one with personal data, LedgerError, KeyringError.
     """
     consent = replace(consent, tenant=canonical_text(consent.tenant))
     _check_consent(verb, consent, now)
     if verb == "give":
         require_evidence(consent.evidence, consent.tenant, "consent/give", workspace, current_actor())
-    asked = _load_text(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
+    current_text = _load_text(consent, workspace, recipients) if verb in _NEEDS_RECIPIENT_FILE else None
     with workspace.open_ledger(create=True, signs=True) as ledger:
         before = ledger.find(CONSENT, key=f"{consent.recipient}/{consent.function}", tenant=consent.tenant)
-        found = asked or _recorded_text(before) or _load_text(consent, workspace, recipients)
-        actor = current_actor()
-        new = _new_act(verb, consent, found, before, actor, now)
-        if allowed is not None:
-            allowed(actor, _consent_resource(new, before))
-        event = _CONSENT_ACTIVITY.event(verb, actor, now, _consent_resource(new, before))
-        (act,) = ledger.record(partial(_record_consents, new=[new], events=[event], also=also))
+        consent_text = current_text or _recorded_text(before) or _load_text(consent, workspace, recipients)
+        new = _new_act(verb, consent, consent_text, before, now)
+        (act,) = ledger.record(partial(_consent_decision, verb, new=[new], before=before[-1:], also=also))
         return RecordedConsent(act, tuple(before))
 
 
-def _record_consents(
-    acts: ActReader, *, new: Sequence[ConsentAct], events: Sequence[AuditEvent], also: RecallPlanner | None
+def _consent_decision(
+    operation: str,
+    acts: ActReader,
+    *,
+    new: Sequence[ConsentAct],
+    before: Sequence[ConsentAct],
+    also: RecallPlanner | None = None,
 ) -> Decision[list[ConsentAct]]:
-    """The decision to record acts, and the recalls that follow from them."""
+    """The decision to record acts, and the recalls that follow from them. Takes the act before each of them, if there is one."""
     distinct = distinct_consent_acts(acts, new)
-    decided, all_events = [CONSENT.act(each) for each in distinct], list(events)
-    for batch in () if also is None else also(acts, distinct):
-        steps = new_recall_steps(acts, batch.steps)
-        decided += [RECALL.act(step) for step in steps]
-        all_events += [batch.event] if steps else []
-    return Decision(distinct, decided, all_events)
+    events = CONSENT.decision(operation, *new, before=before).events
+    recalls = [recall_decision(acts, steps) for steps in (() if also is None else also(acts, distinct))]
+    return Decision(
+        distinct,
+        [*map(CONSENT.act, distinct), *(act for recall in recalls for act in recall.acts)],
+        [*events, *(event for recall in recalls for event in recall.events)],
+    )
 
 
 def mark_expired_consents(
@@ -211,19 +201,13 @@ def mark_expired_consents(
 
     Takes a planner of the recalls to record in the same transaction. Returns the acts. Raises LedgerError, KeyringError.
     """
-    keys, actor = workspace.keyring(), current_actor()
 
     def decide(acts: ActReader) -> Decision[list[ConsentAct]]:
         """Sees a consent that was renewed or marked by another process in the meantime."""
-        over = [last for last in _last_acts(find_consents(acts, verifier=keys)) if _has_expired(last, now)]
-        new = [_expiry_act(last, actor, now) for last in over]
-        events = [
-            _CONSENT_ACTIVITY.event("expire", actor, now, _consent_resource(each, [last]), tenant=each.tenant_id)
-            for each, last in zip(new, over, strict=True)
-        ]
-        return _record_consents(acts, new=new, events=events, also=also)
+        over = [last for last in _last_acts(find_consents(acts)) if _has_expired(last, now)]
+        return _consent_decision("expire", acts, new=[_expiry_act(last, now) for last in over], before=over, also=also)
 
-    with workspace.open_ledger() as ledger:
+    with workspace.open_ledger(signs=True) as ledger:
         return ledger.record(decide)
 
 
@@ -265,7 +249,6 @@ def _new_act(
     consent: NewConsent,
     consent_text: ConsentText,
     before: Sequence[ConsentAct],
-    actor: Actor,
     now: datetime,
 ) -> ConsentAct:
     (terms, text), proof = consent_text, consent.evidence
@@ -278,7 +261,7 @@ def _new_act(
         function=consent.function,
         state=state,
         terms=terms.text,
-        by=actor.user or "",
+        by=current_actor().user or "",
         valid_from=consent.valid_from or now,
         expires_at=consent.expires_at,
         recorded_at=now,
@@ -305,25 +288,24 @@ def confirm_consent(
     """
     workspace.require("consent/confirm", tenant=tenant)
     digest = document_evidence(document).digest
-    tenant, keys, actor, access = canonical_text(tenant), workspace.keyring(), current_actor(), workspace.access
+    tenant, confirming, access = canonical_text(tenant), current_actor().user or "", workspace.access
 
     def decide(acts: ActReader) -> Decision[RecordedConsent]:
-        before = acts.find(CONSENT, key=f"{recipient}/{function}", tenant=tenant, verifier=keys)
+        before = acts.find(CONSENT, key=f"{recipient}/{function}", tenant=tenant)
         waiting = next((each for each in reversed(before) if each.state != "requested"), None)
         if waiting is None or waiting.state != "unconfirmed" or waiting.digest != digest:
             message = f"no consent of {tenant} to {function} of {recipient} with this document waits for a confirmation"
             raise RefusedError(message, code="N064", hint=f"Run `minimize consent show --tenant {tenant} --history`.")
-        confirming, recorded_by = actor.user or "", canonical_account(waiting.by)
+        recorded_by = canonical_account(waiting.by)
         if confirming == recorded_by or (access is not None and not access.are_separate(confirming, recorded_by)):
             message = "a consent by document needs a second person"
             hint = "Ask another person, in other groups than the one who recorded it, to run this command."
             raise RefusedError(message, code="N065", hint=hint)
         given = replace(waiting, state=_given_state(before), confirmed_by=confirming, recorded_at=now)
-        event = _CONSENT_ACTIVITY.event("confirm", actor, now, _consent_resource(given, before))
-        recorded = _record_consents(acts, new=[given], events=[event], also=None)
+        recorded = _consent_decision("confirm", acts, new=[given], before=before[-1:])
         return Decision(RecordedConsent(recorded.result[0], tuple(before)), recorded.acts, recorded.events)
 
-    with workspace.open_ledger() as ledger:
+    with workspace.open_ledger(signs=True) as ledger:
         return ledger.record(decide)
 
 
@@ -336,26 +318,10 @@ def _has_expired(last: ConsentAct, now: datetime) -> bool:
     return last.state in VALID_STATES and last.expires_at is not None and last.expires_at <= now
 
 
-def _expiry_act(last: ConsentAct, actor: Actor, now: datetime) -> ConsentAct:
-    ends = last.expires_at or now
-    own = replace(last, state="expired", by=actor.user or "", valid_from=ends, expires_at=None, recorded_at=now)
-    return replace(own, evidence_kind="", evidence="", digest="", confirmed_by="")
-
-
-def _consent_resource(new: ConsentAct, before: Sequence[ConsentAct]) -> Resource:
-    terms = parse_terms(new.terms)
-    expires = time_text_or_none(new.expires_at)
-    changes = (
-        PropertyChange("state", before[-1].state if before else None, new.state),
-        PropertyChange("text_version", None, terms.text_version),
-        PropertyChange("terms", None, terms.digest),
-        PropertyChange("valid_from", None, time_text(new.valid_from)),
-        PropertyChange("expires_at", None, expires),
-        PropertyChange("evidence", None, new.evidence_kind or None),
-        *([PropertyChange("document", None, new.digest)] if new.digest else []),
-    )
-    place = f"consents/{new.tenant_id}/{new.recipient}/{new.function}"
-    return Resource(new.function, "consent", place, changes)
+def _expiry_act(last: ConsentAct, now: datetime) -> ConsentAct:
+    expired = replace(last, state="expired", by=current_actor().user or "", recorded_at=now)
+    expired = replace(expired, valid_from=last.expires_at or now, expires_at=None)
+    return replace(expired, evidence_kind="", evidence="", digest="", confirmed_by="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -548,7 +514,7 @@ def act_text(act: ConsentAct) -> str:
 
 def _load_consents(workspace: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
     with workspace.open_ledger() as ledger:
-        found = load_consents(ledger, None, workspace.config, recipient=recipient, tenant=canonical_id(tenant))
+        found = load_consents(ledger, workspace.config, recipient=recipient, tenant=canonical_id(tenant))
     return replace(found, acts=tuple(act for act in found.acts if function in (None, act.function)))
 
 

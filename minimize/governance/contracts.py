@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Final
+from typing import Any
 
 from minimize.access.permissions import ALL_TENANTS, TenantSet, entries_in_scope, limited_result
 from minimize.consent import load_agreements
@@ -14,7 +14,7 @@ from minimize.governance.evidence import checked_reference, document_evidence
 from minimize.governance.sharing import Recall, list_recalls
 from minimize.governance.sharing.recalls import RECEIVED_RECORDS_HINT, find_recipient
 from minimize.identifiers import canonical_id, canonical_text
-from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.kinds import CONTRACT, ContractAct
 from minimize.recipients import Contract, Recipient, load_configured_recipients
@@ -25,8 +25,6 @@ from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.times import time_text
 from minimize.workspace import Workspace
-
-_CONTRACT_ACTIVITY: Final = AuditActivity("contract", component="contract", category="consent")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +127,8 @@ def record_contract(
     tenant = canonical_text(new.tenant)
     if not tenant:
         raise ConfigurationError("a contract needs a tenant", hint="Pass the id of the tenant.")
-    found = load_configured_recipients(recipients, workspace.config).load(new.recipient)
-    if found.standing == "agent":
+    configured = load_configured_recipients(recipients, workspace.config).load(new.recipient)
+    if configured.standing == "agent":
         hint = "Change `contract:` in the recipient's file."
         raise ConfigurationError(f"{new.recipient} is an agent: its contract is the organization's own", hint=hint)
     reference = checked_reference(new.reference, "--reference")
@@ -139,7 +137,7 @@ def record_contract(
         hint = "Pass --document FILE with the signed contract, so that its digest is recorded."
         raise RefusedError("a reference alone does not show that the tenant has a contract", code="N062", hint=hint)
     digest = document_evidence(new.document).digest
-    contract = replace(new, reference=reference).terms_from(found, now.astimezone(UTC).date())
+    contract = replace(new, reference=reference).terms_from(configured, now.astimezone(UTC).date())
     act = ContractAct(
         tenant_id=tenant,
         recipient=new.recipient,
@@ -152,7 +150,7 @@ def record_contract(
         digest=digest,
     )
     with workspace.open_ledger(create=True, signs=True) as ledger:
-        ledger.record(lambda _: Decision(None, [CONTRACT.act(act)], [_contract_event(act)]))
+        ledger.add(CONTRACT, "record", act)
     return _status_of_act(act, now)
 
 
@@ -193,7 +191,7 @@ def end_contract(
             for act in last.values()
             if reference in (None, act.reference) and _lasts_until(act, day)
         ]
-        return Decision(ended, [CONTRACT.act(act) for act in ended], [_contract_event(act) for act in ended])
+        return CONTRACT.decision("end", *ended)
 
     with workspace.open_ledger(signs=True) as ledger:
         ended = ledger.record(decide)
@@ -201,8 +199,8 @@ def end_contract(
         hint = "Run `minimize contract show`. A contract of the configured file is ended there."
         raise ConfigurationError(f"the ledger has no such contract of {tenant} with {recipient}", hint=hint)
     recalls = [each for each in list_recalls(workspace, recipients, now, recipient=recipient) if each.tenant == tenant]
-    known = find_recipient(recipient, workspace, recipients)
-    has_received = known is None or bool(known.inbound)
+    configured = find_recipient(recipient, workspace, recipients)
+    has_received = configured is None or bool(configured.inbound)
     return EndedContract([_status_of_act(act, now) for act in ended], recalls, has_received)
 
 
@@ -229,8 +227,8 @@ def list_contracts(
 
     A contract of the file is left out if the ledger has contracts of its tenant and recipient, which replace it.
     """
-    with workspace.open_ledger() as ledger:
-        agreements = load_agreements(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
+    with workspace.open_ledger(signs=True) as ledger:
+        agreements = load_agreements(ledger, workspace.config, recipient=recipient, tenant=tenant)
     only = canonical_id(tenant)
     last = {(act.tenant_id, act.recipient, act.reference): act for act in agreements.contracts}
     recorded = {(act.tenant_id, act.recipient) for act in last.values()}
@@ -271,18 +269,3 @@ def _check_fields(recipient: Recipient, fields: Sequence[str]) -> None:
         if key not in known:
             hint = did_you_mean(key, known) or "Run `minimize recipient show` for the fields of its functions."
             raise ConfigurationError(f"no function of {recipient.recipient} sends the field `{key}`", hint=hint)
-
-
-def _contract_event(act: ContractAct) -> AuditEvent:
-    changes = (
-        PropertyChange("reference", None, act.reference),
-        PropertyChange("state", None, act.state),
-        PropertyChange("from", None, act.terms["from"]),
-        PropertyChange("until", None, act.terms["until"]),
-        PropertyChange("permits_transmission", None, act.terms["permits_transmission"]),
-        *([PropertyChange("document", None, act.digest)] if act.digest else []),
-    )
-    resource = Resource(act.reference, "contract", f"contracts/{act.tenant_id}/{act.recipient}", changes)
-    return _CONTRACT_ACTIVITY.event(
-        "record" if act.state == "recorded" else "end", current_actor(), act.recorded_at, resource
-    )

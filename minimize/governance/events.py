@@ -32,7 +32,8 @@ from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.kinds import (
+from minimize.ledger.runs import output_locations
+from minimize.ledger.subject_kinds import (
     LIFECYCLE_EVENT,
     LifecycleEvent,
     LifecycleState,
@@ -41,7 +42,6 @@ from minimize.ledger.kinds import (
     linked_forms,
     new_lifecycle_events,
 )
-from minimize.ledger.runs import output_locations
 from minimize.ledger.subject_tokens import known_or_new_token
 from minimize.output.folder import has_runs, parse_partition_folder
 from minimize.policy.fields import DEVICE, fields_named, individual_of, is_dropped, resolve_identity

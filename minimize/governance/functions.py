@@ -29,9 +29,8 @@ from minimize.governance.function_request import (
     send_request,
 )
 from minimize.identifiers import canonical_text
-from minimize.ledger import AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.acts import Decision
-from minimize.ledger.kinds import PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
+from minimize.ledger import PropertyChange, Resource, current_actor
+from minimize.ledger.kinds import FUNCTION_ACTIVITY, PREREQUISITE, ConsentAct, PrerequisiteAct, PrerequisiteState
 from minimize.pages import Section
 from minimize.recipients import Function, Recipient, Recipients, load_configured_recipients
 from minimize.recipients.model import ADMIN_CONSENT
@@ -41,7 +40,6 @@ from minimize.stores import PathText
 from minimize.text import did_you_mean
 from minimize.workspace import Workspace
 
-_FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
 _CONTRACT_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "no_contract": "contract: the tenant has none with the recipient",
@@ -65,8 +63,8 @@ class FunctionList(JsonResult):
         """The state of each function, and what is missing."""
         if not self.functions:
             yield "no functions"
-        for each in self.functions:
-            yield from each.lines()
+        for function in self.functions:
+            yield from function.lines()
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +131,12 @@ def list_functions(
     """
     known = load_configured_recipients(recipients, workspace.config)
     names = known.names() if recipient is None else (recipient,)
-    with workspace.open_ledger() as ledger:
-        consents = load_consents(ledger, workspace.keyring(), workspace.config, tenant=canonical_text(tenant))
-    found = [known.load(name) for name in names]
+    with workspace.open_ledger(signs=True) as ledger:
+        consents = load_consents(ledger, workspace.config, tenant=canonical_text(tenant))
     return [
-        _status(tenant, known, each, function, consents, now) for each in found for function in each.functions.values()
+        _status(tenant, known, third_party, function, consents, now)
+        for third_party in [known.load(name) for name in names]
+        for function in third_party.functions.values()
     ]
 
 
@@ -151,9 +150,9 @@ def show_functions(
 ) -> FunctionList:
     """The functions of a tenant as `list_functions` finds them, with their page. Raises like it."""
     workspace.require("function/read", tenant=tenant)
-    found = list_functions(tenant, workspace, now, recipient=recipient, recipients=recipients)
+    statuses = list_functions(tenant, workspace, now, recipient=recipient, recipients=recipients)
     known = load_configured_recipients(recipients, workspace.config)
-    return FunctionList(tuple(found), functions_page(canonical_text(tenant), found, known, now))
+    return FunctionList(tuple(statuses), functions_page(canonical_text(tenant), statuses, known, now))
 
 
 def enable_function(
@@ -179,14 +178,14 @@ def enable_function(
     known = load_configured_recipients(recipients, workspace.config)
     found = known.load(recipient)
     terms, manifest = current_terms(found, function), found.functions[function]
-    with workspace.open_ledger(create=True) as ledger:
-        before = load_consents(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
+    with workspace.open_ledger(create=True, signs=True) as ledger:
+        before = load_consents(ledger, workspace.config, recipient=recipient, tenant=tenant)
     last = _last_act(before, function)
     is_open = last is not None and last.state in PENDING_STATES and last.terms == terms.text
     if not is_open and _consent_reason(before, found, function, tenant, now) is not None:
         add_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
-    with workspace.open_ledger() as ledger:
-        consents = load_consents(ledger, workspace.keyring(), workspace.config, recipient=recipient, tenant=tenant)
+    with workspace.open_ledger(signs=True) as ledger:
+        consents = load_consents(ledger, workspace.config, recipient=recipient, tenant=tenant)
     status = _status(tenant, known, found, manifest, consents, now)
     delivery = _send_request(status, known, workspace, now) if status.waits_for_administrator else None
     return EnabledFunction(status, manifest.text, manifest.text_version, delivery)
@@ -200,7 +199,7 @@ def _send_request(
     if delivery != "not_configured":
         place = f"functions/{status.tenant}/{status.recipient}/{status.function}"
         resource = Resource(status.function, "function", place, (PropertyChange("delivery", None, delivery),))
-        event = _FUNCTION_ACTIVITY.event("notify", current_actor(), now, resource, tenant=status.tenant)
+        event = FUNCTION_ACTIVITY.event("notify", current_actor(), now, resource, tenant=status.tenant)
         with workspace.open_ledger(signs=True) as ledger:
             ledger.record_event(event)
     return delivery
@@ -255,7 +254,7 @@ def confirm_prerequisite(
         permissions=() if revoke else tuple(permissions),
     )
     with workspace.open_ledger(create=True, signs=True) as ledger:
-        ledger.record(lambda _: Decision(None, [PREREQUISITE.act(act)], [_confirm_event(act)]))
+        ledger.add(PREREQUISITE, "confirm", act)
     return ConfirmedPrerequisite(
         tenant=act.tenant_id,
         recipient=recipient,
@@ -331,14 +330,3 @@ def _consent_reason(consents: Consents, recipient: Recipient, function: str, ten
 def _last_act(consents: Consents, function: str, recipient: str | None = None) -> ConsentAct | None:
     acts = [act for act in consents.acts if act.function == function and recipient in (None, act.recipient)]
     return acts[-1] if acts else None
-
-
-def _confirm_event(act: PrerequisiteAct) -> AuditEvent:
-    changes = (
-        PropertyChange("requirement", None, act.requirement),
-        PropertyChange("state", None, act.state),
-        *([PropertyChange("permissions", None, ", ".join(act.permissions))] if act.permissions else []),
-        *([PropertyChange("document", None, act.digest)] if act.digest else []),
-    )
-    resource = Resource(act.requirement, "prerequisite", f"prerequisites/{act.tenant_id}/{act.recipient}", changes)
-    return _FUNCTION_ACTIVITY.event("confirm", current_actor(), act.recorded_at, resource)

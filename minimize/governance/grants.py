@@ -44,9 +44,8 @@ from minimize.access.permissions import APPROVE, ASSIGN, BREAK_GLASS, REIDENTIFY
 from minimize.access.roles import AccessRole
 from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReason, RefusedError
 from minimize.governance.access_explain import assignment_lines, role_lines, unknown_columns
-from minimize.governance.incident_steps import IncidentStatus, step_event
+from minimize.governance.incident_steps import IncidentStatus
 from minimize.identifiers import canonical_text
-from minimize.keys import Verifier
 from minimize.ledger import Actor, AuditActivity, AuditEvent, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision, NewAct
 from minimize.ledger.audit_event import EventResult, PlainValue, utc_text
@@ -88,69 +87,63 @@ def grant_event(
     return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant, tenant=tenant)
 
 
-def reason_against_incident(acts: ActReader, request: GrantRequest, verifier: Verifier) -> RefusalReason | None:
+def reason_against_incident(acts: ActReader, request: GrantRequest) -> RefusalReason | None:
     """The reason why the incident of a request permits no grant. None if it is open and concerns all tenants of the request.
 
     Raises LedgerError for an incident that no known key signed.
     """
-    found = IncidentStatus.find(acts, request.incident, verifier)
-    if found is None:
+    incident = IncidentStatus.find(acts, request.incident)
+    if incident is None:
         hint = "Open it with `minimize incident open ID --kind support`, or run `minimize incident list`."
         return reason("unknown_incident", about=request.incident, hint=hint)
-    if not found.is_open:
+    if not incident.is_open:
         return reason("closed_incident", about=request.incident, hint="Open a new incident for the new ticket.")
-    if not set(request.tenants) <= found.tenants:
+    if not set(request.tenants) <= incident.tenants:
         hint = "Name an incident of this tenant. A privacy incident concerns the tenants of its latest scope."
         return reason("other_tenant", about=request.incident, hint=hint)
     return None
 
 
-def break_glass_incident(
-    acts: ActReader, grant: str, request: GrantRequest, actor: Actor, at: datetime, verifier: Verifier
-) -> IncidentStep:
+def break_glass_incident(acts: ActReader, grant: str, request: GrantRequest, at: datetime) -> IncidentStep:
     """The step that opens the support incident of break-glass access. It names the grant that must be reviewed.
 
     The incident has the name in the request. If that is empty or exists already, the incident is numbered, and the name in the
     request becomes its reference.
     """
-    asked = request.incident.strip()
-    names = chain([asked] if asked else [], (f"break-glass-{number}" for number in count(1)))
-    name = next(each for each in names if IncidentStatus.find(acts, each, verifier) is None)
+    requested_name = request.incident.strip()
+    names = chain([requested_name] if requested_name else [], (f"break-glass-{number}" for number in count(1)))
+    name = next(each for each in names if IncidentStatus.find(acts, each) is None)
     body = {
         "kind": "support",
         "title": f"Break-glass access to {request.dataset}",
         "tenants": list(request.tenants),
-        "reference": f"grant {grant}" if asked in ("", name) else asked,
+        "reference": f"grant {grant}" if requested_name in ("", name) else requested_name,
         "break_glass_grant": grant,
         "happened": [time_text(at), None],
         "known_at": time_text(at),
         "exposed": [],
     }
-    return IncidentStep(name, "opened", actor.user or "", body, at)
+    return IncidentStep(name, "opened", current_actor().user or "", body, at)
 
 
-def reviewed_incident(
-    acts: ActReader, grant: Grant, actor: Actor, at: datetime, verifier: Verifier
-) -> list[IncidentStep]:
+def reviewed_incident(acts: ActReader, grant: Grant, at: datetime) -> list[IncidentStep]:
     """The step that records the review of a grant with the incident that it opened. Empty if it opened none."""
-    found = IncidentStatus.find(acts, grant.request.incident, verifier)
-    if found is None or found.break_glass_grant != grant.id:
+    incident = IncidentStatus.find(acts, grant.request.incident)
+    if incident is None or incident.break_glass_grant != grant.id:
         return []
-    return [IncidentStep(grant.request.incident, "reviewed", actor.user or "", {"grant": grant.id}, at)]
+    return [IncidentStep(grant.request.incident, "reviewed", current_actor().user or "", {"grant": grant.id}, at)]
 
 
-def end_incident_grants(
-    acts: ActReader, incident: str, actor: Actor, at: datetime, verifier: Verifier
-) -> tuple[list[NewAct], list[AuditEvent]]:
+def end_incident_grants(acts: ActReader, incident: str, at: datetime) -> tuple[list[NewAct], list[AuditEvent]]:
     """The acts and audit events that end all requests and grants of an incident, which is closed in the same decision."""
     ended = [
         each
-        for each in load_grants(acts, verifier).all_grants
+        for each in load_grants(acts).all_grants
         if each.request.incident == incident and each.state(max(at, each.requested_at)) in ("requested", "active")
     ]
-    body = {"note": "the incident was closed"}
+    actor, body = current_actor(), {"note": "the incident was closed"}
     return (
-        [GRANT.act(GrantAct(each.id, "revoked", actor.user or "", body, at)) for each in ended],
+        [GRANT.act(_grant_act(each.id, "revoked", actor, at, body)) for each in ended],
         [grant_event("revoke", actor, at, each.id, each.request) for each in ended],
     )
 
@@ -273,13 +266,13 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
     incident is unknown, closed or does not concern its tenants; LedgerError, KeyringError. Records the request or its refusal in
     the audit log. Warns of columns that the dataset lacks.
     """
-    access, actor, keys = workspace.required_access, current_actor(), workspace.keyring()
+    access, actor = workspace.required_access, current_actor()
     name, accounts = str(uuid4()), access.accounts(actor.user or "")
     check_new_grant(grant, break_glass=break_glass)
 
     def decide(acts: ActReader) -> Decision[GrantAct]:
         if break_glass and any(
-            each.review(at) == "overdue" for each in load_grants(acts, keys).all_grants if each.requester in accounts
+            each.review(at) == "overdue" for each in load_grants(acts).all_grants if each.requester in accounts
         ):
             hint = "Ask a reviewer to run `minimize access review`."
             raise AccessDenied("the request is refused", reasons=[reason("unreviewed", hint=hint)])
@@ -288,9 +281,9 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
         )
         steps = list[IncidentStep]()
         if break_glass:
-            steps = [break_glass_incident(acts, name, request, actor, at, keys)]
+            steps = [break_glass_incident(acts, name, request, at)]
             request = replace(request, incident=steps[0].incident)
-        elif (against := reason_against_incident(acts, request, keys)) is not None:
+        elif (against := reason_against_incident(acts, request)) is not None:
             raise AccessDenied("the request is refused", reasons=[against])
         state = "broke_glass" if break_glass else "requested"
         body = {"asked": request.to_json(), **_grant_deadlines(access, request, at, break_glass)}
@@ -311,16 +304,16 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
     does not apply to the grant's state, or the incident of a grant to approve is not open; LedgerError, KeyringError. Records
     the operation or its refusal in the audit log.
     """
-    access, actor, keys = workspace.required_access, current_actor(), workspace.keyring()
+    access, actor = workspace.required_access, current_actor()
     holding = EffectiveAccess(access, account_of_actor(actor), at)
 
     def decide(acts: ActReader) -> Decision[GrantAct]:
-        found = load_grants(acts, keys).find(grant)
+        found = load_grants(acts).find(grant)
         if found is None:
             raise PolicyError(f"there is no grant `{grant}`", hint="Run `minimize access list`.")
         against = _reason_against_act(verb, found, holding)
         if against is None and verb == "approve":
-            against = reason_against_incident(acts, found.request, keys)
+            against = reason_against_incident(acts, found.request)
         if against is not None:
             raise _GrantActRefused(found, against)
         body: dict[str, str | None] = {"note": redact_text(note)} if note else {}
@@ -333,7 +326,7 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
                 "up_to": holding.highest_category(APPROVE, found.request.dataset, found.tenants),
                 "access": access.digest,
             }
-        steps = reviewed_incident(acts, found, actor, at, keys) if verb == "review" else []
+        steps = reviewed_incident(acts, found, at) if verb == "review" else []
         return _grant_decision(
             verb, _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, body), found.request, actor, at, steps
         )
@@ -362,15 +355,15 @@ def expire_grants(workspace: Workspace, at: datetime) -> ExpiredGrants:
 
     Raises LedgerError, KeyringError.
     """
-    keys, actor = workspace.keyring(), current_actor()
+    actor = current_actor()
 
     def decide(acts: ActReader) -> Decision[tuple[Grant, ...]]:
-        grants = load_grants(acts, keys).all_grants
+        grants = load_grants(acts).all_grants
         over = [each for each in grants if each.state(at) == "expired" and not _is_marked_expired(each)]
         new = [GRANT.act(_grant_act(each.id, "expired", actor, at, {})) for each in over]
         return Decision(tuple(over), new, [grant_event("expire", actor, at, each.id, each.request) for each in over])
 
-    with workspace.open_ledger() as ledger:
+    with workspace.open_ledger(signs=True) as ledger:
         return ExpiredGrants(ledger.record(decide), at)
 
 
@@ -387,7 +380,7 @@ def _grant_decision(
 ) -> Decision[GrantAct]:
     """A decision that records an operation on a grant, and steps of its incident."""
     acts = [*map(INCIDENT.act, steps), GRANT.act(act)]
-    events = [*(step_event(each, actor) for each in steps), grant_event(verb, actor, at, act.grant, request)]
+    events = [*(INCIDENT.event(step.step, step) for step in steps), grant_event(verb, actor, at, act.grant, request)]
     return Decision(act, acts, events)
 
 
@@ -401,8 +394,7 @@ def _record_decision(
     wished: GrantRequest | None = None,
 ) -> Grant:
     """Records an operation on a grant. If it is refused, records the refusal in the audit log and raises it."""
-    keys = workspace.keyring()
-    with workspace.open_ledger(create=True) as ledger:
+    with workspace.open_ledger(create=True, signs=True) as ledger:
         grant, asked = name, wished
         reasons: tuple[RefusalReason, ...] = ()
         try:
@@ -412,7 +404,7 @@ def _record_decision(
         except AccessDenied as error:
             reasons = error.reasons
         if not reasons:
-            return next(each for each in load_grants(ledger, keys).all_grants if each.id == done.grant)
+            return next(each for each in load_grants(ledger).all_grants if each.id == done.grant)
         event = grant_event(verb, actor, at, grant, asked, reasons)
         ledger.record_event(event)
     raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
@@ -504,11 +496,11 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
     roles or lose restrictions. Raises AccessDenied, PolicyError for a file with faults, LedgerError, KeyringError. Records the
     adoption or its refusal in the audit log.
     """
-    file, keys, actor = required_access_file(workspace.folder), workspace.keyring(), current_actor()
+    file, actor = required_access_file(workspace.folder), current_actor()
     content = file.read_bytes()
     new = parse_access(content, file)
-    with workspace.open_ledger(create=True) as ledger:
-        in_force, known = access_in_force(new, ledger, keys, to_replace=True), last_adoption(ledger, keys)
+    with workspace.open_ledger(create=True, signs=True) as ledger:
+        in_force, known = access_in_force(new, ledger, to_replace=True), last_adoption(ledger)
         change = _access_change(None if known is None else in_force, new, None if known is None else known.digest)
         if not yes or not change.is_needed:
             return change
@@ -523,7 +515,7 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
             adoption = AccessAdoption(content.decode(), actor.user or "", at)
 
             def decide(acts: ActReader) -> Decision[AccessChange]:
-                last = last_adoption(acts, keys)
+                last = last_adoption(acts)
                 if (None if last is None else last.digest) != change.before:
                     message = "another file was adopted in the meantime"
                     raise LedgerError(message, hint="Review the changes and adopt again.")

@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
 
 from minimize.errors import RefusedError
 from minimize.identifiers import canonical_account
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.runs import CONFIRMED, REPUBLICATION, REQUESTED, Republication
 from minimize.receipts import Receipt
@@ -28,8 +27,6 @@ from minimize.runs.published_runs import (
 )
 from minimize.stores import location_text
 from minimize.workspace import Workspace
-
-_ACTIVITY: Final = AuditActivity("republication", component="job", category="run")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,44 +57,31 @@ def republish_run(workspace: Workspace, run: str, reason: str, now: datetime) ->
     """
     workspace.require("run/void")
     check_reason(reason)
-    bound, found = find_voided_run(workspace, run, republish=True)
+    bound, receipt = find_voided_run(workspace, run, republish=True)
     bound.check_ledger()
-    step = _record_step(bound.showing(bound.target), found, reason.strip(), now)
+    step = _record_step(bound.showing(bound.target), receipt, reason.strip(), now)
     if not step.is_confirmed:
-        return RequestedRepublication(found.run_id, found.dates, days_of_exact_figures(found))
-    return record_void(bound, found, reason, republish=True)
+        return RequestedRepublication(receipt.run_id, receipt.dates, days_of_exact_figures(receipt))
+    return record_void(bound, receipt, reason, republish=True)
 
 
-def _record_step(workspace: Workspace, found: Receipt, reason: str, now: datetime) -> Republication:
+def _record_step(workspace: Workspace, receipt: Receipt, reason: str, now: datetime) -> Republication:
     """The request, or its confirmation by a second person. A confirmation that has no receipt yet is not recorded again."""
-    keys, actor, access = workspace.keyring(), current_actor(), workspace.access
-    by = actor.user or ""
-    new = Republication(found.run_id, location_text(workspace.target), REQUESTED, reason, by, now)
+    by, access = current_actor().user or "", workspace.access
+    request = Republication(receipt.run_id, location_text(workspace.target), REQUESTED, reason, by, now)
 
-    def decide(acts: ActReader) -> Decision[Republication]:
-        before = acts.find(REPUBLICATION, key=found.run_id, verifier=keys)
+    def decide(acts: ActReader) -> Decision[list[Republication]]:
+        before = acts.find(REPUBLICATION, key=receipt.run_id)
         if not before:
-            return Decision(new, [REPUBLICATION.act(new)], [_event("request", new, actor)])
+            return REPUBLICATION.decision("request", request)
         if before[-1].is_confirmed:
-            return Decision(before[-1])
+            return Decision(before[-1:])
         requested_by = canonical_account(before[-1].by)
         if by == requested_by or (access is not None and not access.are_separate(by, requested_by)):
             message = "another release of exact figures needs a second person"
             hint = "Ask another person, in other groups than the one who requested it, to run this command."
             raise RefusedError(message, code="R026", hint=hint)
-        confirmed = replace(new, state=CONFIRMED)
-        return Decision(confirmed, [REPUBLICATION.act(confirmed)], [_event("confirm", confirmed, actor)])
+        return REPUBLICATION.decision("confirm", replace(request, state=CONFIRMED))
 
-    with workspace.open_ledger() as book:
-        return book.record(decide)
-
-
-def _event(operation: str, step: Republication, actor: Actor) -> AuditEvent:
-    changes = (PropertyChange("state", None, step.state),)
-    return _ACTIVITY.event(
-        operation,
-        actor,
-        step.recorded_at,
-        Resource(step.run, "run", f"runs/{step.run}", changes),
-        correlation_id=step.run,
-    )
+    with workspace.open_ledger(signs=True) as ledger:
+        return ledger.record(decide)[0]

@@ -28,7 +28,18 @@ from minimize.checkpoints import checkpoint
 from minimize.errors import LedgerError, RefusedError
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
-from minimize.ledger.audit_event import AuditEvent, LogHead, utc_text
+from minimize.ledger.audit_event import (
+    Actor,
+    AuditActivity,
+    AuditEvent,
+    EventResult,
+    LogHead,
+    PlainValue,
+    PropertyChange,
+    Resource,
+    current_actor,
+    utc_text,
+)
 from minimize.receipts import sha256_text
 
 ACT_FORMAT: Final = 1
@@ -129,6 +140,39 @@ class Act:
         return self.body is None or sha256_text(self.body.encode()) == self.body_digest
 
 
+@dataclass(frozen=True, slots=True)
+class AuditForm(Generic[R]):
+    """How the audit log shows the acts of a kind: by events of an activity, with a resource for each act.
+
+    type         the type of the resource
+    id           template of the resource's id, over the attributes of a record: `tokens/{0.token}`; likewise of its `name`
+    properties   the changed properties of an act, by name
+    compared     templates of the names of properties that are compared with the act before
+    correlation  template of the id that all events about one object share, if they have any
+    """
+
+    activity: AuditActivity
+    type: str
+    id: str
+    name: str
+    properties: Callable[[R], Mapping[str, PlainValue]]
+    compared: tuple[str, ...] = ()
+    correlation: str | None = None
+
+    def resource(self, record: R, before: R | None = None) -> Resource:
+        """The resource that an act changes. Takes the act before it about the same object."""
+        compared = {name.format(record) for name in self.compared}
+        earlier = {} if before is None else self.properties(before)
+        values = {name: earlier.get(name) if name in compared else None for name in self.properties(record)}
+        changes = (PropertyChange(name, values[name], new) for name, new in self.properties(record).items())
+        return Resource(self.name.format(record), self.type, self.id.format(record), tuple(changes))
+
+
+def without_empty(**properties: PlainValue) -> dict[str, PlainValue]:
+    """The properties that have a value."""
+    return {name: value for name, value in properties.items() if value}
+
+
 @dataclass(frozen=True)
 class ActKind(Generic[R]):
     """A kind of act, and the dataclass of its records.
@@ -138,6 +182,7 @@ class ActKind(Generic[R]):
     key         template of the key, over the attributes of a record: `{0.recipient}/{0.function}`
     tenant      the field of the tenant, and likewise of the subject, the valid time and the actor, if the record has one
     removable   whether the bodies are personal data, which are sealed by the caller and can be removed
+    audit       how the audit log shows the acts
     """
 
     name: str
@@ -148,6 +193,49 @@ class ActKind(Generic[R]):
     valid_from: str | None = None
     actor: str | None = None
     removable: bool = False
+    audit: AuditForm[R] | None = None
+
+    def decision(
+        self, operation: str, *records: R, before: Sequence[R | None] = (), at: datetime | None = None
+    ) -> Decision[list[R]]:
+        """The decision to record these acts, each with an audit event.
+
+        Takes the act before each of them, and the time if the records have no field for it.
+        """
+        pairs = zip(records, before or [None] * len(records), strict=True)
+        events = [self.event(operation, record, before=earlier, at=at) for record, earlier in pairs]
+        return Decision([*records], [self.act(record, recorded_at=at) for record in records], events)
+
+    def event(
+        self,
+        operation: str,
+        record: R,
+        *,
+        before: R | None = None,
+        at: datetime | None = None,
+        actor: Actor | None = None,
+        result: EventResult = "success",
+    ) -> AuditEvent:
+        """The audit event of an act, by default of the current actor. Takes the time if the record has no field for it."""
+        form = self.audit
+        assert form is not None
+        return form.activity.event(
+            operation,
+            actor or current_actor(),
+            at or typing.cast("Any", record).recorded_at,
+            form.resource(record, before),
+            result=result,
+            correlation_id=None if form.correlation is None else form.correlation.format(record),
+            tenant=None if self.tenant is None else getattr(record, self.tenant),
+        )
+
+    def refusal(self, operation: str, record: R, reasons: str) -> AuditEvent:
+        """The audit event of an act that was refused and is not recorded, with the reasons in place of its properties."""
+        event = self.event(operation, record, result="refused")
+        refused = (
+            replace(each, changed_properties=(PropertyChange("reasons", None, reasons),)) for each in event.resources
+        )
+        return replace(event, resources=tuple(refused))
 
     def act(self, record: R, *, recorded_at: datetime | None = None, actor: str = "") -> NewAct:
         """The act of a record. Takes the time and the account if the record has no field for them."""

@@ -4,7 +4,6 @@ sharing     disclosures with the share of each tenant, recalls, consents, contra
 access      adoptions of an access file or of a ledger, just-in-time grants, and API tokens
 incidents   one act for each step
 settings    one act for each row of collection settings
-subjects    lifecycle events, requests step by step, and corrections of values
 """
 
 from __future__ import annotations
@@ -20,9 +19,18 @@ from typing import Any, Final, Literal
 
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer, is_signed, sign_as_text
-from minimize.ledger.acts import ActKind, ActReader, pages
-from minimize.ledger.audit_event import utc_text
+from minimize.ledger.acts import ActKind, ActReader, AuditForm, Decision, without_empty
+from minimize.ledger.audit_event import (
+    SHARE_ACTIVITY,
+    AuditActivity,
+    PlainValue,
+    PropertyChange,
+    Resource,
+    current_actor,
+    utc_text,
+)
 from minimize.receipts import canonical_json, sha256_text
+from minimize.times import time_text, time_text_or_none
 
 TOKEN_BYTES: Final = 16
 """Bytes of the token of a subject."""
@@ -145,6 +153,18 @@ def new_recall_steps(acts: ActReader, steps: Sequence[RecallStep]) -> list[Recal
     return [step for step in steps if (step.disclosure, step.tenant_id, step.state) not in recorded]
 
 
+def recall_decision(acts: ActReader, steps: Sequence[RecallStep]) -> Decision[None]:
+    """The decision to record the steps at one recipient that are not recorded yet, with one audit event."""
+    new = new_recall_steps(acts, steps)
+    if not new:
+        return Decision(None)
+    first, entries = new[0], PropertyChange("entries", None, len(new))
+    changes = (PropertyChange("state", None, first.state), entries)
+    resource = Resource(first.recipient, "recipient", f"recipients/{first.recipient}", changes)
+    event = SHARE_ACTIVITY.event("recall", current_actor(), first.recorded_at, resource)
+    return Decision(None, [*map(RECALL.act, new)], [event])
+
+
 @dataclass(frozen=True)
 class ConsentAct:
     """One act about a consent: tenant, recipient and function, new state, account, validity and time of recording.
@@ -186,34 +206,55 @@ class ConsentAct:
         return hashlib.sha256(json.dumps(words).encode()).hexdigest()
 
 
+def _consent_properties(act: ConsentAct) -> dict[str, PlainValue]:
+    return {
+        "state": act.state,
+        "text_version": json.loads(act.terms)["text_version"],
+        "terms": sha256_text(act.terms.encode()),
+        "valid_from": time_text(act.valid_from),
+        "expires_at": time_text_or_none(act.expires_at),
+        "evidence": act.evidence_kind or None,
+        **without_empty(document=act.digest),
+    }
+
+
 CONSENT: Final = ActKind(
-    "consent", ConsentAct, key="{0.recipient}/{0.function}", tenant="tenant_id", valid_from="valid_from", actor="by"
+    "consent",
+    ConsentAct,
+    key="{0.recipient}/{0.function}",
+    tenant="tenant_id",
+    valid_from="valid_from",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("consent", component="consent", category="consent"),
+        type="consent",
+        id="consents/{0.tenant_id}/{0.recipient}/{0.function}",
+        name="{0.function}",
+        properties=_consent_properties,
+        compared=("state",),
+    ),
 )
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
-def find_consents(
-    acts: ActReader, *, tenant: str | None = None, recipient: str | None = None, verifier: Verifier | None = None
-) -> list[ConsentAct]:
+def find_consents(acts: ActReader, *, tenant: str | None = None, recipient: str | None = None) -> list[ConsentAct]:
     """The acts about consents, in the order of recording; optionally those of one tenant or recipient.
 
-    The order in the ledger decides which act came first, not the clocks. Raises LedgerError if a verifier is given and an act is
-    not signed by a known key.
+    The order in the ledger decides which act came first, not the clocks.
     """
-    start = None if recipient is None else f"{recipient}/"
-    return acts.find(CONSENT, tenant=tenant, key_start=start, verifier=verifier)
+    return acts.find(CONSENT, tenant=tenant, key_start=None if recipient is None else f"{recipient}/")
 
 
 def distinct_consent_acts(acts: ActReader, new: Iterable[ConsentAct]) -> list[ConsentAct]:
     """New acts with ids that are unique: an act that is repeated in the same microsecond gets a later time."""
-    made = list[ConsentAct]()
+    distinct = list[ConsentAct]()
     for act in new:
-        known = {each.id for each in find_consents(acts, tenant=act.tenant_id, recipient=act.recipient)}
-        known |= {each.id for each in made}
-        while act.id in known:
+        ids = {each.id for each in find_consents(acts, tenant=act.tenant_id, recipient=act.recipient)}
+        ids |= {each.id for each in distinct}
+        while act.id in ids:
             act = replace(act, recorded_at=act.recorded_at + _MICROSECOND)
-        made.append(act)
-    return made
+        distinct.append(act)
+    return distinct
 
 
 ContractState = Literal["recorded", "ended"]
@@ -239,7 +280,25 @@ class ContractAct:
     digest: str = ""
 
 
-CONTRACT: Final = ActKind("contract", ContractAct, key="{0.recipient}", tenant="tenant_id", actor="by")
+def _contract_properties(act: ContractAct) -> dict[str, PlainValue]:
+    terms = {name: act.terms[name] for name in ("from", "until", "permits_transmission")}
+    return {"reference": act.reference, "state": act.state, **terms, **without_empty(document=act.digest)}
+
+
+CONTRACT: Final = ActKind(
+    "contract",
+    ContractAct,
+    key="{0.recipient}",
+    tenant="tenant_id",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("contract", component="contract", category="consent"),
+        type="contract",
+        id="contracts/{0.tenant_id}/{0.recipient}",
+        name="{0.reference}",
+        properties=_contract_properties,
+    ),
+)
 
 PrerequisiteState = Literal["confirmed", "revoked"]
 
@@ -264,7 +323,25 @@ class PrerequisiteAct:
     permissions: tuple[str, ...] = ()
 
 
-PREREQUISITE: Final = ActKind("prerequisite", PrerequisiteAct, key="{0.recipient}", tenant="tenant_id", actor="by")
+FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
+PREREQUISITE: Final = ActKind(
+    "prerequisite",
+    PrerequisiteAct,
+    key="{0.recipient}",
+    tenant="tenant_id",
+    actor="by",
+    audit=AuditForm(
+        FUNCTION_ACTIVITY,
+        type="prerequisite",
+        id="prerequisites/{0.tenant_id}/{0.recipient}",
+        name="{0.requirement}",
+        properties=lambda act: {
+            "requirement": act.requirement,
+            "state": act.state,
+            **without_empty(permissions=", ".join(act.permissions), document=act.digest),
+        },
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +418,23 @@ class ApiToken:
     by: str = ""
 
 
-API_TOKEN: Final = ActKind("api_token", ApiToken, key="{0.token}", actor="by")
+API_TOKEN: Final = ActKind(
+    "api_token",
+    ApiToken,
+    key="{0.token}",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("token", component="door", category="access"),
+        type="token",
+        id="tokens/{0.token}",
+        name="{0.token}",
+        properties=lambda token: {
+            "user": token.user,
+            "once": token.once,
+            "expires_at": utc_text(token.expires_at),
+        },
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,8 +452,30 @@ class IncidentStep:
     recorded_at: datetime
     tenant_id: str | None = None
 
+    @property
+    def body_text(self) -> str:
+        """The details as canonical text, whose digest the audit log shows."""
+        return json.dumps(self.body, sort_keys=True, ensure_ascii=False)
 
-INCIDENT: Final = ActKind("incident", IncidentStep, key="{0.incident}", tenant="tenant_id", actor="by")
+
+INCIDENT: Final = ActKind(
+    "incident",
+    IncidentStep,
+    key="{0.incident}",
+    tenant="tenant_id",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("incident", component="incidents", category="incidents"),
+        type="incident",
+        id="incidents/{0.incident}",
+        name="{0.incident}",
+        correlation="{0.incident}",
+        properties=lambda step: {
+            "said": sha256_text(step.body_text.encode()),
+            **without_empty(tenants=step.tenant_id),
+        },
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,181 +508,3 @@ def new_settings(acts: ActReader, rows: Iterable[RecordedSetting]) -> list[Recor
     tenants = {row.tenant_id for row in distinct}
     known = {row for tenant in tenants for row in acts.find(SETTING, tenant=tenant)}
     return [row for row in distinct if row not in known]
-
-
-LifecycleState = Literal["recorded", "withdrawn"]
-
-
-@dataclass(frozen=True)
-class LifecycleEvent:
-    """One act about an event: tenant and subject, kind, time of the event, and whether it is still in force.
-
-    subject  a token; None for a whole tenant
-    forms    tokens of the forms of the subject in outputs, as JSON
-    field    what the id identifies: an identity or a field; None if any field that identifies may hold it
-    linked   tokens of the forms of the subject's linked ids in outputs, by identity or field, as JSON
-    """
-
-    tenant_id: str
-    subject: str | None
-    kind: str
-    at: datetime
-    state: LifecycleState
-    forms: str
-    recorded_at: datetime
-    actor: str
-    field: str | None = None
-    linked: str = "{}"
-
-    @cached_property
-    def id(self) -> str:
-        """The id of the event: a digest of its subject, kind and time."""
-        words = [
-            self.tenant_id,
-            self.subject or "",
-            self.kind,
-            utc_text(self.at),
-            *([self.field] if self.field else []),
-        ]
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
-
-
-LinkedForms = Mapping[str, Mapping[str, tuple[str, ...]]]
-"""The tokens of the forms of a subject's linked ids, by field or identity, and by chain name."""
-
-
-def linked_forms(row: LifecycleEvent) -> LinkedForms:
-    """The tokens of the forms of the linked ids of an event's subject."""
-    return {
-        str(name): {str(chain): tuple(map(str, tokens)) for chain, tokens in forms.items()}
-        for name, forms in json.loads(row.linked).items()
-    }
-
-
-LIFECYCLE_EVENT: Final = ActKind(
-    "event", LifecycleEvent, key="{0.id}", tenant="tenant_id", subject="subject", valid_from="at", actor="actor"
-)
-
-
-TENANTS_PER_QUERY: Final = 1_000
-"""Tenants whose acts are found by one query."""
-
-
-def counting_lifecycle_events(rows: Iterable[LifecycleEvent], now: datetime) -> list[LifecycleEvent]:
-    """The acts that count: all but withdrawals that were recorded by a clock ahead, at a time that is still in the future."""
-    return [row for row in rows if row.state != "withdrawn" or row.recorded_at <= now]
-
-
-def last_lifecycle_events(rows: Iterable[LifecycleEvent], now: datetime) -> list[LifecycleEvent]:
-    """The last act of each event that counts, in the order in which the events were first recorded."""
-    return list({row.id: row for row in counting_lifecycle_events(rows, now)}.values())
-
-
-def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> list[bool]:
-    """Which rows change anything compared with the last act of their event."""
-    key = rows[0].id if len(rows) == 1 else None
-    names = sorted({row.tenant_id for row in rows})
-    found = (acts.find(LIFECYCLE_EVENT, key=key, tenants=page) for page in pages(names, TENANTS_PER_QUERY))
-    last = {row.id: row for acts_of_page in found for row in counting_lifecycle_events(acts_of_page, acts.now)}
-    new = list[bool]()
-    for row in rows:
-        known, last[row.id] = last.get(row.id), row
-        new.append(known is None or (known.state, known.forms, known.linked) != (row.state, row.forms, row.linked))
-    return new
-
-
-RequestState = Literal["open", "failed", "done", "confirmed", "refused"]
-
-
-@dataclass(frozen=True)
-class SubjectRequestStep:
-    """One step of a request. The last step of a request is in force.
-
-    subject  a token; None for a whole tenant
-    state    `open` and `failed` need more work; `done`: complete here; `confirmed` by a recipient that was notified; `refused`
-    body     counts, ids of receipts and of disclosures
-    """
-
-    kind: str
-    tenant_id: str
-    subject: str | None
-    asked_at: datetime
-    due: datetime
-    state: RequestState
-    body: Mapping[str, Any]
-    recorded_at: datetime
-    actor: str
-
-    @cached_property
-    def id(self) -> str:
-        """The id of the request: a digest of its kind, its subject and its time."""
-        words = [self.kind, self.tenant_id, self.subject or "", utc_text(self.asked_at)]
-        return hashlib.sha256(json.dumps(words).encode()).hexdigest()
-
-
-SUBJECT_REQUEST: Final = ActKind(
-    "request",
-    SubjectRequestStep,
-    key="{0.id}",
-    tenant="tenant_id",
-    subject="subject",
-    valid_from="asked_at",
-    actor="actor",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedCorrection:
-    """A corrected value of one subject, for all records up to a time.
-
-    subject  a token
-    sealed   the encrypted value; only the keyring can decrypt it
-    """
-
-    tenant_id: str
-    subject: str
-    field: str
-    sealed: str = dataclasses.field(repr=False)
-    at: datetime
-    recorded_at: datetime
-    actor: str
-
-
-CORRECTION: Final = ActKind(
-    "correction",
-    RecordedCorrection,
-    key="{0.field}",
-    tenant="tenant_id",
-    subject="subject",
-    valid_from="at",
-    actor="actor",
-    removable=True,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class ProposedCorrection:
-    """The corrected values of a request that waits for the approval of a second person.
-
-    request  the id of the request
-    subject  a token
-    sealed   the encrypted id and values; only the keyring can decrypt them
-    """
-
-    request: str
-    tenant_id: str
-    subject: str
-    sealed: str = dataclasses.field(repr=False)
-    recorded_at: datetime
-    actor: str
-
-
-PROPOSED_CORRECTION: Final = ActKind(
-    "proposed_correction",
-    ProposedCorrection,
-    key="{0.request}",
-    tenant="tenant_id",
-    subject="subject",
-    actor="actor",
-    removable=True,
-)

@@ -242,6 +242,10 @@ class Ledger:
         """Raises RefusedError (E304) if the clock of this machine is implausible; `record` checks it, too."""
         self.read(partial(check_recording_time, now=self.now))
 
+    def add(self, kind: ActKind[R], operation: str, *records: R, at: datetime | None = None) -> None:
+        """Records acts, each with its audit event. Takes the time if the records have no field for it."""
+        self.record(lambda _: kind.decision(operation, *records, at=at))
+
     def record_event(self, event: AuditEvent, signer: Signer | None = None) -> None:
         """Writes an audit event that belongs to no act. The default signer is the keyring of the ledger."""
         self.record(lambda _: Decision(None, events=[event]), signer)

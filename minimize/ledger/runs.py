@@ -20,12 +20,13 @@ from minimize.checkpoints import checkpoint
 from minimize.keys import Verifier
 from minimize.keys.cryptography import Signer
 from minimize.ledger.act_log import ActLog, check_head
-from minimize.ledger.acts import ActKind
+from minimize.ledger.acts import ActKind, AuditForm
 from minimize.ledger.audit_event import (
     PUBLICATION_OPERATIONS,
     REBUILD,
     RECOVER,
     Actor,
+    AuditActivity,
     AuditEvent,
     EntryFilter,
     LogEntry,
@@ -68,7 +69,20 @@ class Republication:
 EXACT: Final = "exact"
 REQUESTED: Final = "requested"
 CONFIRMED: Final = "confirmed"
-REPUBLICATION: Final = ActKind("republication", Republication, key="{0.run}", actor="by")
+REPUBLICATION: Final = ActKind(
+    "republication",
+    Republication,
+    key="{0.run}",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("republication", component="job", category="run"),
+        type="run",
+        id="runs/{0.run}",
+        name="{0.run}",
+        correlation="{0.run}",
+        properties=lambda step: {"state": step.state},
+    ),
+)
 
 
 def index_releases(connection: Connection, output: str, receipts: Iterable[Receipt]) -> None:

@@ -184,7 +184,7 @@ def load_consents(job: Pipeline, ledger: Ledger) -> Consents | None:
     if job.source.deciding_function is None:
         return None
     recipient, function = job.source.deciding_function
-    consents = load_tenant_consents(ledger, ledger.verifier, job.config, recipient=recipient)
+    consents = load_tenant_consents(ledger, job.config, recipient=recipient)
     return replace(consents, acts=tuple(act for act in consents.acts if act.function == function))
 
 

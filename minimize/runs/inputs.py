@@ -31,7 +31,7 @@ from minimize.errors import (
 )
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
-from minimize.ledger.kinds import CORRECTION, LifecycleEvent, RecordedCorrection
+from minimize.ledger.subject_kinds import CORRECTION, LifecycleEvent, RecordedCorrection
 from minimize.output.folder import has_runs, read_receipts
 from minimize.patterns import find_pattern
 from minimize.plan import Plan, request

@@ -129,16 +129,16 @@ class OutputCheck:
             agreed = [new_finding("V009", missing_text, file="runs", hint=_MISSING_HINT)]
         else:
             agreed = _agreement_findings(ledger, agreement)
-        return [*agreed, *_republication_findings(ledger, chain, self.verifier)]
+        return [*agreed, *_republication_findings(ledger, chain)]
 
 
-def _republication_findings(ledger: Ledger, chain: Sequence[Receipt], verifier: Verifier) -> Iterator[Finding]:
+def _republication_findings(ledger: Ledger, chain: Sequence[Receipt]) -> Iterator[Finding]:
     """V053: void receipts that permit another release of exact figures, although no second person confirmed it in the ledger
     that they name."""
     permits = [receipt for receipt in chain if receipt.republish]
     ledger_id = ledger.read(ledger_identity) if permits else ""
     for receipt in permits:
-        acts = ledger.find(REPUBLICATION, key=receipt.voids, verifier=verifier)
+        acts = ledger.find(REPUBLICATION, key=receipt.voids)
         if (
             receipt.audit is not None
             and receipt.audit.ledger == ledger_id

@@ -29,7 +29,7 @@ from minimize.errors import AccessDenied, ConfigurationError, LedgerError, Refus
 from minimize.governance.evidence import TenantEvidence, document_evidence
 from minimize.identifiers import canonical_account
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import Actor, current_actor
 from minimize.ledger.acts import ActReader, Decision, UntrustedActError
 from minimize.ledger.audit_event import SERVER_PRODUCT, PermissionLookup, application_name, utc_text
 from minimize.ledger.kinds import API_TOKEN, ApiToken, TokenState
@@ -43,7 +43,6 @@ from minimize.workspace import Workspace
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
-_TOKEN_ACTIVITY: Final = AuditActivity("token", component="door", category="access")
 DIGEST_KEY: Final = "signing"
 DIGEST_PURPOSE: Final = "door/token"
 DEFAULT_LIFETIME: Final = timedelta(hours=8)
@@ -74,11 +73,9 @@ def create_token(
     `lasts` is the lifetime; with `once` the token is valid for a single call. Raises ConfigurationError for an invalid name or
     lifetime, LedgerError, KeyringError.
     """
-    actor = current_actor()
-    requested = _new_request(user, actor, now, lasts, once, random(8))
+    requested = _new_request(user, current_actor(), now, lasts, once, random(8))
     text, issued = _with_secret(ledger.keyring, requested, now, random(32))
-    act = API_TOKEN.act(issued, recorded_at=now)
-    ledger.record(lambda _: Decision(None, [act], [_token_event("issue", issued, actor, now)]))
+    ledger.add(API_TOKEN, "issue", issued, at=now)
     return text, issued
 
 
@@ -153,11 +150,12 @@ def _end_token(ledger: Ledger, name: str, state: TokenState, now: datetime, acto
     """
 
     def decide(acts: ActReader) -> Decision[bool]:
-        token_acts = acts.find(API_TOKEN, key=name, verifier=ledger.keyring)
-        if not token_acts or any(each.state in (state, "revoked") for each in token_acts):
+        recorded = acts.find(API_TOKEN, key=name)
+        if not recorded or any(each.state in (state, "revoked") for each in recorded):
             return Decision(False)
-        ended = API_TOKEN.act(replace(token_acts[0], state=state, by=actor.user or ""), recorded_at=now)
-        return Decision(True, [ended], [_token_event(_END_OPERATIONS[state], token_acts[0], actor, now)])
+        ended = replace(recorded[0], state=state, by=actor.user or "")
+        event = API_TOKEN.event(_END_OPERATIONS[state], ended, at=now, actor=actor)
+        return Decision(True, [API_TOKEN.act(ended, recorded_at=now)], [event])
 
     return ledger.record(decide)
 
@@ -165,7 +163,7 @@ def _end_token(ledger: Ledger, name: str, state: TokenState, now: datetime, acto
 def find_token(ledger: Ledger, name: str) -> ApiToken | None:
     """The token of this name in its last state. None if there is none, or if an act of it is not signed by a known key."""
     try:
-        acts = ledger.find(API_TOKEN, key=name, verifier=ledger.keyring)
+        acts = ledger.find(API_TOKEN, key=name)
     except UntrustedActError:
         return None
     return _in_last_state(acts) if acts else None
@@ -207,16 +205,6 @@ def _token_digest(keys: Keyring, token: ApiToken, secret: str, version: int) -> 
     return (
         f"{DIGEST_KEY}/{version}:{hmac.digest(keys.subkey(DIGEST_KEY, DIGEST_PURPOSE, version), body, 'sha256').hex()}"
     )
-
-
-def _token_event(operation: str, token: ApiToken, actor: Actor, now: datetime) -> AuditEvent:
-    changes = (
-        PropertyChange("user", None, token.user),
-        PropertyChange("once", None, token.once),
-        PropertyChange("expires_at", None, utc_text(token.expires_at)),
-    )
-    resource = Resource(token.token, "token", f"tokens/{token.token}", changes)
-    return _TOKEN_ACTIVITY.event(operation, actor, now, resource)
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,8 +338,7 @@ def issue_api_token(
             text, issued = create_token(ledger, account, now, lasts=lifetime, once=once)
             return IssuedToken(TokenInfo.of(issued, issued.state), text)
         requested = _new_request(account, actor, now, lifetime, once, secrets.token_hex(8))
-        act = API_TOKEN.act(requested, recorded_at=now)
-        ledger.record(lambda _: Decision(None, [act], [_token_event("request", requested, actor, now)]))
+        ledger.add(API_TOKEN, "request", requested, at=now)
     return RequestedToken(TokenInfo.of(requested, requested.state))
 
 
@@ -373,15 +360,15 @@ def confirm_api_token(workspace: Workspace, token: str, now: datetime) -> Issued
     reasons = tuple(_reasons_against_confirmation(access, actor.user or "", known))
 
     def decide(acts: ActReader) -> Decision[tuple[str, ApiToken] | None]:
-        if len(acts.find(API_TOKEN, key=token, verifier=keys)) != 1:
+        if len(acts.find(API_TOKEN, key=token)) != 1:
             return Decision(None)
         text, issued = _with_secret(keys, known, now, secrets.token_hex(32))
         act = API_TOKEN.act(replace(issued, by=actor.user or ""), recorded_at=now)
-        return Decision((text, issued), [act], [_token_event("confirm", issued, actor, now)])
+        return Decision((text, issued), [act], [API_TOKEN.event("confirm", issued, at=now)])
 
     with workspace.open_ledger(signs=True) as ledger:
         if reasons:
-            ledger.record_event(replace(_token_event("confirm", known, actor, now), result="refused"))
+            ledger.record_event(API_TOKEN.event("confirm", known, at=now, result="refused"))
             raise AccessDenied(f"{actor.user} may not confirm this token", reasons=reasons)
         confirmed = ledger.record(decide)
     if confirmed is None:

@@ -129,7 +129,7 @@ class Authorizer:
         stamp = (*_file_stamp(self._path), self._ledger.last_id(ACCESS_ADOPTION))
         with self._lock:
             if self._access is None or self._access[0] != stamp:
-                self._access = (stamp, access_in_force(load_access(self._path), self._ledger, self._ledger.keyring))
+                self._access = (stamp, access_in_force(load_access(self._path), self._ledger))
             return self._access[1]
 
     def permissions_of(self, user: str) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ class Authorizer:
             return self._grants[1]
 
     def _grant_acts(self, after: int, until: int) -> tuple[GrantAct, ...]:
-        return tuple(self._ledger.find(GRANT, verifier=self._ledger.keyring, after=after, until=until))
+        return tuple(self._ledger.find(GRANT, after=after, until=until))
 
     def decide(self, request: AuthorizationRequest, facts: OutputSnapshot, now: datetime) -> AccessDecision:
         """The decision. Raises RefusedError (B004) if a column does not exist."""

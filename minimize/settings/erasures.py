@@ -40,15 +40,15 @@ from minimize.keys import Keyring
 from minimize.ledger import Address, find_ledger
 from minimize.ledger.clock import effective_start, known_times
 from minimize.ledger.database import LEDGER_VARIABLE
-from minimize.ledger.kinds import LIFECYCLE_EVENT, LinkedForms, linked_forms
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LinkedForms, linked_forms
 from minimize.ledger.subject_tokens import TokenIndex, token_secrets, token_versions
 from minimize.stores import PathText
 from minimize.times import END_OF_TIME, Clock, epoch_microseconds, utc_now
 
 if TYPE_CHECKING:
-    from minimize.ledger.kinds import LifecycleEvent
     from minimize.ledger.ledger import Ledger
+    from minimize.ledger.subject_kinds import LifecycleEvent
 
 Moments = npt.NDArray[np.int64]
 NEVER: Final = np.iinfo(np.int64).min

@@ -30,7 +30,7 @@ from minimize.policy.model import Policy
 from minimize.times import epoch_microseconds
 
 if TYPE_CHECKING:
-    from minimize.ledger.kinds import RecordedCorrection
+    from minimize.ledger.subject_kinds import RecordedCorrection
 
 KEY_PURPOSES: Final = ("corrections/1", "corrections/2")
 _NULL, _TEXT = b"0", b"1"

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 
 from benchmarks import ledger
 from minimize.ledger import find_ledger
-from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT
 
 FIGURES: dict[str, ledger.Figures] = {
     "SQLite": {"decision by a consent": [1.0, 3.0, 2.0], "consents of a tenant": [20.0]},

@@ -12,7 +12,7 @@ import pytest
 from minimize.datasets.erasure_list import StoredErasures
 from minimize.errors import OutputError
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger.kinds import LifecycleEvent
+from minimize.ledger.subject_kinds import LifecycleEvent
 from minimize.ledger.subject_tokens import subject_token
 from tests.faults.power_cut_model import Log, Tree, put_tree, record, tree_of
 from tests.project import AT

@@ -25,8 +25,8 @@ from minimize.datasets.lifecycle_events import (
 from minimize.errors import KeyringError, PolicyError
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.ledger import Address
-from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.ledger.subject_tokens import subject_token
 from tests.acts import record_acts
 from tests.ledger.ledgers import event

@@ -13,8 +13,8 @@ import minimize
 from minimize.governance.subjects import CorrectionEvidence, DataSubject, correct_subject, delete_subjects
 from minimize.keys import new_keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.kinds import CORRECTION
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import CORRECTION
 from minimize.workspace import Workspace
 from tests.leak.canary import Canary
 from tests.leak.planted import ALL, AT, VALUE, build

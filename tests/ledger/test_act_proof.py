@@ -23,8 +23,9 @@ from minimize.ledger.acts import TOMBSTONE, Act, ActKind, BodyRemoval, Decision,
 from minimize.ledger.audit_event import EMPTY_LOG, LogEntry, LogHead, entry_digest, entry_event
 from minimize.ledger.audit_log import read_entries
 from minimize.ledger.database import Connection
-from minimize.ledger.kinds import CORRECTION, SETTING, RecordedSetting
+from minimize.ledger.kinds import SETTING, RecordedSetting
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.subject_kinds import CORRECTION
 from tests.acts import record_acts
 from tests.ledger.ledgers import NOW, by_hand, event, leave_out_of_indexes, opened, tells, unguarded, without_guards
 from tests.ledger.test_acts import KINDS

@@ -18,7 +18,7 @@ from minimize.datasets.lifecycle_events import effective_events
 from minimize.datasets.reader import load_receipts
 from minimize.errors import RefusedError
 from minimize.governance.access_file import create_access_file
-from minimize.ledger.kinds import LifecycleEvent
+from minimize.ledger.subject_kinds import LifecycleEvent
 from minimize.settings import FeatureSwitch, load_settings
 from minimize.settings.erasures import RecordedErasures
 from tests.agreements import contract_act

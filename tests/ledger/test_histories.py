@@ -208,7 +208,7 @@ def check_settings(ledger: Ledger, keys: Keyring, histories: dict[str, list[Reco
 
 def check_grants(ledger: Ledger, keys: Keyring, histories: dict[str, list[GrantAct]]) -> None:
     """The acts of a grant are found in order, and decide about its state at any time."""
-    assert {each.id: list(each.acts) for each in load_grants(ledger, keys).all_grants} == histories
+    assert {each.id: list(each.acts) for each in load_grants(ledger).all_grants} == histories
     seen = set()
     for grant, history in histories.items():
         found = Grant(tuple(ledger.find(GRANT, key=grant)))

@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from minimize.keys import Keyring
-from minimize.ledger.kinds import (
+from minimize.ledger.ledger import Ledger
+from minimize.ledger.subject_kinds import (
     LIFECYCLE_EVENT,
     LifecycleEvent,
     RecordedCorrection,
@@ -14,7 +15,6 @@ from minimize.ledger.kinds import (
     last_lifecycle_events,
     new_lifecycle_events,
 )
-from minimize.ledger.ledger import Ledger
 from tests.acts import record_acts
 
 NOW = datetime(2026, 11, 25, 8, 30, 15, 123456, tzinfo=UTC)

@@ -9,8 +9,9 @@ import pytest
 from minimize.errors import RefusedError
 from minimize.keys import Keyring, new_keyring
 from minimize.ledger.acts import ActKind
-from minimize.ledger.kinds import LIFECYCLE_EVENT, SETTING, TENANT_SHARE, LifecycleEvent, RecordedSetting, TenantShare
+from minimize.ledger.kinds import SETTING, TENANT_SHARE, RecordedSetting, TenantShare
 from minimize.ledger.ledger import Ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.settings.erasures import RecordedErasures
 from tests.acts import plant_acts
 from tests.ledger.ledgers import NOW, errors, opened

@@ -19,17 +19,16 @@ from minimize.ledger.kinds import (
     INCIDENT,
     RECALL,
     SETTING,
-    SUBJECT_REQUEST,
     TENANT_SHARE,
     ConsentAct,
     Disclosure,
     IncidentStep,
     RecallStep,
     RecordedSetting,
-    SubjectRequestStep,
     TenantShare,
 )
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import SUBJECT_REQUEST, SubjectRequestStep
 from minimize.report.tenant_report import SECTIONS
 from tests.acts import record_acts
 from tests.world import (

@@ -19,8 +19,8 @@ from minimize.governance.subjects import DataSubject, delete_subjects, request_s
 from minimize.keys import Keyring
 from minimize.keys.keyring import add_key
 from minimize.ledger import find_ledger
-from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT
 from minimize.stores.file_operations import Operation
 from minimize.workspace import Workspace as Places
 from tests.commands import command

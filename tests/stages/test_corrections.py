@@ -12,7 +12,7 @@ import pytest
 
 from minimize.errors import KeyringError
 from minimize.keys import Keyring, new_keyring
-from minimize.ledger.kinds import RecordedCorrection
+from minimize.ledger.subject_kinds import RecordedCorrection
 from minimize.ledger.subject_tokens import subject_token
 from minimize.plan import Plan
 from minimize.records import Batch

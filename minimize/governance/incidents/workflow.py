@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final
 
 from minimize.errors import ConfigurationError, Finding, RefusedError
 from minimize.governance.grants import end_incident_grants
-from minimize.governance.incident_steps import IncidentKind, body_text, incident_event, step_event
+from minimize.governance.incident_steps import IncidentKind
 from minimize.governance.incidents.exposure import Exposure
 from minimize.governance.incidents.incident import (
     DeclaredClass,
@@ -28,7 +28,7 @@ from minimize.governance.incidents.incident import (
     require_open_privacy,
 )
 from minimize.identifiers import canonical_account, canonical_text
-from minimize.ledger import Actor, AuditEvent, PropertyChange, current_actor
+from minimize.ledger import current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.clock import CLOCK_SKEW
 from minimize.ledger.kinds import INCIDENT, IncidentStep
@@ -322,29 +322,24 @@ def record_step(
 
     Raises the exceptions of `step_body_of`, LedgerError, KeyringError.
     """
-    actor, keys = current_actor(), workspace.keyring()
+    without_body = IncidentStep(name, verb, current_actor().user or "", {}, now)
 
     def decide(acts: ActReader) -> Decision[Incident]:
         before = acts.find(INCIDENT, key=name)
-        body = json.loads(body_text(step_body_of(group_steps(before).get(name))))
-        step = IncidentStep(name, verb, actor.user or "", body, now, tenant)
-        ended, events = end_incident_grants(acts, name, actor, now, keys) if ends_grants else ([], [])
-        return Decision(Incident((*before, step)), [INCIDENT.act(step), *ended], [step_event(step, actor), *events])
+        step = replace(without_body, body=step_body_of(group_steps(before).get(name)), tenant_id=tenant)
+        step = replace(step, body=json.loads(step.body_text))
+        ended, events = end_incident_grants(acts, name, now) if ends_grants else ([], [])
+        return Decision(Incident((*before, step)), [INCIDENT.act(step), *ended], [INCIDENT.event(verb, step), *events])
 
     refusal: RefusedError | None = None
-    with workspace.open_ledger(create=create) as ledger:
+    with workspace.open_ledger(create=create, signs=True) as ledger:
         try:
             return ledger.record(decide)
         except RefusedError as error:
             refusal = error
-        ledger.record_event(_refusal_event(name, verb, refusal, actor, now))
+        rules = ", ".join(each.code for each in refusal.findings)
+        ledger.record_event(INCIDENT.refusal(verb, without_body, rules))
     raise refusal
-
-
-def _refusal_event(name: str, verb: str, refusal: RefusedError, actor: Actor, now: datetime) -> AuditEvent:
-    """The audit event of a refused step, with the rules that refused it."""
-    rules = ", ".join(each.code for each in refusal.findings)
-    return incident_event(name, verb, (PropertyChange("reasons", None, rules),), actor, now, "refused")
 
 
 def acting_accounts(workspace: Workspace) -> frozenset[str]:

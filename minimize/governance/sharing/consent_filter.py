@@ -245,7 +245,7 @@ def _consent_periods(share: ResolvedShare, sent: frozenset[SenderFunction], ledg
         yield own
     named = None if job is None else (job.source.recipient, job.source.function)
     for name, function in sorted(sent - {named}):
-        consents = load_tenant_consents(ledger, share.keyring, share.workspace.config, recipient=name)
+        consents = load_tenant_consents(ledger, share.workspace.config, recipient=name)
         fold = share.policy.folding.tenant
         yield consents.permitted_periods(_sender(share, name), function, share.share_time, fold=fold)
 

@@ -307,7 +307,7 @@ def _load_sender_consents(address: Address, side: Party, keys: Keyring | None, c
     if not address.exists:
         return Consents(())
     with open_ledger(address, verifier=keys) as ledger:
-        return load_consents(ledger, keys, config, recipient=side.recipient.recipient)
+        return load_consents(ledger, config, recipient=side.recipient.recipient)
 
 
 def inbound_policy(sender: Recipient, function: Function | None, tenant: str = TENANT_FIELD) -> Policy:

@@ -56,7 +56,6 @@ from minimize.governance.sharing.plan import (
     resolve_share,
     tenant_column_source,
 )
-from minimize.keys import find_keyring
 from minimize.output.folder import has_runs
 from minimize.plan import Plan
 from minimize.policy.pipeline import Pipeline
@@ -345,10 +344,9 @@ def explain_share(
     fields = tuple(key for key in named if offered is not None and offered.permits(key))
     consent, unknown = None, None
     if tenant is not None and manifest is not None:
-        with workspace.open_ledger() as ledger:
+        with workspace.open_ledger(signs=workspace.keyring_or_none is not None) as ledger:
             unknown = _unknown_tenant(tenant, workspace, ledger.tenants())
-            verifier = find_keyring(workspace.keys, workspace.config)
-            consents = load_consents(ledger, verifier, workspace.config, recipient=recipient)
+            consents = load_consents(ledger, workspace.config, recipient=recipient)
             if side.recipient.standing == "independent":
                 own = consents.agreements.contract_on(recipient, tenant, now.date(), now)
                 fields = tuple(key for key in named if own is not None and own.permits(key))

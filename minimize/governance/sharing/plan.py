@@ -135,7 +135,7 @@ class ResolvedShare:
 
     def consents(self, acts: ActReader) -> Consents:
         """The consents to this recipient, and its contracts."""
-        return load_consents(acts, self.keyring, self.workspace.config, recipient=self.recipient.recipient)
+        return load_consents(acts, self.workspace.config, recipient=self.recipient.recipient)
 
     @property
     def share_time(self) -> datetime:
@@ -159,7 +159,7 @@ class ResolvedShare:
             return None
         with self.workspace.open_ledger(signs=True) as ledger:
             config, name = self.workspace.config, self.recipient.recipient
-            known = load_agreements(ledger, self.keyring, config, recipient=name)
+            known = load_agreements(ledger, config, recipient=name)
         return known.permitted_fields(self.recipient, self.share_time.date(), self.share_time)
 
     def naming_fields(self, policy: Policy) -> frozenset[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -18,7 +19,6 @@ from minimize.consent.terms import TenantAgreements, parse_terms
 from minimize.errors import ConfigurationError, PolicyError
 from minimize.governance.consent import (
     NewConsent,
-    RecallBatch,
     RecordedConsent,
     act_text,
     add_consent,
@@ -26,12 +26,10 @@ from minimize.governance.consent import (
     mark_expired_consents,
 )
 from minimize.governance.evidence import EvidenceSearch, no_evidence
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.audit_event import SHARE_ACTIVITY
+from minimize.ledger import current_actor
+from minimize.ledger.acts import ActReader
 from minimize.ledger.kinds import (
     CONSENT,
-    RECALL,
     TENANT_SHARE,
     ConsentAct,
     Disclosure,
@@ -41,7 +39,7 @@ from minimize.ledger.kinds import (
     find_consents,
     find_disclosures,
     find_recall_steps,
-    new_recall_steps,
+    recall_decision,
 )
 from minimize.recipients import Contract, Recipient, Recipients, load_configured_recipients
 from minimize.results import Listing, LogMessage, Printable, json_object
@@ -87,6 +85,18 @@ class Recall:
     def is_late(self) -> bool:
         """Whether action is required: the recipient was not asked, or has not confirmed in time."""
         return self.state == "due" or self.overdue
+
+    def step(self, state: RecallState, now: datetime) -> RecallStep:
+        """A new step of the recall."""
+        return RecallStep(
+            disclosure=self.disclosure,
+            tenant_id=self.tenant,
+            recipient=self.recipient,
+            cause=self.cause,
+            state=state,
+            recorded_at=now,
+            actor=current_actor().user or "",
+        )
 
     def to_json(self, *, subjects: bool = True) -> dict[str, Any]:
         """The entry as a JSON object, with the tokens of its subjects or only their number."""
@@ -158,12 +168,13 @@ def find_recalls(
     The file of contracts is that of the configuration.
     """
     acts: dict[ConsentParties, list[ConsentAct]] = {}
-    for one in find_consents(ledger, recipient=recipient):
-        acts.setdefault((one.recipient, one.function, one.tenant_id), []).append(one)
-    agreements = load_agreements(ledger, None, config, recipient=recipient)
+    for act in find_consents(ledger, recipient=recipient):
+        acts.setdefault((act.recipient, act.function, act.tenant_id), []).append(act)
+    agreements = load_agreements(ledger, config, recipient=recipient)
     search, steps = _RecallSearch(ledger, recipients, acts, agreements, now), _recorded_steps(ledger, recipient)
-    each = [one for act in find_disclosures(ledger, recipient) for one in search.recalls_of_disclosure(act, steps)]
-    return [one for one in each if all_ or one.state != "confirmed"]
+    sent = find_disclosures(ledger, recipient)
+    recalls = [recall for disclosure in sent for recall in search.recalls_of_disclosure(disclosure, steps)]
+    return [recall for recall in recalls if all_ or recall.state != "confirmed"]
 
 
 def _recorded_steps(ledger: Ledger, recipient: str | None) -> dict[DisclosureTenant, list[RecallStep]]:
@@ -272,10 +283,9 @@ def list_recalls(
     """
     known = load_configured_recipients(recipients, workspace.config)
     with workspace.open_ledger() as ledger:
-        found = find_recalls(ledger, known, workspace.config, now, recipient, all_=all_)
-    return [
-        each for each in entries_in_scope(found, tenants, lambda each: (each.tenant,)) if each.is_late or not overdue
-    ]
+        recalls = find_recalls(ledger, known, workspace.config, now, recipient, all_=all_)
+    visible = entries_in_scope(recalls, tenants, lambda recall: (recall.tenant,))
+    return [recall for recall in visible if recall.is_late or not overdue]
 
 
 def request_recalls(
@@ -298,8 +308,7 @@ def request_recalls(
             due = [
                 each for each in find_recalls(ledger, known, workspace.config, now, recipient) if each.state == "due"
             ]
-        for name in dict.fromkeys(each.recipient for each in due):
-            _record_steps(ledger, workspace, [each for each in due if each.recipient == name], "requested", now)
+        _record_steps(ledger, workspace, due, "requested", now)
         requested = [replace(each, state="requested", requested_at=now) for each in due]
         save_list(requested)
     return requested
@@ -332,37 +341,19 @@ def confirm_recalls(
         return [replace(each, state="confirmed", overdue=False) for each in requested]
 
 
-def recall_event(recipient: str, state: RecallState, entries: int, actor: Actor, now: datetime) -> AuditEvent:
-    """The audit event of a recall step."""
-    changes = (PropertyChange("state", None, state), PropertyChange("entries", None, entries))
-    resource = Resource(recipient, "recipient", f"recipients/{recipient}", changes)
-    return SHARE_ACTIVITY.event("recall", actor, now, resource)
-
-
 def _record_steps(
-    ledger: Ledger, workspace: Workspace, due: Sequence[Recall], state: RecallState, now: datetime
+    ledger: Ledger, workspace: Workspace, recalls: Iterable[Recall], state: RecallState, now: datetime
 ) -> None:
-    actor = current_actor()
-    who, name = actor.user or "", due[0].recipient
-    steps = [
-        RecallStep(
-            disclosure=each.disclosure,
-            tenant_id=each.tenant,
-            recipient=name,
-            cause=each.cause,
-            state=state,
-            recorded_at=now,
-            actor=who,
-        )
-        for each in due
-    ]
+    """Records a step of these recalls, with an audit event for each recipient."""
+    for steps in _steps_by_recipient(recalls, state, now):
+        ledger.record(partial(recall_decision, steps=steps), workspace.keyring())
 
-    def decide(acts: ActReader) -> Decision[None]:
-        new = new_recall_steps(acts, steps)
-        event = recall_event(name, state, len(new), actor, now)
-        return Decision(None, [RECALL.act(step) for step in new], [event] if new else [])
 
-    ledger.record(decide, workspace.keyring())
+def _steps_by_recipient(recalls: Iterable[Recall], state: RecallState, now: datetime) -> Iterable[list[RecallStep]]:
+    steps: dict[str, list[RecallStep]] = {}
+    for recall in recalls:
+        steps.setdefault(recall.recipient, []).append(recall.step(state, now))
+    return steps.values()
 
 
 RECEIVED_RECORDS_HINT: Final = (
@@ -471,38 +462,23 @@ class _RecallOnEnd:
     recipient: Recipient | None
     recalls: list[Recall] = field(default_factory=list)
 
-    def __call__(self, ledger: ActReader, acts: Sequence[ConsentAct]) -> Iterator[RecallBatch]:
-        """Yields the recall requests, by recipient."""
-        actor = current_actor()
+    def __call__(self, ledger: ActReader, acts: Sequence[ConsentAct]) -> Iterable[Sequence[RecallStep]]:
+        """The recall requests, by recipient."""
         recorded = {(step.disclosure, step.tenant_id) for step in find_recall_steps(ledger)}
         self.recalls[:] = [
             each
             for act in acts
             for each in self._recalls_of_act(ledger, act)
-            if _disclosure_tenant(each) not in recorded
+            if (each.disclosure, each.tenant) not in recorded
         ]
-        for name in dict.fromkeys(each.recipient for each in self.recalls):
-            steps = [
-                RecallStep(
-                    disclosure=each.disclosure,
-                    tenant_id=each.tenant,
-                    recipient=name,
-                    cause=each.cause,
-                    state="requested",
-                    recorded_at=self.now,
-                    actor=actor.user or "",
-                )
-                for each in self.recalls
-                if each.recipient == name
-            ]
-            yield RecallBatch(steps, recall_event(name, "requested", len(steps), actor, self.now))
+        return _steps_by_recipient(self.recalls, "requested", self.now)
 
     def _recalls_of_act(self, ledger: ActReader, ending: ConsentAct) -> Iterator[Recall]:
         """Yields the recalls of the tenant and function of an act that is not recorded yet."""
         parties = f"{ending.recipient}/{ending.function}"
         acts = [*ledger.find(CONSENT, key=parties, tenant=ending.tenant_id), ending]
         sent = find_disclosures(ledger, ending.recipient)
-        agreements = load_agreements(ledger, None, self.config, recipient=ending.recipient)
+        agreements = load_agreements(ledger, self.config, recipient=ending.recipient)
         for act in (each for each in sent if each.function == ending.function):
             for share in ledger.find(TENANT_SHARE, key=act.disclosure, tenant=ending.tenant_id):
                 cause = consent_end(acts, share.consent, self.now)
@@ -516,10 +492,6 @@ class _RecallOnEnd:
                         contract=recall_contract(self.recipient, share, agreements, self.now),
                         now=self.now,
                     )
-
-
-def _disclosure_tenant(recall: Recall) -> tuple[str, str]:
-    return recall.disclosure, recall.tenant
 
 
 def find_recipient(name: str, workspace: Workspace, recipients: PathText | None) -> Recipient | None:

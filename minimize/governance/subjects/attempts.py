@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from minimize.errors import MinimizeError
 from minimize.governance.subjects.requests import DataSubject, moved_rows, next_step, record_steps, request_outcome
-from minimize.ledger.kinds import SUBJECT_REQUEST, SubjectRequestStep
+from minimize.ledger.subject_kinds import SUBJECT_REQUEST, SubjectRequestStep
 
 if TYPE_CHECKING:
     from minimize.datasets.published_output import PublishedOutput

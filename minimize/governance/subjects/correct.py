@@ -46,7 +46,7 @@ from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, Resource, current_actor
 from minimize.ledger.acts import ActKind, BodyRemoval, Decision
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.kinds import (
+from minimize.ledger.subject_kinds import (
     CORRECTION,
     PROPOSED_CORRECTION,
     SUBJECT_REQUEST,

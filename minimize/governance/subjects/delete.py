@@ -82,7 +82,7 @@ from minimize.governance.subjects.search import (
     sealed_files,
 )
 from minimize.identifiers import CaseFolding
-from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LifecycleEvent, LinkedForms, SubjectRequestStep
 from minimize.receipts import Receipt
 from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import RewriteRequest

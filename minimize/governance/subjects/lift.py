@@ -42,7 +42,7 @@ from minimize.governance.subjects.requests import (
     restrictions_in_force,
     subject_findings,
 )
-from minimize.ledger.kinds import LIFECYCLE_EVENT, LifecycleEvent, SubjectRequestStep
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LifecycleEvent, SubjectRequestStep
 from minimize.receipts import Receipt, ReceiptKind
 from minimize.removal import Removal, TransferFactory
 from minimize.removal.decision import RewriteRequest

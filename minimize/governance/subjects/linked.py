@@ -41,7 +41,7 @@ from minimize.governance.subjects.search import (
 )
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring
-from minimize.ledger.kinds import LinkedForms
+from minimize.ledger.subject_kinds import LinkedForms
 from minimize.policy.fields import DEVICE, USER, identifying_fields, individual_of
 from minimize.stages.identifier_forms import AS_RECEIVED, IdentifierColumn
 from minimize.text import count_noun

@@ -21,7 +21,8 @@ from minimize.keys import Keyring
 from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import Decision
 from minimize.ledger.audit_event import EventResult
-from minimize.ledger.kinds import (
+from minimize.ledger.runs import missing_receipts, output_locations
+from minimize.ledger.subject_kinds import (
     LIFECYCLE_EVENT,
     SUBJECT_REQUEST,
     LifecycleEvent,
@@ -31,7 +32,6 @@ from minimize.ledger.kinds import (
     last_lifecycle_events,
     linked_forms,
 )
-from minimize.ledger.runs import missing_receipts, output_locations
 from minimize.ledger.subject_tokens import find_known_token, known_or_new_token, token_secrets, token_versions
 from minimize.output.folder import has_runs, identity_of
 from minimize.results import Line, Listing, Printable, ResultAt

@@ -39,8 +39,8 @@ from minimize.times import from_epoch_microseconds, instant_text, minute_text, t
 from minimize.workspace import Workspace, optional_ledger
 
 if TYPE_CHECKING:
-    from minimize.ledger.kinds import LifecycleEvent, SubjectRequestStep
     from minimize.ledger.ledger import Ledger
+    from minimize.ledger.subject_kinds import LifecycleEvent, SubjectRequestStep
 
 
 @dataclass(frozen=True, slots=True)

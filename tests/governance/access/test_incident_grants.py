@@ -146,4 +146,4 @@ def test_a_refused_break_glass_opens_no_incident(home: Workspace) -> None:
 
 def grants(home: Workspace) -> tuple[Grant, ...]:
     with home.open_ledger() as ledger:
-        return load_grants(ledger, home.keyring()).all_grants
+        return load_grants(ledger).all_grants

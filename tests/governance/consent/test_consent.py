@@ -8,18 +8,16 @@ from typing import Any
 import pytest
 
 from minimize.consent import load_consents
-from minimize.errors import KeyringError, MinimizeError, PolicyError, RefusedError
+from minimize.errors import KeyringError, MinimizeError, PolicyError
 from minimize.governance.consent import (
     ConsentVerb,
     NewConsent,
-    add_consent,
     explain_consent,
     list_consents,
     mark_expired_consents,
     record_consent,
 )
 from minimize.governance.evidence import TenantEvidence
-from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.ledger.kinds import ConsentAct
@@ -33,7 +31,7 @@ WISH = NewConsent("north", "vendor", "sync", evidence=TenantEvidence("token", "0
 
 def acts(configuration: Workspace) -> list[ConsentAct]:
     with configuration.open_ledger() as ledger:
-        return list(load_consents(ledger, None, None).acts)
+        return list(load_consents(ledger, None).acts)
 
 
 def test_a_consent_is_recorded_with_what_was_agreed_to_and_by_whom(home: Workspace) -> None:
@@ -114,15 +112,6 @@ def test_a_consent_can_be_withdrawn_after_any_change_of_the_recipient_file(
 def test_a_consent_for_a_recipient_that_never_existed_cannot_be_withdrawn(home: Workspace) -> None:
     with pytest.raises(PolicyError):
         record_consent("withdraw", replace(WISH, recipient="vendro"), home, NOW)
-
-
-def test_a_consent_by_an_unauthorized_account_is_refused_and_not_recorded(home: Workspace) -> None:
-    def nobody(actor: Actor, resource: Resource) -> None:
-        raise RefusedError(f"{actor.user} may not touch {resource.id}")
-
-    with pytest.raises(RefusedError, match="consents/north/vendor/sync"):
-        add_consent("give", WISH, home, NOW, allowed=nobody)
-    assert acts(home) == []
 
 
 def test_without_a_keyring_nothing_is_recorded(home: Workspace) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from minimize.governance.incident_steps import body_text
 from minimize.governance.incidents.incident import Incident, group_steps
 from minimize.ledger.kinds import IncidentStep
 
@@ -23,7 +22,9 @@ OPENED: dict[str, Any] = {
 
 
 def step(name: str, hours: int = 0, **body: Any) -> IncidentStep:
-    return IncidentStep("INC-1", name, "ann", json.loads(body_text(body)), NOW + timedelta(hours=hours))
+    return IncidentStep(
+        "INC-1", name, "ann", json.loads(json.dumps(body, sort_keys=True)), NOW + timedelta(hours=hours)
+    )
 
 
 def scoped(*tenants: str, notice: bool = True) -> IncidentStep:

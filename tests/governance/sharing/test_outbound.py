@@ -19,8 +19,9 @@ from minimize.errors import ConfigurationError, KeyringError, LedgerError, NotPe
 from minimize.governance.sharing import digest_table, disclosure_token
 from minimize.governance.sharing.plan import ShareRequest
 from minimize.ledger import AuditEvent, find_ledger
-from minimize.ledger.kinds import LIFECYCLE_EVENT, TENANT_SHARE, Disclosure, LifecycleEvent, find_disclosures
+from minimize.ledger.kinds import TENANT_SHARE, Disclosure, find_disclosures
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LifecycleEvent
 from minimize.ledger.subject_tokens import subject_token
 from tests.acts import record_acts
 from tests.governance.sharing.sender import ANN, NOW, POLICY, RECORDS, Sender, changed, recent_records

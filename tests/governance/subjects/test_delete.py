@@ -23,8 +23,8 @@ from minimize.governance.subjects.search import files_with_leftovers
 from minimize.governance.subjects.view import view_page
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.kinds import SubjectRequestStep
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import SubjectRequestStep
 from minimize.removal import Removal, RuledRemoval
 from minimize.removal.plan import RemovalPlan
 from minimize.removal.rewrite_receipt import RewriteResult

@@ -13,8 +13,8 @@ import minimize
 from minimize.errors import ConfigurationError
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, view_subjects
 from minimize.ledger import find_ledger
-from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT
 from tests.governance.outputs import places, run, two_days
 from tests.project import AT, BEFORE, DAY, Builds, Project, events
 

@@ -12,8 +12,8 @@ from minimize.errors import PolicyError
 from minimize.governance.events import list_events, withdraw_event
 from minimize.governance.subjects import import_events
 from minimize.ledger import find_ledger
-from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT
 from minimize.removal.expire import expire
 from tests.calls import open_items
 from tests.commands import command

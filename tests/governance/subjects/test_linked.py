@@ -24,8 +24,8 @@ from minimize.governance.subjects import (
     write_exports,
 )
 from minimize.ledger import find_ledger
-from minimize.ledger.kinds import LIFECYCLE_EVENT
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import LIFECYCLE_EVENT
 from tests.governance.outputs import places, run
 from tests.project import DAY, Builds, Project, events
 

@@ -25,8 +25,8 @@ from minimize.governance.subjects.requests import (
 )
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
-from minimize.ledger.kinds import SubjectRequestStep
 from minimize.ledger.ledger import open_ledger
+from minimize.ledger.subject_kinds import SubjectRequestStep
 from minimize.workspace import Workspace as Places
 from tests.project import Project
 
