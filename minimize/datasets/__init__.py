@@ -2,7 +2,7 @@
 
 published_output.py   a published output, and everything that is asked about one of its files
 affected_subjects.py  tenants and subjects that an event concerns in a file
-event_times.py        bounds of the event times of a file
+record_age.py         age of records: bounds of the event times of a file
 reader.py             `read` and `files`; recovery before reading, receipts, files in force and their rows
 writing_run.py        the run that wrote a file, with its policy and pipeline
 pipelines.py          the pipeline of an output, with its settings and regions, found by its receipts

@@ -19,8 +19,8 @@ from minimize.arrow.columns import positions_among
 from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, has_null_entry, merge_equal_entries
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.datasets.event_times import UNKNOWN_TIME, Moments
 from minimize.datasets.lifecycle_events import RetentionEvent
+from minimize.datasets.record_age import UNKNOWN_TIME, Moments
 from minimize.identifiers import canonical_column
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY

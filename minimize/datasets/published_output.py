@@ -29,9 +29,9 @@ from minimize.datasets.affected_subjects import (
     recognize_tokens,
     until_event_time,
 )
-from minimize.datasets.event_times import EventTimeBounds, partition_start
 from minimize.datasets.lifecycle_events import RetentionEvent, events_by_field
 from minimize.datasets.pipelines import find_pipeline
+from minimize.datasets.record_age import EventTimeBounds, partition_start
 from minimize.datasets.writing_run import PolicyCache, WritingRun, receipts_by_path
 from minimize.errors import MinimizeError, OutputError
 from minimize.identifiers import canonical_text

@@ -8,7 +8,8 @@ rerun.py            dates that can be run again from their source
 sealing.py          records moved into sealed files by `subject restrict`, and back by `subject lift`
 plan.py             due files, the plan, open deadlines
 decision.py         removals and replacements in one file, batch by batch
-facts.py            requirements of today's policy, settings and consents for the records of a file of an older policy
+retention_rules.py  ages and conditions of today's policy for a file of an older one
+file_consents.py    settings and consents of today for the records of a file
 rewrite.py          the only way to change published files: a verdict per file, portions of whole dates
 rewrite_receipt.py  the receipt of a rewrite
 verdict.py          the verdict of a rewrite on one batch

@@ -24,9 +24,9 @@ from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.affected_subjects import AffectedSubjects, until_event_time
-from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
 from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent, events_by_field
 from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.record_age import UNKNOWN_TIME, EventTimeBounds, Moments, age_limit
 from minimize.datasets.writing_run import source_read_times
 from minimize.keys import Keyring, Kms, find_kms
 from minimize.policy.condition import Atom, Condition, FeatureOn, FieldEquals, RowFacts, atoms
@@ -34,7 +34,7 @@ from minimize.policy.fields import gate_condition, is_dropped
 from minimize.policy.model import Field, Policy
 from minimize.policy.treatments import DROP
 from minimize.records import RECORDS
-from minimize.removal.facts import (
+from minimize.removal.retention_rules import (
     ChangedFacts,
     FieldRule,
     RetentionRules,

@@ -34,8 +34,8 @@ from minimize.removal import Removal
 from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.results import JsonResult, Line, json_member
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.guards import check_change_time
 from minimize.runs.runner import no_progress
-from minimize.runs.session import check_change_time
 from minimize.stores import Location, LocationLike, PathText, parse_output_location
 from minimize.text import count_noun
 from minimize.workspace import Workspace

@@ -14,15 +14,15 @@ from typing import Any, Final
 import pyarrow as pa
 
 from minimize.checkpoints import checkpoint
-from minimize.datasets.event_times import age_limit
 from minimize.datasets.lifecycle_events import ALL_EVENT_TIMES, RetentionEvent
 from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.datasets.record_age import age_limit
 from minimize.output.folder import RESTRICTED
 from minimize.policy.condition import AnyOf, Condition, conjuncts, fields_read_by_condition
 from minimize.policy.model import Policy
 from minimize.records import RECORDS, BatchCounts
 from minimize.removal.decision import FileInstructions, RewriteRequest
-from minimize.removal.facts import FieldRule, RetentionRules, features_in, written_conditions
+from minimize.removal.retention_rules import FieldRule, RetentionRules, features_in, written_conditions
 from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.removal.verdict import BatchJudge, SuccessiveJudges, verdict_counts
 from minimize.results import JsonResult, Line, json_member

@@ -27,7 +27,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import Receipt, RunOrigin
 from minimize.receipts.chain import READING_KINDS
 from minimize.records import RECORDS
-from minimize.removal.facts import current_conditions
+from minimize.removal.retention_rules import current_conditions
 from minimize.runs.batch_dates import DateSelection, compare_files, date_text, last_inputs, parse_batch_date
 from minimize.runs.deciding_function import ConsentChange, consent_change, consents_changed
 from minimize.runs.inputs import find_input_files, path_mask

@@ -18,11 +18,11 @@ from minimize.arrow.dictionaries import Bools, decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.consent import ConsentPeriods
-from minimize.datasets.event_times import age_limit
 from minimize.datasets.ledger_check import check_earlier_receipts
 from minimize.datasets.pipelines import origin_place, origin_settings
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.datasets.reader import load_receipts
+from minimize.datasets.record_age import age_limit
 from minimize.errors import Finding, RefusedError, call_redacted
 from minimize.keys import Keyring
 from minimize.observability.destinations import NO_OBSERVABILITY
@@ -35,19 +35,21 @@ from minimize.receipts import Receipt, RunOrigin
 from minimize.records import RECORDS
 from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import WHOLE_RECORD, FileInstructions, RewriteRequest
-from minimize.removal.facts import FileConsents, FileSettings, RetentionRules, StoredFacts, current_conditions
+from minimize.removal.file_consents import FileConsents, FileSettings
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, whole_table, with_retention
 from minimize.removal.rerun import DatesWithSource, RerunnableDate
+from minimize.removal.retention_rules import RetentionRules, StoredFacts, current_conditions
 from minimize.removal.verdict import BatchVerdict
 from minimize.results import UNCHANGED, JsonResult, Line, json_member
 from minimize.runs.deciding_function import check_same_function, consent_periods
 from minimize.runs.execution import ProgressCallback
+from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time
 from minimize.runs.inputs import load_subject_acts
 from minimize.runs.overrides import require_output_override
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import ResolvedRun, RunRequest
 from minimize.runs.runner import no_progress, run_resolved
-from minimize.runs.session import ALLOW_REMOVAL_HINT, check_change_time, warn_of_older_copy
+from minimize.runs.session import warn_of_older_copy
 from minimize.settings import SettingsRows
 from minimize.stages.chains import run_chain
 from minimize.stores import LocationLike, PathText

@@ -58,17 +58,10 @@ from minimize.records import PIPELINE_FILE, POLICY_FILE, RECORDS, Batch, BatchCo
 from minimize.removal.rewrite_receipt import PlannedFile, RewriteReceipt, RewriteResult
 from minimize.removal.verdict import ApplyVerdict
 from minimize.runs.execution import ProgressCallback, ProgressCounter
+from minimize.runs.guards import ALLOW_REMOVAL_HINT, check_change_time, covers_dates, later_time
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.runner import no_progress
-from minimize.runs.session import (
-    ALLOW_REMOVAL_HINT,
-    check_change_time,
-    covers_dates,
-    later_time,
-    record_missed_receipts,
-    record_published,
-    run_session,
-)
+from minimize.runs.session import record_missed_receipts, record_published, run_session
 from minimize.stores import Location, location_text
 from minimize.stores.durable_files import has_digest
 from minimize.times import time_text

@@ -48,7 +48,7 @@ from minimize.stages.conditions import BatchFacts
 from minimize.stages.corrections import find_corrections
 from minimize.stages.generalize import Release
 from minimize.stages.raw_values import field_place
-from minimize.stages.rejections import reject_future
+from minimize.stages.record_limits import reject_future
 from minimize.text import place_text
 from minimize.times import time_text
 

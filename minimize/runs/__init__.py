@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
+from minimize.runs.guards import quarantine_exceeded, unfinished_parts
 from minimize.runs.runner import run
-from minimize.runs.session import quarantine_exceeded, unfinished_parts
 
 __all__ = ["quarantine_exceeded", "run", "unfinished_parts"]

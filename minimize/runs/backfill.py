@@ -32,12 +32,12 @@ from minimize.records import POLICY_FILE, RUNS
 from minimize.results import LogMessage, json_object
 from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, arrivals
 from minimize.runs.first_run_check import check_erasures_known
+from minimize.runs.guards import run_log_messages, runs_exit_code
 from minimize.runs.inputs import find_input_files, path_mask
 from minimize.runs.overrides import require_override
 from minimize.runs.receipt_builder import RunContext
 from minimize.runs.resolve import PLAIN_REQUEST, RunRequest, resolve_run
 from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine, observe_refusal
-from minimize.runs.session import run_log_messages, runs_exit_code
 from minimize.stores import Location, ObjectPath, PathText
 from minimize.text import count_noun
 from minimize.workspace import Workspace

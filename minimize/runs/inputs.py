@@ -50,7 +50,7 @@ from minimize.sources import FORMATS, declared_schema
 from minimize.sources.base import Source
 from minimize.sources.file_discovery import NameMask, SourceFiles, displayed_name, find_files, parse_hive_folder
 from minimize.sources.files import batch_parts
-from minimize.stages.rejections import reject_future, reject_long_partitions, reject_without_region
+from minimize.stages.record_limits import reject_future, reject_long_partitions, reject_without_region
 from minimize.stores import (
     Location,
     ObjectPath,

@@ -42,7 +42,7 @@ from minimize.sources.memory import MemorySource, MemorySourceFactory, match_pre
 from minimize.spill import DEFAULT_MEMORY, SpillSpace, find_budget
 from minimize.stages.generalize import Release, empty_memos
 from minimize.stages.raw_values import mask_closed_values, masked_schema, spill_records
-from minimize.stages.rejections import reject_future
+from minimize.stages.record_limits import reject_future
 from minimize.stores import PathText
 from minimize.techniques.base import KeySource
 from minimize.techniques.cache import TechniqueCache

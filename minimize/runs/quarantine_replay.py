@@ -27,10 +27,10 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import InputFile, Receipt, RunOrigin, quarantine_files_in_force
 from minimize.results import OMIT_IF_EMPTY, JsonResult, Line, LogMessage, json_member
 from minimize.runs.batch_dates import DateSelection, SkippedDate, error_for, parse_batch_date
+from minimize.runs.guards import run_log_messages, runs_exit_code
 from minimize.runs.overrides import require_output_override
 from minimize.runs.resolve import PLAIN_REQUEST, ResolvedRun, RunRequest, resolve_run
 from minimize.runs.runner import LOCAL_EXECUTION, Execution, attempt_run, check_engine
-from minimize.runs.session import run_log_messages, runs_exit_code
 from minimize.sources.base import Source, accepted_positions
 from minimize.sources.files import FilePart, batch_parts
 from minimize.stores import Location

@@ -45,27 +45,24 @@ from minimize.runs.batch_dates import BatchDate, DateSelection, SkippedDate, dat
 from minimize.runs.deciding_function import check_same_function, warn_of_gated_rows, warn_without_consents
 from minimize.runs.execution import ProcessedDates, ProgressCallback, process_dates
 from minimize.runs.first_run_check import check_erasures_known
-from minimize.runs.inputs import check_acts_unchanged, first_read_times
-from minimize.runs.late_aggregates import LateAggregates
-from minimize.runs.overrides import require_override
-from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
-from minimize.runs.resolve import ResolvedRun, RunRequest, audit_created_keys, resolve_run
-from minimize.runs.session import (
+from minimize.runs.guards import (
     check_quarantine_limit,
     check_same_pipeline,
     check_shrink,
     dates_with_later_receipt,
     exit_code,
     later_time,
-    record_missed_receipts,
-    record_published,
     reference_clock,
     run_log_messages,
-    run_session,
     state_quarantine_limit,
     unfinished_parts,
-    warn_of_older_copy,
 )
+from minimize.runs.inputs import check_acts_unchanged, first_read_times
+from minimize.runs.late_aggregates import LateAggregates
+from minimize.runs.overrides import require_override
+from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
+from minimize.runs.resolve import ResolvedRun, RunRequest, audit_created_keys, resolve_run
+from minimize.runs.session import record_missed_receipts, record_published, run_session, warn_of_older_copy
 from minimize.runs.settings_warnings import warn_of_unmatched_subjects
 from minimize.stores import Location, LocationLike, ObjectPath, PathText
 from minimize.text import count_noun

@@ -6,7 +6,7 @@ files             one file of a source, its bytes as blocks of whole lines, and 
 projection        nested types and arrays restricted to the declared fields
 record_checks     forbidden and missing fields, keys that are forbidden at any depth with their spellings, canonical ids
 library_warnings  warnings of libraries while a source is read
-binding           a request bound to a schema, and chunks made of decoded columns
+schema_check      a request bound to a schema, every difference between them, and chunks made of decoded columns
 csv, ndjson, parquet, memory  the formats
 
 `SourceFormat` is everything that other modules ask about a format. To add one, write a module in this folder with a

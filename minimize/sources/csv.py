@@ -33,7 +33,6 @@ from minimize.errors import SourceError
 from minimize.records import Chunk, Reject, RejectCode
 from minimize.sources import FileRows, SourceFormat
 from minimize.sources.base import DeclaredField, SourcePart, SourceRequest
-from minimize.sources.binding import BoundRequest, add_rejects, bind_request
 from minimize.sources.files import (
     BYTE_ORDER_MARK,
     ByteStream,
@@ -47,6 +46,7 @@ from minimize.sources.files import (
 )
 from minimize.sources.projection import field_tree, prune_schema
 from minimize.sources.record_checks import FaultMask
+from minimize.sources.schema_check import BoundRequest, add_rejects, bind_request
 
 INVALID_BYTE = "\0"
 """Replacement of a byte that is not UTF-8."""

@@ -31,10 +31,10 @@ from minimize.arrow.types import STRING_TESTS, storage_type
 from minimize.errors import ConfigurationError, Finding, SchemaError, SourceError
 from minimize.records import Chunk
 from minimize.sources.base import DeclaredField, SourcePart, SourceRequest
-from minimize.sources.binding import MEMORY_CHUNK_ROWS, BoundRequest, bind_request, validate_chunk
 from minimize.sources.files import WrappingPart, replace_errors
 from minimize.sources.library_warnings import call_without_warnings, iterate_without_warnings
 from minimize.sources.record_checks import FaultMask, ForbiddenNames, any_depth_rule, forbidden_names
+from minimize.sources.schema_check import MEMORY_CHUNK_ROWS, BoundRequest, bind_request, validate_chunk
 
 _KEYLESS_TYPES: Final = frozenset(
     {type(None), str, bytes, bool, int, float, Decimal, date, datetime, time, timedelta, UUID}

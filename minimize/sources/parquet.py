@@ -22,7 +22,6 @@ from minimize.keys.parquet_footer import EncryptedColumns, check_footer, has_enc
 from minimize.records import Chunk, UndeclaredCount, bound_undeclared
 from minimize.sources import FileRows, SourceFormat
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.binding import BoundRequest, bind_request, raise_findings, unify_schemas, validate_chunk
 from minimize.sources.file_discovery import hive_partitions
 from minimize.sources.files import FileBackedPart, FilePart, FileSource, damaged_file_error, read_error, replace_errors
 from minimize.sources.projection import (
@@ -34,6 +33,7 @@ from minimize.sources.projection import (
     prune_schema,
 )
 from minimize.sources.record_checks import SUBJECT_SAMPLE, FaultMask, flat_values, sample_subjects
+from minimize.sources.schema_check import BoundRequest, bind_request, raise_findings, unify_schemas, validate_chunk
 from minimize.stores import Location, ObjectPath, open_parquet_file
 
 LeafPosition = tuple[pa.DataType, int]

@@ -23,9 +23,9 @@ from minimize.policy.load import load_pipeline
 from minimize.records import Chunk
 from minimize.sources import FORMATS, FileRows, SourceFormat, declared_schema
 from minimize.sources.base import SourcePart, SourceRequest
-from minimize.sources.binding import BoundRequest, bind_request
 from minimize.sources.files import FileBackedPart, FilePart, FileSource, open_stream
 from minimize.sources.record_checks import FaultMask
+from minimize.sources.schema_check import BoundRequest, bind_request
 from tests.commands import command
 from tests.project import AT, DAY, FIELDS, Project, event, events
 

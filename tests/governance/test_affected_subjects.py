@@ -22,8 +22,8 @@ from minimize.datasets.affected_subjects import (
     form_tokens,
     recognize_tokens,
 )
-from minimize.datasets.event_times import Moments
 from minimize.datasets.lifecycle_events import RetentionEvent
+from minimize.datasets.record_age import Moments
 from minimize.keys import Keyring, add_key, new_keyring
 from minimize.stages.identifier_forms import AS_RECEIVED, LookupColumn
 from minimize.times import epoch_microseconds

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds, age_limit
+from minimize.datasets.record_age import UNKNOWN_TIME, EventTimeBounds, age_limit
 from minimize.output.stored_file import open_stored_file
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy

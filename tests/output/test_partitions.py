@@ -21,7 +21,7 @@ from minimize.output.folder import (
     parse_partition_folder,
     split_by_partition,
 )
-from minimize.stages.rejections import is_too_long
+from minimize.stages.record_limits import is_too_long
 from tests.calls import recheck_quarantine
 from tests.project import Project, event, new_project
 

@@ -13,8 +13,8 @@ import pytest
 import minimize
 from minimize.datasets.reader import load_receipts
 from minimize.errors import CheckFailed, SourceError
-from minimize.runs import session
-from minimize.runs.session import KeptRows
+from minimize.runs import guards
+from minimize.runs.guards import KeptRows
 from tests import calls
 from tests.buckets import Bucket
 from tests.calls import replay
@@ -189,9 +189,9 @@ def test_against_another_clock_five_minutes_are_too_many(done: Project, monkeypa
 def test_the_other_clock_is_taken_back_to_the_start_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     started = datetime(2026, 3, 1, tzinfo=UTC)
     now, ahead = started + timedelta(hours=3), timedelta(minutes=2)
-    monkeypatch.setattr(session, "_server_time", lambda _: now + ahead)
+    monkeypatch.setattr(guards, "_server_time", lambda _: now + ahead)
     ledger = SimpleNamespace(now=now)
-    assert session.reference_clock(ledger, None, started)() == started + ahead  # type: ignore[arg-type]
+    assert guards.reference_clock(ledger, None, started)() == started + ahead  # type: ignore[arg-type]
 
 
 @pytest.mark.postgres
@@ -209,7 +209,7 @@ def test_the_clock_of_a_ledger_on_a_server_is_asked(
 
 @pytest.mark.slow
 def test_the_clock_of_a_store_is_the_time_of_an_object_that_is_put_and_removed(s3_bucket: Bucket) -> None:
-    found = session._store_time(s3_bucket.at("out"))
+    found = guards._store_time(s3_bucket.at("out"))
     assert found is not None
     assert abs(datetime.now(UTC) - found) < timedelta(minutes=5)
     assert list(s3_bucket.at("out").objects_below()) == []

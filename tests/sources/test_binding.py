@@ -8,7 +8,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import SchemaError, SourceError
 from minimize.records import Chunk, Reject, UndeclaredCount
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.binding import (
+from minimize.sources.record_checks import FaultMask, ForbiddenPlace, forbidden_places
+from minimize.sources.schema_check import (
     add_rejects,
     bind_request,
     check_schema,
@@ -18,7 +19,6 @@ from minimize.sources.binding import (
     unify_schemas,
     validate_chunk,
 )
-from minimize.sources.record_checks import FaultMask, ForbiddenPlace, forbidden_places
 
 A, NEW, PIN = Pointer.parse("a"), Pointer.parse("new"), Pointer.parse("pin")
 

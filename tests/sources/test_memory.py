@@ -13,8 +13,8 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import ConfigurationError, SchemaError, SourceError
 from minimize.records import Chunk
 from minimize.sources.base import SourceRequest
-from minimize.sources.binding import MEMORY_CHUNK_ROWS
 from minimize.sources.memory import MemoryPart, MemorySourceFactory, memory_source, read_memory
+from minimize.sources.schema_check import MEMORY_CHUNK_ROWS
 from tests.sources.declared import declared
 
 CANARY = "c4n4ry"

@@ -16,10 +16,10 @@ from minimize.arrow.pointers import Pointer
 from minimize.errors import SourceError
 from minimize.records import Chunk
 from minimize.sources.base import SourceRequest
-from minimize.sources.binding import BoundRequest, concat_chunks
 from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
 from minimize.sources.projection import FieldNode, field_tree, prune_schema
+from minimize.sources.schema_check import BoundRequest, concat_chunks
 from minimize.stores.durable_files import file_digest
 from tests.hypothesis_profiles import examples
 from tests.sources.declared import declared

@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 
 from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
-from minimize.datasets.event_times import UNKNOWN_TIME, EventTimeBounds
 from minimize.datasets.inventory import RemovedFileInventory, TenantContent, read_inventory
 from minimize.datasets.published_output import OutputFile
+from minimize.datasets.record_age import UNKNOWN_TIME, EventTimeBounds
 from minimize.errors import KeyringError, MinimizeError, OutputError, PolicyError
 from minimize.governance.incidents.exposure import (
     EXPOSED_FORMS,

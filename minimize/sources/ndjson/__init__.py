@@ -29,7 +29,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.records import Chunk
 from minimize.sources import FileRows, SourceFormat
 from minimize.sources.base import SourceRequest
-from minimize.sources.binding import BoundRequest, concat_chunks, sort_chunk
 from minimize.sources.files import (
     BLANK_BYTES,
     BYTE_ORDER_MARK,
@@ -51,6 +50,7 @@ from minimize.sources.ndjson.arrow_reader import PARSE_BYTES, LinesParser, Parse
 from minimize.sources.ndjson.line_scan import scan_lines
 from minimize.sources.ndjson.strict_reader import ChunkBuilder, MalformedLine, parse_line, values_at_path
 from minimize.sources.projection import FieldNode, field_tree, prune_schema
+from minimize.sources.schema_check import BoundRequest, concat_chunks, sort_chunk
 
 PIECE_BYTES = 64 << 20
 """Minimum bytes of an uncompressed file per worker."""

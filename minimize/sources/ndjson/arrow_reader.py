@@ -35,7 +35,6 @@ from minimize.arrow.pointers import STAR
 from minimize.arrow.types import accepts_type, arrow_type, decimal_digits, parse_texts
 from minimize.checkpoints import checkpoint
 from minimize.records import Chunk
-from minimize.sources.binding import BoundRequest, undeclared_paths
 from minimize.sources.ndjson.line_scan import Positions, ScannedLines, deep_lines, split_pieces
 from minimize.sources.projection import (
     FieldNode,
@@ -46,6 +45,7 @@ from minimize.sources.projection import (
     table_as_batch,
 )
 from minimize.sources.record_checks import forbidden_places, records_with_path
+from minimize.sources.schema_check import BoundRequest, undeclared_paths
 
 PARSE_BYTES = 1 << 19
 """Approximate bytes that are parsed at once."""

@@ -36,7 +36,6 @@ from minimize.records import (
     merge_undeclared,
 )
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.binding import BoundRequest
 from minimize.sources.files import MAX_LINE_BYTES, line_length
 from minimize.sources.projection import FieldNode, batch_without_columns
 from minimize.sources.record_checks import (
@@ -49,6 +48,7 @@ from minimize.sources.record_checks import (
     has_key_at_any_depth,
     value_at_path,
 )
+from minimize.sources.schema_check import BoundRequest
 
 MAX_DEPTH = 128
 """Maximum nesting depth of a record."""

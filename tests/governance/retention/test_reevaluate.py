@@ -12,11 +12,11 @@ import pyarrow.compute as pc
 import pytest
 
 from minimize.arrow.pointers import Pointer
-from minimize.datasets.event_times import EventTimeBounds
+from minimize.datasets.record_age import EventTimeBounds
 from minimize.policy.condition import FeatureOn, LevelAtLeast
 from minimize.policy.load import load_policy, policy_from_mapping
 from minimize.policy.model import Field
-from minimize.removal.facts import FileSettings
+from minimize.removal.file_consents import FileSettings
 from minimize.removal.retract import PolicyReevaluation, compare_forms
 from minimize.removal.verdict import BatchVerdict
 from minimize.settings import SETTINGS_SCHEMA, SettingsRows, load_settings

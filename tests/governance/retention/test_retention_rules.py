@@ -17,7 +17,13 @@ from minimize.policy.condition import AllOf, AnyOf, Atom, Condition, FeatureOn, 
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from minimize.removal.decision import PersonalTreatment, owner_field, personal_treatment
-from minimize.removal.facts import RetentionRules, StoredFacts, current_conditions, features_in, shows_original
+from minimize.removal.retention_rules import (
+    RetentionRules,
+    StoredFacts,
+    current_conditions,
+    features_in,
+    shows_original,
+)
 from minimize.stages.conditions import BatchFacts
 from minimize.stages.raw_values import RECORD_PLACE
 from tests.governance.retention.daily import POLICY, START, Daily

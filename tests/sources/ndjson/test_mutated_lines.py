@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.binding import concat_chunks, sort_chunk
 from minimize.sources.files import MAX_LINE_BYTES, file_parts, line_blocks
 from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
+from minimize.sources.schema_check import concat_chunks, sort_chunk
 from tests.hypothesis_profiles import examples
 from tests.sources.test_ndjson import meaning
 

@@ -13,7 +13,6 @@ from minimize.arrow.pointers import Pointer
 from minimize.arrow.types import FractionText, IntegerText
 from minimize.records import Reject, UndeclaredCount
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.binding import BoundRequest
 from minimize.sources.files import MAX_LINE_BYTES
 from minimize.sources.ndjson.strict_reader import (
     MAX_DEPTH,
@@ -32,6 +31,7 @@ from minimize.sources.ndjson.strict_reader import (
     value_reader,
 )
 from minimize.sources.projection import field_tree, prune_schema
+from minimize.sources.schema_check import BoundRequest
 from tests.hypothesis_profiles import examples
 
 WORDS = {

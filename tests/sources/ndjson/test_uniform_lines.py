@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from minimize.arrow.pointers import Pointer
 from minimize.sources.base import DeclaredField, SourceRequest
-from minimize.sources.binding import concat_chunks, sort_chunk
 from minimize.sources.files import LineBlock, file_parts
 from minimize.sources.ndjson import NdjsonPart, NdjsonReader, ndjson_source
+from minimize.sources.schema_check import concat_chunks, sort_chunk
 from tests.sources.test_ndjson import meaning
 
 FIELDS = {

@@ -24,8 +24,8 @@ from minimize.policy.pipeline import Pipeline
 from minimize.records import Chunk, PositionUnit, Reject
 from minimize.settings.tenants import OutputRegion
 from minimize.sources.base import Source
-from minimize.sources.binding import add_rejects
 from minimize.sources.files import CheckedSource, reject_records
+from minimize.sources.schema_check import add_rejects
 from minimize.times import epoch_microseconds
 
 S = TypeVar("S", bound=Source)
