@@ -162,7 +162,7 @@ def test_the_clock_of_the_database_or_store_is_asked_first(
     project.run()
     for hours, code in ((1, 3), (0, 0)):
         other = AT + timedelta(days=40, hours=hours)
-        monkeypatch.setattr("minimize.runs.session.reference_clock", lambda *_, other=other: lambda: other)
+        monkeypatch.setattr("minimize.runs.guards.reference_clock", lambda *_, other=other: lambda: other)
         assert command("expire", project.out, "--at", MUCH_LATER, "--keys", project.keys, "--yes").code == code
     assert project.rows() == []
 
