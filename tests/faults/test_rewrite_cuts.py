@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -62,8 +64,12 @@ class Published:
         shutil.copytree(self.base, folder)
 
     def save_ledger(self, receipts: int) -> None:
-        """Saves the ledger that has so many receipts."""
-        shutil.copy(self.ledger, self.project.folder / f"{receipts}.db")
+        """Saves the ledger that has so many receipts, which may be open."""
+        path = self.project.folder / f"{receipts}.db"
+        path.unlink(missing_ok=True)
+        with closing(sqlite3.connect(self.ledger)) as ledger, closing(sqlite3.connect(path)) as copy:
+            ledger.backup(copy)
+        path.chmod(0o600)
 
     def restore_ledger(self, receipts: int = 1) -> None:
         """Restores the ledger that has so many receipts: only the first by default."""
