@@ -72,14 +72,12 @@ _COMMENT: Final = "  # "
 
 @dataclass(frozen=True, slots=True)
 class DraftedPart:
-    """A top-level key for a part of a record. It is a comment until it is accepted, because records without the field are faulty.
-
-    name  `tenant`, `subject`, `time` or `record`
-    text  the key, its value, and a remark
-    """
+    """A top-level key for a part of a record. It is a comment until it is accepted: records without the field are faulty."""
 
     name: str
+    """`tenant`, `subject`, `time` or `record`."""
     text: str
+    """The key, its value, and a remark."""
     is_open: bool = True
 
     @classmethod
@@ -105,20 +103,18 @@ class DraftedPart:
 
 @dataclass(frozen=True, slots=True)
 class DraftedField:
-    """What is written about a field, and what is proposed for it.
-
-    key       its key, in the notation of YAML
-    entries   type, treatment and others, each value in the notation of YAML
-    proposed  the entries that are proposed; empty if there is no proposal
-    comments  the comments between the proposal and the field
-    remark    what follows the entries on their line
-    """
+    """What is written about a field, and what is proposed for it."""
 
     key: str
+    """Its key, in the notation of YAML."""
     entries: Mapping[str, str]
+    """Type, treatment and others, each value in the notation of YAML."""
     proposed: Mapping[str, str] = field(default_factory=dict)
+    """The entries that are proposed; empty if there is no proposal."""
     comments: Sequence[str] = ()
+    """The comments between the proposal and the field."""
     remark: str = ""
+    """What follows the entries on their line."""
     is_accepted: bool = False
 
     @property

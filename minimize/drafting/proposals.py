@@ -25,18 +25,16 @@ TIME_TYPES = ("timestamp", "date")
 
 @dataclass(frozen=True, slots=True)
 class FieldEvidence:
-    """Evidence about one field: name, type, summary of its values.
-
-    type  the policy's word
-    part  `tenant`, `subject`, `time` or `record` if its name suggests it; else None
-    per   the field of the tenant, if it is another field
-    """
+    """Evidence about one field: name, type, summary of its values."""
 
     pointer: Pointer
     type: str
+    """The policy's word."""
     summary: ValueSummary = field(default_factory=lambda: ValueSummary(0, 0))
     part: str | None = None
+    """`tenant`, `subject`, `time` or `record` if its name suggests it; else None."""
     per: str | None = None
+    """The field of the tenant, if it is another field."""
     was_read: bool = False
 
     @property
@@ -82,14 +80,12 @@ DROP: Final = "drop"
 
 @dataclass(frozen=True, slots=True)
 class ProposalRule:
-    """A rule: when it applies, the role and treatment that it proposes, and the reason.
-
-    do  the kind of field whose proposed technique it is, or `drop`
-    """
+    """A rule: when it applies, the role and treatment that it proposes, and the reason."""
 
     applies: Callable[[FieldEvidence], bool]
     role: Role
     do: str
+    """The kind of field whose proposed technique it is, or `drop`."""
     because: str
 
 
@@ -333,15 +329,13 @@ KIND_NAMES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A proposed role and treatment of a field, in the notation of policies, with reasons.
-
-    type  a narrower type than that of the data, if the values can be read as it; else None
-    """
+    """A proposed role and treatment of a field, in the notation of policies, with reasons."""
 
     role: str
     do: str
     reasons: tuple[str, ...]
     type: str | None = None
+    """A narrower type than that of the data, if the values can be read as it; else None."""
 
     @property
     def entries(self) -> dict[str, str]:

@@ -150,16 +150,14 @@ def _observe_records(observed: ObservedValues, part: FilePart, format_: SourceFo
 
 @dataclass
 class ObservedValues:
-    """The values observed at one place of the records: their types with counts, and the places below.
-
-    records  number of records with a value here
-    is_map   whether its names were recognized as a map's keys
-    """
+    """The values observed at one place of the records: their types with counts, and the places below."""
 
     words: dict[str, int] = field(default_factory=dict)
     below: dict[PointerPart, ObservedValues] = field(default_factory=dict)
     records: int = 0
+    """Number of records with a value here."""
     is_map: bool = False
+    """Whether its names were recognized as a map's keys."""
     _last: int = 0
 
     def observe(self, value: Any, record: int = 0) -> None:
@@ -400,24 +398,22 @@ ENOUGH_VALUES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class ValueSummary:
-    """One field's values, as counts.
-
-    values    number of values, without nulls
-    nulls     number of nulls
-    distinct  number of distinct values
-    kinds     share of the distinct values of each kind (`VALUE_KINDS`)
-    reads     type words that every distinct text can be read as; for times, nearly every one
-    prose     share of the distinct values that have several words
-    personal  whether a text of no kind contains personal data
-    """
+    """One field's values, as counts."""
 
     values: int
+    """Number of values, without nulls."""
     nulls: int = 0
+    """Number of nulls."""
     distinct: int = 0
+    """Number of distinct values."""
     kinds: Mapping[str, float] = field(default_factory=dict)
+    """Share of the distinct values of each kind (`VALUE_KINDS`)."""
     reads: tuple[str, ...] = ()
+    """Type words that every distinct text can be read as; for times, nearly every one."""
     prose: float = 0.0
+    """Share of the distinct values that have several words."""
     personal: bool = False
+    """Whether a text of no kind contains personal data."""
 
     @property
     def kind(self) -> str | None:

@@ -12,17 +12,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ExchangeFormat:
-    """The functions that read and write a format, as dotted paths. They are loaded when they are called.
-
-    imported  what an import accepts, for the documentation; empty for a format that is not imported
-    exported  what an export contains, for the documentation; empty for a format that is not exported
-    """
+    """The functions that read and write a format, as dotted paths. They are loaded when they are called."""
 
     about: str
     reads: str | None = None
     writes: str | None = None
     imported: str = ""
+    """What an import accepts, for the documentation; empty for a format that is not imported."""
     exported: str = ""
+    """What an export contains, for the documentation; empty for a format that is not exported."""
 
 
 FORMATS: Final[dict[str, ExchangeFormat]] = {

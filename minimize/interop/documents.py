@@ -27,36 +27,29 @@ from minimize.text import did_you_mean, json_text
 
 @dataclass(frozen=True, slots=True)
 class DescribedColumn:
-    """One field that a document describes.
-
-    type    type in the terms of a policy
-    role    role in the document; None if it states none
-    kind    kind of the values (`drafting.kinds`), by a format in the document; None if unknown
-    do      treatment in the document; None if it states none
-    reason  reason for kind, role or treatment, as text for a remark
-    is_nullable  whether the document states that the field can be null
-    """
+    """One field that a document describes."""
 
     pointer: Pointer
     type: str
+    """Type in the terms of a policy."""
     role: Role | None = None
+    """Role in the document; None if it states none."""
     about: str = ""
     unit: str = ""
     required: bool = False
     kind: str | None = None
+    """Kind of the values (`drafting.kinds`), by a format in the document; None if unknown."""
     do: str | None = None
+    """Treatment in the document; None if it states none."""
     reason: str = ""
+    """Reason for kind, role or treatment, as text for a remark."""
     is_nullable: bool = False
+    """Whether the document states that the field can be null."""
 
 
 @dataclass(frozen=True, slots=True)
 class DescribedDataset:
-    """One dataset as a document describes it.
-
-    remarks   statements of the document that a policy cannot contain, line by line
-    never     forbidden paths
-    left_out  fields that a policy cannot declare, with the reason
-    """
+    """One dataset as a document describes it."""
 
     name: str
     columns: tuple[DescribedColumn, ...]
@@ -66,23 +59,24 @@ class DescribedDataset:
     parts: Mapping[str, str] = field(default_factory=dict)
     retention: str | None = None
     remarks: tuple[str, ...] = ()
+    """Statements of the document that a policy cannot contain, line by line."""
     never: tuple[Pointer, ...] = ()
+    """Forbidden paths."""
     left_out: Mapping[str, str] = field(default_factory=dict)
+    """Fields that a policy cannot declare, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """The subject of an export.
-
-    path      folder or file of a pipeline or policy, or an output folder
-    name      `source` (records as they arrive) or the name of an output; None for everything the format supports
-    pipeline  path of an output's pipeline, if the output does not record it
-    """
+    """The subject of an export."""
 
     path: str
+    """Folder or file of a pipeline or policy, or an output folder."""
     name: str | None = None
+    """`source` (records as they arrive) or the name of an output; None for everything the format supports."""
     as_json: bool = False
     pipeline: str | None = None
+    """Path of an output's pipeline, if the output does not record it."""
 
 
 DocumentReader = Callable[[Any, str | None], DescribedDataset]

@@ -13,28 +13,26 @@ from minimize.interop.documents import as_list, as_mapping, as_text
 
 @dataclass(frozen=True, slots=True)
 class SchemaDialect:
-    """Features of one draft.
-
-    id       the keyword that names a schema
-    alone    whether keywords next to a `$ref` are ignored
-    anchors  whether `$anchor` names a subschema; in earlier drafts, an `$id` with only a fragment does
-    booleans whether `true` and `false` are schemas
-    prefix   the keyword for the items of a tuple
-    const    whether `const` exists
-    content  whether `contentEncoding` describes the content of a text
-    branches whether `if`, `then` and `else` exist
-    """
+    """Features of one draft."""
 
     name: str
     uri: str
     id: str = "$id"
+    """The keyword that names a schema."""
     alone: bool = False
+    """Whether keywords next to a `$ref` are ignored."""
     anchors: bool = True
+    """Whether `$anchor` names a subschema; in earlier drafts, an `$id` with only a fragment does."""
     booleans: bool = True
+    """Whether `true` and `false` are schemas."""
     prefix: str = "items"
+    """The keyword for the items of a tuple."""
     const: bool = True
+    """Whether `const` exists."""
     content: bool = True
+    """Whether `contentEncoding` describes the content of a text."""
     branches: bool = True
+    """Whether `if`, `then` and `else` exist."""
 
 
 _OLD: Final = "http://json-schema.org/draft-0{}/schema"
@@ -82,16 +80,14 @@ _DATA_KEYWORDS: Final = frozenset({"enum", "const", "default", "examples", "exam
 
 @dataclass(frozen=True, slots=True)
 class SchemaReferences:
-    """Subschemas of one document that a reference can name.
-
-    bases  the base URI of each mapping of the document, by its identity
-    names  schemas by URI, and by URI with an anchor
-    """
+    """Subschemas of one document that a reference can name."""
 
     dialect: SchemaDialect
     root: Any
     bases: Mapping[int, str] = field(default_factory=dict)
+    """The base URI of each mapping of the document, by its identity."""
     names: Mapping[str, Any] = field(default_factory=dict)
+    """Schemas by URI, and by URI with an anchor."""
 
     @classmethod
     def from_document(cls, root: Any, dialect: SchemaDialect) -> SchemaReferences:
@@ -188,17 +184,13 @@ _TYPES: Final = {
 
 @dataclass(slots=True)
 class SchemaPlace:
-    """The merged schemas of one node.
-
-    types     type names of JSON Schema, without `null`
-    below     the schemas of each property; `None` for a forbidden one
-    through   the merged schemas, by identity
-    core      those of them that describe child nodes; a descendant with the same ones is recursive
-    """
+    """The merged schemas of one node."""
 
     types: set[str] = field(default_factory=set)
+    """Type names of JSON Schema, without `null`."""
     nullable: bool = False
     below: dict[str, list[Any]] = field(default_factory=dict)
+    """The schemas of each property; `None` for a forbidden one."""
     required: set[str] = field(default_factory=set)
     items: list[Any] = field(default_factory=list)
     is_map: bool = False
@@ -210,7 +202,9 @@ class SchemaPlace:
     secret: bool = False
     own: dict[str, Any] = field(default_factory=dict)
     through: set[int] = field(default_factory=set)
+    """The merged schemas, by identity."""
     core: set[int] = field(default_factory=set)
+    """The identities of the schemas that describe child nodes; a descendant with the same ones is recursive."""
 
 
 @dataclass(slots=True)

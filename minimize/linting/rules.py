@@ -128,18 +128,16 @@ LintSetting = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class LintSubject:
-    """The input of lint. An attribute is None if it is unknown.
-
-    values    kind of the values, in words, for each field whose values in the source are identifying
-    contacts  kind of the values, in words, for each field whose values in the source are addresses of people or computers
-    """
+    """The input of lint. An attribute is None if it is unknown."""
 
     policy: Policy
     pipeline: Pipeline | None = None
     columns: frozenset[Pointer] | None = None
     settings: tuple[LintSetting, ...] | None = None
     values: Mapping[Pointer, str] | None = None
+    """Kind of the values, in words, for each field whose values in the source are identifying."""
     contacts: Mapping[Pointer, str] | None = None
+    """Kind of the values, in words, for each field whose values in the source are addresses of people or computers."""
     siblings: Sequence[Policy] = ()
 
     def finding(self, code: str, message: str, *, field: Field | None = None, at: str = "", hint: str = "") -> Finding:

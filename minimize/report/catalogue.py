@@ -30,15 +30,7 @@ from minimize.times import duration_text
 
 @dataclass(frozen=True, slots=True)
 class FieldEntry:
-    """One field of a dataset.
-
-    before, after  type in the source, and released form; `absent` if nothing is released
-    leaves         remaining form of a value (`everything`, `linkable`, …); empty if nothing is released
-    collected      condition for collecting the field
-    kept           retention
-    outputs        outputs that contain the field or data made from it
-    recipients     recipients that may get it from this pipeline, with their function
-    """
+    """One field of a dataset."""
 
     key: str
     meaning: str
@@ -46,13 +38,20 @@ class FieldEntry:
     role: str
     category: str
     before: str
+    """Type in the source."""
     after: str
+    """Released form; `absent` if nothing is released."""
     leaves: str
+    """Remaining form of a value (`everything`, `linkable`, …); empty if nothing is released."""
     purposes: tuple[str, ...]
     collected: str
+    """Condition for collecting the field."""
     kept: str
+    """Retention."""
     outputs: tuple[str, ...]
+    """Outputs that contain the field or data made from it."""
     recipients: tuple[str, ...]
+    """Recipients that may get it from this pipeline, with their function."""
 
     @property
     def remaining_form(self) -> str:

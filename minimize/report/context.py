@@ -82,19 +82,17 @@ class ReportRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReportContext:
-    """An output with everything that its report needs.
-
-    published  the output, its receipts as they were signed, keyring and pipeline
-    workspace  that of the output, with its pipeline and keyring if they were found
-    chain      the receipts with the counts that the report shows: without those of small groups, or with the sealed ones
-    hidden     parts that cannot be shown, added while the report is made
-    """
+    """An output with everything that its report needs."""
 
     published: PublishedOutput
+    """The output, its receipts as they were signed, keyring and pipeline."""
     workspace: Workspace
+    """The workspace of the output, with its pipeline and keyring if they were found."""
     chain: tuple[Receipt, ...]
+    """The receipts with the counts that the report shows: without those of small groups, or with the sealed ones."""
     request: ReportRequest
     hidden: list[HiddenPart] = field(default_factory=list)
+    """Parts that cannot be shown, added while the report is made."""
 
     @property
     def output(self) -> Location:

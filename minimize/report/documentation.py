@@ -86,12 +86,10 @@ class ActivityEntry:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingRecord:
-    """The record of processing: controller (a), transfers (e), activities, recipients, and missing statements.
-
-    house  the statements under `processing:` of `minimize.yaml`, by key
-    """
+    """The record of processing: controller (a), transfers (e), activities, recipients, and missing statements."""
 
     house: tuple[tuple[str, str], ...] = field(metadata=json_member(convert=dict))
+    """The statements under `processing:` of `minimize.yaml`, by key."""
     activities: tuple[ActivityEntry, ...]
     recipients: tuple[RecipientEntry, ...]
     subprocessors: tuple[Subprocessor, ...]

@@ -24,10 +24,6 @@ class RoundedCount:
     Totals are sums of rounded parts, never rounded exact sums. So the difference between a total and its other parts
     reveals no more about a part than the part itself.
 
-    value   a multiple of five, or a number that is public
-    few     number of parts that are too small to be shown
-    hidden  whether the count, or a part of it, is not shown
-
     >>> rounded = RoundedCount.rounded
     >>> [str(rounded(number)) for number in (0, 3, 5, 1_234)]
     ['0', 'fewer than 5', '5', '1,235']
@@ -36,8 +32,11 @@ class RoundedCount:
     """
 
     value: int = 0
+    """A multiple of five, or a number that is public."""
     few: int = 0
+    """Number of parts that are too small to be shown."""
     hidden: bool = False
+    """Whether the count, or a part of it, is not shown."""
 
     @classmethod
     def rounded(cls, number: int) -> Self:
@@ -150,24 +149,22 @@ class RemovalFacts:
 
 @dataclass(frozen=True, slots=True)
 class OutputFacts:
-    """One output in its current state.
-
-    rows        the number of rows in force: of records rounded by date, of a table exact
-    suppressed  number of groups that were too small
-    count_sd    the standard deviation of the noise of counts of subjects; None if figures are exact, or for records
-    encrypted   whether columns are encrypted under master keys
-    older       the dates of a table whose figures are older than the data of the last run
-    """
+    """One output in its current state."""
 
     name: str
     category: str
     rows: RoundedCount
+    """The number of rows in force: of records rounded by date, of a table exact."""
     files: int
     dates: int
     suppressed: RoundedCount | None
+    """Number of groups that were too small."""
     count_sd: float | None
+    """The standard deviation of the noise of counts of subjects; None if figures are exact, or for records."""
     encrypted: bool
+    """Whether columns are encrypted under master keys."""
     older: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """The dates of a table whose figures are older than the data of the last run."""
 
     @property
     def older_text(self) -> str:
@@ -184,37 +181,33 @@ class OutputFacts:
 
 @dataclass(frozen=True, slots=True)
 class MeasureFacts:
-    """The published figures of one measure of a table.
-
-    figures     the figure of each row; None where it is not shown
-    deviations  the standard deviation of the noise of each; None if figures are exact, or if the noise has no size in their unit
-    note        what a reader of the deviations, or of their absence, must know
-    """
+    """The published figures of one measure of a table."""
 
     name: str
     phrase: str
     figures: tuple[float | None, ...]
+    """The figure of each row; None where it is not shown."""
     deviations: tuple[float, ...] | None = None
+    """The standard deviation of the noise of each; None if figures are exact, or if the noise has no size in their unit."""
     note: str = field(default="", metadata=OMIT_IF_EMPTY)
+    """What a reader of the deviations, or of their absence, must know."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """The figures of a table of aggregates on its newest date, as published, not rounded.
-
-    rows       the label of each row: the values of the keys by which rows differ
-    same       the values of the other keys, with their names
-    undrawn    the measures whose figures are not single numbers
-    is_exact   whether its figures have no noise
-    """
+    """The figures of a table of aggregates on its newest date, as published, not rounded."""
 
     name: str
     date: str | None
     rows: tuple[str, ...]
+    """The label of each row: the values of the keys by which rows differ."""
     same: tuple[str, ...]
+    """The values of the other keys, with their names."""
     measures: tuple[MeasureFacts, ...]
     undrawn: tuple[str, ...]
+    """The measures whose figures are not single numbers."""
     is_exact: bool
+    """Whether its figures have no noise."""
 
     @property
     def title(self) -> str:
@@ -238,17 +231,7 @@ class PrecisionLoss:
 
 @dataclass(frozen=True, slots=True)
 class FieldFacts(JsonResult):
-    """One field: type in the source, released form, and outcomes of its values.
-
-    values    non-null values of written records; None if they were not counted
-    changed   values released in another form
-    dropped   values not released: gated, dropped by a case, or not treatable
-    outputs   the outputs with its values, or with figures or groups of them
-    before    distinct values in the source
-    after     distinct values in the files in force
-
-    is_unchanged  whether its values are released as they are: by the policy, or because the technique changed none
-    """
+    """One field: type in the source, released form, and outcomes of its values."""
 
     key: str
     type: str
@@ -257,15 +240,22 @@ class FieldFacts(JsonResult):
     leaves: Literal["present", "statistics", "absent"]
     conditions: tuple[str, ...]
     values: RoundedCount | None
+    """Non-null values of written records; None if they were not counted."""
     changed: RoundedCount | None
+    """Values released in another form."""
     dropped: Mapping[str, RoundedCount]
+    """Values not released: gated, dropped by a case, or not treatable."""
     before: RoundedCount | None
+    """Distinct values in the source."""
     before_how: str
     after: RoundedCount | None
+    """Distinct values in the files in force."""
     after_how: str
     bits: PrecisionLoss
     outputs: tuple[str, ...] = ()
+    """The outputs with its values, or with figures or groups of them."""
     is_unchanged: bool = False
+    """Whether its values are released as they are: by the policy, or because the technique changed none."""
     json_names = (
         "key type role form leaves conditions values changed dropped before before_how after after_how bits outputs"
     )
@@ -288,16 +278,14 @@ class FieldFacts(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class TenantGroupFacts:
-    """One tenant with its name, or a group of tenants with the same features on now.
-
-    on     per feature, whether it is on now
-    share  per feature, the share of the time during which it was on
-    """
+    """One tenant with its name, or a group of tenants with the same features on now."""
 
     tenants: int
     names: tuple[str, ...]
     on: Mapping[str, bool]
+    """Per feature, whether it is on now."""
     share: Mapping[str, float]
+    """Per feature, the share of the time during which it was on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -422,12 +410,7 @@ class PolicyFacts:
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """All facts of a report about one output.
-
-    missing_protections  protections that the configuration does not have, in words
-    tables               the tables whose figures are shown on request
-    counted_twice        batch dates that several of the counted runs read, so that their rows count more than once
-    """
+    """All facts of a report about one output."""
 
     pipeline: str
     purposes: tuple[str, ...]
@@ -447,8 +430,11 @@ class ReportFacts:
     policies: tuple[PolicyFacts, ...]
     hidden: tuple[HiddenPart, ...]
     missing_protections: tuple[str, ...]
+    """Protections that the configuration does not have, in words."""
     tables: tuple[TableFacts, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """The tables whose figures are shown on request."""
     counted_twice: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """Batch dates that several of the counted runs read, so that their rows count more than once."""
 
     @property
     def dropped(self) -> int:

@@ -89,21 +89,19 @@ class BarRow:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure.
-
-    marker  the position of a vertical line in percent
-    axis    the labels below, from left to right
-    rest    the line below that says which rows are left out
-    """
+    """A figure."""
 
     title: str
     unit: str
     sentence: str
     rows: tuple[BarRow, ...]
     marker: float | None = None
+    """The position of a vertical line in percent."""
     axis: tuple[str, ...] = ()
+    """The labels below, from left to right."""
     legend: tuple[str, ...] = ()
     rest: str = ""
+    """The line below that says which rows are left out."""
 
 
 def draw_figures(facts: ReportFacts) -> dict[str, Figure | None]:

@@ -40,35 +40,25 @@ from minimize.times import period_text
 
 @dataclass(frozen=True, slots=True)
 class LeafletEntry(JsonResult):
-    """One declared field, in the words of the leaflet.
-
-    conditions  all of them are true for every value that is seen; those of the whole dataset are not repeated
-    form        what is left of a value; empty if it is never seen
-    retention   how long it is kept; empty if it is never seen
-    recipients  third parties that may receive it, each with its function
-    note        what becomes of a field that is never seen, and what the others show of it
-    """
+    """One declared field, in the words of the leaflet."""
 
     field: str
     text: str
     conditions: tuple[str, ...] = ()
+    """The conditions that are met for every value that is seen, except those of the whole dataset."""
     form: str = ""
+    """The form in which a value is seen; empty if it is never seen."""
     retention: str = ""
+    """How long it is kept; empty if it is never seen."""
     recipients: tuple[str, ...] = ()
+    """Third parties that may receive it, each with its function."""
     note: str = ""
+    """What becomes of a field that is never seen, and what the others show of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Leaflet(JsonResult):
-    """The leaflet of a dataset.
-
-    whole       conditions of every record of the dataset
-    forbidden   names that a record must not contain
-    statistics  the groups of each aggregate, and how long it is kept
-    optional    optional kinds of collection
-    sharing     third parties that may receive parts of the dataset
-    contacts    who answers questions
-    """
+    """The leaflet of a dataset."""
 
     dataset: str
     policy: str
@@ -76,14 +66,20 @@ class Leaflet(JsonResult):
     purpose: str
     retention: str
     whole: tuple[str, ...]
+    """Conditions of every record of the dataset."""
     can_see: tuple[LeafletEntry, ...]
     might_see: tuple[LeafletEntry, ...]
     cannot_see: tuple[LeafletEntry, ...]
     forbidden: tuple[str, ...]
+    """Names that a record must not contain."""
     statistics: tuple[str, ...]
+    """The groups of each aggregate, and how long it is kept."""
     optional: tuple[tuple[str, tuple[str, ...]], ...]
+    """Optional kinds of collection."""
     sharing: tuple[str, ...]
+    """Third parties that may receive parts of the dataset."""
     contacts: tuple[tuple[str, str], ...]
+    """Who answers questions."""
 
     @property
     def document(self) -> Section:

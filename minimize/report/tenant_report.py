@@ -73,16 +73,14 @@ class TenantReportPart:
 
 @dataclass(frozen=True, slots=True)
 class TenantReport:
-    """The report about a tenant at a time.
-
-    parts      the sections, by title
-    not_shown  parts that could not be determined here, with the reason
-    """
+    """The report about a tenant at a time."""
 
     tenant: str
     at: datetime
     parts: Mapping[str, TenantReportPart]
+    """The sections, by title."""
     not_shown: tuple[HiddenPart, ...]
+    """Parts that could not be determined here, with the reason."""
 
     @property
     def document(self) -> Section:

@@ -138,26 +138,24 @@ ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
 
 @dataclass(frozen=True, slots=True)
 class ApprovalResult(JsonResult):
-    """An approval: policy, approver, time, whether the file changed, and whether the audit log recorded it.
-
-    named      origin of the approver's name
-    pipelines  the pipelines that it covers, relative to the policy
-    before     the version that was approved last; None if there is none, or if its copy cannot be used
-    changes    the graded changes since then
-    dry_run    whether nothing was recorded
-    """
+    """An approval: policy, approver, time, whether the file changed, and whether the audit log recorded it."""
 
     policy: str
     version: int
     file: str
     named: ApproverSource = field(metadata=json_member("name_from"))
+    """Origin of the approver's name."""
     approved: PolicyApproval
     changed: bool
     recorded: bool
     pipelines: tuple[str, ...] = ()
+    """The pipelines that it covers, relative to the policy."""
     before: int | None = None
+    """The version that was approved last; None if there is none, or if its copy cannot be used."""
     changes: ChangeReport = field(default_factory=lambda: ChangeReport(()))
+    """The graded changes since then."""
     dry_run: bool = False
+    """Whether nothing was recorded."""
 
     def lines(self) -> Iterator[Line]:
         """The changes since the last approval, the approval, and the source of the approver's name."""

@@ -36,29 +36,28 @@ class Rule:
 
     Texts are templates or functions. Labels are templates with `change`, which is the old and the new text, `text` (that of the
     only value), `path` (the keys below the last entry) and `entry`.
-
-    order       the comparison of the old with the new value
-    text        a value in words; `missing` if there is none
-    label       the message; `added` and `removed` if only one side has the entry, and the label differs
-    form_order  instead of `order`: a comparison that also reads other parts of the form
-    keys        keys of a model that are compared together; the rule then gets the model instead of a value
-    read        what of the value is compared
-    change      instead of the old and the new text: a change in words
-    from_old    whether a removed entry is shown in the old file
     """
 
     code: str
     order: Comparison = UNORDERED.grade
+    """The comparison of the old with the new value."""
     text: str | Callable[[Any], str] = value_text
+    """A value in words; `missing` if there is none."""
     label: str = USUAL_LABEL
+    """The message; `added` and `removed` if only one side has the entry, and the label differs."""
     added: str = ""
     removed: str = ""
     form_order: Callable[[FormSides, Any, Any], Grade] | None = None
+    """Instead of `order`: a comparison that also reads other parts of the form."""
     keys: tuple[str, ...] = ()
+    """Keys of a model that are compared together; the rule then gets the model instead of a value."""
     read: Callable[[Any], Any] | None = None
+    """Reads the part of a value that is compared."""
     change: Callable[[Any, Any], str] | None = None
+    """Instead of the old and the new text: a change in words."""
     missing: str = "nothing"
     from_old: bool = False
+    """Whether a removed entry is shown in the old file."""
 
     def value_text(self, value: Any) -> str:
         """A value in words."""
@@ -80,19 +79,17 @@ _NO_LINES: Final[Mapping[Any, int]] = {}
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Two values at one place of a form, and the rule for them.
-
-    path     keys and entries in the file
-    pattern  the path of the rule
-    entries  the entries on the path; if one is a tuple, its first part is the subject of the change
-    """
+    """Two values at one place of a form, and the rule for them."""
 
     rule: Rule
     old: Any
     new: Any
     path: tuple[Any, ...] = ()
+    """Keys and entries in the file."""
     pattern: str = ""
+    """The path of the rule."""
     entries: tuple[Any, ...] = ()
+    """The entries on the path; if one is a tuple, its first part is the subject of the change."""
     line: int | None = None
 
 

@@ -60,31 +60,30 @@ _SIGNS: Final[Mapping[DriftKind, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class DriftChange(JsonResult):
-    """One difference between the policy and the data that arrives.
-
-    path     the path, masked if it could contain a value
-    before   the policy's path of a renamed or differently nested field
-    was, is  old and new type, in the terms of the policy
-    records  number of affected records of the date
-    values   number of distinct values that are not listed
-    since    the earliest date whose receipt has the path
-    line     line of the field in the policy file
-    edit     suggested line of YAML for the policy
-    """
+    """One difference between the policy and the data that arrives."""
 
     kind: DriftKind
     path: Pointer = field(metadata=json_member("field", convert=str))
+    """The path, masked if it could contain a value."""
     severity: Severity
     message: str
     records: int
+    """Number of affected records of the date."""
     key: str | None = None
     before: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The policy's path of a renamed or differently nested field."""
     was: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The old type, in the terms of the policy."""
     is_: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The new type, in the terms of the policy."""
     values: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Number of distinct values that are not listed."""
     since: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The earliest date whose receipt has the path."""
     line: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Line of the field in the policy file."""
     edit: str = field(default="", metadata=OMIT_IF_EMPTY)
+    """Suggested line of YAML for the policy."""
     json_names = "code kind severity path before was is_ records values since line message edit"
 
     @property
@@ -100,11 +99,7 @@ class DriftChange(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class DriftReport:
-    """Drift on the compared dates.
-
-    unknown  per undeclared path, masked as in receipts: number of records with it, by receipt
-    fail_on  the severity of a change from which on the check fails
-    """
+    """Drift on the compared dates."""
 
     pipeline: str
     policy: str
@@ -113,7 +108,9 @@ class DriftReport:
     records: int
     changes: Sequence[DriftChange]
     unknown: Mapping[str, Sequence[Mapping[str, Any]]]
+    """Number of records with an undeclared path, by path (masked as in receipts) and receipt."""
     fail_on: str = "error"
+    """The severity of a change from which on the check fails."""
 
     @property
     def exit_code(self) -> int:
@@ -208,21 +205,19 @@ RETYPED_SHARE: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class DriftComparison:
-    """The inputs of a comparison.
-
-    arrived  observations of the data
-    counted  per field the number of values in the last receipt
-    needed   fields that the plan reads
-    must     fields without which a record is refused
-    limit    share of refused records above which a change is an error
-    """
+    """The inputs of a comparison."""
 
     policy: Policy
     arrived: ArrivedData
+    """Observations of the data."""
     counted: Mapping[str, int]
+    """The number of values in the last receipt, by field."""
     needed: Collection[str]
+    """Fields that the plan reads."""
     must: Collection[str]
+    """Fields without which a record is refused."""
     limit: float = DEFAULT_REFUSED_SHARE
+    """Share of refused records above which a change is an error."""
 
     def is_gone(self, field: Field) -> bool:
         """Whether no data arrives for a field."""

@@ -96,28 +96,26 @@ SourceBinding = Callable[[SourceRequest], Source]
 
 @dataclass(slots=True)
 class ArrivedData:
-    """Observations of the files of a date.
-
-    has_types   whether values in the files have types of their own
-    records     number of records read
-    carried     per declared field the number of records with it
-    refused     per declared field the number of records refused because of its type or time
-    retyped     declared fields that have another type in whole files, or are missing there
-    undeclared  undeclared data, by the topmost undeclared path
-    unlisted    per declared field that lists values: number of records with another value, and of these values
-    absent      declared fields without a column in whole files, for formats with column names
-    shape       types by path in the first records
-    """
+    """Observations of the files of a date."""
 
     has_types: bool = True
+    """Whether values in the files have types of their own."""
     records: int = 0
+    """Number of records read."""
     carried: Counter[str] = field(default_factory=Counter)
+    """Number of records with each declared field."""
     refused: Counter[str] = field(default_factory=Counter)
+    """Number of records that were refused because of the type or time of a declared field, by field."""
     retyped: Counter[str] = field(default_factory=Counter)
+    """Declared fields that have another type in whole files, or are missing there."""
     absent: Counter[str] = field(default_factory=Counter)
+    """Declared fields without a column in whole files, for formats with column names."""
     undeclared: dict[Pointer, UndeclaredCount] = field(default_factory=dict, repr=False)
+    """Undeclared data, by the topmost undeclared path."""
     unlisted: dict[str, UnlistedValues] = field(default_factory=dict, repr=False)
+    """For each declared field that lists values: number of records with another value, and these values."""
     shape: list[ObservedValues] = field(default_factory=list, repr=False)
+    """Types by path in the first records."""
 
     def types_at(self, pointer: Pointer) -> list[str]:
         """The types found at a path, in order of appearance."""

@@ -205,15 +205,13 @@ class PlanExplanation:
 
 @dataclass(frozen=True, slots=True)
 class FieldExplanation:
-    """Outcome for a field, and the steps that lead to it.
-
-    outcome  of a plan: `dropped`, `kept`, `generalized`, or `gated` (each record decides);
-             of a record also `unparsable`, `no value`, `mixed`, `record gated`, `record quarantined`, `record deduplicated`
-    """
+    """Outcome for a field, and the steps that lead to it."""
 
     pipeline: str
     field: str
     outcome: str
+    """Of a plan: `dropped`, `kept`, `generalized`, or `gated` (each record decides); of a record also `unparsable`, `no value`,
+    `mixed`, `record gated`, `record quarantined`, `record deduplicated`."""
     why: str
     steps: tuple[ExplanationStep, ...]
     tenant: str | None = None

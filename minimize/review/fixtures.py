@@ -317,16 +317,14 @@ class FixtureFailure:
 
 @dataclass(frozen=True, slots=True)
 class FixtureResults:
-    """Result of a test: time of the trial, number of records tried and of rows compared, failures.
-
-    show  whether the JSON form and the text contain the values that differ
-    """
+    """Result of a test: time of the trial, number of records tried and of rows compared, failures."""
 
     at: datetime
     records: int
     rows: int
     failures: tuple[FixtureFailure, ...]
     show: bool = False
+    """Whether the JSON form and the text contain the values that differ."""
 
     @property
     def exit_code(self) -> int:

@@ -416,20 +416,18 @@ CONFIGURATION_RULES: Final[Rules] = {
 
 @dataclass(frozen=True, slots=True)
 class ComparedForm:
-    """A kind of file: how it is called, recognized by its keys, read and compared.
-
-    adding_tightens  whether a file that is added tightens, and one that is removed loosens; else the reverse
-    empty            the content in place of a missing file
-    prepare          what of the content is compared
-    """
+    """A kind of file: how it is called, recognized by its keys, read and compared."""
 
     noun: str
     keys: tuple[str, ...]
     read: Callable[[Path], tuple[Any, list[Finding]]]
     rules: Rules
     adding_tightens: bool = False
+    """Whether a file that is added tightens, and one that is removed loosens; else the reverse."""
     empty: Any = None
+    """The content in place of a missing file."""
     prepare: Callable[[Any], Any] | None = None
+    """Reads the part of the content that is compared."""
 
 
 FORMS: Final[Mapping[str, ComparedForm]] = MappingProxyType(

@@ -59,10 +59,7 @@ VERDICT_SIGNS: Final = {"passes": "✓", "stops": "✗", "depends": "?", "says":
 
 @dataclass(frozen=True, slots=True)
 class ExplanationStep(JsonResult):
-    """One rule or setting, and its result.
-
-    rows  the rows of settings that decide, without the names of tenant and subject
-    """
+    """One rule or setting, and its result."""
 
     what: str
     found: str
@@ -72,6 +69,7 @@ class ExplanationStep(JsonResult):
     rows: tuple[SettingRow, ...] = field(
         default=(), metadata=json_member(convert=lambda rows: [setting_row_json(row) for row in rows])
     )
+    """The rows of settings that decide, without the names of tenant and subject."""
 
     def __str__(self) -> str:
         place = place_text(self.file, self.line)
@@ -290,11 +288,7 @@ RecordOutcome = Literal["leaves", "quarantined", "gated", "deduplicated"]
 
 @dataclass(frozen=True, slots=True)
 class TriedRecord:
-    """Outcome for one record: file and line, outcome, the reason if it is not released, and the path concerned.
-
-    raw     the record as it arrived; None if it could not be parsed
-    behind  the record after all stages
-    """
+    """Outcome for one record: file and line, outcome, the reason if it is not released, and the path concerned."""
 
     file: Path
     line: int
@@ -302,7 +296,9 @@ class TriedRecord:
     reason: str | None = None
     path: str | None = None
     raw: pa.RecordBatch | None = field(default=None, repr=False)
+    """The record as it arrived; None if it could not be parsed."""
     behind: Batch | None = field(default=None, repr=False)
+    """The record after all stages."""
 
 
 @dataclass(frozen=True, slots=True)

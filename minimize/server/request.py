@@ -278,19 +278,17 @@ MOST_TOKENS: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """A dataset to read.
-
-    columns     these, in this order; None for all that are accessible
-    where       conditions on columns in the form that the caller sees
-    mixed_keys  whether one column may contain pseudonyms of two versions of a key
-    """
+    """A dataset to read."""
 
     dataset: str
     columns: tuple[str, ...] | None = None
+    """The columns to read, in this order; None for all that are accessible."""
     where: tuple[FilterCondition, ...] = ()
+    """Conditions on columns in the form that the caller sees."""
     purpose: str | None = None
     incident: str | None = None
     mixed_keys: bool = False
+    """Whether one column may contain pseudonyms of two versions of a key."""
 
     @property
     def named_columns(self) -> tuple[str, ...] | None:

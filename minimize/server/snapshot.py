@@ -98,24 +98,22 @@ FIELD_METADATA: Final = b"minimize:field"
 
 @dataclass(frozen=True)
 class OutputSnapshot:
-    """State of one output at one moment.
-
-    files    the files in force, by path
-    schema   every column that any of them has, with its metadata
-    dictionary_columns    columns of text that are read with few distinct values, as dictionaries
-    tenant   the column with the tenant of each row; None if there is none
-    output_purposes  the purposes that the data is for
-    purposes the purposes of a column, if it is not for all
-    policies the policy under which each file was written, by path
-    """
+    """State of one output at one moment."""
 
     files: tuple[ReceiptFile, ...]
+    """The files in force, by path."""
     schema: pa.Schema
+    """Every column that any of them has, with its metadata."""
     dictionary_columns: frozenset[str]
+    """Columns of text that are read with few distinct values, as dictionaries."""
     tenant: str | None
+    """The column with the tenant of each row; None if there is none."""
     output_purposes: tuple[str, ...]
+    """The purposes that the data is for."""
     purposes: Mapping[str, tuple[str, ...]]
+    """The purposes of a column, if it is not for all."""
     policies: Mapping[str, Policy] = field(repr=False)
+    """The policy under which each file was written, by path."""
     schemas: tuple[pa.Schema, ...] = field(repr=False, default=())
 
     @property

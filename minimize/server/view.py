@@ -203,29 +203,27 @@ DICTIONARY_TYPE: Final = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(frozen=True)
 class ReadView:
-    """The view of one read: columns, forms, conditions and tenants.
-
-    shown    the columns to send, in their order, including `date`
-    views    the techniques that are applied to released values, by column
-    released_conditions   conditions on columns as published
-    view_conditions    conditions on columns in the form that the caller sees, if that is different
-    date_conditions  conditions on the batch date
-    tenants  the tenants in scope, compared with the column `tenant`
-    dictionary_columns    columns that are read as dictionaries
-    schema   the schema of the batches to send
-    released the columns as published
-    """
+    """The view of one read: columns, forms, conditions and tenants."""
 
     shown: tuple[str, ...]
+    """The columns to send, in their order, including `date`."""
     views: Mapping[str, tuple[Technique, ...]]
+    """The techniques that are applied to released values, by column."""
     released_conditions: tuple[BoundCondition, ...]
+    """Conditions on columns as published."""
     view_conditions: tuple[BoundCondition, ...]
+    """Conditions on columns in the form that the caller sees, if that is different."""
     date_conditions: tuple[BoundCondition, ...]
+    """Conditions on the batch date."""
     tenants: TenantSet
+    """The tenants in scope, compared with the column `tenant`."""
     tenant: str | None
     dictionary_columns: frozenset[str]
+    """Columns that are read as dictionaries."""
     schema: pa.Schema
+    """The schema of the batches to send."""
     released: pa.Schema
+    """The columns as published."""
     decided_at: datetime
     memos: Mapping[str, TechniqueCache] = field(repr=False)
 
