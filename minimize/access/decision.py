@@ -166,10 +166,12 @@ class AccessDecision(JsonResult):
         """Whether the decision has not expired. A grant can be revoked earlier, so callers must decide again regularly."""
         return self.allowed and (self.until is None or at < self.until)
 
-    def has_same_effect(self, other: AccessDecision) -> bool:
+    def has_same_effect(self, decision: AccessDecision) -> bool:
         """Whether another decision permits exactly the same access."""
-        mine, theirs = ((each.allowed, each.tenants, each.columns, dict(each.views)) for each in (self, other))
-        return mine == theirs
+        effect, second_effect = (
+            (each.allowed, each.tenants, each.columns, dict(each.views)) for each in (self, decision)
+        )
+        return effect == second_effect
 
 
 def column_names(columns: Collection[DatasetColumn]) -> tuple[str, ...]:
@@ -208,7 +210,7 @@ def decide_permission(
     holding = EffectiveAccess(access, account, at)
     conflict = find_account_conflict(access, account)
     allowing = list(holding.allowing_assignments(permission, dataset, category=category))
-    opened = union_of_tenants(each.scope.tenants for each, _, _ in allowing)
+    opened = union_of_tenants(assignment.scope.tenants for assignment, _, _ in allowing)
     tenants = NO_TENANTS if conflict else opened - holding.denied_tenants(permission, dataset, category=category)
     allowed = tenant in tenants if tenant is not None else not tenants.is_empty if any_tenant else tenants.is_all
     has_role = any(role.has(permission) for _, role in holding.assignments)
@@ -239,75 +241,77 @@ class _AccessEvaluation:
     request: AccessRequest
 
     def decision(self) -> AccessDecision:
-        wanted = self.request
+        request = self.request
         shut = self.reason_against_all()
         if shut is not None:
-            return self.deny([shut], dict.fromkeys(column_names(wanted.columns), shut.rule))
+            return self.deny([shut], dict.fromkeys(column_names(request.columns), shut.rule))
         used, troubles = self.usable_grants()
         if troubles:
-            return self.deny(troubles, dict.fromkeys(column_names(wanted.columns), troubles[0].rule))
+            return self.deny(troubles, dict.fromkeys(column_names(request.columns), troubles[0].rule))
         openings = self.entitlements(used)
-        withheld = {column.name: rule for column in wanted.columns if (rule := self.withholding_rule(column, openings))}
+        withheld = {
+            column.name: rule for column in request.columns if (rule := self.withholding_rule(column, openings))
+        }
         opened = {
             column.name: self.tenants_of_column(column, openings)
-            for column in wanted.columns
+            for column in request.columns
             if column.name not in withheld
         }
         return self.combine(openings, opened, withheld)
 
     def reason_against_all(self) -> RefusalReason | None:
         """The reason that denies the whole request, regardless of columns."""
-        holding, wanted = self.holding, self.request
+        holding, request = self.holding, self.request
         conflict = find_account_conflict(holding.access, holding.account)
         if conflict is not None:
             return reason("conflict", about=_role_pair_text(conflict))
         if (
-            not wanted.purpose
-            or is_refused_purpose(wanted.purpose)
-            or wanted.purpose not in (wanted.purposes or [wanted.purpose])
+            not request.purpose
+            or is_refused_purpose(request.purpose)
+            or request.purpose not in (request.purposes or [request.purpose])
         ):
-            return reason("purpose", hint=f"Name one of: {', '.join(wanted.purposes)}." if wanted.purposes else "")
-        if wanted.operation == "reidentify" and wanted.incident is None:
+            return reason("purpose", hint=f"Name one of: {', '.join(request.purposes)}." if request.purposes else "")
+        if request.operation == "reidentify" and request.incident is None:
             return reason("no_incident", hint="Name the incident of a grant.")
         return None
 
     def usable_grants(self) -> tuple[list[Grant], list[RefusalReason]]:
         """The grants for the incident that are usable now, and the reasons why others are not."""
-        holding, wanted = self.holding, self.request
-        if wanted.incident is None:
+        holding, request = self.holding, self.request
+        if request.incident is None:
             return [], []
-        found = [
+        grants = [
             each
-            for each in self.grants.for_incident(holding.account.user, wanted.incident)
+            for each in self.grants.for_incident(holding.account.user, request.incident)
             if self.is_grant_for_request(each)
         ]
-        troubles = {each.id: holding.rule_against_grant(each, wanted.purpose) for each in found}
+        troubles = {each.id: holding.rule_against_grant(each, request.purpose) for each in grants}
         reasons = [
             reason(rule, about=each.id, text=each.denial_text(holding.time) if rule == "not_granted" else "")
-            for each in found
+            for each in grants
             if (rule := troubles[each.id]) is not None
         ]
-        good = [each for each in found if troubles[each.id] is None]
+        good = [each for each in grants if troubles[each.id] is None]
         return good, [] if good else reasons or [reason("no_grant", hint="Run `minimize access request`.")]
 
     def is_grant_for_request(self, grant: Grant) -> bool:
         """Whether a grant matches the request and existed at that time. A grant to reverse tokens includes reading them."""
-        requested, wanted = grant.request, self.request
-        fits = requested.operation == wanted.operation or (requested.operation, wanted.operation) == (
+        grant_request, request = grant.request, self.request
+        fits = grant_request.operation == request.operation or (grant_request.operation, request.operation) == (
             "reidentify",
             "read",
         )
         known = grant.state(self.holding.time) is not None
-        return fits and known and same_dataset(requested.dataset, wanted.dataset)
+        return fits and known and same_dataset(grant_request.dataset, request.dataset)
 
     def entitlements(self, used: Sequence[Grant]) -> list[Entitlement]:
         """The entitlements of the account: its roles. For an incident: its grants, and roles for their tenants."""
-        holding, wanted = self.holding, self.request
-        granted = [holding.grant_entitlement(each, wanted.purpose) for each in used]
-        if wanted.operation == "reidentify":
+        holding, request = self.holding, self.request
+        granted = [holding.grant_entitlement(each, request.purpose) for each in used]
+        if request.operation == "reidentify":
             return granted
-        from_roles = holding.role_entitlements(wanted.dataset, wanted.purpose)
-        if wanted.incident is None:
+        from_roles = holding.role_entitlements(request.dataset, request.purpose)
+        if request.incident is None:
             return from_roles
         granted_tenants = union_of_tenants(each.tenants for each in granted)
         return [
@@ -322,24 +326,24 @@ class _AccessEvaluation:
 
     def denied_tenants(self, column: DatasetColumn) -> TenantSet:
         """The tenants for which a role denies a column. A denial to read also denies to reverse tokens."""
-        holding, wanted = self.holding, self.request
-        names = (READ,) if wanted.operation == "read" else (READ, REIDENTIFY)
+        holding, request = self.holding, self.request
+        names = (READ,) if request.operation == "read" else (READ, REIDENTIFY)
         return union_of_tenants(
-            holding.denied_tenants(name, wanted.dataset, wanted.purpose, column.category) for name in names
+            holding.denied_tenants(name, request.dataset, request.purpose, column.category) for name in names
         )
 
     def withholding_rule(self, column: DatasetColumn, openings: Sequence[Entitlement]) -> str | None:
         """The rule that withholds a column. None if it may be read for a tenant."""
         if column.purposes and self.request.purpose not in column.purposes:
             return "other_purpose"
-        found = [each for each in openings if each.covers(column.name, column.category)]
+        covering = [each for each in openings if each.covers(column.name, column.category)]
         opened = self.tenants_of_column(column, openings)
         if not self.request.by_tenant and not opened.is_empty and not opened.is_all:
             return "not_by_tenant"
         if not opened.is_empty:
             view = self.view_of_column(column.name, opened)
             return "views" if view is None or (view and self.request.operation == "reidentify") else None
-        if found:
+        if covering:
             return "denied"
         if self.request.incident is not None:
             return "outside_grant"
@@ -353,13 +357,13 @@ class _AccessEvaluation:
 
     def view_of_column(self, column: str, tenants: TenantSet) -> RoleView | None:
         """The view of a column: the coarsest of the views of all roles of the person that apply to these tenants."""
-        wanted = self.request
+        request = self.request
         return coarsest_view(
             view
             for assignment, role in self.holding.assignments_of_person
-            if assignment.scope.has_dataset(wanted.dataset) and assignment.scope.has_purpose(wanted.purpose)
+            if assignment.scope.has_dataset(request.dataset) and assignment.scope.has_purpose(request.purpose)
             if not (assignment.scope.tenants & tenants).is_empty
-            for view in views_of_column(role, wanted.dataset, column)
+            for view in views_of_column(role, request.dataset, column)
         )
 
     def combine(
@@ -369,20 +373,22 @@ class _AccessEvaluation:
         withheld: Mapping[str, str],
     ) -> AccessDecision:
         """Combines columns and tenants, so that every column may be read for every tenant."""
-        against = _withheld_reasons(withheld)
+        refusals = _withheld_reasons(withheld)
         if not opened or (withheld and not self.request.whole):
-            return self.deny(against, withheld)
+            return self.deny(refusals, withheld)
         tenants = (union_of_tenants if self.request.whole else common_tenants)(opened.values())
-        elsewhere = {name: "no_common_tenant" for name, each in opened.items() if not tenants <= each}
+        elsewhere = {
+            name: "no_common_tenant" for name, tenants_of_column in opened.items() if not tenants <= tenants_of_column
+        }
         columns = [name for name in opened if name not in elsewhere]
         if tenants.is_empty or not columns:
             names = tuple(opened)
             hint = "Request columns that the same tenants permit."
             kept = {**withheld, **dict.fromkeys(names, "no_common_tenant")}
-            return self.deny([*against, reason("no_common_tenant", names, hint=hint)], kept)
-        against += _withheld_reasons(elsewhere)
+            return self.deny([*refusals, reason("no_common_tenant", names, hint=hint)], kept)
+        refusals += _withheld_reasons(elsewhere)
         views = {name: view for name in columns if (view := self.view_of_column(name, opened[name]))}
-        return self.allow(openings, views, columns, tenants, {**withheld, **elsewhere}, against)
+        return self.allow(openings, views, columns, tenants, {**withheld, **elsewhere}, refusals)
 
     def allow(
         self,
@@ -391,7 +397,7 @@ class _AccessEvaluation:
         columns: Sequence[str],
         tenants: TenantSet,
         withheld: Mapping[str, str],
-        against: Sequence[RefusalReason],
+        refusals: Sequence[RefusalReason],
     ) -> AccessDecision:
         """Builds the decision that allows access, with the roles and grants that permit it."""
         kinds = {column.name: column.category for column in self.request.columns}
@@ -406,7 +412,7 @@ class _AccessEvaluation:
         reasons = [
             *(reason("role", about=role) for role in roles),
             *(reason("grant", about=grant) for grant in grants),
-            *against,
+            *refusals,
         ]
         return AccessDecision(
             allowed=True,
@@ -431,16 +437,16 @@ class _AccessEvaluation:
 
     def deny(self, reasons: Sequence[RefusalReason], withheld: Mapping[str, str]) -> AccessDecision:
         """Builds the decision that denies access."""
-        wanted = self.request
+        request = self.request
         return AccessDecision(
             allowed=False,
             account=self.holding.account,
-            permission=f"dataset/{wanted.operation}",
+            permission=f"dataset/{request.operation}",
             decided_at=self.holding.time,
             reasons=tuple(reasons) or (reason("nobody"),),
-            dataset=wanted.dataset,
-            purpose=wanted.purpose,
-            incident=wanted.incident,
+            dataset=request.dataset,
+            purpose=request.purpose,
+            incident=request.incident,
             withheld=withheld,
             digest=self.holding.access.digest,
             account_permissions=self.holding.permissions,

@@ -115,9 +115,9 @@ class Grant:
 
     def answer(self, at: datetime) -> GrantAct | None:
         """The first answer known at a time. None if there was none, or it came too late."""
-        found = self._first(("approved", "denied"), at)
-        late = found is not None and self.answer_by is not None and found.recorded_at >= self.answer_by
-        return None if late else found
+        answer = self._first(("approved", "denied"), at)
+        late = answer is not None and self.answer_by is not None and answer.recorded_at >= self.answer_by
+        return None if late else answer
 
     def denial_text(self, at: datetime) -> str:
         """A message with the role and time of the denial. Empty if the request was not denied at that time."""
@@ -125,8 +125,8 @@ class Grant:
         if act is None or act.state != "denied":
             return ""
         role = act.body.get("role")
-        by = f" by the role {role}" if role else ""
-        return f"the request was denied{by} at {time_text(act.recorded_at)}"
+        approver = f" by the role {role}" if role else ""
+        return f"the request was denied{approver} at {time_text(act.recorded_at)}"
 
     def opening(self, at: datetime) -> GrantAct | None:
         """The entry that opened access, as known at a time."""
@@ -143,8 +143,8 @@ class Grant:
     def category_limit(self, at: datetime) -> Category | None:
         """The highest category that the approver could approve. None without a limit."""
         act = self.opening(at)
-        found: Category | None = None if act is None else act.body.get("up_to")
-        return found
+        limit: Category | None = None if act is None else act.body.get("up_to")
+        return limit
 
     def approver(self, at: datetime) -> str | None:
         """The account that approved the grant."""
@@ -198,11 +198,11 @@ class Grant:
 
     def _first(self, states: tuple[str, ...], at: datetime) -> GrantAct | None:
         known = known_times([act.recorded_at for act in self.acts], self.read_at)
-        seen = (
+        acts = (
             replace(act, recorded_at=time) if act.state in ("revoked", "denied") else act
             for act, time in zip(self.acts[1:], known[1:], strict=True)
         )
-        return next((act for act in seen if act.state in states and act.recorded_at <= at), None)
+        return next((act for act in acts if act.state in states and act.recorded_at <= at), None)
 
 
 @dataclass(frozen=True)
@@ -229,8 +229,8 @@ class Grants:
 
     def find(self, grant: str) -> Grant | None:
         """The grant with this id, or with this unique beginning of an id."""
-        found = [each for each in self.all_grants if each.id.startswith(grant)]
-        return found[0] if len(found) == 1 and grant else None
+        grants = [each for each in self.all_grants if each.id.startswith(grant)]
+        return grants[0] if len(grants) == 1 and grant else None
 
     def for_incident(self, user: str, incident: str) -> Iterable[Grant]:
         """The grants of an account for an incident."""
@@ -240,18 +240,18 @@ class Grants:
 
     @cached_property
     def _by_id(self) -> dict[str, Grant]:
-        found = dict(self.earlier)
+        grants = dict(self.earlier)
         for act in self.acts:
-            known = found.get(act.grant)
-            found[act.grant] = Grant((act,) if known is None else (*known.acts, act), self.read_at)
-        return found
+            known = grants.get(act.grant)
+            grants[act.grant] = Grant((act,) if known is None else (*known.acts, act), self.read_at)
+        return grants
 
     @cached_property
     def _by_requester(self) -> dict[str, list[Grant]]:
-        found: dict[str, list[Grant]] = {}
-        for each in self.all_grants:
-            found.setdefault(each.requester, []).append(each)
-        return found
+        grants: dict[str, list[Grant]] = {}
+        for grant in self.all_grants:
+            grants.setdefault(grant.requester, []).append(grant)
+        return grants
 
 
 def permission_of_request(grant: Grant) -> Permission:
@@ -276,13 +276,13 @@ def view_steps(views: Mapping[str, RoleView]) -> dict[str, list[str]]:
 
 def views_of_column(role: AccessRole, dataset: str, column: str) -> list[RoleView]:
     """The views that a role, or a role that it copies, sets on a column of a dataset."""
-    found = [
+    views = [
         columns[column]
-        for each in role.lineage
-        for name, columns in each.views.items()
+        for ancestor in role.lineage
+        for name, columns in ancestor.views.items()
         if covers(name, dataset) and column in columns
     ]
-    return _distinct_views(found)
+    return _distinct_views(views)
 
 
 def coarsest_view(views: Iterable[RoleView]) -> RoleView | None:
@@ -290,8 +290,12 @@ def coarsest_view(views: Iterable[RoleView]) -> RoleView | None:
 
     Permissions of roles add up, but views restrict: an account with several views gets the coarsest.
     """
-    every = _distinct_views([*views])
-    return next((view for view in every if all(_is_coarser(other, view) for other in every)), None) if every else ()
+    distinct_views = _distinct_views([*views])
+    return (
+        next((view for view in distinct_views if all(_is_coarser(second, view) for second in distinct_views)), None)
+        if distinct_views
+        else ()
+    )
 
 
 def shows_less(view: RoleView, form: Sequence[TechniqueStep]) -> bool:
@@ -301,11 +305,11 @@ def shows_less(view: RoleView, form: Sequence[TechniqueStep]) -> bool:
     return bool(view)
 
 
-def _is_coarser(one: RoleView, other: RoleView) -> bool:
+def _is_coarser(first: RoleView, second: RoleView) -> bool:
     """Whether the second of two views shows at most as much as the first."""
-    if one == other or other[-1].shows_presence_only:
+    if first == second or second[-1].shows_presence_only:
         return True
-    return len(one) == len(other) == 1 and compare_coarseness(one[0], other[0]) == "coarser"
+    return len(first) == len(second) == 1 and compare_coarseness(first[0], second[0]) == "coarser"
 
 
 def _distinct_views(views: Sequence[RoleView]) -> list[RoleView]:
@@ -387,21 +391,23 @@ class EffectiveAccess:
         category: Category | None = None,
         *,
         purpose: str | None = None,
-        by: str | None = None,
+        role_name: str | None = None,
     ) -> TenantSet:
         """The tenants for which the account may perform an operation, optionally by one named role."""
         allowing = self.allowing_assignments(name, dataset, purpose, category)
-        allowed = union_of_tenants(each.scope.tenants for each, role, _ in allowing if by in (None, role.name))
+        allowed = union_of_tenants(
+            assignment.scope.tenants for assignment, role, _ in allowing if role_name in (None, role.name)
+        )
         return allowed - self.denied_tenants(name, dataset, purpose, category)
 
     def highest_category(
-        self, name: str, dataset: str, tenants: TenantSet, *, purpose: str | None = None, by: str | None = None
+        self, name: str, dataset: str, tenants: TenantSet, *, purpose: str | None = None, role_name: str | None = None
     ) -> Category | None:
         """The highest category for which the account may perform an operation for all given tenants. None if there is none."""
         within = (
             each
             for each in CATEGORY_ORDER
-            if tenants <= self.allowed_tenants(name, dataset, each, purpose=purpose, by=by)
+            if tenants <= self.allowed_tenants(name, dataset, each, purpose=purpose, role_name=role_name)
         )
         return highest_or_none(within)
 
@@ -415,7 +421,7 @@ class EffectiveAccess:
     def grant_entitlement(self, grant: Grant, purpose: str | None) -> Entitlement:
         """The entitlement of a grant, limited to what its holder may request and its approver could approve."""
         request, name = grant.request, permission_of_request(grant).name
-        highest = self.highest_category(name, request.dataset, grant.tenants, purpose=purpose, by=request.role)
+        highest = self.highest_category(name, request.dataset, grant.tenants, purpose=purpose, role_name=request.role)
         bounds = (highest, request.category, grant.category_limit(self.time))
         limits = tuple(Permission(READ, each) for each in bounds if each is not None)
         named = None if request.columns is None else frozenset(request.columns)
@@ -431,7 +437,7 @@ class EffectiveAccess:
         unapproved = approver is None and not grant.is_break_glass
         name = permission_of_request(grant).name
         still = grant.tenants <= self.allowed_tenants(
-            name, request.dataset, request.category, purpose=purpose, by=request.role
+            name, request.dataset, request.category, purpose=purpose, role_name=request.role
         )
         reversing = request.operation != "reidentify" or grant.tenants <= self.allowed_tenants(
             REIDENTIFY, request.dataset

@@ -228,13 +228,13 @@ class AccessRules(Form):
             ready = [each for each in waiting.values() if each.base is None or each.base in known]
             if not ready:
                 break
-            for each in ready:
-                origin = None if each.base is None else known[each.base]
-                resolved[each.name] = each.model_copy(update={"origin": origin})
-                del waiting[each.name]
+            for role in ready:
+                origin = None if role.base is None else known[role.base]
+                resolved[role.name] = role.model_copy(update={"origin": origin})
+                del waiting[role.name]
         if isinstance(info.context, Reading):
-            for each in waiting.values():
-                _add_copy_fault(each, roles, info.context)
+            for role in waiting.values():
+                _add_copy_fault(role, roles, info.context)
         return {name: resolved[name] for name in roles if name in resolved}
 
     @field_validator("assignments")
@@ -246,9 +246,9 @@ class AccessRules(Form):
         if not isinstance(info.context, Reading) or "custom_roles" not in info.data:
             return assignments
         known = (*BUILTIN_ROLES, *info.data["custom_roles"])
-        for each in (each for each in assignments if each.role not in known):
-            hint = did_you_mean(each.role, known)
-            info.context.faults.add("U003", f"unknown role `{each.role}`", line=each.line, hint=hint)
+        for assignment in (assignment for assignment in assignments if assignment.role not in known):
+            hint = did_you_mean(assignment.role, known)
+            info.context.faults.add("U003", f"unknown role `{assignment.role}`", line=assignment.line, hint=hint)
         return tuple(each for each in assignments if each.role in known)
 
     @property
@@ -277,18 +277,18 @@ class AccessRules(Form):
             with reading.within(reading.node.descend(("roles", name)), name):
                 for message, hint in role.faults():
                     reading.fault("U006", message, hint=hint)
-        for each in self.assignments:
-            if each.scope.tenants.is_all and self.roles[each.role].is_of_tenant:
-                message = f"the role `{each.role}` is for the staff of a tenant, but its scope has all tenants"
+        for assignment in self.assignments:
+            if assignment.scope.tenants.is_all and self.roles[assignment.role].is_of_tenant:
+                message = f"the role `{assignment.role}` is for the staff of a tenant, but its scope has all tenants"
                 hint = "Name the tenants: `scope: {tenants: [NAME], …}`."
-                reading.faults.add("U012", message, line=each.line, key=each.role, hint=hint)
+                reading.faults.add("U012", message, line=assignment.line, key=assignment.role, hint=hint)
 
     def _check_names(self, reading: Reading) -> None:
-        for each in self.assignments:
-            for group in (group for group in each.members.groups if group not in self.groups):
+        for assignment in self.assignments:
+            for group in (group for group in assignment.members.groups if group not in self.groups):
                 hint = did_you_mean(group, self.groups) or "Declare it under `groups:`, with its users or `external`."
                 message = f"the group `{group}` is not declared"
-                reading.faults.add("U005", message, line=each.line, key=each.role, hint=hint)
+                reading.faults.add("U005", message, line=assignment.line, key=assignment.role, hint=hint)
         for index, pair in enumerate(self.conflicts):
             for role in (role for role in pair if role not in self.roles):
                 hint = did_you_mean(role, self.roles)
@@ -327,7 +327,10 @@ class AccessRules(Form):
             if conflict is not None and person not in reported:
                 reported.add(person)
                 names = " and ".join(dict.fromkeys(conflict))
-                line = max((each.line or 0 for each, role in assignments if role.name in conflict), default=0) or None
+                line = (
+                    max((assignment.line or 0 for assignment, role in assignments if role.name in conflict), default=0)
+                    or None
+                )
                 message = f"`{person}` has conflicting roles: {names}"
                 reading.faults.add("U007", message, line=line, key=conflict[0])
 
@@ -348,9 +351,9 @@ class AccessRules(Form):
     def assignments_of(self, account: UserAccount) -> Iterator[tuple[RoleAssignment, AccessRole]]:
         """The assignments of an account, each with its role."""
         groups = self.groups_of(account)
-        for each in self.assignments:
-            if account.user in each.members.users or groups.intersection(each.members.groups):
-                yield each, self.roles[each.role]
+        for assignment in self.assignments:
+            if account.user in assignment.members.users or groups.intersection(assignment.members.groups):
+                yield assignment, self.roles[assignment.role]
 
     def assignments_of_person(self, account: UserAccount) -> Iterator[tuple[RoleAssignment, AccessRole]]:
         """The assignments of all accounts of the person. A restriction of one account applies to all of them."""
@@ -358,10 +361,12 @@ class AccessRules(Form):
         for user in sorted(self.accounts(account.user) - {account.user}):
             yield from self.assignments_of(UserAccount(user))
 
-    def are_separate(self, one: str, other: str) -> bool:
+    def are_separate(self, first_user: str, second_user: str) -> bool:
         """Whether two accounts belong to two persons who share no group listed in the file."""
-        mine, theirs = (frozenset().union(*map(self._groups_of_user, self.accounts(user))) for user in (one, other))
-        return canonical_account(other) not in self.accounts(one) and not mine & theirs
+        groups, second_groups = (
+            frozenset().union(*map(self._groups_of_user, self.accounts(user))) for user in (first_user, second_user)
+        )
+        return canonical_account(second_user) not in self.accounts(first_user) and not groups & second_groups
 
     def _groups_of_user(self, user: str) -> frozenset[str]:
         return self.groups_of(UserAccount(user))
@@ -372,8 +377,8 @@ def _written_accounts(node: YamlNode) -> Iterator[tuple[str, int | None]]:
     assignments = [each.descend(("members", "users")) for each in node.descend(("assignments",)).items]
     groups, people = (node.child(key) for key in ("groups", "people"))
     lists = [*assignments, *(() if groups is None else groups.entries.values())]
-    for each in (*lists, *(() if people is None else people.entries.values())):
-        yield from ((str(item.value), item.line) for item in each.items if isinstance(item.value, str))
+    for users in (*lists, *(() if people is None else people.entries.values())):
+        yield from ((str(item.value), item.line) for item in users.items if isinstance(item.value, str))
 
 
 def _add_copy_fault(role: AccessRole, roles: Mapping[str, AccessRole], reading: Reading) -> None:
@@ -394,13 +399,13 @@ def covers(name: str, dataset: str) -> bool:
     (True, True, False)
     """
     pipeline, _, output = name.partition("/")
-    of, _, wanted = dataset.partition("/")
-    return pipeline == of and output in ("", wanted or RECORDS)
+    pipeline_of_dataset, _, output_of_dataset = dataset.partition("/")
+    return pipeline == pipeline_of_dataset and output in ("", output_of_dataset or RECORDS)
 
 
-def same_dataset(one: str, other: str) -> bool:
+def same_dataset(first: str, second: str) -> bool:
     """Whether two names denote the same dataset. The name of a pipeline denotes its records."""
-    return _pipeline_and_output(one) == _pipeline_and_output(other)
+    return _pipeline_and_output(first) == _pipeline_and_output(second)
 
 
 def _pipeline_and_output(name: str) -> tuple[str, str]:
@@ -442,11 +447,11 @@ def parse_adopted(content: bytes, file: PathText, *, to_replace: bool = False) -
     An earlier version can have adopted two spellings of one account, which was two accounts then. Such a file permits nothing,
     except that it decides who may replace it (`to_replace`): its spellings are one account then.
     """
-    found, faults = examine_content(AccessRules, content, Path(file), FaultList(str(file)))
+    rules, faults = examine_content(AccessRules, content, Path(file), FaultList(str(file)))
     if not faults or {each.code for each in faults} - _ACCOUNT_FAULTS:
-        return require_sound(found, faults, "adopted access file")
-    if found is not None and to_replace:
-        return found
+        return require_sound(rules, faults, "adopted access file")
+    if rules is not None and to_replace:
+        return rules
     raise PolicyError(
         "the adopted access file has accounts that are not written in one way, so it permits nothing",
         findings=faults,
@@ -474,7 +479,7 @@ def find_access_file(start: ConfigStart = None) -> Path | None:
 
 def required_access_file(start: ConfigStart = None) -> Path:
     """The configured access file. Raises PolicyError if none is configured."""
-    found = find_access_file(start)
-    if found is None:
+    file = find_access_file(start)
+    if file is None:
         raise PolicyError("no access file is configured", hint="Set `access: access.yaml` in minimize.yaml.")
-    return found
+    return file

@@ -202,10 +202,10 @@ def parse_permission(text: str) -> Permission | None:
 
 def parse_permissions(*texts: str) -> tuple[Permission, ...]:
     """Parses several permissions. Raises ValueError for an unknown one."""
-    found = [parse_permission(text) for text in texts]
-    if None in found:
+    permissions = [parse_permission(text) for text in texts]
+    if None in permissions:
         raise ValueError("unknown permission")
-    return tuple(each for each in found if each is not None)
+    return tuple(each for each in permissions if each is not None)
 
 
 def highest_or_none(categories: Iterable[Category]) -> Category | None:
@@ -250,25 +250,25 @@ class TenantSet:
     def __contains__(self, tenant: object) -> bool:
         return (canonical_text(str(tenant)) in self.names) != self.complement
 
-    def __or__(self, other: TenantSet) -> TenantSet:
-        return ~(~self & ~other)
+    def __or__(self, tenants: TenantSet) -> TenantSet:
+        return ~(~self & ~tenants)
 
-    def __and__(self, other: TenantSet) -> TenantSet:
-        if self.complement and other.complement:
-            return TenantSet(self.names | other.names, complement=True)
-        if self.complement or other.complement:
-            some, all_but = (other, self) if self.complement else (self, other)
+    def __and__(self, tenants: TenantSet) -> TenantSet:
+        if self.complement and tenants.complement:
+            return TenantSet(self.names | tenants.names, complement=True)
+        if self.complement or tenants.complement:
+            some, all_but = (tenants, self) if self.complement else (self, tenants)
             return TenantSet(some.names - all_but.names)
-        return TenantSet(self.names & other.names)
+        return TenantSet(self.names & tenants.names)
 
     def __invert__(self) -> TenantSet:
         return TenantSet(self.names, not self.complement)
 
-    def __sub__(self, other: TenantSet) -> TenantSet:
-        return self & ~other
+    def __sub__(self, tenants: TenantSet) -> TenantSet:
+        return self & ~tenants
 
-    def __le__(self, other: TenantSet) -> bool:
-        return (self - other).is_empty
+    def __le__(self, tenants: TenantSet) -> bool:
+        return (self - tenants).is_empty
 
     def filter(self, column: str, type_: pa.DataType = _TENANT_TYPE) -> Any:
         """An Arrow dataset filter for the tenant column. None if the set contains all tenants.

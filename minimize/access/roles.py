@@ -40,13 +40,13 @@ def _read_permission(value: object) -> object:
     """The permission of a text; any other value as it is, for the type to refuse."""
     if not isinstance(value, str):
         return value
-    found = parse_permission(value)
-    if found is None:
+    permission = parse_permission(value)
+    if permission is None:
         raise form_error("U001", f"unknown permission `{value}`", did_you_mean(value, _PERMISSION_TEXTS), is_alone=True)
-    if found == Permission(READ):
+    if permission == Permission(READ):
         hint = "Write dataset/read:CATEGORY, such as dataset/read:aggregated."
         raise form_error("U002", "`dataset/read` requires a category", hint, is_alone=True)
-    return found
+    return permission
 
 
 def is_view_step(step: TechniqueStep) -> bool:
@@ -201,8 +201,8 @@ class AccessRole(Form):
                     yield f"the role `{self.name}` cannot have `{extra}`: {why}", hint
         duties = find_separated_duties(self)
         if duties is not None:
-            one, other = duties
-            message = f"the role `{self.name}` combines `{one}` and `{other}`, which one person must not have"
+            first, second = duties
+            message = f"the role `{self.name}` combines `{first}` and `{second}`, which one person must not have"
             yield message, "Divide them between two roles."
 
 
@@ -438,28 +438,30 @@ def find_conflict(roles: Iterable[AccessRole], conflicts: Sequence[RolePair] = (
 
     Takes the roles of one person, and additional pairs of role names from the access file.
     """
-    every = list({role.name: role for role in roles}.values())
-    pairs = (*((role, role) for role in every), *combinations(every, 2))
-    return next(((one.name, other.name) for one, other in pairs if _are_in_conflict(one, other, conflicts)), None)
+    distinct_roles = list({role.name: role for role in roles}.values())
+    pairs = (*((role, role) for role in distinct_roles), *combinations(distinct_roles, 2))
+    return next(
+        ((first.name, second.name) for first, second in pairs if _are_in_conflict(first, second, conflicts)), None
+    )
 
 
 def find_separated_duties(*roles: AccessRole) -> tuple[str, str] | None:
     """Finds two permissions of these roles that one person must not have."""
-    held = {name for duties in SEPARATED_DUTIES for name in duties if any(role.has(name) for role in roles)}
-    return next((duties for duties in SEPARATED_DUTIES if held.issuperset(duties)), None)
+    duties_of_roles = {name for duties in SEPARATED_DUTIES for name in duties if any(role.has(name) for role in roles)}
+    return next((duties for duties in SEPARATED_DUTIES if duties_of_roles.issuperset(duties)), None)
 
 
-def _are_in_conflict(one: AccessRole, other: AccessRole, conflicts: Sequence[RolePair]) -> bool:
-    names = {one.name, other.name}
+def _are_in_conflict(first: AccessRole, second: AccessRole, conflicts: Sequence[RolePair]) -> bool:
+    names = {first.name, second.name}
     if len(names) == 2 and any(set(pair) == names for pair in conflicts):
         return True
     return (
-        one.is_of_tenant != other.is_of_tenant
-        or _audits_and_writes(one, other)
-        or _audits_and_writes(other, one)
-        or find_separated_duties(one, other) is not None
+        first.is_of_tenant != second.is_of_tenant
+        or _audits_and_writes(first, second)
+        or _audits_and_writes(second, first)
+        or find_separated_duties(first, second) is not None
     )
 
 
-def _audits_and_writes(auditor: AccessRole, other: AccessRole) -> bool:
-    return auditor.builtin_origin == AUDITOR and any(permission.writes for permission in other.allow)
+def _audits_and_writes(auditor: AccessRole, role: AccessRole) -> bool:
+    return auditor.builtin_origin == AUDITOR and any(permission.writes for permission in role.allow)

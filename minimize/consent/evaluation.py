@@ -107,14 +107,14 @@ class ConsentHistory:
 
     def changes(self, run: datetime) -> Microseconds:
         """The instants at which each known tenant's decision may change, ascending, a row per tenant; padded with `NEVER`."""
-        seen = self._recorded_by(run) & ~self.are_requests
-        tenants = np.concatenate([self.tenants[seen], self.tenants[seen]])
-        instants = np.concatenate([self.valid_from[seen], self.expires_at[seen]])
+        recorded_mask = self._recorded_by(run) & ~self.are_requests
+        tenants = np.concatenate([self.tenants[recorded_mask], self.tenants[recorded_mask]])
+        instants = np.concatenate([self.valid_from[recorded_mask], self.expires_at[recorded_mask]])
         pairs = np.unique(np.stack([tenants, instants])[:, instants != NEVER], axis=1)
         counts = np.bincount(pairs[0], minlength=len(self.tenant_names))
-        found = np.full((len(self.tenant_names), max(counts.max(initial=0), 1)), NEVER, np.int64)
-        found[pairs[0], np.arange(pairs.shape[1]) - (np.cumsum(counts) - counts)[pairs[0]]] = pairs[1]
-        return found
+        changes = np.full((len(self.tenant_names), max(counts.max(initial=0), 1)), NEVER, np.int64)
+        changes[pairs[0], np.arange(pairs.shape[1]) - (np.cumsum(counts) - counts)[pairs[0]]] = pairs[1]
+        return changes
 
     def _own(self, when: datetime | Microseconds) -> Microseconds | int:
         """The time that applies to each act's tenant."""
@@ -136,10 +136,10 @@ def _act_times(acts: Sequence[ConsentAct], now: datetime) -> list[tuple[datetime
     """The time from which each act counts, and the time at which it was known."""
     known = known_times([act.recorded_at for act in acts], now)
     return [
-        (effective_start(act.valid_from, act.recorded_at, seen), seen)
+        (effective_start(act.valid_from, act.recorded_at, time), time)
         if act.state in ENDING_STATES
         else (act.valid_from, act.recorded_at)
-        for act, seen in zip(acts, known, strict=True)
+        for act, time in zip(acts, known, strict=True)
     ]
 
 
@@ -180,8 +180,8 @@ class ConsentAnswer:
     @property
     def consents(self) -> tuple[str, ...]:
         """The ids of all consents that permit a row, sorted."""
-        seen = np.flatnonzero(self._rows)
-        return tuple(sorted(consent for place in seen if (consent := self.decisions[place][0]) is not None))
+        places = np.flatnonzero(self._rows)
+        return tuple(sorted(consent for place in places if (consent := self.decisions[place][0]) is not None))
 
     @property
     def tenants(self) -> Mapping[str | None, int]:
@@ -251,11 +251,11 @@ class Consents:
         Takes the arguments of `ConsentPeriods.from_consents`.
         """
         consented = ConsentPeriods.from_consents(self, recipient, function, run, also=also, fold=fold)
-        found = recipient.function(function)
-        if found is None or (recipient.standing == "agent" and not found.requires):
+        manifest = recipient.function(function)
+        if manifest is None or (recipient.standing == "agent" and not manifest.requires):
             return consented
         return consented.intersect(
-            _agreement_periods(self.agreements, recipient, found, consented.tenants, run, also, fold=fold)
+            _agreement_periods(self.agreements, recipient, manifest, consented.tenants, run, also, fold=fold)
         )
 
     def history(self, recipient: str, function: str, *, fold: bool = False) -> ConsentHistory:
@@ -267,10 +267,10 @@ class Consents:
 
     @cached_property
     def _histories(self) -> dict[tuple[str, str], ConsentHistory]:
-        found: dict[tuple[str, str], list[ConsentAct]] = {}
+        acts_by_key: dict[tuple[str, str], list[ConsentAct]] = {}
         for act in self.acts:
-            found.setdefault((act.recipient, act.function), []).append(act)
-        return {key: ConsentHistory.from_acts(acts, self.read_at) for key, acts in found.items()}
+            acts_by_key.setdefault((act.recipient, act.function), []).append(act)
+        return {key: ConsentHistory.from_acts(acts, self.read_at) for key, acts in acts_by_key.items()}
 
 
 @dataclass(frozen=True)
@@ -292,9 +292,9 @@ class EffectiveConsents:
         """
         if recipient.function(function) is None:
             return spread_decisions((), (), (None, "no_function"), tenants)
-        wanted = current_terms(recipient, function)
+        terms = current_terms(recipient, function)
         history = self.consents.history(recipient.recipient, function)
-        covering = TermsCoverage(history, wanted, fields)
+        covering = TermsCoverage(history, terms, fields)
         decisions = [covering.decisions_at(when, self.run) for when in self.times]
         return spread_decisions(
             history.tenant_names,
@@ -311,12 +311,12 @@ class EffectiveConsents:
         The reason why not is then a rule: `no_contract`, `contract_not_in_force`, `no_transmission`, `outside_contract` or
         `requires`.
         """
-        answer, found = self.evaluate(recipient, function, tenants, fields), recipient.function(function)
-        if found is None:
+        answer, manifest = self.evaluate(recipient, function, tenants, fields), recipient.function(function)
+        if manifest is None:
             return answer
-        sent = tuple(found.sent) if fields is None else fields
+        sent = tuple(manifest.sent) if fields is None else fields
         gaps = (
-            decision[1] or self.consents.agreements.gap(recipient, found, name, self.run, self.times, sent)
+            decision[1] or self.consents.agreements.gap(recipient, manifest, name, self.run, self.times, sent)
             for name, decision in zip(answer.tenant_names, answer.decisions, strict=False)
         )
         decisions = (
@@ -390,17 +390,17 @@ class TermsCoverage:
     def decisions_at(self, when: datetime | Microseconds, run: datetime) -> list[ConsentDecision]:
         """For each known tenant the consent, or the reason for its absence; at one time, or at one time per tenant."""
         history = self._history
-        found = history.deciding(when, run)
+        deciding = history.deciding(when, run)
         ahead, requested = history.upcoming(when, run), history.requested(when, run)
-        each = np.full(len(found), epoch_microseconds(when), np.int64) if isinstance(when, datetime) else when
-        columns = (column.tolist() for column in (found, ahead, requested, each))
+        moments = np.full(len(deciding), epoch_microseconds(when), np.int64) if isinstance(when, datetime) else when
+        columns = (column.tolist() for column in (deciding, ahead, requested, moments))
         return [self._decision(places, time) for *places, time in zip(*columns, strict=True)]
 
     def _decision(self, places: Sequence[int], when: int) -> ConsentDecision:
         place, ahead, requested = places
         if place == NO_ACT:
-            asked = "none" if requested == NO_ACT else self._history.acts[requested].state
-            return None, "not_yet" if ahead != NO_ACT else asked
+            state = "none" if requested == NO_ACT else self._history.acts[requested].state
+            return None, "not_yet" if ahead != NO_ACT else state
         act = self._history.acts[place]
         if act.state not in VALID_STATES:
             return None, act.state
@@ -460,12 +460,12 @@ class ConsentPeriods:
         A consent must hold at the time of the run, and at each other time in `also`. No consent covers a function that the file
         does not have.
         """
-        wanted = None if recipient.function(function) is None else current_terms(recipient, function)
-        digest = _periods_digest(consents, recipient.recipient, function, wanted, run)
-        if wanted is None:
+        terms = None if recipient.function(function) is None else current_terms(recipient, function)
+        digest = _periods_digest(consents, recipient.recipient, function, terms, run)
+        if terms is None:
             return cls(fold=fold, digest=digest)
         history = consents.history(recipient.recipient, function, fold=fold)
-        covering, starts = TermsCoverage(history, wanted), history.changes(run)
+        covering, starts = TermsCoverage(history, terms), history.changes(run)
         now: Bools = np.logical_and.reduce([_holding_mask(covering.decisions_at(when, run)) for when in (run, *also)])
         covered = np.array([_holding_mask(covering.decisions_at(column, run)) for column in starts.T], np.bool_)
         ends = np.concatenate([starts[:, 1:], np.full((len(starts), 1), NEVER, np.int64)], axis=1)
@@ -475,20 +475,20 @@ class ConsentPeriods:
         tenants = tuple(name for name, holds in zip(history.tenant_names, now.tolist(), strict=True) if holds)
         return cls(tenants, starts[now], ends[now], fold, digest)
 
-    def intersect(self, other: Self) -> Self:
+    def intersect(self, periods: Self) -> Self:
         """The intersection of these periods with others, for tenants that both have."""
-        places = [(own, other._tenant_places.get(name, -1)) for own, name in enumerate(self.tenants)]
-        shared = [(own, place) for own, place in places if place >= 0]
+        places = [(our_place, periods._tenant_places.get(name, -1)) for our_place, name in enumerate(self.tenants)]
+        shared = [(our_place, place) for our_place, place in places if place >= 0]
         ours, theirs = np.array(shared, np.int64).reshape(-1, 2).T
         shape = (
             len(ours),
-            self.starts.shape[1] * other.starts.shape[1],
+            self.starts.shape[1] * periods.starts.shape[1],
         )  # every period with every other; most intersections are empty
-        starts = np.maximum(self.starts[ours][:, :, None], other.starts[theirs][:, None, :]).reshape(shape)
-        ends = np.minimum(self.ends[ours][:, :, None], other.ends[theirs][:, None, :]).reshape(shape)
-        tenants = tuple(self.tenants[own] for own in ours.tolist())
+        starts = np.maximum(self.starts[ours][:, :, None], periods.starts[theirs][:, None, :]).reshape(shape)
+        ends = np.minimum(self.ends[ours][:, :, None], periods.ends[theirs][:, None, :]).reshape(shape)
+        tenants = tuple(self.tenants[our_place] for our_place in ours.tolist())
         return replace(
-            self, tenants=tenants, starts=starts, ends=ends, digest=_combine_digests(self.digest, other.digest)
+            self, tenants=tenants, starts=starts, ends=ends, digest=_combine_digests(self.digest, periods.digest)
         )
 
     def consent_mask(self, tenants: pa.Array, times: pa.Array | None) -> pa.BooleanArray:
@@ -501,8 +501,8 @@ class ConsentPeriods:
         if times is None:
             return pa.array(places >= 0)
         when, valid = column_microseconds(times), valid_mask(times)
-        found = self._period_mask(places, when, when)
-        return pa.array(found if valid is None else found & valid)
+        mask = self._period_mask(places, when, when)
+        return pa.array(mask if valid is None else mask & valid)
 
     def agreed_throughout(self, tenants: pa.Array, first: Microseconds, last: Microseconds) -> Bools:
         """Per record, whether the consent held without a gap from one instant to another and holds at the run's time."""
@@ -511,11 +511,11 @@ class ConsentPeriods:
     def agreed_at_some_time(self, tenants: pa.Array, first: Microseconds, last: Microseconds) -> Bools:
         """Per record, whether the consent held at any instant from one to another and holds at the run's time."""
         places = self._places(tenants)
-        found = np.zeros(len(places), np.bool_)
+        mask = np.zeros(len(places), np.bool_)
         if len(self.tenants):
             for starts, ends in zip(self.starts.T, self.ends.T, strict=True):  # a tenant has few periods
-                found |= (starts[places] < ends[places]) & (starts[places] <= last) & (first < ends[places])
-        return found & (places >= 0)
+                mask |= (starts[places] < ends[places]) & (starts[places] <= last) & (first < ends[places])
+        return mask & (places >= 0)
 
     def unchanged_since(self, earlier: Self, until: datetime) -> Self:
         """These periods, of the tenants that have the same ones in `earlier` up to a time."""
@@ -535,18 +535,18 @@ class ConsentPeriods:
         return sorted((start, min(end, limit)) for start, end in pairs if start < min(end, limit))
 
     def _period_mask(self, places: Microseconds, first: Microseconds, last: Microseconds) -> Bools:
-        found = np.zeros(len(places), np.bool_)
+        mask = np.zeros(len(places), np.bool_)
         if len(self.tenants):
             for starts, ends in zip(self.starts.T, self.ends.T, strict=True):  # a tenant has few periods
-                found |= (starts[places] <= first) & (last < ends[places])
-        return found & (places >= 0)
+                mask |= (starts[places] <= first) & (last < ends[places])
+        return mask & (places >= 0)
 
     def _places(self, tenants: pa.Array) -> Microseconds:
         """Each record's index into the tenants with a consent; -1 if absent. Looks up each distinct tenant once."""
-        own = encode_column(tenants)
-        forms: Sequence[str] = canonical_texts(own.dictionary)
-        each = [self._tenant_places.get(canonical_text(form, fold=True) if self.fold else form, -1) for form in forms]
-        return np.array([*each, -1], np.int64)[code_numbers(own.indices)]
+        coded = encode_column(tenants)
+        forms: Sequence[str] = canonical_texts(coded.dictionary)
+        places = [self._tenant_places.get(canonical_text(form, fold=True) if self.fold else form, -1) for form in forms]
+        return np.array([*places, -1], np.int64)[code_numbers(coded.indices)]
 
     @cached_property
     def _tenant_places(self) -> dict[str, int]:
@@ -588,14 +588,14 @@ def _holding_mask(decisions: Sequence[ConsentDecision]) -> Bools:
 
 def _combine_digests(*digests: str) -> str:
     """Combines two digests into one; equal digests stay unchanged."""
-    each = sorted(set(digests))
-    return each[0] if len(each) == 1 else sha256_text(" ".join(each).encode())
+    distinct = sorted(set(digests))
+    return distinct[0] if len(distinct) == 1 else sha256_text(" ".join(distinct).encode())
 
 
 def _periods_digest(
     consents: Consents, recipient: str, function: str, terms: ConsentTerms | None, run: datetime
 ) -> str:
     acts = [act for act in consents.acts if (act.recipient, act.function) == (recipient, function)]
-    seen = [act.id for act, (_, known) in zip(acts, _act_times(acts, consents.read_at), strict=True) if known <= run]
-    content = {"terms": None if terms is None else terms.digest, "acts": seen}
+    act_ids = [act.id for act, (_, known) in zip(acts, _act_times(acts, consents.read_at), strict=True) if known <= run]
+    content = {"terms": None if terms is None else terms.digest, "acts": act_ids}
     return sha256_text(json.dumps(content, sort_keys=True).encode())

@@ -109,11 +109,11 @@ class ConsentTerms:
 
 def current_terms(recipient: Recipient, function: str) -> ConsentTerms:
     """The current terms of a recipient's function, from its file. Raises PolicyError if the recipient has no such function."""
-    found = recipient.function(function)
-    if found is None:
+    manifest = recipient.function(function)
+    if manifest is None:
         hint = did_you_mean(function, recipient.functions) or "Add the function to the recipient's file."
         raise PolicyError(f"{recipient.recipient} has no function `{function}`", hint=hint)
-    return _build_terms(recipient, found)
+    return _build_terms(recipient, manifest)
 
 
 def parse_terms(text: str) -> ConsentTerms:
@@ -177,16 +177,16 @@ class TenantAgreements:
 
     def contract_on(self, recipient: str, tenant: str, on: date, run: datetime) -> Contract | None:
         """The contract in force on a day, as known at a time. Of several, the one that was recorded last."""
-        held = [each for each in self.contracts_of(recipient, tenant, run) if each.holds(on)]
-        return held[-1] if held else None
+        contracts = [each for each in self.contracts_of(recipient, tenant, run) if each.holds(on)]
+        return contracts[-1] if contracts else None
 
     def permitted_fields(self, recipient: Recipient, on: date, run: datetime) -> frozenset[str] | None:
         """The fields that the contract of at least one tenant permits; None if no contract that permits transmission is in
         force."""
         names = {tenant for who, tenant in (*self._acts[False], *self._filed[False]) if who == recipient.recipient}
-        found = [self.contract_on(recipient.recipient, name, on, run) for name in names]
-        permitting = [each for each in found if each is not None and each.permits_transmission]
-        return frozenset(key for each in permitting for key in each.permitted_fields) if permitting else None
+        contracts = [self.contract_on(recipient.recipient, name, on, run) for name in names]
+        permitting = [each for each in contracts if each is not None and each.permits_transmission]
+        return frozenset(key for contract in permitting for key in contract.permitted_fields) if permitting else None
 
     def gap(
         self,
@@ -202,8 +202,10 @@ class TenantAgreements:
         run     the time as of which acts are known; `whens` are the times at which the contract must be in force
         fields  the fields to send
         """
-        found = self.contract_gap(recipient, function, tenant, run, whens, fields)
-        return found or ("requires" if self.unconfirmed_prerequisites(recipient, function, tenant, run) else None)
+        contract_gap = self.contract_gap(recipient, function, tenant, run, whens, fields)
+        return contract_gap or (
+            "requires" if self.unconfirmed_prerequisites(recipient, function, tenant, run) else None
+        )
 
     def contract_gap(
         self,
@@ -220,14 +222,14 @@ class TenantAgreements:
         name = recipient.recipient
         if not self.contracts_of(name, tenant, run):
             return "no_contract"
-        held = [self.contract_on(name, tenant, when.astimezone(UTC).date(), run) for when in whens]
-        if None in held:
+        contracts = [self.contract_on(name, tenant, when.astimezone(UTC).date(), run) for when in whens]
+        if None in contracts:
             return "contract_not_in_force"
         if function.direction == "inbound":
             return None
-        if not all(each is not None and each.permits_transmission for each in held):
+        if not all(each is not None and each.permits_transmission for each in contracts):
             return "no_transmission"
-        permitted = all(each is not None and each.transmitted_fields.issuperset(fields) for each in held)
+        permitted = all(each is not None and each.transmitted_fields.issuperset(fields) for each in contracts)
         return None if permitted else "outside_contract"
 
     def unconfirmed_prerequisites(
@@ -262,10 +264,10 @@ class TenantAgreements:
     def change_times(self, recipient: str) -> Iterator[datetime]:
         """The times at which a contract with a recipient begins or ends, or an act about it or a prerequisite was recorded."""
         contracts = [contract_from_terms(act.terms) for act in self._known_contracts if act.recipient == recipient]
-        for each in (*contracts, *(each for each in self.filed if each.recipient == recipient)):
-            yield _midnight(each.from_)
-            if each.until is not None:
-                yield _midnight(each.until)
+        for entry in (*contracts, *(entry for entry in self.filed if entry.recipient == recipient)):
+            yield _midnight(entry.from_)
+            if entry.until is not None:
+                yield _midnight(entry.until)
         yield from (act.recorded_at for act in self._known_contracts if act.recipient == recipient)
         yield from (act.recorded_at for act in self._known_prerequisites if act.recipient == recipient)
 
@@ -289,8 +291,8 @@ class TenantAgreements:
         """The acts about contracts. An end that a clock ahead has recorded has the time from which it counts."""
         known = known_times([act.recorded_at for act in self.contracts], self.read_at)
         return tuple(
-            _ended_at(act, seen) if act.state == "ended" and seen < act.recorded_at else act
-            for act, seen in zip(self.contracts, known, strict=True)
+            _ended_at(act, time) if act.state == "ended" and time < act.recorded_at else act
+            for act, time in zip(self.contracts, known, strict=True)
         )
 
     @cached_property
@@ -298,8 +300,8 @@ class TenantAgreements:
         """The acts about prerequisites; likewise."""
         known = known_times([act.recorded_at for act in self.prerequisites], self.read_at)
         return tuple(
-            replace(act, recorded_at=seen) if act.state == "revoked" else act
-            for act, seen in zip(self.prerequisites, known, strict=True)
+            replace(act, recorded_at=time) if act.state == "revoked" else act
+            for act, time in zip(self.prerequisites, known, strict=True)
         )
 
     @cached_property
@@ -333,11 +335,11 @@ def _is_confirmed(act: PrerequisiteAct | None, function: Function) -> bool:
 
 
 def _by_parties(entries: Iterable[tuple[str, str, T]]) -> _Index[T]:
-    found: _Index[T] = ({}, {})
+    indexes: _Index[T] = ({}, {})
     for recipient, tenant, entry in entries:
-        for fold, index in zip((False, True), found, strict=True):
+        for fold, index in zip((False, True), indexes, strict=True):
             index.setdefault((recipient, canonical_text(tenant, fold=fold)), []).append(entry)
-    return found
+    return indexes
 
 
 def _midnight(day: date) -> datetime:

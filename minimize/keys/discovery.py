@@ -49,10 +49,10 @@ def find_keyring(
 
 def require_keyring(keys: Keyring | str | os.PathLike[str] | None, start: ConfigStart, message: str) -> Keyring:
     """The keyring in force. Raises KeyringError, with this message if none is configured."""
-    found = find_keyring(keys, start)
-    if found is None:
+    keyring = find_keyring(keys, start)
+    if keyring is None:
         raise KeyringError(message, hint="Pass --keys FILE or set MINIMIZE_KEYS.")
-    return found
+    return keyring
 
 
 KMS_VARIABLE: Final = "MINIMIZE_KMS"
@@ -177,9 +177,9 @@ class PublicKey(JsonResult):
 
 def create_keyring(file: PathText, names: Iterable[str], now: datetime) -> KeyListing:
     """Creates a keyring file, as `new_keyring` does, and lists its keys."""
-    made = new_keyring(file, names, now=now)
-    change = f"created {file} with {', '.join(made.names())}. Keep it secret, and back it up."
-    return KeyListing(str(file), _listed_keys(made.listing()), change)
+    keyring = new_keyring(file, names, now=now)
+    change = f"created {file} with {', '.join(keyring.names())}. Keep it secret, and back it up."
+    return KeyListing(str(file), _listed_keys(keyring.listing()), change)
 
 
 def add_listed_key(file: PathText, name: str, now: datetime) -> KeyListing:

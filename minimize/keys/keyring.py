@@ -272,27 +272,27 @@ class Keyring:
         return b"".join(public_pem(entry.secret) for entry in reversed(entries))
 
     def _entry(self, name: str, version: int | None) -> KeyEntry:
-        found = [entry for entry in self._entries if entry.name == name and version in (None, entry.version)]
-        if not found and name == NOISE_KEY:
+        entries = [entry for entry in self._entries if entry.name == name and version in (None, entry.version)]
+        if not entries and name == NOISE_KEY:
             hint = f"Run `minimize keys add {self.path} {name}`, or restore the key from a backup if there was one."
             message = f"the keyring {self.path} has no key `{name}`, which tables with noise need"
             raise KeyringError(message, hint=hint)
-        if not found:
-            wanted = name if version is None else f"{name}/{version}"
+        if not entries:
+            key = name if version is None else f"{name}/{version}"
             hint = (
                 f"Check that this is the right keyring. If the key is new, run `minimize keys add {self.path} {name}`."
             )
             if version is not None:
                 hint = "Restore the keyring from a backup: a new key with this id would be another key."
-            raise KeyringError(f"key {wanted} is not in the keyring {self.path}", hint=hint)
-        if found[-1].destroyed is not None:
-            message = f"key {found[-1].id} of the keyring {self.path} was destroyed"
+            raise KeyringError(f"key {key} is not in the keyring {self.path}", hint=hint)
+        if entries[-1].destroyed is not None:
+            message = f"key {entries[-1].id} of the keyring {self.path} was destroyed"
             hint = (
                 "Data that only this key decrypts is lost. Run `minimize keys rotate` for new files; if the tenant of the key "
                 "has left, run `minimize events add TENANT tenant_closed`."
             )
             raise KeyringError(message, code=KEY_DESTROYED, hint=hint)
-        return found[-1]
+        return entries[-1]
 
     def __repr__(self) -> str:
         return f"Keyring({str(self.path)!r}, names={list(self.names())})"
@@ -317,8 +317,8 @@ def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> 
     Raises KeyringError if the file exists (it is never overwritten) or a name is invalid.
     """
     target = Path(path).expanduser().absolute()
-    wanted = sorted({*names, SIGNING_KEY, SUBJECT_KEY, NOISE_KEY})
-    content = keyring_bytes([_new_entry(name, 1, now) for name in wanted])
+    key_names = sorted({*names, SIGNING_KEY, SUBJECT_KEY, NOISE_KEY})
+    content = keyring_bytes([_new_entry(name, 1, now) for name in key_names])
     reason: str | None = None
     try:
         _create_file(target, content)
@@ -366,12 +366,12 @@ def destroy_key(path: PathText, name: str, version: int, *, now: datetime) -> Ke
     """
 
     def destroyed(entries: KeyEntries) -> KeyEntries:
-        found = [each for each in entries if (each.name, each.version) == (name, version) and each.destroyed is None]
-        if not found:
+        live = [each for each in entries if (each.name, each.version) == (name, version) and each.destroyed is None]
+        if not live:
             raise KeyringError(
                 f"key {name}/{version} does not exist or was already destroyed", hint="Run `minimize keys list`."
             )
-        return tuple(replace(each, secret=b"", destroyed=now) if each in found else each for each in entries)
+        return tuple(replace(each, secret=b"", destroyed=now) if each in live else each for each in entries)
 
     return _change_keyring(path, destroyed)
 
@@ -461,8 +461,8 @@ class Subkeys(Protocol):
 
 def subject_sealer(keys: Subkeys, purposes: SealPurposes, version: int) -> Sealer:
     """The sealer of one version of the `subject` key. Raises KeyringError."""
-    one, two = (keys.subkey(SUBJECT_KEY, purpose, version) for purpose in purposes)
-    return Sealer(one + two)
+    first, second = (keys.subkey(SUBJECT_KEY, purpose, version) for purpose in purposes)
+    return Sealer(first + second)
 
 
 def seal_content(content: bytes, keys: Subkeys, purposes: SealPurposes, *place: bytes) -> bytes:

@@ -193,9 +193,9 @@ class KeyringKms:
 
     def _reload_if_changed(self) -> None:
         """Reads the file again if it has changed, so that a destroyed key is not used. Raises KeyringError."""
-        seen = _file_version(self._keyring.path)
-        if seen is None or seen != self._loaded_version:
-            self._keyring, self._loaded_version = Keyring.load(self._keyring.path), seen
+        version = _file_version(self._keyring.path)
+        if version is None or version != self._loaded_version:
+            self._keyring, self._loaded_version = Keyring.load(self._keyring.path), version
 
     def __repr__(self) -> str:
         return f"KeyringKms({str(self._keyring.path)!r})"
@@ -207,7 +207,7 @@ class KeyringKms:
 def _file_version(path: Path) -> tuple[int, int] | None:
     """Identifies the version of a file, which is replaced with each change."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_ino, found.st_mtime_ns
+    return status.st_ino, status.st_mtime_ns

@@ -83,8 +83,8 @@ def _kms_client_factory(kms: Kms, unwrapped: UnwrappedKeys) -> Callable[[Any], A
         return kms.wrap(bytes(key), MasterKey.parse(master))
 
     def unwrap_key(_: Any, wrapped: str, master: str) -> bytes:
-        found = unwrapped.get((master, wrapped))
-        return kms.unwrap(wrapped, MasterKey.parse(master)) if found is None else found
+        key = unwrapped.get((master, wrapped))
+        return kms.unwrap(wrapped, MasterKey.parse(master)) if key is None else key
 
     client = type("Client", (arrow.KmsClient,), {"wrap_key": wrap_key, "unwrap_key": unwrap_key})
     return lambda _: client()
@@ -133,7 +133,7 @@ class CategoryEncryption:
         """Encryption of one file. Raises KeyringError if a master key is missing or destroyed."""
         tenant = self._tenant(path)
         return file_encryption(
-            self.kms, schema, {name: master_key_name(each, tenant) for name, each in self.names.items()}
+            self.kms, schema, {name: master_key_name(key, tenant) for name, key in self.names.items()}
         )
 
     def _tenant(self, path: str) -> str | None:
@@ -171,7 +171,7 @@ def file_encryption(kms: Kms, schema: pa.Schema, names: Mapping[str, str]) -> Fi
             columns.setdefault(names[field.name], []).extend(parquet_column_paths(field))
     if not columns:
         return None
-    masters = {kms.newest(name): each for name, each in columns.items()}
+    masters = {kms.newest(name): column_names for name, column_names in columns.items()}
     footer = kms.newest(FOOTER_KEY)
     return FileEncryption(
         encryption_properties(kms, footer, masters), tuple(sorted(master.id for master in (footer, *masters)))
@@ -251,11 +251,11 @@ def open_parquet(
     errors of pyarrow if it is not a Parquet file.
     """
     material = check_footer(place)
-    wanted = material.columns_by_master_key(columns)
-    if not wanted:
+    columns_by_master = material.columns_by_master_key(columns)
+    if not columns_by_master:
         return open_parquet_file(place, read_dictionary=read_dictionary)
     shown = name or str(place)
-    known, faults = _unwrap_keys(kms, material, wanted)
+    known, faults = _unwrap_keys(kms, material, columns_by_master)
     if faults:
         details = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
         code = KEY_DESTROYED if any(error.code == KEY_DESTROYED for *_, error in faults) else ""
@@ -297,8 +297,8 @@ def _unwrap_keys(
     faults = []
     for master, columns in key_names.items():
         try:
-            each = MasterKey.parse(master)
-            known |= {(master, key): _require_kms(kms).unwrap(key, each) for key in material.wrapped[master]}
+            master_key = MasterKey.parse(master)
+            known |= {(master, key): _require_kms(kms).unwrap(key, master_key) for key in material.wrapped[master]}
         except KeyringError as error:
             faults.append((_column_list(columns), master or "a key without a name", error))
     return known, faults

@@ -36,7 +36,7 @@ def read_struct(content: bytes, fields: StructFields, at: int = 0) -> tuple[Thri
     >>> read_struct(bytes([0x15, 0x02, 0x18, 0x01, 0x61, 0x00]), {2: {}})
     ({2: b'a'}, 6)
     """
-    found: ThriftStruct = {}
+    values: ThriftStruct = {}
     number = 0
     while head := content[at]:
         step, kind, at = head >> 4, head & 15, at + 1
@@ -45,10 +45,10 @@ def read_struct(content: bytes, fields: StructFields, at: int = 0) -> tuple[Thri
             number, at = _varint(content, at)
             number >>= 1
         if number in fields:
-            found[number], at = _read_value(content, fields[number], at, kind)
+            values[number], at = _read_value(content, fields[number], at, kind)
         elif kind > FALSE:
             at = _skip_value(content, at, kind)
-    return found, at + 1
+    return values, at + 1
 
 
 def _read_value(content: bytes, fields: StructFields | int, at: int, kind: int) -> tuple[Any, int]:
@@ -195,12 +195,12 @@ class EncryptedColumns:
 
     def columns_by_master_key(self, columns: Iterable[str] | None = None) -> dict[str, list[str]]:
         """The ids of the master keys of these columns (default: all), each with its columns."""
-        wanted = None if columns is None else {*columns}
-        found: dict[str, list[str]] = {}
+        selected = None if columns is None else {*columns}
+        columns_by_master: dict[str, list[str]] = {}
         for column, master in self.masters.items():
-            if wanted is None or column in wanted:
-                found.setdefault(master, []).append(column)
-        return found
+            if selected is None or column in selected:
+                columns_by_master.setdefault(master, []).append(column)
+        return columns_by_master
 
 
 def read_encrypted_columns(place: Location | bytes) -> EncryptedColumns:
@@ -232,9 +232,11 @@ def check_footer(place: Location | bytes) -> EncryptedColumns:
     with suppress(ValueError, LookupError, TypeError, AttributeError, RecursionError):
         if not footer:
             return EncryptedColumns()
-        found = read_struct(footer, CHECKED_FOOTER)[0]
-        if _is_consistent(found):
-            encrypted = any(CRYPTO in chunk for group in found.get(ROW_GROUPS, []) for chunk in group.get(COLUMNS, []))
+        metadata = read_struct(footer, CHECKED_FOOTER)[0]
+        if _is_consistent(metadata):
+            encrypted = any(
+                CRYPTO in chunk for group in metadata.get(ROW_GROUPS, []) for chunk in group.get(COLUMNS, [])
+            )
             return _read_encrypted_columns(footer) if encrypted else EncryptedColumns()
     raise pa.ArrowInvalid("the footer is damaged")
 
@@ -307,18 +309,18 @@ def _encrypted_columns(encrypted: Iterable[ThriftStruct]) -> EncryptedColumns:
     masters: dict[str, str] = {}
     wrapped: dict[str, set[str]] = {}
     for chunk in encrypted:
-        each = chunk[CRYPTO].get(BY_COLUMN)
-        material = _key_material(each)
-        column = (chunk[METADATA][METADATA_PATH] if each is None else each[PATH])[0].decode()
+        crypto = chunk[CRYPTO].get(BY_COLUMN)
+        material = _key_material(crypto)
+        column = (chunk[METADATA][METADATA_PATH] if crypto is None else crypto[PATH])[0].decode()
         masters[column] = str(material.get("masterKeyID", ""))
         wrapped.setdefault(masters[column], set()).add(str(material.get("wrappedKEK", material.get("wrappedDEK", ""))))
     return EncryptedColumns(masters, {master: frozenset(keys) for master, keys in wrapped.items()})
 
 
-def _key_material(each: ThriftStruct | None) -> dict[str, Any]:
+def _key_material(crypto: ThriftStruct | None) -> dict[str, Any]:
     """The key material in the JSON of pyarrow and Spark; empty for the format of another writer."""
     with suppress(ValueError, TypeError, AttributeError):
-        material = json.loads((each or {}).get(KEY_METADATA, b""))
+        material = json.loads((crypto or {}).get(KEY_METADATA, b""))
         return material if isinstance(material, dict) else {}
     return {}
 

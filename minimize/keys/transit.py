@@ -173,9 +173,14 @@ class TransitKms:
 def _key_infos(name: str, document: dict[str, Any]) -> list[KeyInfo]:
     """The versions of a key that the server reports. Of versions below the oldest available one only the number is known."""
     least, latest = max(int(document.get("min_available_version") or 0), 1), int(document.get("latest_version") or 0)
-    made = {int(number): datetime.fromtimestamp(int(at), UTC) for number, at in document.get("keys", {}).items()}
+    creation_times = {
+        int(number): datetime.fromtimestamp(int(at), UTC) for number, at in document.get("keys", {}).items()
+    }
     gone = [KeyInfo(name, number, UNKNOWN_TIME, UNKNOWN_TIME) for number in range(1, least)]
-    return [*gone, *(KeyInfo(name, number, made.get(number, UNKNOWN_TIME)) for number in range(least, latest + 1))]
+    return [
+        *gone,
+        *(KeyInfo(name, number, creation_times.get(number, UNKNOWN_TIME)) for number in range(least, latest + 1)),
+    ]
 
 
 def _libraries() -> tuple[Any, Any]:

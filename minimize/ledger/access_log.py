@@ -52,8 +52,8 @@ def read_begun_reads(ledger: Ledger) -> dict[str, BegunRead]:
 
     def work(connection: Connection) -> dict[str, BegunRead]:
         ended = _reads_in_state(connection, "ended")
-        every = _reads_in_state(connection, "begun").items()
-        return {name: BegunRead(at, json.loads(event), name in ended) for name, (event, _, at) in every}
+        reads = _reads_in_state(connection, "begun").items()
+        return {name: BegunRead(at, json.loads(event), name in ended) for name, (event, _, at) in reads}
 
     return ledger.read(work)
 

@@ -130,7 +130,7 @@ class ProvenActs:
 
     def tenants(self) -> frozenset[str]:
         """The tenants that acts name."""
-        return frozenset(each for entries in self._entries.values() for *_, each in entries if each is not None)
+        return frozenset(tenant for entries in self._entries.values() for *_, tenant in entries if tenant is not None)
 
     def require_act(self, act: Act) -> None:
         """Raises UntrustedActError if an act is not the one that was proven: it may have been inserted or changed since then."""
@@ -309,8 +309,8 @@ class ActLog(NamedTuple):
     def append(self, new: Sequence[NewAct], signer: Signer, *, after: LogHead | None = None) -> LogHead:
         """Signs and appends acts, under the lock of the ledger. Takes the head if the caller has it. Returns the new one."""
         head, rows = after or self.head(), list[Row]()
-        for each in new:
-            act = Act.after(head, each)
+        for new_act in new:
+            act = Act.after(head, new_act)
             head, signed = act.head, act.signed_by(signer)
             rows.append({name: getattr(signed, name) for name in _NAMES})
         if rows:
@@ -327,13 +327,13 @@ class ActLog(NamedTuple):
         if not removal.kind.removable:
             raise ValueError(f"the bodies of acts of the kind {removal.kind.name} cannot be removed")
         subjects = pages(sorted(removal.subjects), PAGE_SIZE)
-        found = sorted(each for page in subjects for each in self._acts_with_body(removal, page))
-        if found:
+        sequences = sorted(sequence for page in subjects for sequence in self._acts_with_body(removal, page))
+        if sequences:
             event, account = removal.event, removal.event.actor.user or ""
-            self.append([TOMBSTONE.act(ActTombstone(each, event.time, account)) for each in found], signer)
-            for page in pages(found, PAGE_SIZE):
+            self.append([TOMBSTONE.act(ActTombstone(each, event.time, account)) for each in sequences], signer)
+            for page in pages(sequences, PAGE_SIZE):
                 self.connection.execute("UPDATE acts SET body = NULL WHERE id IN :ids", ids=page)
-        return bool(found)
+        return bool(sequences)
 
     def check(self, entries: Iterable[LogEntry], verifier: Verifier) -> Iterator[Finding]:
         """H017 to H020: every act against the act before it, its signature and its body; then against the audit log.

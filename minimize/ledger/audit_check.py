@@ -152,7 +152,7 @@ class ListedEntries:
         if not self.entries:
             return ["no entries"]
         if self.form.columns is None:
-            return [line for each in self.entries for line in self.form.lines_of(each)]
+            return [line for entry in self.entries for line in self.form.lines_of(entry)]
         rows = (tuple(cell or "" for cell in self.form.row_of(each)) for each in self.entries)
         return [self.form.columns, *rows]
 
@@ -277,13 +277,13 @@ def _receipts_before_adoption(
         and _is_receipt_signed(receipt, verifier)
     ]
     previous = {receipt.digest: receipt.previous for receipt in receipts} if adoptions else {}
-    found: set[str] = set()
+    digests: set[str] = set()
     for adoption in adoptions:
         before = adoption.previous
-        while before is not None and before not in found:
-            found.add(before)
+        while before is not None and before not in digests:
+            digests.add(before)
             before = previous.get(before)
-    return frozenset(found)
+    return frozenset(digests)
 
 
 def _named_head(audit: AuditHead) -> LogHead:

@@ -104,7 +104,10 @@ class AuditEvent(JsonResult):
         """The event of its JSON object."""
         resources = tuple(
             Resource(
-                **{**each, "changed_properties": tuple(PropertyChange(**one) for one in each["changed_properties"])}
+                **{
+                    **each,
+                    "changed_properties": tuple(PropertyChange(**change) for change in each["changed_properties"]),
+                }
             )
             for each in document["resources"]
         )
@@ -248,8 +251,8 @@ class LogEntry:
         numbers = (row["sequence"], row["acts"])
         if any(isinstance(text, bytes) for text in texts) or not all(isinstance(number, int) for number in numbers):
             raise LedgerError("the ledger contains an audit entry that cannot be read", hint="Restore a backup.")
-        own = {name: row[name] for name in ("sequence", "previous", "event", "digest", "key", "signature")}
-        return cls(acts=LogHead(row["acts"], row["acts_digest"]), **own)
+        entry = {name: row[name] for name in ("sequence", "previous", "event", "digest", "key", "signature")}
+        return cls(acts=LogHead(row["acts"], row["acts_digest"]), **entry)
 
     @property
     def head(self) -> LogHead:

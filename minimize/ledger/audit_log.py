@@ -164,9 +164,9 @@ def check_checkpoint(connection: Connection, checkpoint: Checkpoint, verifier: V
         yield audit_finding("H013", "is not signed by a known key", file=checkpoint.place)
     if checkpoint.latest >= checkpoint.before or checkpoint.before > checkpoint.recorded_at - MINIMUM_AGE:
         yield audit_finding("H015", "covers entries that were less than a year old", file=checkpoint.place)
-    wanted = EntryFilter(activity=AUDIT_ACTIVITY, operation=TRUNCATE_OPERATION, resource=checkpoint.place)
+    checkpoint_filter = EntryFilter(activity=AUDIT_ACTIVITY, operation=TRUNCATE_OPERATION, resource=checkpoint.place)
     digest = f'"new":"{checkpoint.head.digest}"'
-    if not any(digest in entry.event for entry in read_entries(connection, wanted)):
+    if not any(digest in entry.event for entry in read_entries(connection, checkpoint_filter)):
         yield audit_finding("H016", "is not recorded in the log", file=checkpoint.place)
 
 

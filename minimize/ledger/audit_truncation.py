@@ -93,16 +93,16 @@ def truncate_log(ledger: Ledger, plan: Truncation, actor: Actor, at: datetime, s
 
     def work(connection: Connection) -> Truncation:
         connection.lock()
-        found = _plan(connection, plan.before)
-        if found.last is None or found.latest is None or found.last != plan.last:
+        truncation = _plan(connection, plan.before)
+        if truncation.last is None or truncation.latest is None or truncation.last != plan.last:
             return Truncation(0, plan.before)
-        checkpoint = Checkpoint(found.last, found.entries, found.before, found.latest, at)
-        for event in _repeated_events(connection, found.last, actor, at):
+        checkpoint = Checkpoint(truncation.last, truncation.entries, truncation.before, truncation.latest, at)
+        for event in _repeated_events(connection, truncation.last, actor, at):
             append_event(connection, event, signer)
         append_event(connection, _truncation_event(checkpoint, actor), signer)
         record_checkpoint(connection, checkpoint, signer)
-        connection.execute("DELETE FROM audit WHERE sequence <= :last", last=found.last.sequence)
-        return replace(found, done=True)
+        connection.execute("DELETE FROM audit WHERE sequence <= :last", last=truncation.last.sequence)
+        return replace(truncation, done=True)
 
     executed = ledger.write(work)
     ledger.empty_journal()

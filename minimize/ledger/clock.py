@@ -39,9 +39,9 @@ def is_time_allowed() -> bool:
     return os.environ.get(ALLOW_VARIABLE, "") not in ("", "0")
 
 
-def time_difference(at: datetime, other: datetime) -> str:
+def time_difference(at: datetime, reference: datetime) -> str:
     """Two times in words."""
-    return f"{seconds_text(at)}, compared with {seconds_text(other)}"
+    return f"{seconds_text(at)}, compared with {seconds_text(reference)}"
 
 
 def doubt_time(
@@ -90,8 +90,8 @@ def _last_entry(connection: Connection) -> datetime | None:
         " COALESCE((SELECT acts FROM audit AS before WHERE before.sequence = entry.sequence - 1), 0))"
         " ORDER BY sequence DESC LIMIT 1"
     )
-    found = connection.row(query, operations=PUBLICATION_OPERATIONS)
-    return None if found is None else found["time"]
+    row = connection.row(query, operations=PUBLICATION_OPERATIONS)
+    return None if row is None else row["time"]
 
 
 def known_times(recorded: Sequence[datetime], now: datetime, *, at_latest: bool = False) -> list[datetime]:

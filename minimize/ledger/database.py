@@ -64,11 +64,11 @@ class Address:
         """Whether the file exists; always true for a server, which is not contacted."""
         return self.path is None or os.path.lexists(self.path)
 
-    def is_same(self, other: Address | None) -> bool:
+    def is_same(self, address: Address | None) -> bool:
         """Whether another address is the same place, also through symbolic links."""
-        if other is None or self.path is None or other.path is None:
-            return other is not None and (self.path, self.url) == (other.path, other.url)
-        return self.path.resolve() == other.path.resolve()
+        if address is None or self.path is None or address.path is None:
+            return address is not None and (self.path, self.url) == (address.path, address.url)
+        return self.path.resolve() == address.path.resolve()
 
 
 def parse_address(text: PathText, named_by: str, base: Path | None = None) -> Address:
@@ -192,8 +192,8 @@ class Connection(NamedTuple):
 
     def tuples(self, statement: str, **values: Any) -> list[tuple[Any, ...]]:
         """The rows of a query as tuples, with times as text."""
-        found: list[tuple[Any, ...]] = self._cursor(statement, values).fetchall()
-        return found
+        rows: list[tuple[Any, ...]] = self._cursor(statement, values).fetchall()
+        return rows
 
     def row(self, statement: str, **values: Any) -> Row | None:
         """The first row of a query; None if there is none."""
@@ -241,8 +241,8 @@ class Connection(NamedTuple):
 
 def server_time(connection: Connection) -> datetime | None:
     """The time of the server clock; None for a file."""
-    found: datetime | None = None if connection.dialect == "sqlite" else connection.value("SELECT clock_timestamp()")
-    return found
+    time: datetime | None = None if connection.dialect == "sqlite" else connection.value("SELECT clock_timestamp()")
+    return time
 
 
 def like_pattern(text: str) -> str:
@@ -466,7 +466,7 @@ def _describe_error(error: Exception) -> tuple[str, str]:
     known, code = (
         (_SQLITE_ERRORS, getattr(error, "sqlite_errorname", "")) if is_sqlite else (_POSTGRES_ERRORS, _sqlstate(error))
     )
-    return next((found for start, found in known.items() if code.startswith(start)), _UNKNOWN_ERROR)
+    return next((error_class for start, error_class in known.items() if code.startswith(start)), _UNKNOWN_ERROR)
 
 
 def _sqlstate(error: Exception) -> str:

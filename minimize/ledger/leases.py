@@ -98,12 +98,12 @@ def take_lease(
     attempt = partial(_try_take, output=output, run_id=run_id, begun=begun, clock=clock)
     doubted: LeaseHolder | None = None
     while True:
-        found = ledger.write(partial(attempt, doubted=doubted))
-        if isinstance(found, Lease):
-            return found
-        if doubted is not None or not _is_holder_dead(ledger, output, found, pace, clock):
-            raise lease_held_error(found)
-        doubted = found
+        lease = ledger.write(partial(attempt, doubted=doubted))
+        if isinstance(lease, Lease):
+            return lease
+        if doubted is not None or not _is_holder_dead(ledger, output, lease, pace, clock):
+            raise lease_held_error(lease)
+        doubted = lease
 
 
 def lease_holder(connection: Connection, output: str) -> LeaseHolder | None:
@@ -114,8 +114,8 @@ def lease_holder(connection: Connection, output: str) -> LeaseHolder | None:
 def renew_lease(connection: Connection, lease: Lease, now: datetime) -> None:
     """Sends one heartbeat. Raises LedgerError (E207) if the lease was lost."""
     if not record_heartbeat(connection, lease, now):
-        other = lease_holder(connection, lease.output)
-        who = "" if other is None else f" to the run {other.run_id} on {other.process.host}"
+        holder = lease_holder(connection, lease.output)
+        who = "" if holder is None else f" to the run {holder.run_id} on {holder.process.host}"
         message = (
             f"the lease on the output was lost{who} because this run sent no heartbeat for more than "
             f"{LeaseTiming().expiry.seconds} seconds; nothing was published"
@@ -297,10 +297,12 @@ class RunSession:
 
         Takes the receipts of the output, by sequence. Returns how they agreed with the log before.
         """
-        found = self.ledger.read(partial(compare_receipts, output=self.run.output, chain=chain, verifier=self.signer))
-        if found.unrecorded or found.disagrees:
-            self.ledger.write(partial(self._caught_up, found=found))
-        return found
+        agreement = self.ledger.read(
+            partial(compare_receipts, output=self.run.output, chain=chain, verifier=self.signer)
+        )
+        if agreement.unrecorded or agreement.disagrees:
+            self.ledger.write(partial(self._caught_up, agreement=agreement))
+        return agreement
 
     def head(self) -> AuditHead:
         """The head of the log, for the receipt. Raises LedgerError (E207) if the lease was lost."""
@@ -318,19 +320,19 @@ class RunSession:
         """Releases the lease."""
         self.ledger.write(partial(release_lease, lease=self.lease))
 
-    def _caught_up(self, connection: Connection, found: LogAgreement) -> None:
+    def _caught_up(self, connection: Connection, agreement: LogAgreement) -> None:
         connection.lock()
-        index_receipts(connection, self.run.output, found.unrecorded)
-        if found.disagrees:
-            state = PropertyChange("state", None, found.state)
+        index_receipts(connection, self.run.output, agreement.unrecorded)
+        if agreement.disagrees:
+            state = PropertyChange("state", None, agreement.state)
             append_event(connection, _run_event(self.run, self.clock, "disagree", state, result="failure"), self.signer)
-        for receipt in found.unrecorded:
+        for receipt in agreement.unrecorded:
             self._append_events(connection, RECOVER, receipt)
 
     def _log_head(self, connection: Connection) -> AuditHead:
         renew_lease(connection, self.lease, self.clock.now())
-        found = log_head(connection)
-        return AuditHead(found.sequence, str(found.digest), ledger_identity(connection))
+        head = log_head(connection)
+        return AuditHead(head.sequence, str(head.digest), ledger_identity(connection))
 
     def _record_published(self, connection: Connection, receipt: Receipt) -> None:
         connection.lock()

@@ -91,9 +91,9 @@ def index_releases(connection: Connection, output: str, receipts: Iterable[Recei
         connection.execute(
             "DELETE FROM releases WHERE output = :output AND run_id = :run_id", output=output, run_id=receipt.run_id
         )
-        own = {"output": output, "run_id": receipt.run_id}
+        run = {"output": output, "run_id": receipt.run_id}
         for source, date, mark in sorted(set(_releases_of(receipt))):
-            connection.insert("releases", {**own, "source": source, "date": date, "mark": mark})
+            connection.insert("releases", {**run, "source": source, "date": date, "mark": mark})
 
 
 def _releases_of(receipt: Receipt) -> Iterator[tuple[str, str, str]]:
@@ -136,7 +136,7 @@ def other_releases(
     pipeline is free, so that several of them have one release each. A pipeline that came later begins with what the date has had.
     """
     began = _beginnings(connection)
-    found: dict[str, OtherReleases] = {}
+    releases_by_date: dict[str, OtherReleases] = {}
     first: dict[str, datetime] = {}
     released = set[tuple[str, str]]()
     for row in connection.rows(
@@ -144,16 +144,20 @@ def other_releases(
         " AND runs.output = releases.output AND runs.run_id = releases.run_id ORDER BY runs.finished, releases.mark",
         source=source,
     ):
-        date, by = row["date"], row["pipeline"]
+        date, releasing_pipeline = row["date"], row["pipeline"]
         is_first_of_date = date not in first
         first.setdefault(date, row["finished"])
         is_planned = pipeline in began and began[pipeline] <= first[date]
-        is_free = (date, by) not in released and by != pipeline and began[by] <= first[date]
-        released.add((date, by))
+        is_free = (
+            (date, releasing_pipeline) not in released
+            and releasing_pipeline != pipeline
+            and began[releasing_pipeline] <= first[date]
+        )
+        released.add((date, releasing_pipeline))
         is_own = row["output"] == output
         if is_own and row["run_id"] in runs:
             continue
-        others = found.setdefault(date, OtherReleases())
+        others = releases_by_date.setdefault(date, OtherReleases())
         counts = is_own or not is_free or (is_first_of_date and not is_planned)
         if row["mark"] == EXACT:
             others.exact = True
@@ -161,10 +165,10 @@ def other_releases(
         for marks in (others.marks, others.counted) if counts else (others.marks,):
             if row["mark"] not in marks:
                 marks.append(row["mark"])
-    for date, others in found.items():
+    for date, others in releases_by_date.items():
         if (date, pipeline) not in released and pipeline in began and began[pipeline] <= first[date]:
             others.counted.clear()
-    return found
+    return releases_by_date
 
 
 def _beginnings(connection: Connection) -> dict[str, datetime]:
@@ -475,9 +479,9 @@ class RecordedOutput:
     first: int
     last: int
 
-    def replaces(self, other: RecordedOutput) -> bool:
+    def replaces(self, output: RecordedOutput) -> bool:
         """Whether the same pipeline wrote to it, and only after its last run into another output."""
-        return self.pipeline == other.pipeline and self.first > other.last
+        return self.pipeline == output.pipeline and self.first > output.last
 
 
 def recorded_outputs(connection: Connection, *, trusts_indexes: bool = True) -> Iterator[RecordedOutput]:

@@ -362,8 +362,8 @@ def _comparable_statement(statement: str) -> list[str]:
     text = re.sub(r"(?<=\() | (?=\))", "", " ".join(statement.split()))
     if not text.startswith("CREATE TABLE "):
         return [text]
-    head, _, rest = text.partition("(")
-    definitions, _, options = rest.rpartition(")")
+    head, _, body = text.partition("(")
+    definitions, _, options = body.rpartition(")")
     return [head.strip(), options, *sorted(re.split(r", ?(?![^()]*\))", definitions))]
 
 

@@ -43,8 +43,10 @@ def find_known_token(secrets: Mapping[int, bytes], tenant: str, subject: str, to
 
     Takes the secrets of the versions that occur (see `token_secrets`, `token_versions`), and the tokens of the tenant's subjects.
     """
-    made = (token for version, secret in secrets.items() for token in token_forms(secret, version, tenant, subject))
-    return next((token for token in made if token in tokens), None)
+    token_candidates = (
+        token for version, secret in secrets.items() for token in token_forms(secret, version, tenant, subject)
+    )
+    return next((token for token in token_candidates if token in tokens), None)
 
 
 def known_or_new_token(
@@ -57,8 +59,8 @@ def known_or_new_token(
     with.
     """
     tokens = {token for token in recorded if token}
-    found = find_known_token(token_secrets(keys, token_versions(tokens), field), tenant, subject, tokens)
-    return subject_token(keys, tenant, subject, field=field) if found is None else found
+    known_token = find_known_token(token_secrets(keys, token_versions(tokens), field), tenant, subject, tokens)
+    return subject_token(keys, tenant, subject, field=field) if known_token is None else known_token
 
 
 def make_token(secret: bytes, version: int, tenant: str, subject: str) -> str:
@@ -99,20 +101,20 @@ class TokenIndex:
 
     @cached_property
     def _tenants(self) -> Mapping[str, Sequence[str]]:
-        found: dict[str, list[str]] = {}
+        names: dict[str, list[str]] = {}
         for name in self.tokens:
-            found.setdefault(canonical_text(name, fold=self.folding.tenant), []).append(name)
-        return found
+            names.setdefault(canonical_text(name, fold=self.folding.tenant), []).append(name)
+        return names
 
     @cached_property
     def _folded(self) -> Mapping[str, Mapping[str, Sequence[str]]]:
         """Tokens by tenant and by their first half."""
-        found: dict[str, dict[str, list[str]]] = {}
+        forms_by_tenant: dict[str, dict[str, list[str]]] = {}
         for name, tokens in self.tokens.items():
-            own = found.setdefault(name, {})
+            tokens_by_form = forms_by_tenant.setdefault(name, {})
             for token in sorted(tokens):
-                own.setdefault(folded_part(token), []).append(token)
-        return found
+                tokens_by_form.setdefault(folded_part(token), []).append(token)
+        return forms_by_tenant
 
 
 def folded_part(token: str) -> str:

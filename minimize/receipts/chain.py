@@ -108,8 +108,10 @@ def restricted_files_in_force(receipts: Iterable[Receipt]) -> list[ReceiptFile]:
 
 def former_sketches(receipts: Iterable[Receipt]) -> frozenset[str]:
     """The paths of the contribution sketches that earlier versions wrote. A publication of this version removes them."""
-    kept = (each for receipt in receipts for each in receipt.kept_sketches or ())
-    written = (each for receipt in receipts for output in receipt.outputs.values() for each in output.sketches or ())
+    kept = (sketches for receipt in receipts for sketches in receipt.kept_sketches or ())
+    written = (
+        sketches for receipt in receipts for output in receipt.outputs.values() for sketches in output.sketches or ()
+    )
     return frozenset(each.path for each in (*kept, *written))
 
 
@@ -176,10 +178,14 @@ def void_run_ids(receipts: Iterable[Receipt]) -> frozenset[str]:
 
 def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """The valid receipts by sequence: without void runs, and without receipts that only record a decision."""
-    all_ = list(receipts)
-    voided = void_run_ids(all_)
-    found = (receipt for receipt in all_ if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in voided)
-    return tuple(sorted(found, key=lambda receipt: receipt.sequence))
+    recorded_receipts = list(receipts)
+    voided = void_run_ids(recorded_receipts)
+    effective = (
+        receipt
+        for receipt in recorded_receipts
+        if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in voided
+    )
+    return tuple(sorted(effective, key=lambda receipt: receipt.sequence))
 
 
 def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:

@@ -51,7 +51,7 @@ from minimize.text import count_noun, format_number, json_text, labelled_lines
 
 def imbalances(receipt: Receipt) -> list[str]:
     """The numbers that do not balance, in words and counts; empty if all do. Sealed counts are not checked."""
-    return [f"{what}: {left} is not {right}" for what, left, right in _equations(receipt) if left != right] + [
+    return [f"{what}: {first} is not {second}" for what, first, second in _equations(receipt) if first != second] + [
         f"{what} is below zero" for what, count in _all_counts(receipt) if count < 0
     ]
 
@@ -127,13 +127,13 @@ def receipt_html(receipt: Receipt) -> str:
         Table(
             "fields",
             ("field", "did", "values", "changed", "gated", "unparsable", "dropped"),
-            [[name, *_field_cells(each)] for name, each in receipt.fields.items()],
+            [[name, *_field_cells(field)] for name, field in receipt.fields.items()],
             numbers=2,
         ),
         Table(
             "outputs",
             ("output", "category", "rows", "files"),
-            [[name, *_output_cells(each)] for name, each in receipt.outputs.items()],
+            [[name, *_output_cells(output)] for name, output in receipt.outputs.items()],
             numbers=2,
         ),
     )
@@ -150,11 +150,15 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield "quarantined as", _named_counts(receipt.quarantine.by_code.items())
     fields = receipt.fields
     outputs = {name: receipt.outputs_of(name) for name in fields}
-    recorded = {name: each for name, each in fields.items() if RECORDS in outputs[name]}
-    yield "dropped", ", ".join(name for name, of in outputs.items() if not of)
+    recorded = {name: field for name, field in fields.items() if RECORDS in outputs[name]}
+    yield "dropped", ", ".join(name for name, names in outputs.items() if not names)
     yield (
         "only in statistics",
-        ", ".join(f"{name} ({', '.join(of)})" for name, of in outputs.items() if of and name not in recorded),
+        ", ".join(
+            f"{name} ({', '.join(statistics)})"
+            for name, statistics in outputs.items()
+            if statistics and name not in recorded
+        ),
     )
     yield "undeclared, dropped", _named_counts(receipt.undeclared.items())
     yield "values gated", _field_counts(fields, "gated")
@@ -162,15 +166,15 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield (
         "generalized",
         ", ".join(
-            f"{name} ({_techniques_text(each)})"
-            for name, each in recorded.items()
-            if each.is_treated and not each.is_unchanged
+            f"{name} ({_techniques_text(field)})"
+            for name, field in recorded.items()
+            if field.is_treated and not field.is_unchanged
         ),
     )
-    unchanged = ((name, each) for name, each in recorded.items() if each.is_unchanged)
-    yield "treated, but unchanged", ", ".join(f"{name} ({_techniques_text(each)})" for name, each in unchanged)
+    unchanged = ((name, field) for name, field in recorded.items() if field.is_unchanged)
+    yield "treated, but unchanged", ", ".join(f"{name} ({_techniques_text(field)})" for name, field in unchanged)
     yield "could not be treated", _field_counts(fields, "unparsable")
-    yield "kept as they are", ", ".join(name for name, each in recorded.items() if each.did == "keep")
+    yield "kept as they are", ", ".join(name for name, field in recorded.items() if field.did == "keep")
     yield "lint errors allowed", ", ".join(receipt.allowed or ())
     for name, output in receipt.outputs.items():
         yield name, _output_line(output)
@@ -190,9 +194,9 @@ def _rows_text(rows: RowCounts) -> str:
 
 
 def _field_counts(fields: Mapping[str, FieldReceipt], what: str) -> str:
-    found = [(name, getattr(each, what), each.values) for name, each in fields.items()]
+    counts = [(name, getattr(field, what), field.values) for name, field in fields.items()]
     return ", ".join(
-        f"{name} {format_number(count)} of {format_number(values or 0)}" for name, count, values in found if count
+        f"{name} {format_number(count)} of {format_number(values or 0)}" for name, count, values in counts if count
     )
 
 
@@ -216,16 +220,16 @@ def _output_line(output: WrittenOutput) -> str:
     return text + (f"; {format_number(output.too_late)} too late" if output.too_late else "")
 
 
-def _techniques_text(each: FieldReceipt) -> str:
-    return each.did if isinstance(each.did, str) else " → ".join(each.did)
+def _techniques_text(field: FieldReceipt) -> str:
+    return field.did if isinstance(field.did, str) else " → ".join(field.did)
 
 
-def _field_cells(each: FieldReceipt) -> list[str]:
-    values = "not counted" if each.values is None else format_number(each.values)
-    counts = (each.changed, each.gated, each.unparsable, each.dropped)
-    if each.is_sealed:
-        return [_techniques_text(each), *["sealed"] * (1 + len(counts))]
-    return [_techniques_text(each), values, *("" if count is None else format_number(count) for count in counts)]
+def _field_cells(field: FieldReceipt) -> list[str]:
+    values = "not counted" if field.values is None else format_number(field.values)
+    counts = (field.changed, field.gated, field.unparsable, field.dropped)
+    if field.is_sealed:
+        return [_techniques_text(field), *["sealed"] * (1 + len(counts))]
+    return [_techniques_text(field), values, *("" if count is None else format_number(count) for count in counts)]
 
 
 def _output_cells(output: WrittenOutput) -> list[str]:
@@ -323,12 +327,12 @@ class Receipt:
     def outputs_of(self, key: str) -> tuple[str, ...]:
         """The outputs with values of a field. Of a receipt of an earlier version, as far as it tells: a field whose values were
         read, although records drop it, is in statistics."""
-        found = self.fields[key]
-        if found.outputs is not None:
-            return found.outputs
+        field = self.fields[key]
+        if field.outputs is not None:
+            return field.outputs
         others = tuple(name for name in self.outputs if name != RECORDS)
-        if found.did == "drop":
-            return others if found.values is not None else ()
+        if field.did == "drop":
+            return others if field.values is not None else ()
         return (RECORDS,) if RECORDS in self.outputs else others
 
     @property
@@ -461,7 +465,8 @@ def _with_sealed_counts(document: Mapping[str, Any]) -> dict[str, Any]:
             filled[part] = absent[part] | filled[part]
     if isinstance(filled.get("fields"), dict):
         filled["fields"] = {
-            name: absent["fields"] | each if isinstance(each, dict) else each for name, each in filled["fields"].items()
+            name: absent["fields"] | field if isinstance(field, dict) else field
+            for name, field in filled["fields"].items()
         }
     if isinstance(filled.get("inputs"), list):
         filled["inputs"] = [{"rows": None} | each if isinstance(each, dict) else each for each in filled["inputs"]]

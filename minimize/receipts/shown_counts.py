@@ -58,7 +58,7 @@ def shown_receipt(receipt: Receipt, *, has_records: bool | None = None) -> Recei
     `has_records` is whether the run that wrote the files published records; if omitted, whether the receipt has records.
     """
     records = _RECORDS in receipt.outputs if has_records is None else has_records
-    outputs = {name: _shown_output(each, records) for name, each in receipt.outputs.items()}
+    outputs = {name: _shown_output(output, records) for name, output in receipt.outputs.items()}
     shown = {} if records or not receipt.reads_source else _shown_run(receipt)
     changed = replace(receipt, outputs=outputs, **shown)
     return receipt if changed == receipt else replace(changed, signature=None)
@@ -77,8 +77,8 @@ def _shown_run(receipt: Receipt) -> dict[str, Any]:
         "rows": RowCounts(round_count(receipt.rows.read), None, None, None, None, None),
         "gated_by": GatedRows(None, None, None, None),
         "fields": {
-            name: FieldReceipt(each.did, None, None, None, None, None, each.outputs)
-            for name, each in receipt.fields.items()
+            name: FieldReceipt(field.did, None, None, None, None, None, field.outputs)
+            for name, field in receipt.fields.items()
         },
         "undeclared": {name: round_count(count) for name, count in receipt.undeclared.items()},
         "inputs": tuple(replace(each, rows=None) for each in receipt.inputs),

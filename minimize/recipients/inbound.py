@@ -52,9 +52,9 @@ def check_policy(policy: Policy, function: Function, pipeline: Pipeline | None =
 
     An outbound function, which the records are collected for, does not limit their fields: it limits those that are sent.
     """
-    asked = _InboundCheck(policy, function, pipeline)
+    inbound_check = _InboundCheck(policy, function, pipeline)
     checks = _CHECKS if function.direction == "inbound" else (_check_head,)
-    return [finding for check in checks for finding in check(asked)]
+    return [finding for check in checks for finding in check(inbound_check)]
 
 
 def lint_source(job: Pipeline) -> list[Finding]:
@@ -65,15 +65,15 @@ def lint_source(job: Pipeline) -> list[Finding]:
     direction: Direction = "inbound" if job.source.is_received else "outbound"
     place = (None if job.path is None else str(job.path), job.line_of("source"))
     try:
-        found = find_party(name, function, direction, None, job.config, ())
+        party = find_party(name, function, direction, None, job.config, ())
     except PolicyError as error:
         return [Finding("T038", error.message, "error", error.hint, *place)]
-    purposes = _check_purposes(job, on_premises=found.recipient.on_premises)
-    if found.manifest is None:
-        known = [each.name for each in found.recipient.functions.values() if each.direction == direction]
+    purposes = _check_purposes(job, on_premises=party.recipient.on_premises)
+    if party.manifest is None:
+        known = [each.name for each in party.recipient.functions.values() if each.direction == direction]
         hint = did_you_mean(function, known) or f"Name one of its {direction} functions: {', '.join(known) or 'none'}."
         return [Finding("T038", f"{name} has no {direction} function {function}", "error", hint, *place), *purposes]
-    return [*check_policy(job.policy, found.manifest, job), *purposes]
+    return [*check_policy(job.policy, party.manifest, job), *purposes]
 
 
 def _check_purposes(job: Pipeline, *, on_premises: bool) -> Iterator[Finding]:
@@ -122,12 +122,14 @@ class _InboundCheck:
         """The fields that must not be kept: those that the manifest drops or passes through, and an added record id."""
         message, record = self.message, self.policy.record
         added = set() if record in (None, self.policy.tenant, self.policy.time) else {Pointer.parse(record)}
-        return frozenset({pointer for pointer, each in message.items() if not each.chain} | (added - message.keys()))
+        return frozenset(
+            {pointer for pointer, shared in message.items() if not shared.chain} | (added - message.keys())
+        )
 
     @property
     def message(self) -> dict[Pointer, SharedField]:
         """The fields of the function by pointer."""
-        return {Pointer.parse(key): each for key, each in self.function.fields.items()}
+        return {Pointer.parse(key): shared for key, shared in self.function.fields.items()}
 
 
 def _check_head(check: _InboundCheck) -> Iterator[Finding]:
@@ -182,12 +184,12 @@ def _check_fields(check: _InboundCheck) -> Iterator[Finding]:
         elif shared is not None:
             yield from _check_field(check, field, shared)
         elif not check.is_added(field):
-            rest = (
+            advice = (
                 "Set `do: drop`."
                 if field.key == check.policy.record
                 else "Remove the entry: fields without an entry are dropped."
             )
-            hint = did_you_mean(field.key, check.function.fields) or rest
+            hint = did_you_mean(field.key, check.function.fields) or advice
             yield check.finding("T032", f"the function {check.function.name} does not have this field", hint, field)
 
 
@@ -200,11 +202,11 @@ def _check_field(check: _InboundCheck, field: Field, shared: SharedField) -> Ite
         if chains:
             yield check.finding("T033", "the manifest drops this field", "Set `do: drop`.", field)
         return
-    rest = [_steps_after_manifest(way, () if isinstance(shared.form, str) else shared.form) for way in chains]
-    if None in rest:
+    further_steps = [_steps_after_manifest(way, () if isinstance(shared.form, str) else shared.form) for way in chains]
+    if None in further_steps:
         hint = f"Start with the steps of the manifest: {treatment_text(shared.form)}. More steps may follow."
         yield check.finding("T034", "the field is kept in another form than the manifest states", hint, field)
-    elif shared.values and not all(_gives_only(steps, shared.values) for steps in rest if steps is not None):
+    elif shared.values and not all(_gives_only(steps, shared.values) for steps in further_steps if steps is not None):
         hint = f"Add `map: {{values: …}}` with {', '.join(shared.values)}."
         yield check.finding("T034", "the field may keep values that the manifest does not list", hint, field)
 
@@ -213,9 +215,11 @@ def _steps_after_manifest(
     manifest_chain: Sequence[TechniqueStep], manifest: Sequence[TechniqueStep]
 ) -> list[TechniqueStep] | None:
     """The steps after those of the manifest; None if the chain does not begin with them. `keep` steps are ignored."""
-    own, first = ([step for step in chain if not step.changes_nothing] for chain in (manifest_chain, manifest))
-    begins = len(own) >= len(first) and all(map(_is_as_strict, own, first))
-    return own[len(first) :] if begins else None
+    written_steps, manifest_steps = (
+        [step for step in chain if not step.changes_nothing] for chain in (manifest_chain, manifest)
+    )
+    begins = len(written_steps) >= len(manifest_steps) and all(map(_is_as_strict, written_steps, manifest_steps))
+    return written_steps[len(manifest_steps) :] if begins else None
 
 
 def _gives_only(steps: Sequence[TechniqueStep], values: Collection[str]) -> bool:
@@ -301,12 +305,15 @@ def lint_recipients(path: str | Path, on: date) -> list[Finding]:
         raise PolicyError(f"{place} does not exist", hint="Pass the file of a recipient, or a folder of them.")
     listed, faults = examine_subprocessors((place if place.is_dir() else place.parent) / SUBPROCESSORS_FILE)
     files = recipient_files(place) if place.is_dir() else [place] if place.name != SUBPROCESSORS_FILE else []
-    found = [
+    findings = [
         *faults,
         *_check_overlaps(listed),
         *(finding for file in files for finding in _lint_file(file, listed, on)),
     ]
-    return sorted(dict.fromkeys(found), key=lambda one: (one.severity, one.file or "", one.line or 0, one.code))
+    return sorted(
+        dict.fromkeys(findings),
+        key=lambda finding: (finding.severity, finding.file or "", finding.line or 0, finding.code),
+    )
 
 
 def _check_overlaps(listed: Subprocessors) -> Iterator[Finding]:
@@ -352,7 +359,11 @@ def _lint_file(file: Path, listed: Subprocessors, on: date) -> list[Finding]:
     faulty = {fault.field for fault in faults}
     return [
         *faults,
-        *(one for one in check_recipient(recipient, listed, on) if one.field is None or one.field not in faulty),
+        *(
+            finding
+            for finding in check_recipient(recipient, listed, on)
+            if finding.field is None or finding.field not in faulty
+        ),
     ]
 
 
@@ -427,8 +438,8 @@ def _check_agent(judged: _CheckedRecipient) -> Iterator[Finding]:
 
 def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
     for field in judged.outbound_fields:
-        left = least_revealing(step_leaves(step, [field.role]) for step in field.chain)
-        if field.role == "identifier" and left in _READABLE:
+        remainder = least_revealing(step_leaves(step, [field.role]) for step in field.chain)
+        if field.role == "identifier" and remainder in _READABLE:
             yield judged.finding(
                 "T020",
                 "warning",
@@ -436,7 +447,7 @@ def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
                 "Pseudonymize or drop it.",
                 field,
             )
-        if field.role == "free_text" and left == "everything":
+        if field.role == "free_text" and remainder == "everything":
             yield judged.finding("T021", "warning", "free text is sent unchanged", "Use `redact`, or drop it.", field)
 
 

@@ -51,9 +51,9 @@ class Subprocessor(Form):
         """The entry as a JSON object."""
         return json_object({"name": self.name, "from": self.from_, "until": self.until, "about": self.about})
 
-    def overlaps(self, other: Subprocessor) -> bool:
+    def overlaps(self, entry: Subprocessor) -> bool:
         """Whether both entries are valid on some day."""
-        return (other.until is None or self.from_ < other.until) and (self.until is None or other.from_ < self.until)
+        return (entry.until is None or self.from_ < entry.until) and (self.until is None or entry.from_ < self.until)
 
 
 class Subprocessors(Form):
@@ -85,8 +85,8 @@ def load_recipient(path: str | Path, purposes: Sequence[str] = ()) -> Recipient:
     Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`.
     Raises PolicyError with every fault as a finding, or if the file cannot be read.
     """
-    found, faults = examine_recipient(path, purposes)
-    return require_sound(found, faults, "recipient")
+    recipient, faults = examine_recipient(path, purposes)
+    return require_sound(recipient, faults, "recipient")
 
 
 def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> Recipient:
@@ -101,14 +101,16 @@ def recipient_from(mapping: Mapping[str, Any], purposes: Sequence[str] = ()) -> 
 def examine_recipient(path: str | Path, purposes: Sequence[str] = ()) -> tuple[Recipient | None, list[Finding]]:
     """The recipient as far as it can be read, with every fault, for lint. Never share with a recipient that has faults."""
     file, faults = Path(path), FaultList()
-    found, own = examine_file(Recipient, file, (*purposes, *configured_purposes(load_config(file.parent), faults)))
-    return found, sorted([*faults.found, *own], key=lambda finding: (finding.file or "", finding.line or 0))
+    recipient, findings = examine_file(
+        Recipient, file, (*purposes, *configured_purposes(load_config(file.parent), faults))
+    )
+    return recipient, sorted([*faults.found, *findings], key=lambda finding: (finding.file or "", finding.line or 0))
 
 
 def load_subprocessors(path: str | Path) -> Subprocessors:
     """The list of subprocessors in a file; empty if the file does not exist. Raises PolicyError."""
-    found, faults = examine_subprocessors(path)
-    return require_sound(found, faults, "list of subprocessors")
+    subprocessors, faults = examine_subprocessors(path)
+    return require_sound(subprocessors, faults, "list of subprocessors")
 
 
 def examine_subprocessors(path: str | Path) -> tuple[Subprocessors, list[Finding]]:
@@ -116,8 +118,8 @@ def examine_subprocessors(path: str | Path) -> tuple[Subprocessors, list[Finding
     file = Path(path)
     if not file.exists():
         return Subprocessors(entries=(), path=file), []
-    found, faults = examine_file(Subprocessors, file)
-    return found or Subprocessors(entries=(), path=file), faults
+    subprocessors, faults = examine_file(Subprocessors, file)
+    return subprocessors or Subprocessors(entries=(), path=file), faults
 
 
 RECIPIENTS_FOLDER: Final = "recipients"
@@ -178,11 +180,11 @@ def find_recipients(path: PathText | None = None, *, start: ConfigStart = None) 
     to that file; `recipients/` in the folder or its `pipelines/`. Raises PolicyError, which lists the searched places.
     """
     places = list(_candidate_folders(path, start))
-    found = next((place for place in places if place.is_dir()), None)
-    if found is None:
+    folder = next((place for place in places if place.is_dir()), None)
+    if folder is None:
         hint = f"Create one of: {', '.join(map(str, places))}."
         raise PolicyError("the folder of recipients does not exist", hint=hint)
-    return found
+    return folder
 
 
 def recipient_files(folder: Path) -> list[Path]:
@@ -230,8 +232,8 @@ def load_contracts(start: ConfigStart) -> tuple[TenantContract, ...]:
     config = load_config(start).checked("contracts", PolicyError)
     if config.contracts is None:
         return ()
-    found, faults = examine_file(TenantContracts, config.folder / config.contracts)
-    return require_sound(found, faults, "file of contracts").contracts
+    contracts, faults = examine_file(TenantContracts, config.folder / config.contracts)
+    return require_sound(contracts, faults, "file of contracts").contracts
 
 
 def contract_terms(contract: Contract) -> dict[str, Any]:

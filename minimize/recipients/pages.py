@@ -137,13 +137,20 @@ def overview_document(recipients: Sequence[Recipient], listed: Subprocessors) ->
 def recipient_rows(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
     """One row for each recipient."""
     return [
-        (one.recipient, one.about, one.standing, _field_counts(one), ", ".join(one.functions)) for one in recipients
+        (
+            recipient.recipient,
+            recipient.about,
+            recipient.standing,
+            _field_counts(recipient),
+            ", ".join(recipient.functions),
+        )
+        for recipient in recipients
     ]
 
 
 def subprocessor_rows(listed: Subprocessors) -> list[tuple[str, ...]]:
     """One row for each entry of the list of subprocessors."""
-    return [(one.name, str(one.from_), str(one.until or ""), one.about) for one in listed.entries]
+    return [(entry.name, str(entry.from_), str(entry.until or ""), entry.about) for entry in listed.entries]
 
 
 def _field_counts(recipient: Recipient) -> str:
@@ -272,23 +279,23 @@ class ListedRecipient:
 
     def to_json(self) -> dict[str, Any]:
         """The recipient as `recipient list --json` prints it."""
-        found, contract = self.recipient, self.recipient.contract
+        recipient, contract = self.recipient, self.recipient.contract
         return {
-            "recipient": found.recipient,
-            "standing": found.standing,
+            "recipient": recipient.recipient,
+            "standing": recipient.standing,
             "listed": self.is_listed,
             "contract": None if contract is None else contract.reference,
             "in_force": contract is not None and contract.permits_transmission and contract.holds(self.on),
-            "functions": list(found.functions),
-            "outbound": _count_rows(found.outbound),
-            "inbound": _count_rows(found.inbound),
+            "functions": list(recipient.functions),
+            "outbound": _count_rows(recipient.outbound),
+            "inbound": _count_rows(recipient.inbound),
         }
 
     def lines(self) -> Iterator[str]:
         """The standing, the numbers of rows that are sent and received, and the functions."""
-        found = self.recipient
-        rows = f"out {_count_rows(found.outbound)}  in {_count_rows(found.inbound)}"
-        yield f"{found.recipient}  {found.standing}  {rows}  {', '.join(found.functions) or 'nothing is shared'}"
+        recipient = self.recipient
+        rows = f"out {_count_rows(recipient.outbound)}  in {_count_rows(recipient.inbound)}"
+        yield f"{recipient.recipient}  {recipient.standing}  {rows}  {', '.join(recipient.functions) or 'nothing is shared'}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +321,8 @@ class RecipientOverview(JsonResult):
             return
         if not self.recipients:
             yield f"no recipients in {self.folder}"
-        for each in self.recipients:
-            yield from each.lines()
+        for recipient in self.recipients:
+            yield from recipient.lines()
         if self.subprocessors.entries:
             yield from ("", "subprocessors:", *map(_subprocessor_line, self.subprocessors.entries))
 
@@ -349,11 +356,11 @@ class RecipientDetails:
             }
             for section in function_sections(self.recipient)
         ]
-        found = self.recipient
+        recipient = self.recipient
         return {
-            "recipient": found.recipient,
-            "standing": found.standing,
-            "digest": found.digest,
+            "recipient": recipient.recipient,
+            "standing": recipient.standing,
+            "digest": recipient.digest,
             "functions": functions,
         }
 
@@ -365,8 +372,8 @@ class RecipientDetails:
 def list_recipients(recipients: PathText | None, on: date, *, markdown: bool = False) -> RecipientOverview:
     """The recipients in the configured folder on a day. Takes another folder, or None. Raises PolicyError."""
     known = load_configured_recipients(recipients)
-    found = (known.load(name) for name in known.names())
-    entries = tuple(ListedRecipient(each, known.is_listed(each, on), on) for each in found)
+    loaded = (known.load(name) for name in known.names())
+    entries = tuple(ListedRecipient(each, known.is_listed(each, on), on) for each in loaded)
     return RecipientOverview(known.folder, entries, known.subprocessors, markdown)
 
 

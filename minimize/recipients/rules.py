@@ -144,8 +144,8 @@ class Party:
     @property
     def manifest(self) -> Function | None:
         """The function in the manifest; None if there is none in this direction."""
-        found = self.recipient.function(self.function)
-        return found if found is not None and found.direction == self.direction else None
+        manifest = self.recipient.function(self.function)
+        return manifest if manifest is not None and manifest.direction == self.direction else None
 
     def objections(self) -> Iterator[RefusalReason]:
         """Every rule that forbids the transfer for all tenants."""

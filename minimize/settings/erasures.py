@@ -125,17 +125,17 @@ class Erasures:
     @classmethod
     def from_tombstones(cls, stones: Iterable[Tombstone], keys: Keyring | None = None) -> Erasures | None:
         """The tombstones; None if there are none. Raises KeyringError if a key of their tokens is missing."""
-        all_ = list(stones)
-        if not all_:
+        tombstones = list(stones)
+        if not tombstones:
             return None
-        restrictions = [replace(stone, is_restriction=False) for stone in all_ if stone.is_restriction]
-        all_ = [stone for stone in all_ if not stone.is_restriction]
-        names = sorted({stone.id_field for stone in all_ if stone.id_field is not None})
-        others = {name: cls._of((stone for stone in all_ if stone.id_field == name), name) for name in names}
-        made = cls._of((stone for stone in all_ if stone.id_field is None), None)
-        linked = tuple(each for stone in all_ for each in _linked_erasures(stone))
-        made = replace(made, others=others, linked=linked, restricted=cls.from_tombstones(restrictions))
-        return made if keys is None else made.with_keys(keys)
+        restrictions = [replace(stone, is_restriction=False) for stone in tombstones if stone.is_restriction]
+        tombstones = [stone for stone in tombstones if not stone.is_restriction]
+        names = sorted({stone.id_field for stone in tombstones if stone.id_field is not None})
+        others = {name: cls._of((stone for stone in tombstones if stone.id_field == name), name) for name in names}
+        erasures = cls._of((stone for stone in tombstones if stone.id_field is None), None)
+        linked = tuple(erasure for stone in tombstones for erasure in _linked_erasures(stone))
+        erasures = replace(erasures, others=others, linked=linked, restricted=cls.from_tombstones(restrictions))
+        return erasures if keys is None else erasures.with_keys(keys)
 
     @classmethod
     def _of(cls, stones: Iterable[Tombstone], named_by: str | None) -> Erasures:
@@ -146,13 +146,13 @@ class Erasures:
             if stone.token is None:
                 tenants[tenant] = max(until, tenants.get(tenant, NEVER))
             else:
-                own = subjects.setdefault(tenant, {})
-                own[stone.token] = max(until, own.get(stone.token, NEVER))
+                until_by_token = subjects.setdefault(tenant, {})
+                until_by_token[stone.token] = max(until, until_by_token.get(stone.token, NEVER))
         return cls(tenants, subjects, named_by=named_by)
 
     def with_keys(self, keys: Keyring) -> Erasures:
         """The same erasures with the keys of the subject tokens. Raises KeyringError."""
-        others = {name: each.with_keys(keys) for name, each in self.others.items()}
+        others = {name: erasures.with_keys(keys) for name, erasures in self.others.items()}
         secrets = token_secrets(keys, self._versions, self.named_by)
         restricted = None if self.restricted is None else self.restricted.with_keys(keys)
         return replace(self, secrets=secrets, others=others, restricted=restricted, keys=keys, _time_cache={})
@@ -175,7 +175,7 @@ class Erasures:
 
     @cached_property
     def _versions(self) -> set[int]:
-        return token_versions(token for own in self.subjects.values() for token in own)
+        return token_versions(token for until_by_token in self.subjects.values() for token in until_by_token)
 
     def __getstate__(self) -> dict[str, Any]:
         """For other processes: without keys and subjects."""
@@ -193,10 +193,10 @@ class Erasures:
         for name, until in self.tenants.items():
             form = canonical_text(name, fold=folding.tenant)
             known[form] = max(until, known.get(form, NEVER))
-        own = encode_column(tenants)
-        forms = (canonical_text(name, fold=folding.tenant) for name in canonical_texts(own.dictionary))
-        each = [*(known.get(form, NEVER) for form in forms), NEVER]
-        return np.array(each, np.int64)[code_numbers(own.indices)]
+        coded = encode_column(tenants)
+        forms = (canonical_text(name, fold=folding.tenant) for name in canonical_texts(coded.dictionary))
+        until_by_code = [*(known.get(form, NEVER) for form in forms), NEVER]
+        return np.array(until_by_code, np.int64)[code_numbers(coded.indices)]
 
     def _until_of_subjects(self, tenants: pa.Array, subjects: pa.Array, folding: CaseFolding) -> Moments:
         """Evaluates distinct subjects only, of tenants that have an erasure."""
@@ -204,15 +204,15 @@ class Erasures:
         index = TokenIndex(self.subjects, folding)
         pairs = SubjectPairs.from_columns(tenants, subjects, index)
         until = np.full(len(tenants), NEVER, np.int64)
-        found = np.array([self._erased_until(*pair, index) for pair in pairs.names], np.int64)
-        until[pairs.rows] = found[pairs.places] if len(found) else NEVER
+        until_by_place = np.array([self._erased_until(*pair, index) for pair in pairs.names], np.int64)
+        until[pairs.rows] = until_by_place[pairs.places] if len(until_by_place) else NEVER
         return until
 
     def _erased_until(self, tenant: str, subject: str, index: TokenIndex) -> int:
         known = self._time_cache.get((tenant, subject, index.folding))
         if known is None:
-            found = index.find(self.secrets, tenant, subject)
-            known = max((self.subjects[name][token] for name, token in found), default=NEVER)
+            tokens = index.find(self.secrets, tenant, subject)
+            known = max((self.subjects[name][token] for name, token in tokens), default=NEVER)
             if len(self._time_cache) >= _REMEMBERED:
                 self._time_cache.clear()
             self._time_cache[tenant, subject, index.folding] = known
@@ -222,7 +222,7 @@ class Erasures:
 def _linked_erasures(stone: Tombstone) -> Iterator[LinkedErasure]:
     tenant, until, names = canonical_text(stone.tenant), epoch_microseconds(stone.until), frozenset(stone.linked)
     for name, chains in stone.linked.items():
-        tokens = {chain: frozenset(found) for chain, found in chains.items()}
+        tokens = {chain: frozenset(chain_tokens) for chain, chain_tokens in chains.items()}
         yield LinkedErasure(tenant, name, tokens, until, stone.id_field, names)
 
 
@@ -230,9 +230,9 @@ def event_microseconds(times: pa.Array | None, rows: int) -> Moments:
     """Event times in microseconds since 1970. A missing time is older than every erasure."""
     if times is None:
         return np.full(rows, NEVER, np.int64)
-    there = valid_mask(times)
-    found = column_microseconds(times)
-    return found if there is None else np.where(there, found, NEVER)
+    valid = valid_mask(times)
+    moments = column_microseconds(times)
+    return moments if valid is None else np.where(valid, moments, NEVER)
 
 
 def merge_erasures(recorded: Sequence[LifecycleEvent], listed: Iterable[LifecycleEvent]) -> tuple[LifecycleEvent, ...]:
@@ -285,20 +285,20 @@ class RecordedErasures:
         their tokens is missing.
         """
         known = known_times([row.recorded_at for row in self.events], self.read_at)
-        times = {id(row): seen for row, seen in zip(self.events, known, strict=True)}
-        seen = {
+        times = {id(row): time for row, time in zip(self.events, known, strict=True)}
+        rows_by_id = {
             row.id: row
             for row in self.events
             if row.kind in ERASURE_EVENTS and (row.recorded_at if row.state == "withdrawn" else times[id(row)]) <= when
         }
         recorded = (
             row
-            for row in seen.values()
+            for row in rows_by_id.values()
             if row.state == "recorded" and effective_start(row.at, row.recorded_at, times[id(row)]) <= when
         )
-        found = Erasures.from_tombstones((_make_tombstone(row, future) for row in recorded), self.keys)
+        erasures = Erasures.from_tombstones((_make_tombstone(row, future) for row in recorded), self.keys)
         latest = {name: epoch_microseconds(read + future) for name, read in files.items()}
-        return None if found is None else replace(found, files=latest)
+        return None if erasures is None else replace(erasures, files=latest)
 
     @property
     def names(self) -> frozenset[str | None]:
@@ -407,5 +407,5 @@ def find_named_ledger(ledger: PathText | None, config: Config | None) -> Address
 
 def _read_erasures(address: Address, keys: Keyring | None) -> RecordedErasures:
     checkpoint("erasures.read")
-    with open_ledger(address, verifier=keys) as book:
-        return RecordedErasures.from_ledger(book)
+    with open_ledger(address, verifier=keys) as ledger:
+        return RecordedErasures.from_ledger(ledger)

@@ -208,14 +208,14 @@ class _SettingHistory:
 
     def masks_at(self, query: SettingsQuery, when: Integers) -> tuple[Integers, Integers]:
         """The masks in force: the tenant's, and the subject's own."""
-        own = np.zeros(len(when), np.int64)
+        subject_masks = np.zeros(len(when), np.int64)
         for ids in query.own or ():
             masks = self.subjects[ids.field].masks_at(ids.positions, when[ids.rows])
             if ids.is_single:
-                own[ids.rows] |= masks
+                subject_masks[ids.rows] |= masks
             else:
-                np.bitwise_or.at(own, ids.rows, masks)
-        return self.tenants.masks_at(query.codes, when), own
+                np.bitwise_or.at(subject_masks, ids.rows, masks)
+        return self.tenants.masks_at(query.codes, when), subject_masks
 
     def constant_truths(self, question: _MaskQuestion, count: int, times: Sequence[Bounds]) -> Bools | None:
         """The result for each tenant, and for unknown ones, if it is the same at all these times; None if a tenant's changes."""
@@ -223,10 +223,10 @@ class _SettingHistory:
         known = self.truths.get(key)
         if known is None:
             masks = [self.tenants.constant_masks(count, *bounds) for bounds in times]
-            found = [question.holds(mask, np.zeros_like(mask)) for mask in masks if mask is not None]
-            if len(found) < len(masks):
+            truths = [question.holds(mask, np.zeros_like(mask)) for mask in masks if mask is not None]
+            if len(truths) < len(masks):
                 return None
-            known = np.logical_and.reduce(found)
+            known = np.logical_and.reduce(truths)
             if len(self.truths) >= _REMEMBERED_PERIODS:
                 self.truths.clear()
             self.truths[key] = known
@@ -252,16 +252,16 @@ class EffectiveSettings:
         subjects = {name: self._known_subjects(name, places) for name, places in self._fields.items()}
         self._known = KnownEntities(KnownNames(self._tenants), subjects)
         self._histories: dict[tuple[str, Hashable], _SettingHistory] = {}
-        self._matched = {name: np.zeros(len(each.pairs), np.bool_) for name, each in subjects.items()}
+        self._matched = {name: np.zeros(len(records.pairs), np.bool_) for name, records in subjects.items()}
         self._last: SettingsQuery | None = None
 
     def unmatched_subjects(self, settings: frozenset[str], fields: frozenset[str]) -> int:
         """The number of subjects with one of these settings of their own that no record had, in any question until now."""
-        asked = np.asarray(pc.is_in(self._rows["setting"], value_set=pa.array(sorted(settings), pa.string())))
+        setting_mask = np.asarray(pc.is_in(self._rows["setting"], value_set=pa.array(sorted(settings), pa.string())))
         count = 0
         for name, rows in self._fields.items():
             if name is None or name in fields:
-                pairs = np.unique(self._entity[rows[asked[rows]]])
+                pairs = np.unique(self._entity[rows[setting_mask[rows]]])
                 count += int(np.count_nonzero(~self._matched[name][pairs]))
         return count
 
@@ -274,9 +274,9 @@ class EffectiveSettings:
 
     def as_of(self, at: int) -> EffectiveSettings:
         """The same rows as known at another time of a run. Derived data is shared."""
-        other = EffectiveSettings.__new__(EffectiveSettings)
-        other.__dict__.update(self.__getstate__(), _at=at)
-        return other
+        view = EffectiveSettings.__new__(EffectiveSettings)
+        view.__dict__.update(self.__getstate__(), _at=at)
+        return view
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies and other processes: without the records of the last query."""
@@ -325,11 +325,11 @@ class EffectiveSettings:
 
         The first level always is. Raises ValueError if the level is not one of the levels.
         """
-        wanted = tuple(levels).index(level)
-        if wanted == 0:
+        rank = tuple(levels).index(level)
+        if rank == 0:
             return pa.array(np.ones(len(tenants), np.bool_))
         history = self._history((LEVEL_SETTING, tuple(levels)), lambda rows: self._level_classes(rows, levels))
-        question = _MaskQuestion(wanted, count=len(levels))
+        question = _MaskQuestion(rank, count=len(levels))
         return self._holds_both(history, question, self._query(tenants, subjects, times, others))
 
     def deciding_rows(
@@ -348,13 +348,13 @@ class EffectiveSettings:
         tenant = canonical_text(tenant, fold=self._folding.tenant)
         subject = None if subject is None else canonical_text(subject, fold=self._folding.folds(field))
         name = canonical_word(setting)
-        mine = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], name))
+        setting_mask = pc.and_(pc.equal(self._rows["tenant_id"], tenant), pc.equal(self._rows["setting"], name))
         matches = pc.is_null(self._rows["subject"])
         if subject is not None:
             named = pc.is_null(self._rows["field"]) if field is None else pc.equal(self._rows["field"], field)
             matches = pc.or_kleene(matches, pc.and_kleene(pc.equal(self._rows["subject"], subject), named))
         before = pc.less_equal(self._rows["valid_from"], pa.scalar(when, SETTINGS_SCHEMA.field("valid_from").type))
-        rows = self._listed(pc.and_kleene(pc.and_kleene(mine, matches), before))
+        rows = self._listed(pc.and_kleene(pc.and_kleene(setting_mask, matches), before))
         latest: dict[tuple[str, str], SettingRow] = {}
         for row in sorted(rows, key=lambda row: (row.valid_from, row.recorded_at, -_value_rank(row.value, levels))):
             latest[row.subject or "", row.holder] = row
@@ -369,23 +369,23 @@ class EffectiveSettings:
 
     def _feature_classes(self, rows: Integers, switch: FeatureSwitch) -> Integers:
         table = self._rows.take(pa.array(rows))
-        holders, own = table["holder"].combine_chunks(), self._own[rows]
-        counts = own | (positions_among(holders, pa.array([USER_HOLDER])) < 0)
+        holders, is_subject = table["holder"].combine_chunks(), self._own[rows]
+        counts = is_subject | (positions_among(holders, pa.array([USER_HOLDER])) < 0)
         if switch.holders:
             counts &= positions_among(holders, _folded_words(switch.holders)) >= 0
         if switch.per_subject:
-            counts &= ~own | np.asarray(pc.fill_null(pc.equal(table["field"], switch.subject or ""), True))
+            counts &= ~is_subject | np.asarray(pc.fill_null(pc.equal(table["field"], switch.subject or ""), True))
         elif set(switch.holders) != {USER_HOLDER}:
-            counts &= ~own
+            counts &= ~is_subject
         is_on = positions_among(table["value"].combine_chunks(), pa.array(["on"])) >= 0
         return np.where(is_on, np.where(counts, _ON, _IGNORED), _OFF).astype(np.int64)
 
     def _level_classes(self, rows: Integers, levels: Sequence[str]) -> Integers:
         """The level of each row. A user's row for a whole tenant sets no level, but limits it: a class of its own."""
         table = self._rows.take(pa.array(rows))
-        found = np.maximum(positions_among(table["value"].combine_chunks(), _folded_words(levels)), 0)
+        ranks = np.maximum(positions_among(table["value"].combine_chunks(), _folded_words(levels)), 0)
         is_user = positions_among(table["holder"].combine_chunks(), pa.array([USER_HOLDER])) >= 0
-        return np.where(is_user & ~self._own[rows], found + len(levels), found)
+        return np.where(is_user & ~self._own[rows], ranks + len(levels), ranks)
 
     def _history(
         self, key: tuple[str, Hashable], classes: Callable[[Integers], Integers], *, own_runs_out: bool = False
@@ -414,10 +414,10 @@ class EffectiveSettings:
         self, tenants: pa.Array, subjects: pa.Array | None, times: pa.Array | None, others: Mapping[str, FieldIds]
     ) -> SettingsQuery:
         """The columns of a batch. For several questions about one batch, they are looked up once."""
-        last, asked = self._last, (tenants, subjects, times, others)
+        last, columns = self._last, (tenants, subjects, times, others)
         if last is None or any(
             old is not new
-            for old, new in zip((last.tenants, last.subjects, last.times, last.others), asked, strict=True)
+            for old, new in zip((last.tenants, last.subjects, last.times, last.others), columns, strict=True)
         ):
             self._last = last = SettingsQuery(self._known, tenants, subjects, times, self._folding, others)
             for ids in last.own or ():
@@ -450,14 +450,14 @@ class _MaskQuestion:
     per_subject: bool = False
     count: int = 0
 
-    def holds(self, wide: Integers, own: Integers) -> Bools:
+    def holds(self, tenant_masks: Integers, subject_masks: Integers) -> Bools:
         """Evaluates the masks of tenants and of subjects."""
         if self.level is None:
-            either: Integers = wide | own
-            turned_on: Integers = wide & own if self.per_subject else either
+            either: Integers = tenant_masks | subject_masks
+            turned_on: Integers = tenant_masks & subject_masks if self.per_subject else either
             return np.asarray((turned_on & (1 << _ON) != 0) & (either & (1 << _OFF) == 0), np.bool_)
-        lower, set_ = np.int64((1 << self.level) - 1), wide & np.int64((1 << self.count) - 1)
-        limits = wide | own | (wide >> self.count)
+        lower, set_ = np.int64((1 << self.level) - 1), tenant_masks & np.int64((1 << self.count) - 1)
+        limits = tenant_masks | subject_masks | (tenant_masks >> self.count)
         return np.asarray((set_ != 0) & (limits & lower == 0), np.bool_)
 
 
@@ -466,17 +466,19 @@ def _fold_subjects(rows: pa.Table, folding: CaseFolding) -> pa.Table:
     place, subjects = rows.schema.get_field_index("subject"), rows["subject"].combine_chunks()
     for name in rows["field"].unique().to_pylist():
         if folding.folds(name):
-            mine = pc.is_null(rows["field"]) if name is None else pc.fill_null(pc.equal(rows["field"], name), False)
-            subjects = pc.if_else(mine.combine_chunks(), canonical_column(subjects, fold=True), subjects)
+            field_mask = (
+                pc.is_null(rows["field"]) if name is None else pc.fill_null(pc.equal(rows["field"], name), False)
+            )
+            subjects = pc.if_else(field_mask.combine_chunks(), canonical_column(subjects, fold=True), subjects)
     return rows.set_column(place, "subject", subjects)
 
 
-def _own_rows_by_field(rows: pa.Table, own: Bools) -> dict[str | None, Integers]:
+def _own_rows_by_field(rows: pa.Table, subject_mask: Bools) -> dict[str | None, Integers]:
     """The rows of single subjects, by the field that names them; None for the policy's subject."""
     names, codes = _encode_distinct(rows["field"])
-    places = {None: np.flatnonzero(own & (codes < 0))}
-    places |= {name: np.flatnonzero(own & (codes == code)) for code, name in enumerate(names.to_pylist())}
-    return {name: found for name, found in places.items() if len(found)}
+    places = {None: np.flatnonzero(subject_mask & (codes < 0))}
+    places |= {name: np.flatnonzero(subject_mask & (codes == code)) for code, name in enumerate(names.to_pylist())}
+    return {name: field_rows for name, field_rows in places.items() if len(field_rows)}
 
 
 def _folded_words(words: Sequence[str]) -> pa.Array:

@@ -108,15 +108,15 @@ class SettingsRows:
                 recorded[row] = at
             if at <= now:
                 last[keys[row]] = max(at, last.get(keys[row], EPOCH))
-        found = self.table
+        table = self.table
         for name, column in (("valid_from", starts), ("recorded_at", recorded)):
-            place = found.schema.get_field_index(name)
-            found = found.set_column(place, found.schema.field(name), pa.array(column, found.schema.field(name).type))
-        return found
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(name), pa.array(column, table.schema.field(name).type))
+        return table
 
     def _words(self, name: str) -> list[str | None]:
-        found: list[str | None] = self.table[name].to_pylist()
-        return found
+        words: list[str | None] = self.table[name].to_pylist()
+        return words
 
     @property
     def has_order(self) -> bool:
@@ -157,10 +157,10 @@ class SettingsRows:
 
     def _effective_before(self, at: int) -> EffectiveSettings:
         moment = pa.scalar(at, pa.int64()).cast(pa.timestamp("us", "UTC"))
-        seen = pc.less_equal(self.effective_table["recorded_at"], moment)
-        table = self.effective_table.filter(seen)
-        lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(seen.combine_chunks())
-        digest = rows_digest(self.table.filter(seen))
+        row_mask = pc.less_equal(self.effective_table["recorded_at"], moment)
+        table = self.effective_table.filter(row_mask)
+        lines = None if self.lines is None else pa.array(self.lines, pa.int64()).filter(row_mask.combine_chunks())
+        digest = rows_digest(self.table.filter(row_mask))
         return EffectiveSettings(table.combine_chunks(), at, digest, lines, self.folding)
 
     @cached_property

@@ -49,8 +49,8 @@ class TenantAttributes:
 
     def values_of(self, attribute: str) -> Mapping[str, str]:
         """The tenants for which an attribute is set, with its value."""
-        found = ((tenant, each.get(attribute, "")) for tenant, each in self.attributes.items())
-        return {tenant: value for tenant, value in found if value}
+        values = ((tenant, attributes.get(attribute, "")) for tenant, attributes in self.attributes.items())
+        return {tenant: value for tenant, value in values if value}
 
 
 def load_tenants(file: Path) -> TenantAttributes:
@@ -123,16 +123,18 @@ class OutputRegion:
 
     @cached_property
     def _folded(self) -> tuple[frozenset[str], frozenset[str]]:
-        own, all_ = ({canonical_text(each, fold=True) for each in some} for some in (self.tenants, self.assigned))
-        return frozenset(own), frozenset(all_)
+        tenants, assigned = (
+            {canonical_text(each, fold=True) for each in some} for some in (self.tenants, self.assigned)
+        )
+        return frozenset(tenants), frozenset(assigned)
 
 
 def _tenant_mask(tenants: pa.Array, listed: frozenset[str], *, fold: bool) -> Bools:
     """Looks up each distinct tenant once."""
     coded = encode_column(tenants)
     forms = canonical_texts(coded.dictionary)
-    found = [(canonical_text(form, fold=True) if fold else form) in listed for form in forms]
-    return np.array([*found, False], np.bool_)[code_numbers(coded.indices)]
+    is_listed = [(canonical_text(form, fold=True) if fold else form) in listed for form in forms]
+    return np.array([*is_listed, False], np.bool_)[code_numbers(coded.indices)]
 
 
 def load_regions(config: Config) -> Mapping[str, OutputRegion]:
@@ -168,9 +170,9 @@ def load_regions(config: Config) -> Mapping[str, OutputRegion]:
 
 
 def _root_faults(roots: Mapping[str, Location], config: Config) -> Iterator[Finding]:
-    for (one, root), (other, second) in combinations(roots.items(), 2):
-        if is_within(root, second) or is_within(second, root):
-            message = f"the regions {one} and {other} have the same root, or one root contains the other"
+    for (first, first_root), (second, second_root) in combinations(roots.items(), 2):
+        if is_within(first_root, second_root) or is_within(second_root, first_root):
+            message = f"the regions {first} and {second} have the same root, or one root contains the other"
             yield Finding("C013", message, hint="Give each region its own root.", file=str(config.path))
 
 
@@ -223,6 +225,6 @@ def similar_tenants(tenant: str, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(similar_words(tenant, names, most=3, cutoff=0.75))
 
 
-def unknown_tenant_json(found: UnknownTenant | None) -> dict[str, Any]:
+def unknown_tenant_json(unknown: UnknownTenant | None) -> dict[str, Any]:
     """The JSON keys for an answer about a tenant: whether the tenant is known, and similar names if it is not."""
-    return {"tenant_known": found is None, "tenants_like_it": [] if found is None else list(found.near)}
+    return {"tenant_known": unknown is None, "tenants_like_it": [] if unknown is None else list(unknown.near)}

@@ -40,8 +40,8 @@ class Changes:
             self.classes[places],
         )
 
-    def followed(self, by: int, *, after: int, span: int) -> Changes:
-        """The effective rows, and a row of class `by` at the end of the span after each row of class `after`.
+    def followed(self, setting_class: int, *, after: int, span: int) -> Changes:
+        """The effective rows, and a row of class `setting_class` at the end of the span after each row of class `after`.
 
         No row is added if the next row of the same entity and holder begins within the span (in microseconds).
         """
@@ -56,7 +56,7 @@ class Changes:
             np.append(kept.holders, kept.holders[places]),
             np.append(kept.valid_from, ends[places]),
             np.append(kept.recorded_at, kept.recorded_at[places]),
-            np.append(kept.classes, np.full(len(places), by, np.int64)),
+            np.append(kept.classes, np.full(len(places), setting_class, np.int64)),
         )
 
 
@@ -120,8 +120,8 @@ class Timeline:
         width = len(self.moments) + 1
         searched = entities * width + np.searchsorted(self.moments, moments, side="right")
         place = np.searchsorted(self.slots, searched, side="right") - 1
-        found = (place >= 0) & (self.slots[place] // width == entities)
-        return np.where(found, self.masks[place], 0)
+        is_entity = (place >= 0) & (self.slots[place] // width == entities)
+        return np.where(is_entity, self.masks[place], 0)
 
     def _changing(self, entities: Integers, first: int, last: int) -> Bools:
         """Which entities have a change after the first time, up to the last."""
@@ -193,9 +193,9 @@ class KnownSubjects:
 
     def positions(self, tenants: Integers, ids: pa.Array) -> Integers:
         """For each id, with the code of its tenant, the index of their pair; -1 if the pair has no rows."""
-        wanted = pair_codes(tenants, self.names.codes(ids))
-        places = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
-        return np.where(self.pairs[places] == wanted, places, -1)
+        pairs = pair_codes(tenants, self.names.codes(ids))
+        places = np.minimum(np.searchsorted(self.pairs, pairs), len(self.pairs) - 1)
+        return np.where(self.pairs[places] == pairs, places, -1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,24 +251,24 @@ class SettingsQuery:
     def own(self) -> tuple[OwnPositions, ...] | None:
         """The ids with rows of their own, by field; None if settings name no id of these fields."""
         known = self.entities.subjects
-        found = []
+        positions = []
         if None in known and self._subjects is not None:
-            found.append(_own_positions(None, known[None].positions(self.codes, self._subjects), None))
+            positions.append(_own_positions(None, known[None].positions(self.codes, self._subjects), None))
         for name, ids in self.others.items():
             if name in known:
                 tenants = self.codes if ids.rows is None else self.codes[ids.rows]
                 values = canonical_column(ids.values, fold=known[name].fold)
-                found.append(_own_positions(name, known[name].positions(tenants, values), ids.rows))
-        return tuple(found) or None
+                positions.append(_own_positions(name, known[name].positions(tenants, values), ids.rows))
+        return tuple(positions) or None
 
     @cached_property
     def complete(self) -> Bools | None:
         """Which records have tenant, subject and event time, so that settings can be evaluated; None if all do."""
-        there = [nameable_mask(self._tenants)]
-        there += [] if self._subjects is None else [nameable_mask(self._subjects)]
-        there += [] if self.times is None else [valid_mask(self.times)]
-        found = [mask for mask in there if mask is not None]
-        return np.logical_and.reduce(found) if found else None
+        masks = [nameable_mask(self._tenants)]
+        masks += [] if self._subjects is None else [nameable_mask(self._subjects)]
+        masks += [] if self.times is None else [valid_mask(self.times)]
+        partial_masks = [mask for mask in masks if mask is not None]
+        return np.logical_and.reduce(partial_masks) if partial_masks else None
 
     @cached_property
     def moments(self) -> Integers | None:

@@ -78,8 +78,10 @@ class TokenizedSettings:
         others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         """For each record, whether the feature was on at its time and is on now; see `Settings`."""
-        each = self._tokenize(tenants, subjects, others)
-        return reduce(pc.and_, (self.effective.feature_on(switch, tenants, own, times, ids) for own, ids in each))
+        columns = self._tokenize(tenants, subjects, others)
+        return reduce(
+            pc.and_, (self.effective.feature_on(switch, tenants, tokens, times, ids) for tokens, ids in columns)
+        )
 
     def level_at_least(
         self,
@@ -91,9 +93,9 @@ class TokenizedSettings:
         others: Mapping[str, FieldIds] = NO_FIELDS,
     ) -> pa.BooleanArray:
         """For each record, whether the level was reached at its time and is reached now; see `Settings`."""
-        each = self._tokenize(tenants, subjects, others)
-        found = (self.effective.level_at_least(level, levels, tenants, own, times, ids) for own, ids in each)
-        return reduce(pc.and_, found)
+        columns = self._tokenize(tenants, subjects, others)
+        answers = (self.effective.level_at_least(level, levels, tenants, tokens, times, ids) for tokens, ids in columns)
+        return reduce(pc.and_, answers)
 
     def deciding_rows(
         self,
@@ -107,8 +109,8 @@ class TokenizedSettings:
         """The rows in force at a time; see `EffectiveSettings.deciding_rows`."""
         tokens = [None] if subject is None else self._tokens(field, tenant, subject)
         decide = self.effective.deciding_rows
-        found = (row for token in tokens for row in decide(tenant, setting, when, token, levels, field))
-        return tuple(dict.fromkeys(found))
+        rows = (row for token in tokens for row in decide(tenant, setting, when, token, levels, field))
+        return tuple(dict.fromkeys(rows))
 
     def with_keys(self, keys: Keyring) -> TokenizedSettings:
         """The same settings with the keys of the subject tokens, in another process. Raises KeyringError."""
@@ -134,15 +136,15 @@ class TokenizedSettings:
         One set of columns, or more if a subject has several tokens: a value is collected if all of them permit it. For several
         questions about one batch, they are computed once.
         """
-        asked = (tenants, subjects, others)
-        if self._last is None or any(old is not new for old, new in zip(self._last[0], asked, strict=True)):
-            self._last = asked, list(self._token_columns(tenants, subjects, others))
+        columns = (tenants, subjects, others)
+        if self._last is None or any(old is not new for old, new in zip(self._last[0], columns, strict=True)):
+            self._last = columns, list(self._token_columns(tenants, subjects, others))
         return self._last[1]
 
     def _token_columns(
         self, tenants: pa.Array, subjects: pa.Array | None, others: Mapping[str, FieldIds]
     ) -> Iterator[_TokenColumns]:
-        own = [None] if subjects is None else self._tokenize_ids(None, tenants, subjects)
+        subject_layers = [None] if subjects is None else self._tokenize_ids(None, tenants, subjects)
         fields = {
             name: self._tokenize_ids(
                 name, tenants if ids.rows is None else tenants.take(pa.array(ids.rows)), ids.values
@@ -150,13 +152,13 @@ class TokenizedSettings:
             for name, ids in others.items()
             if name in self.tokens
         }
-        turns = max(len(each) for each in (own, *fields.values()))
+        turns = max(len(each) for each in (subject_layers, *fields.values()))
         for turn in range(turns):
             ids = {
                 name: FieldIds(columns[min(turn, len(columns) - 1)], others[name].rows)
                 for name, columns in fields.items()
             }
-            yield own[min(turn, len(own) - 1)], ids
+            yield subject_layers[min(turn, len(subject_layers) - 1)], ids
 
     def _tokenize_ids(self, name: str | None, tenants: pa.Array, ids: pa.Array) -> list[pa.Array]:
         """The ids of a field as tokens, in one column or more."""
@@ -165,13 +167,13 @@ class TokenizedSettings:
         secrets = self.secrets.get(name, {})
         check_token_keys(_token_versions(self.tokens[name]), secrets)
         pairs = SubjectPairs.from_columns(tenants, ids, self._indexes[name])
-        found = [self._tokens(name, tenant, subject) for tenant, subject in pairs.names]
+        tokens_by_place = [self._tokens(name, tenant, subject) for tenant, subject in pairs.names]
         codes = np.zeros(len(ids), np.int64)
         codes[pairs.rows] = pairs.places + 1
-        own = pa.array(codes, pa.int32(), mask=ids.is_null().to_numpy(zero_copy_only=False))
-        turns = range(max(map(len, found), default=1))
-        layers = ([UNTOKENIZED, *(tokens[min(turn, len(tokens) - 1)] for tokens in found)] for turn in turns)
-        return [pa.DictionaryArray.from_arrays(own, pa.array(layer, pa.string())) for layer in layers]
+        indices = pa.array(codes, pa.int32(), mask=ids.is_null().to_numpy(zero_copy_only=False))
+        turns = range(max(map(len, tokens_by_place), default=1))
+        layers = ([UNTOKENIZED, *(tokens[min(turn, len(tokens) - 1)] for tokens in tokens_by_place)] for turn in turns)
+        return [pa.DictionaryArray.from_arrays(indices, pa.array(layer, pa.string())) for layer in layers]
 
     def _tokens(self, name: str | None, tenant: str, subject: str) -> tuple[str, ...]:
         """The tokens under which a subject has settings, by the key version with which they were made.
@@ -182,8 +184,8 @@ class TokenizedSettings:
         known = self._token_cache.get((name, tenant, subject))
         if known is None:
             index = self._indexes.get(name)
-            found = () if index is None else index.find(self.secrets.get(name, {}), tenant, subject)
-            known = tuple(token for _, token in found) or (UNTOKENIZED,)
+            tokens = () if index is None else index.find(self.secrets.get(name, {}), tenant, subject)
+            known = tuple(token for _, token in tokens) or (UNTOKENIZED,)
             if len(self._token_cache) >= _REMEMBERED:
                 self._token_cache.clear()
             self._token_cache[name, tenant, subject] = known
@@ -194,11 +196,13 @@ def _secrets_by_field(
     keys: Keyring, tokens: Mapping[str | None, TokensByTenant]
 ) -> dict[str | None, Mapping[int, bytes]]:
     """The secrets of the tokens of each field. Raises KeyringError."""
-    return {name: token_secrets(keys, _token_versions(each), name) for name, each in tokens.items()}
+    return {
+        name: token_secrets(keys, _token_versions(tokens_by_tenant), name) for name, tokens_by_tenant in tokens.items()
+    }
 
 
 def _token_versions(tokens: TokensByTenant) -> set[int]:
-    return token_versions(token for each in tokens.values() for token in each)
+    return token_versions(token for tokens_by_tenant in tokens.values() for token in tokens_by_tenant)
 
 
 def load_ledger_settings(ledger: Ledger) -> LedgerRows:
@@ -214,13 +218,13 @@ def ledger_rows(rows: Sequence[RecordedSetting], keys: Keyring | None, place: st
         words = pc.fill_null(canonical_column(columns[name], fold=name != "tenant_id"), "")
         padded |= set(np.flatnonzero(pc.not_equal(words, columns[name])).tolist())
         columns[name] = words
-    found = LedgerRows(pa.table(columns, schema=ROW_SCHEMA), file=place, noncanonical=sorted(padded), keys=keys)
-    if found.tokens and keys is None:
+    setting_rows = LedgerRows(pa.table(columns, schema=ROW_SCHEMA), file=place, noncanonical=sorted(padded), keys=keys)
+    if setting_rows.tokens and keys is None:
         hint = "Pass --keys FILE or set MINIMIZE_KEYS. The ledger stores subjects as keyed tokens."
         raise KeyringError("no keyring found; one is needed for the settings of single subjects", hint=hint)
     if keys is not None:
-        _secrets_by_field(keys, found.tokens)
-    return found
+        _secrets_by_field(keys, setting_rows.tokens)
+    return setting_rows
 
 
 @dataclass(frozen=True)
@@ -231,10 +235,10 @@ class LedgerRows(SettingsRows):
 
     def effective_at(self, run_at: datetime) -> ExplainableSettings:
         """The settings as known to a run at this time."""
-        seen = super().effective_at(run_at)
-        if not isinstance(seen, EffectiveSettings) or self.keys is None or not self.tokens:
-            return seen
-        return TokenizedSettings(seen, self.tokens, _secrets_by_field(self.keys, self.tokens), self.folding)
+        settings = super().effective_at(run_at)
+        if not isinstance(settings, EffectiveSettings) or self.keys is None or not self.tokens:
+            return settings
+        return TokenizedSettings(settings, self.tokens, _secrets_by_field(self.keys, self.tokens), self.folding)
 
     @property
     def has_order(self) -> bool:
@@ -244,8 +248,11 @@ class LedgerRows(SettingsRows):
     @cached_property
     def tokens(self) -> dict[str | None, TokensByTenant]:
         """The tokens of the subjects that have settings of their own, by the field of their ids and by tenant."""
-        own: dict[str | None, dict[str, set[str]]] = {}
+        tokens_by_field: dict[str | None, dict[str, set[str]]] = {}
         for row in self.table.select(["tenant_id", "subject", "field"]).to_pylist():
             if row["subject"] is not None:
-                own.setdefault(row["field"], {}).setdefault(row["tenant_id"], set()).add(row["subject"])
-        return {name: {tenant: frozenset(tokens) for tenant, tokens in each.items()} for name, each in own.items()}
+                tokens_by_field.setdefault(row["field"], {}).setdefault(row["tenant_id"], set()).add(row["subject"])
+        return {
+            name: {tenant: frozenset(tokens) for tenant, tokens in tokens_by_tenant.items()}
+            for name, tokens_by_tenant in tokens_by_field.items()
+        }

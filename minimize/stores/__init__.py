@@ -179,12 +179,12 @@ def is_within(place: Location, root: Location) -> bool:
     return isinstance(place, ObjectPath) and isinstance(root, ObjectPath) and place.is_relative_to(root)
 
 
-def is_same_location(one: Location, other: Location) -> bool:
+def is_same_location(first: Location, second: Location) -> bool:
     """Whether both are the same folder or file, whatever they are called.
 
     >>> is_same_location(Path("/data/in"), Path("/data/out/../in"))
     True
     """
-    if isinstance(one, Path) and isinstance(other, Path) and one.exists() and other.exists():
-        return one.samefile(other)
-    return is_within(one, other) and is_within(other, one)
+    if isinstance(first, Path) and isinstance(second, Path) and first.exists() and second.exists():
+        return first.samefile(second)
+    return is_within(first, second) and is_within(second, first)

@@ -209,9 +209,9 @@ def make_folder(folder: Location) -> None:
     if isinstance(folder, ObjectPath):  # a prefix need not be created
         return
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        file_operations.make_folder(each)
-        sync_folder(each.parent)
+    for ancestor in reversed(missing):
+        file_operations.make_folder(ancestor)
+        sync_folder(ancestor.parent)
 
 
 def write_file(path: Location, content: bytes, written: str | None = None) -> None:
@@ -285,12 +285,12 @@ def write_private_file(path: Path, fill: Callable[[TextIO], T]) -> T:
     file, whole = create_private_file(path), False
     try:
         with io.TextIOWrapper(file, encoding="utf-8", newline="") as out:
-            given = fill(out)
+            result = fill(out)
             out.flush()
             sync(out.fileno(), "small")
         sync_folder(path.parent)
         whole = True
-        return given
+        return result
     except OSError as error:
         what, hint = describe_os_error(error)
     finally:

@@ -197,8 +197,8 @@ def make_folder(folder: Path, *, private: bool = False) -> None:
 
 def make_folders(folder: Path) -> None:
     """Create a folder and those above it. Raises OSError."""
-    for each in reversed([each for each in (folder, *folder.parents) if not each.exists()]):
-        make_folder(each)
+    for path in reversed([path for path in (folder, *folder.parents) if not path.exists()]):
+        make_folder(path)
 
 
 def rename(path: Path, new: Path) -> None:
@@ -226,8 +226,8 @@ def remove(path: Path, *, missing: bool = False) -> None:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder and everything below it; links are removed, not followed. Raises OSError."""
-    with os.scandir(folder) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    with os.scandir(folder) as scan:
+        entries = sorted(scan, key=lambda entry: entry.name)
     for entry in entries:
         if entry.is_dir(follow_symlinks=False):
             remove_tree(folder / entry.name)
@@ -246,7 +246,7 @@ _AT_FDCWD: Final = -100
 _RENAME_EXCHANGE: Final = 2
 
 
-def exchange(one: Path, other: Path) -> bool:
+def exchange(first: Path, second: Path) -> bool:
     """Swap two names of one file system atomically (Linux `renameat2`). Returns false if the system does not support it.
 
     Raises OSError.
@@ -254,9 +254,9 @@ def exchange(one: Path, other: Path) -> bool:
     call = _renameat2()
     if call is None:
         return False
-    if call(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) != 0:
+    if call(_AT_FDCWD, os.fsencode(first), _AT_FDCWD, os.fsencode(second), _RENAME_EXCHANGE) != 0:
         raise OSError(ctypes.get_errno(), "renameat2")
-    _notify(Operation(OperationKind.EXCHANGE, one, other))
+    _notify(Operation(OperationKind.EXCHANGE, first, second))
     return True
 
 

@@ -186,9 +186,9 @@ class Bucket:
         """State for other processes, which open the store themselves."""
         return {name: getattr(self, name) for name in ("scheme", "authority", "options", "fault")}
 
-    def is_same(self, other: Bucket) -> bool:
+    def is_same(self, bucket: Bucket) -> bool:
         """Whether both are the same bucket, even if the options differ."""
-        return (self.scheme, self.authority) == (other.scheme, other.authority)
+        return (self.scheme, self.authority) == (bucket.scheme, bucket.authority)
 
     def call(self, work: Callable[[FileSystem], T], *, retry: bool = True) -> T:
         """The result of the work with the store. With `retry`, a leased object is tried again for some time.
@@ -196,11 +196,11 @@ class Bucket:
         Raises FileNotFoundError, and `fault` if the store refuses, without the store's message.
         """
         until = time.monotonic() + (_RETRY_SECONDS if retry else 0)
-        while (given := self._tried(work)) is LEASED and time.monotonic() < until:
+        while (result := self._tried(work)) is LEASED and time.monotonic() < until:
             time.sleep(_RETRY_PAUSE)
-        if isinstance(given, StoreRefusal):
-            raise self.fault(f"{self} {given.message}", hint=given.hint)
-        return given
+        if isinstance(result, StoreRefusal):
+            raise self.fault(f"{self} {result.message}", hint=result.hint)
+        return result
 
     def _tried(self, work: Callable[[FileSystem], T]) -> T | StoreRefusal:
         reason: StoreRefusal | None = UNKNOWN
@@ -304,8 +304,8 @@ class ObjectPath:
     def __str__(self) -> str:
         return f"{self.bucket}/{self.key_text}"
 
-    def __lt__(self, other: ObjectPath) -> bool:
-        return (str(self.bucket), self.key) < (str(other.bucket), other.key)
+    def __lt__(self, path: ObjectPath) -> bool:
+        return (str(self.bucket), self.key) < (str(path.bucket), path.key)
 
     def __truediv__(self, below: str | PurePosixPath) -> ObjectPath:
         return ObjectPath(self.bucket, self.key / below)
@@ -384,8 +384,8 @@ class ObjectPath:
 
     def modified_at(self) -> datetime | None:
         """The time of the last change, by the clock of the store."""
-        found: datetime | None = self._call(lambda store, path: store.get_file_info([path])[0].mtime)
-        return found
+        time: datetime | None = self._call(lambda store, path: store.get_file_info([path])[0].mtime)
+        return time
 
     def open(self, mode: str = "rb", buffering: int = -1) -> Any:
         """The object, opened for random access. Raises FileNotFoundError."""
@@ -450,12 +450,12 @@ class ObjectPath:
 
     def sizes(self) -> dict[str, int]:
         """The objects below, by relative path, with their stored bytes."""
-        found = (info for info in self._listing(recursive=True) if info.type.name == "File")
-        return {str(self._as_ours(info).relative_to(self)): info.size for info in found}
+        files = (info for info in self._listing(recursive=True) if info.type.name == "File")
+        return {str(self._as_ours(info).relative_to(self)): info.size for info in files}
 
     def rglob(self, pattern: str) -> Iterator[ObjectPath]:
         """The objects below with matching names."""
-        yield from (found for found in self.objects_below() if fnmatchcase(found.name, pattern))
+        yield from (path for path in self.objects_below() if fnmatchcase(path.name, pattern))
 
     def objects_below(self) -> Sequence[ObjectPath]:
         """All objects below, by key."""
@@ -477,8 +477,8 @@ class ObjectPath:
         from pyarrow.fs import FileSelector
 
         selected = partial(FileSelector, allow_not_found=True, recursive=recursive)
-        found: list[FileInfo] = self._call(lambda store, path: store.get_file_info(selected(path)))
-        return found
+        infos: list[FileInfo] = self._call(lambda store, path: store.get_file_info(selected(path)))
+        return infos
 
     def _kind(self) -> str:
         return str(self._call(lambda store, path: store.get_file_info([path])[0].type.name))

@@ -55,12 +55,14 @@ def source_name(pattern: str, folder: Path, root: Path) -> str:
     return PurePath(*(part for part in from_root.parts if part != "..")).as_posix()
 
 
-def may_share_files(one: Location, pattern: str, other: Location, other_pattern: str) -> bool:
+def may_share_files(first: Location, first_pattern: str, second: Location, second_pattern: str) -> bool:
     """Whether two paths, split into roots and patterns, may name the same files: their roots are the same, or one of them takes
     all that is below its root."""
-    if is_same_location(one, other):
+    if is_same_location(first, second):
         return True
-    return (_takes_all(pattern) and is_within(other, one)) or (_takes_all(other_pattern) and is_within(one, other))
+    return (_takes_all(first_pattern) and is_within(second, first)) or (
+        _takes_all(second_pattern) and is_within(first, second)
+    )
 
 
 def _takes_all(pattern: str) -> bool:
