@@ -10,14 +10,8 @@ import click
 from minimize.cli.options import AT_OR_NOW, FILE, ID, OPTIONS, PATH, TIME, WORKSPACE
 from minimize.cli.verb import verb
 from minimize.governance.locate import end_locate, list_locate_actions, start_locate
-from minimize.governance.settings import (
-    NewSetting,
-    explain_setting,
-    export_settings,
-    import_settings,
-    set_setting,
-    show_settings,
-)
+from minimize.governance.setting_reasons import explain_setting
+from minimize.governance.settings import NewSetting, export_settings, import_settings, set_setting, show_settings
 from minimize.results import Listing, Printable
 from minimize.workspace import Workspace
 

@@ -33,15 +33,12 @@ from minimize.ledger.subject_tokens import (
 )
 from minimize.policy.model import HOLDERS
 from minimize.policy.pipeline import Pipeline
-from minimize.results import JsonResult, Listing, Printable, json_object
+from minimize.results import JsonResult, Listing, Printable
 from minimize.runs.settings_warnings import warn_of_settings
 from minimize.settings import (
     ROW_SCHEMA,
-    ExplainableSettings,
-    FeatureSwitch,
     SettingRow,
     SettingsRows,
-    load_settings,
 )
 from minimize.settings.evaluation import LEVEL_SETTING, USER_HOLDER
 from minimize.settings.files import (
@@ -52,13 +49,10 @@ from minimize.settings.files import (
     unknown_name_error,
     unknown_name_finding,
 )
-from minimize.settings.tenants import UnknownTenant, find_unknown_tenant, unknown_tenant_json
-from minimize.settings.timeline import NO_FIELDS, FieldIds
-from minimize.settings.tokenized import load_ledger_settings
 from minimize.stores import PathText
 from minimize.stores.durable_files import write_private_file
 from minimize.text import count_noun, did_you_mean, without_formula
-from minimize.times import epoch_microseconds, seconds_text, time_text
+from minimize.times import time_text
 from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -82,16 +76,16 @@ def check_setting(setting: NewSetting, job: Pipeline | None) -> None:
     if setting.field is not None and job is not None and setting.field not in job.policy.fields:
         raise not_in_policy_error(job, f"the policy has no field `{setting.field}`", job.policy.fields)
     if name == LEVEL_SETTING:
-        if job is not None and setting.value not in _folded(job.policy.levels):
+        if job is not None and setting.value not in names_by_word(job.policy.levels):
             raise not_in_policy_error(job, "the policy has no such level", job.policy.levels)
         return
-    if job is not None and name not in _folded(job.policy.features):
+    if job is not None and name not in names_by_word(job.policy.features):
         raise not_in_policy_error(job, f"the policy has no feature `{name}`", job.policy.features)
     if setting.value not in ("on", "off"):
         raise unknown_name_error(f"the value of {name} is neither on nor off", "Use `on` or `off`.")
 
 
-def _folded(names: Iterable[str]) -> dict[str, str]:
+def names_by_word(names: Iterable[str]) -> dict[str, str]:
     """The names of a policy by the form in which settings are compared."""
     return {canonical_word(name): name for name in names}
 
@@ -112,8 +106,8 @@ def not_in_policy_error(job: Pipeline, message: str, *declared: Any) -> PolicyEr
 
 log = logging.getLogger("minimize")
 
-_PER_SUBJECT: Final = "it is collected only if the settings of the tenant and of the subject (--subject) are both on"
-_RAN_OUT: Final = "; expired, because `on` for a subject is valid for 24 hours"
+PER_SUBJECT: Final = "it is collected only if the settings of the tenant and of the subject (--subject) are both on"
+RAN_OUT: Final = "; expired, because `on` for a subject is valid for 24 hours"
 LOCATION_FEATURE: Final = "location"
 """The feature that `locate start` turns on for one device."""
 AuthorizeChange = Callable[[Actor, Resource], None]
@@ -225,7 +219,7 @@ def set_setting(
         warn_if_not_read(workspace.loaded_pipeline)
         _warn_without_effect(setting, workspace.loaded_pipeline)
     else:
-        _warn_if_unchecked("the feature or level, and who may turn it on,")
+        warn_if_unchecked("the feature or level, and who may turn it on,")
     old, new, is_for_subject = before or "nothing", setting.value, bool(setting.subject)
     return SettingChange(
         tenant=setting.tenant,
@@ -248,14 +242,15 @@ def record_settings(ledger: Ledger, rows: Sequence[RecordedSetting], event: Audi
     return ledger.record(decide)
 
 
-def _warn_if_unchecked(names: str) -> None:
+def warn_if_unchecked(names: str) -> None:
+    """Logs a warning (W019): these names could not be checked, because no policy is known."""
     message = "%s were not checked against a policy. Pass --pipeline PIPELINE."
     log.warning(message, names, extra={"code": "W019"})
 
 
 def _warn_without_effect(setting: NewSetting, job: Pipeline) -> None:
     """Warns if the policy does not let this holder turn the feature on."""
-    feature = job.policy.features.get(_folded(job.policy.features).get(setting.setting, ""))
+    feature = job.policy.features.get(names_by_word(job.policy.features).get(setting.setting, ""))
     if setting.value == "on" and feature is not None and feature.holders and setting.holder not in feature.holders:
         message = "this setting has no effect: of all holders, only %s can turn %s on"
         log.warning(message, " and ".join(feature.holders), setting.setting, extra={"code": "W048"})
@@ -309,7 +304,7 @@ def list_settings(
 
 def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
     """Raises RefusedError for a subject's own `on` of a `per_subject` feature."""
-    name = "" if job is None else _folded(job.policy.features).get(setting.setting, "")
+    name = "" if job is None else names_by_word(job.policy.features).get(setting.setting, "")
     switch = None if job is None else job.policy.switch(name)
     if switch is not None and switch.per_subject and setting.subject is not None and setting.value == "on":
         message = f"`{setting.setting}` is `per_subject`: `settings set` cannot turn it on for one subject"
@@ -319,7 +314,7 @@ def _check_own_on(setting: NewSetting, job: Pipeline | None) -> None:
 
 def _turns_on_for_user(holder: str, value: str, job: Pipeline | None) -> bool:
     """Whether a setting is the user's own choice of more collection. Without a policy, so is every level."""
-    lowest = _folded(job.policy.levels[:1]) if job is not None else ()
+    lowest = names_by_word(job.policy.levels[:1]) if job is not None else ()
     return holder == USER_HOLDER and value not in ("off", *lowest)
 
 
@@ -525,193 +520,3 @@ def _check_recorded_at(rows: SettingsRows, now: datetime) -> None:
 def _csv_row(row: RecordedSetting) -> tuple[str, ...]:
     times = (time_text(row.valid_from), time_text(row.recorded_at))
     return (row.tenant_id, row.subject or "", row.setting, row.value, row.holder, *times, row.field or "")
-
-
-@dataclass(frozen=True, slots=True)
-class SettingDecision:
-    """The effective value of a setting at one time, and the rows that decide it."""
-
-    time: datetime
-    holds: bool
-    rows: tuple[SettingRow, ...]
-    switch: FeatureSwitch
-
-    def to_json(self) -> dict[str, Any]:
-        """The decision as JSON. The subject's own rows do not repeat its id, which is in the question."""
-        rows = [
-            json_object(replace(row, subject=None if row.subject is None else "the subject"))
-            | ({"ran_out": True} if self.ran_out(row) else {})
-            for row in self.rows
-        ]
-        return json_object({"time": self.time, "on": self.holds, "rows": rows})
-
-    def lines(self, moment: str) -> Iterator[str]:
-        """The value and the rows that decide it. `moment` describes the time."""
-        head = f"{moment}, {seconds_text(self.time)}: {'on' if self.holds else 'off'}"
-        yield head if self.rows else f"{head}: no setting"
-        for row in self.rows:
-            subject = "" if row.subject is None else " for the subject"
-            times = f"valid from {seconds_text(row.valid_from)}, recorded {seconds_text(row.recorded_at)}"
-            line = "" if row.line is None else f", line {row.line}"
-            yield f"  {row.value} by {row.holder}{subject}: {times}{line}{_RAN_OUT if self.ran_out(row) else ''}"
-
-    def ran_out(self, row: SettingRow) -> bool:
-        """Whether the row is a subject's own `on` that no longer counts at this time."""
-        return row.ran_out(self.switch, self.time)
-
-
-@dataclass(frozen=True, slots=True)
-class SettingExplanation:
-    """Whether a value is collected: the setting must hold at the event time and at the time of the run."""
-
-    tenant: str
-    setting: str
-    event: SettingDecision
-    run: SettingDecision
-    file: str | None
-    unknown_tenant: UnknownTenant | None = None
-    """Set if no row names the tenant."""
-    per_subject: bool = False
-    """Whether the tenant's setting and the subject's own must both be on."""
-
-    @property
-    def is_collected(self) -> bool:
-        """Whether the value is collected."""
-        return self.event.holds and self.run.holds
-
-    def to_json(self) -> dict[str, Any]:
-        """The answer as `settings why --json` prints it."""
-        head = {"tenant": self.tenant, "setting": self.setting, "collected": self.is_collected, "settings": self.file}
-        head |= unknown_tenant_json(self.unknown_tenant) | ({"per_subject": True} if self.per_subject else {})
-        return {**head, "event": self.event.to_json(), "run": self.run.to_json()}
-
-    def lines(self) -> Iterator[str]:
-        """The answer, and the rows that decide at each time."""
-        source = f" (settings: {self.file})" if self.file else ""
-        yield f"{self.setting} of {self.tenant}: {'collected' if self.is_collected else 'not collected'}{source}"
-        if self.unknown_tenant is not None:
-            yield str(self.unknown_tenant)
-        if self.per_subject:
-            yield _PER_SUBJECT
-        yield from self.event.lines("at the event time")
-        yield from self.run.lines("at the run time")
-
-
-def explain_setting(
-    tenant: str,
-    setting: str,
-    event: datetime,
-    workspace: Workspace,
-    *,
-    run: datetime,
-    subject: str | None = None,
-    settings: Any = None,
-    field: str | None = None,
-) -> SettingExplanation:
-    """Explains a setting of a tenant to the current actor, who may read it. See `find_setting_reasons`."""
-    workspace.require("settings/read", tenant=tenant)
-    return find_setting_reasons(
-        tenant, setting, event, workspace, run=run, subject=subject, settings=settings, field=field
-    )
-
-
-def find_setting_reasons(
-    tenant: str,
-    setting: str,
-    event: datetime,
-    workspace: Workspace,
-    *,
-    run: datetime,
-    subject: str | None = None,
-    settings: Any = None,
-    field: str | None = None,
-) -> SettingExplanation:
-    """Explains why a value of this event time is collected or not.
-
-    Takes a feature or a level, the event time and the time of the run. `field` names the field that contains the subject's id, if
-    it is not the policy's subject. `settings` is a path, a table or `ledger`; by default the
-    pipeline's settings are used, else the ledger's. Levels and the holders of a feature are defined in the policy, so they need
-    the pipeline. Raises PolicyError for a name that the policy does not declare.
-    """
-    rows = _load_rows(workspace, settings)
-    job = workspace.loaded_pipeline
-    if job is None:
-        _warn_if_unchecked("levels, and who may turn the feature on,")
-    question = _SettingQuestion.for_setting(setting, job)
-    seen = rows.effective_at(run)
-    then, now = (
-        SettingDecision(
-            when,
-            question.holds(seen, when, tenant, subject, field),
-            question.deciding_rows(seen, when, tenant, subject, field),
-            question.switch,
-        )
-        for when in (event, run)
-    )
-    unknown = find_unknown_tenant(tenant, rows, workspace.config)
-    return SettingExplanation(
-        tenant=tenant,
-        setting=setting,
-        event=then,
-        run=now,
-        file=rows.file,
-        unknown_tenant=unknown,
-        per_subject=question.switch.per_subject,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class _SettingQuestion:
-    """A feature and how settings decide it, or a level among the levels."""
-
-    name: str
-    switch: FeatureSwitch
-    levels: tuple[str, ...] = ()
-
-    @classmethod
-    def for_setting(cls, name: str, job: Pipeline | None) -> _SettingQuestion:
-        if job is None:
-            return cls(name, FeatureSwitch(name))
-        folded = canonical_word(name)
-        level = _folded(job.policy.levels).get(folded)
-        if level is not None:
-            return cls(level, FeatureSwitch(level, subject=job.policy.subject), job.policy.levels)
-        switch = job.policy.switch(_folded(job.policy.features).get(folded, name))
-        if switch is None:
-            raise not_in_policy_error(
-                job, f"the policy has no feature or level `{name}`", job.policy.features, job.policy.levels
-            )
-        return cls(switch.name, switch)
-
-    def holds(
-        self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None, field: str | None
-    ) -> bool:
-        then, tenants = effective.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
-        ids = None if subject is None else pa.array([subject], pa.string())
-        subjects = ids if field in (None, self.switch.subject) else None
-        named = field or self.switch.subject
-        others = NO_FIELDS if named is None or ids is None else {named: FieldIds(ids)}
-        if self.levels:
-            return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None, others)[0].as_py())
-        return bool(then.feature_on(self.switch, tenants, subjects, None, others)[0].as_py())
-
-    def deciding_rows(
-        self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None, field: str | None
-    ) -> tuple[SettingRow, ...]:
-        name = LEVEL_SETTING if self.levels else self.name
-        fields = (None, self.switch.subject) if field in (None, self.switch.subject) else (field,)
-        found = (effective.deciding_rows(tenant, name, when, subject, self.levels, each) for each in fields)
-        return tuple(dict.fromkeys(row for rows in found for row in rows))
-
-
-def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
-    """The settings to explain."""
-    job = workspace.loaded_pipeline
-    source = settings if settings is not None else None if job is None else job.settings
-    if workspace.ledger is None and source is not None and source != LEDGER_SETTINGS:
-        found = load_settings(source) if settings is not None else workspace.load_settings() if job else None
-        rows = load_settings(None) if found is None else found
-    else:
-        with workspace.open_ledger() as ledger:
-            rows = load_ledger_settings(ledger)
-    return rows if job is None else rows.with_folding(job.policy.settings_folding, job.policy.levels)

@@ -25,7 +25,8 @@ from minimize.governance.functions import list_functions
 from minimize.governance.incidents.incident import Incident, load_incidents
 from minimize.governance.incidents.visible_incidents import incident_in_scope
 from minimize.governance.known_outputs import find_outputs
-from minimize.governance.settings import find_setting_reasons, list_settings
+from minimize.governance.setting_reasons import find_setting_reasons
+from minimize.governance.settings import list_settings
 from minimize.governance.subjects import request_statuses
 from minimize.identifiers import canonical_text
 from minimize.keys import Keyring

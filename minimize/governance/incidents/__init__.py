@@ -5,6 +5,7 @@ incident.py          an incident: its state from the recorded steps, and its tex
 workflow.py          the steps: open, declare, classify, measure, exempt, close
 inventory.py         content of exposed files and copies, by tenant
 scope.py             the tenants that an incident affects
+file_versions.py     versions of exposed files, counted once
 notice.py            breach notices: wording, formats, and the message that carries one
 contacts.py          contacts of tenants, from their file or from the published records of administrators
 notification.py      drafts of notices, and the list for the partner team

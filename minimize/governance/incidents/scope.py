@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -32,6 +32,7 @@ from minimize.governance.incidents.exposure import (
     most_revealing,
     reads_without_tenant,
 )
+from minimize.governance.incidents.file_versions import FileVersion, file_versions, place_of
 from minimize.governance.incidents.incident import Incident, load_incident, require_open_privacy
 from minimize.governance.incidents.inventory import (
     DisclosedCopy,
@@ -44,9 +45,6 @@ from minimize.governance.incidents.inventory import (
 from minimize.governance.incidents.workflow import record_step
 from minimize.governance.known_outputs import UnreachableOutput, find_outputs
 from minimize.keys import Keyring
-from minimize.output.folder import RESTRICTED, output_and_date
-from minimize.receipts import Receipt
-from minimize.records import RECORDS
 from minimize.results import JsonResult, json_member, json_object
 from minimize.stores import LocationLike, parse_output_location
 from minimize.times import instant_text
@@ -72,20 +70,6 @@ class TenantFinding:
     is_certain: bool = True
     is_sealed: bool = False
     version: FileVersion | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FileVersion:
-    """An exposed file among the exposed versions of the same records.
-
-    A rewrite (a deletion, an expiry) leaves a part of the records, so the first version has all of them.
-
-    group  identifies the versions
-    age    whether it is the first exposed version, the last one, or one between them, which adds nothing
-    """
-
-    group: str
-    age: Literal["first", "between", "last"] = "first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,57 +168,6 @@ def _count_rows(findings: Iterable[TenantFinding]) -> int:
     return sum(max(rows.get((group, age), 0) for age in ("first", "last")) for group in {group for group, _ in rows})
 
 
-def file_versions(files: Iterable[ExposedFile]) -> dict[str, FileVersion]:
-    """The version of each exposed file that a rewrite replaced, or made from another exposed file, by place."""
-    exposed = {_place_of(each): each for each in files}
-    parents: dict[str, set[str]] = {}
-    for output in {str(each.file.output.folder): each.file.output for each in exposed.values()}.values():
-        for receipt in output.chain:
-            if not receipt.reads_source:
-                parents |= _replaced_places(output, receipt)
-    earlier = {place: _ancestors(place, parents) & exposed.keys() for place in exposed}
-    groups = {place: place for place in exposed}
-    for place, others in earlier.items():
-        joined = {groups[each] for each in (place, *others)}
-        groups |= {each: min(joined) for each, group in groups.items() if len(joined) > 1 and group in joined}
-    replaced = {each for others in earlier.values() for each in others}
-    changed = {group for place, group in groups.items() if earlier[place]}
-    return {
-        place: FileVersion(group, "first" if not earlier[place] else "between" if place in replaced else "last")
-        for place, group in groups.items()
-        if group in changed
-    }
-
-
-def _place_of(each: ExposedFile) -> str:
-    return f"{each.file.output.folder}/{each.file.path}"
-
-
-def _replaced_places(output: PublishedOutput, receipt: Receipt) -> dict[str, set[str]]:
-    """For each file that a rewrite made, the files of its partition that it replaced."""
-    replaced: dict[tuple[str, str | None], set[str]] = {}
-    for file in (*receipt.replaces, *receipt.removes):
-        replaced.setdefault(_partition(file.path), set()).add(f"{output.folder}/{file.path}")
-    written = [*(file.path for each in receipt.outputs.values() for file in each.files)]
-    written += [file.path for file in receipt.restricted or ()]
-    return {f"{output.folder}/{path}": replaced.get(_partition(path), set()) for path in written}
-
-
-def _partition(path: str) -> tuple[str, str | None]:
-    """The output and date of a file. The sealed records of restricted subjects belong to the records."""
-    name, date = output_and_date(path)
-    return (RECORDS if name == RESTRICTED else name, date)
-
-
-def _ancestors(place: str, parents: Mapping[str, set[str]]) -> set[str]:
-    found: set[str] = set()
-    waiting = set(parents.get(place, ()))
-    while waiting:
-        found |= waiting
-        waiting = {each for one in waiting for each in parents.get(one, ())} - found
-    return found
-
-
 def _first_time(times: Iterable[int | None]) -> str | None:
     """The earliest time. None if one of the times is unknown."""
     found = list(times)
@@ -271,7 +204,7 @@ class PersonCounter:
         """Adds the persons in a file. Aggregates contain no persons to count."""
         exposed_file = each.exposed
         if exposed_file.file.has_records:
-            place = _place_of(exposed_file)
+            place = place_of(exposed_file)
             self._add(each.space, each.persons, place, certain=exposed_file.read is None, most=each.person_limits)
         for tenant in pc.unique(each.persons["tenant"]).to_pylist():
             if tenant is not None and exposed_file.file.has_records:
@@ -596,7 +529,7 @@ def _findings_of_file(
     """Yields one finding per tenant of a file. The loop runs over tenants."""
     aggregations = [("rows", "sum"), ("since", "min"), ("until", "max")]
     by = each.persons.group_by("tenant").aggregate(aggregations)
-    place = _place_of(each.exposed)
+    place = place_of(each.exposed)
     for line in by.to_pylist():
         tenant = line["tenant"]
         if tenant is not None:

@@ -1,6 +1,7 @@
 """Data subjects: requests to view, export, correct, restrict and delete data about a person, a device or a tenant.
 
-    requests.py      subjects of a request; requests as records: states, deadlines, confirmations of recipients
+    named_subjects.py  subjects of a request
+    requests.py      requests as records: states, deadlines, confirmations of recipients
     search.py        the records of a subject in the known outputs
     linked.py        the devices that belong to a subject alone, and their records
     disclosures.py   disclosures about a subject, and their recipients
@@ -35,14 +36,11 @@ from minimize.governance.subjects.export import (
     write_exports,
 )
 from minimize.governance.subjects.lift import RestrictionLift, lift_restriction
+from minimize.governance.subjects.named_subjects import DataSubject, RequestedSubjects, collect_subjects, load_subjects
 from minimize.governance.subjects.removal_result import SubjectRemoval
 from minimize.governance.subjects.requests import (
-    DataSubject,
-    RequestedSubjects,
     RequestStatus,
-    collect_subjects,
     confirm_deletion,
-    load_subjects,
     refuse_request,
     refuse_subjects,
     request_statuses,

@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from minimize.errors import MinimizeError
-from minimize.governance.subjects.requests import DataSubject, moved_rows, next_step, record_steps, request_outcome
+from minimize.governance.subjects.named_subjects import DataSubject
+from minimize.governance.subjects.requests import moved_rows, next_step, record_steps, request_outcome
 from minimize.ledger.subject_kinds import SUBJECT_REQUEST, SubjectRequestStep
 
 if TYPE_CHECKING:

@@ -31,10 +31,10 @@ from minimize.errors import AccessDenied, ConfigurationError
 from minimize.governance.evidence import checked_reference
 from minimize.governance.known_outputs import find_changeable_outputs
 from minimize.governance.subjects.disclosures import disclosures_by_recipient, disclosures_of, load_disclosures
+from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
     SUBJECT_ACTIVITY,
-    DataSubject,
     find_request,
     new_request,
     next_step,

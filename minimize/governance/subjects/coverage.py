@@ -19,7 +19,7 @@ from minimize.errors import CheckFailed, ConfigurationError, Finding
 from minimize.governance.known_outputs import ON_ANOTHER_MACHINE, UnreachableOutput, find_outputs
 from minimize.governance.subjects.disclosures import DisclosedShares, load_disclosures
 from minimize.governance.subjects.linked import LinkedIdentifiers
-from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.governance.subjects.search import SubjectSearch, UnsearchableFile, shows_identifier
 from minimize.policy.fields import identifying_fields
 from minimize.records import RECORDS

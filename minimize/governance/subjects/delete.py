@@ -52,18 +52,15 @@ from minimize.governance.subjects.linked import (
     check_individuals,
     find_linked_identifiers,
 )
+from minimize.governance.subjects.named_subjects import DataSubject, Subjects, check_records, permitted_subjects
 from minimize.governance.subjects.removal_result import REMOVAL_REASONS, RemovalKind, SubjectRemoval
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
-    DataSubject,
     RecallsByRecipient,
-    Subjects,
-    check_records,
     complete_requests,
     moved_rows,
     new_request,
     open_requests,
-    permitted_subjects,
     record_steps,
     recorded_devices,
     request_outcome,

@@ -17,7 +17,7 @@ from minimize.errors import Finding, PolicyError
 from minimize.governance.events import NewEvent, add_events, event_states, resolve_names
 from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects.linked import find_linked_identifiers
-from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.identifiers import canonical_id
 from minimize.results import JsonResult, Line, json_member
 from minimize.sources import format_suffixes

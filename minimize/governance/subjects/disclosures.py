@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from minimize.governance.sharing.payload import disclosure_token
-from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.identifiers import exact_and_folded
 from minimize.keys import Keyring
 from minimize.ledger.kinds import TENANT_SHARE, TOKEN_BYTES, Disclosure, TenantShare, find_disclosures

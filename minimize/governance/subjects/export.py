@@ -20,16 +20,9 @@ from minimize.errors import ConfigurationError, OutputError, RefusedError, descr
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS, StagedExport, json_default
 from minimize.governance.subjects.coverage import NO_REASONS, unexplained_files
 from minimize.governance.subjects.delete import RemovalOptions, remove_subjects
+from minimize.governance.subjects.named_subjects import Subjects, permitted_subjects
 from minimize.governance.subjects.removal_result import SubjectRemoval
-from minimize.governance.subjects.requests import (
-    Subjects,
-    new_request,
-    next_step,
-    open_requests,
-    permitted_subjects,
-    record_steps,
-    request_statuses,
-)
+from minimize.governance.subjects.requests import new_request, next_step, open_requests, record_steps, request_statuses
 from minimize.governance.subjects.search import SubjectRecords
 from minimize.governance.subjects.view import SubjectView, find_views, top_field, view_page
 from minimize.ledger.audit_check import find_entries

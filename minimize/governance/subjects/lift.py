@@ -26,21 +26,23 @@ from minimize.governance.subjects.attempts import (
     rows_processed_before,
     with_receipts_of_attempts,
 )
-from minimize.governance.subjects.requests import (
-    REQUEST_ID_LENGTH,
+from minimize.governance.subjects.named_subjects import (
     DataSubject,
     Subjects,
     check_records,
+    permitted_subjects,
+    subject_findings,
+)
+from minimize.governance.subjects.requests import (
+    REQUEST_ID_LENGTH,
     moved_rows,
     new_request,
     open_requests,
-    permitted_subjects,
     record_steps,
     recorded_devices,
     request_outcome,
     request_statuses,
     restrictions_in_force,
-    subject_findings,
 )
 from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LifecycleEvent, SubjectRequestStep
 from minimize.receipts import Receipt, ReceiptKind

@@ -31,7 +31,7 @@ from minimize.datasets.affected_subjects import form_tokens
 from minimize.datasets.lifecycle_events import FormTokens, RetentionEvent, linked_events, merge_linked_forms
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.errors import ConfigurationError
-from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.governance.subjects.search import (
     SubjectRecords,
     SubjectSearch,

@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from minimize.governance.known_outputs import UnreachableOutput
 from minimize.governance.subjects.linked import shared_devices_text
-from minimize.governance.subjects.requests import DataSubject, RecallsByRecipient, merge_recalls
+from minimize.governance.subjects.named_subjects import DataSubject
+from minimize.governance.subjects.requests import RecallsByRecipient, merge_recalls
 from minimize.governance.subjects.search import UnsearchableFile
 from minimize.receipts import Receipt
 from minimize.receipts.receipt import FIGURES_UNCHANGED

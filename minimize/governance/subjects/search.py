@@ -23,7 +23,7 @@ from minimize.datasets.affected_subjects import AffectedSubjects, affected_rows
 from minimize.datasets.lifecycle_events import RetentionEvent
 from minimize.datasets.published_output import OutputFile, PublishedOutput, distinct_texts
 from minimize.errors import ConfigurationError
-from minimize.governance.subjects.requests import DataSubject, subject_findings
+from minimize.governance.subjects.named_subjects import DataSubject, subject_findings
 from minimize.identifiers import canonical_text
 from minimize.output.folder import partition_values
 from minimize.policy.fields import (

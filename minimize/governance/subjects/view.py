@@ -13,14 +13,8 @@ from minimize.governance.known_outputs import UnreachableOutput, find_outputs
 from minimize.governance.sharing.export_file import json_default
 from minimize.governance.subjects.disclosures import SubjectDisclosure, disclosures_of, load_disclosures
 from minimize.governance.subjects.linked import LinkedIdentifiers, find_linked_identifiers, shared_devices_text
-from minimize.governance.subjects.requests import (
-    REQUEST_ID_LENGTH,
-    DataSubject,
-    Subjects,
-    open_requests,
-    permitted_subjects,
-    restrictions_in_force,
-)
+from minimize.governance.subjects.named_subjects import DataSubject, Subjects, permitted_subjects
+from minimize.governance.subjects.requests import REQUEST_ID_LENGTH, open_requests, restrictions_in_force
 from minimize.governance.subjects.search import (
     SearchedFile,
     SubjectRecords,

@@ -13,7 +13,7 @@ import time_machine
 import minimize
 from minimize.datasets.reader import load_receipts
 from minimize.governance.subjects.delete import delete_subjects
-from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.removal.expire import expire
 from minimize.removal.retract import Retraction, retract
 from tests.inbound import HOOKS, Inbound, hook, message, new_inbound

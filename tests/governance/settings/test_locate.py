@@ -10,7 +10,8 @@ import pytest
 
 from minimize.errors import PolicyError, RefusedError
 from minimize.governance.locate import end_locate, list_locate_actions, start_locate
-from minimize.governance.settings import NewSetting, explain_setting, list_settings, set_setting
+from minimize.governance.setting_reasons import explain_setting
+from minimize.governance.settings import NewSetting, list_settings, set_setting
 from minimize.keys.keyring import add_key
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, RefusedError
-from minimize.governance.settings import NewSetting, explain_setting, list_settings, set_setting
+from minimize.governance.setting_reasons import explain_setting
+from minimize.governance.settings import NewSetting, list_settings, set_setting
 from minimize.keys.keyring import add_key
 from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries

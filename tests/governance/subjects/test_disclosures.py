@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from minimize.governance.subjects.disclosures import SubjectDisclosure, load_disclosures
 from minimize.governance.subjects.disclosures import disclosures_of as shares
-from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
 from tests.governance.sharing.sender import NOW, Sender

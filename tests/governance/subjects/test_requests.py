@@ -13,11 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from minimize.errors import ConfigurationError, PolicyError
+from minimize.governance.subjects.named_subjects import DataSubject, collect_subjects, load_subjects
 from minimize.governance.subjects.requests import (
-    DataSubject,
-    collect_subjects,
     confirm_deletion,
-    load_subjects,
     next_step,
     record_steps,
     request_deadline,

@@ -11,7 +11,7 @@ import pytest
 from minimize.checkpoints import at_checkpoint
 from minimize.datasets.published_output import PublishedOutput
 from minimize.governance.known_outputs import find_outputs
-from minimize.governance.subjects.requests import DataSubject
+from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.governance.subjects.search import SearchOutcome, SubjectRecords, SubjectSearch, UnsearchableFile
 from minimize.keys import Keyring, add_key, find_keyring
 from tests.project import AT, BEFORE, DAY, Project, events
