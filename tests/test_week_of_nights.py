@@ -148,7 +148,15 @@ class Organization:
 
     def withdraw(self, tenant: str, at: datetime) -> None:
         """A tenant no longer agrees to what Jamf sends."""
-        record_consent("withdraw", NewConsent(tenant, "jamf", "compliance", evidence=FORM), self.places, at)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MINIMIZE_ACTOR", "privacy-officer@example.com")
+            record_consent("withdraw", NewConsent(tenant, "jamf", "compliance", evidence=FORM), self.places, at)
+
+    def end_contract(self, tenant: str, at: datetime) -> None:
+        """A tenant ends its contract with Jamf."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("MINIMIZE_ACTOR", "privacy-officer@example.com")
+            end_contract(tenant, "jamf", self.places, at)
 
     def command(self, account: str, *words: str, at: datetime = FIRST) -> subprocess.CompletedProcess[str]:
         """A command of another account, in the folder of the project."""
@@ -282,7 +290,7 @@ def test_a_week_of_nights_ends_clean_under_each_schedule(
         if number == 4:
             house.delete(other, now - timedelta(hours=8))
         if number == 5:
-            end_contract(ending, "jamf", house.places, now - timedelta(hours=5))
+            house.end_contract(ending, now - timedelta(hours=5))
         done = house.night(number)
         assert (done.returncode, "nightly.sh" in done.stderr) == (0, False), done.stderr
         if "QUIET" in house.job.environment:  # cron sends mail for what is printed
