@@ -123,6 +123,12 @@ _PLAN: Final = {
     "P135": "figures are exact, but a record can be in several groups",
     "P136": "a roll-up has a measure that cannot be computed from the rows that are shown",
     "P137": "a roll-up leaves out the event time by which the rows of its table end",
+    "P140": "a bound on disclosure risk names a field that the records do not have",
+    "P141": "a bound on disclosure risk names a list or a map",
+    "P142": "a technique leaves its level to a search (`auto`) that no bound asks for",
+    "P143": "a technique with `auto` is not the last one of its field, or depends on a case",
+    "P144": "a bound on disclosure risk chooses levels, but no field has `auto`",
+    "P145": "an aggregate reads a field whose level a bound on disclosure risk chooses",
 }
 _REFUSALS: Final = {
     "R001": "the category of an output exceeds `must_be`",
@@ -221,6 +227,7 @@ _ERRORS: Final = {
     "E302": "no role or grant of the account permits the operation",
     "E303": "the receipts of the output name another ledger",
     "E304": "the time is implausible; nothing was removed, rewritten or recorded",
+    "E305": "records miss the bound on disclosure risk",
     "E310": "the keyring is not that of the output: it did not sign the last receipt, or lacks a key; or a receipt was changed",
     "E312": "subjects were erased from another output of the same source, and the ledger of this run does not have the erasures",
     "E315": "the acts in the ledger are not those that its audit log proves",
@@ -292,6 +299,7 @@ _LOG: Final = {
     "W060": "cells of an exported settings file begin like a formula of a spreadsheet",
     "W061": "the ledger has another output in the folder of a first run, which is empty now",
     "W062": "an output could not be changed, and a request goes on with the other outputs",
+    "W063": "a pending date was skipped because its records miss the bound on disclosure risk",
 }
 
 CODES: Final[Mapping[str, str]] = MappingProxyType(

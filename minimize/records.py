@@ -53,6 +53,8 @@ class BatchCounts:
     gated: Mapping[str, int] = field(default_factory=dict)
     deduplicated: int = 0
     fields: Mapping[str, FieldCounts] = field(default_factory=dict)
+    suppressed: int = 0
+    """Records that were removed because they miss the bound on disclosure risk."""
 
     def __add__(self, other: BatchCounts) -> BatchCounts:
         gated = {key: self.gated.get(key, 0) + other.gated.get(key, 0) for key in {**self.gated, **other.gated}}
@@ -60,7 +62,9 @@ class BatchCounts:
         fields = {
             key: self.fields.get(key, none) + other.fields.get(key, none) for key in {**self.fields, **other.fields}
         }
-        return BatchCounts(gated, self.deduplicated + other.deduplicated, fields)
+        return BatchCounts(
+            gated, self.deduplicated + other.deduplicated, fields, self.suppressed + other.suppressed
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from minimize.stages.chains import is_tally_step
 from minimize.stages.corrections import Corrections
 from minimize.stages.gate import Gate, GateRules
 from minimize.stages.generalize import BoundFields, bind_fields
+from minimize.stages.risk_bound import RiskDecision
 from minimize.techniques.base import KeySource
 from minimize.techniques.cache import TechniqueCache
 
@@ -137,6 +138,8 @@ class BatchOutcome:
     """The aggregates whose current table does not change."""
     releases: Mapping[str, ReleaseEntry] = field(default_factory=dict, repr=False)
     """The release of each published aggregate with noise."""
+    risk: RiskDecision | None = field(default=None, repr=False)
+    """The measured disclosure risk of the records, for a pipeline that bounds it."""
 
     def take(self, part: str, chunk: Chunk) -> None:
         """Count the records of a chunk."""

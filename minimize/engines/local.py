@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -23,15 +24,20 @@ from minimize.engines.passes import (
     InputShare,
     SharedDictionaries,
     aggregate_tallies,
+    decide_risk,
+    decide_risk_first,
     empty_dictionaries,
     event_day_tallies,
+    last_pass_risk_tally,
     settle_stages,
     split_shares,
     thread_map,
+    with_bound,
 )
 from minimize.records import Batch, Reject, Sink, Stage
 from minimize.sources.base import SINK_CHUNK_ROWS, Source
 from minimize.stages.generalize import Release
+from minimize.stages.risk_bound import RiskDecision, RiskTally
 
 MAX_BUFFERED_BYTES: Final = 256 << 20
 """Approximate maximum of bytes that are buffered before they are written."""
@@ -150,15 +156,17 @@ def _column_bytes(column: pa.Array) -> int:
 
 def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: QuarantineSink) -> BatchOutcome:
     """Run the job over one source: first settle the tallies that need all rows, then write and tally."""
-    stages = settle_stages(job, lambda keys: share_batches(source, keys))
-    worker = ShareWorker(job, stages, LockedQuarantine(quarantine), empty_dictionaries(job))
+    shares = partial(share_batches, source)
+    stages = settle_stages(job, shares)
+    decision = decide_risk_first(job, stages, shares)
+    worker = ShareWorker(job, with_bound(stages, decision), LockedQuarantine(quarantine), empty_dictionaries(job))
     cut = split_shares(source.parts)
     opened = [(share, None if sinks is None else sinks(number)) for number, share in enumerate(cut)]
     with thread_map(len(opened)) as map_shares:
         first, *others = map_shares(worker, opened)
     while others:
         first.merge(others.pop(0))  # and release it before everything is settled
-    return first.settle(job)
+    return first.settle(job, decision)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +187,9 @@ class ShareWorker:
             else RowGroupBuffer(Release(self.job.plan, schema=self.job.records_schema, secret=self.job.row_key), sink)
         )
         result = PartitionResult(
-            aggregate_tallies(self.job, self.dictionaries), event_day_tallies(self.job, self.dictionaries)
+            aggregate_tallies(self.job, self.dictionaries),
+            event_day_tallies(self.job, self.dictionaries),
+            risk=last_pass_risk_tally(self.job.plan),
         )
         for part in parts:
             for chunk in part.read():
@@ -204,6 +214,8 @@ class PartitionResult:
     tallies: Mapping[str, AggregateTally]
     late: Mapping[str, EventDayTally] = field(default_factory=dict)
     outcome: BatchOutcome = field(default_factory=BatchOutcome)
+    risk: RiskTally | None = None
+    """The combinations of the records, if their risk is only measured."""
 
     def observe(self, batch: Batch) -> None:
         """Add a batch that has passed all stages."""
@@ -213,6 +225,8 @@ class PartitionResult:
             tally.observe(batch)
         for days in self.late.values():
             days.observe(batch)
+        if self.risk is not None:
+            self.risk.observe(batch)
 
     def merge(self, result: PartitionResult) -> None:
         """Add the result of another share."""
@@ -221,9 +235,15 @@ class PartitionResult:
             self.tallies[name].merge(tally)
         for name, days in result.late.items():
             self.late[name].merge(days)
+        if self.risk is not None and result.risk is not None:
+            self.risk.merge(result.risk)
 
-    def settle(self, job: Job) -> BatchOutcome:
-        """The result of all shares. Aggregates that wait for other batches do not settle yet."""
+    def settle(self, job: Job, risk: RiskDecision | None) -> BatchOutcome:
+        """The result of all shares. Takes what the bound on risk has decided before.
+
+        Aggregates that wait for other batches do not settle yet.
+        """
+        self.outcome.risk = risk if self.risk is None else decide_risk(job, self.risk)
         self.outcome.late = self.late
         self.outcome.aggregates = settle_tables(self.tallies, job.noise, job.date)
         return self.outcome

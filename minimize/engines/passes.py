@@ -22,12 +22,15 @@ from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.tally import AggregateTally, EventDayTally
 from minimize.arrow.pointers import Pointer
 from minimize.engines.base import BoundPlan, Job
+from minimize.errors import ConfigurationError
 from minimize.plan import Plan
+from minimize.plan.model import RiskPlan
 from minimize.plan.request import fields_read_for
 from minimize.records import Batch, Stage, Tally
 from minimize.sources.base import SourcePart
 from minimize.stages.deduplicate import DeduplicateTally
 from minimize.stages.generalize import GeneralizeFields
+from minimize.stages.risk_bound import RiskDecision, RiskTally, decide
 from minimize.techniques.base import Technique
 from minimize.techniques.top import SubjectValues, Top, TopTally
 
@@ -93,7 +96,10 @@ class SharedDictionaries:
 
 
 def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
-    """The stages of a job, with all tallies settled. Calls `shares` once for each pass before the last."""
+    """The stages of a job up to its values, with all tallies settled. Calls `shares` once for each pass before the last.
+
+    The bound on disclosure risk is not part of them: it concerns all records of a date, not a sample of them.
+    """
     if job.bound is not None:
         return bound_stages(job, job.bound)
     stages: tuple[Stage, ...] = (job.gate,)
@@ -113,6 +119,22 @@ def settle_stages(job: Job, shares: ReadShares) -> tuple[Stage, ...]:
         lambda: TopTallies(counted.plan, top_values), (*before, until_tally_stage(counted)), shares(read)
     )
     return (*stages, generalize_stage(job, tops.settle()))
+
+
+def decide_risk_first(job: Job, stages: tuple[Stage, ...], shares: ReadShares) -> RiskDecision | None:
+    """What a bound on disclosure risk does that can remove or coarsen records: it counts all of them before one is written.
+
+    Takes the stages up to the values. None without such a bound.
+    """
+    if not decides_risk_before_writing(job.plan):
+        return None
+    risk = planned_risk(job.plan)
+    return decide_risk(job, tally_shares(lambda: RiskTally.from_plan(risk), stages, shares(None)))
+
+
+def with_bound(stages: tuple[Stage, ...], decision: RiskDecision | None) -> tuple[Stage, ...]:
+    """The stages, and after them the bound on disclosure risk, if it removes or coarsens records."""
+    return stages if decision is None or decision.stage is None else (*stages, decision.stage)
 
 
 def bound_stages(job: Job, bound: BoundPlan) -> tuple[Stage, ...]:
@@ -186,7 +208,29 @@ def event_day_tallies(job: Job, dictionaries: SharedDictionaries) -> dict[str, E
 
 def count_passes(plan: Plan) -> int:
     """How often the input is read: once, and once more for each tally that must settle first."""
-    return 1 + deduplicates(plan) + bool(_top_steps(plan))
+    return 1 + deduplicates(plan) + bool(_top_steps(plan)) + decides_risk_before_writing(plan)
+
+
+def decides_risk_before_writing(plan: Plan) -> bool:
+    """Whether a bound on disclosure risk can remove or coarsen records, so that all are counted before one is written."""
+    return plan.risk is not None and plan.risk.needs_first_pass
+
+
+def planned_risk(plan: Plan) -> RiskPlan:
+    """The bound of a plan that has one."""
+    if plan.risk is None:
+        raise ConfigurationError("the pipeline has no bound on disclosure risk")
+    return plan.risk
+
+
+def last_pass_risk_tally(plan: Plan) -> RiskTally | None:
+    """An empty tally of the combinations, if the bound refuses the run as a whole and so is checked after the last pass."""
+    return None if plan.risk is None or plan.risk.needs_first_pass else RiskTally.from_plan(plan.risk)
+
+
+def decide_risk(job: Job, tally: RiskTally) -> RiskDecision:
+    """What the bound does to the records that a tally has counted."""
+    return decide(job.plan, planned_risk(job.plan), tally.settle(), job.at)
 
 
 def ranked_fields(plan: Plan) -> frozenset[str]:

@@ -24,12 +24,19 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from minimize.engines.base import BatchOutcome, DiscardingQuarantine, Job, QuarantineSink, SinkFactory, WorkerOutputs
-from minimize.engines.passes import deduplicates, split_shares, top_fields_job
+from minimize.engines.passes import (
+    decide_risk,
+    decides_risk_before_writing,
+    deduplicates,
+    split_shares,
+    top_fields_job,
+)
 from minimize.engines.spark_tasks import (
     FinalPass,
     FinalResult,
     MergeResults,
     RemoteJob,
+    RiskPass,
     ShareInput,
     ShareTask,
     TaskResult,
@@ -37,6 +44,7 @@ from minimize.engines.spark_tasks import (
     find_candidates,
     merge_final_results,
     merge_results,
+    merge_risks,
     merge_tops,
     run_task,
     settle_tops,
@@ -46,6 +54,7 @@ from minimize.engines.spark_tasks import (
 from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, OutOfMemoryError
 from minimize.plan.request import fields_read_for
 from minimize.sources.base import Source
+from minimize.stages.risk_bound import RiskDecision
 from minimize.techniques.base import Technique
 
 AUTHENTICATION_CODE: Final = "E220"
@@ -233,10 +242,12 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     records = None if sinks is None else sinks.worker_files()
     if rejects is None and not isinstance(quarantine, DiscardingQuarantine):
         raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
-    finish = FinalPass(dict(known), *(None if each is None else each.prepare() for each in (records, rejects)))
+    decision = _decide_risk(cluster, job, known, loads, source)
+    finish = FinalPass(dict(known), decision, *(None if each is None else each.prepare() for each in (records, rejects)))
     return _settle_outcome(
         job,
         merge_final_results(job, cluster.run_and_merge(job, finish, merge_final_results, loads, source)),
+        decision,
         sinks,
         quarantine,
     )
@@ -364,7 +375,19 @@ def _settle_tops(
     return settle_tops(job, cluster.run_and_merge(job, tally_tops, merge_tops, loads, source))
 
 
-def _settle_outcome(job: Job, whole: FinalResult, sinks: Any, quarantine: Any) -> BatchOutcome:
+def _decide_risk(
+    cluster: SparkCluster, job: Job, settled: Mapping[str, Technique], loads: Sequence[ShareInput], source: Source
+) -> RiskDecision | None:
+    """What a bound on disclosure risk does that can remove or coarsen records; None without such a bound."""
+    if not decides_risk_before_writing(job.plan):
+        return None
+    tallies = cluster.run_and_merge(job, RiskPass(dict(settled)), merge_risks, loads, source)
+    return decide_risk(job, merge_risks(job, tallies))
+
+
+def _settle_outcome(
+    job: Job, whole: FinalResult, decision: RiskDecision | None, sinks: Any, quarantine: Any
+) -> BatchOutcome:
     """Settle the results that successful tasks reported, and add their files."""
     for files in sorted(whole.files, key=lambda files: files.attempt):
         quarantine.take(files.attempt, files.rejects)
@@ -372,7 +395,7 @@ def _settle_outcome(job: Job, whole: FinalResult, sinks: Any, quarantine: Any) -
             sinks.take(files.attempt, files.records)
     if sinks is not None and not any(files.records for files in whole.files):
         sinks(0)
-    return whole.partition_result.settle(job)
+    return whole.partition_result.settle(job, decision)
 
 
 def _find_session() -> Any:

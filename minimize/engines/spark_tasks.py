@@ -26,9 +26,12 @@ from minimize.engines.passes import (
     empty_top_values,
     event_day_tallies,
     generalize_stage,
+    last_pass_risk_tally,
+    planned_risk,
     run_stages,
     top_fields_job,
     until_tally_stage,
+    with_bound,
 )
 from minimize.errors import INTERNAL_ERROR, ConfigurationError, MinimizeError, call_redacted
 from minimize.keys import Keyring
@@ -44,6 +47,7 @@ from minimize.stages.deduplicate import (
     digest_words,
     select_survivors,
 )
+from minimize.stages.risk_bound import RiskDecision, RiskTally
 from minimize.techniques.base import KeySource, Technique
 from minimize.text import installed_version
 
@@ -191,7 +195,10 @@ class FinalResult:
 def merge_final_results(job: Job, results: Iterable[FinalResult]) -> FinalResult:
     """The merged result of several shares."""
     known = empty_dictionaries(job)
-    merged, files = PartitionResult(aggregate_tallies(job, known), event_day_tallies(job, known)), list[AttemptFiles]()
+    merged = PartitionResult(
+        aggregate_tallies(job, known), event_day_tallies(job, known), risk=last_pass_risk_tally(job.plan)
+    )
+    files = list[AttemptFiles]()
     for result in results:
         merged.merge(result.partition_result)
         files += result.files
@@ -218,10 +225,37 @@ def tally_tops(job: Job, load: ShareInput, attempt: str) -> TopTallies:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskPass:
+    """The pass that counts the combinations of all records, if a bound can remove or coarsen some of them."""
+
+    settled: dict[str, Technique]
+
+    def __call__(self, job: Job, load: ShareInput, attempt: str) -> RiskTally:
+        """The combinations of a share."""
+        stages, tally = (*_stages_before(job, load), generalize_stage(job, self.settled)), _empty_risk_tally(job)
+        for batch in read_batches(load.parts):
+            tally.observe(run_stages(stages, batch))
+        return tally
+
+
+def merge_risks(job: Job, tallies: Iterable[RiskTally]) -> RiskTally:
+    """The merged combinations of several shares."""
+    merged = _empty_risk_tally(job)
+    for tally in tallies:
+        merged.merge(tally)
+    return merged
+
+
+def _empty_risk_tally(job: Job) -> RiskTally:
+    return RiskTally.from_plan(planned_risk(job.plan))
+
+
+@dataclass(frozen=True, slots=True)
 class FinalPass:
     """The last pass, after all tallies have settled: writes records and rejects, and tallies aggregates."""
 
     settled: dict[str, Technique]
+    decision: RiskDecision | None
     records: WorkerFiles | None
     rejects: WorkerFiles | None
 
@@ -229,7 +263,7 @@ class FinalPass:
         """Return the result of a share."""
         keys = job.keys if isinstance(job.keys, Keyring) else None
         records, rejects = (None if each is None else each.sink(attempt, keys) for each in (self.records, self.rejects))
-        stages = (*_stages_before(job, load), generalize_stage(job, self.settled))
+        stages = with_bound((*_stages_before(job, load), generalize_stage(job, self.settled)), self.decision)
         try:
             result = ShareWorker(job, stages, self._quarantine(rejects), empty_dictionaries(job))((load.parts, records))
             written = [() if sink is None else sink.close() for sink in (records, rejects)]

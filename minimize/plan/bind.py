@@ -34,10 +34,12 @@ from minimize.plan.model import (
     FieldPlan,
     OutputPlan,
     Plan,
+    RiskPlan,
     case_branches,
     encryption_faults,
 )
 from minimize.plan.request import allows_purpose
+from minimize.plan.risk import level_faults, plan_risk
 from minimize.policy.describe import condition_text, feature_text, treatment_text
 from minimize.policy.fields import locates_finely
 from minimize.policy.model import Field, Policy, Role
@@ -262,7 +264,9 @@ def examine(
     }
     fields = add_map_keys(planned, source)
     aggregates = {} if pipeline is None or faults else plan_aggregates(pipeline, fields, faults)
-    plan = _build_plan(policy, pipeline, purpose, source, fields, aggregates)
+    faults.extend(level_faults(policy, fields, pipeline))
+    risk = None if pipeline is None or faults else plan_risk(pipeline, fields, faults)
+    plan = _build_plan(policy, pipeline, purpose, source, fields, aggregates, risk)
     return ExaminedPlan(plan, (*faults, *gate_faults(plan), *encryption_faults(plan)), tuple(plan_refusals(plan)))
 
 
@@ -283,6 +287,7 @@ def _build_plan(
     source: pa.Schema,
     fields: Mapping[str, FieldPlan],
     aggregates: Mapping[str, AggregatePlan],
+    risk: RiskPlan | None,
 ) -> Plan:
     plan = Plan(
         policy=policy,
@@ -292,6 +297,7 @@ def _build_plan(
         fields=fields,
         aggregates=aggregates,
         outputs=_outputs(policy, pipeline, source, fields, aggregates),
+        risk=risk,
         keys=frozenset(name for field in fields.values() for name in _key_names(field)) | _noise_keys(aggregates),
         reveals=_reveals(policy, pipeline, fields),
         digest="",

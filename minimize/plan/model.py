@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from fractions import Fraction
 from itertools import groupby
 from typing import Any, Literal
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 
 from minimize.aggregates.definition import AggregateDefinition, LateWindow
 from minimize.arrow.pointers import Pointer
+from minimize.disclosure_risk.requirement import Requirement
 from minimize.errors import Finding
 from minimize.forms.values import EncryptBy
 from minimize.keys.parquet_encryption import column_category, has_unusable_name
@@ -26,10 +28,11 @@ from minimize.policy.aggregate_forms import AggregateModel
 from minimize.policy.condition import Condition
 from minimize.policy.model import Field, Policy, Role
 from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, EncryptModel, Pipeline, stricter_encryption
+from minimize.policy.risk_forms import BoundAction, RiskModel
 from minimize.policy.treatments import Treatment
 from minimize.records import RECORDS
 from minimize.results import Line, Paragraph
-from minimize.techniques import Leaves, TechniqueStep
+from minimize.techniques import Leaves, Technique, TechniqueStep
 from minimize.techniques.base import LEAVES_ORDER
 from minimize.text import brief_number
 from minimize.times import duration_text
@@ -90,6 +93,19 @@ class FieldPlan:
         """Every step of every branch, in order."""
         return tuple(step for branch in self.branches for step in branch.steps or ())
 
+    @property
+    def coarser_forms(self) -> tuple[Technique, ...] | None:
+        """The techniques that make ever coarser forms of its released values, if a search chooses its level.
+
+        Empty for a field with a fixed level; None if `auto` is not the last step of its only treatment.
+        """
+        chosen = [step for step in self.steps if step.coarser_forms]
+        if not chosen:
+            return ()
+        treatments = [branch.steps for branch in self.branches if branch.steps is not None]
+        is_last = len(treatments) == 1 and len(chosen) == 1 and treatments[0][-1] is chosen[0]
+        return chosen[0].coarser_forms if is_last else None
+
     def to_json(self) -> dict[str, Any]:
         """The field as `plan --json` prints it."""
         words: Any = self.technique[0] if len(self.technique) == 1 else list(self.technique) or None
@@ -133,6 +149,68 @@ class OutputPlan:
     schema: pa.Schema
 
 
+@dataclass(frozen=True, slots=True)
+class RiskPlan:
+    """The bound on the disclosure risk of the records, checked: what it reads of a batch, and what it requires."""
+
+    model: RiskModel
+    quasi_identifiers: tuple[str, ...]
+    """The keys of the fields that make the combinations, in the order of the pipeline."""
+    sensitive: tuple[str, ...]
+    person: Pointer | None
+    """The raw leaf whose distinct values are the persons; None if rows are counted."""
+    folds_case: bool
+    """Whether subjects that differ only in case are one person."""
+    requirement: Requirement
+    levelled: tuple[str, ...] = ()
+    """The quasi-identifiers whose level the search chooses."""
+
+    @property
+    def action(self) -> BoundAction:
+        """What becomes of records that miss the bound."""
+        return self.model.otherwise
+
+    @property
+    def needs_first_pass(self) -> bool:
+        """Whether all records must be counted before the first is written."""
+        return self.action != "refuse"
+
+    @property
+    def suppress_at_most(self) -> Fraction:
+        """The share of the records that may be removed, as it is written."""
+        return Fraction(str(self.model.suppress_at_most))
+
+    @property
+    def counted(self) -> str:
+        """What k counts, in words."""
+        return "persons" if self.person is not None else "rows"
+
+    def describe(self) -> str:
+        """The bound in words, for those who review the plan.
+
+        For example: "bound on combinations of model, os_version: k 10 of persons; otherwise the run is refused".
+        """
+        thresholds = ", ".join(f"{name} {_threshold_text(value)}" for name, value in self.model.require.items())
+        about = f" and {', '.join(self.sensitive)}" if self.sensitive else ""
+        share = brief_number(100 * self.model.suppress_at_most)
+        return (
+            f"bound on combinations of {', '.join(self.quasi_identifiers)}{about}: {thresholds} of {self.counted}; "
+            f"{_ACTION_TEXTS[self.action].format(share=share)}"
+        )
+
+
+_ACTION_TEXTS: Mapping[BoundAction, str] = {
+    "refuse": "otherwise the run is refused",
+    "suppress": "records that miss it are removed, at most {share} % of a date",
+    "generalize": "levels are chosen for each date, and records that still miss it are removed, at most {share} % of a date",
+    "recode": "levels are chosen for each combination, so that a column mixes levels",
+}
+
+
+def _threshold_text(value: object) -> str:
+    return brief_number(value) if isinstance(value, int | float) else str(value)
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
     """A policy bound to a schema and a purpose."""
@@ -144,6 +222,8 @@ class Plan:
     fields: Mapping[str, FieldPlan]
     aggregates: Mapping[str, AggregatePlan]
     outputs: Mapping[str, OutputPlan]
+    risk: RiskPlan | None
+    """The bound on the disclosure risk of the records."""
     keys: frozenset[str]
     """The names of the keys that a run needs."""
     reveals: Mapping[str, str]
@@ -168,6 +248,8 @@ class Plan:
             outputs[name] |= {"retention": duration_text(span)}
         for name in self.aggregates:
             outputs[name] |= {"figures": describe_noise(self, name)}
+        if self.risk is not None and RECORDS in outputs:
+            outputs[RECORDS] |= {"risk": self.risk.describe()}
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
@@ -196,6 +278,7 @@ class Plan:
             about += [plan_subject_index(self).explanation] if name == "records" and self.pipeline is not None else []
             about += [describe_noise(self, name) if name in self.aggregates else ""]
             about += [describe_encryption(self, name)]
+            about += [self.risk.describe()] if name == RECORDS and self.risk is not None else []
             about += [f"kept for {duration_text(self.own_retentions[name])}"] if name in self.own_retentions else []
             yield from (Paragraph(each, "  ") for each in about if each)
         if self.reveals:

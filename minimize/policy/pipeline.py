@@ -28,6 +28,7 @@ from minimize.policy.aggregate_forms import AggregateModel, OutputName, rollup_n
 from minimize.policy.condition import FormCondition
 from minimize.policy.model import ON_PREMISES_PURPOSE, ConfiguredForm, Policy, Purpose
 from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
+from minimize.policy.risk_forms import RiskModel
 from minimize.settings.tenants import OutputRegion
 from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location
@@ -215,6 +216,9 @@ class RecordsModel(Form):
     )
     collect_if: FormCondition | None = pydantic.Field(None, description="Collected only if this condition is true.")
     deduplicate: DeduplicateModel | None = None
+    risk: RiskModel | None = pydantic.Field(
+        None, description="The bound on what combinations of values disclose. Without one, they are not bounded."
+    )
     encrypt: Annotated[EncryptModel, _EncryptType()] | None = pydantic.Field(
         None, description="How columns are encrypted at rest. The default is set by minimize.yaml."
     )

@@ -117,6 +117,34 @@ class RowCounts:
 
 
 @dataclass(frozen=True, slots=True)
+class RiskEntry:
+    """The measured disclosure risk of the records: figures of the worst combination, never a value and never which one it is.
+
+    With several batch dates, the figures are those of the worst date, and `dates` has those of each.
+    """
+
+    k: int | None = None
+    """The number of persons (or rows, if the bound counts them) of the smallest combination; None without records."""
+    l: float | None = field(default=None, metadata=OMIT_IF_NONE)  # noqa: E741 - the established name
+    """The number of distinct sensitive values of the combination that has fewest."""
+    t: float | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The distance between the sensitive values of a combination and of all records, at most."""
+    measures: Mapping[str, float] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Further measures that the bound requires, by name."""
+    suppressed: int = 0
+    """Records that were removed because they miss the bound."""
+    levels: Mapping[str, int] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The level that a search chose for each field with `auto`; 0 is the finest."""
+    loss: float | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The share of detail that the levels and the removed records cost, from 0 to 1."""
+    lower_bound: float | None = field(default=None, metadata=OMIT_IF_NONE)
+    """A loss that no other choice of levels falls below."""
+    proven: bool | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Whether no other choice of levels has a smaller loss."""
+    dates: Mapping[str, RiskEntry] | None = field(default=None, metadata=OMIT_IF_NONE)
+
+
+@dataclass(frozen=True, slots=True)
 class GatedRows:
     """Counts of gated rows by reason; the sum is `rows.gated`. `consent`, `restricted` and `region` are absent if they gated no
     row. All are absent if the counts are sealed."""

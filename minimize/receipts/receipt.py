@@ -37,6 +37,7 @@ from minimize.receipts.parts import (
     ReceiptKind,
     RegionRef,
     RetractionSource,
+    RiskEntry,
     RowCounts,
     RunOrigin,
     Signature,
@@ -46,7 +47,7 @@ from minimize.receipts.parts import (
 )
 from minimize.records import FileRef
 from minimize.results import OMIT_IF_NONE, json_object
-from minimize.text import count_noun, format_number, json_text, labelled_lines
+from minimize.text import brief_number, count_noun, format_number, json_text, labelled_lines
 
 
 def imbalances(receipt: Receipt) -> list[str]:
@@ -178,9 +179,26 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield "lint errors allowed", ", ".join(receipt.allowed or ())
     for name, output in receipt.outputs.items():
         yield name, _output_line(output)
+    if receipt.risk is not None:
+        yield "disclosure risk", _risk_text(receipt.risk)
     why = _ALREADY_RELEASED if receipt.reads_source else FIGURES_UNCHANGED
     for name, dates in (receipt.stays or {}).items():
         yield name, f"keeps figures for {', '.join(dates) or 'all'}: {why}"
+
+
+def _risk_text(risk: RiskEntry) -> str:
+    """The measured risk in words. For example: "k 12, l 3, t 0.21; 14 records suppressed"."""
+    if risk.k is None:
+        return "no records"
+    measures = {"k": risk.k, "l": risk.l, "t": risk.t, **(risk.measures or {})}
+    text = ", ".join(f"{name} {brief_number(value)}" for name, value in measures.items() if value is not None)
+    text += f"; {count_noun(risk.suppressed, 'record')} suppressed" if risk.suppressed else ""
+    if risk.levels:
+        text += "; levels " + ", ".join(f"{name} {level}" for name, level in risk.levels.items())
+    if risk.loss is not None:
+        text += f"; loss {brief_number(risk.loss)}"
+        text += "" if risk.lower_bound is None else f", at least {brief_number(risk.lower_bound)}"
+    return text
 
 
 def _rows_text(rows: RowCounts) -> str:
@@ -260,6 +278,7 @@ class Receipt:
     origin     paths of pipeline, input and settings, relative to the output folder, unless they may contain a value
     backfill   the backfill that the run was part of
     retention  the policy whose retention was applied, if files keep the policy under which they were written
+    risk       the measured disclosure risk of the records; absent for a pipeline that does not bound it
     stays      aggregates that are unchanged although records that they count were removed: per name the dates
     restricted  the sealed files with the records of restricted subjects that this change removed from the data roots
     kept_sketches  sketches whose files this change removes; earlier versions only
@@ -304,6 +323,7 @@ class Receipt:
     quarantine: QuarantineEntry = field(default_factory=QuarantineEntry)
     skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT_IF_NONE)
     backfill: BackfillRef | None = field(default=None, metadata=OMIT_IF_NONE)
+    risk: RiskEntry | None = field(default=None, metadata=OMIT_IF_NONE)
     retention: PolicyRef | None = field(default=None, metadata=OMIT_IF_NONE)
     stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT_IF_NONE)
     kept_sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)

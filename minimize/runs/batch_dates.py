@@ -107,7 +107,7 @@ PENDING_STATES: Final = frozenset({"new", "changed"})
 _LOST_FILES_HINT: Final = "Restore the files, or pass --date to run that date and replace its output."
 _LOST_DATE_HINT: Final = "Restore the files, or pass --since to exclude earlier dates."
 SkipReason = Literal[
-    "shrunk", "gone", "no_source", "no_files", "unreadable", "stopped", "later", "fewer_rows", "implausible_time"
+    "shrunk", "gone", "no_source", "no_files", "unreadable", "stopped", "later", "fewer_rows", "implausible_time", "risk"
 ]
 _LOG_CODES: Final[Mapping[SkipReason, str]] = {
     "shrunk": "W014",
@@ -119,10 +119,11 @@ _LOG_CODES: Final[Mapping[SkipReason, str]] = {
     "later": "W042",
     "fewer_rows": "W041",
     "implausible_time": "W041",
+    "risk": "W063",
 }
 """Log code per reason."""
 _ERRORS_BY_EXIT_CODE: Final = {each.exit_code: each for each in (CheckFailed, SourceError, RefusedError, StoppedError)}
-_SINGLE_DATE_REASONS: Final = frozenset({"unreadable", "stopped"})
+_SINGLE_DATE_REASONS: Final = frozenset({"unreadable", "stopped", "risk"})
 """Reasons that concern one date of a pending run. The run then exits with 1."""
 
 

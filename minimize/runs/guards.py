@@ -192,6 +192,27 @@ def check_quarantine_limit(pipeline: Pipeline, outcomes: Mapping[BatchDate, Batc
     ]
 
 
+def check_risk(outcomes: Mapping[BatchDate, BatchOutcome]) -> list[SkippedDate]:
+    """The dates whose records miss the bound on disclosure risk, each with the measures that miss it."""
+    return [
+        SkippedDate(when, "risk", RISK_CODE, _risk_text(when, outcome.risk), _RISK_HINT, exit_code=3)
+        for when, outcome in outcomes.items()
+        if outcome.risk is not None and not outcome.risk.is_met
+    ]
+
+
+RISK_CODE: Final = "E305"
+_RISK_HINT: Final = (
+    "Make quasi-identifiers coarser, or let the run remove or coarsen records: "
+    "`records: risk: otherwise: suppress`. `minimize risk` shows which field makes records rare."
+)
+
+
+def _risk_text(when: BatchDate, decision: RiskDecision) -> str:
+    where = "" if when is None else f" of {when}"
+    return f"the records{where} miss the bound on disclosure risk: {decision.reason}"
+
+
 def _quarantine_text(when: BatchDate, outcome: BatchOutcome, limit: float, *, sealed: bool) -> str:
     codes = ", ".join(f"{code} {rows}" for code, rows in sorted(outcome.rejects.items()))
     where = "" if when is None else f" on {when}"

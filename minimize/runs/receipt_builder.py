@@ -29,6 +29,7 @@ from minimize.receipts import (
     Receipt,
     ReceiptKind,
     RegionRef,
+    RiskEntry,
     RowCounts,
     WrittenOutput,
     files_in_force,
@@ -41,6 +42,7 @@ from minimize.runs.execution import ProgressCallback
 from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.releases import noise_entry, of_dates, older_tables
 from minimize.runs.resolve import ResolvedRun
+from minimize.stages.risk_bound import RiskFigures
 from minimize.text import installed_version
 from minimize.times import Clock, utc_now
 
@@ -62,7 +64,7 @@ def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregate
     gated = sum(counts.gated.values())
     reached = read - quarantined - gated - counts.deduplicated
     if "records" in plan.outputs:
-        written, suppressed = sum(outcome.written for outcome in batch_outcomes), 0
+        written, suppressed = sum(outcome.written for outcome in batch_outcomes), counts.suppressed
     else:
         suppressed = _suppressed_by_first_aggregate(plan, batch_outcomes, late)
         written = reached - suppressed
@@ -73,6 +75,43 @@ def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregate
         quarantined=quarantined,
         suppressed=suppressed,
         deduplicated=counts.deduplicated,
+    )
+
+
+def risk_entry(outcomes: Mapping[BatchDate, BatchOutcome]) -> RiskEntry | None:
+    """The measured risk of the records; None if the pipeline does not bound it."""
+    by_date = {
+        date_text(day) or "": _entry_of_date(outcome.risk.figures)
+        for day, outcome in outcomes.items()
+        if outcome.risk is not None
+    }
+    if len(by_date) < 2:
+        return next(iter(by_date.values()), None)
+    entries = list(by_date.values())
+    return RiskEntry(
+        k=min((entry.k for entry in entries if entry.k is not None), default=None),
+        l=min((entry.l for entry in entries if entry.l is not None), default=None),
+        t=max((entry.t for entry in entries if entry.t is not None), default=None),
+        suppressed=sum(entry.suppressed for entry in entries),
+        loss=max((entry.loss for entry in entries if entry.loss is not None), default=None),
+        proven=None if all(entry.proven is None for entry in entries) else all(entry.proven for entry in entries),
+        dates=by_date,
+    )
+
+
+def _entry_of_date(figures: RiskFigures) -> RiskEntry:
+    measures = dict(figures.measures)
+    k, l_, t = (measures.pop(name, None) for name in ("k", "l", "t"))
+    return RiskEntry(
+        k=None if k is None else int(k),
+        l=l_,
+        t=t,
+        measures={name: value for name, value in measures.items() if value is not None} or None,
+        suppressed=figures.suppressed,
+        levels=figures.levels,
+        loss=figures.loss,
+        lower_bound=figures.lower_bound,
+        proven=figures.proven,
     )
 
 
@@ -244,6 +283,7 @@ def build_receipt(
         outputs=late.account(output_receipts(plan, outcomes, files)),
         replaces=_replaced_files(chain, staging),
         quarantine=quarantine_receipt(batch_outcomes, files.get("quarantine", ())),
+        risk=risk_entry(outcomes),
         stays=_unchanged_tables(plan, outcomes, files_in_force(chain)),
         backfill=None if context.backfill is None else context.backfill.ref,
         origin=resolved.origin,

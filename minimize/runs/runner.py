@@ -47,6 +47,7 @@ from minimize.runs.execution import ProcessedDates, ProgressCallback, process_da
 from minimize.runs.first_run_check import check_erasures_known
 from minimize.runs.guards import (
     check_quarantine_limit,
+    check_risk,
     check_same_pipeline,
     check_shrink,
     dates_with_later_receipt,
@@ -495,7 +496,8 @@ def _without_skipped(
 
 @dataclass(frozen=True, slots=True)
 class UnpublishedDates:
-    """Dates that must be skipped: then nothing is published. `stopped` are those with too much in quarantine."""
+    """Dates that must be skipped: then nothing is published. `stopped` are those with too much in quarantine, or whose records
+    miss the bound on disclosure risk."""
 
     skipped: Sequence[SkippedDate] = ()
     stopped: Sequence[SkippedDate] = ()
@@ -517,13 +519,15 @@ def _publish_dates(
     accepted_outcomes = {
         when: outcome for when, outcome in processed.outcomes.items() if when not in {bad.day for bad in stopped}
     }
+    missed = check_risk(accepted_outcomes) if is_bound else []
     skipped = [
         *processed.unreadable,
         *stopped,
+        *missed,
         *_check_shrink_guard(resolved, accepted_outcomes, staging, context, session),
     ]
     if skipped:
-        return None, UnpublishedDates(skipped, stopped)
+        return None, UnpublishedDates(skipped, [*stopped, *missed])
     folder, manifest = (
         staging.output,
         None if resolved.deciding_function is None else resolved.deciding_function.party.recipient,

@@ -263,6 +263,12 @@ class TechniqueStep(BaseModel):
         """The bits of precision that it removes from a value of a policy's type; None if they depend on the data."""
         return None
 
+    @property
+    def coarser_forms(self) -> tuple[Technique, ...]:
+        """If a search chooses its level (`auto`), the techniques that make ever coarser forms: the first of its result, each
+        further one of the form before. Empty for a technique with a fixed level."""
+        return ()
+
     def parameter_orders(self) -> dict[str, Order]:
         """The order of each parameter."""
         return {
