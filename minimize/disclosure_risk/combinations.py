@@ -28,7 +28,7 @@ _MIN_PENDING: Final = 1 << 18
 
 @dataclass(frozen=True, eq=False)
 class SensitiveCounts:
-    """How often each value of a sensitive attribute occurs in each combination: a sparse list, sorted by combination and value."""
+    """How often each sensitive value occurs in each combination: a sparse list, sorted by combination and value."""
 
     name: str
     dictionary: pa.Array

@@ -51,7 +51,7 @@ class SensitiveView:
 
     def sum_by_class(self, figures: Figures) -> Figures:
         """The sum of figures of listed values, by class."""
-        return np.bincount(self.counts.combination, figures, self.class_count)
+        return np.bincount(self.counts.combination, figures, self.class_count).astype(np.float64)
 
     def max_by_class(self, figures: Figures) -> Figures:
         """The largest figure of listed values, by class; 0 for a class without any."""

@@ -29,4 +29,4 @@ class BetaLikeness(RiskMeasure):
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """At most the threshold."""
-        return figures <= threshold + TOLERANCE
+        return np.asarray(figures <= threshold + TOLERANCE, np.bool_)

@@ -29,4 +29,4 @@ class DeltaDisclosure(RiskMeasure):
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """Below the threshold."""
-        return figures < threshold
+        return np.asarray(figures < threshold, np.bool_)

@@ -30,4 +30,4 @@ class DistinctDiversity(RiskMeasure):
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """At least the threshold."""
-        return figures >= threshold - TOLERANCE
+        return np.asarray(figures >= threshold - TOLERANCE, np.bool_)

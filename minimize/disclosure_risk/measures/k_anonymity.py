@@ -42,4 +42,4 @@ class KAnonymity(RiskMeasure):
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """At least the threshold."""
-        return figures >= threshold
+        return np.asarray(figures >= threshold, np.bool_)

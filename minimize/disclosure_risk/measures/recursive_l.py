@@ -67,7 +67,8 @@ class RecursiveDiversity(RiskMeasure):
         ordered = counts.count[order].astype(np.float64)
         tail = np.bincount(counts.combination[ranks >= rank - 1], ordered[ranks >= rank - 1], view.class_count)
         largest = np.bincount(counts.combination[ranks == 0], ordered[ranks == 0], view.class_count)
-        return np.divide(largest, tail, out=np.full(view.class_count, np.inf), where=tail > 0)
+        ratios: Figures = np.divide(largest, tail, out=np.full(view.class_count, np.inf), where=tail > 0)
+        return ratios
 
     @classmethod
     def is_at_least_as_strict(cls, threshold: Threshold, other: Threshold) -> bool:
@@ -77,4 +78,4 @@ class RecursiveDiversity(RiskMeasure):
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """Below c."""
-        return figures < threshold.c
+        return np.asarray(figures < threshold.c, np.bool_)
