@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -69,7 +71,9 @@ class CombinationIndex:
             factor *= self._extent(part)
         return factors[::-1]
 
-    def _word(self, prefix: Places, codes: dict[int, npt.NDArray[np.integer]], factors: list[tuple[int, int]]) -> Places:
+    def _word(
+        self, prefix: Places, codes: Mapping[int, npt.NDArray[np.signedinteger]], factors: list[tuple[int, int]]
+    ) -> Places:
         first_part, first_factor = factors[0]
         word = prefix * np.int64(first_factor * self._extent(first_part))
         for part, factor in factors:
@@ -81,9 +85,9 @@ class CombinationIndex:
         dictionary = self._dictionaries[attribute]
         if not pa.types.is_dictionary(values.type):
             codes = pc.index_in(values.cast(dictionary.type), value_set=dictionary)
-            return pc.fill_null(codes, -1).to_numpy().astype(np.int64)
+            return np.asarray(pc.fill_null(codes, -1), np.int64)
         entries = pc.fill_null(pc.index_in(values.dictionary.cast(dictionary.type), value_set=dictionary), -1)
         missing = pc.fill_null(pc.index_in(pa.nulls(1, dictionary.type), value_set=dictionary), -1)
         every_entry = np.append(entries.to_numpy(), missing.to_numpy()).astype(np.int64)
         indices = pc.fill_null(values.indices.cast(pa.int64()), len(entries)).to_numpy()
-        return every_entry[indices]
+        return np.asarray(every_entry[indices], np.int64)

@@ -1,0 +1,454 @@
+"""Combinations of quasi-identifiers: how many records and data subjects have each, and which sensitive values occur in it.
+
+Rows of codes are packed into 64-bit words, as many columns in a word as fit, sorted, and counted by runs. Only distinct rows
+are kept between batches, so memory follows the number of distinct rows and not that of records. Nothing is hashed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from minimize.arrow.dictionaries import value_type
+from minimize.arrow.value_dictionary import ValueDictionary
+
+Codes = npt.NDArray[np.int64]
+Words = npt.NDArray[np.uint64]
+WORD_BITS: Final = 64
+_MIN_PENDING: Final = 1 << 18
+"""Rows that wait at least before they are merged, so that small tables are merged once."""
+
+
+@dataclass(frozen=True, eq=False)
+class SensitiveCounts:
+    """How often each sensitive value occurs in each combination: a sparse list, sorted by combination and value."""
+
+    name: str
+    dictionary: pa.Array
+    """The values by code, sorted, null last. A null is a value."""
+    combination: Codes
+    """The index of the combination, or of the class."""
+    value: npt.NDArray[np.int32]
+    """The index in the dictionary."""
+    count: Codes
+    """The number of data subjects with this value there; the number of records if there are no data subjects."""
+
+    @cached_property
+    def totals(self) -> Codes:
+        """The count of each value over all combinations."""
+        return np.bincount(self.value, self.count, len(self.dictionary)).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class PersonPairs:
+    """The distinct pairs of a combination and a data subject, sorted by combination."""
+
+    combination: Codes
+    person: Codes
+    """The code of the data subject. Records without one belong together to a single data subject."""
+    count: int
+    """The number of distinct data subjects."""
+
+
+@dataclass(frozen=True, eq=False)
+class Combinations:
+    """The distinct combinations of quasi-identifiers in a table. They do not depend on the order of records or on batches."""
+
+    names: tuple[str, ...]
+    dictionaries: tuple[pa.Array, ...]
+    """By attribute the distinct values, sorted. NaN and null are values, after all others."""
+    codes: npt.NDArray[np.int32]
+    """Of shape (combinations, attributes), in lexicographic order."""
+    records: Codes
+    """The number of records of each combination."""
+    persons: PersonPairs | None = None
+    """None if each record is a data subject of its own."""
+    sensitive: tuple[SensitiveCounts, ...] = ()
+    sensitive_pairs: tuple[SensitivePairs, ...] = ()
+    """For each sensitive attribute, who has which value; empty if each record is a data subject of its own."""
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    @cached_property
+    def person_counts(self) -> Codes:
+        """The number of distinct data subjects of each combination."""
+        if self.persons is None:
+            return self.records
+        return np.bincount(self.persons.combination, minlength=len(self)).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class SensitivePairs:
+    """The distinct triples of a combination, a sensitive value and a data subject, sorted in this order."""
+
+    combination: Codes
+    value: npt.NDArray[np.int32]
+    person: Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Classes:
+    """Equivalence classes: the records whose quasi-identifiers are equal after generalization."""
+
+    class_of: Codes
+    """The class of each combination."""
+    records: Codes
+    """The number of records of each class."""
+    person_counts: Codes
+    """The number of distinct data subjects of each class."""
+    sensitive: tuple[SensitiveCounts, ...] = ()
+    """As in combinations, by class."""
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+
+def combinations_of(
+    table: pa.Table | pa.RecordBatch,
+    quasi_identifiers: Sequence[str],
+    sensitive: Sequence[str] = (),
+    person: str | None = None,
+) -> Combinations:
+    """The combinations of a table.
+
+    Args:
+        table: Any Arrow table.
+        quasi_identifiers: The columns whose values an attacker may know.
+        sensitive: The columns that an attacker wants to learn.
+        person: The column that identifies data subjects; by default each record is one.
+
+    Returns:
+        The distinct combinations with their counts.
+
+    >>> table = pa.table({"model": ["A", "A", "B"], "device": [1, 1, 2]})
+    >>> combinations_of(table, ["model"]).records.tolist()
+    [2, 1]
+    >>> combinations_of(table, ["model"], person="device").person_counts.tolist()
+    [1, 1]
+    """
+    tally = CombinationTally(quasi_identifiers, sensitive, person)
+    tally.observe(table)
+    return tally.settle()
+
+
+class CombinationTally:
+    """Counts the combinations of a table batch by batch. Tallies of several threads or processes can be merged."""
+
+    def __init__(
+        self, quasi_identifiers: Sequence[str], sensitive: Sequence[str] = (), person: str | None = None
+    ) -> None:
+        self.quasi_identifiers, self.sensitive, self.person = tuple(quasi_identifiers), tuple(sensitive), person
+        self._columns = [*self.quasi_identifiers, *self.sensitive, *([] if person is None else [person])]
+        self._dictionaries: list[ValueDictionary] | None = None
+        self._rows = _DistinctRows([1] * len(self._columns))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory used."""
+        return self._rows.nbytes + sum(known.nbytes for known in self._dictionaries or ())
+
+    def observe(self, table: pa.Table | pa.RecordBatch) -> None:
+        """Add the records of a table or a batch."""
+        batches = table.select(self._columns).to_batches() if isinstance(table, pa.Table) else [table]
+        for batch in batches or [pa.RecordBatch.from_pylist([], schema=table.schema)]:
+            columns = [batch.column(name) for name in self._columns]
+            if self._dictionaries is None:
+                self._dictionaries = [ValueDictionary(value_type(column.type)) for column in columns]
+            codes = [known.encode(column) for known, column in zip(self._dictionaries, columns, strict=True)]
+            self._rows.add(codes, None, self._sizes())
+
+    def merge(self, other: Self) -> None:
+        """Add the records that another tally of the same columns has observed."""
+        if other._dictionaries is None:
+            return
+        if self._dictionaries is None:
+            self._dictionaries = [ValueDictionary(known.values.type) for known in other._dictionaries]
+        columns, counts = other._rows.columns()
+        places = [
+            mine.encode(theirs.values) for mine, theirs in zip(self._dictionaries, other._dictionaries, strict=True)
+        ]
+        codes = [place[column] for place, column in zip(places, columns, strict=True)]
+        self._rows.add(codes, counts, self._sizes())
+
+    def settle(self) -> Combinations:
+        """The combinations of all observed records."""
+        known = self._dictionaries or [ValueDictionary(pa.null()) for _ in self._columns]
+        columns, counts = self._rows.columns()
+        quasi_count = len(self.quasi_identifiers)
+        sorted_count = quasi_count + len(self.sensitive)
+        dictionaries = []
+        for place, dictionary in enumerate(known[:sorted_count]):
+            order = pc.array_sort_indices(dictionary.values).to_numpy()
+            ranks = np.empty(len(order), np.int64)
+            ranks[order] = np.arange(len(order))
+            columns[place] = ranks[columns[place]]
+            dictionaries.append(dictionary.values.take(pa.array(order)))
+        sizes = [len(dictionary) for dictionary in known]
+        quasi = _sorted_runs(columns[:quasi_count], sizes[:quasi_count])
+        persons = None if self.person is None else columns[-1]
+        return Combinations(
+            names=self.quasi_identifiers,
+            dictionaries=tuple(dictionaries[:quasi_count]),
+            codes=np.stack([column[quasi.first_rows] for column in columns[:quasi_count]], axis=1).astype(np.int32)
+            if quasi_count
+            else np.zeros((min(1, len(counts)), 0), np.int32),
+            records=np.bincount(quasi.run_of, counts, quasi.count).astype(np.int64),
+            persons=None if persons is None else _person_pairs(quasi.run_of, persons, quasi.count, sizes[-1]),
+            sensitive=tuple(
+                _sensitive_counts(name, dictionaries[place], quasi, columns[place], persons, counts, sizes[-1])
+                for place, name in enumerate(self.sensitive, quasi_count)
+            ),
+            sensitive_pairs=()
+            if persons is None
+            else tuple(
+                _sensitive_pairs(quasi, columns[place], persons, sizes[place], sizes[-1])
+                for place in range(quasi_count, sorted_count)
+            ),
+        )
+
+    def _sizes(self) -> list[int]:
+        return [max(1, len(known)) for known in self._dictionaries or ()]
+
+
+def grouped(combinations: Combinations, maps: Sequence[npt.NDArray[np.int32] | None]) -> Classes:
+    """The classes of combinations whose codes are equal after each attribute's map; None maps all codes to one.
+
+    >>> combinations = combinations_of(pa.table({"model": ["A", "A", "B"], "day": [1, 2, 2]}), ["model", "day"])
+    >>> grouped(combinations, [np.array([0, 1]), None]).records.tolist()
+    [2, 1]
+    """
+    kept = [(place, codes) for place, codes in enumerate(maps) if codes is not None]
+    columns = [codes[combinations.codes[:, place]].astype(np.int64) for place, codes in kept]
+    if columns:
+        runs = _sorted_runs(columns, [int(column.max(initial=0)) + 1 for column in columns])
+    else:
+        runs = _Runs(np.zeros(len(combinations), np.int64), np.zeros(min(1, len(combinations)), np.int64))
+    return classes_of(combinations, runs.run_of, runs.count)
+
+
+def classes_of(combinations: Combinations, class_of: Codes, count: int) -> Classes:
+    """The classes for a given class of each combination, from 0 to `count` - 1."""
+    persons = combinations.persons
+    records = np.bincount(class_of, combinations.records, count).astype(np.int64)
+    if persons is None:
+        person_counts = records
+    else:
+        person_counts = _distinct_per_class(class_of[persons.combination], persons.person, count, persons.count)
+    return Classes(
+        class_of=class_of,
+        records=records,
+        person_counts=person_counts,
+        sensitive=tuple(
+            _sensitive_of_classes(combinations, place, class_of, count) for place in range(len(combinations.sensitive))
+        ),
+    )
+
+
+def _sensitive_of_classes(combinations: Combinations, place: int, class_of: Codes, count: int) -> SensitiveCounts:
+    sensitive = combinations.sensitive[place]
+    size = max(1, len(sensitive.dictionary))
+    if combinations.persons is None:
+        keys = class_of[sensitive.combination] * size + sensitive.value
+        distinct, places = np.unique(keys, return_inverse=True)
+        counts = np.bincount(places, sensitive.count, len(distinct)).astype(np.int64)
+    else:
+        pairs = combinations.sensitive_pairs[place]
+        runs = _sorted_runs(
+            [class_of[pairs.combination], pairs.value.astype(np.int64), pairs.person],
+            [max(1, count), size, combinations.persons.count],
+        )
+        keys = (class_of[pairs.combination] * size + pairs.value)[runs.first_rows]
+        distinct, counts = np.unique(keys, return_counts=True)
+    return SensitiveCounts(
+        sensitive.name,
+        sensitive.dictionary,
+        distinct // size,
+        (distinct % size).astype(np.int32),
+        counts.astype(np.int64),
+    )
+
+
+def _distinct_per_class(classes: Codes, persons: Codes, count: int, person_count: int) -> Codes:
+    runs = _sorted_runs([classes, persons], [max(1, count), max(1, person_count)])
+    return np.bincount(classes[runs.first_rows], minlength=count).astype(np.int64)
+
+
+def _person_pairs(run_of: Codes, persons: Codes, count: int, size: int) -> PersonPairs:
+    runs = _sorted_runs([run_of, persons], [max(1, count), max(1, size)])
+    return PersonPairs(run_of[runs.first_rows], persons[runs.first_rows], size)
+
+
+def _sensitive_pairs(quasi: _Runs, values: Codes, persons: Codes, size: int, person_count: int) -> SensitivePairs:
+    runs = _sorted_runs([quasi.run_of, values, persons], [max(1, quasi.count), max(1, size), max(1, person_count)])
+    first = runs.first_rows
+    return SensitivePairs(quasi.run_of[first], values[first].astype(np.int32), persons[first])
+
+
+def _sensitive_counts(
+    name: str,
+    dictionary: pa.Array,
+    quasi: _Runs,
+    values: Codes,
+    persons: Codes | None,
+    counts: Codes,
+    person_count: int,
+) -> SensitiveCounts:
+    size = max(1, len(dictionary))
+    keys = quasi.run_of * size + values
+    if persons is not None:
+        first = _sorted_runs([keys, persons], [max(1, quasi.count) * size, max(1, person_count)]).first_rows
+        keys, counts = keys[first], np.ones(len(first), np.int64)
+    distinct, places = np.unique(keys, return_inverse=True)
+    totals = np.bincount(places, counts, len(distinct)).astype(np.int64)
+    return SensitiveCounts(name, dictionary, distinct // size, (distinct % size).astype(np.int32), totals)
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """Rows grouped by equal values, the groups in ascending order."""
+
+    run_of: Codes
+    """The group of each row."""
+    first_rows: Codes
+    """A row of each group."""
+
+    @property
+    def count(self) -> int:
+        return len(self.first_rows)
+
+
+def _sorted_runs(columns: Sequence[Codes], sizes: Sequence[int]) -> _Runs:
+    """The groups of rows with equal codes, in lexicographic order. Takes an upper bound of each column's codes."""
+    rows = len(columns[0]) if columns else 0
+    if not columns:
+        return _Runs(np.zeros(rows, np.int64), np.zeros(min(1, rows), np.int64))
+    words = _KeyLayout.for_sizes(sizes).pack(columns)
+    order = _sorting_order(words)
+    starts = _run_starts(words[order])
+    first = np.flatnonzero(starts)
+    run_of = np.empty(rows, np.int64)
+    run_of[order] = np.cumsum(starts) - 1
+    return _Runs(run_of, order[first])
+
+
+@dataclass(frozen=True)
+class _KeyLayout:
+    """The place of each column in words of 64 bits: the word, the shift, and the number of bits."""
+
+    fields: tuple[tuple[int, int, int], ...]
+    words: int
+
+    @classmethod
+    def for_sizes(cls, sizes: Sequence[int]) -> _KeyLayout:
+        """The layout for codes below these sizes: earlier columns are in higher bits, so words sort as the columns do."""
+        fields, word, free = [], 0, WORD_BITS
+        for size in sizes:
+            bits = max(1, (size - 1).bit_length())
+            if bits > free:
+                word, free = word + 1, WORD_BITS
+            free -= bits
+            fields.append((word, free, bits))
+        return cls(tuple(fields), word + 1)
+
+    def pack(self, columns: Sequence[Codes]) -> Words:
+        """The words of each row, of shape (rows, words)."""
+        words = np.zeros((len(columns[0]) if columns else 0, self.words), np.uint64)
+        for column, (word, shift, _) in zip(columns, self.fields, strict=True):
+            words[:, word] |= column.astype(np.uint64) << np.uint64(shift)
+        return words
+
+    def unpack(self, words: Words) -> list[Codes]:
+        """The columns of packed rows."""
+        masks = [np.uint64((1 << bits) - 1) for _, _, bits in self.fields]
+        return [
+            ((words[:, word] >> np.uint64(shift)) & mask).astype(np.int64)
+            for (word, shift, _), mask in zip(self.fields, masks, strict=True)
+        ]
+
+
+def _sorting_order(words: Words) -> Codes:
+    if words.shape[1] == 1:
+        return np.argsort(words[:, 0])
+    return np.lexsort(words.T[::-1])
+
+
+def _run_starts(ordered: Words) -> npt.NDArray[np.bool_]:
+    """Whether each of the sorted rows differs from the one before."""
+    starts = np.ones(len(ordered), np.bool_)
+    if len(ordered):
+        starts[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return starts
+
+
+class _DistinctRows:
+    """The distinct rows of codes that were added, and the number of records of each."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = list(sizes)
+        self._layout = _KeyLayout.for_sizes(self._sizes)
+        self._words: list[Words] = []
+        self._counts: list[Codes] = []
+        self._distinct = 0
+
+    @property
+    def nbytes(self) -> int:
+        return sum(words.nbytes + counts.nbytes for words, counts in zip(self._words, self._counts, strict=True))
+
+    def add(self, columns: Sequence[Codes], counts: Codes | None, sizes: Sequence[int]) -> None:
+        """Add rows with their counts (by default 1). Takes the present size of each column's dictionary."""
+        if not columns or not len(columns[0]):
+            return
+        self._widen(sizes)
+        words, sums = _counted(self._layout.pack(columns), counts)
+        self._words.append(words)
+        self._counts.append(sums)
+        if sum(map(len, self._words)) > max(_MIN_PENDING, 2 * self._distinct):
+            self._reduce()
+
+    def columns(self) -> tuple[list[Codes], Codes]:
+        """The columns of the distinct rows, and the number of records of each."""
+        self._reduce()
+        if not self._words:
+            return [np.empty(0, np.int64) for _ in self._sizes], np.empty(0, np.int64)
+        return self._layout.unpack(self._words[0]), self._counts[0]
+
+    def _widen(self, sizes: Sequence[int]) -> None:
+        """Gives columns more bits, with room to grow, if their dictionaries have outgrown them."""
+        if all(size <= self._capacity(place) for place, size in enumerate(sizes)):
+            return
+        self._sizes = [
+            size if size <= self._capacity(place) else 4 * size
+            for place, size in enumerate(map(max, sizes, self._sizes))
+        ]
+        earlier, self._layout = self._layout, _KeyLayout.for_sizes(self._sizes)
+        self._words = [self._layout.pack(earlier.unpack(words)) for words in self._words]
+
+    def _capacity(self, place: int) -> int:
+        return 1 << self._layout.fields[place][2]
+
+    def _reduce(self) -> None:
+        if len(self._words) > 1:
+            words, counts = _counted(np.concatenate(self._words), np.concatenate(self._counts))
+            self._words, self._counts, self._distinct = [words], [counts], len(words)
+
+
+def _counted(words: Words, counts: Codes | None) -> tuple[Words, Codes]:
+    """The distinct rows, sorted, and the sum of their counts."""
+    if counts is None and words.shape[1] == 1:
+        ordered = np.sort(words, axis=0)
+        first = np.flatnonzero(_run_starts(ordered))
+        return ordered[first], np.diff(first, append=len(ordered)).astype(np.int64)
+    order = _sorting_order(words)
+    ordered = words[order]
+    first = np.flatnonzero(_run_starts(ordered))
+    if counts is None:
+        return ordered[first], np.diff(first, append=len(ordered)).astype(np.int64)
+    return ordered[first], np.add.reduceat(counts[order], first) if len(first) else counts[:0]

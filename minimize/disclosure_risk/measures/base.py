@@ -1,0 +1,114 @@
+"""The interface of a measure of disclosure risk, and the view of a sensitive attribute that measures compute from.
+
+A new measure is one file in this folder with one class, one row in `RISK_MEASURES` (`__init__.py`), and one test. Nothing else
+knows its name.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from minimize.disclosure_risk.combinations import Classes, Codes, SensitiveCounts
+
+Figures = npt.NDArray[np.float64]
+Threshold = Any
+"""What `read_threshold` of a measure returns: a number, or a frozen dataclass."""
+TOLERANCE: Final = 1e-12
+"""Figures that differ from a threshold by less are equal to it: they are sums of rounded numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class SensitiveView:
+    """A sensitive attribute of some classes, next to its distribution over all records."""
+
+    counts: SensitiveCounts
+    """By class and value, sparse, sorted."""
+    class_count: int
+    baseline: npt.NDArray[np.float64]
+    """The share of each value among all data subjects, before any record was suppressed."""
+
+    @cached_property
+    def sizes(self) -> Codes:
+        """The sum of the counts of each class. A data subject with two values counts in both."""
+        return np.bincount(self.counts.combination, self.counts.count, self.class_count).astype(np.int64)
+
+    @cached_property
+    def shares(self) -> Figures:
+        """The share of each listed value within its class."""
+        return self.counts.count / self.sizes[self.counts.combination]
+
+    @cached_property
+    def baseline_shares(self) -> Figures:
+        """The share of each listed value over all records."""
+        return self.baseline[self.counts.value]
+
+    def sum_by_class(self, figures: Figures) -> Figures:
+        """The sum of figures of listed values, by class."""
+        return np.bincount(self.counts.combination, figures, self.class_count).astype(np.float64)
+
+    def max_by_class(self, figures: Figures) -> Figures:
+        """The largest figure of listed values, by class; 0 for a class without any."""
+        largest = np.zeros(self.class_count)
+        np.maximum.at(largest, self.counts.combination, figures)
+        return largest
+
+
+def baseline_of(counts: SensitiveCounts) -> npt.NDArray[np.float64]:
+    """The share of each value of a sensitive attribute. Takes the counts of a single class of all records."""
+    totals = counts.totals.astype(np.float64)
+    return totals / totals.sum() if totals.sum() else totals
+
+
+class RiskMeasure(ABC):
+    """A figure of each class of records, and when it meets a threshold."""
+
+    name: ClassVar[str]
+    """The word in a bound's `require` and in JSON."""
+    title: ClassVar[str]
+    """What the figure states, for readers who do not know its name."""
+    source: ClassVar[str]
+    needs_sensitive: ClassVar[bool] = True
+    higher_is_safer: ClassVar[bool] = False
+    example: ClassVar[str] = "0.3"
+    """A threshold as a bound may write it."""
+
+    @classmethod
+    def read_threshold(cls, written: Any) -> Threshold:
+        """The threshold of a file. Raises ValueError with words that follow the measure's name."""
+        if isinstance(written, bool) or not isinstance(written, int | float) or not 0 <= written < float("inf"):
+            raise ValueError("must be a number from 0")
+        return written
+
+    @classmethod
+    def threshold_schema(cls) -> Mapping[str, Any]:
+        """The JSON Schema of a threshold."""
+        return {"type": "number", "minimum": 0}
+
+    @classmethod
+    @abstractmethod
+    def figures(cls, classes: Classes, view: SensitiveView | None, threshold: Threshold | None = None) -> Figures:
+        """The figure of each class. Takes the sensitive attribute, if the measure needs one."""
+
+    @classmethod
+    @abstractmethod
+    def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
+        """Whether each figure meets a threshold."""
+
+    @classmethod
+    def is_at_least_as_strict(cls, threshold: Threshold, other: Threshold) -> bool:
+        """Whether a threshold permits nothing that another one forbids."""
+        return bool(threshold >= other if cls.higher_is_safer else threshold <= other)
+
+    @classmethod
+    def worst(cls, figures: Figures) -> float | None:
+        """The figure of the class that is worst protected; None without classes."""
+        if not len(figures):
+            return None
+        return float(figures.min() if cls.higher_is_safer else figures.max())
