@@ -62,9 +62,7 @@ class BatchCounts:
         fields = {
             key: self.fields.get(key, none) + other.fields.get(key, none) for key in {**self.fields, **other.fields}
         }
-        return BatchCounts(
-            gated, self.deduplicated + other.deduplicated, fields, self.suppressed + other.suppressed
-        )
+        return BatchCounts(gated, self.deduplicated + other.deduplicated, fields, self.suppressed + other.suppressed)
 
 
 @dataclass(frozen=True, slots=True)

@@ -243,7 +243,9 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     if rejects is None and not isinstance(quarantine, DiscardingQuarantine):
         raise ConfigurationError("the Spark engine needs an output folder", hint="Call minimize.run with `output`.")
     decision = _decide_risk(cluster, job, known, loads, source)
-    finish = FinalPass(dict(known), decision, *(None if each is None else each.prepare() for each in (records, rejects)))
+    finish = FinalPass(
+        dict(known), decision, *(None if each is None else each.prepare() for each in (records, rejects))
+    )
     return _settle_outcome(
         job,
         merge_final_results(job, cluster.run_and_merge(job, finish, merge_final_results, loads, source)),

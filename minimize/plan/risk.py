@@ -9,8 +9,8 @@ import pyarrow as pa
 from minimize.arrow.pointers import Pointer
 from minimize.disclosure_risk.requirement import Requirement
 from minimize.errors import Finding
-from minimize.plan.model import FieldPlan, RiskPlan
 from minimize.plan.checks import field_fault
+from minimize.plan.model import FieldPlan, RiskPlan
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.risk_forms import SEARCHING_ACTIONS, RiskModel

@@ -107,7 +107,16 @@ PENDING_STATES: Final = frozenset({"new", "changed"})
 _LOST_FILES_HINT: Final = "Restore the files, or pass --date to run that date and replace its output."
 _LOST_DATE_HINT: Final = "Restore the files, or pass --since to exclude earlier dates."
 SkipReason = Literal[
-    "shrunk", "gone", "no_source", "no_files", "unreadable", "stopped", "later", "fewer_rows", "implausible_time", "risk"
+    "shrunk",
+    "gone",
+    "no_source",
+    "no_files",
+    "unreadable",
+    "stopped",
+    "later",
+    "fewer_rows",
+    "implausible_time",
+    "risk",
 ]
 _LOG_CODES: Final[Mapping[SkipReason, str]] = {
     "shrunk": "W014",

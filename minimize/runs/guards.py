@@ -48,6 +48,7 @@ from minimize.records import RECORDS, RUNS
 from minimize.results import LogMessage
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text, reads_source, worst_exit_code
 from minimize.runs.resolve import ResolvedRun
+from minimize.stages.risk_bound import RiskDecision
 from minimize.text import count_noun
 from minimize.times import time_text
 
@@ -197,7 +198,7 @@ def check_risk(outcomes: Mapping[BatchDate, BatchOutcome]) -> list[SkippedDate]:
     return [
         SkippedDate(when, "risk", RISK_CODE, _risk_text(when, outcome.risk), _RISK_HINT, exit_code=3)
         for when, outcome in outcomes.items()
-        if outcome.risk is not None and not outcome.risk.is_met
+        if outcome.risk is not None and outcome.risk.missed
     ]
 
 
@@ -210,7 +211,7 @@ _RISK_HINT: Final = (
 
 def _risk_text(when: BatchDate, decision: RiskDecision) -> str:
     where = "" if when is None else f" of {when}"
-    return f"the records{where} miss the bound on disclosure risk: {decision.reason}"
+    return f"the records{where} miss the bound on disclosure risk: {'; '.join(decision.missed)}"
 
 
 def _quarantine_text(when: BatchDate, outcome: BatchOutcome, limit: float, *, sealed: bool) -> str:

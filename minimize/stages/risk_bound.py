@@ -6,33 +6,40 @@ the combinations whose records are removed, and the coarser values of the others
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
-from minimize.disclosure_risk.combinations import Combinations, CombinationTally, grouped
-from minimize.disclosure_risk.full_domain import FullDomain, optimal_levels
+from minimize.disclosure_risk.combinations import (
+    Classes,
+    Codes,
+    Combinations,
+    CombinationTally,
+    classes_of,
+    grouped,
+)
+from minimize.disclosure_risk.full_domain import optimal_levels
 from minimize.disclosure_risk.hierarchy import Hierarchy
 from minimize.disclosure_risk.local_recoding import recoded
-from minimize.disclosure_risk.requirement import Baseline
+from minimize.disclosure_risk.lookup import CombinationIndex
+from minimize.disclosure_risk.requirement import Baseline, worst_figure
 from minimize.errors import RefusedError
 from minimize.identifiers import canonical_column
 from minimize.plan.model import Plan, RiskPlan
 from minimize.records import Batch, BatchCounts
-from minimize.results import OMIT_IF_NONE
 from minimize.stages.deduplicate import encode_values
 from minimize.stages.raw_values import filter_records
 from minimize.techniques import Context
+from minimize.text import count_noun, format_number
 
 PERSON: Final = ""
 """The name of the column of persons. No field has an empty key."""
-RISK_CODE: Final = "E310"
 
 
 def risk_columns(risk: RiskPlan, batch: Batch) -> pa.RecordBatch:
@@ -87,11 +94,11 @@ class RiskFigures:
     """Records that were released, or would have been."""
     suppressed: int = 0
     """Records that were removed."""
-    levels: Mapping[str, int] | None = field(default=None, metadata=OMIT_IF_NONE)
+    levels: Mapping[str, int] | None = None
     """The chosen level of each field with `auto`; 0 is the finest."""
-    loss: float | None = field(default=None, metadata=OMIT_IF_NONE)
-    lower_bound: float | None = field(default=None, metadata=OMIT_IF_NONE)
-    proven: bool | None = field(default=None, metadata=OMIT_IF_NONE)
+    loss: float | None = None
+    lower_bound: float | None = None
+    proven: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +106,8 @@ class RiskDecision:
     """What the bound does to the records of a batch date."""
 
     figures: RiskFigures
-    is_met: bool
-    """Whether the released records meet the bound."""
+    missed: tuple[str, ...] = ()
+    """Why the released records miss the bound, in words without values; empty if they meet it."""
     stage: ApplyBound | None = field(default=None, repr=False)
     """The stage that removes and coarsens; None if every record stays as it is."""
 
@@ -140,3 +147,163 @@ class ApplyBound:
         if pa.types.is_dictionary(type_):
             return pa.DictionaryArray.from_arrays(codes, column.labels)
         return column.labels.take(codes)
+
+
+def decide(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> RiskDecision:
+    """What the bound does to the records of a batch date. Takes the combinations of all of them, and the run's time.
+
+    A removal of records that the bound does not permit is a miss, not an error, so that all dates are checked.
+    """
+    if not len(combinations):
+        return RiskDecision(_figures(risk, combinations, Classes(*[np.zeros(0, np.int64)] * 3), Baseline(())))
+    match risk.action:
+        case "refuse":
+            return _decide_refusal(risk, combinations)
+        case "suppress":
+            return _decide_suppression(plan, risk, combinations)
+        case "generalize":
+            return _decide_levels(plan, risk, combinations, at)
+        case "recode":
+            return _decide_recoding(plan, risk, combinations, at)
+
+
+def _decide_refusal(risk: RiskPlan, combinations: Combinations) -> RiskDecision:
+    classes, baseline = _identity_classes(combinations), Baseline.of_combinations(combinations)
+    missed = risk.requirement.missed(classes, baseline)
+    reason = (f"{', '.join(missed)} of some combinations",) if missed else ()
+    return RiskDecision(_figures(risk, combinations, classes, baseline), reason)
+
+
+def _decide_suppression(plan: Plan, risk: RiskPlan, combinations: Combinations) -> RiskDecision:
+    classes, baseline = _identity_classes(combinations), Baseline.of_combinations(combinations)
+    is_suppressed = ~risk.requirement.holds(classes, baseline)
+    return _decide_removal(plan, risk, combinations, classes.class_of, is_suppressed, {})
+
+
+def _decide_levels(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> RiskDecision:
+    hierarchies = hierarchies_of(plan, risk, combinations, at)
+    failure = ""
+    try:
+        choice = optimal_levels(combinations, hierarchies, risk.requirement, suppress_at_most=risk.suppress_at_most)
+    except RefusedError as error:
+        failure = error.message
+    if failure:
+        return _unreachable(risk, combinations, failure)
+    columns = {
+        hierarchy.name: CoarserColumn(hierarchy.levels[level][combinations.codes[:, place]], hierarchy.labels[level])
+        for place, (hierarchy, level) in enumerate(zip(hierarchies, choice.levels, strict=True))
+        if hierarchy.name in risk.levelled and level
+    }
+    maps = [hierarchy.levels[level] for hierarchy, level in zip(hierarchies, choice.levels, strict=True)]
+    class_of = grouped(combinations, maps).class_of
+    levels = {
+        hierarchy.name: level
+        for hierarchy, level in zip(hierarchies, choice.levels, strict=True)
+        if hierarchy.name in risk.levelled
+    }
+    decision = _decide_removal(plan, risk, combinations, class_of, choice.is_suppressed, columns)
+    figures = replace(
+        decision.figures, levels=levels, loss=choice.loss, lower_bound=choice.lower_bound, proven=choice.proven
+    )
+    return replace(decision, figures=figures)
+
+
+def _decide_recoding(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> RiskDecision:
+    hierarchies = hierarchies_of(plan, risk, combinations, at)
+    choice = recoded(combinations, hierarchies, risk.requirement)
+    columns = {}
+    for place, hierarchy in enumerate(hierarchies):
+        if hierarchy.name in risk.levelled:
+            columns[hierarchy.name] = _mixed_levels(hierarchy, choice.level_of[:, place], combinations.codes[:, place])
+    decision = _decide_removal(plan, risk, combinations, choice.class_of, choice.is_suppressed, columns)
+    return replace(decision, figures=replace(decision.figures, loss=choice.loss))
+
+
+def _mixed_levels(hierarchy: Hierarchy, level_of: npt.NDArray[np.int8], codes: npt.NDArray[np.int32]) -> CoarserColumn:
+    """The label of each combination at its own level."""
+    starts = np.cumsum([0, *(len(labels) for labels in hierarchy.labels)])
+    mixed = np.empty(len(codes), np.int32)
+    for level, level_codes in enumerate(hierarchy.levels):
+        rows = level_of == level
+        mixed[rows] = level_codes[codes[rows]] + starts[level]
+    return CoarserColumn(
+        mixed, pa.concat_arrays([labels.cast(hierarchy.labels[0].type) for labels in hierarchy.labels])
+    )
+
+
+def _decide_removal(
+    plan: Plan,
+    risk: RiskPlan,
+    combinations: Combinations,
+    class_of: Codes,
+    is_suppressed: npt.NDArray[np.bool_],
+    columns: Mapping[str, CoarserColumn],
+) -> RiskDecision:
+    """The decision to remove some combinations. Takes the class of each combination after it was made coarser."""
+    total, suppressed = int(combinations.records.sum()), int(combinations.records[is_suppressed].sum())
+    limit = int(risk.suppress_at_most * total)
+    kept, count = _without_gaps(class_of, is_suppressed)
+    all_classes = classes_of(combinations, kept, count + 1)
+    figures = _figures(
+        risk, combinations, _first_classes(all_classes, count), Baseline.of_combinations(combinations), suppressed
+    )
+    if suppressed > limit:
+        reason = f"{count_noun(suppressed, 'record')} would be removed, and at most {format_number(limit)} may be"
+        return RiskDecision(figures, (reason,))
+    if not suppressed and not columns:
+        return RiskDecision(figures)
+    return RiskDecision(figures, (), ApplyBound(plan, risk, CombinationIndex(combinations), is_suppressed, columns))
+
+
+def _without_gaps(class_of: Codes, is_suppressed: npt.NDArray[np.bool_]) -> tuple[Codes, int]:
+    """The classes of kept combinations, numbered from 0; all suppressed ones are the class after the last."""
+    used = np.unique(class_of[~is_suppressed])
+    places = np.full(int(class_of.max(initial=0)) + 1, len(used), np.int64)
+    places[used] = np.arange(len(used))
+    return np.where(is_suppressed, len(used), places[class_of]), len(used)
+
+
+def _first_classes(classes: Classes, count: int) -> Classes:
+    """The first classes, without the others."""
+    sensitive = tuple(
+        replace(
+            counts,
+            combination=counts.combination[counts.combination < count],
+            value=counts.value[counts.combination < count],
+            count=counts.count[counts.combination < count],
+        )
+        for counts in classes.sensitive
+    )
+    return Classes(classes.class_of, classes.records[:count], classes.person_counts[:count], sensitive)
+
+
+def _unreachable(risk: RiskPlan, combinations: Combinations, reason: str) -> RiskDecision:
+    classes = _identity_classes(combinations)
+    return RiskDecision(_figures(risk, combinations, classes, Baseline.of_combinations(combinations)), (reason,))
+
+
+def _identity_classes(combinations: Combinations) -> Classes:
+    return classes_of(combinations, np.arange(len(combinations)), len(combinations))
+
+
+def hierarchies_of(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> list[Hierarchy]:
+    """The levels of each quasi-identifier: those of its technique, or only the released value."""
+    hierarchies = []
+    for key, dictionary in zip(combinations.names, combinations.dictionaries, strict=True):
+        forms = []
+        values = dictionary
+        for technique in plan.fields[key].coarser_forms or ():
+            values = technique.apply(values, Context(key, at)).values
+            forms.append(values)
+        hierarchies.append(Hierarchy.of_forms(key, dictionary, forms) if forms else Hierarchy.fixed(key, dictionary))
+    return hierarchies
+
+
+def _figures(
+    risk: RiskPlan, combinations: Combinations, classes: Classes, baseline: Baseline, suppressed: int = 0
+) -> RiskFigures:
+    """The figures of the worst class: of the required measures, and of k, l and t."""
+    names = ["k", *(["l", "t"] if risk.sensitive else [])]
+    thresholds = dict.fromkeys(names) | dict(risk.requirement.thresholds)
+    measures = {name: worst_figure(name, classes, baseline, threshold) for name, threshold in thresholds.items()}
+    return RiskFigures(measures=measures, records=int(combinations.records.sum()), suppressed=suppressed)
