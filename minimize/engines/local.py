@@ -159,7 +159,7 @@ def run(job: Job, source: Source, sinks: SinkFactory | None, quarantine: Quarant
     shares = partial(share_batches, source)
     stages = settle_stages(job, shares)
     decision = decide_risk_first(job, stages, shares)
-    worker = ShareWorker(job, with_bound(stages, decision), LockedQuarantine(quarantine), empty_dictionaries(job))
+    worker = ShareWorker(job, with_bound(job, stages, decision), LockedQuarantine(quarantine), empty_dictionaries(job))
     cut = split_shares(source.parts)
     opened = [(share, None if sinks is None else sinks(number)) for number, share in enumerate(cut)]
     with thread_map(len(opened)) as map_shares:

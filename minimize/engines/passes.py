@@ -29,8 +29,8 @@ from minimize.plan.request import fields_read_for
 from minimize.records import Batch, Stage, Tally
 from minimize.sources.base import SourcePart
 from minimize.stages.deduplicate import DeduplicateTally
-from minimize.stages.generalize import GeneralizeFields
-from minimize.stages.risk_bound import RiskDecision, RiskTally, decide
+from minimize.stages.generalize import GeneralizeFields, bind_fields
+from minimize.stages.risk_bound import CoarsenFields, RiskDecision, RiskTally, SuppressRecords, decide
 from minimize.techniques.base import Technique
 from minimize.techniques.top import SubjectValues, Top, TopTally
 
@@ -128,13 +128,50 @@ def decide_risk_first(job: Job, stages: tuple[Stage, ...], shares: ReadShares) -
     """
     if not decides_risk_before_writing(job.plan):
         return None
-    risk = planned_risk(job.plan)
-    return decide_risk(job, tally_shares(lambda: RiskTally.from_plan(risk), stages, shares(None)))
+    risk, settled = planned_risk(job.plan), stages[-1].settled if isinstance(stages[-1], GeneralizeFields) else {}
+    counted, read = job, None
+    if not deduplicates(job.plan):
+        counted = risk_fields_job(job)
+        stages, read = (counted.gate,), fields_read_for_risk(job)
+    else:
+        stages = stages[:-1]
+    tally = tally_shares(
+        lambda: RiskTally.from_plan(risk), (*stages, risk_fields_stage(counted, settled)), shares(read)
+    )
+    return decide_risk(job, tally)
 
 
-def with_bound(stages: tuple[Stage, ...], decision: RiskDecision | None) -> tuple[Stage, ...]:
-    """The stages, and after them the bound on disclosure risk, if it removes or coarsens records."""
-    return stages if decision is None or decision.stage is None else (*stages, decision.stage)
+def risk_fields_job(job: Job) -> Job:
+    """The job restricted to the fields that the bound on disclosure risk reads, unless an earlier stage needs whole records."""
+    keys = _risk_fields(planned_risk(job.plan))
+    return replace(job, plan=replace(job.plan, fields={key: job.plan.fields[key] for key in keys}))
+
+
+def risk_fields_stage(job: Job, settled: Mapping[str, Technique]) -> GeneralizeFields:
+    """The generalization of the fields that the bound reads, without counts."""
+    plan = risk_fields_job(job).plan
+    known = {key: technique for key, technique in settled.items() if key in plan.fields}
+    bound = bind_fields(plan, known, frozenset(), counts=False)
+    return GeneralizeFields(plan, job.keys, job.at, settled=known, memos=job.memos, bound=bound)
+
+
+def fields_read_for_risk(job: Job) -> frozenset[str]:
+    """The keys of all fields that are read to gate the records and to count their combinations."""
+    return fields_read_for(job.plan.policy, _risk_fields(planned_risk(job.plan)), job.plan.pipeline)
+
+
+def _risk_fields(risk: RiskPlan) -> tuple[str, ...]:
+    return (*risk.quasi_identifiers, *risk.sensitive)
+
+
+def with_bound(job: Job, stages: tuple[Stage, ...], decision: RiskDecision | None) -> tuple[Stage, ...]:
+    """The stages with those that remove and coarsen records: before and after the generalization, which is the last stage."""
+    if decision is None or decision.bound is None:
+        return stages
+    *earlier, generalize = stages
+    risk, settled = planned_risk(job.plan), generalize.settled if isinstance(generalize, GeneralizeFields) else {}
+    suppress = SuppressRecords(job.plan, risk, decision.bound, risk_fields_stage(job, settled))
+    return (*earlier, suppress, generalize, CoarsenFields(job.plan, risk, decision.bound))
 
 
 def bound_stages(job: Job, bound: BoundPlan) -> tuple[Stage, ...]:

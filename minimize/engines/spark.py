@@ -28,6 +28,7 @@ from minimize.engines.passes import (
     decide_risk,
     decides_risk_before_writing,
     deduplicates,
+    fields_read_for_risk,
     split_shares,
     top_fields_job,
 )
@@ -383,6 +384,9 @@ def _decide_risk(
     """What a bound on disclosure risk does that can remove or coarsen records; None without such a bound."""
     if not decides_risk_before_writing(job.plan):
         return None
+    if not deduplicates(job.plan):
+        source = source.only(fields_read_for_risk(job))
+        loads = [ShareInput(number, share) for number, share in enumerate(cluster.split(source))]
     tallies = cluster.run_and_merge(job, RiskPass(dict(settled)), merge_risks, loads, source)
     return decide_risk(job, merge_risks(job, tallies))
 

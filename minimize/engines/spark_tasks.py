@@ -28,6 +28,8 @@ from minimize.engines.passes import (
     generalize_stage,
     last_pass_risk_tally,
     planned_risk,
+    risk_fields_job,
+    risk_fields_stage,
     run_stages,
     top_fields_job,
     until_tally_stage,
@@ -232,7 +234,11 @@ class RiskPass:
 
     def __call__(self, job: Job, load: ShareInput, attempt: str) -> RiskTally:
         """The combinations of a share."""
-        stages, tally = (*_stages_before(job, load), generalize_stage(job, self.settled)), _empty_risk_tally(job)
+        counted = job if load.survivors is not None else risk_fields_job(job)
+        stages, tally = (
+            (*_stages_before(counted, load), risk_fields_stage(counted, self.settled)),
+            _empty_risk_tally(job),
+        )
         for batch in read_batches(load.parts):
             tally.observe(run_stages(stages, batch))
         return tally
@@ -263,7 +269,7 @@ class FinalPass:
         """Return the result of a share."""
         keys = job.keys if isinstance(job.keys, Keyring) else None
         records, rejects = (None if each is None else each.sink(attempt, keys) for each in (self.records, self.rejects))
-        stages = with_bound((*_stages_before(job, load), generalize_stage(job, self.settled)), self.decision)
+        stages = with_bound(job, (*_stages_before(job, load), generalize_stage(job, self.settled)), self.decision)
         try:
             result = ShareWorker(job, stages, self._quarantine(rejects), empty_dictionaries(job))((load.parts, records))
             written = [() if sink is None else sink.close() for sink in (records, rejects)]

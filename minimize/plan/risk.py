@@ -33,7 +33,7 @@ def plan_risk(pipeline: Pipeline, fields: Mapping[str, FieldPlan], faults: list[
         person=Pointer.parse(policy.subject) if counts_persons and policy.subject else None,
         folds_case=policy.folds_case(policy.subject),
         requirement=Requirement(dict(model.require)),
-        levelled=tuple(key for key in model.quasi_identifiers if fields[key].chosen_levels),
+        levelled=tuple(key for key in model.quasi_identifiers if fields[key].coarser_forms),
     )
 
 

@@ -1,7 +1,8 @@
-"""The bound on disclosure risk: the columns that it reads of a batch, its tally, the decision, and the stage that applies it.
+"""The bound on disclosure risk: the columns that it reads of a batch, its tally, the decision, and the stages that apply it.
 
 The tally counts the combinations of released quasi-identifiers over all records of a batch date. From it, the decision finds
-the combinations whose records are removed, and the coarser values of the others. The stage looks up each record's combination.
+the combinations whose records are removed, and the coarser values of the others. Two stages look up each record's combination:
+one removes records before their values are released and counted, one makes released values coarser.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import decode_dictionary
 from minimize.arrow.nested import leaf
 from minimize.disclosure_risk.combinations import (
     Classes,
@@ -32,14 +35,21 @@ from minimize.disclosure_risk.requirement import Baseline, worst_figure
 from minimize.errors import RefusedError
 from minimize.identifiers import canonical_column
 from minimize.plan.model import Plan, RiskPlan
-from minimize.records import Batch, BatchCounts
+from minimize.records import Batch, BatchCounts, FieldCounts
+from minimize.stages.chains import changed_values
 from minimize.stages.deduplicate import encode_values
-from minimize.stages.raw_values import filter_records
+from minimize.stages.generalize import GeneralizeFields
+from minimize.stages.raw_values import filter_records, raw_values
 from minimize.techniques import Context
 from minimize.text import count_noun, format_number
 
 PERSON: Final = ""
 """The name of the column of persons. No field has an empty key."""
+
+
+def quasi_columns(risk: RiskPlan, batch: Batch) -> pa.RecordBatch:
+    """The released quasi-identifiers of a batch, by key."""
+    return pa.RecordBatch.from_pydict({key: _comparable(batch.released[key]) for key in risk.quasi_identifiers})
 
 
 def risk_columns(risk: RiskPlan, batch: Batch) -> pa.RecordBatch:
@@ -102,17 +112,6 @@ class RiskFigures:
 
 
 @dataclass(frozen=True, slots=True)
-class RiskDecision:
-    """What the bound does to the records of a batch date."""
-
-    figures: RiskFigures
-    missed: tuple[str, ...] = ()
-    """Why the released records miss the bound, in words without values; empty if they meet it."""
-    stage: ApplyBound | None = field(default=None, repr=False)
-    """The stage that removes and coarsens; None if every record stays as it is."""
-
-
-@dataclass(frozen=True, slots=True)
 class CoarserColumn:
     """The values of a field after the decision: a label for each combination."""
 
@@ -121,32 +120,83 @@ class CoarserColumn:
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyBound:
-    """The stage that removes the records of suppressed combinations and coarsens the values of the others."""
+class DecidedBound:
+    """What is removed and made coarser, by combination."""
+
+    index: CombinationIndex = field(repr=False)
+    is_suppressed: npt.NDArray[np.bool_] = field(repr=False)
+    columns: Mapping[str, CoarserColumn] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RiskDecision:
+    """The measured risk of the records of a batch date, and what the bound does to them."""
+
+    figures: RiskFigures
+    missed: tuple[str, ...] = ()
+    """Why the released records miss the bound, in words without values; empty if they meet it."""
+    bound: DecidedBound | None = field(default=None, repr=False)
+    """None if every record stays as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SuppressRecords:
+    """The stage that removes the records of suppressed combinations, before values are released and counted."""
 
     plan: Plan
     risk: RiskPlan
-    index: CombinationIndex = field(repr=False)
-    is_suppressed: npt.NDArray[np.bool_] = field(repr=False)
-    """By combination."""
-    columns: Mapping[str, CoarserColumn] = field(default_factory=dict, repr=False)
+    bound: DecidedBound
+    generalize: GeneralizeFields
+    """Makes the released form of the quasi-identifiers and nothing else."""
 
     def __call__(self, batch: Batch) -> Batch:
-        """The batch without suppressed records, which are counted, and with coarser values."""
-        if not batch.raw.num_rows:
+        """The batch without suppressed records, which are counted."""
+        if not batch.raw.num_rows or not self.bound.is_suppressed.any():
             return batch
-        places = self.index.places(risk_columns(self.risk, batch))
-        keep = ~self.is_suppressed[places]
-        coarser = {key: self._coarser(column, places, batch.released[key].type) for key, column in self.columns.items()}
+        places = self.bound.index.places(quasi_columns(self.risk, self.generalize(batch)))
+        keep = ~self.bound.is_suppressed[places]
         counts = batch.counts + BatchCounts(suppressed=len(keep) - int(np.count_nonzero(keep)))
-        changed = batch.with_(released={**batch.released, **coarser}, counts=counts)
-        return filter_records(changed, keep, self.plan)
+        return filter_records(batch.with_(counts=counts), keep, self.plan)
 
-    def _coarser(self, column: CoarserColumn, places: npt.NDArray[np.int64], type_: pa.DataType) -> pa.Array:
-        codes = pa.array(column.codes[places])
-        if pa.types.is_dictionary(type_):
-            return pa.DictionaryArray.from_arrays(codes, column.labels)
-        return column.labels.take(codes)
+
+@dataclass(frozen=True, slots=True)
+class CoarsenFields:
+    """The stage that replaces released values by those of the chosen levels. A value at the root is null; it counts as dropped."""
+
+    plan: Plan
+    risk: RiskPlan
+    bound: DecidedBound
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The batch with coarser values."""
+        if not batch.raw.num_rows or not self.bound.columns:
+            return batch
+        places = self.bound.index.places(quasi_columns(self.risk, batch))
+        released, fields = dict(batch.released), dict(batch.counts.fields)
+        for key, column in self.bound.columns.items():
+            finest = batch.released[key]
+            released[key] = _labels_at(column, places, finest.type)
+            if key in fields:
+                raw = decode_dictionary(raw_values(self.plan.fields[key], batch.raw))
+                fields[key] = _recounted(fields[key], raw, finest, decode_dictionary(released[key]))
+        return batch.with_(released=released, counts=replace(batch.counts, fields=fields))
+
+
+def _labels_at(column: CoarserColumn, places: Codes, type_: pa.DataType) -> pa.Array:
+    codes = pa.array(column.codes[places])
+    return (
+        pa.DictionaryArray.from_arrays(codes, column.labels)
+        if pa.types.is_dictionary(type_)
+        else column.labels.take(codes)
+    )
+
+
+def _recounted(counts: FieldCounts, raw: pa.Array, finest: pa.Array, coarser: pa.Array) -> FieldCounts:
+    """The counts of a field after its values were made coarser."""
+    treated = pc.and_(raw.is_valid(), decode_dictionary(finest).is_valid())
+    at_root = pc.and_(treated, coarser.is_null())
+    changed = pc.and_not(pc.and_(treated, changed_values(raw, coarser)), at_root)
+    return replace(counts, changed=changed.true_count, dropped=counts.dropped + at_root.true_count)
 
 
 def decide(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> RiskDecision:
@@ -155,12 +205,14 @@ def decide(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime)
     A removal of records that the bound does not permit is a miss, not an error, so that all dates are checked.
     """
     if not len(combinations):
-        return RiskDecision(_figures(risk, combinations, Classes(*[np.zeros(0, np.int64)] * 3), Baseline(())))
+        return RiskDecision(
+            _figures(risk, combinations, _identity_classes(combinations), Baseline.of_combinations(combinations))
+        )
     match risk.action:
         case "refuse":
             return _decide_refusal(risk, combinations)
         case "suppress":
-            return _decide_suppression(plan, risk, combinations)
+            return _decide_suppression(risk, combinations)
         case "generalize":
             return _decide_levels(plan, risk, combinations, at)
         case "recode":
@@ -174,10 +226,10 @@ def _decide_refusal(risk: RiskPlan, combinations: Combinations) -> RiskDecision:
     return RiskDecision(_figures(risk, combinations, classes, baseline), reason)
 
 
-def _decide_suppression(plan: Plan, risk: RiskPlan, combinations: Combinations) -> RiskDecision:
+def _decide_suppression(risk: RiskPlan, combinations: Combinations) -> RiskDecision:
     classes, baseline = _identity_classes(combinations), Baseline.of_combinations(combinations)
     is_suppressed = ~risk.requirement.holds(classes, baseline)
-    return _decide_removal(plan, risk, combinations, classes.class_of, is_suppressed, {})
+    return _decide_removal(risk, combinations, classes.class_of, is_suppressed, {})
 
 
 def _decide_levels(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> RiskDecision:
@@ -201,7 +253,7 @@ def _decide_levels(plan: Plan, risk: RiskPlan, combinations: Combinations, at: d
         for hierarchy, level in zip(hierarchies, choice.levels, strict=True)
         if hierarchy.name in risk.levelled
     }
-    decision = _decide_removal(plan, risk, combinations, class_of, choice.is_suppressed, columns)
+    decision = _decide_removal(risk, combinations, class_of, choice.is_suppressed, columns)
     figures = replace(
         decision.figures, levels=levels, loss=choice.loss, lower_bound=choice.lower_bound, proven=choice.proven
     )
@@ -215,7 +267,7 @@ def _decide_recoding(plan: Plan, risk: RiskPlan, combinations: Combinations, at:
     for place, hierarchy in enumerate(hierarchies):
         if hierarchy.name in risk.levelled:
             columns[hierarchy.name] = _mixed_levels(hierarchy, choice.level_of[:, place], combinations.codes[:, place])
-    decision = _decide_removal(plan, risk, combinations, choice.class_of, choice.is_suppressed, columns)
+    decision = _decide_removal(risk, combinations, choice.class_of, choice.is_suppressed, columns)
     return replace(decision, figures=replace(decision.figures, loss=choice.loss))
 
 
@@ -232,7 +284,6 @@ def _mixed_levels(hierarchy: Hierarchy, level_of: npt.NDArray[np.int8], codes: n
 
 
 def _decide_removal(
-    plan: Plan,
     risk: RiskPlan,
     combinations: Combinations,
     class_of: Codes,
@@ -252,7 +303,7 @@ def _decide_removal(
         return RiskDecision(figures, (reason,))
     if not suppressed and not columns:
         return RiskDecision(figures)
-    return RiskDecision(figures, (), ApplyBound(plan, risk, CombinationIndex(combinations), is_suppressed, columns))
+    return RiskDecision(figures, (), DecidedBound(CombinationIndex(combinations), is_suppressed, columns))
 
 
 def _without_gaps(class_of: Codes, is_suppressed: npt.NDArray[np.bool_]) -> tuple[Codes, int]:
