@@ -31,6 +31,7 @@ from minimize.aggregates import MEASURES, Measure
 from minimize.forms import NotEmpty, OneOrMore, Reading, errors_below, form_error, plain_data
 from minimize.policy.names import names_of
 from minimize.techniques import TECHNIQUES, TechniqueStep
+from minimize.techniques.chosen_level import AUTO
 from minimize.text import did_you_mean
 
 DROP: Literal["drop"] = "drop"
@@ -78,6 +79,9 @@ class _WordType:
             raise errors_below(word, [((), self.unknown(word))])
         kind = self.table[word]
         parameters = _parameters_by_name(kind, written)
+        chosen: type[BaseModel] | None = getattr(kind, "chosen_form", None)
+        if chosen is not None and AUTO in (parameters or {}).values():
+            kind = chosen
         if parameters is None:
             hint = f"Use: {', '.join(_parameter_names(kind))}."
             fault = form_error("P013", f"`{word}` needs its parameters by name", hint)
@@ -174,7 +178,12 @@ def _parameter_names(kind: type[BaseModel]) -> list[str]:
 
 def _words_schema(noun: str, table: Mapping[str, type[BaseModel]]) -> JsonSchemaValue:
     alone = [name for name, kind in table.items() if not _required_parameters(kind)]
-    kinds = [_word_schema(name, kind) for name, kind in table.items()]
+    kinds = [
+        _word_schema(name, form)
+        for name, kind in table.items()
+        for form in (kind, getattr(kind, "chosen_form", None))
+        if form is not None
+    ]
     return {"anyOf": [{"enum": alone, "description": f"A {noun}."}, *kinds]}
 
 

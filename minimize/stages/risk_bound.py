@@ -34,13 +34,14 @@ from minimize.disclosure_risk.lookup import CombinationIndex
 from minimize.disclosure_risk.requirement import Baseline, worst_figure
 from minimize.errors import RefusedError
 from minimize.identifiers import canonical_column
-from minimize.plan.model import Plan, RiskPlan
+from minimize.plan.model import FieldPlan, Plan, RiskPlan
 from minimize.records import Batch, BatchCounts, FieldCounts
 from minimize.stages.chains import changed_values
 from minimize.stages.deduplicate import encode_values
 from minimize.stages.generalize import GeneralizeFields
 from minimize.stages.raw_values import filter_records, raw_values
 from minimize.techniques import Context
+from minimize.techniques.chosen_level import ChosenLevel
 from minimize.text import count_noun, format_number
 
 PERSON: Final = ""
@@ -161,7 +162,7 @@ class SuppressRecords:
 
 @dataclass(frozen=True, slots=True)
 class CoarsenFields:
-    """The stage that replaces released values by those of the chosen levels. A value at the root is null; it counts as dropped."""
+    """The stage that replaces released values by those of the chosen levels. Null at the root counts as dropped."""
 
     plan: Plan
     risk: RiskPlan
@@ -341,13 +342,21 @@ def hierarchies_of(plan: Plan, risk: RiskPlan, combinations: Combinations, at: d
     """The levels of each quasi-identifier: those of its technique, or only the released value."""
     hierarchies = []
     for key, dictionary in zip(combinations.names, combinations.dictionaries, strict=True):
-        forms = []
-        values = dictionary
-        for technique in plan.fields[key].coarser_forms or ():
-            values = technique.apply(values, Context(key, at)).values
-            forms.append(values)
-        hierarchies.append(Hierarchy.of_forms(key, dictionary, forms) if forms else Hierarchy.fixed(key, dictionary))
+        hierarchies.append(_hierarchy_of(key, plan.fields[key], dictionary, at))
     return hierarchies
+
+
+def _hierarchy_of(key: str, field_plan: FieldPlan, dictionary: pa.Array, at: datetime) -> Hierarchy:
+    if not field_plan.coarser_forms:
+        return Hierarchy.fixed(key, dictionary)
+    chosen = field_plan.steps[-1]
+    if isinstance(chosen, ChosenLevel) and chosen.leaf_rows is not None:
+        return Hierarchy.of_table(key, dictionary, chosen.leaf_rows)
+    forms, values = [], dictionary
+    for technique in field_plan.coarser_forms:
+        values = decode_dictionary(technique.apply(values, Context(key, at)).values)
+        forms.append(values)
+    return Hierarchy.of_forms(key, dictionary, forms)
 
 
 def _figures(

@@ -190,6 +190,8 @@ class TechniqueStep(BaseModel):
     """Whether the result is a position."""
     safeguard: ClassVar[str] = ""
     """The security measure that it is (GDPR Art. 32); empty for generalization."""
+    chosen_form: ClassVar[type[TechniqueStep] | None] = None
+    """The class that reads its parameters if one of them is `auto`; None if its level cannot be chosen."""
     proposed_for: ClassVar[Mapping[str, str]] = {}
     """The kinds of fields that drafts propose it for, each with its parameters in the notation of policies."""
 

@@ -27,12 +27,14 @@ from minimize.techniques.base import (
     LostBits,
     Technique,
     TechniqueResult,
+    TechniqueStep,
     UnsupportedType,
     ValueRange,
     failure_mask,
     type_family,
     untreated_mask,
 )
+from minimize.techniques.chosen_level import Auto, ChosenLevel, check_steps
 from minimize.techniques.numeric import (
     COARSE_DEGREES,
     MAX_EXACT,
@@ -170,6 +172,31 @@ def has_exact_double(number: Decimal) -> bool:
 BinForm = Literal["lower", "middle", "label"]
 
 
+class ChosenBinWidth(ChosenLevel):
+    """The lower bound of an interval of one of several widths, which a search chooses."""
+
+    name: ClassVar[str] = "bin"
+    takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
+    leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = True
+    source: ClassVar[str] = "ISO/IEC 20889:2018"
+    about: ClassVar[str] = "half-open intervals, as wide as a bound on disclosure risk needs them"
+
+    width: Auto
+    steps: Annotated[tuple[Number, ...], UNORDERED] = Field(min_length=1)
+    origin: Annotated[Number, UNORDERED] = Decimal(0)
+
+    @model_validator(mode="after")
+    def _nested_steps(self) -> Self:
+        check_steps(self.steps)
+        _ = self.finest
+        return self
+
+    def levels(self) -> Sequence[Technique]:
+        """Intervals of each width."""
+        return [Bin(width=step, origin=self.origin) for step in self.steps]
+
+
 class Bin(Technique):
     """Half-open intervals `[a, b)`, of one width or between edges: their lower bound, their middle, or a label.
 
@@ -195,6 +222,7 @@ class Bin(Technique):
     singles_out: ClassVar[bool] = True
     source: ClassVar[str] = "ISO/IEC 20889:2018"
     about: ClassVar[str] = "half-open intervals: lower bound, middle or label"
+    chosen_form: ClassVar[type[TechniqueStep] | None] = ChosenBinWidth
     proposed_for: ClassVar[Mapping[str, str]] = {
         "percentage": "{width: 10}",
         "bytes": "{edges: [1e9, 4e9, 16e9, 64e9, 256e9]}",

@@ -9,7 +9,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice, pairwise
 from math import inf
@@ -26,8 +26,10 @@ from minimize.techniques.base import (
     ReferenceFile,
     Technique,
     TechniqueResult,
+    TechniqueStep,
     apply_per_distinct,
 )
+from minimize.techniques.chosen_level import Auto, ChosenLevel
 from minimize.techniques.parameters import HIGHER_TIGHTENS, UNORDERED
 
 HierarchyRow = tuple[str, ...]
@@ -192,6 +194,72 @@ def _open_span(word: str, bound: int) -> NumberSpan:
     return bound + (word == ">"), inf
 
 
+class ChosenHierarchyLevel(ChosenLevel):
+    """A label from a hierarchy file, at a level that a search chooses: from the value itself up to the root, which is null.
+
+    A value that the file does not list cannot be treated.
+    """
+
+    name: ClassVar[str] = "generalize"
+    takes: ClassVar[tuple[Family, ...]] = ("string", "integer")
+    result_type: ClassVar[pa.DataType | None] = pa.string()
+    leaves: ClassVar[Leaves] = "everything"
+    source: ClassVar[str] = "Sweeney 2002"
+    about: ClassVar[str] = "a label from a hierarchy file, as coarse as a bound on disclosure risk needs it"
+
+    hierarchy: Annotated[str, UNORDERED] = Field(min_length=1)
+    level: Auto
+    _file: Path = PrivateAttr()
+    _read: Hierarchy = PrivateAttr()
+
+    @model_validator(mode="after")
+    def _load(self, info: ValidationInfo) -> Self:
+        folder = Path((info.context or {}).get("folder") or ".")
+        self._file = folder / self.hierarchy
+        self._read = Hierarchy.load(self._file, self.hierarchy)
+        return self
+
+    @property
+    def reference_file(self) -> ReferenceFile:
+        """The hierarchy."""
+        return ReferenceFile(self.hierarchy, self._file, self._read.digest)
+
+    @property
+    def leaf_rows(self) -> Sequence[Sequence[str]]:
+        """The lines of the file."""
+        return self._read.rows
+
+    def parameters(self) -> dict[str, Any]:
+        """The hierarchy by its content."""
+        return {"hierarchy": self._read.digest, "level": self.level}
+
+    def levels(self) -> Sequence[Technique]:
+        """The value, and each column of the file but the last."""
+        steps = range(self._read.levels - 1)
+        words = [{row[max(0, step - 1)]: row[step] for row in self._read.rows} for step in steps]
+        return [ListedLabel(words=by_finer) for by_finer in words]
+
+    def phrase(self) -> str:
+        """That the level is not fixed."""
+        return "a group from a fixed list of groups: a search chooses how broad"
+
+
+class ListedLabel(Technique):
+    """A label for each listed value; other values cannot be treated. No policy names it."""
+
+    name: ClassVar[str] = "generalize"
+    takes: ClassVar[tuple[Family, ...]] = ("string", "integer")
+    result_type: ClassVar[pa.DataType | None] = pa.string()
+    source: ClassVar[str] = "Sweeney 2002"
+    about: ClassVar[str] = "a label from a list"
+
+    words: Mapping[str, str] = Field(repr=False)
+
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
+        """The labels."""
+        return apply_per_distinct(values, lambda value: self.words.get(str(value)), pa.string())
+
+
 class Generalize(Technique):
     """A coarser label for each value, from a hierarchy file: a CSV with the value first and coarser labels after it.
 
@@ -217,6 +285,7 @@ class Generalize(Technique):
     leaves: ClassVar[Leaves] = "nothing"
     singles_out: ClassVar[bool] = False
     source: ClassVar[str] = "Sweeney 2002"
+    chosen_form: ClassVar[type[TechniqueStep] | None] = ChosenHierarchyLevel
     about: ClassVar[str] = "a coarser label from a hierarchy file; an unlisted value becomes the root"
 
     hierarchy: Annotated[str, UNORDERED] = Field(min_length=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
@@ -21,12 +21,14 @@ from minimize.techniques.base import (
     LostBits,
     Technique,
     TechniqueResult,
+    TechniqueStep,
     UnsupportedType,
     ValueRange,
     apply_per_distinct,
     failure_mask,
     type_family,
 )
+from minimize.techniques.chosen_level import Auto, ChosenLevel, check_steps
 from minimize.techniques.numeric import (
     COARSE_DEGREES,
     DecimalGrid,
@@ -42,7 +44,31 @@ from minimize.techniques.numeric import (
     result_from_doubles,
     shortest_decimal,
 )
-from minimize.techniques.parameters import HIGHER_TIGHTENS
+from minimize.techniques.parameters import HIGHER_TIGHTENS, UNORDERED
+
+
+class ChosenRounding(ChosenLevel):
+    """Rounding to one of several steps, which a search chooses. A coarser step rounds the result of the finer one."""
+
+    name: ClassVar[str] = "round"
+    takes: ClassVar[tuple[Family, ...]] = ("integer", "double", "decimal")
+    leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = True
+    source: ClassVar[str] = "IEEE 754-2019, §4.3.1"
+    about: ClassVar[str] = "the nearest multiple of a step, as coarse as a bound on disclosure risk needs it"
+
+    to: Auto
+    steps: Annotated[tuple[Decimal, ...], UNORDERED] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _nested_steps(self) -> Self:
+        check_steps(self.steps)
+        _ = self.finest
+        return self
+
+    def levels(self) -> Sequence[Technique]:
+        """Rounding to each step."""
+        return [Round(to=step) for step in self.steps]
 
 
 class Round(Technique):
@@ -65,6 +91,7 @@ class Round(Technique):
     singles_out: ClassVar[bool] = True
     source: ClassVar[str] = "IEEE 754-2019, §4.3.1"
     about: ClassVar[str] = "the nearest multiple of a step, ties to even"
+    chosen_form: ClassVar[type[TechniqueStep] | None] = ChosenRounding
     proposed_for: ClassVar[Mapping[str, str]] = {"coordinate": "{to: 0.1}"}
 
     to: Annotated[Decimal, HIGHER_TIGHTENS] = Field(ge=Decimal("1e-9"), le=Decimal("1e15"))

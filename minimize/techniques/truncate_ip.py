@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar, Literal, Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from minimize.arrow.dictionaries import as_takeable, decode_dictionary, distinct_values
 from minimize.techniques.addresses import are_written_out, format_ipv4, leading_groups, parse_ipv4
@@ -22,13 +22,42 @@ from minimize.techniques.base import (
     LostBits,
     Technique,
     TechniqueResult,
+    TechniqueStep,
     apply_per_distinct,
     failure_mask,
 )
 from minimize.techniques.cache import MIN_CACHED_ROWS
-from minimize.techniques.parameters import LOWER_TIGHTENS, NEUTRAL
+from minimize.techniques.chosen_level import AUTO, ChosenLevel
+from minimize.techniques.parameters import LOWER_TIGHTENS, NEUTRAL, UNORDERED
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class ChosenIpNetwork(ChosenLevel):
+    """The network part of an address, at a level that a search chooses: /24, /16 or /8 of IPv4, /48, /32 or /16 of IPv6."""
+
+    name: ClassVar[str] = "truncate_ip"
+    takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
+    leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
+    source: ClassVar[str] = "RFC 4632, RFC 5952"
+    about: ClassVar[str] = "the network part of an IP address, as coarse as a bound on disclosure risk needs it"
+
+    v4: Annotated[Literal["auto"] | int, UNORDERED] = "auto"
+    v6: Annotated[Literal["auto"] | int, UNORDERED] = "auto"
+
+    @model_validator(mode="after")
+    def _valid_bits(self) -> Self:
+        _ = self.finest
+        return self
+
+    def levels(self) -> Sequence[Technique]:
+        """A network at each level. A number of bits that is set stays the same."""
+        return [
+            TruncateIp(v4=v4 if self.v4 == AUTO else self.v4, v6=v6 if self.v6 == AUTO else self.v6)
+            for v4, v6 in ((24, 48), (16, 32), (8, 16))
+        ]
 
 
 class TruncateIp(Technique):
@@ -57,6 +86,7 @@ class TruncateIp(Technique):
     source: ClassVar[str] = "RFC 4632, RFC 5952"
     about: ClassVar[str] = "the network part of an IP address"
     coarsens_itself: ClassVar[bool] = True
+    chosen_form: ClassVar[type[TechniqueStep] | None] = ChosenIpNetwork
     proposed_for: ClassVar[Mapping[str, str]] = {"ip": "{v4: 24, v6: 48}"}
 
     v4: Annotated[int, LOWER_TIGHTENS] = Field(24, ge=0, lt=32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,10 +16,12 @@ from minimize.techniques.base import (
     LostBits,
     Technique,
     TechniqueResult,
+    TechniqueStep,
     TimeForm,
     UnsupportedType,
     new_nulls,
 )
+from minimize.techniques.chosen_level import Auto, ChosenLevel
 from minimize.techniques.parameters import UNORDERED
 from minimize.techniques.periods import UNIT_ORDER, CalendarUnit, period_starts, unit_cell
 
@@ -33,6 +35,25 @@ def _known_zone(name: str) -> str:
     if not known:
         raise ValueError("the zone is not in the IANA time zone database")
     return name
+
+
+class ChosenTimeUnit(ChosenLevel):
+    """The start of a unit of time that a search chooses: hour, day, month or year. A date begins with the day."""
+
+    name: ClassVar[str] = "truncate_time"
+    takes: ClassVar[tuple[Family, ...]] = ("timestamp", "date")
+    leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
+    source: ClassVar[str] = "ISO 8601"
+    about: ClassVar[str] = "the start of a unit of time, as coarse as a bound on disclosure risk needs it"
+
+    to: Auto
+    zone: Annotated[str, AfterValidator(_known_zone), UNORDERED] = "UTC"
+
+    def levels(self) -> Sequence[Technique]:
+        """Units that contain each other: weeks and months do not. An hour of a date is its day."""
+        units: tuple[CalendarUnit, ...] = ("day", "month", "year")
+        return [_HourOrDay(to="hour", zone=self.zone), *(TruncateTime(to=unit, zone=self.zone) for unit in units)]
 
 
 class TruncateTime(Technique):
@@ -57,6 +78,7 @@ class TruncateTime(Technique):
     source: ClassVar[str] = "ISO 8601"
     about: ClassVar[str] = "the start of the minute, hour, day, week, month, quarter or year"
     coarsens_itself: ClassVar[bool] = True
+    chosen_form: ClassVar[type[TechniqueStep] | None] = ChosenTimeUnit
     proposed_for: ClassVar[Mapping[str, str]] = {
         "birth": "{to: year}",
         "timestamp": "{to: hour}",
@@ -94,3 +116,15 @@ class TruncateTime(Technique):
         """The starts."""
         starts = period_starts(values, self.to, self.zone)
         return TechniqueResult(starts, new_nulls(values, starts))
+
+
+class _HourOrDay(TruncateTime):
+    """The hour of an instant. A date stays as it is."""
+
+    def output_type(self, type_: pa.DataType) -> pa.DataType:
+        """The same type."""
+        return type_ if pa.types.is_date(type_) else super().output_type(type_)
+
+    def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
+        """The hours, or the dates."""
+        return TechniqueResult(values) if pa.types.is_date(values.type) else super().apply(values, context)

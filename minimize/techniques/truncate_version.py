@@ -3,15 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, ClassVar
 
 import pyarrow as pa
 from pydantic import Field
 
-from minimize.techniques.base import Context, Family, Leaves, Technique, TechniqueResult, apply_per_distinct
+from minimize.techniques.base import (
+    Context,
+    Family,
+    Leaves,
+    Technique,
+    TechniqueResult,
+    TechniqueStep,
+    apply_per_distinct,
+)
+from minimize.techniques.chosen_level import Auto, ChosenLevel
 from minimize.techniques.parameters import LOWER_TIGHTENS
+
+
+class ChosenVersionParts(ChosenLevel):
+    """The leading parts of a version number, at a level that a search chooses: three, two or one."""
+
+    name: ClassVar[str] = "truncate_version"
+    takes: ClassVar[tuple[Family, ...]] = ("string",)
+    result_type: ClassVar[pa.DataType | None] = pa.string()
+    leaves: ClassVar[Leaves] = "nothing"
+    singles_out: ClassVar[bool] = False
+    source: ClassVar[str] = "SemVer 2.0.0"
+    about: ClassVar[str] = "the leading parts of a version number, as few as a bound on disclosure risk needs"
+
+    parts: Auto
+
+    def levels(self) -> Sequence[Technique]:
+        """Ever fewer parts."""
+        return [TruncateVersion(parts=parts) for parts in (3, 2, 1)]
 
 
 class TruncateVersion(Technique):
@@ -36,6 +63,7 @@ class TruncateVersion(Technique):
     source: ClassVar[str] = "SemVer 2.0.0"
     about: ClassVar[str] = "the leading parts of a version number"
     coarsens_itself: ClassVar[bool] = True
+    chosen_form: ClassVar[type[TechniqueStep] | None] = ChosenVersionParts
     proposed_for: ClassVar[Mapping[str, str]] = {"version": "{parts: 2}"}
 
     parts: Annotated[int, LOWER_TIGHTENS] = Field(ge=1, le=16)
