@@ -4,6 +4,7 @@ evidence         findings by stable code; runs, receipts and policies of an outp
 files            files in force: presence, digests, encryption, quarantine
 indexes          subject indexes
 records          columns and values of records
+disclosure_risk  the bound on what combinations of values disclose
 values           nested values, conditions, ids, retention and rare values
 aggregates       aggregates and their definitions
 noise            noise, releases and grids of figures
@@ -25,6 +26,7 @@ from minimize.receipts.chain import check_voids
 from minimize.stores import Location, LocationLike, PathText, local_path, parse_output_location
 from minimize.text import count_noun
 from minimize.verification.aggregates import check_aggregates, thresholds
+from minimize.verification.disclosure_risk import check_risk
 from minimize.verification.evidence import (
     CODES,
     Evidence,
@@ -114,6 +116,7 @@ def _all_findings(evidence: Evidence, verifier: Verifier) -> Iterator[Finding]:
     yield from check_indexes(evidence, verifier)
     yield from check_quarantine(evidence)
     yield from check_records(evidence)
+    yield from check_risk(evidence)
     yield from check_sealed_counts(evidence, verifier)
     yield from check_aggregates(evidence)
     if evidence.earlier:

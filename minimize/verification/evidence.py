@@ -107,6 +107,7 @@ CODES: Final = MappingProxyType(
         "V081": "subject indexes have a format that this version does not know, and were not checked",
         "V082": "sealed counts were not checked, because only the keyring opens them",
         "V083": "sealed counts of a receipt are damaged or contradict it: restore them from a backup",
+        "V090": "records miss the bound on disclosure risk that their pipeline states",
     }
 )
 _WARNINGS: Final = frozenset({"V007", "V008", "V019", "V038", "V061", "V070", "V080", "V081", "V082"})

@@ -129,6 +129,26 @@ def chain_rule(chain: Sequence[StepView], place: ColumnContext) -> ValueRule:
     return lambda value: obeys(value) and (value in passed or earlier(value))
 
 
+def at_finest_level(step: StepView) -> StepView:
+    """A step whose level a search chose (`auto`), at the finest level: coarser results have its form, too."""
+    parameters = dict(step.parameters)
+    chosen = [name for name, value in parameters.items() if value == "auto"]
+    if not chosen or step.technique == "generalize":
+        return step
+    steps = parameters.pop("steps", None) or ()
+    for name in chosen:
+        parameters[name] = steps[0] if steps else _FINEST_LEVELS.get((step.technique, name))
+    return StepView(step.technique, parameters)
+
+
+_FINEST_LEVELS: Final[dict[tuple[str, str], Any]] = {
+    ("truncate_ip", "v4"): 24,
+    ("truncate_ip", "v6"): 48,
+    ("truncate_time", "to"): "hour",
+    ("truncate_version", "parts"): 3,
+}
+
+
 def techniques_without_rule(chains: Iterable[Sequence[StepView]]) -> list[str]:
     """The techniques of some chains that have no rule, each once."""
     return [name for name in dict.fromkeys(step.technique for chain in chains for step in chain) if name not in RULES]
@@ -165,7 +185,7 @@ def _bin_widths(parameters: Parameters) -> list[Fraction]:
 
 def _rule_of_step(step: StepView, place: ColumnContext) -> ValueRule:
     """The check of one step. A value of a type that it cannot check does not obey."""
-    obeys = None
+    obeys, step = None, at_finest_level(step)
     with suppress(KeyError, TypeError, ValueError, ArithmeticError):
         obeys = RULES[step.technique].values(step.parameters, place)
     if obeys is None:

@@ -172,8 +172,11 @@ def top_values(parameters: Parameters, place: ColumnContext) -> ValueRule:
 
 
 def hierarchy_labels(parameters: Parameters, place: ColumnContext) -> ValueRule:
-    """Labels of the hierarchy's level, or its root."""
+    """Labels of the hierarchy's level, or its root; of any level but the root if a search chose the level."""
     rows = list(_hierarchy_rows(str(parameters["hierarchy"]), place))
+    if parameters["level"] == "auto":
+        listed = frozenset(label for row in rows for label in row[:-1])
+        return lambda value: value in listed
     level = int(parameters["level"])
     allowed = frozenset(label for row in rows for label in (row[min(level, len(row) - 1)], row[-1]))
     return lambda value: value in allowed
