@@ -352,7 +352,9 @@ class _PartitionCheck:
 
     def check(self, files: Sequence[EvidenceFile]) -> Iterator[Finding]:
         """Findings about these files."""
-        if self.run.is_first:  # rare values are decided once, over all rows of a date
+        risk = self.run.receipt.risk
+        is_complete = risk is None or not risk.suppressed  # a bound removed records after the values were counted
+        if self.run.is_first and is_complete:  # rare values are decided once, over all rows of a date
             kept = self.policy.subject in set(ids_shown_as_is(self.policy))
             self.rare = {view.pointer: RareValues(step, is_kept=kept) for view, step in top_fields(self.policy)}
         for standing in files:
