@@ -165,15 +165,15 @@ class CombinationTally:
             codes = [known.encode(column) for known, column in zip(self._dictionaries, columns, strict=True)]
             self._rows.add(codes, None, self._sizes())
 
-    def merge(self, other: Self) -> None:
+    def merge(self, tally: Self) -> None:
         """Add the records that another tally of the same columns has observed."""
-        if other._dictionaries is None:
+        if tally._dictionaries is None:
             return
         if self._dictionaries is None:
-            self._dictionaries = [ValueDictionary(known.values.type) for known in other._dictionaries]
-        columns, counts = other._rows.columns()
+            self._dictionaries = [ValueDictionary(known.values.type) for known in tally._dictionaries]
+        columns, counts = tally._rows.columns()
         places = [
-            mine.encode(theirs.values) for mine, theirs in zip(self._dictionaries, other._dictionaries, strict=True)
+            mine.encode(theirs.values) for mine, theirs in zip(self._dictionaries, tally._dictionaries, strict=True)
         ]
         codes = [place[column] for place, column in zip(places, columns, strict=True)]
         self._rows.add(codes, counts, self._sizes())
@@ -407,7 +407,7 @@ class _DistinctRows:
         if not columns or not len(columns[0]):
             return
         self._widen(sizes)
-        words, sums = _counted(self._layout.pack(columns), counts)
+        words, sums = _count_rows(self._layout.pack(columns), counts)
         self._words.append(words)
         self._counts.append(sums)
         if sum(map(len, self._words)) > max(_MIN_PENDING, 2 * self._distinct):
@@ -436,11 +436,11 @@ class _DistinctRows:
 
     def _reduce(self) -> None:
         if len(self._words) > 1:
-            words, counts = _counted(np.concatenate(self._words), np.concatenate(self._counts))
+            words, counts = _count_rows(np.concatenate(self._words), np.concatenate(self._counts))
             self._words, self._counts, self._distinct = [words], [counts], len(words)
 
 
-def _counted(words: Words, counts: Codes | None) -> tuple[Words, Codes]:
+def _count_rows(words: Words, counts: Codes | None) -> tuple[Words, Codes]:
     """The distinct rows, sorted, and the sum of their counts."""
     if counts is None and words.shape[1] == 1:
         ordered = np.sort(words, axis=0)

@@ -181,7 +181,7 @@ class RiskPlan:
         return Fraction(str(self.model.suppress_at_most))
 
     @property
-    def counted(self) -> str:
+    def counted_unit(self) -> str:
         """What k counts, in words."""
         return "persons" if self.person is not None else "rows"
 
@@ -194,7 +194,7 @@ class RiskPlan:
         about = f" and {', '.join(self.sensitive)}" if self.sensitive else ""
         share = brief_number(100 * self.model.suppress_at_most)
         return (
-            f"bound on combinations of {', '.join(self.quasi_identifiers)}{about}: {thresholds} of {self.counted}; "
+            f"bound on combinations of {', '.join(self.quasi_identifiers)}{about}: {thresholds} of {self.counted_unit}; "
             f"{_ACTION_TEXTS[self.action].format(share=share)}"
         )
 

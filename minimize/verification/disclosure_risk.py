@@ -74,8 +74,8 @@ def _read(evidence: Evidence, bound: BoundView, files: Sequence[EvidenceFile]) -
     policy = files[-1].run.policy
     subject = None if policy is None or not bound.counts_persons else policy.subject
     tables = []
-    for each in files:
-        file = open_file(evidence, each)
+    for file_in_force in files:
+        file = open_file(evidence, file_in_force)
         if file is None:
             return None
         for batch in file.iter_batches():
