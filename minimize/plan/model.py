@@ -8,7 +8,7 @@ Columns and outputs have a category, by how far they can be linked to a person: 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from fractions import Fraction
 from itertools import groupby
@@ -164,11 +164,13 @@ class RiskPlan:
     requirement: Requirement
     levelled: tuple[str, ...] = ()
     """The quasi-identifiers whose level the search chooses."""
+    is_removal: bool = False
+    """Whether the run removes data. It is never refused: records that miss the bound are removed with it."""
 
     @property
     def action(self) -> BoundAction:
         """What becomes of records that miss the bound."""
-        return self.model.otherwise
+        return "suppress" if self.is_removal and self.model.otherwise == "refuse" else self.model.otherwise
 
     @property
     def needs_first_pass(self) -> bool:
@@ -178,7 +180,9 @@ class RiskPlan:
     @property
     def suppress_at_most(self) -> Fraction:
         """The share of the records that may be removed, as it is written."""
-        return Fraction(str(self.model.suppress_at_most))
+        return (
+            Fraction(1) if self.action == "suppress" and self.is_removal else Fraction(str(self.model.suppress_at_most))
+        )
 
     @property
     def counted_unit(self) -> str:
@@ -197,6 +201,11 @@ class RiskPlan:
             f"bound on combinations of {', '.join(self.quasi_identifiers)}{about}: {thresholds} of {self.counted_unit}; "
             f"{_ACTION_TEXTS[self.action].format(share=share)}"
         )
+
+
+def as_removal(plan: Plan) -> Plan:
+    """The plan of a run that removes data, whose bound on disclosure risk refuses nothing."""
+    return plan if plan.risk is None else replace(plan, risk=replace(plan.risk, is_removal=True))
 
 
 _ACTION_TEXTS: Mapping[BoundAction, str] = {

@@ -146,8 +146,8 @@ class RiskEntry:
 
 @dataclass(frozen=True, slots=True)
 class GatedRows:
-    """Counts of gated rows by reason; the sum is `rows.gated`. `consent`, `restricted` and `region` are absent if they gated no
-    row. All are absent if the counts are sealed."""
+    """Counts of gated rows by reason; the sum is `rows.gated`. `consent`, `restricted`, `region` and `risk` are absent if they
+    gated no row. All are absent if the counts are sealed."""
 
     setting: int | None = field(default=0, metadata=OMIT_IF_NONE)
     condition: int | None = field(default=0, metadata=OMIT_IF_NONE)
@@ -156,13 +156,14 @@ class GatedRows:
     consent: int | None = field(default=None, metadata=OMIT_IF_NONE)
     restricted: int | None = field(default=None, metadata=OMIT_IF_NONE)
     region: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    risk: int | None = field(default=None, metadata=OMIT_IF_NONE)
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int]) -> Self:
         """The counts of a run, by reason."""
         always = {reason: counts.get(reason, 0) for reason in ("setting", "condition", "retention", "erased")}
-        consent, restricted, region = (counts.get(reason) or None for reason in ("consent", "restricted", "region"))
-        return cls(**always, consent=consent, restricted=restricted, region=region)
+        names = ("consent", "restricted", "region", "risk")
+        return cls(**always, **{reason: counts.get(reason) or None for reason in names})
 
     @property
     def reasons(self) -> dict[str, int]:

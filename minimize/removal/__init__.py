@@ -6,6 +6,7 @@ retract.py          `retract`: today's policy applied to published output
 keys.py             new versions of master keys, files encrypted under them, destruction of versions
 rerun.py            dates that can be run again from their source
 sealing.py          records moved into sealed files by `subject restrict`, and back by `subject lift`
+rare_records.py     records that a removal leaves in combinations that miss the bound on disclosure risk
 plan.py             due files, the plan, open deadlines
 decision.py         removals and replacements in one file, batch by batch
 retention_rules.py  ages and conditions of today's policy for a file of an older one
@@ -30,6 +31,7 @@ from minimize.errors import call_redacted
 from minimize.receipts import Receipt, ReceiptKind
 from minimize.removal.decision import RewriteRequest
 from minimize.removal.plan import RemovalPlan, plan_by_rules
+from minimize.removal.rare_records import with_rare_records
 from minimize.removal.rewrite import PlannedChange, RecordsTransfer, Rewrite
 from minimize.removal.rewrite_receipt import PlannedFile, RewriteResult
 from minimize.removal.sealing import RemovedRecordsSealer
@@ -88,7 +90,12 @@ class Removal(Generic[P]):
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> P:
         """The plan of one output. Its errors show no value of a record."""
-        return call_redacted(lambda: self.operation.plan(output, counts=counts))
+        return call_redacted(lambda: self._plan_within_bound(output, counts=counts))
+
+    def _plan_within_bound(self, output: PublishedOutput, *, counts: bool) -> P:
+        """The plan, and what it leaves in combinations that miss a bound on disclosure risk."""
+        plan = self.operation.plan(output, counts=counts)
+        return replace(plan, due=with_rare_records(output, plan.due)) if isinstance(plan, RemovalPlan) else plan
 
     def execute(
         self, output: PublishedOutput, plan: P, published: Callable[[Receipt], object]

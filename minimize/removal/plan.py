@@ -322,6 +322,7 @@ _REASON_TEXTS: Mapping[str, str] = {
     "setting": "switched off by a setting",
     "condition": "excluded by a condition",
     "consent": "not covered by a consent of their tenant",
+    "risk": "left in combinations that miss the bound on disclosure risk",
 }
 
 

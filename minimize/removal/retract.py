@@ -37,6 +37,7 @@ from minimize.removal import Removal, RuledRemoval
 from minimize.removal.decision import WHOLE_RECORD, FileInstructions, RewriteRequest
 from minimize.removal.file_consents import FileConsents, FileSettings
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, whole_table, with_retention
+from minimize.removal.rare_records import with_rare_records
 from minimize.removal.rerun import DatesWithSource, RerunnableDate
 from minimize.removal.retention_rules import RetentionRules, StoredFacts, current_conditions
 from minimize.removal.verdict import BatchVerdict
@@ -318,6 +319,7 @@ class ResolvedRetraction:
         ]
         rerun = sorted(on or "" for on, each in rerunnable.items() if each.is_pending)
         unreadable = tuple(path for path, is_shredded in sealed.items() if is_shredded)
+        due = with_rare_records(self.output, due)
         plan = replace(plan_removal(self.request.as_of, due), unreadable=unreadable)
         return Retraction(plan, tuple(rerun), is_received_only=self.is_received_only)
 

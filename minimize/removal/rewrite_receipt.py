@@ -28,7 +28,7 @@ from minimize.removal.verdict import BatchJudge, SuccessiveJudges
 from minimize.runs import receipt_builder
 from minimize.times import Clock, utc_now
 
-REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent", "restricted")
+REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent", "restricted", "risk")
 
 
 @dataclass(frozen=True, slots=True)

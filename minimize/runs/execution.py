@@ -20,7 +20,7 @@ from minimize.output.folder import batch_date_of
 from minimize.output.publish import Staging
 from minimize.output.sink import ParquetSink, QuarantineWriter, WorkerFiles
 from minimize.output.subject_index import SubjectIndexer
-from minimize.plan.model import plan_subject_index
+from minimize.plan.model import as_removal, plan_subject_index
 from minimize.receipts import Receipt, files_in_force
 from minimize.records import Chunk, WrittenFile
 from minimize.runs.batch_dates import BatchDate, SkippedDate, date_text
@@ -123,9 +123,11 @@ def process_dates(
     late: LateAggregates,
     progress: ProgressCallback,
     others: Mapping[str, OtherReleases],
+    *,
+    is_removal: bool = False,
 ) -> ProcessedDates:
-    """Processes every batch date. Takes the releases of its source by other outputs, by date."""
-    plan = resolved.plan
+    """Processes every batch date. Takes the releases of its source by other outputs, by date, and whether the run removes data."""
+    plan = as_removal(resolved.plan) if is_removal else resolved.plan
     job = Job(
         plan,
         resolved.at,

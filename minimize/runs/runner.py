@@ -436,7 +436,13 @@ def attempt_run(resolved: ResolvedRun, context: RunContext) -> tuple[RunResult |
                     with folder.begin(session.run_id) as staging:
                         others = _other_releases(resolved, session, folder.receipts())
                         processed = process_dates(
-                            resolved, staging, ENGINES[context.engine], late, context.progress, others
+                            resolved,
+                            staging,
+                            ENGINES[context.engine],
+                            late,
+                            context.progress,
+                            others,
+                            is_removal=context.kind not in READING_KINDS,
                         )
                         result, unpublished = _publish_dates(resolved, processed, late, staging, context, session)
                     resolved = _without_unpublished(resolved, unpublished, all_skipped)

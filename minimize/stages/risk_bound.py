@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -50,18 +51,18 @@ PERSON: Final = ""
 
 def quasi_columns(risk: RiskPlan, batch: Batch) -> pa.RecordBatch:
     """The released quasi-identifiers of a batch, by key."""
-    return pa.RecordBatch.from_pydict({key: _comparable(batch.released[key]) for key in risk.quasi_identifiers})
+    return pa.RecordBatch.from_pydict({key: comparable_values(batch.released[key]) for key in risk.quasi_identifiers})
 
 
 def risk_columns(risk: RiskPlan, batch: Batch) -> pa.RecordBatch:
     """The released quasi-identifiers and sensitive fields of a batch by key, and the person of each record."""
-    columns = {key: _comparable(batch.released[key]) for key in (*risk.quasi_identifiers, *risk.sensitive)}
+    columns = {key: comparable_values(batch.released[key]) for key in (*risk.quasi_identifiers, *risk.sensitive)}
     if risk.person is not None:
         columns[PERSON] = canonical_column(leaf(batch.raw, risk.person).values, fold=risk.folds_case)
     return pa.RecordBatch.from_pydict(columns)
 
 
-def _comparable(values: pa.Array) -> pa.Array:
+def comparable_values(values: pa.Array) -> pa.Array:
     """A struct as the text of its children; other values as they are."""
     if not pa.types.is_struct(values.type):
         return values
@@ -235,12 +236,13 @@ def _decide_suppression(risk: RiskPlan, combinations: Combinations) -> RiskDecis
 
 def _decide_levels(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> RiskDecision:
     hierarchies = hierarchies_of(plan, risk, combinations, at)
-    failure = ""
-    try:
-        choice = optimal_levels(combinations, hierarchies, risk.requirement, suppress_at_most=risk.suppress_at_most)
-    except RefusedError as error:
-        failure = error.message
-    if failure:
+    failure, choice = "", None
+    for limit in (risk.suppress_at_most, *([Fraction(1)] if risk.is_removal else [])):
+        try:
+            choice = choice or optimal_levels(combinations, hierarchies, risk.requirement, suppress_at_most=limit)
+        except RefusedError as error:
+            failure = error.message
+    if choice is None:
         return _unreachable(risk, combinations, failure)
     columns = {
         hierarchy.name: CoarserColumn(hierarchy.levels[level][combinations.codes[:, place]], hierarchy.labels[level])
@@ -293,7 +295,7 @@ def _decide_removal(
 ) -> RiskDecision:
     """The decision to remove some combinations. Takes the class of each combination after it was made coarser."""
     total, suppressed = int(combinations.records.sum()), int(combinations.records[is_suppressed].sum())
-    limit = int(risk.suppress_at_most * total)
+    limit = total if risk.is_removal else int(risk.suppress_at_most * total)
     kept, count = _without_gaps(class_of, is_suppressed)
     all_classes = classes_of(combinations, kept, count + 1)
     figures = _figures(

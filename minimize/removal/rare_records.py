@@ -1,0 +1,159 @@
+"""Records that a removal leaves in combinations that miss the bound on disclosure risk: they are removed with it, and counted.
+
+A removal is never refused because of a bound. The bound is that of the pipeline under which a date was written. Persons are the
+subjects as released; if the records do not show them, each record counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from minimize.arrow.dictionaries import Bools, decode_dictionary
+from minimize.arrow.nested import leaf
+from minimize.arrow.pointers import Pointer
+from minimize.datasets.published_output import OutputFile, PublishedOutput
+from minimize.disclosure_risk.combinations import CombinationTally, classes_of
+from minimize.disclosure_risk.lookup import CombinationIndex
+from minimize.disclosure_risk.requirement import Baseline, Requirement
+from minimize.policy.risk_forms import RiskModel
+from minimize.records import RECORDS
+from minimize.removal.plan import DueFile, counted_file
+from minimize.removal.rewrite_receipt import PlannedFile
+from minimize.removal.verdict import BatchJudge, BatchVerdict
+from minimize.stages.raw_values import mask_values
+from minimize.stages.risk_bound import PERSON, comparable_values
+
+RISK_REASON: Final = "risk"
+"""The reason for which receipts count these records."""
+F = TypeVar("F", bound=PlannedFile)
+
+
+def with_rare_records(output: PublishedOutput, due: Sequence[DueFile]) -> tuple[DueFile, ...]:
+    """The files to change, and what they leave in rare combinations: also in files of the same dates that are not due."""
+    due_by_path = {each.file.path: each for each in due if each.name == RECORDS}
+    files_by_date: dict[str | None, list[OutputFile]] = {}
+    for file in output.files(RECORDS):
+        files_by_date.setdefault(file.date, []).append(file)
+    changed = dict(due_by_path)
+    for on in dict.fromkeys(each.date for each in due_by_path.values()):
+        files = files_by_date.get(on, [])
+        bound = _bound_of(files)
+        if bound is not None:
+            changed |= _files_with_rare_records(bound, files, due_by_path)
+    others = [each for each in due if each.file.path not in changed]
+    return (*others, *changed.values()) if changed != due_by_path else tuple(due)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBound:
+    """A bound, as it reads published files."""
+
+    model: RiskModel
+    pointers: Mapping[str, Pointer]
+    """The columns of quasi-identifiers and sensitive fields, by key."""
+    person: Pointer | None
+    """The column of the subjects; None if rows are counted, or if the records do not show subjects."""
+
+    @property
+    def column_names(self) -> set[str]:
+        """The names of the columns that it reads."""
+        persons = () if self.person is None else (self.person,)
+        return {pointer.top for pointer in (*self.pointers.values(), *persons)}
+
+    def columns(
+        self, batch: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, keys: Iterable[str]
+    ) -> pa.RecordBatch:
+        """The values of the records that stay after a verdict, by key."""
+        columns = {}
+        for key in keys:
+            values = verdict.replacements.get(key, leaf(batch, self.pointers[key]).values)
+            closed = verdict.removed_values.get(key)
+            values = values if closed is None else mask_values(values, pa.array(closed))
+            columns[key] = comparable_values(values).filter(pa.array(stays))
+        if self.person is not None:
+            columns[PERSON] = decode_dictionary(leaf(batch, self.person).values).filter(pa.array(stays))
+        return pa.RecordBatch.from_pydict(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class RareRecordsJudge:
+    """The verdict of a removal, and after it the removal of records whose combination misses the bound."""
+
+    bound: StoredBound
+    first: BatchJudge | None
+    index: CombinationIndex = field(repr=False)
+    is_rare: Bools = field(repr=False)
+    """By combination."""
+    pointers: Mapping[str, Pointer]
+
+    def __call__(self, batch: pa.RecordBatch) -> BatchVerdict:
+        """Both verdicts. A record that the first one removes is counted by it."""
+        verdict = BatchVerdict() if self.first is None else self.first(batch)
+        stays = verdict.remaining_rows(batch.num_rows)
+        columns = self.bound.columns(batch, verdict, stays, self.bound.model.quasi_identifiers)
+        rare = np.zeros(batch.num_rows, np.bool_)
+        rare[stays] = self.is_rare[self.index.places(columns)]
+        if not rare.any():
+            return verdict
+        return replace(verdict, removed_records={**verdict.removed_records, RISK_REASON: rare})
+
+
+def _bound_of(files: Sequence[OutputFile]) -> StoredBound | None:
+    """The bound under which the files of a date were written; None if there is none."""
+    newest = max(files, key=lambda file: file.written_by.receipt.sequence, default=None)
+    if newest is None or not isinstance(newest.written_by.pipeline.get(RECORDS), Mapping):
+        return None
+    records = newest.written_by.loaded_pipeline.records
+    model = None if records is None else records.risk
+    if model is None:
+        return None
+    subject = newest.policy.subject if model.counting == "persons" else None
+    pointers = newest.pointers
+    keys = (*model.quasi_identifiers, *model.sensitive)
+    return StoredBound(model, {key: pointers[key] for key in keys}, None if subject is None else pointers.get(subject))
+
+
+def _files_with_rare_records(
+    bound: StoredBound, files: Sequence[OutputFile], due: Mapping[str, DueFile]
+) -> Iterator[tuple[str, DueFile]]:
+    """The files of a date that have records to remove, because what else is removed leaves them rare."""
+    person = None if bound.person is None else PERSON
+    tally = CombinationTally(bound.model.quasi_identifiers, bound.model.sensitive, person)
+    for file in files:
+        planned = due.get(file.path)
+        if planned is None or not planned.is_whole:
+            for batch in _batches(bound, file, planned):
+                verdict = _verdict(planned, batch)
+                stays = verdict.remaining_rows(batch.num_rows)
+                tally.observe(bound.columns(batch, verdict, stays, bound.pointers))
+    combinations = tally.settle()
+    classes = classes_of(combinations, np.arange(len(combinations)), len(combinations))
+    requirement = Requirement(dict(bound.model.require))
+    is_rare = ~requirement.holds(classes, Baseline.of_combinations(combinations))
+    if not is_rare.any():
+        return
+    index = CombinationIndex(combinations)
+    for file in files:
+        planned = due.get(file.path)
+        if planned is not None and planned.is_whole:
+            continue
+        judge = RareRecordsJudge(
+            bound, None if planned is None else planned.rewrite_judge, index, is_rare, file.pointers
+        )
+        counted = counted_file(file, judge, file.stored_file.batches())
+        if counted.gated.get(RISK_REASON):
+            yield file.path, counted
+
+
+def _batches(bound: StoredBound, file: OutputFile, planned: DueFile | None) -> Iterator[pa.RecordBatch]:
+    return file.batches(bound.column_names) if planned is None else file.stored_file.batches()
+
+
+def _verdict(planned: DueFile | None, batch: pa.RecordBatch) -> BatchVerdict:
+    judge = None if planned is None else planned.rewrite_judge
+    return BatchVerdict() if judge is None else judge(batch)
