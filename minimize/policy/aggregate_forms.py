@@ -268,14 +268,14 @@ class AggregateModel(Form):
 
     def _check_rollups(self, reading: Reading) -> None:
         """A roll-up has some of the groups of its aggregate, and no two have the same."""
-        seen: set[frozenset[str]] = set()
+        group_sets: set[frozenset[str]] = set()
         for columns in self.rollups:
             groups = frozenset(columns)
             unknown = [column for column in columns if column not in self.group_by]
             if unknown:
                 hint = did_you_mean(unknown[0], self.group_by)
                 reading.fault("P010", f"`{unknown[0]}` is not a group of the aggregate", "rollups", hint=hint)
-            elif groups == frozenset(self.group_by) or groups in seen or len(groups) < len(columns):
+            elif groups == frozenset(self.group_by) or groups in group_sets or len(groups) < len(columns):
                 hint = "Name some of the groups, each once. `[]` is the total."
                 reading.fault("P018", "a roll-up repeats groups, or is no coarser table", "rollups", hint=hint)
-            seen.add(groups)
+            group_sets.add(groups)

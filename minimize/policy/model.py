@@ -68,10 +68,10 @@ def check_purpose(
         hint = "Use another purpose. Profiling, advertising, marketing and sale are prohibited under any name."
         faults.add("P009", f"the purpose `{purpose}` is prohibited", line=line, key=key, hint=hint)
         return False
-    known = (*PURPOSES, *allowed_purposes)
-    if purpose not in known:
-        usual = [each for each in known if each != ON_PREMISES_PURPOSE]
-        near = did_you_mean_any(similar_words(purpose, known))
+    permitted_purposes = (*PURPOSES, *allowed_purposes)
+    if purpose not in permitted_purposes:
+        usual = [each for each in permitted_purposes if each != ON_PREMISES_PURPOSE]
+        near = did_you_mean_any(similar_words(purpose, permitted_purposes))
         hint = near or did_you_mean(
             purpose, usual, "To use another purpose, add it under `purposes:` in minimize.yaml."
         )
@@ -96,14 +96,16 @@ def configured_purposes(config: Config, faults: FaultList) -> tuple[str, ...]:
     """The purposes that `minimize.yaml` adds. Faults of the file are recorded with its name."""
     if config.path is None:
         return ()
-    own = FaultList(str(config.path))
-    config_nodes(config, own)
+    config_faults = FaultList(str(config.path))
+    config_nodes(config, config_faults)
     for key in config.unknown_keys:
         hint = did_you_mean(key.value, CONFIG_KEYS)
-        own.add("P004", f"unknown key `{key.value}` in minimize.yaml", line=key.line, hint=hint)
-    own.found.extend(fault for key, fault in config.faults.items() if key == "purposes")
-    good = tuple(each.value for each in config.purposes if check_purpose(each.value, [each.value], own, each.line))
-    faults.found.extend(own.found)
+        config_faults.add("P004", f"unknown key `{key.value}` in minimize.yaml", line=key.line, hint=hint)
+    config_faults.found.extend(fault for key, fault in config.faults.items() if key == "purposes")
+    good = tuple(
+        each.value for each in config.purposes if check_purpose(each.value, [each.value], config_faults, each.line)
+    )
+    faults.found.extend(config_faults.found)
     return good
 
 
@@ -224,8 +226,8 @@ class Field(Form):
         """The keys of a map as a field; None if `keys` is not set."""
         if self.keys is None:
             return None
-        given = {"role": self.role, "purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
-        return Field(key=str(self.pointer.keys), type="string", do=self.keys, line=self.line, **given)
+        inherited = {"role": self.role, "purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
+        return Field(key=str(self.pointer.keys), type="string", do=self.keys, line=self.line, **inherited)
 
     @property
     def is_gated(self) -> bool:
@@ -376,8 +378,12 @@ class Policy(ConfiguredForm):
 
     def switch(self, feature: str) -> FeatureSwitch | None:
         """The rules by which settings decide on a feature; None for an unknown feature."""
-        found = self.features.get(feature)
-        return None if found is None else FeatureSwitch(feature, found.holders, found.per_subject, self.subject)
+        feature_model = self.features.get(feature)
+        return (
+            None
+            if feature_model is None
+            else FeatureSwitch(feature, feature_model.holders, feature_model.per_subject, self.subject)
+        )
 
     def folds_case(self, key: str | None) -> bool:
         """Whether values of a field that differ only in case are the same id."""

@@ -150,16 +150,14 @@ class DeduplicateModel(Form):
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredEncryption:
-    """The encryption that `minimize.yaml` sets for all pipelines.
-
-    default    applies if a pipeline does not set `encrypt`
-    required   the least that a pipeline may set
-    is_stated  whether a line of the file states either of them
-    """
+    """The encryption that `minimize.yaml` sets for all pipelines."""
 
     default: EncryptBy = "off"
+    """Applies if a pipeline does not set `encrypt`."""
     required: EncryptBy = "off"
+    """The least that a pipeline may set."""
     is_stated: bool = False
+    """Whether a line of the file states either of them."""
 
     @property
     def implied(self) -> EncryptBy:
@@ -389,10 +387,10 @@ class Pipeline(ConfiguredForm):
         Raises OutputError for an invalid URI."""
         if output is not None:
             return parse_output_location(output)
-        own = parse_output_location(self.output, self.folder)
-        return own if self.region is None else self.region.root / self.data / own.name
+        location = parse_output_location(self.output, self.folder)
+        return location if self.region is None else self.region.root / self.data / location.name
 
     def line_of(self, *path: str) -> int | None:
         """The line of a key in the file, or of the nearest key above it."""
-        found = (self.lines.get(path[:length]) for length in range(len(path), 0, -1))
-        return next((line for line in found if line is not None), None)
+        lines = (self.lines.get(path[:length]) for length in range(len(path), 0, -1))
+        return next((line for line in lines if line is not None), None)
