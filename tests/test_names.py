@@ -214,7 +214,6 @@ MATCH_FUNCTIONS = frozenset({"match", "search", "fullmatch"})
 PRONOUNS_LEFT: Mapping[str, int] = {
     "governance": 355,
     "sources": 81,
-    "forms": 10,
     "ledger": 8,
     "records": 6,
     "workspace": 3,
