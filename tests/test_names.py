@@ -213,7 +213,6 @@ MATCH_FUNCTIONS = frozenset({"match", "search", "fullmatch"})
 """Functions of `re` whose result may have the name `found`."""
 PRONOUNS_LEFT: Mapping[str, int] = {
     "governance": 355,
-    "sources": 81,
     "ledger": 8,
     "records": 6,
     "workspace": 3,
