@@ -23,7 +23,15 @@ from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from minimize.forms import Expected, Form, Reading, form_error, is_read, when_read
-from minimize.forms.values import NAME_PATTERN, CategoryName, EncryptBy, Name, Share, read_encryption_word
+from minimize.forms.values import (
+    NAME_PATTERN,
+    CategoryLimit,
+    CategoryName,
+    EncryptBy,
+    Name,
+    ShareLimit,
+    read_encryption_word,
+)
 from minimize.policy.aggregate_forms import AggregateModel, OutputName, rollup_name
 from minimize.policy.condition import FormCondition
 from minimize.policy.model import ON_PREMISES_PURPOSE, ConfiguredForm, Policy, Purpose
@@ -31,6 +39,7 @@ from minimize.policy.names import FieldKey, FieldKeys, PolicyReading, names_of
 from minimize.settings.tenants import OutputRegion
 from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location
+from minimize.techniques.parameters import SETTING_TIGHTENS, UNSETTING_TIGHTENS
 from minimize.text import did_you_mean
 
 DataKind = Literal["service", "telemetry"]
@@ -206,13 +215,13 @@ class RecordsModel(Form):
 
     noun = "`records`"
 
-    must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
+    must_be: CategoryLimit = pydantic.Field(None, description="The highest permitted category of the output.")
     partition_by: FieldKeys = pydantic.Field((), description="Levels of folders below `date=`.")
     index: bool = pydantic.Field(
         True, description="Whether files have an index of subjects. Without it, all records are read to find a subject."
     )
     collect_if: FormCondition | None = pydantic.Field(None, description="Collected only if this condition is true.")
-    deduplicate: DeduplicateModel | None = None
+    deduplicate: Annotated[DeduplicateModel | None, SETTING_TIGHTENS] = None
     encrypt: Annotated[EncryptModel, _EncryptType()] | None = pydantic.Field(
         None, description="How columns are encrypted at rest. The default is set by minimize.yaml."
     )
@@ -230,8 +239,8 @@ class QuarantineModel(Form):
 
     noun = "`quarantine`"
 
-    fail_above: Share | None = pydantic.Field(None, description="Above this share the run exits with 4.")
-    stop_above: Share | None = pydantic.Field(None, description="Above this share nothing is published.")
+    fail_above: ShareLimit = pydantic.Field(None, description="Above this share the run exits with 4.")
+    stop_above: ShareLimit = pydantic.Field(None, description="Above this share nothing is published.")
 
 
 @dataclass(slots=True)
@@ -296,8 +305,8 @@ class Pipeline(ConfiguredForm):
         description="The output folder, relative to this file; or the URI of an object store (s3://, gs://, abfs://) without "
         "credentials, which needs a ledger elsewhere."
     )
-    records: Annotated[RecordsModel | None, WrapValidator(_records_or_flag), _FlagSchema()] = pydantic.Field(
-        RecordsModel(), description="The records output. With `false`, no records are written."
+    records: Annotated[RecordsModel | None, WrapValidator(_records_or_flag), _FlagSchema(), UNSETTING_TIGHTENS] = (
+        pydantic.Field(RecordsModel(), description="The records output. With `false`, no records are written.")
     )
     aggregates: Mapping[OutputName, AggregateModel] = pydantic.Field(
         {}, description="Counts and statistics per group, by name."
