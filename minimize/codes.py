@@ -11,6 +11,7 @@ from minimize.governance.access_file import CODES as ACCESS
 from minimize.governance.incidents.notification import CODES as INCIDENTS
 from minimize.ledger.audit_event import AUDIT_CODES as LEDGER
 from minimize.linting import LINT_RULES
+from minimize.recipients.rules import REFUSAL_RULES
 from minimize.records import REJECT_CODES
 from minimize.review.changes import CODES as REVIEW
 from minimize.server.request import CODES as SERVER
@@ -51,38 +52,7 @@ _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
         "T037": "a pipeline has another purpose than the inbound function",
         "T038": "a source names a recipient or a function that does not exist",
         "T039": "a policy mixes quality_and_security, the purpose of the on-premises product's data, with other data or purposes",
-        "N001": "the manifest of the recipient is empty: nothing is shared with it",
-        "N002": "the manifest does not have the function",
-        "N003": "the function has the wrong direction: inbound and not outbound, or outbound and not inbound",
-        "N004": "the function of the manifest does not have the field",
-        "N010": "the agent has no contract, or tenants have no contract with the independent recipient",
-        "N011": "a contract is not in force",
-        "N012": "the contract permits no transmission",
-        "N013": "the contract does not permit the field",
-        "N014": "an agent is not on the list of subprocessors",
-        "N015": "a prerequisite of the function, such as an account, is not confirmed for tenants",
-        "N016": "a pass-through secret was not given",
-        "N017": "records name no tenant, so that no consent can apply",
-        "N020": "the policy does not list the purpose, or the function has another purpose",
-        "N021": "the policy does not release the field for the purpose",
-        "N022": "the condition of a field reads data that the output no longer holds",
-        "N030": "tenants have not given consent",
-        "N031": "tenants refused consent",
-        "N032": "tenants withdrew their consent",
-        "N033": "the consent of tenants has expired",
-        "N034": "the consent of tenants is not valid yet",
-        "N035": "tenants agreed to another text",
-        "N036": "tenants agreed to another purpose",
-        "N037": "the recipient has since changed between agent and independent",
-        "N038": "tenants agreed to other fields, or to another form of the fields",
-        "N039": "the administrator of tenants did not explicitly agree to an independent recipient",
-        "N040": "records are withheld by collection settings, conditions, retention or an erasure",
-        "N041": "records have no tenant, or lack a field that the policy requires",
-        "N042": "nothing is left to send",
-        "N050": "the category of the payload exceeds `must_be`",
-        "N051": "the payload is not as declared",
-        "N052": "the consent of tenants ended while the payload was made",
-        "N053": "an aggregate was published under a lower threshold than today's",
+        **{rule.code: rule.about for rule in REFUSAL_RULES.values()},
         "N060": "a consent, refusal or withdrawal has no evidence: neither an API token nor a document",
         "N061": "the API token is of another account than the acting one",
         "N062": "a consent, contract or prerequisite is shown by a reference alone, without the document",

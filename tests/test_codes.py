@@ -9,6 +9,7 @@ from typing import get_args
 
 from minimize import codes
 from minimize.codes import CODES
+from minimize.recipients.rules import REFUSAL_RULES
 from minimize.records import REJECT_CODES, RejectCode
 from minimize.verification.files import QUARANTINE_CODES
 
@@ -22,12 +23,13 @@ TABLES = (
     "ledger/audit_event.py",
     "forms/yaml_nodes.py",
     "linting/rules.py",
+    "recipients/rules.py",
     "review/changes.py",
     "verification/evidence.py",
 )
 DEFINITION = re.compile(r'^\s*"([A-Z]\d{3})": ', re.MULTILINE)
 RULE = re.compile(r'^\s*(?:\w*Rule\()?"([A-Z]\d{3})",', re.MULTILINE)
-"""A row of the table of lint rules."""
+"""A row of a table of rules."""
 
 
 def row_pattern(table: Path) -> re.Pattern[str]:
@@ -43,6 +45,7 @@ def used_codes() -> set[str]:
         if str(file.relative_to(PACKAGE)) in TABLES:
             text = row_pattern(file).sub("", text)
         found.update(CODE.findall(text))
+        found.update(rule.code for rule in REFUSAL_RULES.values() if f'"{rule.name}"' in text)
     return found
 
 

@@ -26,6 +26,7 @@ from minimize.identifiers import canonical_account, is_invisible
 from minimize.ledger import Actor
 from minimize.records import RECORDS
 from minimize.stores import PathText
+from minimize.techniques.parameters import LOWER_TIGHTENS
 from minimize.text import did_you_mean, single_line
 
 ALL_NAMES: Final = "all"
@@ -149,13 +150,16 @@ class RoleAssignment(Form):
             reading.fault("U011", "the assignment has no members", "members", hint=hint)
 
 
+GrantDuration = Annotated[Duration, LOWER_TIGHTENS]
+
+
 class BreakGlassRules(Form):
     """Limits of access without approval, which is reviewed afterwards."""
 
     noun = "`break_glass`"
 
-    maximum: Duration = Field(default=timedelta(hours=1), description="The maximum duration.")
-    review_within: Duration = Field(default=timedelta(hours=24), description="The deadline of the review.")
+    maximum: GrantDuration = Field(default=timedelta(hours=1), description="The maximum duration.")
+    review_within: GrantDuration = Field(default=timedelta(hours=24), description="The deadline of the review.")
 
 
 class GrantRules(Form):
@@ -163,9 +167,11 @@ class GrantRules(Form):
 
     noun = "`grants`"
 
-    default: Duration = Field(default=timedelta(hours=8), description="The duration if a request does not state one.")
-    maximum: Duration = Field(default=timedelta(hours=24), description="The maximum duration of a request.")
-    unanswered: Duration = Field(
+    default: GrantDuration = Field(
+        default=timedelta(hours=8), description="The duration if a request does not state one."
+    )
+    maximum: GrantDuration = Field(default=timedelta(hours=24), description="The maximum duration of a request.")
+    unanswered: GrantDuration = Field(
         default=LONGEST_UNANSWERED, description="The time after which an unanswered request expires."
     )
     break_glass: BreakGlassRules = BreakGlassRules()

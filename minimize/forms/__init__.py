@@ -43,20 +43,18 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(slots=True)
 class Reading:
-    """The file that is being read: the context of the validators of a form.
-
-    faults    the faults that were found
-    folder    the base of relative paths
-    purposes  purposes that the configuration adds to the closed list
-    node      the mapping that is being read
-    key       the field, role or other named part that is being read, for the findings
-    """
+    """The file that is being read: the context of the validators of a form."""
 
     faults: FaultList
+    """The faults that were found."""
     folder: Path = Path()
+    """The base of relative paths."""
     purposes: tuple[str, ...] = ()
+    """Purposes that the configuration adds to the closed list."""
     node: YamlNode = field(default_factory=lambda: YamlNode({}))
+    """The mapping that is being read."""
     key: str | None = None
+    """The field, role or other named part that is being read, for the findings."""
 
     def fault(self, code: str, message: str, *path: str | int, hint: str = "") -> None:
         """Records a fault of the mapping that is being read, at the line of a key below it, if it exists."""
@@ -83,12 +81,6 @@ class Form(BaseModel):
     A key that is not a Python name has a `validation_alias`. A field of type `SkipJsonSchema[…]` is not a key of the file: the
     loader sets it. Such fields are `line`, and `key` or `name` for the key of the mapping; those of the whole file are
     `path`, `digest` and `content`.
-
-    noun       what the mapping is, for messages; `{name}` is its key
-    is_named   whether findings name the key of the mapping
-    stand_ins  values that replace a required key if it is missing or wrong, so that the rest can be checked
-    codes      own codes for the faults of keys, and for unknown keys
-    examples   per key whose value must be a mapping, an example of it, for hints
     """
 
     model_config = ConfigDict(
@@ -96,10 +88,15 @@ class Form(BaseModel):
     )
 
     noun: ClassVar[str]
+    """What the mapping is, for messages; `{name}` is its key."""
     is_named: ClassVar[bool] = False
+    """Whether findings name the key of the mapping."""
     stand_ins: ClassVar[Mapping[str, Any]] = {}
+    """Values that replace a required key if it is missing or wrong, so that the rest can be checked."""
     codes: ClassVar[Mapping[str, str]] = {}
+    """The form's codes for the faults of keys, and for unknown keys."""
     examples: ClassVar[Mapping[str, str]] = {}
+    """For a key whose value must be a mapping, an example of it, for hints."""
     hides_unknown_keys: ClassVar[bool] = False
 
     def check(self, reading: Reading) -> None:
@@ -174,14 +171,12 @@ def _input(node: YamlNode, name: str = "", loaded: Mapping[str, Any] | None = No
 
 @dataclass(frozen=True, slots=True)
 class ShortForm:
-    """Annotation of a mapping of forms: an entry may have the value of one key instead of the whole form.
-
-    key       the key
-    is_short  whether an entry is the value of the key
-    """
+    """Annotation of a mapping of forms: an entry may have the value of one key instead of the whole form."""
 
     key: str
+    """The key whose value an entry may have."""
     is_short: Callable[[YamlNode], bool]
+    """Whether an entry is the value of the key."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._expand, handler(source))
@@ -196,10 +191,10 @@ class ShortForm:
         return _input(YamlNode(whole, value.node.line), value.name, value.loaded)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        found = handler(schema)
-        form = found["additionalProperties"]
+        json_schema = handler(schema)
+        form = json_schema["additionalProperties"]
         short = handler.resolve_ref_schema(form)["properties"][self.key]
-        return {**found, "additionalProperties": {"anyOf": [form, short]}}
+        return {**json_schema, "additionalProperties": {"anyOf": [form, short]}}
 
 
 def plain_data(value: Any) -> Any:
@@ -232,9 +227,9 @@ class _MappingReader:
         """The form. Raises PydanticCustomError if it cannot be read even without its faulty parts."""
         values = {**self.form.implied_values(self.written.keys()), **dict(self._known_values())}
         loaded = {name: self.written.loaded.get(name) for name in _fields(self.form, from_loader=True)}
-        known = {name: value for name, value in loaded.items() if value is not None}
+        loader_values = {name: value for name, value in loaded.items() if value is not None}
         while True:
-            form, errors = _validate(handler, {**known, **values})
+            form, errors = _validate(handler, {**loader_values, **values})
             if form is not None:
                 form.check(self.reading)
                 return form
@@ -258,22 +253,22 @@ class _MappingReader:
 
     def _first_errors(self, errors: Sequence[Mapping[str, Any]]) -> dict[KeyPath, Mapping[str, Any]]:
         """One error for each place, because a union reports one for each of its members."""
-        found: dict[KeyPath, Mapping[str, Any]] = {}
+        errors_by_path: dict[KeyPath, Mapping[str, Any]] = {}
         for error in errors:
             missing = error["type"] == "missing"
-            found.setdefault(tuple(error["loc"]) if missing else self._path(error), error)
-        return found
+            errors_by_path.setdefault(tuple(error["loc"]) if missing else self._path(error), error)
+        return errors_by_path
 
     def _path(self, error: Mapping[str, Any]) -> KeyPath:
         """The place of an error in the file. Parts of its location that are names of types are omitted."""
-        found: list[str | int] = []
+        path: list[str | int] = []
         node = self.written.node
         for part in error["loc"]:
             below = node.child(part)
             if below is not None:
-                found.append(part)
+                path.append(part)
                 node = below
-        return tuple(found)
+        return tuple(path)
 
     def _add_fault(self, path: KeyPath, error: Mapping[str, Any]) -> None:
         key = next((part for part in reversed(path) if isinstance(part, str)), "")
@@ -297,10 +292,10 @@ class _MappingReader:
                 expected = re.findall("'([^']*)'", str(error["ctx"]["expected"]))
                 hint = did_you_mean(str(node.value) if node.is_scalar else "", expected)
                 code, message = "P007", f"{about}: unknown word"
-            case own if re.fullmatch("[A-Z][0-9]{3}", own):
+            case fault_code if re.fullmatch("[A-Z][0-9]{3}", fault_code):
                 details = error.get("ctx", {})
                 about = f"`{key}` " if details.get("follows_key") else ""
-                code, message, hint = own, f"{about}{error['msg']}", details.get("hint", "")
+                code, message, hint = fault_code, f"{about}{error['msg']}", details.get("hint", "")
                 named = key if details.get("is_named") else named
             case kind:
                 text = _TYPE_TEXTS.get(kind, str(error["msg"]).removeprefix("Input "))
@@ -417,27 +412,29 @@ class _FormSchema(GenerateJsonSchema):
         return False
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        found = super().model_schema(schema)
-        return {key: value for key, value in found.items() if key != "title"}
+        json_schema = super().model_schema(schema)
+        return {key: value for key, value in json_schema.items() if key != "title"}
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
         """Keys that do not match their pattern are refused, which `patternProperties` does not do."""
-        found = super().dict_schema(schema)
-        for pattern, values in found.pop("patternProperties", {}).items():
-            found |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
-        return found
+        json_schema = super().dict_schema(schema)
+        for pattern, values in json_schema.pop("patternProperties", {}).items():
+            json_schema |= {"propertyNames": {"pattern": pattern}, "additionalProperties": values}
+        return json_schema
 
     def encode_default(self, dft: Any) -> Any:
         return duration_text(dft) if isinstance(dft, timedelta) else super().encode_default(dft)
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
         """The schema with its default, unless that is empty or a form of which every key is omitted."""
-        found = super().default_schema(schema)
-        is_simple = found.get("default") not in (None, "", [], {}) and not isinstance(schema.get("default"), BaseModel)
-        return {key: value for key, value in found.items() if key != "default" or is_simple}
+        json_schema = super().default_schema(schema)
+        is_simple = json_schema.get("default") not in (None, "", [], {}) and not isinstance(
+            schema.get("default"), BaseModel
+        )
+        return {key: value for key, value in json_schema.items() if key != "default" or is_simple}
 
 
 def form_error(
@@ -473,8 +470,8 @@ class NotEmpty:
         return core_schema.with_info_after_validator_function(self._validate, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        found = handler(schema)
-        return {**found, "minItems" if found.get("type") == "array" else "minProperties": 1}
+        json_schema = handler(schema)
+        return {**json_schema, "minItems" if json_schema.get("type") == "array" else "minProperties": 1}
 
     def _validate(self, value: Any, info: ValidationInfo) -> Any:
         if isinstance(info.context, Reading) and not value:
@@ -489,8 +486,8 @@ class OneOrMore:
         return core_schema.with_info_before_validator_function(self._listed, handler(source))
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
-        found = handler(schema)
-        return {"anyOf": [found["items"], found]}
+        json_schema = handler(schema)
+        return {"anyOf": [json_schema["items"], json_schema]}
 
     def _listed(self, value: Any, info: ValidationInfo) -> Any:
         return value if isinstance(value, tuple) or not is_read(info) else (value,)

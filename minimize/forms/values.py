@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from minimize.forms import Expected, Reading, form_error, when_read
 from minimize.forms.yaml_nodes import LARGEST_INTEGER
+from minimize.techniques.parameters import LOWER_TIGHTENS, ranked
 from minimize.text import did_you_mean
 from minimize.times import parse_iso_date
 
@@ -34,6 +35,8 @@ DAY_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 
 
 CategoryName = Literal["identified", "pseudonymized", "aggregated"]
+CategoryLimit = Annotated[CategoryName | None, ranked((*get_args(CategoryName)[::-1], None))]
+"""The highest permitted category; None means no limit."""
 EncryptBy = Literal["off", "identified", "by_category"]
 
 
@@ -97,13 +100,19 @@ Duration = Annotated[
     Expected("must be a duration", hint="Use a whole number and a unit: 45s, 15m, 24h, 30d, 2w."),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30d"]}),
 ]
+DurationLimit = Annotated[Duration | None, LOWER_TIGHTENS]
+"""The longest permitted duration; None means no limit."""
 Day = Annotated[
     date,
     BeforeValidator(_parse_day),
     Expected("must be a day", hint="Use YYYY-MM-DD."),
     WithJsonSchema({"type": "string", "pattern": DAY_PATTERN, "examples": ["2026-11-25"]}),
 ]
+LastDay = Annotated[Day | None, LOWER_TIGHTENS]
+"""An end; None means that there is none."""
 Share = Annotated[float, Field(ge=0, le=1), Expected("must be a share of the rows, from 0 to 1")]
+ShareLimit = Annotated[Share | None, LOWER_TIGHTENS]
+"""The highest permitted share; None means no limit."""
 _DECIMAL_SCHEMA: Final = {
     "type": "string",
     "pattern": f"^{DECIMAL_PATTERN}$",

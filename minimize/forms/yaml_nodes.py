@@ -115,8 +115,8 @@ class YamlNode:
 
     def get(self, key: str) -> YamlNode | None:
         """The node of a key; None if there is none or it is null."""
-        found = self.entries.get(key)
-        return None if found is None or found.value is None else found
+        node = self.entries.get(key)
+        return None if node is None or node.value is None else node
 
     def to_data(self) -> Any:
         """The value without lines; lists become tuples."""
@@ -134,14 +134,14 @@ class YamlNode:
 
     def existing_path(self, path: Sequence[str | int]) -> tuple[str | int, ...]:
         """The longest existing start of a path of keys and positions."""
-        found: list[str | int] = []
+        existing_parts: list[str | int] = []
         node: YamlNode | None = self
         for part in path:
             node = None if node is None else node.child(part)
             if node is None:
                 break
-            found.append(part)
-        return tuple(found)
+            existing_parts.append(part)
+        return tuple(existing_parts)
 
     def descend(self, path: Sequence[str | int]) -> YamlNode:
         """The deepest existing node along a path."""
@@ -200,8 +200,8 @@ def require_utf8(content: bytes | None, faults: FaultList) -> bytes | None:
 
 def parse_yaml(text: str, faults: FaultList) -> YamlNode | None:
     """The nodes of one YAML document; None, with a fault, if the text is not YAML."""
-    root, found = _parse_cached(text)
-    faults.found.extend(replace(each, file=faults.file) for each in found)
+    root, findings = _parse_cached(text)
+    faults.found.extend(replace(each, file=faults.file) for each in findings)
     return root
 
 
@@ -281,15 +281,15 @@ class _NodeBuilder:
         return YamlNode(self.scalar(raw, line), line)
 
     def entries(self, raw: MappingNode, depth: int) -> dict[str, YamlNode]:
-        found: dict[str, YamlNode] = {}
+        entries: dict[str, YamlNode] = {}
         for key, value in raw.value:
             line = key.start_mark.line + 1
             name = self.key(key, line)
-            if name in found:
+            if name in entries:
                 self.faults.add("P002", f"duplicate key `{name}`", line=line, hint="Remove one of them.")
             elif name is not None:
-                found[name] = self.node(value, line, depth)
-        return found
+                entries[name] = self.node(value, line, depth)
+        return entries
 
     def key(self, raw: Any, line: int) -> str | None:
         if isinstance(raw, ScalarNode) and not str(raw.tag).endswith((":null", ":merge")):
@@ -353,10 +353,10 @@ _MOST_SUGGESTED: Final = 4
 def similar_files_hint(file: Path) -> str:
     """A hint with similar names for a file that does not exist; empty if there are none. Names that may be values are omitted."""
     try:
-        found = [*_similar_names(file)] or [*_subfolders_with_file(file)]
+        similar_files = [*_similar_names(file)] or [*_subfolders_with_file(file)]
     except (OSError, ValueError):
-        found = []
-    shown = [each for each in found if not has_hit(each.name)]
+        similar_files = []
+    shown = [each for each in similar_files if not has_hit(each.name)]
     return did_you_mean_any(list(map(str, shown))) if len(shown) <= _MOST_SUGGESTED else ""
 
 

@@ -27,7 +27,6 @@ from minimize.datasets.lifecycle_events import (
 from minimize.datasets.published_output import PublishedOutput
 from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, MinimizeError, PolicyError
 from minimize.governance.known_outputs import published_output
-from minimize.governance.settings import AuthorizeChange
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, current_actor
@@ -225,20 +224,16 @@ def record_event(event: NewEvent, workspace: Workspace, now: datetime) -> Record
     return RecordedEvent(entry, entry.is_new, entry.unreachable, similar)
 
 
-def add_event(
-    event: NewEvent, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
-) -> EventEntry:
+def add_event(event: NewEvent, workspace: Workspace, now: datetime) -> EventEntry:
     """Records an event, with its audit event. A known event is recorded again if more forms are known now.
 
     Its subject is stored as a token, with tokens of its forms in the outputs that the ledger knows and in the output of the
-    configured pipeline. Raises PolicyError, LedgerError, KeyringError, and any error of `allowed`.
+    configured pipeline. Raises PolicyError, LedgerError, KeyringError.
     """
-    return add_events([event], workspace, now, allowed=allowed)[0]
+    return add_events([event], workspace, now)[0]
 
 
-def add_events(
-    new_events: Sequence[NewEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
-) -> tuple[EventEntry, ...]:
+def add_events(new_events: Sequence[NewEvent], workspace: Workspace, now: datetime) -> tuple[EventEntry, ...]:
     """Records several events, all or none. Each output is checked only once."""
     new_events = [
         replace(new_event, tenant=canonical_text(new_event.tenant), subject=canonical_id(new_event.subject))
@@ -258,7 +253,7 @@ def add_events(
             _event_row(new_event, each, earlier, keys, now, actor)
             for new_event, each in zip(new_events, subject_forms, strict=True)
         ]
-        new = _record_rows(ledger, rows, before, actor, allowed)
+        new = _record_rows(ledger, rows, before, actor)
         _store_erasure_lists(ledger, outputs)
     return tuple(
         EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, subject_forms, strict=True)
@@ -379,9 +374,7 @@ def _event_row(
     return replace(row, forms=json.dumps(known_forms, sort_keys=True), linked=json.dumps(linked, sort_keys=True))
 
 
-def withdraw_event(
-    name: str, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
-) -> EventEntry:
+def withdraw_event(name: str, workspace: Workspace, now: datetime) -> EventEntry:
     """Withdraws an event that was recorded by mistake or no longer applies. The event is given by the start of its id.
 
     Data that it removed from outputs stays removed. Raises ConfigurationError if no event or more than one matches, or for a
@@ -400,12 +393,10 @@ def withdraw_event(
             )
         if named[0].kind == RESTRICTION:
             raise ConfigurationError("a restriction is not withdrawn, but lifted", hint="Run `minimize subject lift`.")
-    return withdraw_events(named, workspace, now, allowed=allowed)[0]
+    return withdraw_events(named, workspace, now)[0]
 
 
-def withdraw_events(
-    events: Sequence[LifecycleEvent], workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
-) -> list[EventEntry]:
+def withdraw_events(events: Sequence[LifecycleEvent], workspace: Workspace, now: datetime) -> list[EventEntry]:
     """Withdraws recorded events. Raises the errors of `add_event`."""
     actor = current_actor()
     rows = [
@@ -413,7 +404,7 @@ def withdraw_events(
         for each in events
     ]
     with workspace.open_ledger(signs=True) as ledger:
-        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), actor, allowed)
+        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), actor)
         _store_erasure_lists(ledger, reachable_outputs(ledger, workspace))
     return [EventEntry(row, is_new) for row, is_new in zip(rows, new, strict=True)]
 
@@ -469,13 +460,9 @@ def _record_rows(
     rows: Sequence[LifecycleEvent],
     before: Iterable[LifecycleEvent],
     actor: Actor,
-    allowed: AuthorizeChange | None,
 ) -> list[bool]:
     states: dict[str, str] = {each.id: each.state for each in before}
     resources = [_event_resource(row, states.get(row.id)) for row in rows]
-    if allowed is not None:
-        for resource in resources:
-            allowed(actor, resource)
     if not rows:
         return []
     operation = "add" if rows[0].state == "recorded" else "withdraw"

@@ -13,7 +13,6 @@ from minimize.datasets.pipelines import LEDGER_SETTINGS
 from minimize.errors import RefusedError
 from minimize.governance.settings import (
     LOCATION_FEATURE,
-    SETTINGS_ACTIVITY,
     check_subject,
     record_settings,
     warn_if_not_read,
@@ -21,7 +20,7 @@ from minimize.governance.settings import (
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.keys import Keyring
 from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.kinds import SETTING, RecordedSetting
+from minimize.ledger.kinds import SETTING, SETTINGS_ACTIVITY, RecordedSetting
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
 from minimize.plan.request import can_leave
 from minimize.policy.condition import FeatureOn, atoms

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -20,9 +20,9 @@ from minimize.governance.declared_names import DeclaredNames, names_of_configura
 from minimize.governance.evidence import checked_reference
 from minimize.identifiers import canonical_id, canonical_text, canonical_word
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
 from minimize.ledger.acts import ActReader, Decision
-from minimize.ledger.kinds import SETTING, RecordedSetting, new_settings
+from minimize.ledger.kinds import SETTING, SETTINGS_ACTIVITY, RecordedSetting, new_settings
 from minimize.ledger.subject_tokens import (
     find_known_token,
     known_or_new_token,
@@ -57,8 +57,6 @@ from minimize.workspace import Workspace
 
 if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
-
-SETTINGS_ACTIVITY: Final = AuditActivity("settings", component="settings", category="configuration")
 
 
 def check_setting(setting: NewSetting, job: Pipeline | None) -> None:
@@ -110,8 +108,6 @@ PER_SUBJECT: Final = "it is collected only if the settings of the tenant and of 
 RAN_OUT: Final = "; expired, because `on` for a subject is valid for 24 hours"
 LOCATION_FEATURE: Final = "location"
 """The feature that `locate start` turns on for one device."""
-AuthorizeChange = Callable[[Actor, Resource], None]
-"""Checks whether an actor may change a setting. Raises RefusedError if not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,15 +161,13 @@ class SettingChange(JsonResult):
         yield f"{self.setting} of {owner}, held by {self.holder}: {self.new} (before: {self.old})"
 
 
-def set_setting(
-    setting: NewSetting, workspace: Workspace, now: datetime, *, allowed: AuthorizeChange | None = None
-) -> SettingChange:
+def set_setting(setting: NewSetting, workspace: Workspace, now: datetime) -> SettingChange:
     """Records a setting with its audit event.
 
-    Raises PolicyError for words that the pipeline's policy does not declare, LedgerError, KeyringError, and any error of
-    `allowed`. Raises RefusedError for a subject's own `on` of a feature that the pipeline's policy decides `per_subject`:
-    `locate start` has its own permission. Raises RefusedError, too, if the user turns something on and no reference is given:
-    an administrator cannot make this choice for the user.
+    Raises PolicyError for words that the pipeline's policy does not declare, LedgerError, KeyringError. Raises RefusedError for a
+    subject's own `on` of a feature that the pipeline's policy decides `per_subject`: `locate start` has its own permission. Also
+    raises RefusedError if the user turns something on and no reference is given: an administrator cannot make this choice for the
+    user.
     """
     workspace.require("settings/set_admin" if setting.holder == "admin" else "settings/set", tenant=setting.tenant)
     setting = setting.canonical()
@@ -209,25 +203,20 @@ def set_setting(
             reference=reference,
             field=setting.field,
         )
-        before = _previous_value(rows, row)
-        resource = _setting_resource(row, before)
-        actor = current_actor()
-        if allowed is not None:
-            allowed(actor, resource)
-        record_settings(ledger, [row], SETTINGS_ACTIVITY.event("set", actor, now, resource))
+        before = _row_before(rows, row)
+        record_settings(ledger, [row], SETTING.event("set", row, before=[before]))
     if workspace.loaded_pipeline is not None:
         warn_if_not_read(workspace.loaded_pipeline)
         _warn_without_effect(setting, workspace.loaded_pipeline)
     else:
         warn_if_unchecked("the feature or level, and who may turn it on,")
-    old, new, is_for_subject = before or "nothing", setting.value, bool(setting.subject)
     return SettingChange(
         tenant=setting.tenant,
         setting=setting.setting,
         holder=setting.holder,
-        old=old,
-        new=new,
-        is_for_subject=is_for_subject,
+        old="nothing" if before is None else before.value,
+        new=setting.value,
+        is_for_subject=bool(setting.subject),
     )
 
 
@@ -236,8 +225,7 @@ def record_settings(ledger: Ledger, rows: Sequence[RecordedSetting], event: Audi
 
     def decide(acts: ActReader) -> Decision[int]:
         new = new_settings(acts, rows)
-        who = event.actor.user or ""
-        return Decision(len(new), [SETTING.act(each, actor=who) for each in new], [event] if new else [])
+        return Decision(len(new), SETTING.acts(new), [event] if new else [])
 
     return ledger.record(decide)
 
@@ -326,10 +314,10 @@ def _missing_reference(what: str) -> RefusedError:
     )
 
 
-def _previous_value(rows: Sequence[RecordedSetting], new: RecordedSetting) -> str | None:
-    """The previous value of the same holder."""
+def _row_before(rows: Sequence[RecordedSetting], new: RecordedSetting) -> RecordedSetting | None:
+    """The row of the same holder that is in force before a new one."""
     same = [row for row in rows if _setting_key(row) == _setting_key(new)]
-    return next((row.value for row in _rows_in_force(same, new.recorded_at)), None)
+    return next(_rows_in_force(same, new.recorded_at), None)
 
 
 def _rows_in_force(rows: Iterable[RecordedSetting], now: datetime) -> Iterator[RecordedSetting]:
@@ -349,15 +337,6 @@ def _rows_in_force(rows: Iterable[RecordedSetting], now: datetime) -> Iterator[R
 
 def _setting_key(row: RecordedSetting) -> tuple[str, ...]:
     return row.tenant_id, row.setting, row.subject or "", row.field or "", row.holder
-
-
-def _setting_resource(row: RecordedSetting, before: str | None) -> Resource:
-    place = f"settings/{row.tenant_id}/{row.setting}" + (f"/{row.subject}" if row.subject else "")
-    start = PropertyChange("valid_from", None, time_text(row.valid_from))
-    own = [PropertyChange("field", None, row.field)] if row.field else []
-    reference = [PropertyChange("reference", None, row.reference)] if row.reference else []
-    changes = (PropertyChange(row.holder, before, row.value), start, *own, *reference)
-    return Resource(row.setting, "setting", place, changes)
 
 
 @dataclass(frozen=True, slots=True)

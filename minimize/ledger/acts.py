@@ -15,7 +15,7 @@ from __future__ import annotations
 import base64
 import json
 import typing
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
@@ -159,12 +159,16 @@ class AuditForm(Generic[R]):
     compared: tuple[str, ...] = ()
     correlation: str | None = None
 
-    def resource(self, record: R, before: R | None = None) -> Resource:
-        """The resource that an act changes. Takes the act before it about the same object."""
+    def resource(
+        self, record: R, before: R | None = None, *, properties: Mapping[str, PlainValue] | None = None
+    ) -> Resource:
+        """The resource that an act changes. Takes the act before it about the same object, or other properties to show."""
+        shown = self.properties(record) if properties is None else properties
         compared = {name.format(record) for name in self.compared}
         earlier = {} if before is None else self.properties(before)
-        values = {name: earlier.get(name) if name in compared else None for name in self.properties(record)}
-        changes = (PropertyChange(name, values[name], new) for name, new in self.properties(record).items())
+        changes = (
+            PropertyChange(name, earlier.get(name) if name in compared else None, new) for name, new in shown.items()
+        )
         return Resource(self.name.format(record), self.type, self.id.format(record), tuple(changes))
 
 
@@ -203,39 +207,63 @@ class ActKind(Generic[R]):
         Takes the act before each of them, and the time if the records have no field for it.
         """
         pairs = zip(records, before or [None] * len(records), strict=True)
-        events = [self.event(operation, record, before=earlier, at=at) for record, earlier in pairs]
-        return Decision([*records], [self.act(record, recorded_at=at) for record in records], events)
+        events = [self.event(operation, record, before=[earlier], at=at) for record, earlier in pairs]
+        return Decision([*records], self.acts(records, at), events)
+
+    def joint_decision(
+        self,
+        operation: str,
+        *records: R,
+        before: Sequence[R | None] = (),
+        at: datetime | None = None,
+        result: EventResult = "success",
+        properties: Mapping[str, PlainValue] | None = None,
+    ) -> Decision[list[R]]:
+        """The decision to record these acts with one audit event for all of them; without acts, no decision. See `event`."""
+        if not records:
+            return Decision([])
+        event = self.event(operation, *records, before=before, at=at, result=result, properties=properties)
+        return Decision([*records], self.acts(records, at), [event])
 
     def event(
         self,
         operation: str,
-        record: R,
-        *,
-        before: R | None = None,
+        *records: R,
+        before: Sequence[R | None] = (),
         at: datetime | None = None,
         actor: Actor | None = None,
         result: EventResult = "success",
+        properties: Mapping[str, PlainValue] | None = None,
+        tenants: Collection[str | None] = (),
     ) -> AuditEvent:
-        """The audit event of an act, by default of the current actor. Takes the time if the record has no field for it."""
-        form = self.audit
+        """The audit event of acts, by default of the current actor, with one resource for each object.
+
+        Takes the act before each of them, the time if the records have no field for it, properties to show in place of those of
+        the acts, and the tenants that the acts concern if the records have no field for them.
+        """
+        form, first = self.audit, records[0]
         assert form is not None
+        pairs = zip(records, before or [None] * len(records), strict=True)
+        resources = [form.resource(record, earlier, properties=properties) for record, earlier in pairs]
+        concerned = {*tenants} if self.tenant is None else {getattr(record, self.tenant) for record in records}
         return form.activity.event(
             operation,
             actor or current_actor(),
-            at or typing.cast("Any", record).recorded_at,
-            form.resource(record, before),
+            at or typing.cast("Any", first).recorded_at,
+            *dict.fromkeys(resources),
             result=result,
-            correlation_id=None if form.correlation is None else form.correlation.format(record),
-            tenant=None if self.tenant is None else getattr(record, self.tenant),
+            correlation_id=None if form.correlation is None else form.correlation.format(first),
+            tenant=concerned.pop() if len(concerned) == 1 else None,
         )
 
     def refusal(self, operation: str, record: R, reasons: str) -> AuditEvent:
         """The audit event of an act that was refused and is not recorded, with the reasons in place of its properties."""
-        event = self.event(operation, record, result="refused")
-        refused = (
-            replace(each, changed_properties=(PropertyChange("reasons", None, reasons),)) for each in event.resources
-        )
-        return replace(event, resources=tuple(refused))
+        return self.event(operation, record, result="refused", properties={"reasons": reasons})
+
+    def acts(self, records: Iterable[R], recorded_at: datetime | None = None) -> list[NewAct]:
+        """The acts of records, by the current actor. Takes the time if the records have no field for it."""
+        account = current_actor().user or ""
+        return [self.act(record, recorded_at=recorded_at, actor=account) for record in records]
 
     def act(self, record: R, *, recorded_at: datetime | None = None, actor: str = "") -> NewAct:
         """The act of a record. Takes the time and the account if the record has no field for them."""

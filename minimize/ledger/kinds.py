@@ -496,9 +496,32 @@ class RecordedSetting:
     reference: str = dataclasses.field(default="", compare=False)
     field: str | None = None
 
+    @property
+    def path(self) -> str:
+        """The tenant and the setting; of a subject also its token."""
+        return "/".join([self.tenant_id, self.setting, *([self.subject] if self.subject else [])])
 
+
+SETTINGS_ACTIVITY: Final = AuditActivity("settings", component="settings", category="configuration")
 SETTING: Final = ActKind(
-    "setting", RecordedSetting, key="{0.setting}", tenant="tenant_id", subject="subject", valid_from="valid_from"
+    "setting",
+    RecordedSetting,
+    key="{0.setting}",
+    tenant="tenant_id",
+    subject="subject",
+    valid_from="valid_from",
+    audit=AuditForm(
+        SETTINGS_ACTIVITY,
+        type="setting",
+        id="settings/{0.path}",
+        name="{0.setting}",
+        properties=lambda row: {
+            row.holder: row.value,
+            "valid_from": time_text(row.valid_from),
+            **without_empty(field=row.field, reference=row.reference),
+        },
+        compared=("{0.holder}",),
+    ),
 )
 
 

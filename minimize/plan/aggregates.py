@@ -47,14 +47,14 @@ def plan_aggregates(
     plans = {}
     faults.extend(_lone_table_faults(pipeline))
     for name, model in pipeline.aggregates.items():
-        found = list(_aggregate_faults(pipeline, name, model, fields))
-        if not found:
+        table_faults = list(_aggregate_faults(pipeline, name, model, fields))
+        if not table_faults:
             definition = define_aggregate(pipeline, name, fields)
-            found = [_locate_finding(pipeline, name, finding) for finding in definition_faults(definition)]
-            found += _rollup_faults(pipeline, name, model, definition)
+            table_faults = [_locate_finding(pipeline, name, finding) for finding in definition_faults(definition)]
+            table_faults += _rollup_faults(pipeline, name, model, definition)
             plans[name] = AggregatePlan(name, model, definition, _late_window(pipeline, model, fields))
             plans |= {plan.name: plan for plan in _rollup_plans(plans[name])}
-        faults.extend(found)
+        faults.extend(table_faults)
     return {} if faults else plans
 
 
@@ -94,10 +94,12 @@ def _group_retention(
     if span is None:
         return None
     records = policy.retention if policy.retention != span else None
-    found = group_time_key(policy, {label: key.to for label, key in model.group_by.items() if key.field == policy.time})
-    if found is None or not pa.types.is_temporal(stored_type(fields[str(policy.time)].gives)):
+    time_key = group_time_key(
+        policy, {label: key.to for label, key in model.group_by.items() if key.field == policy.time}
+    )
+    if time_key is None or not pa.types.is_temporal(stored_type(fields[str(policy.time)].gives)):
         return GroupRetention(span, records)
-    return GroupRetention(span, records, *found)
+    return GroupRetention(span, records, *time_key)
 
 
 def _group_key(key: GroupKeyModel, field: FieldPlan) -> GroupKey:
@@ -147,9 +149,9 @@ def _every_rank(field: FieldPlan) -> tuple[float, ...] | None:
     chains = [branch.steps for branch in field.branches if branch.steps is not None]
     lasts = [chain[-1] if chain else None for chain in chains]
     ranks = [last.every_rank if isinstance(last, Bin) else None for last in lasts]
-    known = sorted({rank for some in ranks for rank in some or ()})
-    is_known = field.measured is None and None not in ranks and 0 < len(known) <= _MAX_KNOWN_RANKS
-    return tuple(known) if is_known else None
+    distinct_ranks = sorted({rank for chain_ranks in ranks for rank in chain_ranks or ()})
+    is_known = field.measured is None and None not in ranks and 0 < len(distinct_ranks) <= _MAX_KNOWN_RANKS
+    return tuple(distinct_ranks) if is_known else None
 
 
 def value_bounds(field: FieldPlan) -> ValueBounds | None:
@@ -159,10 +161,10 @@ def value_bounds(field: FieldPlan) -> ValueBounds | None:
     else:
         chains = [branch.steps for branch in field.branches if branch.steps is not None]
     ranges = [reduce(lambda values, step: step.result_range(values), chain, ValueRange()) for chain in chains]
-    found = reduce(ValueRange.join, ranges) if ranges else ValueRange()
-    if found.low is None or found.high is None or found.low == found.high:
+    value_range = reduce(ValueRange.join, ranges) if ranges else ValueRange()
+    if value_range.low is None or value_range.high is None or value_range.low == value_range.high:
         return None
-    return ValueBounds(found.low, found.high)
+    return ValueBounds(value_range.low, value_range.high)
 
 
 def _aggregate_faults(
@@ -190,9 +192,9 @@ def _lone_table_faults(pipeline: Pipeline) -> Iterator[Finding]:
     if not pipeline.aggregates:
         return
     others = [str(each) for each in other_tables_of_source(pipeline, only_exact=not exact)]
-    own = [name for name in pipeline.aggregates if name not in exact[:1]]
-    if exact and (own or others):
-        message = f"figures of {exact[0]} are exact, but {(own + others)[0]} is made from the same source"
+    siblings = [name for name in pipeline.aggregates if name not in exact[:1]]
+    if exact and (siblings or others):
+        message = f"figures of {exact[0]} are exact, but {(siblings + others)[0]} is made from the same source"
         hint = "Remove `exact`, or all other tables of the source: together they show what noise hides."
         yield aggregate_fault(pipeline, exact[0], "P133", message, hint, at="exact")
     elif others:
@@ -248,7 +250,7 @@ def _quantile_faults(pipeline: Pipeline, name: str, model: AggregateModel) -> It
     ranked = sorted(
         {(measure.of or "", measure.model_dump_json()) for measure in model.measures.values() if measure.by_rank}
     )
-    for key, measures in groupby(ranked, lambda each: each[0]):
+    for key, measures in groupby(ranked, lambda pair: pair[0]):
         count = len(list(measures))
         if count > MOST_QUANTILES:
             message = f"{count} quantiles of {key}, but figures with noise have {MOST_QUANTILES} of a field at most"

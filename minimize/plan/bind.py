@@ -156,9 +156,11 @@ def add_map_keys(fields: Mapping[str, FieldPlan], source: pa.Schema) -> dict[str
     Keys are released only together with values: if no value of a map is released, its keys are not.
     """
     settled = {key: _drop_unused_keys(field, fields) for key, field in fields.items()}
-    known = {field.pointer for field in settled.values()}
+    planned_pointers = {field.pointer for field in settled.values()}
     return settled | {
-        str(keys): _dropped_keys(keys) for keys in dict.fromkeys(_map_keys(settled, source)) if keys not in known
+        str(keys): _dropped_keys(keys)
+        for keys in dict.fromkeys(_map_keys(settled, source))
+        if keys not in planned_pointers
     }
 
 
@@ -166,7 +168,7 @@ def _drop_unused_keys(field: FieldPlan, fields: Mapping[str, FieldPlan]) -> Fiel
     if not field.pointer.is_keys or field.gives is None:
         return field
     star = field.pointer.stars[-1]
-    if any(other.gives is not None and other.pointer.within(star) for other in fields.values()):
+    if any(value_field.gives is not None and value_field.pointer.within(star) for value_field in fields.values()):
         return field
     return replace(
         field,
@@ -204,9 +206,6 @@ def _dropped_keys(keys: Pointer) -> FieldPlan:
         category=None,
         branches=(CaseBranch(None, None),),
     )
-
-
-"""The key under which a plan lists what the presence of a record reveals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +273,10 @@ def _purpose_faults(policy: Policy, purpose: str | None, pipeline: Pipeline | No
     if purpose is None or purpose in policy.purposes:
         return []
     hint = did_you_mean(purpose, policy.purposes)
-    found = field_fault(policy, None, "P100", f"the policy does not list the purpose {purpose}", hint)
+    fault = field_fault(policy, None, "P100", f"the policy does not list the purpose {purpose}", hint)
     if pipeline is None or pipeline.path is None:
-        return [found]
-    return [replace(found, file=str(pipeline.path), line=pipeline.line_of("purpose"))]
+        return [fault]
+    return [replace(fault, file=str(pipeline.path), line=pipeline.line_of("purpose"))]
 
 
 def _build_plan(
@@ -336,14 +335,14 @@ def _reveals(policy: Policy, pipeline: Pipeline | None, fields: Mapping[str, Fie
     """What the presence or absence of a value, or of a record, reveals, because a condition decides on it."""
     records = None if pipeline is None else pipeline.records
     whole = [policy.records.collect_if, None if records is None else records.collect_if]
-    found = {RECORDS: [condition for condition in whole if condition is not None]}
+    conditions_by_key = {RECORDS: [condition for condition in whole if condition is not None]}
     for key, field in fields.items():
         if field.gives is not None:
             gates = [] if field.field.collect_if is None else [field.field.collect_if]
-            found[key] = [*gates, *(branch.when for branch in field.branches if branch.when is not None)]
+            conditions_by_key[key] = [*gates, *(branch.when for branch in field.branches if branch.when is not None)]
     return {
         key: "whether " + ", or whether ".join(condition_text(condition) for condition in conditions)
-        for key, conditions in found.items()
+        for key, conditions in conditions_by_key.items()
         if conditions
     }
 

@@ -121,14 +121,14 @@ def gate_cycles(policy: Policy) -> Iterator[Finding]:
 
 def _gate_dependencies(policy: Policy, key: str) -> set[str]:
     """The fields on whose gates the gate of this field depends."""
-    seen: set[str] = set()
+    dependencies: set[str] = set()
     open_ = [key]
     while open_:
         field = policy.fields.get(open_.pop())
-        new = set() if field is None else {*field.from_, *fields_read_by_condition(field.collect_if)} - seen
-        seen |= new
+        new = set() if field is None else {*field.from_, *fields_read_by_condition(field.collect_if)} - dependencies
+        dependencies |= new
         open_.extend(new)
-    return seen
+    return dependencies
 
 
 def _record_condition_faults(plan: Plan) -> Iterator[Finding]:

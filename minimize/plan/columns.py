@@ -286,19 +286,17 @@ def _table_row(*cells: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ColumnMeaning:
-    """One column.
-
-    text   its meaning as text
-    form   its treatment as text
-    inputs keys of the fields from which it is made
-    facts  meaning and treatment in machine-readable form
-    """
+    """One column."""
 
     text: str
+    """Its meaning as text."""
     form: str
+    """Its treatment as text."""
     inputs: tuple[str, ...]
+    """Keys of the fields from which it is made."""
     role: Role
     facts: dict[str, Any]
+    """Meaning and treatment in machine-readable form."""
 
 
 def column_meanings(plan: Plan, name: str) -> dict[tuple[str, ...], ColumnMeaning]:
@@ -341,12 +339,14 @@ def _aggregate_columns(plan: Plan, name: str) -> Iterator[tuple[tuple[str, ...],
     for key, group in model.group_by.items():
         form = f"start of the {group.to}" if group.to else "as released"
         yield (key,), _group_meaning(plan, group.field, f"group: {group.field}", form)
-    of = plan.aggregates[name].definition.rolls_up
+    finer_table = plan.aggregates[name].definition.rolls_up
     for key, measure in model.measures.items():
         meaning = _measure_meaning(plan, measure)
         yield (
             (key,),
-            meaning if of is None else dataclasses.replace(meaning, form=f"sum over the rows of {of} that are shown"),
+            meaning
+            if finer_table is None
+            else dataclasses.replace(meaning, form=f"sum over the rows of {finer_table} that are shown"),
         )
 
 
@@ -389,13 +389,13 @@ def field_tree(fields: Mapping[Pointer, Field]) -> FieldTree:
     """
     root = FieldTree()
     for pointer, declared in fields.items():
-        here = root
+        node = root
         for part in () if pointer.is_keys else pointer.parts:
             if part is STAR:
-                here.items = here.items or FieldTree()
-                here = here.items
+                node.items = node.items or FieldTree()
+                node = node.items
             else:
-                here = here.named.setdefault(str(part), FieldTree())
+                node = node.named.setdefault(str(part), FieldTree())
         if not pointer.is_keys:
-            here.field = declared
+            node.field = declared
     return root

@@ -56,27 +56,25 @@ class CaseBranch:
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """The treatment of one field under this purpose.
-
-    inputs    the raw leaves that it is derived from: itself, or those of `from`
-    takes     the type of its raw leaf (a struct of the inputs for `from`)
-    gives     the type of its released leaf; None if it is absent from the output
-    measured  the type that aggregates see, for a field with `in_aggregates`
-    branches  in order: the first whose condition is true decides; the last has no condition
-    """
+    """The treatment of one field under this purpose."""
 
     field: Field
     pointer: Pointer
     inputs: tuple[Pointer, ...]
+    """The raw leaves that it is derived from: itself, or those of `from`."""
     takes: pa.DataType
+    """The type of its raw leaf (a struct of the inputs for `from`)."""
     gives: pa.DataType | None
+    """The type of its released leaf; None if it is absent from the output."""
     measured: pa.DataType | None
+    """The type that aggregates see, for a field with `in_aggregates`."""
     action: FieldAction
     technique: tuple[str, ...]
     why: str
     leaves: Leaves | None
     category: Category | None
     branches: tuple[CaseBranch, ...]
+    """The cases in order: the first whose condition is true decides. The last has no condition."""
 
     @property
     def key(self) -> str:
@@ -352,9 +350,11 @@ def describe_encryption(plan: Plan, name: str) -> str:
 def describe_noise(plan: Plan, name: str) -> str:
     """The noise of the figures of an aggregate in words, or the reason for which they are exact."""
     aggregate = plan.aggregates[name]
-    terms, model, of = aggregate.definition.noise, aggregate.model, aggregate.definition.rolls_up
-    if of is not None:
-        return f"figures are sums over the rows of {of} that are shown; a subject in several rows counts in each"
+    terms, model, finer_table = aggregate.definition.noise, aggregate.model, aggregate.definition.rolls_up
+    if finer_table is not None:
+        return (
+            f"figures are sums over the rows of {finer_table} that are shown; a subject in several rows counts in each"
+        )
     if terms is None:
         return f"figures are exact, because: {'' if model.exact is None else model.exact.because}"
     size, below = brief_number(float(terms.total_sd)), model.suppress.below
@@ -408,8 +408,8 @@ def _stated_encryption(plan: Plan, name: str) -> EncryptModel | None:
         return None
     if name == "records" and job.records is not None:
         return job.records.encrypt
-    by = job.tables[name].encrypt
-    return None if by is None else EncryptModel(by=by)
+    encryption = job.tables[name].encrypt
+    return None if encryption is None else EncryptModel(by=encryption)
 
 
 @dataclass(frozen=True, slots=True)

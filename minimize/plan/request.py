@@ -142,18 +142,18 @@ def _fields_read_by(field: Field) -> Iterator[str]:
 
 def _with_inputs(policy: Policy, keys: set[str]) -> Iterator[str]:
     """The keys, and transitively the inputs of derived fields and the fields that gates read."""
-    seen: set[str] = set()
+    visited: set[str] = set()
     open_ = sorted(keys)
     while open_:
         key = open_.pop()
-        if key in seen or key not in policy.fields:
+        if key in visited or key not in policy.fields:
             continue
-        seen.add(key)
+        visited.add(key)
         field = policy.fields[key]
         open_.extend(field.from_)
         if field.collect_if is not None:
             open_.extend(fields_read_by_condition(field.collect_if))
-    yield from seen
+    yield from visited
 
 
 MIN_SUBJECTS = 10
@@ -166,10 +166,10 @@ def count_undeclared(undeclared: Mapping[Pointer, UndeclaredCount], declared: It
     A part that the policy does not declare is shown only if it looks like a name, no `redact` pattern matches it, and ten
     subjects have it. Other parts are counted under `*`.
     """
-    known = declared_prefixes(declared)
+    declared_parts = declared_prefixes(declared)
     counts: dict[str, int] = {}
     for pointer, carried in undeclared.items():
-        text = str(mask_undeclared(pointer, carried, known))
+        text = str(mask_undeclared(pointer, carried, declared_parts))
         counts[text] = counts.get(text, 0) + carried.records
     return dict(sorted(counts.items()))
 
@@ -199,14 +199,12 @@ ReleaseState = Literal["records", "statistics", "other purposes", "not"]
 
 @dataclass(frozen=True, slots=True)
 class FieldRelease:
-    """The release of one field.
-
-    outputs   the outputs of the plan with its values, or with figures or groups of them
-    purposes  the other purposes for which the policy releases it; empty if there is an output
-    """
+    """The release of one field."""
 
     outputs: tuple[str, ...] = ()
+    """The outputs of the plan with its values, or with figures or groups of them."""
     purposes: tuple[str, ...] = ()
+    """The other purposes for which the policy releases it; empty if there is an output."""
 
     @property
     def state(self) -> ReleaseState:
@@ -231,8 +229,11 @@ class FieldRelease:
 def field_releases(plan: Plan) -> Mapping[str, FieldRelease]:
     """The release of each field of a plan."""
     counted = {name: frozenset(fields_read_by_aggregate(each.model)) for name, each in plan.aggregates.items()}
-    found = {key: tuple(_outputs_of(plan, key, counted)) for key in plan.fields}
-    return {key: FieldRelease(outputs, () if outputs else _other_purposes(plan, key)) for key, outputs in found.items()}
+    outputs_by_field = {key: tuple(_outputs_of(plan, key, counted)) for key in plan.fields}
+    return {
+        key: FieldRelease(outputs, () if outputs else _other_purposes(plan, key))
+        for key, outputs in outputs_by_field.items()
+    }
 
 
 def _outputs_of(plan: Plan, key: str, counted: Mapping[str, frozenset[str]]) -> Iterator[str]:

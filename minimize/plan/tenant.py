@@ -24,9 +24,9 @@ def plan_for_tenant(plan: Plan, settings: ExplainableSettings | None, tenant: st
 
     Settings of single subjects are not applied: a feature that is on for the tenant may be off for one of its subjects.
     """
-    asked = TenantPlan(plan, settings, tenant, at)
-    whole = list(asked.closed_records())
-    fields = {key: asked.field(field, whole) for key, field in plan.fields.items()}
+    tenant_plan = TenantPlan(plan, settings, tenant, at)
+    whole = list(tenant_plan.closed_records())
+    fields = {key: tenant_plan.field(field, whole) for key, field in plan.fields.items()}
     return replace(plan, fields=fields)
 
 
@@ -47,8 +47,8 @@ class TenantPlan:
         if closed:
             why = f"{' and '.join(closed)} for this tenant at {seconds_text(self.at)}"
             return replace(field, action="drop", technique=("drop",), why=why, leaves=None)
-        left = "; ".join(self.remaining_conditions(field))
-        return replace(field, why=left) if left else field
+        conditions = "; ".join(self.remaining_conditions(field))
+        return replace(field, why=conditions) if conditions else field
 
     def closed_reasons(self, field: FieldPlan) -> Iterator[str]:
         """Why no value of the field is collected."""

@@ -16,10 +16,25 @@ from pydantic_core import CoreSchema, core_schema
 
 from minimize.aggregates.definition import STANDARD_DEVIATIONS, TIME_UNITS, StandardDeviation, TimeUnit
 from minimize.forms import Expected, Form, NotEmpty, Reading, form_error, is_read, when_read
-from minimize.forms.values import NAME_PATTERN, CategoryName, Duration, EncryptBy, PositiveInteger, read_encryption_word
+from minimize.forms.values import (
+    NAME_PATTERN,
+    CategoryLimit,
+    Duration,
+    EncryptBy,
+    PositiveInteger,
+    read_encryption_word,
+)
 from minimize.policy.model import name_schema
 from minimize.policy.names import FieldKey, names_of
 from minimize.policy.treatments import FormMeasure
+from minimize.techniques.parameters import (
+    HIGHER_TIGHTENS,
+    LOWER_TIGHTENS,
+    NEUTRAL,
+    SETTING_TIGHTENS,
+    UNSETTING_TIGHTENS,
+    Order,
+)
 from minimize.text import did_you_mean
 
 
@@ -65,7 +80,9 @@ class SuppressModel(Form):
 
     noun = "`suppress`"
 
-    below: PositiveInteger = pydantic.Field(10, description="Groups with fewer subjects are suppressed.")
+    below: Annotated[PositiveInteger, HIGHER_TIGHTENS] = pydantic.Field(
+        10, description="Groups with fewer subjects are suppressed."
+    )
     counting: FieldKey | None = pydantic.Field(
         None, description="The field that is counted. The default is the policy's subject."
     )
@@ -76,7 +93,7 @@ class RoundModel(Form):
 
     noun = "`round`"
 
-    counts_to: PositiveInteger = pydantic.Field(description="The multiple.")
+    counts_to: Annotated[PositiveInteger, HIGHER_TIGHTENS] = pydantic.Field(description="The multiple.")
 
 
 def _read_deviation(value: Any) -> Any:
@@ -89,6 +106,7 @@ Deviation = Annotated[
     StandardDeviation,
     BeforeValidator(_read_deviation),
     Expected("must be a number for which the noise is tabulated", hint=_DEVIATION_HINT),
+    Order(lambda old, new: float(new) > float(old)),
     WithJsonSchema({"enum": [float(sd) if "." in sd else int(sd) for sd in STANDARD_DEVIATIONS]}),
 ]
 
@@ -103,7 +121,7 @@ class NoiseModel(Form):
         description="The standard deviation of each of the two draws that a number of subjects has.",
         json_schema_extra={"default": 2},
     )
-    releases: PositiveInteger = pydantic.Field(
+    releases: Annotated[PositiveInteger, LOWER_TIGHTENS] = pydantic.Field(
         3, description="How many different releases a date may have. A run with the same figures is no new release."
     )
 
@@ -114,15 +132,18 @@ class ExactModel(Form):
     noun = "`exact`"
     examples = MappingProxyType({"because": '"contract, annex 3"'})
 
-    because: Annotated[str, pydantic.Field(pattern=r"\S"), Expected("must state the reason in words")] = pydantic.Field(
-        description="The reason, for those who review the pipeline."
+    because: Annotated[str, pydantic.Field(pattern=r"\S"), Expected("must state the reason in words"), NEUTRAL] = (
+        pydantic.Field(description="The reason, for those who review the pipeline.")
     )
 
 
 MOST_PER_SUBJECT: Final = 100_000
 """The largest number of rows or values that one subject can contribute to a row of an aggregate."""
 _Limit = Annotated[
-    int, pydantic.Field(ge=1, le=MOST_PER_SUBJECT), Expected(f"must be a whole number from 1 to {MOST_PER_SUBJECT}")
+    int,
+    LOWER_TIGHTENS,
+    pydantic.Field(ge=1, le=MOST_PER_SUBJECT),
+    Expected(f"must be a whole number from 1 to {MOST_PER_SUBJECT}"),
 ]
 
 
@@ -193,13 +214,13 @@ class AggregateModel(Form):
         description="The figures of each group, by column."
     )
     suppress: SuppressModel = SuppressModel()
-    round: RoundModel | None = pydantic.Field(
+    round: Annotated[RoundModel | None, SETTING_TIGHTENS] = pydantic.Field(
         None, description="Only for exact figures: noise hides more than rounding."
     )
     noise: NoiseModel = pydantic.Field(
         NoiseModel(), description="The noise of the figures. Every aggregate has it by default."
     )
-    exact: ExactModel | None = pydantic.Field(
+    exact: Annotated[ExactModel | None, UNSETTING_TIGHTENS] = pydantic.Field(
         None, description="Publishes figures without noise: one table for a source, once for each date."
     )
     per_subject: PerSubjectModel = PerSubjectModel()
@@ -219,7 +240,7 @@ class AggregateModel(Form):
     retention: Duration | None = pydantic.Field(
         None, description="How long groups are kept, by their event time. The default is the retention of the policy."
     )
-    must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
+    must_be: CategoryLimit = pydantic.Field(None, description="The highest permitted category of the output.")
     encrypt: Annotated[EncryptBy, BeforeValidator(read_encryption_word)] | None = pydantic.Field(
         None, description="Aggregated columns are never encrypted."
     )
@@ -268,14 +289,14 @@ class AggregateModel(Form):
 
     def _check_rollups(self, reading: Reading) -> None:
         """A roll-up has some of the groups of its aggregate, and no two have the same."""
-        seen: set[frozenset[str]] = set()
+        group_sets: set[frozenset[str]] = set()
         for columns in self.rollups:
             groups = frozenset(columns)
             unknown = [column for column in columns if column not in self.group_by]
             if unknown:
                 hint = did_you_mean(unknown[0], self.group_by)
                 reading.fault("P010", f"`{unknown[0]}` is not a group of the aggregate", "rollups", hint=hint)
-            elif groups == frozenset(self.group_by) or groups in seen or len(groups) < len(columns):
+            elif groups == frozenset(self.group_by) or groups in group_sets or len(groups) < len(columns):
                 hint = "Name some of the groups, each once. `[]` is the total."
                 reading.fault("P018", "a roll-up repeats groups, or is no coarser table", "rollups", hint=hint)
-            seen.add(groups)
+            group_sets.add(groups)

@@ -103,11 +103,11 @@ def check_approval(judged: Policy | Pipeline) -> None:
     """
     policy = _policy_of(judged)
     demand = configured_approval(judged.config, FaultList())
-    found = approval_finding(judged, demand)
-    if found is not None and demand == "required":
-        raise RefusedError("`minimize.yaml` requires an approved policy; nothing was read", findings=[found])
-    if found is not None:
-        log.warning("%s: %s (%s)", policy.policy, found.message, found.hint, extra={"code": "W026"})
+    finding = approval_finding(judged, demand)
+    if finding is not None and demand == "required":
+        raise RefusedError("`minimize.yaml` requires an approved policy; nothing was read", findings=[finding])
+    if finding is not None:
+        log.warning("%s: %s (%s)", policy.policy, finding.message, finding.hint, extra={"code": "W026"})
 
 
 def approval_finding(judged: Policy | Pipeline, demand: ApprovalDemand) -> Finding | None:

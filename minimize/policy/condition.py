@@ -263,22 +263,24 @@ class _ConditionReader:
     def within(self, key: str, value: Mapping[str, Any]) -> TimeWithin:
         """The longest time between a field's time and another time."""
         hint = "Write {FIELD: {within: 7d, of: OTHER_FIELD}}. The default of `of` is the event time."
-        age, of = parse_duration(value.get("within")), value.get("of", self.names.time)
-        if age is None or not isinstance(of, str | None) or not value.keys() <= {"within", "of"}:
+        age = parse_duration(value.get("within"))
+        reference = value.get("of", self.names.time)
+        if age is None or not isinstance(reference, str | None) or not value.keys() <= {"within", "of"}:
             raise _fault(f"`{key}` must be a value, a list of values, or {{within: …}}", hint)
-        if of is None:
+        if reference is None:
             raise _fault("the policy names no event time", "Add `of: FIELD`.")
-        other = self.readable_field(of)
-        for name in (key, other):
+        reference_key = self.readable_field(reference)
+        for name in (key, reference_key):
             if self.names.types.get(name, "timestamp") not in ("timestamp", "date"):
                 raise _fault(f"`{name}` is not a time, so `within` cannot be used", hint)
-        return TimeWithin(key, age, other)
+        return TimeWithin(key, age, reference_key)
 
     def readable_field(self, text: str) -> str:
         """The key of a declared field with single values, of the record or of the same list element as the field's own."""
         key = self.names.key_of(text, "a condition")
-        pointer, own = field_pointer(key), None if self.key is None else field_pointer(self.key)
-        stars = () if own is None else own.stars
+        pointer = field_pointer(key)
+        target_pointer = None if self.key is None else field_pointer(self.key)
+        stars = () if target_pointer is None else target_pointer.stars
         if pointer is None or pointer.stars != stars[: len(pointer.stars)]:
             hint = "Use a field of the record, or of the same list element."
             raise _fault(f"the condition reads `{key}`, which is in another list", hint)
@@ -375,5 +377,5 @@ class RowFacts:
             return ALWAYS if truth else NEVER
         if not isinstance(condition, AllOf | AnyOf):
             return condition
-        left = [self.simplify(part) for part in condition.parts if self.outcome(part) is None]
-        return left[0] if len(left) == 1 else type(condition)(tuple(left))
+        open_parts = [self.simplify(part) for part in condition.parts if self.outcome(part) is None]
+        return open_parts[0] if len(open_parts) == 1 else type(condition)(tuple(open_parts))

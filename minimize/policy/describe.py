@@ -33,18 +33,18 @@ def condition_text(condition: Condition) -> str:
     'owner_type is corporate or (feature inventory is on and managed is true)'
     """
     match condition:
-        case AllOf(of):
-            return " and ".join(_nested_condition_text(part) for part in of)
-        case AnyOf(of):
-            return " or ".join(_nested_condition_text(part) for part in of)
+        case AllOf(parts):
+            return " and ".join(_nested_condition_text(part) for part in parts)
+        case AnyOf(parts):
+            return " or ".join(_nested_condition_text(part) for part in parts)
         case FeatureOn(name):
             return f"feature {name} is on"
         case LevelAtLeast(name):
             return f"level is {name} or higher"
         case FieldEquals(key, values):
             return f"{key} is {' or '.join(scalar_text(value) for value in values)}"
-        case TimeWithin(key, age, of):
-            return f"{key} is less than {duration_text(age)} before {of}"
+        case TimeWithin(key, age, parts):
+            return f"{key} is less than {duration_text(age)} before {parts}"
 
 
 def treatment_text(do: Treatment) -> str:
@@ -59,8 +59,8 @@ def treatment_text(do: Treatment) -> str:
 
 def step_text(step: TechniqueStep) -> str:
     """A step with the parameters that the policy sets."""
-    given = step.model_dump(exclude_unset=True)
-    words = ", ".join(f"{key} {_parameter_text(value)}" for key, value in given.items() if value is not None)
+    parameters = step.model_dump(exclude_unset=True)
+    words = ", ".join(f"{key} {_parameter_text(value)}" for key, value in parameters.items() if value is not None)
     return f"{step.name} ({words})" if words else step.name
 
 
@@ -91,8 +91,8 @@ def _nested_condition_text(condition: Condition) -> str:
 
 def _parameter_text(value: object) -> str:
     if isinstance(value, dict):
-        alike = all(key == other for key, other in value.items())
-        return " ".join(map(_parameter_text, value)) if alike else f"of {len(value)} values"
+        is_identity = all(key == item for key, item in value.items())
+        return " ".join(map(_parameter_text, value)) if is_identity else f"of {len(value)} values"
     if isinstance(value, list | tuple):
         return " ".join(map(_parameter_text, value))
     text = f"{value:g}" if isinstance(value, float) else str(value)
@@ -120,8 +120,8 @@ def policy_html(policy: Policy) -> str:
 
 def _feature_holders(feature: FeatureModel) -> str:
     """The holders that may turn a feature on, in words."""
-    own = ["each subject also by its own setting"] if feature.per_subject else []
-    return "; ".join([*filter(None, [", ".join(feature.holders)]), *own])
+    subjects = ["each subject also by its own setting"] if feature.per_subject else []
+    return "; ".join([*filter(None, [", ".join(feature.holders)]), *subjects])
 
 
 def _policy_facts(policy: Policy) -> Iterator[str]:

@@ -162,20 +162,21 @@ def group_time_key(policy: Policy, units: Mapping[str, str | None]) -> tuple[str
 Coarseness = Literal["coarser", "finer"]
 
 
-def compare_coarseness(then: TechniqueStep, today: TechniqueStep) -> Coarseness | None:
+def compare_coarseness(earlier: TechniqueStep, later: TechniqueStep) -> Coarseness | None:
     """How the second of two steps compares with the first; None if neither result can be made from the other.
 
     >>> from minimize.techniques.truncate_time import TruncateTime
     >>> compare_coarseness(TruncateTime(to="hour"), TruncateTime(to="day"))
     'coarser'
     """
-    if type(then) is not type(today) or not then.coarsens_itself:
+    if type(earlier) is not type(later) or not earlier.coarsens_itself:
         return None
-    before, after, orders = then.parameters(), today.parameters(), then.parameter_orders()
+    before, after = earlier.parameters(), later.parameters()
+    parameter_orders = earlier.parameter_orders()
     changed = [name for name in before if before[name] != after[name]]
-    if all(orders[name].tightens(before[name], after[name]) for name in changed):
+    if all(parameter_orders[name].tightens(before[name], after[name]) for name in changed):
         return "coarser"
-    return "finer" if all(orders[name].refines(before[name], after[name]) for name in changed) else None
+    return "finer" if all(parameter_orders[name].refines(before[name], after[name]) for name in changed) else None
 
 
 USER: Final = "user"
@@ -188,8 +189,8 @@ def individual_of(identity: str | None) -> str | None:
     >>> individual_of("device.serial_number"), individual_of("session_id")
     ('device', None)
     """
-    found = "" if identity is None else identity.partition(".")[0]
-    return found if found in (USER, DEVICE) else None
+    kind = "" if identity is None else identity.partition(".")[0]
+    return kind if kind in (USER, DEVICE) else None
 
 
 def stated_identities(policy: Policy) -> dict[str, tuple[str, ...]]:
@@ -204,11 +205,12 @@ def fields_named(policy: Policy, name: str | None) -> tuple[str, ...]:
     """
     stated = stated_identities(policy)
     if name is None:
-        own = [] if policy.subject is None else [policy.subject]
-        return tuple(dict.fromkeys([*own, *stated]))
+        subject_keys = [] if policy.subject is None else [policy.subject]
+        return tuple(dict.fromkeys([*subject_keys, *stated]))
     identities = {*stated.get(name, (name,))}
-    own = [name] if name in policy.fields else []
-    return tuple(dict.fromkeys([*own, *(key for key, each in stated.items() if identities & {*each})]))
+    declared_keys = [name] if name in policy.fields else []
+    matching_keys = (key for key, field_identities in stated.items() if identities & {*field_identities})
+    return tuple(dict.fromkeys([*declared_keys, *matching_keys]))
 
 
 def all_fields_named(policy: Policy, names: Iterable[str | None]) -> frozenset[str]:
@@ -222,10 +224,10 @@ def resolve_identity(name: str | None, policies: Iterable[Policy]) -> str | None
     Raises ConfigurationError if the field has different identities in different policies.
     """
     stated = (policy.fields[name].identifies for policy in policies if name is not None and name in policy.fields)
-    found = sorted({identity for identities in stated for identity in identities})
-    if len(found) > 1:
+    identities = sorted({identity for field_identities in stated for identity in field_identities})
+    if len(identities) > 1:
         raise ConfigurationError(
             f"the field {name} identifies more than one thing in the policies",
-            hint=f"Pass one of {', '.join(found)} instead of the field.",
+            hint=f"Pass one of {', '.join(identities)} instead of the field.",
         )
-    return found[0] if found else name
+    return identities[0] if identities else name

@@ -239,8 +239,8 @@ def load_policy(path: str | Path, purposes: Sequence[str] = (), *, config: Confi
     before is not read again if it is that of the policy.
     Raises PolicyError with every fault as a finding, or if the file cannot be read.
     """
-    policy, found = examine_policy(path, purposes, config=config)
-    return require_sound(policy, found, "policy")
+    policy, faults = examine_policy(path, purposes, config=config)
+    return require_sound(policy, faults, "policy")
 
 
 def examine_policy(
@@ -282,8 +282,8 @@ def load_pipeline(path: str | Path, purposes: Sequence[str] = (), *, config: Con
     A configuration that was read before is not read again if it is that of the pipeline.
     Raises PolicyError with every fault of both files as a finding, or if a file cannot be read.
     """
-    pipeline, found = examine_pipeline(path, purposes, config=config)
-    return require_sound(pipeline, found, "pipeline")
+    pipeline, faults = examine_pipeline(path, purposes, config=config)
+    return require_sound(pipeline, faults, "pipeline")
 
 
 def examine_pipeline(
@@ -337,24 +337,26 @@ def configured_encryption(config: Config, faults: FaultList) -> ConfiguredEncryp
 
     An unknown word counts as `by_category`.
     """
-    own = FaultList(str(config.path), faults.found)
+    config_faults = FaultList(str(config.path), faults.found)
     for key in config.access.unknown_keys:
         hint = did_you_mean(key.value, ACCESS_KEYS)
-        own.add("P004", f"unknown key `{key.value}` in `access`", line=key.line, hint=hint)
+        config_faults.add("P004", f"unknown key `{key.value}` in `access`", line=key.line, hint=hint)
     default, required = config.encrypt, config.access.encrypt
     is_stated = default is not None or required is not None
-    return ConfiguredEncryption(_encryption_word(default, own), _encryption_word(required, own), is_stated=is_stated)
+    return ConfiguredEncryption(
+        _encryption_word(default, config_faults), _encryption_word(required, config_faults), is_stated=is_stated
+    )
 
 
 def _encryption_word(entry: ConfigEntry | None, faults: FaultList) -> EncryptBy:
     if entry is None:
         return "off"
     value, words = read_encryption_word(entry.value), get_args(EncryptBy)
-    found: EncryptBy | None = next((word for word in words if word == value), None)
-    if found is None:
+    encryption: EncryptBy | None = next((word for word in words if word == value), None)
+    if encryption is None:
         hint = did_you_mean(value, words) if isinstance(value, str) else f"Use one of: {', '.join(words)}."
         faults.add("P007", "unknown word for `encrypt`", line=entry.line, hint=hint)
-    return found or "by_category"
+    return encryption or "by_category"
 
 
 def hierarchy_files(policy: Policy) -> tuple[Path, ...]:
@@ -377,14 +379,12 @@ _NO_PIPELINES: Final = re.compile(r"\.|[^=]+=|\d{4}-\d{2}-\d{2}")
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """An aggregate of another pipeline that reads the same source.
-
-    pipeline  the folder of the pipeline
-    name      the name of the aggregate
-    """
+    """An aggregate of another pipeline that reads the same source."""
 
     pipeline: str
+    """The folder of the pipeline."""
     name: str
+    """The name of the aggregate."""
     is_exact: bool
 
     def __str__(self) -> str:
@@ -399,15 +399,15 @@ def other_tables_of_source(job: Pipeline, *, only_exact: bool = False) -> list[S
     if job.path is None or job.path.with_name(RECEIPT_FILE).exists() or (config := job.config.path) is None:
         return []
     word = b"exact" if only_exact else b"aggregates"
-    found = []
+    tables = []
     for file in pipeline_files_in_tree(config.parent):
         if not _is_same_file(file, job.path):
-            found += [each for each in _tables_of_file(file, word, job) if each.is_exact or not only_exact]
-    return found
+            tables += [each for each in _tables_of_file(file, word, job) if each.is_exact or not only_exact]
+    return tables
 
 
-def _is_same_file(one: Path, other: Path) -> bool:
-    return one == other or (other.exists() and one.samefile(other))
+def _is_same_file(file: Path, job_path: Path) -> bool:
+    return file == job_path or (job_path.exists() and file.samefile(job_path))
 
 
 def _tables_of_file(file: Path, word: bytes, job: Pipeline) -> Iterator[SourceTable]:
@@ -451,9 +451,9 @@ def normalize_path(path: Path) -> Path:
 
 def _open_file(file: Path, faults: FaultList) -> _OpenedFile | None:
     content = read_utf8(file, faults)
-    if content is None and (of := _output_description(file.parent)) is not None:
+    if content is None and (description := _output_description(file.parent)) is not None:
         faults.found.pop()
-        faults.add("P001", f"this is an output{of}", hint="Pass the pipeline that made it, not its output.")
+        faults.add("P001", f"this is an output{description}", hint="Pass the pipeline that made it, not its output.")
     root = None if content is None else parse_yaml(content.decode("utf-8-sig"), faults)
     if content is None or root is None:
         return None
@@ -482,15 +482,15 @@ def _is_other_kind(root: YamlNode, is_: str, expected: str, faults: FaultList) -
 def _read_policy_file(
     file: Path, purposes: tuple[str, ...], faults: FaultList, config: Config
 ) -> tuple[Policy | None, PolicyNames]:
-    own = FaultList(str(file))
+    file_faults = FaultList(str(file))
     policy, names = None, ANY_NAMES
-    opened = _open_file(file, own)
-    if opened is not None and not _is_other_kind(opened.root, "pipeline", "policy", own):
-        reading = PolicyReading(own, file.parent, (*purposes, *configured_purposes(config, own)))
+    opened = _open_file(file, file_faults)
+    if opened is not None and not _is_other_kind(opened.root, "pipeline", "policy", file_faults):
+        reading = PolicyReading(file_faults, file.parent, (*purposes, *configured_purposes(config, file_faults)))
         policy = read_policy(opened.root, reading, {"path": file, "digest": opened.digest})
         policy = None if policy is None else policy.with_config(config)
         names = reading.names
-    faults.found.extend(own.found)
+    faults.found.extend(file_faults.found)
     return policy, names
 
 
@@ -500,8 +500,8 @@ def _read_policy_of(root: YamlNode, reading: PipelineReading, config: Config) ->
     if named is None or not isinstance(named.value, str):
         return reading
     file = _file_in_folder(normalize_path(reading.folder / named.value), POLICY_FILE)
-    own = config if file.parent == reading.folder else load_config(file.parent, config)
-    policy, names = _read_policy_file(file, reading.purposes, reading.faults, own)
+    policy_config = config if file.parent == reading.folder else load_config(file.parent, config)
+    policy, names = _read_policy_file(file, reading.purposes, reading.faults, policy_config)
     return replace(reading, policy=policy, names=names)
 
 

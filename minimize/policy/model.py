@@ -22,7 +22,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.config import CONFIG_KEYS, Config
 from minimize.config_search import load_config
 from minimize.forms import Expected, Form, NotEmpty, NullIsEmpty, Reading, form_error, when_read
-from minimize.forms.values import NAME_PATTERN, Duration, FieldType, Name, PositiveInteger
+from minimize.forms.values import NAME_PATTERN, Duration, DurationLimit, FieldType, Name, PositiveInteger
 from minimize.forms.yaml_nodes import FaultList, YamlNode, parse_yaml, require_utf8
 from minimize.identifiers import CaseFolding
 from minimize.policy.condition import FormCondition
@@ -31,6 +31,14 @@ from minimize.policy.names import FeatureName, FieldKeys, ForbiddenPath, LevelNa
 from minimize.policy.treatments import DROP, Chain, Treatment
 from minimize.settings.evaluation import FeatureSwitch
 from minimize.techniques import TechniqueStep
+from minimize.techniques.parameters import (
+    LISTING_TIGHTENS,
+    LOWER_TIGHTENS,
+    SETTING_TIGHTENS,
+    SMALLER_SET_TIGHTENS,
+    TRUE_TIGHTENS,
+    ranked,
+)
 from minimize.text import did_you_mean, did_you_mean_any, similar_words
 
 ON_PREMISES_PURPOSE = "quality_and_security"
@@ -68,10 +76,10 @@ def check_purpose(
         hint = "Use another purpose. Profiling, advertising, marketing and sale are prohibited under any name."
         faults.add("P009", f"the purpose `{purpose}` is prohibited", line=line, key=key, hint=hint)
         return False
-    known = (*PURPOSES, *allowed_purposes)
-    if purpose not in known:
-        usual = [each for each in known if each != ON_PREMISES_PURPOSE]
-        near = did_you_mean_any(similar_words(purpose, known))
+    permitted_purposes = (*PURPOSES, *allowed_purposes)
+    if purpose not in permitted_purposes:
+        usual = [each for each in permitted_purposes if each != ON_PREMISES_PURPOSE]
+        near = did_you_mean_any(similar_words(purpose, permitted_purposes))
         hint = near or did_you_mean(
             purpose, usual, "To use another purpose, add it under `purposes:` in minimize.yaml."
         )
@@ -96,14 +104,16 @@ def configured_purposes(config: Config, faults: FaultList) -> tuple[str, ...]:
     """The purposes that `minimize.yaml` adds. Faults of the file are recorded with its name."""
     if config.path is None:
         return ()
-    own = FaultList(str(config.path))
-    config_nodes(config, own)
+    config_faults = FaultList(str(config.path))
+    config_nodes(config, config_faults)
     for key in config.unknown_keys:
         hint = did_you_mean(key.value, CONFIG_KEYS)
-        own.add("P004", f"unknown key `{key.value}` in minimize.yaml", line=key.line, hint=hint)
-    own.found.extend(fault for key, fault in config.faults.items() if key == "purposes")
-    good = tuple(each.value for each in config.purposes if check_purpose(each.value, [each.value], own, each.line))
-    faults.found.extend(own.found)
+        config_faults.add("P004", f"unknown key `{key.value}` in minimize.yaml", line=key.line, hint=hint)
+    config_faults.found.extend(fault for key, fault in config.faults.items() if key == "purposes")
+    good = tuple(
+        each.value for each in config.purposes if check_purpose(each.value, [each.value], config_faults, each.line)
+    )
+    faults.found.extend(config_faults.found)
     return good
 
 
@@ -114,6 +124,8 @@ def config_nodes(config: Config, faults: FaultList) -> YamlNode | None:
 
 
 Role = Literal["identifier", "quasi", "sensitive", "plain", "free_text", "secret"]
+ROLE_ORDER: Final = ranked(("secret", "identifier", "free_text", "sensitive", "quasi", "plain"))
+"""Roles, most protected first."""
 Holder = Literal["admin", "user", "developer"]
 HOLDERS: tuple[Holder, ...] = get_args(Holder)
 Purposes = Annotated[tuple[Purpose, ...], NotEmpty()]
@@ -138,9 +150,9 @@ class FeatureModel(Form):
     noun = "the feature `{name}`"
 
     about: str = pydantic.Field("", description="A description of the data that is collected.")
-    retention: Duration | None = pydantic.Field(None, description="How long its values are kept, from the event time.")
+    retention: DurationLimit = pydantic.Field(None, description="How long its values are kept, from the event time.")
     holders: tuple[Holder, ...] = pydantic.Field((), description="The holders that may turn it on.")
-    per_subject: bool = pydantic.Field(
+    per_subject: Annotated[bool, TRUE_TIGHTENS] = pydantic.Field(
         False,
         description="Collected only for subjects with their own setting `on`, if their tenant also has it on. A subject's own "
         "`on` is valid for 24 hours.",
@@ -183,8 +195,8 @@ class Field(Form):
 
     key: SkipJsonSchema[Annotated[str, when_read(_field_key)]]
     type: FieldType = pydantic.Field(description="The type of the value. A derived field is a struct by default.")
-    role: Role = pydantic.Field("plain", description="The role of the field.")
-    identifies: Identities = pydantic.Field(
+    role: Annotated[Role, ROLE_ORDER] = pydantic.Field("plain", description="The role of the field.")
+    identifies: Annotated[Identities, SETTING_TIGHTENS] = pydantic.Field(
         (), description="What its ids name: `user`, `device`, or ids of another kind such as `device.serial_number`."
     )
     do: Treatment = pydantic.Field(DROP, description="Drop, one technique, or several in order.")
@@ -194,7 +206,9 @@ class Field(Form):
     otherwise: Treatment = pydantic.Field(DROP, description="The treatment of all other values.")
     feature: FeatureName | None = pydantic.Field(None, description="Collected only if this feature is on.")
     level: LevelName | None = pydantic.Field(None, description="Collected only at this level or a higher one.")
-    purposes: Purposes = pydantic.Field((), description="The only purposes for which the field may be used.")
+    purposes: Annotated[Purposes, LISTING_TIGHTENS] = pydantic.Field(
+        (), description="The only purposes for which the field may be used."
+    )
     collect_if: FormCondition | None = pydantic.Field(None, description="Collected only if this condition is true.")
     from_: FieldKeys = pydantic.Field(
         (), validation_alias="from", description="The fields from which this field is derived."
@@ -224,8 +238,8 @@ class Field(Form):
         """The keys of a map as a field; None if `keys` is not set."""
         if self.keys is None:
             return None
-        given = {"role": self.role, "purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
-        return Field(key=str(self.pointer.keys), type="string", do=self.keys, line=self.line, **given)
+        inherited = {"role": self.role, "purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
+        return Field(key=str(self.pointer.keys), type="string", do=self.keys, line=self.line, **inherited)
 
     @property
     def is_gated(self) -> bool:
@@ -300,6 +314,7 @@ Levels = Annotated[
     Expected("must be a list of names, lowest first"),
     when_read(_without_duplicates),
 ]
+NamingField = Annotated[RecordFieldKey | None, SETTING_TIGHTENS]
 Fields = Annotated[Mapping[str, Field], NotEmpty(), when_read(_with_keys_of_maps)]
 ForbiddenPaths = Annotated[tuple[ForbiddenPath, ...], NotEmpty(), Expected("must be a list of keys or pointers")]
 
@@ -334,15 +349,17 @@ class Policy(ConfiguredForm):
     policy: Name = pydantic.Field(description="The policy's name.")
     version: PositiveInteger = pydantic.Field(description="Incremented with every change of content.")
     owner: str = pydantic.Field("", description="The person responsible for the policy.")
-    purposes: Purposes = pydantic.Field(description="From the closed list, or one that minimize.yaml adds.")
-    tenant: RecordFieldKey | None = pydantic.Field(None, description="The field that names the tenant.")
-    subject: RecordFieldKey | None = pydantic.Field(
+    purposes: Annotated[Purposes, SMALLER_SET_TIGHTENS] = pydantic.Field(
+        description="From the closed list, or one that minimize.yaml adds."
+    )
+    tenant: NamingField = pydantic.Field(None, description="The field that names the tenant.")
+    subject: NamingField = pydantic.Field(
         None, description="The field that identifies the subject of a record, which is counted, found and erased."
     )
-    time: RecordFieldKey | None = pydantic.Field(None, description="The field that holds the event time.")
+    time: NamingField = pydantic.Field(None, description="The field that holds the event time.")
     record: RecordFieldKey | None = pydantic.Field(None, description="The field that identifies the record.")
-    retention: Duration | None = pydantic.Field(None, description="How long values are kept, from the event time.")
-    future: Duration = pydantic.Field(
+    retention: DurationLimit = pydantic.Field(None, description="How long values are kept, from the event time.")
+    future: Annotated[Duration, LOWER_TIGHTENS] = pydantic.Field(
         timedelta(hours=24),
         description="How far an event time may be after the time of the run.",
         json_schema_extra={"default": "24h"},
@@ -376,8 +393,12 @@ class Policy(ConfiguredForm):
 
     def switch(self, feature: str) -> FeatureSwitch | None:
         """The rules by which settings decide on a feature; None for an unknown feature."""
-        found = self.features.get(feature)
-        return None if found is None else FeatureSwitch(feature, found.holders, found.per_subject, self.subject)
+        feature_model = self.features.get(feature)
+        return (
+            None
+            if feature_model is None
+            else FeatureSwitch(feature, feature_model.holders, feature_model.per_subject, self.subject)
+        )
 
     def folds_case(self, key: str | None) -> bool:
         """Whether values of a field that differ only in case are the same id."""

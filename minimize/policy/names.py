@@ -32,22 +32,20 @@ def forbidden_pointer(text: str) -> Pointer | None:
 
 @dataclass(frozen=True, slots=True)
 class PolicyNames:
-    """The names that a policy declares. Faulty fields are included, so one fault does not cause others.
-
-    keys      the fields' keys by pointer; None if the policy could not be read: then every name is accepted
-    types     the fields' types by key, as they are written
-    time      the field that is the event time
-    subject   the field that identifies the subject
-    purposes  the purposes that the policy lists, for its pipelines; empty if they could not be read
-    """
+    """The names that a policy declares. Faulty fields are included, so one fault does not cause others."""
 
     keys: Mapping[Pointer, str] | None = None
+    """The fields' keys by pointer; None if the policy could not be read: then every name is accepted."""
     types: Mapping[str, str] = field(default_factory=dict)
+    """The fields' types by key, as they are written."""
     features: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
     time: str | None = None
+    """The field that is the event time."""
     subject: str | None = None
+    """The field that identifies the subject."""
     purposes: tuple[str, ...] = ()
+    """The purposes that the policy lists, for its pipelines; empty if they could not be read."""
 
     def find(self, text: str) -> str | None:
         """The declared key of the field that a text names, in either spelling; None if it is not declared."""
@@ -60,12 +58,12 @@ class PolicyNames:
         `source` is what names the field, for the message; by default the key in the file.
         """
         source = f"{source} " if source else ""
-        found = self.find(text)
-        if found is None:
+        key = self.find(text)
+        if key is None:
             hint = did_you_mean(text, (self.keys or {}).values())
             message = f"{source}names the field `{text}`, which is not declared under `fields`"
             raise form_error("P010", message, hint, follows_key=not source)
-        return found
+        return key
 
     def require(self, noun: str, name: str) -> None:
         """Raises PydanticCustomError (P010) if a feature or level is not declared."""

@@ -23,7 +23,15 @@ from pydantic.json_schema import JsonSchemaValue, SkipJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
 from minimize.forms import Expected, Form, Reading, form_error, is_read, when_read
-from minimize.forms.values import NAME_PATTERN, CategoryName, EncryptBy, Name, Share, read_encryption_word
+from minimize.forms.values import (
+    NAME_PATTERN,
+    CategoryLimit,
+    CategoryName,
+    EncryptBy,
+    Name,
+    ShareLimit,
+    read_encryption_word,
+)
 from minimize.policy.aggregate_forms import AggregateModel, OutputName, rollup_name
 from minimize.policy.condition import FormCondition
 from minimize.policy.model import ON_PREMISES_PURPOSE, ConfiguredForm, Policy, Purpose
@@ -32,6 +40,7 @@ from minimize.policy.risk_forms import RiskModel
 from minimize.settings.tenants import OutputRegion
 from minimize.sources import FORMATS
 from minimize.stores import Location, LocationLike, location_error, parse_output_location
+from minimize.techniques.parameters import SETTING_TIGHTENS, UNSETTING_TIGHTENS
 from minimize.text import did_you_mean
 
 DataKind = Literal["service", "telemetry"]
@@ -151,16 +160,14 @@ class DeduplicateModel(Form):
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredEncryption:
-    """The encryption that `minimize.yaml` sets for all pipelines.
-
-    default    applies if a pipeline does not set `encrypt`
-    required   the least that a pipeline may set
-    is_stated  whether a line of the file states either of them
-    """
+    """The encryption that `minimize.yaml` sets for all pipelines."""
 
     default: EncryptBy = "off"
+    """Applies if a pipeline does not set `encrypt`."""
     required: EncryptBy = "off"
+    """The least that a pipeline may set."""
     is_stated: bool = False
+    """Whether a line of the file states either of them."""
 
     @property
     def implied(self) -> EncryptBy:
@@ -209,14 +216,14 @@ class RecordsModel(Form):
 
     noun = "`records`"
 
-    must_be: CategoryName | None = pydantic.Field(None, description="The highest permitted category of the output.")
+    must_be: CategoryLimit = pydantic.Field(None, description="The highest permitted category of the output.")
     partition_by: FieldKeys = pydantic.Field((), description="Levels of folders below `date=`.")
     index: bool = pydantic.Field(
         True, description="Whether files have an index of subjects. Without it, all records are read to find a subject."
     )
     collect_if: FormCondition | None = pydantic.Field(None, description="Collected only if this condition is true.")
-    deduplicate: DeduplicateModel | None = None
-    risk: RiskModel | None = pydantic.Field(
+    deduplicate: Annotated[DeduplicateModel | None, SETTING_TIGHTENS] = None
+    risk: Annotated[RiskModel | None, SETTING_TIGHTENS] = pydantic.Field(
         None, description="The bound on what combinations of values disclose. Without one, they are not bounded."
     )
     encrypt: Annotated[EncryptModel, _EncryptType()] | None = pydantic.Field(
@@ -236,8 +243,8 @@ class QuarantineModel(Form):
 
     noun = "`quarantine`"
 
-    fail_above: Share | None = pydantic.Field(None, description="Above this share the run exits with 4.")
-    stop_above: Share | None = pydantic.Field(None, description="Above this share nothing is published.")
+    fail_above: ShareLimit = pydantic.Field(None, description="Above this share the run exits with 4.")
+    stop_above: ShareLimit = pydantic.Field(None, description="Above this share nothing is published.")
 
 
 @dataclass(slots=True)
@@ -302,8 +309,8 @@ class Pipeline(ConfiguredForm):
         description="The output folder, relative to this file; or the URI of an object store (s3://, gs://, abfs://) without "
         "credentials, which needs a ledger elsewhere."
     )
-    records: Annotated[RecordsModel | None, WrapValidator(_records_or_flag), _FlagSchema()] = pydantic.Field(
-        RecordsModel(), description="The records output. With `false`, no records are written."
+    records: Annotated[RecordsModel | None, WrapValidator(_records_or_flag), _FlagSchema(), UNSETTING_TIGHTENS] = (
+        pydantic.Field(RecordsModel(), description="The records output. With `false`, no records are written.")
     )
     aggregates: Mapping[OutputName, AggregateModel] = pydantic.Field(
         {}, description="Counts and statistics per group, by name."
@@ -393,10 +400,10 @@ class Pipeline(ConfiguredForm):
         Raises OutputError for an invalid URI."""
         if output is not None:
             return parse_output_location(output)
-        own = parse_output_location(self.output, self.folder)
-        return own if self.region is None else self.region.root / self.data / own.name
+        location = parse_output_location(self.output, self.folder)
+        return location if self.region is None else self.region.root / self.data / location.name
 
     def line_of(self, *path: str) -> int | None:
         """The line of a key in the file, or of the nearest key above it."""
-        found = (self.lines.get(path[:length]) for length in range(len(path), 0, -1))
-        return next((line for line in found if line is not None), None)
+        lines = (self.lines.get(path[:length]) for length in range(len(path), 0, -1))
+        return next((line for line in lines if line is not None), None)

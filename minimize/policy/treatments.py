@@ -87,14 +87,14 @@ class _WordType:
             fault = form_error("P013", f"`{word}` needs its parameters by name", hint)
             raise errors_below(word, [((), fault)])
         unknown = [key for key in parameters if key not in _parameter_names(kind)]
-        known = {key: value for key, value in parameters.items() if key not in unknown}
-        model, errors = _validate(kind, known, reading)
-        found = [(error["loc"], _parameter_error(word, error)) for error in errors]
+        declared_parameters = {key: value for key, value in parameters.items() if key not in unknown}
+        model, errors = _validate(kind, declared_parameters, reading)
+        parameter_faults = [(error["loc"], _parameter_error(word, error)) for error in errors]
         for key in unknown:
             hint = did_you_mean(key, _parameter_names(kind))
-            found.append(((key,), form_error("P004", f"unknown key `{key}` in `{word}`", hint)))
-        if model is None or found:
-            raise errors_below(word, found)
+            parameter_faults.append(((key,), form_error("P004", f"unknown key `{key}` in `{word}`", hint)))
+        if model is None or parameter_faults:
+            raise errors_below(word, parameter_faults)
         return model
 
 
@@ -166,10 +166,10 @@ def _validate(
 
 def main_parameter(kind: type[BaseModel]) -> str | None:
     """The parameter that a single value sets: the only required one, else the only one; None if it is ambiguous."""
-    every, required = _parameter_names(kind), _required_parameters(kind)
+    names, required = _parameter_names(kind), _required_parameters(kind)
     if len(required) == 1:
         return required[0]
-    return every[0] if len(every) == 1 else None
+    return names[0] if len(names) == 1 else None
 
 
 def _parameter_names(kind: type[BaseModel]) -> list[str]:

@@ -20,7 +20,7 @@ from pydantic.json_schema import SkipJsonSchema
 from minimize.config_search import ConfigStart, load_config
 from minimize.errors import Finding, PolicyError
 from minimize.forms import Form, Reading, examine_file, examine_mapping
-from minimize.forms.values import Day, Name, parse_duration
+from minimize.forms.values import Day, LastDay, Name, parse_duration
 from minimize.forms.yaml_nodes import FaultList, require_sound
 from minimize.policy.model import configured_purposes
 from minimize.recipients.model import Contract, Recipient
@@ -37,7 +37,7 @@ class Subprocessor(Form):
 
     name: str = Field(description="The name that recipients use in `subprocessor`.")
     from_: Day = Field(validation_alias="from", description="The first day on which it is listed.")
-    until: Day | None = Field(default=None, description="The first day on which it is no longer listed.")
+    until: LastDay = Field(default=None, description="The first day on which it is no longer listed.")
     about: str = Field(default="", description="Its task.")
     line: SkipJsonSchema[int | None] = None
 

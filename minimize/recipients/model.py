@@ -15,15 +15,23 @@ from pydantic.json_schema import SkipJsonSchema
 from minimize.arrow.pointers import Pointer
 from minimize.arrow.types import arrow_type
 from minimize.forms import Expected, Form, Reading, ShortForm, form_error
-from minimize.forms.values import CategoryName, Day, Duration, FieldType, Name, Names, PositiveInteger
+from minimize.forms.values import CategoryLimit, Day, DurationLimit, FieldType, LastDay, Name, Names, PositiveInteger
 from minimize.forms.yaml_nodes import YamlNode
 from minimize.policy.fields import overlapping_fields
-from minimize.policy.model import ON_PREMISES_PURPOSE, Purpose, Role
+from minimize.policy.model import ON_PREMISES_PURPOSE, ROLE_ORDER, Purpose, Role
 from minimize.policy.names import field_pointer
 from minimize.policy.treatments import DROP, Chain, Treatment
 from minimize.techniques import TECHNIQUES, Context, Technique, TechniqueResult, TechniqueStep, UnsupportedType
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.map import Map
+from minimize.techniques.parameters import (
+    HIGHER_TIGHTENS,
+    LARGER_SET_TIGHTENS,
+    LISTING_TIGHTENS,
+    TRUE_TIGHTENS,
+    UNSETTING_TIGHTENS,
+    ranked,
+)
 from minimize.text import count_noun
 
 Standing = Literal["agent", "independent"]
@@ -59,14 +67,16 @@ class Contract(Form):
     noun = "a contract"
 
     reference: str = Field(description="The reference under which it is filed.", examples=["C-2026-17"])
-    from_: Day = Field(validation_alias="from", description="The first day on which it is in force.")
-    until: Day | None = Field(default=None, description="The first day on which it is no longer in force.")
+    from_: Annotated[Day, HIGHER_TIGHTENS] = Field(
+        validation_alias="from", description="The first day on which it is in force."
+    )
+    until: LastDay = Field(default=None, description="The first day on which it is no longer in force.")
     permits_transmission: bool = Field(default=False, description="Whether data may be sent.")
     permitted_fields: Names = Field(
         default=(), description="The only fields that may be sent.", examples=[["serial_number", "model"]]
     )
-    retention: Duration | None = Field(default=None, description="How long the recipient may keep the data.")
-    deletes_within: Duration | None = Field(
+    retention: DurationLimit = Field(default=None, description="How long the recipient may keep the data.")
+    deletes_within: DurationLimit = Field(
         default=None, description="The time limit for a deletion request and its confirmation."
     )
 
@@ -134,13 +144,13 @@ class SharedField(Form):
     is_named = True
 
     type: FieldType = Field(default="string", description="The type of the field.")
-    role: Role = Field(default="plain", description="The role of the field.")
+    role: Annotated[Role, ROLE_ORDER] = Field(default="plain", description="The role of the field.")
     do: SharedTreatment = Field(
         default=DROP,
         description="Drop, one technique, or several in order. A secret may be passed through: it reaches a connector and is "
         "never stored, logged or aggregated.",
     )
-    values: ListedTexts = Field(
+    values: Annotated[ListedTexts, LISTING_TIGHTENS] = Field(
         default=(), description="The only values that may be sent or kept; any other value becomes null."
     )
     optional: bool = Field(default=False, description="Whether the recipient accepts a record without it.")
@@ -226,7 +236,7 @@ class Function(Form):
         description="Incremented with each change of the text; a consent to an older version does not cover it."
     )
     text: str = Field(default="", description="The text that a tenant agrees to.")
-    requires: Names = Field(
+    requires: Annotated[Names, LARGER_SET_TIGHTENS] = Field(
         default=(),
         description="Prerequisites, such as an account. `admin_consent` stands for the permission in `permissions`, which an "
         "administrator of the tenant grants.",
@@ -236,7 +246,7 @@ class Function(Form):
         description="The one permission that the function uses, if it requires `admin_consent`.",
         examples=[["update_device_attributes"]],
     )
-    must_be: CategoryName | None = Field(default=None, description="The highest permitted category of the data.")
+    must_be: CategoryLimit = Field(default=None, description="The highest permitted category of the data.")
     aggregate: Name | None = Field(
         default=None,
         description="The aggregate that is sent; the fields are its columns, and the category is `aggregated`.",
@@ -318,17 +328,17 @@ class Recipient(Form):
     ending: str = Field(
         default="", description="The steps that the organization and the recipient take when the relationship ends."
     )
-    standing: Standing = Field(
+    standing: Annotated[Standing, ranked(("agent", "independent"))] = Field(
         description="An agent acts on our behalf and must be on the list of subprocessors; an independent recipient acts for "
         "itself."
     )
-    on_premises: bool = Field(
+    on_premises: Annotated[bool, TRUE_TIGHTENS] = Field(
         default=False,
         description="Whether it is the on-premises product that the customer runs. No data is sent to it, and the data that it "
         "sends serves quality_and_security only.",
     )
     subprocessor: str | None = Field(default=None, description="An agent's entry on the list of subprocessors.")
-    contract: Contract | None = None
+    contract: Annotated[Contract | None, UNSETTING_TIGHTENS] = None
     functions: Mapping[Name, Function] = Field(description="The tasks of the recipient; `{}` for none.")
     path: SkipJsonSchema[Path | None] = None
     digest: SkipJsonSchema[str] = ""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from types import MappingProxyType
 from typing import Final
 
 from minimize.config import Config
@@ -15,72 +14,108 @@ from minimize.recipients.model import Direction, Function, Recipient
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
-RULE_CODES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "empty_manifest": "N001",
-        "not_in_manifest": "N002",
-        "direction": "N003",
-        "outside_manifest": "N004",
-        "no_contract": "N010",
-        "contract_not_in_force": "N011",
-        "no_transmission": "N012",
-        "outside_contract": "N013",
-        "not_listed": "N014",
-        "requires": "N015",
-        "no_connector": "N016",
-        "no_tenant": "N017",
-        "purpose": "N020",
-        "outside_policy": "N021",
-        "unaskable": "N022",
-        "no_consent": "N030",
-        "refused": "N031",
-        "withdrawn": "N032",
-        "expired": "N033",
-        "not_yet": "N034",
-        "other_text": "N035",
-        "other_purpose": "N036",
-        "other_standing": "N037",
-        "other_fields": "N038",
-        "no_explicit_consent": "N039",
-        "collection_off": "N040",
-        "incomplete": "N041",
-        "nothing_left": "N042",
-        "category": "N050",
-        "differs": "N051",
-        "consent_ended": "N052",
-        "threshold": "N053",
-    }
-)
-_TENANT_MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "no_consent": "no consent covers them",
-        "refused": "consent was refused",
-        "withdrawn": "consent was withdrawn",
-        "expired": "consent has expired",
-        "not_yet": "consent is not valid yet",
-        "other_text": "consent was given to another text",
-        "other_purpose": "consent was given for another purpose",
-        "other_standing": "the recipient has since changed between agent and independent",
-        "other_fields": "consent does not cover these fields in this form",
-        "no_explicit_consent": "the recipient is independent, and no administrator has explicitly agreed",
-        "no_contract": "the tenant has no contract with the recipient",
-        "contract_not_in_force": "the tenant's contract with the recipient is not in force",
-        "no_transmission": "the tenant's contract with the recipient permits no transmission",
-        "outside_contract": "the tenant's contract with the recipient does not permit all of these fields",
-        "requires": "a prerequisite of the function is not confirmed for the tenant",
-    }
-)
+_CONSENT_HINT: Final = "Run `minimize consent show`, or `minimize consent why TENANT RECIPIENT FUNCTION`."
 
 
-_TENANT_HINTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "no_contract": "Run `minimize contract record TENANT RECIPIENT --reference REFERENCE --offered`.",
-        "contract_not_in_force": "Run `minimize contract show`.",
-        "no_transmission": "Run `minimize contract show`.",
-        "outside_contract": "Request only the permitted fields, or record a contract that permits the others.",
-        "requires": "Run `minimize functions list TENANT`, then `minimize functions confirm`.",
-    }
-)
+@dataclass(frozen=True, slots=True)
+class RefusalRule:
+    """A rule that forbids a transfer: its code, its name, and its meaning in the table of codes.
+
+    If the rule withholds the rows of some tenants, `tenant_text` is the message (by default the meaning), `tenant_hint` the hint.
+    """
+
+    code: str
+    name: str
+    about: str
+    tenant_text: str = ""
+    tenant_hint: str = _CONSENT_HINT
+
+
+REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
+    rule.name: rule
+    for rule in (
+        RefusalRule("N001", "empty_manifest", "the manifest of the recipient is empty: nothing is shared with it"),
+        RefusalRule("N002", "not_in_manifest", "the manifest does not have the function"),
+        RefusalRule(
+            "N003",
+            "direction",
+            "the function has the wrong direction: inbound and not outbound, or outbound and not inbound",
+        ),
+        RefusalRule("N004", "outside_manifest", "the function of the manifest does not have the field"),
+        RefusalRule(
+            "N010",
+            "no_contract",
+            "the agent has no contract, or tenants have no contract with the independent recipient",
+            "the tenant has no contract with the recipient",
+            "Run `minimize contract record TENANT RECIPIENT --reference REFERENCE --offered`.",
+        ),
+        RefusalRule(
+            "N011",
+            "contract_not_in_force",
+            "a contract is not in force",
+            "the tenant's contract with the recipient is not in force",
+            "Run `minimize contract show`.",
+        ),
+        RefusalRule(
+            "N012",
+            "no_transmission",
+            "the contract permits no transmission",
+            "the tenant's contract with the recipient permits no transmission",
+            "Run `minimize contract show`.",
+        ),
+        RefusalRule(
+            "N013",
+            "outside_contract",
+            "the contract does not permit the field",
+            "the tenant's contract with the recipient does not permit all of these fields",
+            "Request only the permitted fields, or record a contract that permits the others.",
+        ),
+        RefusalRule("N014", "not_listed", "an agent is not on the list of subprocessors"),
+        RefusalRule(
+            "N015",
+            "requires",
+            "a prerequisite of the function, such as an account, is not confirmed for tenants",
+            "a prerequisite of the function is not confirmed for the tenant",
+            "Run `minimize functions list TENANT`, then `minimize functions confirm`.",
+        ),
+        RefusalRule("N016", "no_connector", "a pass-through secret was not given"),
+        RefusalRule("N017", "no_tenant", "records name no tenant, so that no consent can apply"),
+        RefusalRule("N020", "purpose", "the policy does not list the purpose, or the function has another purpose"),
+        RefusalRule("N021", "outside_policy", "the policy does not release the field for the purpose"),
+        RefusalRule("N022", "unaskable", "the condition of a field reads data that the output no longer holds"),
+        RefusalRule("N030", "no_consent", "tenants have not given consent", "no consent covers them"),
+        RefusalRule("N031", "refused", "tenants refused consent", "consent was refused"),
+        RefusalRule("N032", "withdrawn", "tenants withdrew their consent", "consent was withdrawn"),
+        RefusalRule("N033", "expired", "the consent of tenants has expired", "consent has expired"),
+        RefusalRule("N034", "not_yet", "the consent of tenants is not valid yet", "consent is not valid yet"),
+        RefusalRule("N035", "other_text", "tenants agreed to another text", "consent was given to another text"),
+        RefusalRule(
+            "N036", "other_purpose", "tenants agreed to another purpose", "consent was given for another purpose"
+        ),
+        RefusalRule("N037", "other_standing", "the recipient has since changed between agent and independent"),
+        RefusalRule(
+            "N038",
+            "other_fields",
+            "tenants agreed to other fields, or to another form of the fields",
+            "consent does not cover these fields in this form",
+        ),
+        RefusalRule(
+            "N039",
+            "no_explicit_consent",
+            "the administrator of tenants did not explicitly agree to an independent recipient",
+            "the recipient is independent, and no administrator has explicitly agreed",
+        ),
+        RefusalRule(
+            "N040", "collection_off", "records are withheld by collection settings, conditions, retention or an erasure"
+        ),
+        RefusalRule("N041", "incomplete", "records have no tenant, or lack a field that the policy requires"),
+        RefusalRule("N042", "nothing_left", "nothing is left to send"),
+        RefusalRule("N050", "category", "the category of the payload exceeds `must_be`"),
+        RefusalRule("N051", "differs", "the payload is not as declared"),
+        RefusalRule("N052", "consent_ended", "the consent of tenants ended while the payload was made"),
+        RefusalRule("N053", "threshold", "an aggregate was published under a lower threshold than today's"),
+    )
+}
 
 
 def rule_reason(
@@ -94,7 +129,13 @@ def rule_reason(
 ) -> RefusalReason:
     """The refusal reason of a rule."""
     return RefusalReason(
-        rule=rule, code=RULE_CODES[rule], message=message, tenants=tenants, rows=rows, fields=tuple(fields), hint=hint
+        rule=rule,
+        code=REFUSAL_RULES[rule].code,
+        message=message,
+        tenants=tenants,
+        rows=rows,
+        fields=tuple(fields),
+        hint=hint,
     )
 
 
@@ -104,16 +145,8 @@ def tenant_reason(word: str, tenants: int | None, rows: int | None, *, independe
     The numbers of tenants and rows are None if they are not known.
     """
     lacking = word in ("none", "requested", "unconfirmed")
-    rule = ("no_explicit_consent" if independent else "no_consent") if lacking else word
-    return rule_reason(
-        rule,
-        _TENANT_MESSAGES[rule],
-        tenants=tenants,
-        rows=rows,
-        hint=_TENANT_HINTS.get(
-            rule, "Run `minimize consent show`, or `minimize consent why TENANT RECIPIENT FUNCTION`."
-        ),
-    )
+    rule = REFUSAL_RULES[("no_explicit_consent" if independent else "no_consent") if lacking else word]
+    return rule_reason(rule.name, rule.tenant_text or rule.about, tenants=tenants, rows=rows, hint=rule.tenant_hint)
 
 
 def refusal_error(

@@ -22,7 +22,6 @@ from minimize.policy.treatments import Treatment
 from minimize.results import JsonResult, Line
 from minimize.techniques import TechniqueStep
 from minimize.techniques.base import LEAVES_ORDER
-from minimize.techniques.parameters import FEWER_TIGHTENS, MORE_TIGHTENS
 from minimize.text import place_text
 from minimize.times import duration_text
 
@@ -39,20 +38,6 @@ def join_grades(grades: Iterable[Grade]) -> Grade:
     ('tightens', 'loosens', 'neutral')
     """
     return min(grades, key=GRADE_ORDER.index, default="neutral")
-
-
-def fewer_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """A proper subset tightens; any other difference loosens. The order of the values does not matter.
-
-    >>> fewer_tightens({1, 2}, {1}), fewer_tightens({1}, {2})
-    ('tightens', 'loosens')
-    """
-    return FEWER_TIGHTENS.grade(set(old), set(new))
-
-
-def more_tightens(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """A proper superset tightens; any other difference loosens. The order of the values does not matter."""
-    return MORE_TIGHTENS.grade(set(old), set(new))
 
 
 def compare_entries(order: Comparison, old: Mapping[Any, Any], new: Mapping[Any, Any], missing: Any = None) -> Grade:

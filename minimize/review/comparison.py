@@ -1,20 +1,21 @@
 """Compare two models of one form: one walk finds every difference, and a table of rules grades and describes it.
 
 A rule belongs to the path of a key, such as `fields.*.do`; `*` is any entry of a mapping. A change of a key without a rule
-loosens, so a key that is added to a form is never ignored.
+loosens, so a key that is added to a form is never ignored. The form declares the order of the values of a key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import chain
 from typing import Any, Final
 
 from pydantic import BaseModel
 
-from minimize.review.changes import Comparison, Grade, GradedChange, change_text, value_text
-from minimize.techniques.parameters import UNORDERED
+from minimize.forms import Form
+from minimize.review.changes import Comparison, Grade, GradedChange, change_text, join_grades, value_text
+from minimize.techniques.parameters import UNORDERED, Order, orders_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Rule:
     """
 
     code: str
-    order: Comparison = UNORDERED.grade
-    """The comparison of the old with the new value."""
+    order: Comparison | None = None
+    """Instead of the order that the form declares for the key: a comparison of the old with the new value."""
     text: str | Callable[[Any], str] = value_text
     """A value in words; `missing` if there is none."""
     label: str = USUAL_LABEL
@@ -88,6 +89,8 @@ class Difference:
     """Keys and entries in the file."""
     pattern: str = ""
     """The path of the rule."""
+    order: Order = UNORDERED
+    """The order that the form declares for the key."""
     entries: tuple[Any, ...] = ()
     """The entries on the path; if one is a tuple, its first part is the subject of the change."""
     line: int | None = None
@@ -96,14 +99,32 @@ class Difference:
 def compare_forms(sides: FormSides, rules: Rules) -> Iterator[GradedChange]:
     """The graded changes between two models of one form."""
     for difference in find_differences(sides, rules):
-        order, form_order = difference.rule.order, difference.rule.form_order
-        grade = (
-            order(difference.old, difference.new)
-            if form_order is None
-            else form_order(sides, difference.old, difference.new)
-        )
+        grade = _grade(sides, difference)
         if grade != "neutral" or not _is_same(difference):
             yield _graded_change(sides, difference, grade)
+
+
+def _grade(sides: FormSides, difference: Difference) -> Grade:
+    rule, old, new = difference.rule, difference.old, difference.new
+    if rule.form_order is not None:
+        return rule.form_order(sides, old, new)
+    if rule.order is not None:
+        return rule.order(old, new)
+    return keys_grade(old, new, rule.keys) if rule.keys else value_grade(difference.order, old, new)
+
+
+def value_grade(order: Order, old: Any, new: Any) -> Grade:
+    """Grade of a change of a value: by the orders of its keys if it is a form, else by its order."""
+    return keys_grade(old, new) if isinstance(old, Form) and isinstance(new, Form) else order.grade(old, new)
+
+
+def keys_grade(old: Form, new: Form, keys: Collection[str] = ()) -> Grade:
+    """Grade of a change of these keys of a form, or of all, each by the order that the form declares."""
+    return join_grades(
+        value_grade(order, getattr(old, key), getattr(new, key))
+        for key, order in orders_of(type(new)).items()
+        if not keys or key in keys
+    )
 
 
 def _graded_change(sides: FormSides, difference: Difference, grade: Grade) -> GradedChange:
@@ -156,7 +177,7 @@ def _differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Differen
     elif isinstance(pair.old, Mapping) and isinstance(pair.new, Mapping):
         for key in {**pair.old, **pair.new}:
             entry = _below(pair, "*", (key,), (pair.old.get(key), pair.new.get(key)), root)
-            yield from _differences(replace(entry, entries=(*pair.entries, key)), root, rules)
+            yield from _differences(replace(entry, entries=(*pair.entries, key), order=UNORDERED), root, rules)
     elif pair.old is None or pair.new is None:
         yield replace(pair, rule=rule)
     else:
@@ -167,12 +188,13 @@ def _key_differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Diff
     """The differences of two models, key by key. Keys that are compared together are one difference."""
     rule_by_key = {name: rules.get(f"{pair.pattern}.{name}".lstrip(".")) for name in model_keys(type(pair.new))}
     groups = {name: rule.keys for name, rule in rule_by_key.items() if rule is not None and rule.keys}
+    orders = orders_of(type(pair.new)) if isinstance(pair.new, BaseModel) else {}
     grouped = set(chain.from_iterable(groups.values())) - groups.keys()
     for name in (each for each in rule_by_key if each not in grouped):
         keys = groups.get(name, ())
         values = [side if keys else getattr(side, name) for side in (pair.old, pair.new)]
         below = _below(pair, name, [key.rstrip("_") for key in keys or (name,)], values, root)
-        yield from _differences(below, root, rules)
+        yield from _differences(replace(below, order=orders.get(name, UNORDERED)), root, rules)
 
 
 def _below(pair: Difference, name: str, keys: Sequence[Any], values: Sequence[Any], root: Any) -> Difference:

@@ -32,30 +32,27 @@ from minimize.review.changes import (
     GradedChange,
     chain_grade,
     compare_entries,
-    fewer_tightens,
     join_grades,
     list_text,
-    more_tightens,
 )
 from minimize.review.comparison import FormSides, Rule, Rules, compare_forms
 from minimize.review.policy_rules import (
-    CATEGORY_LIMITS,
     ENCRYPTION_ORDER,
     FILE_KEYS,
     NAME_RULE,
     PIPELINE_RULES,
     POLICY_RULES,
     RETENTION_RULE,
-    ROLE_ORDER,
     STATED_ENCRYPTION_ORDER,
     below,
-    fewer_or_all,
     with_configured_encryption,
 )
 from minimize.techniques.parameters import (
     HIGHER_TIGHTENS,
+    LARGER_SET_TIGHTENS,
     LOWER_TIGHTENS,
     NEUTRAL,
+    SMALLER_SET_TIGHTENS,
     UNORDERED,
     UNSETTING_TIGHTENS,
     Order,
@@ -90,16 +87,6 @@ def shared_type_grade(old: SharedField, new: SharedField) -> Grade:
     return UNORDERED.grade(old.type, new.type) if old.chain or new.chain else "neutral"
 
 
-def until_grade(old: Subprocessor | Contract, new: Subprocessor | Contract) -> Grade:
-    """Grade of a change of an end: an earlier one tightens."""
-    return LOWER_TIGHTENS.grade(old.until, new.until)
-
-
-def period_grade(old: Contract, new: Contract) -> Grade:
-    """Grade of a change of the days in force: a later begin and an earlier end tighten."""
-    return join_grades((until_grade(old, new), HIGHER_TIGHTENS.grade(old.from_, new.from_)))
-
-
 def text_grade(old: Function, new: Function) -> Grade:
     """Grade of a change of the text of a consent. It needs a higher version, so that tenants are asked again."""
     if new.text_version == old.text_version:
@@ -115,16 +102,16 @@ def shared_field_grade(old: SharedField | None, new: SharedField | None) -> Grad
 
 SHARED_FIELD_RULES: Final[Rules] = {
     "do": Rule("J063", shared_form_grade, _shared_form_text, "form: {change}", keys=("do",)),
-    "values": Rule("J063", fewer_or_all, lambda values: list_text(values) if values else "any"),
+    "values": Rule("J063", text=lambda values: list_text(values) if values else "any"),
     **dict.fromkeys(("optional", "protocol", "row", "about", "example"), NAME_RULE),
-    "role": Rule("J015", ROLE_ORDER.grade),
+    "role": Rule("J015"),
     "type": Rule("J014", shared_type_grade, "{.type}", keys=("type",)),
     **dict.fromkeys(("key", "line")),
 }
 FUNCTION_RULES: Final[Rules] = {
     **dict.fromkeys(("direction", "purpose", "aggregate", "permissions"), Rule("J062")),
-    "requires": Rule("J062", more_tightens),
-    "must_be": Rule("J064", CATEGORY_LIMITS.grade),
+    "requires": Rule("J062"),
+    "must_be": Rule("J064"),
     "text": Rule("J065", text_grade, "version {.text_version}", keys=("text", "text_version")),
     "fields.*": Rule("J063", shared_field_grade, _shared_field_text, added="added: {text}", removed="removed: {text}"),
     **below("fields.*", SHARED_FIELD_RULES),
@@ -132,23 +119,21 @@ FUNCTION_RULES: Final[Rules] = {
 }
 CONTRACT_RULES: Final[Rules] = {
     "reference": Rule("J061", label="reference: {change}"),
-    "from_": Rule("J061", period_grade, _period_text, "in force: {change}", keys=("from_", "until")),
+    "from_": Rule("J061", text=_period_text, label="in force: {change}", keys=("from_", "until")),
     "permits_transmission": Rule(
         "J061",
-        lambda old, new: fewer_tightens(_permitted_fields(old), _permitted_fields(new)),
+        lambda old, new: SMALLER_SET_TIGHTENS.grade(_permitted_fields(old), _permitted_fields(new)),
         lambda contract: list_text(_permitted_fields(contract)),
         "permits: {change}",
         keys=("permits_transmission", "permitted_fields"),
     ),
     "retention": replace(RETENTION_RULE, code="J061", label="retention: {change}"),
-    "deletes_within": Rule("J061", LOWER_TIGHTENS.grade, label="deletes within: {change}"),
+    "deletes_within": Rule("J061", label="deletes within: {change}"),
 }
 RECIPIENT_RULES: Final[Rules] = {
-    **dict.fromkeys(("recipient", "subprocessor"), Rule("J060")),
-    "standing": Rule("J060", ranked(("agent", "independent")).grade),
-    "on_premises": Rule("J060", ranked((True, False)).grade),
+    **dict.fromkeys(("recipient", "standing", "on_premises", "subprocessor"), Rule("J060")),
     **dict.fromkeys(("about", "ending"), NAME_RULE),
-    "contract": Rule("J061", UNSETTING_TIGHTENS.grade, "contract {.reference}", missing="no contract"),
+    "contract": Rule("J061", text="contract {.reference}", missing="no contract"),
     **below("contract", CONTRACT_RULES),
     "functions.*": Rule(
         "J062", UNSETTING_TIGHTENS.grade, "for {.purpose}", added="function added, {text}", removed="function removed"
@@ -159,7 +144,7 @@ RECIPIENT_RULES: Final[Rules] = {
 SUBPROCESSOR_RULES: Final[Rules] = {
     "entries": Rule("J060", read=lambda entries: {(each.name, each.from_): each for each in entries}),
     "entries.*": Rule("J060", UNSETTING_TIGHTENS.grade, added="added to the list", removed="removed from the list"),
-    "entries.*.until": Rule("J060", until_grade, _period_text, "{change}", keys=("until",)),
+    "entries.*.until": Rule("J060", text=_period_text, label="{change}", keys=("until",)),
     "entries.*.about": NAME_RULE,
     **dict.fromkeys(("entries.*.name", "entries.*.from_", "entries.*.line")),
     **FILE_KEYS,
@@ -251,7 +236,7 @@ def _are_datasets_within(inner: AccessScope, outer: AccessScope) -> bool:
 
 def accounts_grade(old: Any, new: Any) -> Grade:
     """Grade of a change of the accounts of a person. More accounts tighten, because more duties are separated."""
-    return more_tightens(old or (), new or ())
+    return LARGER_SET_TIGHTENS.grade(old or (), new or ())
 
 
 def _named_groups(groups: Mapping[str, Any]) -> dict[str, Any]:
@@ -260,7 +245,7 @@ def _named_groups(groups: Mapping[str, Any]) -> dict[str, Any]:
 
 def members_grade(old: Any, new: Any) -> Grade:
     """Grade of a change of a group's members. A group whose members only the authentication service knows is not comparable."""
-    return UNORDERED.grade(old, new) if EXTERNAL in (old, new) else fewer_tightens(old or (), new or ())
+    return UNORDERED.grade(old, new) if EXTERNAL in (old, new) else SMALLER_SET_TIGHTENS.grade(old or (), new or ())
 
 
 def _role_text(role: AccessRole) -> str:
@@ -314,11 +299,8 @@ ACCESS_RULES: Final[Rules] = {
         added="{entry} now has the role",
         removed="{entry} no longer has the role",
     ),
-    "conflicts": Rule("J072", more_tightens, label="conflicting roles changed", read=frozenset),
-    **{
-        f"grants.{key}": Rule("J072", LOWER_TIGHTENS.grade, label=f"{text}: {{change}}")
-        for key, text in _DURATIONS.items()
-    },
+    "conflicts": Rule("J072", LARGER_SET_TIGHTENS.grade, label="conflicting roles changed", read=frozenset),
+    **{f"grants.{key}": Rule("J072", label=f"{text}: {{change}}") for key, text in _DURATIONS.items()},
     **FILE_KEYS,
 }
 
@@ -387,7 +369,7 @@ def _stated_encryption(encryption: ConfiguredEncryption) -> str | None:
 
 
 CONFIGURATION_RULES: Final[Rules] = {
-    "purposes": Rule("J050", fewer_tightens),
+    "purposes": Rule("J050", SMALLER_SET_TIGHTENS.grade),
     "approval": Rule("J050", ranked(("required", "warn", "none")).grade),
     "encryption.default": Rule(
         "J050",

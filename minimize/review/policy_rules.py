@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from operator import attrgetter
-from typing import Any, Final
+from typing import Final
 
 from minimize.aggregates import Measure
 from minimize.arrow.pointers import Pointer
-from minimize.plan.model import CATEGORY_ORDER
-from minimize.policy.aggregate_forms import ExactModel, GroupKeyModel, NoiseModel, PerSubjectModel, SuppressModel
+from minimize.policy.aggregate_forms import GroupKeyModel, SuppressModel
 from minimize.policy.approval import approval_state
 from minimize.policy.condition import Condition
 from minimize.policy.describe import condition_text, gate_texts, treatment_text
@@ -24,29 +22,25 @@ from minimize.review.changes import (
     cases_grade,
     compare_entries,
     condition_grade,
-    fewer_tightens,
     join_grades,
     list_text,
     retention_text,
 )
 from minimize.review.comparison import USUAL_LABEL, FormSides, Rule, Rules
 from minimize.techniques.parameters import (
-    HIGHER_TIGHTENS,
     LOWER_TIGHTENS,
     NEUTRAL,
     SETTING_TIGHTENS,
+    SMALLER_SET_TIGHTENS,
+    TRUE_TIGHTENS,
     UNORDERED,
     UNSETTING_TIGHTENS,
     ranked,
 )
 from minimize.techniques.periods import UNIT_ORDER
 
-ROLE_ORDER: Final = ranked(("secret", "identifier", "free_text", "sensitive", "quasi", "plain"))
-"""Roles, most protected first."""
 _TYPES: Final = ranked(("boolean", "integer", "double", "string"), ("date", "timestamp"))
 """Types, narrowest first: each accepts all values of those before it."""
-CATEGORY_LIMITS: Final = ranked((*CATEGORY_ORDER, None))
-"""Highest permitted categories; None means no limit."""
 ENCRYPTION_ORDER: Final = ranked(tuple([*ENCRYPTED_CATEGORIES][::-1]))
 STATED_ENCRYPTION_ORDER: Final = ranked(("by_category", "identified", None, "off"))
 """With nothing stated, a run that would write identified columns unencrypted is refused; `off` permits it."""
@@ -124,11 +118,6 @@ def _is_released(field: Field) -> bool:
     return not is_dropped(field) or bool(field.in_aggregates)
 
 
-def identities_grade(old: Collection[str], new: Collection[str]) -> Grade:
-    """Grade of a change of what a field identifies. An id that is no longer stated may not be found any more."""
-    return SETTING_TIGHTENS.grade(old or None, new or None)
-
-
 def in_aggregates_grade(sides: FormSides, old: Field, new: Field) -> Grade:
     """Grade of a change of the form in aggregates. Neutral if no side sets it; the form in records is graded by itself."""
     if not old.in_aggregates and not new.in_aggregates:
@@ -136,17 +125,10 @@ def in_aggregates_grade(sides: FormSides, old: Field, new: Field) -> Grade:
     return aggregate_input_grade(old, new, roles_of(sides, old, new))
 
 
-def fewer_or_all(old: Collection[Any], new: Collection[Any]) -> Grade:
-    """Grade of a change of a list of which an empty one permits everything."""
-    if not old or not new:
-        return "neutral" if old == new else "tightens" if new else "loosens"
-    return fewer_tightens(old, new)
-
-
 def holders_grade(old: Collection[str], new: Collection[str]) -> Grade:
     """Grade of a change of who may turn a feature on. A choice by each subject alone is not comparable: it loosens."""
     before, after = (set(each or HOLDERS) for each in (old, new))
-    return UNORDERED.grade(before, after) if {"user"} in (before, after) else fewer_tightens(before, after)
+    return UNORDERED.grade(before, after) if {"user"} in (before, after) else SMALLER_SET_TIGHTENS.grade(before, after)
 
 
 def levels_grade(old: tuple[str, ...], new: tuple[str, ...]) -> Grade:
@@ -197,16 +179,16 @@ FILE_KEYS: Final[Rules] = dict.fromkeys(("path", "digest", "lines"))
 """What the loader knows of a file."""
 NAME_RULE: Final = Rule("J029", NEUTRAL.grade)
 """Names, versions and descriptions."""
-RETENTION_RULE: Final = Rule("J020", LOWER_TIGHTENS.grade, retention_text, missing="kept without limit")
+RETENTION_RULE: Final = Rule("J020", text=retention_text, missing="kept without limit")
 
 FIELD_RULES: Final[Rules] = {
     "do": Rule("J011", form_order=treatment_grade, text=_form_text, keys=("do", "cases", "otherwise")),
     "feature": Rule("J012", form_order=gate_grade, text=_gate_text, keys=("feature", "level", "collect_if")),
-    "purposes": Rule("J013", fewer_or_all, lambda purposes: f"for {', '.join(purposes) or 'all purposes'}"),
+    "purposes": Rule("J013", text=lambda purposes: f"for {', '.join(purposes) or 'all purposes'}"),
     "type": Rule("J014", type_grade, "{.type}", keys=("type",)),
-    "role": Rule("J015", ROLE_ORDER.grade, "role {}"),
+    "role": Rule("J015", text="role {}"),
     "in_aggregates": Rule("J016", form_order=in_aggregates_grade, text=_aggregates_text, keys=("in_aggregates",)),
-    "identifies": Rule("J025", identities_grade, lambda names: f"identifies {', '.join(names) or 'nothing'}"),
+    "identifies": Rule("J025", text=lambda names: f"identifies {', '.join(names) or 'nothing'}"),
     "from_": Rule("J017", text=lambda names: f"from {', '.join(names) or 'itself'}"),
     "about": Rule("J029", NEUTRAL.grade, _description_text, keys=("about", "unit", "required", "optional")),
     "keys": None,  # a field of its own
@@ -215,13 +197,13 @@ FIELD_RULES: Final[Rules] = {
 FEATURE_RULES: Final[Rules] = {
     "holders": Rule("J022", holders_grade, lambda names: f"is turned on by {', '.join(names) or 'anyone'}"),
     "retention": replace(RETENTION_RULE, code="J022"),
-    "per_subject": Rule("J022", ranked((True, False)).grade, _per_subject_text),
+    "per_subject": Rule("J022", text=_per_subject_text),
     "about": Rule("J029", NEUTRAL.grade, label="about: description changed"),
 }
 POLICY_RULES: Final[Rules] = {
     **dict.fromkeys(("policy", "version", "owner"), NAME_RULE),
-    "purposes": Rule("J021", fewer_tightens),
-    **dict.fromkeys(("tenant", "subject", "time"), Rule("J025", SETTING_TIGHTENS.grade)),
+    "purposes": Rule("J021"),
+    **dict.fromkeys(("tenant", "subject", "time"), Rule("J025")),
     "record": Rule("J025", NEUTRAL.grade),
     **dict.fromkeys(("retention", "future"), RETENTION_RULE),
     "levels": Rule("J023", levels_grade),
@@ -240,7 +222,7 @@ POLICY_RULES: Final[Rules] = {
     "records": Rule("J026", form_order=gate_grade, text=_gate_text),
     "approved": Rule(
         "J027",
-        lambda old, new: ranked((True, False)).grade(old[0] == "approved", new[0] == "approved"),
+        lambda old, new: TRUE_TIGHTENS.grade(old[0] == "approved", new[0] == "approved"),
         lambda approval: str(approval[0]),
         keys=("approved", "form"),
         read=lambda policy: (approval_state(policy), policy.approved),
@@ -289,44 +271,10 @@ def measures_grade(old: Mapping[str, Measure], new: Mapping[str, Measure]) -> Gr
     return compare_entries(UNSETTING_TIGHTENS.grade, before, after)
 
 
-def suppress_grade(old: SuppressModel, new: SuppressModel) -> Grade:
-    """Grade of a change of the suppression of small groups."""
-    return join_grades((HIGHER_TIGHTENS.grade(old.below, new.below), UNORDERED.grade(old.counting, new.counting)))
-
-
-def noise_grade(old: NoiseModel, new: NoiseModel) -> Grade:
-    """Grade of a change of the noise of figures. Less noise and more releases loosen."""
-    return join_grades(
-        (HIGHER_TIGHTENS.grade(float(old.sd), float(new.sd)), LOWER_TIGHTENS.grade(old.releases, new.releases))
-    )
-
-
-def exact_grade(old: ExactModel | None, new: ExactModel | None) -> Grade:
-    """Grade of a change from noise to exact figures, or the reverse. Another reason makes no difference."""
-    return "neutral" if old and new else UNSETTING_TIGHTENS.grade(old, new)
-
-
-def per_subject_grade(old: PerSubjectModel, new: PerSubjectModel) -> Grade:
-    """Grade of a change of what a subject contributes at most."""
-    return join_grades((LOWER_TIGHTENS.grade(old.rows, new.rows), LOWER_TIGHTENS.grade(old.values, new.values)))
-
-
 def rollups_grade(old: Collection[Sequence[str]], new: Collection[Sequence[str]]) -> Grade:
     """Grade of a change of the roll-ups of exact figures. Fewer tighten."""
     before, after = ({frozenset(columns) for columns in side} for side in (old, new))
-    return fewer_tightens(before, after)
-
-
-def _noise_text(noise: NoiseModel) -> str:
-    return f"standard deviation {noise.sd}, {noise.releases} releases of a date"
-
-
-def _exact_text(exact: ExactModel) -> str:
-    return f"exact, because: {exact.because}"
-
-
-def _per_subject_limits_text(limits: PerSubjectModel) -> str:
-    return f"{limits.rows} rows and {limits.values} values of a subject"
+    return SMALLER_SET_TIGHTENS.grade(before, after)
 
 
 def _rollups_text(rollups: Collection[Sequence[str]]) -> str:
@@ -386,16 +334,16 @@ def _measure_text(measure: Measure) -> str:
 
 
 _SOURCE: Final = Rule("J031", NEUTRAL.grade)
-_CATEGORY_LIMIT: Final = Rule("J033", CATEGORY_LIMITS.grade)
+_CATEGORY_LIMIT: Final = Rule("J033")
 
 AGGREGATE_RULES: Final[Rules] = {
     "group_by": Rule("J036", group_keys_grade, _group_keys_text),
     "measures": Rule("J037", measures_grade, _measures_text),
-    "suppress": Rule("J038", suppress_grade, _suppress_text),
-    "round": Rule("J038", HIGHER_TIGHTENS.grade, read=attrgetter("counts_to")),
-    "noise": Rule("J038", noise_grade, _noise_text),
-    "exact": Rule("J038", exact_grade, _exact_text, missing="figures have noise"),
-    "per_subject": Rule("J038", per_subject_grade, _per_subject_limits_text),
+    "suppress": Rule("J038", text=_suppress_text),
+    "round": Rule("J038", text="{.counts_to}"),
+    "noise": Rule("J038", text="standard deviation {0.sd}, {0.releases} releases of a date"),
+    "exact": Rule("J038", text="exact, because: {.because}", missing="figures have noise"),
+    "per_subject": Rule("J038", text="{0.rows} rows and {0.values} values of a subject"),
     "rollups": Rule("J038", rollups_grade, _rollups_text),
     "must_be": _CATEGORY_LIMIT,
     "encrypt": Rule("J034", ENCRYPTION_ORDER.grade),
@@ -414,11 +362,11 @@ PIPELINE_RULES: Final[Rules] = {
         "J031", deciding_function_grade, _deciding_function_text, keys=("recipient", "function", "only_for")
     ),
     "settings": Rule("J031", settings_grade),
-    **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039", LOWER_TIGHTENS.grade)),
-    "records": Rule("J032", UNSETTING_TIGHTENS.grade, "written", missing="not written"),
+    **dict.fromkeys(("quarantine.fail_above", "quarantine.stop_above"), Rule("J039")),
+    "records": Rule("J032", text="written", missing="not written"),
     "records.must_be": _CATEGORY_LIMIT,
     "records.collect_if": Rule("J035", form_order=collection_grade, text=condition_text, missing="always"),
-    "records.deduplicate": Rule("J035", SETTING_TIGHTENS.grade, _deduplicate_text, missing="every record"),
+    "records.deduplicate": Rule("J035", text=_deduplicate_text, missing="every record"),
     "records.encrypt": Rule("J034", records_encryption_grade, _encryption_text, missing="not stated"),
     "aggregates.*": Rule("J032", UNSETTING_TIGHTENS.grade, added="aggregate added", removed="aggregate removed"),
     **below("aggregates.*", AGGREGATE_RULES),

@@ -52,27 +52,26 @@ FileRows = tuple[Sequence[str] | None, list[tuple[int, Any]]]
 class SourceFormat:
     """A format of source files. It has either `read_schema` or `read_records`.
 
-    suffixes      endings of its files, in lower case and without the ending of a compression
-    bind          binds files to a request
-    read_schema   the columns of a file and their types; None if each record has its own names
-    read_records  up to so many of the first records of a file, as mappings, without malformed ones
-    read_rows     the rows of a small local file of events, subjects or expected values; raises OSError, ValueError or
-                  ArrowException
-    unit          unit of positions: the byte at which a line begins, or the number of the row
-    has_types     whether values have types of their own; otherwise every value is text
-    text_types    the policy's types, other than `string`, that text is read as
-
     The functions may use libraries that warn: warnings are hidden and counted here, because their text may contain values.
     """
 
     suffixes: tuple[str, ...]
+    """Endings of its files, in lower case and without the ending of a compression."""
     bind: FileBinding
+    """Binds files to a request."""
     read_rows: Callable[[Path], FileRows]
+    """Reads the rows of a small local file of events, subjects or expected values. Raises OSError, ValueError or
+    ArrowException."""
     read_schema: Callable[[FilePart], pa.Schema] | None = None
+    """Reads the columns of a file and their types. None if each record has its own names."""
     read_records: Callable[[FilePart, int], Iterator[Mapping[str, Any]]] | None = None
+    """Reads up to a number of the first records of a file, as mappings, without malformed ones."""
     unit: PositionUnit = "row"
+    """Unit of positions: the byte at which a line begins, or the number of the row."""
     has_types: bool = True
+    """Whether values have types of their own; otherwise every value is text."""
     text_types: tuple[str, ...] = ()
+    """The policy's types, other than `string`, that text is read as."""
 
     def __post_init__(self) -> None:
         """Hide the warnings of all functions, so that no format has to. The class is frozen, hence `object.__setattr__`."""
@@ -139,7 +138,7 @@ def misspelt_columns(names: Sequence[str], columns: Sequence[str]) -> Iterator[t
     for name in columns:
         if name in others or (name in missing and similar_words(name, others, cutoff=_LEAST_SIMILARITY)):
             yield name, f"the header has another spelling of the column {name}"
-        elif name == "subject" and name in missing and any(other.endswith("id") for other in others):
+        elif name == "subject" and name in missing and any(header_name.endswith("id") for header_name in others):
             yield name, "the header has a column of unknown ids and no subject"
 
 

@@ -25,42 +25,38 @@ SCAN_CHUNK_ROWS: Final = 1 << 17
 
 @dataclass(frozen=True, slots=True)
 class DeclaredField:
-    """One field as the policy declares it to a source.
-
-    type      the policy's word: `string`, `decimal(10,2)`, …
-    required  must be present and not null, or the record is quarantined (`missing_field`)
-    optional  a columnar source may lack the column
-    needed    the values are read; other fields are never decoded, and checked only if that needs no decoding
-    deciding  decides in every pass whether whole records may be read
-    """
+    """One field as the policy declares it to a source."""
 
     key: str
     pointer: Pointer
     type: str
+    """The policy's word: `string`, `decimal(10,2)`, …"""
     required: bool = False
+    """Whether the field must be present and not null. Otherwise the record is quarantined (`missing_field`)."""
     optional: bool = False
+    """Whether a columnar source may lack the column."""
     needed: bool = True
+    """Whether the values are read. Other fields are never decoded, and are checked only if that needs no decoding."""
     deciding: bool = False
+    """Whether the field decides in every pass if whole records may be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRequest:
-    """The requirements of a plan for a source: declared fields, forbidden paths, and the fields of tenant and subject.
-
-    rows  maximum rows of a chunk, if the source can be read in chunks of any size
-    salt  key of the hashes of undeclared paths
-    ids   the tenant and the subject, which are read in their canonical form; an empty one counts as missing
-    never      the forbidden paths
-    any_depth  the keys that are forbidden at any depth
-    """
+    """The requirements of a plan for a source: declared fields, forbidden paths, and the fields of tenant and subject."""
 
     fields: tuple[DeclaredField, ...]
     never: tuple[Pointer, ...] = ()
+    """The forbidden paths."""
     subject: Pointer | None = None
     rows: int = SINK_CHUNK_ROWS
+    """Maximum rows of a chunk, if the source can be read in chunks of any size."""
     ids: tuple[Pointer, ...] = ()
+    """The tenant and the subject, which are read in their canonical form; an empty one counts as missing."""
     salt: bytes = field(default=b"", repr=False)
+    """Key of the hashes of undeclared paths."""
     any_depth: tuple[str, ...] = ()
+    """The keys that are forbidden at any depth."""
 
     def rank(self, pointer: Pointer) -> bytes:
         """The keyed hash of an undeclared path."""
@@ -137,6 +133,6 @@ def accepted_positions(part: SourcePart, positions: Iterable[int]) -> frozenset[
 
     Raises SourceError if the part cannot be read.
     """
-    wanted = frozenset(positions)
-    chunks = part.read_positions(sorted(wanted)) if isinstance(part, SeekablePart) else part.read()
-    return wanted - {reject.position for chunk in chunks for reject in chunk.rejects}
+    requested = frozenset(positions)
+    chunks = part.read_positions(sorted(requested)) if isinstance(part, SeekablePart) else part.read()
+    return requested - {reject.position for chunk in chunks for reject in chunk.rejects}

@@ -143,8 +143,8 @@ class Utf8Stream:
             ended = not data
             self.quotes.feed(data)
             self._held = _UNDECODED.sub(INVALID_BYTE, self._decoder.decode(data, final=ended)).encode()
-        given, self._held = self._held[:size], self._held[size:]
-        return given
+        piece, self._held = self._held[:size], self._held[size:]
+        return piece
 
     def readable(self) -> bool:
         """True."""
@@ -223,14 +223,14 @@ class CsvPart(FileBackedPart):
 
     def _chunk(self, batch: pa.RecordBatch, places: npt.NDArray[np.int64]) -> Chunk:
         texts, broken = _decode_cells(batch)
-        known = [FaultMask("malformed", None, broken)] if broken.any() else []
+        faults = [FaultMask("malformed", None, broken)] if broken.any() else []
         columns = dict(zip(self.names, texts, strict=True))
         for field in self.bound.request.fields:
             if field.pointer.is_flat and field.pointer.top in columns:
                 values, bad = parse_texts(columns[field.pointer.top], field.type)
                 columns[field.pointer.top] = values
-                known += [FaultMask(_reject_code(field), str(field.pointer), bad)] if bad.any() else []
-        return self.bound.chunk(pa.record_batch(columns), places, known)
+                faults += [FaultMask(_reject_code(field), str(field.pointer), bad)] if bad.any() else []
+        return self.bound.chunk(pa.record_batch(columns), places, faults)
 
 
 def _bind_part(part: FilePart, request: SourceRequest, schema: pa.Schema) -> CsvPart:

@@ -53,16 +53,14 @@ class NameMask(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SourceFiles:
-    """The files of a source path: their root, and the files of each batch date (None if the path has no `{date}`).
-
-    name_pattern  the pattern of the file names, if all are in the root; None for deeper patterns
-    parts         the files that were examined, with their digests, so that a run hashes each of them once
-    """
+    """The files of a source path: their root, and the files of each batch date (None if the path has no `{date}`)."""
 
     root: Location
     files: Mapping[date | None, Sequence[Location]]
     name_pattern: re.Pattern[str] | None = None
+    """The pattern of the file names, if all are in the root; None for deeper patterns."""
     parts: dict[tuple[Location, NameMask | None], FilePart] = field(default_factory=dict, repr=False, compare=False)
+    """The files that were examined, with their digests, so that a run hashes each of them once."""
 
     @property
     def has_dates(self) -> bool:
@@ -82,18 +80,26 @@ def find_files(pattern: str, base: Path) -> SourceFiles:
 
     If no file matches, a path with `{date}` has no groups, and any other path has one empty group.
     """
-    root, rest = split_pattern(pattern, base)
-    if not rest:
+    root, pattern_below_root = split_pattern(pattern, base)
+    if not pattern_below_root:
         alone = None if root.is_dir() else re.compile(re.escape(root.name))
         return SourceFiles(root if root.is_dir() else root.parent, {None: _files_below(root)}, alone)
-    files = _files_below(root, rest.split("/"))
+    files = _files_below(root, pattern_below_root.split("/"))
     matches = [
-        (day, path) for path in files for day in _batch_dates(_path_pattern(rest), str(relative_path(path, root)))
+        (day, path)
+        for path in files
+        for day in _batch_dates(_path_pattern(pattern_below_root), str(relative_path(path, root)))
     ]
-    groups: dict[date | None, list[Location]] = {} if DATE_PLACEHOLDER in rest else {None: []}
+    groups: dict[date | None, list[Location]] = {} if DATE_PLACEHOLDER in pattern_below_root else {None: []}
     for day, path in sorted(matches, key=lambda match: match[0] or date.min):
         groups.setdefault(day, []).append(path)
-    return SourceFiles(root, groups, None if "/" in rest or rest == "**" else re.compile(part_pattern(rest), re.DOTALL))
+    return SourceFiles(
+        root,
+        groups,
+        None
+        if "/" in pattern_below_root or pattern_below_root == "**"
+        else re.compile(part_pattern(pattern_below_root), re.DOTALL),
+    )
 
 
 def resolve_links(place: Location) -> Location:
@@ -110,8 +116,8 @@ def displayed_name(path: Location, root: Location, shown: NameMask | None = None
 def hive_partitions(path: Location, root: Location) -> dict[str, str | None]:
     """The hive partitions of a file below the root, percent-decoded; None is the null partition."""
     folders = relative_path(path, root).parts[:-1]
-    found = (match for match in map(_HIVE.fullmatch, folders) if match)
-    return {unquote(match[1]): None if match[2] == NULL_PARTITION else unquote(match[2]) for match in found}
+    matches = (match for match in map(_HIVE.fullmatch, folders) if match)
+    return {unquote(match[1]): None if match[2] == NULL_PARTITION else unquote(match[2]) for match in matches}
 
 
 def parse_hive_folder(part: str) -> tuple[str, str] | None:
@@ -130,19 +136,19 @@ def _files_below(root: Location, pattern: Sequence[str] = ("**",)) -> list[Locat
     Raises SourceError for a bucket that does not exist, and for an unreadable folder that may contain matching files, which would
     otherwise be skipped silently.
     """
-    found: list[Location] = [*(_objects(root) if isinstance(root, ObjectPath) else _files_on_disk(root, pattern))]
-    return sorted(found, key=lambda path: path.parts)
+    files: list[Location] = [*(_objects(root) if isinstance(root, ObjectPath) else _files_on_disk(root, pattern))]
+    return sorted(files, key=lambda path: path.parts)
 
 
 def _objects(root: ObjectPath) -> list[ObjectPath]:
     if root.is_file():
         return [root]
-    found = [path for path in root.objects_below() if not _is_hidden(relative_path(path, root))]
-    if not found and not root.has_bucket():
+    objects = [path for path in root.objects_below() if not _is_hidden(relative_path(path, root))]
+    if not objects and not root.has_bucket():
         raise SourceError(
             f"{root.bucket} does not exist", hint="Check the name of the bucket, and the region or account."
         )
-    return found
+    return objects
 
 
 def _files_on_disk(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
@@ -152,10 +158,10 @@ def _files_on_disk(root: Path, pattern: Sequence[str]) -> Iterator[Path]:
     closed: list[OSError] = []
     home = root.resolve()
     for folder, below, names in os.walk(root, onerror=closed.append):
-        here = Path(folder)
-        below[:] = [name for name in below if _can_lead_to_match((here / name).relative_to(root), pattern)]
-        files = [path for path in map(here.joinpath, names) if not _is_hidden(Path(path.name))]
-        for path in (*map(here.joinpath, below), *files):
+        folder_path = Path(folder)
+        below[:] = [name for name in below if _can_lead_to_match((folder_path / name).relative_to(root), pattern)]
+        files = [path for path in map(folder_path.joinpath, names) if not _is_hidden(Path(path.name))]
+        for path in (*map(folder_path.joinpath, below), *files):
             if path.is_symlink() and not path.resolve().is_relative_to(home):
                 hint = "Copy the file into the folder, or use the target of the link as the source."
                 raise SourceError(f"a symbolic link below {root} points outside the folder", hint=hint)
@@ -189,9 +195,9 @@ def _is_hidden(path: PurePath) -> bool:
     return any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in path.parts)
 
 
-def _path_pattern(rest: str) -> re.Pattern[str]:
+def _path_pattern(pattern: str) -> re.Pattern[str]:
     """The pattern as a regular expression for a relative path. A matching folder includes all files below it."""
-    parts = rest.split("/")
+    parts = pattern.split("/")
     text = "".join("(?:.+/)?" if part == "**" else part_pattern(part) + "/" for part in parts[:-1])
     last = ".+" if parts[-1] == "**" else part_pattern(parts[-1]) + "(?:/.+)?"
     return re.compile(text + last, re.DOTALL)

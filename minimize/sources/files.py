@@ -101,10 +101,10 @@ class FilePart:
             reason = refusal_reason(error)
         raise unreadable_file_error(self.name) if reason is None else store_error(self.name, reason)
 
-    def _unless_changed(self, found: T) -> T:
+    def _unless_changed(self, result: T) -> T:
         if _file_fingerprint(self.path) != self.first_fingerprint:
             raise changed_file_error(self.name)
-        return found
+        return result
 
     @property
     def is_hashed(self) -> bool:
@@ -136,12 +136,12 @@ def file_parts(files: Sequence[Location], root: Location, shown: NameMask | None
     return [FilePart(path, root, shown) for path in files]
 
 
-def batch_parts(found: SourceFiles, when: date | None, shown: NameMask | None) -> list[FilePart]:
+def batch_parts(source_files: SourceFiles, when: date | None, shown: NameMask | None) -> list[FilePart]:
     """The files of a batch date: for the same mask, the same objects in each call."""
-    for path in found.files.get(when, ()):
-        if (path, shown) not in found.parts:
-            found.parts[path, shown] = FilePart(path, found.root, shown)
-    return [found.parts[path, shown] for path in found.files.get(when, ())]
+    for path in source_files.files.get(when, ()):
+        if (path, shown) not in source_files.parts:
+            source_files.parts[path, shown] = FilePart(path, source_files.root, shown)
+    return [source_files.parts[path, shown] for path in source_files.files.get(when, ())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,8 +291,8 @@ def _file_fingerprint(path: Location) -> FileFingerprint | None:
     with suppress(OSError):
         if isinstance(path, ObjectPath):
             return path.fingerprint()
-        found = path.stat()
-        return found.st_size, found.st_dev, found.st_ino, found.st_mtime_ns
+        status = path.stat()
+        return status.st_size, status.st_dev, status.st_ino, status.st_mtime_ns
     return None
 
 
@@ -327,20 +327,20 @@ def replace_errors(items: Iterator[T], error: SourceError, name: str = "") -> It
         got: list[T] | None = None
         reason: StoreRefusal | None = None
         is_full = False
-        own: ConfigurationError | None = None
+        configuration_error: ConfigurationError | None = None
         with suppress(Exception):
             try:
                 got = [*islice(items, 1)]
             except MemoryError:  # including Arrow's subclass
                 is_full = True
             except ConfigurationError as caught:
-                own = None if isinstance(caught, SourceError) else caught
+                configuration_error = None if isinstance(caught, SourceError) else caught
             except (OSError, pa.ArrowException) as caught:
                 reason = refusal_reason(caught)
         if is_full:
             raise OutOfMemoryError.for_location(f"while {name} was read" if name else "while a file was read")
-        if own is not None:
-            raise own
+        if configuration_error is not None:
+            raise configuration_error
         if got is None:
             raise error if reason is None else store_error(name, reason)
         if not got:
@@ -455,9 +455,9 @@ def _next_line_start(file: BinaryIO, stream: ByteStream, at: int) -> int:
         return 0
     place = file.seek(at - 1)
     while data := stream.read(1 << 16):
-        found = data.find(b"\n") + 1
-        if found:
-            return place + found
+        line_start = data.find(b"\n") + 1
+        if line_start:
+            return place + line_start
         place += len(data)
     return place
 
@@ -465,8 +465,8 @@ def _next_line_start(file: BinaryIO, stream: ByteStream, at: int) -> int:
 class _LimitedStream:
     """A limited number of bytes of a stream. From a local file it reads complete lines, so that no line has to be joined."""
 
-    def __init__(self, stream: ByteStream, left: int, raw: BinaryIO | None = None) -> None:
-        self._stream, self._left, self._near = stream, left, raw
+    def __init__(self, stream: ByteStream, size: int, raw: BinaryIO | None = None) -> None:
+        self._stream, self._left, self._near = stream, size, raw
 
     def read(self, size: int, /) -> bytes:
         size = min(size, self._left)
@@ -492,23 +492,23 @@ def line_blocks(
 
     A line above the limit is reported by its position and never held completely in memory.
     """
-    position, held, skipping = start, b"", False
+    position, partial_line, skipping = start, b"", False
     least = min(size, limit)
     for data in _full_reads(stream, least):
         more = len(data) == least
-        if not position and not held and data.startswith(BYTE_ORDER_MARK):
+        if not position and not partial_line and data.startswith(BYTE_ORDER_MARK):
             position, data = len(BYTE_ORDER_MARK), data[len(BYTE_ORDER_MARK) :]
         if skipping:
             past = data.find(b"\n") + 1
             position, data, skipping = position + (past or len(data)), data[past:] if past else b"", not past
         end = data.rfind(b"\n") + 1 if more else len(data)
-        whole, held = (_join_bytes(held, data, end), data[end:]) if end else (b"", held + data)
+        whole, partial_line = (_join_bytes(partial_line, data, end), data[end:]) if end else (b"", partial_line + data)
         yield from _whole_lines(position, whole, limit)
         position += len(whole)
-        if line_length(held) > limit:
+        if line_length(partial_line) > limit:
             yield LineBlock(position, b"", too_large=True)
-            position, held, skipping = position + len(held), b"", True
-    yield from _whole_lines(position, held, limit)
+            position, partial_line, skipping = position + len(partial_line), b"", True
+    yield from _whole_lines(position, partial_line, limit)
 
 
 def _join_bytes(buffered: bytes, data: bytes, end: int) -> bytes:
@@ -527,8 +527,8 @@ def _whole_lines(position: int, data: bytes, limit: int) -> Iterator[LineBlock]:
 
 
 def _line_end(data: bytes) -> int:
-    found = data.find(b"\n")
-    return len(data) if found < 0 else found
+    newline = data.find(b"\n")
+    return len(data) if newline < 0 else newline
 
 
 def _full_reads(stream: ByteStream, size: int) -> Iterator[bytes]:
@@ -539,10 +539,10 @@ def _full_reads(stream: ByteStream, size: int) -> Iterator[bytes]:
         yield data
 
 
-def _read_exactly(stream: ByteStream, left: int) -> Iterator[bytes]:
+def _read_exactly(stream: ByteStream, size: int) -> Iterator[bytes]:
     """The next `left` bytes, in as many reads as needed: a compressed stream may return fewer bytes per read."""
-    while left and (data := stream.read(left)):
-        left -= len(data)
+    while size and (data := stream.read(size)):
+        size -= len(data)
         yield data
 
 
@@ -581,9 +581,9 @@ def prefetch(items: Iterator[T]) -> Generator[T, None, None]:
     """
     with ThreadPoolExecutor(1, thread_name_prefix="minimize-ahead") as pool:
         coming = pool.submit(_next_item, items)
-        while found := coming.result():
+        while next_items := coming.result():
             coming = pool.submit(_next_item, items)
-            yield found[0]
+            yield next_items[0]
 
 
 def _next_item(items: Iterator[T]) -> tuple[T] | None:

@@ -73,11 +73,11 @@ def _violated_rule(value: Any, names: ForbiddenNames) -> str | None:
     """The rule that an object violates, if any. An error during the examination counts as unknown content."""
     if _is_surely_free(value, names):
         return None
-    found = {_OPAQUE}
+    names_in_value = {_OPAQUE}
     with suppress(Exception):
-        found = set(_found_names(value, names))
-    name = next((name for name in names.names if name in found), None)
-    return any_depth_rule(name) if name is not None else _OPAQUE if _OPAQUE in found else None
+        names_in_value = set(_found_names(value, names))
+    name = next((name for name in names.names if name in names_in_value), None)
+    return any_depth_rule(name) if name is not None else _OPAQUE if _OPAQUE in names_in_value else None
 
 
 def _is_surely_free(value: Any, names: ForbiddenNames, depth: int = 8) -> bool:
@@ -95,13 +95,13 @@ def _is_surely_free(value: Any, names: ForbiddenNames, depth: int = 8) -> bool:
 
 
 def _found_names(value: Any, names: ForbiddenNames) -> Iterator[str]:
-    seen: dict[int, Any] = {}  # keeps the objects alive, so that no id is reused
+    objects_by_id: dict[int, Any] = {}  # keeps the objects alive, so that no id is reused
     waiting = [value]
     while waiting:
         inner = waiting.pop()
-        if _is_scalar(inner) or id(inner) in seen:
+        if _is_scalar(inner) or id(inner) in objects_by_id:
             continue
-        seen[id(inner)] = inner
+        objects_by_id[id(inner)] = inner
         content = _object_content(inner)
         if content is None:
             yield _OPAQUE
@@ -142,8 +142,8 @@ def _library_object_content(value: Any) -> _ObjectContent | None:
         return None
     for method in ("items", "to_pydict", "to_dict"):
         if hasattr(value, method):
-            held = getattr(value, method)()
-            return held.items() if isinstance(held, Mapping) else held, ()
+            content = getattr(value, method)()
+            return content.items() if isinstance(content, Mapping) else content, ()
     for method in ("tolist", "to_list", "to_pylist"):
         if hasattr(value, method):
             return (), getattr(value, method)()
@@ -212,8 +212,8 @@ class MemoryPart:
         first = 0
         for batch in iterate_without_warnings(self._batches(), _WHAT):
             end = first + batch.num_rows
-            known = [replace(each, mask=each.mask[first:end]) for each in self.data.faults]
-            yield validate_chunk(self.bound.chunk(batch, np.arange(first, end), known), SourceError(_INVALID_DATA))
+            faults = [replace(each, mask=each.mask[first:end]) for each in self.data.faults]
+            yield validate_chunk(self.bound.chunk(batch, np.arange(first, end), faults), SourceError(_INVALID_DATA))
             first = end
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
@@ -373,9 +373,12 @@ def _frame_faults(data: Any, names: ForbiddenNames, pointed: Collection[str]) ->
     """Masks of the rows of a data frame whose Python objects have a forbidden key or cannot be examined."""
     if _is_frame(data, "pandas"):
         columns = [data.iloc[:, index] for index in range(data.shape[1])] if names else []
-        held = [series.tolist() for series in columns if _holds_objects(series.dtype)]
+        columns_of_objects = [series.tolist() for series in columns if _holds_objects(series.dtype)]
         labels = [_label_fault(series, label, names) for series, label in zip(columns, data.columns, strict=False)]
-        return [*filter(None, labels), *(fault for values in held for fault in object_faults(values, names))]
+        return [
+            *filter(None, labels),
+            *(fault for values in columns_of_objects for fault in object_faults(values, names)),
+        ]
     if not _is_frame(data, "polars"):
         return []
     objects = [name for name, dtype in zip(data.columns, data.dtypes, strict=True) if str(dtype) == "Object"]
@@ -390,8 +393,8 @@ def _frame_faults(data: Any, names: ForbiddenNames, pointed: Collection[str]) ->
 def _label_fault(series: Any, label: Any, names: ForbiddenNames) -> FaultMask | None:
     """Mask of the rows of a column with a label of several levels, one of which is forbidden."""
     levels = [level for level in label if isinstance(level, str)] if isinstance(label, tuple) else []
-    found = names.names_of(levels)
-    name = next((name for name in names.names if name in found), None)
+    forbidden_names = names.names_of(levels)
+    name = next((name for name in names.names if name in forbidden_names), None)
     return (
         None
         if name is None
@@ -471,8 +474,12 @@ def match_prepared_schema(source: MemorySource, schema: pa.Schema) -> MemorySour
 def _can_stand_for(schema: pa.Schema, field: pa.Field) -> bool:
     if field.name not in schema.names:
         return False
-    one, other = storage_type(schema.field(field.name).type), storage_type(field.type)
-    return one == other or pa.types.is_null(one) or (_is_string_type(one) and _is_string_type(other))
+    column_type, field_type = storage_type(schema.field(field.name).type), storage_type(field.type)
+    return (
+        column_type == field_type
+        or pa.types.is_null(column_type)
+        or (_is_string_type(column_type) and _is_string_type(field_type))
+    )
 
 
 def _is_string_type(kind: pa.DataType) -> bool:

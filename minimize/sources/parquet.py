@@ -97,8 +97,8 @@ class ParquetFooter:
     def count_non_null(self, group: int, leaf: int) -> int | None:
         """Number of non-null values of a chunk; None if the metadata does not contain it."""
         chunk = self.metadata.row_group(group).column(leaf)
-        known = chunk.is_stats_set and chunk.statistics.has_null_count
-        return int(chunk.num_values - chunk.statistics.null_count) if known else None
+        has_null_count = chunk.is_stats_set and chunk.statistics.has_null_count
+        return int(chunk.num_values - chunk.statistics.null_count) if has_null_count else None
 
     def has_small_values(self, name: str, most: float = SMALL_VALUE_BYTES) -> bool:
         """Whether to read a flat column of strings as a dictionary: its mean value has at most `most` uncompressed bytes."""
@@ -110,18 +110,18 @@ class ParquetFooter:
         return values > 0 and size / values <= most and all(chunk.has_dictionary_page for chunk in chunks)
 
     def _leaves_at(self, pointer: Pointer) -> list[LeafPosition]:
-        first, rest = pointer.parts[0], pointer.parts[1:]
+        first, parts_below = pointer.parts[0], pointer.parts[1:]
         places = self.tops.get(first, ()) if isinstance(first, str) else chain(*self.tops.values())
-        return [found for kind, at in places for found in _positions_at(kind, rest, at)]
+        return [position for kind, at in places for position in _positions_at(kind, parts_below, at)]
 
 
 def _top_level_positions(schema: pa.Schema) -> dict[str, tuple[LeafPosition, ...]]:
-    found: dict[str, tuple[LeafPosition, ...]] = {}
+    positions_by_name: dict[str, tuple[LeafPosition, ...]] = {}
     at = 0
     for column in schema:
-        found[column.name] = (*found.get(column.name, ()), (column.type, at))
+        positions_by_name[column.name] = (*positions_by_name.get(column.name, ()), (column.type, at))
         at += leaf_count(column.type)
-    return found
+    return positions_by_name
 
 
 def leaf_count(type_: pa.DataType) -> int:
@@ -276,7 +276,7 @@ class ParquetPart(FileBackedPart):
         partitions = self._partitions(foot.schema)
         for batch in self._batches(opened, foot, group, look):
             records = _append_partitions(batch, partitions)
-            known = [fault.cover_rows(records.num_rows) for fault in look.settled]
+            faults = [fault.cover_rows(records.num_rows) for fault in look.settled]
             named = {
                 pointer: _with_subjects(
                     carried, foot.is_single_valued(pointer), records, self.bound.request.subject, foot.rows(group)
@@ -285,8 +285,8 @@ class ParquetPart(FileBackedPart):
             }
             positions = np.arange(first, first + records.num_rows)
             carry, first = {}, first + records.num_rows
-            yield validate_chunk(look.bound.chunk(records, positions, known, named), damaged_file_error(self.name))
-            del batch, records, positions, known  # otherwise they stay in memory while the next ones are read
+            yield validate_chunk(look.bound.chunk(records, positions, faults, named), damaged_file_error(self.name))
+            del batch, records, positions, faults  # otherwise they stay in memory while the next ones are read
 
     def _batches(
         self, opened: pq.ParquetFile, foot: ParquetFooter, group: int, checks: _GroupChecks

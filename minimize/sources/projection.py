@@ -221,10 +221,10 @@ def _narrow_map(values: pa.Array, type_: pa.MapType) -> pa.Array:
     if pa.types.is_null(type_.item_type):
         keys = pa.repeat(pa.scalar("", type_.key_type), len(inner))
     ends = list_offsets(lengths, pa.int32())
-    held = pa.MapArray.from_arrays(
+    narrowed = pa.MapArray.from_arrays(
         ends, narrow_array(keys, type_.key_type), narrow_array(items, type_.item_type), type_
     )
-    return held if values.null_count == 0 else _map_with_nulls(held, values)
+    return narrowed if values.null_count == 0 else _map_with_nulls(narrowed, values)
 
 
 def _map_with_nulls(map_array: pa.MapArray, values: pa.Array) -> pa.Array:

@@ -97,14 +97,12 @@ def key_form(name: str) -> str:
 
 @dataclass(frozen=True)
 class ForbiddenNames:
-    """The names that a policy forbids at any depth.
-
-    names     the listed names, in the policy's order
-    declared  keys of declared fields, which are forbidden under their exact name only
-    """
+    """The names that a policy forbids at any depth."""
 
     names: tuple[str, ...]
+    """The listed names, in the policy's order."""
     declared: frozenset[str]
+    """Keys of declared fields, which are forbidden under their exact name only."""
     _innocent: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def __bool__(self) -> bool:
@@ -113,15 +111,15 @@ class ForbiddenNames:
     @cached_property
     def _by_form(self) -> dict[str, str]:
         """The listed name of each form; a name's own form counts before other names."""
-        own = {key_form(name): name for name in reversed(self.names)}
+        names_by_form = {key_form(name): name for name in reversed(self.names)}
         others = {
-            key_form(other): name
+            key_form(other_name): name
             for name in reversed(self.names)
             for listed, names in OTHER_NAMES
             if key_form(name) in {key_form(each) for each in listed}
-            for other in names
+            for other_name in names
         }
-        return others | own
+        return others | names_by_form
 
     @cached_property
     def _exact(self) -> frozenset[str]:
@@ -131,10 +129,10 @@ class ForbiddenNames:
         """The listed name that forbids a key; None if nothing does."""
         if key in self._innocent:
             return None
-        found = key if key in self._exact else None if key in self.declared else self._spelled(key)
-        if found is None and len(self._innocent) < REMEMBERED:
+        listed_name = key if key in self._exact else None if key in self.declared else self._spelled(key)
+        if listed_name is None and len(self._innocent) < REMEMBERED:
             self._innocent.add(key)
-        return found
+        return listed_name
 
     def names_of(self, keys: Iterable[str]) -> frozenset[str]:
         """The listed names that forbid some of these keys."""
@@ -147,9 +145,9 @@ class ForbiddenNames:
         return all(not isinstance(key, str) or self.name_of(key) is None for key in keys)
 
     def _spelled(self, key: str) -> str | None:
-        found = self._by_form.get(key_form(key))
-        if found is not None:
-            return found
+        listed_name = self._by_form.get(key_form(key))
+        if listed_name is not None:
+            return listed_name
         words = words_of(key)
         if len(words) < 2 or words[0] in _FLAGS or _singular(words[-1]) != "password":
             return None
@@ -242,8 +240,8 @@ def has_key_at_any_depth(value: Any, names: ForbiddenNames) -> bool:
 
 def first_forbidden_key(record: Mapping[str, Any], names: ForbiddenNames) -> str | None:
     """The first name, in the policy's order, that forbids a key with a non-null value at any depth of a JSON object."""
-    found = frozenset(_names_with_values(record, names)) if names else frozenset()
-    return next((name for name in names.names if name in found), None)
+    names_in_record = frozenset(_names_with_values(record, names)) if names else frozenset()
+    return next((name for name in names.names if name in names_in_record), None)
 
 
 def _forbidden_paths(
@@ -279,9 +277,9 @@ def canonicalize_ids(records: pa.RecordBatch, ids: Collection[Pointer], *, fold:
         index = records.schema.get_field_index(pointer.top)
         if index >= 0:
             column = records.column(index)
-            found = _canonicalize_below(column, pointer.parts[1:], fold=fold)
-            if found is not column:
-                records = records.set_column(index, records.schema.field(index), found)
+            canonical_ids = _canonicalize_below(column, pointer.parts[1:], fold=fold)
+            if canonical_ids is not column:
+                records = records.set_column(index, records.schema.field(index), canonical_ids)
     return records
 
 
@@ -295,10 +293,10 @@ def _canonicalize_below(values: pa.Array, parts: Sequence[PointerPart], *, fold:
     if index < 0:
         return values
     children = [values.field(place) for place in range(values.type.num_fields)]
-    found = _canonicalize_below(children[index], parts[1:], fold=fold)
-    if found is children[index]:
+    child = _canonicalize_below(children[index], parts[1:], fold=fold)
+    if child is children[index]:
         return values
-    children[index] = found
+    children[index] = child
     return pa.StructArray.from_arrays(children, fields=list(values.type), mask=values.is_null())
 
 
@@ -395,7 +393,7 @@ class RecordFaults:
     def rejects(self, positions: npt.NDArray[np.int64], unit: PositionUnit) -> list[Reject]:
         """One reject per record, at these positions of the batch's rows."""
         places = positions[self.rows].tolist()
-        return [Reject(*one) for one in zip(places, [unit] * len(places), self.fields, self.codes, strict=True)]
+        return [Reject(*reject) for reject in zip(places, [unit] * len(places), self.fields, self.codes, strict=True)]
 
 
 def first_faults(
@@ -438,10 +436,10 @@ def _all_faults(
     yield from (fault for fault in faults if fault.code == "malformed")
     yield from (FaultMask("forbidden_field", place.rule, records_with_path(records, place.pointer)) for place in never)
     yield from (fault for fault in faults if fault.code != "malformed")
-    for each in required:
-        read = canonical if each.pointer in ids else records
-        if not _has_no_nulls(read, each.pointer):
-            yield FaultMask("missing_field", str(each.pointer), records_missing_field(read, each))
+    for declared_field in required:
+        read = canonical if declared_field.pointer in ids else records
+        if not _has_no_nulls(read, declared_field.pointer):
+            yield FaultMask("missing_field", str(declared_field.pointer), records_missing_field(read, declared_field))
 
 
 def _has_no_nulls(records: pa.RecordBatch, pointer: Pointer) -> bool:
@@ -540,18 +538,18 @@ def _run_of_each_value(values: pa.RunEndEncodedArray) -> npt.NDArray[np.int64]:
 
 def _union_carries_path(values: pa.UnionArray, parts: Sequence[PointerPart]) -> Bools:
     """A union's value is the value of one child. The name of a child counts as a key."""
-    held = np.zeros(len(values), bool)
-    buffers, here = values.buffers(), slice(values.offset, values.offset + len(values))
-    codes = np.frombuffer(buffers[1], np.int8)[here]  # `type_codes` and `offsets` ignore the offset of a sliced array
-    places = np.frombuffer(buffers[2], np.int32)[here] if values.type.mode == "dense" else np.arange(len(values))
+    row_mask = np.zeros(len(values), bool)
+    buffers, window = values.buffers(), slice(values.offset, values.offset + len(values))
+    codes = np.frombuffer(buffers[1], np.int8)[window]  # `type_codes` and `offsets` ignore the offset of a sliced array
+    places = np.frombuffer(buffers[2], np.int32)[window] if values.type.mode == "dense" else np.arange(len(values))
     for index, code in enumerate(values.type.type_codes):
         child = values.field(index)
         below = carries_path(child, parts)
         if parts and values.type.field(index).name == parts[0]:
             below = below | carries_path(child, parts[1:])
         rows = np.flatnonzero(codes == code)
-        held[rows] = below[places[rows]]
-    return held
+        row_mask[rows] = below[places[rows]]
+    return row_mask
 
 
 def _map_carries_path(values: pa.MapArray, key: PointerPart, parts: Sequence[PointerPart]) -> Bools:
@@ -570,6 +568,6 @@ def _keys_named(keys: pa.Array, key: PointerPart) -> Bools:
 
 
 def _owners_mask(below: Bools, owner: npt.NDArray[np.int64], size: int) -> Bools:
-    held = np.zeros(size, bool)
-    held[owner[below]] = True
-    return held
+    owners = np.zeros(size, bool)
+    owners[owner[below]] = True
+    return owners

@@ -69,8 +69,8 @@ def raise_findings(findings: Sequence[Finding]) -> None:
 
 def undeclared_paths(schema: pa.Schema, request: SourceRequest) -> list[Pointer]:
     """The topmost undeclared paths of a schema, without forbidden paths."""
-    found = map(Pointer, _undeclared_parts(pa.struct(list(schema)), field_tree(request), ()))
-    return [pointer for pointer in found if not is_forbidden(pointer, request)]
+    pointers = map(Pointer, _undeclared_parts(pa.struct(list(schema)), field_tree(request), ()))
+    return [pointer for pointer in pointers if not is_forbidden(pointer, request)]
 
 
 def unify_schemas(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Schema:
@@ -85,9 +85,9 @@ def unify_schemas(schemas: Sequence[pa.Schema], names: Sequence[str]) -> pa.Sche
     return together
 
 
-def _unify_two(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
+def _unify_two(first_schema: pa.Schema, second_schema: pa.Schema) -> pa.Schema | None:
     try:
-        return pa.unify_schemas([one, other], promote_options="permissive")
+        return pa.unify_schemas([first_schema, second_schema], promote_options="permissive")
     except pa.ArrowException:
         return None
 
@@ -151,7 +151,7 @@ def _missing_field(field: DeclaredField, have: dict[PointerPart, pa.DataType], w
 
 
 def _similar_name_hint(name: str, names: Sequence[str]) -> str:
-    same = [other for other in names if other.lower() == name.lower()]
+    same = [column for column in names if column.lower() == name.lower()]
     if same:
         return f"Did you mean {same[0]!r}? Names are case-sensitive."
     close = similar_words(name, filter(_NAME.fullmatch, names), cutoff=0.75)
@@ -188,21 +188,19 @@ MEMORY_CHUNK_ROWS = SINK_CHUNK_ROWS
 
 @dataclass(frozen=True, slots=True)
 class BoundRequest:
-    """A request bound to a matching schema.
-
-    schema    the needed columns, declared parts only
-    source    the schema of the source, if its columns can be used as they are; otherwise None
-    never     the forbidden paths that the schema can contain
-    undeclared     the undeclared paths of the source
-    required  the required fields that can contain nulls
-    """
+    """A request bound to a matching schema."""
 
     request: SourceRequest
     schema: pa.Schema
+    """The needed columns, with declared parts only."""
     never: tuple[ForbiddenPlace, ...]
+    """The forbidden paths that the schema can contain."""
     undeclared: tuple[Pointer, ...] = field(repr=False)
+    """The undeclared paths of the source."""
     required: tuple[DeclaredField, ...]
+    """The required fields that can contain nulls."""
     source: pa.Schema | None = field(default=None, repr=False)
+    """The schema of the source, if its columns can be used as they are; otherwise None."""
 
     def chunk(
         self,
@@ -218,17 +216,17 @@ class BoundRequest:
         knows them already.
         """
         kept = canonicalize_ids(self._project(records), self.request.ids)
-        found = first_faults(records, self.required, self.never, faults, kept, self.request.ids)
+        record_faults = first_faults(records, self.required, self.never, faults, kept, self.request.ids)
         good = np.ones(records.num_rows, bool)
-        if len(found.rows):
-            good[found.rows] = False
+        if len(record_faults.rows):
+            good[record_faults.rows] = False
             kept = kept.filter(pa.array(good))
         return Chunk(
             records=kept,
             read=records.num_rows,
-            rejects=found.rejects(positions, unit),
+            rejects=record_faults.rejects(positions, unit),
             undeclared=self.count_undeclared(records, good) if carry is None else carry,
-            positions=pa.array(positions[good] if len(found.rows) else positions, pa.int64()),
+            positions=pa.array(positions[good] if len(record_faults.rows) else positions, pa.int64()),
             unit=unit,
         )
 
@@ -259,8 +257,8 @@ def bind_request(schema: pa.Schema, request: SourceRequest, where: str | None = 
 
 def _has_columns(schema: pa.Schema, columns: pa.Schema) -> bool:
     """Whether a schema has columns exactly like these."""
-    found = [schema.field(index) for name in columns.names if (index := schema.get_field_index(name)) >= 0]
-    return bool(pa.schema(found, schema.metadata).equals(columns, check_metadata=True))
+    fields = [schema.field(index) for name in columns.names if (index := schema.get_field_index(name)) >= 0]
+    return bool(pa.schema(fields, schema.metadata).equals(columns, check_metadata=True))
 
 
 def validate_chunk(chunk: Chunk, error: SourceError) -> Chunk:

@@ -30,7 +30,7 @@ from pydantic import BaseModel, ConfigDict
 
 from minimize.arrow.dictionaries import decode_dictionary, distinct_values, take_values, to_python, value_type
 from minimize.techniques.cache import ResultCache, TechniqueCache
-from minimize.techniques.parameters import UNORDERED, Names, Order
+from minimize.techniques.parameters import Names, Order, orders_of
 from minimize.techniques.periods import CalendarUnit
 
 Leaves = Literal["everything", "nothing", "linkable", "guessable", "reversible"]
@@ -273,10 +273,7 @@ class TechniqueStep(BaseModel):
 
     def parameter_orders(self) -> dict[str, Order]:
         """The order of each parameter."""
-        return {
-            name: next((each for each in info.metadata if isinstance(each, Order)), UNORDERED)
-            for name, info in type(self).model_fields.items()
-        }
+        return orders_of(type(self))
 
     def parameters(self) -> dict[str, Any]:
         """The parameters, for comparison. A file is represented by its digest."""

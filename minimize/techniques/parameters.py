@@ -1,21 +1,21 @@
-"""Parameters of techniques: the order of their values, and which of them name a key or another field.
+"""Order of the values of a parameter or of a key of a form, and which parameters name a key or another field.
 
-A parameter carries both as metadata of its type:
+Both are metadata of its type:
 
     parts: Annotated[int, LOWER_TIGHTENS]
     per: Annotated[str | None, Names.FIELD, SETTING_TIGHTENS] = None
 
-A parameter without an order is `UNORDERED`.
+Without an order it is `UNORDERED`: any change loosens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 
 class Names(Enum):
@@ -27,7 +27,7 @@ class Names(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Order of the values of a parameter: whether a change from an old to a new value makes the result show less.
+    """Order of the values of a parameter or key: whether a change from an old to a new value makes the result show less.
 
     >>> LOWER_TIGHTENS.grade(24, 16), LOWER_TIGHTENS.grade(16, None), UNORDERED.grade("a", "b"), NEUTRAL.grade("a", "b")
     ('tightens', 'loosens', 'loosens', 'neutral')
@@ -35,6 +35,8 @@ class Order:
 
     tightens: Callable[[Any, Any], bool]
     neutral: bool = False
+    is_set: bool = False
+    """Whether the values are sets, so that their order makes no difference."""
     scale: tuple[Any, ...] = ()
     """All values from the finest, if `tightens` does not compare all of them."""
 
@@ -44,7 +46,7 @@ class Order:
 
     def grade(self, old: Any, new: Any) -> Literal["tightens", "loosens", "neutral"]:
         """The grade of a change. Without an order, any difference loosens."""
-        if old == new or self.neutral:
+        if old == new or self.neutral or (self.is_set and set(old) == set(new)):
             return "neutral"
         return "tightens" if self.tightens(old, new) else "loosens"
 
@@ -73,14 +75,27 @@ FEWER_TIGHTENS = Order(lambda old, new: None not in (old, new) and _members(new)
 """A proper subset tightens; of a mapping, fewer keys with the same values."""
 MORE_TIGHTENS = Order(lambda old, new: None not in (old, new) and _members(new) > _members(old))
 """A proper superset tightens."""
-SETTING_TIGHTENS = Order(lambda old, new: old is None)
+SMALLER_SET_TIGHTENS = replace(FEWER_TIGHTENS, is_set=True)
+LARGER_SET_TIGHTENS = replace(MORE_TIGHTENS, is_set=True)
+LISTING_TIGHTENS = Order(lambda old, new: bool(new) and (not old or set(new) < set(old)), is_set=True)
+"""A smaller set tightens. An empty one permits everything."""
+SETTING_TIGHTENS = Order(lambda old, new: old is None or old == ())
 """Setting the parameter for the first time tightens."""
 UNSETTING_TIGHTENS = Order(lambda old, new: new is None)
 """Removing the parameter tightens."""
 UNORDERED = Order(lambda old, new: False)
 """Any difference loosens, because the values have no order."""
+TRUE_TIGHTENS = ranked((True, False))
 NEUTRAL = Order(lambda old, new: False, neutral=True)
 """No difference matters: the result shows the same of the value."""
 
 KeyName = Annotated[str, Field(min_length=1), Names.KEY, NEUTRAL]
 """The name of a key of the keyring."""
+
+
+def orders_of(form: type[BaseModel]) -> dict[str, Order]:
+    """The order of each parameter of a technique, or of each key of a form."""
+    return {
+        name: next((each for each in info.metadata if isinstance(each, Order)), UNORDERED)
+        for name, info in form.model_fields.items()
+    }

@@ -43,6 +43,7 @@ COMPARED_AS_A_WHOLE = {
     "NoiseModel": {"sd", "releases"},
     "ExactModel": {"because"},
     "PerSubjectModel": {"rows", "values"},
+    "RoundModel": {"counts_to"},
     "SuppressModel": {"below", "counting"},
     "TenantSet": {"names", "complement"},
 }

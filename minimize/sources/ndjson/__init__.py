@@ -109,10 +109,10 @@ class NdjsonPart(FileBackedPart):
             for position in positions:
                 yield from self._line(position)
             return
-        wanted = sorted(positions)
+        line_starts = sorted(positions)
         with self._open_stream() as (stream, start):
             for block in line_blocks(stream, start=start):
-                yield from map(self.lines.read_line, lines_at(block, wanted))
+                yield from map(self.lines.read_line, lines_at(block, line_starts))
 
     def _line(self, position: int) -> Iterator[Chunk]:
         start = (
@@ -128,8 +128,8 @@ class NdjsonPart(FileBackedPart):
 
     def _blocks(self, stream: ByteStream, start: int) -> Generator[LineBlock, None, None]:
         """A file's blocks. For a compressed file, the next block is decompressed while one is parsed."""
-        found = line_blocks(stream, start=start)
-        yield from found if is_uncompressed(self.file.path) else prefetch(found)
+        blocks = line_blocks(stream, start=start)
+        yield from blocks if is_uncompressed(self.file.path) else prefetch(blocks)
 
     @contextmanager
     def _open_stream(self) -> Iterator[tuple[ByteStream, int]]:
@@ -159,15 +159,17 @@ class NdjsonReader:
         if block.too_large:
             return ChunkBuilder(self.bound, self.root).add_too_large(block.position).chunk()
         lines = scan_lines(block)
-        left = np.ones(len(lines.starts), bool)
+        unread_mask = np.ones(len(lines.starts), bool)
         chunks = []
         for chunk, rows in read_by_arrow(lines, np.flatnonzero(~lines.odd), self.bound, self.root, self.parser):
             chunks.append(chunk)
-            left[rows] = False
-        if left.any() or not chunks:
-            rest = left.nonzero()[0]
+            unread_mask[rows] = False
+        if unread_mask.any() or not chunks:
+            unread_rows = unread_mask.nonzero()[0]
             chunks.append(
-                self._strictly(zip(lines.file_positions(rest).tolist(), map(lines.line, rest.tolist()), strict=True))
+                self._strictly(
+                    zip(lines.file_positions(unread_rows).tolist(), map(lines.line, unread_rows.tolist()), strict=True)
+                )
             )
         return chunks[0] if len(chunks) == 1 else sort_chunk(concat_chunks(chunks, self.bound.schema))
 
@@ -191,15 +193,15 @@ def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> froze
     """The undeclared containers below a star that are objects at their first occurrence."""
     declared = {field.pointer for field in request.fields}
     above = (Pointer(star.parts[:-1]) for field in request.fields for star in field.pointer.stars)
-    wanted = dict.fromkeys(pointer for pointer in above if pointer not in declared)
+    pointers = dict.fromkeys(pointer for pointer in above if pointer not in declared)
     kinds: dict[Pointer, type] = {}
     records = chain.from_iterable(_first_records(part, PEEKED_LINES) for part in parts)
-    for record in records if wanted else ():
-        for pointer in wanted:
+    for record in records if pointers else ():
+        for pointer in pointers:
             kind = next((type(value) for value in values_at_path(record, pointer.parts) if value is not None), None)
             if kind is not None:
                 kinds.setdefault(pointer, kind)
-        if len(kinds) == len(wanted):
+        if len(kinds) == len(pointers):
             break
     return frozenset(pointer for pointer, kind in kinds.items() if kind is dict)
 
@@ -207,8 +209,8 @@ def _undeclared_maps(parts: Sequence[FilePart], request: SourceRequest) -> froze
 def _first_records(part: FilePart, most: int) -> Iterator[dict[str, Any]]:
     """The valid records among the first lines of a file."""
     with open_stream(part) as stream:
-        every = (line for block in line_blocks(stream, 1 << 20) for _, line in nonblank_lines(block))
-        for line in islice(every, most):
+        file_lines = (line for block in line_blocks(stream, 1 << 20) for _, line in nonblank_lines(block))
+        for line in islice(file_lines, most):
             with suppress(MalformedLine):
                 yield parse_line(line)
 

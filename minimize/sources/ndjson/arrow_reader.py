@@ -102,9 +102,9 @@ class ParserOptions:
         return table
 
 
-def _read_json(data: memoryview, types: pa.Schema, other: str) -> pa.Table:
+def _read_json(data: memoryview, types: pa.Schema, unexpected_fields: str) -> pa.Table:
     reading = pj.ReadOptions(use_threads=False, block_size=len(data) + 1)
-    parsing = pj.ParseOptions(explicit_schema=types, unexpected_field_behavior=other)
+    parsing = pj.ParseOptions(explicit_schema=types, unexpected_field_behavior=unexpected_fields)
     return pj.read_json(pa.BufferReader(data), read_options=reading, parse_options=parsing)
 
 
@@ -127,19 +127,19 @@ class LinesParser:
         """
         if self._options.decimals.names:
             rows = np.setdiff1d(rows, lines.lines_matching(NO_DECIMAL, rows), assume_unique=True)
-        held: list[tuple[pa.Table, Positions]] = []
+        waiting_tables: list[tuple[pa.Table, Positions]] = []
         schema: pa.Schema | None = None
         columns = size = 0
         for table, some in self._narrow_pieces(lines, rows):
             joined = table.schema if schema is None else _unify_schemas(schema, table.schema)
             if joined is not schema and joined is not None:
                 columns = _count_columns(joined)
-            if held and (joined is None or columns * (size + len(some)) > MAX_CELLS):
-                yield from _join_tables(held)
-                held, joined, columns, size = [], table.schema, _count_columns(table.schema), 0
-            held.append((table, some))
+            if waiting_tables and (joined is None or columns * (size + len(some)) > MAX_CELLS):
+                yield from _join_tables(waiting_tables)
+                waiting_tables, joined, columns, size = [], table.schema, _count_columns(table.schema), 0
+            waiting_tables.append((table, some))
             schema, size = joined, size + len(some)
-        yield from _join_tables(held)
+        yield from _join_tables(waiting_tables)
 
     def _narrow_pieces(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
         """The pieces up to the one with too many columns."""
@@ -148,9 +148,9 @@ class LinesParser:
 
     def _pieces(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
         for piece in split_pieces(lines, rows, self._options.block_bytes):
-            found = _parse_most(lines, piece, self._known)
-            if found is not None:
-                yield from found
+            tables = _parse_most(lines, piece, self._known)
+            if tables is not None:
+                yield from tables
             else:
                 checkpoint("columns.inferred")
                 for some in _split_by_keys(lines, piece):
@@ -158,60 +158,60 @@ class LinesParser:
 
     def _inferred(self, lines: ScannedLines, rows: Positions) -> Iterator[tuple[pa.Table, Positions]]:
         """Lines as tables with all their columns, which are remembered. Known columns that they contradict are forgotten."""
-        found = _parse_most(lines, rows, replace(self._known, other="infer"))
-        if found is None:
+        tables = _parse_most(lines, rows, replace(self._known, other="infer"))
+        if tables is None:
             self._known = replace(self._options, other="error")
-        for table, held in found or ():
+        for table, table_rows in tables or ():
             self._learn(table.schema)
-            yield table, held
+            yield table, table_rows
 
     def _learn(self, schema: pa.Schema) -> None:
         """Remember the columns of a table. Raises NotParsed if they are too many, and forgets them."""
-        known = replace(self._options, other="error", types=pa.schema(_add_columns(self._known.types, schema)))
-        if known.columns > self._options.columns + MAX_COLUMNS:
+        options = replace(self._options, other="error", types=pa.schema(_add_columns(self._known.types, schema)))
+        if options.columns > self._options.columns + MAX_COLUMNS:
             self._known = replace(self._options, other="error")
             raise NotParsed
-        self._known = known
+        self._known = options
 
 
-def _add_columns(former: Iterable[pa.Field], found: Iterable[pa.Field]) -> list[pa.Field]:
+def _add_columns(former: Iterable[pa.Field], added: Iterable[pa.Field]) -> list[pa.Field]:
     """The former columns, at any depth, and those that were found."""
     types = {each.name: each.type for each in former}
-    types |= {each.name: _merge_types(types.get(each.name), each.type) for each in found}
+    types |= {each.name: _merge_types(types.get(each.name), each.type) for each in added}
     return [pa.field(name, type_) for name, type_ in types.items() if type_ is not None]
 
 
-def _merge_types(former: pa.DataType | None, found: pa.DataType) -> pa.DataType | None:
+def _merge_types(former: pa.DataType | None, added: pa.DataType) -> pa.DataType | None:
     """A type with the columns of another; None if both contain only nulls.
 
     Numbers that are not declared are doubles, and times are text, so that few values contradict the type.
     """
-    if pa.types.is_struct(found) and (former is None or pa.types.is_struct(former)):
-        return pa.struct(_add_columns(former or (), found))
-    if pa.types.is_list(found) and (former is None or pa.types.is_list(former)):
-        inner = _merge_types(None if former is None else former.value_type, found.value_type)
+    if pa.types.is_struct(added) and (former is None or pa.types.is_struct(former)):
+        return pa.struct(_add_columns(former or (), added))
+    if pa.types.is_list(added) and (former is None or pa.types.is_list(former)):
+        inner = _merge_types(None if former is None else former.value_type, added.value_type)
         return None if inner is None else pa.list_(inner)
-    if former is not None or pa.types.is_null(found):
+    if former is not None or pa.types.is_null(added):
         return former
-    return pa.float64() if pa.types.is_integer(found) else pa.string() if pa.types.is_timestamp(found) else found
+    return pa.float64() if pa.types.is_integer(added) else pa.string() if pa.types.is_timestamp(added) else added
 
 
-def _unify_schemas(one: pa.Schema, other: pa.Schema) -> pa.Schema | None:
+def _unify_schemas(first_schema: pa.Schema, second_schema: pa.Schema) -> pa.Schema | None:
     """The columns of both schemas; None if a column has incompatible types."""
-    if one.equals(other):
-        return one
+    if first_schema.equals(second_schema):
+        return first_schema
     with suppress(pa.ArrowException):
-        return pa.unify_schemas([one, other], promote_options="permissive")
+        return pa.unify_schemas([first_schema, second_schema], promote_options="permissive")
     return None
 
 
-def _join_tables(found: list[tuple[pa.Table, Positions]]) -> list[tuple[pa.Table, Positions]]:
+def _join_tables(tables: list[tuple[pa.Table, Positions]]) -> list[tuple[pa.Table, Positions]]:
     """Several tables as one, if no value is too large for the common type."""
     with suppress(pa.ArrowException):
-        if len(found) > 1:
-            table = pa.concat_tables([table for table, _ in found], promote_options="permissive")
-            return [(table, np.concatenate([some for _, some in found]))]
-    return found
+        if len(tables) > 1:
+            joined = pa.concat_tables([joined for joined, _ in tables], promote_options="permissive")
+            return [(joined, np.concatenate([some for _, some in tables]))]
+    return tables
 
 
 def _split_by_keys(lines: ScannedLines, rows: Positions) -> Iterator[Positions]:
@@ -229,9 +229,9 @@ def _parse_most(
 ) -> list[tuple[pa.Table, Positions]] | None:
     """The lines as tables, in order; None if fewer than half of them can be parsed with these options."""
     with suppress(NotParsed):
-        found = PieceParser(lines, options, rows).tables(rows)
-        if 2 * sum(len(held) for _, held in found) >= len(rows):
-            return found
+        tables = PieceParser(lines, options, rows).tables(rows)
+        if 2 * sum(len(table_rows) for _, table_rows in tables) >= len(rows):
+            return tables
     return None
 
 
@@ -248,14 +248,14 @@ class PieceParser:
 
     def tables(self, rows: Positions) -> list[tuple[pa.Table, Positions]]:
         """The lines as tables, in order. Raises NotParsed, also if a field is unknown and not to be inferred."""
-        passed, rest = list[Positions](), rows
-        table, stop, number = self._attempt(rest)
+        passed, remaining_rows = list[Positions](), rows
+        table, stop, number = self._attempt(remaining_rows)
         while stop is not None:
-            passed.append(rest[:stop])
-            rest = rest[stop + 1 :]
-            table, stop, number = self._attempt(rest)
-        found = [(table, rest)] if table is not None else self._unreported(rest, number)
-        return [*self.tables(np.concatenate(passed)), *found] if passed else found
+            passed.append(remaining_rows[:stop])
+            remaining_rows = remaining_rows[stop + 1 :]
+            table, stop, number = self._attempt(remaining_rows)
+        last_tables = [(table, remaining_rows)] if table is not None else self._unreported(remaining_rows, number)
+        return [*self.tables(np.concatenate(passed)), *last_tables] if passed else last_tables
 
     def _attempt(self, rows: Positions) -> tuple[pa.Table | None, int | None, bytes]:
         """A table with one row per line; otherwise the index of the rejected line, or the rejected number, if it is known."""
@@ -282,7 +282,7 @@ class PieceParser:
             if len(good) < len(rows):
                 return self.tables(good)
         halves = np.array_split(rows, 2) if len(rows) > MIN_SPLIT_LINES else ()
-        return [one for half in halves for one in self.tables(half)]
+        return [table for half in halves for table in self.tables(half)]
 
 
 def _count_columns(schema: Iterable[pa.Field]) -> int:
@@ -291,8 +291,8 @@ def _count_columns(schema: Iterable[pa.Field]) -> int:
 
 
 def _decimal_fields(fields: Iterable[pa.Field]) -> list[pa.Field]:
-    found = ((each.name, _decimals_as_numbers(each.type)) for each in fields)
-    return [pa.field(name, type_) for name, type_ in found if type_ is not None]
+    types_by_name = ((each.name, _decimals_as_numbers(each.type)) for each in fields)
+    return [pa.field(name, type_) for name, type_ in types_by_name if type_ is not None]
 
 
 def _decimals_as_numbers(type_: pa.DataType) -> pa.DataType | None:
@@ -317,14 +317,14 @@ def read_by_arrow(
     rows = np.setdiff1d(rows, deep_lines(lines), assume_unique=True)
     if has_unreadable_parts(root):
         rows = np.setdiff1d(rows, lines_with_unreadable_parts(lines, root), assume_unique=True)
-    for table, held in parser.tables(lines, rows):
+    for table, table_rows in parser.tables(lines, rows):
         records, sure = typed_records(table_as_batch(table), root)
         extra = tuple(undeclared_paths(records.schema, bound.request))
         for place in forbidden_places(records.schema, bound.request):
             sure &= ~records_with_path(records, place.pointer)
         if not sure.all():
-            records, held = records.filter(pa.array(sure)), held[sure]
-        yield replace(bound, undeclared=extra).chunk(records, lines.file_positions(held), unit="byte"), held
+            records, table_rows = records.filter(pa.array(sure)), table_rows[sure]
+        yield replace(bound, undeclared=extra).chunk(records, lines.file_positions(table_rows), unit="byte"), table_rows
 
 
 def explicit_schema(root: FieldNode) -> pa.Schema:
@@ -419,9 +419,9 @@ class UncertainRows:
         return pa.nulls(len(values))
 
     def _text(self, values: pa.Array, word: str) -> pa.Array:
-        found, bad = parse_texts(values, word)
+        parsed, bad = parse_texts(values, word)
         self._mark(bad)
-        return found
+        return parsed
 
     def _decimal(self, values: pa.Array, word: str) -> pa.Array:
         type_ = arrow_type(word)
@@ -471,14 +471,16 @@ def _false_mask(flags: pa.BooleanArray) -> Bools:
 def lines_with_unreadable_parts(lines: ScannedLines, root: FieldNode) -> Positions:
     """The lines that may contain a value that Arrow cannot read: they contain its key, or an escape, which may be part of it."""
     names = (str(name) for name, node in root.children.items() if has_unreadable_parts(node))
-    found = [lines.lines_with(json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")) for name in names]
-    return reduce(np.union1d, found, lines.lines_with(b"\\"))
+    lines_by_name = [
+        lines.lines_with(json.dumps(name, ensure_ascii=False).encode("utf-8", "surrogatepass")) for name in names
+    ]
+    return reduce(np.union1d, lines_by_name, lines.lines_with(b"\\"))
 
 
 def has_unreadable_parts(node: FieldNode) -> bool:
     """Whether this node or one below it is a map whose items or size are read, or a decimal that Arrow cannot read."""
-    here = node.mapped and (bool(node.children) or node.is_read)
-    return here or _exceeds_arrow_scale(node) or any(map(has_unreadable_parts, node.children.values()))
+    is_read_map = node.mapped and (bool(node.children) or node.is_read)
+    return is_read_map or _exceeds_arrow_scale(node) or any(map(has_unreadable_parts, node.children.values()))
 
 
 def _exceeds_arrow_scale(node: FieldNode) -> bool:

@@ -55,10 +55,10 @@ class ScannedLines:
         """The bytes from the first to the last of these lines (by index, in order). Bytes between the lines are blank."""
         first, last = int(rows[0]), int(rows[-1])
         start = int(self.starts[first])
-        held = memoryview(self.block.data)[start : self.ends[last]]
+        data_view = memoryview(self.block.data)[start : self.ends[last]]
         if len(rows) == last - first + 1:
-            return held
-        data, others = bytearray(held), np.ones(last - first + 1, bool)
+            return data_view
+        data, others = bytearray(data_view), np.ones(last - first + 1, bool)
         others[rows - first] = False
         for row in (others.nonzero()[0] + first).tolist():
             size = int(self.ends[row] - self.starts[row])
@@ -84,8 +84,8 @@ class ScannedLines:
         texts = pa.LargeBinaryArray.from_buffers(
             pa.large_binary(), last - first + 1, [None, ends.buffers()[1], pa.py_buffer(self.block.data)]
         )
-        found: Bools = np.asarray(pc.match_substring_regex(texts, pattern))
-        return rows[found[rows - first]]
+        matches: Bools = np.asarray(pc.match_substring_regex(texts, pattern))
+        return rows[matches[rows - first]]
 
 
 def scan_lines(block: LineBlock) -> ScannedLines:
@@ -95,10 +95,10 @@ def scan_lines(block: LineBlock) -> ScannedLines:
     last = ends - 1
     last -= (marks[last] == _RETURN) & (last > starts)
     odd = (marks[starts] != _OPEN) | (marks[last] != _CLOSE) | (last - starts >= MAX_LINE_BYTES)
-    found = ScannedLines(block, starts, ends, odd)
-    for rows in (_lines_with_zero(found), _lines_not_utf8(found)):
+    lines = ScannedLines(block, starts, ends, odd)
+    for rows in (_lines_with_zero(lines), _lines_not_utf8(lines)):
         odd[rows] = True
-    return found
+    return lines
 
 
 def split_pieces(lines: ScannedLines, rows: Positions, size: int) -> Iterator[Positions]:
@@ -110,8 +110,8 @@ def split_pieces(lines: ScannedLines, rows: Positions, size: int) -> Iterator[Po
 def _line_bounds(data: bytes, marks: npt.NDArray[np.uint8]) -> tuple[Positions, Positions]:
     """The starts and ends of nonempty lines."""
     windows = range(0, len(marks), SCAN_BYTES)
-    every = ((marks[at : at + SCAN_BYTES] == _NEWLINE).nonzero()[0] + at for at in windows)
-    ends = np.concatenate([np.zeros(0, np.int64), *every])
+    newlines = ((marks[at : at + SCAN_BYTES] == _NEWLINE).nonzero()[0] + at for at in windows)
+    ends = np.concatenate([np.zeros(0, np.int64), *newlines])
     if not data.endswith(b"\n"):
         ends = np.append(ends, len(data))
     starts = np.concatenate([np.zeros(1, np.int64), ends[:-1] + 1])
@@ -130,8 +130,8 @@ def _lines_not_utf8(lines: ScannedLines) -> Positions:
     """The lines that are not UTF-8."""
     pieces = [] if _is_utf8(lines.block.data) else split_pieces(lines, np.arange(len(lines.starts)), SCAN_BYTES)
     some = (piece for piece in pieces if not _is_utf8(lines.text(piece)))
-    found = [row for piece in some for row in piece.tolist() if not _is_utf8(lines.line(row))]
-    return np.array(found, np.int64)
+    invalid_rows = [row for piece in some for row in piece.tolist() if not _is_utf8(lines.line(row))]
+    return np.array(invalid_rows, np.int64)
 
 
 def _is_utf8(data: bytes | memoryview) -> bool:
@@ -155,5 +155,5 @@ def deep_lines(lines: ScannedLines) -> Positions:
 
 def _opening(lines: ScannedLines, at: int) -> Bools:
     """Mask of the opening brackets and braces in the bytes from a position on. Both differ in one bit only."""
-    found: Bools = lines.marks[at : at + SCAN_BYTES] | 32 == _OPEN
-    return found
+    opening_mask: Bools = lines.marks[at : at + SCAN_BYTES] | 32 == _OPEN
+    return opening_mask

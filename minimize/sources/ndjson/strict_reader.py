@@ -227,10 +227,10 @@ def _map_items(value: Mapping[str, Any], type_: pa.MapType) -> Iterator[tuple[st
 
 
 def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    held = dict(pairs)
-    if len(held) < len(pairs):
+    members = dict(pairs)
+    if len(members) < len(pairs):
         raise ValueError("a key occurs twice")
-    return held
+    return members
 
 
 def _refuse_constant(name: str) -> Any:
@@ -342,10 +342,10 @@ def _leaf_reader(word: str) -> ReadValue:
     convert = value_converter(word)
 
     def read(value: Any, undeclared: UndeclaredFlag) -> Any:
-        found = convert(value, word)
-        if found is None:
+        converted = convert(value, word)
+        if converted is None:
             raise ValueMismatch
-        return found
+        return converted
 
     return read
 
@@ -381,13 +381,13 @@ def _struct_reader(node: FieldNode, type_: pa.StructType | None) -> ReadValue:
             raise ValueMismatch
         if not names.issuperset(value):
             undeclared.append(None)
-        held = {}
+        struct = {}
         for name, part, keep in parts:
             item = value.get(name)
-            found = None if item is None else part(item, undeclared)
+            member = None if item is None else part(item, undeclared)
             if keep:
-                held[name] = found
-        return held
+                struct[name] = member
+        return struct
 
     return read
 
@@ -411,7 +411,7 @@ def _map_reader(node: FieldNode, type_: pa.MapType | None) -> ReadValue:
         if type(value) is not dict:
             raise ValueMismatch
         items = ((key, None if item is None else part(item, undeclared)) for key, item in value.items())
-        return [("", None) if hollow else one for one in items]
+        return [("", None) if hollow else pair for pair in items]
 
     return read
 
@@ -447,12 +447,12 @@ class UndeclaredCounter:
         kept = nsmallest(
             MAX_UNDECLARED_PATHS, ranked, key=itemgetter(0)
         )  # before anything costly: a line may have many names
-        found = {
+        counts_by_path = {
             Pointer(parts): UndeclaredCount(count, _subject_sample(some), key) for key, parts, (count, some) in kept
         }
         others = sum(count for count, _ in self._found.values()) - sum(count for _, _, (count, _) in kept)
-        rest = {OTHER_PATHS: UndeclaredCount(others)} if others else {}
-        self._held = merge_undeclared([self._held, found, rest])
+        other_paths = {OTHER_PATHS: UndeclaredCount(others)} if others else {}
+        self._held = merge_undeclared([self._held, counts_by_path, other_paths])
         self._found.clear()
         return self._held
 
@@ -505,14 +505,14 @@ class ChunkBuilder:
             unit="byte",
         )
 
-    def _reject(self, position: int, found: JsonFault) -> None:
-        self._rejects.append(Reject(position, "byte", found.field, found.code))
+    def _reject(self, position: int, fault: JsonFault) -> None:
+        self._rejects.append(Reject(position, "byte", fault.field, fault.code))
 
     def _accept_record(self, position: int, record: Mapping[str, Any]) -> bool:
         """Add a certain record. Returns False, and adds nothing, if it is uncertain."""
-        seen: UndeclaredFlag = []
+        undeclared: UndeclaredFlag = []
         try:
-            held = self._read(record, seen)
+            values = self._read(record, undeclared)
         except ValueMismatch:
             return False
         if any(top in record for top in self._never) or any(
@@ -523,13 +523,13 @@ class ChunkBuilder:
             return False
         if has_blank_id(record, self._bound.request.ids):
             return False
-        self._keep(position, record, held, bool(seen))
+        self._keep(position, record, values, bool(undeclared))
         return True
 
     def _judge(self, position: int, record: Mapping[str, Any]) -> None:
-        found = first_fault(record, self._bound.request, self._root)
-        if found is not None:
-            self._reject(position, found)
+        fault = first_fault(record, self._bound.request, self._root)
+        if fault is not None:
+            self._reject(position, fault)
         else:
             self._keep(position, record, build_value(record, self._root, self._type), True)
 

@@ -18,7 +18,7 @@ import time_machine
 import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.datasets.affected_subjects import form_tokens
-from minimize.errors import ConfigurationError, LedgerError, PolicyError, RefusedError
+from minimize.errors import ConfigurationError, LedgerError, PolicyError
 from minimize.governance.events import (
     EventEntry,
     NewEvent,
@@ -30,7 +30,6 @@ from minimize.governance.events import (
 )
 from minimize.governance.settings import NewSetting, set_setting
 from minimize.keys import Keyring, add_key
-from minimize.ledger import Actor, Resource
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter
 from minimize.stages.identifier_forms import AS_RECEIVED
@@ -304,15 +303,6 @@ def test_an_event_that_was_not_recorded_cannot_be_withdrawn(ran: Daily, name: st
     happens(ran, "south", "tenant_closed")
     with pytest.raises(ConfigurationError, match="no event id starts with this text"):
         withdraw_event(name, where(ran), NOW)
-
-
-def test_an_unauthorized_account_is_refused_before_anything_is_recorded(ran: Daily) -> None:
-    def nobody(actor: Actor, resource: Resource) -> None:
-        raise RefusedError(f"{resource.type} is not for {actor.type}")
-
-    with pytest.raises(RefusedError):
-        add_event(NewEvent("south", "tenant_closed"), where(ran), NOW, allowed=nobody)
-    assert list_events(where(ran)) == []
 
 
 def test_a_ledger_that_cannot_be_read_stops_the_expiry(ran: Daily) -> None:
