@@ -182,40 +182,10 @@ class RiskPlan:
             Fraction(1) if self.action == "suppress" and self.is_removal else Fraction(str(self.model.suppress_at_most))
         )
 
-    @property
-    def counted_unit(self) -> str:
-        """What k counts, in words."""
-        return "persons" if self.person is not None else "rows"
-
-    def describe(self) -> str:
-        """The bound in words, for those who review the plan.
-
-        For example: "bound on combinations of model, os_version: k 10 of persons; otherwise the run is refused".
-        """
-        thresholds = ", ".join(f"{name} {_threshold_text(value)}" for name, value in self.model.require.items())
-        about = f" and {', '.join(self.sensitive)}" if self.sensitive else ""
-        share = brief_number(100 * self.model.suppress_at_most)
-        return (
-            f"bound on combinations of {', '.join(self.quasi_identifiers)}{about}: {thresholds} of {self.counted_unit}; "
-            f"{_ACTION_TEXTS[self.action].format(share=share)}"
-        )
-
 
 def as_removal(plan: Plan) -> Plan:
     """The plan of a run that removes data, whose bound on disclosure risk refuses nothing."""
     return plan if plan.risk is None else replace(plan, risk=replace(plan.risk, is_removal=True))
-
-
-_ACTION_TEXTS: Mapping[BoundAction, str] = {
-    "refuse": "otherwise the run is refused",
-    "suppress": "records that miss it are removed, at most {share} % of a date",
-    "generalize": "levels are chosen for each date, and records that still miss it are removed, at most {share} % of a date",
-    "recode": "levels are chosen for each combination, so that a column mixes levels",
-}
-
-
-def _threshold_text(value: object) -> str:
-    return brief_number(value) if isinstance(value, int | float) else str(value)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -256,7 +226,7 @@ class Plan:
         for name in self.aggregates:
             outputs[name] |= {"figures": describe_noise(self, name)}
         if self.risk is not None and RECORDS in outputs:
-            outputs[RECORDS] |= {"risk": self.risk.describe()}
+            outputs[RECORDS] |= {"risk": self.risk.model.text}
         return {
             "policy": {"name": self.policy.policy, "version": self.policy.version, "digest": self.policy.digest},
             "purpose": self.purpose,
@@ -285,7 +255,7 @@ class Plan:
             about += [plan_subject_index(self).explanation] if name == "records" and self.pipeline is not None else []
             about += [describe_noise(self, name) if name in self.aggregates else ""]
             about += [describe_encryption(self, name)]
-            about += [self.risk.describe()] if name == RECORDS and self.risk is not None else []
+            about += [self.risk.model.text] if name == RECORDS and self.risk is not None else []
             about += [f"kept for {duration_text(self.own_retentions[name])}"] if name in self.own_retentions else []
             yield from (Paragraph(each, "  ") for each in about if each)
         if self.reveals:

@@ -17,12 +17,25 @@ from minimize.disclosure_risk.measures import RISK_MEASURES
 from minimize.forms import Form, NotEmpty, Reading, errors_below, form_error, is_read, plain_data
 from minimize.forms.values import Share
 from minimize.policy.names import RecordFieldKey, names_of
-from minimize.text import did_you_mean
+from minimize.techniques.parameters import LARGER_SET_TIGHTENS, LOWER_TIGHTENS, Order, ranked
+from minimize.text import brief_number, did_you_mean
 
 BoundAction = Literal["refuse", "suppress", "generalize", "recode"]
 SEARCHING_ACTIONS: Final[tuple[BoundAction, ...]] = ("generalize", "recode")
 """The actions that choose levels of fields with `auto`."""
 Counting = Literal["persons", "rows"]
+
+
+_ACTION_TEXTS: Final[Mapping[BoundAction, str]] = {
+    "refuse": "otherwise the run is refused",
+    "suppress": "records that miss it are removed, at most {share} % of a date",
+    "generalize": "levels are chosen for each date, and records that still miss it are removed, at most {share} % of a date",
+    "recode": "levels are chosen for each combination, so that a column mixes levels",
+}
+
+
+def _threshold_text(value: object) -> str:
+    return brief_number(value) if isinstance(value, int | float) else str(value)
 
 
 class _RequirementType:
@@ -56,6 +69,11 @@ class _RequirementType:
         return handler(thresholds)
 
 
+def _requires_more(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Whether each measure has a threshold that is at least as strict as before."""
+    return all(name in new and RISK_MEASURES[name].is_at_least_as_strict(new[name], old[name]) for name in old)
+
+
 class RiskModel(Form):
     """The bound on what the records disclose: checked before a run publishes, for each batch date and for all current dates."""
 
@@ -64,26 +82,41 @@ class RiskModel(Form):
         {"quasi_identifiers": "[model, os_version]", "require": "{k: 10}", "sensitive": "[compliance_state]"}
     )
 
-    quasi_identifiers: Annotated[tuple[RecordFieldKey, ...], NotEmpty()] = pydantic.Field(
+    quasi_identifiers: Annotated[tuple[RecordFieldKey, ...], NotEmpty(), LARGER_SET_TIGHTENS] = pydantic.Field(
         description="The released fields that an attacker may know of a person. Together they make the combinations."
     )
-    sensitive: tuple[RecordFieldKey, ...] = pydantic.Field(
+    sensitive: Annotated[tuple[RecordFieldKey, ...], LARGER_SET_TIGHTENS] = pydantic.Field(
         (), description="The released fields that an attacker wants to learn."
     )
-    counting: Counting = pydantic.Field(
+    counting: Annotated[Counting, ranked(("persons", "rows"))] = pydantic.Field(
         "persons", description="What k counts: distinct subjects of the policy, or rows. A person can have many rows."
     )
-    require: Annotated[Mapping[str, Any], NotEmpty(), _RequirementType()] = pydantic.Field(
+    require: Annotated[Mapping[str, Any], NotEmpty(), _RequirementType(), Order(_requires_more)] = pydantic.Field(
         description="The threshold of each measure that every combination must meet."
     )
-    suppress_at_most: Share = pydantic.Field(
+    suppress_at_most: Annotated[Share, LOWER_TIGHTENS] = pydantic.Field(
         0.0, description="The share of a date's records that may be removed. More is refused."
     )
-    otherwise: BoundAction = pydantic.Field(
-        "refuse",
-        description="What becomes of records that miss the bound: the run is refused, they are removed (`suppress`), or fields "
-        "with `auto` get coarser levels for all records (`generalize`) or for some (`recode`).",
+    otherwise: Annotated[BoundAction, ranked(("refuse", "suppress"), ("refuse", "generalize", "recode"))] = (
+        pydantic.Field(
+            "refuse",
+            description="What becomes of records that miss the bound: the run is refused, they are removed (`suppress`), or fields "
+            "with `auto` get coarser levels for all records (`generalize`) or for some (`recode`).",
+        )
     )
+
+    @property
+    def text(self) -> str:
+        """The bound in words, for those who review it.
+
+        For example: "bound on combinations of model, os_version: k 10 of persons; otherwise the run is refused".
+        """
+        thresholds = ", ".join(f"{name} {_threshold_text(value)}" for name, value in self.require.items())
+        sensitive = f" and {', '.join(self.sensitive)}" if self.sensitive else ""
+        return (
+            f"bound on combinations of {', '.join(self.quasi_identifiers)}{sensitive}: {thresholds} of {self.counting}; "
+            f"{_ACTION_TEXTS[self.otherwise].format(share=brief_number(100 * self.suppress_at_most))}"
+        )
 
     def check(self, reading: Reading) -> None:
         """Sensitive fields are no quasi-identifiers, measures of them have one, and persons are counted by a subject."""

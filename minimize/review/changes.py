@@ -219,6 +219,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "J038": "the suppression, noise and rounding of an aggregate",
         "J039": "the quarantine limits of a pipeline",
         "J040": "the retention of an aggregate",
+        "J041": "the bound on what combinations of values disclose",
         "J050": "the configuration: purposes, approval, encryption, paths",
         "J060": "the standing of a recipient, and the list of subprocessors",
         "J061": "the contract with a recipient",

@@ -367,6 +367,7 @@ PIPELINE_RULES: Final[Rules] = {
     "records.must_be": _CATEGORY_LIMIT,
     "records.collect_if": Rule("J035", form_order=collection_grade, text=condition_text, missing="always"),
     "records.deduplicate": Rule("J035", text=_deduplicate_text, missing="every record"),
+    "records.risk": Rule("J041", text="{.text}", missing="combinations of values are not bounded"),
     "records.encrypt": Rule("J034", records_encryption_grade, _encryption_text, missing="not stated"),
     "aggregates.*": Rule("J032", UNSETTING_TIGHTENS.grade, added="aggregate added", removed="aggregate removed"),
     **below("aggregates.*", AGGREGATE_RULES),

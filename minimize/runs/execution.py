@@ -126,7 +126,10 @@ def process_dates(
     *,
     is_removal: bool = False,
 ) -> ProcessedDates:
-    """Processes every batch date. Takes the releases of its source by other outputs, by date, and whether the run removes data."""
+    """Processes every batch date. Takes the releases of its source by other outputs, by date.
+
+    `is_removal`: the run removes data, so a bound on disclosure risk refuses nothing.
+    """
     plan = as_removal(resolved.plan) if is_removal else resolved.plan
     job = Job(
         plan,
