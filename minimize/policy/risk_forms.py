@@ -100,8 +100,8 @@ class RiskModel(Form):
     otherwise: Annotated[BoundAction, ranked(("refuse", "suppress"), ("refuse", "generalize", "recode"))] = (
         pydantic.Field(
             "refuse",
-            description="What becomes of records that miss the bound: the run is refused, they are removed (`suppress`), or fields "
-            "with `auto` get coarser levels for all records (`generalize`) or for some (`recode`).",
+            description="What becomes of records that miss the bound: the run is refused, they are removed (`suppress`), or "
+            "fields with `auto` get coarser levels for all records (`generalize`) or for some (`recode`).",
         )
     )
 
