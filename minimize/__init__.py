@@ -27,7 +27,7 @@ Layers, top down; each imports only what is listed below it:
     ledger                                one database of everything that concerns more than one output
     receipts                              signed and chained receipts
     forms                                 YAML files as models
-    techniques                            one technique per file
+    techniques · disclosure_risk          one technique per file; measures of disclosure risk, one per file
     spill                                 memory budget and encrypted spill files
     keys                                  keyring, master keys, encryption of Parquet columns
     records                               what passes between source, stages, sink and receipt

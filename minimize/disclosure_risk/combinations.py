@@ -192,7 +192,7 @@ class CombinationTally:
             columns[place] = ranks[columns[place]]
             dictionaries.append(dictionary.values.take(pa.array(order)))
         sizes = [len(dictionary) for dictionary in known]
-        quasi = _sorted_runs(columns[:quasi_count], sizes[:quasi_count])
+        quasi = _sorted_runs(columns[:quasi_count], sizes[:quasi_count], len(counts))
         persons = None if self.person is None else columns[-1]
         return Combinations(
             names=self.quasi_identifiers,
@@ -227,10 +227,7 @@ def grouped(combinations: Combinations, maps: Sequence[npt.NDArray[np.int32] | N
     """
     kept = [(place, codes) for place, codes in enumerate(maps) if codes is not None]
     columns = [codes[combinations.codes[:, place]].astype(np.int64) for place, codes in kept]
-    if columns:
-        runs = _sorted_runs(columns, [int(column.max(initial=0)) + 1 for column in columns])
-    else:
-        runs = _Runs(np.zeros(len(combinations), np.int64), np.zeros(min(1, len(combinations)), np.int64))
+    runs = _sorted_runs(columns, [int(column.max(initial=0)) + 1 for column in columns], len(combinations))
     return classes_of(combinations, runs.run_of, runs.count)
 
 
@@ -325,16 +322,18 @@ class _Runs:
         return len(self.first_rows)
 
 
-def _sorted_runs(columns: Sequence[Codes], sizes: Sequence[int]) -> _Runs:
-    """The groups of rows with equal codes, in lexicographic order. Takes an upper bound of each column's codes."""
-    rows = len(columns[0]) if columns else 0
+def _sorted_runs(columns: Sequence[Codes], sizes: Sequence[int], rows: int = 0) -> _Runs:
+    """The groups of rows with equal codes, in lexicographic order. Takes an upper bound of each column's codes.
+
+    Without columns, all of the given number of rows are equal.
+    """
     if not columns:
         return _Runs(np.zeros(rows, np.int64), np.zeros(min(1, rows), np.int64))
     words = _KeyLayout.for_sizes(sizes).pack(columns)
     order = _sorting_order(words)
     starts = _run_starts(words[order])
     first = np.flatnonzero(starts)
-    run_of = np.empty(rows, np.int64)
+    run_of = np.empty(len(words), np.int64)
     run_of[order] = np.cumsum(starts) - 1
     return _Runs(run_of, order[first])
 
