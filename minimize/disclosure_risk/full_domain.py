@@ -1,18 +1,18 @@
 """Optimal full-domain generalization: the level of each attribute with the least loss, and a proof of it.
 
-Best first over attributes: a partial choice fixes the levels of the first attributes, and the others are at their root. Classes
-only become smaller when further attributes are refined, so records that a partial choice suppresses stay suppressed. The bound
-of a choice is a product of one factor for each attribute, in integers: exact for fixed attributes, and for a free one the least
-over its levels. The first complete choice that is taken from the queue is optimal.
+Best first over attributes: a partial choice fixes the levels of the first attributes, and the others are at their coarsest.
+Classes only become smaller when further attributes are refined, so records that a partial choice suppresses stay suppressed.
+The bound of a choice is a product of one integer for each attribute: exact for fixed attributes, and for a free one the least
+over its levels. The first complete choice that is no worse than the bound of every other choice is optimal.
 """
 
 from __future__ import annotations
 
 import heapq
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cached_property
 from itertools import combinations as pairs_of
 from math import exp, log
 from typing import Final
@@ -20,18 +20,20 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from minimize.disclosure_risk.combinations import Classes, Codes, Combinations, classes_of
+from minimize.disclosure_risk.combinations import Codes, Combinations, classes_of
 from minimize.disclosure_risk.hierarchy import Hierarchy
 from minimize.disclosure_risk.loss import AttributeLoss, attribute_loss, geometric_loss, loss_product, mean_loss
-from minimize.disclosure_risk.measures import RISK_MEASURES
-from minimize.disclosure_risk.requirement import Baseline, Requirement
+from minimize.disclosure_risk.partition import Partition, PartitionCounts
+from minimize.disclosure_risk.requirement import Requirement
 from minimize.errors import RefusedError
 
 UNREACHABLE_CODE: Final = "E306"
 DEFAULT_STEPS: Final = 20_000
 """Partial choices that are examined at most. It bounds the time of a search, and does not depend on the machine."""
-_DENSE_CELLS: Final = 1 << 22
-"""Cells up to which classes are numbered by a table instead of by sorting."""
+_STEPS_TO_DIVE: Final = 64
+"""After so many choices taken from the queue, the search follows one down to a complete choice, so that it has a good one if it
+is stopped."""
+_IMPOSSIBLE: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,9 @@ def optimal_levels(
     requirement: Requirement,
     *,
     suppress_at_most: Fraction = Fraction(0),
+    floors: Sequence[int] | None = None,
     steps: int = DEFAULT_STEPS,
+    deadline: float | None = None,
     checkpoint: Callable[[], bool] = lambda: False,
 ) -> FullDomain:
     """The levels with the least loss under which at most a share of the records misses a requirement.
@@ -75,337 +79,391 @@ def optimal_levels(
         hierarchies: The levels of each attribute, in the order of the combinations' attributes.
         requirement: What each class must meet.
         suppress_at_most: The share of the records that may be removed.
+        floors: The finest level that each attribute may have; by default 0.
         steps: How many partial choices are examined at most. The result is then the best one so far, with `proven` false.
+        deadline: A time of `time.monotonic()` at which the search stops in the same way. Results then depend on the machine.
         checkpoint: Asked after each step whether to stop.
 
     Raises:
-        RefusedError: Even the coarsest levels miss the requirement.
+        RefusedError: No levels meet the requirement, or the search was stopped before it had any that do.
     """
-    return _Search(combinations, hierarchies, requirement, suppress_at_most).run(steps, checkpoint)
+    search = _Search(combinations, hierarchies, requirement, suppress_at_most, floors)
+    return search.run(lambda examined: examined >= steps or _is_past(deadline) or checkpoint())
 
 
-@dataclass(frozen=True, eq=False)
-class _Level:
-    """An attribute at a level: the code and the covered leaves of each combination."""
+def check_person_count(combinations: Combinations, requirement: Requirement) -> None:
+    """Raises RefusedError if a table has records, but fewer data subjects than a class must have."""
+    if not len(combinations):
+        return
+    persons = combinations.persons
+    count = int(combinations.records.sum()) if persons is None else len(np.unique(persons.person))
+    if count < requirement.k:
+        raise RefusedError(
+            f"k is {requirement.k}, and there are fewer data subjects than that",
+            code=UNREACHABLE_CODE,
+            hint="Lower k, or wait for more records.",
+        )
 
-    codes: Codes
-    leaves: Codes
-    count: int
-    loss: AttributeLoss
-    """Without suppression."""
+
+def _is_past(deadline: float | None) -> bool:
+    return deadline is not None and time.monotonic() >= deadline
+
+
+Rank = tuple[int, int, tuple[int, ...]]
+"""Loss, suppressed records and levels in declared order: of two choices the one of lower rank is better."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Node:
-    """A partial choice, with the records that it certainly suppresses."""
+    """A partial choice. Its rank is at most that of each of its completions."""
 
+    rank: Rank
     levels: tuple[int, ...]
     """By position in the order of the search."""
-    alive: Codes
+    partition: Partition
     """The combinations that it does not certainly suppress."""
-    class_of: Codes
-    """The class of each of these."""
-    class_count: int
+    partial: Codes
+    """By class the records that every completion suppresses, but not which ones."""
     lost: int
     """Records that every completion suppresses at least."""
-    certain: int
-    """Records of combinations that every completion suppresses."""
+    numerators: Codes
+    """By option the numerator of its attribute's loss, with the certainly suppressed records."""
+    pair_losses: Codes
+    """By option the records that it suppresses together with one of the fixed options, at least."""
+
+    def __lt__(self, other: _Node) -> bool:
+        return (self.rank, -len(self.levels), self.levels) < (other.rank, -len(other.levels), other.levels)
 
 
 class _Search:
+    """The choices of levels. An option is one level of one attribute; options are numbered in the order of the search."""
+
     def __init__(
         self,
         combinations: Combinations,
         hierarchies: Sequence[Hierarchy],
         requirement: Requirement,
         suppress_at_most: Fraction,
+        floors: Sequence[int] | None,
     ) -> None:
+        check_person_count(combinations, requirement)
         self.combinations, self.hierarchies, self.requirement = combinations, hierarchies, requirement
-        self.baseline = Baseline.of_combinations(combinations)
+        self.counts = PartitionCounts(combinations, requirement)
+        self.best: _Node | None = None
+        """The best complete choice so far."""
+        self.examined = 0
         self.total = int(combinations.records.sum())
-        self.limit = int(suppress_at_most * self.total)
+        self.limit = min(int(suppress_at_most * self.total), self.total - 1)
+        self.floors = [0] * len(hierarchies) if floors is None else [*floors]
         self.order = sorted(
             range(len(hierarchies)), key=lambda place: (hierarchies[place].root > 0, hierarchies[place].size)
         )
-        self.tables = [self._levels_of(place) for place in self.order]
-        self.has_others = any(name != "k" for name in requirement.thresholds)
+        ordered = [hierarchies[place] for place in self.order]
+        self.level_counts = [len(hierarchy.levels) for hierarchy in ordered]
+        self.first_options = [0, *np.cumsum(self.level_counts)[:-1].tolist()] if ordered else []
+        self.spans = np.repeat([hierarchy.size - 1 for hierarchy in ordered], self.level_counts)
+        """By option what one suppressed record adds at most to the numerator: the leaves of the domain, minus 1."""
+        self.bases = self.total * self.spans
+        self.is_allowed = np.array(
+            [
+                level >= self.floors[place]
+                for place, count in zip(self.order, self.level_counts, strict=True)
+                for level in range(count)
+            ],
+            np.bool_,
+        )
+        self.values = [combinations.codes[:, place].astype(np.int64) for place in self.order]
+        """By position the value of each combination."""
+        self.codes = [
+            [level[values] for level in hierarchy.levels]
+            for hierarchy, values in zip(ordered, self.values, strict=True)
+        ]
+        """By position and level the code of each combination."""
+        self.added_leaves = [
+            np.stack(
+                [
+                    hierarchy.size - leaves[codes]
+                    for codes, leaves in zip(hierarchy.levels, hierarchy.leaves, strict=True)
+                ],
+                axis=1,
+            )
+            for hierarchy in ordered
+        ]
+        """By position, value and level what the suppression of a record adds to the covered leaves."""
 
-    def run(self, steps: int, checkpoint: Callable[[], bool]) -> FullDomain:
-        start = self._start()
+    def run(self, is_over: Callable[[int], bool]) -> FullDomain:
+        """The best choice. Takes whether the search is over after a number of examined partial choices."""
         if not self.total:
-            return self._result(tuple(table.root for table in self.hierarchies), proven=True, bound=None)
-        queue: list[tuple[int, int, tuple[int, ...], int, _Node]] = []
-        serial = 0
-        bound = None if start is None else self._bound(start)
-        if start is None or bound is None:
+            return self._result(tuple(self.floors), None)
+        start = self._start()
+        queue = [] if start is None else [start]
+        node: _Node | None = None
+        taken = 0
+        while node is not None or (queue and self._is_open(queue[0])):
+            if node is None:
+                node, taken = heapq.heappop(queue), taken + 1
+            if is_over(self.examined):
+                return self._stopped([node, *queue])
+            children = self._expand(node)
+            is_dive = self.best is None or taken % _STEPS_TO_DIVE == 0
+            node = min(children, default=None) if is_dive else None
+            for child in children:
+                if child is not node:
+                    heapq.heappush(queue, child)
+        if self.best is None:
             raise RefusedError(
-                "even the coarsest levels miss the bound on disclosure risk",
+                "no levels meet the bound on disclosure risk, not even the coarsest",
                 code=UNREACHABLE_CODE,
                 hint="Lower the threshold, allow more suppression, or set fewer fields to a fixed level.",
             )
-        heapq.heappush(queue, (bound, start.lost, self._declared(start.levels), serial, start))
-        best: tuple[int, int, tuple[int, ...]] | None = None
-        reached, examined = bound, 0
-        while queue:
-            bound, _, _, _, node = queue[0]
-            if best is not None and bound > best[0]:
-                break
-            if (
-                best is not None
-                and len(node.levels) == len(self.order)
-                and (bound, node.lost, self._declared(node.levels)) >= best
-            ):
-                heapq.heappop(queue)
-                continue
-            reached = bound
-            if examined >= steps or checkpoint():
-                break
-            heapq.heappop(queue)
-            if len(node.levels) == len(self.order):
-                candidate = (bound, node.lost, self._declared(node.levels))
-                best = candidate if best is None else min(best, candidate)
-                continue
-            for child in self._children(node):
-                examined += 1
-                child_bound = self._bound(child)
-                if child_bound is not None:
-                    serial += 1
-                    heapq.heappush(queue, (child_bound, child.lost, self._declared(child.levels), serial, child))
-        proven = best is not None and (not queue or queue[0][0] > best[0] or examined < steps)
-        if best is not None and (not queue or queue[0][0] > best[0]):
-            return self._result(best[2], proven=True, bound=best[0])
-        levels = best[2] if best is not None and proven else self._best_incumbent(best, [entry[4] for entry in queue])
-        return self._result(levels, proven=False, bound=reached)
+        return self._result(self._declared(self.best.levels), None)
 
-    def _best_incumbent(self, best: tuple[int, int, tuple[int, ...]] | None, nodes: Sequence[_Node]) -> tuple[int, ...]:
-        """The best complete choice so far: each partial choice is one, with the other attributes at their roots."""
-        choices = [] if best is None else [best]
-        for node in nodes:
-            levels = (*node.levels, *(self._root(place) for place in range(len(node.levels), len(self.order))))
-            suppressed = self._suppressed(self._declared(levels))
-            lost = int(self.combinations.records[suppressed].sum())
-            if lost <= self.limit:
-                choices.append(
-                    (loss_product(self._losses(self._declared(levels), suppressed)), lost, self._declared(levels))
-                )
-        if not choices:
+    def _is_open(self, node: _Node) -> bool:
+        """Whether a completion of a choice may be better than the best one."""
+        return self.best is None or node.rank < self.best.rank
+
+    def _expand(self, node: _Node) -> list[_Node]:
+        """The choices with one more attribute fixed that may be better than the best one. Keeps the best of complete ones."""
+        children = []
+        for child in self._children(node):
+            self.examined += 1
+            if not self._is_open(child):
+                continue
+            if len(child.levels) < len(self.order):
+                children.append(child)
+            else:
+                self.best = child
+        return children
+
+    def _stopped(self, nodes: Sequence[_Node]) -> FullDomain:
+        """The best choice so far, next to the least rank of the choices that are left."""
+        if self.best is not None:
+            return self._result(self._declared(self.best.levels), min(nodes).rank[0])
+        levels = tuple(hierarchy.root for hierarchy in self.hierarchies)
+        if int(self.combinations.records[self._suppressed(levels)].sum()) > self.limit:
             raise RefusedError(
-                "the search for levels was stopped before it found any that meet the bound",
+                "the search for levels was stopped before it had any that meet the bound",
                 code=UNREACHABLE_CODE,
                 hint="Allow it more steps, or set the level of some fields.",
             )
-        return min(choices)[2]
-
-    def _root(self, position: int) -> int:
-        return self.hierarchies[self.order[position]].root
+        return self._result(levels, min(nodes).rank[0])
 
     def _declared(self, levels: Sequence[int]) -> tuple[int, ...]:
-        """The levels in the order of the attributes. Attributes that are free count as the finest."""
-        declared = [0] * len(self.order)
+        """The levels in the order of the attributes. Attributes that are free have the finest."""
+        declared = [*self.floors]
         for position, level in enumerate(levels):
             declared[self.order[position]] = level
         return tuple(declared)
 
-    def _levels_of(self, place: int) -> list[_Level]:
-        hierarchy, codes = self.hierarchies[place], self.combinations.codes[:, place]
-        tables = []
-        for level, level_codes in enumerate(hierarchy.levels):
-            own = level_codes[codes].astype(np.int64)
-            leaves = hierarchy.leaves[level][own]
-            covered = int((leaves * self.combinations.records).sum())
-            tables.append(
-                _Level(
-                    own, leaves, len(hierarchy.leaves[level]), attribute_loss(covered, 0, self.total, hierarchy.size)
-                )
-            )
-        return tables
-
     def _start(self) -> _Node | None:
-        """Attributes without a coarser level are fixed; all others are at their roots."""
-        everything = np.arange(len(self.combinations))
-        node: _Node | None = self._node((), everything, np.zeros(len(everything), np.int64), 1, 0)
-        for position, place in enumerate(self.order):
-            if node is None or self.hierarchies[place].root > 0:
-                break
-            node = self._refined(node, position, 0)
-        return node
+        """The choice that fixes nothing."""
+        self.pair_losses = self._all_pair_losses()
+        self.numerators = self.bases + np.array(
+            [
+                int((hierarchy.leaves[level] * self._records_by_code(position, level)).sum()) - self.total
+                for position, hierarchy in enumerate(self.hierarchies[place] for place in self.order)
+                for level in range(len(hierarchy.levels))
+            ],
+            np.int64,
+        )
+        partition = Partition.of_all(self.combinations)
+        for codes in self.codes:
+            if codes[-1].max() > 0:
+                partition = partition.refined(codes[-1], int(codes[-1].max()) + 1)
+        return self._counted((), partition, 0, self.numerators, np.zeros(len(self.spans), np.int64))
+
+    def _records_by_code(self, position: int, level: int) -> Codes:
+        count = len(self.hierarchies[self.order[position]].leaves[level])
+        return np.bincount(self.codes[position][level], self.combinations.records, count).astype(np.int64)
 
     def _children(self, node: _Node) -> Iterator[_Node]:
-        """The choices with one more attribute fixed, from its root down to the first level that suppresses too much."""
+        """The choices with one more attribute fixed, from its coarsest level down to the first that suppresses too much, but
+        not those that are known to be no better than the best choice before their classes are counted."""
         position = len(node.levels)
-        for level in range(self._root(position), -1, -1):
-            child = self._refined(node, position, level)
+        hierarchy = self.hierarchies[self.order[position]]
+        is_counted = position + 1 == len(self.order) and self.counts.has_others
+        for level in range(hierarchy.root, self.floors[self.order[position]] - 1, -1):
+            losses = np.maximum(node.pair_losses, self.pair_losses[self.first_options[position] + level])
+            levels = (*node.levels, level)
+            child = self._node(levels, node.partition, node.partial, node.lost, node.numerators, losses)
+            if child is None:
+                return
+            if not self._is_open(child):
+                continue
+            if level < hierarchy.root or is_counted:
+                partition = node.partition.refined(self.codes[position][level], len(hierarchy.leaves[level]))
+                child = self._counted(levels, partition, self._certain(node), node.numerators, losses)
             if child is None:
                 return
             yield child
 
-    def _refined(self, node: _Node, position: int, level: int) -> _Node | None:
-        table = self.tables[position][level]
-        keys = node.class_of * table.count + table.codes[node.alive]
-        class_of, count = _dense(keys, node.class_count * table.count)
-        return self._node((*node.levels, level), node.alive, class_of, count, node.certain)
+    def _certain(self, node: _Node) -> int:
+        """Records of combinations that every completion suppresses."""
+        return node.lost - int(node.partial.sum())
 
-    def _node(self, levels: tuple[int, ...], alive: Codes, class_of: Codes, count: int, certain: int) -> _Node | None:
-        """The choice without the classes that have too few data subjects; None if it suppresses too much."""
-        records = np.bincount(class_of, self.combinations.records[alive], count).astype(np.int64)
-        large = self._persons(alive, class_of, count, records) >= self.requirement.k
-        if not large.all():
-            kept = large[class_of]
-            certain += int(records[~large].sum())
-            alive, class_of = alive[kept], class_of[kept]
-            class_of, count = _dense(class_of, count)
-        if certain > self.limit:
+    def _counted(
+        self, levels: tuple[int, ...], partition: Partition, certain: int, numerators: Codes, pair_losses: Codes
+    ) -> _Node | None:
+        """The choice without the classes that it certainly suppresses; None if these are too many records."""
+        is_complete = len(levels) == len(self.order)
+        counted = self.counts.without_lost(partition, is_complete=is_complete, limit=self.limit - certain)
+        if counted is None:
             return None
-        lost = certain
-        if self.has_others:
-            lost += self._lost_by_others(levels, alive, class_of, count)
-            if lost > self.limit:
-                return None
-        return _Node(levels, alive, class_of, count, lost, certain)
+        kept, lost_rows, partial = counted
+        if len(lost_rows):
+            numerators = numerators + self._added_numerators(lost_rows)
+            certain += int(self.combinations.records.take(lost_rows).sum())
+        return self._node(levels, kept, partial, certain + int(partial.sum()), numerators, pair_losses)
 
-    def _persons(self, alive: Codes, class_of: Codes, count: int, records: Codes) -> Codes:
-        persons = self.combinations.persons
-        if persons is None:
-            return records
-        if not hasattr(self, "_pair_place"):
-            pass
-        class_of_all = np.full(len(self.combinations), -1, np.int64)
-        class_of_all[alive] = class_of
-        classes = class_of_all[persons.combination]
-        rows = classes >= 0
-        keys = np.unique(classes[rows] * persons.count + persons.person[rows])
-        return np.bincount(keys // max(1, persons.count), minlength=count).astype(np.int64)
+    def _node(
+        self,
+        levels: tuple[int, ...],
+        kept: Partition,
+        partial: Codes,
+        lost: int,
+        numerators: Codes,
+        pair_losses: Codes,
+    ) -> _Node | None:
+        """A choice with its rank; None if it has no completion."""
+        bound = self._bound(levels, kept, partial, lost, numerators, pair_losses)
+        if bound is None:
+            return None
+        return _Node((bound, lost, self._declared(levels)), levels, kept, partial, lost, numerators, pair_losses)
 
-    def _classes(self, alive: Codes, class_of: Codes, count: int) -> Classes:
-        """The classes of the combinations that are left; all others are one more class, the last."""
-        class_of_all = np.full(len(self.combinations), count, np.int64)
-        class_of_all[alive] = class_of
-        return classes_of(self.combinations, class_of_all, count + 1)
+    def _added_numerators(self, rows: Codes) -> Codes:
+        """By option what the suppression of some combinations adds to the numerator."""
+        records = self.combinations.records.take(rows)
+        return np.concatenate(
+            [
+                np.bincount(values.take(rows), records, len(added)) @ added
+                for values, added in zip(self.values, self.added_leaves, strict=True)
+            ]
+        ).astype(np.int64)
 
-    def _lost_by_others(self, levels: tuple[int, ...], alive: Codes, class_of: Codes, count: int) -> int:
-        """Records that measures other than k suppress: exactly for a complete choice, else at least."""
-        classes = self._classes(alive, class_of, count)
-        if len(levels) == len(self.order) or self.limit == 0:
-            # Without suppression every measure is monotone: a class that misses one has a part that misses it.
-            return int(classes.records[:count][~self.requirement.holds(classes, self.baseline)[:count]].sum())
-        if self.combinations.persons is not None:
-            return 0
-        most_kept = classes.records[:count].astype(np.int64)
-        for name, threshold in self.requirement.thresholds.items():
-            kind = RISK_MEASURES[name]
-            if kind.needs_sensitive:
-                for view in self.baseline.views(classes):
-                    most_kept = np.minimum(most_kept, kind.most_kept(view, threshold)[:count])
-        most_kept[most_kept < self.requirement.k] = 0
-        return int((classes.records[:count] - most_kept).sum())
-
-    def _bound(self, node: _Node) -> int | None:
-        """A product that no completion falls below; None if none is possible."""
+    def _bound(
+        self,
+        levels: tuple[int, ...],
+        kept: Partition,
+        partial: Codes,
+        lost: int,
+        numerators: Codes,
+        pair_losses: Codes,
+    ) -> int | None:
+        """A product that no completion falls below; None if there is none."""
         product = 1
-        kept_records = self.combinations.records[node.alive]
-        for position, table in enumerate(self.tables):
-            size = self.hierarchies[self.order[position]].size
-            base = self.total * (size - 1)
-            if not base:
-                continue
-            if position < len(node.levels):
-                chosen = table[node.levels[position]]
-                covered = int((chosen.leaves[node.alive] * kept_records).sum())
-                exact = attribute_loss(covered, node.certain, self.total, size).numerator
-                product *= max(exact, node.lost * (size - 1) + base)
-                continue
-            least: int | None = None
-            for level, option in enumerate(table):
-                lost = max(
-                    [
-                        node.lost,
-                        *(
-                            self._pair_loss(fixed, node.levels[fixed], position, level)
-                            for fixed in range(len(node.levels))
-                        ),
-                    ]
-                )
-                if lost <= self.limit:
-                    factor = max(option.loss.numerator, lost * (size - 1) + base)
-                    least = factor if least is None else min(least, factor)
-            if least is None:
+        is_partial = bool(partial.any())
+        for position, level in enumerate(levels):
+            option = self.first_options[position] + level
+            if pair_losses[option] > self.limit:
                 return None
-            product *= least
+            if self.spans[option]:
+                factor = int(numerators[option])
+                if is_partial:
+                    values = self.values[position][kept.first_rows()]
+                    factor += int((partial * self.added_leaves[position][values, level]).sum())
+                product *= factor
+        if len(levels) == len(self.order):
+            return product
+        first = self.first_options[len(levels)]
+        losses = np.maximum(pair_losses[first:], lost)
+        factors = np.maximum(numerators[first:], self.bases[first:] + losses * self.spans[first:])
+        factors[(losses > self.limit) | ~self.is_allowed[first:]] = _IMPOSSIBLE
+        least = np.minimum.reduceat(factors, [start - first for start in self.first_options[len(levels) :]])
+        if least.max() == _IMPOSSIBLE:
+            return None
+        for factor, start in zip(least.tolist(), self.first_options[len(levels) :], strict=True):
+            product *= factor if self.spans[start] else 1
         return product
 
-    def _pair_loss(self, first: int, first_level: int, second: int, second_level: int) -> int:
-        """Records that are suppressed if only two attributes are refined."""
-        return self._pair_losses[first, second][first_level][second_level]
-
-    @cached_property
-    def _pair_losses(self) -> dict[tuple[int, int], list[list[int]]]:
-        losses = {}
-        everything = np.arange(len(self.combinations))
+    def _all_pair_losses(self) -> npt.NDArray[np.int64]:
+        """By two options the records that are suppressed, at least, if only their attributes are refined. Takes data subjects
+        with several combinations as several, so that a table of two attributes needs one look at the combinations."""
+        losses = np.zeros((len(self.spans), len(self.spans)), np.int64)
         for first, second in pairs_of(range(len(self.order)), 2):
-            rows = []
-            for one in self.tables[first]:
-                row = []
-                for other in self.tables[second]:
-                    class_of, count = _dense(one.codes * other.count + other.codes, one.count * other.count)
-                    records = np.bincount(class_of, self.combinations.records, count).astype(np.int64)
-                    small = self._persons(everything, class_of, count, records) < self.requirement.k
-                    row.append(int(records[small].sum()))
-                rows.append(row)
-            losses[first, second] = rows
+            cells = self._pair_cells(first, second)
+            for one in range(self.level_counts[first] - 1, -1, -1):
+                for other in range(self.level_counts[second] - 1, -1, -1):
+                    place = (self.first_options[first] + one, self.first_options[second] + other)
+                    finer = [losses[place[0] + 1, place[1]]] if one + 1 < self.level_counts[first] else []
+                    finer += [losses[place[0], place[1] + 1]] if other + 1 < self.level_counts[second] else []
+                    known = max(finer, default=0)
+                    losses[place] = known if known > self.limit else cells.lost(one, other, self.requirement.k)
+                    losses[place[::-1]] = losses[place]
         return losses
+
+    def _pair_cells(self, first: int, second: int) -> _PairCells:
+        one, other = (self.hierarchies[self.order[position]] for position in (first, second))
+        values = (self.combinations.codes[:, self.order[position]].astype(np.int64) for position in (first, second))
+        width = len(other.levels[0])
+        keys = next(values) * width + next(values)
+        distinct, places = np.unique(keys, return_inverse=True)
+        records = np.bincount(places, self.combinations.records).astype(np.float64)
+        persons = np.bincount(places, self.combinations.person_counts).astype(np.float64)
+        return _PairCells(one, other, distinct // width, distinct % width, records, persons)
 
     def _suppressed(self, levels: Sequence[int]) -> npt.NDArray[np.bool_]:
         """The combinations whose class misses the requirement. Takes levels in the order of the attributes."""
-        class_of, count = np.zeros(len(self.combinations), np.int64), 1
-        for position, place in enumerate(self.order):
-            table = self.tables[position][levels[place]]
-            class_of, count = _dense(class_of * table.count + table.codes, count * table.count)
-        classes = classes_of(self.combinations, class_of, count)
-        return ~self.requirement.holds(classes, self.baseline)[class_of]
+        partition = Partition.of_all(self.combinations)
+        for hierarchy, level, codes in zip(self.hierarchies, levels, self.combinations.codes.T, strict=True):
+            partition = partition.refined(hierarchy.levels[level][codes], len(hierarchy.leaves[level]))
+        classes = classes_of(self.combinations, partition.class_of, partition.count)
+        return ~self.requirement.holds(classes, self.counts.baseline)[partition.class_of]
 
-    def _losses(self, levels: Sequence[int], suppressed: npt.NDArray[np.bool_]) -> list[AttributeLoss]:
-        kept = ~suppressed
-        records = self.combinations.records
-        lost = int(records[suppressed].sum())
-        losses = []
-        for position, place in enumerate(self.order):
-            leaves = self.tables[position][levels[place]].leaves
-            covered = int((leaves[kept] * records[kept]).sum())
-            losses.append(attribute_loss(covered, lost, self.total, self.hierarchies[place].size))
-        return losses
-
-    def _result(self, levels: tuple[int, ...], *, proven: bool, bound: int | None) -> FullDomain:
-        suppressed = self._suppressed(levels) if self.total else np.zeros(len(self.combinations), np.bool_)
-        losses = self._losses(levels, suppressed) if self.total else []
+    def _result(self, levels: tuple[int, ...], least: int | None) -> FullDomain:
+        """A choice, proven to be the best one unless the least product that is left is smaller."""
+        if not self.total:
+            return FullDomain(levels, 0, 0.0, 0.0, 0.0, True, np.zeros(0, np.bool_))
+        suppressed = self._suppressed(levels)
+        losses = choice_losses(self.combinations, self.hierarchies, levels, suppressed)
         loss = geometric_loss(losses)
         return FullDomain(
             levels=levels,
             suppressed=int(self.combinations.records[suppressed].sum()),
             loss=loss,
             mean_loss=mean_loss(losses),
-            lower_bound=loss if proven or bound is None else min(loss, self._loss_of_product(bound)),
-            proven=proven,
+            lower_bound=loss if least is None or least >= loss_product(losses) else _loss_of_product(least, losses),
+            proven=least is None,
             is_suppressed=suppressed,
         )
 
-    def _loss_of_product(self, product: int) -> float:
-        bases = [self.total * (hierarchy.size - 1) for hierarchy in self.hierarchies]
-        counted = [base for base in bases if base]
-        if not counted:
-            return 0.0
-        return exp((_log(product) - sum(map(_log, counted))) / len(counted)) - 1
+
+@dataclass(frozen=True, eq=False)
+class _PairCells:
+    """The distinct combinations of two attributes."""
+
+    first: Hierarchy
+    second: Hierarchy
+    first_values: Codes
+    second_values: Codes
+    records: npt.NDArray[np.float64]
+    persons: npt.NDArray[np.float64]
+
+    def lost(self, first_level: int, second_level: int, k: int) -> int:
+        """The records in classes of fewer than k data subjects at two levels."""
+        width = len(self.second.leaves[second_level])
+        keys = self.first.levels[first_level][self.first_values].astype(np.int64) * width
+        keys += self.second.levels[second_level][self.second_values]
+        persons = np.bincount(keys, self.persons)
+        return int(self.records[persons[keys] < k].sum())
 
 
-def _log(number: int) -> float:
-    return log(number)
+def choice_losses(
+    combinations: Combinations,
+    hierarchies: Sequence[Hierarchy],
+    levels: Sequence[int],
+    suppressed: npt.NDArray[np.bool_],
+) -> list[AttributeLoss]:
+    """The loss of each attribute at a level."""
+    records = combinations.records[~suppressed]
+    total, lost = int(combinations.records.sum()), int(combinations.records[suppressed].sum())
+    losses = []
+    for hierarchy, level, codes in zip(hierarchies, levels, combinations.codes.T, strict=True):
+        leaves = hierarchy.leaves[level][hierarchy.levels[level][codes[~suppressed]]]
+        losses.append(attribute_loss(int((leaves * records).sum()), lost, total, hierarchy.size))
+    return losses
 
 
-def _dense(keys: Codes, size: int) -> tuple[Codes, int]:
-    """Equal keys as equal numbers from 0 on, in ascending order. Takes an upper bound of the keys."""
-    if size <= _DENSE_CELLS:
-        used = np.zeros(size, np.bool_)
-        used[keys] = True
-        numbers = np.cumsum(used) - 1
-        return numbers[keys], int(used.sum())
-    distinct, dense = np.unique(keys, return_inverse=True)
-    return dense.astype(np.int64), len(distinct)
+def _loss_of_product(product: int, losses: Sequence[AttributeLoss]) -> float:
+    """The geometric loss that a product stands for, for the attributes of these losses."""
+    bases = [loss.base for loss in losses if loss.base]
+    return exp((log(product) - sum(map(log, bases))) / len(bases)) - 1 if bases else 0.0

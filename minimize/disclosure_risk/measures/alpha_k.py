@@ -27,6 +27,11 @@ class AlphaAnonymity(RiskMeasure):
         return view.max_by_class(view.shares)
 
     @classmethod
+    def most_kept(cls, view: SensitiveView, threshold: Threshold) -> Figures:
+        """No share is larger than the threshold."""
+        return view.most_within(np.full(len(view.counts.count), float(threshold)), 1.0)
+
+    @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """At most the threshold."""
         return np.asarray(figures <= threshold + TOLERANCE, np.bool_)

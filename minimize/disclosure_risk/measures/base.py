@@ -22,6 +22,8 @@ Threshold = Any
 """What `read_threshold` of a measure returns: a number, or a frozen dataclass."""
 TOLERANCE: Final = 1e-12
 """Figures that differ from a threshold by less are equal to it: they are sums of rounded numbers."""
+_SLACK: Final = 1e-9
+"""Upper bounds of counts are larger by this share, so that rounding never makes a bound too small."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,41 @@ class SensitiveView:
         largest = np.zeros(self.class_count)
         np.maximum.at(largest, self.counts.combination, figures)
         return largest
+
+    def most_within(self, limits: Figures, goal: float) -> Figures:
+        """The most data subjects of each class that classes made of parts of it can keep, if each class keeps to limits.
+
+        A class keeps to the limits if the shares of its values, each capped at its limit, add up to the goal. So does the union
+        of such classes, and it has at most the class's count of each value. The largest size m for which the sum over v of
+        min(count of v, limit of v × m) reaches goal × m is the least of a few quotients, because that sum is concave in m.
+
+        Args:
+            limits: For each listed value, the share that it may have.
+            goal: What the capped shares add up to at least.
+        """
+        counts = self.counts
+        caps = np.divide(counts.count, limits, out=np.full(len(limits), np.inf), where=limits > 0)
+        order = np.lexsort((caps, counts.combination))
+        classes, sums = counts.combination[order], self.sum_by_class(limits)
+        starts = np.searchsorted(classes, np.arange(self.class_count))
+        kept = _sums_within(counts.count[order].astype(np.float64), classes, starts)
+        open_limits = sums[classes] - _sums_within(limits[order], classes, starts)
+        most = np.where(goal - sums > _SLACK, 0.0, self.sizes)
+        lack = goal - open_limits
+        bounds = np.divide(kept, lack, out=np.full(len(kept), np.inf), where=lack > _SLACK)
+        np.minimum.at(most, classes, whole_bound(bounds))
+        return most
+
+
+def whole_bound(bounds: Figures) -> Figures:
+    """The whole numbers up to upper bounds that are sums of rounded numbers."""
+    return np.asarray(np.floor(bounds * (1 + _SLACK) + _SLACK), np.float64)
+
+
+def _sums_within(figures: Figures, classes: Codes, starts: Codes) -> Figures:
+    """The cumulative sums of figures within each class. Takes the first place of each class."""
+    sums = np.concatenate([[0.0], np.cumsum(figures)])
+    return np.asarray(sums[1:] - sums[starts[classes]], np.float64)
 
 
 def baseline_of(counts: SensitiveCounts) -> npt.NDArray[np.float64]:
@@ -100,6 +137,14 @@ class RiskMeasure(ABC):
     @abstractmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """Whether each figure meets a threshold."""
+
+    @classmethod
+    def most_kept(cls, view: SensitiveView, threshold: Threshold) -> Figures:
+        """The most data subjects of each class that can be kept if it is divided further, by any attributes.
+
+        The search prunes by it. A measure without a bound of its own permits all.
+        """
+        return view.sizes.astype(np.float64)
 
     @classmethod
     def is_at_least_as_strict(cls, threshold: Threshold, reference: Threshold) -> bool:

@@ -27,6 +27,11 @@ class BetaLikeness(RiskMeasure):
         return view.max_by_class(view.shares / view.baseline_shares - 1.0)
 
     @classmethod
+    def most_kept(cls, view: SensitiveView, threshold: Threshold) -> Figures:
+        """No share is larger than the share in all records times 1 + beta."""
+        return view.most_within(view.baseline_shares * (1.0 + threshold), 1.0)
+
+    @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """At most the threshold."""
         return np.asarray(figures <= threshold + TOLERANCE, np.bool_)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from minimize.disclosure_risk.combinations import Classes
 from minimize.disclosure_risk.measures.base import Figures, RiskMeasure, SensitiveView, Threshold
+
+_MAX_BITS: Final = 64.0
+"""A value is never more frequent by more bits than that, so larger thresholds permit all."""
 
 
 class DeltaDisclosure(RiskMeasure):
@@ -25,6 +28,11 @@ class DeltaDisclosure(RiskMeasure):
         if view is None:
             return np.zeros(len(classes))
         return view.max_by_class(np.abs(np.log2(view.shares / view.baseline_shares)))
+
+    @classmethod
+    def most_kept(cls, view: SensitiveView, threshold: Threshold) -> Figures:
+        """No share is larger than the share in all records times 2 to the power of the threshold."""
+        return view.most_within(view.baseline_shares * 2.0 ** min(threshold, _MAX_BITS), 1.0)
 
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:

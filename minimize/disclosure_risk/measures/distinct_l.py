@@ -25,7 +25,16 @@ class DistinctDiversity(RiskMeasure):
         """The number of distinct values of each class."""
         if view is None:
             return np.zeros(len(classes))
+        return cls._value_counts(view)
+
+    @staticmethod
+    def _value_counts(view: SensitiveView) -> Figures:
         return np.bincount(view.counts.combination, minlength=view.class_count).astype(np.float64)
+
+    @classmethod
+    def most_kept(cls, view: SensitiveView, threshold: Threshold) -> Figures:
+        """A class with too few values has no part with more."""
+        return np.where(cls.holds(cls._value_counts(view), threshold), view.sizes, 0.0)
 
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:

@@ -26,6 +26,11 @@ class EqualCloseness(RiskMeasure):
         return view.sum_by_class(np.maximum(view.shares - view.baseline_shares, 0.0))
 
     @classmethod
+    def most_kept(cls, view: SensitiveView, threshold: Threshold) -> Figures:
+        """Shares capped at those of all records add up to at least 1 - t."""
+        return view.most_within(view.baseline_shares, 1.0 - threshold)
+
+    @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """At most the threshold."""
         return np.asarray(figures <= threshold + TOLERANCE, np.bool_)

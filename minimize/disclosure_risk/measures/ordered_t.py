@@ -8,7 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from minimize.disclosure_risk.combinations import Classes, Codes
-from minimize.disclosure_risk.measures.base import TOLERANCE, Figures, RiskMeasure, SensitiveView, Threshold
+from minimize.disclosure_risk.measures.base import (
+    TOLERANCE,
+    Figures,
+    RiskMeasure,
+    SensitiveView,
+    Threshold,
+    whole_bound,
+)
 
 
 def _interval_area(level: Figures, first: Codes, last: Codes, below: Figures, area: Figures) -> Figures:
@@ -17,6 +24,14 @@ def _interval_area(level: Figures, first: Codes, last: Codes, below: Figures, ar
     under = level * (middle - first) - (area[middle] - area[first])
     over = (area[last] - area[middle]) - level * (last - middle)
     return under + over
+
+
+def _sums_before(figures: Figures, classes: Codes) -> Figures:
+    """The sum of the figures before each place within its class. Takes classes whose places are together."""
+    sums = np.concatenate([[0.0], np.cumsum(figures)])[:-1]
+    is_first = np.concatenate([[True], classes[1:] != classes[:-1]])[: len(classes)]
+    first = np.maximum.accumulate(np.where(is_first, np.arange(len(classes)), 0))
+    return np.asarray(sums - sums[first], np.float64)
 
 
 class OrderedCloseness(RiskMeasure):
@@ -55,6 +70,27 @@ class OrderedCloseness(RiskMeasure):
         occupied = starts < ends
         distance[occupied] += area[first[starts[occupied]]]
         return distance / (size - 1)
+
+    @classmethod
+    def most_kept(cls, view: SensitiveView, threshold: Threshold) -> Figures:
+        """The mean rank of the values differs from that of all records by at most t times the largest difference of ranks.
+
+        So the values of low rank can be kept until their mean is too high, and those of high rank until it is too low.
+        """
+        last = len(view.baseline) - 1
+        counts, ranks = view.counts.count.astype(np.float64), view.counts.value.astype(np.float64)
+        mean = float(view.baseline @ np.arange(last + 1))
+        most = view.sizes.astype(np.float64)
+        for direction in (slice(None), slice(None, None, -1)):
+            # From the lowest to the highest rank, then from the highest to the lowest with ranks and mean mirrored.
+            classes = view.counts.combination[direction]
+            before = _sums_before(counts[direction], classes)
+            excess = ranks[direction] - mean - threshold * last
+            bounds = ranks[direction] * before - _sums_before((counts * ranks)[direction], classes)
+            quotients = np.divide(bounds, excess, out=np.full(len(bounds), np.inf), where=excess > TOLERANCE)
+            np.minimum.at(most, classes, whole_bound(quotients))
+            ranks, mean = last - ranks, last - mean
+        return most
 
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:

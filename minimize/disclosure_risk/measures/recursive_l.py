@@ -76,6 +76,13 @@ class RecursiveDiversity(RiskMeasure):
         return bool(threshold.c <= reference.c and threshold.l >= reference.l)
 
     @classmethod
+    def most_kept(cls, view: SensitiveView, threshold: Threshold) -> Figures:
+        """The most frequent value has less than c times the count of all others."""
+        has_tail = np.bincount(view.counts.combination, minlength=view.class_count) >= threshold.l
+        most = view.most_within(np.full(len(view.counts.count), threshold.c / (1.0 + threshold.c)), 1.0)
+        return np.where(has_tail, most, 0.0)
+
+    @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
         """Below c."""
         return np.asarray(figures < threshold.c, np.bool_)
