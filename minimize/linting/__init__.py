@@ -251,6 +251,7 @@ _CHECKS: tuple[Callable[[LintSubject], Iterator[Finding]], ...] = (
     outputs.check_batch_dates,
     outputs.check_late_rows,
     outputs.check_exact_figures,
+    outputs.check_risk_bound,
     outputs.check_exact_tables,
     outputs.check_noise,
     outputs.check_releases,

@@ -18,6 +18,7 @@ from minimize.ledger import find_ledger
 from minimize.ledger.database import DEFAULT_LEDGER
 from minimize.linting.fields import remaining_form
 from minimize.linting.rules import LINT_RULES, LintSubject
+from minimize.plan.request import is_released
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
 from minimize.policy.approval import APPROVED_KEY, approval_finding, configured_approval
 from minimize.policy.fields import (
@@ -106,6 +107,34 @@ def check_counted_field(subject: LintSubject) -> Iterator[Finding]:
             message = f"groups are suppressed by counting {counting}, which is not the policy's subject"
             hint = "Count subjects, not rows: remove `counting`, or name the field that identifies a person or device."
             yield subject.pipeline_finding("L067", message, "aggregates", name, "suppress", hint=hint)
+
+
+def check_risk_bound(subject: LintSubject) -> Iterator[Finding]:
+    """L096 to L099: combinations of quasi-identifiers that are not bounded, or bounded weakly."""
+    records = None if subject.pipeline is None else subject.pipeline.records
+    if records is None:
+        return
+    bound = records.risk
+    if bound is None:
+        quasi = [key for key, field in subject.policy.fields.items() if field.role == "quasi" and is_released(field)]
+        if len(quasi) > 1:
+            message = f"nothing bounds how unique a combination of {len(quasi)} quasi-identifiers makes a person"
+            hint = "Measure it with `minimize risk`, then add `records: {risk: {quasi_identifiers: […], require: {k: 10}}}`."
+            yield subject.pipeline_finding("L096", message, "records", hint=hint)
+        return
+    if bound.counting == "rows":
+        message = "the bound counts rows: a person with many rows is in a combination of many rows alone"
+        hint = "Remove `counting: rows`, unless each person has one row."
+        yield subject.pipeline_finding("L097", message, "records", "risk", "counting", hint=hint)
+    if bound.otherwise == "recode":
+        message = "columns mix levels, and a coarse label tells that none of the finer labels applies"
+        hint = "Use `otherwise: generalize`, unless the detail that it costs is needed."
+        yield subject.pipeline_finding("L098", message, "records", "risk", "otherwise", hint=hint)
+    if bound.require.get("k", 1) < LEAST_SUBJECTS:
+        message = f"the bound does not require {LEAST_SUBJECTS} persons for each combination"
+        yield subject.pipeline_finding(
+            "L099", message, "records", "risk", "require", hint=f"Require k {LEAST_SUBJECTS}."
+        )
 
 
 def check_exact_figures(subject: LintSubject) -> Iterator[Finding]:

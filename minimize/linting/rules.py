@@ -113,6 +113,10 @@ _ROWS = (
     LintRule("L093", "warning", "rows that arrive late are in a second row of their day, or in no figure"),
     LintRule("L094", "warning", "a table waits for late rows, and has rows that were published before it did"),
     LintRule("L095", "error", "small groups are found by counting a field that does not identify a person or a device"),
+    LintRule("L096", "warning", "combinations of quasi-identifiers in records are not bounded"),
+    LintRule("L097", "warning", "a bound on disclosure risk counts rows instead of persons"),
+    LintRule("L098", "warning", "records are recoded locally: a coarse label shows which finer ones do not apply"),
+    LintRule("L099", "warning", "a bound on disclosure risk permits combinations of fewer than ten persons"),
 )
 
 LINT_RULES: Mapping[str, LintRule] = MappingProxyType({rule.code: rule for rule in _ROWS})
