@@ -4,6 +4,7 @@ A draft is written from a model of the drafted file: the fields with their propo
 proposals, the file is read into that model again. Lines that are neither a proposal nor the field below it stay as they are.
 
 proposals.py  a technique for each field, by the evidence in its values
+pinned_levels.py  levels that a search chose, written into a policy
 values.py     the fields of a source and their types, and kinds of values
 """
 

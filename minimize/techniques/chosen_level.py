@@ -6,11 +6,11 @@ bound then makes them coarser, for all records of a batch date at once, up to th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import cached_property
 from itertools import pairwise
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import pyarrow as pa
 
@@ -41,6 +41,16 @@ class ChosenLevel(Technique):
     def coarser_forms(self) -> tuple[Technique, ...]:
         """The techniques that make ever coarser forms of its result."""
         return self._levels[1:]
+
+    @property
+    def root(self) -> int:
+        """The level at which every value is null."""
+        return len(self._levels)
+
+    def pinned(self, level: int) -> Sequence[Mapping[str, Any] | str]:
+        """The chain of techniques, as policies write it, that gives the same values as a level below the root."""
+        technique = self._levels[level]
+        return [{technique.name: technique.model_dump(mode="json", by_alias=True, exclude_unset=True)}]
 
     @property
     def leaf_rows(self) -> Sequence[Sequence[str]] | None:

@@ -239,6 +239,10 @@ class ChosenHierarchyLevel(ChosenLevel):
         words = [{row[max(0, step - 1)]: row[step] for row in self._read.rows} for step in steps]
         return [ListedLabel(words=by_finer) for by_finer in words]
 
+    def pinned(self, level: int) -> Sequence[Mapping[str, Any] | str]:
+        """The label of a level, or the value itself."""
+        return [{self.name: {"hierarchy": self.hierarchy, "level": level}}] if level else ["keep"]
+
     def phrase(self) -> str:
         """That the level is not fixed."""
         return "a group from a fixed list of groups: a search chooses how broad"

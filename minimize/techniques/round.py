@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from functools import cached_property
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -69,6 +69,10 @@ class ChosenRounding(ChosenLevel):
     def levels(self) -> Sequence[Technique]:
         """Rounding to each step."""
         return [Round(to=step) for step in self.steps]
+
+    def pinned(self, level: int) -> Sequence[Mapping[str, Any] | str]:
+        """Each step up to the level: a value that is rounded at once can differ from one that is rounded step by step."""
+        return [{self.name: {"to": float(step)}} for step in self.steps[: level + 1]]
 
 
 class Round(Technique):
