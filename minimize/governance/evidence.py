@@ -30,18 +30,18 @@ def checked_reference(text: str, option: str) -> str:
     Raises ConfigurationError for a blank or long one, and for one that contains an address or a number of a person, because the
     ledger keeps references.
     """
-    found = text.strip()
-    if not found or len(found) > LONGEST_REFERENCE or not found.isprintable():
+    reference = text.strip()
+    if not reference or len(reference) > LONGEST_REFERENCE or not reference.isprintable():
         raise ConfigurationError(
             f"{option} is not a reference",
             hint=f"Pass the name of the record, of at most {LONGEST_REFERENCE} characters.",
         )
-    if has_hit(found, _PERSONAL):
+    if has_hit(reference, _PERSONAL):
         raise ConfigurationError(
             f"{option} contains personal data",
             hint="Pass the number of a case or record, without an address or phone number.",
         )
-    return found
+    return reference
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,8 +110,8 @@ def send_request(tenant: str, function: str, page: Section, workspace: Workspace
     if command is None:
         return "not_configured"
     contacts = find_contacts(None, workspace.config)
-    own = [each for each in contacts.entries if (each.tenant_id, each.role) == (tenant, "administrator")]
-    to: Sequence[Contact] = own or contacts.for_tenant(tenant)
+    administrators = [each for each in contacts.entries if (each.tenant_id, each.role) == (tenant, "administrator")]
+    to: Sequence[Contact] = administrators or contacts.for_tenant(tenant)
     if not to:
         return "no_contact"
     title = f"A function waits for your consent: {function}"

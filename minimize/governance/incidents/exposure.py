@@ -65,13 +65,13 @@ class ExposedItem:
         >>> ExposedItem.parse("output:out/device_telemetry#records").detail
         'records'
         """
-        word, _, rest = text.partition(":")
+        word, _, reference = text.partition(":")
         kind = next((each for each in EXPOSURE_KINDS if each == word), None)
-        name, detail = _split_detail(word, rest)
-        found = None if kind is None or not name else cls(kind, name, detail)
-        if found is None or not found._is_sound():
+        name, detail = _split_detail(word, reference)
+        item = None if kind is None or not name else cls(kind, name, detail)
+        if item is None or not item._is_sound():
             raise ConfigurationError("the exposed item cannot be read", hint=_SYNTAX_HINT)
-        return found
+        return item
 
     @property
     def window(self) -> tuple[datetime, datetime] | None:
@@ -97,10 +97,10 @@ class ExposedItem:
         return window is not None and window[0] <= window[1]
 
 
-def _split_detail(word: str, rest: str) -> tuple[str, str]:
+def _split_detail(word: str, reference: str) -> tuple[str, str]:
     """Splits a name from its detail. The name of an account may contain `@` itself."""
-    name, mark, detail = rest.rpartition({"output": "#", "actor": "@"}.get(word, "\0"))
-    return (name, detail) if mark and (word != "actor" or "/" in detail) else (rest, "")
+    name, mark, detail = reference.rpartition({"output": "#", "actor": "@"}.get(word, "\0"))
+    return (name, detail) if mark and (word != "actor" or "/" in detail) else (reference, "")
 
 
 _SYNTAX_HINT: Final = (
@@ -347,12 +347,12 @@ def exposed_reads(ledger: Ledger, exposure: Exposure, window: tuple[datetime, da
     items = [*exposure.items_of("grant"), *exposure.items_of("actor")]
     if not items:
         return []
-    every = list(_read_events(ledger))
-    _check_grant_names(items, {grant for event in every for grant in _event_grants(event)})
-    found = [(event, by) for event in every if (by := _exposing_item(event, items, window)) is not None]
+    events = list(_read_events(ledger))
+    _check_grant_names(items, {grant for event in events for grant in _event_grants(event)})
+    exposed_events = [(event, item) for event in events if (item := _exposing_item(event, items, window)) is not None]
     return [
-        _parse_read(event, by)
-        for event, by in found
+        _parse_read(event, item)
+        for event, item in exposed_events
         if event["component"] == _SERVER or _named_tenant(event) is not None
     ]
 
@@ -364,11 +364,11 @@ def reads_without_tenant(
     items = [*exposure.items_of("actor")]
     events = _read_events(ledger) if items else ()
     return [
-        {"actor": each["actor"]["user"], "operation": each["operation"], "at": each["time"], "via": str(by)}
-        for each in events
-        if each["component"] != _SERVER
-        and _named_tenant(each) is None
-        and (by := _exposing_item(each, items, window)) is not None
+        {"actor": event["actor"]["user"], "operation": event["operation"], "at": event["time"], "via": str(item)}
+        for event in events
+        if event["component"] != _SERVER
+        and _named_tenant(event) is None
+        and (item := _exposing_item(event, items, window)) is not None
     ]
 
 
@@ -377,8 +377,8 @@ def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[dateti
     items = [*exposure.items_of("actor")]
     events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if items else ()
     sent = (event for event in events if event["result"] != "refused" and event["resources"])
-    found = ((event, _exposing_item(event, items, window)) for event in sent)
-    return {event["resources"][0]["id"]: str(by) for event, by in found if by is not None}
+    exposed_events = ((event, _exposing_item(event, items, window)) for event in sent)
+    return {event["resources"][0]["id"]: str(item) for event, item in exposed_events if item is not None}
 
 
 def _read_events(ledger: Ledger) -> Iterator[Mapping[str, Any]]:
@@ -403,13 +403,13 @@ def _named_tenant(event: Mapping[str, Any]) -> str | None:
 def _exposing_item(
     event: Mapping[str, Any], items: list[ExposedItem], window: tuple[datetime, datetime]
 ) -> ExposedItem | None:
-    for each in items:
-        if each.kind == "grant" and any(grant.startswith(each.name) for grant in _event_grants(event)):
-            return each
-        since, until = each.window or window
+    for item in items:
+        if item.kind == "grant" and any(grant.startswith(item.name) for grant in _event_grants(event)):
+            return item
+        since, until = item.window or window
         within = utc_text(since) <= event["time"] and event.get(_STARTED, event["time"]) <= utc_text(until)
-        if each.kind == "actor" and each.name == event["actor"]["user"] and within:
-            return each
+        if item.kind == "actor" and item.name == event["actor"]["user"] and within:
+            return item
     return None
 
 
@@ -419,18 +419,18 @@ def _event_grants(event: Mapping[str, Any]) -> set[str]:
 
 
 def _check_grant_names(items: list[ExposedItem], grants: set[str]) -> None:
-    for each in items:
-        matches = {grant for grant in grants if each.kind == "grant" and grant.startswith(each.name)}
-        if len(matches) > 1 and each.name not in matches:
+    for item in items:
+        matches = {grant for grant in grants if item.kind == "grant" and grant.startswith(item.name)}
+        if len(matches) > 1 and item.name not in matches:
             raise ConfigurationError("more than one grant has a name that begins like this", hint="Pass the full name.")
 
 
-def _parse_read(event: Mapping[str, Any], by: ExposedItem) -> ExposedRead:
+def _parse_read(event: Mapping[str, Any], item: ExposedItem) -> ExposedRead:
     properties, who = _event_properties(event), str(event["actor"]["user"])
     when = datetime.fromisoformat(event.get(_STARTED, event["time"]))
     if event["component"] != _SERVER:
         return ExposedRead(
-            via=str(by),
+            via=str(item),
             actor=who,
             started_at=when,
             dataset="",
@@ -440,7 +440,7 @@ def _parse_read(event: Mapping[str, Any], by: ExposedItem) -> ExposedRead:
         )
     rows = properties.get("rows")
     return ExposedRead(
-        via=str(by),
+        via=str(item),
         actor=who,
         started_at=when,
         dataset=event["resources"][0]["name"],
@@ -519,14 +519,14 @@ def _matching_items(exposure: Exposure, output: PublishedOutput) -> list[Exposed
     return [each for each in exposure.items_of("output") if matches_output(each, output)]
 
 
-def matches_output(each: ExposedItem, output: PublishedOutput) -> bool:
+def matches_output(item: ExposedItem, output: PublishedOutput) -> bool:
     """Whether an exposed item names this output, by its folder or by its pipeline."""
-    by_name = each.name == output.pipeline or parse_output_location(each.name) == output.folder
-    return by_name or _is_same_output(each.name, identity_of(output.folder))
+    by_name = item.name == output.pipeline or parse_output_location(item.name) == output.folder
+    return by_name or _is_same_output(item.name, identity_of(output.folder))
 
 
-def _is_same_output(path: str, mine: str | None) -> bool:
-    return mine is not None and identity_of(parse_output_location(path)) == mine
+def _is_same_output(path: str, identity: str | None) -> bool:
+    return identity is not None and identity_of(parse_output_location(path)) == identity
 
 
 def _files_of_read(read: ExposedRead, output: PublishedOutput) -> Iterator[ExposedFile]:

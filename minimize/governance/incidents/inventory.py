@@ -150,12 +150,12 @@ class _FileCount:
             parts.append(_group_counts(self._rows(batch, tenants, persons)))
             for tenant, column in _filled_columns(batch, tenants, exposed):
                 filled.setdefault(tenant, set()).add(column)
-        found = merge_counts(parts)
+        person_counts = merge_counts(parts)
         columns = {
             name: frozenset(each) for name, each in filled.items() if name is None or name in self.exposed.tenants
         }
-        found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
-        return ExposedInventory(self.exposed, found, persons.space, columns)
+        person_counts = person_counts.filter(pc.is_in(person_counts["tenant"], pa.array([*columns], pa.string())))
+        return ExposedInventory(self.exposed, person_counts, persons.space, columns)
 
     @property
     def _is_whole(self) -> bool:
@@ -401,11 +401,11 @@ class DisclosedCopy:
         tokens = self.share.tokens
         names: list[str | None] = [tokens[at : at + TOKEN_BYTES].hex() for at in range(0, len(tokens), TOKEN_BYTES)]
         rows = [1 for _ in names]
-        rest = self.share.rows - len(rows)
+        remaining_rows = self.share.rows - len(rows)
         if not names:
             names, rows = [None], [self.share.rows]
-        elif rest > 0:
-            rows[-1] += rest
+        elif remaining_rows > 0:
+            rows[-1] += remaining_rows
         until = int(self.act.recorded_at.timestamp() * 1_000_000)
         lines = {"tenant": [self.tenant] * len(names), "person": names, "rows": rows, "since": [None] * len(names)}
         return pa.Table.from_pydict({**lines, "until": [until] * len(names)}, PERSON_COUNTS)
