@@ -80,11 +80,11 @@ class StagedExport:
     def take(self, batch: pa.RecordBatch) -> None:
         """Writes the next rows. Raises SchemaError if the format cannot represent them."""
         self._rows += batch.num_rows
-        done = False
+        is_written = False
         with suppress(pa.ArrowException, ValueError, TypeError):
             self._writer.write(batch)
-            done = True
-        if not done:
+            is_written = True
+        if not is_written:
             raise SchemaError(f"{self.format} cannot represent these values", hint="Use a .parquet file.")
 
     def finish(self) -> tuple[str, int]:
@@ -208,11 +208,11 @@ EXPORT_OPTIONS: Final[Mapping[str, ExportFormat]] = MappingProxyType(
 
 def export_format(path: Path) -> str:
     """The format of a path, by its file extension. Raises ConfigurationError."""
-    found = next((name for name, each in EXPORT_FORMATS.items() if path.suffix.lower() in each.suffixes), None)
-    if found is None:
+    format_name = next((name for name, each in EXPORT_FORMATS.items() if path.suffix.lower() in each.suffixes), None)
+    if format_name is None:
         suffixes = ", ".join(suffix for each in EXPORT_FORMATS.values() for suffix in each.suffixes)
         raise ConfigurationError("unknown file type of the payload", hint=f"Use one of {suffixes}.")
-    return found
+    return format_name
 
 
 def _check_flat(schema: pa.Schema) -> None:

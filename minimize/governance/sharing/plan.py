@@ -184,7 +184,7 @@ def resolve_share(workspace: Workspace, request: ShareRequest) -> ResolvedShare:
     Takes the workspace with the pipeline, if there is one. Without one, the policy determines the configuration.
     """
     job, policy = _resolve_policy(workspace, request)
-    own = Workspace(
+    job_workspace = Workspace(
         workspace.ledger,
         pipeline=job,
         keys=workspace.keys,
@@ -192,17 +192,21 @@ def resolve_share(workspace: Workspace, request: ShareRequest) -> ResolvedShare:
         clock=workspace.clock,
         ledgers=workspace.ledgers,
     )
-    own.keyring("disclosure")
+    job_workspace.keyring("disclosure")
     if policy.tenant is None:
         raise ConfigurationError(
             "the policy names no tenant, so consent cannot be checked", hint="Add `tenant: FIELD`."
         )
-    ledger = own.address
+    ledger = job_workspace.address
     moments = request.moments(workspace.now)
-    party = find_party(request.recipient, request.function, "outbound", request.recipients, own.config, moments)
-    known = None if job is None or job.records is None else job.records.must_be
-    settings = _resolve_settings(own, request.settings, policy)
-    return ResolvedShare(own, ledger, request, party, policy, settings, moments, request.must_be or known)
+    party = find_party(
+        request.recipient, request.function, "outbound", request.recipients, job_workspace.config, moments
+    )
+    category_limit = None if job is None or job.records is None else job.records.must_be
+    settings = _resolve_settings(job_workspace, request.settings, policy)
+    return ResolvedShare(
+        job_workspace, ledger, request, party, policy, settings, moments, request.must_be or category_limit
+    )
 
 
 def open_source(data: Any, request: SourceRequest) -> RereadableSource:
@@ -319,10 +323,10 @@ class SharePlan:
 def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     """Plans a share. Raises PolicyError, SchemaError and KeyringError: faults of configuration precede refusals."""
     function = share.party.manifest
-    data, start, against = _open_input(share, function, arguments)
-    against = [*share.party.objections(), *against]
+    data, start, reasons = _open_input(share, function, arguments)
+    reasons = [*share.party.objections(), *reasons]
     if function is None:
-        return SharePlan(data, start.policy, reasons_against=tuple(against))
+        return SharePlan(data, start.policy, reasons_against=tuple(reasons))
     composed = compose_policy(
         start,
         function,
@@ -332,9 +336,9 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
         connected=share.request.connector is not None,
     )
     purpose_faults = [*purpose_reasons(share.request.purpose, function, share.policy.purposes)]
-    against += [*purpose_faults, *_withheld_reasons(composed, share)]
+    reasons += [*purpose_faults, *_withheld_reasons(composed, share)]
     if purpose_faults or not composed.sent_fields:
-        return SharePlan(data, start.policy, function, composed, reasons_against=tuple(against))
+        return SharePlan(data, start.policy, function, composed, reasons_against=tuple(reasons))
     _check_technique_inputs(composed, share)
     job = share.records_pipeline(
         composed, function, start.records_model(None if share.job is None else share.job.records)
@@ -350,7 +354,7 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     )
     require_keys(plan, RecipientKeys(share.keyring))
     check_secrets(joined, composed.secrets, source)
-    done = SharePlan(
+    share_plan = SharePlan(
         data=data,
         data_policy=start.policy,
         function=function,
@@ -362,7 +366,9 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
         declared_forms=declare_forms(share.policy, function, share.recipient, composed, start),
         is_aggregate=start.aggregated,
     )
-    return replace(done, reasons_against=(*against, *_category_reasons(done, plan, (share.must_be, function.must_be))))
+    return replace(
+        share_plan, reasons_against=(*reasons, *_category_reasons(share_plan, plan, (share.must_be, function.must_be)))
+    )
 
 
 def _open_input(
@@ -370,8 +376,8 @@ def _open_input(
 ) -> tuple[Any, InputPolicy, list[RefusalReason]]:
     """The data to read, its policy, and the reasons against sharing an aggregate unchanged."""
     if function is None or function.aggregate is None:
-        found = open_output(arguments, share.keyring)
-        data = found if share.request.connector is None else as_rereadable(found)
+        output = open_output(arguments, share.keyring)
+        data = output if share.request.connector is None else as_rereadable(output)
         return data, input_policy_for(share.policy, _arrow_schema(data)), []
     model = aggregate_model(share.job, function.aggregate)
     data = read_groups(arguments, function.aggregate, share.keyring)
@@ -399,13 +405,13 @@ def _withheld_reasons(composed: RecipientPolicy, share: ResolvedShare) -> Iterat
 
 def _category_reasons(planned_: SharePlan, plan: Plan, limits: tuple[str | None, ...]) -> Iterator[RefusalReason]:
     """The reason if the payload's category exceeds the limit of the caller, the pipeline or the manifest."""
-    found: Any = planned_.category
+    category: Any = planned_.category
     limit: Any = min((each for each in limits if each is not None), key=model_module.CATEGORY_ORDER.index, default=None)
-    if model_module.exceeds(found, limit):
+    if model_module.exceeds(category, limit):
         culprits = [
             key for key, each in plan.fields.items() if model_module.exceeds(each.category or "aggregated", limit)
         ]
-        yield rule_reason("category", f"the payload is {found}; the limit is {limit}", fields=culprits)
+        yield rule_reason("category", f"the payload is {category}; the limit is {limit}", fields=culprits)
 
 
 def _check_technique_inputs(composed: RecipientPolicy, share: ResolvedShare) -> None:
@@ -415,15 +421,19 @@ def _check_technique_inputs(composed: RecipientPolicy, share: ResolvedShare) -> 
     missing = sorted({(key, name) for key, step in steps for name in step.reads() if name not in fields})
     if missing:
         file = None if share.recipient.path is None else str(share.recipient.path)
-        found = [
+        findings = [
             Finding("P010", f"the technique reads `{name}`, which is not in the policy", field=key, file=file)
             for key, name in missing
         ]
-        raise PolicyError("the manifest reads fields that are not in the policy", findings=found)
+        raise PolicyError("the manifest reads fields that are not in the policy", findings=findings)
 
 
-def _technique_chains(each: Any) -> Iterator[Any]:
-    yield from (way for way in (each.do, each.otherwise, *(case.do for case in each.cases)) if not isinstance(way, str))
+def _technique_chains(policy_field: Any) -> Iterator[Any]:
+    yield from (
+        way
+        for way in (policy_field.do, policy_field.otherwise, *(case.do for case in policy_field.cases))
+        if not isinstance(way, str)
+    )
 
 
 def _arrow_schema(data: Any) -> pa.Schema:
