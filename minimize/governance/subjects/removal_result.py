@@ -70,11 +70,11 @@ class SubjectRemoval:
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
         """Per output, the tables whose figures stay although records of them were removed, by date."""
-        found: dict[str, dict[str, list[str]]] = {}
+        tables_by_pipeline: dict[str, dict[str, list[str]]] = {}
         for receipt in self.receipts:
             for name, dates in (receipt.stays or {}).items():
-                found.setdefault(receipt.pipeline, {}).setdefault(name, []).extend(dates)
-        return found
+                tables_by_pipeline.setdefault(receipt.pipeline, {}).setdefault(name, []).extend(dates)
+        return tables_by_pipeline
 
     def to_json(self) -> dict[str, Any]:
         """The removal as `subject delete --json` and `subject restrict --json` print it."""
@@ -96,8 +96,8 @@ class SubjectRemoval:
 
     def lines(self) -> Iterator[Line]:
         """The removed records, then what is left to do."""
-        done = _REMOVED[self.kind] if self.applied else f"would be {_REMOVED[self.kind]}"
-        yield f"{count_noun(self.rows, 'record')} of {self._subjects_text()} {done}"
+        outcome = _REMOVED[self.kind] if self.applied else f"would be {_REMOVED[self.kind]}"
+        yield f"{count_noun(self.rows, 'record')} of {self._subjects_text()} {outcome}"
         yield from self._lines_without_records()
         yield from self._restriction_lines()
         for name, plan in self.plans.items():
@@ -152,11 +152,14 @@ class SubjectRemoval:
         if self.kind == "delete":
             yield from (plan.outcome_text() if self.applied else str(plan)).splitlines()
             return
-        for each in plan.partitions:
-            records, files = count_noun(each.gated.get("restricted", 0), "record"), count_noun(each.rewritten, "file")
-            outlived = each.gated.get("retention", 0)
+        for partition in plan.partitions:
+            records, files = (
+                count_noun(partition.gated.get("restricted", 0), "record"),
+                count_noun(partition.rewritten, "file"),
+            )
+            outlived = partition.gated.get("retention", 0)
             removed = f"; {count_noun(outlived, 'record')} past their retention removed" if outlived else ""
-            yield f"{records} {'' if each.date is None else f'of {each.date} '}in {files}{removed}"
+            yield f"{records} {'' if partition.date is None else f'of {partition.date} '}in {files}{removed}"
         yield from plan.notes()
 
     def _subjects_text(self) -> str:
@@ -169,8 +172,8 @@ def _unchanged_lines(folder: str, receipts: Sequence[Receipt]) -> Iterator[str]:
     """The aggregates of one output that keep their figures, in one line for all with the same dates."""
     dates: dict[str, list[str]] = {}
     for receipt in receipts:
-        for name, left in (receipt.stays or {}).items():
-            dates.setdefault(name, []).extend(left)
+        for name, table_dates in (receipt.stays or {}).items():
+            dates.setdefault(name, []).extend(table_dates)
     for those, verb, days in _by_dates(dates):
         yield f"  {those} in {folder} {verb} figures for {days}: {FIGURES_UNCHANGED}"
 
