@@ -46,15 +46,13 @@ def checked_reference(text: str, option: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class TenantEvidence:
-    """What shows the decision of a tenant: the API token of the acting account, by its name, or a document.
-
-    reference  the name of the token, or the reference of the document
-    digest     `sha256:` of the document's bytes; empty if only its reference is known
-    """
+    """What shows the decision of a tenant: the API token of the acting account, by its name, or a document."""
 
     kind: Literal["token", "document"]
     reference: str
+    """The name of the token, or the reference of the document."""
     digest: str = ""
+    """`sha256:` of the document's bytes; empty if only its reference is known."""
 
 
 EvidenceSearch = Callable[[], TenantEvidence | None]

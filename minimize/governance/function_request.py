@@ -32,17 +32,15 @@ DELIVERY_TEXTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FunctionStatus(JsonResult):
-    """A function of a recipient for one tenant: whether data moves, and what is missing.
-
-    state  on: data moves; agreed: the administrator agreed, and something else is missing; requested: the administrator was
-           asked and has not answered; off: none of these
-    """
+    """A function of a recipient for one tenant: whether data moves, and what is missing."""
 
     tenant: str
     recipient: str
     function: str
     direction: str
     state: FunctionState
+    """`on`: data moves; `agreed`: the administrator agreed, and something else is missing; `requested`: the administrator was
+    asked and has not answered; `off`: none of these."""
     missing: tuple[str, ...]
 
     @property

@@ -31,15 +31,13 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class RequestedRepublication(JsonResult):
-    """A request for another release, which waits for a second person.
-
-    dates  the batch dates of the run
-    days   the days whose exact figures it published, if they are others
-    """
+    """A request for another release, which waits for a second person."""
 
     run: str
     dates: tuple[str, ...]
+    """The batch dates of the run."""
     days: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """The days whose exact figures it published, if they are others."""
 
     def lines(self) -> Iterator[Line]:
         """The run, what the second person must do, and what the release can show."""

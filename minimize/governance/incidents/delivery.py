@@ -25,19 +25,17 @@ DeliveryResult = Literal["planned", "sent", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class NoticeDelivery(JsonResult):
-    """The delivery of one version of the notice to one tenant.
-
-    to         the role of the contacts; None if the tenant has none
-    message    the message in the outbox; None if there is none, because the tenant has no contact
-    exit_code  of the command; None if it was not run, not started or ended after the timeout
-    """
+    """The delivery of one version of the notice to one tenant."""
 
     tenant_id: str
     version: int
     to: str | None
+    """The role of the contacts; None if the tenant has none."""
     message: Path | None
+    """The message in the outbox; None if there is none, because the tenant has no contact."""
     result: DeliveryResult = "planned"
     exit_code: int | None = None
+    """Exit code of the command; None if it was not run, not started or ended after the timeout."""
 
     def lines(self) -> Iterator[str]:
         """The tenant, the version and the result."""

@@ -48,15 +48,13 @@ _KEY_VERSION: Final = re.compile(r"[^/\s]+/[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class ExposedItem:
-    """One exposed item.
-
-    name    a path, run, date, column, recipient, key version, grant or account
-    detail  for an output its name below the folder, for an actor the window; empty if not given
-    """
+    """One exposed item."""
 
     kind: ExposureKind
     name: str
+    """A path, run, date, column, recipient, key version, grant or account."""
     detail: str = ""
+    """For an output its name below the folder, for an actor the window; empty if not given."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -154,27 +152,23 @@ EXPOSED_FORMS: Final[tuple[ExposedForm, ...]] = ("encrypted", *CATEGORY_ORDER)
 
 @dataclass(frozen=True, slots=True, order=True)
 class ExposedColumn(JsonResult):
-    """One kind of data: the column, its category (output contract), and the form in which it was exposed.
-
-    folder  whether the value is part of a folder name, which is never encrypted and does not identify a person by itself
-    """
+    """One kind of data: the column, its category (output contract), and the form in which it was exposed."""
 
     name: str = field(metadata=json_member("column"))
     category: str
     form: ExposedForm
     technique: str
     folder: bool = field(default=False, metadata=json_member("in_folder_name", omit_empty=True))
+    """Whether the value is part of a folder name, which is never encrypted and does not identify a person by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompromisedKeys:
-    """Compromised key versions.
-
-    is_decrypted  whether encrypted data was exposed in decrypted form
-    """
+    """Compromised key versions."""
 
     keys: frozenset[str] = frozenset()
     is_decrypted: bool = False
+    """Whether encrypted data was exposed in decrypted form."""
 
     def column(
         self,
@@ -253,14 +247,12 @@ def _master_key_name(master: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class IdentifierSpace:
-    """A set of files in which identifiers of persons are comparable.
-
-    id     equal for files in which one person has one identifier
-    exact  whether each person has only one identifier in this space
-    """
+    """A set of files in which identifiers of persons are comparable."""
 
     id: str
+    """Equal for files in which one person has one identifier."""
     exact: bool
+    """Whether each person has only one identifier in this space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,22 +297,20 @@ _ALL_BUT: Final = "all but "
 
 @dataclass(frozen=True, slots=True)
 class ExposedRead(JsonResult):
-    """One read, completed or in progress.
-
-    started_at  time at which the read began; it reads the files in force at that time to the end
-    dataset     empty if any records may have been shown, because data of persons was viewed or exported
-    columns     None if the log does not name all of them
-    tenants     tenants whose rows the reader could see; all tenants if the log does not name all of them
-    rows        number of rows returned; None if not recorded
-    """
+    """One read, completed or in progress."""
 
     via: str
     actor: str
     started_at: datetime = field(metadata=json_member("at"))
+    """Time at which the read began; it reads the files in force at that time to the end."""
     dataset: str
+    """Empty if any records may have been shown, because data of persons was viewed or exported."""
     columns: frozenset[str] | None
+    """None if the log does not name all of them."""
     tenants: TenantSet
+    """Tenants whose rows the reader could see; all tenants if the log does not name all of them."""
     rows: int | None
+    """Number of rows returned; None if not recorded."""
     json_names = "actor dataset started_at rows"
 
     @property
@@ -471,21 +461,19 @@ def _parse_tenants(text: str) -> TenantSet:
 
 @dataclass(frozen=True, slots=True)
 class ExposedFile:
-    """One file that was exposed, fully or partly.
-
-    via      the item of the incident that exposed the file
-    columns  the exposed columns; None for all
-    tenants  the tenants whose rows were exposed, as far as known
-    read     the read that exposed the file; None if the file itself was exposed
-    keyed    whether only data made with compromised keys was exposed
-    """
+    """One file that was exposed, fully or partly."""
 
     file: OutputFile
     via: str
+    """The item of the incident that exposed the file."""
     columns: frozenset[str] | None = None
+    """The exposed columns; None for all."""
     tenants: TenantSet = ALL_TENANTS
+    """The tenants whose rows were exposed, as far as known."""
     read: ExposedRead | None = None
+    """The read that exposed the file; None if the file itself was exposed."""
     keyed: bool = False
+    """Whether only data made with compromised keys was exposed."""
 
 
 def find_exposed_files(

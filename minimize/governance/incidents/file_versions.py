@@ -20,13 +20,12 @@ class FileVersion:
     """An exposed file among the exposed versions of the same records.
 
     A rewrite (a deletion, an expiry) leaves a part of the records, so the first version has all of them.
-
-    group  identifies the versions
-    age    whether it is the first exposed version, the last one, or one between them, which adds nothing
     """
 
     group: str
+    """Identifies the versions."""
     age: Literal["first", "between", "last"] = "first"
+    """Whether it is the first exposed version, the last one, or one between them, which adds nothing."""
 
 
 def file_versions(files: Iterable[ExposedFile]) -> dict[str, FileVersion]:

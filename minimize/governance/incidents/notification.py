@@ -53,20 +53,18 @@ PARTNER_FILE: Final = "partner_team.json"
 
 @dataclass(frozen=True, slots=True)
 class DraftedNotices(JsonResult):
-    """Drafted notices.
-
-    without_contact  tenants without a contact, for which no message was written
-    suite            tenants that also use the suite; the list for the partner team names them
-    customers        other customers of the suite that use the service; the list for the partner team names them, too
-    """
+    """Drafted notices."""
 
     incident: Incident = field(metadata=json_member(convert=attrgetter("id")))
     version: int
     folder: Path
     tenants: tuple[str, ...]
     without_contact: tuple[str, ...]
+    """Tenants without a contact, for which no message was written."""
     suite: tuple[str, ...] = ()
+    """Tenants that also use the suite; the list for the partner team names them."""
     customers: tuple[str, ...] = ()
+    """Other customers of the suite that use the service; the list for the partner team also names them."""
 
     def lines(self) -> Iterator[str]:
         """The version and its folder, the tenants without a contact, and the list for the partner team."""

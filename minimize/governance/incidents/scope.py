@@ -53,23 +53,21 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class TenantFinding:
-    """Data of a tenant that was exposed in one place and in one way.
-
-    place       a file or a disclosure
-    is_certain  whether the number of records is exact; otherwise `rows` is an upper bound
-    is_sealed   whether the place is a sealed file with records of restricted subjects
-    version     the versions of a file among which the place is; None if no change of the file was exposed
-    """
+    """Data of a tenant that was exposed in one place and in one way."""
 
     via: str
     place: str
+    """A file or a disclosure."""
     columns: frozenset[ExposedColumn]
     rows: int
     since: int | None
     until: int | None
     is_certain: bool = True
+    """Whether the number of records is exact; otherwise `rows` is an upper bound."""
     is_sealed: bool = False
+    """Whether the place is a sealed file with records of restricted subjects."""
     version: FileVersion | None = None
+    """The versions of a file among which the place is; None if no change of the file was exposed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,20 +183,18 @@ _SEEN_PERSONS = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("s
 
 @dataclass(frozen=True)
 class PersonCounter:
-    """Counts affected persons across the exposed files: exactly if identifiers are comparable, otherwise as an upper bound.
-
-    versions  the versions of rewritten files, by place
-    spaces    the persons seen so far, by identifier space
-    later     the same for files that a rewrite made, by version and space: the first version has all of these persons
-    nameless  number of records without a person identifier, by tenant and file
-    capped    rows returned by each read, by tenant, if only reads exposed its data; otherwise None
-    """
+    """Counts affected persons across the exposed files: exactly if identifiers are comparable, otherwise as an upper bound."""
 
     versions: Mapping[str, FileVersion] = field(default_factory=dict, repr=False)
+    """The versions of rewritten files, by place."""
     spaces: dict[IdentifierSpace, list[pa.Table]] = field(default_factory=dict, repr=False)
+    """The persons seen so far, by identifier space."""
     later: dict[str, dict[IdentifierSpace, list[pa.Table]]] = field(default_factory=dict, repr=False)
+    """The persons seen so far in files that a rewrite made, by version and space: the first version has all of these persons."""
     nameless: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    """Number of records without a person identifier, by tenant and file."""
     capped: dict[str, dict[str, int] | None] = field(default_factory=dict, repr=False)
+    """Rows returned by each read, by tenant, if only reads exposed its data; otherwise None."""
 
     def add_file(self, inventory: ExposedInventory) -> None:
         """Adds the persons in a file. Aggregates contain no persons to count."""
@@ -297,27 +293,25 @@ class PersonCounter:
 
 @dataclass(frozen=True)
 class ExposureEvidence:
-    """Evidence of an exposure from receipts, files, disclosures and the audit log.
-
-    outputs               outputs that can be searched
-    unreachable           outputs that cannot be searched
-    files                 exposed files
-    reads                 exposed reads
-    reads_without_tenant  views and exports of persons that named no tenant
-    disclosures           disclosures by exposed actors, each with the item that exposed it
-    copies                copies that recipients held within the window
-    tenants               tenants that the ledger names
-    """
+    """Evidence of an exposure from receipts, files, disclosures and the audit log."""
 
     keys: Keyring
     outputs: Sequence[PublishedOutput]
+    """Outputs that can be searched."""
     unreachable: tuple[UnreachableOutput, ...]
+    """Outputs that cannot be searched."""
     files: Sequence[ExposedFile]
+    """Exposed files."""
     reads: Sequence[ExposedRead]
+    """Exposed reads."""
     reads_without_tenant: Sequence[Mapping[str, Any]]
+    """Views and exports of persons that named no tenant."""
     disclosures: Mapping[str, str]
+    """Disclosures by exposed actors, each with the item that exposed it."""
     copies: Sequence[DisclosedCopy]
+    """Copies that recipients held within the window."""
     tenants: frozenset[str]
+    """Tenants that the ledger names."""
 
     @classmethod
     def gather(
@@ -421,28 +415,26 @@ class ItemMatcher:
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentScope(JsonResult):
-    """Scope of an incident: the affected tenants, and the limits of the search.
-
-    unreadable              exposed files that can no longer be read
-    unreachable             outputs that cannot be reached from this machine
-    records_without_tenant  number of records whose tenant is unknown
-    reads                   exposed reads
-    unmatched               exposed items without a match
-    reads_without_tenant    views and exports of persons that named no tenant
-    """
+    """Scope of an incident: the affected tenants, and the limits of the search."""
 
     as_of: datetime = field(metadata=json_member("at"))
     tenants: tuple[AffectedTenant, ...] = ()
     reads: tuple[ExposedRead, ...] = field(default=(), repr=False)
+    """Exposed reads."""
     unmatched: tuple[ExposedItem, ...] = field(
         default=(), metadata=json_member("nothing_matches", convert=lambda items: [str(each) for each in items])
     )
+    """Exposed items without a match."""
     reads_without_tenant: tuple[Mapping[str, Any], ...] = field(
         default=(), repr=False, metadata=json_member("acts_of_unknown_tenants")
     )
+    """Views and exports of persons that named no tenant."""
     records_without_tenant: int = field(default=0, metadata=json_member("records_of_unknown_tenants"))
+    """Number of records whose tenant is unknown."""
     unreadable: tuple[UnreadableFile, ...] = field(default=(), metadata=json_member("not_searched"))
+    """Exposed files that can no longer be read."""
     unreachable: tuple[UnreachableOutput, ...] = field(default=(), metadata=json_member("not_reached"))
+    """Outputs that cannot be reached from this machine."""
 
 
 def scope_incident(name: str, workspace: Workspace, now: datetime, *, named: Sequence[LocationLike] = ()) -> Incident:

@@ -69,22 +69,20 @@ StepBody = Callable[[Incident | None], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class NewIncident:
-    """The description of an incident when it is opened.
-
-    period     start, and end if it is known
-    exposed    exposed items of a privacy incident
-    tenants    tenants that the incident concerns; a support incident needs one at least
-    reference  the ticket of a support incident
-    """
+    """The description of an incident when it is opened."""
 
     id: str
     title: str
     period: tuple[datetime, datetime | None]
+    """Start, and end if it is known."""
     known_at: datetime
     exposed: Sequence[str] = ()
+    """Exposed items of a privacy incident."""
     kind: IncidentKind = "privacy"
     tenants: Sequence[str] = ()
+    """Tenants that the incident concerns; a support incident needs one at least."""
     reference: str | None = None
+    """The ticket of a support incident."""
 
     def to_json(self) -> dict[str, Any]:
         """The content that the ledger stores. Raises ConfigurationError if it is incomplete or its times are out of order."""

@@ -38,14 +38,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TenantConsent:
-    """The consent of one tenant that covers the sent fields, or the reason why its rows are withheld.
-
-    contract  the contract that governs the rows at the recipient
-    """
+    """The consent of one tenant that covers the sent fields, or the reason why its rows are withheld."""
 
     consent: str | None
     refusal: str | None = None
     contract: Contract | None = None
+    """The contract that governs the rows at the recipient."""
 
 
 ConsentQuery = Callable[[Sequence[str]], Mapping[str, TenantConsent]]

@@ -37,29 +37,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShareSummary(JsonResult):
-    """Summary of a share: the data that was sent, or would be sent.
-
-    rows        number of rows sent
-    tenants     rows sent, by tenant
-    fields      decision per field; empty if the manifest does not contain the function
-    gated       number of values withheld by gates in sent rows, by field
-    unparsable  number of values sent as null, because they are not listed or a technique cannot treat them, by field
-    against     rules that forbid the whole share
-    held        rules that withhold some rows, with counts
-    category    category of the payload; None if no payload could be planned
-    """
+    """Summary of a share: the data that was sent, or would be sent."""
 
     recipient: str
     function: str
     purpose: str | None = None
     category: str | None = None
+    """Category of the payload; None if no payload could be planned."""
     rows: int = 0
+    """Number of rows sent."""
     tenants: Mapping[str, int] = field(default_factory=dict)
+    """Rows sent, by tenant."""
     fields: Mapping[str, FieldDecision] = field(default_factory=dict)
+    """Decision per field; empty if the manifest does not contain the function."""
     gated: Mapping[str, int] = field(default_factory=dict)
+    """Number of values withheld by gates in sent rows, by field."""
     unparsable: Mapping[str, int] = field(default_factory=dict)
+    """Number of values sent as null, because they are not listed or a technique cannot treat them, by field."""
     against: tuple[RefusalReason, ...] = ()
+    """Rules that forbid the whole share."""
     held: tuple[RefusalReason, ...] = field(default=(), metadata=json_member("held_back"))
+    """Rules that withhold some rows, with counts."""
     json_names = "recipient function purpose permitted category rows tenants fields gated unparsable against held"
 
     @property

@@ -47,20 +47,18 @@ class ExportWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """A format of export files.
-
-    suffixes  endings of its files; the first is that of new files
-    open      opens a new file for rows of a schema
-    option    the word for it in `subject export --format`
-    count     counts the rows of a finished file with a schema; None if that takes a parser
-    nested    whether it can represent nested columns
-    """
+    """A format of export files."""
 
     suffixes: tuple[str, ...]
+    """Endings of its files; the first is that of new files."""
     open: Callable[[Path, pa.Schema], ExportWriter]
+    """Opens a new file for rows of a schema."""
     option: str
+    """The word for it in `subject export --format`."""
     count: Callable[[Path, pa.Schema], int] | None = None
+    """Counts the rows of a finished file with a schema; None if that takes a parser."""
     nested: bool = True
+    """Whether it can represent nested columns."""
 
 
 class StagedExport:

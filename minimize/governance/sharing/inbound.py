@@ -152,8 +152,6 @@ def receive(
 class _InboundRequest:
     """The resolved arguments of a call of `receive`.
 
-    ledger   address of the ledger with the consents; an address that does not exist if none is configured
-    periods  times during which tenants consented
     settings, named_ledger  as they were passed
     """
 
@@ -163,8 +161,10 @@ class _InboundRequest:
     """Whether the caller passed the policy. Otherwise it is made from the manifest."""
     keys: Keyring | None = field(repr=False)
     ledger: Address
+    """Address of the ledger with the consents; an address that does not exist if none is configured."""
     consents: Consents = field(repr=False)
     periods: ConsentPeriods = field(repr=False)
+    """Times during which tenants consented."""
     actor: Actor = field(default_factory=current_actor)
     settings: Any = field(default=None, repr=False)
     named_ledger: PathText | None = None

@@ -100,16 +100,14 @@ class ShareOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ShareOperation:
-    """One planned share.
-
-    clock    current time; consents are checked again before the payload is delivered
-    senders  third parties from which the data was received, according to the receipts of an output
-    """
+    """One planned share."""
 
     share: ResolvedShare
     plan: SharePlan
     clock: Clock
+    """Current time; consents are checked again before the payload is delivered."""
     senders: frozenset[SenderFunction] = frozenset()
+    """Third parties from which the data was received, according to the receipts of an output."""
 
     def preview(self) -> ShareSummary:
         """The summary of a dry run: the data that would be sent, and the reasons for the rest."""

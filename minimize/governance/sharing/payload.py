@@ -287,19 +287,17 @@ def _large_strings(column: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class PayloadContext:
-    """The job of a payload, its source, and its state between batches.
-
-    schema   schema of the payload
-    forms    forms that the values must have
-    secrets  collected batches for the connector, if there are pass-through secrets
-    """
+    """The job of a payload, its source, and its state between batches."""
 
     job: Job
     source: ConsentedSource
     bound: PreparedPolicy
     schema: pa.Schema
+    """Schema of the payload."""
     forms: DeclaredForms
+    """Forms that the values must have."""
     secrets: PassThroughSecrets | None = None
+    """Collected batches for the connector, if there are pass-through secrets."""
 
 
 def payload_context(

@@ -68,30 +68,28 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class ShareRequest:
-    """A share that a caller asks for. None means not given.
-
-    recipient   the recipient, or its name
-    policy      the policy of the data, if there is no pipeline
-    settings    settings instead of those of the pipeline
-    recipients  the folder of recipients
-    fields      fields to send; None for all permitted fields
-    must_be     the highest category that the records may have
-    at          a time at which the rules must also hold; a dry run evaluates them as of this time only
-    connector   calls the recipient if there are pass-through secrets
-    dry_run     whether nothing is sent
-    """
+    """A share that a caller asks for. None means not given."""
 
     recipient: str | Recipient
+    """The recipient, or its name."""
     function: str
     policy: Policy | PathText | None = None
+    """The policy of the data, if there is no pipeline."""
     settings: Any = None
+    """Settings instead of those of the pipeline."""
     recipients: Recipients | PathText | None = None
+    """The folder of recipients."""
     purpose: str | None = None
     fields: Collection[str] | None = None
+    """Fields to send; None for all permitted fields."""
     must_be: str | None = None
+    """The highest category that the records may have."""
     at: datetime | str | None = None
+    """A time at which the rules must also hold; a dry run evaluates them as of this time only."""
     connector: Connector | None = None
+    """Calls the recipient if there are pass-through secrets."""
     dry_run: bool = False
+    """Whether nothing is sent."""
 
     @property
     def recipient_name(self) -> str:
@@ -108,11 +106,7 @@ class ShareRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedShare:
-    """A share whose policy, recipient and settings were found, before data is read.
-
-    moments  times at which all rules must hold; settings are evaluated as of the last one
-    must_be  the highest category that the records may have
-    """
+    """A share whose policy, recipient and settings were found, before data is read."""
 
     workspace: Workspace
     ledger: Address
@@ -121,7 +115,9 @@ class ResolvedShare:
     policy: Policy
     settings: SettingsRows | None
     moments: tuple[datetime, ...]
+    """Times at which all rules must hold; settings are evaluated as of the last one."""
     must_be: str | None
+    """The highest category that the records may have."""
 
     @property
     def job(self) -> Pipeline | None:
@@ -282,30 +278,28 @@ def _resolve_settings(workspace: Workspace, settings: Any, policy: Policy) -> Se
 
 @dataclass(frozen=True, slots=True)
 class SharePlan:
-    """The plan of a share, as far as it could be made.
-
-    data             data to read; the records in force if an output folder was given
-    data_policy      policy of the data; for output of a run, only the released columns
-    function         function in the manifest; None if the manifest does not contain it
-    plan             None if no field may be sent, or the policy does not list the purpose
-    connector_plan   plan that includes the pass-through secrets; None without secrets
-    settings         collection settings in a form that the rows of the data can be matched with
-    declared_forms   form that each sent field must have
-    is_aggregate     whether the rows are groups of an aggregate
-    reasons_against  rules that forbid the whole share
-    """
+    """The plan of a share, as far as it could be made."""
 
     data: Any = field(repr=False)
+    """Data to read; the records in force if an output folder was given."""
     data_policy: Policy
+    """Policy of the data; for output of a run, only the released columns."""
     function: Function | None = None
+    """Function in the manifest; None if the manifest does not contain it."""
     recipient_policy: RecipientPolicy | None = None
     source: RereadableSource | None = field(default=None, repr=False)
     plan: Plan | None = None
+    """None if no field may be sent, or the policy does not list the purpose."""
     connector_plan: Plan | None = None
+    """Plan that includes the pass-through secrets; None without secrets."""
     settings: SettingsRows | None = field(default=None, repr=False)
+    """Collection settings in a form that the rows of the data can be matched with."""
     declared_forms: Mapping[str, DeclaredColumn] = field(default_factory=dict)
+    """Form that each sent field must have."""
     is_aggregate: bool = False
+    """Whether the rows are groups of an aggregate."""
     reasons_against: tuple[RefusalReason, ...] = ()
+    """Rules that forbid the whole share."""
 
     @property
     def secrets(self) -> frozenset[str]:

@@ -74,14 +74,12 @@ class FieldDecision(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class RecipientPolicy:
-    """The policy of a payload, and the decision on each field of the policy and the manifest.
-
-    secrets  pass-through secrets: gated like other fields, passed to the connector only, never part of the payload
-    """
+    """The policy of a payload, and the decision on each field of the policy and the manifest."""
 
     policy: Policy
     decisions: Mapping[str, FieldDecision]
     secrets: tuple[str, ...] = ()
+    """Pass-through secrets: gated like other fields, passed to the connector only, never part of the payload."""
 
     @property
     def sent_fields(self) -> tuple[str, ...]:

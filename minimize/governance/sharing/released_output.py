@@ -110,19 +110,17 @@ ColumnMetadata = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class InputPolicy:
-    """A policy for data in its current form: raw, or released by a run.
-
-    linking_keys  the key of each column of pseudonyms or tokens
-    undecidable   fields for which it is no longer known whether they may be collected
-    columns       metadata of each released column; None for raw data
-    aggregated    whether the rows are groups
-    """
+    """A policy for data in its current form: raw, or released by a run."""
 
     policy: Policy
     linking_keys: Mapping[str, str]
+    """The key of each column of pseudonyms or tokens."""
     undecidable: frozenset[str] = frozenset()
+    """Fields for which it is no longer known whether they may be collected."""
     columns: Mapping[str, ColumnMetadata] | None = None
+    """Metadata of each released column; None for raw data."""
     aggregated: bool = False
+    """Whether the rows are groups."""
 
     def records_model(self, records: RecordsModel | None) -> RecordsModel:
         """The pipeline's rules on records. A run has removed duplicates already; the condition is evaluated again."""

@@ -31,19 +31,17 @@ from minimize.workspace import Workspace, optional_ledger
 
 @dataclass(frozen=True, slots=True)
 class CoverageTarget(JsonResult):
-    """A column that identifies a person.
-
-    location  the output folder, or the disclosure
-    name      name of the output; the recipient
-    rule      the rule by which the person's rows are found; None if there is none
-    reason    the reason if there is none
-    """
+    """A column that identifies a person."""
 
     location: str = field(metadata=json_member("where"))
+    """The output folder, or the disclosure."""
     name: str
+    """Name of the output; the recipient."""
     column: str
     rule: str | None = None
+    """The rule by which the person's rows are found; None if there is none."""
     reason: str = field(default="", metadata=json_member("why", omit_empty=True))
+    """The reason if there is none."""
 
     @property
     def finding(self) -> Finding:

@@ -108,30 +108,28 @@ _EVENTS: Final[Mapping[RemovalKind, EventKind]] = {"delete": "erasure", "restric
 
 
 class RemovalOptions(TypedDict, total=False):
-    """Options of a deletion or restriction.
-
-    named            outputs in addition to those that the ledger knows
-    yes              whether to execute the plan
-    linked           whether records of the subjects' devices are removed, too
-    unsearchable     per output that cannot be searched, by pipeline or folder, the reason to leave it
-    unseen           accepts a tenant that neither an output nor the ledger names
-    allow_unreached  accepts that outputs of this machine cannot be reached, because they are lost
-    allow_unknown    accepts subjects to restrict of which no data is held
-    progress         receives the number of files done
-    records          the number of records in the plan, as confirmed; another number is refused
-    before_change    called when the plan has passed all checks, before anything is recorded or removed
-    """
+    """Options of a deletion or restriction."""
 
     named: Sequence[LocationLike]
+    """Outputs in addition to those that the ledger knows."""
     yes: bool
+    """Whether to execute the plan."""
     records: int | None
+    """The number of records in the plan, as confirmed; another number is refused."""
     linked: bool
+    """Whether records of the subjects' devices are removed, too."""
     unsearchable: Mapping[str, str]
+    """Per output that cannot be searched, by pipeline or folder, the reason to leave it."""
     unseen: bool
+    """Accepts a tenant that neither an output nor the ledger names."""
     allow_unreached: bool
+    """Accepts that outputs of this machine cannot be reached, because they are lost."""
     allow_unknown: bool
+    """Accepts subjects to restrict of which no data is held."""
     progress: ProgressCallback
+    """Receives the number of files done."""
     before_change: Callable[[], object]
+    """Called when the plan has passed all checks, before anything is recorded or removed."""
 
 
 def delete_subjects(
@@ -220,16 +218,14 @@ def _kept_fault(faults: dict[Location, MinimizeError], output: Location) -> Iter
 
 @dataclass(frozen=True)
 class SubjectRemovalRun:
-    """A deletion or restriction of subjects, with its ledger, outputs and open requests.
-
-    requested_at  the time of a new request: later than now if the clock is behind the latest run
-    """
+    """A deletion or restriction of subjects, with its ledger, outputs and open requests."""
 
     kind: RemovalKind
     workspace: Workspace
     ledger: Ledger
     now: datetime
     requested_at: datetime
+    """The time of a new request: later than now if the clock is behind the latest run."""
     options: RemovalOptions
     outputs: tuple[PublishedOutput, ...] = ()
     unreachable: tuple[UnreachableOutput, ...] = ()

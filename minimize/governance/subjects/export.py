@@ -43,18 +43,16 @@ def _file_entries(files: Mapping[str, str]) -> list[FileRef]:
 
 @dataclass(frozen=True, slots=True)
 class SubjectExport(JsonResult):
-    """The export of one subject: the folder, and its files with their digests and rows.
-
-    restricted  number of sealed records of a restriction, which are not exported
-    unsearched  outputs that may hold records of the subject and were not searched, with the reason; the request then stays open
-    """
+    """The export of one subject: the folder, and its files with their digests and rows."""
 
     folder: Path
     rows: int
     audit_entries: int
     files: Mapping[str, str] = field(metadata=json_member(convert=_file_entries))
     restricted: int = field(default=0, metadata=OMIT_IF_EMPTY)
+    """Number of sealed records of a restriction, which are not exported."""
     unsearched: Mapping[str, str] = field(default_factory=dict, metadata=OMIT_IF_EMPTY)
+    """Outputs that may hold records of the subject and were not searched, with the reason; the request then stays open."""
 
     def lines(self) -> Iterator[Line]:
         """The folder with its numbers of records and files."""

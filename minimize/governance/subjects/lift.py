@@ -63,17 +63,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LiftedFiles:
-    """The sealed files of one output that have records to publish again.
-
-    rows     records that leave the seal, including those that are not published again
-    removed  records that are not published again, by reason
-    closed   sealed files whose keys were destroyed
-    """
+    """The sealed files of one output that have records to publish again."""
 
     due: tuple[DueFile, ...] = field(default=(), repr=False)
     rows: int = 0
+    """Records that leave the seal, including those that are not published again."""
     removed: Mapping[str, int] = field(default_factory=dict)
+    """Records that are not published again, by reason."""
     closed: tuple[str, ...] = ()
+    """Sealed files whose keys were destroyed."""
     tables_left: ClassVar[Mapping[tuple[str, str], Collection[str]]] = MappingProxyType({})
     """Tables do not change when a restriction ends."""
 
@@ -87,20 +85,18 @@ class LiftedFiles:
 
 @dataclass(frozen=True, slots=True)
 class RestrictionLift:
-    """Plan and result of lifting restrictions.
-
-    subjects     each restricted subject with its tenant
-    files        the sealed files, by output
-    unreachable  outputs that cannot be reached from here
-    receipts     receipts of the publications
-    requests     ids of the requests
-    """
+    """Plan and result of lifting restrictions."""
 
     subjects: tuple[DataSubject, ...] = field(repr=False)
+    """Each restricted subject with its tenant."""
     files: Mapping[str, LiftedFiles]
+    """The sealed files, by output."""
     unreachable: tuple[UnreachableOutput, ...] = ()
+    """Outputs that cannot be reached from here."""
     receipts: tuple[Receipt, ...] = ()
+    """Receipts of the publications."""
     requests: tuple[str, ...] = ()
+    """Ids of the requests."""
     applied: bool = False
 
     @property
@@ -285,15 +281,13 @@ class _LiftRun:
 
 @dataclass(frozen=True)
 class _Lift:
-    """The end of restrictions: publishes the sealed records of these events again.
-
-    restriction_ids  the ids of the restrictions to lift, which no longer decide
-    """
+    """The end of restrictions: publishes the sealed records of these events again."""
 
     ledger: Ledger
     as_of: datetime
     events: tuple[RetentionEvent, ...]
     restriction_ids: frozenset[str]
+    """The ids of the restrictions to lift, which no longer decide."""
     kind: ReceiptKind = "lift"
     replans: bool = True
 

@@ -57,32 +57,30 @@ IdForms = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class LinkedIdentifiers:
-    """Other ids of one subject and its devices, as they are in outputs.
-
-    ids           the ids that belong to the subject alone, by identity, or by field under policies that state none: each id with
-                  the tokens of its forms
-    shared        number of ids that other individuals have, too
-    names         the identities by which ids of the subject could be searched for: files show them next to its own
-    shown         those of them that a record of the subject shows
-    individuals   whether the subject is a user or a device; empty if no policy states it
-    own           the identities by which the subject was named or found
-    with_devices  whether devices of a user were searched for
-    is_found      whether any file has a record of the subject
-    is_complete   whether an earlier request searched every output for these ids
-    compared      by identity, the chains whose forms were also looked for among ids that files have as received
-    """
+    """Other ids of one subject and its devices, as they are in outputs."""
 
     subject: DataSubject = field(repr=False)
     ids: Mapping[str, Sequence[IdChains]] = field(default_factory=dict, repr=False)
+    """The ids that belong to the subject alone, by identity, or by field under policies that state none: each id with the
+    tokens of its forms."""
     shared: int = 0
+    """Number of ids that other individuals also have."""
     names: frozenset[str] = frozenset()
+    """The identities by which ids of the subject could be searched for: files show them next to its own."""
     shown: frozenset[str] = frozenset()
+    """The identities among `names` that a record of the subject shows."""
     individuals: frozenset[str] = frozenset()
+    """Whether the subject is a user or a device; empty if no policy states it."""
     own: frozenset[str] = frozenset()
+    """The identities by which the subject was named or found."""
     with_devices: bool = False
+    """Whether devices of a user were searched for."""
     is_found: bool = False
+    """Whether any file has a record of the subject."""
     is_complete: bool = False
+    """Whether an earlier request searched every output for these ids."""
     compared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By identity, the chains whose forms were also looked for among ids that files have as received."""
 
     @property
     def tokens(self) -> LinkedForms:

@@ -18,20 +18,18 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True, order=True)
 class DataSubject:
-    """A data subject, by its original identifier.
-
-    id       the identifier in the records before minimization; None for a whole tenant
-    tenant   the tenant; None if unknown, then every known tenant is tried
-    field    what the id identifies: an identity or a field; None if any field that identifies may hold it
-    is_form  whether the id is a form from an output: a pseudonym or a token
-    place    the file and line that name the subject; None if it was passed itself
-    """
+    """A data subject, by its original identifier."""
 
     id: str | None = field(default=None, repr=False)
+    """The identifier in the records before minimization; None for a whole tenant."""
     tenant: str | None = field(default=None, repr=False)
+    """The tenant; None if unknown, then every known tenant is tried."""
     field: str | None = None
+    """What the id identifies: an identity or a field; None if any field that identifies may hold it."""
     is_form: bool = False
+    """Whether the id is a form from an output: a pseudonym or a token."""
     place: tuple[str, int] | None = dataclasses.field(default=None, repr=False, compare=False)
+    """The file and line that name the subject; None if it was passed itself."""
 
     @property
     def is_tenant(self) -> bool:

@@ -28,39 +28,37 @@ REMOVAL_REASONS: Final[Mapping[RemovalKind, str]] = {"delete": "erased", "restri
 
 @dataclass(frozen=True, slots=True)
 class SubjectRemoval:
-    """Plan and result of a deletion or restriction.
-
-    kind          whether the records are deleted, or sealed until the restriction is lifted
-    subjects      each subject with its tenant, once for each tenant in which it is found
-    plans         the removal plan for each output
-    receipts      receipts of the removals
-    by_output     the same by output folder
-    recalls       per subject and recipient, the disclosures to delete or restrict
-    unsearchable  files that cannot be searched for a subject
-    shared        number of devices of the subjects that other persons use, too
-    unreachable   outputs that cannot be reached from here
-    tables        per output without records, its tables by date: they may count a subject, and keep their figures
-    requests      ids of the requests
-    resumed       number of subjects with an unfinished request of an earlier command
-    restricted    number of subjects that are restricted already
-    unknown       subjects of which no data is held, if they are to be restricted
-    """
+    """Plan and result of a deletion or restriction."""
 
     subjects: tuple[DataSubject, ...] = field(repr=False)
+    """Each subject with its tenant, once for each tenant in which it is found."""
     plans: Mapping[str, RemovalPlan]
+    """The removal plan for each output."""
     recalls: Mapping[DataSubject, RecallsByRecipient] = field(default_factory=dict, repr=False)
+    """Per subject and recipient, the disclosures to delete or restrict."""
     unsearchable: tuple[UnsearchableFile, ...] = ()
+    """Files that cannot be searched for a subject."""
     unreachable: tuple[UnreachableOutput, ...] = ()
+    """Outputs that cannot be reached from here."""
     receipts: tuple[Receipt, ...] = ()
+    """Receipts of the removals."""
     requests: tuple[str, ...] = ()
+    """Ids of the requests."""
     resumed: int = 0
+    """Number of subjects with an unfinished request of an earlier command."""
     restricted: int = 0
+    """Number of subjects that are restricted already."""
     unknown: tuple[DataSubject, ...] = field(default=(), repr=False)
+    """Subjects of which no data is held, if they are to be restricted."""
     shared: int = 0
+    """Number of devices of the subjects that other persons also use."""
     applied: bool = False
     kind: RemovalKind = "delete"
+    """Whether the records are deleted, or sealed until the restriction is lifted."""
     by_output: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict, repr=False)
+    """The receipts of the removals, by output folder."""
     tables: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Per output without records, its tables by date: they may count a subject, and keep their figures."""
 
     @property
     def rows(self) -> int:

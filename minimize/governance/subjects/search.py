@@ -80,15 +80,13 @@ def shows_identifier(file: OutputFile) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SubjectRecords:
-    """Records of one subject in one file.
-
-    keys  the fields in which the subject was searched for
-    rows  the records as stored
-    """
+    """Records of one subject in one file."""
 
     file: OutputFile
     keys: tuple[str, ...]
+    """The fields in which the subject was searched for."""
     rows: pa.Table = field(repr=False)
+    """The records as stored."""
 
     @property
     def span(self) -> tuple[int | None, int | None]:

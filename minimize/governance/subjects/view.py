@@ -39,34 +39,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SubjectView:
-    """All data held about one subject.
-
-    unsearchable  files that cannot be searched by this identifier, with the reason
-    unreachable   outputs that cannot be checked from here
-    groups        number of row groups in the searched files; `read` is the number of those that were read
-    is_unseen     whether neither the ledger nor an output names the tenant
-    erasures      open or failed deletion requests: the held records are still to be deleted
-    restrictions  restrictions of the subject or its tenant in force
-    restricted    its sealed records
-    has_ledger    whether a ledger was searched for disclosures
-    shared_devices  number of devices of the subject that other persons use, too
-    """
+    """All data held about one subject."""
 
     subject: DataSubject
     as_of: datetime
     records: tuple[SubjectRecords, ...] = field(default=(), repr=False)
     unsearchable: tuple[UnsearchableFile, ...] = ()
+    """Files that cannot be searched by this identifier, with the reason."""
     unreachable: tuple[UnreachableOutput, ...] = ()
+    """Outputs that cannot be checked from here."""
     disclosures: tuple[SubjectDisclosure, ...] = ()
     groups: int = 0
+    """Number of row groups in the searched files; `read` is the number of those that were read."""
     read: int = 0
     is_unseen: bool = False
+    """Whether neither the ledger nor an output names the tenant."""
     erasures: tuple[SubjectRequestStep, ...] = ()
+    """Open or failed deletion requests: the held records are still to be deleted."""
     restrictions: tuple[LifecycleEvent, ...] = ()
+    """Restrictions of the subject or its tenant in force."""
     restricted: tuple[SubjectRecords, ...] = field(default=(), repr=False)
+    """The sealed records of the subject."""
     shows_restricted: bool = False
     has_ledger: bool = False
+    """Whether a ledger was searched for disclosures."""
     shared_devices: int = 0
+    """Number of devices of the subject that other persons also use."""
 
     @property
     def rows(self) -> int:
