@@ -30,31 +30,29 @@ def checked_reference(text: str, option: str) -> str:
     Raises ConfigurationError for a blank or long one, and for one that contains an address or a number of a person, because the
     ledger keeps references.
     """
-    found = text.strip()
-    if not found or len(found) > LONGEST_REFERENCE or not found.isprintable():
+    reference = text.strip()
+    if not reference or len(reference) > LONGEST_REFERENCE or not reference.isprintable():
         raise ConfigurationError(
             f"{option} is not a reference",
             hint=f"Pass the name of the record, of at most {LONGEST_REFERENCE} characters.",
         )
-    if has_hit(found, _PERSONAL):
+    if has_hit(reference, _PERSONAL):
         raise ConfigurationError(
             f"{option} contains personal data",
             hint="Pass the number of a case or record, without an address or phone number.",
         )
-    return found
+    return reference
 
 
 @dataclass(frozen=True, slots=True)
 class TenantEvidence:
-    """What shows the decision of a tenant: the API token of the acting account, by its name, or a document.
-
-    reference  the name of the token, or the reference of the document
-    digest     `sha256:` of the document's bytes; empty if only its reference is known
-    """
+    """What shows the decision of a tenant: the API token of the acting account, by its name, or a document."""
 
     kind: Literal["token", "document"]
     reference: str
+    """The name of the token, or the reference of the document."""
     digest: str = ""
+    """`sha256:` of the document's bytes; empty if only its reference is known."""
 
 
 EvidenceSearch = Callable[[], TenantEvidence | None]

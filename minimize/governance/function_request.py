@@ -32,17 +32,15 @@ DELIVERY_TEXTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class FunctionStatus(JsonResult):
-    """A function of a recipient for one tenant: whether data moves, and what is missing.
-
-    state  on: data moves; agreed: the administrator agreed, and something else is missing; requested: the administrator was
-           asked and has not answered; off: none of these
-    """
+    """A function of a recipient for one tenant: whether data moves, and what is missing."""
 
     tenant: str
     recipient: str
     function: str
     direction: str
     state: FunctionState
+    """`on`: data moves; `agreed`: the administrator agreed, and something else is missing; `requested`: the administrator was
+    asked and has not answered; `off`: none of these."""
     missing: tuple[str, ...]
 
     @property
@@ -110,8 +108,8 @@ def send_request(tenant: str, function: str, page: Section, workspace: Workspace
     if command is None:
         return "not_configured"
     contacts = find_contacts(None, workspace.config)
-    own = [each for each in contacts.entries if (each.tenant_id, each.role) == (tenant, "administrator")]
-    to: Sequence[Contact] = own or contacts.for_tenant(tenant)
+    administrators = [each for each in contacts.entries if (each.tenant_id, each.role) == (tenant, "administrator")]
+    to: Sequence[Contact] = administrators or contacts.for_tenant(tenant)
     if not to:
         return "no_contact"
     title = f"A function waits for your consent: {function}"

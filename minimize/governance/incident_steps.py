@@ -16,14 +16,12 @@ IncidentKind = Literal["privacy", "support"]
 
 @dataclass(frozen=True, slots=True)
 class IncidentStatus:
-    """Whether an incident is open, and the tenants that it concerns.
-
-    break_glass_grant  the grant of break-glass access that opened the incident; None for any other incident
-    """
+    """Whether an incident is open, and the tenants that it concerns."""
 
     tenants: frozenset[str]
     is_open: bool
     break_glass_grant: str | None
+    """The grant of break-glass access that opened the incident; None for any other incident."""
 
     @classmethod
     def find(cls, acts: ActReader, incident: str) -> Self | None:

@@ -28,10 +28,10 @@ def find_notify_command(config: Config) -> list[str] | None:
     if not words:
         return None
     program = str(config.folder / words[0]) if os.sep in words[0] else words[0]
-    found = shutil.which(program)
-    if found is None:
+    program_path = shutil.which(program)
+    if program_path is None:
         raise ConfigurationError("the command of `notify:` cannot be found", hint="Check `notify:` in minimize.yaml.")
-    return [found, *words[1:]]
+    return [program_path, *words[1:]]
 
 
 def run_notify_command(command: Sequence[str], message: Path) -> int | None:

@@ -31,15 +31,13 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class RequestedRepublication(JsonResult):
-    """A request for another release, which waits for a second person.
-
-    dates  the batch dates of the run
-    days   the days whose exact figures it published, if they are others
-    """
+    """A request for another release, which waits for a second person."""
 
     run: str
     dates: tuple[str, ...]
+    """The batch dates of the run."""
     days: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """The days whose exact figures it published, if they are others."""
 
     def lines(self) -> Iterator[Line]:
         """The run, what the second person must do, and what the release can show."""
@@ -67,8 +65,8 @@ def republish_run(workspace: Workspace, run: str, reason: str, now: datetime) ->
 
 def _record_step(workspace: Workspace, receipt: Receipt, reason: str, now: datetime) -> Republication:
     """The request, or its confirmation by a second person. A confirmation that has no receipt yet is not recorded again."""
-    by, access = current_actor().user or "", workspace.access
-    request = Republication(receipt.run_id, location_text(workspace.target), REQUESTED, reason, by, now)
+    account, access = current_actor().user or "", workspace.access
+    request = Republication(receipt.run_id, location_text(workspace.target), REQUESTED, reason, account, now)
 
     def decide(acts: ActReader) -> Decision[list[Republication]]:
         before = acts.find(REPUBLICATION, key=receipt.run_id)
@@ -77,7 +75,7 @@ def _record_step(workspace: Workspace, receipt: Receipt, reason: str, now: datet
         if before[-1].is_confirmed:
             return Decision(before[-1:])
         requested_by = canonical_account(before[-1].by)
-        if by == requested_by or (access is not None and not access.are_separate(by, requested_by)):
+        if account == requested_by or (access is not None and not access.are_separate(account, requested_by)):
             message = "another release of exact figures needs a second person"
             hint = "Ask another person, in other groups than the one who requested it, to run this command."
             raise RefusedError(message, code="R026", hint=hint)

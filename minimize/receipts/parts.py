@@ -181,18 +181,17 @@ class DecidingFunctionReceipt:
     """The third party and the function of its manifest whose consents decided on the records of a run.
 
     It is the function by which it sent them, or the only one that they are collected for.
-
-    manifest  the digest of the manifest's file
-    contract  the reference of the organization's contract with an agent; None for an independent recipient, whose contracts with
-              tenants are part of `consents`
-    consents  the digest of the required consent terms, and of the consents that decided
     """
 
     recipient: str
     function: str
     manifest: str
+    """The digest of the manifest's file."""
     contract: str | None
+    """The reference of the organization's contract with an agent; None for an independent recipient, whose contracts with
+    tenants are part of `consents`."""
     consents: str
+    """The digest of the required consent terms, and of the consents that decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,50 +271,46 @@ class ReleaseEntry:
 
 @dataclass(frozen=True, slots=True)
 class WrittenOutput:
-    """The files and counts of one output name. `index` is for records, the fields listed here are for aggregates.
-
-    groups_past  groups that were past the aggregate's retention, with `rows_past` rows; absent if there were none
-    sketches     the contribution sketches of each file of an aggregate; earlier versions only
-    noise        the noise of an aggregate's figures; absent if they are exact
-    exact_of     the name of the source of exact figures, by which publications of a date are found; absent for others
-    releases     the release of each date; the date of a table without dates is empty
-    too_late     rows of event days that were already published when the rows arrived
-    too_early    rows with a time so far in the future that no event day waits for them
-    event_days   per batch of the run, the number of its rows per waiting event day
-    days         per published event day, the number of its rows per batch
-    unpublished  event days that could not be published, with reasons
-    """
+    """The files and counts of one output name. `index` is for records, the fields listed here are for aggregates."""
 
     category: str
     rows: int
     groups_suppressed: int | None = field(default=None, metadata=OMIT_IF_NONE)
     rows_suppressed: int | None = field(default=None, metadata=OMIT_IF_NONE)
     too_late: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Rows of event days that were already published when the rows arrived."""
     too_early: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Rows with a time so far in the future that no event day waits for them."""
     event_days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Per batch of the run, the number of its rows per waiting event day."""
     days: Mapping[str, Mapping[str, int]] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Per published event day, the number of its rows per batch."""
     unpublished: Mapping[str, str] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Event days that could not be published, with reasons."""
     files: tuple[ReceiptFile, ...] = ()
     index: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The contribution sketches of each file of an aggregate; earlier versions only."""
     groups_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Groups that were past the aggregate's retention, with `rows_past` rows; absent if there were none."""
     rows_past: int | None = field(default=None, metadata=OMIT_IF_NONE)
     noise: NoiseEntry | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The noise of an aggregate's figures; absent if they are exact."""
     exact_of: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The name of the source of exact figures, by which publications of a date are found; absent for others."""
     releases: Mapping[str, ReleaseEntry] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The release of each date; the date of a table without dates is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class QuarantineEntry:
-    """Number of records that could not be processed, by stable code, and the files that point to them.
-
-    above_limit  whether they are more than the pipeline's `fail_above`; stated if the number of rows read is sealed
-    """
+    """Number of records that could not be processed, by stable code, and the files that point to them."""
 
     rows: int = 0
     by_code: Mapping[str, int] = field(default_factory=dict)
     files: tuple[ReceiptFile, ...] = ()
     above_limit: bool | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Whether they are more than the pipeline's `fail_above`; stated if the number of rows read is sealed."""
 
 
 @dataclass(frozen=True, slots=True)

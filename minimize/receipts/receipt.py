@@ -263,42 +263,15 @@ _SIGNATURE_KEYS: Final = {part.name for part in fields(Signature)}
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Receipt:
-    """Account of one change to an output by a run, expiry, correction, deletion and so on.
-
-    sequence   1 for the first receipt of an output, then ascending without gaps
-    previous   the digest of the previous receipt; None for the first
-    plan       the digest of the plan's canonical form
-    replaces   files that the files of this receipt replace
-    removes    files that were removed without a replacement
-    skipped    batch dates that were skipped, with reasons (`shrunk`: files that were read earlier are missing;
-               `stopped`: too much in quarantine; the guide lists them all)
-    voids      the run that a receipt of kind `void` declares invalid
-    republish  whether the dates of the void run may have one more release of exact figures, by an act in the ledger
-    reason     the operator's reason
-    origin     paths of pipeline, input and settings, relative to the output folder, unless they may contain a value
-    backfill   the backfill that the run was part of
-    retention  the policy whose retention was applied, if files keep the policy under which they were written
-    risk       the measured disclosure risk of the records; absent for a pipeline that does not bound it
-    stays      aggregates that are unchanged although records that they count were removed: per name the dates
-    restricted  the sealed files with the records of restricted subjects that this change removed from the data roots
-    kept_sketches  sketches whose files this change removes; earlier versions only
-    from_      the origin of the rows of a retraction (`from` in JSON)
-    files      digests of the attachments (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name
-    audit      the head of the ledger's audit log at that time; absent if the change was recorded in no ledger
-    erasures   the encrypted erasure list that was applied; absent if there were no erasures
-    received   the third party that sent the records, with contract and consents; absent for the organization's own records
-    key_checks  the check value of each key of techniques and of the subject index, to notice another key with its id
-    only_for   the function that the records are collected for, with contract and consents; absent if they serve more
-    region     the region whose rows the output contains; absent if no regions were configured
-    allowed    the codes of the lint errors that the run was allowed to have
-    adopts     why the output is continued with the ledger that `audit` names
-    """
+    """Account of one change to an output by a run, expiry, correction, deletion and so on."""
 
     receipt: Literal[1] = RECEIPT_FORMAT
     kind: ReceiptKind = "run"
     run_id: str
     sequence: int
+    """1 for the first receipt of an output, then ascending without gaps."""
     previous: str | None = None
+    """The digest of the previous receipt; None for the first."""
     pipeline: str
     purpose: str
     engine: str
@@ -309,6 +282,7 @@ class Receipt:
     dates: tuple[str, ...] = ()
     policy: PolicyRef
     plan: DigestRef
+    """The digest of the plan's canonical form."""
     settings: DigestRef | None = None
     keys: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -319,29 +293,53 @@ class Receipt:
     undeclared: Mapping[str, int] = field(default_factory=dict)
     outputs: Mapping[str, WrittenOutput] = field(default_factory=dict)
     replaces: tuple[FileRef, ...] = ()
+    """Files that the files of this receipt replace."""
     removes: tuple[FileRef, ...] = ()
+    """Files that were removed without a replacement."""
     quarantine: QuarantineEntry = field(default_factory=QuarantineEntry)
     skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Batch dates that were skipped, with reasons (`shrunk`: files that were read earlier are missing; `stopped`: too much in
+    quarantine; the guide lists them all)."""
     backfill: BackfillRef | None = field(default=None, metadata=OMIT_IF_NONE)
     risk: RiskEntry | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The measured disclosure risk of the records; absent for a pipeline that does not bound it."""
+    """The backfill that the run was part of."""
     retention: PolicyRef | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The policy whose retention was applied, if files keep the policy under which they were written."""
     stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Aggregates that are unchanged although records that they count were removed: per name the dates."""
     kept_sketches: tuple[CompanionFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Sketches whose files this change removes; earlier versions only."""
     key_checks: Mapping[str, str] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The check value of each key of techniques and of the subject index, to notice another key with its id."""
     restricted: tuple[ReceiptFile, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The sealed files with the records of restricted subjects that this change removed from the data roots."""
     from_: Annotated[RetractionSource | None, Alias(alias="from")] = field(default=None, metadata=OMIT_IF_NONE)
+    """The origin of the rows of a retraction (`from` in JSON)."""
     voids: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The run that a receipt of kind `void` declares invalid."""
     republish: bool | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Whether the dates of the void run may have one more release of exact figures, by an act in the ledger."""
     reason: str | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The operator's reason."""
     files: Mapping[str, str] = field(default_factory=dict)
+    """Digests of the attachments (`policy.yaml`, `pipeline.yaml`, `columns.md`, hierarchies), by name."""
     origin: RunOrigin | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Paths of pipeline, input and settings, relative to the output folder, unless they may contain a value."""
     audit: AuditHead | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The head of the ledger's audit log at that time; absent if the change was recorded in no ledger."""
     erasures: DigestRef | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The encrypted erasure list that was applied; absent if there were no erasures."""
     received: DecidingFunctionReceipt | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The third party that sent the records, with contract and consents; absent for the organization's own records."""
     only_for: DecidingFunctionReceipt | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The function that the records are collected for, with contract and consents; absent if they serve more."""
     region: RegionRef | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The region whose rows the output contains; absent if no regions were configured."""
     adopts: LedgerAdoption | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Why the output is continued with the ledger that `audit` names."""
     allowed: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The codes of the lint errors that the run was allowed to have."""
     signature: Signature | None = None
 
     def outputs_of(self, key: str) -> tuple[str, ...]:

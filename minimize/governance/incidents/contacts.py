@@ -92,9 +92,9 @@ class Contacts(Form):
     def for_tenant(self, tenant: str) -> tuple[Contact, ...]:
         """The contacts to notify: those for privacy, else for security, else the administrators. Empty if the tenant has none."""
         for role in CONTACT_ROLES:
-            found = tuple(each for each in self.entries if each.tenant_id == tenant and each.role == role)
-            if found:
-                return found
+            contacts = tuple(each for each in self.entries if each.tenant_id == tenant and each.role == role)
+            if contacts:
+                return contacts
         return ()
 
     def uses_suite(self, tenant: str) -> bool:
@@ -216,11 +216,11 @@ def _contacts(rows: pa.Table, tenant: str, addresses: Iterable[str]) -> Iterator
     for name, day in zip(tenants, dates, strict=True):
         newest[name] = max(newest.get(name, day), day)
     columns = [rows[name].to_pylist() for name in addresses if name in rows.column_names]
-    found = {
+    tenant_addresses = {
         (str(name), address)
         for column in columns
         for name, day, address in zip(tenants, dates, column, strict=True)
         if name and address and day == newest[name] and re.fullmatch(ADDRESS_PATTERN, str(address))
     }
-    for name, address in sorted(found):
+    for name, address in sorted(tenant_addresses):
         yield Contact(tenant_id=name, role="administrator", address=address, suite=True)

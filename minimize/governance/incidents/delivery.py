@@ -25,19 +25,17 @@ DeliveryResult = Literal["planned", "sent", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class NoticeDelivery(JsonResult):
-    """The delivery of one version of the notice to one tenant.
-
-    to         the role of the contacts; None if the tenant has none
-    message    the message in the outbox; None if there is none, because the tenant has no contact
-    exit_code  of the command; None if it was not run, not started or ended after the timeout
-    """
+    """The delivery of one version of the notice to one tenant."""
 
     tenant_id: str
     version: int
     to: str | None
+    """The role of the contacts; None if the tenant has none."""
     message: Path | None
+    """The message in the outbox; None if there is none, because the tenant has no contact."""
     result: DeliveryResult = "planned"
     exit_code: int | None = None
+    """Exit code of the command; None if it was not run, not started or ended after the timeout."""
 
     def lines(self) -> Iterator[str]:
         """The tenant, the version and the result."""
@@ -69,8 +67,8 @@ class SentNotices(JsonResult):
             yield "nothing to do: no notice is waiting for delivery"
             return
         yield f"{self.incident}: {count_noun(len(self.deliveries), 'notice')} to deliver"
-        for each in self.deliveries:
-            yield from each.lines()
+        for delivery in self.deliveries:
+            yield from delivery.lines()
         yield from (f"  {each}: no notice was drafted" for each in self.not_drafted)
         if not self.applied:
             yield UNCHANGED
@@ -103,16 +101,16 @@ def send_notices(
     command = _require_notify_command(workspace)
     _require_sections(this, planned)
     started = time.monotonic()
-    done = list[NoticeDelivery]()
-    for each in planned:
-        if each.message is None:
-            done.append(each)
+    results = list[NoticeDelivery]()
+    for delivery in planned:
+        if delivery.message is None:
+            results.append(delivery)
             continue
-        result = _deliver(command, each, each.message)
+        result = _deliver(command, delivery, delivery.message)
         at = now + timedelta(seconds=time.monotonic() - started)
         record_delivery(name, result, "command", workspace, at)
-        done.append(result)
-    return SentNotices(name, tuple(done), not_drafted, applied=True)
+        results.append(result)
+    return SentNotices(name, tuple(results), not_drafted, applied=True)
 
 
 def record_notices_sent(name: str, tenants: Sequence[str], workspace: Workspace, now: datetime) -> Incident:
@@ -142,8 +140,8 @@ def record_delivery(
 ) -> Incident:
     """Records the result of a delivery with the tenant, the version, the account and the time."""
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        require_open_privacy(found)
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        require_open_privacy(incident)
         return {
             "version": delivery.version,
             "result": delivery.result,

@@ -48,15 +48,13 @@ _KEY_VERSION: Final = re.compile(r"[^/\s]+/[1-9][0-9]{0,8}")
 
 @dataclass(frozen=True, slots=True, order=True)
 class ExposedItem:
-    """One exposed item.
-
-    name    a path, run, date, column, recipient, key version, grant or account
-    detail  for an output its name below the folder, for an actor the window; empty if not given
-    """
+    """One exposed item."""
 
     kind: ExposureKind
     name: str
+    """A path, run, date, column, recipient, key version, grant or account."""
     detail: str = ""
+    """For an output its name below the folder, for an actor the window; empty if not given."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -65,13 +63,13 @@ class ExposedItem:
         >>> ExposedItem.parse("output:out/device_telemetry#records").detail
         'records'
         """
-        word, _, rest = text.partition(":")
+        word, _, reference = text.partition(":")
         kind = next((each for each in EXPOSURE_KINDS if each == word), None)
-        name, detail = _split_detail(word, rest)
-        found = None if kind is None or not name else cls(kind, name, detail)
-        if found is None or not found._is_sound():
+        name, detail = _split_detail(word, reference)
+        item = None if kind is None or not name else cls(kind, name, detail)
+        if item is None or not item._is_sound():
             raise ConfigurationError("the exposed item cannot be read", hint=_SYNTAX_HINT)
-        return found
+        return item
 
     @property
     def window(self) -> tuple[datetime, datetime] | None:
@@ -97,10 +95,10 @@ class ExposedItem:
         return window is not None and window[0] <= window[1]
 
 
-def _split_detail(word: str, rest: str) -> tuple[str, str]:
+def _split_detail(word: str, reference: str) -> tuple[str, str]:
     """Splits a name from its detail. The name of an account may contain `@` itself."""
-    name, mark, detail = rest.rpartition({"output": "#", "actor": "@"}.get(word, "\0"))
-    return (name, detail) if mark and (word != "actor" or "/" in detail) else (rest, "")
+    name, mark, detail = reference.rpartition({"output": "#", "actor": "@"}.get(word, "\0"))
+    return (name, detail) if mark and (word != "actor" or "/" in detail) else (reference, "")
 
 
 _SYNTAX_HINT: Final = (
@@ -154,27 +152,23 @@ EXPOSED_FORMS: Final[tuple[ExposedForm, ...]] = ("encrypted", *CATEGORY_ORDER)
 
 @dataclass(frozen=True, slots=True, order=True)
 class ExposedColumn(JsonResult):
-    """One kind of data: the column, its category (output contract), and the form in which it was exposed.
-
-    folder  whether the value is part of a folder name, which is never encrypted and does not identify a person by itself
-    """
+    """One kind of data: the column, its category (output contract), and the form in which it was exposed."""
 
     name: str = field(metadata=json_member("column"))
     category: str
     form: ExposedForm
     technique: str
     folder: bool = field(default=False, metadata=json_member("in_folder_name", omit_empty=True))
+    """Whether the value is part of a folder name, which is never encrypted and does not identify a person by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class CompromisedKeys:
-    """Compromised key versions.
-
-    is_decrypted  whether encrypted data was exposed in decrypted form
-    """
+    """Compromised key versions."""
 
     keys: frozenset[str] = frozenset()
     is_decrypted: bool = False
+    """Whether encrypted data was exposed in decrypted form."""
 
     def column(
         self,
@@ -253,14 +247,12 @@ def _master_key_name(master: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class IdentifierSpace:
-    """A set of files in which identifiers of persons are comparable.
-
-    id     equal for files in which one person has one identifier
-    exact  whether each person has only one identifier in this space
-    """
+    """A set of files in which identifiers of persons are comparable."""
 
     id: str
+    """Equal for files in which one person has one identifier."""
     exact: bool
+    """Whether each person has only one identifier in this space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,22 +297,20 @@ _ALL_BUT: Final = "all but "
 
 @dataclass(frozen=True, slots=True)
 class ExposedRead(JsonResult):
-    """One read, completed or in progress.
-
-    started_at  time at which the read began; it reads the files in force at that time to the end
-    dataset     empty if any records may have been shown, because data of persons was viewed or exported
-    columns     None if the log does not name all of them
-    tenants     tenants whose rows the reader could see; all tenants if the log does not name all of them
-    rows        number of rows returned; None if not recorded
-    """
+    """One read, completed or in progress."""
 
     via: str
     actor: str
     started_at: datetime = field(metadata=json_member("at"))
+    """Time at which the read began; it reads the files in force at that time to the end."""
     dataset: str
+    """Empty if any records may have been shown, because data of persons was viewed or exported."""
     columns: frozenset[str] | None
+    """None if the log does not name all of them."""
     tenants: TenantSet
+    """Tenants whose rows the reader could see; all tenants if the log does not name all of them."""
     rows: int | None
+    """Number of rows returned; None if not recorded."""
     json_names = "actor dataset started_at rows"
 
     @property
@@ -347,12 +337,12 @@ def exposed_reads(ledger: Ledger, exposure: Exposure, window: tuple[datetime, da
     items = [*exposure.items_of("grant"), *exposure.items_of("actor")]
     if not items:
         return []
-    every = list(_read_events(ledger))
-    _check_grant_names(items, {grant for event in every for grant in _event_grants(event)})
-    found = [(event, by) for event in every if (by := _exposing_item(event, items, window)) is not None]
+    events = list(_read_events(ledger))
+    _check_grant_names(items, {grant for event in events for grant in _event_grants(event)})
+    exposed_events = [(event, item) for event in events if (item := _exposing_item(event, items, window)) is not None]
     return [
-        _parse_read(event, by)
-        for event, by in found
+        _parse_read(event, item)
+        for event, item in exposed_events
         if event["component"] == _SERVER or _named_tenant(event) is not None
     ]
 
@@ -364,11 +354,11 @@ def reads_without_tenant(
     items = [*exposure.items_of("actor")]
     events = _read_events(ledger) if items else ()
     return [
-        {"actor": each["actor"]["user"], "operation": each["operation"], "at": each["time"], "via": str(by)}
-        for each in events
-        if each["component"] != _SERVER
-        and _named_tenant(each) is None
-        and (by := _exposing_item(each, items, window)) is not None
+        {"actor": event["actor"]["user"], "operation": event["operation"], "at": event["time"], "via": str(item)}
+        for event in events
+        if event["component"] != _SERVER
+        and _named_tenant(event) is None
+        and (item := _exposing_item(event, items, window)) is not None
     ]
 
 
@@ -377,8 +367,8 @@ def exposed_disclosures(ledger: Ledger, exposure: Exposure, window: tuple[dateti
     items = [*exposure.items_of("actor")]
     events = map(entry_event, find_entries(ledger, EntryFilter(operation=_DISCLOSE))) if items else ()
     sent = (event for event in events if event["result"] != "refused" and event["resources"])
-    found = ((event, _exposing_item(event, items, window)) for event in sent)
-    return {event["resources"][0]["id"]: str(by) for event, by in found if by is not None}
+    exposed_events = ((event, _exposing_item(event, items, window)) for event in sent)
+    return {event["resources"][0]["id"]: str(item) for event, item in exposed_events if item is not None}
 
 
 def _read_events(ledger: Ledger) -> Iterator[Mapping[str, Any]]:
@@ -403,13 +393,13 @@ def _named_tenant(event: Mapping[str, Any]) -> str | None:
 def _exposing_item(
     event: Mapping[str, Any], items: list[ExposedItem], window: tuple[datetime, datetime]
 ) -> ExposedItem | None:
-    for each in items:
-        if each.kind == "grant" and any(grant.startswith(each.name) for grant in _event_grants(event)):
-            return each
-        since, until = each.window or window
+    for item in items:
+        if item.kind == "grant" and any(grant.startswith(item.name) for grant in _event_grants(event)):
+            return item
+        since, until = item.window or window
         within = utc_text(since) <= event["time"] and event.get(_STARTED, event["time"]) <= utc_text(until)
-        if each.kind == "actor" and each.name == event["actor"]["user"] and within:
-            return each
+        if item.kind == "actor" and item.name == event["actor"]["user"] and within:
+            return item
     return None
 
 
@@ -419,18 +409,18 @@ def _event_grants(event: Mapping[str, Any]) -> set[str]:
 
 
 def _check_grant_names(items: list[ExposedItem], grants: set[str]) -> None:
-    for each in items:
-        matches = {grant for grant in grants if each.kind == "grant" and grant.startswith(each.name)}
-        if len(matches) > 1 and each.name not in matches:
+    for item in items:
+        matches = {grant for grant in grants if item.kind == "grant" and grant.startswith(item.name)}
+        if len(matches) > 1 and item.name not in matches:
             raise ConfigurationError("more than one grant has a name that begins like this", hint="Pass the full name.")
 
 
-def _parse_read(event: Mapping[str, Any], by: ExposedItem) -> ExposedRead:
+def _parse_read(event: Mapping[str, Any], item: ExposedItem) -> ExposedRead:
     properties, who = _event_properties(event), str(event["actor"]["user"])
     when = datetime.fromisoformat(event.get(_STARTED, event["time"]))
     if event["component"] != _SERVER:
         return ExposedRead(
-            via=str(by),
+            via=str(item),
             actor=who,
             started_at=when,
             dataset="",
@@ -440,7 +430,7 @@ def _parse_read(event: Mapping[str, Any], by: ExposedItem) -> ExposedRead:
         )
     rows = properties.get("rows")
     return ExposedRead(
-        via=str(by),
+        via=str(item),
         actor=who,
         started_at=when,
         dataset=event["resources"][0]["name"],
@@ -471,21 +461,19 @@ def _parse_tenants(text: str) -> TenantSet:
 
 @dataclass(frozen=True, slots=True)
 class ExposedFile:
-    """One file that was exposed, fully or partly.
-
-    via      the item of the incident that exposed the file
-    columns  the exposed columns; None for all
-    tenants  the tenants whose rows were exposed, as far as known
-    read     the read that exposed the file; None if the file itself was exposed
-    keyed    whether only data made with compromised keys was exposed
-    """
+    """One file that was exposed, fully or partly."""
 
     file: OutputFile
     via: str
+    """The item of the incident that exposed the file."""
     columns: frozenset[str] | None = None
+    """The exposed columns; None for all."""
     tenants: TenantSet = ALL_TENANTS
+    """The tenants whose rows were exposed, as far as known."""
     read: ExposedRead | None = None
+    """The read that exposed the file; None if the file itself was exposed."""
     keyed: bool = False
+    """Whether only data made with compromised keys was exposed."""
 
 
 def find_exposed_files(
@@ -519,14 +507,14 @@ def _matching_items(exposure: Exposure, output: PublishedOutput) -> list[Exposed
     return [each for each in exposure.items_of("output") if matches_output(each, output)]
 
 
-def matches_output(each: ExposedItem, output: PublishedOutput) -> bool:
+def matches_output(item: ExposedItem, output: PublishedOutput) -> bool:
     """Whether an exposed item names this output, by its folder or by its pipeline."""
-    by_name = each.name == output.pipeline or parse_output_location(each.name) == output.folder
-    return by_name or _is_same_output(each.name, identity_of(output.folder))
+    by_name = item.name == output.pipeline or parse_output_location(item.name) == output.folder
+    return by_name or _is_same_output(item.name, identity_of(output.folder))
 
 
-def _is_same_output(path: str, mine: str | None) -> bool:
-    return mine is not None and identity_of(parse_output_location(path)) == mine
+def _is_same_output(path: str, identity: str | None) -> bool:
+    return identity is not None and identity_of(parse_output_location(path)) == identity
 
 
 def _files_of_read(read: ExposedRead, output: PublishedOutput) -> Iterator[ExposedFile]:

@@ -20,13 +20,12 @@ class FileVersion:
     """An exposed file among the exposed versions of the same records.
 
     A rewrite (a deletion, an expiry) leaves a part of the records, so the first version has all of them.
-
-    group  identifies the versions
-    age    whether it is the first exposed version, the last one, or one between them, which adds nothing
     """
 
     group: str
+    """Identifies the versions."""
     age: Literal["first", "between", "last"] = "first"
+    """Whether it is the first exposed version, the last one, or one between them, which adds nothing."""
 
 
 def file_versions(files: Iterable[ExposedFile]) -> dict[str, FileVersion]:
@@ -51,9 +50,9 @@ def file_versions(files: Iterable[ExposedFile]) -> dict[str, FileVersion]:
     }
 
 
-def place_of(each: ExposedFile) -> str:
+def place_of(exposed_file: ExposedFile) -> str:
     """The place of a file: its output and its path."""
-    return f"{each.file.output.folder}/{each.file.path}"
+    return f"{exposed_file.file.output.folder}/{exposed_file.file.path}"
 
 
 def _replaced_places(output: PublishedOutput, receipt: Receipt) -> dict[str, set[str]]:
@@ -73,9 +72,9 @@ def _partition(path: str) -> tuple[str, str | None]:
 
 
 def _ancestors(place: str, parents: Mapping[str, set[str]]) -> set[str]:
-    found: set[str] = set()
+    ancestors: set[str] = set()
     waiting = set(parents.get(place, ()))
     while waiting:
-        found |= waiting
-        waiting = {each for one in waiting for each in parents.get(one, ())} - found
-    return found
+        ancestors |= waiting
+        waiting = {parent for child in waiting for parent in parents.get(child, ())} - ancestors
+    return ancestors

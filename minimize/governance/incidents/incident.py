@@ -41,65 +41,65 @@ def incident_lines(body: Mapping[str, Any]) -> Iterator[str]:
         yield f"  closed{class_} by {closed['by']}{reason}"
 
 
-def class_line(each: Mapping[str, Any]) -> str:
+def class_line(classification: Mapping[str, Any]) -> str:
     """A class that the incident was given, from its JSON form."""
-    reason = f": {each['reason']}" if each["reason"] else ""
-    return f"  {each['class']} since {each['at']}, by {each['by']}{reason}"
+    reason = f": {classification['reason']}" if classification["reason"] else ""
+    return f"  {classification['class']} since {classification['at']}, by {classification['by']}{reason}"
 
 
 def _scope_lines(tenants: Sequence[Mapping[str, Any]], body: Mapping[str, Any]) -> Iterator[str]:
     """The affected tenants. Exposed data that several tenants have in common is listed once, after them."""
     by_data: dict[str, list[Mapping[str, Any]]] = {}
-    for each in tenants:
-        data = "; ".join(f"{form}: {', '.join(names)}" for form, names in names_by_form(each["kinds"]).items())
-        by_data.setdefault(data, []).append(each)
+    for tenant in tenants:
+        data = "; ".join(f"{form}: {', '.join(names)}" for form, names in names_by_form(tenant["kinds"]).items())
+        by_data.setdefault(data, []).append(tenant)
     for data, having in by_data.items():
-        for each in having:
-            yield from _tenant_lines(each, body)
+        for tenant in having:
+            yield from _tenant_lines(tenant, body)
         yield f"    {'each: ' if len(having) > 1 else ''}{data}"
 
 
-def _tenant_lines(each: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[str]:
-    many, period = each["subjects"], each["period"]
+def _tenant_lines(tenant: Mapping[str, Any], body: Mapping[str, Any]) -> Iterator[str]:
+    many, period = tenant["subjects"], tenant["period"]
     subjects = (
         "groups" if many is None else f"{'' if many['exact'] else 'at most '}{count_noun(many['count'], 'subject')}"
     )
-    there = ", ".join(sorted({one["recipient"] for one in each["recipients"]}))
-    records = f"{'' if each.get('rows_exact', True) else 'at most '}{count_noun(each['rows'], 'record')}"
+    recipients = ", ".join(sorted({entry["recipient"] for entry in tenant["recipients"]}))
+    records = f"{'' if tenant.get('rows_exact', True) else 'at most '}{count_noun(tenant['rows'], 'record')}"
     times = f"{period['from'] or '?'} to {period['to'] or '?'}"
-    yield f"  {each['tenant_id']}: {subjects}, {records}, {each['form']}, {times}; {_notice_state(each, body)}"
-    if each.get("restricted"):
-        sealed = each["restricted"]
+    yield f"  {tenant['tenant_id']}: {subjects}, {records}, {tenant['form']}, {times}; {_notice_state(tenant, body)}"
+    if tenant.get("restricted"):
+        sealed = tenant["restricted"]
         yield f"    of these, {count_noun(sealed['rows'], 'sealed record')} of restricted subjects ({sealed['form']})"
-    if there:
-        yield f"    copies at {there}"
-    if any(one["suite"] for one in body["notices"][each["tenant_id"]]):
+    if recipients:
+        yield f"    copies at {recipients}"
+    if any(notice["suite"] for notice in body["notices"][tenant["tenant_id"]]):
         yield "    also uses the suite"
 
 
 def names_by_form(kinds: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """The exposed kinds of data by the form in which they were exposed: the policy's description, or else the column's name."""
-    found: dict[str, list[str]] = {}
+    form_names: dict[str, list[str]] = {}
     for kind in kinds:
-        names = found.setdefault(kind["form"], [])
+        names = form_names.setdefault(kind["form"], [])
         name = kind.get("about") or kind["column"]
         if name not in names:
             names.append(name)
-    return found
+    return form_names
 
 
-def _notice_state(each: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    if each["tenant_id"] in body["exempt"]:
+def _notice_state(tenant: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    if tenant["tenant_id"] in body["exempt"]:
         return "exempt"
-    if not each["notice"]:
-        return "no notice drafted: " + ("encrypted" if each["form"] == "encrypted" else "figures about groups")
+    if not tenant["notice"]:
+        return "no notice drafted: " + ("encrypted" if tenant["form"] == "encrypted" else "figures about groups")
     if body["class"] not in (None, "customer_reportable"):
         return f"no notice is due: {body['class']}"
-    notices = body["notices"][each["tenant_id"]]
-    given = [one["given_at"] for one in notices if one["given_at"]]
-    if given:
-        return f"notified {given[-1]}"
-    failed = [one for notice in notices for one in notice["deliveries"]]
+    notices = body["notices"][tenant["tenant_id"]]
+    notice_times = [notice["given_at"] for notice in notices if notice["given_at"]]
+    if notice_times:
+        return f"notified {notice_times[-1]}"
+    failed = [delivery for notice in notices for delivery in notice["deliveries"]]
     return f"to be notified, delivery failed {failed[-1]['at']}" if failed else "to be notified"
 
 
@@ -108,25 +108,25 @@ def _unattributed_lines(scope: Mapping[str, Any]) -> Iterator[str]:
     if unknown:
         yield f"  {count_noun(unknown, 'record')} of unknown tenants"
     yield from unmatched_lines(scope.get("nothing_matches", ()))
-    for one in scope.get("acts_of_unknown_tenants", ()):
-        yield f"  {one['operation']} by {one['actor']} at {one['at']}: tenants unknown"
-    for one in scope.get("not_searched", ()):
-        yield f"  not searched: {one['file']}: {_unsearched_reason(one)}"
-    for one in scope.get("not_reached", ()):
-        yield f"  not reached: {one['output']} of {one['pipeline']}: {one['why']}"
+    for act in scope.get("acts_of_unknown_tenants", ()):
+        yield f"  {act['operation']} by {act['actor']} at {act['at']}: tenants unknown"
+    for file in scope.get("not_searched", ()):
+        yield f"  not searched: {file['file']}: {_unsearched_reason(file)}"
+    for output in scope.get("not_reached", ()):
+        yield f"  not reached: {output['output']} of {output['pipeline']}: {output['why']}"
 
 
-def unmatched_lines(lost: Sequence[str]) -> Iterator[str]:
+def unmatched_lines(items: Sequence[str]) -> Iterator[str]:
     """A line for each exposed item that matches nothing."""
-    return (f"  NOTHING MATCHES {one}. Check the spelling and the time of the incident." for one in lost)
+    return (f"  NOTHING MATCHES {item}. Check the spelling and the time of the incident." for item in items)
 
 
-def _unsearched_reason(one: Mapping[str, Any]) -> str:
+def _unsearched_reason(file: Mapping[str, Any]) -> str:
     """Why a file was not searched, and the source of its tenants instead."""
-    why = "its keys were destroyed" if one["why"] == "E210" else one["why"]
-    known = {"record": "the inventory recorded when it was removed", "folder": "the name of its folder"}
-    by = known.get(str(one.get("tenants_by")))
-    return f"{why}; {f'its tenants are known from {by}' if by else 'its tenants are unknown'}"
+    why = "its keys were destroyed" if file["why"] == "E210" else file["why"]
+    descriptions = {"record": "the inventory recorded when it was removed", "folder": "the name of its folder"}
+    tenants_source = descriptions.get(str(file.get("tenants_by")))
+    return f"{why}; {f'its tenants are known from {tenants_source}' if tenants_source else 'its tenants are unknown'}"
 
 
 NOTICE_DEADLINE: Final = timedelta(hours=72)
@@ -191,8 +191,8 @@ class Incident:
     @property
     def declared_at(self) -> datetime | None:
         """Time of the declaration. None if the incident is not declared."""
-        found = next(self._steps_of("declared"), None)
-        return None if found is None else found.recorded_at
+        declaration = next(self._steps_of("declared"), None)
+        return None if declaration is None else declaration.recorded_at
 
     @property
     def classifications(self) -> tuple[IncidentStep, ...]:
@@ -204,8 +204,8 @@ class Incident:
         """The class of the incident. None before it is declared or closed, and for a support incident."""
         closed = self.closing_step
         if closed is not None:
-            found: IncidentClass | None = closed.body["class"]
-            return found
+            class_: IncidentClass | None = closed.body["class"]
+            return class_
         return class_of_step(self.classifications[-1]) if self.classifications else None
 
     @property
@@ -213,8 +213,8 @@ class Incident:
         """Time of the first decision that customers must be notified. None if the class of the incident requires no notice."""
         if self.incident_class != "customer_reportable":
             return None
-        found = (each for each in self.classifications if class_of_step(each) == "customer_reportable")
-        return next((each.recorded_at for each in found), None)
+        reporting_steps = (each for each in self.classifications if class_of_step(each) == "customer_reportable")
+        return next((each.recorded_at for each in reporting_steps), None)
 
     @property
     def notice_deadline(self) -> datetime | None:
@@ -251,19 +251,19 @@ class Incident:
 
         An exemption covers what was known when it was approved. It lapses if a later scope finds more data of the tenant.
         """
-        found = {each.body["tenant_id"]: each for each in self._steps_of("exempted")}
-        return {tenant: step for tenant, step in found.items() if not self._has_grown(tenant, step)}
+        exemptions = {each.body["tenant_id"]: each for each in self._steps_of("exempted")}
+        return {tenant: step for tenant, step in exemptions.items() if not self._has_grown(tenant, step)}
 
     def _has_grown(self, tenant: str, since: IncidentStep) -> bool:
         """Whether the latest scope lists more data of a tenant than the scope that was known at a step."""
         before = [each.body["scope"] for each in self.steps[: self.steps.index(since)] if each.step == "scoped"]
-        known, now = (_tenant_entry(scope, tenant) for scope in (before[-1] if before else None, self.scope))
-        return any(one not in known[0] for one in now[0]) or now[1] > known[1]
+        earlier, current = (_tenant_entry(scope, tenant) for scope in (before[-1] if before else None, self.scope))
+        return any(column not in earlier[0] for column in current[0]) or current[1] > earlier[1]
 
     def exemption_request(self, tenant: str) -> IncidentStep | None:
         """The latest request to exempt a tenant from notice."""
-        found = [each for each in self._steps_of("exempt_asked") if each.body["tenant_id"] == tenant]
-        return found[-1] if found else None
+        requests = [each for each in self._steps_of("exempt_asked") if each.body["tenant_id"] == tenant]
+        return requests[-1] if requests else None
 
     def notices(self, tenant: str) -> tuple[Mapping[str, Any], ...]:
         """The notices drafted for a tenant, by version, each with its deliveries and the time of the first successful one."""
@@ -286,12 +286,12 @@ class Incident:
 
     def _deliveries(self, version: int, tenant: str) -> Iterator[dict[str, Any]]:
         """The deliveries of a version to a tenant. A step `given` of an earlier release records one by hand."""
-        for each in self.steps:
-            if each.step == "delivered" and each.tenant_id == tenant and each.body["version"] == version:
+        for step in self.steps:
+            if step.step == "delivered" and step.tenant_id == tenant and step.body["version"] == version:
                 names = ("result", "exit_code", "via")
-                yield {**{name: each.body[name] for name in names}, **_actor_and_time(each)}
-            elif each.step == "given" and each.body["tenants"].get(tenant) == version:
-                yield {"result": "sent", "exit_code": None, "via": "hand", **_actor_and_time(each)}
+                yield {**{name: step.body[name] for name in names}, **_actor_and_time(step)}
+            elif step.step == "given" and step.body["tenants"].get(tenant) == version:
+                yield {"result": "sent", "exit_code": None, "via": "hand", **_actor_and_time(step)}
 
     def draft(self, version: int) -> IncidentStep:
         """The step that drafted a version of the notices. Raises LookupError if there is none."""
@@ -439,50 +439,50 @@ class ChangedIncident(IncidentSummary):
 
 def class_of_step(step: IncidentStep) -> DeclaredClass:
     """The class that a step sets. A declaration of an earlier release names none: notices are due."""
-    found: DeclaredClass = step.body.get("class", "customer_reportable")
-    return found
+    class_: DeclaredClass = step.body.get("class", "customer_reportable")
+    return class_
 
 
 def group_steps(steps: Iterable[IncidentStep]) -> dict[str, Incident]:
     """Groups steps by incident, in the order in which the incidents were opened."""
-    found: dict[str, list[IncidentStep]] = {}
+    steps_by_incident: dict[str, list[IncidentStep]] = {}
     for step in steps:
-        found.setdefault(step.incident, []).append(step)
-    return {name: Incident(tuple(each)) for name, each in found.items()}
+        steps_by_incident.setdefault(step.incident, []).append(step)
+    return {name: Incident(tuple(each)) for name, each in steps_by_incident.items()}
 
 
 def _tenant_entry(scope: Mapping[str, Any] | None, tenant: str) -> tuple[list[tuple[str, str]], int]:
     """The columns of a tenant with their forms, and the number of persons, as listed in a scope."""
-    found = next((each for each in (scope or {"tenants": ()})["tenants"] if each["tenant_id"] == tenant), None)
-    if found is None:
+    entry = next((each for each in (scope or {"tenants": ()})["tenants"] if each["tenant_id"] == tenant), None)
+    if entry is None:
         return [], 0
-    many = found.get("subjects") or {"count": 0}
-    return [(each["column"], each["form"]) for each in found.get("kinds", ())], many["count"]
+    many = entry.get("subjects") or {"count": 0}
+    return [(each["column"], each["form"]) for each in entry.get("kinds", ())], many["count"]
 
 
 def _actor_and_time(step: IncidentStep) -> dict[str, str]:
     return {"by": step.by, "at": time_text(step.recorded_at)}
 
 
-def require_open(found: Incident | None) -> Incident:
+def require_open(incident: Incident | None) -> Incident:
     """Returns the incident. Raises ConfigurationError if it does not exist or is closed."""
-    if found is None:
+    if incident is None:
         raise ConfigurationError("there is no incident of this name", hint="Run `minimize incident list`.")
-    if found.closing_step is not None:
+    if incident.closing_step is not None:
         raise ConfigurationError(
             "this incident is closed", hint="Open a new incident and refer to this one in its title."
         )
-    return found
+    return incident
 
 
-def require_open_privacy(found: Incident | None) -> Incident:
+def require_open_privacy(incident: Incident | None) -> Incident:
     """Returns the open incident that exposed data. Raises ConfigurationError if there is none, also for a support incident."""
-    if require_open(found).kind == "support":
+    if require_open(incident).kind == "support":
         raise ConfigurationError(
             "this is a support incident, which exposed no data",
             hint="If data was exposed, open a privacy incident with `minimize incident open ID --exposed WHAT`.",
         )
-    return require_open(found)
+    return require_open(incident)
 
 
 def load_incidents(workspace: Workspace) -> dict[str, Incident]:
@@ -493,10 +493,10 @@ def load_incidents(workspace: Workspace) -> dict[str, Incident]:
 
 def load_incident(name: str, workspace: Workspace) -> Incident:
     """Reads one incident. Raises ConfigurationError if it does not exist, LedgerError."""
-    found = load_incidents(workspace).get(name)
-    if found is None:
+    incident = load_incidents(workspace).get(name)
+    if incident is None:
         raise unknown_incident()
-    return found
+    return incident
 
 
 def unknown_incident() -> ConfigurationError:

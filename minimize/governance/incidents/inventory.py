@@ -66,33 +66,29 @@ PERSON_COUNTS = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class ExposedInventory:
-    """Exposed content of one file.
-
-    persons        table with the schema `PERSON_COUNTS`
-    space          identifier space of the persons; None without comparable identifiers
-    columns        exposed columns with values, by tenant
-    person_limits  upper bound of the number of persons, by tenant, if the file can no longer be read
-    is_recorded    whether the content comes from a recorded inventory or folder name, because the file cannot be read
-    """
+    """Exposed content of one file."""
 
     exposed: ExposedFile
     persons: pa.Table = field(repr=False)
+    """Table with the schema `PERSON_COUNTS`."""
     space: IdentifierSpace | None
+    """Identifier space of the persons; None without comparable identifiers."""
     columns: dict[str | None, frozenset[ExposedColumn]]
+    """Exposed columns with values, by tenant."""
     person_limits: dict[str, int] = field(default_factory=dict)
+    """Upper bound of the number of persons, by tenant, if the file can no longer be read."""
     is_recorded: bool = False
+    """Whether the content comes from a recorded inventory or folder name, because the file cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnreadableFile:
-    """An exposed file that cannot be read, with the error code or reason. Its receipt records the number of its rows.
-
-    tenants_by  the source of its tenants: its recorded inventory (`record`) or its folder name; None if unknown
-    """
+    """An exposed file that cannot be read, with the error code or reason. Its receipt records the number of its rows."""
 
     exposed: ExposedFile
     reason: str
     tenants_by: Literal["record", "folder"] | None = None
+    """The source of its tenants: its recorded inventory (`record`) or its folder name; None if unknown."""
 
     def to_json(self) -> dict[str, Any]:
         """The file as JSON for a scope."""
@@ -102,14 +98,12 @@ class UnreadableFile:
 
 @dataclass(frozen=True)
 class FileCounter:
-    """Counts records and persons in exposed files.
-
-    known_keys  compromised key versions
-    tenants     tenants that the ledger names; used to resolve pseudonyms of tenants in a file
-    """
+    """Counts records and persons in exposed files."""
 
     known_keys: frozenset[str]
+    """Compromised key versions."""
     tenants: frozenset[str] = frozenset()
+    """Tenants that the ledger names; used to resolve pseudonyms of tenants in a file."""
 
     def count(self, exposed_file: ExposedFile) -> ExposedInventory | UnreadableFile:
         """Counts the exposed content of a file."""
@@ -150,12 +144,12 @@ class _FileCount:
             parts.append(_group_counts(self._rows(batch, tenants, persons)))
             for tenant, column in _filled_columns(batch, tenants, exposed):
                 filled.setdefault(tenant, set()).add(column)
-        found = merge_counts(parts)
+        person_counts = merge_counts(parts)
         columns = {
             name: frozenset(each) for name, each in filled.items() if name is None or name in self.exposed.tenants
         }
-        found = found.filter(pc.is_in(found["tenant"], pa.array([*columns], pa.string())))
-        return ExposedInventory(self.exposed, found, persons.space, columns)
+        person_counts = person_counts.filter(pc.is_in(person_counts["tenant"], pa.array([*columns], pa.string())))
+        return ExposedInventory(self.exposed, person_counts, persons.space, columns)
 
     @property
     def _is_whole(self) -> bool:
@@ -272,15 +266,13 @@ def _as_text(values: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True)
 class RecordedInventory:
-    """Finds the recorded inventory of files that cannot be read.
-
-    known_keys  compromised key versions
-    by_receipt  cache of the inventories that were read, by receipt
-    """
+    """Finds the recorded inventory of files that cannot be read."""
 
     keys: Keyring = field(repr=False)
     known_keys: frozenset[str]
+    """Compromised key versions."""
     by_receipt: dict[str, dict[str, RemovedFileInventory]] = field(default_factory=dict, repr=False)
+    """Cache of the inventories that were read, by receipt."""
 
     def look_up(self, unreadable: UnreadableFile) -> tuple[UnreadableFile, ExposedInventory | None]:
         """The file with the source of its tenants, and its inventory. It assumes all columns; person counts are upper bounds."""
@@ -401,11 +393,11 @@ class DisclosedCopy:
         tokens = self.share.tokens
         names: list[str | None] = [tokens[at : at + TOKEN_BYTES].hex() for at in range(0, len(tokens), TOKEN_BYTES)]
         rows = [1 for _ in names]
-        rest = self.share.rows - len(rows)
+        remaining_rows = self.share.rows - len(rows)
         if not names:
             names, rows = [None], [self.share.rows]
-        elif rest > 0:
-            rows[-1] += rest
+        elif remaining_rows > 0:
+            rows[-1] += remaining_rows
         until = int(self.act.recorded_at.timestamp() * 1_000_000)
         lines = {"tenant": [self.tenant] * len(names), "person": names, "rows": rows, "since": [None] * len(names)}
         return pa.Table.from_pydict({**lines, "until": [until] * len(names)}, PERSON_COUNTS)

@@ -53,20 +53,18 @@ PARTNER_FILE: Final = "partner_team.json"
 
 @dataclass(frozen=True, slots=True)
 class DraftedNotices(JsonResult):
-    """Drafted notices.
-
-    without_contact  tenants without a contact, for which no message was written
-    suite            tenants that also use the suite; the list for the partner team names them
-    customers        other customers of the suite that use the service; the list for the partner team names them, too
-    """
+    """Drafted notices."""
 
     incident: Incident = field(metadata=json_member(convert=attrgetter("id")))
     version: int
     folder: Path
     tenants: tuple[str, ...]
     without_contact: tuple[str, ...]
+    """Tenants without a contact, for which no message was written."""
     suite: tuple[str, ...] = ()
+    """Tenants that also use the suite; the list for the partner team names them."""
     customers: tuple[str, ...] = ()
+    """Other customers of the suite that use the service; the list for the partner team also names them."""
 
     def lines(self) -> Iterator[str]:
         """The version and its folder, the tenants without a contact, and the list for the partner team."""
@@ -104,22 +102,26 @@ def draft_notices(
             "a notice needs a folder and a contact for questions", hint="Pass --to DIR and --contact WHOM, or --sent."
         )
     named = contacts if isinstance(contacts, Contacts) else find_contacts(contacts, workspace.config)
-    known = named.completed_by(administrator_contacts(workspace))
+    completed_contacts = named.completed_by(administrator_contacts(workspace))
     this = load_incident(name, workspace)
     tenants = _tenants_to_notify(require_open_privacy(this), only)
     version = this.draft_count + 1
     folder = version_folder(Path(to), name, version)
     drafts = [
-        NoticeDraft(Notice(this, each, version, contact), known.for_tenant(tenant), known.uses_suite(tenant))
+        NoticeDraft(
+            Notice(this, each, version, contact),
+            completed_contacts.for_tenant(tenant),
+            completed_contacts.uses_suite(tenant),
+        )
         for each in tenants
         for tenant in [str(each["tenant_id"])]
     ]
-    customers = [each for each in known.suite_tenants if each not in this.tenants_to_notify]
-    partners = partner_list(drafts, {each: known.for_tenant(each) for each in customers})
+    customers = [each for each in completed_contacts.suite_tenants if each not in this.tenants_to_notify]
+    partners = partner_list(drafts, {each: completed_contacts.for_tenant(each) for each in customers})
     digests = _write_drafts(folder, drafts, partners)
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if require_open_privacy(found).draft_count + 1 != version:
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        if require_open_privacy(incident).draft_count + 1 != version:
             raise ConfigurationError("another command drafted notices at the same time", hint="Run the command again.")
         recorded = {
             each.tenant: {
@@ -132,9 +134,9 @@ def draft_notices(
         }
         return {"version": version, "tenants": recorded}
 
-    done = record_step(name, "drafted", body_of, workspace, now)
+    drafted_incident = record_step(name, "drafted", body_of, workspace, now)
     return DraftedNotices(
-        done,
+        drafted_incident,
         version,
         folder,
         tuple(each.tenant for each in drafts),
@@ -206,10 +208,13 @@ def _write_drafts(
     digests: dict[str, dict[str, str]] | None = None
     with suppress(OSError):
         with write_new_folder(folder, "notice") as work:
-            written = {each.tenant: each.write(work) for each in drafts}
+            written = {draft.tenant: draft.write(work) for draft in drafts}
             addressed = {
-                each.tenant: [{"role": one.role, "name": one.name, "address": one.address} for one in each.contacts]
-                for each in drafts
+                draft.tenant: [
+                    {"role": contact.role, "name": contact.name, "address": contact.address}
+                    for contact in draft.contacts
+                ]
+                for draft in drafts
             }
             _write_private(work / ADDRESSES_FILE, json_text(addressed))
             if partners["tenants"] or partners["customers"]:
@@ -232,14 +237,17 @@ def partner_list(drafts: Sequence[NoticeDraft], customers: Mapping[str, Sequence
         "contact": notice.contact,
         "tenants": [
             {
-                "tenant_id": each.tenant,
-                "notified": [{"role": one.role, "address": one.address} for one in each.contacts],
+                "tenant_id": draft.tenant,
+                "notified": [{"role": contact.role, "address": contact.address} for contact in draft.contacts],
             }
-            for each in drafts
-            if each.suite
+            for draft in drafts
+            if draft.suite
         ],
         "customers": [
-            {"tenant_id": tenant, "contacts": [{"role": one.role, "address": one.address} for one in contacts]}
+            {
+                "tenant_id": tenant,
+                "contacts": [{"role": contact.role, "address": contact.address} for contact in contacts],
+            }
             for tenant, contacts in customers.items()
         ],
     }

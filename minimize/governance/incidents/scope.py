@@ -53,23 +53,21 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class TenantFinding:
-    """Data of a tenant that was exposed in one place and in one way.
-
-    place       a file or a disclosure
-    is_certain  whether the number of records is exact; otherwise `rows` is an upper bound
-    is_sealed   whether the place is a sealed file with records of restricted subjects
-    version     the versions of a file among which the place is; None if no change of the file was exposed
-    """
+    """Data of a tenant that was exposed in one place and in one way."""
 
     via: str
     place: str
+    """A file or a disclosure."""
     columns: frozenset[ExposedColumn]
     rows: int
     since: int | None
     until: int | None
     is_certain: bool = True
+    """Whether the number of records is exact; otherwise `rows` is an upper bound."""
     is_sealed: bool = False
+    """Whether the place is a sealed file with records of restricted subjects."""
     version: FileVersion | None = None
+    """The versions of a file among which the place is; None if no change of the file was exposed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +96,9 @@ class AffectedTenant:
     def columns(self) -> tuple[ExposedColumn, ...]:
         """The exposed columns, each in the most revealing form in which it was exposed."""
         most: dict[tuple[str, str], ExposedColumn] = {}
-        for column in sorted(each for one in self.findings for each in one.columns):
-            known = most.get((column.name, column.category))
-            if known is None or most_revealing([known.form, column.form]) == column.form:
+        for column in sorted(column for finding in self.findings for column in finding.columns):
+            previous = most.get((column.name, column.category))
+            if previous is None or most_revealing([previous.form, column.form]) == column.form:
                 most[column.name, column.category] = column
         return tuple(most[name] for name in sorted(most))
 
@@ -160,19 +158,19 @@ class AffectedTenant:
 def _count_rows(findings: Iterable[TenantFinding]) -> int:
     """The number of records. A file that a rewrite replaced is not added to the files that replaced it; the larger counts."""
     most: dict[tuple[str, str], dict[str, int]] = {}
-    for each in findings:
-        version = each.version or FileVersion(each.place)
+    for finding in findings:
+        version = finding.version or FileVersion(finding.place)
         places = most.setdefault((version.group, version.age), {})
-        places[each.place] = max(each.rows, places.get(each.place, 0))
+        places[finding.place] = max(finding.rows, places.get(finding.place, 0))
     rows = {key: sum(places.values()) for key, places in most.items()}
     return sum(max(rows.get((group, age), 0) for age in ("first", "last")) for group in {group for group, _ in rows})
 
 
 def _first_time(times: Iterable[int | None]) -> str | None:
     """The earliest time. None if one of the times is unknown."""
-    found = list(times)
-    known = [each for each in found if each is not None]
-    return instant_text(min(known)) if known and len(known) == len(found) else None
+    moments = list(times)
+    known_times = [each for each in moments if each is not None]
+    return instant_text(min(known_times)) if known_times and len(known_times) == len(moments) else None
 
 
 def _last_time(times: Iterable[int | None]) -> str | None:
@@ -185,28 +183,32 @@ _SEEN_PERSONS = pa.schema([("tenant", pa.string()), ("person", pa.string()), ("s
 
 @dataclass(frozen=True)
 class PersonCounter:
-    """Counts affected persons across the exposed files: exactly if identifiers are comparable, otherwise as an upper bound.
-
-    versions  the versions of rewritten files, by place
-    spaces    the persons seen so far, by identifier space
-    later     the same for files that a rewrite made, by version and space: the first version has all of these persons
-    nameless  number of records without a person identifier, by tenant and file
-    capped    rows returned by each read, by tenant, if only reads exposed its data; otherwise None
-    """
+    """Counts affected persons across the exposed files: exactly if identifiers are comparable, otherwise as an upper bound."""
 
     versions: Mapping[str, FileVersion] = field(default_factory=dict, repr=False)
+    """The versions of rewritten files, by place."""
     spaces: dict[IdentifierSpace, list[pa.Table]] = field(default_factory=dict, repr=False)
+    """The persons seen so far, by identifier space."""
     later: dict[str, dict[IdentifierSpace, list[pa.Table]]] = field(default_factory=dict, repr=False)
+    """The persons seen so far in files that a rewrite made, by version and space: the first version has all of these persons."""
     nameless: dict[str, dict[str, int]] = field(default_factory=dict, repr=False)
+    """Number of records without a person identifier, by tenant and file."""
     capped: dict[str, dict[str, int] | None] = field(default_factory=dict, repr=False)
+    """Rows returned by each read, by tenant, if only reads exposed its data; otherwise None."""
 
-    def add_file(self, each: ExposedInventory) -> None:
+    def add_file(self, inventory: ExposedInventory) -> None:
         """Adds the persons in a file. Aggregates contain no persons to count."""
-        exposed_file = each.exposed
+        exposed_file = inventory.exposed
         if exposed_file.file.has_records:
             place = place_of(exposed_file)
-            self._add(each.space, each.persons, place, certain=exposed_file.read is None, most=each.person_limits)
-        for tenant in pc.unique(each.persons["tenant"]).to_pylist():
+            self._add(
+                inventory.space,
+                inventory.persons,
+                place,
+                certain=exposed_file.read is None,
+                most=inventory.person_limits,
+            )
+        for tenant in pc.unique(inventory.persons["tenant"]).to_pylist():
             if tenant is not None and exposed_file.file.has_records:
                 self._cap(
                     tenant,
@@ -220,25 +222,26 @@ class PersonCounter:
 
     def counts(self) -> dict[str, PersonCount]:
         """Number of persons, by tenant."""
-        found: dict[str, list[PersonCount]] = {}
-        for tenant, some in self._counts_by_tenant():
-            found.setdefault(tenant, []).append(some)
-        return {tenant: self._total(tenant, each) for tenant, each in found.items()}
+        counts_by_tenant: dict[str, list[PersonCount]] = {}
+        for tenant, count in self._counts_by_tenant():
+            counts_by_tenant.setdefault(tenant, []).append(count)
+        return {tenant: self._total(tenant, each) for tenant, each in counts_by_tenant.items()}
 
     def _add(
         self, space: IdentifierSpace | None, persons: pa.Table, place: str, *, certain: bool, most: Mapping[str, int]
     ) -> None:
-        known = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_valid(persons["person"])))
-        if space is not None and known.num_rows:
-            seen = pa.table(
-                [known["tenant"], known["person"], pa.repeat(certain, known.num_rows)], schema=_SEEN_PERSONS
+        named_rows = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_valid(persons["person"])))
+        if space is not None and named_rows.num_rows:
+            seen_persons = pa.table(
+                [named_rows["tenant"], named_rows["person"], pa.repeat(certain, named_rows.num_rows)],
+                schema=_SEEN_PERSONS,
             )
-            self.spaces.setdefault(space, []).append(seen)
+            self.spaces.setdefault(space, []).append(seen_persons)
             version = self.versions.get(place)
             if version is not None and version.age == "last":
-                self.later.setdefault(version.group, {}).setdefault(space, []).append(seen)
-        rest = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_null(persons["person"])))
-        for line in rest.group_by("tenant").aggregate([("rows", "sum")]).to_pylist():
+                self.later.setdefault(version.group, {}).setdefault(space, []).append(seen_persons)
+        nameless_rows = persons.filter(pc.and_(pc.is_valid(persons["tenant"]), pc.is_null(persons["person"])))
+        for line in nameless_rows.group_by("tenant").aggregate([("rows", "sum")]).to_pylist():
             places = self.nameless.setdefault(line["tenant"], {})
             places[place] = max(most.get(line["tenant"], line["rows_sum"]), places.get(place, 0))
 
@@ -251,9 +254,9 @@ class PersonCounter:
 
     def _counts_by_tenant(self) -> Iterator[tuple[str, PersonCount]]:
         for space, tables in self.spaces.items():
-            once = pa.concat_tables(tables).group_by(["tenant", "person"]).aggregate([("sure", "any")])
-            by = once.group_by("tenant").aggregate([("person", "count"), ("sure_any", "all")])
-            for line in by.to_pylist():
+            person_rows = pa.concat_tables(tables).group_by(["tenant", "person"]).aggregate([("sure", "any")])
+            rows_by_tenant = person_rows.group_by("tenant").aggregate([("person", "count"), ("sure_any", "all")])
+            for line in rows_by_tenant.to_pylist():
                 yield line["tenant"], PersonCount(line["person_count"], space.exact and line["sure_any_all"])
         later = {group: self._later_counts(group) for group in self.later}
         for tenant, places in self.nameless.items():
@@ -263,54 +266,52 @@ class PersonCounter:
                 key = (version.group, version.age)
                 most[key] = most.get(key, 0) + count
             groups = {group for group, _ in most}
-            left = (
+            remaining_counts = (
                 max(most.get((group, "first"), 0), most.get((group, "last"), 0)) - later.get(group, {}).get(tenant, 0)
                 for group in groups
             )
-            total = sum(max(0, count) for count in left)
+            total = sum(max(0, count) for count in remaining_counts)
             if total:
                 yield tenant, PersonCount(total, False)
 
     def _later_counts(self, group: str) -> dict[str, int]:
         """Number of persons in the files that rewrites left, by tenant; of several spaces the largest."""
-        found: dict[str, int] = {}
+        counts_by_tenant: dict[str, int] = {}
         for tables in self.later[group].values():
-            once = pa.concat_tables(tables).group_by(["tenant", "person"]).aggregate([])
-            for line in once.group_by("tenant").aggregate([("person", "count")]).to_pylist():
-                found[line["tenant"]] = max(line["person_count"], found.get(line["tenant"], 0))
-        return found
+            person_rows = pa.concat_tables(tables).group_by(["tenant", "person"]).aggregate([])
+            for line in person_rows.group_by("tenant").aggregate([("person", "count")]).to_pylist():
+                counts_by_tenant[line["tenant"]] = max(line["person_count"], counts_by_tenant.get(line["tenant"], 0))
+        return counts_by_tenant
 
-    def _total(self, tenant: str, each: list[PersonCount]) -> PersonCount:
+    def _total(self, tenant: str, person_counts: list[PersonCount]) -> PersonCount:
         """Adds the counts of several spaces. The sum is an upper bound, because one person may occur in several spaces."""
-        count, cap = sum(one.count for one in each), self.capped.get(tenant)
+        count, cap = sum(each.count for each in person_counts), self.capped.get(tenant)
         if cap is not None:
             count = min(count, sum(cap.values()))
-        return PersonCount(count, len(each) == 1 and each[0].exact)
+        return PersonCount(count, len(person_counts) == 1 and person_counts[0].exact)
 
 
 @dataclass(frozen=True)
 class ExposureEvidence:
-    """Evidence of an exposure from receipts, files, disclosures and the audit log.
-
-    outputs               outputs that can be searched
-    unreachable           outputs that cannot be searched
-    files                 exposed files
-    reads                 exposed reads
-    reads_without_tenant  views and exports of persons that named no tenant
-    disclosures           disclosures by exposed actors, each with the item that exposed it
-    copies                copies that recipients held within the window
-    tenants               tenants that the ledger names
-    """
+    """Evidence of an exposure from receipts, files, disclosures and the audit log."""
 
     keys: Keyring
     outputs: Sequence[PublishedOutput]
+    """Outputs that can be searched."""
     unreachable: tuple[UnreachableOutput, ...]
+    """Outputs that cannot be searched."""
     files: Sequence[ExposedFile]
+    """Exposed files."""
     reads: Sequence[ExposedRead]
+    """Exposed reads."""
     reads_without_tenant: Sequence[Mapping[str, Any]]
+    """Views and exports of persons that named no tenant."""
     disclosures: Mapping[str, str]
+    """Disclosures by exposed actors, each with the item that exposed it."""
     copies: Sequence[DisclosedCopy]
+    """Copies that recipients held within the window."""
     tenants: frozenset[str]
+    """Tenants that the ledger names."""
 
     @classmethod
     def gather(
@@ -326,20 +327,20 @@ class ExposureEvidence:
         """
         keys = workspace.keyring()
         with workspace.open_ledger() as ledger:
-            known, missed = find_outputs(ledger, [*named, *_named_folders(exposure)], keys)
-            seen, acts = exposed_reads(ledger, exposure, window), reads_without_tenant(ledger, exposure, window)
-            sent, out = exposed_disclosures(ledger, exposure, window), list(disclosed_copies(ledger, window))
+            outputs, unreachable = find_outputs(ledger, [*named, *_named_folders(exposure)], keys)
+            reads, acts = exposed_reads(ledger, exposure, window), reads_without_tenant(ledger, exposure, window)
+            disclosures, copies = exposed_disclosures(ledger, exposure, window), list(disclosed_copies(ledger, window))
             tenants = ledger.tenants()
-        files = list(find_exposed_files(exposure, known, seen, window))
+        files = list(find_exposed_files(exposure, outputs, reads, window))
         return cls(
             keys=keys,
-            outputs=known,
-            unreachable=missed,
+            outputs=outputs,
+            unreachable=unreachable,
             files=files,
-            reads=seen,
+            reads=reads,
             reads_without_tenant=acts,
-            disclosures=sent,
-            copies=out,
+            disclosures=disclosures,
+            copies=copies,
             tenants=tenants,
         )
 
@@ -387,22 +388,22 @@ class ItemMatcher:
         """Yields the exposed items without a match, in their order."""
         yield from (each for each in exposure.items if not self._is_matched(each))
 
-    def _is_matched(self, each: ExposedItem) -> bool:
+    def _is_matched(self, item: ExposedItem) -> bool:
         files = [exposed_file for exposed_file in self.evidence.files if exposed_file.read is None]
-        if each.kind == "output":
+        if item.kind == "output":
             return any(
-                matches_output(each, exposed_file.file.output) and each.detail in ("", exposed_file.file.name)
+                matches_output(item, exposed_file.file.output) and item.detail in ("", exposed_file.file.name)
                 for exposed_file in files
             )
-        if each.kind == "run":
-            return any(exposed_file.file.written_by.receipt.run_id == each.name for exposed_file in files)
-        if each.kind == "date":
-            return any(exposed_file.file.date == each.name for exposed_file in files)
-        if each.kind == "column":
-            return self.columns is None or each.name in self.columns
-        if each.kind == "recipient":
-            return any(copy.recipient == each.name for copy in self.evidence.copies)
-        return str(each) in self.evidence.acts if each.kind in ("grant", "actor") else self._is_key(each.name)
+        if item.kind == "run":
+            return any(exposed_file.file.written_by.receipt.run_id == item.name for exposed_file in files)
+        if item.kind == "date":
+            return any(exposed_file.file.date == item.name for exposed_file in files)
+        if item.kind == "column":
+            return self.columns is None or item.name in self.columns
+        if item.kind == "recipient":
+            return any(copy.recipient == item.name for copy in self.evidence.copies)
+        return str(item) in self.evidence.acts if item.kind in ("grant", "actor") else self._is_key(item.name)
 
     def _is_key(self, key: str) -> bool:
         """Whether the key exists, or was ever used to make or encrypt data."""
@@ -414,28 +415,26 @@ class ItemMatcher:
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentScope(JsonResult):
-    """Scope of an incident: the affected tenants, and the limits of the search.
-
-    unreadable              exposed files that can no longer be read
-    unreachable             outputs that cannot be reached from this machine
-    records_without_tenant  number of records whose tenant is unknown
-    reads                   exposed reads
-    unmatched               exposed items without a match
-    reads_without_tenant    views and exports of persons that named no tenant
-    """
+    """Scope of an incident: the affected tenants, and the limits of the search."""
 
     as_of: datetime = field(metadata=json_member("at"))
     tenants: tuple[AffectedTenant, ...] = ()
     reads: tuple[ExposedRead, ...] = field(default=(), repr=False)
+    """Exposed reads."""
     unmatched: tuple[ExposedItem, ...] = field(
         default=(), metadata=json_member("nothing_matches", convert=lambda items: [str(each) for each in items])
     )
+    """Exposed items without a match."""
     reads_without_tenant: tuple[Mapping[str, Any], ...] = field(
         default=(), repr=False, metadata=json_member("acts_of_unknown_tenants")
     )
+    """Views and exports of persons that named no tenant."""
     records_without_tenant: int = field(default=0, metadata=json_member("records_of_unknown_tenants"))
+    """Number of records whose tenant is unknown."""
     unreadable: tuple[UnreadableFile, ...] = field(default=(), metadata=json_member("not_searched"))
+    """Exposed files that can no longer be read."""
     unreachable: tuple[UnreachableOutput, ...] = field(default=(), metadata=json_member("not_reached"))
+    """Outputs that cannot be reached from this machine."""
 
 
 def scope_incident(name: str, workspace: Workspace, now: datetime, *, named: Sequence[LocationLike] = ()) -> Incident:
@@ -445,11 +444,11 @@ def scope_incident(name: str, workspace: Workspace, now: datetime, *, named: Seq
     """
     workspace.require("incident/assess")
     this = require_open_privacy(load_incident(name, workspace))
-    found = exposure_scope(this.exposure, this.window, workspace, now, named=named)
+    scope = exposure_scope(this.exposure, this.window, workspace, now, named=named)
 
-    def body_of(now_there: Incident | None) -> Mapping[str, Any]:
-        require_open_privacy(now_there)
-        return {"scope": found.to_json()}
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        require_open_privacy(incident)
+        return {"scope": scope.to_json()}
 
     return record_step(name, "scoped", body_of, workspace, now)
 
@@ -475,7 +474,9 @@ def exposure_scope(
         for each in evidence.copies
         if (via := _exposing_item(each, exposure, evidence.disclosures)) is not None
     ]
-    filled = frozenset(column.name for one in counted for some in one.columns.values() for column in some)
+    filled = frozenset(
+        column.name for inventory in counted for columns in inventory.columns.values() for column in columns
+    )
     return IncidentScope(
         as_of=now,
         tenants=tuple(_affected_tenants(counted, exposed_copies, evidence.copies, exposure)),
@@ -494,58 +495,58 @@ def _affected_tenants(
     out: Sequence[DisclosedCopy],
     exposure: Exposure,
 ) -> Iterator[AffectedTenant]:
-    found: dict[str, list[TenantFinding]] = {}
+    findings: dict[str, list[TenantFinding]] = {}
     versions = file_versions(each.exposed for each in counted)
     counter = PersonCounter(versions)
-    for each in counted:
-        counter.add_file(each)
-        for tenant, one in _findings_of_file(each, versions):
-            found.setdefault(tenant, []).append(one)
+    for inventory in counted:
+        counter.add_file(inventory)
+        for tenant, finding in _findings_of_file(inventory, versions):
+            findings.setdefault(tenant, []).append(finding)
     for copy, via in taken:
         counter.add_copy(copy)
-        found.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
+        findings.setdefault(copy.tenant, []).append(_finding_of_copy(copy, via, exposure))
     subjects = counter.counts()
     abouts = _descriptions(each.exposed for each in counted)
     policies = {each.exposed.file.written_by.receipt.policy.name for each in counted} | {
         each.policy for each, _ in taken
     }
-    for tenant in sorted(found):
+    for tenant in sorted(findings):
         held_copies = tuple(each.to_json() for each in out if each.tenant == tenant and each.policy in policies)
-        yield AffectedTenant(tenant, subjects.get(tenant), tuple(found[tenant]), held_copies, abouts)
+        yield AffectedTenant(tenant, subjects.get(tenant), tuple(findings[tenant]), held_copies, abouts)
 
 
 def _descriptions(files: Iterable[ExposedFile]) -> dict[str, str]:
     """What the policies of the files say about their fields, by name. A policy that cannot be read describes nothing."""
-    found: dict[str, str] = {}
+    descriptions: dict[str, str] = {}
     for run in {each.file.written_by.receipt.policy.digest: each.file.written_by for each in files}.values():
         with suppress(MinimizeError, OSError):
-            found |= {key: field.about for key, field in run.policy.fields.items() if field.about}
-    return found
+            descriptions |= {key: field.about for key, field in run.policy.fields.items() if field.about}
+    return descriptions
 
 
 def _findings_of_file(
-    each: ExposedInventory, versions: Mapping[str, FileVersion]
+    inventory: ExposedInventory, versions: Mapping[str, FileVersion]
 ) -> Iterator[tuple[str, TenantFinding]]:
     """Yields one finding per tenant of a file. The loop runs over tenants."""
     aggregations = [("rows", "sum"), ("since", "min"), ("until", "max")]
-    by = each.persons.group_by("tenant").aggregate(aggregations)
-    place = place_of(each.exposed)
-    for line in by.to_pylist():
+    rows_by_tenant = inventory.persons.group_by("tenant").aggregate(aggregations)
+    place = place_of(inventory.exposed)
+    for line in rows_by_tenant.to_pylist():
         tenant = line["tenant"]
         if tenant is not None:
-            columns = each.columns.get(tenant, frozenset())
+            columns = inventory.columns.get(tenant, frozenset())
             times = (line["since_min"], line["until_max"])
-            certain = not each.is_recorded and each.exposed.read is None
+            certain = not inventory.is_recorded and inventory.exposed.read is None
             yield (
                 tenant,
                 TenantFinding(
-                    each.exposed.via,
+                    inventory.exposed.via,
                     place,
                     columns,
                     line["rows_sum"],
                     *times,
                     is_certain=certain,
-                    is_sealed=each.exposed.file.is_sealed,
+                    is_sealed=inventory.exposed.file.is_sealed,
                     version=versions.get(place),
                 ),
             )
@@ -569,6 +570,6 @@ def _finding_of_copy(copy: DisclosedCopy, via: str, exposure: Exposure) -> Tenan
     )
 
 
-def _records_without_tenant(each: ExposedInventory) -> int:
-    unknown = each.persons.filter(pc.is_null(each.persons["tenant"]))
+def _records_without_tenant(inventory: ExposedInventory) -> int:
+    unknown = inventory.persons.filter(pc.is_null(inventory.persons["tenant"]))
     return int(pc.sum(unknown["rows"]).as_py() or 0)

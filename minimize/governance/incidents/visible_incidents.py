@@ -28,10 +28,10 @@ def list_incidents(workspace: Workspace, now: datetime) -> Printable:
     The exit code is 1 if a notice is overdue. Raises AccessDenied, LedgerError.
     """
     tenants = workspace.readable_tenants("incident/read")
-    every = (incident_in_scope(each, tenants) for each in load_incidents(workspace).values())
-    found = [each for each in every if each is not None]
-    overdue = any(each.is_overdue(now) for each in found)
-    listing = Listing("incidents", [IncidentSummary(each, now) for each in found], "no incidents", int(overdue))
+    parts = (incident_in_scope(each, tenants) for each in load_incidents(workspace).values())
+    incidents = [each for each in parts if each is not None]
+    overdue = any(each.is_overdue(now) for each in incidents)
+    listing = Listing("incidents", [IncidentSummary(each, now) for each in incidents], "no incidents", int(overdue))
     return limited_result(listing, tenants)
 
 
@@ -41,10 +41,10 @@ def show_incident(name: str, workspace: Workspace, now: datetime) -> Printable:
     Raises AccessDenied, ConfigurationError if it does not exist or concerns none of them, LedgerError.
     """
     tenants = workspace.readable_tenants("incident/read")
-    found = incident_in_scope(load_incident(name, workspace), tenants)
-    if found is None:
+    incident = incident_in_scope(load_incident(name, workspace), tenants)
+    if incident is None:
         raise unknown_incident()
-    return limited_result(ResultAt(found, now), tenants)
+    return limited_result(ResultAt(incident, now), tenants)
 
 
 _SCOPE_MEMBERS: Final = (
@@ -87,8 +87,8 @@ def _step_in_scope(step: IncidentStep, tenants: TenantSet) -> IncidentStep | Non
             names = ("kind", "title", "happened", "known_at")
             part = {**{name: body[name] for name in names if name in body}, "exposed": [], "tenants": own_tenants}
         case "scoped":
-            own = [each for each in body["scope"]["tenants"] if each["tenant_id"] in tenants]
-            part = {"scope": {"tenants": [{name: each.get(name) for name in _SCOPE_MEMBERS} for each in own]}}
+            entries = [each for each in body["scope"]["tenants"] if each["tenant_id"] in tenants]
+            part = {"scope": {"tenants": [{name: each.get(name) for name in _SCOPE_MEMBERS} for each in entries]}}
         case "declared" | "measured":
             part = dict(body)
         case "reclassified":

@@ -69,22 +69,20 @@ StepBody = Callable[[Incident | None], Mapping[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class NewIncident:
-    """The description of an incident when it is opened.
-
-    period     start, and end if it is known
-    exposed    exposed items of a privacy incident
-    tenants    tenants that the incident concerns; a support incident needs one at least
-    reference  the ticket of a support incident
-    """
+    """The description of an incident when it is opened."""
 
     id: str
     title: str
     period: tuple[datetime, datetime | None]
+    """Start, and end if it is known."""
     known_at: datetime
     exposed: Sequence[str] = ()
+    """Exposed items of a privacy incident."""
     kind: IncidentKind = "privacy"
     tenants: Sequence[str] = ()
+    """Tenants that the incident concerns; a support incident needs one at least."""
     reference: str | None = None
+    """The ticket of a support incident."""
 
     def to_json(self) -> dict[str, Any]:
         """The content that the ledger stores. Raises ConfigurationError if it is incomplete or its times are out of order."""
@@ -128,8 +126,8 @@ def open_incident(case: NewIncident, workspace: Workspace, now: datetime) -> Inc
     opening = case.to_json()
     _check_not_future(case, now)
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if found is not None:
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        if incident is not None:
             raise ConfigurationError("an incident of this name exists already", hint="Run `minimize incident list`.")
         return opening
 
@@ -152,8 +150,8 @@ def declare_incident(
     """
     workspace.require("incident/declare")
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if require_open_privacy(found).declared_at is not None:
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        if require_open_privacy(incident).declared_at is not None:
             raise ConfigurationError(
                 "this incident is declared already",
                 hint=f"Run `minimize incident reclassify {name}` for another class.",
@@ -173,8 +171,8 @@ def reclassify_incident(name: str, as_: DeclaredClass, reason: str, workspace: W
     workspace.require("incident/declare")
     accounts = acting_accounts(workspace)
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        this = require_open_privacy(found)
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        this = require_open_privacy(incident)
         if not reason.strip():
             raise ConfigurationError("a change of class requires a reason", hint="Pass --because TEXT.")
         if this.incident_class is None:
@@ -204,8 +202,8 @@ def record_measure(name: str, what: StatementKind, text: str, workspace: Workspa
     """Records a measure, a recommended action for tenants, or a consequence. Notices contain it."""
     workspace.require("incident/assess")
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        require_open_privacy(found)
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        require_open_privacy(incident)
         return {"what": what, "text": text}
 
     return record_step(name, "measured", body_of, workspace, now)
@@ -218,8 +216,8 @@ def request_exemption(name: str, tenant: str, reason: str, workspace: Workspace,
     """
     workspace.require("incident/notice", tenant=tenant)
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        if tenant not in require_open_privacy(found).tenants_to_notify:
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        if tenant not in require_open_privacy(incident).tenants_to_notify:
             raise ConfigurationError(
                 "no notice is needed for this tenant", hint=f"Run `minimize incident show {name}`."
             )
@@ -238,8 +236,8 @@ def approve_exemption(name: str, tenant: str, workspace: Workspace, now: datetim
     workspace.require("incident/notice", tenant=tenant)
     accounts = acting_accounts(workspace)
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        request = require_open_privacy(found).exemption_request(tenant)
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        request = require_open_privacy(incident).exemption_request(tenant)
         if request is None:
             raise ConfigurationError(
                 "no exemption was requested for this tenant", hint="Run `minimize incident exempt` with --reason."
@@ -263,8 +261,8 @@ def close_incident(name: str, as_: IncidentClass | None, reason: str, workspace:
     workspace.require("incident/close")
     accounts = acting_accounts(workspace)
 
-    def body_of(found: Incident | None) -> Mapping[str, Any]:
-        this = require_open(found)
+    def body_of(incident: Incident | None) -> Mapping[str, Any]:
+        this = require_open(incident)
         if not reason.strip():
             raise ConfigurationError("closing an incident requires a reason", hint="Pass --reason TEXT.")
         class_ = _class_at_closing(this, as_)
@@ -285,10 +283,10 @@ def _class_at_closing(incident: Incident, as_: IncidentClass | None) -> Incident
         if as_ is not None:
             raise ConfigurationError("a support incident has no class", hint="Leave out --as.")
         return None
-    found = as_ or incident.incident_class
-    if found is None:
+    closing_class = as_ or incident.incident_class
+    if closing_class is None:
         raise ConfigurationError("an incident that is not declared is closed with a class", hint="Pass --as CLASS.")
-    return found
+    return closing_class
 
 
 def _check_closing(incident: Incident, as_: IncidentClass | None, accounts: frozenset[str]) -> None:

@@ -34,8 +34,8 @@ class PassThroughSecrets:
 
     def pop_table(self) -> pa.Table:
         """Returns all rows, and removes them from this object."""
-        given, self.batches = self.batches, []
-        return pa.Table.from_batches(given, schema=self.schema)
+        batches, self.batches = self.batches, []
+        return pa.Table.from_batches(batches, schema=self.schema)
 
 
 def call_connector(connector: Connector, table: pa.Table) -> None:

@@ -38,14 +38,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TenantConsent:
-    """The consent of one tenant that covers the sent fields, or the reason why its rows are withheld.
-
-    contract  the contract that governs the rows at the recipient
-    """
+    """The consent of one tenant that covers the sent fields, or the reason why its rows are withheld."""
 
     consent: str | None
     refusal: str | None = None
     contract: Contract | None = None
+    """The contract that governs the rows at the recipient."""
 
 
 ConsentQuery = Callable[[Sequence[str]], Mapping[str, TenantConsent]]
@@ -63,18 +61,18 @@ class TenantCodes:
     def from_column(cls, tenants: pa.Array) -> TenantCodes:
         """Encodes a column of tenants, plain or dictionary-encoded."""
         coded = tenants if pa.types.is_dictionary(tenants.type) else tenants.dictionary_encode()
-        given = [None if name is None else str(name) for name in coded.dictionary.to_pylist()]
-        names = [name for name in dict.fromkeys(given) if name is not None]
-        if names == given and not coded.null_count:
+        entries = [None if name is None else str(name) for name in coded.dictionary.to_pylist()]
+        names = [name for name in dict.fromkeys(entries) if name is not None]
+        if names == entries and not coded.null_count:
             return cls(names, np.asarray(coded.indices))
         place = {name: at for at, name in enumerate(names)}
-        places = np.array([*(len(names) if name is None else place[name] for name in given), len(names)], np.int64)
-        return cls(names, places[coded.indices.fill_null(len(given)).to_numpy(zero_copy_only=False)])
+        places = np.array([*(len(names) if name is None else place[name] for name in entries), len(names)], np.int64)
+        return cls(names, places[coded.indices.fill_null(len(entries)).to_numpy(zero_copy_only=False)])
 
     def counts(self) -> dict[str, int]:
         """Number of rows, by tenant."""
-        found = np.bincount(self.codes, minlength=len(self.names) + 1)
-        return {name: int(count) for name, count in zip(self.names, found, strict=False) if count}
+        row_counts = np.bincount(self.codes, minlength=len(self.names) + 1)
+        return {name: int(count) for name, count in zip(self.names, row_counts, strict=False) if count}
 
     @property
     def has_rows_without_tenant(self) -> bool:
@@ -118,13 +116,13 @@ class TenantFilter:
 
     def withheld_counts(self) -> dict[str, tuple[int, int]]:
         """Number of tenants and of rows that are withheld, by reason."""
-        found: dict[str, tuple[int, int]] = {}
+        counts_by_reason: dict[str, tuple[int, int]] = {}
         for name, rows in sorted(self.rows_by_tenant().items()):
             why = self.verdicts[name].refusal
             if why is not None:
-                tenants, before = found.get(why, (0, 0))
-                found[why] = (tenants + 1, before + rows)
-        return found
+                tenants, before = counts_by_reason.get(why, (0, 0))
+                counts_by_reason[why] = (tenants + 1, before + rows)
+        return counts_by_reason
 
 
 def _select_columns(batch: pa.RecordBatch, tops: frozenset[str]) -> pa.RecordBatch:
@@ -191,15 +189,20 @@ class ConsentCheck:
 
     def __call__(self, names: Sequence[str]) -> Mapping[str, TenantConsent]:
         """Checks tenants. If they consent at all times, returns the consents of the last time."""
-        found: dict[str, TenantConsent] = {}
+        consent_by_tenant: dict[str, TenantConsent] = {}
         for when in self.moments:
             at_once = self._check_at(when, names)
-            found = {name: found[name] if name in found and found[name].refusal else at_once[name] for name in names}
-        return found
+            consent_by_tenant = {
+                name: consent_by_tenant[name]
+                if name in consent_by_tenant and consent_by_tenant[name].refusal
+                else at_once[name]
+                for name in names
+            }
+        return consent_by_tenant
 
     def _check_at(self, when: datetime, names: Sequence[str]) -> dict[str, TenantConsent]:
-        seen = self.consents.effective_at(when)
-        answer = seen.permit(self.recipient, self.function, pa.array(names, pa.string()), self.fields)
+        effective_consents = self.consents.effective_at(when)
+        answer = effective_consents.permit(self.recipient, self.function, pa.array(names, pa.string()), self.fields)
         decisions = zip(names, answer.ids.to_pylist(), answer.reasons.to_pylist(), strict=True)
         return {
             name: TenantConsent(consent, None, self._contract(name, when)) if why is None else TenantConsent(None, why)
@@ -234,15 +237,15 @@ def senders_of(data: Any) -> frozenset[SenderFunction]:
 
 def receiving_consents(share: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> ConsentPeriods | None:
     """The times during which tenants consented to receive the records. None for the organization's own records."""
-    found = list(_consent_periods(share, sent, ledger))
-    return reduce(ConsentPeriods.intersect, found) if found else None
+    periods = list(_consent_periods(share, sent, ledger))
+    return reduce(ConsentPeriods.intersect, periods) if periods else None
 
 
 def _consent_periods(share: ResolvedShare, sent: frozenset[SenderFunction], ledger: Ledger) -> Iterator[ConsentPeriods]:
     job = share.job
-    own = None if job is None else consent_periods(job, load_consents(job, ledger), share.share_time)
-    if own is not None:
-        yield own
+    job_periods = None if job is None else consent_periods(job, load_consents(job, ledger), share.share_time)
+    if job_periods is not None:
+        yield job_periods
     named = None if job is None else (job.source.recipient, job.source.function)
     for name, function in sorted(sent - {named}):
         consents = load_tenant_consents(ledger, share.workspace.config, recipient=name)

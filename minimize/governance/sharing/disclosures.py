@@ -37,29 +37,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShareSummary(JsonResult):
-    """Summary of a share: the data that was sent, or would be sent.
-
-    rows        number of rows sent
-    tenants     rows sent, by tenant
-    fields      decision per field; empty if the manifest does not contain the function
-    gated       number of values withheld by gates in sent rows, by field
-    unparsable  number of values sent as null, because they are not listed or a technique cannot treat them, by field
-    against     rules that forbid the whole share
-    held        rules that withhold some rows, with counts
-    category    category of the payload; None if no payload could be planned
-    """
+    """Summary of a share: the data that was sent, or would be sent."""
 
     recipient: str
     function: str
     purpose: str | None = None
     category: str | None = None
+    """Category of the payload; None if no payload could be planned."""
     rows: int = 0
+    """Number of rows sent."""
     tenants: Mapping[str, int] = field(default_factory=dict)
+    """Rows sent, by tenant."""
     fields: Mapping[str, FieldDecision] = field(default_factory=dict)
+    """Decision per field; empty if the manifest does not contain the function."""
     gated: Mapping[str, int] = field(default_factory=dict)
+    """Number of values withheld by gates in sent rows, by field."""
     unparsable: Mapping[str, int] = field(default_factory=dict)
+    """Number of values sent as null, because they are not listed or a technique cannot treat them, by field."""
     against: tuple[RefusalReason, ...] = ()
+    """Rules that forbid the whole share."""
     held: tuple[RefusalReason, ...] = field(default=(), metadata=json_member("held_back"))
+    """Rules that withhold some rows, with counts."""
     json_names = "recipient function purpose permitted category rows tenants fields gated unparsable against held"
 
     @property
@@ -107,7 +105,7 @@ def summarize_payload(
     if stats.rows or not withheld:
         return summarize_share(share, planned, stats, reasons=withheld)
     return summarize_share(
-        share, planned, stats, against=(*withheld, rule_reason("nothing_left", "nothing is left to send"))
+        share, planned, stats, reasons_against=(*withheld, rule_reason("nothing_left", "nothing is left to send"))
     )
 
 
@@ -116,7 +114,7 @@ def summarize_share(
     planned: SharePlan,
     stats: PayloadStats | None = None,
     *,
-    against: tuple[RefusalReason, ...] = (),
+    reasons_against: tuple[RefusalReason, ...] = (),
     reasons: tuple[RefusalReason, ...] = (),
 ) -> ShareSummary:
     """The summary of a share that was planned, with or without a payload."""
@@ -131,7 +129,7 @@ def summarize_share(
         fields={} if composed is None else composed.decisions,
         gated={} if stats is None else dict(stats.gated_values),
         unparsable={} if stats is None else dict(stats.unparsable),
-        against=(*planned.reasons_against, *against),
+        against=(*planned.reasons_against, *reasons_against),
         held=reasons,
     )
 
@@ -205,7 +203,7 @@ def build_disclosure(
     now: datetime,
 ) -> Disclosure:
     """Builds the disclosure to sign. `name` is its id. `keys` are the names of the keys of its pseudonyms."""
-    own = resolved.recipient.contract if resolved.recipient.standing == "agent" else None
+    contract = resolved.recipient.contract if resolved.recipient.standing == "agent" else None
     due = min((share.retention_due for share in shares if share.retention_due is not None), default=None)
     body = {
         "disclosure": name,
@@ -217,7 +215,7 @@ def build_disclosure(
         "purpose": function.purpose,
         "text_version": function.text_version,
         "manifest": resolved.recipient.digest,
-        "contract": None if own is None else own.reference,
+        "contract": None if contract is None else contract.reference,
         "policy": {
             "name": resolved.policy.policy,
             "version": resolved.policy.version,
@@ -304,9 +302,9 @@ def commit_disclosure(
     def decide(acts: ActReader) -> Decision[Disclosure]:
         """So the end of a consent comes before the disclosure and stops it, or comes after it and finds it recorded."""
         _recheck_consents(acts, share, planned, stats, clock())
-        by, signed = event.actor.user or "", act.signed_by(share.keyring)
-        decided = [DISCLOSURE.act(signed, actor=by)]
-        decided += [TENANT_SHARE.act(each, recorded_at=now, actor=by) for each in shares]
+        actor, signed = event.actor.user or "", act.signed_by(share.keyring)
+        decided = [DISCLOSURE.act(signed, actor=actor)]
+        decided += [TENANT_SHARE.act(each, recorded_at=now, actor=actor) for each in shares]
         return Decision(act, decided, [event])
 
     try:
@@ -352,10 +350,10 @@ class DisclosureLog(JsonResult):
 
     def lines(self) -> Iterator[str]:
         """A line for each disclosure."""
-        for each in self.disclosures:
-            mark = " NOT SIGNED" if each.disclosure in self.not_signed else ""
-            when, rows = seconds_text(each.recorded_at), count_noun(each.rows, "row")
-            yield f"{when}  {each.recipient}  {each.function}  {rows}  {each.disclosure}{mark}"
+        for disclosure in self.disclosures:
+            mark = " NOT SIGNED" if disclosure.disclosure in self.not_signed else ""
+            when, rows = seconds_text(disclosure.recorded_at), count_noun(disclosure.rows, "row")
+            yield f"{when}  {disclosure.recipient}  {disclosure.function}  {rows}  {disclosure.disclosure}{mark}"
         if not self.disclosures:
             yield "nothing was shared"
 
@@ -385,11 +383,13 @@ def disclosure_in_scope(disclosure: Disclosure, tenants: TenantSet) -> Disclosur
     """
     if tenants.is_all:
         return disclosure
-    own = {name: share for name, share in disclosure.body["tenants"].items() if name in tenants}
-    rows = sum(share["rows"] for share in own.values())
+    shares = {name: share for name, share in disclosure.body["tenants"].items() if name in tenants}
+    rows = sum(share["rows"] for share in shares.values())
     body = {name: value for name, value in disclosure.body.items() if name in _BODY_OF_A_TENANT}
-    part = replace(disclosure, rows=rows, digest="", key="", signature="", body={**body, "rows": rows, "tenants": own})
-    return part if own else None
+    part = replace(
+        disclosure, rows=rows, digest="", key="", signature="", body={**body, "rows": rows, "tenants": shares}
+    )
+    return part if shares else None
 
 
 def show_disclosures(workspace: Workspace, *, recipient: str | None = None, tenant: str | None = None) -> Printable:
@@ -412,8 +412,8 @@ def list_disclosures(
     With tenants in scope, each disclosure is limited to their part.
     """
     with workspace.open_ledger() as ledger:
-        found = find_disclosures(ledger, recipient)
-    listed = [each for each in found if tenant is None or tenant in each.body["tenants"]]
+        disclosures = find_disclosures(ledger, recipient)
+    listed = [each for each in disclosures if tenant is None or tenant in each.body["tenants"]]
     keys = workspace.keyring()
     shown = [(each, part) for each in listed if (part := disclosure_in_scope(each, tenants)) is not None]
     return DisclosureLog(
@@ -425,7 +425,7 @@ def find_disclosure(workspace: Workspace, name: str, tenants: TenantSet = ALL_TE
     """Reads one disclosure by its id, limited to tenants in scope. Raises ConfigurationError if there is none."""
     with workspace.open_ledger() as ledger:
         whole = ledger.find(DISCLOSURE, key_end=f"/{name}")
-    found = [part for each in whole if (part := disclosure_in_scope(each, tenants)) is not None]
-    if not found:
+    parts = [part for each in whole if (part := disclosure_in_scope(each, tenants)) is not None]
+    if not parts:
         raise ConfigurationError("there is no disclosure with this id", hint="Run `minimize share log`.")
-    return found[0]
+    return parts[0]

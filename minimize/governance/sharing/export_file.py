@@ -47,20 +47,18 @@ class ExportWriter(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ExportFormat:
-    """A format of export files.
-
-    suffixes  endings of its files; the first is that of new files
-    open      opens a new file for rows of a schema
-    option    the word for it in `subject export --format`
-    count     counts the rows of a finished file with a schema; None if that takes a parser
-    nested    whether it can represent nested columns
-    """
+    """A format of export files."""
 
     suffixes: tuple[str, ...]
+    """Endings of its files; the first is that of new files."""
     open: Callable[[Path, pa.Schema], ExportWriter]
+    """Opens a new file for rows of a schema."""
     option: str
+    """The word for it in `subject export --format`."""
     count: Callable[[Path, pa.Schema], int] | None = None
+    """Counts the rows of a finished file with a schema; None if that takes a parser."""
     nested: bool = True
+    """Whether it can represent nested columns."""
 
 
 class StagedExport:
@@ -80,11 +78,11 @@ class StagedExport:
     def take(self, batch: pa.RecordBatch) -> None:
         """Writes the next rows. Raises SchemaError if the format cannot represent them."""
         self._rows += batch.num_rows
-        done = False
+        is_written = False
         with suppress(pa.ArrowException, ValueError, TypeError):
             self._writer.write(batch)
-            done = True
-        if not done:
+            is_written = True
+        if not is_written:
             raise SchemaError(f"{self.format} cannot represent these values", hint="Use a .parquet file.")
 
     def finish(self) -> tuple[str, int]:
@@ -208,11 +206,11 @@ EXPORT_OPTIONS: Final[Mapping[str, ExportFormat]] = MappingProxyType(
 
 def export_format(path: Path) -> str:
     """The format of a path, by its file extension. Raises ConfigurationError."""
-    found = next((name for name, each in EXPORT_FORMATS.items() if path.suffix.lower() in each.suffixes), None)
-    if found is None:
+    format_name = next((name for name, each in EXPORT_FORMATS.items() if path.suffix.lower() in each.suffixes), None)
+    if format_name is None:
         suffixes = ", ".join(suffix for each in EXPORT_FORMATS.values() for suffix in each.suffixes)
         raise ConfigurationError("unknown file type of the payload", hint=f"Use one of {suffixes}.")
-    return found
+    return format_name
 
 
 def _check_flat(schema: pa.Schema) -> None:

@@ -75,8 +75,10 @@ def check_source(job: Pipeline, recipient: str, function: str) -> None:
     """Raises ConfigurationError if the pipeline does not receive this function of this recipient."""
     source = job.source
     if (source.recipient, source.function) != (recipient, function):
-        own = f"{source.function} of {source.recipient}" if source.is_received else "the organization's own records"
-        message = f"the pipeline {job.pipeline} reads {own}, not {function} of {recipient}"
+        source_text = (
+            f"{source.function} of {source.recipient}" if source.is_received else "the organization's own records"
+        )
+        message = f"the pipeline {job.pipeline} reads {source_text}, not {function} of {recipient}"
         raise ConfigurationError(message, hint="Set recipient and function under `source` in pipeline.yaml.")
 
 
@@ -123,17 +125,17 @@ def receive(
     workspace = replace(workspace, keys=inbound_request.keys)
     workspace.require("share/receive", about=inbound_request.sender_name)
     inbound_request = replace(inbound_request, settings=settings, actor=workspace.actor)
-    against = list(inbound_request.reasons_against(purpose))
-    if against or inbound_request.party.manifest is None:
-        raise inbound_request.refuse(against, now)
+    reasons = list(inbound_request.reasons_against(purpose))
+    if reasons or inbound_request.party.manifest is None:
+        raise inbound_request.refuse(reasons, now)
     if inbound_request.keys is None:
         raise KeyringError(
             "no keyring found; one is needed to sign the audit event", hint="Pass --keys FILE or set MINIMIZE_KEYS."
         )
-    found = inbound_request.party.manifest
-    whole = as_rereadable(data) if connector is not None and found.pass_through_fields else data
+    manifest = inbound_request.party.manifest
+    whole = as_rereadable(data) if connector is not None and manifest.pass_through_fields else data
     bound, source = inbound_request.bind(whole, now)
-    given = bound.run_source(source, whole, when, inbound_request.periods)
+    result = bound.run_source(source, whole, when, inbound_request.periods)
     account = bound.last
     if account is not None and inbound_request.lacks_consent(account, whole, when, now):
         raise inbound_request.refuse(inbound_request.consent_reasons(whole, when, now, account.read), now)
@@ -141,17 +143,15 @@ def receive(
         {} if account is None or not account.complete else {"rows": account.returned} | _consent_counts(account.gated)
     )
     record_event(inbound_request.ledger, inbound_request.keys, inbound_request.event(counts, now))
-    if connector is not None and found.pass_through_fields:
+    if connector is not None and manifest.pass_through_fields:
         call_connector(connector, inbound_request.secrets(whole, when))
-    return given
+    return result
 
 
 @dataclass(frozen=True, slots=True)
 class _InboundRequest:
     """The resolved arguments of a call of `receive`.
 
-    ledger   address of the ledger with the consents; an address that does not exist if none is configured
-    periods  times during which tenants consented
     settings, named_ledger  as they were passed
     """
 
@@ -161,8 +161,10 @@ class _InboundRequest:
     """Whether the caller passed the policy. Otherwise it is made from the manifest."""
     keys: Keyring | None = field(repr=False)
     ledger: Address
+    """Address of the ledger with the consents; an address that does not exist if none is configured."""
     consents: Consents = field(repr=False)
     periods: ConsentPeriods = field(repr=False)
+    """Times during which tenants consented."""
     actor: Actor = field(default_factory=current_actor)
     settings: Any = field(default=None, repr=False)
     named_ledger: PathText | None = None
@@ -174,10 +176,10 @@ class _InboundRequest:
     def reasons_against(self, purpose: str | None) -> Iterator[RefusalReason]:
         """Yields every rule that forbids receiving the data for all tenants."""
         yield from self.party.objections()
-        found = self.party.manifest
-        if found is not None and purpose not in (None, found.purpose):
-            yield rule_reason("purpose", f"the purpose of {found.name} is {found.purpose}, not {purpose}")
-        if found is not None and not self.ledger.exists:
+        manifest = self.party.manifest
+        if manifest is not None and purpose not in (None, manifest.purpose):
+            yield rule_reason("purpose", f"the purpose of {manifest.name} is {manifest.purpose}, not {purpose}")
+        if manifest is not None and not self.ledger.exists:
             hint = "Pass ledger=PATH_OR_URL, or set MINIMIZE_LEDGER or `ledger:` in minimize.yaml."
             yield rule_reason("no_consent", "there is no ledger with consents", hint=hint)
 
@@ -188,20 +190,20 @@ class _InboundRequest:
             return False
         if gated == account.read:
             return True
-        seen = self._consents_of_rows(data, when, now)
-        return gated > 0 if seen is None else not seen.valid.true_count
+        row_consents = self._consents_of_rows(data, when, now)
+        return gated > 0 if row_consents is None else not row_consents.valid.true_count
 
     def consent_reasons(self, data: Any, when: datetime, now: datetime, rows: int) -> list[RefusalReason]:
         """The reasons why no record's tenant consented."""
         independent = self.party.recipient.standing == "independent"
-        seen = self._consents_of_rows(data, when, now)
-        if seen is None or not len(seen.places):
+        row_consents = self._consents_of_rows(data, when, now)
+        if row_consents is None or not len(row_consents.places):
             return [tenant_reason("none", None, rows, independent=independent)]
-        reasons = seen.reasons.fill_null("not_yet").value_counts().to_pylist()
-        counts = seen.tenants
+        reasons = row_consents.reasons.fill_null("not_yet").value_counts().to_pylist()
+        counts = row_consents.tenants
         return [
             tenant_reason(each["values"], counts.get(each["values"], 0), each["counts"], independent=independent)
-            for each in sorted(reasons, key=lambda each: str(each["values"]))
+            for each in sorted(reasons, key=lambda reason: str(reason["values"]))
         ]
 
     def _consents_of_rows(self, data: Any, when: datetime, now: datetime) -> ConsentAnswer | None:
@@ -238,8 +240,8 @@ class _InboundRequest:
         secret = {
             name: _manifest_field(self.party.manifest, name).model_copy(update={"do": (Keep(),)}) for name in names
         }
-        rest = {key: each.model_copy(update=_DROP_FIELD) for key, each in self.policy.fields.items()}
-        policy = self.policy.model_copy(update={"fields": {**rest, **secret}})
+        dropped_fields = {key: each.model_copy(update=_DROP_FIELD) for key, each in self.policy.fields.items()}
+        policy = self.policy.model_copy(update={"fields": {**dropped_fields, **secret}})
         bound, source = self._bind_policy(policy, data)
         released = release_batches(bound.job(when, self.periods), source, bound.bound, RowTally())
         return pa.Table.from_batches([batch for _, batch in released], schema=bound.bound.schema)
@@ -277,29 +279,38 @@ def _resolve_request(
     if job is not None and policy is not None:
         hint = "Pass one of them. A pipeline has its own policy."
         raise ConfigurationError("both a policy and a pipeline were given", hint=hint)
-    given = job.policy if job is not None else policy if isinstance(policy, Policy) else None
-    given = load_policy(os.fspath(policy)) if isinstance(policy, str | PathLike) else given
-    read_form = job if job is not None else None if given is None or given.path is None else given
+    loaded_policy = job.policy if job is not None else policy if isinstance(policy, Policy) else None
+    loaded_policy = load_policy(os.fspath(policy)) if isinstance(policy, str | PathLike) else loaded_policy
+    read_form = (
+        job if job is not None else None if loaded_policy is None or loaded_policy.path is None else loaded_policy
+    )
     config = load_config() if read_form is None else read_form.config
-    side = find_party(sender, function, "inbound", recipients, config, tuple(dict.fromkeys((when, now))))
+    party = find_party(sender, function, "inbound", recipients, config, tuple(dict.fromkeys((when, now))))
     if job is not None:
-        check_source(job, side.recipient.recipient, function)
-    found = side.manifest
-    own = given or inbound_policy(side.recipient, found, tenant)
-    faults = [] if found is None or given is None else inbound.check_policy(given, found, job)
+        check_source(job, party.recipient.recipient, function)
+    manifest = party.manifest
+    applied_policy = loaded_policy or inbound_policy(party.recipient, manifest, tenant)
+    faults = [] if manifest is None or loaded_policy is None else inbound.check_policy(loaded_policy, manifest, job)
     if faults:
-        message = f"the policy keeps more than {side.recipient.recipient} may send for {function}"
+        message = f"the policy keeps more than {party.recipient.recipient} may send for {function}"
         raise PolicyError(message, findings=faults)
     place: Config | None = config
     if read_form is None:
-        place = None if side.recipient.path is None else load_config(side.recipient.path.parent)
+        place = None if party.recipient.path is None else load_config(party.recipient.path.parent)
     address = find_named_ledger(workspace.ledger, place) or Address(Path("no ledger"), named_by="nothing")
     keyring = find_keyring(workspace.keys, place)
-    consents = _load_sender_consents(address, side, keyring, place)
-    times, fold = (max(when, now), min(when, now)), own.folding.tenant
-    periods = consents.permitted_periods(side.recipient, function, times[0], also=times[1:], fold=fold)
+    consents = _load_sender_consents(address, party, keyring, place)
+    times, fold = (max(when, now), min(when, now)), applied_policy.folding.tenant
+    periods = consents.permitted_periods(party.recipient, function, times[0], also=times[1:], fold=fold)
     return _InboundRequest(
-        side, own, given is not None, keyring, address, consents, periods, named_ledger=workspace.ledger
+        party,
+        applied_policy,
+        loaded_policy is not None,
+        keyring,
+        address,
+        consents,
+        periods,
+        named_ledger=workspace.ledger,
     )
 
 
@@ -328,9 +339,17 @@ def inbound_policy(sender: Recipient, function: Function | None, tenant: str = T
 
 def _manifest_field(function: Function | None, key: str) -> Field:
     assert function is not None
-    each = function.fields[key]
-    do = each.chain or DROP
-    return Field(key=key, type=each.type, role=each.role, do=do, about=each.about, optional=True, line=each.line)
+    function_field = function.fields[key]
+    do = function_field.chain or DROP
+    return Field(
+        key=key,
+        type=function_field.type,
+        role=function_field.role,
+        do=do,
+        about=function_field.about,
+        optional=True,
+        line=function_field.line,
+    )
 
 
 def _consent_counts(gated: Mapping[str, int]) -> dict[str, int]:

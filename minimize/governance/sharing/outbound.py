@@ -100,16 +100,14 @@ class ShareOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ShareOperation:
-    """One planned share.
-
-    clock    current time; consents are checked again before the payload is delivered
-    senders  third parties from which the data was received, according to the receipts of an output
-    """
+    """One planned share."""
 
     share: ResolvedShare
     plan: SharePlan
     clock: Clock
+    """Current time; consents are checked again before the payload is delivered."""
     senders: frozenset[SenderFunction] = frozenset()
+    """Third parties from which the data was received, according to the receipts of an output."""
 
     def preview(self) -> ShareSummary:
         """The summary of a dry run: the data that would be sent, and the reasons for the rest."""
@@ -156,15 +154,15 @@ class ShareOperation:
     ) -> ShareOutcome:
         stats = make_payload(context, sink)
         log_left_out(stats.rejected)
-        found = summarize_payload(self.share, self.plan, stats, tenants)
-        if not found.permitted:
-            raise self._refusal(found)
+        summary = summarize_payload(self.share, self.plan, stats, tenants)
+        if not summary.permitted:
+            raise self._refusal(summary)
         file = _finish_file(sink, stats) if isinstance(sink, StagedExport) else None
         _check_tenants(stats, tenants)
-        record = commit_disclosure(ledger, self.share, self.plan, stats, tenants, found, file, self.clock)
+        record = commit_disclosure(ledger, self.share, self.plan, stats, tenants, summary, file, self.clock)
         if context.secrets is not None and self.share.request.connector is not None:
             call_connector(self.share.request.connector, context.secrets.pop_table())
-        return ShareOutcome(None, found, record)
+        return ShareOutcome(None, summary, record)
 
     def _reasons_of_consents(self) -> tuple[RefusalReason, ...]:
         """The consent reasons of a share that is refused anyway, as far as consents can be read."""
@@ -183,8 +181,8 @@ class ShareOperation:
             consent_check(self.share, self.plan, consents), Pointer.parse(self.plan.data_policy.tenant or "")
         )
 
-    def _refusal(self, found: ShareSummary) -> Exception:
-        return refuse_share(self.share, found, self.clock())
+    def _refusal(self, summary: ShareSummary) -> Exception:
+        return refuse_share(self.share, summary, self.clock())
 
 
 def _finish_file(file: StagedExport, stats: PayloadStats) -> Mapping[str, Any]:
@@ -271,10 +269,10 @@ def _concerned_outputs(data: Any, job: Pipeline | None) -> Iterator[Location]:
     """The outputs whose rules decide, if something was published to them: the shared one, that of the pipeline, and those that
     were made of the shared file."""
     places = [data] if isinstance(data, str | PathLike | ObjectPath) else []
-    made = outputs_made_of(Path(data)) if isinstance(data, str | PathLike) else ()
+    derived_outputs = outputs_made_of(Path(data)) if isinstance(data, str | PathLike) else ()
     places += [] if job is None else [job.target()]
-    found = (place for place in map(parse_output_location, places) if has_runs(place))
-    yield from dict.fromkeys((*found, *made))
+    published_outputs = (place for place in map(parse_output_location, places) if has_runs(place))
+    yield from dict.fromkeys((*published_outputs, *derived_outputs))
 
 
 def _check_not_past(at: datetime | None, now: datetime) -> None:
@@ -335,11 +333,11 @@ def explain_share(
     in the recipient's file. With a configured pipeline, the purpose is checked against its policy.
     """
     workspace.require("share/read", tenant=tenant)
-    side = find_party(recipient, function, "outbound", recipients, workspace.config, (now,))
-    manifest, job = side.manifest, workspace.loaded_pipeline
-    offered = side.recipient.contract
-    against = [*side.objections()]
-    against += [] if manifest is None or job is None else purpose_reasons(None, manifest, job.policy.purposes)
+    party = find_party(recipient, function, "outbound", recipients, workspace.config, (now,))
+    manifest, job = party.manifest, workspace.loaded_pipeline
+    offered = party.recipient.contract
+    reasons = [*party.objections()]
+    reasons += [] if manifest is None or job is None else purpose_reasons(None, manifest, job.policy.purposes)
     named = () if manifest is None else tuple(manifest.shared)
     fields = tuple(key for key in named if offered is not None and offered.permits(key))
     consent, unknown = None, None
@@ -347,21 +345,21 @@ def explain_share(
         with workspace.open_ledger(signs=workspace.keyring_or_none is not None) as ledger:
             unknown = _unknown_tenant(tenant, workspace, ledger.tenants())
             consents = load_consents(ledger, workspace.config, recipient=recipient)
-            if side.recipient.standing == "independent":
-                own = consents.agreements.contract_on(recipient, tenant, now.date(), now)
-                fields = tuple(key for key in named if own is not None and own.permits(key))
-            verdict = ConsentCheck(side.recipient, function, fields, consents, (now,))([tenant])[tenant]
-        consent, independent = verdict.consent, side.recipient.standing == "independent"
-        gaps = _tenant_gaps(side.recipient, manifest, fields, tenant, consents, now)
+            if party.recipient.standing == "independent":
+                contract = consents.agreements.contract_on(recipient, tenant, now.date(), now)
+                fields = tuple(key for key in named if contract is not None and contract.permits(key))
+            verdict = ConsentCheck(party.recipient, function, fields, consents, (now,))([tenant])[tenant]
+        consent, independent = verdict.consent, party.recipient.standing == "independent"
+        gaps = _tenant_gaps(party.recipient, manifest, fields, tenant, consents, now)
         words = dict.fromkeys(word for word in (verdict.refusal, *gaps) if word is not None)
-        against += [tenant_reason(word, 1, None, independent=independent) for word in words]
+        reasons += [tenant_reason(word, 1, None, independent=independent) for word in words]
     return ShareExplanation(
         recipient=recipient,
         function=function,
         tenant=tenant,
         fields=fields,
         consent=consent,
-        reasons=tuple(against),
+        reasons=tuple(reasons),
         unknown_tenant=unknown,
     )
 

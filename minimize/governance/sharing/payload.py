@@ -76,8 +76,8 @@ class PayloadDigest:
         whole = FileHash()
         whole.update(json.dumps([self._rows, names]).encode())
         for parts in self._parts:
-            for each in parts:
-                whole.update(each.digest)
+            for part in parts:
+                whole.update(part.digest)
         return whole.digest
 
 
@@ -116,10 +116,10 @@ def digest_table(table: pa.Table) -> str:
     >>> digest_table(rows) == digest_table(pa.concat_tables([rows.slice(0, 1), rows.slice(1)])) != digest_table(rows.slice(1))
     True
     """
-    found = PayloadDigest(table.schema)
+    payload_digest = PayloadDigest(table.schema)
     for batch in table.to_batches():
-        found.update(batch)
-    return found.digest
+        payload_digest.update(batch)
+    return payload_digest.digest
 
 
 def _empty_array(kind: pa.DataType) -> pa.Array:
@@ -236,12 +236,12 @@ class SubjectTokens:
         forms = _canonical_subjects(texts.take(pa.array(order)))
         data, offsets = text_bytes(forms), text_offsets(forms)
         ends = np.searchsorted(scopes[order], np.arange(len(names)), side="right").tolist()
-        found, first = {}, 0
-        for name, own, end in zip(names, _tenant_keys(_token_secret(keys, None), names), ends, strict=True):
+        tokens, first = {}, 0
+        for name, key, end in zip(names, _tenant_keys(_token_secret(keys, None), names), ends, strict=True):
             if end > first:
-                found[name] = _sort_tags(KeyedHash(own).tags(data, offsets[first : end + 1]))
+                tokens[name] = _sort_tags(KeyedHash(key).tags(data, offsets[first : end + 1]))
             first = end
-        return found
+        return tokens
 
 
 def disclosure_token(keys: Keyring, tenant: str, subject: str, version: int | None = None) -> str:
@@ -250,11 +250,11 @@ def disclosure_token(keys: Keyring, tenant: str, subject: str, version: int | No
     Raises KeyringError.
     """
     which = keys.version_of(SUBJECT_KEY) if version is None else version
-    (own,), forms = (
+    (key,), forms = (
         _tenant_keys(_token_secret(keys, which), [canonical_text(tenant)]),
         _canonical_subjects(pa.array([subject], pa.large_string())),
     )
-    return disclosure_token_text(which, KeyedHash(own).tags(text_bytes(forms), text_offsets(forms)).tobytes())
+    return disclosure_token_text(which, KeyedHash(key).tags(text_bytes(forms), text_offsets(forms)).tobytes())
 
 
 def _token_secret(keys: Keyring, version: int | None) -> KeyedHash:
@@ -276,8 +276,8 @@ def _canonical_subjects(subjects: pa.Array) -> pa.Array:
 def _sort_tags(tags: npt.NDArray[np.uint8]) -> bytes:
     high, low = np.ascontiguousarray(tags).view(">u8").reshape(-1, 2).T
     ordered = tags[np.lexsort((low, high))]
-    other = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
-    return bytes(ordered[other].tobytes())
+    is_first = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    return bytes(ordered[is_first].tobytes())
 
 
 def _large_strings(column: pa.Array) -> pa.Array:
@@ -287,19 +287,17 @@ def _large_strings(column: pa.Array) -> pa.Array:
 
 @dataclass(frozen=True, slots=True)
 class PayloadContext:
-    """The job of a payload, its source, and its state between batches.
-
-    schema   schema of the payload
-    forms    forms that the values must have
-    secrets  collected batches for the connector, if there are pass-through secrets
-    """
+    """The job of a payload, its source, and its state between batches."""
 
     job: Job
     source: ConsentedSource
     bound: PreparedPolicy
     schema: pa.Schema
+    """Schema of the payload."""
     forms: DeclaredForms
+    """Forms that the values must have."""
     secrets: PassThroughSecrets | None = None
+    """Collected batches for the connector, if there are pass-through secrets."""
 
 
 def payload_context(
@@ -387,15 +385,15 @@ def make_payload(context: PayloadContext, sink: PayloadSink) -> PayloadStats:
             raise payload_differs_error("its columns are not those of the plan")
         _count_rows(stats, batch, plan, nonempty)
         stats.rows += whole.num_rows
-        left = whole
+        sent_rows = whole
         if context.secrets is not None:
             context.secrets.take(whole)
-            left = without_secrets(whole, context.schema)
-        misshapen = context.forms.misshapen(left, _encoded_columns(batch))
+            sent_rows = without_secrets(whole, context.schema)
+        misshapen = context.forms.misshapen(sent_rows, _encoded_columns(batch))
         if misshapen:
             raise payload_differs_error(f"{', '.join(misshapen)} does not have the declared form")
-        stats.fingerprint.update(left)
-        sink.take(left)
+        stats.fingerprint.update(sent_rows)
+        sink.take(sent_rows)
     return stats
 
 

@@ -68,30 +68,28 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class ShareRequest:
-    """A share that a caller asks for. None means not given.
-
-    recipient   the recipient, or its name
-    policy      the policy of the data, if there is no pipeline
-    settings    settings instead of those of the pipeline
-    recipients  the folder of recipients
-    fields      fields to send; None for all permitted fields
-    must_be     the highest category that the records may have
-    at          a time at which the rules must also hold; a dry run evaluates them as of this time only
-    connector   calls the recipient if there are pass-through secrets
-    dry_run     whether nothing is sent
-    """
+    """A share that a caller asks for. None means not given."""
 
     recipient: str | Recipient
+    """The recipient, or its name."""
     function: str
     policy: Policy | PathText | None = None
+    """The policy of the data, if there is no pipeline."""
     settings: Any = None
+    """Settings instead of those of the pipeline."""
     recipients: Recipients | PathText | None = None
+    """The folder of recipients."""
     purpose: str | None = None
     fields: Collection[str] | None = None
+    """Fields to send; None for all permitted fields."""
     must_be: str | None = None
+    """The highest category that the records may have."""
     at: datetime | str | None = None
+    """A time at which the rules must also hold; a dry run evaluates them as of this time only."""
     connector: Connector | None = None
+    """Calls the recipient if there are pass-through secrets."""
     dry_run: bool = False
+    """Whether nothing is sent."""
 
     @property
     def recipient_name(self) -> str:
@@ -108,11 +106,7 @@ class ShareRequest:
 
 @dataclass(frozen=True, slots=True)
 class ResolvedShare:
-    """A share whose policy, recipient and settings were found, before data is read.
-
-    moments  times at which all rules must hold; settings are evaluated as of the last one
-    must_be  the highest category that the records may have
-    """
+    """A share whose policy, recipient and settings were found, before data is read."""
 
     workspace: Workspace
     ledger: Address
@@ -121,7 +115,9 @@ class ResolvedShare:
     policy: Policy
     settings: SettingsRows | None
     moments: tuple[datetime, ...]
+    """Times at which all rules must hold; settings are evaluated as of the last one."""
     must_be: str | None
+    """The highest category that the records may have."""
 
     @property
     def job(self) -> Pipeline | None:
@@ -184,7 +180,7 @@ def resolve_share(workspace: Workspace, request: ShareRequest) -> ResolvedShare:
     Takes the workspace with the pipeline, if there is one. Without one, the policy determines the configuration.
     """
     job, policy = _resolve_policy(workspace, request)
-    own = Workspace(
+    job_workspace = Workspace(
         workspace.ledger,
         pipeline=job,
         keys=workspace.keys,
@@ -192,17 +188,21 @@ def resolve_share(workspace: Workspace, request: ShareRequest) -> ResolvedShare:
         clock=workspace.clock,
         ledgers=workspace.ledgers,
     )
-    own.keyring("disclosure")
+    job_workspace.keyring("disclosure")
     if policy.tenant is None:
         raise ConfigurationError(
             "the policy names no tenant, so consent cannot be checked", hint="Add `tenant: FIELD`."
         )
-    ledger = own.address
+    ledger = job_workspace.address
     moments = request.moments(workspace.now)
-    party = find_party(request.recipient, request.function, "outbound", request.recipients, own.config, moments)
-    known = None if job is None or job.records is None else job.records.must_be
-    settings = _resolve_settings(own, request.settings, policy)
-    return ResolvedShare(own, ledger, request, party, policy, settings, moments, request.must_be or known)
+    party = find_party(
+        request.recipient, request.function, "outbound", request.recipients, job_workspace.config, moments
+    )
+    category_limit = None if job is None or job.records is None else job.records.must_be
+    settings = _resolve_settings(job_workspace, request.settings, policy)
+    return ResolvedShare(
+        job_workspace, ledger, request, party, policy, settings, moments, request.must_be or category_limit
+    )
 
 
 def open_source(data: Any, request: SourceRequest) -> RereadableSource:
@@ -278,30 +278,28 @@ def _resolve_settings(workspace: Workspace, settings: Any, policy: Policy) -> Se
 
 @dataclass(frozen=True, slots=True)
 class SharePlan:
-    """The plan of a share, as far as it could be made.
-
-    data             data to read; the records in force if an output folder was given
-    data_policy      policy of the data; for output of a run, only the released columns
-    function         function in the manifest; None if the manifest does not contain it
-    plan             None if no field may be sent, or the policy does not list the purpose
-    connector_plan   plan that includes the pass-through secrets; None without secrets
-    settings         collection settings in a form that the rows of the data can be matched with
-    declared_forms   form that each sent field must have
-    is_aggregate     whether the rows are groups of an aggregate
-    reasons_against  rules that forbid the whole share
-    """
+    """The plan of a share, as far as it could be made."""
 
     data: Any = field(repr=False)
+    """Data to read; the records in force if an output folder was given."""
     data_policy: Policy
+    """Policy of the data; for output of a run, only the released columns."""
     function: Function | None = None
+    """Function in the manifest; None if the manifest does not contain it."""
     recipient_policy: RecipientPolicy | None = None
     source: RereadableSource | None = field(default=None, repr=False)
     plan: Plan | None = None
+    """None if no field may be sent, or the policy does not list the purpose."""
     connector_plan: Plan | None = None
+    """Plan that includes the pass-through secrets; None without secrets."""
     settings: SettingsRows | None = field(default=None, repr=False)
+    """Collection settings in a form that the rows of the data can be matched with."""
     declared_forms: Mapping[str, DeclaredColumn] = field(default_factory=dict)
+    """Form that each sent field must have."""
     is_aggregate: bool = False
+    """Whether the rows are groups of an aggregate."""
     reasons_against: tuple[RefusalReason, ...] = ()
+    """Rules that forbid the whole share."""
 
     @property
     def secrets(self) -> frozenset[str]:
@@ -319,10 +317,10 @@ class SharePlan:
 def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     """Plans a share. Raises PolicyError, SchemaError and KeyringError: faults of configuration precede refusals."""
     function = share.party.manifest
-    data, start, against = _open_input(share, function, arguments)
-    against = [*share.party.objections(), *against]
+    data, start, reasons = _open_input(share, function, arguments)
+    reasons = [*share.party.objections(), *reasons]
     if function is None:
-        return SharePlan(data, start.policy, reasons_against=tuple(against))
+        return SharePlan(data, start.policy, reasons_against=tuple(reasons))
     composed = compose_policy(
         start,
         function,
@@ -332,9 +330,9 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
         connected=share.request.connector is not None,
     )
     purpose_faults = [*purpose_reasons(share.request.purpose, function, share.policy.purposes)]
-    against += [*purpose_faults, *_withheld_reasons(composed, share)]
+    reasons += [*purpose_faults, *_withheld_reasons(composed, share)]
     if purpose_faults or not composed.sent_fields:
-        return SharePlan(data, start.policy, function, composed, reasons_against=tuple(against))
+        return SharePlan(data, start.policy, function, composed, reasons_against=tuple(reasons))
     _check_technique_inputs(composed, share)
     job = share.records_pipeline(
         composed, function, start.records_model(None if share.job is None else share.job.records)
@@ -350,7 +348,7 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
     )
     require_keys(plan, RecipientKeys(share.keyring))
     check_secrets(joined, composed.secrets, source)
-    done = SharePlan(
+    share_plan = SharePlan(
         data=data,
         data_policy=start.policy,
         function=function,
@@ -362,7 +360,9 @@ def plan_share(share: ResolvedShare, arguments: Any) -> SharePlan:
         declared_forms=declare_forms(share.policy, function, share.recipient, composed, start),
         is_aggregate=start.aggregated,
     )
-    return replace(done, reasons_against=(*against, *_category_reasons(done, plan, (share.must_be, function.must_be))))
+    return replace(
+        share_plan, reasons_against=(*reasons, *_category_reasons(share_plan, plan, (share.must_be, function.must_be)))
+    )
 
 
 def _open_input(
@@ -370,8 +370,8 @@ def _open_input(
 ) -> tuple[Any, InputPolicy, list[RefusalReason]]:
     """The data to read, its policy, and the reasons against sharing an aggregate unchanged."""
     if function is None or function.aggregate is None:
-        found = open_output(arguments, share.keyring)
-        data = found if share.request.connector is None else as_rereadable(found)
+        output = open_output(arguments, share.keyring)
+        data = output if share.request.connector is None else as_rereadable(output)
         return data, input_policy_for(share.policy, _arrow_schema(data)), []
     model = aggregate_model(share.job, function.aggregate)
     data = read_groups(arguments, function.aggregate, share.keyring)
@@ -399,13 +399,13 @@ def _withheld_reasons(composed: RecipientPolicy, share: ResolvedShare) -> Iterat
 
 def _category_reasons(planned_: SharePlan, plan: Plan, limits: tuple[str | None, ...]) -> Iterator[RefusalReason]:
     """The reason if the payload's category exceeds the limit of the caller, the pipeline or the manifest."""
-    found: Any = planned_.category
+    category: Any = planned_.category
     limit: Any = min((each for each in limits if each is not None), key=model_module.CATEGORY_ORDER.index, default=None)
-    if model_module.exceeds(found, limit):
+    if model_module.exceeds(category, limit):
         culprits = [
             key for key, each in plan.fields.items() if model_module.exceeds(each.category or "aggregated", limit)
         ]
-        yield rule_reason("category", f"the payload is {found}; the limit is {limit}", fields=culprits)
+        yield rule_reason("category", f"the payload is {category}; the limit is {limit}", fields=culprits)
 
 
 def _check_technique_inputs(composed: RecipientPolicy, share: ResolvedShare) -> None:
@@ -415,15 +415,19 @@ def _check_technique_inputs(composed: RecipientPolicy, share: ResolvedShare) -> 
     missing = sorted({(key, name) for key, step in steps for name in step.reads() if name not in fields})
     if missing:
         file = None if share.recipient.path is None else str(share.recipient.path)
-        found = [
+        findings = [
             Finding("P010", f"the technique reads `{name}`, which is not in the policy", field=key, file=file)
             for key, name in missing
         ]
-        raise PolicyError("the manifest reads fields that are not in the policy", findings=found)
+        raise PolicyError("the manifest reads fields that are not in the policy", findings=findings)
 
 
-def _technique_chains(each: Any) -> Iterator[Any]:
-    yield from (way for way in (each.do, each.otherwise, *(case.do for case in each.cases)) if not isinstance(way, str))
+def _technique_chains(policy_field: Any) -> Iterator[Any]:
+    yield from (
+        way
+        for way in (policy_field.do, policy_field.otherwise, *(case.do for case in policy_field.cases))
+        if not isinstance(way, str)
+    )
 
 
 def _arrow_schema(data: Any) -> pa.Schema:

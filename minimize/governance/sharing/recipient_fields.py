@@ -74,14 +74,12 @@ class FieldDecision(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class RecipientPolicy:
-    """The policy of a payload, and the decision on each field of the policy and the manifest.
-
-    secrets  pass-through secrets: gated like other fields, passed to the connector only, never part of the payload
-    """
+    """The policy of a payload, and the decision on each field of the policy and the manifest."""
 
     policy: Policy
     decisions: Mapping[str, FieldDecision]
     secrets: tuple[str, ...] = ()
+    """Pass-through secrets: gated like other fields, passed to the connector only, never part of the payload."""
 
     @property
     def sent_fields(self) -> tuple[str, ...]:
@@ -135,12 +133,12 @@ def compose_policy(
         else _unreleased_field(field)
         for key, field in policy.fields.items()
     }
-    own = policy.model_copy(update={"fields": fields})
+    payload_policy = policy.model_copy(update={"fields": fields})
     for key, decision in decisions.items():
         if decision.form is not None and key in manifest:
-            decisions[key] = FieldDecision(key, "; ".join(_form_texts(own.fields[key])), decision.why)
+            decisions[key] = FieldDecision(key, "; ".join(_form_texts(payload_policy.fields[key])), decision.why)
     return RecipientPolicy(
-        own, decisions, tuple(key for key in function.pass_through_fields if decisions[key].form is not None)
+        payload_policy, decisions, tuple(key for key in function.pass_through_fields if decisions[key].form is not None)
     )
 
 
@@ -207,14 +205,16 @@ def _shared_field(field: Field, shared: SharedField, recipient: str, linked: str
     return field.model_copy(update={**changes, word: _append_steps(getattr(field, word), steps, recipient, linked)})
 
 
-def _append_steps(first: Treatment, then: tuple[TechniqueStep, ...], recipient: str, linked: str | None) -> Treatment:
+def _append_steps(
+    first: Treatment, manifest_steps: tuple[TechniqueStep, ...], recipient: str, linked: str | None
+) -> Treatment:
     """The policy's steps, then the manifest's. Linking pseudonyms use a different key for each recipient."""
     if isinstance(first, str):
         return DROP
-    steps = [step for step in (*first, *then) if not step.changes_nothing]
+    steps = [step for step in (*first, *manifest_steps) if not step.changes_nothing]
     links = [name for step in first if step.is_pseudonym() for name in step.key_names]
     links += [] if linked is None else [linked]
-    if links and not any(step.is_pseudonym() for step in then):
+    if links and not any(step.is_pseudonym() for step in manifest_steps):
         steps.append(Pseudonymize(key=recipient_key_name(links[-1], recipient)))
     return tuple(steps) or (Keep(),)
 

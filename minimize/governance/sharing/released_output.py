@@ -110,19 +110,17 @@ ColumnMetadata = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class InputPolicy:
-    """A policy for data in its current form: raw, or released by a run.
-
-    linking_keys  the key of each column of pseudonyms or tokens
-    undecidable   fields for which it is no longer known whether they may be collected
-    columns       metadata of each released column; None for raw data
-    aggregated    whether the rows are groups
-    """
+    """A policy for data in its current form: raw, or released by a run."""
 
     policy: Policy
     linking_keys: Mapping[str, str]
+    """The key of each column of pseudonyms or tokens."""
     undecidable: frozenset[str] = frozenset()
+    """Fields for which it is no longer known whether they may be collected."""
     columns: Mapping[str, ColumnMetadata] | None = None
+    """Metadata of each released column; None for raw data."""
     aggregated: bool = False
+    """Whether the rows are groups."""
 
     def records_model(self, records: RecordsModel | None) -> RecordsModel:
         """The pipeline's rules on records. A run has removed duplicates already; the condition is evaluated again."""
@@ -145,21 +143,24 @@ def input_policy_for(policy: Policy, schema: pa.Schema) -> InputPolicy:
     """
     if POLICY_METADATA not in (schema.metadata or {}):
         return InputPolicy(policy, {})
-    found = {
+    metadata_by_key = {
         key: leaf_metadata
         for key in policy.fields
         if (leaf_metadata := _leaf_metadata(schema, Pointer.parse(key))) is not None
     }
-    if policy.tenant not in found:
+    if policy.tenant not in metadata_by_key:
         hint = "Release the tenant's field unchanged."
         raise ConfigurationError("the output does not contain the tenant, so consent cannot be checked", hint=hint)
-    columns = {key: leaf_metadata for key, (_, leaf_metadata) in found.items()}
-    again = {key: reevaluate_field(policy.fields[key], _unchanged_fields(columns)) for key in found}
+    columns = {key: leaf_metadata for key, (_, leaf_metadata) in metadata_by_key.items()}
+    reevaluated = {key: reevaluate_field(policy.fields[key], _unchanged_fields(columns)) for key in metadata_by_key}
     fields = {
-        key: _released_field(again[key] or _drop_field(policy.fields[key]), *leaf_metadata)
-        for key, leaf_metadata in found.items()
+        key: _released_field(reevaluated[key] or _drop_field(policy.fields[key]), *leaf_metadata)
+        for key, leaf_metadata in metadata_by_key.items()
     }
-    own = {word: value if (value := getattr(policy, word)) in found else None for word in ("subject", "time", "record")}
+    role_fields = {
+        word: value if (value := getattr(policy, word)) in metadata_by_key else None
+        for word in ("subject", "time", "record")
+    }
     whole = policy.records.model_copy(
         update={"collect_if": _reduce_record_condition(policy.records.collect_if, columns)}
     )
@@ -168,8 +169,8 @@ def input_policy_for(policy: Policy, schema: pa.Schema) -> InputPolicy:
         for key, leaf_metadata in columns.items()
         if any(kind.is_pseudonym() for kind in _techniques(leaf_metadata))
     }
-    changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **own})
-    return InputPolicy(changed, linked, frozenset(key for key, each in again.items() if each is None), columns)
+    changed = policy.model_copy(update={"fields": fields, "records": whole, "never": (), **role_fields})
+    return InputPolicy(changed, linked, frozenset(key for key, each in reevaluated.items() if each is None), columns)
 
 
 def _unchanged_fields(columns: Mapping[str, ColumnMetadata]) -> frozenset[str]:
@@ -258,21 +259,23 @@ def settings_for_output(
         if metadata is not None and plain
         else None
     )
-    own = _subject_rows(rows.effective_table)
+    subject_rows = _subject_rows(rows.effective_table)
     if named is not None:
-        place = own.schema.get_field_index("subject")
-        return SettingsRows(pa.concat_tables([wide, own.set_column(place, ROW_SCHEMA.field("subject"), named)]))
-    return SettingsRows(pa.concat_tables([wide, _widen_to_tenants(own, policy.levels, at)]))
+        place = subject_rows.schema.get_field_index("subject")
+        return SettingsRows(
+            pa.concat_tables([wide, subject_rows.set_column(place, ROW_SCHEMA.field("subject"), named)])
+        )
+    return SettingsRows(pa.concat_tables([wide, _widen_to_tenants(subject_rows, policy.levels, at)]))
 
 
 def _widen_named_rows(rows: SettingsRows, policy: Policy, at: datetime) -> SettingsRows:
     """The settings without rows that name a subject by a field: opt-outs by a field of the policy count for the whole tenant."""
-    known = pc.is_in(
+    is_policy_field = pc.is_in(
         rows.effective_table["field"], value_set=pa.array(sorted(policy.fields), pa.string()), skip_nulls=True
     )
-    own = rows.effective_table.filter(pc.is_null(rows.effective_table["field"]))
-    widened = _widen_to_tenants(rows.effective_table.filter(known), policy.levels, at)
-    return replace(rows, table=pa.concat_tables([own, widened]), lines=None, noncanonical=())
+    unnamed_rows = rows.effective_table.filter(pc.is_null(rows.effective_table["field"]))
+    widened = _widen_to_tenants(rows.effective_table.filter(is_policy_field), policy.levels, at)
+    return replace(rows, table=pa.concat_tables([unnamed_rows, widened]), lines=None, noncanonical=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,28 +309,30 @@ def _subject_pseudonyms(
     name, _, version = metadata["key"].partition("/")
     if metadata["technique"] != step.name or name != step.key or not version.isdigit():
         return None
-    own = _subject_rows(table)
-    columns = {} if step.per is None else {step.per: own["tenant_id"].combine_chunks()}
+    subject_rows = _subject_rows(table)
+    columns = {} if step.per is None else {step.per: subject_rows["tenant_id"].combine_chunks()}
     context = Context(field.key, at, _PinnedKeys(keys, int(version)), columns)
     try:
-        return step.apply(own["subject"].combine_chunks(), context).values
+        return step.apply(subject_rows["subject"].combine_chunks(), context).values
     except KeyringError:
         return None
 
 
-def _widen_to_tenants(own: pa.Table, levels: Sequence[str], at: datetime) -> pa.Table:
+def _widen_to_tenants(subject_rows: pa.Table, levels: Sequence[str], at: datetime) -> pa.Table:
     """Turns each restrictive setting of a subject that is in force into an opt-out of the whole tenant."""
     when = pa.scalar(at, ROW_SCHEMA.field("valid_from").type)
-    seen = own.filter(pc.and_(pc.less_equal(own["valid_from"], when), pc.less_equal(own["recorded_at"], when)))
+    effective_rows = subject_rows.filter(
+        pc.and_(pc.less_equal(subject_rows["valid_from"], when), pc.less_equal(subject_rows["recorded_at"], when))
+    )
     order = [("valid_from", "ascending"), ("recorded_at", "ascending")]
-    last = seen.sort_by(order).group_by(list(_SETTING_KEYS), use_threads=False)
-    found = last.aggregate([(name, "last") for name in ("value", "valid_from", "recorded_at")])
-    is_level, value = pc.equal(found["setting"], LEVEL_SETTING), found["value_last"]
+    last = effective_rows.sort_by(order).group_by(list(_SETTING_KEYS), use_threads=False)
+    last_settings = last.aggregate([(name, "last") for name in ("value", "valid_from", "recorded_at")])
+    is_level, value = pc.equal(last_settings["setting"], LEVEL_SETTING), last_settings["value_last"]
     open_ = pc.or_(
         pc.and_(is_level, pc.equal(value, levels[-1] if levels else "")),
         pc.and_(pc.invert(is_level), pc.equal(value, "on")),
     )
-    shut = found.filter(pc.invert(open_))
+    shut = last_settings.filter(pc.invert(open_))
     columns = {
         "tenant_id": shut["tenant_id"],
         "subject": pa.nulls(shut.num_rows, pa.string()),
@@ -392,8 +397,8 @@ def aggregate_policy(policy: Policy, model: AggregateModel, schema: pa.Schema) -
 
 def reasons_against_aggregate(data: Any, name: str, model: AggregateModel, keys: Keyring) -> Iterator[RefusalReason]:
     """The reasons against sharing the groups in force: they differ from the definition, or their threshold was too low."""
-    found, below = check_aggregate(Path(data), name, keys)
-    if any(each.severity == "error" for each in found):
+    findings, below = check_aggregate(Path(data), name, keys)
+    if any(each.severity == "error" for each in findings):
         yield rule_reason("differs", f"{name} differs from its definition", hint="Run `minimize verify`.")
     if below is not None and below < model.suppress.below:
         message = (

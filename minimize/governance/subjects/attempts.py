@@ -31,20 +31,20 @@ def with_receipts_of_attempts(
     steps = [each for each in ledger.find(SUBJECT_REQUEST) if each.state != "confirmed"]
     named = {run_id for each in steps for run_id in each.body.get("receipts", ())}
     unnamed = [each for output in outputs for each in output.chain if each.run_id not in named]
-    found: dict[DataSubject, SubjectRequestStep] = {}
+    steps_by_subject: dict[DataSubject, SubjectRequestStep] = {}
     for subject, step in requests.items():
         began = {each.recorded_at: False for each in steps if each.kind == step.kind}
         began |= {each.recorded_at: True for each in steps if each.id == step.id}
-        own = [
+        receipts = [
             each
             for each in unnamed
             if each.kind == step.kind
             and began.get(max((at for at in began if at <= each.started), default=each.started))
         ]
-        body = {**request_outcome(step, [each.run_id for each in own], step.body.get("recalls", {}))}
-        body |= moved_rows(step, sum(map(processed_rows, own))) if step.kind in ("restrict", "lift") else {}
-        found[subject] = replace(step, body={**step.body, **body})
-    return found
+        body = {**request_outcome(step, [each.run_id for each in receipts], step.body.get("recalls", {}))}
+        body |= moved_rows(step, sum(map(processed_rows, receipts))) if step.kind in ("restrict", "lift") else {}
+        steps_by_subject[subject] = replace(step, body={**step.body, **body})
+    return steps_by_subject
 
 
 def processed_rows(receipt: Receipt) -> int:

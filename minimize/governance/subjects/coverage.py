@@ -31,19 +31,17 @@ from minimize.workspace import Workspace, optional_ledger
 
 @dataclass(frozen=True, slots=True)
 class CoverageTarget(JsonResult):
-    """A column that identifies a person.
-
-    location  the output folder, or the disclosure
-    name      name of the output; the recipient
-    rule      the rule by which the person's rows are found; None if there is none
-    reason    the reason if there is none
-    """
+    """A column that identifies a person."""
 
     location: str = field(metadata=json_member("where"))
+    """The output folder, or the disclosure."""
     name: str
+    """Name of the output; the recipient."""
     column: str
     rule: str | None = None
+    """The rule by which the person's rows are found; None if there is none."""
     reason: str = field(default="", metadata=json_member("why", omit_empty=True))
+    """The reason if there is none."""
 
     @property
     def finding(self) -> Finding:
@@ -77,8 +75,8 @@ class Coverage:
 
     def lines(self) -> Iterator[Line]:
         """A line for each target and each output that cannot be checked."""
-        for each in self.targets:
-            yield f"{each.location}  {each.name}  {each.column}: {each.rule or 'NO RULE, ' + each.reason}"
+        for target in self.targets:
+            yield f"{target.location}  {target.name}  {target.column}: {target.rule or 'NO RULE, ' + target.reason}"
         yield from (f"not reached: {each.folder} of {each.pipeline}: {each.reason}" for each in self.unreached)
         if not self.targets and not self.unreached:
             yield "no column names a subject"
@@ -98,8 +96,8 @@ def find_coverage(workspace: Workspace, *, named: Iterable[LocationLike] = (), p
     """
     places = tuple(named)
     with optional_ledger(workspace, needed=not places) as ledger:
-        found, missed = find_outputs(ledger, places, configured=workspace.configured_outputs)
-        selected = [each for each in found if pipeline in (None, each.pipeline)]
+        outputs, missed = find_outputs(ledger, places, configured=workspace.configured_outputs)
+        selected = [each for each in outputs if pipeline in (None, each.pipeline)]
         disclosures = () if ledger is None else load_disclosures(ledger)
     targets = [
         *(each for output in selected for each in _output_targets(output)),
@@ -143,9 +141,9 @@ def _is_released(written: WritingRun, key: str) -> bool:
     return receipt_field is None or receipt_field.did != "drop"
 
 
-def _disclosure_targets(shares: DisclosedShares, found: Iterable[PublishedOutput]) -> Iterator[CoverageTarget]:
+def _disclosure_targets(shares: DisclosedShares, outputs: Iterable[PublishedOutput]) -> Iterator[CoverageTarget]:
     """The disclosures under the policies of these outputs. They are found by the tokens stored with each disclosure."""
-    policies = {each.job.policy.policy: each.job.policy for each in found if each.job is not None}
+    policies = {each.job.policy.policy: each.job.policy for each in outputs if each.job is not None}
     for act, share in shares:
         policy = policies.get(act.body["policy"]["name"])
         keys = frozenset() if policy is None else frozenset(identifying_fields(policy))
@@ -181,15 +179,19 @@ def find_unsearched(
     Takes subjects with a tenant. Files of other tenants are excluded. The files of one field are checked once.
     """
     of_field: dict[tuple[bool, str | None], list[UnsearchableFile]] = {}
-    found: dict[DataSubject, list[UnsearchableFile]] = {}
-    for each in subjects:
-        search, key = SubjectSearch(each), (each.is_tenant, each.field)
+    unsearched_by_subject: dict[DataSubject, list[UnsearchableFile]] = {}
+    for subject in subjects:
+        search, key = SubjectSearch(subject), (subject.is_tenant, subject.field)
         if key not in of_field:
             of_field[key] = list(search.unsearchable(files))
-        own = [one for one in of_field[key] if not search.is_of_other_tenant(one.file)]
-        own_files = [file for file in files if not search.is_of_other_tenant(file)]
-        found[each] = list(linked[each].unsearched(own_files, own)) if each in linked else own
-    return found
+        unsearchable_files = [each for each in of_field[key] if not search.is_of_other_tenant(each.file)]
+        tenant_files = [file for file in files if not search.is_of_other_tenant(file)]
+        unsearched_by_subject[subject] = (
+            list(linked[subject].unsearched(tenant_files, unsearchable_files))
+            if subject in linked
+            else unsearchable_files
+        )
+    return unsearched_by_subject
 
 
 def reasons_to_record(unsearchable: Iterable[UnsearchableFile], reasons: Mapping[str, str]) -> dict[str, str]:
@@ -218,17 +220,19 @@ def unexplained_files(
 
 def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]], reasons: Mapping[str, str]) -> None:
     """Raises CheckFailed (Q004) if a file that may hold records of a subject was not searched, and no reason is given for it."""
-    left = unexplained_files((each for found in unsearched.values() for each in found), reasons)
-    if not left:
+    missed_files = unexplained_files(
+        (file for unsearched_files in unsearched.values() for file in unsearched_files), reasons
+    )
+    if not missed_files:
         return
     findings = {
         (str(each.file.output.folder), each.reason): Finding(
             "Q004", f"{each.file.output.pipeline} was not searched: {each.reason}", file=str(each.file.output.folder)
         )
-        for each in left
+        for each in missed_files
     }
     raise CheckFailed(
-        f"{count_noun(len(left), 'file')} that may hold records of the named subjects could not be searched",
+        f"{count_noun(len(missed_files), 'file')} that may hold records of the named subjects could not be searched",
         code="Q004",
         hint="The records that were found are removed, and the request stays open. Pass --linked to search by the devices of a"
         " person that --as names. For an output that cannot be searched, pass --unsearchable OUTPUT=REASON.",

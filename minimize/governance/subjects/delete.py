@@ -108,30 +108,28 @@ _EVENTS: Final[Mapping[RemovalKind, EventKind]] = {"delete": "erasure", "restric
 
 
 class RemovalOptions(TypedDict, total=False):
-    """Options of a deletion or restriction.
-
-    named            outputs in addition to those that the ledger knows
-    yes              whether to execute the plan
-    linked           whether records of the subjects' devices are removed, too
-    unsearchable     per output that cannot be searched, by pipeline or folder, the reason to leave it
-    unseen           accepts a tenant that neither an output nor the ledger names
-    allow_unreached  accepts that outputs of this machine cannot be reached, because they are lost
-    allow_unknown    accepts subjects to restrict of which no data is held
-    progress         receives the number of files done
-    records          the number of records in the plan, as confirmed; another number is refused
-    before_change    called when the plan has passed all checks, before anything is recorded or removed
-    """
+    """Options of a deletion or restriction."""
 
     named: Sequence[LocationLike]
+    """Outputs in addition to those that the ledger knows."""
     yes: bool
+    """Whether to execute the plan."""
     records: int | None
+    """The number of records in the plan, as confirmed; another number is refused."""
     linked: bool
+    """Whether records of the subjects' devices are removed, too."""
     unsearchable: Mapping[str, str]
+    """Per output that cannot be searched, by pipeline or folder, the reason to leave it."""
     unseen: bool
+    """Accepts a tenant that neither an output nor the ledger names."""
     allow_unreached: bool
+    """Accepts that outputs of this machine cannot be reached, because they are lost."""
     allow_unknown: bool
+    """Accepts subjects to restrict of which no data is held."""
     progress: ProgressCallback
+    """Receives the number of files done."""
     before_change: Callable[[], object]
+    """Called when the plan has passed all checks, before anything is recorded or removed."""
 
 
 def delete_subjects(
@@ -178,28 +176,34 @@ def remove_subjects(
     named, yes, unseen = options.get("named", ()), options.get("yes", False), options.get("unseen", False)
     workspace.check_ledger(named)
     with workspace.open_ledger(create=yes, signs=True) as ledger:
-        found = find_changeable_outputs(ledger, named, workspace.configured_outputs)
-        made = SubjectRemovalRun(kind, workspace, ledger, now, request_time(ledger, now), options, *found)
-        subjects = resolve_names(subjects, found[0])
-        check_reasons(options.get("unsearchable", NO_REASONS), found[0])
+        outputs, unreachable = find_changeable_outputs(ledger, named, workspace.configured_outputs)
+        removal = SubjectRemovalRun(
+            kind, workspace, ledger, now, request_time(ledger, now), options, outputs, unreachable
+        )
+        subjects = resolve_names(subjects, outputs)
+        check_reasons(options.get("unsearchable", NO_REASONS), outputs)
         if not unseen:
-            check_tenants(subjects, found[0], made.known_tenants)
-        whose = tuple(dict.fromkeys(one for each in subjects for one in made.in_each_tenant(each)))
-        resumed = with_receipts_of_attempts(open_requests(ledger, kind, whose), ledger, made.outputs)
-        made = replace(made, open_requests=resumed, linked=made.find_linked(whose)).with_outputs_of_requests()
-        made = made.with_identities_of_requests()
-        check_individuals(made.linked.values())
+            check_tenants(subjects, outputs, removal.known_tenants)
+        subjects_by_tenant = tuple(
+            dict.fromkeys(each for subject in subjects for each in removal.in_each_tenant(subject))
+        )
+        resumed = with_receipts_of_attempts(open_requests(ledger, kind, subjects_by_tenant), ledger, removal.outputs)
+        removal = replace(
+            removal, open_requests=resumed, linked=removal.find_linked(subjects_by_tenant)
+        ).with_outputs_of_requests()
+        removal = removal.with_identities_of_requests()
+        check_individuals(removal.linked.values())
         expected = options.get("records")
-        plan = made.plan(whose, counts=not yes or expected is not None)
+        plan = removal.plan(subjects_by_tenant, counts=not yes or expected is not None)
         if not yes:
             return plan
-        check_records(plan.rows, expected, rows_processed_before(resumed.values(), made.outputs))
+        check_records(plan.rows, expected, rows_processed_before(resumed.values(), removal.outputs))
         if not unseen and not options.get("allow_unknown", False):
-            check_searched(made.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
+            check_searched(removal.unsearched(plan.unknown), options.get("unsearchable", NO_REASONS))
             check_known(plan.unknown)
-        check_rewrite_time(ledger, made.outputs, plan.plans, now)
+        check_rewrite_time(ledger, removal.outputs, plan.plans, now)
         options.get("before_change", lambda: None)()
-        return replace(made.execute(plan), applied=True)
+        return replace(removal.execute(plan), applied=True)
 
 
 @contextmanager
@@ -214,16 +218,14 @@ def _kept_fault(faults: dict[Location, MinimizeError], output: Location) -> Iter
 
 @dataclass(frozen=True)
 class SubjectRemovalRun:
-    """A deletion or restriction of subjects, with its ledger, outputs and open requests.
-
-    requested_at  the time of a new request: later than now if the clock is behind the latest run
-    """
+    """A deletion or restriction of subjects, with its ledger, outputs and open requests."""
 
     kind: RemovalKind
     workspace: Workspace
     ledger: Ledger
     now: datetime
     requested_at: datetime
+    """The time of a new request: later than now if the clock is behind the latest run."""
     options: RemovalOptions
     outputs: tuple[PublishedOutput, ...] = ()
     unreachable: tuple[UnreachableOutput, ...] = ()
@@ -243,8 +245,10 @@ class SubjectRemovalRun:
         if subject.tenant is not None:
             yield subject
             return
-        known = self.known_tenants | self._tenants_in_files(subject)
-        tenants = [one for one in (replace(subject, tenant=name) for name in sorted(known)) if self._holds(one)]
+        tenant_names = self.known_tenants | self._tenants_in_files(subject)
+        tenants = [
+            each for each in (replace(subject, tenant=name) for name in sorted(tenant_names)) if self._holds(each)
+        ]
         if not tenants:
             raise ConfigurationError(
                 "a named subject was found in no output, and no tenant was given",
@@ -282,8 +286,12 @@ class SubjectRemovalRun:
     ) -> tuple[DataSubject, ...]:
         """The subjects to restrict of which no data is held, and that are not restricted already."""
         files = [*(due.file for plan in plans.values() for due in plan.due), *sealed_files(self.outputs)]
-        known = {*restricted, *self.open_requests, *(each for each, found in self.linked.items() if found.is_found)}
-        named = [each for each in subjects if each not in known] if self.kind == "restrict" else []
+        known_subjects = {
+            *restricted,
+            *self.open_requests,
+            *(each for each, identifiers in self.linked.items() if identifiers.is_found),
+        }
+        named = [each for each in subjects if each not in known_subjects] if self.kind == "restrict" else []
         return tuple(each for each in named if not self._search(each).has_records(files))
 
     def execute(self, plan: SubjectRemoval) -> SubjectRemoval:
@@ -361,13 +369,13 @@ class SubjectRemovalRun:
         now = tuple(replace(each, chain=load_receipts(each.folder)) for each in self.outputs)
         events = self._events(subjects)
         requests = {output.folder: self._rules(output, events) for output in now}
-        found = (find_due(requests[file.output.folder], file) for file in self._searched_files(now))
-        left = {each.file.path for each in found if each is not None and each.is_due}
-        new = [file.path for each in receipts for one in each.outputs.values() for file in one.files]
-        left |= set(files_with_leftovers(now, new, {event.named_by for event in events}))
-        if left:
+        due_files = (find_due(requests[file.output.folder], file) for file in self._searched_files(now))
+        remaining_paths = {each.file.path for each in due_files if each is not None and each.is_due}
+        new = [file.path for receipt in receipts for output in receipt.outputs.values() for file in output.files]
+        remaining_paths |= set(files_with_leftovers(now, new, {event.named_by for event in events}))
+        if remaining_paths:
             hint = "A run may have published at the same time. Run the same command again to continue."
-            raise CheckFailed(f"{len(left)} files still hold records of the named subjects", hint=hint)
+            raise CheckFailed(f"{len(remaining_paths)} files still hold records of the named subjects", hint=hint)
 
     def _searched_files(self, outputs: Sequence[PublishedOutput]) -> list[OutputFile]:
         """The files of records in force. A deletion also searches the sealed ones."""
@@ -414,10 +422,13 @@ class SubjectRemovalRun:
         earlier = recorded_devices(self.ledger, subjects, _EVENTS[self.kind])
         complete = complete_requests(self.ledger, self.kind, subjects)
         devices = self.options.get("linked", False)
-        found = {
+        identifiers_by_subject = {
             each: find_linked_identifiers(each, self.outputs, self.ledger.keyring, devices=devices) for each in subjects
         }
-        return {each: one.with_earlier(earlier[each], is_complete=each in complete) for each, one in found.items()}
+        return {
+            subject: identifiers.with_earlier(earlier[subject], is_complete=subject in complete)
+            for subject, identifiers in identifiers_by_subject.items()
+        }
 
     def with_outputs_of_requests(self) -> SubjectRemovalRun:
         """The same run, with the outputs that were replaced since its open requests and so may return with their records."""
@@ -429,7 +440,9 @@ class SubjectRemovalRun:
     def with_identities_of_requests(self) -> SubjectRemovalRun:
         """The same, with the identities that open requests found before records were removed."""
         requests = {each: self.open_requests[each].body for each in self.linked.keys() & self.open_requests.keys()}
-        linked = {each: one.with_request(requests.get(each, {})) for each, one in self.linked.items()}
+        linked = {
+            subject: identifiers.with_request(requests.get(subject, {})) for subject, identifiers in self.linked.items()
+        }
         return replace(self, linked=linked)
 
     def _tokens(self, subject: DataSubject) -> LinkedForms:
@@ -437,9 +450,12 @@ class SubjectRemovalRun:
 
     def _events(self, subjects: Sequence[DataSubject]) -> tuple[RetentionEvent, ...]:
         """The events of the subjects and of their devices."""
-        own = tuple(map(self._event, subjects))
-        pairs = zip(own, map(self._tokens, subjects), strict=True)
-        return (*own, *(one for event, tokens in pairs for one in linked_events(event, tokens)))
+        subject_events = tuple(map(self._event, subjects))
+        pairs = zip(subject_events, map(self._tokens, subjects), strict=True)
+        return (
+            *subject_events,
+            *(device_event for event, tokens in pairs for device_event in linked_events(event, tokens)),
+        )
 
     def _event(self, subject: DataSubject) -> RetentionEvent:
         return RetentionEvent(
@@ -458,7 +474,10 @@ class SubjectRemovalRun:
         }
 
     def _forms(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, frozenset[str]]:
-        return {each: frozenset(form for held in self._records(each) for form in held.subjects) for each in subjects}
+        return {
+            subject: frozenset(form for records in self._records(subject) for form in records.subjects)
+            for subject in subjects
+        }
 
     def _records(self, subject: DataSubject) -> Iterator[SubjectRecords]:
         """The records of a subject and of its devices."""
@@ -469,8 +488,10 @@ class SubjectRemovalRun:
 
     def _unsearchable(self, subjects: Sequence[DataSubject]) -> Iterator[UnsearchableFile]:
         """The files that cannot be searched for any of the subjects."""
-        blind = (one for found in self.unsearched(subjects).values() for one in found)
-        yield from {(one.file.output.folder, one.file.path, one.reason): one for one in blind}.values()
+        unsearchable_files = (file for files in self.unsearched(subjects).values() for file in files)
+        yield from {
+            (each.file.output.folder, each.file.path, each.reason): each for each in unsearchable_files
+        }.values()
 
     def unsearched(self, subjects: Sequence[DataSubject]) -> dict[DataSubject, list[UnsearchableFile]]:
         """Per subject, the files that cannot be searched for it."""
@@ -478,8 +499,8 @@ class SubjectRemovalRun:
 
     def _identify_form(self, subject: DataSubject) -> Iterator[DataSubject]:
         """The original subjects of a form, in each tenant. A pseudonym cannot be reversed."""
-        found = self._search(subject).find_all_records(self.outputs)
-        originals = dict.fromkeys(one for each in found for one in identify_form(each))
+        all_records = self._search(subject).find_all_records(self.outputs)
+        originals = dict.fromkeys(original for records in all_records for original in identify_form(records))
         if not originals:
             hint = "Run `subject view --form` to see the records. Delete by the original id; this excludes later records, too."
             raise ConfigurationError("the subject of a pseudonym cannot be determined", hint=hint)

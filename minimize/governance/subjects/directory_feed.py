@@ -38,19 +38,17 @@ class FeedColumns:
 
 @dataclass(frozen=True, slots=True)
 class ImportedEvents(JsonResult):
-    """The outcome of an import: numbers of events, and the lines that were not taken.
-
-    new        events that were recorded now
-    repeated   events that were recorded before
-    withdrawn  events that were withdrawn, and are not recorded again
-    faults     the lines that were not taken
-    """
+    """The outcome of an import: numbers of events, and the lines that were not taken."""
 
     file: str
     new: int
+    """Events that were recorded now."""
     repeated: int
+    """Events that were recorded before."""
     withdrawn: int
+    """Events that were withdrawn, and are not recorded again."""
     faults: tuple[Finding, ...] = dataclass_field(default=(), metadata=json_member("not_taken"))
+    """The lines that were not taken."""
 
     @property
     def exit_code(self) -> int:

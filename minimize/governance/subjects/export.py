@@ -43,18 +43,16 @@ def _file_entries(files: Mapping[str, str]) -> list[FileRef]:
 
 @dataclass(frozen=True, slots=True)
 class SubjectExport(JsonResult):
-    """The export of one subject: the folder, and its files with their digests and rows.
-
-    restricted  number of sealed records of a restriction, which are not exported
-    unsearched  outputs that may hold records of the subject and were not searched, with the reason; the request then stays open
-    """
+    """The export of one subject: the folder, and its files with their digests and rows."""
 
     folder: Path
     rows: int
     audit_entries: int
     files: Mapping[str, str] = field(metadata=json_member(convert=_file_entries))
     restricted: int = field(default=0, metadata=OMIT_IF_EMPTY)
+    """Number of sealed records of a restriction, which are not exported."""
     unsearched: Mapping[str, str] = field(default_factory=dict, metadata=OMIT_IF_EMPTY)
+    """Outputs that may hold records of the subject and were not searched, with the reason; the request then stays open."""
 
     def lines(self) -> Iterator[Line]:
         """The folder with its numbers of records and files."""
@@ -85,7 +83,7 @@ def export_subjects(
 
 
 def write_exports(
-    found: Sequence[SubjectView],
+    views: Sequence[SubjectView],
     folder: Path,
     workspace: Workspace,
     *,
@@ -105,22 +103,22 @@ def write_exports(
         raise ConfigurationError(f"unknown format {unknown[0]}", hint=f"Use one of {', '.join(EXPORT_OPTIONS)}.")
     if folder.exists() or folder.is_symlink():
         raise OutputError(f"{folder} already exists", hint="Pass a new folder.")
-    names = [""] if len(found) == 1 else [str(number) for number in range(1, len(found) + 1)]
+    names = [""] if len(views) == 1 else [str(number) for number in range(1, len(views) + 1)]
     try:
         with write_new_folder(folder, "export") as work:
-            done = [
+            staged_exports = [
                 replace(
                     _export_in_folder(view, work / name, workspace, formats, frozenset(redact)),
                     unsearched=_unsearched_outputs(view, unsearchable),
                 )
-                for view, name in zip(found, names, strict=True)
+                for view, name in zip(views, names, strict=True)
             ]
-        made = tuple(replace(each, folder=folder / name) for each, name in zip(done, names, strict=True))
+        exports = tuple(replace(each, folder=folder / name) for each, name in zip(staged_exports, names, strict=True))
     except OSError as error:
         what, hint = describe_os_error(error)
     else:
-        _record_exports(found, made, workspace, sorted(redact), unsearchable)
-        return made
+        _record_exports(views, exports, workspace, sorted(redact), unsearchable)
+        return exports
     raise OutputError(f"{folder} was not created: {what}", hint=hint)
 
 
@@ -138,20 +136,22 @@ def _record_exports(
     with optional_ledger(workspace, needed=False) as ledger:
         if ledger is None:
             return
-        known = {each.last.subject for each in request_statuses(ledger)}
+        known_subjects = {each.last.subject for each in request_statuses(ledger)}
         for view, export in zip(views, exports, strict=True):
             subject, now = view.subject, view.as_of
-            found = (
+            tenants = (
                 {name for each in view.records for name in each.tenants} if subject.tenant is None else {subject.tenant}
             )
-            subjects = [replace(subject, tenant=tenant) for tenant in sorted(found) if not subject.is_form]
+            subjects = [replace(subject, tenant=tenant) for tenant in sorted(tenants) if not subject.is_form]
             continued = open_requests(ledger, "export", subjects)
-            for each in subjects:
-                request = continued.get(each) or new_request("export", each, ledger.keyring, now, known)
+            for tenant_subject in subjects:
+                request = continued.get(tenant_subject) or new_request(
+                    "export", tenant_subject, ledger.keyring, now, known_subjects
+                )
                 reasons = {"unsearchable": dict(unsearchable)} if unsearchable else {}
                 outcome = {"rows": export.rows, "redacted": list(redacted), **reasons}
-                done = [] if export.unsearched else [next_step(request, "done", now, **outcome)]
-                record_steps(ledger, [*([] if each in continued else [request]), *done], now)
+                final_steps = [] if export.unsearched else [next_step(request, "done", now, **outcome)]
+                record_steps(ledger, [*([] if tenant_subject in continued else [request]), *final_steps], now)
 
 
 def _unsearched_outputs(view: SubjectView, reasons: Mapping[str, str]) -> dict[str, str]:
@@ -183,8 +183,8 @@ def _write_export(
 def _redacted_view(view: SubjectView, redact: frozenset[str]) -> dict[str, Any]:
     """The view without the fields left out, and with their names."""
     body = view.to_json()
-    for each in body["held"]:
-        each["fields"] = {name: form for name, form in each["fields"].items() if top_field(name) not in redact}
+    for entry in body["held"]:
+        entry["fields"] = {name: form for name, form in entry["fields"].items() if top_field(name) not in redact}
     return {**body, "redacted": sorted(redact)}
 
 
@@ -193,14 +193,14 @@ def _write_records(
 ) -> Iterator[tuple[str, str]]:
     """The files of records with their digests: one for each pipeline, and another one if column types differ."""
     for number, (pipeline, batch) in enumerate(_tables_by_pipeline(view.records), start=1):
-        left = batch.select([name for name in batch.schema.names if name not in redact])
+        exported_rows = batch.select([name for name in batch.schema.names if name not in redact])
         for format_ in [each for option, each in EXPORT_OPTIONS.items() if option in formats or not formats]:
             name = f"{number}-{pipeline}{format_.suffixes[0]}"
-            table = left if format_.nested else _nested_as_json(left)
+            table = exported_rows if format_.nested else _nested_as_json(exported_rows)
             aside = StagedExport(folder / name, table.schema)
             try:
-                for each in table.to_batches():
-                    aside.take(each)
+                for chunk in table.to_batches():
+                    aside.take(chunk)
                 digest, _ = aside.finish()
                 aside.publish().chmod(0o600)
             finally:
@@ -210,23 +210,23 @@ def _write_records(
 
 def _tables_by_pipeline(records: Sequence[SubjectRecords]) -> Iterator[tuple[str, pa.Table]]:
     groups: dict[tuple[str, str], list[pa.Table]] = {}
-    for each in records:
-        schema = each.rows.schema.remove_metadata()
-        groups.setdefault((each.file.written_by.receipt.pipeline, str(schema)), []).append(
-            each.rows.replace_schema_metadata(None)
+    for file_records in records:
+        schema = file_records.rows.schema.remove_metadata()
+        groups.setdefault((file_records.file.written_by.receipt.pipeline, str(schema)), []).append(
+            file_records.rows.replace_schema_metadata(None)
         )
     yield from ((pipeline, pa.concat_tables(tables)) for (pipeline, _), tables in groups.items())
 
 
 def _nested_as_json(table: pa.Table) -> pa.Table:
     """Nested columns as JSON text, for formats that have none."""
-    for index, each in enumerate(table.schema):
-        if pa.types.is_nested(each.type):
+    for index, schema_field in enumerate(table.schema):
+        if pa.types.is_nested(schema_field.type):
             texts = [
                 None if value is None else json.dumps(value, default=json_default)
-                for value in table[each.name].to_pylist()
+                for value in table[schema_field.name].to_pylist()
             ]
-            table = table.set_column(index, each.name, pa.array(texts, pa.string()))
+            table = table.set_column(index, schema_field.name, pa.array(texts, pa.string()))
     return table
 
 
@@ -273,8 +273,8 @@ def export_then_delete(
     not exported, and if the plan does not have the number of `records` that was confirmed.
     """
     subjects = permitted_subjects(subjects, workspace, "subject/export", "subject/delete")
-    found = find_views(subjects, workspace, now, named=named, linked=linked)
-    sealed = sum(each.sealed_rows for each in found)
+    views = find_views(subjects, workspace, now, named=named, linked=linked)
+    sealed = sum(each.sealed_rows for each in views)
     if sealed:
         raise RefusedError(
             f"{count_noun(sealed, 'record')} of restricted subjects cannot be exported, and would be deleted",
@@ -288,7 +288,7 @@ def export_then_delete(
         "yes": yes,
         "records": records,
         "before_change": partial(
-            write_exports, found, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable
+            write_exports, views, folder, workspace, formats=formats, redact=redact, unsearchable=unsearchable
         ),
     }
     deletion = remove_subjects("delete", subjects, workspace, now, **options)

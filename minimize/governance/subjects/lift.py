@@ -63,17 +63,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LiftedFiles:
-    """The sealed files of one output that have records to publish again.
-
-    rows     records that leave the seal, including those that are not published again
-    removed  records that are not published again, by reason
-    closed   sealed files whose keys were destroyed
-    """
+    """The sealed files of one output that have records to publish again."""
 
     due: tuple[DueFile, ...] = field(default=(), repr=False)
     rows: int = 0
+    """Records that leave the seal, including those that are not published again."""
     removed: Mapping[str, int] = field(default_factory=dict)
+    """Records that are not published again, by reason."""
     closed: tuple[str, ...] = ()
+    """Sealed files whose keys were destroyed."""
     tables_left: ClassVar[Mapping[tuple[str, str], Collection[str]]] = MappingProxyType({})
     """Tables do not change when a restriction ends."""
 
@@ -87,20 +85,18 @@ class LiftedFiles:
 
 @dataclass(frozen=True, slots=True)
 class RestrictionLift:
-    """Plan and result of lifting restrictions.
-
-    subjects     each restricted subject with its tenant
-    files        the sealed files, by output
-    unreachable  outputs that cannot be reached from here
-    receipts     receipts of the publications
-    requests     ids of the requests
-    """
+    """Plan and result of lifting restrictions."""
 
     subjects: tuple[DataSubject, ...] = field(repr=False)
+    """Each restricted subject with its tenant."""
     files: Mapping[str, LiftedFiles]
+    """The sealed files, by output."""
     unreachable: tuple[UnreachableOutput, ...] = ()
+    """Outputs that cannot be reached from here."""
     receipts: tuple[Receipt, ...] = ()
+    """Receipts of the publications."""
     requests: tuple[str, ...] = ()
+    """Ids of the requests."""
     applied: bool = False
 
     @property
@@ -128,17 +124,17 @@ class RestrictionLift:
 
     def lines(self) -> Iterator[Line]:
         """The records that are published again, then what is left to do."""
-        done = "published again" if self.applied else "would be published again"
+        outcome = "published again" if self.applied else "would be published again"
         tenants = sum(each.is_tenant for each in self.subjects)
         numbers = ((len(self.subjects) - tenants, "restricted subject"), (tenants, "restricted tenant"))
-        whose = " and ".join(count_noun(count, word) for count, word in numbers if count)
-        yield f"{count_noun(self.rows, 'record')} of {whose} {done}"
+        subject_text = " and ".join(count_noun(count, word) for count, word in numbers if count)
+        yield f"{count_noun(self.rows, 'record')} of {subject_text} {outcome}"
         for reason, rows in self.removal_counts.items():
             why = {"retention": "past their retention", "erased": "of tenants or subjects that were deleted"}[reason]
             yield f"  {count_noun(rows, 'record')} removed: {why}"
-        for name, each in self.files.items():
-            if each.closed:
-                yield f"  {name}: {count_noun(len(each.closed), 'sealed file')} cannot be read: their keys were destroyed"
+        for name, files in self.files.items():
+            if files.closed:
+                yield f"  {name}: {count_noun(len(files.closed), 'sealed file')} cannot be read: their keys were destroyed"
         yield from (f"  not reached: {each.folder}: {each.reason}" for each in self.unreachable)
         yield from (f"  request {name}" for name in self.requests)
         if not self.applied:
@@ -165,8 +161,8 @@ def lift_restriction(
     subjects = permitted_subjects(subjects, workspace, "subject/restrict")
     workspace.check_ledger(named)
     with workspace.open_ledger(signs=True) as ledger:
-        found = find_changeable_outputs(ledger, named, workspace.configured_outputs)
-        run = _LiftRun.resolve(subjects, workspace, ledger, now, *found)
+        outputs, unreachable = find_changeable_outputs(ledger, named, workspace.configured_outputs)
+        run = _LiftRun.resolve(subjects, workspace, ledger, now, outputs, unreachable)
         plan = run.plan()
         if not yes:
             return plan
@@ -202,15 +198,26 @@ class _LiftRun:
             raise ConfigurationError("a restriction is lifted by the original id", hint="Leave out --form.")
         events = ledger.find(LIFECYCLE_EVENT)
         tenants = sorted({row.tenant_id for row in events if row.kind == RESTRICTION})
-        every = [
-            one
-            for each in subjects
-            for one in ([each] if each.tenant is not None else [replace(each, tenant=name) for name in tenants])
+        tenant_subjects = [
+            tenant_subject
+            for subject in subjects
+            for tenant_subject in (
+                [subject] if subject.tenant is not None else [replace(subject, tenant=name) for name in tenants]
+            )
         ]
-        restrictions, requests = restrictions_in_force(ledger, every), open_requests(ledger, "lift", every)
+        restrictions, requests = (
+            restrictions_in_force(ledger, tenant_subjects),
+            open_requests(ledger, "lift", tenant_subjects),
+        )
         requests = with_receipts_of_attempts(requests, ledger, outputs)
-        found = tuple(dict.fromkeys(each for each in every if each in restrictions or each in requests))
-        missing = [each for each in subjects if not any(_is_same(each, one) for one in found)]
+        restricted_subjects = tuple(
+            dict.fromkeys(each for each in tenant_subjects if each in restrictions or each in requests)
+        )
+        missing = [
+            each
+            for each in subjects
+            if not any(_is_same(each, restricted_subject) for restricted_subject in restricted_subjects)
+        ]
         if missing:
             raise ConfigurationError(
                 f"no restriction is in force for {count_noun(len(missing), 'named subject')}; none was lifted",
@@ -218,13 +225,13 @@ class _LiftRun:
                 "check the ids and the tenant: `minimize subject view ID --tenant T` shows whether a subject is restricted.",
                 findings=subject_findings("Q011", "no restriction of this subject is in force", missing),
             )
-        return cls(workspace, ledger, now, outputs, unreachable, found, restrictions, requests)
+        return cls(workspace, ledger, now, outputs, unreachable, restricted_subjects, restrictions, requests)
 
     def plan(self) -> RestrictionLift:
         """The records to publish again, by output."""
         files = self._removal.plans(self.outputs)
-        found = {name: each for name, each in files.items() if each.due or each.closed}
-        return RestrictionLift(self.subjects, found, self.unreachable)
+        files_by_output = {name: each for name, each in files.items() if each.due or each.closed}
+        return RestrictionLift(self.subjects, files_by_output, self.unreachable)
 
     def execute(self, plan: RestrictionLift) -> RestrictionLift:
         """Records the requests, publishes the records output by output, and withdraws the restrictions."""
@@ -274,28 +281,26 @@ class _LiftRun:
 
 @dataclass(frozen=True)
 class _Lift:
-    """The end of restrictions: publishes the sealed records of these events again.
-
-    restriction_ids  the ids of the restrictions to lift, which no longer decide
-    """
+    """The end of restrictions: publishes the sealed records of these events again."""
 
     ledger: Ledger
     as_of: datetime
     events: tuple[RetentionEvent, ...]
     restriction_ids: frozenset[str]
+    """The ids of the restrictions to lift, which no longer decide."""
     kind: ReceiptKind = "lift"
     replans: bool = True
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> LiftedFiles:
         """See `RemovalOperation.plan`. Sealed files are always read."""
         request = self._request(output)
-        looked = [(file, request.find_due(file)) for file in output.restricted_files()]
-        due = [each for _, each in looked if each is not None and each[1]]
+        checked_files = [(file, request.find_due(file)) for file in output.restricted_files()]
+        due = [each for _, each in checked_files if each is not None and each[1]]
         return LiftedFiles(
             due=tuple(each for each, _ in due),
             rows=sum(rows for _, rows in due),
             removed=sum((Counter(each.gated) for each, _ in due), Counter[str]()),
-            closed=tuple(file.path for file, each in looked if each is None),
+            closed=tuple(file.path for file, each in checked_files if each is None),
         )
 
     def transfer(self, output: PublishedOutput) -> TransferFactory:
@@ -314,6 +319,9 @@ class _Lift:
         )
 
 
-def _is_same(subject: DataSubject, found: DataSubject) -> bool:
+def _is_same(subject: DataSubject, tenant_subject: DataSubject) -> bool:
     """Whether a subject with a tenant is the one that was asked for, in its tenant or in any."""
-    return replace(subject, tenant=found.tenant) == found and subject.tenant in (None, found.tenant)
+    return replace(subject, tenant=tenant_subject.tenant) == tenant_subject and subject.tenant in (
+        None,
+        tenant_subject.tenant,
+    )

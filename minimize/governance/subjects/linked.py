@@ -57,37 +57,35 @@ IdForms = Mapping[str, frozenset[str]]
 
 @dataclass(frozen=True, slots=True)
 class LinkedIdentifiers:
-    """Other ids of one subject and its devices, as they are in outputs.
-
-    ids           the ids that belong to the subject alone, by identity, or by field under policies that state none: each id with
-                  the tokens of its forms
-    shared        number of ids that other individuals have, too
-    names         the identities by which ids of the subject could be searched for: files show them next to its own
-    shown         those of them that a record of the subject shows
-    individuals   whether the subject is a user or a device; empty if no policy states it
-    own           the identities by which the subject was named or found
-    with_devices  whether devices of a user were searched for
-    is_found      whether any file has a record of the subject
-    is_complete   whether an earlier request searched every output for these ids
-    compared      by identity, the chains whose forms were also looked for among ids that files have as received
-    """
+    """Other ids of one subject and its devices, as they are in outputs."""
 
     subject: DataSubject = field(repr=False)
     ids: Mapping[str, Sequence[IdChains]] = field(default_factory=dict, repr=False)
+    """The ids that belong to the subject alone, by identity, or by field under policies that state none: each id with the
+    tokens of its forms."""
     shared: int = 0
+    """Number of ids that other individuals also have."""
     names: frozenset[str] = frozenset()
+    """The identities by which ids of the subject could be searched for: files show them next to its own."""
     shown: frozenset[str] = frozenset()
+    """The identities among `names` that a record of the subject shows."""
     individuals: frozenset[str] = frozenset()
+    """Whether the subject is a user or a device; empty if no policy states it."""
     own: frozenset[str] = frozenset()
+    """The identities by which the subject was named or found."""
     with_devices: bool = False
+    """Whether devices of a user were searched for."""
     is_found: bool = False
+    """Whether any file has a record of the subject."""
     is_complete: bool = False
+    """Whether an earlier request searched every output for these ids."""
     compared: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """By identity, the chains whose forms were also looked for among ids that files have as received."""
 
     @property
     def tokens(self) -> LinkedForms:
         """The tokens of the ids' forms, as the ledger stores them."""
-        ids = [(name, each) for name, found in self.ids.items() for each in found]
+        ids = [(name, id_chains) for name, ids_of_name in self.ids.items() for id_chains in ids_of_name]
         forms = ({name: _by_chain(each)} for name, each in ids)
         groups = ({FORMS_OF_ONE_ID: {min(each): tuple(sorted(each))}} for _, each in ids)
         return merge_linked_forms([*forms, *groups])
@@ -95,14 +93,18 @@ class LinkedIdentifiers:
     @property
     def identities(self) -> dict[str, list[str]]:
         """The identities of the subject that its records showed, for the request that removes them; no ids."""
-        own = sorted(name for name in self.own if individual_of(name) is not None)
-        return {"identities": own, "linked_identities": sorted(self.shown)} if own and self.is_found else {}
+        identities = sorted(name for name in self.own if individual_of(name) is not None)
+        return (
+            {"identities": identities, "linked_identities": sorted(self.shown)} if identities and self.is_found else {}
+        )
 
     def with_request(self, body: Mapping[str, Any]) -> LinkedIdentifiers:
         """Together with the identities that an open request found before it removed the records that showed them."""
-        own, shown = (frozenset(body.get(name, ())) for name in ("identities", "linked_identities"))
-        individuals = frozenset(each for each in map(individual_of, own) if each is not None)
-        return replace(self, own=self.own | own, individuals=self.individuals | individuals, shown=self.shown | shown)
+        identities, shown = (frozenset(body.get(name, ())) for name in ("identities", "linked_identities"))
+        individuals = frozenset(each for each in map(individual_of, identities) if each is not None)
+        return replace(
+            self, own=self.own | identities, individuals=self.individuals | individuals, shown=self.shown | shown
+        )
 
     def with_earlier(self, tokens: LinkedForms, *, is_complete: bool) -> LinkedIdentifiers:
         """Together with the ids of earlier requests, whose linking records may be gone.
@@ -147,8 +149,8 @@ class LinkedIdentifiers:
     def _names_in(self, file: OutputFile) -> list[str]:
         """The identities in a file by which it may hold the subject: its own kinds of ids, else its devices."""
         stated = sorted({name for names in file.identities.values() for name in names})
-        own = [name for name in stated if individual_of(name) in (self.individuals or (USER, DEVICE))]
-        return own or [name for name in stated if individual_of(name) == DEVICE and USER in self.individuals]
+        candidates = [name for name in stated if individual_of(name) in (self.individuals or (USER, DEVICE))]
+        return candidates or [name for name in stated if individual_of(name) == DEVICE and USER in self.individuals]
 
     def _is_known(self, name: str) -> bool:
         """Whether the ids of this name are known, also if there are none."""
@@ -204,8 +206,8 @@ class LinkedIdentifiers:
         if not file.states_identities:
             others = {*identifying_fields(file.policy)} & file.pointers.keys() - {file.policy.subject}
             return not self.individuals or not others
-        own = self.own or {USER, DEVICE}
-        return any(own & {*names} for names in file.identities.values())
+        identities = self.own or {USER, DEVICE}
+        return any(identities & {*names} for names in file.identities.values())
 
     def events(self, event: RetentionEvent) -> Iterator[RetentionEvent]:
         """An event of the subject as it applies to the ids."""
@@ -223,8 +225,8 @@ class LinkedIdentifiers:
         everything = RetentionEvent(str(self.subject.tenant), "subject_left", END_OF_TIME, named_by=self.subject.field)
         events = list(self.events(everything))
         for file in files if events else ():
-            found = () if file.is_shredded else _records_of(events, file)
-            yield from found
+            records = () if file.is_shredded else _records_of(events, file)
+            yield from records
 
 
 def _records_of(events: Sequence[RetentionEvent], file: OutputFile) -> Iterator[SubjectRecords]:
@@ -278,35 +280,38 @@ class _IdentifierSearch:
         """The ids in records of the subject, and in records of these ids, without those of other individuals."""
         direct = [each.found for each in map(SubjectSearch(self.subject).search_file, self.files)]
         records = [each for each in direct if isinstance(each, SubjectRecords)]
-        own = self._own_names(records)
-        individuals = frozenset(each for each in map(individual_of, own) if each is not None)
+        subject_names = self._own_names(records)
+        individuals = frozenset(each for each in map(individual_of, subject_names) if each is not None)
         alone: dict[str, list[IdForms]] = {}
         shared: dict[str, list[IdForms]] = {}
-        shown, left = set[str](), records
-        while left:
+        shown, pending_records = set[str](), records
+        while pending_records:
             new: dict[str, list[IdForms]] = {}
-            for name, form, chains in self._linked_forms(left, own, individuals, shown):
-                known = [*alone.get(name, ()), *shared.get(name, ()), *new.get(name, ())]
-                if not any(form in each for each in known):
+            for name, form, chains in self._linked_forms(pending_records, subject_names, individuals, shown):
+                known_ids = [*alone.get(name, ()), *shared.get(name, ()), *new.get(name, ())]
+                if not any(form in each for each in known_ids):
                     new.setdefault(name, []).append(self._forms_of_id(name, form, chains))
             unshared: dict[str, list[IdForms]] = {}
-            for name, each in ((name, each) for name, ids in new.items() for each in _without_duplicates(ids)):
-                is_shared = self._shared(name, each, own, individuals)
-                (shared if is_shared else unshared).setdefault(name, []).append(each)
+            for name, id_forms in (
+                (name, id_forms) for name, ids in new.items() for id_forms in _without_duplicates(ids)
+            ):
+                is_shared = self._shared(name, id_forms, subject_names, individuals)
+                (shared if is_shared else unshared).setdefault(name, []).append(id_forms)
             for name, ids in unshared.items():
                 alone.setdefault(name, []).extend(ids)
             by_individual = (
-                {name: ids for name, ids in unshared.items() if individual_of(name) == each} for each in (USER, DEVICE)
+                {name: ids for name, ids in unshared.items() if individual_of(name) == individual}
+                for individual in (USER, DEVICE)
             )
-            left = [record for ids in by_individual for record in self._records_of(ids)]
+            pending_records = [record for ids in by_individual for record in self._records_of(ids)]
         return LinkedIdentifiers(
             self.subject,
             {name: tuple(map(self._tokens, _without_duplicates(ids))) for name, ids in alone.items()},
             sum(map(len, shared.values())),
-            frozenset(self._names_beside(own, individuals)),
+            frozenset(self._names_beside(subject_names, individuals)),
             frozenset(shown),
             individuals,
-            own,
+            subject_names,
             self.devices,
             bool(records),
             compared={name: frozenset(self._received_ids(name)) for name in alone if individual_of(name) is not None},
@@ -323,51 +328,63 @@ class _IdentifierSearch:
         """The names of the subject's own id: the one that it was given, else those under which it was found."""
         if self.subject.field is not None:
             return frozenset({self.subject.field})
-        found = [held.file.identities.get(key, ()) for held in records for key in held.keys]
-        return frozenset(names[0] for names in found if len(names) == 1)
+        identity_names = [
+            file_records.file.identities.get(key, ()) for file_records in records for key in file_records.keys
+        ]
+        return frozenset(names[0] for names in identity_names if len(names) == 1)
 
-    def _name_of(self, file: OutputFile, key: str, own: Collection[str], individuals: Collection[str]) -> str | None:
+    def _name_of(
+        self, file: OutputFile, key: str, subject_names: Collection[str], individuals: Collection[str]
+    ) -> str | None:
         """The name of a linking column; None for any other column."""
         names = file.identities.get(key, ())
         if file.pointers[key].stars or len(names) > 1:
             return None
         if not names:
-            return key if key in self._policy_subjects and not file.states_identities and key not in own else None
+            return (
+                key
+                if key in self._policy_subjects and not file.states_identities and key not in subject_names
+                else None
+            )
         name, individual = names[0], individual_of(names[0])
         if individual == USER and _may_name_administrators(file):
             return None
-        if name in own or not (
+        if name in subject_names or not (
             individual in individuals or (self.devices and individual == DEVICE and USER in individuals)
         ):
             return None
         return name
 
-    def _names_beside(self, own: Collection[str], individuals: Collection[str]) -> Iterator[str]:
+    def _names_beside(self, subject_names: Collection[str], individuals: Collection[str]) -> Iterator[str]:
         """The names of linking columns in files that also have a column of the subject."""
         for file in self.files:
             is_linking = USER not in individuals or not _may_name_administrators(file)
             if is_linking and any(key in file.pointers for key in file.fields_named(self.subject.field)):
-                names = (self._name_of(file, key, own, individuals) for key in file.pointers)
+                names = (self._name_of(file, key, subject_names, individuals) for key in file.pointers)
                 yield from (name for name in names if name is not None)
 
     def _linked_forms(
-        self, records: Iterable[SubjectRecords], own: Collection[str], individuals: Collection[str], shown: set[str]
+        self,
+        records: Iterable[SubjectRecords],
+        subject_names: Collection[str],
+        individuals: Collection[str],
+        shown: set[str],
     ) -> Iterator[tuple[str, str, Collection[str]]]:
         """The ids in these records: the name, the form, and the chains that may have made it. Adds the names to `shown`."""
-        for held in records:
-            for key in () if _is_of_administrators(held) else held.file.pointers:
-                name = self._name_of(held.file, key, own, individuals)
+        for file_records in records:
+            for key in () if _is_of_administrators(file_records) else file_records.file.pointers:
+                name = self._name_of(file_records.file, key, subject_names, individuals)
                 if name is None:
                     continue
                 shown.add(name)
-                column = held.file.column(key)
+                column = file_records.file.column(key)
                 chains = None if column is None else column.column.chain_names
-                yield from ((name, form, chains or ()) for form in held.forms_of(key))
+                yield from ((name, form, chains or ()) for form in file_records.forms_of(key))
 
-    def _records_of(self, found: Mapping[str, Sequence[IdForms]]) -> list[SubjectRecords]:
+    def _records_of(self, ids_by_name: Mapping[str, Sequence[IdForms]]) -> list[SubjectRecords]:
         """The records of these ids in all files whose policies state identities."""
         everything = RetentionEvent(self.tenant, "subject_left", END_OF_TIME)
-        forms = ({name: _by_chain(self._tokens(each))} for name, ids in found.items() for each in ids)
+        forms = ({name: _by_chain(self._tokens(each))} for name, ids in ids_by_name.items() for each in ids)
         events = list(linked_events(everything, merge_linked_forms(forms)))
         return [each for file in self.files if events for each in _records_of(events, file)]
 
@@ -376,16 +393,16 @@ class _IdentifierSearch:
 
         An id whose form another file has as received is known as received.
         """
-        found: dict[str, set[str]] = {form: {*chains}}
+        chains_by_form: dict[str, set[str]] = {form: {*chains}}
         by_chain = self._received_ids(name)
         received = (
             {form} if AS_RECEIVED in chains else {by_chain[each].get(form, "") for each in chains if each in by_chain}
         )
         for value in received - {""}:
-            found.setdefault(value, set()).add(AS_RECEIVED)
-            for chain, made in self._forms_in_files(name, canonical_text(value)):
-                found.setdefault(made, set()).add(chain)
-        return {each: frozenset(made_by) for each, made_by in found.items()}
+            chains_by_form.setdefault(value, set()).add(AS_RECEIVED)
+            for chain, form_in_file in self._forms_in_files(name, canonical_text(value)):
+                chains_by_form.setdefault(form_in_file, set()).add(chain)
+        return {each: frozenset(chain_names) for each, chain_names in chains_by_form.items()}
 
     def _received_ids(self, name: str) -> Mapping[str, Mapping[str, str]]:
         """Per chain of the columns of a name, the ids that some file has as received, by the form that the chain makes."""
@@ -396,55 +413,66 @@ class _IdentifierSearch:
                 for file, key, column in columns
                 if column is not None and AS_RECEIVED in (column.column.chain_names or ())
             )
-            found: dict[str, dict[str, str]] = {}
+            ids_by_chain: dict[str, dict[str, str]] = {}
             for value in sorted(frozenset[str]().union(*values)):
-                for chain, made in self._forms_in_files(name, value):
-                    found.setdefault(chain, {})[made] = value
-            self._received[name] = found
+                for chain, form in self._forms_in_files(name, value):
+                    ids_by_chain.setdefault(chain, {})[form] = value
+            self._received[name] = ids_by_chain
         return self._received[name]
 
     def _tokens(self, forms: IdForms) -> IdChains:
         """The tokens of the forms of one id, with their chains."""
-        found: dict[str, set[str]] = {}
+        chains_by_token: dict[str, set[str]] = {}
         for form, chains in forms.items():
-            found.setdefault(self._token(form), set()).update(chains)
-        return {token: frozenset(chains) for token, chains in found.items()}
+            chains_by_token.setdefault(self._token(form), set()).update(chains)
+        return {token: frozenset(chains) for token, chains in chains_by_token.items()}
 
     def _forms_in_files(self, name: str, value: str) -> Iterator[tuple[str, str]]:
         """The chains and forms of an id as received in the columns of its name."""
         columns = (file.column(key) for file in self.files for key in file.fields_named(name))
-        found = (each.column for each in columns if each is not None)
-        known = {id(each): each for each in found if isinstance(each, IdentifierColumn)}
-        for column in known.values():
+        stored_columns = (each.column for each in columns if each is not None)
+        distinct_columns = {id(each): each for each in stored_columns if isinstance(each, IdentifierColumn)}
+        for column in distinct_columns.values():
             for chain in column.chains or ():
-                made = column.forms_by_chain(chain, [(value, self.tenant)])[0]
-                if made is not None:
-                    yield column.chain_name(chain), made
+                form = column.forms_by_chain(chain, [(value, self.tenant)])[0]
+                if form is not None:
+                    yield column.chain_name(chain), form
 
     def _token(self, form: str) -> str:
         return form_tokens(self.keys, self.tenant, [form])[0]
 
-    def _shared(self, name: str, forms: Collection[str], own: Collection[str], individuals: Collection[str]) -> bool:
+    def _shared(
+        self, name: str, forms: Collection[str], subject_names: Collection[str], individuals: Collection[str]
+    ) -> bool:
         """Whether a file shows one of the forms of an id with another individual."""
-        return any(True for file in self.files for _ in self._shared_in_file(file, name, forms, own, individuals))
+        return any(
+            True for file in self.files for _ in self._shared_in_file(file, name, forms, subject_names, individuals)
+        )
 
     def _shared_in_file(
-        self, file: OutputFile, name: str, forms: Collection[str], own: Collection[str], individuals: Collection[str]
+        self,
+        file: OutputFile,
+        name: str,
+        forms: Collection[str],
+        subject_names: Collection[str],
+        individuals: Collection[str],
     ) -> Iterator[str]:
         keys = [key for key in file.fields_named(name) if key in file.pointers and not file.pointers[key].stars]
         for key in keys:
-            for owner in self._owner_columns(file, own, individuals):
+            for owner in self._owner_columns(file, subject_names, individuals):
                 if owner == key:
                     continue
                 if file.pointers[owner].stars or file.pointers[key].stars:
                     yield from forms  # a record with a list of persons
                     continue
-                mine = self._own_forms(file, owner, own)
+                subject_forms = self._own_forms(file, owner, subject_names)
                 for form, owners in self._owners(file, file.pointers[key], file.pointers[owner], forms).items():
-                    if len(owners) > 1 or (mine is not None and owners - mine):
+                    if len(owners) > 1 or (subject_forms is not None and owners - subject_forms):
                         yield form
 
-    def _owner_columns(self, file: OutputFile, own: Collection[str], individuals: Collection[str]) -> list[str]:
+    def _owner_columns(
+        self, file: OutputFile, subject_names: Collection[str], individuals: Collection[str]
+    ) -> list[str]:
         """The columns that show to whom an id belongs: the subject's own, else other ids of such individuals."""
         if not file.states_identities:
             named = [key for key in file.fields_named(self.subject.field) if key in file.pointers]
@@ -453,31 +481,31 @@ class _IdentifierSearch:
         flat = {
             key: each[0] for key, each in file.identities.items() if len(each) == 1 and not file.pointers[key].stars
         }
-        exact = [key for key, name in flat.items() if name in own]
+        exact = [key for key, name in flat.items() if name in subject_names]
         if exact or (USER in individuals and _may_name_administrators(file)):
             return exact
         return [key for key, name in flat.items() if individual_of(name) in individuals]
 
-    def _own_forms(self, file: OutputFile, owner: str, own: Collection[str]) -> frozenset[str] | None:
+    def _own_forms(self, file: OutputFile, owner: str, subject_names: Collection[str]) -> frozenset[str] | None:
         """The subject's forms in a column of its own ids; None for another column."""
-        if owner not in own and not {*file.identities.get(owner, ())} & {*own}:
+        if owner not in subject_names and not {*file.identities.get(owner, ())} & {*subject_names}:
             return None
         return file.forms(owner, str(self.subject.id), self.tenant) or frozenset()
 
     def _owners(self, file: OutputFile, device: Pointer, owner: Pointer, forms: Collection[str]) -> dict[str, set[str]]:
         """The individuals next to each of these ids of the tenant in a file."""
         tenant = file.pointers.get(file.policy.tenant or "")
-        own = file.forms(file.policy.tenant, self.tenant, self.tenant)
-        found: dict[str, set[str]] = {}
+        tenant_forms = file.forms(file.policy.tenant, self.tenant, self.tenant)
+        owners_by_form: dict[str, set[str]] = {}
         for batch in file.batches([each.top for each in (device, owner, tenant) if each is not None]):
             columns = [_texts(batch, each) for each in (device, owner)]
             rows = pc.is_in(columns[0], pa.array(sorted(forms), pa.string()))
-            if tenant is not None and own is not None:
-                rows = pc.and_(rows, pc.is_in(_texts(batch, tenant), pa.array(sorted(own), pa.string())))
+            if tenant is not None and tenant_forms is not None:
+                rows = pc.and_(rows, pc.is_in(_texts(batch, tenant), pa.array(sorted(tenant_forms), pa.string())))
             pairs = zip(*(each.filter(rows).to_pylist() for each in columns), strict=True)
             for form, person in set(pairs):
-                found.setdefault(form, set()).update([] if person is None else [person])
-        return found
+                owners_by_form.setdefault(form, set()).update([] if person is None else [person])
+        return owners_by_form
 
 
 def _may_name_administrators(file: OutputFile) -> bool:
@@ -494,35 +522,43 @@ def _is_of_administrators(records: SubjectRecords) -> bool:
 
 def _without_duplicates(ids: Iterable[IdForms]) -> list[IdForms]:
     """The ids, with those that share a form as one."""
-    found: list[IdForms] = []
-    for each in ids:
-        same = [one for one in found if one.keys() & each.keys()]
+    merged_ids: list[IdForms] = []
+    for id_forms in ids:
+        same = [other_forms for other_forms in merged_ids if other_forms.keys() & id_forms.keys()]
         merged: dict[str, frozenset[str]] = {}
-        for one in (*same, each):
-            merged |= {form: merged.get(form, frozenset()) | chains for form, chains in one.items()}
-        found = [*(one for one in found if not any(one is other for other in same)), merged]
-    return found
+        for other_forms in (*same, id_forms):
+            merged |= {form: merged.get(form, frozenset()) | chains for form, chains in other_forms.items()}
+        merged_ids = [
+            *(other_forms for other_forms in merged_ids if not any(other_forms is same_forms for same_forms in same)),
+            merged,
+        ]
+    return merged_ids
 
 
 def _divide(tokens: IdChains, groups: Iterable[Collection[str]]) -> tuple[IdChains, ...]:
     """The tokens of the forms of each id. A token without a group stands for an id of its own."""
-    left, found = dict(tokens), list[IdChains]()
+    remaining_tokens, chains_by_id = dict(tokens), list[IdChains]()
     for group in groups:
-        own = {token: left.pop(token) for token in group if token in left}
-        found += [own] if own else []
-    return (*found, *({token: chains} for token, chains in left.items()))
+        group_chains = {token: remaining_tokens.pop(token) for token in group if token in remaining_tokens}
+        chains_by_id += [group_chains] if group_chains else []
+    return (*chains_by_id, *({token: chains} for token, chains in remaining_tokens.items()))
 
 
 def _by_token(forms: Mapping[str, Collection[str]]) -> IdChains:
     """The chains of each token."""
-    tokens = {token for found in forms.values() for token in found}
-    return {token: frozenset(chain for chain, found in forms.items() if token in found) for token in tokens}
+    tokens = {token for chain_tokens in forms.values() for token in chain_tokens}
+    return {
+        token: frozenset(chain for chain, chain_tokens in forms.items() if token in chain_tokens) for token in tokens
+    }
 
 
 def _by_chain(ids: IdChains) -> FormTokens:
     """The tokens of each chain."""
-    chains = {chain for found in ids.values() for chain in found}
-    return {chain: tuple(sorted(token for token, found in ids.items() if chain in found)) for chain in sorted(chains)}
+    chains = {chain for id_chains in ids.values() for chain in id_chains}
+    return {
+        chain: tuple(sorted(token for token, id_chains in ids.items() if chain in id_chains))
+        for chain in sorted(chains)
+    }
 
 
 def _texts(batch: pa.RecordBatch, pointer: Pointer) -> pa.Array:

@@ -18,20 +18,18 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True, order=True)
 class DataSubject:
-    """A data subject, by its original identifier.
-
-    id       the identifier in the records before minimization; None for a whole tenant
-    tenant   the tenant; None if unknown, then every known tenant is tried
-    field    what the id identifies: an identity or a field; None if any field that identifies may hold it
-    is_form  whether the id is a form from an output: a pseudonym or a token
-    place    the file and line that name the subject; None if it was passed itself
-    """
+    """A data subject, by its original identifier."""
 
     id: str | None = field(default=None, repr=False)
+    """The identifier in the records before minimization; None for a whole tenant."""
     tenant: str | None = field(default=None, repr=False)
+    """The tenant; None if unknown, then every known tenant is tried."""
     field: str | None = None
+    """What the id identifies: an identity or a field; None if any field that identifies may hold it."""
     is_form: bool = False
+    """Whether the id is a form from an output: a pseudonym or a token."""
     place: tuple[str, int] | None = dataclasses.field(default=None, repr=False, compare=False)
+    """The file and line that name the subject; None if it was passed itself."""
 
     @property
     def is_tenant(self) -> bool:
@@ -65,20 +63,20 @@ def collect_subjects(
     if tenant == "" or "" in ids:
         raise ConfigurationError("an id or a tenant is blank", hint="Pass it as the records have it.")
     named = [DataSubject(each, tenant, field) for each in ids]
-    found = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
-    found = [replace(each, is_form=forms and not each.is_tenant) for each in found]
-    if not found and whole_tenant and file is None:
-        found = [DataSubject(None, tenant)]
-    if not found:
+    subjects = [*named, *([] if file is None else load_subjects(Path(file), tenant, field))]
+    subjects = [replace(each, is_form=forms and not each.is_tenant) for each in subjects]
+    if not subjects and whole_tenant and file is None:
+        subjects = [DataSubject(None, tenant)]
+    if not subjects:
         raise ConfigurationError(
             "no subject was given", hint="Pass an ID, --file FILE, or --tenant T --whole-tenant for a whole tenant."
         )
-    tenants = [each for each in found if each.is_tenant]
+    tenants = [each for each in subjects if each.is_tenant]
     if tenants and not whole_tenant:
         findings = subject_findings("Q002", "the row names a whole tenant", tenants)
         message = "the subject file names a whole tenant"
         raise ConfigurationError(message, findings=findings, hint="Pass `--whole-tenant` if this is intended.")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(subjects))
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +134,8 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
     `tenant`, for which the caller has the permission. Raises PolicyError with every fault, by line.
     """
     tenant = canonical_id(tenant)
-    found = (read_rows(path, {name}, columns=_COLUMNS, code="Q002") for name in ("subject", "tenant_id"))
-    rows = next((each for each in found if each is not None), None)
+    row_sets = (read_rows(path, {name}, columns=_COLUMNS, code="Q002") for name in ("subject", "tenant_id"))
+    rows = next((each for each in row_sets if each is not None), None)
     if rows is None:
         message, hint = "the subject file cannot be read", f"Use UTF-8 and one of {format_suffixes()}."
         if read_rows(path, frozenset()) is not None:
@@ -145,31 +143,31 @@ def load_subjects(path: Path, tenant: str | None = None, field: str | None = Non
             hint = "The columns are subject, tenant_id and field. One of the first two is required."
         finding = Finding("Q001", message, file=str(path), hint=hint)
         raise PolicyError(f"cannot read the subject file {path}", findings=[finding])
-    made = [_parse_subject(line, row, tenant, field, str(path)) for line, row in rows]
-    faults = [each for each in made if isinstance(each, Finding)]
+    parsed_rows = [_parse_subject(line, row, tenant, field, str(path)) for line, row in rows]
+    faults = [each for each in parsed_rows if isinstance(each, Finding)]
     if faults:
         raise PolicyError(f"the subject file {path} has {count_noun(len(faults), 'fault')}", findings=faults)
-    return tuple(each for each in made if isinstance(each, DataSubject))
+    return tuple(each for each in parsed_rows if isinstance(each, DataSubject))
 
 
 def _parse_subject(
     line: int, row: Mapping[str, Any], tenant: str | None, field: str | None, file: str
 ) -> DataSubject | Finding:
     values = {name: text_or_none(row.get(name)) for name in _COLUMNS}
-    id_, of = canonical_id(values["subject"]), canonical_id(values["tenant_id"])
-    if "" in (id_, of):
+    id_, row_tenant = canonical_id(values["subject"]), canonical_id(values["tenant_id"])
+    if "" in (id_, row_tenant):
         return Finding("Q002", "the subject or tenant of the row is blank", file=file, line=line)
-    if tenant is not None and of not in (None, tenant):
+    if tenant is not None and row_tenant not in (None, tenant):
         message = "the row names another tenant than `--tenant`"
         hint = "Leave out `--tenant`, or pass the rows of each tenant in a file of their own."
         return Finding("Q002", message, file=file, line=line, hint=hint)
-    if id_ is None and of is None:
+    if id_ is None and row_tenant is None:
         return Finding("Q002", "the row has neither a subject nor a tenant", file=file, line=line)
     if id_ is None and any(text_or_none(value) is not None for name, value in row.items() if name != "tenant_id"):
         message = "the row has no subject, but a value in another column"
         hint = "Name the column of the ids `subject`. A row with `tenant_id` alone means the whole tenant."
         return Finding("Q002", message, file=file, line=line, hint=hint)
-    return DataSubject(id_, of or tenant, values["field"] or field, place=(file, line))
+    return DataSubject(id_, row_tenant or tenant, values["field"] or field, place=(file, line))
 
 
 def subject_findings(code: str, message: str, subjects: Iterable[DataSubject]) -> list[Finding]:

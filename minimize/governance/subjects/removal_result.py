@@ -28,39 +28,37 @@ REMOVAL_REASONS: Final[Mapping[RemovalKind, str]] = {"delete": "erased", "restri
 
 @dataclass(frozen=True, slots=True)
 class SubjectRemoval:
-    """Plan and result of a deletion or restriction.
-
-    kind          whether the records are deleted, or sealed until the restriction is lifted
-    subjects      each subject with its tenant, once for each tenant in which it is found
-    plans         the removal plan for each output
-    receipts      receipts of the removals
-    by_output     the same by output folder
-    recalls       per subject and recipient, the disclosures to delete or restrict
-    unsearchable  files that cannot be searched for a subject
-    shared        number of devices of the subjects that other persons use, too
-    unreachable   outputs that cannot be reached from here
-    tables        per output without records, its tables by date: they may count a subject, and keep their figures
-    requests      ids of the requests
-    resumed       number of subjects with an unfinished request of an earlier command
-    restricted    number of subjects that are restricted already
-    unknown       subjects of which no data is held, if they are to be restricted
-    """
+    """Plan and result of a deletion or restriction."""
 
     subjects: tuple[DataSubject, ...] = field(repr=False)
+    """Each subject with its tenant, once for each tenant in which it is found."""
     plans: Mapping[str, RemovalPlan]
+    """The removal plan for each output."""
     recalls: Mapping[DataSubject, RecallsByRecipient] = field(default_factory=dict, repr=False)
+    """Per subject and recipient, the disclosures to delete or restrict."""
     unsearchable: tuple[UnsearchableFile, ...] = ()
+    """Files that cannot be searched for a subject."""
     unreachable: tuple[UnreachableOutput, ...] = ()
+    """Outputs that cannot be reached from here."""
     receipts: tuple[Receipt, ...] = ()
+    """Receipts of the removals."""
     requests: tuple[str, ...] = ()
+    """Ids of the requests."""
     resumed: int = 0
+    """Number of subjects with an unfinished request of an earlier command."""
     restricted: int = 0
+    """Number of subjects that are restricted already."""
     unknown: tuple[DataSubject, ...] = field(default=(), repr=False)
+    """Subjects of which no data is held, if they are to be restricted."""
     shared: int = 0
+    """Number of devices of the subjects that other persons also use."""
     applied: bool = False
     kind: RemovalKind = "delete"
+    """Whether the records are deleted, or sealed until the restriction is lifted."""
     by_output: Mapping[str, tuple[Receipt, ...]] = field(default_factory=dict, repr=False)
+    """The receipts of the removals, by output folder."""
     tables: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    """Per output without records, its tables by date: they may count a subject, and keep their figures."""
 
     @property
     def rows(self) -> int:
@@ -70,11 +68,11 @@ class SubjectRemoval:
     @property
     def stays(self) -> dict[str, dict[str, list[str]]]:
         """Per output, the tables whose figures stay although records of them were removed, by date."""
-        found: dict[str, dict[str, list[str]]] = {}
+        tables_by_pipeline: dict[str, dict[str, list[str]]] = {}
         for receipt in self.receipts:
             for name, dates in (receipt.stays or {}).items():
-                found.setdefault(receipt.pipeline, {}).setdefault(name, []).extend(dates)
-        return found
+                tables_by_pipeline.setdefault(receipt.pipeline, {}).setdefault(name, []).extend(dates)
+        return tables_by_pipeline
 
     def to_json(self) -> dict[str, Any]:
         """The removal as `subject delete --json` and `subject restrict --json` print it."""
@@ -96,8 +94,8 @@ class SubjectRemoval:
 
     def lines(self) -> Iterator[Line]:
         """The removed records, then what is left to do."""
-        done = _REMOVED[self.kind] if self.applied else f"would be {_REMOVED[self.kind]}"
-        yield f"{count_noun(self.rows, 'record')} of {self._subjects_text()} {done}"
+        outcome = _REMOVED[self.kind] if self.applied else f"would be {_REMOVED[self.kind]}"
+        yield f"{count_noun(self.rows, 'record')} of {self._subjects_text()} {outcome}"
         yield from self._lines_without_records()
         yield from self._restriction_lines()
         for name, plan in self.plans.items():
@@ -152,11 +150,14 @@ class SubjectRemoval:
         if self.kind == "delete":
             yield from (plan.outcome_text() if self.applied else str(plan)).splitlines()
             return
-        for each in plan.partitions:
-            records, files = count_noun(each.gated.get("restricted", 0), "record"), count_noun(each.rewritten, "file")
-            outlived = each.gated.get("retention", 0)
+        for partition in plan.partitions:
+            records, files = (
+                count_noun(partition.gated.get("restricted", 0), "record"),
+                count_noun(partition.rewritten, "file"),
+            )
+            outlived = partition.gated.get("retention", 0)
             removed = f"; {count_noun(outlived, 'record')} past their retention removed" if outlived else ""
-            yield f"{records} {'' if each.date is None else f'of {each.date} '}in {files}{removed}"
+            yield f"{records} {'' if partition.date is None else f'of {partition.date} '}in {files}{removed}"
         yield from plan.notes()
 
     def _subjects_text(self) -> str:
@@ -169,8 +170,8 @@ def _unchanged_lines(folder: str, receipts: Sequence[Receipt]) -> Iterator[str]:
     """The aggregates of one output that keep their figures, in one line for all with the same dates."""
     dates: dict[str, list[str]] = {}
     for receipt in receipts:
-        for name, left in (receipt.stays or {}).items():
-            dates.setdefault(name, []).extend(left)
+        for name, table_dates in (receipt.stays or {}).items():
+            dates.setdefault(name, []).extend(table_dates)
     for those, verb, days in _by_dates(dates):
         yield f"  {those} in {folder} {verb} figures for {days}: {FIGURES_UNCHANGED}"
 

@@ -63,11 +63,14 @@ def subject_in_file(file: OutputFile, key: str, subject: DataSubject, tenants: S
 
 def _form_in_file(file: OutputFile, key: str, form: str, tenant: str | None) -> AffectedSubjects:
     """The subject with this form, optionally of one tenant."""
-    of = None if tenant is None else file.forms(file.policy.tenant, tenant, tenant)
-    own = dict.fromkeys(
-        ((form, each) for each in ([None] if of is None else sorted(of))), epoch_microseconds(END_OF_TIME)
+    tenant_forms = None if tenant is None else file.forms(file.policy.tenant, tenant, tenant)
+    subject_forms = dict.fromkeys(
+        ((form, each) for each in ([None] if tenant_forms is None else sorted(tenant_forms))),
+        epoch_microseconds(END_OF_TIME),
     )
-    return AffectedSubjects(file.pointers.get(file.policy.tenant or ""), file.pointers[key], subject_forms=own)
+    return AffectedSubjects(
+        file.pointers.get(file.policy.tenant or ""), file.pointers[key], subject_forms=subject_forms
+    )
 
 
 def shows_identifier(file: OutputFile) -> bool:
@@ -77,15 +80,13 @@ def shows_identifier(file: OutputFile) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class SubjectRecords:
-    """Records of one subject in one file.
-
-    keys  the fields in which the subject was searched for
-    rows  the records as stored
-    """
+    """Records of one subject in one file."""
 
     file: OutputFile
     keys: tuple[str, ...]
+    """The fields in which the subject was searched for."""
     rows: pa.Table = field(repr=False)
+    """The records as stored."""
 
     @property
     def span(self) -> tuple[int | None, int | None]:
@@ -176,15 +177,19 @@ class SubjectSearch:
         keys = self._fields(file)
         if not keys:
             return SearchedFile(self._without_field(file))
-        looked = {key: self._subject_forms(key, file) for key in keys}
-        found = {key: each for key, each in looked.items() if isinstance(each, AffectedSubjects)}
-        if not found:
-            return SearchedFile(next(each for each in looked.values() if isinstance(each, UnsearchableFile)))
-        groups, candidates = file.stored_file.file.metadata.num_row_groups, file.groups_of_any(found.values())
-        rows = file.rows([*found.values()], candidates)
-        blind = (each for each in looked.values() if isinstance(each, UnsearchableFile))
-        held = SubjectRecords(file, self._found_by(rows, found), rows) if rows.num_rows else next(blind, None)
-        return SearchedFile(held, groups, groups if candidates is None else len(candidates))
+        results_by_field = {key: self._subject_forms(key, file) for key in keys}
+        forms_by_field = {key: each for key, each in results_by_field.items() if isinstance(each, AffectedSubjects)}
+        if not forms_by_field:
+            return SearchedFile(next(each for each in results_by_field.values() if isinstance(each, UnsearchableFile)))
+        groups, candidates = file.stored_file.file.metadata.num_row_groups, file.groups_of_any(forms_by_field.values())
+        rows = file.rows([*forms_by_field.values()], candidates)
+        unsearchable_files = (each for each in results_by_field.values() if isinstance(each, UnsearchableFile))
+        result = (
+            SubjectRecords(file, self._found_by(rows, forms_by_field), rows)
+            if rows.num_rows
+            else next(unsearchable_files, None)
+        )
+        return SearchedFile(result, groups, groups if candidates is None else len(candidates))
 
     def _found_by(self, rows: pa.Table, affected: Mapping[str, AffectedSubjects]) -> tuple[str, ...]:
         """The fields in which these records name the subject."""
@@ -213,8 +218,8 @@ class SubjectSearch:
 
     def find_restricted(self, outputs: Iterable[PublishedOutput]) -> Iterator[SubjectRecords]:
         """The sealed records of the subject, if it or its tenant is restricted."""
-        looked = map(self.search_file, sealed_files(outputs))
-        yield from (each.found for each in looked if isinstance(each.found, SubjectRecords))
+        searched_files = map(self.search_file, sealed_files(outputs))
+        yield from (each.found for each in searched_files if isinstance(each.found, SubjectRecords))
 
     def has_records(self, files: Iterable[OutputFile]) -> bool:
         """Whether one of these files has records of the subject."""
@@ -236,8 +241,8 @@ class SubjectSearch:
         """
         for file in files:
             keys = self._fields(file)
-            found = [self._subject_forms(key, file) for key in keys] if keys else [self._without_field(file)]
-            yield from (each for each in found if isinstance(each, UnsearchableFile))
+            results = [self._subject_forms(key, file) for key in keys] if keys else [self._without_field(file)]
+            yield from (each for each in results if isinstance(each, UnsearchableFile))
 
     def _without_field(self, file: OutputFile) -> UnsearchableFile | None:
         """A file whose policy does not have the field of the subject, but that shows other identifiers."""
@@ -278,9 +283,9 @@ def files_with_leftovers(
     outputs: Iterable[PublishedOutput], paths: Iterable[str], names: Collection[str | None] = ()
 ) -> Iterator[str]:
     """The rewritten files whose dictionaries contain a subject, or an id of one of these names, that no record uses."""
-    wanted = frozenset(paths)
+    rewritten_paths = frozenset(paths)
     for file in record_files(outputs):
-        if file.path not in wanted:
+        if file.path not in rewritten_paths:
             continue
         keys = {key for name in (None, *names) for key in file.fields_named(name)}
         pointers = [Pointer.parse(key) for key in keys]
@@ -309,17 +314,17 @@ def resolve_names(subjects: Sequence[DataSubject], outputs: Sequence[PublishedOu
 
     Raises ConfigurationError for a field or identity that no policy has, or a field with different identities.
     """
-    wanted = {each.field for each in subjects if each.field is not None}
-    files = (*record_files(outputs), *sealed_files(outputs)) if wanted else ()
-    policies = [output.job.policy for output in outputs if output.job is not None] if wanted else []
+    field_names = {each.field for each in subjects if each.field is not None}
+    files = (*record_files(outputs), *sealed_files(outputs)) if field_names else ()
+    policies = [output.job.policy for output in outputs if output.job is not None] if field_names else []
     policies += {id(file.policy): file.policy for file in files}.values()
-    known = {name for policy in policies for name in policy.fields}
-    known |= {name for policy in policies for names in stated_identities(policy).values() for name in names}
-    for name in sorted(wanted - known):
-        close = similar_words(name, known)
+    policy_names = {name for policy in policies for name in policy.fields}
+    policy_names |= {name for policy in policies for names in stated_identities(policy).values() for name in names}
+    for name in sorted(field_names - policy_names):
+        close = similar_words(name, policy_names)
         hint = f"did you mean {close[0]}?" if close else "Run `minimize plan` to see the fields of a pipeline."
         raise ConfigurationError(f"no output has a policy with a field {name}", hint=hint)
-    identities = {name: resolve_identity(name, policies) for name in wanted}
+    identities = {name: resolve_identity(name, policies) for name in field_names}
     return tuple(dict.fromkeys(replace(each, field=identities.get(str(each.field))) for each in subjects))
 
 
@@ -327,8 +332,10 @@ def check_tenants(
     subjects: Iterable[DataSubject], outputs: Sequence[PublishedOutput], tenants: Collection[str]
 ) -> None:
     """Raises ConfigurationError for tenants that neither the ledger nor an output names."""
-    wanted = dict.fromkeys(each.tenant for each in subjects if each.tenant is not None and each.tenant not in tenants)
-    unknown = absent_tenants(wanted, outputs)
+    tenant_names = dict.fromkeys(
+        each.tenant for each in subjects if each.tenant is not None and each.tenant not in tenants
+    )
+    unknown = absent_tenants(tenant_names, outputs)
     if unknown:
         raise ConfigurationError(
             f"neither an output nor the ledger names {_shorten_names(unknown)}",
@@ -348,18 +355,20 @@ def check_known(unknown: Sequence[DataSubject]) -> None:
 
 def absent_tenants(tenants: Iterable[str], outputs: Iterable[PublishedOutput]) -> list[str]:
     """The tenants without records in any output; none if an output does not show tenants."""
-    left = list(tenants)
+    missing_tenants = list(tenants)
     for file in record_files(outputs):
         key = file.policy.tenant
-        if not left or file.is_shredded:
+        if not missing_tenants or file.is_shredded:
             return []
         if key is None:
             continue
         if search_obstacle(file, key, knows_tenants=True):
             return []
         present = file.distinct(key)
-        left = [tenant for tenant in left if not (file.forms(key, tenant, tenant) or frozenset()) & present]
-    return left
+        missing_tenants = [
+            tenant for tenant in missing_tenants if not (file.forms(key, tenant, tenant) or frozenset()) & present
+        ]
+    return missing_tenants
 
 
 def identify_form(records: SubjectRecords) -> Iterator[DataSubject]:

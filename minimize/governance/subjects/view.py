@@ -39,34 +39,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SubjectView:
-    """All data held about one subject.
-
-    unsearchable  files that cannot be searched by this identifier, with the reason
-    unreachable   outputs that cannot be checked from here
-    groups        number of row groups in the searched files; `read` is the number of those that were read
-    is_unseen     whether neither the ledger nor an output names the tenant
-    erasures      open or failed deletion requests: the held records are still to be deleted
-    restrictions  restrictions of the subject or its tenant in force
-    restricted    its sealed records
-    has_ledger    whether a ledger was searched for disclosures
-    shared_devices  number of devices of the subject that other persons use, too
-    """
+    """All data held about one subject."""
 
     subject: DataSubject
     as_of: datetime
     records: tuple[SubjectRecords, ...] = field(default=(), repr=False)
     unsearchable: tuple[UnsearchableFile, ...] = ()
+    """Files that cannot be searched by this identifier, with the reason."""
     unreachable: tuple[UnreachableOutput, ...] = ()
+    """Outputs that cannot be checked from here."""
     disclosures: tuple[SubjectDisclosure, ...] = ()
     groups: int = 0
+    """Number of row groups in the searched files; `read` is the number of those that were read."""
     read: int = 0
     is_unseen: bool = False
+    """Whether neither the ledger nor an output names the tenant."""
     erasures: tuple[SubjectRequestStep, ...] = ()
+    """Open or failed deletion requests: the held records are still to be deleted."""
     restrictions: tuple[LifecycleEvent, ...] = ()
+    """Restrictions of the subject or its tenant in force."""
     restricted: tuple[SubjectRecords, ...] = field(default=(), repr=False)
+    """The sealed records of the subject."""
     shows_restricted: bool = False
     has_ledger: bool = False
+    """Whether a ledger was searched for disclosures."""
     shared_devices: int = 0
+    """Number of devices of the subject that other persons also use."""
 
     @property
     def rows(self) -> int:
@@ -112,10 +110,10 @@ class SubjectView:
             yield f"  {self.read:,} of {count_noun(self.groups, 'row group')} read"
         if self.is_unseen:
             yield "  unknown tenant: neither an output nor the ledger names it. Check the spelling."
-        for each in self._to_be_deleted():
+        for request in self._to_be_deleted():
             yield (
-                f"  deletion {each['request']}, requested {each['asked_at']}, is {each['state']}: "
-                f"{count_noun(each['rows'], 'record')} still to remove. Run `minimize subject delete` again."
+                f"  deletion {request['request']}, requested {request['asked_at']}, is {request['state']}: "
+                f"{count_noun(request['rows'], 'record')} still to remove. Run `minimize subject delete` again."
             )
         if self.restrictions or self.restricted:
             dates = " and ".join(
@@ -123,8 +121,8 @@ class SubjectView:
             )
             since = f" since {dates}" if dates else ""
             yield f"  restricted{since}. Run `minimize subject lift` to lift the restriction."
-        for held in (*self.records, *(self.restricted if self.shows_restricted else ())):
-            yield from _summary_lines(records_summary(held, rows))
+        for records in (*self.records, *(self.restricted if self.shows_restricted else ())):
+            yield from _summary_lines(records_summary(records, rows))
         for shared in json_value(self.disclosures):
             kept = f", kept there until {shared['until']}" if shared["until"] else ""
             yield (
@@ -146,14 +144,14 @@ class SubjectView:
 
     def _restricted(self, rows: int) -> dict[str, Any]:
         """The restrictions, and the sealed records: their number, and with `shows_restricted` the records themselves."""
-        held = [records_summary(each, rows) for each in self.restricted] if self.shows_restricted else []
+        summaries = [records_summary(each, rows) for each in self.restricted] if self.shows_restricted else []
         return {
             "restrictions": [
                 {"since": time_text(each.at), "by": each.actor, "whole_tenant": each.subject is None}
                 for each in self.restrictions
             ],
             "rows": self.sealed_rows,
-            **({"held": held} if self.shows_restricted else {}),
+            **({"held": summaries} if self.shows_restricted else {}),
         }
 
     def _to_be_deleted(self) -> list[dict[str, Any]]:
@@ -181,9 +179,9 @@ class SubjectViews:
 
     def lines(self) -> Iterator[Line]:
         """The views, separated by blank lines."""
-        for number, each in enumerate(self.views):
+        for number, view in enumerate(self.views):
             yield from [""] if number else []
-            yield from each.lines(self.rows)
+            yield from view.lines(self.rows)
 
 
 def _summary_lines(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -232,11 +230,11 @@ def find_views(
     keys = workspace.keyring()
     with optional_ledger(workspace, needed=not named) as ledger:
         configured = workspace.configured_outputs
-        found, missed = find_outputs(ledger, named, keys, configured=configured, is_copy_refused=True)
-        subjects = resolve_names(subjects, found)
-        looking = _ViewBuilder(
-            outputs=found,
-            unreachable=missed,
+        outputs, unreachable = find_outputs(ledger, named, keys, configured=configured, is_copy_refused=True)
+        subjects = resolve_names(subjects, outputs)
+        builder = _ViewBuilder(
+            outputs=outputs,
+            unreachable=unreachable,
             ledger=ledger,
             as_of=at,
             keys=keys,
@@ -244,40 +242,40 @@ def find_views(
             linked=linked,
             shows_restricted=restricted,
         )
-        return tuple(map(looking.view, subjects))
+        return tuple(map(builder.view, subjects))
 
 
-def _other_files(records: Sequence[SubjectRecords], found: Iterable[SubjectRecords]) -> list[SubjectRecords]:
+def _other_files(records: Sequence[SubjectRecords], linked_records: Iterable[SubjectRecords]) -> list[SubjectRecords]:
     """The found records of linked ids in files in which the subject was not found."""
-    known = {(str(each.file.output.folder), each.file.path) for each in records}
-    return [one for one in found if (str(one.file.output.folder), one.file.path) not in known]
+    known_files = {(str(each.file.output.folder), each.file.path) for each in records}
+    return [each for each in linked_records if (str(each.file.output.folder), each.file.path) not in known_files]
 
 
-def records_summary(each: SubjectRecords, rows: int = 0) -> dict[str, Any]:
+def records_summary(file_records: SubjectRecords, rows: int = 0) -> dict[str, Any]:
     """A file's data about a subject: location, times, retention, the form of each field, and its last records."""
-    policy, receipt = each.file.policy, each.file.written_by.receipt
-    since, until = each.span
+    policy, receipt = file_records.file.policy, file_records.file.written_by.receipt
+    since, until = file_records.span
     forms = {
         name: receipt_field.did if isinstance(receipt_field.did, str) else list(receipt_field.did)
         for name, receipt_field in receipt.fields.items()
     }
     return {
         "pipeline": receipt.pipeline,
-        "output": str(each.file.output.folder),
-        "file": each.file.path,
-        "date": each.file.date,
+        "output": str(file_records.file.output.folder),
+        "file": file_records.file.path,
+        "date": file_records.file.date,
         "purpose": receipt.purpose,
         "policy": {"name": receipt.policy.name, "version": receipt.policy.version},
         "collected_by": receipt.run_id,
-        "found_by": ", ".join(each.keys),
+        "found_by": ", ".join(file_records.keys),
         "category": receipt.outputs["records"].category,
-        "rows": each.rows.num_rows,
+        "rows": file_records.rows.num_rows,
         "since": instant_text(since),
         "to": instant_text(until),
         "until": _retained_until(until, policy.retention),
         "fields": {name: form for name, form in forms.items() if form != "drop"},
-        "beside": {name: len(found) for name, found in each.other_identifiers.items()},
-        "records": each.rows.slice(max(0, each.rows.num_rows - rows)).to_pylist(),
+        "beside": {name: len(identifiers) for name, identifiers in file_records.other_identifiers.items()},
+        "records": file_records.rows.slice(max(0, file_records.rows.num_rows - rows)).to_pylist(),
     }
 
 
@@ -295,26 +293,31 @@ class _ViewBuilder:
     def view(self, subject: DataSubject) -> SubjectView:
         """The data held about one subject."""
         search = SubjectSearch(subject, self.tenants)
-        looks = list(search.search_files(self.outputs))
-        held = [each.found for each in looks if isinstance(each.found, SubjectRecords)]
+        searched_files = list(search.search_files(self.outputs))
+        records = [each.found for each in searched_files if isinstance(each.found, SubjectRecords)]
         restricted = list(search.find_restricted(self.outputs))
-        linked = self._linked(subject, [*held, *restricted])
-        held += _other_files(held, (one for each in linked for one in each.records(self.outputs)))
-        restricted += _other_files(restricted, (one for each in linked for one in each.sealed_records(self.outputs)))
-        forms = frozenset(form for one in (*held, *restricted) for form in one.subjects)
+        linked = self._linked(subject, [*records, *restricted])
+        records += _other_files(
+            records, (file_records for identifiers in linked for file_records in identifiers.records(self.outputs))
+        )
+        restricted += _other_files(
+            restricted,
+            (file_records for identifiers in linked for file_records in identifiers.sealed_records(self.outputs)),
+        )
+        forms = frozenset(form for file_records in (*records, *restricted) for form in file_records.subjects)
         disclosures = () if self.ledger is None else load_disclosures(self.ledger)
         return SubjectView(
             subject=subject,
             as_of=self.as_of,
-            records=tuple(held),
-            unsearchable=self._unsearchable(looks, linked),
+            records=tuple(records),
+            unsearchable=self._unsearchable(searched_files, linked),
             shared_devices=sum(each.shared for each in linked),
             unreachable=tuple(self.unreachable),
-            disclosures=tuple(disclosures_of(disclosures, subject, self._tenants(subject, held), self.keys, forms)),
-            groups=sum(each.groups for each in looks),
-            read=sum(each.read for each in looks),
-            is_unseen=not held and self._is_unseen(subject),
-            erasures=self._erasures(subject, held),
+            disclosures=tuple(disclosures_of(disclosures, subject, self._tenants(subject, records), self.keys, forms)),
+            groups=sum(each.groups for each in searched_files),
+            read=sum(each.read for each in searched_files),
+            is_unseen=not records and self._is_unseen(subject),
+            erasures=self._erasures(subject, records),
             restrictions=self._restrictions(subject),
             restricted=tuple(restricted),
             shows_restricted=self.shows_restricted,
@@ -332,10 +335,14 @@ class _ViewBuilder:
     def _unsearchable(
         self, searched: Sequence[SearchedFile], linked: Sequence[LinkedIdentifiers]
     ) -> tuple[UnsearchableFile, ...]:
-        found = [each.found for each in searched if isinstance(each.found, UnsearchableFile)]
+        unsearchable_files = [each.found for each in searched if isinstance(each.found, UnsearchableFile)]
         files = [*record_files(self.outputs)]
-        left = [one for each in linked for one in each.unsearched(files, found)] if linked else found
-        return tuple({(str(each.file.output.folder), each.file.path): each for each in left}.values())
+        distinct_files = (
+            [file for identifiers in linked for file in identifiers.unsearched(files, unsearchable_files)]
+            if linked
+            else unsearchable_files
+        )
+        return tuple({(str(each.file.output.folder), each.file.path): each for each in distinct_files}.values())
 
     def _erasures(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> tuple[SubjectRequestStep, ...]:
         """The unfinished deletion requests of the subject."""
@@ -352,8 +359,8 @@ class _ViewBuilder:
         tenants = [subject.tenant] if subject.tenant is not None else sorted(self.ledger.tenants())
         subjects = [replace(subject, tenant=name) for name in tenants]
         subjects += [] if subject.tenant is None or subject.is_tenant else [DataSubject(None, subject.tenant)]
-        found = restrictions_in_force(self.ledger, subjects)
-        return tuple(row for rows in found.values() for row in rows)
+        restrictions = restrictions_in_force(self.ledger, subjects)
+        return tuple(row for rows in restrictions.values() for row in rows)
 
     def _tenants(self, subject: DataSubject, records: Sequence[SubjectRecords]) -> frozenset[str]:
         """The tenants whose disclosures may name the subject."""
@@ -371,14 +378,14 @@ def _retained_until(newest: int | None, retention: timedelta | None) -> str | No
     return time_text(from_epoch_microseconds(newest) + retention)
 
 
-def view_page(found: Sequence[SubjectView], rows: int = 3, redacted: Iterable[str] = ()) -> str:
+def view_page(views: Sequence[SubjectView], rows: int = 3, redacted: Iterable[str] = ()) -> str:
     """The views as an HTML page, with at most `rows` records of each file and without redacted columns."""
-    sections = [_view_section(each, rows, frozenset(redacted)) for each in found]
+    sections = [_view_section(each, rows, frozenset(redacted)) for each in views]
     return html_page(sections[0] if len(sections) == 1 else Section("Data held about several data subjects", sections))
 
 
-def _view_section(found: SubjectView, rows: int, without: frozenset[str]) -> Section:
-    view = found.to_json(rows)
+def _view_section(subject_view: SubjectView, rows: int, without: frozenset[str]) -> Section:
+    view = subject_view.to_json(rows)
     shared = Table(
         "Disclosures, the first one first",
         ("Recipient", "Function", "Purpose", "Fields", "Time", "Kept by the recipient until"),
@@ -388,9 +395,9 @@ def _view_section(found: SubjectView, rows: int, without: frozenset[str]) -> Sec
     outputs = [(each["output"], each["why"]) for each in view["not_reached"]]
     unsearched = Table("Locations and reasons", ("Location", "Reason"), [*files, *outputs])
     return Section(
-        f"Data held about {_subject_name(found.subject)}",
+        f"Data held about {_subject_name(subject_view.subject)}",
         (
-            f"{found.counts_text}, as of {view['at']}.",
+            f"{subject_view.counts_text}, as of {view['at']}.",
             *(
                 f"A deletion request of {each['asked_at'][:10]} is in progress."
                 for each in view.get("to_be_deleted", ())
@@ -402,33 +409,33 @@ def _view_section(found: SubjectView, rows: int, without: frozenset[str]) -> Sec
             *(_records_section(each, without) for each in view["held"]),
             *(_records_section(each, without) for each in view.get("restricted", {}).get("held", ())),
             Section("Disclosed to third parties", (shared,)) if shared else "",
-            "No disclosure to third parties is recorded." if found.has_ledger and not shared else "",
+            "No disclosure to third parties is recorded." if subject_view.has_ledger and not shared else "",
             Section("Files and outputs that could not be searched", (unsearched,)) if unsearched else "",
         ),
     )
 
 
-def _records_section(each: Mapping[str, Any], without: frozenset[str]) -> Section:
-    kept = f"; kept until {each['until']}" if each["until"] else ""
-    forms = [(name, form_text(form)) for name, form in each["fields"].items() if top_field(name) not in without]
-    records = [{name: value for name, value in row.items() if name not in without} for row in each["records"]]
+def _records_section(entry: Mapping[str, Any], without: frozenset[str]) -> Section:
+    kept = f"; kept until {entry['until']}" if entry["until"] else ""
+    forms = [(name, form_text(form)) for name, form in entry["fields"].items() if top_field(name) not in without]
+    records = [{name: value for name, value in row.items() if name not in without} for row in entry["records"]]
     cells = [(name, *(_cell_text(row[name]) for row in records)) for name in records[0]] if records else []
     numbers = map(str, range(1, len(records) + 1))
     return Section(
-        f"{each['pipeline']}, {each['date']}" if each["date"] else each["pipeline"],
+        f"{entry['pipeline']}, {entry['date']}" if entry["date"] else entry["pipeline"],
         (
-            f"{count_noun(each['rows'], 'record')}, {each['category']}. Purpose: {each['purpose']}.",
-            f"Events from {each['since'] or 'unknown'} to {each['to'] or 'unknown'}{kept}.",
-            f"{each['output']}/{each['file']}; found by the field {each['found_by']}",
+            f"{count_noun(entry['rows'], 'record')}, {entry['category']}. Purpose: {entry['purpose']}.",
+            f"Events from {entry['since'] or 'unknown'} to {entry['to'] or 'unknown'}{kept}.",
+            f"{entry['output']}/{entry['file']}; found by the field {entry['found_by']}",
             Table("Fields, and the form in which they are stored", ("Field", "Form"), forms),
             Table(f"The last {count_noun(len(records), 'record')}, as stored", ("Field", *numbers), cells),
         ),
     )
 
 
-def _disclosure_cells(each: Mapping[str, Any]) -> tuple[str, ...]:
-    names = (each["recipient"], each["function"], each["purpose"], ", ".join(each["fields"]))
-    return (*names, each["at"], each["until"] or "")
+def _disclosure_cells(disclosure: Mapping[str, Any]) -> tuple[str, ...]:
+    names = (disclosure["recipient"], disclosure["function"], disclosure["purpose"], ", ".join(disclosure["fields"]))
+    return (*names, disclosure["at"], disclosure["until"] or "")
 
 
 def _cell_text(value: Any) -> str:
