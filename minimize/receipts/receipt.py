@@ -301,9 +301,9 @@ class Receipt:
     """Batch dates that were skipped, with reasons (`shrunk`: files that were read earlier are missing; `stopped`: too much in
     quarantine; the guide lists them all)."""
     backfill: BackfillRef | None = field(default=None, metadata=OMIT_IF_NONE)
+    """The backfill that the run was part of."""
     risk: RiskEntry | None = field(default=None, metadata=OMIT_IF_NONE)
     """The measured disclosure risk of the records; absent for a pipeline that does not bound it."""
-    """The backfill that the run was part of."""
     retention: PolicyRef | None = field(default=None, metadata=OMIT_IF_NONE)
     """The policy whose retention was applied, if files keep the policy under which they were written."""
     stays: Mapping[str, tuple[str, ...]] | None = field(default=None, metadata=OMIT_IF_NONE)
