@@ -34,14 +34,14 @@ HierarchyRow = tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Hierarchy:
+class HierarchyFile:
     """The lines of a consistent hierarchy, and the bytes of its file."""
 
     rows: tuple[HierarchyRow, ...] = field(repr=False)
     content: bytes = field(repr=False)
 
     @classmethod
-    def load(cls, path: Path, name: str) -> Hierarchy:
+    def load(cls, path: Path, name: str) -> HierarchyFile:
         """Reads and checks a file; `name` is its name in messages. Raises ValueError with a line number, never a value."""
         content = _read_bytes(path, name)
         rows = tuple(_parse_rows(_decode_utf8(content, name)))
@@ -222,14 +222,14 @@ class Generalize(Technique):
     hierarchy: Annotated[str, UNORDERED] = Field(min_length=1)
     level: Annotated[int, HIGHER_TIGHTENS] = Field(ge=1)
     _file: Path = PrivateAttr()
-    _read: Hierarchy = PrivateAttr()
+    _read: HierarchyFile = PrivateAttr()
     _words: Mapping[str, str] = PrivateAttr()
 
     @model_validator(mode="after")
     def _load(self, info: ValidationInfo) -> Self:
         folder = Path((info.context or {}).get("folder") or ".")
         self._file = folder / self.hierarchy
-        self._read = Hierarchy.load(self._file, self.hierarchy)
+        self._read = HierarchyFile.load(self._file, self.hierarchy)
         if self.level >= self._read.levels:
             raise ValueError(
                 f"level {self.level} does not exist in {self.hierarchy}; its last level is {self._read.levels - 1}"

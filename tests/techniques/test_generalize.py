@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minimize.techniques.generalize import Generalize, Hierarchy
+from minimize.techniques.generalize import Generalize, HierarchyFile
 
 Run = Callable[..., list[Any]]
 AGES = "".join(
@@ -145,4 +145,4 @@ def test_a_quoted_cell_may_hold_either_delimiter(run: Run, folder: Path, text: s
 
 
 def test_the_printed_hierarchy_hides_its_content() -> None:
-    assert repr(Hierarchy((("Paris", "France"), ("Lyon", "France")), b"Paris,France")) == "Hierarchy()"
+    assert repr(HierarchyFile((("Paris", "France"), ("Lyon", "France")), b"Paris,France")) == "HierarchyFile()"
