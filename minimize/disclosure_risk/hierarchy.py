@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -21,11 +21,11 @@ class Hierarchy:
     """Levels of an attribute's values, from the finest (0) to the coarsest. A level's code stands for a set of leaves."""
 
     name: str
-    levels: tuple[LevelCodes, ...]
+    levels: tuple[LevelCodes, ...] = field(repr=False)
     """By level the code of each value of the attribute's dictionary."""
-    leaves: tuple[npt.NDArray[np.int64], ...]
+    leaves: tuple[npt.NDArray[np.int64], ...] = field(repr=False)
     """By level the number of leaves of the domain that each code covers."""
-    labels: tuple[pa.Array, ...]
+    labels: tuple[pa.Array, ...] = field(repr=False)
     """By level the value that each code is released as. The root is null."""
     size: int
     """The number of leaves of the domain."""

@@ -97,3 +97,8 @@ def test_a_fixed_attribute_has_one_level() -> None:
 def test_a_table_without_values_has_a_hierarchy() -> None:
     assert Hierarchy.of_table("model", pa.array([], pa.string()), ROWS).size == 3
     assert Hierarchy.of_forms("age", pa.array([], pa.int64()), [pa.array([], pa.int64())]).root == 2
+
+
+def test_the_printed_hierarchy_hides_its_values() -> None:
+    hierarchy = Hierarchy.of_table("model", pa.array(["Nexus 5X", "iPhone"]), ROWS)
+    assert repr(hierarchy) == "Hierarchy(name='model', size=3)"
