@@ -165,15 +165,15 @@ class CombinationTally:
             codes = [known.encode(column) for known, column in zip(self._dictionaries, columns, strict=True)]
             self._rows.add(codes, None, self._sizes())
 
-    def merge(self, other: Self) -> None:
+    def merge(self, tally: Self) -> None:
         """Add the records that another tally of the same columns has observed."""
-        if other._dictionaries is None:
+        if tally._dictionaries is None:
             return
         if self._dictionaries is None:
-            self._dictionaries = [ValueDictionary(known.values.type) for known in other._dictionaries]
-        columns, counts = other._rows.columns()
+            self._dictionaries = [ValueDictionary(known.values.type) for known in tally._dictionaries]
+        columns, counts = tally._rows.columns()
         places = [
-            mine.encode(theirs.values) for mine, theirs in zip(self._dictionaries, other._dictionaries, strict=True)
+            mine.encode(theirs.values) for mine, theirs in zip(self._dictionaries, tally._dictionaries, strict=True)
         ]
         codes = [place[column] for place, column in zip(places, columns, strict=True)]
         self._rows.add(codes, counts, self._sizes())

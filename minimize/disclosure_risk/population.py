@@ -148,16 +148,16 @@ def _best_theta(sample: _Sample, alpha: float) -> tuple[float, float]:
 def _maximum(function: Callable[[float], float], low: float, high: float) -> float:
     """The place of the maximum of a function with a single one, by golden section."""
     inner, outer = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
-    left, right = function(inner), function(outer)
+    low_value, high_value = function(inner), function(outer)
     for _ in range(_STEPS):
-        if left < right:
-            low, inner, left = inner, outer, right
+        if low_value < high_value:
+            low, inner, low_value = inner, outer, high_value
             outer = low + _GOLDEN * (high - low)
-            right = function(outer)
+            high_value = function(outer)
         else:
-            high, outer, right = outer, inner, left
+            high, outer, high_value = outer, inner, low_value
             inner = high - _GOLDEN * (high - low)
-            left = function(inner)
+            low_value = function(inner)
     return (low + high) / 2
 
 
@@ -199,11 +199,11 @@ def _closest(
 def _residuals(sample: _Sample, log_shape: Doubles, logit: Doubles) -> Doubles:
     """The relative differences of expected and counted combinations and uniques of the sample."""
     shape, chance = np.exp(log_shape), 1 / (1 + np.exp(-logit))
-    rest, missed = 1 - chance, 1 - sample.fraction
-    combinations = sample.population / (1 + shape * rest / chance)
-    power = np.exp(shape * (np.log(chance) - np.log1p(-rest * missed)))
+    failure, missed = 1 - chance, 1 - sample.fraction
+    combinations = sample.population / (1 + shape * failure / chance)
+    power = np.exp(shape * (np.log(chance) - np.log1p(-failure * missed)))
     observed = combinations * (1 - missed * power)
-    uniques = combinations * sample.fraction * power * (1 + missed * shape * rest / (1 - rest * missed))
+    uniques = combinations * sample.fraction * power * (1 + missed * shape * failure / (1 - failure * missed))
     return np.asarray(np.abs(observed / sample.combinations - 1) + np.abs(uniques / sample.uniques - 1), np.float64)
 
 
