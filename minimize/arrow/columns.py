@@ -12,7 +12,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import Bools, Codes, Integers, decode_dictionary, valid_mask, value_type
+from minimize.arrow.dictionaries import (
+    Bools,
+    Codes,
+    Integers,
+    code_numbers,
+    codes_of_rows,
+    decode_dictionary,
+    valid_mask,
+    value_type,
+)
 from minimize.arrow.hashing import null_mask, number_buffer
 from minimize.errors import KeyringError
 from minimize.identifiers import canonical_text
@@ -38,10 +47,7 @@ class KnownNames:
     def codes(self, values: pa.Array) -> Integers:
         """The code of each value; -1 if it is unknown. Integers are compared as decimal text."""
         if pa.types.is_dictionary(values.type):
-            entries = np.append(self.codes(values.dictionary), -1)
-            indices = values.indices.cast(pa.int64())
-            filled = indices.fill_null(len(values.dictionary)) if indices.null_count else indices
-            return np.asarray(entries[filled.to_numpy()], np.int64)
+            return codes_of_rows(self.codes(values.dictionary), values.indices)
         texts = _as_strings(values)
         if len(texts) < len(self.names) <= _FEW_NAMES:
             # the kernel hashes all names in each call: for 500 names a tenth of the time of a prepared call
@@ -149,11 +155,6 @@ def encode_column(values: pa.Array) -> pa.DictionaryArray:
 def canonical_texts(words: pa.Array) -> list[str]:
     """Distinct values as text, in canonical form."""
     return ["" if word is None else canonical_text(word) for word in words.cast(pa.string()).to_pylist()]
-
-
-def code_numbers(codes: pa.Array) -> Codes:
-    """Codes as numbers, -1 for null."""
-    return np.asarray(pc.fill_null(codes.cast(pa.int64()), -1).to_numpy(zero_copy_only=False), np.int64)
 
 
 def _pair_names(pairs: npt.NDArray[Any], names: list[str], words: list[str]) -> Iterator[tuple[str, str]]:

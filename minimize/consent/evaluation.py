@@ -17,8 +17,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column
-from minimize.arrow.dictionaries import Bools, valid_mask
+from minimize.arrow.columns import canonical_texts, column_microseconds, encode_column
+from minimize.arrow.dictionaries import Bools, code_numbers, valid_mask
 from minimize.config import Config
 from minimize.consent.terms import (
     ENDING_STATES,

@@ -27,11 +27,10 @@ from minimize.arrow.columns import (
     SubjectPairs,
     canonical_texts,
     check_token_keys,
-    code_numbers,
     column_microseconds,
     encode_column,
 )
-from minimize.arrow.dictionaries import valid_mask
+from minimize.arrow.dictionaries import code_numbers, valid_mask
 from minimize.checkpoints import checkpoint
 from minimize.config import Config
 from minimize.errors import LedgerError

@@ -25,8 +25,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.columns import canonical_texts, code_numbers, encode_column
-from minimize.arrow.dictionaries import Bools
+from minimize.arrow.columns import canonical_texts, encode_column
+from minimize.arrow.dictionaries import Bools, code_numbers
 from minimize.config import Config
 from minimize.errors import ConfigurationError, Finding, PolicyError, describe_os_error
 from minimize.identifiers import canonical_text

@@ -18,8 +18,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column, time_ticks
-from minimize.arrow.dictionaries import Bools, decode_dictionary, value_type
+from minimize.arrow.columns import canonical_texts, column_microseconds, encode_column, time_ticks
+from minimize.arrow.dictionaries import Bools, code_numbers, decode_dictionary, value_type
 from minimize.arrow.nested import Leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.consent.evaluation import ConsentPeriods
