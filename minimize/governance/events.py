@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import compress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,7 @@ from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, Minim
 from minimize.governance.known_outputs import published_output
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, current_actor
+from minimize.ledger import Actor, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.runs import output_locations
 from minimize.ledger.subject_kinds import (
@@ -134,7 +135,6 @@ def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | Non
 
 
 log = logging.getLogger("minimize")
-_EVENT_ACTIVITY: Final = AuditActivity("events", component="retention", category="deletion")
 EVENT_ID_LENGTH: Final = 8
 """The number of letters that identify an event's id."""
 PERSONAL_NEEDS_DEVICE: Final = "became_personal applies to a device, and the field does not identify devices"
@@ -253,7 +253,7 @@ def add_events(new_events: Sequence[NewEvent], workspace: Workspace, now: dateti
             _event_row(new_event, each, earlier, keys, now, actor)
             for new_event, each in zip(new_events, subject_forms, strict=True)
         ]
-        new = _record_rows(ledger, rows, before, actor)
+        new = _record_rows(ledger, rows, before)
         _store_erasure_lists(ledger, outputs)
     return tuple(
         EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, subject_forms, strict=True)
@@ -404,7 +404,7 @@ def withdraw_events(events: Sequence[LifecycleEvent], workspace: Workspace, now:
         for each in events
     ]
     with workspace.open_ledger(signs=True) as ledger:
-        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), actor)
+        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT))
         _store_erasure_lists(ledger, reachable_outputs(ledger, workspace))
     return [EventEntry(row, is_new) for row, is_new in zip(rows, new, strict=True)]
 
@@ -455,33 +455,20 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> list[Location]:
     return list({str(place): place for place in places}.values())
 
 
-def _record_rows(
-    ledger: Ledger,
-    rows: Sequence[LifecycleEvent],
-    before: Iterable[LifecycleEvent],
-    actor: Actor,
-) -> list[bool]:
-    states: dict[str, str] = {each.id: each.state for each in before}
-    resources = [_event_resource(row, states.get(row.id)) for row in rows]
+def _record_rows(ledger: Ledger, rows: Sequence[LifecycleEvent], before: Iterable[LifecycleEvent]) -> list[bool]:
+    """Records the rows that change anything, with one audit event. Returns which rows do."""
     if not rows:
         return []
-    operation = "add" if rows[0].state == "recorded" else "withdraw"
-    event = _EVENT_ACTIVITY.event(operation, actor, rows[0].recorded_at, *resources)
+    last = {row.id: row for row in before}
 
     def decide(acts: ActReader) -> Decision[list[bool]]:
-        """Resources of rows that change nothing are left out of the event."""
-        new = new_lifecycle_events(acts, rows)
-        decided = [LIFECYCLE_EVENT.act(row) for row, is_new in zip(rows, new, strict=True) if is_new]
-        recorded = tuple(each for each, is_new in zip(event.resources, new, strict=True) if is_new)
-        return Decision(new, decided, [replace(event, resources=recorded)] if decided else [])
+        is_new = new_lifecycle_events(acts, rows)
+        changes = [*compress(rows, is_new)]
+        operation = "add" if rows[0].state == "recorded" else "withdraw"
+        decision = LIFECYCLE_EVENT.joint_decision(operation, *changes, before=[last.get(row.id) for row in changes])
+        return Decision(is_new, decision.acts, decision.events)
 
     return ledger.record(decide)
-
-
-def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
-    resource_path = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
-    changes = (PropertyChange("state", before, row.state), PropertyChange("at", None, time_text(row.at)))
-    return Resource(row.kind, "event", f"events/{resource_path}/{row.kind}", changes)
 
 
 def _removal_deadline(row: LifecycleEvent) -> Any:

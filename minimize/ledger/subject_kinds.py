@@ -11,8 +11,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from minimize.ledger.acts import ActKind, ActReader, pages
-from minimize.ledger.audit_event import utc_text
+from minimize.ledger.acts import ActKind, ActReader, AuditForm, pages
+from minimize.ledger.audit_event import AuditActivity, utc_text
+from minimize.times import time_text
 
 LifecycleState = Literal["recorded", "withdrawn"]
 
@@ -37,6 +38,11 @@ class LifecycleEvent:
     actor: str
     field: str | None = None
     linked: str = "{}"
+
+    @property
+    def path(self) -> str:
+        """The tenant, the token of a subject, and the kind."""
+        return "/".join([self.tenant_id, *([self.subject] if self.subject else []), self.kind])
 
     @cached_property
     def id(self) -> str:
@@ -64,7 +70,21 @@ def linked_forms(row: LifecycleEvent) -> LinkedForms:
 
 
 LIFECYCLE_EVENT: Final = ActKind(
-    "event", LifecycleEvent, key="{0.id}", tenant="tenant_id", subject="subject", valid_from="at", actor="actor"
+    "event",
+    LifecycleEvent,
+    key="{0.id}",
+    tenant="tenant_id",
+    subject="subject",
+    valid_from="at",
+    actor="actor",
+    audit=AuditForm(
+        AuditActivity("events", component="retention", category="deletion"),
+        type="event",
+        id="events/{0.path}",
+        name="{0.kind}",
+        properties=lambda row: {"state": row.state, "at": time_text(row.at)},
+        compared=("state",),
+    ),
 )
 
 
