@@ -115,6 +115,7 @@ def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> lis
     return new
 
 
+SUBJECT_ACTIVITY: Final = AuditActivity("subject", component="subjects", category="subjects")
 RequestState = Literal["open", "failed", "done", "confirmed", "refused"]
 
 
@@ -152,6 +153,13 @@ SUBJECT_REQUEST: Final = ActKind(
     subject="subject",
     valid_from="asked_at",
     actor="actor",
+    audit=AuditForm(
+        SUBJECT_ACTIVITY,
+        type="request",
+        id="requests/{0.id:.12}",
+        name="{0.kind}",
+        properties=lambda step: {"state": step.state},
+    ),
 )
 
 
@@ -181,6 +189,13 @@ CORRECTION: Final = ActKind(
     valid_from="at",
     actor="actor",
     removable=True,
+    audit=AuditForm(
+        SUBJECT_ACTIVITY,
+        type="correction",
+        id="subjects/{0.tenant_id}/{0.subject}/{0.field}",
+        name="{0.field}",
+        properties=lambda _: {},
+    ),
 )
 
 

@@ -34,7 +34,6 @@ from minimize.governance.subjects.disclosures import disclosures_by_recipient, d
 from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
-    SUBJECT_ACTIVITY,
     find_request,
     new_request,
     next_step,
@@ -49,6 +48,7 @@ from minimize.ledger.audit_event import EventResult
 from minimize.ledger.subject_kinds import (
     CORRECTION,
     PROPOSED_CORRECTION,
+    SUBJECT_ACTIVITY,
     SUBJECT_REQUEST,
     ProposedCorrection,
     RecordedCorrection,
@@ -298,8 +298,8 @@ def approve_correction(
 
 
 def _approval_event(request: SubjectRequestStep, now: datetime, result: EventResult) -> AuditEvent:
-    resource = Resource(request.kind, "request", f"requests/{request.id[:REQUEST_ID_LENGTH]}")
-    return SUBJECT_ACTIVITY.event("approve correction", current_actor(), now, resource, result=result)
+    event = SUBJECT_REQUEST.event("approve correction", request, at=now, result=result, properties={})
+    return replace(event, tenant=None)
 
 
 _PROPOSAL: Final = "proposal"
@@ -371,13 +371,14 @@ class _CorrectionRun:
             recorded_at=self.now,
             actor=request.actor,
         )
-        event = SUBJECT_ACTIVITY.event("propose correction", current_actor(), self.now, *self._resources(token))
+        event = CORRECTION.event("propose correction", *self._rows(request))
         acts = [SUBJECT_REQUEST.act(request), PROPOSED_CORRECTION.act(proposal)]
         self.ledger.record(lambda _: Decision(None, acts, [event]))
 
     def execute(self, found: Correction, request: SubjectRequestStep) -> Correction:
         """Executes the correction of a recorded request. The values are recorded before any change."""
-        self._record_values(request)
+        rows = self._rows(request)
+        self.ledger.record(lambda _: CORRECTION.joint_decision(CORRECTION_KIND, *rows))
         receipts: list[Receipt] = []
         for output in self.outputs:
             plan = found.plans.get(str(output.folder), RemovalPlan(self.now))
@@ -386,10 +387,10 @@ class _CorrectionRun:
         record_steps(self.ledger, [next_step(request, "done", self.now, **body)], self.now)
         return replace(found, receipts=tuple(receipts), request=request.id[:REQUEST_ID_LENGTH])
 
-    def _record_values(self, request: SubjectRequestStep) -> None:
-        token = str(request.subject)
-        who = current_actor().user or ""
-        rows = [
+    def _rows(self, request: SubjectRequestStep) -> list[RecordedCorrection]:
+        """The values as acts, encrypted."""
+        token, account = str(request.subject), current_actor().user or ""
+        return [
             RecordedCorrection(
                 tenant_id=str(self.subject.tenant),
                 subject=token,
@@ -397,17 +398,10 @@ class _CorrectionRun:
                 sealed=seal_value(self.ledger.keyring, token, name, value),
                 at=request.asked_at,
                 recorded_at=self.now,
-                actor=who,
+                actor=account,
             )
             for name, value in self.values.items()
         ]
-        event = SUBJECT_ACTIVITY.event(CORRECTION_KIND, current_actor(), self.now, *self._resources(token))
-        acts = [CORRECTION.act(row) for row in rows]
-        self.ledger.record(lambda _: Decision(None, acts, [event]))
-
-    def _resources(self, token: str) -> tuple[Resource, ...]:
-        place = f"subjects/{self.subject.tenant}/{token}"
-        return tuple(Resource(name, "correction", f"{place}/{name}") for name in self.values)
 
     @property
     def _removal(self) -> Removal[RemovalPlan]:

@@ -17,8 +17,7 @@ from minimize.governance.evidence import checked_reference
 from minimize.governance.subjects.named_subjects import DataSubject, Subjects, permitted_subjects
 from minimize.identifiers import canonical_id
 from minimize.keys import Keyring
-from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
-from minimize.ledger.acts import Decision
+from minimize.ledger import current_actor
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.runs import missing_receipts, output_locations
 from minimize.ledger.subject_kinds import (
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
 
-SUBJECT_ACTIVITY: Final = AuditActivity("subject", component="subjects", category="subjects")
 REQUEST_DEADLINE: Final = timedelta(days=30)
 """The time limit for a request of a person."""
 TENANT_DEADLINE: Final = timedelta(days=180)
@@ -323,19 +321,9 @@ def record_steps(ledger: Ledger, steps: Sequence[SubjectRequestStep], now: datet
     if not steps:
         return
     state = steps[0].state
-    resources = tuple(
-        Resource(
-            each.kind,
-            "request",
-            f"requests/{each.id[:REQUEST_ID_LENGTH]}",
-            (PropertyChange("state", None, each.state),),
-        )
-        for each in steps
-    )
     result: EventResult = "failure" if state == "failed" else "success"
-    event = SUBJECT_ACTIVITY.event(f"{steps[0].kind} {state}", current_actor(), now, *resources, result=result)
-    acts = [SUBJECT_REQUEST.act(step) for step in steps]
-    ledger.record(lambda _: Decision(None, acts, [event]))
+    operation = f"{steps[0].kind} {state}"
+    ledger.record(lambda _: SUBJECT_REQUEST.joint_decision(operation, *steps, at=now, result=result))
 
 
 def find_request(ledger: Ledger, name: str) -> RequestStatus:
