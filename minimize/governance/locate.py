@@ -19,8 +19,7 @@ from minimize.governance.settings import (
 )
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.kinds import SETTING, SETTINGS_ACTIVITY, RecordedSetting
+from minimize.ledger.kinds import SETTING, RecordedSetting
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
 from minimize.plan.request import can_leave
 from minimize.policy.condition import FeatureOn, atoms
@@ -131,9 +130,8 @@ def start_locate(
         tokens = known or [(tenant, subject_token(keys, tenant, device))]
         new = [each for name, token in tokens for each in _action_rows(rows, name, token, now, end)]
         _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
-        record_settings(
-            ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end)))
-        )
+        shown = {HOLDER: "on", "until": time_text(end)}
+        record_settings(ledger, new, SETTING.event("locate", *new, properties=shown))
     warn_if_not_read(job)
     return StartedLocate(LocateAction(*tokens[0], now, end), position_conditions(workspace))
 
@@ -155,8 +153,7 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
         tokens = list(_device_tokens(rows, keys, tenant, device, folding))
         new = [each for name, token in tokens for each in _ending_rows(rows, name, token, now)]
         if new:
-            located = [(each.tenant_id, str(each.subject)) for each in new]
-            record_settings(ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))))
+            record_settings(ledger, new, SETTING.event("end_locate", *new, properties={HOLDER: "off"}))
     return EndedLocate(tenant, bool(new), any(each.tenant_id == tenant for each in rows))
 
 
@@ -390,17 +387,3 @@ def _setting_row(tenant: str, token: str, value: str, valid_from: datetime, now:
         valid_from=valid_from,
         recorded_at=now,
     )
-
-
-def _locate_event(
-    operation: str, now: datetime, tokens: Sequence[tuple[str, str]], *changes: PropertyChange
-) -> AuditEvent:
-    """The audit event, with one resource for each token of the device."""
-    value = "on" if changes else "off"
-    resources = tuple(
-        Resource(
-            FEATURE, "setting", f"settings/{tenant}/{FEATURE}/{token}", (PropertyChange(HOLDER, None, value), *changes)
-        )
-        for tenant, token in tokens
-    )
-    return SETTINGS_ACTIVITY.event(operation, current_actor(), now, *resources)
