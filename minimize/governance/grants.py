@@ -46,9 +46,9 @@ from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReaso
 from minimize.governance.access_explain import assignment_lines, role_lines, unknown_columns
 from minimize.governance.incident_steps import IncidentStatus
 from minimize.identifiers import canonical_text
-from minimize.ledger import Actor, AuditActivity, AuditEvent, Resource, current_actor
+from minimize.ledger import Actor, AuditEvent, current_actor
 from minimize.ledger.acts import ActReader, Decision, NewAct
-from minimize.ledger.audit_event import EventResult, PlainValue, utc_text
+from minimize.ledger.audit_event import PlainValue, utc_text
 from minimize.ledger.kinds import ACCESS_ADOPTION, GRANT, INCIDENT, AccessAdoption, GrantAct, IncidentStep
 from minimize.plan.model import Category
 from minimize.results import UNCHANGED, JsonResult, json_member
@@ -57,16 +57,9 @@ from minimize.text import count_noun
 from minimize.times import time_text
 from minimize.workspace import Workspace
 
-_GRANT_ACTIVITY: Final = AuditActivity("grant", component="access", category="access")
-
 
 def grant_event(
-    verb: str,
-    actor: Actor,
-    at: datetime,
-    grant: str,
-    request: GrantRequest | None,
-    reasons: Sequence[RefusalReason] = (),
+    verb: str, act: GrantAct, request: GrantRequest | None, reasons: Sequence[RefusalReason] = ()
 ) -> AuditEvent:
     """The audit event of an operation on a grant, refused if reasons are given. Only the grant stores the justification."""
     properties: dict[str, PlainValue] = {"reasons": comma_list(each.code for each in reasons)}
@@ -81,10 +74,13 @@ def grant_event(
             "duration_s": int(request.duration.total_seconds()),
             "role": request.role or None,
         }
-    resource = Resource(grant, "grant", f"grants/{grant}", property_changes(properties))
-    result: EventResult = "refused" if reasons else "success"
-    tenant = request.tenants[0] if request is not None and len(request.tenants) == 1 else None
-    return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant, tenant=tenant)
+    return GRANT.event(
+        verb,
+        act,
+        result="refused" if reasons else "success",
+        properties={each.name: each.new for each in property_changes(properties)},
+        tenants=() if request is None else request.tenants,
+    )
 
 
 def reason_against_incident(acts: ActReader, request: GrantRequest) -> RefusalReason | None:
@@ -142,10 +138,9 @@ def end_incident_grants(acts: ActReader, incident: str, at: datetime) -> tuple[l
         if each.request.incident == incident and each.state(max(at, each.requested_at)) in ("requested", "active")
     ]
     actor, body = current_actor(), {"note": "the incident was closed"}
-    return (
-        [GRANT.act(_grant_act(each.id, "revoked", actor, at, body)) for each in ended],
-        [grant_event("revoke", actor, at, each.id, each.request) for each in ended],
-    )
+    revocations = [_grant_act(each.id, "revoked", actor, at, body) for each in ended]
+    events = [grant_event("revoke", act, each.request) for act, each in zip(revocations, ended, strict=True)]
+    return GRANT.acts(revocations), events
 
 
 log = logging.getLogger("minimize")
@@ -287,7 +282,7 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
             raise AccessDenied("the request is refused", reasons=[against])
         state = "broke_glass" if break_glass else "requested"
         body = {"asked": request.to_json(), **_grant_deadlines(access, request, at, break_glass)}
-        return _grant_decision(verb, _grant_act(name, state, actor, at, body), request, actor, at, steps)
+        return _grant_decision(verb, _grant_act(name, state, actor, at, body), request, steps)
 
     verb = "break_glass" if break_glass else "request"
     done = _record_decision(verb, name, decide, workspace, actor, at, grant_request_from(grant, access.grants.default))
@@ -327,9 +322,7 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
                 "access": access.digest,
             }
         steps = reviewed_incident(acts, found, at) if verb == "review" else []
-        return _grant_decision(
-            verb, _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, body), found.request, actor, at, steps
-        )
+        return _grant_decision(verb, _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, body), found.request, steps)
 
     return _record_decision(verb, grant, decide, workspace, actor, at)
 
@@ -360,8 +353,9 @@ def expire_grants(workspace: Workspace, at: datetime) -> ExpiredGrants:
     def decide(acts: ActReader) -> Decision[tuple[Grant, ...]]:
         grants = load_grants(acts).all_grants
         over = [each for each in grants if each.state(at) == "expired" and not _is_marked_expired(each)]
-        new = [GRANT.act(_grant_act(each.id, "expired", actor, at, {})) for each in over]
-        return Decision(tuple(over), new, [grant_event("expire", actor, at, each.id, each.request) for each in over])
+        new = [_grant_act(each.id, "expired", actor, at, {}) for each in over]
+        events = [grant_event("expire", act, each.request) for act, each in zip(new, over, strict=True)]
+        return Decision(tuple(over), GRANT.acts(new), events)
 
     with workspace.open_ledger(signs=True) as ledger:
         return ExpiredGrants(ledger.record(decide), at)
@@ -376,11 +370,11 @@ class _GrantActRefused(Exception):
 
 
 def _grant_decision(
-    verb: str, act: GrantAct, request: GrantRequest, actor: Actor, at: datetime, steps: Sequence[IncidentStep]
+    verb: str, act: GrantAct, request: GrantRequest, steps: Sequence[IncidentStep]
 ) -> Decision[GrantAct]:
     """A decision that records an operation on a grant, and steps of its incident."""
     acts = [*map(INCIDENT.act, steps), GRANT.act(act)]
-    events = [*(INCIDENT.event(step.step, step) for step in steps), grant_event(verb, actor, at, act.grant, request)]
+    events = [*(INCIDENT.event(step.step, step) for step in steps), grant_event(verb, act, request)]
     return Decision(act, acts, events)
 
 
@@ -405,7 +399,7 @@ def _record_decision(
             reasons = error.reasons
         if not reasons:
             return next(each for each in load_grants(ledger).all_grants if each.id == done.grant)
-        event = grant_event(verb, actor, at, grant, asked, reasons)
+        event = grant_event(verb, _grant_act(grant, verb, actor, at, {}), asked, reasons)
         ledger.record_event(event)
     raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
 

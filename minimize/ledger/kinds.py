@@ -99,7 +99,23 @@ class Disclosure:
         return {**self.body, "signature": signature}
 
 
-DISCLOSURE: Final = ActKind("disclosure", Disclosure, key="{0.recipient}/{0.disclosure}")
+DISCLOSURE: Final = ActKind(
+    "disclosure",
+    Disclosure,
+    key="{0.recipient}/{0.disclosure}",
+    audit=AuditForm(
+        SHARE_ACTIVITY,
+        type="disclosure",
+        id="{0.disclosure}",
+        name="{0.recipient}",
+        properties=lambda act: {
+            "recipient": act.recipient,
+            "function": act.function,
+            "rows": act.rows,
+            "digest": act.digest,
+        },
+    ),
+)
 
 
 def disclosure_token_text(version: int, token: bytes) -> str:
@@ -394,7 +410,20 @@ class GrantAct:
     recorded_at: datetime
 
 
-GRANT: Final = ActKind("grant", GrantAct, key="{0.grant}", actor="by")
+GRANT: Final = ActKind(
+    "grant",
+    GrantAct,
+    key="{0.grant}",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("grant", component="access", category="access"),
+        type="grant",
+        id="grants/{0.grant}",
+        name="{0.grant}",
+        correlation="{0.grant}",
+        properties=lambda _: {},
+    ),
+)
 
 TokenState = Literal["requested", "issued", "spent", "revoked"]
 
