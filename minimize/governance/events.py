@@ -80,7 +80,11 @@ class SubjectForms:
 
 
 def tokenized_forms(
-    pairs: Sequence[ValueInTenant], outputs: Iterable[Location], at: datetime, keys: Keyring, by: str | None = None
+    pairs: Sequence[ValueInTenant],
+    outputs: Iterable[Location],
+    at: datetime,
+    keys: Keyring,
+    named_by: str | None = None,
 ) -> list[SubjectForms]:
     """Tokens of the subjects' forms in outputs, and in files still to be written about event times up to `at`.
 
@@ -90,10 +94,10 @@ def tokenized_forms(
     forms = [{AS_RECEIVED: form_tokens(keys, tenant, [subject])} for subject, tenant in pairs]
     missed: list[str] = []
     for output in outputs:
-        found = _subject_columns(output, at, keys, by)
-        if found is None:
+        columns = _subject_columns(output, at, keys, named_by)
+        if columns is None:
             missed.append(str(output))
-        for name, column, way in _named_chains(found or ()):
+        for name, column, way in _named_chains(columns or ()):
             if name in forms[0]:
                 continue
             for tokens_by_chain, (_, tenant), form in zip(forms, pairs, column.forms_by_chain(way, pairs), strict=True):
@@ -105,28 +109,30 @@ def _named_chains(columns: Iterable[IdentifierColumn]) -> Iterator[tuple[str, Id
     yield from ((column.chain_name(way), column, way) for column in columns for way in column.chains or ())
 
 
-def _subject_columns(folder: Location, at: datetime, keys: Keyring, by: str | None) -> list[IdentifierColumn] | None:
+def _subject_columns(
+    folder: Location, at: datetime, keys: Keyring, named_by: str | None
+) -> list[IdentifierColumn] | None:
     """The columns that identify subjects in an output; None if the output cannot be checked."""
     try:
         output = published_output(folder, keys) if has_runs(folder) else None
         if output is None:
             return []
         policy = output.pipeline_of_today().policy
-        return [*_columns_in_force(output, by), *_columns_of_today(policy, at, keys, by)]
+        return [*_columns_in_force(output, named_by), *_columns_of_today(policy, at, keys, named_by)]
     except (MinimizeError, OSError):
         return None
 
 
-def _columns_in_force(output: PublishedOutput, by: str | None) -> Iterator[IdentifierColumn]:
+def _columns_in_force(output: PublishedOutput, named_by: str | None) -> Iterator[IdentifierColumn]:
     for file in output.files(RECORDS):
-        for column in () if file.is_shredded else map(file.column, file.fields_named(by)):
+        for column in () if file.is_shredded else map(file.column, file.fields_named(named_by)):
             if column is not None and isinstance(column.column, IdentifierColumn):
                 yield column.column
 
 
-def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | None) -> Iterator[IdentifierColumn]:
+def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, named_by: str | None) -> Iterator[IdentifierColumn]:
     """The subject's columns as today's policy and keys write them."""
-    for key in fields_named(policy, by):
+    for key in fields_named(policy, named_by):
         column, units = IdentifierColumn(policy, key, PinnedKeyring(keys, {})), rotation_units(policy, key)
         if is_dropped(policy.fields[key]):
             continue
@@ -179,8 +185,8 @@ class EventEntry:
     def __str__(self) -> str:
         row = self.row
         subject = "" if row.subject is None else "a subject of "
-        by = "" if row.state == "withdrawn" else f", by {time_text(row.at + _removal_deadline(row))}"
-        return f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {subject}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
+        deadline = "" if row.state == "withdrawn" else f", by {time_text(row.at + _removal_deadline(row))}"
+        return f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {subject}{row.tenant_id} at {time_text(row.at)}: {row.state}{deadline}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,8 +305,10 @@ def event_states(events: Sequence[NewEvent], workspace: Workspace) -> dict[NewEv
     with workspace.open_ledger() as ledger:
         before = ledger.find(LIFECYCLE_EVENT)
     states, earlier = {row.id: row.state for row in before}, _EarlierEvents.of(before)
-    made = {each: _event_row(each, SubjectForms({}), earlier, keys, END_OF_TIME, current_actor()).id for each in events}
-    return {each: states[id_] for each, id_ in made.items() if id_ in states}
+    event_ids = {
+        each: _event_row(each, SubjectForms({}), earlier, keys, END_OF_TIME, current_actor()).id for each in events
+    }
+    return {each: states[id_] for each, id_ in event_ids.items() if id_ in states}
 
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location]) -> None:
@@ -352,9 +360,9 @@ class _EarlierEvents:
 def _event_row(
     event: NewEvent, forms: SubjectForms, before: _EarlierEvents, keys: Keyring, now: datetime, actor: Actor
 ) -> LifecycleEvent:
-    of, by = event.subject, event.named_by
-    known = before.tokens.get((event.tenant, by), frozenset())
-    token = None if of is None else known_or_new_token(keys, event.tenant, of, known, by)
+    subject, named_by = event.subject, event.named_by
+    known = before.tokens.get((event.tenant, named_by), frozenset())
+    token = None if subject is None else known_or_new_token(keys, event.tenant, subject, known, named_by)
     at, who = event.occurred_at or now, actor.user or ""
     row = LifecycleEvent(
         tenant_id=event.tenant,
@@ -428,8 +436,8 @@ def list_events(
         rows = ledger.find(LIFECYCLE_EVENT)
     if not history:
         rows = [row for row in last_lifecycle_events(rows, workspace.clock()) if row.state == "recorded"]
-    own = [row for row in rows if tenant in (None, row.tenant_id)]
-    return [EventEntry(row) for row in entries_in_scope(own, tenants, lambda row: (row.tenant_id,))]
+    tenant_rows = [row for row in rows if tenant in (None, row.tenant_id)]
+    return [EventEntry(row) for row in entries_in_scope(tenant_rows, tenants, lambda row: (row.tenant_id,))]
 
 
 def _subject_forms(
@@ -437,14 +445,14 @@ def _subject_forms(
 ) -> list[SubjectForms]:
     at = max((new_event.occurred_at or now for new_event in new_events), default=now)
     subject_forms: dict[int, SubjectForms] = {}
-    for by in dict.fromkeys(new_event.named_by for new_event in new_events if new_event.subject is not None):
-        mine = [
+    for named_by in dict.fromkeys(new_event.named_by for new_event in new_events if new_event.subject is not None):
+        named_events = [
             (place, (new_event.subject, new_event.tenant))
             for place, new_event in enumerate(new_events)
-            if new_event.subject is not None and new_event.named_by == by
+            if new_event.subject is not None and new_event.named_by == named_by
         ]
-        found = tokenized_forms([pair for _, pair in mine], outputs, at, keys, by)
-        subject_forms.update(zip((place for place, _ in mine), found, strict=True))
+        tokenized = tokenized_forms([pair for _, pair in named_events], outputs, at, keys, named_by)
+        subject_forms.update(zip((place for place, _ in named_events), tokenized, strict=True))
     return [subject_forms.get(place, SubjectForms({})) for place in range(len(new_events))]
 
 

@@ -106,8 +106,8 @@ def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> lis
     """Which rows change anything compared with the last act of their event."""
     key = rows[0].id if len(rows) == 1 else None
     names = sorted({row.tenant_id for row in rows})
-    found = (acts.find(LIFECYCLE_EVENT, key=key, tenants=page) for page in pages(names, TENANTS_PER_QUERY))
-    last = {row.id: row for acts_of_page in found for row in counting_lifecycle_events(acts_of_page, acts.now)}
+    acts_by_page = (acts.find(LIFECYCLE_EVENT, key=key, tenants=page) for page in pages(names, TENANTS_PER_QUERY))
+    last = {row.id: row for acts_of_page in acts_by_page for row in counting_lifecycle_events(acts_of_page, acts.now)}
     new = list[bool]()
     for row in rows:
         known, last[row.id] = last.get(row.id), row

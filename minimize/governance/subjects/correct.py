@@ -109,8 +109,8 @@ class CorrectionJudge:
         affected = subject_in_file(file, key, subject, [str(subject.tenant)])
         if not shown or not affected.subject_forms:
             return None
-        made = {name: _corrected_value(file, name, values[name], subject, now) for name in shown}
-        return cls(file.pointers, affected, made)
+        new_values = {name: _corrected_value(file, name, values[name], subject, now) for name in shown}
+        return cls(file.pointers, affected, new_values)
 
     @property
     def columns(self) -> list[str]:
@@ -124,14 +124,14 @@ class CorrectionJudge:
         affected = self.affected.affects(batch, np.zeros(batch.num_rows, np.int64))
         instead: dict[str, pa.Array] = {}
         closed: dict[str, Bools] = {}
-        for name, made in self.corrected.items() if affected.any() else ():
+        for name, new_value in self.corrected.items() if affected.any() else ():
             values = decode_dictionary(leaf(batch, self.pointers[name]).values)
             present = np.asarray(values.is_valid())
-            if made.value is None:
+            if new_value.value is None:
                 closed[name] = affected & present
             else:
-                mask = pa.array(affected if made.fills else affected & present)
-                instead[name] = pc.if_else(mask, made.value.cast(values.type), values)
+                mask = pa.array(affected if new_value.fills else affected & present)
+                instead[name] = pc.if_else(mask, new_value.value.cast(values.type), values)
         return BatchVerdict(removed_values=closed, replacements=instead)
 
 
@@ -178,7 +178,7 @@ class Correction(JsonResult):
     plans: Mapping[str, RemovalPlan] = field(metadata=json_member("outputs"))
     notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     receipts: tuple[Receipt, ...] = field(
-        default=(), metadata=json_member(convert=lambda made: [each.run_id for each in made])
+        default=(), metadata=json_member(convert=lambda receipts: [each.run_id for each in receipts])
     )
     request: str | None = None
     new_values: ValuesByField | None = field(default=None, repr=False, metadata=OMIT_IF_NONE)
@@ -243,18 +243,18 @@ def correct_subject(
     workspace.check_ledger(named)
     with workspace.open_ledger(create=yes, signs=True) as ledger:
         found_outputs = find_changeable_outputs(ledger, named, workspace.configured_outputs)[0]
-        made = _CorrectionRun(ledger, workspace, subject, values, now, found_outputs, progress)
-        made.check()
-        found = Correction(made.plans(), made.notices())
+        run = _CorrectionRun(ledger, workspace, subject, values, now, found_outputs, progress)
+        run.check()
+        correction = Correction(run.plans(), run.notices())
         if not yes:
-            return found
-        check_rewrite_time(ledger, made.outputs, found.plans, now)
-        request = made.new_request(evidence)
+            return correction
+        check_rewrite_time(ledger, run.outputs, correction.plans, now)
+        request = run.new_request(evidence)
         if workspace.access is None:
             record_steps(ledger, [request], now)
-            return made.execute(found, request)
-        made.propose(request)
-        return replace(found, request=request.id[:REQUEST_ID_LENGTH], is_proposed=True)
+            return run.execute(correction, request)
+        run.propose(request)
+        return replace(correction, request=request.id[:REQUEST_ID_LENGTH], is_proposed=True)
 
 
 def approve_correction(
@@ -287,14 +287,14 @@ def approve_correction(
             raise AccessDenied(f"{actor.user} may not approve this correction", reasons=(reason("not_separate"),))
         subject, values = _open_proposal(proposal, ledger.keyring)
         outputs = find_changeable_outputs(ledger, named, workspace.configured_outputs)[0]
-        made = _CorrectionRun(ledger, workspace, subject, values, now, outputs, progress)
-        made.check()
-        found = Correction(made.plans(), made.notices(), new_values=values)
+        run = _CorrectionRun(ledger, workspace, subject, values, now, outputs, progress)
+        run.check()
+        correction = Correction(run.plans(), run.notices(), new_values=values)
         if not yes:
-            return found
-        check_rewrite_time(ledger, made.outputs, found.plans, now)
+            return correction
+        check_rewrite_time(ledger, run.outputs, correction.plans, now)
         ledger.record_event(_approval_event(request, now, "success"))
-        return made.execute(found, request)
+        return run.execute(correction, request)
 
 
 def _approval_event(request: SubjectRequestStep, now: datetime, result: EventResult) -> AuditEvent:
@@ -375,17 +375,17 @@ class _CorrectionRun:
         acts = [SUBJECT_REQUEST.act(request), PROPOSED_CORRECTION.act(proposal)]
         self.ledger.record(lambda _: Decision(None, acts, [event]))
 
-    def execute(self, found: Correction, request: SubjectRequestStep) -> Correction:
+    def execute(self, correction: Correction, request: SubjectRequestStep) -> Correction:
         """Executes the correction of a recorded request. The values are recorded before any change."""
         rows = self._rows(request)
         self.ledger.record(lambda _: CORRECTION.joint_decision(CORRECTION_KIND, *rows))
         receipts: list[Receipt] = []
         for output in self.outputs:
-            plan = found.plans.get(str(output.folder), RemovalPlan(self.now))
+            plan = correction.plans.get(str(output.folder), RemovalPlan(self.now))
             self._removal.execute(output, plan, receipts.append)
-        body = {**request.body, "receipts": [each.run_id for each in receipts], "recalls": found.notices}
+        body = {**request.body, "receipts": [each.run_id for each in receipts], "recalls": correction.notices}
         record_steps(self.ledger, [next_step(request, "done", self.now, **body)], self.now)
-        return replace(found, receipts=tuple(receipts), request=request.id[:REQUEST_ID_LENGTH])
+        return replace(correction, receipts=tuple(receipts), request=request.id[:REQUEST_ID_LENGTH])
 
     def _rows(self, request: SubjectRequestStep) -> list[RecordedCorrection]:
         """The values as acts, encrypted."""
