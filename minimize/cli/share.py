@@ -38,7 +38,7 @@ def recall_group() -> None:
 @verb(
     "list",
     OPTIONS["--recipient"](metavar="R"),
-    click.Option(["--all", "all_"], is_flag=True, help="Also list confirmed recalls."),
+    click.Option(["--all", "with_confirmed"], is_flag=True, help="Also list confirmed recalls."),
     click.Option(
         ["--overdue"],
         is_flag=True,
