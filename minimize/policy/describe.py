@@ -106,8 +106,8 @@ condition_text, treatment_text, gate_texts = WORDS.condition, WORDS.treatment, W
 
 def step_text(step: TechniqueStep) -> str:
     """A step with the parameters that the policy sets."""
-    given = step.model_dump(exclude_unset=True)
-    words = ", ".join(f"{key} {_parameter_text(value)}" for key, value in given.items() if value is not None)
+    parameters = step.model_dump(exclude_unset=True)
+    words = ", ".join(f"{key} {_parameter_text(value)}" for key, value in parameters.items() if value is not None)
     return f"{step.name} ({words})" if words else step.name
 
 
@@ -149,8 +149,8 @@ def policy_html(policy: Policy) -> str:
 
 def _feature_holders(feature: FeatureModel) -> str:
     """The holders that may turn a feature on, in words."""
-    own = ["each subject also by its own setting"] if feature.per_subject else []
-    return "; ".join([*filter(None, [", ".join(feature.holders)]), *own])
+    subjects = ["each subject also by its own setting"] if feature.per_subject else []
+    return "; ".join([*filter(None, [", ".join(feature.holders)]), *subjects])
 
 
 def _policy_facts(policy: Policy) -> Iterator[str]:
