@@ -102,9 +102,9 @@ class RiskMeasure(ABC):
         """Whether each figure meets a threshold."""
 
     @classmethod
-    def is_at_least_as_strict(cls, threshold: Threshold, other: Threshold) -> bool:
+    def is_at_least_as_strict(cls, threshold: Threshold, reference: Threshold) -> bool:
         """Whether a threshold permits nothing that another one forbids."""
-        return bool(threshold >= other if cls.higher_is_safer else threshold <= other)
+        return bool(threshold >= reference if cls.higher_is_safer else threshold <= reference)
 
     @classmethod
     def worst(cls, figures: Figures) -> float | None:

@@ -71,9 +71,9 @@ class RecursiveDiversity(RiskMeasure):
         return ratios
 
     @classmethod
-    def is_at_least_as_strict(cls, threshold: Threshold, other: Threshold) -> bool:
+    def is_at_least_as_strict(cls, threshold: Threshold, reference: Threshold) -> bool:
         """Whether both `c` and `l` are at least as strict."""
-        return bool(threshold.c <= other.c and threshold.l >= other.l)
+        return bool(threshold.c <= reference.c and threshold.l >= reference.l)
 
     @classmethod
     def holds(cls, figures: Figures, threshold: Threshold) -> npt.NDArray[np.bool_]:
