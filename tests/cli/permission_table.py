@@ -110,6 +110,8 @@ CALLS: Final[Mapping[str, str]] = {
     "quarantine show": "quarantine show checkins/out",
     "report": "report checkins/out",
     "risk": "risk checkins/out",
+    "risk attack": "risk attack checkins/out",
+    "risk differences": "risk differences checkins/out",
     "risk --population": "risk checkins/out --population population.csv",
     "tenant report": "tenant report {tenant}",
     "export": "export openlineage checkins/out",
