@@ -182,10 +182,8 @@ def differences_command(output: str, **arguments: Any) -> Printable:
 @verb(
     "levels",
     "PIPELINE",
-    click.Option(
-        ["--write"], is_flag=True, help="Write the levels into the policy, and `otherwise: suppress` into the pipeline."
-    ),
-    OPTIONS["--output"],
+    click.Option(["--write"], is_flag=True, help="Write the levels into the policy and the pipeline."),
+    OPTIONS["--output"](help="Output whose levels are shown, instead of the pipeline's."),
     "--keys",
     group=risk_group,
 )
