@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 from minimize.arrow.codes import ValueDictionary
 from minimize.arrow.dictionaries import as_takeable, value_type
 
+_CELLS_PER_KEY: Final = 16
 Codes = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 WORD_BITS: Final = 64
@@ -281,8 +282,7 @@ def _sensitive_of_classes(combinations: Combinations, place: int, class_of: Code
     size = max(1, len(sensitive.dictionary))
     if combinations.persons is None:
         keys = class_of[sensitive.combination] * size + sensitive.value
-        distinct, places = np.unique(keys, return_inverse=True)
-        counts = np.bincount(places, sensitive.count, len(distinct)).astype(np.int64)
+        distinct, counts = _sums_by_key(keys, sensitive.count, max(1, count) * size)
     else:
         pairs = combinations.sensitive_pairs[place]
         runs = _sorted_runs(
@@ -298,6 +298,19 @@ def _sensitive_of_classes(combinations: Combinations, place: int, class_of: Code
         (distinct % size).astype(np.int32),
         counts.astype(np.int64),
     )
+
+
+def _sums_by_key(keys: Codes, counts: Codes, size: int) -> tuple[Codes, Codes]:
+    """The distinct keys, ascending, and the sum of the counts of each. Takes an upper bound of the keys.
+
+    A table of all keys takes a third of the time of sorting, as long as it has not many more cells than there are keys.
+    """
+    if size <= _CELLS_PER_KEY * len(keys):
+        sums = np.bincount(keys, counts, size).astype(np.int64)
+        distinct = np.flatnonzero(sums)
+        return distinct, sums[distinct]
+    distinct, places = np.unique(keys, return_inverse=True)
+    return distinct, np.bincount(places, counts, len(distinct)).astype(np.int64)
 
 
 def _distinct_per_class(classes: Codes, persons: Codes, count: int, person_count: int) -> Codes:

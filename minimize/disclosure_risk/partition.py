@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -55,6 +56,7 @@ class Partition:
         """The records of each class."""
         return np.bincount(self.class_of, self.records, self.count).astype(np.float64)
 
+    @cached_property
     def first_rows(self) -> Codes:
         """A combination of each class."""
         rows = np.zeros(self.count, np.int64)
@@ -127,8 +129,10 @@ class PartitionCounts:
             class_of_all[partition.rows[row_mask]] = partition.class_of[row_mask]
             classes = class_of_all[persons.combination]
             pair_mask = classes >= 0
-            pairs = np.unique(classes[pair_mask] * max(1, persons.count) + persons.person[pair_mask])
-            distinct = np.bincount(pairs // max(1, persons.count), minlength=partition.count)
+            width = max(1, persons.count)
+            pairs = np.sort(classes[pair_mask] * width + persons.person[pair_mask])  # np.unique takes ten times as long
+            is_first = np.diff(pairs, prepend=-1) > 0
+            distinct = np.bincount(pairs[is_first] // width, minlength=partition.count)
             is_large |= is_open & (distinct >= k)
         return np.asarray(is_large, np.bool_)
 
