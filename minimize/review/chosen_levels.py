@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from minimize.datasets.reader import load_receipts
 from minimize.drafting.pinned_levels import PinnedLevels, pin_levels
 from minimize.stores import LocationLike, PathText
 from minimize.workspace import Workspace
@@ -17,6 +16,6 @@ def show_levels(
 
     With `write`, they replace `auto` in the policy. Raises ConfigurationError if there are none, OutputError without an output.
     """
-    workspace = Workspace(None, output, pipeline, keys)
-    workspace.require("run/read", dataset=workspace.job.pipeline)
-    return pin_levels(workspace.job, load_receipts(workspace.target), write=write)
+    with Workspace(None, output, pipeline, keys) as workspace:
+        workspace.require("run/read", dataset=workspace.job.pipeline)
+        return pin_levels(workspace.job, workspace.load_receipts(), write=write)

@@ -112,6 +112,7 @@ CALLS: Final[Mapping[str, str]] = {
     "risk": "risk checkins/out",
     "risk attack": "risk attack checkins/out",
     "risk differences": "risk differences checkins/out",
+    "risk levels": "risk levels checkins",
     "risk --population": "risk checkins/out --population population.csv",
     "tenant report": "tenant report {tenant}",
     "export": "export openlineage checkins/out",
