@@ -97,8 +97,7 @@ def check_person_count(combinations: Combinations, requirement: Requirement) -> 
     """Raises RefusedError if a table has records, but fewer data subjects than a class must have."""
     if not len(combinations):
         return
-    persons = combinations.persons
-    count = int(combinations.records.sum()) if persons is None else len(np.unique(persons.person))
+    count = int(combinations.records.sum()) if combinations.persons is None else combinations.persons.count
     if count < requirement.k:
         raise RefusedError(
             f"k is {requirement.k}, and there are fewer data subjects than that",

@@ -156,8 +156,8 @@ class _Recoding:
     def _released_classes_hold(self, level_of: Levels) -> bool:
         """Whether the requirement is met by classes of equal released values.
 
-        Two classes are one if a label occurs at several levels. The union of classes that meet a measure meets it, unless data
-        subjects are in both.
+        Two classes are one if a label occurs at several levels. Their union meets what both meet, unless a measure is not closed
+        under union or data subjects are in both.
         """
         class_of, count = self._released_classes(level_of)
         return bool(self._holds(np.arange(len(class_of)), class_of, count).all())
