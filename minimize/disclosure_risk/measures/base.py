@@ -113,10 +113,10 @@ class RiskMeasure(ABC):
     source: ClassVar[str]
     needs_sensitive: ClassVar[bool] = True
     higher_is_safer: ClassVar[bool] = False
-    is_closed_under_union: ClassVar[bool] = True
-    """Whether the union of classes that meet a threshold meets it, as long as no data subject is in several of them."""
     example: ClassVar[str] = "0.3"
     """A threshold as a bound may write it."""
+    is_closed_under_union: ClassVar[bool] = True
+    """Whether the union of classes of one table that meet a threshold meets it, if no data subject is in several of them."""
 
     @classmethod
     def read_threshold(cls, written: Any) -> Threshold:
