@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from minimize.disclosure_risk.combinations import Codes, Combinations, classes_of
+from minimize.disclosure_risk.combinations import Classes, Codes, Combinations, classes_of
 from minimize.disclosure_risk.measures import RISK_MEASURES
 from minimize.disclosure_risk.requirement import Baseline, Requirement
 
@@ -79,9 +79,20 @@ class PartitionCounts:
     """Finds the classes of a partition that no refinement can keep."""
 
     def __init__(self, combinations: Combinations, requirement: Requirement) -> None:
-        self.combinations, self.requirement = combinations, requirement
-        self.baseline = Baseline.of_combinations(combinations)
+        self.requirement = requirement
         self.has_others = any(name != "k" for name in requirement.thresholds)
+        self.combinations = combinations if self.has_others else replace(combinations, sensitive=(), sensitive_pairs=())
+        self.baseline = Baseline.of_combinations(self.combinations)
+
+    def holds(self, rows: Codes, class_of: Codes, count: int) -> npt.NDArray[np.bool_]:
+        """Whether each class of some combinations meets the requirement."""
+        return self.requirement.holds(self._classes(rows, class_of, count), self.baseline)[:count]
+
+    def _classes(self, rows: Codes, class_of: Codes, count: int) -> Classes:
+        """The classes of some combinations. All other combinations are one more class, the last."""
+        class_of_all = np.full(len(self.combinations), count, np.int64)
+        class_of_all[rows] = class_of
+        return classes_of(self.combinations, class_of_all, count + 1)
 
     def without_lost(
         self, partition: Partition, *, is_complete: bool, limit: int
@@ -144,9 +155,7 @@ class PartitionCounts:
         measure has a part that misses it, if the measure is closed under union. With data subjects in several classes the counts
         of parts add up to more than the count of the whole, so that only the classes are bounded of which no part can be kept.
         """
-        class_of_all = np.full(len(self.combinations), partition.count, np.int64)
-        class_of_all[partition.rows] = partition.class_of
-        classes = classes_of(self.combinations, class_of_all, partition.count + 1)
+        classes = self._classes(partition.rows, partition.class_of, partition.count)
         records = classes.records[:-1].astype(np.float64)
         if is_complete:
             return np.where(self.requirement.holds(classes, self.baseline)[:-1], records, 0.0)
