@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from minimize.disclosure_risk.combinations import Codes, Combinations, classes_of
+from minimize.disclosure_risk.combinations import Codes, Combinations
 from minimize.disclosure_risk.hierarchy import Hierarchy
 from minimize.disclosure_risk.loss import AttributeLoss, attribute_losses, geometric_loss, loss_product, mean_loss
 from minimize.disclosure_risk.partition import Partition, PartitionCounts, dense_codes
@@ -97,8 +97,7 @@ def check_person_count(combinations: Combinations, requirement: Requirement) -> 
     """Raises RefusedError if a table has records, but fewer data subjects than a class must have."""
     if not len(combinations):
         return
-    persons = combinations.persons
-    count = int(combinations.records.sum()) if persons is None else len(np.unique(persons.person))
+    count = int(combinations.records.sum()) if combinations.persons is None else combinations.persons.count
     if count < requirement.k:
         raise RefusedError(
             f"k is {requirement.k}, and there are fewer data subjects than that",
@@ -432,8 +431,7 @@ class _Search:
         partition = Partition.of_all(self.combinations)
         for hierarchy, level, codes in zip(self.hierarchies, levels, self.combinations.codes.T, strict=True):
             partition = partition.refined(hierarchy.levels[level][codes], len(hierarchy.leaves[level]))
-        classes = classes_of(self.combinations, partition.class_of, partition.count)
-        return ~self.requirement.holds(classes, self.counts.baseline)[partition.class_of]
+        return ~self.counts.holds(partition.rows, partition.class_of, partition.count)[partition.class_of]
 
     def _result(self, levels: tuple[int, ...], least: int | None) -> FullDomain:
         """A choice, proven to be the best one unless the least product that is left is smaller."""

@@ -214,3 +214,19 @@ def test_classes_that_the_queue_does_not_hold_are_computed_again(
     computed = optimal_levels(*arguments, suppress_at_most=Fraction(1, 10))
     assert (held.levels, held.suppressed, held.loss) == (computed.levels, computed.suppressed, computed.loss)
     assert computed.proven
+
+
+def test_a_rare_value_may_be_in_one_part_of_a_class_and_absent_from_the_other() -> None:
+    """The class of both parts misses delta, because the value is too rare in it; each part meets it."""
+    parts = {("0", "0"): (1, 4), ("0", "1"): (0, 20), ("1", "0"): (20, 80)}
+    rows = [
+        {"a": first, "b": second, "illness": illness, "person": 0}
+        for (first, second), counts in parts.items()
+        for illness, count in zip(ILLNESSES[:2], counts, strict=True)
+        for _ in range(count)
+    ]
+    problem = Problem(rows, [[("0", "*"), ("1", "*")]] * 2, has_persons=False)
+    requirement = Requirement({"k": 2, "delta": 1.37})
+    assert choice_at(problem, (0, 1), requirement).suppressed
+    assert optimal_levels(problem.combinations, problem.hierarchies, requirement).levels == (0, 0)
+    assert_best(problem, requirement, Fraction(0))
