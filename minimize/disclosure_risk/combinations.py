@@ -211,12 +211,12 @@ class CombinationTally:
         )
 
     def _sizes(self) -> list[int]:
-        return [len(known) + 1 for known in self._dictionaries or ()]
+        return [len(dictionary) + 1 for dictionary in self._dictionaries or ()]
 
 
-def _codes_with_null(known: ValueDictionary, values: pa.Array) -> Codes:
+def _codes_with_null(dictionary: ValueDictionary, values: pa.Array) -> Codes:
     """The code of each value, from 1 on; 0 for null."""
-    return known.codes(values) + 1
+    return dictionary.codes(values) + 1
 
 
 def _without_gaps(codes: Codes, size: int) -> tuple[Codes, int]:
