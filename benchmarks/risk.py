@@ -130,7 +130,7 @@ def fleet_minimize(path: Path) -> list[Any]:
     tally = CombinationTally([*FLEET], person=PERSON)
     with pq.ParquetFile(path, read_dictionary=[*FLEET, PERSON]) as file:
         for group in range(file.num_row_groups):
-            for batch in file.iter_batches(1 << 20, row_groups=[group], columns=[*FLEET, PERSON]):
+            for batch in file.iter_batches(1 << 19, row_groups=[group], columns=[*FLEET, PERSON]):
                 tally.observe(batch)
     combinations = tally.settle()
     return [len(combinations), int((combinations.person_counts == 1).sum())]
