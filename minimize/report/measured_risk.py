@@ -134,7 +134,7 @@ def _measure_output(workspace: Workspace, request: RiskRequest) -> tuple[Risk, T
         dataset = records.published.pipeline
         tenants &= workspace.readable_tenants(READ, dataset=dataset, category=records.category)
     combinations = records.count(tenants)
-    chosen = records.chosen
+    chosen = records.measured_columns
     population = _count_population(request, chosen)
     return Risk.of_combinations(combinations, chosen.person, population, chosen.notes), tenants
 
@@ -162,7 +162,7 @@ class _PublishedRecords:
         return {key: pointer for file in self.files for key, pointer in file.pointers.items()}
 
     @cached_property
-    def chosen(self) -> MeasuredColumns:
+    def measured_columns(self) -> MeasuredColumns:
         """The chosen columns. Raises ConfigurationError."""
         notes: list[str] = []
         quasi = self.request.quasi or tuple(self._released_quasi(notes))
@@ -177,7 +177,7 @@ class _PublishedRecords:
     @property
     def category(self) -> Category:
         """The highest category of the chosen columns."""
-        tops = {self.pointers[name].top for name in self.chosen.names}
+        tops = {self.pointers[name].top for name in self.measured_columns.names}
         fields = (each for file in self.files for each in file.schema if each.name in tops)
         return highest_or_none(category_named(column_category(each)) for each in fields) or "identified"
 
@@ -187,7 +187,7 @@ class _PublishedRecords:
         Raises OutputError if columns have other types or keys on different dates, AccessDenied if the records have no tenants.
         """
         self._check_keys()
-        tally = self.chosen.tally()
+        tally = self.measured_columns.tally()
         for file in self.files:
             for batch in self._batches(file, tenants):
                 tally.observe(batch)
@@ -222,7 +222,7 @@ class _PublishedRecords:
         return pa.list_(type_) if pointer.stars else type_
 
     def _check_keys(self) -> None:
-        tops = {self.pointers[name].top for name in self.chosen.names}
+        tops = {self.pointers[name].top for name in self.measured_columns.names}
         schemas = [pa.schema([each for each in file.schema if each.name in tops]) for file in self.files]
         message = ""
         try:
@@ -233,7 +233,7 @@ class _PublishedRecords:
             raise OutputError(message, hint="Pass --date D, once for each date.")
 
     def _batches(self, file: OutputFile, tenants: TenantSet) -> Batches:
-        pointers = {name: file.pointers.get(name) for name in self.chosen.names}
+        pointers = {name: file.pointers.get(name) for name in self.measured_columns.names}
         tenant = _tenant_pointer(file, tenants)
         tops = {pointer.top for pointer in (*pointers.values(), tenant) if pointer is not None}
         for batch in file.batches(tops):
