@@ -369,7 +369,7 @@ def _fields_of_output(
     """The fields of an attack on some files, by today's policy if it is found, else by the policy of the newest file."""
     policy = files[-1].policy if published.job is None else published.job.policy
     released = dict.fromkeys(key for file in files for key in single_pointers(file.policy, file.schema))
-    stated = tuple(key for key in _stated_sensitive(published.job) if key in released)
+    stated = tuple(key for key in stated_sensitive(published.job) if key in released)
     return attack_fields(
         policy,
         released,
@@ -379,7 +379,7 @@ def _fields_of_output(
     )
 
 
-def _stated_sensitive(job: Pipeline | None) -> tuple[str, ...]:
+def stated_sensitive(job: Pipeline | None) -> tuple[str, ...]:
     """The sensitive fields of the bound on disclosure risk of a pipeline; empty without a bound."""
     bound: Any = None if job is None or job.records is None else getattr(job.records, "risk", None)
     return () if bound is None else tuple(bound.sensitive)

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,13 @@ from minimize.disclosure_risk.attacks.base import SuccessRate
 from minimize.errors import ConfigurationError, OutputError
 from minimize.keys.keyring import add_key
 from minimize.pages import Table
-from minimize.review.published_attacks import OutputAttacks, OutputDifferences, attack_output, compare_releases
+from minimize.review.published_attacks import (
+    OutputAttacks,
+    OutputDifferences,
+    attack_output,
+    compare_releases,
+    stated_sensitive,
+)
 from tests.project import AT, BEFORE, DAY, Project, enter, event, new_project
 
 EMPLOYEES = 60
@@ -181,3 +188,9 @@ def test_pseudonyms_of_two_key_versions_are_not_mixed(project: Project) -> None:
     with pytest.raises(OutputError, match="several key versions"):
         attacked(project)
     assert attacked(project, dates=[DAY]).records == EMPLOYEES
+
+
+def test_the_sensitive_fields_of_a_bound_come_before_those_of_the_policy() -> None:
+    bound: Any = SimpleNamespace(records=SimpleNamespace(risk=SimpleNamespace(sensitive=("illness",))))
+    assert stated_sensitive(bound) == ("illness",)
+    assert stated_sensitive(None) == ()
