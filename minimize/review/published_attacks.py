@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
@@ -381,8 +381,8 @@ def _fields_of_output(
 
 def stated_sensitive(job: Pipeline | None) -> tuple[str, ...]:
     """The sensitive fields of the bound on disclosure risk of a pipeline; empty without a bound."""
-    bound: Any = None if job is None or job.records is None else getattr(job.records, "risk", None)
-    return () if bound is None else tuple(bound.sensitive)
+    bound = None if job is None or job.records is None else job.records.risk
+    return () if bound is None else bound.sensitive
 
 
 def _records_of_files(
