@@ -16,13 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.codes import ValueDictionary
+from minimize.arrow.codes import IntegerDictionary, ValueDictionary
 from minimize.arrow.dictionaries import as_takeable, value_type
 
 _CELLS_PER_KEY: Final = 16
 Codes = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
 WORD_BITS: Final = 64
+_MOST_COMBINATIONS: Final = 1 << 31
+"""Codes of combinations have 32 bits."""
 _MIN_PENDING: Final = 1 << 18
 """Rows that wait at least before they are merged, so that small tables are merged once."""
 
@@ -149,7 +151,8 @@ class CombinationTally:
         self.quasi_identifiers, self.sensitive, self.person = tuple(quasi_identifiers), tuple(sensitive), person
         self._columns = [*self.quasi_identifiers, *self.sensitive, *([] if person is None else [person])]
         self._dictionaries: list[ValueDictionary] | None = None
-        self._rows = _DistinctRows([1] * len(self._columns))
+        self._quasi = _CombinationCodes(len(self.quasi_identifiers))
+        self._rows = _DistinctRows([1] * (1 + len(self._columns) - len(self.quasi_identifiers)))
 
     def observe(self, table: pa.Table | pa.RecordBatch) -> None:
         """Add the records of a table or a batch."""
@@ -159,7 +162,7 @@ class CombinationTally:
             if self._dictionaries is None:
                 self._dictionaries = [ValueDictionary(value_type(column.type)) for column in columns]
             codes = [_codes_with_null(known, column) for known, column in zip(self._dictionaries, columns, strict=True)]
-            self._rows.add(codes, None, self._sizes())
+            self._add(codes, None, batch.num_rows)
 
     def merge(self, tally: Self) -> None:
         """Add the records that another tally of the same columns has observed."""
@@ -167,51 +170,59 @@ class CombinationTally:
             return
         if self._dictionaries is None:
             self._dictionaries = [ValueDictionary(known.values.type) for known in tally._dictionaries]
-        columns, counts = tally._rows.columns()
+        (theirs, *others), counts = tally._rows.columns()
         places = [
-            np.append(0, mine.codes(theirs.values) + 1)
-            for mine, theirs in zip(self._dictionaries, tally._dictionaries, strict=True)
+            np.append(0, mine.codes(known.values) + 1)
+            for mine, known in zip(self._dictionaries, tally._dictionaries, strict=True)
         ]
-        codes = [place[column] for place, column in zip(places, columns, strict=True)]
-        self._rows.add(codes, counts, self._sizes())
+        columns = [*(column[theirs] for column in tally._quasi.columns()), *others]
+        self._add([place[column] for place, column in zip(places, columns, strict=True)], counts, len(theirs))
+
+    def _add(self, codes: Sequence[Codes], counts: Codes | None, rows: int) -> None:
+        sizes = [len(dictionary) + 1 for dictionary in self._dictionaries or ()]
+        quasi_count = len(self.quasi_identifiers)
+        combinations = self._quasi.codes(codes[:quasi_count], sizes[:quasi_count], rows)
+        self._rows.add([combinations, *codes[quasi_count:]], counts, [len(self._quasi), *sizes[quasi_count:]])
 
     def settle(self) -> Combinations:
         """The combinations of all observed records."""
         known = self._dictionaries or [ValueDictionary(pa.null()) for _ in self._columns]
-        columns, counts = self._rows.columns()
-        quasi_count = len(self.quasi_identifiers)
-        sorted_count = quasi_count + len(self.sensitive)
-        dictionaries = []
-        for place, dictionary in enumerate(known[:sorted_count]):
-            columns[place], values = _ranked(columns[place], dictionary.values)
-            dictionaries.append(values)
-        sizes = [len(dictionary) + 1 for dictionary in known]
-        quasi = _sorted_runs(columns[:quasi_count], sizes[:quasi_count], len(counts))
-        persons = None
+        (places, *columns), counts = self._rows.columns()
+        quasi_count, sensitive_count = len(self.quasi_identifiers), len(self.sensitive)
+        ranked = [
+            _ranked(codes, dictionary.values)
+            for codes, dictionary in zip((*self._quasi.columns(), *columns[:sensitive_count]), known, strict=False)
+        ]
+        quasi, sensitive = ranked[:quasi_count], ranked[quasi_count:]
+        dictionaries = [dictionary for _, dictionary in ranked]
+        count = len(self._quasi)
+        runs = _sorted_runs(
+            [codes for codes, _ in quasi], [len(dictionary) + 1 for dictionary in known[:quasi_count]], count
+        )
+        combination_of = runs.run_of[places]
+        persons, person_count = None, 0
         if self.person is not None:
-            persons, sizes[-1] = _without_gaps(columns[-1], sizes[-1])
+            persons, person_count = _without_gaps(columns[-1], len(known[-1]) + 1)
+        values = [codes for codes, _ in sensitive]
         return Combinations(
             names=self.quasi_identifiers,
             dictionaries=tuple(dictionaries[:quasi_count]),
-            codes=np.stack([column[quasi.first_rows] for column in columns[:quasi_count]], axis=1).astype(np.int32)
-            if quasi_count
-            else np.zeros((min(1, len(counts)), 0), np.int32),
-            records=np.bincount(quasi.run_of, counts, quasi.count).astype(np.int64),
-            persons=None if persons is None else _person_pairs(quasi.run_of, persons, quasi.count, sizes[-1]),
+            codes=np.stack([codes[runs.first_rows] for codes, _ in quasi], axis=1).astype(np.int32)
+            if quasi
+            else np.zeros((count, 0), np.int32),
+            records=np.bincount(combination_of, counts, count).astype(np.int64),
+            persons=None if persons is None else _person_pairs(combination_of, persons, count, person_count),
             sensitive=tuple(
-                _sensitive_counts(name, dictionaries[place], quasi, columns[place], persons, counts, sizes[-1])
-                for place, name in enumerate(self.sensitive, quasi_count)
+                _sensitive_counts(name, dictionary, combination_of, count, codes, persons, counts, person_count)
+                for name, codes, (_, dictionary) in zip(self.sensitive, values, sensitive, strict=True)
             ),
             sensitive_pairs=()
             if persons is None
             else tuple(
-                _sensitive_pairs(quasi, columns[place], persons, sizes[place], sizes[-1])
-                for place in range(quasi_count, sorted_count)
+                _sensitive_pairs(combination_of, count, codes, persons, len(dictionary) + 1, person_count)
+                for codes, dictionary in zip(values, known[quasi_count:], strict=False)
             ),
         )
-
-    def _sizes(self) -> list[int]:
-        return [len(dictionary) + 1 for dictionary in self._dictionaries or ()]
 
 
 def _codes_with_null(dictionary: ValueDictionary, values: pa.Array) -> Codes:
@@ -314,35 +325,39 @@ def _sums_by_key(keys: Codes, counts: Codes, size: int) -> tuple[Codes, Codes]:
 
 
 def _distinct_per_class(classes: Codes, persons: Codes, count: int, person_count: int) -> Codes:
-    runs = _sorted_runs([classes, persons], [max(1, count), max(1, person_count)])
-    return np.bincount(classes[runs.first_rows], minlength=count).astype(np.int64)
+    distinct, _ = _distinct_sorted([classes, persons], [max(1, count), max(1, person_count)])
+    return np.bincount(distinct, minlength=count).astype(np.int64)
 
 
-def _person_pairs(run_of: Codes, persons: Codes, count: int, size: int) -> PersonPairs:
-    runs = _sorted_runs([run_of, persons], [max(1, count), max(1, size)])
-    return PersonPairs(run_of[runs.first_rows], persons[runs.first_rows], size)
+def _person_pairs(combination_of: Codes, persons: Codes, count: int, person_count: int) -> PersonPairs:
+    combination, person = _distinct_sorted([combination_of, persons], [max(1, count), max(1, person_count)])
+    return PersonPairs(combination, person, person_count)
 
 
-def _sensitive_pairs(quasi: _Runs, values: Codes, persons: Codes, size: int, person_count: int) -> SensitivePairs:
-    runs = _sorted_runs([quasi.run_of, values, persons], [max(1, quasi.count), max(1, size), max(1, person_count)])
-    first = runs.first_rows
-    return SensitivePairs(quasi.run_of[first], values[first].astype(np.int32), persons[first])
+def _sensitive_pairs(
+    combination_of: Codes, count: int, values: Codes, persons: Codes, size: int, person_count: int
+) -> SensitivePairs:
+    combination, value, person = _distinct_sorted(
+        [combination_of, values, persons], [max(1, count), max(1, size), max(1, person_count)]
+    )
+    return SensitivePairs(combination, value.astype(np.int32), person)
 
 
 def _sensitive_counts(
     name: str,
     dictionary: pa.Array,
-    quasi: _Runs,
+    combination_of: Codes,
+    count: int,
     values: Codes,
     persons: Codes | None,
     counts: Codes,
     person_count: int,
 ) -> SensitiveCounts:
     size = max(1, len(dictionary))
-    keys = quasi.run_of * size + values
+    keys = combination_of * size + values
     if persons is not None:
-        first = _sorted_runs([keys, persons], [max(1, quasi.count) * size, max(1, person_count)]).first_rows
-        keys, counts = keys[first], np.ones(len(first), np.int64)
+        keys, _ = _distinct_sorted([keys, persons], [max(1, count) * size, max(1, person_count)])
+        counts = np.ones(len(keys), np.int64)
     distinct, places = np.unique(keys, return_inverse=True)
     totals = np.bincount(places, counts, len(distinct)).astype(np.int64)
     return SensitiveCounts(name, dictionary, distinct // size, (distinct % size).astype(np.int32), totals)
@@ -385,6 +400,78 @@ def _sorted_runs(columns: Sequence[Codes], sizes: Sequence[int], rows: int = 0) 
     run_of = np.empty(len(words), np.int64)
     run_of[order] = np.cumsum(starts) - 1
     return _Runs(run_of, order[first])
+
+
+def _distinct_sorted(columns: Sequence[Codes], sizes: Sequence[int]) -> list[Codes]:
+    """The distinct rows of codes, in lexicographic order. Takes an upper bound of each column's codes."""
+    layout = _KeyLayout.for_sizes(sizes)
+    words, _ = _count_equal(layout.pack(columns), None)
+    return layout.unpack(words)
+
+
+class _CombinationCodes:
+    """Assigns the codes 0, 1, 2 … to rows of codes, in the order of their first occurrence.
+
+    Each layer packs the code of the columns before and as many further columns as fit into one number, and looks it up.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self._sizes = [1] * columns
+        self._layers: list[tuple[list[int], _KeyLayout, IntegerDictionary]] = []
+        self._size = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def codes(self, columns: Sequence[Codes], sizes: Sequence[int], rows: int) -> Codes:
+        """The code of each row. Takes the present size of each column's dictionary."""
+        if not self._sizes:
+            self._size = max(self._size, min(1, rows))
+            return np.zeros(rows, np.int64)
+        if not self._layers or any(size > limit for size, limit in zip(sizes, self._sizes, strict=True)):
+            self._widen(sizes)
+        return self._encode(columns)
+
+    def columns(self) -> list[Codes]:
+        """The codes of each column, by combination."""
+        columns: list[Codes] = [np.empty(0, np.int64) for _ in self._sizes]
+        prefix: Codes | None = None
+        for places, layout, dictionary in reversed(self._layers):
+            words = dictionary.values if prefix is None else dictionary.values[prefix]
+            prefix, *column_codes = layout.unpack(words.view(np.uint64)[:, np.newaxis])
+            for place, column in zip(places, column_codes, strict=True):
+                columns[place] = column
+        return columns
+
+    def _encode(self, columns: Sequence[Codes]) -> Codes:
+        codes = np.zeros(len(columns[0]), np.int64)
+        for places, layout, dictionary in self._layers:
+            words = layout.pack([codes, *(columns[place] for place in places)])
+            codes = dictionary.codes(np.ascontiguousarray(words[:, 0]).view(np.int64))
+        self._size = len(self._layers[-1][2])
+        return codes
+
+    def _widen(self, sizes: Sequence[int]) -> None:
+        """Gives columns more bits, with room to grow. All combinations keep their codes."""
+        known = self.columns()
+        self._sizes = [limit if size <= limit else 4 * size for size, limit in zip(sizes, self._sizes, strict=True)]
+        self._layers = []
+        places: list[int] = []
+        for place, size in enumerate(self._sizes):
+            prefix_size = _MOST_COMBINATIONS if self._layers else 1
+            layout = _KeyLayout.for_sizes([prefix_size, *(self._sizes[each] for each in places), size])
+            if layout.words > 1:
+                self._add_layer(places)
+                places = []
+            places.append(place)
+        self._add_layer(places)
+        if self._size:
+            self._encode(known)
+
+    def _add_layer(self, places: list[int]) -> None:
+        prefix_size = _MOST_COMBINATIONS if self._layers else 1
+        layout = _KeyLayout.for_sizes([prefix_size, *(self._sizes[place] for place in places)])
+        self._layers.append((places, layout, IntegerDictionary()))
 
 
 @dataclass(frozen=True)

@@ -114,7 +114,7 @@ class RiskMeasure(ABC):
     needs_sensitive: ClassVar[bool] = True
     higher_is_safer: ClassVar[bool] = False
     holds_in_unions: ClassVar[bool] = False
-    """Whether a threshold that two tables meet is met by both together."""
+    """Whether a threshold that two tables meet is met by both together, also if data subjects are in both."""
     example: ClassVar[str] = "0.3"
     """A threshold as a bound may write it."""
     is_closed_under_union: ClassVar[bool] = True
