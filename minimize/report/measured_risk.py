@@ -102,14 +102,14 @@ def measure_risk(
     Raises ConfigurationError for columns that are missing or cannot be measured, OutputError for an output without records,
     KeyringError if a key is not available, SourceError for a file that cannot be read, AccessDenied.
     """
-    wanted = request or RiskRequest()
+    columns = request or RiskRequest()
     if _is_pipeline(place):
         place = Workspace(ledger, pipeline=str(place), keys=keys, region=region).target
     if not _is_output(place):
-        measured = _measure_file(Path(str(place)), wanted)
+        measured = _measure_file(Path(str(place)), columns)
         return measured, measured
     with Workspace(ledger, place, keys=keys, shown=(place,)) as workspace:
-        measured, tenants = _measure_output(workspace, wanted)
+        measured, tenants = _measure_output(workspace, columns)
     return measured, limited_result(measured, tenants)
 
 
