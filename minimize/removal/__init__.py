@@ -7,6 +7,7 @@ keys.py             new versions of master keys, files encrypted under them, des
 rerun.py            dates that can be run again from their source
 sealing.py          records moved into sealed files by `subject restrict`, and back by `subject lift`
 rare_records.py     records that a removal leaves in combinations that miss the bound on disclosure risk
+lift_bound.py       records that stay sealed, because published again they would miss that bound
 plan.py             due files, the plan, open deadlines
 decision.py         removals and replacements in one file, batch by batch
 retention_rules.py  ages and conditions of today's policy for a file of an older one

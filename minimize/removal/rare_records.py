@@ -41,7 +41,7 @@ def with_rare_records(output: PublishedOutput, due: Sequence[DueFile]) -> tuple[
     changed = dict(due_by_path)
     for on in dict.fromkeys(each.date for each in due_by_path.values()):
         files = files_by_date.get(on, [])
-        bound = _bound_of(files)
+        bound = bound_of_files(files)
         if bound is not None:
             changed |= _files_with_rare_records(bound, files, due_by_path)
     others = [each for each in due if each.file.path not in changed]
@@ -71,7 +71,7 @@ class RareRecordsJudge:
         return replace(verdict, removed_records={**verdict.removed_records, RISK_REASON: rare})
 
 
-def _bound_of(files: Sequence[OutputFile]) -> ReleasedBound | None:
+def bound_of_files(files: Sequence[OutputFile]) -> ReleasedBound | None:
     """The bound under which the files of a date were written; None if there is none."""
     newest = max(files, key=lambda file: file.written_by.receipt.sequence, default=None)
     if newest is None or not isinstance(newest.written_by.pipeline.get(RECORDS), Mapping):
@@ -122,7 +122,8 @@ def _files_with_rare_records(
         )
         counted = counted_file(file, judge, file.stored_file.batches())
         if counted.gated.get(RISK_REASON):
-            yield file.path, counted
+            # a file of restricted records is read, so that they are sealed
+            yield file.path, replace(counted, is_whole=counted.is_whole and not counted.gated.get("restricted"))
 
 
 def _batches(bound: ReleasedBound, file: OutputFile, planned: DueFile | None) -> Iterator[pa.RecordBatch]:
