@@ -91,12 +91,7 @@ class Removal(Generic[P]):
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> P:
         """The plan of one output. Its errors show no value of a record."""
-        return call_redacted(lambda: self._plan_within_bound(output, counts=counts))
-
-    def _plan_within_bound(self, output: PublishedOutput, *, counts: bool) -> P:
-        """The plan, and what it leaves in combinations that miss a bound on disclosure risk."""
-        plan = self.operation.plan(output, counts=counts)
-        return replace(plan, due=with_rare_records(output, plan.due)) if isinstance(plan, RemovalPlan) else plan
+        return call_redacted(lambda: self.operation.plan(output, counts=counts))
 
     def execute(
         self, output: PublishedOutput, plan: P, published: Callable[[Receipt], object]
@@ -140,8 +135,9 @@ class RuledRemoval:
     replans: bool = True
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> RemovalPlan:
-        """See `RemovalOperation.plan`."""
-        return plan_by_rules(self.rules(output), output, removes_tables=self.removes_tables, counts=counts)
+        """See `RemovalOperation.plan`. Also removes what it leaves in combinations that miss a bound on disclosure risk."""
+        plan = plan_by_rules(self.rules(output), output, removes_tables=self.removes_tables, counts=counts)
+        return replace(plan, due=with_rare_records(output, plan.due))
 
     def transfer(self, output: PublishedOutput) -> TransferFactory | None:
         """A restriction seals the removed records."""

@@ -18,7 +18,7 @@ from minimize.arrow.dictionaries import Bools, decode_dictionary, value_type
 from minimize.arrow.nested import leaf
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.datasets.released_bound import ReleasedBound
-from minimize.disclosure_risk.combinations import Combinations, classes_of
+from minimize.disclosure_risk.combinations import Combinations, CombinationTally, classes_of
 from minimize.disclosure_risk.lookup import CombinationIndex
 from minimize.disclosure_risk.measures import RISK_MEASURES
 from minimize.disclosure_risk.requirement import Baseline, Requirement
@@ -27,25 +27,39 @@ from minimize.removal.rare_records import bound_of_files
 from minimize.removal.sealing import LiftInstructions, LiftRequest
 from minimize.removal.verdict import BatchVerdict
 from minimize.stages.raw_values import mask_values
-from minimize.stages.risk_bound import PERSON, comparable_values
+from minimize.stages.risk_bound import PERSON, RiskFigures, comparable_values, figures_of_kept
 
 S = TypeVar("S")
 
 
 def subjects_below_bound(output: PublishedOutput, requests: Mapping[S, LiftRequest]) -> set[S]:
     """The subjects whose records would miss the bound of their date, or make others miss it. Takes the lift of each subject."""
+    missed: set[S] = set()
+    for _, lift in _lifts_by_date(output, requests):
+        missed |= lift.missed_subjects()
+    return missed
+
+
+def risk_after_lift(output: PublishedOutput, request: LiftRequest) -> dict[str | None, RiskFigures]:
+    """The measured risk of the records of each date after a lift, where a bound is measured."""
+    lifts = _lifts_by_date(output, {"lifted": request})
+    return {on: lift.figures() for on, lift in lifts if lift.bound.counts_as_stated}
+
+
+def _lifts_by_date(
+    output: PublishedOutput, requests: Mapping[S, LiftRequest]
+) -> Iterator[tuple[str | None, _LiftOfDate[S]]]:
+    """The lift of each date that has sealed records and a bound."""
     sealed_by_date: dict[str | None, list[OutputFile]] = {}
     for file in output.restricted_files():
         if not file.is_shredded:
             sealed_by_date.setdefault(file.date, []).append(file)
     current = list(output.files(RECORDS)) if sealed_by_date else []
-    missed: set[S] = set()
     for on, sealed in sealed_by_date.items():
         files = [file for file in current if file.date == on]
         bound = bound_of_files([*files, *sealed])
         if bound is not None:
-            missed |= _LiftOfDate(bound, files, sealed, requests).missed_subjects()
-    return missed
+            yield on, _LiftOfDate(bound, files, sealed, requests)
 
 
 @dataclass(frozen=True)
@@ -61,13 +75,9 @@ class _LiftOfDate(Generic[S]):
 
     def missed_subjects(self) -> set[S]:
         """The subjects whose records have to stay sealed."""
-        tally = self.bound.tally()
-        for file in self.current:
-            for batch in file.batches(self.bound.column_names):
-                tally.observe(self._columns(batch, BatchVerdict(), np.ones(batch.num_rows, np.bool_)))
+        tally = self._tally_of_current()
         met_before = self._holds_in_unions or not self._rare(tally.settle()).any()
-        for batch, verdict, masks in self._leaving_records():
-            tally.observe(self._columns(batch, verdict, np.logical_or.reduce(list(masks.values()))))
+        self._observe_leaving(tally)
         combinations = tally.settle()
         is_rare = self._rare(combinations)
         if not is_rare.any():
@@ -80,6 +90,29 @@ class _LiftOfDate(Generic[S]):
                 missed |= {subject} if is_rare[index.places(columns)].any() else set()
         return missed or (concerned if met_before and not self._holds_in_unions else set())
 
+    def figures(self) -> RiskFigures:
+        """The measured risk of all records after the lift."""
+        tally = self._tally_of_current()
+        self._observe_leaving(tally)
+        combinations = tally.settle()
+        size = len(combinations)
+        return figures_of_kept(self._requirement, combinations, np.arange(size), np.zeros(size, np.bool_))
+
+    def _tally_of_current(self) -> CombinationTally:
+        tally = self.bound.tally()
+        for file in self.current:
+            for batch in file.batches(self.bound.column_names):
+                tally.observe(self._columns(batch, BatchVerdict(), np.ones(batch.num_rows, np.bool_)))
+        return tally
+
+    def _observe_leaving(self, tally: CombinationTally) -> None:
+        for batch, verdict, masks in self._leaving_records():
+            tally.observe(self._columns(batch, verdict, np.logical_or.reduce(list(masks.values()))))
+
+    @property
+    def _requirement(self) -> Requirement:
+        return Requirement(dict(self.bound.model.require))
+
     @property
     def _holds_in_unions(self) -> bool:
         """Whether further records of other combinations cannot make a combination miss the bound."""
@@ -87,8 +120,7 @@ class _LiftOfDate(Generic[S]):
 
     def _rare(self, combinations: Combinations) -> Bools:
         classes = classes_of(combinations, np.arange(len(combinations)), len(combinations))
-        holds = Requirement(dict(self.bound.model.require)).holds(classes, Baseline.of_combinations(combinations))
-        return np.asarray(~holds, np.bool_)
+        return np.asarray(~self._requirement.holds(classes, Baseline.of_combinations(combinations)), np.bool_)
 
     def _leaving_records(self) -> Iterator[tuple[pa.RecordBatch, BatchVerdict, Mapping[S, Bools]]]:
         """Batches of sealed files with the records of each subject that would be published again."""

@@ -49,7 +49,7 @@ from minimize.ledger.subject_kinds import LIFECYCLE_EVENT, LifecycleEvent, Subje
 from minimize.receipts import Receipt, ReceiptKind
 from minimize.removal import Removal, TransferFactory
 from minimize.removal.decision import RewriteRequest
-from minimize.removal.lift_bound import subjects_below_bound
+from minimize.removal.lift_bound import risk_after_lift, subjects_below_bound
 from minimize.removal.plan import DueFile
 from minimize.removal.rewrite import check_rewrite_time
 from minimize.removal.sealing import LiftRequest, RestrictedRecordsRestorer
@@ -347,8 +347,9 @@ class _Lift:
         request = self._request(output)
         checked_files = [(file, request.find_due(file)) for file in output.restricted_files()]
         due = [each for _, each in checked_files if each is not None and each[1]]
+        risk = risk_after_lift(output, request) if due else {}
         return LiftedFiles(
-            due=tuple(each for each, _ in due),
+            due=tuple(replace(each, risk=risk.get(each.date)) for each, _ in due),
             rows=sum(rows for _, rows in due),
             removed=sum((Counter(each.gated) for each, _ in due), Counter[str]()),
             closed=tuple(file.path for file, each in checked_files if each is None),

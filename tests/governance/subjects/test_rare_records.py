@@ -63,6 +63,11 @@ def test_a_deletion_takes_the_combination_with_it_that_it_leaves_rare(bounded: P
     done = delete_subjects([DataSubject("d4", "north")], places(bounded), datetime.now(UTC), yes=True)
     (receipt,) = done.receipts
     assert (receipt.gated_by.erased, receipt.gated_by.risk) == (4, 8)
+    assert receipt.risk is not None
+    assert {on: (entry.k, entry.suppressed) for on, entry in (receipt.risk.dates or {}).items()} == {
+        BEFORE: (4, 4),
+        DAY: (4, 4),
+    }
     assert versions(bounded) == ["17"] * 16
     minimize.verify(bounded.out, keys=bounded.keys)
 
@@ -71,6 +76,8 @@ def test_a_deletion_that_leaves_enough_persons_removes_nobody_else(bounded: Proj
     done = delete_subjects([DataSubject("d0", "north")], places(bounded), datetime.now(UTC), yes=True)
     (receipt,) = done.receipts
     assert (receipt.gated_by.erased, receipt.gated_by.risk) == (4, None)
+    assert receipt.risk is not None
+    assert (receipt.risk.k, receipt.risk.suppressed) == (3, 0)
     assert versions(bounded) == ["17"] * 12 + ["18"] * 12
     minimize.verify(bounded.out, keys=bounded.keys)
 
@@ -177,6 +184,12 @@ def test_a_lift_that_was_blocked_is_possible_once_there_are_enough_persons(bound
     run(bounded)
     lift = lifted(bounded, 4)
     assert (lift.rows, lift.stays_sealed) == (4, 0)
+    (receipt,) = lift.receipts
+    assert receipt.risk is not None
+    assert {on: (entry.k, entry.suppressed) for on, entry in (receipt.risk.dates or {}).items()} == {
+        BEFORE: (4, 0),
+        DAY: (4, 0),
+    }
     assert versions(bounded) == ["17"] * 16 + ["18"] * 24
     verified(bounded)
 
@@ -191,6 +204,8 @@ def test_an_expiry_removes_what_it_leaves_rare(project: Project) -> None:
     done = expire(project.out, at="2026-11-25T12:00:00Z", keys=project.keys, yes=True)
     (receipt,) = done.receipts
     assert (receipt.gated_by.retention, receipt.gated_by.risk) == (2, 4)
+    assert receipt.risk is not None
+    assert (receipt.risk.k, receipt.risk.suppressed) == (4, 4)
     assert versions(project) == ["17"] * 8
     verified(project)
 
@@ -200,6 +215,8 @@ def test_a_correction_removes_what_it_leaves_rare(bounded: Project) -> None:
     done = correct_subject(subject(4), {"os": "17"}, evidence, places(bounded), datetime.now(UTC), yes=True)
     (receipt,) = done.receipts
     assert receipt.gated_by.risk == 8
+    assert receipt.risk is not None
+    assert receipt.risk.k == 5
     assert versions(bounded) == ["17"] * 20
     verified(bounded)
 
