@@ -37,6 +37,11 @@ class ReleasedBound:
         return cls(model, {key: pointers[key] for key in keys}, None if subject is None else pointers.get(subject))
 
     @property
+    def counts_as_stated(self) -> bool:
+        """Whether k counts here what the bound says: persons, if the records show subjects."""
+        return self.person is not None or self.model.counting == "rows"
+
+    @property
     def column_names(self) -> set[str]:
         """The names of the columns that it reads."""
         persons = () if self.person is None else (self.person,)

@@ -7,7 +7,7 @@ are kept between batches, so memory follows the number of distinct rows and not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Self
 
@@ -34,13 +34,13 @@ class SensitiveCounts:
     """How often each sensitive value occurs in each combination: a sparse list, sorted by combination and value."""
 
     name: str
-    dictionary: pa.Array
+    dictionary: pa.Array = field(repr=False)
     """The values by code, sorted, null last. A null is a value."""
-    combination: Codes
+    combination: Codes = field(repr=False)
     """The index of the combination, or of the class."""
-    value: npt.NDArray[np.int32]
+    value: npt.NDArray[np.int32] = field(repr=False)
     """The index in the dictionary."""
-    count: Codes
+    count: Codes = field(repr=False)
     """The number of data subjects with this value there; the number of records if there are no data subjects."""
 
     @cached_property
@@ -53,8 +53,8 @@ class SensitiveCounts:
 class PersonPairs:
     """The distinct pairs of a combination and a data subject, sorted by combination."""
 
-    combination: Codes
-    person: Codes
+    combination: Codes = field(repr=False)
+    person: Codes = field(repr=False)
     """The code of the data subject. Records without one belong together to a single data subject."""
     count: int
     """The number of distinct data subjects."""
@@ -65,16 +65,16 @@ class Combinations:
     """The distinct combinations of quasi-identifiers in a table. They do not depend on the order of records or on batches."""
 
     names: tuple[str, ...]
-    dictionaries: tuple[pa.Array, ...]
+    dictionaries: tuple[pa.Array, ...] = field(repr=False)
     """By attribute the distinct values, sorted. NaN and null are values, after all others."""
-    codes: npt.NDArray[np.int32]
+    codes: npt.NDArray[np.int32] = field(repr=False)
     """Of shape (combinations, attributes), in lexicographic order."""
-    records: Codes
+    records: Codes = field(repr=False)
     """The number of records of each combination."""
-    persons: PersonPairs | None = None
+    persons: PersonPairs | None = field(default=None, repr=False)
     """None if each record is a data subject of its own."""
-    sensitive: tuple[SensitiveCounts, ...] = ()
-    sensitive_pairs: tuple[SensitivePairs, ...] = ()
+    sensitive: tuple[SensitiveCounts, ...] = field(default=(), repr=False)
+    sensitive_pairs: tuple[SensitivePairs, ...] = field(default=(), repr=False)
     """For each sensitive attribute, who has which value; empty if each record is a data subject of its own."""
 
     def __len__(self) -> int:
@@ -92,22 +92,22 @@ class Combinations:
 class SensitivePairs:
     """The distinct triples of a combination, a sensitive value and a data subject, sorted in this order."""
 
-    combination: Codes
-    value: npt.NDArray[np.int32]
-    person: Codes
+    combination: Codes = field(repr=False)
+    value: npt.NDArray[np.int32] = field(repr=False)
+    person: Codes = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
 class Classes:
     """Equivalence classes: the records whose quasi-identifiers are equal after generalization."""
 
-    class_of: Codes
+    class_of: Codes = field(repr=False)
     """The class of each combination."""
-    records: Codes
+    records: Codes = field(repr=False)
     """The number of records of each class."""
-    person_counts: Codes
+    person_counts: Codes = field(repr=False)
     """The number of distinct data subjects of each class."""
-    sensitive: tuple[SensitiveCounts, ...] = ()
+    sensitive: tuple[SensitiveCounts, ...] = field(default=(), repr=False)
     """As in combinations, by class."""
 
     def __len__(self) -> int:

@@ -7,6 +7,7 @@ keys.py             new versions of master keys, files encrypted under them, des
 rerun.py            dates that can be run again from their source
 sealing.py          records moved into sealed files by `subject restrict`, and back by `subject lift`
 rare_records.py     records that a removal leaves in combinations that miss the bound on disclosure risk
+lift_bound.py       records that stay sealed, because published again they would miss that bound
 plan.py             due files, the plan, open deadlines
 decision.py         removals and replacements in one file, batch by batch
 retention_rules.py  ages and conditions of today's policy for a file of an older one
@@ -90,12 +91,7 @@ class Removal(Generic[P]):
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> P:
         """The plan of one output. Its errors show no value of a record."""
-        return call_redacted(lambda: self._plan_within_bound(output, counts=counts))
-
-    def _plan_within_bound(self, output: PublishedOutput, *, counts: bool) -> P:
-        """The plan, and what it leaves in combinations that miss a bound on disclosure risk."""
-        plan = self.operation.plan(output, counts=counts)
-        return replace(plan, due=with_rare_records(output, plan.due)) if isinstance(plan, RemovalPlan) else plan
+        return call_redacted(lambda: self.operation.plan(output, counts=counts))
 
     def execute(
         self, output: PublishedOutput, plan: P, published: Callable[[Receipt], object]
@@ -139,8 +135,9 @@ class RuledRemoval:
     replans: bool = True
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> RemovalPlan:
-        """See `RemovalOperation.plan`."""
-        return plan_by_rules(self.rules(output), output, removes_tables=self.removes_tables, counts=counts)
+        """See `RemovalOperation.plan`. Also removes what it leaves in combinations that miss a bound on disclosure risk."""
+        plan = plan_by_rules(self.rules(output), output, removes_tables=self.removes_tables, counts=counts)
+        return replace(plan, due=with_rare_records(output, plan.due))
 
     def transfer(self, output: PublishedOutput) -> TransferFactory | None:
         """A restriction seals the removed records."""

@@ -26,6 +26,7 @@ from minimize.removal.plan import DueFile, counted_file
 from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.removal.verdict import BatchJudge, BatchVerdict
 from minimize.stages.raw_values import mask_values
+from minimize.stages.risk_bound import figures_of_kept
 
 RISK_REASON: Final = "risk"
 """The reason for which receipts count these records."""
@@ -41,7 +42,7 @@ def with_rare_records(output: PublishedOutput, due: Sequence[DueFile]) -> tuple[
     changed = dict(due_by_path)
     for on in dict.fromkeys(each.date for each in due_by_path.values()):
         files = files_by_date.get(on, [])
-        bound = _bound_of(files)
+        bound = bound_of_files(files)
         if bound is not None:
             changed |= _files_with_rare_records(bound, files, due_by_path)
     others = [each for each in due if each.file.path not in changed]
@@ -71,7 +72,7 @@ class RareRecordsJudge:
         return replace(verdict, removed_records={**verdict.removed_records, RISK_REASON: rare})
 
 
-def _bound_of(files: Sequence[OutputFile]) -> ReleasedBound | None:
+def bound_of_files(files: Sequence[OutputFile]) -> ReleasedBound | None:
     """The bound under which the files of a date were written; None if there is none."""
     newest = max(files, key=lambda file: file.written_by.receipt.sequence, default=None)
     if newest is None or not isinstance(newest.written_by.pipeline.get(RECORDS), Mapping):
@@ -97,7 +98,7 @@ def _remaining_columns(
 def _files_with_rare_records(
     bound: ReleasedBound, files: Sequence[OutputFile], due: Mapping[str, DueFile]
 ) -> Iterator[tuple[str, DueFile]]:
-    """The files of a date that have records to remove, because what else is removed leaves them rare."""
+    """The files of a date that change, with the figures of the date: also those of which all that is removed is rare."""
     tally = bound.tally()
     for file in files:
         planned = due.get(file.path)
@@ -107,9 +108,11 @@ def _files_with_rare_records(
                 stays = verdict.remaining_rows(batch.num_rows)
                 tally.observe(_remaining_columns(bound, batch, verdict, stays, bound.pointers))
     combinations = tally.settle()
-    classes = classes_of(combinations, np.arange(len(combinations)), len(combinations))
-    requirement = Requirement(dict(bound.model.require))
-    is_rare = ~requirement.holds(classes, Baseline.of_combinations(combinations))
+    class_of, requirement = np.arange(len(combinations)), Requirement(dict(bound.model.require))
+    classes = classes_of(combinations, class_of, len(combinations))
+    is_rare = np.asarray(~requirement.holds(classes, Baseline.of_combinations(combinations)), np.bool_)
+    figures = figures_of_kept(requirement, combinations, class_of, is_rare) if bound.counts_as_stated else None
+    yield from ((path, replace(due[path], risk=figures)) for path in (file.path for file in files) if path in due)
     if not is_rare.any():
         return
     index = CombinationIndex(combinations)
@@ -121,8 +124,16 @@ def _files_with_rare_records(
             bound, None if planned is None else planned.rewrite_judge, index, is_rare, file.pointers
         )
         counted = counted_file(file, judge, file.stored_file.batches())
-        if counted.gated.get(RISK_REASON):
-            yield file.path, counted
+        if not counted.gated.get(RISK_REASON):
+            continue
+        counted = replace(counted, risk=figures)
+        if planned is not None:
+            # restricted records are read, so that they are sealed
+            is_whole = counted.is_whole and not counted.gated.get("restricted")
+            counted = replace(
+                counted, judge=planned.judge, retention=planned.retention, within_bound=judge, is_whole=is_whole
+            )
+        yield file.path, counted
 
 
 def _batches(bound: ReleasedBound, file: OutputFile, planned: DueFile | None) -> Iterator[pa.RecordBatch]:

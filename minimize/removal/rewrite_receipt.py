@@ -26,6 +26,7 @@ from minimize.receipts import (
 from minimize.records import RECORDS, BatchCounts, FieldCounts, FileRef, WrittenFile
 from minimize.removal.verdict import BatchJudge, SuccessiveJudges
 from minimize.runs import receipt_builder
+from minimize.stages.risk_bound import RiskFigures
 from minimize.times import Clock, utc_now
 
 REMOVAL_REASONS: Final = ("setting", "condition", "retention", "erased", "consent", "restricted", "risk")
@@ -46,10 +47,16 @@ class PlannedFile:
     """Whether these rows are known before the file is rewritten."""
     retention: BatchJudge | None = field(default=None, repr=False, kw_only=True)
     """Removes what is past its retention from what `judge` leaves; None if `judge` does, or if nothing can be past it."""
+    within_bound: BatchJudge | None = field(default=None, repr=False, kw_only=True)
+    """Removes the same, and what it leaves in combinations that miss a bound on disclosure risk; None if nothing is."""
+    risk: RiskFigures | None = field(default=None, repr=False, kw_only=True)
+    """The measured disclosure risk of the records of its date after the rewrite, if a bound is measured there."""
 
     @property
     def rewrite_judge(self) -> BatchJudge | None:
         """Decides on everything that a rewrite removes from its batches."""
+        if self.within_bound is not None:
+            return self.within_bound
         return (
             self.judge if self.judge is None or self.retention is None else SuccessiveJudges(self.judge, self.retention)
         )
@@ -169,6 +176,9 @@ class RewriteReceipt:
             files={name: sha256_text(content) for name, content in attachments.items()},
             origin=first.origin,
             region=first.region,
+            risk=receipt_builder.risk_entry(
+                {each.date or "": each.risk for each in self.files if each.risk is not None}
+            ),
         )
 
     def _keys(self, result: RewriteResult) -> tuple[str, ...]:

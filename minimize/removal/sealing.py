@@ -30,7 +30,10 @@ from minimize.removal.verdict import ApplyVerdict, BatchJudge, BatchVerdict
 
 @dataclass(frozen=True, slots=True)
 class RemovedRecordsSealer:
-    """Seals the records that the files of a plan lose. They are read together with the rewrite of the files."""
+    """Seals the restricted records of the files of a plan. They are read together with the rewrite of the files.
+
+    What the files lose for another reason is not sealed.
+    """
 
     request: RewriteRequest
     group: Sequence[PlannedFile]
@@ -50,7 +53,7 @@ class RemovedRecordsSealer:
             encryption = same_encryption(self.request.output / stored.path, self.request.kms)
             sink = RestrictedSink(RecordsOrigin.of_file(due.file.entry), stored.schema, self.request.keys, encryption)
             self._sinks[stored.path] = sink
-            return _SealingObserver(due.judge, sink, observer_factory(stored))
+            return _SealingObserver(due.judge, self.request.removal_reason, sink, observer_factory(stored))
 
         return observer
 
@@ -70,14 +73,16 @@ class RemovedRecordsSealer:
 @dataclass(frozen=True, slots=True)
 class _SealingObserver:
     judge: BatchJudge
+    reason: str
     sink: RestrictedSink
     other: BatchObserver | None
 
     def __call__(self, batch: pa.RecordBatch) -> None:
         if self.other is not None:
             self.other(batch)
-        leaves = ~self.judge(batch).remaining_rows(batch.num_rows)
-        self.sink.write(batch.filter(pa.array(leaves)))
+        leaves = self.judge(batch).removed_records.get(self.reason)
+        if leaves is not None:
+            self.sink.write(batch.filter(pa.array(leaves)))
 
     def close(self) -> None:
         if self.other is not None:

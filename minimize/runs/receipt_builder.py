@@ -78,13 +78,9 @@ def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregate
     )
 
 
-def risk_entry(outcomes: Mapping[BatchDate, BatchOutcome]) -> RiskEntry | None:
-    """The measured risk of the records; None if the pipeline does not bound it."""
-    by_date = {
-        date_text(day) or "": _entry_of_date(outcome.risk.figures)
-        for day, outcome in outcomes.items()
-        if outcome.risk is not None
-    }
+def risk_entry(figures_by_date: Mapping[str, RiskFigures]) -> RiskEntry | None:
+    """The measured risk of the records, from that of each batch date; None if the pipeline does not bound it."""
+    by_date = {on: _entry_of_date(figures) for on, figures in figures_by_date.items()}
     if len(by_date) < 2:
         return next(iter(by_date.values()), None)
     entries = list(by_date.values())
@@ -283,7 +279,9 @@ def build_receipt(
         outputs=late.account(output_receipts(plan, outcomes, files)),
         replaces=_replaced_files(chain, staging),
         quarantine=quarantine_receipt(batch_outcomes, files.get("quarantine", ())),
-        risk=risk_entry(outcomes),
+        risk=risk_entry(
+            {date_text(day) or "": each.risk.figures for day, each in outcomes.items() if each.risk is not None}
+        ),
         stays=_unchanged_tables(plan, outcomes, files_in_force(chain)),
         backfill=None if context.backfill is None else context.backfill.ref,
         origin=resolved.origin,

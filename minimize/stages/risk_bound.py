@@ -32,7 +32,7 @@ from minimize.disclosure_risk.full_domain import optimal_levels
 from minimize.disclosure_risk.hierarchy import Hierarchy
 from minimize.disclosure_risk.local_recoding import recoded
 from minimize.disclosure_risk.lookup import CombinationIndex
-from minimize.disclosure_risk.requirement import Baseline, worst_figure
+from minimize.disclosure_risk.requirement import Baseline, Requirement, worst_figure
 from minimize.errors import RefusedError
 from minimize.identifiers import canonical_column
 from minimize.plan.model import FieldPlan, Plan, RiskPlan
@@ -208,7 +208,9 @@ def decide(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime)
     """
     if not len(combinations):
         return RiskDecision(
-            _figures(risk, combinations, _identity_classes(combinations), Baseline.of_combinations(combinations))
+            _figures(
+                risk.requirement, combinations, _identity_classes(combinations), Baseline.of_combinations(combinations)
+            )
         )
     match risk.action:
         case "refuse":
@@ -225,7 +227,7 @@ def _decide_refusal(risk: RiskPlan, combinations: Combinations) -> RiskDecision:
     classes, baseline = _identity_classes(combinations), Baseline.of_combinations(combinations)
     missed = risk.requirement.missed(classes, baseline)
     reason = (f"{', '.join(missed)} of some combinations",) if missed else ()
-    return RiskDecision(_figures(risk, combinations, classes, baseline), reason)
+    return RiskDecision(_figures(risk.requirement, combinations, classes, baseline), reason)
 
 
 def _decide_suppression(risk: RiskPlan, combinations: Combinations) -> RiskDecision:
@@ -302,17 +304,23 @@ def _decide_removal(
     """The decision to remove some combinations. Takes the class of each combination after it was made coarser."""
     total, suppressed = int(combinations.records.sum()), int(combinations.records[is_suppressed].sum())
     limit = total if risk.is_removal else int(risk.suppress_at_most * total)
-    kept, count = _without_gaps(class_of, is_suppressed)
-    all_classes = classes_of(combinations, kept, count + 1)
-    figures = _figures(
-        risk, combinations, _first_classes(all_classes, count), Baseline.of_combinations(combinations), suppressed
-    )
+    figures = figures_of_kept(risk.requirement, combinations, class_of, is_suppressed)
     if suppressed > limit:
         reason = f"{count_noun(suppressed, 'record')} would be removed, and at most {format_number(limit)} may be"
         return RiskDecision(figures, (reason,))
     if not suppressed and not columns:
         return RiskDecision(figures)
     return RiskDecision(figures, (), DecidedBound(CombinationIndex(combinations), is_suppressed, columns))
+
+
+def figures_of_kept(
+    requirement: Requirement, combinations: Combinations, class_of: Codes, is_suppressed: npt.NDArray[np.bool_]
+) -> RiskFigures:
+    """The figures of the classes that are not suppressed. Distances are those to all records."""
+    kept, count = _without_gaps(class_of, is_suppressed)
+    classes = _first_classes(classes_of(combinations, kept, count + 1), count)
+    suppressed = int(combinations.records[is_suppressed].sum())
+    return _figures(requirement, combinations, classes, Baseline.of_combinations(combinations), suppressed)
 
 
 def _without_gaps(class_of: Codes, is_suppressed: npt.NDArray[np.bool_]) -> tuple[Codes, int]:
@@ -339,7 +347,9 @@ def _first_classes(classes: Classes, count: int) -> Classes:
 
 def _unreachable(risk: RiskPlan, combinations: Combinations, reason: str) -> RiskDecision:
     classes = _identity_classes(combinations)
-    return RiskDecision(_figures(risk, combinations, classes, Baseline.of_combinations(combinations)), (reason,))
+    return RiskDecision(
+        _figures(risk.requirement, combinations, classes, Baseline.of_combinations(combinations)), (reason,)
+    )
 
 
 def _identity_classes(combinations: Combinations) -> Classes:
@@ -368,10 +378,10 @@ def _hierarchy_of(key: str, field_plan: FieldPlan, dictionary: pa.Array, at: dat
 
 
 def _figures(
-    risk: RiskPlan, combinations: Combinations, classes: Classes, baseline: Baseline, suppressed: int = 0
+    requirement: Requirement, combinations: Combinations, classes: Classes, baseline: Baseline, suppressed: int = 0
 ) -> RiskFigures:
     """The figures of the worst class: of the required measures, and of k, l and t."""
-    names = ["k", *(["l", "t"] if risk.sensitive else [])]
-    thresholds = dict.fromkeys(names) | dict(risk.requirement.thresholds)
+    names = ["k", *(["l", "t"] if combinations.sensitive else [])]
+    thresholds = dict.fromkeys(names) | dict(requirement.thresholds)
     measures = {name: worst_figure(name, classes, baseline, threshold) for name, threshold in thresholds.items()}
     return RiskFigures(measures=measures, records=int(combinations.records.sum()), suppressed=suppressed)

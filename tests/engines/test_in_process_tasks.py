@@ -13,11 +13,12 @@ import pytest
 
 import minimize
 from minimize.checkpoints import at_checkpoint
-from minimize.errors import ConfigurationError, OutOfMemoryError, SourceError
+from minimize.errors import ConfigurationError, OutOfMemoryError, RefusedError, SourceError
 from minimize.keys import Keyring
 from tests.engines.pretended import Pretended
 from tests.inbound import Inbound, message, new_inbound
 from tests.project import AT, FIELDS, SETTINGS, Project, enter, event, events, table
+from tests.risk_bounds import BOUNDS, spread, with_bound
 from tests.sparking import want_spark
 
 BAD = ['{"broken', '{"contacts": [1]}']
@@ -67,6 +68,32 @@ def test_it_gives_what_the_local_engine_gives(project: Project, records: Any, ki
     for name in local.outputs:
         assert project.rows(name) == project.rows(name, project.folder / "local")
     minimize.verify(project.out, keys=project.keys)
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_bound_on_disclosure_risk_decides_over_all_tasks(project: Project, name: str) -> None:
+    with_bound(project, name)
+    spread(project)
+    local = project.run(output=project.folder / "local", ledger=project.folder / "local.db")
+    spark = project.run(engine="spark")
+    assert spark.risk is not None
+    assert spark.risk == local.risk
+    assert (spark.rows, spark.fields) == (local.rows, local.fields)
+    assert project.rows() == project.rows(output=project.folder / "local")
+    assert {row["os"] for row in project.rows()} != {None}
+    minimize.verify(project.out, keys=project.keys)
+
+
+def test_a_bound_that_is_missed_by_all_tasks_together_refuses_the_run(project: Project) -> None:
+    with_bound(project, "refuse")
+    project.pipeline(
+        aggregates=None, settings=None, records={"risk": {"quasi_identifiers": ["os"], "require": {"k": 2}}}
+    )
+    spread(project)
+    for engine in ("local", "spark"):
+        with pytest.raises(RefusedError, match="k of some combinations"):
+            project.run(engine=engine)
+    assert project.files() == set()
 
 
 def test_ids_are_one_subject_across_tasks_in_any_padding_and_case(project: Project) -> None:

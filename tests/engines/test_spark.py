@@ -27,6 +27,7 @@ from minimize.records import Reject
 from minimize.workspace import Workspace as Places
 from tests.buckets import Bucket
 from tests.project import AT, Project, event, events, new_project
+from tests.risk_bounds import BOUNDS, spread, with_bound
 from tests.sparking import want_spark
 
 spark: Any = import_module("minimize.engines.spark")
@@ -297,6 +298,23 @@ def test_executors_encrypt_by_category(project: Project, start: Start) -> None:
     assert all(file.keys for file in receipt.outputs["records"].files)
     assert project.rows(keys=project.keys) == project.rows(output=project.folder / "local", keys=project.keys)
     minimize.verify(project.out, keys=project.keys)
+
+
+@on_spark
+def test_a_bound_on_disclosure_risk_gives_the_rows_and_figures_of_the_local_engine(
+    project: Project, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start("local[2]")
+    monkeypatch.setattr(spark, "RESULTS_AT_ONCE", 2)
+    spread(project, files=4)
+    for name in BOUNDS:
+        with_bound(project, name)
+        places = [project.folder / f"{engine} {name}" for engine in ("local", "spark")]
+        local, receipt = (project.run(engine=place.name.split()[0], output=place) for place in places)
+        assert receipt.risk is not None
+        assert (receipt.risk, receipt.rows) == (local.risk, local.rows)
+        assert project.rows(output=places[1]) == project.rows(output=places[0])
+        minimize.verify(places[1], keys=project.keys)
 
 
 @on_spark

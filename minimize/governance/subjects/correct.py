@@ -61,6 +61,7 @@ from minimize.receipts import Receipt, ReceiptKind
 from minimize.records import RECORDS
 from minimize.removal import Removal
 from minimize.removal.plan import DueFile, RemovalPlan, counted_file, plan_removal, with_retention
+from minimize.removal.rare_records import with_rare_records
 from minimize.removal.rewrite import check_rewrite_time
 from minimize.removal.verdict import BatchVerdict
 from minimize.results import OMIT_IF_NONE, UNCHANGED, JsonResult, Line, json_member
@@ -421,7 +422,8 @@ class _CorrectedFiles:
 
     def plan(self, output: PublishedOutput, *, counts: bool = True) -> RemovalPlan:
         """See `RemovalOperation.plan`. The records are always counted."""
-        return replace(plan_removal(self.as_of, list(self._due_files(output))), tables_left={})
+        plan = plan_removal(self.as_of, list(self._due_files(output)))
+        return replace(plan, due=with_rare_records(output, plan.due), tables_left={})
 
     def transfer(self, output: PublishedOutput) -> None:
         """See `RemovalOperation.transfer`. Records stay where they are."""
