@@ -93,40 +93,28 @@ class DatasetColumn:
 
 @dataclass(frozen=True, slots=True)
 class AccessRequest:
-    """Data that an account asks to see.
-
-    dataset    a pipeline's name for its records, or `pipeline/output`
-    columns    requested columns, including those in row filters
-    whole      whether all columns were requested; then columns without permission are left out instead of refused
-    purpose    purpose of the request; required
-    incident   incident whose grants are used; then no other access counts
-    purposes   purposes of the data (none: any purpose)
-    by_tenant  whether a column contains the tenant of each row
-    """
+    """Data that an account asks to see."""
 
     dataset: str
+    """A pipeline's name for its records, or `pipeline/output`."""
     columns: tuple[DatasetColumn, ...]
+    """Requested columns, including those in row filters."""
     purpose: str | None = None
+    """A request without a purpose is refused."""
     incident: str | None = None
+    """The incident whose grants are used; then no other access counts."""
     operation: AccessOperation = "read"
     whole: bool = False
+    """Whether all columns were requested; then columns without permission are left out instead of refused."""
     purposes: tuple[str, ...] = ()
+    """The purposes of the data; empty if any purpose is allowed."""
     by_tenant: bool = True
+    """Whether a column contains the tenant of each row."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccessDecision(JsonResult):
-    """The decision on an access request, with the reasons.
-
-    reasons   every rule that decided, for or against
-    tenants   tenants whose rows may be read, with all of `columns`
-    columns   columns that may be read, in the requested order
-    views     techniques applied to released values, by column; row filters see their result
-    withheld  the rule that withholds a column, by column
-    grants    grants that were used
-    until     time at which the decision expires; None if it is valid until the access file or a grant changes
-    account_permissions  all permissions of the account, for the audit log only
-    """
+    """The decision on an access request, with the reasons."""
 
     json_names: ClassVar[str] = (
         "allowed account permission dataset purpose incident decided_at reasons tenants columns views withheld roles grants "
@@ -140,17 +128,25 @@ class AccessDecision(JsonResult):
     incident: str | None = None
     decided_at: datetime = field(metadata=json_member("at"))
     reasons: tuple[RefusalReason, ...]
+    """Every rule that decided, for or against."""
     tenants: TenantSet = field(default=NO_TENANTS, metadata=json_member(convert=str))
+    """Tenants whose rows may be read, with all of `columns`."""
     columns: tuple[str, ...] = ()
+    """Columns that may be read, in the requested order."""
     views: Mapping[str, RoleView] = field(default_factory=dict, metadata=json_member(convert=view_steps))
+    """Techniques applied to released values, by column; row filters see their result."""
     withheld: Mapping[str, str] = field(default_factory=dict)
+    """For each withheld column, the rule that withholds it."""
     roles: tuple[str, ...] = ()
     grants: tuple[str, ...] = ()
+    """Grants that were used."""
     until: datetime | None = None
+    """The time at which the decision expires; None if it is valid until the access file or a grant changes."""
     break_glass: bool = False
     digest: str = field(default="", metadata=json_member("access"))
     """Digest of the access file."""
     account_permissions: tuple[str, ...] = ()
+    """All permissions of the account, for the audit log only."""
 
     @property
     def grant(self) -> str | None:

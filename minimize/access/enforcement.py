@@ -58,22 +58,22 @@ class Authority(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PermissionRequest:
-    """A permission that the current actor needs at a time.
-
-    tenant, dataset, category  limit it; without them it concerns all of them
-    about           the resource, for the audit log
-    any_tenant      whether one tenant in scope is enough; the decision then has those in scope
-    changed_ledger  whether the configured access file decides if the acts cannot be proven
-    """
+    """A permission that the current actor needs at a time."""
 
     permission: str
     at: datetime
     tenant: str | None = None
+    """The tenant to which the permission is limited; None for all tenants."""
     dataset: str | None = None
+    """The dataset to which the permission is limited; None for all datasets."""
     category: Category | None = None
+    """The category to which the permission is limited; None for all categories."""
     about: str | None = None
+    """The resource, for the audit log."""
     any_tenant: bool = False
+    """Whether one tenant in scope is enough; the decision then has the tenants in scope."""
     changed_ledger: bool = False
+    """Whether the configured access file decides if the acts cannot be proven."""
 
     def decide(self, access: AccessRules, account: UserAccount) -> AccessDecision:
         """The decision of these rules."""

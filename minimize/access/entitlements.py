@@ -31,12 +31,7 @@ ReviewState = Literal["due", "overdue", "reviewed"]
 
 @dataclass(frozen=True, slots=True)
 class GrantRequest(JsonResult):
-    """A request for access for an incident.
-
-    columns   requested columns; None for all columns up to `category`
-    role      the role that permits the request
-    groups    the groups through which the account has the role; empty if it is assigned directly
-    """
+    """A request for access for an incident."""
 
     incident: str
     justification: str
@@ -44,10 +39,13 @@ class GrantRequest(JsonResult):
     tenants: tuple[str, ...]
     duration: timedelta = field(metadata=json_member("duration_s"))
     columns: tuple[str, ...] | None = None
+    """Requested columns; None for all columns up to `category`."""
     category: Category | None = None
     operation: AccessOperation = "read"
     role: str = ""
+    """The role that permits the request."""
     groups: tuple[str, ...] = ()
+    """The groups through which the account has the role; empty if the role is assigned directly."""
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> GrantRequest:
@@ -207,16 +205,14 @@ class Grant:
 
 @dataclass(frozen=True)
 class Grants:
-    """All grants of a ledger, in the order of their requests.
-
-    acts     the acts, in the order of the ledger
-    earlier  the acts before them, by grant
-    read_at  time at which they were read
-    """
+    """All grants of a ledger, in the order of their requests."""
 
     acts: tuple[GrantAct, ...] = ()
+    """The acts, in the order of the ledger."""
     earlier: Mapping[str, Grant] = field(default_factory=dict, repr=False)
+    """The grants before the acts, by id."""
     read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
+    """The time at which the acts were read."""
 
     def followed_by(self, acts: Iterable[GrantAct], read_at: datetime) -> Grants:
         """These grants and later acts. A grant without later acts is the same object."""
@@ -319,13 +315,11 @@ def _distinct_views(views: Sequence[RoleView]) -> list[RoleView]:
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """A permission to read data of some tenants, by category or for named columns, through a role or a grant.
-
-    limits  permissions that must all allow the category of a column
-    """
+    """A permission to read data of some tenants, by category or for named columns, through a role or a grant."""
 
     tenants: TenantSet
     limits: tuple[Permission, ...]
+    """Permissions that must all allow the category of a column."""
     columns: frozenset[str] | None = None
     role: str | None = None
     grant: Grant | None = None

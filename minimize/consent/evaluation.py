@@ -150,17 +150,15 @@ NOT_ASKED: ConsentDecision = (None, "none")
 
 @dataclass(frozen=True)
 class ConsentAnswer:
-    """Whether each row's tenant consented. The decision is made once per tenant and applied to the rows.
-
-    tenant_names  tenants with a decision; the last decision is for all other tenants and for null
-    places        per row, the index of its tenant's decision
-    rows          per row, the tenant in its canonical form
-    """
+    """Whether each row's tenant consented. The decision is made once per tenant and applied to the rows."""
 
     tenant_names: tuple[str, ...]
+    """Tenants with a decision; the last decision is for all other tenants and for null."""
     decisions: tuple[ConsentDecision, ...]
     places: pa.Array
+    """Per row, the index of its tenant's decision."""
     rows: pa.Array = field(repr=False, compare=False)
+    """Per row, the tenant in its canonical form."""
 
     @cached_property
     def valid(self) -> pa.BooleanArray:
@@ -430,19 +428,18 @@ class ConsentPeriods:
     """The periods in which each tenant's consent covers a function, as known at the time of a run.
 
     Holds only tenants and times, so that it can be sent to other processes.
-
-    tenants  tenants whose consent covers the function at the time of the run, in canonical form
-    starts   per tenant (row), the first instant of each period, in microseconds since 1970
-    ends     per tenant (row), the first instant after each period
-    fold     whether tenants that differ only in case are one tenant
-    digest   `sha256:` digest of the required terms and the known acts
     """
 
     tenants: tuple[str, ...] = field(default=(), repr=False)
+    """Tenants whose consent covers the function at the time of the run, in canonical form."""
     starts: Microseconds = field(default_factory=_NO_PERIODS.copy, repr=False)
+    """Per tenant (row), the first instant of each period, in microseconds since 1970."""
     ends: Microseconds = field(default_factory=_NO_PERIODS.copy, repr=False)
+    """Per tenant (row), the first instant after each period."""
     fold: bool = False
+    """Whether tenants that differ only in case are one tenant."""
     digest: str = ""
+    """The `sha256:` digest of the required terms and the known acts."""
 
     @classmethod
     def from_consents(

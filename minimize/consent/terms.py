@@ -69,16 +69,14 @@ NO_CONSENT_REASONS: Final[Mapping[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class ConsentTerms:
-    """The content of a function's file at the time of a request or consent.
-
-    forms  treatment of each field, as JSON; fields that are not sent are absent
-    """
+    """The content of a function's file at the time of a request or consent."""
 
     direction: str
     standing: str
     purpose: str
     text_version: int
     forms: Mapping[str, str]
+    """Treatment of each field, as JSON; fields that are not sent are absent."""
 
     @property
     def text(self) -> str:
@@ -155,16 +153,15 @@ NO_END: Final = datetime.max.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class TenantAgreements:
-    """The contracts of tenants and their confirmed prerequisites, in the order of recording.
-
-    filed    the contracts of the configured file; the ledger replaces those of a tenant and recipient that it has contracts of
-    read_at  time at which they were read
-    """
+    """The contracts of tenants and their confirmed prerequisites, in the order of recording."""
 
     contracts: tuple[ContractAct, ...] = ()
     prerequisites: tuple[PrerequisiteAct, ...] = ()
     filed: tuple[TenantContract, ...] = ()
+    """The contracts of the configured file. If the ledger has contracts of a tenant and recipient, these replace the contracts of
+    the file."""
     read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
+    """The time at which the agreements were read."""
 
     def contracts_of(self, recipient: str, tenant: str, run: datetime, *, fold: bool = False) -> list[Contract]:
         """All contracts of a tenant with a recipient as known at a time, in the order of recording; also ended ones."""

@@ -63,21 +63,19 @@ _NEEDS_RECIPIENT_FILE: Final = ("request", "give")
 
 @dataclass(frozen=True, slots=True)
 class NewConsent:
-    """A consent act to record: tenant, recipient and function.
-
-    text_version  version of the text that was read; only consent to the current version is possible
-    valid_from    default: now
-    expires_at    first time at which a given consent no longer holds
-    evidence      required except for a request
-    """
+    """A consent act to record: tenant, recipient and function."""
 
     tenant: str
     recipient: str
     function: str
     text_version: int | None = None
+    """The version of the text that was read. Consent is only possible to the current version."""
     valid_from: datetime | None = None
+    """By default, the current time."""
     expires_at: datetime | None = None
+    """The first time at which the consent no longer holds."""
     evidence: TenantEvidence | None = None
+    """Required except for a request."""
 
 
 RecallPlanner = Callable[[ActReader, Sequence[ConsentAct]], Iterable[Sequence[RecallStep]]]
@@ -348,10 +346,7 @@ class ConsentStatus:
 
 @dataclass(frozen=True, slots=True)
 class ConsentExplanation:
-    """Whether a tenant's consent permits sharing, the stable reason if not, and the acts that decide at each time.
-
-    recorded_later  acts recorded after the time of sharing that decide at these times for later runs
-    """
+    """Whether a tenant's consent permits sharing, the stable reason if not, and the acts that decide at each time."""
 
     tenant: str
     recipient: str
@@ -359,6 +354,7 @@ class ConsentExplanation:
     reason: str | None
     deciding: tuple[tuple[datetime, ConsentAct | None], ...]
     recorded_later: tuple[ConsentAct, ...] = ()
+    """Acts recorded after the time of sharing that decide at these times for later runs."""
 
     @property
     def valid(self) -> bool:

@@ -29,12 +29,7 @@ from minimize.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class NewContract:
-    """A contract of a tenant to record. None stands for the terms of the recipient's file if they are offered, else for none.
-
-    offered   whether the terms of the recipient's file apply
-    document  the file of the signed contract, whose digest is recorded
-    evidence  the name of the document; by default the reference of the contract
-    """
+    """A contract of a tenant to record. None stands for the terms of the recipient's file if they are offered, else for none."""
 
     tenant: str
     recipient: str
@@ -46,8 +41,11 @@ class NewContract:
     retention: timedelta | None = None
     deletes_within: timedelta | None = None
     offered: bool = False
+    """Whether the terms of the recipient's file apply."""
     document: PathText | None = None
+    """The file of the signed contract, whose digest is recorded."""
     evidence: str | None = None
+    """The name of the document; by default the reference of the contract."""
 
     def terms_from(self, recipient: Recipient, today: date) -> Contract:
         """The contract. Raises ConfigurationError for terms that are offered and do not exist, or a field without a function."""

@@ -148,18 +148,16 @@ PERSONAL_NEEDS_DEVICE: Final = "became_personal applies to a device, and the fie
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A new event: tenant, kind, subject, and time (default: now).
-
-    named_by  what the ids identify: an identity or a field; None if any field that identifies may hold them
-    linked    tokens of the forms of the subject's devices, whose records the event concerns, too
-    """
+    """A new event: tenant, kind, subject, and time (default: now)."""
 
     tenant: str
     kind: str
     subject: str | None = None
     occurred_at: datetime | None = None
     named_by: str | None = None
+    """The identity or field of the subject's ids; None if any field that identifies may hold them."""
     linked: LinkedForms = field(default_factory=dict, repr=False, compare=False)
+    """Tokens of the forms of the subject's devices, whose records the event also concerns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,16 +189,14 @@ class EventEntry:
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent(JsonResult):
-    """An event that was added or withdrawn.
-
-    missed           outputs in which the forms of the subject are unknown; None for a withdrawal
-    similar_tenants  known tenants with a similar name if the tenant is unknown, else None
-    """
+    """An event that was added or withdrawn."""
 
     entry: EventEntry = field(metadata=json_member(merge=True))
     is_new: bool = field(metadata=json_member("new"))
     missed: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
+    """Outputs in which the forms of the subject are unknown; None for a withdrawal."""
     similar_tenants: tuple[str, ...] | None = None
+    """Known tenants with a similar name if the tenant is unknown, else None."""
     json_names = "entry is_new missed"
 
     def lines(self) -> Iterator[Line]:
@@ -337,14 +333,12 @@ def _check_event(event: NewEvent) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _EarlierEvents:
-    """The recorded events.
-
-    tokens  the subjects by tenant and field
-    rows    the acts about each event, by its id
-    """
+    """The recorded events."""
 
     tokens: Mapping[tuple[str, str | None], Set[str | None]] = field(repr=False)
+    """The subjects by tenant and field."""
     rows: Mapping[str, Sequence[LifecycleEvent]] = field(repr=False)
+    """The acts about each event, by the event's id."""
 
     @classmethod
     def of(cls, acts: Iterable[LifecycleEvent]) -> _EarlierEvents:

@@ -69,15 +69,13 @@ class FunctionList(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class EnabledFunction(JsonResult):
-    """A function that was asked for: its state, and the text that the tenant's administrator must agree to.
-
-    delivery  what became of the message to the administrator; None if there is nothing to ask
-    """
+    """A function that was asked for: its state, and the text that the tenant's administrator must agree to."""
 
     status: FunctionStatus = field(metadata=json_member(merge=True))
     text: str
     text_version: int
     delivery: RequestDelivery | None = None
+    """The delivery of the message to the administrator; None if there is nothing to ask."""
 
     @property
     def exit_code(self) -> int:

@@ -150,20 +150,18 @@ _HOUR: Final = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class NewGrant:
-    """A new request: incident, justification, dataset, tenants, columns and duration.
-
-    incident  the incident in the ledger; for break-glass access a name for the one that it opens, or empty
-    columns   requested columns; None to request all columns up to `category`
-    duration  None for the default of the access file
-    """
+    """A new request: incident, justification, dataset, tenants, columns and duration."""
 
     incident: str
+    """The incident in the ledger. Break-glass access opens a new incident with this name, which may be empty."""
     justification: str
     dataset: str
     tenants: tuple[str, ...]
     columns: tuple[str, ...] | None = None
+    """Requested columns; None to request all columns up to `category`."""
     category: Category | None = None
     duration: timedelta | None = None
+    """None for the default of the access file."""
     operation: AccessOperation = "read"
 
 

@@ -78,16 +78,14 @@ class StartedLocate(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class EndedLocate(JsonResult):
-    """Whether a device of a tenant was located, or was to be located later.
-
-    is_known  whether the ledger has a setting of the tenant
-    """
+    """Whether a device of a tenant was located, or was to be located later."""
 
     json_names = "tenant ended"
 
     tenant: str
     ended: bool
     is_known: bool
+    """Whether the ledger has a setting of the tenant."""
 
     def lines(self) -> Iterator[str]:
         """The result, and what to check if nothing was ended."""

@@ -112,11 +112,7 @@ LOCATION_FEATURE: Final = "location"
 
 @dataclass(frozen=True, slots=True)
 class NewSetting:
-    """A setting to record: tenant, setting, value, holder, subject, and start time (default: now).
-
-    reference  the client's record of a choice of its user
-    field      the field that contains the subject's id; None for the policy's subject
-    """
+    """A setting to record: tenant, setting, value, holder, subject, and start time (default: now)."""
 
     tenant: str
     setting: str
@@ -125,7 +121,9 @@ class NewSetting:
     subject: str | None = None
     valid_from: datetime | None = None
     reference: str | None = None
+    """The client's record of a choice of its user."""
     field: str | None = None
+    """The field that contains the subject's id; None for the policy's subject."""
 
     def canonical(self) -> NewSetting:
         """The same setting with its names in canonical form."""
@@ -141,10 +139,7 @@ class NewSetting:
 
 @dataclass(frozen=True, slots=True)
 class SettingChange(JsonResult):
-    """A recorded setting, and the value of the same holder before it, or `nothing` if there was none.
-
-    is_for_subject  whether the setting is for one subject of the tenant
-    """
+    """A recorded setting, and the value of the same holder before it, or `nothing` if there was none."""
 
     json_names = "tenant setting holder old new"
 
@@ -154,6 +149,7 @@ class SettingChange(JsonResult):
     old: str
     new: str
     is_for_subject: bool
+    """Whether the setting is for one subject of the tenant."""
 
     def lines(self) -> Iterator[str]:
         """The setting, its holder and its values."""

@@ -275,16 +275,13 @@ _WITHOUT_BODY: Final = ", ".join("NULL AS body" if name == "body" else name for 
 
 
 class ActLog(NamedTuple):
-    """The log of acts within one transaction. Every read requires a proof of all acts (see `act_proof`).
-
-    proofs    those of the open ledger; without them, the acts are proven at each read
-    verifier  the keys that signed the ledger
-    clock     gives the current time
-    """
+    """The log of acts within one transaction. Every read requires a proof of all acts (see `act_proof`)."""
 
     connection: Connection
     proofs: ActProofs | None = None
+    """The proofs of the open ledger; without them, the acts are proven at each read."""
     verifier: Verifier | None = None
+    """The keys that signed the ledger."""
     clock: Clock = utc_now
 
     @property

@@ -55,23 +55,21 @@ class UntrustedActError(RefusedError, LedgerError):
 
 @dataclass(frozen=True, slots=True)
 class NewAct:
-    """The content of an act.
-
-    key         names its object among the acts of its kind, for example the id of a grant
-    subject     a keyed token; None if the act does not concern one subject
-    valid_from  the time from which it applies, if that is not the time of recording
-    actor       the account
-    body        a JSON object as text
-    """
+    """The content of an act."""
 
     kind: str
     key: str
+    """Names the act's object among the acts of its kind, for example the id of a grant."""
     tenant_id: str | None
     subject: str | None
+    """A keyed token; None if the act does not concern one subject."""
     valid_from: datetime | None
+    """The time from which the act applies, if that is not the time of recording."""
     recorded_at: datetime
     actor: str
+    """The account."""
     body: str = field(repr=False)
+    """A JSON object as text."""
 
 
 def act_digest(id_: int, *columns: str | None, previous: str | None) -> str:
@@ -142,22 +140,21 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class AuditForm(Generic[R]):
-    """How the audit log shows the acts of a kind: by events of an activity, with a resource for each act.
-
-    type         the type of the resource
-    id           template of the resource's id, over the attributes of a record: `tokens/{0.token}`; likewise of its `name`
-    properties   the changed properties of an act, by name
-    compared     templates of the names of properties that are compared with the act before
-    correlation  template of the id that all events about one object share, if they have any
-    """
+    """How the audit log shows the acts of a kind: by events of an activity, with a resource for each act."""
 
     activity: AuditActivity
     type: str
+    """The type of the resource."""
     id: str
+    """Template of the resource's id, over the attributes of a record: `tokens/{0.token}`."""
     name: str
+    """Template of the resource's name, over the attributes of a record."""
     properties: Callable[[R], Mapping[str, PlainValue]]
+    """The changed properties of an act, by name."""
     compared: tuple[str, ...] = ()
+    """Templates of the names of properties that are compared with the act before."""
     correlation: str | None = None
+    """Template of the id that all events about one object share, if they have any."""
 
     def resource(
         self, record: R, before: R | None = None, *, properties: Mapping[str, PlainValue] | None = None
@@ -179,25 +176,25 @@ def without_empty(**properties: PlainValue) -> dict[str, PlainValue]:
 
 @dataclass(frozen=True)
 class ActKind(Generic[R]):
-    """A kind of act, and the dataclass of its records.
-
-    name        of the kind
-    record      the dataclass. Fields that no column holds are stored in the body, as JSON.
-    key         template of the key, over the attributes of a record: `{0.recipient}/{0.function}`
-    tenant      the field of the tenant, and likewise of the subject, the valid time and the actor, if the record has one
-    removable   whether the bodies are personal data, which are sealed by the caller and can be removed
-    audit       how the audit log shows the acts
-    """
+    """A kind of act, and the dataclass of its records."""
 
     name: str
     record: type[R]
+    """The dataclass. Fields that no column holds are stored in the body, as JSON."""
     key: str
+    """Template of the key, over the attributes of a record: `{0.recipient}/{0.function}`."""
     tenant: str | None = None
+    """The record's field for the tenant, if it has one."""
     subject: str | None = None
+    """The record's field for the subject, if it has one."""
     valid_from: str | None = None
+    """The record's field for the time from which the act applies, if it has one."""
     actor: str | None = None
+    """The record's field for the actor, if it has one."""
     removable: bool = False
+    """Whether the bodies are personal data, which are sealed by the caller and can be removed."""
     audit: AuditForm[R] | None = None
+    """How the audit log shows the acts."""
 
     def decision(
         self, operation: str, *records: R, before: Sequence[R | None] = (), at: datetime | None = None
@@ -339,29 +336,25 @@ _to_json: Final = json.JSONEncoder(default=_encode).encode
 
 @dataclass(frozen=True, slots=True)
 class BodyRemoval:
-    """The bodies to remove: those of acts of a kind about subjects of a tenant, recorded up to a time.
-
-    event  the audit event, which is written if there are such bodies
-    """
+    """The bodies to remove: those of acts of a kind about subjects of a tenant, recorded up to a time."""
 
     kind: ActKind[Any]
     tenant: str
     subjects: frozenset[str]
     until: datetime
     event: AuditEvent
+    """The audit event, which is written if there are such bodies."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision(Generic[T_co]):
-    """The result of a decision, the acts to record, and their audit events. Acts need at least one event.
-
-    removals  bodies of earlier acts to remove; each of these acts gets a tombstone
-    """
+    """The result of a decision, the acts to record, and their audit events. Acts need at least one event."""
 
     result: T_co
     acts: Sequence[NewAct] = ()
     events: Sequence[AuditEvent] = ()
     removals: Sequence[BodyRemoval] = ()
+    """Bodies of earlier acts to remove; each of these acts gets a tombstone."""
 
     def events_by_tenant(self) -> Iterator[AuditEvent]:
         """The events. If all acts concern the same tenant, events that name no tenant get this one."""
@@ -376,23 +369,23 @@ def pages(values: Sequence[R], size: int) -> Iterator[Sequence[R]]:
 
 
 class ActFilter(TypedDict, total=False):
-    """A filter for acts. A condition that is None or absent matches every act.
-
-    key        the whole key; `key_start` is its beginning, `key_end` its end
-    tenants    any of these tenants
-    after      the id of an act; only later acts match
-    until      the id of an act; only this and earlier acts match
-    verifier   checks that a known key signed the acts, in place of the one with which the ledger was opened
-    """
+    """A filter for acts. A condition that is None or absent matches every act."""
 
     key: str | None
+    """The whole key."""
     key_start: str | None
+    """The beginning of the key."""
     key_end: str | None
+    """The end of the key."""
     tenant: str | None
     tenants: Collection[str] | None
+    """Acts about any of these tenants match."""
     after: int
+    """The id of an act; only later acts match."""
     until: int
+    """The id of an act; only this and earlier acts match."""
     verifier: Verifier | None
+    """Checks that a known key signed the acts, in place of the one with which the ledger was opened."""
 
 
 class ActReader(Protocol):

@@ -83,15 +83,13 @@ def parse_columns(text: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class EntryForm:
-    """The form of listed entries.
-
-    columns     only these columns; without them, whole entries
-    is_limited  whether the reader sees the entries of some tenants only. Then an entry has no number, signature and link to the
-                entry before it, because these would show how many other entries there are. Its digest identifies it.
-    """
+    """The form of listed entries."""
 
     columns: tuple[str, ...] | None = None
+    """Only these columns; without them, whole entries."""
     is_limited: bool = False
+    """Whether the reader sees the entries of some tenants only. Then an entry has no number, signature and link to the entry
+    before it, because these would show how many other entries there are. Its digest identifies it."""
 
     def json_of(self, entry: LogEntry) -> dict[str, Any]:
         """The entry as JSON."""

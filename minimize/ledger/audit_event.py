@@ -45,20 +45,18 @@ def utc_text(time: datetime) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The actor: a person, or a program without a user.
-
-    permissions  permissions of the account when it acted; empty without an access file
-    application  product and version of the program
-    ip           address of the client of a server; None for a command, which runs on the machine of its user
-    id           name of the token
-    """
+    """The actor: a person, or a program without a user."""
 
     type: Literal["user", "application"]
     permissions: tuple[str, ...] = ()
+    """Permissions of the account when it acted; empty without an access file."""
     application: str | None = None
+    """Product and version of the program."""
     user: str | None = None
     ip: str | None = None
+    """Address of the client of a server; None for a command, which runs on the machine of its user."""
     id: str | None = None
+    """The name of the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,19 +227,17 @@ EMPTY_LOG: Final = LogHead(0)
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One entry of the log.
-
-    event  the canonical text
-    acts   the head of the log of acts when the entry was written
-    key    the id of the key that signed (`signing/1`)
-    """
+    """One entry of the log."""
 
     sequence: int
     previous: str | None
     event: str
+    """The canonical text."""
     acts: LogHead
+    """The head of the log of acts when the entry was written."""
     digest: str
     key: str
+    """The id of the key that signed (`signing/1`)."""
     signature: str
 
     @classmethod
@@ -312,11 +308,7 @@ def entry_event(entry: LogEntry) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class EntryFilter:
-    """A filter for entries. A field that is None matches every entry.
-
-    tenants        only entries about one of these tenants
-    other_tenants  only entries about a tenant that is none of these
-    """
+    """A filter for entries. A field that is None matches every entry."""
 
     activity: str | None = None
     operation: str | None = None
@@ -329,7 +321,9 @@ class EntryFilter:
     category: str | None = None
     tenant: str | None = None
     tenants: Collection[str] | None = None
+    """Only entries about one of these tenants match."""
     other_tenants: Collection[str] | None = None
+    """Only entries about a tenant that is none of these match."""
 
 
 ALL_ENTRIES: Final = EntryFilter()
@@ -337,16 +331,15 @@ ALL_ENTRIES: Final = EntryFilter()
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """The head of the removed entries.
-
-    entries  the number of removed entries
-    before   the time before which all of them were recorded; `latest` is the latest time among them
-    """
+    """The head of the removed entries."""
 
     head: LogHead
     entries: int
+    """The number of removed entries."""
     before: datetime
+    """The time before which all removed entries were recorded."""
     latest: datetime
+    """The latest time among the removed entries."""
     recorded_at: datetime
     key: str = ""
     signature: str = ""

@@ -45,16 +45,14 @@ _POSTGRES: Final = ("postgres", "postgresql", "postgresql+psycopg")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A ledger's place: a file, or a PostgreSQL database by its URL.
-
-    path      the file; None for a server
-    url       the URL of the server. It may contain a password and is never printed.
-    named_by  the setting that named the ledger, for messages
-    """
+    """A ledger's place: a file, or a PostgreSQL database by its URL."""
 
     path: Path | None
+    """The file; None for a server."""
     url: str | None = field(default=None, repr=False)
+    """The URL of the server. It may contain a password and is never printed."""
     named_by: str = PASSED_LEDGER
+    """The setting that named the ledger, for messages."""
 
     def __str__(self) -> str:
         return str(self.path) if self.url is None else _redacted_url(self.url)

@@ -35,22 +35,20 @@ TOKEN_BYTES: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class TenantShare:
-    """The share of one tenant in a disclosure: rows, the consent that covers them, and their subjects as keyed tokens.
-
-    tokens         16 bytes each, ascending
-    key_version    the version of the key of the tokens; None if there are no tokens
-    contract       the reference of the contract that governs the data; empty in disclosures without contracts of tenants
-    retention_due  the time by which that contract requires the deletion
-    """
+    """The share of one tenant in a disclosure: rows, the consent that covers them, and their subjects as keyed tokens."""
 
     disclosure: str
     tenant_id: str
     rows: int
     consent: str
     key_version: int | None = None
+    """The version of the key of the tokens; None if there are no tokens."""
     tokens: bytes = field(default=b"", repr=False)
+    """The keyed tokens: 16 bytes each, ascending."""
     contract: str = ""
+    """The reference of the contract that governs the data; empty in disclosures without contracts of tenants."""
     retention_due: datetime | None = None
+    """The time by which that contract requires the deletion."""
 
     @property
     def subjects(self) -> int:
@@ -187,31 +185,29 @@ def recall_decision(acts: ActReader, steps: Sequence[RecallStep]) -> Decision[li
 
 @dataclass(frozen=True)
 class ConsentAct:
-    """One act about a consent: tenant, recipient and function, new state, account, validity and time of recording.
-
-    state          requested, unconfirmed, given, renewed, refused, withdrawn or expired
-    terms          what was asked or agreed to, as JSON
-    text           the text that the tenant was asked to agree to
-    evidence_kind  `token` or `document`; empty for a request, an expiry, and acts of versions without evidence
-    evidence       the name of the API token of the account, or the reference of the document
-    digest         `sha256:` of the document; empty for a token
-    confirmed_by   the second person who confirmed a consent by document
-    """
+    """One act about a consent: tenant, recipient and function, new state, account, validity and time of recording."""
 
     tenant_id: str
     recipient: str
     function: str
     state: str
+    """One of requested, unconfirmed, given, renewed, refused, withdrawn and expired."""
     terms: str
+    """The requested or accepted terms, as JSON."""
     by: str
     valid_from: datetime
     expires_at: datetime | None
     recorded_at: datetime
     text: str = ""
+    """The text that the tenant was asked to agree to."""
     evidence_kind: str = ""
+    """Either `token` or `document`; empty for a request, an expiry, and acts of versions without evidence."""
     evidence: str = ""
+    """The name of the API token of the account, or the reference of the document."""
     digest: str = ""
+    """The `sha256:` digest of the document; empty for a token."""
     confirmed_by: str = ""
+    """The second person who confirmed a consent by document."""
 
     @cached_property
     def id(self) -> str:
@@ -282,22 +278,20 @@ ContractState = Literal["recorded", "ended"]
 
 @dataclass(frozen=True, slots=True)
 class ContractAct:
-    """One act about the contract of a tenant with a recipient. The last act of a reference decides.
-
-    terms     the contract, in the keys of a recipient's file; after its end with the day as `until`
-    evidence  the document that shows the contract or its end, such as the number of the signed copy
-    digest    `sha256:` of the document that shows the contract
-    """
+    """One act about the contract of a tenant with a recipient. The last act of a reference decides."""
 
     tenant_id: str
     recipient: str
     reference: str
     state: ContractState
     terms: Mapping[str, Any]
+    """The contract, in the keys of a recipient's file; after the contract's end with the day as `until`."""
     evidence: str
+    """The document that shows the contract or its end, such as the number of the signed copy."""
     by: str
     recorded_at: datetime
     digest: str = ""
+    """The `sha256:` digest of the document that shows the contract."""
 
 
 def _contract_properties(act: ContractAct) -> dict[str, PlainValue]:
@@ -325,22 +319,20 @@ PrerequisiteState = Literal["confirmed", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class PrerequisiteAct:
-    """The confirmation that a tenant meets a prerequisite of a recipient's functions, or that it no longer does.
-
-    evidence     the document or ticket that shows it, or the name of the API token of the tenant's administrator
-    digest       `sha256:` of the document
-    permissions  what an administrator of the tenant has granted, for the prerequisite `admin_consent`
-    """
+    """The confirmation that a tenant meets a prerequisite of a recipient's functions, or that it no longer does."""
 
     tenant_id: str
     recipient: str
     requirement: str
     state: PrerequisiteState
     evidence: str
+    """The document or ticket as evidence, or the name of the API token of the tenant's administrator."""
     by: str
     recorded_at: datetime
     digest: str = ""
+    """The `sha256:` digest of the document."""
     permissions: tuple[str, ...] = ()
+    """The permissions that an administrator of the tenant has granted, for the prerequisite `admin_consent`."""
 
 
 FUNCTION_ACTIVITY: Final = AuditActivity("function", component="functions", category="consent")
@@ -398,13 +390,11 @@ LEDGER_ADOPTION: Final = ActKind("ledger_adoption", AdoptedOutput, key="{0.outpu
 
 @dataclass(frozen=True, slots=True)
 class GrantAct:
-    """One step of a grant: the grant, its new state, the account, the details and the time of recording.
-
-    state  requested, broke_glass, approved, denied, revoked, expired or reviewed
-    """
+    """One step of a grant: the grant, its new state, the account, the details and the time of recording."""
 
     grant: str
     state: str
+    """One of requested, broke_glass, approved, denied, revoked, expired and reviewed."""
     by: str
     body: Mapping[str, Any]
     recorded_at: datetime
@@ -430,25 +420,22 @@ TokenState = Literal["requested", "issued", "spent", "revoked"]
 
 @dataclass(frozen=True, slots=True)
 class ApiToken:
-    """An API token as the ledger stores it: name, account, digest of the secret, validity. The secret is not stored.
-
-    token   its name, which grants no access
-    once    it is valid for a single call
-    digest  `signing/1:` and hexadecimal digits: a keyed digest of the secret and of the fields above and the times; empty for a
-            request
-    state   the new state; each state is recorded once. A token that was requested has no effect until another person has
-            confirmed it, which issues it.
-    by      the account that recorded the state
-    """
+    """An API token as the ledger stores it: name, account, digest of the secret, validity. The secret is not stored."""
 
     token: str
+    """The token's name, which grants no access."""
     user: str
     once: bool
+    """Whether the token is valid for a single call."""
     digest: str
+    """A keyed digest of the secret, name, account, `once` and times: `signing/1:` and hexadecimal digits. Empty for a request."""
     issued_at: datetime
     expires_at: datetime
     state: TokenState = "issued"
+    """The new state; each state is recorded once. A token that was requested has no effect until another person has confirmed it,
+    which issues it."""
     by: str = ""
+    """The account that recorded the state."""
 
 
 API_TOKEN: Final = ActKind(
@@ -472,18 +459,16 @@ API_TOKEN: Final = ActKind(
 
 @dataclass(frozen=True, slots=True)
 class IncidentStep:
-    """One step of an incident: its kind, the account, the details and the time of recording.
-
-    body       names, counts and texts; no value of a record
-    tenant_id  the tenant of a step that concerns one tenant, such as the delivery of its notice
-    """
+    """One step of an incident: its kind, the account, the details and the time of recording."""
 
     incident: str
     step: str
     by: str
     body: Mapping[str, Any]
+    """Names, counts and texts; no value of a record."""
     recorded_at: datetime
     tenant_id: str | None = None
+    """The tenant of a step that concerns one tenant, such as the delivery of the tenant's notice."""
 
     @property
     def body_text(self) -> str:
@@ -513,11 +498,7 @@ INCIDENT: Final = ActKind(
 
 @dataclass(frozen=True, slots=True)
 class RecordedSetting:
-    """One recorded setting. `subject` is a token; None for a whole tenant.
-
-    reference  the holder's own record of the choice; the same choice with another reference is not a new setting
-    field      the field of the subject's id; None for the subject of the policy
-    """
+    """One recorded setting. `subject` is a token; None for a whole tenant."""
 
     tenant_id: str
     subject: str | None
@@ -527,7 +508,9 @@ class RecordedSetting:
     valid_from: datetime
     recorded_at: datetime
     reference: str = dataclasses.field(default="", compare=False)
+    """The holder's own record of the choice; the same choice with another reference is not a new setting."""
     field: str | None = None
+    """The field of the subject's id; None for the subject of the policy."""
 
     @property
     def path(self) -> str:

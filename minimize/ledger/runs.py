@@ -114,16 +114,14 @@ def remove_releases(connection: Connection, output: str) -> None:
 
 @dataclass(slots=True)
 class OtherReleases:
-    """Releases of one date by other outputs of a source, in their order.
-
-    marks    all of them: figures that are published already can be published again
-    counted  those that leave fewer releases
-    exact    whether one of the outputs has exact figures of the date
-    """
+    """Releases of one date by other outputs of a source, in their order."""
 
     marks: list[str] = field(default_factory=list, repr=False)
+    """The marks of all releases: figures that are published already can be published again."""
     counted: list[str] = field(default_factory=list, repr=False)
+    """The marks of the releases that leave fewer releases."""
     exact: bool = False
+    """Whether one of the outputs has exact figures of the date."""
 
 
 def other_releases(
@@ -191,17 +189,16 @@ class Anchor:
 
 @dataclass(frozen=True, slots=True)
 class LogAgreement:
-    """Comparison of the receipts of an output with the log.
-
-    state       `told`: the last receipt is recorded; `behind`: the last ones are not recorded yet; `unknown`: none is recorded;
-                `cut`: the log records a later receipt, which is missing here; `other`: receipts name entries that this log lacks
-    unrecorded  the receipts that the log does not record
-    anchor      the last one that it records
-    """
+    """Comparison of the receipts of an output with the log."""
 
     state: AgreementState
+    """The last receipt is recorded (`told`), the last ones are not recorded yet (`behind`), or none is recorded (`unknown`).
+    Otherwise, the log records a later receipt, which is missing here (`cut`), or receipts name entries that this log lacks
+    (`other`)."""
     unrecorded: tuple[Receipt, ...] = ()
+    """The receipts that the log does not record."""
     anchor: Anchor | None = None
+    """The last receipt that the log records."""
 
     @property
     def disagrees(self) -> bool:

@@ -173,18 +173,15 @@ APPEND_ONLY: Final = ("checkpoints", "identity", "reads")
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """One trigger.
-
-    name       of the trigger
-    change     what is refused: INSERT, UPDATE or DELETE
-    condition  when it is refused, over OLD, NEW and `{year_ago}`; always if empty
-    """
+    """One trigger."""
 
     name: str
     table: str
     change: str
+    """The refused operation: INSERT, UPDATE or DELETE."""
     message: str
     condition: str = ""
+    """The condition of the refusal, over OLD, NEW and `{year_ago}`; empty to refuse always."""
 
 
 def _append_only_triggers() -> Iterator[Trigger]:

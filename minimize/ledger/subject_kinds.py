@@ -20,24 +20,22 @@ LifecycleState = Literal["recorded", "withdrawn"]
 
 @dataclass(frozen=True)
 class LifecycleEvent:
-    """One act about an event: tenant and subject, kind, time of the event, and whether it is still in force.
-
-    subject  a token; None for a whole tenant
-    forms    tokens of the forms of the subject in outputs, as JSON
-    field    what the id identifies: an identity or a field; None if any field that identifies may hold it
-    linked   tokens of the forms of the subject's linked ids in outputs, by identity or field, as JSON
-    """
+    """One act about an event: tenant and subject, kind, time of the event, and whether it is still in force."""
 
     tenant_id: str
     subject: str | None
+    """A token; None for a whole tenant."""
     kind: str
     at: datetime
     state: LifecycleState
     forms: str
+    """Tokens of the forms of the subject in outputs, as JSON."""
     recorded_at: datetime
     actor: str
     field: str | None = None
+    """The identity or field of the id; None if any field that identifies may hold it."""
     linked: str = "{}"
+    """Tokens of the forms of the subject's linked ids in outputs, by identity or field, as JSON."""
 
     @property
     def path(self) -> str:
@@ -121,20 +119,19 @@ RequestState = Literal["open", "failed", "done", "confirmed", "refused"]
 
 @dataclass(frozen=True)
 class SubjectRequestStep:
-    """One step of a request. The last step of a request is in force.
-
-    subject  a token; None for a whole tenant
-    state    `open` and `failed` need more work; `done`: complete here; `confirmed` by a recipient that was notified; `refused`
-    body     counts, ids of receipts and of disclosures
-    """
+    """One step of a request. The last step of a request is in force."""
 
     kind: str
     tenant_id: str
     subject: str | None
+    """A token; None for a whole tenant."""
     asked_at: datetime
     due: datetime
     state: RequestState
+    """The states `open` and `failed` need more work. A request that is `done` is complete here; `confirmed` records the
+    confirmation of a notified recipient."""
     body: Mapping[str, Any]
+    """Counts, and the ids of receipts and of disclosures."""
     recorded_at: datetime
     actor: str
 
@@ -165,16 +162,14 @@ SUBJECT_REQUEST: Final = ActKind(
 
 @dataclass(frozen=True, slots=True)
 class RecordedCorrection:
-    """A corrected value of one subject, for all records up to a time.
-
-    subject  a token
-    sealed   the encrypted value; only the keyring can decrypt it
-    """
+    """A corrected value of one subject, for all records up to a time."""
 
     tenant_id: str
     subject: str
+    """A token."""
     field: str
     sealed: str = dataclasses.field(repr=False)
+    """The encrypted value; only the keyring can decrypt it."""
     at: datetime
     recorded_at: datetime
     actor: str
@@ -201,17 +196,15 @@ CORRECTION: Final = ActKind(
 
 @dataclass(frozen=True, slots=True)
 class ProposedCorrection:
-    """The corrected values of a request that waits for the approval of a second person.
-
-    request  the id of the request
-    subject  a token
-    sealed   the encrypted id and values; only the keyring can decrypt them
-    """
+    """The corrected values of a request that waits for the approval of a second person."""
 
     request: str
+    """The id of the request."""
     tenant_id: str
     subject: str
+    """A token."""
     sealed: str = dataclasses.field(repr=False)
+    """The encrypted id and values; only the keyring can decrypt them."""
     recorded_at: datetime
     actor: str
 

@@ -62,62 +62,59 @@ _REMEMBERED: Final = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """The erasure of a tenant, or of the subject with this token, and the event time up to which their records are removed.
-
-    id_field       the field or identity of such ids; None for ids of every identity
-    is_restriction  whether it is a restriction and not an erasure
-    linked         tokens of the forms of the subject's linked ids
-    """
+    """The erasure of a tenant, or of the subject with this token, and the event time up to which their records are removed."""
 
     tenant: str
     until: datetime
     token: str | None = field(default=None, repr=False)
     id_field: str | None = None
+    """The field or identity of the subject's id; None for ids of every identity."""
     is_restriction: bool = False
+    """Whether the tombstone is of a restriction and not of an erasure."""
     linked: LinkedForms = field(default_factory=dict, repr=False, compare=False)
+    """Tokens of the forms of the subject's linked ids."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkedErasure:
-    """The erasure of linked ids of a subject, known by their forms in outputs.
-
-    name    the identity or field of the ids
-    tokens  the tokens of their forms, by the name of the chain that makes the form
-    until   the event time up to which their records are removed, in microseconds since 1970
-    named_by  the identity or field by which the subject itself was named; None for any
-    names     the names of all linked ids of the subject
-    """
+    """The erasure of linked ids of a subject, known by their forms in outputs."""
 
     tenant: str
     name: str
+    """The identity or field of the ids."""
     tokens: Mapping[str, frozenset[str]] = field(repr=False)
+    """The tokens of the ids' forms, by the name of the chain that makes the form."""
     until: int
+    """The event time up to which the records are removed, in microseconds since 1970."""
     named_by: str | None = None
+    """The identity or field by which the subject itself was named; None for any."""
     names: frozenset[str] = frozenset()
+    """The names of all linked ids of the subject."""
 
 
 @dataclass
 class Erasures:
-    """The tombstones in the form that a run evaluates. Key bytes exist only in this process: a pickle has none (see `with_keys`).
+    """The tombstones in the form that a run evaluates.
 
-    tenants   the time up to which the records of a whole tenant are removed, in microseconds since 1970
-    subjects  per tenant, the same for tokens
-    named_by  the field or identity of such ids; None for ids of every identity
-    others    by field or identity, erasures that name the subject by it
-    linked    the erasures of linked ids; `keys` make the tokens of their forms
-    restricted  the restrictions, in the same form; None if there are none
-    files     per file in receipts, the latest event time that its records count as, in microseconds since 1970
+    Key bytes exist only in this process: a pickle has none (see `with_keys`).
     """
 
     tenants: Mapping[str, int] = field(repr=False)
+    """The time up to which the records of a whole tenant are removed, in microseconds since 1970."""
     subjects: Mapping[str, Mapping[str, int]] = field(repr=False)
+    """Per tenant and token, the time up to which the subject's records are removed, in microseconds since 1970."""
     secrets: Mapping[int, bytes] = field(default_factory=dict, repr=False)
     named_by: str | None = None
+    """The field or identity of the ids behind the tokens; None for ids of every identity."""
     others: Mapping[str, Erasures] = field(default_factory=dict, repr=False)
+    """Erasures whose ids are of one field or identity, by the name of that field or identity."""
     linked: tuple[LinkedErasure, ...] = field(default=(), repr=False)
+    """The erasures of linked ids; `keys` make the tokens of their forms."""
     keys: Keyring | None = field(default=None, repr=False)
     restricted: Erasures | None = field(default=None, repr=False)
+    """The restrictions, in the same form as the erasures; None if there are none."""
     files: Mapping[str, int] = field(default_factory=dict, repr=False)
+    """Per file in receipts, the latest event time that its records count as, in microseconds since 1970."""
     _time_cache: dict[tuple[str, str, CaseFolding], int] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -250,16 +247,14 @@ _NO_FILES: Final[Mapping[str, datetime]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class RecordedErasures:
-    """The erasures in the ledger, in the order in which they were recorded, and those stored with an output.
-
-    listed   the erasures stored with an output
-    read_at  time at which they were read
-    """
+    """The erasures in the ledger, in the order in which they were recorded, and those stored with an output."""
 
     rows: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
     keys: Keyring | None = field(default=None, repr=False)
     listed: tuple[LifecycleEvent, ...] = field(default=(), repr=False)
+    """The erasures stored with an output."""
     read_at: datetime = field(default_factory=utc_now, compare=False, repr=False)
+    """The time at which the erasures were read."""
 
     @classmethod
     def from_ledger(cls, ledger: Ledger, listed: Iterable[LifecycleEvent] = ()) -> Self:
@@ -310,18 +305,16 @@ REFRESH_S: Final = 60.0
 
 @dataclass(slots=True)
 class LedgerErasures:
-    """The erasures of one ledger, for many calls from many threads.
-
-    future  how far event times may be in the future
-    clock   a monotonic clock, in seconds
-    now     the clock that tells which acts are known
-    """
+    """The erasures of one ledger, for many calls from many threads."""
 
     address: Address
     keys: Keyring | None = field(repr=False)
     future: timedelta
+    """How far event times may be in the future."""
     clock: Callable[[], float] = time.monotonic
+    """A monotonic clock, in seconds."""
     now: Clock = utc_now
+    """The clock that tells which acts are known."""
     _rows: RecordedErasures = field(default_factory=RecordedErasures, repr=False)
     _erased: Erasures | None = field(default=None, repr=False)
     _latest: datetime | None = None

@@ -60,18 +60,16 @@ OWN_ON_LIMIT: Final = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class FeatureSwitch:
-    """The rules by which settings turn a feature on.
-
-    holders      the holders that may turn it on; empty for any
-    per_subject  whether it is on only for subjects that have a setting of their own, in addition to their tenant's; their own
-                 `on` is valid for 24 hours (`OWN_ON_LIMIT`)
-    subject      the field that is the policy's subject
-    """
+    """The rules by which settings turn a feature on."""
 
     name: str
     holders: tuple[str, ...] = ()
+    """The holders that may turn the feature on; empty for any."""
     per_subject: bool = False
+    """Whether the feature is on only for subjects that have a setting of their own, in addition to their tenant's. A subject's
+    own `on` is valid for 24 hours (`OWN_ON_LIMIT`)."""
     subject: str | None = None
+    """The field that is the policy's subject."""
 
     @property
     def of_tenants(self) -> FeatureSwitch:
@@ -197,14 +195,12 @@ class ExplainableSettings(Settings, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _SettingHistory:
-    """The values of a setting over time, for whole tenants and for subjects with rows of their own.
-
-    truths  cached results per tenant, by question and by the periods without changes
-    """
+    """The values of a setting over time, for whole tenants and for subjects with rows of their own."""
 
     tenants: Timeline
     subjects: Mapping[str | None, Timeline]
     truths: dict[tuple[_MaskQuestion, tuple[int, ...]], Bools] = field(default_factory=dict, compare=False)
+    """Cached results per tenant, by question and by the periods without changes."""
 
     def masks_at(self, query: SettingsQuery, when: Integers) -> tuple[Integers, Integers]:
         """The masks in force: the tenant's, and the subject's own."""
@@ -440,15 +436,13 @@ class EffectiveSettings:
 
 @dataclass(frozen=True, slots=True)
 class _MaskQuestion:
-    """Whether the feature is on; or, with the index of a level, whether that level is reached.
-
-    per_subject  whether the feature must be on for the tenant and for the subject, each by a setting of its own
-    count        the number of levels
-    """
+    """Whether the feature is on; or, with the index of a level, whether that level is reached."""
 
     level: int | None = None
     per_subject: bool = False
+    """Whether the feature must be on for the tenant and for the subject, each by a setting of its own."""
     count: int = 0
+    """The number of levels."""
 
     def holds(self, tenant_masks: Integers, subject_masks: Integers) -> Bools:
         """Evaluates the masks of tenants and of subjects."""

@@ -56,24 +56,22 @@ class SettingKind:
 
 @dataclass(frozen=True)
 class SettingsRows:
-    """Settings as they were recorded, in no particular order.
-
-    table  the rows, in the schema of settings; an empty subject is null
-    lines  the line of each row in its file
-    file   the file that was read
-    noncanonical  indexes of the rows of which a name was not in canonical form; the table has the canonical form
-    folding       whether tenants and subjects are compared without regard to case
-    levels        the levels of the policy, lowest first
-    read_at       time at which the rows were read
-    """
+    """Settings as they were recorded, in no particular order."""
 
     table: pa.Table = field(repr=False)
+    """The rows, in the schema of settings; an empty subject is null."""
     lines: Sequence[int] | None = field(default=None, repr=False)
+    """The line of each row in its file."""
     file: str | None = None
+    """The file that was read."""
     noncanonical: Sequence[int] = ()
+    """Indexes of the rows of which a name was not in canonical form; the table has the canonical form."""
     folding: CaseFolding = NO_FOLDING
+    """Whether tenants and subjects are compared without regard to case."""
     levels: tuple[str, ...] = ()
+    """The levels of the policy, lowest first."""
     read_at: datetime = field(default_factory=utc_now, compare=False, repr=False, kw_only=True)
+    """The time at which the rows were read."""
 
     def __post_init__(self) -> None:
         if "field" not in self.table.column_names:

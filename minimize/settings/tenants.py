@@ -97,20 +97,18 @@ def _parse_tenants(file: str, content: bytes) -> TenantAttributes:
 
 @dataclass(frozen=True)
 class OutputRegion:
-    """One region.
-
-    name      the region, as `regions:` names it
-    root      the folder below which all outputs of the region are
-    tenants   the tenants of the region, in canonical form
-    assigned  the tenants of all regions
-    digest    the digest of the file of tenants
-    """
+    """One region."""
 
     name: str
+    """The region, as `regions:` names it."""
     root: Location
+    """The folder below which all outputs of the region are."""
     tenants: frozenset[str] = field(repr=False)
+    """The tenants of the region, in canonical form."""
     assigned: frozenset[str] = field(repr=False)
+    """The tenants of all regions."""
     digest: str
+    """The digest of the file of tenants."""
 
     def own_mask(self, tenants: pa.Array, *, fold: bool) -> Bools:
         """Per record, whether its tenant belongs to the region; false for nulls."""

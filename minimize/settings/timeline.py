@@ -62,16 +62,14 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The classes in force per entity from each time on.
-
-    moments  the distinct times of changes, ascending
-    slots    entity and time as one ascending integer
-    masks    bit c is set if a holder's latest row is of class c
-    """
+    """The classes in force per entity from each time on."""
 
     moments: Integers
+    """The distinct times of changes, ascending."""
     slots: Integers
+    """Entity and time as one ascending integer."""
     masks: Integers
+    """In each mask, bit c is set if a holder's latest row is of class c."""
 
     @classmethod
     def from_changes(cls, changes: Changes) -> Timeline:
@@ -165,13 +163,11 @@ def _ends_of_groups(*columns: Integers) -> Bools:
 
 @dataclass(frozen=True, slots=True)
 class FieldIds:
-    """The ids that one field of the records holds.
-
-    rows  for each id the index of its record; None if every record has one id
-    """
+    """The ids that one field of the records holds."""
 
     values: pa.Array = field(repr=False)
     rows: Integers | None = field(default=None, repr=False)
+    """For each id, the index of its record; None if every record has one id."""
 
 
 NO_FIELDS: Final[Mapping[str, FieldIds]] = MappingProxyType({})
@@ -182,13 +178,11 @@ Bounds = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class KnownSubjects:
-    """The subjects with rows of their own that one field names.
-
-    pairs  tenant and subject, by code, of every pair with rows of its own, ascending
-    """
+    """The subjects with rows of their own that one field names."""
 
     names: KnownNames
     pairs: Integers
+    """Tenant and subject, by code, of every pair with rows of its own, ascending."""
     fold: bool = False
 
     def positions(self, tenants: Integers, ids: pa.Array) -> Integers:
@@ -200,27 +194,23 @@ class KnownSubjects:
 
 @dataclass(frozen=True, slots=True)
 class KnownEntities:
-    """The tenants and subjects that settings name.
-
-    tenants   names of tenants
-    subjects  subjects with rows of their own, by the field that names them; None for the policy's subject
-    """
+    """The tenants and subjects that settings name."""
 
     tenants: KnownNames
+    """The names of the tenants."""
     subjects: Mapping[str | None, KnownSubjects]
+    """Subjects with rows of their own, by the field that names them; None for the policy's subject."""
 
 
 @dataclass(frozen=True, slots=True)
 class OwnPositions:
-    """The ids of a batch that have settings of their own: their records, and the index of the pair of tenant and id.
-
-    is_single  whether no record has two ids
-    """
+    """The ids of a batch that have settings of their own: their records, and the index of the pair of tenant and id."""
 
     field: str | None
     rows: Integers
     positions: Integers
     is_single: bool
+    """Whether no record has two ids."""
 
 
 @dataclass(frozen=True)

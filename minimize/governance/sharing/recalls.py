@@ -58,13 +58,7 @@ DEFAULT_DELETION_PERIOD: Final = timedelta(days=30)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recall:
-    """Data of one tenant in one disclosure, which the recipient must delete.
-
-    state         due: the recipient was not asked yet; requested: it was asked; confirmed: it confirmed the deletion
-    requested_at  time of the request
-    confirm_by    deadline for the confirmation
-    overdue       whether the deadline has passed without a confirmation
-    """
+    """Data of one tenant in one disclosure, which the recipient must delete."""
 
     recipient: str
     function: str
@@ -72,10 +66,13 @@ class Recall:
     tenant: str
     cause: str
     state: RecallProgress
+    """The recipient was not asked yet (`due`), was asked (`requested`), or has confirmed the deletion (`confirmed`)."""
     sent_at: datetime
     requested_at: datetime | None = None
     confirm_by: datetime | None = None
+    """Deadline for the confirmation."""
     overdue: bool = False
+    """Whether the deadline has passed without a confirmation."""
     digest: str
     rows: int
     fields: tuple[str, ...]

@@ -81,13 +81,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ReplacementValue:
-    """The new value of a field in its released form, or None if it cannot be computed from the file alone.
-
-    fills  whether it also replaces a null; False if a gate may have closed the field
-    """
+    """The new value of a field in its released form, or None if it cannot be computed from the file alone."""
 
     value: pa.Scalar | None = field(repr=False)
     fills: bool
+    """Whether the value also replaces a null; False if a gate may have closed the field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,11 +168,7 @@ ValuesByField = Mapping[str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Correction(JsonResult):
-    """Plan and result of a correction: changes per output, recipients to notify, receipts, and the request.
-
-    new_values   the proposed values, for the person who approves them
-    is_proposed  whether the correction waits for the approval of a second person
-    """
+    """Plan and result of a correction: changes per output, recipients to notify, receipts, and the request."""
 
     plans: Mapping[str, RemovalPlan] = field(metadata=json_member("outputs"))
     notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
@@ -183,7 +177,9 @@ class Correction(JsonResult):
     )
     request: str | None = None
     new_values: ValuesByField | None = field(default=None, repr=False, metadata=OMIT_IF_NONE)
+    """The proposed values, for the person who approves them."""
     is_proposed: bool = field(default=False, metadata=json_member("proposed"))
+    """Whether the correction waits for the approval of a second person."""
     json_names = "values plans notices receipts request new_values is_proposed"
 
     @property

@@ -53,19 +53,17 @@ REQUEST_ID_LENGTH: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class RequestStatus:
-    """The state of a request.
-
-    requested_by  the account that made the request
-    recipients  per recipient of the subject's records, the disclosures, and whether the recipient confirmed the deletion
-    lifted_at   when a restriction was lifted; None if it was not
-    unconfirmed_in   the outputs that lack receipts of the request, because they were restored from an older copy
-    """
+    """The state of a request."""
 
     last: SubjectRequestStep
     requested_by: str
+    """The account that made the request."""
     recipients: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Per recipient of the subject's records, the disclosures, and whether the recipient confirmed the deletion."""
     lifted_at: datetime | None = None
+    """The time at which a restriction was lifted; None if it was not."""
     unconfirmed_in: tuple[str, ...] = ()
+    """The outputs that lack receipts of the request, because they were restored from an older copy."""
 
     @property
     def is_open(self) -> bool:
