@@ -29,14 +29,14 @@ class PopulationUniques:
     """An estimate of the data subjects whose combination no other member of the population has.
 
     low, high          the least and the greatest estimate, as a number of data subjects in the data
-    sampling_fraction  data subjects in the data ÷ members of the population
-    estimates          by model: `zayatz`, `pitman`, `snb`; a model that does not fit the data is left out
     """
 
     low: float
     high: float
     sampling_fraction: float
+    """Data subjects in the data ÷ members of the population."""
     estimates: Mapping[str, float]
+    """By model: `zayatz`, `pitman`, `snb`; a model that does not fit the data is left out."""
 
 
 def estimate_uniques(sizes: Codes, sampling_fraction: float) -> PopulationUniques | None:

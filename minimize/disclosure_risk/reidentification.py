@@ -25,16 +25,14 @@ AT_RISK_ABOVE: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class ReidentificationRisk:
-    """The probability that a match of a data subject is right.
-
-    highest  for the data subject who is easiest to identify; None without records
-    average  over all data subjects and their combinations; None without records
-    at_risk  the share of data subjects for whom it is above `AT_RISK_ABOVE` in one of their combinations
-    """
+    """The probability that a match of a data subject is right."""
 
     highest: float | None
+    """For the data subject who is easiest to identify; None without records."""
     average: float | None
+    """Over all data subjects and their combinations; None without records."""
     at_risk: float | None
+    """The share of data subjects for whom it is above `AT_RISK_ABOVE` in one of their combinations."""
 
 
 def prosecutor_risk(combinations: Combinations) -> ReidentificationRisk:

@@ -41,16 +41,16 @@ class SizeRange(JsonResult):
     """Combinations of similar size, and whom they concern.
 
     from_, to     the least and the greatest number of data subjects who share a combination
-    combinations  the number of such combinations
-    persons       the data subjects whose rarest combination is one of them
-    records       the records with such a combination
     """
 
     from_: int
     to: int
     combinations: int
+    """The number of such combinations."""
     persons: int
+    """The data subjects whose rarest combination is one of them."""
     records: int
+    """The records with such a combination."""
 
     @property
     def label(self) -> str:
@@ -61,74 +61,70 @@ class SizeRange(JsonResult):
 
 @dataclass(frozen=True, slots=True)
 class UniqueCounts:
-    """Who and what is unique.
-
-    persons       the data subjects who have a combination to themselves
-    combinations  the combinations of a single data subject
-    records       the records whose combination occurs once
-    """
+    """Who and what is unique."""
 
     persons: int
+    """The data subjects who have a combination to themselves."""
     combinations: int
+    """The combinations of a single data subject."""
     records: int
+    """The records whose combination occurs once."""
 
 
 @dataclass(frozen=True, slots=True)
 class PopulationRisk:
-    """The risk next to a population.
-
-    members            the members of the population
-    sampling_fraction  data subjects in the data ÷ members
-    journalist         the risk if the attacker knows that a person is in the population; its average is the marketer's risk.
-                       None if only the size of the population is known
-    unique_persons     the data subjects of the data whose combination no other member has; None if only the size is known
-    estimate           the estimate of that number, if only the size is known
-    """
+    """The risk next to a population."""
 
     members: int
+    """The members of the population."""
     sampling_fraction: float
+    """Data subjects in the data ÷ members."""
     journalist: ReidentificationRisk | None = None
+    """The risk if the attacker knows that a person is in the population; its average is the marketer's risk. None if only the
+    size of the population is known."""
     unique_persons: int | None = None
+    """The data subjects of the data whose combination no other member has; None if only the size is known."""
     estimate: PopulationUniques | None = None
+    """The estimate of that number, if only the size is known."""
 
 
 @dataclass(frozen=True, repr=False)
 class Risk(JsonResult):
     """The measured disclosure risk of a table.
 
-    quasi_identifiers  the columns whose values an attacker may know
-    sensitive          the columns that an attacker wants to learn
-    person             the column that identifies data subjects; None if each record counts as one
     records, persons, combinations  their numbers
-    k                  the data subjects who share the rarest combination; None without records
-    k_of_records       the records of the rarest combination; None without records
-    unique             who and what is unique
-    sizes              the combinations by size, in doublings: 1, 2 to 3, 4 to 7, …
-    trails             the trails of data subjects; None if each record counts as one
-    prosecutor         the risk if the attacker knows that a person is in the data; its average is also the marketer's risk
-    unique_without     by attribute, the unique data subjects if it is left out
-    measures           by sensitive column, the figure of each measure for the class that is worst protected. None without
-                       records, or for `recursive_l` if some class has too few values for any `c`
-    population         the risk next to a population; None if none was named
-    notes              what limits the figures
     """
 
     quasi_identifiers: tuple[str, ...]
+    """The columns whose values an attacker may know."""
     sensitive: tuple[str, ...]
+    """The columns that an attacker wants to learn."""
     person: str | None
+    """The column that identifies data subjects; None if each record counts as one."""
     records: int
     persons: int
     combinations: int
     k: int | None
+    """The data subjects who share the rarest combination; None without records."""
     k_of_records: int | None
+    """The records of the rarest combination; None without records."""
     unique: UniqueCounts
+    """Who and what is unique."""
     sizes: tuple[SizeRange, ...]
+    """The combinations by size, in doublings: 1, 2 to 3, 4 to 7, …."""
     trails: TrailCounts | None
+    """The trails of data subjects; None if each record counts as one."""
     prosecutor: ReidentificationRisk
+    """The risk if the attacker knows that a person is in the data; its average is also the marketer's risk."""
     unique_without: Mapping[str, int]
+    """By attribute, the unique data subjects if it is left out."""
     measures: Mapping[str, Mapping[str, float | None]]
+    """By sensitive column, the figure of each measure for the class that is worst protected. None without records, or for
+    `recursive_l` if some class has too few values for any `c`."""
     population: PopulationRisk | None = None
+    """The risk next to a population; None if none was named."""
     notes: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
+    """What limits the figures."""
 
     @classmethod
     def of_combinations(

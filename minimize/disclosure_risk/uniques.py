@@ -61,16 +61,14 @@ def _unique_subjects(owner: Codes, class_of: Codes, count: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class TrailCounts:
-    """The trails of data subjects: all combinations of a data subject as one value.
-
-    count   the number of different trails
-    unique  the data subjects whose trail nobody else has
-    k       the data subjects who share the rarest trail; None without data subjects
-    """
+    """The trails of data subjects: all combinations of a data subject as one value."""
 
     count: int
+    """The number of different trails."""
     unique: int
+    """The data subjects whose trail nobody else has."""
     k: int | None
+    """The data subjects who share the rarest trail; None without data subjects."""
 
 
 def count_trails(combinations: Combinations) -> TrailCounts | None:

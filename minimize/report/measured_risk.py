@@ -46,20 +46,18 @@ Batches = Iterator[pa.RecordBatch]
 
 @dataclass(frozen=True, slots=True)
 class RiskRequest:
-    """The columns of a measurement. Of an output, they are keys of its policy.
-
-    quasi       the quasi-identifiers; if empty, those of an output's policy
-    sensitive   the columns that an attacker wants to learn
-    person      the column that identifies data subjects; None is the subject of an output's policy, or each record
-    population  a file of the population, or the number of its members
-    date        the batch date of an output; None for all dates in force
-    """
+    """The columns of a measurement. Of an output, they are keys of its policy."""
 
     quasi: tuple[str, ...] = ()
+    """The quasi-identifiers; if empty, those of an output's policy."""
     sensitive: tuple[str, ...] = ()
+    """The columns that an attacker wants to learn."""
     person: str | None = None
+    """The column that identifies data subjects; None is the subject of an output's policy, or each record."""
     population: str | int | None = None
+    """A file of the population, or the number of its members."""
     date: str | None = None
+    """The batch date of an output; None for all dates in force."""
 
     @property
     def size(self) -> int | None:
