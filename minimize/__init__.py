@@ -21,13 +21,13 @@ Layers, top down; each imports only what is listed below it:
     plan                                  policy × schema × purpose, and every check that needs no data
     policy                                policy and pipeline files: model, load, checks
     settings                              collection settings over time
-    aggregates                            one measure per file
+    aggregates · disclosure_risk          one measure of groups per file; one measure of disclosure risk per file
     output                                publication, recovery, readers, quarantine, subject index
     sources                               one source format per module
     ledger                                one database of everything that concerns more than one output
     receipts                              signed and chained receipts
     forms                                 YAML files as models
-    techniques · disclosure_risk          one technique per file; measures of disclosure risk, one per file
+    techniques                            one technique per file
     spill                                 memory budget and encrypted spill files
     keys                                  keyring, master keys, encryption of Parquet columns
     records                               what passes between source, stages, sink and receipt
@@ -51,6 +51,7 @@ from minimize.text import load_object
 
 if TYPE_CHECKING:
     from minimize.datasets.reader import files, read
+    from minimize.disclosure_risk.risk import risk
     from minimize.errors import MinimizeError, VerificationError
     from minimize.governance.sharing import receive, share
     from minimize.keys import Keyring
@@ -84,6 +85,7 @@ __all__ = [
     "prepare",
     "read",
     "receive",
+    "risk",
     "run",
     "share",
     "verify",
@@ -108,6 +110,7 @@ _HOMES = {
     "prepare": "minimize.runs.minimizer.prepare",
     "read": "minimize.datasets.reader.read",
     "receive": "minimize.governance.sharing.receive",
+    "risk": "minimize.disclosure_risk.risk.risk",
     "run": "minimize.runs.run",
     "share": "minimize.governance.sharing.share",
     "verify": "minimize.runs.verify.verify",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.dictionaries import value_type
+from minimize.arrow.dictionaries import as_takeable, value_type
 from minimize.arrow.value_dictionary import ValueDictionary
 
 Codes = npt.NDArray[np.int64]
@@ -159,7 +159,7 @@ class CombinationTally:
         """Add the records of a table or a batch."""
         batches = table.select(self._columns).to_batches() if isinstance(table, pa.Table) else [table]
         for batch in batches or [pa.RecordBatch.from_pylist([], schema=table.schema)]:
-            columns = [batch.column(name) for name in self._columns]
+            columns = [_as_encodable(batch.column(name)) for name in self._columns]
             if self._dictionaries is None:
                 self._dictionaries = [ValueDictionary(value_type(column.type)) for column in columns]
             codes = [known.encode(column) for known, column in zip(self._dictionaries, columns, strict=True)]
@@ -227,8 +227,17 @@ def grouped(combinations: Combinations, maps: Sequence[npt.NDArray[np.int32] | N
     """
     kept = [(place, codes) for place, codes in enumerate(maps) if codes is not None]
     columns = [codes[combinations.codes[:, place]].astype(np.int64) for place, codes in kept]
-    runs = _sorted_runs(columns, [int(column.max(initial=0)) + 1 for column in columns], len(combinations))
-    return classes_of(combinations, runs.run_of, runs.count)
+    return classes_of(combinations, *equal_rows(columns, len(combinations)))
+
+
+def equal_rows(columns: Sequence[Codes], rows: int) -> tuple[Codes, int]:
+    """The group of each row, and the number of groups. Rows of a group have equal codes; groups are in lexicographic order.
+
+    >>> equal_rows([np.array([7, 0, 7]), np.array([1, 1, 1])], 3)
+    (array([1, 0, 1]), 2)
+    """
+    runs = _sorted_runs(columns, [int(column.max(initial=0)) + 1 for column in columns], rows)
+    return runs.run_of, runs.count
 
 
 def classes_of(combinations: Combinations, class_of: Codes, count: int) -> Classes:
@@ -306,6 +315,15 @@ def _sensitive_counts(
     distinct, places = np.unique(keys, return_inverse=True)
     totals = np.bincount(places, counts, len(distinct)).astype(np.int64)
     return SensitiveCounts(name, dictionary, distinct // size, (distinct % size).astype(np.int32), totals)
+
+
+def _as_encodable(values: pa.Array) -> pa.Array:
+    """The same values in a type of which Arrow can find the distinct values."""
+    if isinstance(values, pa.ExtensionArray):
+        values = values.storage
+    if pa.types.is_run_end_encoded(values.type):
+        values = pc.run_end_decode(values)
+    return values.cast(pa.float32()) if pa.types.is_float16(values.type) else as_takeable(values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -406,7 +424,7 @@ class _DistinctRows:
         if not columns or not len(columns[0]):
             return
         self._widen(sizes)
-        words, sums = _count_rows(self._layout.pack(columns), counts)
+        words, sums = _count_equal(self._layout.pack(columns), counts)
         self._words.append(words)
         self._counts.append(sums)
         if sum(map(len, self._words)) > max(_MIN_PENDING, 2 * self._distinct):
@@ -435,11 +453,11 @@ class _DistinctRows:
 
     def _reduce(self) -> None:
         if len(self._words) > 1:
-            words, counts = _count_rows(np.concatenate(self._words), np.concatenate(self._counts))
+            words, counts = _count_equal(np.concatenate(self._words), np.concatenate(self._counts))
             self._words, self._counts, self._distinct = [words], [counts], len(words)
 
 
-def _count_rows(words: Words, counts: Codes | None) -> tuple[Words, Codes]:
+def _count_equal(words: Words, counts: Codes | None) -> tuple[Words, Codes]:
     """The distinct rows, sorted, and the sum of their counts."""
     if counts is None and words.shape[1] == 1:
         ordered = np.sort(words, axis=0)
