@@ -143,7 +143,17 @@ def drift_command(**arguments: Any) -> Printable:
     click.Argument(
         ["kind"],
         type=click.Choice(
-            ["policy", "pipeline", "backfill", "recipient", "subprocessors", "access", "contacts", "configuration"]
+            [
+                "policy",
+                "pipeline",
+                "backfill",
+                "recipient",
+                "subprocessors",
+                "access",
+                "contacts",
+                "fixtures",
+                "configuration",
+            ]
         ),
         required=False,
     ),

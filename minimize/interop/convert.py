@@ -46,6 +46,7 @@ from minimize.interop.documents import (
     read_document,
 )
 from minimize.output.folder import has_runs
+from minimize.policy.fixture_forms import FixtureFile
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients.load import Subprocessors, TenantContracts
@@ -219,6 +220,7 @@ FILE_FORMS: Final[Mapping[str, type[Form]]] = MappingProxyType(
         "contracts": TenantContracts,
         "access": AccessRules,
         "contacts": Contacts,
+        "fixtures": FixtureFile,
     }
 )
 """The form of each kind of file. `minimize.yaml` is not a form, because every command reads it."""

@@ -237,6 +237,7 @@ CODES: Final[Mapping[str, str]] = MappingProxyType(
         "F004": "more or fewer rows are released than a fixture expects",
         "F005": "an unexpected column, or a missing one",
         "F006": "a value differs from the expected one",
+        "F007": "an attack on the released records succeeds more often than its limit",
     }
 )
 

@@ -8,6 +8,7 @@
     tests/expect.AGGREGATE.ndjson     the rows of an aggregate over all of them
     tests/settings.csv                collection settings that replace the pipeline's
     tests/consents.csv                consents to inbound data: tenant_id, state, valid_from
+    tests/fixtures.yaml               attacks on the released records, and how often they may succeed
 
 A test writes no file, no ledger entry and no key.
 """
@@ -27,15 +28,21 @@ import pyarrow as pa
 from minimize.consent import Consents, current_terms
 from minimize.consent.terms import DPV_STATES, TenantAgreements
 from minimize.datasets.pipelines import LEDGER_SETTINGS, pipeline_from
+from minimize.disclosure_risk.attacks import measure_attacks
+from minimize.disclosure_risk.attacks.base import AttackResult
 from minimize.errors import ConfigurationError, redact_errors
 from minimize.keys import Keyring
 from minimize.ledger.kinds import ConsentAct, PrerequisiteAct
 from minimize.plan import Plan
+from minimize.policy.fixture_forms import FixtureAttacks
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Contract
 from minimize.recipients.load import TenantContract
 from minimize.recipients.rules import Party
 from minimize.records import RECORDS, REJECT_CODES
+from minimize.results import Line
+from minimize.review.fixture_attacks import FIXTURE_FILE, broken_limits, fixture_records, load_fixture_file
+from minimize.review.published_attacks import attack_table
 from minimize.review.trial import Trial, TriedRecord, latest_event_time, trial_keyring
 from minimize.runs.deciding_function import find_deciding_function
 from minimize.runs.inputs import SubjectActs
@@ -83,10 +90,13 @@ class Fixtures:
     passing: tuple[Path, ...]
     failing: tuple[FailingFixture, ...]
     expecting: tuple[ExpectedTable, ...]
+    attacks: FixtureAttacks | None = None
+    """The attacks on the released records of the passing files."""
 
     @classmethod
     def from_folder(cls, folder: Path) -> Self:
-        """The fixtures of a folder. Raises ConfigurationError if there are none, and for an unknown name."""
+        """The fixtures of a folder. Raises ConfigurationError if there are none, and for an unknown name; PolicyError for faults
+        of `fixtures.yaml`."""
         files = sorted(path for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
         passing = tuple(path for path in files if path.name.endswith(".pass.ndjson"))
         failing = tuple(
@@ -98,7 +108,18 @@ class Fixtures:
                 "Write records that must be released to NAME.pass.ndjson, and those that must not to NAME.fail.ndjson."
             )
             raise ConfigurationError(f"no fixtures in {folder}", hint=hint)
-        return cls(folder, passing, failing, tuple(_expected_table(path, passing) for path in tables))
+        file = load_fixture_file(folder)
+        attacks = None if file is None else file.attacks
+        return cls(folder, passing, failing, tuple(_expected_table(path, passing) for path in tables), attacks)
+
+    def attacked_files(self, attacks: FixtureAttacks) -> tuple[Path, ...]:
+        """The passing files whose released records are attacked. Raises ConfigurationError for an unknown name."""
+        by_name = {path.name.removesuffix(".pass.ndjson"): path for path in self.passing}
+        unknown = [name for name in attacks.records if name not in by_name]
+        if unknown:
+            message = f"{self.folder / FIXTURE_FILE} names {unknown[0]}.pass.ndjson, which does not exist"
+            raise ConfigurationError(message, hint=did_you_mean(unknown[0], by_name))
+        return tuple(by_name[name] for name in attacks.records) or self.passing
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -323,6 +344,8 @@ class FixtureResults:
     records: int
     rows: int
     failures: tuple[FixtureFailure, ...]
+    attacks: tuple[AttackResult, ...] = ()
+    """The attacks on released records; empty if the fixtures ask for none."""
     show: bool = False
     """Whether the JSON form and the text contain the values that differ."""
 
@@ -334,10 +357,14 @@ class FixtureResults:
     def to_json(self) -> dict[str, Any]:
         """The results as the JSON object that `test --json` prints."""
         counts = {"at": self.at.isoformat(), "records": self.records, "rows": self.rows}
-        return {"ok": not self.failures, **counts, "failures": [each.to_json(self.show) for each in self.failures]}
+        attacks = {"attacks": [result.to_json() for result in self.attacks]} if self.attacks else {}
+        failures = [failure.to_json(self.show) for failure in self.failures]
+        return {"ok": not self.failures, **counts, "failures": failures, **attacks}
 
-    def lines(self) -> Iterator[str]:
-        """The failures, and the numbers of records and rows."""
+    def lines(self) -> Iterator[Line]:
+        """The attacks, the failures, and the numbers of records and rows."""
+        if self.attacks:
+            yield attack_table(self.attacks)
         yield from (each.text(self.show) for each in self.failures)
         verdict = count_noun(len(self.failures), "failure") if self.failures else "all passed"
         tested = f"{self.records:,} records tested, {self.rows:,} rows compared"
@@ -365,7 +392,7 @@ def try_fixtures(
     when = parse_time(at, "at") or latest_event_time(job, fixtures.files, NDJSON, now) or now
     people = SubjectActs(consents=_fixture_consents(job, fixtures.consents, when))
     trying = _FixtureRun(job, when, trial_keyring(job.policy, now), _fixture_settings(job, fixtures, settings), people)
-    return FixtureResults(when, *trying.run_all(fixtures), show=show)
+    return trying.run_all(fixtures, show)
 
 
 def _fixture_settings(job: Pipeline, fixtures: Fixtures, path: Any) -> SettingsRows | None:
@@ -428,8 +455,8 @@ class _FixtureRun:
     settings: SettingsRows | None
     people: SubjectActs
 
-    def run_all(self, fixtures: Fixtures) -> tuple[int, int, tuple[FixtureFailure, ...]]:
-        """Number of records tried, number of rows compared, and all failures."""
+    def run_all(self, fixtures: Fixtures, show: bool) -> FixtureResults:
+        """The results of all fixtures."""
         trial = self.start_trial(fixtures.passing)
         passed = list(trial.tried())
         failed = [(each, list(self.start_trial((each.path,)).tried())) for each in fixtures.failing]
@@ -439,7 +466,21 @@ class _FixtureRun:
         for table in fixtures.expecting:
             count, differing = _compare_output(trial, table, [record for record in passed if record.file in table.of])
             rows, failures = rows + count, [*failures, *differing]
-        return len(passed) + sum(len(tried) for _, tried in failed), rows, tuple(failures)
+        attacks = self.attack_records(trial, fixtures, passed)
+        if fixtures.attacks is not None:
+            failures += _attack_failures(fixtures.folder / FIXTURE_FILE, fixtures.attacks, attacks)
+        tried_count = len(passed) + sum(len(tried) for _, tried in failed)
+        return FixtureResults(self.at, tried_count, rows, tuple(failures), attacks, show)
+
+    def attack_records(
+        self, trial: Trial, fixtures: Fixtures, passed: Sequence[TriedRecord]
+    ) -> tuple[AttackResult, ...]:
+        """The attacks on the released records that the fixtures name; none if they ask for none."""
+        if fixtures.attacks is None:
+            return ()
+        attacked_files = fixtures.attacked_files(fixtures.attacks)
+        released = trial.rows([each for each in passed if each.file in attacked_files and each.outcome == "leaves"])
+        return tuple(measure_attacks(fixture_records(fixtures.attacks, self.job.policy, released)))
 
     def start_trial(self, files: Sequence[Path]) -> Trial:
         """A trial over some files."""
@@ -464,6 +505,11 @@ def _released_failures(failing: FailingFixture, tried: Sequence[TriedRecord]) ->
         *release_failures,
         *(FixtureFailure("F003", f"{words}: {record.reason}", file, record.line, record.path) for record in misjudged),
     ]
+
+
+def _attack_failures(path: Path, attacks: FixtureAttacks, results: Sequence[AttackResult]) -> Iterator[FixtureFailure]:
+    for name, message in broken_limits(attacks, results):
+        yield FixtureFailure("F007", message, str(path), field=name)
 
 
 def _compare_output(

@@ -10,6 +10,7 @@ import pytest
 
 from minimize.aggregates import MEASURES
 from minimize.cli.main import COMMANDS
+from minimize.disclosure_risk.attacks import ATTACKS
 from minimize.engines import ENGINES
 from minimize.interop import FORMATS as EXCHANGED
 from minimize.sources import FORMATS
@@ -18,6 +19,7 @@ from minimize.techniques import TECHNIQUES
 ROOMS = {
     "techniques": {kind.__module__ for kind in TECHNIQUES.values()},
     "measures": {kind.__module__ for kind in MEASURES.values()},
+    "attacks": {kind.__module__ for kind in ATTACKS.values()},
     "formats": {each.bind.__module__ for each in FORMATS.values()} | {"minimize.sources.memory"},
     "engines": {run.__module__ for run in ENGINES.values()},
     "exchange": {path.rpartition(".")[0] for row in EXCHANGED.values() for path in (row.reads, row.writes) if path},

@@ -38,6 +38,15 @@ SOUND: Mapping[str, Mapping[str, Any]] = {
         grants={"default": "4h", "break_glass": {"maximum": "30m"}},
     ),
     "contracts": {"contracts": [{"tenant": "n", "recipient": "vendor", **CONTRACT, "deletes_within": "2w"}]},
+    "fixtures": {
+        "attacks": {
+            "records": ["crowd"],
+            "quasi_identifiers": ["model"],
+            "sensitive": ["state"],
+            "person": "device_id",
+            "at_most": {"singling_out": 0.05, "linkage": 0.1, "inference": 0.1},
+        }
+    },
     "contacts": {"contacts": [{"tenant_id": "n", "role": "privacy", "name": "Pia", "address": "pia@example.com"}]},
 }
 BETWEEN_PARTS = {"P002", "P008", "P009", "P014", "P018", "P101", "K005"}
