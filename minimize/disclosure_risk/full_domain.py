@@ -22,8 +22,8 @@ import numpy.typing as npt
 
 from minimize.disclosure_risk.combinations import Codes, Combinations, classes_of
 from minimize.disclosure_risk.hierarchy import Hierarchy
-from minimize.disclosure_risk.loss import AttributeLoss, attribute_loss, geometric_loss, loss_product, mean_loss
-from minimize.disclosure_risk.partition import Partition, PartitionCounts
+from minimize.disclosure_risk.loss import AttributeLoss, attribute_losses, geometric_loss, loss_product, mean_loss
+from minimize.disclosure_risk.partition import Partition, PartitionCounts, dense_codes
 from minimize.disclosure_risk.requirement import Requirement
 from minimize.errors import RefusedError
 
@@ -131,8 +131,8 @@ class _Node:
     pair_losses: Codes
     """By option the records that it suppresses together with one of the fixed options, at least."""
 
-    def __lt__(self, other: _Node) -> bool:
-        return (self.rank, -len(self.levels), self.levels) < (other.rank, -len(other.levels), other.levels)
+    def __lt__(self, node: _Node) -> bool:
+        return (self.rank, -len(self.levels), self.levels) < (node.rank, -len(node.levels), node.levels)
 
 
 class _Search:
@@ -203,7 +203,7 @@ class _Search:
             if node is None:
                 node, taken = heapq.heappop(queue), taken + 1
             if is_over(self.examined):
-                return self._stopped([node, *queue])
+                return self._result_so_far([node, *queue])
             children = self._expand(node)
             is_dive = self.best is None or taken % _STEPS_TO_DIVE == 0
             node = min(children, default=None) if is_dive else None
@@ -235,7 +235,7 @@ class _Search:
                 self.best = child
         return children
 
-    def _stopped(self, nodes: Sequence[_Node]) -> FullDomain:
+    def _result_so_far(self, nodes: Sequence[_Node]) -> FullDomain:
         """The best choice so far, next to the least rank of the choices that are left."""
         if self.best is not None:
             return self._result(self._declared(self.best.levels), min(nodes).rank[0])
@@ -270,7 +270,7 @@ class _Search:
         for codes in self.codes:
             if codes[-1].max() > 0:
                 partition = partition.refined(codes[-1], int(codes[-1].max()) + 1)
-        return self._counted((), partition, 0, self.numerators, np.zeros(len(self.spans), np.int64))
+        return self._count_lost((), partition, 0, self.numerators, np.zeros(len(self.spans), np.int64))
 
     def _records_by_code(self, position: int, level: int) -> Codes:
         count = len(self.hierarchies[self.order[position]].leaves[level])
@@ -281,7 +281,7 @@ class _Search:
         not those that are known to be no better than the best choice before their classes are counted."""
         position = len(node.levels)
         hierarchy = self.hierarchies[self.order[position]]
-        is_counted = position + 1 == len(self.order) and self.counts.has_others
+        is_exact = position + 1 == len(self.order) and self.counts.has_others
         for level in range(hierarchy.root, self.floors[self.order[position]] - 1, -1):
             losses = np.maximum(node.pair_losses, self.pair_losses[self.first_options[position] + level])
             levels = (*node.levels, level)
@@ -290,45 +290,46 @@ class _Search:
                 return
             if not self._is_open(child):
                 continue
-            if level < hierarchy.root or is_counted:
+            if level < hierarchy.root or is_exact:
                 partition = node.partition.refined(self.codes[position][level], len(hierarchy.leaves[level]))
-                child = self._counted(levels, partition, self._certain(node), node.numerators, losses)
-            if child is None:
+                child = self._count_lost(levels, partition, self._certain(node), node.numerators, losses)
+            if child is not None:
+                yield child
+            elif not is_exact:
                 return
-            yield child
 
     def _certain(self, node: _Node) -> int:
         """Records of combinations that every completion suppresses."""
         return node.lost - int(node.partial.sum())
 
-    def _counted(
+    def _count_lost(
         self, levels: tuple[int, ...], partition: Partition, certain: int, numerators: Codes, pair_losses: Codes
     ) -> _Node | None:
         """The choice without the classes that it certainly suppresses; None if these are too many records."""
         is_complete = len(levels) == len(self.order)
-        counted = self.counts.without_lost(partition, is_complete=is_complete, limit=self.limit - certain)
-        if counted is None:
+        remainder = self.counts.without_lost(partition, is_complete=is_complete, limit=self.limit - certain)
+        if remainder is None:
             return None
-        kept, lost_rows, partial = counted
+        partition, lost_rows, partial = remainder
         if len(lost_rows):
             numerators = numerators + self._added_numerators(lost_rows)
             certain += int(self.combinations.records.take(lost_rows).sum())
-        return self._node(levels, kept, partial, certain + int(partial.sum()), numerators, pair_losses)
+        return self._node(levels, partition, partial, certain + int(partial.sum()), numerators, pair_losses)
 
     def _node(
         self,
         levels: tuple[int, ...],
-        kept: Partition,
+        partition: Partition,
         partial: Codes,
         lost: int,
         numerators: Codes,
         pair_losses: Codes,
     ) -> _Node | None:
         """A choice with its rank; None if it has no completion."""
-        bound = self._bound(levels, kept, partial, lost, numerators, pair_losses)
+        bound = self._least_product(levels, partition, partial, lost, numerators, pair_losses)
         if bound is None:
             return None
-        return _Node((bound, lost, self._declared(levels)), levels, kept, partial, lost, numerators, pair_losses)
+        return _Node((bound, lost, self._declared(levels)), levels, partition, partial, lost, numerators, pair_losses)
 
     def _added_numerators(self, rows: Codes) -> Codes:
         """By option what the suppression of some combinations adds to the numerator."""
@@ -340,10 +341,10 @@ class _Search:
             ]
         ).astype(np.int64)
 
-    def _bound(
+    def _least_product(
         self,
         levels: tuple[int, ...],
-        kept: Partition,
+        partition: Partition,
         partial: Codes,
         lost: int,
         numerators: Codes,
@@ -359,7 +360,7 @@ class _Search:
             if self.spans[option]:
                 factor = int(numerators[option])
                 if is_partial:
-                    values = self.values[position][kept.first_rows()]
+                    values = self.values[position][partition.first_rows()]
                     factor += int((partial * self.added_leaves[position][values, level]).sum())
                 product *= factor
         if len(levels) == len(self.order):
@@ -380,26 +381,14 @@ class _Search:
         with several combinations as several, so that a table of two attributes needs one look at the combinations."""
         losses = np.zeros((len(self.spans), len(self.spans)), np.int64)
         for first, second in pairs_of(range(len(self.order)), 2):
-            cells = self._pair_cells(first, second)
-            for one in range(self.level_counts[first] - 1, -1, -1):
-                for other in range(self.level_counts[second] - 1, -1, -1):
-                    place = (self.first_options[first] + one, self.first_options[second] + other)
-                    finer = [losses[place[0] + 1, place[1]]] if one + 1 < self.level_counts[first] else []
-                    finer += [losses[place[0], place[1] + 1]] if other + 1 < self.level_counts[second] else []
-                    known = max(finer, default=0)
-                    losses[place] = known if known > self.limit else cells.lost(one, other, self.requirement.k)
-                    losses[place[::-1]] = losses[place]
+            cells = _PairCells.of_combinations(
+                self.combinations, self.hierarchies, (self.order[first], self.order[second])
+            )
+            rows = slice(self.first_options[first], self.first_options[first] + self.level_counts[first])
+            columns = slice(self.first_options[second], self.first_options[second] + self.level_counts[second])
+            losses[rows, columns] = cells.losses(self.requirement.k, self.limit)
+            losses[columns, rows] = losses[rows, columns].T
         return losses
-
-    def _pair_cells(self, first: int, second: int) -> _PairCells:
-        one, other = (self.hierarchies[self.order[position]] for position in (first, second))
-        values = (self.combinations.codes[:, self.order[position]].astype(np.int64) for position in (first, second))
-        width = len(other.levels[0])
-        keys = next(values) * width + next(values)
-        distinct, places = np.unique(keys, return_inverse=True)
-        records = np.bincount(places, self.combinations.records).astype(np.float64)
-        persons = np.bincount(places, self.combinations.person_counts).astype(np.float64)
-        return _PairCells(one, other, distinct // width, distinct % width, records, persons)
 
     def _suppressed(self, levels: Sequence[int]) -> npt.NDArray[np.bool_]:
         """The combinations whose class misses the requirement. Takes levels in the order of the attributes."""
@@ -414,7 +403,7 @@ class _Search:
         if not self.total:
             return FullDomain(levels, 0, 0.0, 0.0, 0.0, True, np.zeros(0, np.bool_))
         suppressed = self._suppressed(levels)
-        losses = choice_losses(self.combinations, self.hierarchies, levels, suppressed)
+        losses = attribute_losses(self.combinations, self.hierarchies, levels, suppressed)
         loss = geometric_loss(losses)
         return FullDomain(
             levels=levels,
@@ -435,32 +424,42 @@ class _PairCells:
     second: Hierarchy
     first_values: Codes
     second_values: Codes
-    records: npt.NDArray[np.float64]
-    persons: npt.NDArray[np.float64]
+    records: Codes
+    persons: Codes
 
-    def lost(self, first_level: int, second_level: int, k: int) -> int:
-        """The records in classes of fewer than k data subjects at two levels."""
+    @classmethod
+    def of_combinations(
+        cls, combinations: Combinations, hierarchies: Sequence[Hierarchy], places: tuple[int, int]
+    ) -> _PairCells:
+        """The combinations of the attributes at two places."""
+        first, second = hierarchies[places[0]], hierarchies[places[1]]
+        width = len(second.levels[0])
+        keys, cells = np.unique(
+            combinations.codes[:, places[0]].astype(np.int64) * width + combinations.codes[:, places[1]],
+            return_inverse=True,
+        )
+        records = np.bincount(cells, combinations.records).astype(np.int64)
+        persons = np.bincount(cells, combinations.person_counts).astype(np.int64)
+        return cls(first, second, keys // width, keys % width, records, persons)
+
+    def losses(self, k: int, limit: int) -> npt.NDArray[np.int64]:
+        """By two levels the records in classes of fewer than k data subjects, or more than the limit if a coarser level has."""
+        losses = np.zeros((len(self.first.levels) + 1, len(self.second.levels) + 1), np.int64)
+        for first_level in range(self.first.root, -1, -1):
+            for second_level in range(self.second.root, -1, -1):
+                coarser = max(losses[first_level + 1, second_level], losses[first_level, second_level + 1])
+                losses[first_level, second_level] = (
+                    coarser if coarser > limit else self._lost_records(first_level, second_level, k)
+                )
+        return losses[:-1, :-1]
+
+    def _lost_records(self, first_level: int, second_level: int, k: int) -> int:
         width = len(self.second.leaves[second_level])
         keys = self.first.levels[first_level][self.first_values].astype(np.int64) * width
         keys += self.second.levels[second_level][self.second_values]
-        persons = np.bincount(keys, self.persons)
-        return int(self.records[persons[keys] < k].sum())
-
-
-def choice_losses(
-    combinations: Combinations,
-    hierarchies: Sequence[Hierarchy],
-    levels: Sequence[int],
-    suppressed: npt.NDArray[np.bool_],
-) -> list[AttributeLoss]:
-    """The loss of each attribute at a level."""
-    records = combinations.records[~suppressed]
-    total, lost = int(combinations.records.sum()), int(combinations.records[suppressed].sum())
-    losses = []
-    for hierarchy, level, codes in zip(hierarchies, levels, combinations.codes.T, strict=True):
-        leaves = hierarchy.leaves[level][hierarchy.levels[level][codes[~suppressed]]]
-        losses.append(attribute_loss(int((leaves * records).sum()), lost, total, hierarchy.size))
-    return losses
+        classes, count = dense_codes(keys, len(self.first.leaves[first_level]) * width)
+        persons = np.bincount(classes, self.persons, count)
+        return int(self.records[persons[classes] < k].sum())
 
 
 def _loss_of_product(product: int, losses: Sequence[AttributeLoss]) -> float:

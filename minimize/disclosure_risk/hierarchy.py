@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -21,11 +21,11 @@ class Hierarchy:
     """Levels of an attribute's values, from the finest (0) to the coarsest. A level's code stands for a set of leaves."""
 
     name: str
-    levels: tuple[LevelCodes, ...]
+    levels: tuple[LevelCodes, ...] = field(repr=False)
     """By level the code of each value of the attribute's dictionary."""
-    leaves: tuple[npt.NDArray[np.int64], ...]
+    leaves: tuple[npt.NDArray[np.int64], ...] = field(repr=False)
     """By level the number of leaves of the domain that each code covers."""
-    labels: tuple[pa.Array, ...]
+    labels: tuple[pa.Array, ...] = field(repr=False)
     """By level the value that each code is released as. The root is null."""
     size: int
     """The number of leaves of the domain."""
@@ -56,7 +56,8 @@ class Hierarchy:
         levels = [np.arange(len(dictionary), dtype=np.int32)]
         labels = [dictionary]
         for form in forms:
-            encoded = form.dictionary_encode(null_encoding="encode")
+            plain = form.dictionary_decode() if pa.types.is_dictionary(form.type) else form
+            encoded = plain.dictionary_encode(null_encoding="encode")
             codes = np.asarray(encoded.indices, np.int32)
             if not _is_nested(levels[-1], codes):
                 raise ConfigurationError(
@@ -73,8 +74,8 @@ class Hierarchy:
     def of_table(cls, name: str, dictionary: pa.Array, rows: Sequence[Sequence[str]]) -> Hierarchy:
         """The hierarchy of a file: a value per line, then its labels from fine to coarse, the last of which all lines share.
 
-        The domain is the leaves of the file, not the values of the data. A value that the file lacks is the root at every level;
-        null stays a value of its own below the root.
+        The domain is the leaves of the file, not the values of the data. A value that the file lacks is the root at every level,
+        and so is null, because the root is released as null.
 
         Raises:
             ConfigurationError: A leaf occurs twice, lines have different lengths, there are several roots, or labels of one level
@@ -86,16 +87,16 @@ class Hierarchy:
         depth = len(rows[0])
         row_of = {row[0]: place for place, row in enumerate(rows)}
         values = dictionary.cast(pa.string()).to_pylist()
-        places = np.array([-1 if value is None else row_of.get(value, -2) for value in values], np.int64)
+        places = np.array([row_of.get(value, -1) for value in values], np.int64)
         levels, leaves, labels = [], [], []
         for level in range(depth - 1):
             words = pa.array([row[level] for row in rows], pa.string()).dictionary_encode()
             known = np.asarray(words.indices, np.int32)
             count = len(words.dictionary)
-            codes = np.where(places >= 0, known[np.maximum(places, 0)], np.where(places == -1, count, count + 1))
+            codes = np.where(places >= 0, known[np.maximum(places, 0)], count)
             levels.append(codes.astype(np.int32))
-            leaves.append(np.concatenate([_count_leaves(known, count), [1, len(rows)]]))
-            labels.append(pa.concat_arrays([words.dictionary, pa.array([None, None], pa.string())]))
+            leaves.append(np.append(_count_leaves(known, count), len(rows)))
+            labels.append(pa.concat_arrays([words.dictionary, pa.nulls(1, pa.string())]))
         return cls._with_root(name, levels, leaves, labels, len(rows))
 
     @classmethod
