@@ -380,13 +380,24 @@ class Workspace:
         account = account_of_actor(current_actor())
         return all(request.decide(each, account).allowed for each in rules if each is not None)
 
-    def readable_tenants(self, permission: str, *, tenant: str | None = None, about: str | None = None) -> TenantSet:
+    def readable_tenants(
+        self,
+        permission: str,
+        *,
+        tenant: str | None = None,
+        dataset: str | None = None,
+        category: Category | None = None,
+        about: str | None = None,
+    ) -> TenantSet:
         """The tenants whose entries the current actor may read, by a permission to read. The decision is recorded.
 
         All tenants if no access file is configured or adopted and the permission does not require one. With `tenant`, this tenant
-        must be among them. Raises like `require`, also for an account that may read the entries of no tenant.
+        must be among them. `dataset` and its `category` limit the permission. Raises like `require`, also for an account that may
+        read the entries of no tenant.
         """
-        request = PermissionRequest(permission, self.now, canonical_id(tenant), about=about, any_tenant=True)
+        request = PermissionRequest(
+            permission, self.now, canonical_id(tenant), dataset, category, about=about, any_tenant=True
+        )
         authorities = self.authorities(decides=is_ledger_wide(permission))
         decisions = [check_permission(request, each) for each in authorities]
         return common_tenants(ALL_TENANTS if each is None else each.tenants for each in decisions)

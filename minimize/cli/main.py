@@ -189,6 +189,11 @@ EXAMPLES: Final[Mapping[str, tuple[str, ...]]] = types.MappingProxyType(
         ),
         "test": ("minimize test pipelines/device_telemetry",),
         "report": ("minimize report out/device_telemetry --html report.html",),
+        "risk": (
+            "minimize risk patients.parquet --quasi age --quasi city --sensitive illness",
+            "minimize risk out/device_telemetry --sensitive compliance_state --html risk.html",
+            "minimize risk survey.csv --quasi age --quasi city --population 83000000",
+        ),
         "leaflet": ("minimize leaflet pipelines/device_support --html leaflet.html",),
         "docs": ("minimize docs pipelines --to out/docs",),
         "tenant report": ("minimize tenant report contoso --html contoso.html",),
@@ -257,6 +262,7 @@ COMMAND_GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
     "Checks and reports": {
         "verify": ("minimize.cli.run.verify_command", "Check an output independently against its receipts."),
         "report": ("minimize.cli.report.report_command", "Report what came in, what was released and who received it."),
+        "risk": ("minimize.cli.risk.risk_group", "Measure how unique persons are in an output or a file."),
         "leaflet": ("minimize.cli.report.leaflet_command", "Tell people what their organization can see of them."),
         "docs": ("minimize.cli.report.docs_command", "Write a data catalogue and the record of processing."),
         "tenant": ("minimize.cli.tenant.tenant_group", "Report about one tenant for its auditor."),

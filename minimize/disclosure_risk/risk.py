@@ -182,7 +182,7 @@ class Risk(JsonResult):
 
     def lines(self) -> list[Line]:
         """The figures as text: a summary, then tables."""
-        tables = (line for table in self.tables() if table for line in ("", table))
+        tables = (line for table in self.tables() if table for line in ("", f"{table.caption}:", table))
         return [RiskSummary(self), *tables, *(f"note: {note}" for note in self.notes)]
 
     @property
@@ -482,4 +482,4 @@ def _plain_table(table: Table) -> str:
         ).rstrip()
         for row in rows
     )
-    return "\n".join([table.caption, *(f"  {line}" for line in lines)])
+    return "\n".join(f"  {line}" for line in lines)

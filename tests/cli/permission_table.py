@@ -109,6 +109,8 @@ CALLS: Final[Mapping[str, str]] = {
     "runs adopt-ledger": "runs adopt-ledger usage/out --reason text",
     "quarantine show": "quarantine show checkins/out",
     "report": "report checkins/out",
+    "risk": "risk checkins/out",
+    "risk --population": "risk checkins/out --population population.csv",
     "tenant report": "tenant report {tenant}",
     "export": "export openlineage checkins/out",
     "drift": "drift checkins",
