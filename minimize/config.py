@@ -33,16 +33,14 @@ class ConfigEntry:
 
 @dataclass(frozen=True, slots=True)
 class AccessConfig:
-    """`access: FILE`, `access: off`, or `access: {file: FILE, encrypt: WORD}`.
-
-    file          the access file, relative to `minimize.yaml`
-    encrypt       the least encryption of every output; its words are those of pipelines
-    unknown_keys  other keys of the mapping
-    """
+    """`access: FILE`, `access: off`, or `access: {file: FILE, encrypt: WORD}`."""
 
     file: str | None = None
+    """The access file, relative to `minimize.yaml`."""
     encrypt: ConfigEntry | None = None
+    """The least encryption of every output; its words are those of pipelines."""
     unknown_keys: tuple[ConfigEntry, ...] = ()
+    """Other keys of the mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +142,16 @@ def _key(kind: _ValueKind, about: str, hint: str = "") -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The content of `minimize.yaml`. A key that is missing, null or faulty has its default.
-
-    path          the file; None if none was found
-    content       its bytes; None if it cannot be read
-    is_readable   whether it is a YAML mapping, or empty
-    start         without a file, the folder where the search began; None for the current one
-    turned_off    the protections that a line turns off, by key, with their lines
-    unknown_keys  keys that are not in the list, with their lines
-    faults        values of the wrong type, by key; a faulty key stops only the commands that need it
-    """
+    """The content of `minimize.yaml`. A key that is missing, null or faulty has its default."""
 
     path: Path | None = None
+    """The file; None if none was found."""
     content: bytes | None = None
+    """The file's bytes; None if it cannot be read."""
     is_readable: bool = True
+    """Whether the file is a YAML mapping, or empty."""
     start: Path | None = None
+    """The folder where the search began, if no file was found; None for the current one."""
     keys: str | None = field(
         default=None, metadata=_key(_TEXT, "The keyring, if `MINIMIZE_KEYS` is not set.", "Write `keys: FILE`.")
     )
@@ -253,8 +246,11 @@ class Config:
         ),
     )
     turned_off: Mapping[str, int] = field(default_factory=_no_entries)
+    """The protections that a line turns off, by key, with their lines."""
     unknown_keys: tuple[ConfigEntry, ...] = ()
+    """Keys that are not in the list, with their lines."""
     faults: Mapping[str, Finding] = field(default_factory=_no_entries)
+    """Values of the wrong type, by key; a faulty key stops only the commands that need it."""
 
     @property
     def folder(self) -> Path:
@@ -358,16 +354,16 @@ def _unknown_keys(entries: Mapping[str, _RawEntry], allowed: tuple[str, ...]) ->
 
 def candidate_files(start: Path) -> Iterator[Path]:
     """The places of a configuration, the nearest first: in a folder and its `pipelines/`, then in the folders above."""
-    for each in (start, *start.parents):
-        yield each / CONFIG_FILE
-        yield each / "pipelines" / CONFIG_FILE
+    for folder in (start, *start.parents):
+        yield folder / CONFIG_FILE
+        yield folder / "pipelines" / CONFIG_FILE
 
 
 def tree_root(folder: Path) -> Path:
     """The folder of the outermost `minimize.yaml` upwards from a folder; the folder itself if there is none."""
     place = folder.resolve()
-    found = [path.parent for path in candidate_files(place) if path.is_file()]
-    return found[-1] if found else place
+    folders = [path.parent for path in candidate_files(place) if path.is_file()]
+    return folders[-1] if folders else place
 
 
 def is_config_file(name: str) -> bool:

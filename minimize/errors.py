@@ -199,8 +199,8 @@ class RefusalReason:
     hint: str = ""
 
     def __str__(self) -> str:
-        held = ((self.tenants, "tenant"), (self.rows, "row"))
-        counts = ", ".join(count_noun(number, noun) for number, noun in held if number is not None)
+        counted_nouns = ((self.tenants, "tenant"), (self.rows, "row"))
+        counts = ", ".join(count_noun(number, noun) for number, noun in counted_nouns if number is not None)
         return self.message + (f" ({counts})" if counts else "")
 
     def to_json(self) -> dict[str, Any]:

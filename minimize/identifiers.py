@@ -50,14 +50,12 @@ _TEXTS: Final = frozenset({pa.string().id, pa.large_string().id, pa.string_view(
 
 @dataclass(frozen=True, slots=True)
 class CaseFolding:
-    """Whether a policy compares tenants, and subjects, without regard to case.
-
-    fields  the other fields whose ids it compares so
-    """
+    """Whether a policy compares tenants, and subjects, without regard to case."""
 
     tenant: bool = False
     subject: bool = False
     fields: frozenset[str] = frozenset()
+    """The other fields whose ids are compared without regard to case."""
 
     def folds(self, field: str | None) -> bool:
         """Whether the ids of a field are compared so; None is the subject."""
@@ -153,8 +151,8 @@ def is_missing_id(value: object) -> bool:
 
 def _visible_text(text: str, *, fold: bool) -> str:
     """The canonical form, empty if it has a hidden character inside."""
-    found = canonical_text(text, fold=fold)
-    return "" if HIDDEN.search(found) else found
+    canonical = canonical_text(text, fold=fold)
+    return "" if HIDDEN.search(canonical) else canonical
 
 
 def canonical_column(values: pa.Array, *, fold: bool = False, visible: bool = False) -> pa.Array:
@@ -176,8 +174,8 @@ def canonical_column(values: pa.Array, *, fold: bool = False, visible: bool = Fa
         return values
     if pa.types.is_string_view(values.type):
         plain = values.cast(pa.large_string())
-        found = canonical_column(plain, fold=fold, visible=visible)
-        return values if found is plain else found.cast(values.type)
+        canonical = canonical_column(plain, fold=fold, visible=visible)
+        return values if canonical is plain else canonical.cast(values.type)
     texts = _canonical_texts(values, visible)
     return _fold_case(texts) if fold else texts
 

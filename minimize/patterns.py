@@ -188,9 +188,9 @@ def _private_keys(text: str) -> Iterator[TextSpan]:
     for header in _KEY_HEADER.finditer(text):
         last = header.end() + _LONGEST_KEY
         ends = (_KEY_FOOTER.search(text, header.end(), last), _KEY_BODY.match(text, header.end(), last))
-        found = next((each.end() for each in ends if each and each.end() > header.end()), header.end())
-        logged = _LOGGED_KEY_BODY.match(text, header.end(), last) if found == header.end() else None
-        yield header.start(), logged.end() if logged else found
+        key_end = next((each.end() for each in ends if each and each.end() > header.end()), header.end())
+        logged = _LOGGED_KEY_BODY.match(text, header.end(), last) if key_end == header.end() else None
+        yield header.start(), logged.end() if logged else key_end
 
 
 def _if_containing(parts: tuple[str, ...], finder: Finder) -> Finder:
@@ -395,9 +395,9 @@ def find_pattern(text: str, name: PatternName) -> list[TextSpan]:
     >>> find_pattern("an jose\u0301@example.com", "email")
     [(3, 20)]
     """
-    seen, places = _normalized(text)
+    normalized, places = _normalized(text)
     spans: list[TextSpan] = []
-    for start, end in sorted(PATTERNS[name](seen), key=lambda span: (span[0], -span[1])):
+    for start, end in sorted(PATTERNS[name](normalized), key=lambda span: (span[0], -span[1])):
         if not spans or start >= spans[-1][1]:
             spans.append((start, end))
     return spans if places is None else [(places[start], places[end]) for start, end in spans]

@@ -33,13 +33,13 @@ class FieldCounts:
     unparsable: int = 0
     dropped: int = 0
 
-    def __add__(self, other: FieldCounts) -> FieldCounts:
+    def __add__(self, counts: FieldCounts) -> FieldCounts:
         return FieldCounts(
-            self.values + other.values,
-            self.changed + other.changed,
-            self.gated + other.gated,
-            self.unparsable + other.unparsable,
-            self.dropped + other.dropped,
+            self.values + counts.values,
+            self.changed + counts.changed,
+            self.gated + counts.gated,
+            self.unparsable + counts.unparsable,
+            self.dropped + counts.dropped,
         )
 
 
@@ -56,41 +56,39 @@ class BatchCounts:
     suppressed: int = 0
     """Records that were removed because they miss the bound on disclosure risk."""
 
-    def __add__(self, other: BatchCounts) -> BatchCounts:
-        gated = {key: self.gated.get(key, 0) + other.gated.get(key, 0) for key in {**self.gated, **other.gated}}
+    def __add__(self, counts: BatchCounts) -> BatchCounts:
+        gated = {key: self.gated.get(key, 0) + counts.gated.get(key, 0) for key in {**self.gated, **counts.gated}}
         none = FieldCounts()
         fields = {
-            key: self.fields.get(key, none) + other.fields.get(key, none) for key in {**self.fields, **other.fields}
+            key: self.fields.get(key, none) + counts.fields.get(key, none) for key in {**self.fields, **counts.fields}
         }
-        return BatchCounts(gated, self.deduplicated + other.deduplicated, fields, self.suppressed + other.suppressed)
+        return BatchCounts(gated, self.deduplicated + counts.deduplicated, fields, self.suppressed + counts.suppressed)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some records on their way through the stages. Its repr shows counts and no values.
-
-    raw       the declared columns as read from the source, without the records that were gated
-    closed    per field key: a boolean leaf array, true where the value must not pass (gate, level, condition, retention);
-                        a key that is absent has nothing closed
-    cases     per key of a field with `cases`: an int8 leaf array, the index of the case that decides, -1 for `otherwise`
-    gated_lists    per pointer text of a list or map whose elements are gated: a boolean array per slot of that list, true if
-              no element could have been collected, so that even an empty list must not be visible
-    released  per field key: the leaf array that may be released (can be dictionary-encoded)
-    measured  per field key with `in_aggregates`: the leaf array that aggregates read instead
-    ranks     per field key with open bins and a quantile: the released number, or -inf, +inf in an open bin
-    counts    what the stages did to these records
-    source    the name of the file that the records were read from; None for other sources
-    """
+    """Some records on their way through the stages. Its repr shows counts and no values."""
 
     raw: pa.RecordBatch = field(repr=False)
+    """The declared columns as read from the source, without the records that were gated."""
     closed: Mapping[str, pa.BooleanArray] = field(default_factory=dict, repr=False)
+    """By field key: a boolean leaf array, true where the value must not pass (gate, level, condition, retention). A key that is
+    absent has nothing closed."""
     cases: Mapping[str, pa.Int8Array] = field(default_factory=dict, repr=False)
+    """By key of a field with `cases`: an int8 leaf array, the index of the case that decides, -1 for `otherwise`."""
     gated_lists: Mapping[str, pa.BooleanArray] = field(default_factory=dict, repr=False)
+    """By pointer text of a list or map whose elements are gated: a boolean array per slot of that list, true if no element could
+    have been collected, so that even an empty list must not be visible."""
     released: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
+    """By field key: the leaf array that may be released (can be dictionary-encoded)."""
     measured: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
+    """By field key with `in_aggregates`: the leaf array that aggregates read instead."""
     ranks: Mapping[str, pa.Array] = field(default_factory=dict, repr=False)
+    """By field key with open bins and a quantile: the released number, or -inf, +inf in an open bin."""
     counts: BatchCounts = field(default_factory=BatchCounts)
+    """What the stages did to these records."""
     source: str | None = None
+    """The name of the file that the records were read from; None for other sources."""
 
     def with_(self, **changes: Any) -> Batch:
         """The batch with some of its parts replaced."""
@@ -112,7 +110,7 @@ class Tally(Protocol[T_co]):
         """Add one batch."""
         ...
 
-    def merge(self, other: Self) -> None:
+    def merge(self, tally: Self) -> None:
         """Add the rows that another tally of the same kind has observed."""
         ...
 
@@ -180,20 +178,18 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class UndeclaredCount:
-    """Number of records with an undeclared path, and up to ten distinct subjects of them (in memory only).
-
-    rank  the path's keyed hash, which selects the paths that are counted separately
-    """
+    """Number of records with an undeclared path, and up to ten distinct subjects of them (in memory only)."""
 
     records: int
     subjects: frozenset[str] = field(default=frozenset(), repr=False)
     rank: bytes = field(default=b"", repr=False, compare=False)
+    """The path's keyed hash, which selects the paths that are counted separately."""
 
-    def __add__(self, other: UndeclaredCount) -> UndeclaredCount:
+    def __add__(self, count: UndeclaredCount) -> UndeclaredCount:
         subjects = self.subjects
         if len(subjects) < 10:
-            subjects = frozenset(sorted(subjects | other.subjects)[:10])
-        return UndeclaredCount(self.records + other.records, subjects, self.rank or other.rank)
+            subjects = frozenset(sorted(subjects | count.subjects)[:10])
+        return UndeclaredCount(self.records + count.records, subjects, self.rank or count.rank)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,20 +223,18 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WrittenFile:
-    """One file that a sink completed.
-
-    path      relative to the output folder
-    rows      number of rows
-    digest    digest of the file
-    index     the subject index; None if there is none
-    keys      the master keys under which its columns are encrypted
-    """
+    """One file that a sink completed."""
 
     path: str
+    """The path, relative to the output folder."""
     rows: int
+    """The number of rows."""
     digest: str
+    """The digest of the file."""
     index: FileRef | None = None
+    """The subject index; None if there is none."""
     keys: tuple[str, ...] = ()
+    """The master keys under which its columns are encrypted."""
 
 
 class CompanionWriter(Protocol):
@@ -274,8 +268,8 @@ def merge_undeclared(
 ) -> dict[Pointer, UndeclaredCount]:
     """The undeclared paths of several chunks, files or workers, merged."""
     together: dict[Pointer, UndeclaredCount] = {}
-    for one in counts:
-        for pointer, carried in one.items():
+    for chunk_counts in counts:
+        for pointer, carried in chunk_counts.items():
             together[pointer] = together.get(pointer, UndeclaredCount(0)) + carried
         if len(together) > 2 * paths + 1:
             together = bound_undeclared(together, paths)
@@ -290,7 +284,7 @@ def bound_undeclared(
     if len(listed) <= paths:
         return dict(counts)
     kept = set(nsmallest(paths, listed, key=lambda pointer: (counts[pointer].rank, str(pointer))))
-    rest = sum(carried.records for pointer, carried in counts.items() if pointer not in kept)
+    other_records = sum(carried.records for pointer, carried in counts.items() if pointer not in kept)
     return {pointer: carried for pointer, carried in counts.items() if pointer in kept} | {
-        OTHER_PATHS: UndeclaredCount(rest)
+        OTHER_PATHS: UndeclaredCount(other_records)
     }

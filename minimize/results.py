@@ -74,17 +74,15 @@ class Printable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogMessage:
-    """A warning or error about a result. It is logged and is not part of the output.
-
-    code    stable code of the log event
-    level   level of the log event, as in `logging`
-    run_id  the run that the message concerns
-    """
+    """A warning or error about a result. It is logged and is not part of the output."""
 
     code: str
+    """Stable code of the log event."""
     message: str
     level: int = logging.WARNING
+    """Level of the log event, as in `logging`."""
     run_id: str | None = None
+    """The run that the message concerns."""
     data: Mapping[str, Any] = field(default_factory=dict)
 
     def log(self) -> None:
@@ -333,9 +331,9 @@ def _members(kind: Any) -> list[tuple[str, SimpleNamespace]]:
 
     Cached, because a receipt can have ten thousand parts: it halves the time.
     """
-    known = {each.name: each.metadata for each in fields(kind)}
-    names = getattr(kind, "json_names", "").split() or known
-    return [(name, {**json_member(), **known.get(name, {})}[_METADATA]) for name in names]
+    metadata_by_name = {each.name: each.metadata for each in fields(kind)}
+    names = getattr(kind, "json_names", "").split() or metadata_by_name
+    return [(name, {**json_member(), **metadata_by_name.get(name, {})}[_METADATA]) for name in names]
 
 
 def json_value(value: Any) -> Any:

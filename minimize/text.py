@@ -109,7 +109,7 @@ class TerminalNames:
         """Text for a stream: with names on a terminal; unchanged elsewhere, where it may be stored."""
         if not self._names or not stream.isatty():
             return text
-        return _HASHED_NAME.sub(lambda found: self._names.get(found[0], found[0]), text)
+        return _HASHED_NAME.sub(lambda match: self._names.get(match[0], match[0]), text)
 
 
 _HASHED_NAME: Final = re.compile(r"#[0-9a-f]{16}")
@@ -207,11 +207,11 @@ def did_you_mean(word: str, names: Iterable[str], otherwise: str = "") -> str:
     'Use one of: operations. Add it under `purposes:`.'
     """
     words = sorted(set(names))
-    meant = did_you_mean_any(_suggested_words(word, words))
-    if meant:
-        return meant
-    known = f"Use one of: {', '.join(words)}." if 0 < len(words) <= 25 else ""
-    return f"{known} {otherwise}".strip()
+    suggestion = did_you_mean_any(_suggested_words(word, words))
+    if suggestion:
+        return suggestion
+    listed_words = f"Use one of: {', '.join(words)}." if 0 < len(words) <= 25 else ""
+    return f"{listed_words} {otherwise}".strip()
 
 
 def did_you_mean_any(words: Sequence[str]) -> str:
@@ -264,10 +264,10 @@ def installed_version(package: str) -> str:
     """
     from importlib.metadata import distribution  # late: `--help` does not need it, and it takes half of its time
 
-    found = distribution(package)
-    head, _, _ = (found.read_text("METADATA") or "").partition("\n\n")
+    installed = distribution(package)
+    head, _, _ = (installed.read_text("METADATA") or "").partition("\n\n")
     versions = [line.removeprefix("Version: ") for line in head.splitlines() if line.startswith("Version: ")]
-    return versions[0].strip() if len(versions) == 1 else found.version
+    return versions[0].strip() if len(versions) == 1 else installed.version
 
 
 T = TypeVar("T")

@@ -52,10 +52,10 @@ def parse_date(value: date | str, named: str = "this") -> date:
         return value.date() if value.tzinfo is None else value.astimezone(UTC).date()
     if isinstance(value, date):
         return value
-    found = parse_iso_date(value)
-    if found is None:
+    day = parse_iso_date(value)
+    if day is None:
         raise ConfigurationError(f"{named} is not a date", hint="Use YYYY-MM-DD.")
-    return found
+    return day
 
 
 def parse_iso_date(text: str) -> date | None:

@@ -153,8 +153,8 @@ class Workspace:
     @cached_property
     def loaded_pipelines(self) -> list[Pipeline]:
         """The pipeline and the further ones, loaded."""
-        own = [] if self.loaded_pipeline is None else [self.loaded_pipeline]
-        return [*own, *map(pipeline_from, self.further_pipelines)]
+        pipelines = [] if self.loaded_pipeline is None else [self.loaded_pipeline]
+        return [*pipelines, *map(pipeline_from, self.further_pipelines)]
 
     @property
     def named_outputs(self) -> list[LocationLike]:
@@ -413,19 +413,19 @@ class Workspace:
         the configuration requires no rules. Commands that change an output check its ledger themselves.
         """
         shown = [self._governing(place) for place in self.shown]
-        for each in () if any_ledger else shown:
-            for chain in each._chains():
-                if each._has_lost_ledger:
-                    _warn_of_lost_ledger(each.address)
+        for workspace in () if any_ledger else shown:
+            for chain in workspace._chains():
+                if workspace._has_lost_ledger:
+                    _warn_of_lost_ledger(workspace.address)
                 else:
-                    check_ledger(each.address, chain, each.open_ledger)
-        known: set[tuple[Path | None, str]] = set()
+                    check_ledger(workspace.address, chain, workspace.open_ledger)
+        authorities: set[tuple[Path | None, str]] = set()
         searched = map(self._governing, self._searched_outputs(decides))
-        for each in (self, *shown, *searched):
-            authority = each.config.path, each._address_text
-            if authority not in known:
-                known.add(authority)
-                yield each
+        for workspace in (self, *shown, *searched):
+            authority = workspace.config.path, workspace._address_text
+            if authority not in authorities:
+                authorities.add(authority)
+                yield workspace
 
     def _governing(self, output: LocationLike) -> Workspace:
         """That of the rules of an output: the configuration of its own pipeline, which may be the one that is known already."""

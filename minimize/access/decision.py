@@ -168,10 +168,8 @@ class AccessDecision(JsonResult):
 
     def has_same_effect(self, decision: AccessDecision) -> bool:
         """Whether another decision permits exactly the same access."""
-        effect, second_effect = (
-            (each.allowed, each.tenants, each.columns, dict(each.views)) for each in (self, decision)
-        )
-        return effect == second_effect
+        permitted = (self.allowed, self.tenants, self.columns, dict(self.views))
+        return permitted == (decision.allowed, decision.tenants, decision.columns, dict(decision.views))
 
 
 def column_names(columns: Collection[DatasetColumn]) -> tuple[str, ...]:

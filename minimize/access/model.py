@@ -369,10 +369,10 @@ class AccessRules(Form):
 
     def are_separate(self, first_user: str, second_user: str) -> bool:
         """Whether two accounts belong to two persons who share no group listed in the file."""
-        groups, second_groups = (
+        first_groups, second_groups = (
             frozenset().union(*map(self._groups_of_user, self.accounts(user))) for user in (first_user, second_user)
         )
-        return canonical_account(second_user) not in self.accounts(first_user) and not groups & second_groups
+        return canonical_account(second_user) not in self.accounts(first_user) and not first_groups & second_groups
 
     def _groups_of_user(self, user: str) -> frozenset[str]:
         return self.groups_of(UserAccount(user))

@@ -18,10 +18,17 @@ from minimize.aggregates.base import MeasureTally, SubjectTally, ValueBounds
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure, MeasuredField, SubjectLimits
 from minimize.aggregates.dictionaries import GroupDictionary
 from minimize.aggregates.distinct_subjects import NO_RANGE, DistinctSubjects, Pairs, SubjectCounts, WordRange, Words
-from minimize.arrow.dictionaries import Bools, Codes, decode_dictionary, has_null_entry, pack_codes, unpack_codes
+from minimize.arrow.dictionaries import (
+    Bools,
+    Codes,
+    decode_dictionary,
+    has_null_entry,
+    pack_codes,
+    stored_type,
+    unpack_codes,
+)
 from minimize.arrow.nested import leaf, row_indices
 from minimize.arrow.pointers import Pointer
-from minimize.arrow.value_dictionary import stored_type
 from minimize.records import Batch
 from minimize.spill import HashWords, SpillSpace
 

@@ -15,9 +15,9 @@ from minimize.aggregates.base import Measure, MeasureTally, MeasureTerms
 from minimize.aggregates.definition import AggregateDefinition, BoundMeasure
 from minimize.aggregates.distinct_subjects import DistinctSubjects, chosen_rows
 from minimize.aggregates.exact_sums import GroupSums
+from minimize.arrow.codes import IntegerDictionary, ValueDictionary
 from minimize.arrow.dictionaries import Bools, Codes, pack_codes, unpack_codes
 from minimize.arrow.hashing import SPREAD_FACTOR, mix
-from minimize.arrow.value_dictionary import ValueDictionary
 from minimize.spill import Accumulator, HashedRows, HashWords
 
 if TYPE_CHECKING:
@@ -81,27 +81,27 @@ class CellTally:
     def __init__(self, type_: pa.DataType, terms: MeasureTerms) -> None:
         self._terms = terms
         self._values = ValueDictionary(type_)
-        self._cells = ValueDictionary(pa.int64())
+        self._cells = IntegerDictionary()
         self._rows = GroupSums()
         self._subjects = DistinctSubjects(terms.space)
 
     def observe(self, groups: Codes, values: pa.Array, subjects: HashWords) -> None:
         """Adds rows."""
-        cells = self._cells.encode(pa.array(pack_codes(groups, self._values.encode(values))))
+        cells = self._cells.codes(pack_codes(groups, self._values.codes(values)))
         self._rows.count(cells)
         self._subjects.add(cells, subjects)
 
     def merge(self, tally: Self, groups: Codes) -> None:
         """Merges another tally."""
-        theirs, values = unpack_codes(tally._cells.values.to_numpy())
+        theirs, values = unpack_codes(tally._cells.values)
         cells = pack_codes(groups[theirs], self._values.codes(tally._values.values)[values])
-        ours = self._cells.codes(pa.array(cells))
+        ours = self._cells.codes(cells)
         self._rows.merge(tally._rows, ours)
         self._subjects.merge(tally._subjects, ours)
 
     def cells(self, groups: Codes, subjects: Codes | None = None) -> Cells:
         """The cells of some groups. Takes the number of subjects of all cells, if it is not that of all their subjects."""
-        owners, values = unpack_codes(self._cells.values.to_numpy())
+        owners, values = unpack_codes(self._cells.values)
         rows = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
         rows[groups] = np.arange(len(groups))
         of_row = rows[owners]
@@ -119,7 +119,7 @@ class CellTally:
         subject and the value chooses them, so that the choice is the same in every run and unrelated to the values."""
         if len(self._values.values) <= limit:
             return self._subjects.count(np.arange(len(self._cells)))  # a group has no more cells than there are values
-        owners, values = unpack_codes(self._cells.values.to_numpy())
+        owners, values = unpack_codes(self._cells.values)
         of_value = key.hasher(self._values.values)[:, 0]
         rows = Accumulator(self._terms.space, 4, keys=4)
         for pairs in self._subjects.pairs():
@@ -135,7 +135,7 @@ class CellTally:
 
     def digest(self, groups: HashWords, key: NoiseKey) -> bytes:
         """A digest of the subjects of all cells."""
-        owners, values = unpack_codes(self._cells.values.to_numpy())
+        owners, values = unpack_codes(self._cells.values)
         return self._subjects.digest(key.cells(groups[owners], self._values.values.take(pa.array(values))))
 
     def _ranks(self) -> Codes:

@@ -16,9 +16,8 @@ import pyarrow as pa
 
 from minimize.aggregates.base import SCALARS, Measure, MeasureRefused, MeasureTerms, StatedNoise, ValueBounds
 from minimize.arrow.columns import column_microseconds
-from minimize.arrow.dictionaries import valid_mask
+from minimize.arrow.dictionaries import stored_type, valid_mask
 from minimize.arrow.pointers import Pointer
-from minimize.arrow.value_dictionary import stored_type
 from minimize.errors import Finding
 from minimize.times import day_start, epoch_microseconds
 

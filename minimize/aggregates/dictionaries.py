@@ -1,4 +1,4 @@
-"""Dictionaries: dense integer codes of small integers, of combinations of codes, and of groups.
+"""Dictionaries: dense integer codes of combinations of codes, and of groups.
 
 A code stays the same over all batches. The threads of a run share the dictionaries of groups.
 
@@ -15,47 +15,12 @@ from functools import partial
 from typing import Any, Final, Self
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from minimize.aggregates.definition import AggregateDefinition, GroupKey, TimeUnit
-from minimize.arrow.dictionaries import Codes, IntegerDictionary, OrderedIntegers, run_starts
-from minimize.arrow.value_dictionary import ValueDictionary
-
-
-class IntegerTable(OrderedIntegers):
-    """Assigns the codes 0, 1, 2 … to integers in the order of their first occurrence.
-
-    >>> known = IntegerTable()
-    >>> known.codes(np.array([7, 3, 7]), 8).tolist(), known.codes(np.array([5, 7]), 8).tolist(), known.values.tolist()
-    ([0, 1, 0], [2, 0], [7, 3, 5])
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._cells: npt.NDArray[np.int32] = np.empty(0, np.int32)
-
-    def codes(self, integers: Codes, cells: int) -> npt.NDArray[np.int32]:
-        """The codes of integers below `cells`."""
-        if cells > len(self._cells):
-            grown = np.full(max(cells, len(self._cells) * 5 // 4), -1, np.int32)
-            grown[: len(self._cells)] = self._cells
-            self._cells = grown
-        codes: npt.NDArray[np.int32] = self._cells.take(integers)
-        if codes.min(initial=0) < 0:
-            rows = np.flatnonzero(codes < 0)
-            codes[rows] = self._learned(integers[rows])
-        return codes
-
-    def _learned(self, integers: Codes) -> npt.NDArray[np.int32]:
-        """Assigns codes to new integers by the first row of each: NumPy writes in order, so the first row is written last."""
-        marks = -2 - np.arange(len(integers), dtype=np.int32)
-        self._cells[integers[::-1]] = marks[::-1]
-        fresh = integers[self._cells.take(integers) == marks]
-        self._cells[fresh] = self.add(fresh)
-        return self._cells.take(integers)
-
+from minimize.arrow.codes import IntegerDictionary, IntegerTable, ValueDictionary
+from minimize.arrow.dictionaries import Codes, run_starts
 
 _WORD_BITS: Final = 62
 """Bits of an integer."""
@@ -148,9 +113,7 @@ class _CombinationStep:
             packed |= column
         if isinstance(self.seen, IntegerTable):
             return self.seen.codes(packed, size << sum(self.bits)).astype(np.int64)
-        encoded = pa.array(packed).dictionary_encode()
-        places: Codes = encoded.indices.to_numpy()
-        return self.seen.codes(encoded.dictionary.to_numpy()).take(places)
+        return self.seen.codes(packed)
 
     def columns(self, codes: Codes) -> tuple[Codes, list[Codes]]:
         """Unpacks the codes before, and the columns."""
@@ -208,7 +171,7 @@ class GroupDictionary:
         self.__dict__.update(state, _lock=threading.Lock())
 
     def encode_key(self, position: int, values: pa.Array) -> Codes:
-        """The codes of the released values of one key. Times are cut to the unit of the key."""
+        """The codes of the released values of one key, 0 for null. Times are cut to the unit of the key."""
         run_starts = time_run_starts(values)
         if run_starts is not None:
             return np.repeat(
@@ -221,7 +184,7 @@ class GroupDictionary:
             )
             values = pa.DictionaryArray.from_arrays(encoded.indices, cut(encoded.dictionary))
         with self._lock:
-            return self._key_dictionaries[position].encode(values)
+            return self._key_dictionaries[position].codes(values) + 1
 
     def encode(self, columns: Sequence[Codes], rows: int) -> Codes:
         """The group of each row, given the codes of each key."""
@@ -234,7 +197,7 @@ class GroupDictionary:
         if groups is self:
             return np.arange(len(self))
         columns = [
-            dictionary.codes(source.values)[codes]
+            np.append(0, dictionary.codes(source.values) + 1)[codes]
             for dictionary, source, codes in zip(
                 self._key_dictionaries, groups._key_dictionaries, groups._seen.columns(), strict=True
             )
@@ -244,7 +207,7 @@ class GroupDictionary:
     def columns(self, groups: Codes | None = None) -> list[pa.Array]:
         """The values of each key in all groups, or in some."""
         pairs = zip(self._key_dictionaries, self._seen.columns(groups), strict=True)
-        return [dictionary.values.take(pa.array(codes)) for dictionary, codes in pairs]
+        return [dictionary.values.take(pa.array(codes - 1, mask=codes == 0)) for dictionary, codes in pairs]
 
 
 def time_run_starts(values: pa.Array) -> Codes | None:

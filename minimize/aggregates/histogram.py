@@ -85,7 +85,7 @@ class HistogramTally(CellTally):
 
     def settle(self, groups: Codes) -> pa.Array:
         """The cells of each group, ordered by value. Small cells are merged into one last cell without value and count."""
-        rows, values = unpack_codes(self._cells.values.to_numpy())
+        rows, values = unpack_codes(self._cells.values)
         cell_codes = np.arange(len(self._cells))
         count, subjects = self._rows.select(cell_codes), self._subjects.count(cell_codes)
         large = subjects >= self._terms.below
@@ -108,7 +108,7 @@ class HistogramTally(CellTally):
 
     def hidden_subjects(self, groups: Codes) -> Codes:
         """The number of distinct subjects in the hidden cells of each group together."""
-        owners, _ = unpack_codes(self._cells.values.to_numpy())
+        owners, _ = unpack_codes(self._cells.values)
         subjects = self._subjects.count(np.arange(len(self._cells)))
         places = np.full(int(max(owners.max(initial=-1), groups.max(initial=-1))) + 1, -1)
         places[groups] = np.arange(len(groups))

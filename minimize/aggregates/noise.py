@@ -34,8 +34,7 @@ from minimize.aggregates.definition import (
     StandardDeviation,
 )
 from minimize.arrow.columns import column_microseconds
-from minimize.arrow.dictionaries import Codes
-from minimize.arrow.value_dictionary import stored_type
+from minimize.arrow.dictionaries import Codes, stored_type
 from minimize.errors import KeyringError
 from minimize.keys.cryptography import BlockMac
 from minimize.keys.keyring import NOISE_KEY, Subkeys

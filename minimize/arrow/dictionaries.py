@@ -1,21 +1,17 @@
-"""Dictionaries and integer codes.
-
-Packed and distinct codes, codes of integers, dictionary-encoded columns, entries not seen before, and combinations of
-columns.
-"""
+"""Dictionary-encoded columns and integer codes: packed and distinct codes, entries not seen before, combinations of columns."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.hashing import SPREAD_FACTOR, all_distinct, known_entries
+from minimize.arrow.hashing import all_distinct, known_entries
 from minimize.errors import SourceError
 
 Codes = npt.NDArray[np.int64]
@@ -56,105 +52,6 @@ def run_starts(ordered: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     return first
 
 
-class OrderedIntegers:
-    """Base class of tables that assign codes to integers.
-
-    >>> known = OrderedIntegers()
-    >>> known.add(np.array([7, 3])).tolist(), known.add(np.array([5])).tolist(), known.values.tolist(), len(known)
-    ([0, 1], [2], [7, 3, 5], 3)
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[Codes] = []
-        self._size = 0
-
-    def __len__(self) -> int:
-        return self._size
-
-    @property
-    def values(self) -> Codes:
-        """The integer of each code."""
-        if len(self._parts) != 1:
-            self._parts = [np.concatenate([np.empty(0, np.int64), *self._parts])]
-        return self._parts[0]
-
-    def add(self, fresh: Codes) -> Codes:
-        """Assign codes to integers that have none yet, each of which occurs once."""
-        first = self._size
-        self._parts.append(fresh)
-        self._size += len(fresh)
-        return np.arange(first, self._size)
-
-
-_MIN_SLOTS: Final = 1 << 12
-FREE_SLOT: Final = -1
-_SLOTS_PER_INTEGER: Final = 2
-"""Minimum number of slots for each integer."""
-
-
-class SlotTable:
-    """The slots of a hash table with open addressing; their number is a power of two."""
-
-    _slots: npt.NDArray[np.signedinteger]
-
-    def _places(self, integers: npt.NDArray[np.uint64]) -> Codes:
-        bits = len(self._slots).bit_length() - 1
-        return ((integers * SPREAD_FACTOR) >> np.uint64(64 - bits)).view(np.int64)
-
-    def _next(self, places: Codes) -> Codes:
-        return (places + 1) & (len(self._slots) - 1)
-
-
-class IntegerDictionary(SlotTable, OrderedIntegers):
-    """Assigns the codes 0, 1, 2 … to integers from 0 to 2**63 - 1, in the order of their first occurrence.
-
-    >>> known = IntegerDictionary()
-    >>> known.codes(np.array([7, 3])).tolist(), known.codes(np.array([5, 7])).tolist(), known.values.tolist()
-    ([0, 1], [2, 0], [7, 3, 5])
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._slots = np.full(_MIN_SLOTS, FREE_SLOT, np.int64)
-        self._codes = np.zeros(_MIN_SLOTS, np.int32)
-
-    def codes(self, distinct: Codes) -> Codes:
-        """The code of each of some distinct integers."""
-        places = self._places(distinct.view(np.uint64))
-        slots = self._slots.take(places)
-        pending = np.flatnonzero((slots != distinct) & (slots != FREE_SLOT))
-        while pending.size:
-            places[pending] = self._next(places[pending])
-            slots[pending] = self._slots.take(places[pending])
-            pending = pending[(slots[pending] != distinct[pending]) & (slots[pending] != FREE_SLOT)]
-        codes: Codes = self._codes.take(places).astype(np.int64)
-        fresh = np.flatnonzero(slots == FREE_SLOT)
-        if fresh.size:
-            codes[fresh] = self.add(distinct[fresh])
-        return codes
-
-    def add(self, fresh: Codes) -> Codes:
-        """Assign codes to integers that have none yet, each of which occurs once, and add them to the table."""
-        added = super().add(fresh)
-        first = len(self) - len(fresh)
-        if len(self) * _SLOTS_PER_INTEGER > len(self._slots):
-            size = 1 << (len(self) * 2 * _SLOTS_PER_INTEGER - 1).bit_length()
-            self._slots, self._codes = np.full(size, FREE_SLOT, np.int64), np.zeros(size, np.int32)
-            fresh, first = self.values, 0
-        self._enter(fresh, first)
-        return added
-
-    def _enter(self, fresh: Codes, first: int) -> None:
-        """Insert each integer into the next free slot. If several compete for a slot, the one stored last keeps it."""
-        pending, places = np.arange(len(fresh)), self._places(fresh.view(np.uint64))
-        while pending.size:
-            free = self._slots[places] == FREE_SLOT
-            self._slots[places[free]] = fresh[pending[free]]
-            present = self._slots[places] == fresh[pending]
-            self._codes[places[present]] = pending[present] + first
-            pending, places = pending[~present], self._next(places[~present])
-
-
 @dataclass(frozen=True, slots=True)
 class DistinctValues:
     """The distinct values of a column and, for each value of the column, the index of its distinct value (null for null)."""
@@ -164,7 +61,7 @@ class DistinctValues:
 
     def int_codes(self) -> Codes:
         """The codes as integers, -1 for null."""
-        return as_int64(pc.fill_null(self.codes.cast(pa.int64()), -1))
+        return code_numbers(self.codes)
 
 
 def distinct_values(values: pa.Array) -> DistinctValues:
@@ -204,6 +101,33 @@ def decode_dictionary(values: pa.Array) -> pa.Array:
 def value_type(type_: pa.DataType) -> pa.DataType:
     """The value type of a dictionary type; other types unchanged."""
     return type_.value_type if pa.types.is_dictionary(type_) else type_
+
+
+def stored_type(type_: pa.DataType) -> pa.DataType:
+    """The plain type in which values of this type are stored: no dictionary, no large or view layout."""
+    kind = value_type(type_)
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return pa.string()
+    if pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind):
+        return pa.binary()
+    return kind
+
+
+def codes_of_rows(entry_codes: Codes, indices: pa.Array) -> Codes:
+    """The code of each row of a dictionary-encoded column, -1 for null. Takes the codes of the entries.
+
+    >>> codes_of_rows(np.array([7, 5]), pa.array([1, None, 0])).tolist()
+    [5, -1, 7]
+    """
+    if not indices.null_count:
+        places: Codes = indices.to_numpy()
+        return entry_codes.take(places)
+    return np.append(entry_codes, -1)[code_numbers(indices)]
+
+
+def code_numbers(codes: pa.Array) -> Codes:
+    """Codes as numbers, -1 for null."""
+    return as_int64(pc.fill_null(codes.cast(pa.int64()), -1))
 
 
 def has_null_entry(values: pa.Array) -> bool:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column
+from minimize.arrow.columns import codes_of, column_microseconds
 from minimize.arrow.dictionaries import Bools, valid_mask
 from minimize.config import Config
 from minimize.consent.terms import (
@@ -543,10 +543,7 @@ class ConsentPeriods:
 
     def _places(self, tenants: pa.Array) -> Microseconds:
         """Each record's index into the tenants with a consent; -1 if absent. Looks up each distinct tenant once."""
-        coded = encode_column(tenants)
-        forms: Sequence[str] = canonical_texts(coded.dictionary)
-        places = [self._tenant_places.get(canonical_text(form, fold=True) if self.fold else form, -1) for form in forms]
-        return np.array([*places, -1], np.int64)[code_numbers(coded.indices)]
+        return codes_of(tenants, self._tenant_places, fold=self.fold)
 
     @cached_property
     def _tenant_places(self) -> dict[str, int]:

@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.codes import ValueDictionary
 from minimize.arrow.dictionaries import as_takeable, value_type
-from minimize.arrow.value_dictionary import ValueDictionary
 
 Codes = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -150,11 +150,6 @@ class CombinationTally:
         self._dictionaries: list[ValueDictionary] | None = None
         self._rows = _DistinctRows([1] * len(self._columns))
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of memory used."""
-        return self._rows.nbytes + sum(known.nbytes for known in self._dictionaries or ())
-
     def observe(self, table: pa.Table | pa.RecordBatch) -> None:
         """Add the records of a table or a batch."""
         batches = table.select(self._columns).to_batches() if isinstance(table, pa.Table) else [table]
@@ -162,7 +157,7 @@ class CombinationTally:
             columns = [_as_encodable(batch.column(name)) for name in self._columns]
             if self._dictionaries is None:
                 self._dictionaries = [ValueDictionary(value_type(column.type)) for column in columns]
-            codes = [known.encode(column) for known, column in zip(self._dictionaries, columns, strict=True)]
+            codes = [_codes_with_null(known, column) for known, column in zip(self._dictionaries, columns, strict=True)]
             self._rows.add(codes, None, self._sizes())
 
     def merge(self, tally: Self) -> None:
@@ -173,7 +168,8 @@ class CombinationTally:
             self._dictionaries = [ValueDictionary(known.values.type) for known in tally._dictionaries]
         columns, counts = tally._rows.columns()
         places = [
-            mine.encode(theirs.values) for mine, theirs in zip(self._dictionaries, tally._dictionaries, strict=True)
+            np.append(0, mine.codes(theirs.values) + 1)
+            for mine, theirs in zip(self._dictionaries, tally._dictionaries, strict=True)
         ]
         codes = [place[column] for place, column in zip(places, columns, strict=True)]
         self._rows.add(codes, counts, self._sizes())
@@ -186,14 +182,13 @@ class CombinationTally:
         sorted_count = quasi_count + len(self.sensitive)
         dictionaries = []
         for place, dictionary in enumerate(known[:sorted_count]):
-            order = pc.array_sort_indices(dictionary.values).to_numpy()
-            ranks = np.empty(len(order), np.int64)
-            ranks[order] = np.arange(len(order))
-            columns[place] = ranks[columns[place]]
-            dictionaries.append(dictionary.values.take(pa.array(order)))
-        sizes = [len(dictionary) for dictionary in known]
+            columns[place], values = _ranked(columns[place], dictionary.values)
+            dictionaries.append(values)
+        sizes = [len(dictionary) + 1 for dictionary in known]
         quasi = _sorted_runs(columns[:quasi_count], sizes[:quasi_count], len(counts))
-        persons = None if self.person is None else columns[-1]
+        persons = None
+        if self.person is not None:
+            persons, sizes[-1] = _without_gaps(columns[-1], sizes[-1])
         return Combinations(
             names=self.quasi_identifiers,
             dictionaries=tuple(dictionaries[:quasi_count]),
@@ -215,7 +210,30 @@ class CombinationTally:
         )
 
     def _sizes(self) -> list[int]:
-        return [max(1, len(known)) for known in self._dictionaries or ()]
+        return [len(known) + 1 for known in self._dictionaries or ()]
+
+
+def _codes_with_null(known: ValueDictionary, values: pa.Array) -> Codes:
+    """The code of each value, from 1 on; 0 for null."""
+    return known.codes(values) + 1
+
+
+def _without_gaps(codes: Codes, size: int) -> tuple[Codes, int]:
+    """The same codes from 0 on without unused ones, in the same order, and how many there are."""
+    is_used = np.zeros(size, np.bool_)
+    is_used[codes] = True
+    return (np.cumsum(is_used) - 1)[codes], int(np.count_nonzero(is_used))
+
+
+def _ranked(codes: Codes, values: pa.Array) -> tuple[Codes, pa.Array]:
+    """Codes in the order of the values, and the values in order. A null that occurs is the last value."""
+    order = pc.array_sort_indices(values).to_numpy()
+    ranks = np.empty(len(order) + 1, np.int64)
+    ranks[order + 1] = np.arange(len(order))
+    ranks[0] = len(order)
+    ordered = values.take(pa.array(order))
+    has_null = bool(len(codes)) and not codes.all()
+    return ranks[codes], pa.concat_arrays([ordered, pa.nulls(1, values.type)]) if has_null else ordered
 
 
 def grouped(combinations: Combinations, maps: Sequence[npt.NDArray[np.int32] | None]) -> Classes:

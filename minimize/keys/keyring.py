@@ -353,8 +353,8 @@ def ensure_key(path: PathText, name: str, *, now: datetime) -> Keyring:
     """Adds a key unless the file has a version of it, including destroyed ones. Raises KeyringError."""
 
     def added(entries: KeyEntries) -> KeyEntries:
-        known = any(entry.name == name for entry in entries)
-        return entries if known else (*entries, _new_entry(name, 1, now))
+        exists = any(entry.name == name for entry in entries)
+        return entries if exists else (*entries, _new_entry(name, 1, now))
 
     return _change_keyring(path, added)
 

@@ -114,15 +114,13 @@ class OutputEncryption(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CategoryEncryption:
-    """Encrypts columns under the master keys of their categories. Other columns are not encrypted.
-
-    names   the category of each encrypted top-level column
-    tenant  the column whose folders have their own master keys; None if all tenants share the master keys
-    """
+    """Encrypts columns under the master keys of their categories. Other columns are not encrypted."""
 
     kms: Kms
     names: Mapping[str, str]
+    """The category of each encrypted top-level column."""
     tenant: str | None = None
+    """The column whose folders have their own master keys; None if all tenants share the master keys."""
 
     @classmethod
     def for_columns(cls, kms: Kms, columns: Iterable[pa.Field], tenant: str | None = None) -> CategoryEncryption:
@@ -255,13 +253,13 @@ def open_parquet(
     if not columns_by_master:
         return open_parquet_file(place, read_dictionary=read_dictionary)
     shown = name or str(place)
-    known, faults = _unwrap_keys(kms, material, columns_by_master)
+    unwrapped_keys, faults = _unwrap_keys(kms, material, columns_by_master)
     if faults:
         details = "; ".join(f"{columns} under {master} ({error.message})" for columns, master, error in faults)
         code = KEY_DESTROYED if any(error.code == KEY_DESTROYED for *_, error in faults) else ""
         hint = DESTROYED_HINT if code else KEYS_HINT
         raise KeyringError(f"{shown} has encrypted columns that cannot be read: {details}", code=code, hint=hint)
-    return _open_decrypted(place, _require_kms(kms), known, read_dictionary, shown)
+    return _open_decrypted(place, _require_kms(kms), unwrapped_keys, read_dictionary, shown)
 
 
 def dataset_format(kms: Kms) -> Any:
@@ -293,15 +291,17 @@ def _unwrap_keys(
     kms: Kms | None, material: EncryptedColumns, key_names: Mapping[str, Sequence[str]]
 ) -> tuple[_Unwrapped, list[KeyFault]]:
     """The unwrapped keys of a file; and for each unavailable master key the error, with its columns."""
-    known: _Unwrapped = {}
+    unwrapped_keys: _Unwrapped = {}
     faults = []
     for master, columns in key_names.items():
         try:
             master_key = MasterKey.parse(master)
-            known |= {(master, key): _require_kms(kms).unwrap(key, master_key) for key in material.wrapped[master]}
+            unwrapped_keys |= {
+                (master, key): _require_kms(kms).unwrap(key, master_key) for key in material.wrapped[master]
+            }
         except KeyringError as error:
             faults.append((_column_list(columns), master or "a key without a name", error))
-    return known, faults
+    return unwrapped_keys, faults
 
 
 def _column_list(columns: Sequence[str]) -> str:

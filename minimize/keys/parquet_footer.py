@@ -184,14 +184,12 @@ CHECKED_FOOTER: Final[StructFields] = {
 
 @dataclass(frozen=True, slots=True)
 class EncryptedColumns:
-    """The encrypted columns of a file.
-
-    masters  the id of the master key of each top-level column
-    wrapped  the wrapped keys of the file, by id of the master key
-    """
+    """The encrypted columns of a file."""
 
     masters: Mapping[str, str] = field(default_factory=dict)
+    """The id of the master key of each top-level column."""
     wrapped: Mapping[str, frozenset[str]] = field(default_factory=dict, repr=False)
+    """The wrapped keys of the file, by id of the master key."""
 
     def columns_by_master_key(self, columns: Iterable[str] | None = None) -> dict[str, list[str]]:
         """The ids of the master keys of these columns (default: all), each with its columns."""

@@ -25,8 +25,8 @@ from minimize.aggregates.definition import (
     TimeUnit,
     definition_faults,
 )
+from minimize.arrow.dictionaries import stored_type
 from minimize.arrow.pointers import Pointer
-from minimize.arrow.value_dictionary import stored_type
 from minimize.config import tree_root
 from minimize.errors import Finding
 from minimize.plan.model import AggregatePlan, FieldPlan

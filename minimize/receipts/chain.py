@@ -180,12 +180,12 @@ def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
     """The valid receipts by sequence: without void runs, and without receipts that only record a decision."""
     recorded_receipts = list(receipts)
     voided = void_run_ids(recorded_receipts)
-    effective = (
+    valid_receipts = (
         receipt
         for receipt in recorded_receipts
         if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in voided
     )
-    return tuple(sorted(effective, key=lambda receipt: receipt.sequence))
+    return tuple(sorted(valid_receipts, key=lambda receipt: receipt.sequence))
 
 
 def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:

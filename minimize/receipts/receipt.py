@@ -45,7 +45,7 @@ from minimize.receipts.parts import (
     canonical_json,
     sha256_text,
 )
-from minimize.records import FileRef
+from minimize.records import RECORDS, FileRef
 from minimize.results import OMIT_IF_NONE, json_object
 from minimize.text import brief_number, count_noun, format_number, json_text, labelled_lines
 
@@ -92,7 +92,6 @@ def _all_counts(receipt: Receipt) -> Iterator[tuple[str, int]]:
         yield f"quarantine.by_code.{code}", count
 
 
-RECORDS: Final = "records"
 _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100

@@ -21,12 +21,12 @@ from minimize.errors import VerificationError
 from minimize.keys.keyring import Subkeys, open_content, seal_content
 from minimize.receipts.parts import FieldReceipt, GatedRows, RowCounts, WrittenOutput, sha256_text
 from minimize.receipts.receipt import Receipt
+from minimize.records import RECORDS
 
 SEALED_COUNTS_FILE: Final = "counts.sealed"
 """The name of the attachment."""
 SMALLEST_STEP: Final = 50
 """Shown numbers of rows are rounded to two digits, and at least to a multiple of this."""
-_RECORDS: Final = "records"
 _SUBKEY_PURPOSES: Final = ("counts/1", "counts/2")
 _WIDTH: Final = 20
 _BLOCK: Final = 512
@@ -57,7 +57,7 @@ def shown_receipt(receipt: Receipt, *, has_records: bool | None = None) -> Recei
 
     `has_records` is whether the run that wrote the files published records; if omitted, whether the receipt has records.
     """
-    records = _RECORDS in receipt.outputs if has_records is None else has_records
+    records = RECORDS in receipt.outputs if has_records is None else has_records
     outputs = {name: _shown_output(output, records) for name, output in receipt.outputs.items()}
     shown = {} if records or not receipt.reads_source else _shown_run(receipt)
     changed = replace(receipt, outputs=outputs, **shown)

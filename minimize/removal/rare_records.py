@@ -13,20 +13,19 @@ from typing import Final, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from minimize.arrow.dictionaries import Bools, decode_dictionary
+from minimize.arrow.dictionaries import Bools
 from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.published_output import OutputFile, PublishedOutput
-from minimize.disclosure_risk.combinations import CombinationTally, classes_of
+from minimize.datasets.released_bound import ReleasedBound
+from minimize.disclosure_risk.combinations import classes_of
 from minimize.disclosure_risk.lookup import CombinationIndex
 from minimize.disclosure_risk.requirement import Baseline, Requirement
-from minimize.policy.risk_forms import RiskModel
 from minimize.records import RECORDS
 from minimize.removal.plan import DueFile, counted_file
 from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.removal.verdict import BatchJudge, BatchVerdict
 from minimize.stages.raw_values import mask_values
-from minimize.stages.risk_bound import PERSON, comparable_values
 
 RISK_REASON: Final = "risk"
 """The reason for which receipts count these records."""
@@ -50,41 +49,10 @@ def with_rare_records(output: PublishedOutput, due: Sequence[DueFile]) -> tuple[
 
 
 @dataclass(frozen=True, slots=True)
-class StoredBound:
-    """A bound, as it reads published files."""
-
-    model: RiskModel
-    pointers: Mapping[str, Pointer]
-    """The columns of quasi-identifiers and sensitive fields, by key."""
-    person: Pointer | None
-    """The column of the subjects; None if rows are counted, or if the records do not show subjects."""
-
-    @property
-    def column_names(self) -> set[str]:
-        """The names of the columns that it reads."""
-        persons = () if self.person is None else (self.person,)
-        return {pointer.top for pointer in (*self.pointers.values(), *persons)}
-
-    def columns(
-        self, batch: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, keys: Iterable[str]
-    ) -> pa.RecordBatch:
-        """The values of the records that stay after a verdict, by key."""
-        columns = {}
-        for key in keys:
-            values = verdict.replacements.get(key, leaf(batch, self.pointers[key]).values)
-            closed = verdict.removed_values.get(key)
-            values = values if closed is None else mask_values(values, pa.array(closed))
-            columns[key] = comparable_values(values).filter(pa.array(stays))
-        if self.person is not None:
-            columns[PERSON] = decode_dictionary(leaf(batch, self.person).values).filter(pa.array(stays))
-        return pa.RecordBatch.from_pydict(columns)
-
-
-@dataclass(frozen=True, slots=True)
 class RareRecordsJudge:
     """The verdict of a removal, and after it the removal of records whose combination misses the bound."""
 
-    bound: StoredBound
+    bound: ReleasedBound
     first: BatchJudge | None
     index: CombinationIndex = field(repr=False)
     is_rare: Bools = field(repr=False)
@@ -95,7 +63,7 @@ class RareRecordsJudge:
         """Both verdicts. A record that the first one removes is counted by it."""
         verdict = BatchVerdict() if self.first is None else self.first(batch)
         stays = verdict.remaining_rows(batch.num_rows)
-        columns = self.bound.columns(batch, verdict, stays, self.bound.model.quasi_identifiers)
+        columns = _remaining_columns(self.bound, batch, verdict, stays, self.bound.model.quasi_identifiers)
         rare = np.zeros(batch.num_rows, np.bool_)
         rare[stays] = self.is_rare[self.index.places(columns)]
         if not rare.any():
@@ -103,7 +71,7 @@ class RareRecordsJudge:
         return replace(verdict, removed_records={**verdict.removed_records, RISK_REASON: rare})
 
 
-def _bound_of(files: Sequence[OutputFile]) -> StoredBound | None:
+def _bound_of(files: Sequence[OutputFile]) -> ReleasedBound | None:
     """The bound under which the files of a date were written; None if there is none."""
     newest = max(files, key=lambda file: file.written_by.receipt.sequence, default=None)
     if newest is None or not isinstance(newest.written_by.pipeline.get(RECORDS), Mapping):
@@ -112,25 +80,32 @@ def _bound_of(files: Sequence[OutputFile]) -> StoredBound | None:
     model = None if records is None else records.risk
     if model is None:
         return None
-    subject = newest.policy.subject if model.counting == "persons" else None
-    pointers = newest.pointers
-    keys = (*model.quasi_identifiers, *model.sensitive)
-    return StoredBound(model, {key: pointers[key] for key in keys}, None if subject is None else pointers.get(subject))
+    return ReleasedBound.of_columns(model, newest.policy, newest.pointers)
+
+
+def _remaining_columns(
+    bound: ReleasedBound, batch: pa.RecordBatch, verdict: BatchVerdict, stays: Bools, keys: Iterable[str]
+) -> pa.RecordBatch:
+    """The values of the records that stay after a verdict, by key."""
+    values = dict(verdict.replacements)
+    for key, closed in verdict.removed_values.items():
+        if key in bound.pointers:
+            values[key] = mask_values(values.get(key, leaf(batch, bound.pointers[key]).values), pa.array(closed))
+    return bound.columns(batch, keys, values, stays)
 
 
 def _files_with_rare_records(
-    bound: StoredBound, files: Sequence[OutputFile], due: Mapping[str, DueFile]
+    bound: ReleasedBound, files: Sequence[OutputFile], due: Mapping[str, DueFile]
 ) -> Iterator[tuple[str, DueFile]]:
     """The files of a date that have records to remove, because what else is removed leaves them rare."""
-    person = None if bound.person is None else PERSON
-    tally = CombinationTally(bound.model.quasi_identifiers, bound.model.sensitive, person)
+    tally = bound.tally()
     for file in files:
         planned = due.get(file.path)
         if planned is None or not planned.is_whole:
             for batch in _batches(bound, file, planned):
                 verdict = _verdict(planned, batch)
                 stays = verdict.remaining_rows(batch.num_rows)
-                tally.observe(bound.columns(batch, verdict, stays, bound.pointers))
+                tally.observe(_remaining_columns(bound, batch, verdict, stays, bound.pointers))
     combinations = tally.settle()
     classes = classes_of(combinations, np.arange(len(combinations)), len(combinations))
     requirement = Requirement(dict(bound.model.require))
@@ -150,7 +125,7 @@ def _files_with_rare_records(
             yield file.path, counted
 
 
-def _batches(bound: StoredBound, file: OutputFile, planned: DueFile | None) -> Iterator[pa.RecordBatch]:
+def _batches(bound: ReleasedBound, file: OutputFile, planned: DueFile | None) -> Iterator[pa.RecordBatch]:
     return file.batches(bound.column_names) if planned is None else file.stored_file.batches()
 
 

@@ -202,6 +202,16 @@ def check_risk(outcomes: Mapping[BatchDate, BatchOutcome]) -> list[SkippedDate]:
     ]
 
 
+def check_risk_of_all_dates(missed: Sequence[str]) -> None:
+    """Raises RefusedError if all dates in force together miss measures of the bound on disclosure risk."""
+    if missed:
+        raise RefusedError(
+            f"the records of all dates in force together miss the bound on disclosure risk: {', '.join(missed)}",
+            code=RISK_CODE,
+            hint="Run the other dates again under the bound, or let them end with their retention.",
+        )
+
+
 RISK_CODE: Final = "E305"
 _RISK_HINT: Final = (
     "Make quasi-identifiers coarser, or let the run remove or coarsen records: "

@@ -48,6 +48,7 @@ from minimize.runs.first_run_check import check_erasures_known
 from minimize.runs.guards import (
     check_quarantine_limit,
     check_risk,
+    check_risk_of_all_dates,
     check_same_pipeline,
     check_shrink,
     dates_with_later_receipt,
@@ -63,6 +64,7 @@ from minimize.runs.late_aggregates import LateAggregates
 from minimize.runs.overrides import require_override
 from minimize.runs.receipt_builder import UNPUBLISHED_SEQUENCE, RunContext, build_receipt, empty_receipt
 from minimize.runs.resolve import ResolvedRun, RunRequest, audit_created_keys, resolve_run
+from minimize.runs.risk_union import DatesInForce
 from minimize.runs.session import record_missed_receipts, record_published, run_session, warn_of_older_copy
 from minimize.runs.settings_warnings import warn_of_unmatched_subjects
 from minimize.stores import Location, LocationLike, ObjectPath, PathText
@@ -534,6 +536,10 @@ def _publish_dates(
     ]
     if skipped:
         return None, UnpublishedDates(skipped, [*stopped, *missed])
+    if is_bound:
+        check_risk_of_all_dates(
+            DatesInForce(resolved.plan, staging, processed.files.get("records", ()), resolved.kms).missed()
+        )
     folder, manifest = (
         staging.output,
         None if resolved.deciding_function is None else resolved.deciding_function.party.recipient,

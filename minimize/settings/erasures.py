@@ -25,11 +25,9 @@ import pyarrow as pa
 
 from minimize.arrow.columns import (
     SubjectPairs,
-    canonical_texts,
     check_token_keys,
-    code_numbers,
+    codes_of,
     column_microseconds,
-    encode_column,
 )
 from minimize.arrow.dictionaries import valid_mask
 from minimize.checkpoints import checkpoint
@@ -193,10 +191,8 @@ class Erasures:
         for name, until in self.tenants.items():
             form = canonical_text(name, fold=folding.tenant)
             known[form] = max(until, known.get(form, NEVER))
-        coded = encode_column(tenants)
-        forms = (canonical_text(name, fold=folding.tenant) for name in canonical_texts(coded.dictionary))
-        until_by_code = [*(known.get(form, NEVER) for form in forms), NEVER]
-        return np.array(until_by_code, np.int64)[code_numbers(coded.indices)]
+        codes = codes_of(tenants, {form: code for code, form in enumerate(known)}, fold=folding.tenant)
+        return np.array([*known.values(), NEVER], np.int64)[codes]
 
     def _until_of_subjects(self, tenants: pa.Array, subjects: pa.Array, folding: CaseFolding) -> Moments:
         """Evaluates distinct subjects only, of tenants that have an erasure."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from itertools import combinations
@@ -21,11 +21,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.columns import canonical_texts, code_numbers, encode_column
+from minimize.arrow.columns import codes_of
 from minimize.arrow.dictionaries import Bools
 from minimize.config import Config
 from minimize.errors import ConfigurationError, Finding, PolicyError, describe_os_error
@@ -115,26 +114,24 @@ class OutputRegion:
 
     def own_mask(self, tenants: pa.Array, *, fold: bool) -> Bools:
         """Per record, whether its tenant belongs to the region; false for nulls."""
-        return _tenant_mask(tenants, self._folded[0] if fold else self.tenants, fold=fold)
+        return codes_of(tenants, self._own_codes[fold], fold=fold) >= 0
 
     def assigned_mask(self, tenants: pa.Array, *, fold: bool) -> Bools:
         """Per record, whether its tenant belongs to any region; false for nulls."""
-        return _tenant_mask(tenants, self._folded[1] if fold else self.assigned, fold=fold)
+        return codes_of(tenants, self._assigned_codes[fold], fold=fold) >= 0
 
     @cached_property
-    def _folded(self) -> tuple[frozenset[str], frozenset[str]]:
-        tenants, assigned = (
-            {canonical_text(each, fold=True) for each in some} for some in (self.tenants, self.assigned)
-        )
-        return frozenset(tenants), frozenset(assigned)
+    def _own_codes(self) -> Mapping[bool, Mapping[str, int]]:
+        return _codes_by_fold(self.tenants)
+
+    @cached_property
+    def _assigned_codes(self) -> Mapping[bool, Mapping[str, int]]:
+        return _codes_by_fold(self.assigned)
 
 
-def _tenant_mask(tenants: pa.Array, listed: frozenset[str], *, fold: bool) -> Bools:
-    """Looks up each distinct tenant once."""
-    coded = encode_column(tenants)
-    forms = canonical_texts(coded.dictionary)
-    is_listed = [(canonical_text(form, fold=True) if fold else form) in listed for form in forms]
-    return np.array([*is_listed, False], np.bool_)[code_numbers(coded.indices)]
+def _codes_by_fold(names: Collection[str]) -> Mapping[bool, Mapping[str, int]]:
+    """A code for each name; under true, with names that ignore upper and lower case."""
+    return {fold: {canonical_text(name, fold=fold): code for code, name in enumerate(names)} for fold in (False, True)}
 
 
 def load_regions(config: Config) -> Mapping[str, OutputRegion]:

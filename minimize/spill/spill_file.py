@@ -36,8 +36,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from minimize.arrow.dictionaries import stored_type
 from minimize.arrow.hashing import WORD_BYTES, decimal_words, text_bytes, text_offsets, word_rows
-from minimize.arrow.value_dictionary import stored_type
 from minimize.config import Config
 from minimize.keys.cryptography import BLOCK_BYTES, BlockMac
 

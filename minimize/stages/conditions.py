@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from minimize.arrow.columns import canonical_texts, code_numbers, column_microseconds, encode_column, time_ticks
+from minimize.arrow.columns import SubjectPairs, column_microseconds, time_ticks
 from minimize.arrow.dictionaries import Bools, decode_dictionary, value_type
 from minimize.arrow.nested import Leaf, leaf, repeat_for_leaf, row_indices
 from minimize.arrow.pointers import Pointer
 from minimize.consent.evaluation import ConsentPeriods
-from minimize.identifiers import CaseFolding, canonical_text
+from minimize.identifiers import CaseFolding
 from minimize.keys import Keyring
 from minimize.keys.keyring import SUBJECT_KEY
 from minimize.ledger.subject_tokens import FORMS_PURPOSE, token_forms, token_versions
@@ -97,18 +97,11 @@ def _erased_until(
     policy: Policy, key: str, stones: Sequence[LinkedErasure], keys: Keyring, tenants: pa.Array, values: pa.Array
 ) -> Moments:
     """Per value, the event time up to which it is erased. The loops run over distinct pairs of tenants with an erasure."""
-    tenant_column, id_column = encode_column(tenants), encode_column(values)
-    names = [canonical_text(each) for each in canonical_texts(tenant_column.dictionary)]
-    texts = canonical_texts(id_column.dictionary)
-    concerned = {number for number, name in enumerate(names) if any(each.tenant == name for each in stones)}
-    tenant_codes, id_codes = code_numbers(tenant_column.indices), code_numbers(id_column.indices)
-    rows = np.flatnonzero(np.isin(tenant_codes, sorted(concerned)) & (id_codes >= 0))
-    width = max(len(texts), 1)
-    pairs, places = np.unique(tenant_codes[rows] * width + id_codes[rows], return_inverse=True)
-    named = [(str(texts[int(pair) % width]), names[int(pair) // width]) for pair in pairs]
+    pairs = SubjectPairs.from_columns(tenants, values, {stone.tenant for stone in stones})
     until = np.full(len(values), NEVER, np.int64)
-    if named:
-        until[rows] = _pairs_until(policy, key, stones, keys, named)[places]
+    if pairs.names:
+        values_in_tenants = [(value, tenant) for tenant, value in pairs.names]
+        until[pairs.rows] = _pairs_until(policy, key, stones, keys, values_in_tenants)[pairs.places]
     return until
 
 

@@ -265,7 +265,13 @@ def _decide_levels(plan: Plan, risk: RiskPlan, combinations: Combinations, at: d
 
 def _decide_recoding(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> RiskDecision:
     hierarchies = hierarchies_of(plan, risk, combinations, at)
-    choice = recoded(combinations, hierarchies, risk.requirement)
+    failure, choice = "", None
+    try:
+        choice = recoded(combinations, hierarchies, risk.requirement)
+    except RefusedError as error:
+        failure = error.message
+    if choice is None:
+        return _decide_suppression(risk, combinations) if risk.is_removal else _unreachable(risk, combinations, failure)
     columns = {}
     for place, hierarchy in enumerate(hierarchies):
         if hierarchy.name in risk.levelled:

@@ -45,21 +45,19 @@ class OperationKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation on a disk.
-
-    path     the file or folder; None if only the open file is known, as for a write and for a file's sync
-    new      the second name, for a rename, an exchange or a link
-    inode    of the open file, which does not change with its name
-    offset   position of the written bytes
-    content  the bytes
-    """
+    """One operation on a disk."""
 
     kind: OperationKind
     path: Path | None = None
+    """The file or folder; None if only the open file is known, as for a write and for a file's sync."""
     new: Path | None = None
+    """The second name, for a rename, an exchange or a link."""
     inode: int = 0
+    """The inode of the open file, which does not change with its name."""
     offset: int = 0
+    """The position of the written bytes."""
     content: bytes = b""
+    """The written bytes."""
 
 
 _CHECKPOINT: Final = "file.operation"

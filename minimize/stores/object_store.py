@@ -147,18 +147,16 @@ def is_uri(text: str) -> bool:
 
 @dataclass(frozen=True)
 class Bucket:
-    """A bucket (or container) of an object store.
-
-    scheme     `s3`, `gs`, `abfs` …
-    authority  the text between `//` and `/`: the bucket's name; for Azure also the account
-    options    as in the URI, sorted
-    fault      the error to raise if the store refuses
-    """
+    """A bucket (or container) of an object store."""
 
     scheme: str
+    """`s3`, `gs`, `abfs` …"""
     authority: str
+    """The text between `//` and `/`: the bucket's name; for Azure also the account."""
     options: tuple[tuple[str, str], ...] = ()
+    """The options as in the URI, sorted."""
     fault: StoreErrorClass = SourceError
+    """The error to raise if the store refuses."""
 
     @classmethod
     def parse_uri(cls, uri: str, fault: StoreErrorClass = SourceError) -> tuple[Bucket, str]:
@@ -267,8 +265,10 @@ def _check_authority(scheme: str, authority: str, fault: StoreErrorClass) -> Non
 
 def _check_options(scheme: str, options: list[tuple[str, str]], fault: StoreErrorClass) -> None:
     if any(name not in OPTIONS[scheme] or "@" in value for name, value in options):
-        known = ", ".join(sorted(OPTIONS[scheme]))
-        raise fault(f"unknown option in a {scheme}:// URI", hint=f"Use one of {known}. Never put a secret into a URI.")
+        option_names = ", ".join(sorted(OPTIONS[scheme]))
+        raise fault(
+            f"unknown option in a {scheme}:// URI", hint=f"Use one of {option_names}. Never put a secret into a URI."
+        )
 
 
 @dataclass(frozen=True, slots=True)

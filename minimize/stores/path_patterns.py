@@ -85,8 +85,8 @@ def part_pattern(part: str) -> str:
 
 def _literal_pattern(text: str) -> str:
     pieces = re.split(r"(\{date\}|\?)", text)
-    known = {DATE_PLACEHOLDER: f"({_DAY})", "?": "[^/]", "": ""}
-    return "".join(known.get(piece, re.escape(piece)) for piece in pieces)
+    patterns_by_piece = {DATE_PLACEHOLDER: f"({_DAY})", "?": "[^/]", "": ""}
+    return "".join(patterns_by_piece.get(piece, re.escape(piece)) for piece in pieces)
 
 
 def _split_uri(place: Location) -> tuple[Location, str]:

@@ -16,10 +16,10 @@ from minimize.aggregates.definition import GroupKey, TimeUnit
 from minimize.aggregates.dictionaries import (
     CombinationDictionary,
     GroupDictionary,
-    IntegerTable,
     time_run_starts,
     truncate_times,
 )
+from minimize.arrow.codes import IntegerTable
 
 codes = st.integers(0, 3) | st.integers(0, 2**31 - 1)
 
@@ -157,8 +157,8 @@ def test_times_that_come_in_runs_have_the_codes_of_others() -> None:
     for offset in (0, 30):
         groups = GroupDictionary([key])
         in_runs = groups.encode_key(0, hours.slice(offset)).tolist()
-        assert in_runs == [0] * (160 - offset) + [1] * 240
-        assert groups.encode_key(0, mixed).tolist() == [int(row * 7 % 400 >= 160) for row in range(400)]
+        assert in_runs == [1] * (160 - offset) + [2] * 240
+        assert groups.encode_key(0, mixed).tolist() == [1 + int(row * 7 % 400 >= 160) for row in range(400)]
 
 
 def test_times_without_runs_or_with_nulls_are_looked_at_one_by_one() -> None:

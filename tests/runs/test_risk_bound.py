@@ -235,3 +235,30 @@ def test_faults_of_a_bound(project: Project, fields: dict[str, Any], risk: dict[
     with pytest.raises(PolicyError) as caught:
         project.run()
     assert code in {finding.code for finding in caught.value.findings}
+
+
+def test_a_date_that_was_published_without_the_bound_counts_with_the_others(project: Project) -> None:
+    bounded(project)
+    project.pipeline(**NO_TABLES)
+    project.records(
+        [{**row, "event_time": "2026-11-23T10:00:00Z"} for row in check_ins(("17", 3), ("18", 1))], day=BEFORE
+    )
+    project.run(BEFORE)
+    bounded(project)
+    project.records(check_ins(("17", 4)))
+    with pytest.raises(RefusedError, match="all dates in force together miss the bound on disclosure risk: k"):
+        project.run(DAY)
+    project.records(check_ins(("17", 4), ("18", 3)))
+    assert project.run(DAY).rows.written == 14
+
+
+def test_dates_that_differ_miss_a_distance_that_each_of_them_meets(project: Project) -> None:
+    state = {"state": {"type": "string", "optional": True, "do": "keep"}}
+    bounded(project, {**KEPT_VERSION, **state}, sensitive=["state"], require={"k": 2, "t": 0.1})
+    project.records(
+        [{**row, "event_time": "2026-11-23T10:00:00Z"} for row in check_ins(("17", 4), state="ok")], day=BEFORE
+    )
+    project.run(BEFORE)
+    project.records(check_ins(("18", 4), first=10, state="bad"))
+    with pytest.raises(RefusedError, match="together miss the bound on disclosure risk: t"):
+        project.run(DAY)

@@ -113,6 +113,8 @@ class RiskMeasure(ABC):
     source: ClassVar[str]
     needs_sensitive: ClassVar[bool] = True
     higher_is_safer: ClassVar[bool] = False
+    holds_in_unions: ClassVar[bool] = False
+    """Whether a threshold that two tables meet is met by both together."""
     example: ClassVar[str] = "0.3"
     """A threshold as a bound may write it."""
 

@@ -18,6 +18,7 @@ class DistinctDiversity(RiskMeasure):
     title: ClassVar[str] = "different sensitive values in a combination, at least"
     source: ClassVar[str] = "Machanavajjhala et al. 2007"
     higher_is_safer: ClassVar[bool] = True
+    holds_in_unions: ClassVar[bool] = True
     example: ClassVar[str] = "2"
 
     @classmethod

@@ -36,6 +36,7 @@ class EntropyDiversity(RiskMeasure):
     title: ClassVar[str] = "effective number of sensitive values in a combination, at least"
     source: ClassVar[str] = "Machanavajjhala et al. 2007"
     higher_is_safer: ClassVar[bool] = True
+    holds_in_unions: ClassVar[bool] = True
     example: ClassVar[str] = "1.5"
 
     @classmethod

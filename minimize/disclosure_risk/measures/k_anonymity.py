@@ -20,6 +20,7 @@ class KAnonymity(RiskMeasure):
     source: ClassVar[str] = "Samarati and Sweeney 1998"
     needs_sensitive: ClassVar[bool] = False
     higher_is_safer: ClassVar[bool] = True
+    holds_in_unions: ClassVar[bool] = True
     example: ClassVar[str] = "10"
 
     @classmethod
