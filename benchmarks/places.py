@@ -7,3 +7,4 @@ from pathlib import Path
 HERE = Path(__file__).parent
 JOBS = HERE / "jobs"
 EXACT_JOBS = HERE / "exact_jobs"
+BOUNDED_JOBS = HERE / "bounded_jobs"

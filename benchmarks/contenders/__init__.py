@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from benchmarks.places import EXACT_JOBS, JOBS
+from benchmarks.places import BOUNDED_JOBS, EXACT_JOBS, JOBS
 
 Job = Literal["a", "b", "h", "ingest"]
 OURS = "minimize"
@@ -24,6 +24,7 @@ class Contender:
 
     same_result  whether its output must equal ours (a plain copy and a lenient reader do less, and say so)
     exact        whether it runs the job whose figures have no noise
+    bounded      whether it runs the job whose records have a bound on disclosure risk
     """
 
     name: str
@@ -31,15 +32,17 @@ class Contender:
     module: str | None
     same_result: bool = True
     exact: bool = False
+    bounded: bool = False
 
     @property
     def pipeline(self) -> Path:
         """The folder of its pipeline."""
-        return (EXACT_JOBS if self.exact else JOBS) / f"job_{self.job}"
+        return (EXACT_JOBS if self.exact else BOUNDED_JOBS if self.bounded else JOBS) / f"job_{self.job}"
 
 
 CONTENDERS = (
     Contender(OURS, "a", None),
+    Contender("bounded", "a", None, bounded=True),
     Contender("kernels", "a", "records_kernels"),
     Contender("copy all", "a", "copy_all", same_result=False),
     Contender("copy needed", "a", "copy_needed", same_result=False),

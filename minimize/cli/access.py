@@ -11,7 +11,7 @@ import click
 from minimize.access import UserAccount
 from minimize.access.permissions import PERMISSIONS
 from minimize.cli.options import AT_OR_NOW, DURATION, FILE, OPTIONS, WORKSPACE
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.access_explain import explain_access, list_grants, show_access
 from minimize.governance.access_file import create_access_file, lint_access
 from minimize.governance.grants import NewGrant, adopt_access, answer_grant, expire_grants, request_grant
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from minimize.governance.grants import GrantVerb
 
 
+@examples("minimize access token --for 8h", "minimize access token --user ann --for 8h")
 @verb(
     "token",
     click.Option(
@@ -50,12 +51,14 @@ def token_group(workspace: Workspace, now: datetime, user: str | None, **terms: 
     return issue_api_token(workspace, user, now, **terms)
 
 
+@examples("minimize access token list")
 @verb("list", *WORKSPACE, group=token_group)
 def list_tokens_command(workspace: Workspace, now: datetime) -> Printable:
     """List API tokens: name, account, state and expiry. A name does not give access."""
     return Listing("tokens", list_api_tokens(workspace, now), "no tokens")
 
 
+@examples("minimize access token confirm NAME")
 @verb("confirm", click.Argument(["name"]), *WORKSPACE, group=token_group)
 def confirm_token_command(workspace: Workspace, now: datetime, name: str) -> Printable:
     """Make the token NAME, which another person requested, and print it once.
@@ -65,6 +68,7 @@ def confirm_token_command(workspace: Workspace, now: datetime, name: str) -> Pri
     return confirm_api_token(workspace, name, now)
 
 
+@examples("minimize access token revoke NAME")
 @verb("revoke", click.Argument(["name"]), *WORKSPACE, group=token_group)
 def revoke_token_command(workspace: Workspace, now: datetime, name: str) -> Printable:
     """Revoke the token NAME, and stop the reads that use it."""
@@ -95,6 +99,10 @@ def access_group() -> None:
 access_group.add_command(token_group)
 
 
+@examples(
+    "minimize access request device_telemetry --field phone_number --tenant contoso \\\n"
+    '      --incident INC-7 --justification "A device is lost." --for 4h'
+)
 @verb(
     "request",
     *_DATASET,
@@ -144,26 +152,37 @@ def request_command(
 _NOTE: Final = click.Option(["--reason", "note"], default="", metavar="TEXT", help="Reason, without personal data.")
 
 
-def _add_answer_command(name: GrantVerb, about: str) -> None:
+def _add_answer_command(name: GrantVerb, about: str, example: str) -> None:
     def answer_command(workspace: Workspace, now: datetime, grant: str, note: str) -> Printable:
         return ResultAt(answer_grant(name, grant, workspace, now, note=note), now)
 
     answer_command.__doc__ = about
-    verb(name, click.Argument(["grant"]), _NOTE, *WORKSPACE, group=access_group, epilog=_ACTOR_HELP)(answer_command)
+    make_command = verb(name, click.Argument(["grant"]), _NOTE, *WORKSPACE, group=access_group, epilog=_ACTOR_HELP)
+    examples(example)(make_command(answer_command))
 
 
-_add_answer_command("approve", "Approve the request GRANT. The access starts now. The start of the name is enough.")
-_add_answer_command("deny", "Deny the request GRANT.")
-_add_answer_command("revoke", "End GRANT, or withdraw a request. You need no permission for your own.")
-_add_answer_command("review", "Record that break-glass GRANT was reviewed.")
+_add_answer_command(
+    "approve",
+    "Approve the request GRANT. The access starts now. The start of the name is enough.",
+    'minimize access approve GRANT --reason "Checked with the customer."',
+)
+_add_answer_command("deny", "Deny the request GRANT.", 'minimize access deny GRANT --reason "Not needed."')
+_add_answer_command(
+    "revoke", "End GRANT, or withdraw a request. You need no permission for your own.", "minimize access revoke GRANT"
+)
+_add_answer_command(
+    "review", "Record that break-glass GRANT was reviewed.", 'minimize access review GRANT --reason "It was needed."'
+)
 
 
+@examples("minimize access expire")
 @verb("expire", *WORKSPACE, group=access_group, quiet=True)
 def expire_command(workspace: Workspace, now: datetime) -> Printable:
     """Mark grants that have ended as expired, for a nightly job. They already give no access."""
     return expire_grants(workspace, now)
 
 
+@examples("minimize access list --incident INC-7")
 @verb(
     "list",
     click.Option(["--incident"], metavar="ID", help="Only this incident."),
@@ -182,6 +201,7 @@ def list_grants_command(workspace: Workspace, now: datetime, **filters: Any) -> 
     )
 
 
+@examples("minimize access why ann device_telemetry --field phone_number --purpose customer_support")
 @verb(
     "why",
     click.Argument(["user"]),
@@ -219,12 +239,14 @@ def why_command(
     return explain_access(workspace, account, dataset, columns or None, now, **question)
 
 
+@examples("minimize access show")
 @verb("show", *WORKSPACE, group=access_group)
 def show_command(workspace: Workspace) -> Printable:
     """Show roles, permissions and accounts."""
     return show_access(workspace)
 
 
+@examples("minimize access new access.yaml --tenant contoso")
 @verb(
     "new",
     click.Argument(["file"], type=FILE),
@@ -244,6 +266,7 @@ def new_command(now: datetime, file: str, tenants: tuple[str, ...]) -> Printable
     return create_access_file(file, current_actor().user or "", tenants)
 
 
+@examples("minimize access adopt --yes")
 @verb("adopt", "--yes", *WORKSPACE, group=access_group, epilog=_ACTOR_HELP)
 def adopt_command(workspace: Workspace, now: datetime, yes: bool) -> Printable:
     """Adopt the current access file. After the first adoption, changes to the file apply only after they are adopted.
@@ -253,6 +276,7 @@ def adopt_command(workspace: Workspace, now: datetime, yes: bool) -> Printable:
     return adopt_access(workspace, now, yes=yes)
 
 
+@examples("minimize access lint pipelines/access.yaml")
 @verb("lint", click.Argument(["file"], type=FILE, required=False), "--fail-on", *WORKSPACE, group=access_group)
 def lint_command(workspace: Workspace, file: str | None, fail_on: str) -> Printable:
     """Check an access file and its risks.

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from minimize.cli.options import AUDIT_FILTERS, FILE, FOLDER, LEDGER, OPTIONS
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.audit import export_audit, show_entries, truncate_audit, verify_audit
 from minimize.ledger.audit_check import ENTRY_COLUMNS
 from minimize.ledger.audit_event import EntryFilter
@@ -31,6 +31,7 @@ _COLUMNS: Final = click.Option(
 )
 
 
+@examples("minimize audit log --activity run --since 2026-11-01")
 @verb(
     "log",
     *(*LEDGER, *AUDIT_FILTERS),
@@ -47,6 +48,7 @@ def log_command(workspace: Workspace, last: int | None, columns: str | None, **f
     return show_entries(workspace, EntryFilter(**filters), last=last, columns=columns)
 
 
+@examples("minimize audit verify --receipts out/device_telemetry")
 @verb(
     "verify",
     *LEDGER,
@@ -75,6 +77,7 @@ def verify_command(workspace: Workspace, **arguments: Any) -> Printable:
     return verify_audit(workspace, **arguments)
 
 
+@examples("minimize audit export audit.ndjson --since 2026-11-01")
 @verb(
     "export",
     click.Argument(["file"], type=FILE),
@@ -90,6 +93,7 @@ def export_command(workspace: Workspace, file: str, columns: str | None, **filte
     return export_audit(workspace, file, EntryFilter(**filters), columns=columns)
 
 
+@examples("minimize audit truncate --to old.ndjson --yes")
 @verb(
     "truncate",
     OPTIONS["--to"](help="Write the removed entries to this new file first."),

@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from minimize.cli.options import AT_OR_NOW, EVIDENCE, OPTIONS, TIME, WORKSPACE
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.consent import NewConsent, confirm_consent, explain_consent, record_consent, show_consents
 from minimize.governance.sharing import end_consent, expire_consents
 from minimize.results import Printable
@@ -44,12 +44,17 @@ def consent_group() -> None:
     """
 
 
+@examples("minimize consent request contoso apple push")
 @verb("request", *_CONSENT, group=consent_group)
 def request_command(workspace: Workspace, now: datetime, recipients: str | None, **terms: Any) -> Printable:
     """Record that TENANT was asked for its consent. An existing consent does not change."""
     return record_consent("request", NewConsent(**terms), workspace, now, recipients=recipients)
 
 
+@examples(
+    "MINIMIZE_TOKEN=mzd_… minimize consent give contoso apple push --text-version 1",
+    "minimize consent give contoso apple push --document form-17.pdf --until 2027-11-25T00:00:00Z",
+)
 @verb("give", *_CONSENT, _TEXT_VERSION, _UNTIL, *EVIDENCE, group=consent_group)
 def give_command(
     workspace: Workspace,
@@ -70,6 +75,7 @@ def give_command(
     return record_consent("give", NewConsent(**terms), workspace, now, recipients=recipients, find_evidence=search)
 
 
+@examples("minimize consent confirm contoso apple push --document form-17.pdf")
 @verb(
     "confirm",
     *("TENANT", "RECIPIENT", "FUNCTION"),
@@ -89,6 +95,7 @@ def confirm_command(
     return confirm_consent(tenant, recipient, function, workspace, now, document=document)
 
 
+@examples("minimize consent refuse contoso apple push --reference TICKET-9")
 @verb("refuse", *_CONSENT, "--to", *EVIDENCE, group=consent_group)
 def refuse_command(
     workspace: Workspace,
@@ -110,6 +117,7 @@ def refuse_command(
     )
 
 
+@examples("minimize consent withdraw contoso apple push --reference TICKET-9 --to recall.json")
 @verb("withdraw", *_CONSENT, "--to", *EVIDENCE, group=consent_group)
 def withdraw_command(
     workspace: Workspace,
@@ -132,6 +140,7 @@ def withdraw_command(
     )
 
 
+@examples("minimize consent expire")
 @verb("expire", *WORKSPACE, group=consent_group, quiet=True)
 def expire_command(workspace: Workspace, now: datetime) -> Printable:
     """Mark consents that have ended as expired.
@@ -141,6 +150,7 @@ def expire_command(workspace: Workspace, now: datetime) -> Printable:
     return expire_consents(workspace, now)
 
 
+@examples("minimize consent show --tenant contoso")
 @verb(
     "show",
     *("--tenant", "--recipient", "--function"),
@@ -157,6 +167,7 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     return show_consents(workspace, now, **filters)
 
 
+@examples("minimize consent why contoso apple push --at 2026-11-25T00:00:00Z")
 @verb(
     "why",
     *("TENANT", "RECIPIENT", "FUNCTION", "--recipients"),

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from minimize.cli.options import AT_OR_NOW, DATE, DURATION, WORKSPACE
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.contracts import NewContract, end_contract, record_contract, show_contracts
 from minimize.results import Printable
 from minimize.workspace import Workspace
@@ -27,6 +27,10 @@ def contract_group() -> None:
     """
 
 
+@examples(
+    "minimize contract record contoso apple --reference C-2026-17 --offered --document contract.pdf",
+    "minimize contract record contoso apple --reference C-2026-17 --permits-transmission --field model --document c.pdf",
+)
 @verb(
     "record",
     *("TENANT", "RECIPIENT"),
@@ -57,6 +61,7 @@ def record_command(workspace: Workspace, now: datetime, recipients: str | None, 
     return record_contract(NewContract(**terms), workspace, now, recipients=recipients)
 
 
+@examples("minimize contract end contoso apple --reference C-2026-17 --on 2026-12-31")
 @verb(
     "end",
     *("TENANT", "RECIPIENT"),
@@ -79,6 +84,7 @@ def end_command(
     return end_contract(tenant, recipient, workspace, now, on=on, **options)
 
 
+@examples("minimize contract show --tenant contoso")
 @verb(
     "show",
     *("--tenant", "--recipient"),

@@ -10,7 +10,7 @@ import click
 
 from minimize.cli.options import EVIDENCE, WORKSPACE
 from minimize.cli.printing import write_page
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.consent import NewConsent
 from minimize.governance.functions import confirm_prerequisite, enable_function, show_functions
 from minimize.governance.sharing import end_consent
@@ -29,6 +29,7 @@ def functions_group() -> None:
     """
 
 
+@examples("minimize functions list contoso")
 @verb(
     "list",
     *("TENANT", "--recipient", "--html", "--recipients"),
@@ -44,6 +45,7 @@ def list_command(workspace: Workspace, now: datetime, tenant: str, html: str | N
     return functions if html is None else write_page(functions, html, html_page(functions.document))
 
 
+@examples("minimize functions enable contoso apple push")
 @verb(
     "enable",
     *("TENANT", "RECIPIENT", "FUNCTION", "--recipients"),
@@ -60,6 +62,7 @@ def enable_command(workspace: Workspace, now: datetime, **named: Any) -> Printab
     return enable_function(workspace=workspace, now=now, **named)
 
 
+@examples("minimize functions disable contoso apple push --reference TICKET-9")
 @verb(
     "disable",
     *("TENANT", "RECIPIENT", "FUNCTION", "--to", *EVIDENCE, "--recipients"),
@@ -88,6 +91,10 @@ def disable_command(
     return end_consent("withdraw", consent, workspace, now, recipients=recipients, find_evidence=search, to=to)
 
 
+@examples(
+    "minimize functions confirm contoso apple apple_push_certificate --document certificate.pdf",
+    "minimize functions confirm contoso jamf admin_consent --permission update_device_attributes --document grant.pdf",
+)
 @verb(
     "confirm",
     *("TENANT", "RECIPIENT"),

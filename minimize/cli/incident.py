@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 import click
 
 from minimize.cli.options import FILE, FOLDER, OPTIONS, TIME, WORKSPACE
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.incident_steps import IncidentKind
 from minimize.governance.incidents import (
     NewIncident,
@@ -47,6 +47,10 @@ def incident_group() -> None:
     """Handle a breach, or record a support ticket that needs access to data."""
 
 
+@examples(
+    'minimize incident open INC-7 --title "A lost backup" --since 2026-11-24T08:00Z \\\n'
+    "      --known-at 2026-11-25T09:00Z --exposed output:out/device_telemetry#records --exposed date:2026-11-24"
+)
 @verb(
     "open",
     _INCIDENT,
@@ -112,6 +116,7 @@ def open_command(
     return OpenedIncident(incident, now, tuple(map(str, unmatched_items(incident, workspace))))
 
 
+@examples("minimize incident scope INC-7")
 @verb("scope", _INCIDENT, "--in", *WORKSPACE, group=incident_group)
 def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[str, ...]) -> Printable:
     """Determine the tenants and subjects that ID affects.
@@ -121,6 +126,7 @@ def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[s
     return ResultAt(scope_incident(name, workspace, now, named=named), now)
 
 
+@examples("minimize incident declare INC-7", "minimize incident declare INC-7 --as security_incident")
 @verb(
     "declare",
     _INCIDENT,
@@ -143,6 +149,7 @@ def declare_command(workspace: Workspace, now: datetime, name: str, as_: Declare
     return ChangedIncident(declare_incident(name, workspace, now, as_=as_), now)
 
 
+@examples('minimize incident reclassify INC-7 --as customer_reportable --because "The copy was read."')
 @verb(
     "reclassify",
     _INCIDENT,
@@ -162,6 +169,7 @@ def reclassify_command(workspace: Workspace, now: datetime, **change: Any) -> Pr
     return ChangedIncident(reclassify_incident(workspace=workspace, now=now, **change), now)
 
 
+@examples('minimize incident measure INC-7 "The key was changed."')
 @verb(
     "measure",
     _INCIDENT,
@@ -184,6 +192,10 @@ def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Pr
     return ChangedIncident(record_measure(workspace=workspace, now=now, **statement), now)
 
 
+@examples(
+    "minimize incident notice INC-7 --to notices --contact privacy@example.com --contacts contacts.csv",
+    "minimize incident notice INC-7 --sent --tenant contoso",
+)
 @verb(
     "notice",
     _INCIDENT,
@@ -216,6 +228,7 @@ def notice_command(
     return draft_notices(name, workspace=workspace, now=now, only=only, **draft)
 
 
+@examples("minimize incident send INC-7 --outbox notices --yes")
 @verb(
     "send",
     _INCIDENT,
@@ -236,6 +249,7 @@ def send_command(workspace: Workspace, now: datetime, name: str, **sending: Any)
     return send_notices(name, workspace=workspace, now=now, **sending)
 
 
+@examples("minimize incident lint contacts.csv")
 @verb("lint", click.Argument(["file"], type=FILE), group=incident_group)
 def lint_command(file: str) -> Printable:
     """Check a file of contacts.
@@ -245,6 +259,7 @@ def lint_command(file: str) -> Printable:
     return LintResult(lint_contacts(file))
 
 
+@examples('minimize incident exempt INC-7 contoso --reason "Notified by telephone."')
 @verb(
     "exempt",
     *(_INCIDENT, "TENANT"),
@@ -260,6 +275,7 @@ def exempt_command(workspace: Workspace, now: datetime, name: str, tenant: str, 
     return ResultAt(request_exemption(name, tenant, reason, workspace, now), now)
 
 
+@examples("minimize incident close INC-7")
 @verb(
     "close",
     _INCIDENT,
@@ -281,6 +297,7 @@ def close_command(workspace: Workspace, now: datetime, **closing: Any) -> Printa
     return ResultAt(close_incident(workspace=workspace, now=now, **closing), now)
 
 
+@examples("minimize incident list")
 @verb("list", *WORKSPACE, group=incident_group)
 def list_command(workspace: Workspace, now: datetime) -> Printable:
     """List incidents and their deadlines. Exits with 1 if a notice is overdue.
@@ -290,6 +307,7 @@ def list_command(workspace: Workspace, now: datetime) -> Printable:
     return list_incidents(workspace, now)
 
 
+@examples("minimize incident show INC-7")
 @verb("show", _INCIDENT, *WORKSPACE, group=incident_group)
 def show_command(workspace: Workspace, now: datetime, name: str) -> Printable:
     """Show ID: exposed items, affected tenants, notices and measures.

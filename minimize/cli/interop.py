@@ -16,7 +16,7 @@ from minimize.cli.options import (
     DataPathParameter,
     TableName,
 )
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.interop import export_formats, import_formats
 from minimize.interop.convert import export_document, import_into, import_policy
 from minimize.interop.documents import ExportRequest
@@ -27,6 +27,9 @@ _EXISTING_FILE: Final = click.Path(exists=True, dir_okay=False)
 _EXISTING_DATA: Final = DataPathParameter(exists=True)
 
 
+@examples(
+    "minimize import jsonschema checkins.schema.json mine", "minimize import odcs contract.yaml mine --object checkins"
+)
 @verb(
     "import",
     click.Argument(["format_"], type=TableName(import_formats)),
@@ -49,6 +52,10 @@ def import_command(format_: str, file: str, folder: str | None, choice: str | No
     return import_policy(format_, file, choice=choice)
 
 
+@examples(
+    "minimize export odcs pipelines/device_telemetry --to contract.yaml",
+    "minimize export openlineage out/device_telemetry",
+)
 @verb(
     "export",
     click.Argument(["format_"], type=TableName(export_formats)),
@@ -73,6 +80,7 @@ def export_command(
         click.echo(f"wrote {to}")
 
 
+@examples("minimize check data.ndjson --schema checkins.schema.json")
 @verb(
     "check",
     click.Argument(["data"], type=_EXISTING_DATA),

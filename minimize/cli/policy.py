@@ -9,10 +9,11 @@ import click
 
 from minimize.cli.options import FOLDER, OPTIONS, PATH, DataPathParameter
 from minimize.cli.printing import print_result
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.results import AlternativeText, JsonText, LintResult, Printable
 
 
+@examples("minimize init data/2026-11-24 mine", "minimize init mine --accept os_version --accept battery_pct")
 @verb(
     "init",
     click.Argument(["data"], type=DataPathParameter(exists=True)),
@@ -37,6 +38,7 @@ def init_command(data: str, folder: str | None, accepted: tuple[str, ...]) -> Pr
     return init(data, folder, accepted=accepted)
 
 
+@examples("minimize lint pipelines/device_telemetry", "minimize lint pipelines/recipients --fail-on warning")
 @verb(
     "lint",
     OPTIONS["PIPELINE"](required=False),
@@ -74,6 +76,11 @@ class PreviewParameter(DataPathParameter):
         return super().convert(value, param, ctx)
 
 
+@examples(
+    "minimize plan pipelines/device_telemetry --preview 3",
+    "minimize plan pipelines/device_telemetry --preview sample_data/device_telemetry/2026-11-24",
+    "minimize plan pipelines/device_telemetry --tenant contoso --at 2026-11-24T10:00:00Z",
+)
 @verb(
     "plan",
     "PIPELINE",
@@ -119,6 +126,7 @@ def plan_command(
     return preview_plan(plan, request, keys=keys, tenant=tenant, preview=preview, tables=tables)
 
 
+@examples("minimize drift pipelines/device_telemetry --date 2026-11-24")
 @verb(
     "drift",
     "PIPELINE",
@@ -138,6 +146,7 @@ def drift_command(**arguments: Any) -> Printable:
     return detect_drift(**arguments)
 
 
+@examples("minimize schema policy > policy.schema.json")
 @verb(
     "schema",
     click.Argument(
@@ -173,6 +182,7 @@ def policy_group() -> None:
     """Approve a policy."""
 
 
+@examples("minimize policy approve pipelines/device_telemetry/policy.yaml --by privacy@example.com")
 @verb(
     "approve",
     click.Argument(["path"], type=PATH, metavar="POLICY"),

@@ -9,7 +9,7 @@ import click
 
 from minimize.cli.options import PATH
 from minimize.cli.printing import write_page
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.pages import html_page
 from minimize.recipients import lint_recipients
 from minimize.recipients.pages import list_recipients, show_recipient
@@ -28,6 +28,7 @@ def recipient_group() -> None:
     """
 
 
+@examples("minimize recipient list")
 @verb(
     "list",
     click.Option(["--markdown"], is_flag=True, help="Print Markdown."),
@@ -43,6 +44,7 @@ def list_command(now: datetime, markdown: bool, html: str | None, recipients: st
     return _as_page(list_recipients(recipients, now.date(), markdown=markdown), html)
 
 
+@examples("minimize recipient show apple --html apple.html")
 @verb(
     "show",
     click.Argument(["name"]),
@@ -62,6 +64,7 @@ def _as_page(result: RecipientOverview | RecipientDetails, html: str | None) -> 
     return result if html is None else write_page(result, html, html_page(result.document))
 
 
+@examples("minimize recipient lint pipelines/recipients")
 @verb("lint", click.Argument(["path"], type=PATH), "--fail-on", group=recipient_group)
 def lint_command(now: datetime, path: str, fail_on: str) -> Printable:
     """Check the files of recipients and their risks.

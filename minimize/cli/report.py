@@ -16,7 +16,7 @@ from minimize.cli.options import (
     DataPathParameter,
 )
 from minimize.cli.printing import write_page
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.pages import html_page
 from minimize.report import create_report
 from minimize.report.documentation import collect_documentation, write_documentation
@@ -24,6 +24,7 @@ from minimize.report.leaflet import create_leaflet
 from minimize.results import AlternativeText, Printable, WrittenFiles
 
 
+@examples("minimize report out/device_telemetry --html report.html")
 @verb(
     "report",
     OPTIONS["OUTPUT"](type=DataPathParameter(file_okay=False)),
@@ -59,6 +60,7 @@ def report_command(output: str, html: str | None, tables: tuple[str, ...], **arg
     return AlternativeText(report, [report, f"  page            {html}"])
 
 
+@examples("minimize leaflet pipelines/device_support --html leaflet.html")
 @verb("leaflet", "PIPELINE", "--html")
 def leaflet_command(pipeline: str, html: str | None, now: datetime) -> Printable:
     """Tell people what their organization can see, might see and cannot see of them in the dataset of PIPELINE.
@@ -69,6 +71,7 @@ def leaflet_command(pipeline: str, html: str | None, now: datetime) -> Printable
     return leaflet if html is None else write_page(leaflet, html, html_page(leaflet.document))
 
 
+@examples("minimize docs pipelines --to out/docs")
 @verb(
     "docs",
     click.Argument(["paths"], nargs=-1, required=True, type=click.Path(exists=True), metavar="DIR|PIPELINE…"),

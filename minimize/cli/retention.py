@@ -17,7 +17,7 @@ from minimize.cli.options import (
     RECEIPT_OVERRIDES,
     WORKSPACE,
 )
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.events import NewEvent, RecordedEvent, record_event, show_events, withdraw_event
 from minimize.governance.subjects.directory_feed import FeedColumns, FeedEvent, import_events
 from minimize.removal.expire import expire, show_open_items
@@ -38,6 +38,10 @@ def events_group() -> None:
     """
 
 
+@examples(
+    "minimize events add contoso subject_left --subject d-4711 --pipeline pipelines/device_telemetry",
+    "minimize events add fabrikam tenant_closed --at 2026-11-20T00:00:00Z",
+)
 @verb(
     "add",
     "TENANT",
@@ -76,6 +80,7 @@ def add_event_command(
     return record_event(NewEvent(tenant, event, subject, at, field), workspace, now)
 
 
+@examples("minimize events import deleted-users.csv --linked --pipeline pipelines/device_telemetry")
 @verb(
     "import",
     click.Argument(["file"], type=FILE),
@@ -127,6 +132,7 @@ def import_events_command(
     return import_events(file, workspace, now, field=field, kind=kind, columns=columns, linked=linked)
 
 
+@examples("minimize events withdraw EVENT")
 @verb("withdraw", click.Argument(["event"]), *WORKSPACE, group=events_group)
 def withdraw_event_command(workspace: Workspace, now: datetime, event: str) -> Printable:
     """Withdraw EVENT, which was wrong or is no longer true. The start of its id is enough.
@@ -138,12 +144,18 @@ def withdraw_event_command(workspace: Workspace, now: datetime, event: str) -> P
     return RecordedEvent(withdrawal, withdrawal.is_new)
 
 
+@examples("minimize events list --tenant contoso")
 @verb("list", "--tenant", "--history", *WORKSPACE, group=events_group)
 def list_events_command(workspace: Workspace, **filters: Any) -> Printable:
     """List the events in force, and the deadline of each."""
     return show_events(workspace, **filters)
 
 
+@examples(
+    "minimize expire out/device_telemetry",
+    "minimize expire out/device_telemetry --yes",
+    "minimize expire out/device_telemetry --due",
+)
 @verb(
     "expire",
     "OUTPUT",
@@ -179,6 +191,7 @@ def expire_command(
     return expire(output, tables=tables, yes=yes, allow_shrink=allow_shrink, progress=progress, **arguments)
 
 
+@examples("minimize retract out/device_telemetry", "minimize retract out/device_telemetry --yes")
 @verb(
     "retract",
     "OUTPUT",

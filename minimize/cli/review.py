@@ -9,7 +9,7 @@ import click
 
 from minimize.cli.options import AS_OF_HELP, OPTIONS
 from minimize.cli.printing import write_page
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.pages import html_page
 from minimize.results import AlternativeText, Printable
 from minimize.review.changes import changes_document, changes_markdown
@@ -18,6 +18,10 @@ from minimize.review.explain import explain
 from minimize.review.fixtures import try_fixtures
 
 
+@examples(
+    "minimize diff main:pipelines/device_telemetry/policy.yaml pipelines/device_telemetry/policy.yaml",
+    "minimize diff main HEAD pipelines --markdown",
+)
 @verb(
     "diff",
     click.Argument(["old"]),
@@ -44,6 +48,10 @@ def diff_command(markdown: bool, html: str | None, as_json: bool, **arguments: A
     return AlternativeText(changes, changes_markdown(changes).split("\n")) if markdown else changes
 
 
+@examples(
+    "minimize explain pipelines/device_support position --tenant contoso --at 2026-11-24T10:00:00Z",
+    "minimize explain pipelines/device_telemetry os_version --record data/2026-11-24/a.ndjson.gz:17",
+)
 @verb(
     "explain",
     "PIPELINE",
@@ -65,6 +73,7 @@ def explain_command(**arguments: Any) -> Printable:
     return explain(**arguments)
 
 
+@examples("minimize test pipelines/device_telemetry")
 @verb(
     "test",
     "PIPELINE",

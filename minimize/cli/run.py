@@ -18,7 +18,7 @@ from minimize.cli.options import (
     RECEIPT_OVERRIDES,
 )
 from minimize.cli.startup import SKIPPED_EXIT_CODE
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 
 if TYPE_CHECKING:
     from minimize.results import Printable
@@ -34,6 +34,11 @@ _SKIP_EXIT_CODE: Final = click.Option(
 )
 
 
+@examples(
+    "minimize run pipelines/device_telemetry --date 2026-11-24",
+    "minimize run pipelines/device_telemetry --pending",
+    "minimize run pipelines/device_telemetry --at 2026-11-25T00:00:00Z --output out/as_of_then",
+)
 @verb(
     "run",
     *("PIPELINE", "--date"),
@@ -91,6 +96,10 @@ def _request_and_execution(selection: DateSelection | None = None, **options: An
     return RunRequest(selection or DateSelection(), **of_request), Execution(**of_execution)
 
 
+@examples(
+    "minimize receive jamf compliance --pipeline pipelines/jamf_compliance --date 2026-11-24",
+    "minimize receive jamf compliance --pipeline pipelines/jamf_compliance --pending",
+)
 @verb(
     "receive",
     *("RECIPIENT", "FUNCTION"),
@@ -118,6 +127,7 @@ def receive_command(
     return receive_dates(workspace, recipient, function, *request_and_execution)
 
 
+@examples("minimize backfill backfills/coarser_storage.yaml --dry-run")
 @verb(
     "backfill",
     click.Argument(["file"], type=FILE),
@@ -143,6 +153,7 @@ def backfill_command(workspace: Workspace, file: str, dry_run: bool, **options: 
     return run_backfill(named, plan, request, execution, dry_run=dry_run)
 
 
+@examples("minimize replay out/device_telemetry --date 2026-11-24")
 @verb(
     "replay",
     "OUTPUT",
@@ -164,6 +175,10 @@ def replay_command(workspace: Workspace, date: date | None, **options: Any) -> P
     return replay(workspace, date=date, request=request, execution=execution)
 
 
+@examples(
+    "minimize verify out/device_telemetry --keys minimize.keys",
+    "minimize verify out/device_telemetry --public-key public.json",
+)
 @verb(
     "verify",
     *("OUTPUT", "--keys", "--public-key"),

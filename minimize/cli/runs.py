@@ -17,7 +17,7 @@ from minimize.cli.options import (
     DataPathParameter,
     Places,
 )
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.ledger_adoption import adopt_ledger
 from minimize.governance.republication import republish_run
 from minimize.results import Listing, Printable
@@ -33,6 +33,7 @@ _REASON: Final = click.Option(
 _MADE_BY: Final = OPTIONS["--pipeline"](help=MADE_BY_HELP)
 
 
+@examples("minimize runs", "minimize runs --rebuild")
 @verb(
     "runs",
     click.Option(["--rebuild"], is_flag=True, help="Rebuild the index from the receipts of the outputs."),
@@ -78,12 +79,16 @@ def _of_group(workspace: Workspace) -> Workspace:
     return replace(workspace, ledger=workspace.ledger or _above("ledger"), output=workspace.output or _above("outputs"))
 
 
+@examples("minimize runs show 20261125T022300Z-3b01b7134733")
 @verb("show", _RUN, *LEDGER, group=runs_group)
 def show_run_command(workspace: Workspace, run: str) -> Printable:
     """Show a run, with its receipt if it can be read here. The start of the id RUN is enough."""
     return show_run(_of_group(workspace), run)
 
 
+@examples(
+    "minimize runs adopt-ledger out/device_telemetry --ledger ledger.db --reason 'the disk failed without a backup'"
+)
 @verb(
     "adopt-ledger",
     click.Argument(["output"], type=DataPathParameter(file_okay=False)),
@@ -107,6 +112,7 @@ def adopt_ledger_command(workspace: Workspace, reason: str, allow_lost_erasures:
     return adopt_ledger(named, reason, allow_lost_erasures=allow_lost_erasures)
 
 
+@examples('minimize runs void 20261125T022300Z-3b01b7134733 --reason "the clock was ahead"')
 @verb(
     "void",
     _RUN,
@@ -143,6 +149,7 @@ def quarantine_group() -> None:
     """
 
 
+@examples("minimize quarantine show out/device_telemetry --check")
 @verb(
     "show",
     "OUTPUT",

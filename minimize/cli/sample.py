@@ -7,10 +7,11 @@ from typing import Any
 import click
 
 from minimize.cli.options import OPTIONS
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.results import Printable, WrittenFiles
 
 
+@examples("minimize sample device_telemetry --rows 10000 --date 2026-11-24 --out data")
 @verb(
     "sample",
     click.Argument(["name"]),

@@ -8,10 +8,16 @@ import click
 
 from minimize.cli.options import FILE, PATH, DataPathParameter
 from minimize.cli.printing import print_result
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.server.server import ListenOptions, StopSignals, running_server
 
 
+@examples(
+    "minimize serve pipelines/device_telemetry --host 0.0.0.0 --cert server.pem --key server.key",
+    "minimize access token --for 8h",
+    'python -c \'import minimize; print(minimize.connect("grpc+tls://HOST:8815", token="mzd_…", ca="ca.pem")\n'
+    '      .read("device_telemetry", columns=["model"], purpose="customer_support"))\'',
+)
 @verb(
     "serve",
     click.Argument(["places"], nargs=-1, required=True, metavar="PIPELINE_OR_OUTPUT…", type=DataPathParameter()),

@@ -8,7 +8,7 @@ from typing import Any, Final
 import click
 
 from minimize.cli.options import AT_OR_NOW, FILE, ID, OPTIONS, PATH, TIME, WORKSPACE
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.locate import end_locate, list_locate_actions, start_locate
 from minimize.governance.setting_reasons import explain_setting
 from minimize.governance.settings import NewSetting, export_settings, import_settings, set_setting, show_settings
@@ -41,6 +41,10 @@ def settings_group() -> None:
     """
 
 
+@examples(
+    "minimize settings set contoso location on --holder admin --pipeline pipelines/device_telemetry",
+    "minimize settings set contoso location off --holder user --subject d-4711 --pipeline pipelines/device_telemetry",
+)
 @verb(
     "set",
     "TENANT",
@@ -74,6 +78,7 @@ def set_command(workspace: Workspace, now: datetime, **terms: Any) -> Printable:
     return set_setting(NewSetting(**terms), workspace, now)
 
 
+@examples("minimize settings show --tenant contoso")
 @verb(
     "show",
     "--tenant",
@@ -88,6 +93,7 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     return show_settings(workspace, now, **filters)
 
 
+@examples("minimize settings why contoso location 2026-11-24T10:00:00Z --subject d-4711")
 @verb(
     "why",
     "TENANT",
@@ -112,6 +118,7 @@ def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printab
     return explain_setting(workspace=workspace, run=now, **question)
 
 
+@examples("minimize settings import settings.csv")
 @verb(
     "import",
     click.Argument(["file"], type=PATH),
@@ -129,6 +136,7 @@ def import_command(workspace: Workspace, now: datetime, file: str, reference: st
     return import_settings(file, workspace, now, reference=reference)
 
 
+@examples("minimize settings export settings.csv")
 @verb("export", click.Argument(["file"], type=FILE), *WORKSPACE, group=settings_group)
 def export_command(workspace: Workspace, file: str) -> Printable:
     """Export all settings of the ledger to the new CSV FILE. Subjects stay tokens, which only `import` accepts.
@@ -153,6 +161,10 @@ def locate_group() -> None:
     """
 
 
+@examples(
+    "minimize locate start d-4711 --tenant contoso --pipeline pipelines/device_support",
+    "minimize locate start d-4711 --tenant contoso --hours 4 --pipeline pipelines/device_support",
+)
 @verb(
     "start",
     *_DEVICE,
@@ -179,6 +191,7 @@ def start_command(workspace: Workspace, now: datetime, device: str, tenant: str,
     return start_locate(device, tenant, workspace, now, span=timedelta(hours=hours))
 
 
+@examples("minimize locate end d-4711 --tenant contoso")
 @verb("end", *_DEVICE, *WORKSPACE, group=locate_group)
 def end_command(workspace: Workspace, now: datetime, device: str, tenant: str) -> Printable:
     """Stop locating DEVICE. Later runs release no position of it.
@@ -188,6 +201,7 @@ def end_command(workspace: Workspace, now: datetime, device: str, tenant: str) -
     return end_locate(device, tenant, workspace, now)
 
 
+@examples("minimize locate list --tenant contoso")
 @verb("list", "--tenant", *WORKSPACE, group=locate_group)
 def list_command(workspace: Workspace, now: datetime, tenant: str | None) -> Printable:
     """List the devices that are located now, and the end of each. Devices are shown as tokens."""

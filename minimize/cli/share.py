@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from minimize.cli.options import AS_OF_HELP, OPTIONS, PATH, SETTINGS_OR_LEDGER_HELP, WORKSPACE
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.sharing import (
     confirm_recalls,
     explain_share,
@@ -35,10 +35,11 @@ def recall_group() -> None:
     """
 
 
+@examples("minimize share recall list --overdue")
 @verb(
     "list",
     OPTIONS["--recipient"](metavar="R"),
-    click.Option(["--all", "all_"], is_flag=True, help="Also list confirmed recalls."),
+    click.Option(["--all", "with_confirmed"], is_flag=True, help="Also list confirmed recalls."),
     click.Option(
         ["--overdue"],
         is_flag=True,
@@ -54,6 +55,7 @@ def list_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) 
     return show_recalls(workspace=workspace, now=now, **arguments)
 
 
+@examples("minimize share recall request")
 @verb(
     "request",
     OPTIONS["RECIPIENT"](required=False),
@@ -71,6 +73,7 @@ def request_recalls_command(workspace: Workspace, now: datetime, **arguments: An
     return Listing("recalls", request_recalls(workspace=workspace, now=now, **arguments), "no recalls")
 
 
+@examples("minimize share recall confirm apple --tenant contoso")
 @verb(
     "confirm",
     "RECIPIENT",
@@ -95,6 +98,10 @@ def share_group() -> None:
 share_group.add_command(recall_group)
 
 
+@examples(
+    "minimize share send apple push --pipeline pipelines/device_telemetry --dry-run",
+    "minimize share send apple push --pipeline pipelines/device_telemetry --to payload.parquet",
+)
 @verb(
     "send",
     *("RECIPIENT", "FUNCTION"),
@@ -155,6 +162,7 @@ def send_command(
     return operation.preview() if dry_run or to is None else operation.execute(None, Path(to))
 
 
+@examples("minimize share log --recipient apple")
 @verb("log", OPTIONS["--recipient"](metavar="R"), "--tenant", *WORKSPACE, group=share_group)
 def log_command(workspace: Workspace, **arguments: Any) -> Printable:
     """List disclosures. Exits with 1 if one is not signed by a key of the keyring.
@@ -164,6 +172,7 @@ def log_command(workspace: Workspace, **arguments: Any) -> Printable:
     return show_disclosures(workspace, **arguments)
 
 
+@examples("minimize share show DISCLOSURE")
 @verb("show", click.Argument(["disclosure"]), *WORKSPACE, group=share_group)
 def show_command(workspace: Workspace, disclosure: str) -> Printable:
     """Print the signed DISCLOSURE.
@@ -173,6 +182,7 @@ def show_command(workspace: Workspace, disclosure: str) -> Printable:
     return show_disclosure(workspace, disclosure)
 
 
+@examples("minimize share why apple push --tenant contoso")
 @verb(
     "why",
     *("RECIPIENT", "FUNCTION"),

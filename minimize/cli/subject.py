@@ -11,7 +11,7 @@ import click
 
 from minimize.cli.options import FILE, ID, OPTIONS, WORKSPACE
 from minimize.cli.printing import write_page
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
     CorrectionEvidence,
@@ -111,6 +111,10 @@ def subject_group() -> None:
     """View, export, correct, restrict or delete the data of a person, device or tenant."""
 
 
+@examples(
+    "minimize subject view d-4711 --tenant contoso --pipeline pipelines/device_telemetry",
+    "minimize subject view U-12 --as user_id",
+)
 @verb(
     "view",
     *_SUBJECTS,
@@ -155,6 +159,7 @@ def view_command(
     return write_page(views, html, view_page(views.views, rows))
 
 
+@examples("minimize subject export d-4711 --tenant contoso --to export --redact model")
 @verb(
     "export",
     *_SUBJECTS,
@@ -234,6 +239,7 @@ def export_command(
     return Listing("exports", exports, "no subject", exit_code=int(is_partial))
 
 
+@examples("minimize subject delete d-4711 --tenant contoso", "minimize subject delete --file requests.csv --yes")
 @verb(
     "delete",
     *_SUBJECTS,
@@ -282,6 +288,7 @@ def delete_command(
     )
 
 
+@examples("minimize subject restrict d-4711 --tenant contoso --yes")
 @verb(
     "restrict",
     *_SUBJECTS,
@@ -332,6 +339,7 @@ def restrict_command(
     )
 
 
+@examples("minimize subject lift d-4711 --tenant contoso --yes")
 @verb("lift", *_SUBJECTS, _WHOLE_TENANT, _RECORDS, "--yes", group=subject_group)
 def lift_command(
     workspace: Workspace,
@@ -358,6 +366,7 @@ def lift_command(
     )
 
 
+@examples("minimize subject correct d-4711 --tenant contoso --set phone_number=+4915112345 --yes")
 @verb(
     "correct",
     click.Argument(["id_"], type=ID, metavar="ID"),
@@ -423,6 +432,7 @@ def _evidence(source_correction: str | None, subject_request: str | None) -> Cor
     raise click.UsageError("pass --source-correction REFERENCE or --request REFERENCE")
 
 
+@examples("minimize subject approve REQUEST --yes")
 @verb(
     "approve",
     click.Argument(["request"]),
@@ -446,12 +456,14 @@ def approve_command(
     return approve_correction(request, workspace, now, named=named, yes=yes, progress=progress)
 
 
+@examples("minimize subject status")
 @verb("status", "--tenant", *WORKSPACE, group=subject_group)
 def status_command(workspace: Workspace, now: datetime, tenant: str | None) -> Printable:
     """List requests: kind, state and deadline, and whether a restriction is in force. Exits with 1 if one is overdue."""
     return show_requests(workspace, now, tenant=tenant)
 
 
+@examples("minimize subject coverage --pipeline pipelines/device_telemetry")
 @verb("coverage", "--in", *WORKSPACE, group=subject_group)
 def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
     """List the columns that name a subject.
@@ -461,6 +473,7 @@ def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
     return subject_coverage(workspace, named=named)
 
 
+@examples("minimize subject confirm REQUEST apple")
 @verb(
     "confirm",
     click.Argument(["request"]),
@@ -476,6 +489,10 @@ def confirm_command(workspace: Workspace, now: datetime, request: str, recipient
     return ResultAt(confirm_deletion(request, recipient, workspace, now), now)
 
 
+@examples(
+    "minimize subject refuse REQUEST --because withheld --reference CASE-12",
+    "minimize subject refuse --kind export --id d-4711 --tenant contoso --because withheld --reference CASE-12",
+)
 @verb(
     "refuse",
     click.Argument(["request"], required=False),

@@ -9,7 +9,7 @@ import click
 
 from minimize.cli.options import WORKSPACE
 from minimize.cli.printing import write_page
-from minimize.cli.verb import verb
+from minimize.cli.verb import examples, verb
 from minimize.pages import html_page
 from minimize.report.tenant_report import create_tenant_report
 from minimize.workspace import Workspace
@@ -23,6 +23,7 @@ def tenant_group() -> None:
     """Show what the service records about one tenant."""
 
 
+@examples("minimize tenant report contoso --html contoso.html")
 @verb("report", "TENANT", "--html", "--recipients", *WORKSPACE, group=tenant_group)
 def report_command(
     tenant: str, html: str | None, recipients: str | None, workspace: Workspace, now: datetime

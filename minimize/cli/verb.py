@@ -84,6 +84,17 @@ def verb(
     return decorate
 
 
+def examples(*calls: str) -> Callable[[click.Command], click.Command]:
+    """Adds examples to the help of a command. A call may have several lines."""
+
+    def decorate(command: click.Command) -> click.Command:
+        heading, lines = "Examples" if len(calls) > 1 else "Example", "\n".join(f"  {call}" for call in calls)
+        command.epilog = "\n\n".join(filter(None, (f"\b\n{heading}:\n{lines}", command.epilog)))
+        return command
+
+    return decorate
+
+
 def _names_shown_output(parameter: click.Parameter) -> bool:
     """Whether a parameter names an output whose content the command shows or changes: `OUTPUT` or `--in OUTPUT`."""
     return parameter.name == SEARCHED_OUTPUTS or (parameter.name == "output" and isinstance(parameter, click.Argument))

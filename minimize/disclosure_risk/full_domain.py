@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import combinations as pairs_of
 from math import exp, log
@@ -20,7 +20,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from minimize.disclosure_risk.combinations import Codes, Combinations, classes_of
+from minimize.disclosure_risk.combinations import Codes, Combinations
 from minimize.disclosure_risk.hierarchy import Hierarchy
 from minimize.disclosure_risk.loss import AttributeLoss, attribute_losses, geometric_loss, loss_product, mean_loss
 from minimize.disclosure_risk.partition import Partition, PartitionCounts, dense_codes
@@ -33,6 +33,8 @@ DEFAULT_STEPS: Final = 20_000
 _STEPS_TO_DIVE: Final = 64
 """After so many choices taken from the queue, the search follows one down to a complete choice, so that it has a good one if it
 is stopped."""
+_MAX_STORED_ROWS: Final = 1 << 23
+"""Rows of partitions that the queue holds at most, of 24 bytes each."""
 _IMPOSSIBLE: Final = np.iinfo(np.int64).max
 
 
@@ -95,8 +97,7 @@ def check_person_count(combinations: Combinations, requirement: Requirement) -> 
     """Raises RefusedError if a table has records, but fewer data subjects than a class must have."""
     if not len(combinations):
         return
-    persons = combinations.persons
-    count = int(combinations.records.sum()) if persons is None else len(np.unique(persons.person))
+    count = int(combinations.records.sum()) if combinations.persons is None else combinations.persons.count
     if count < requirement.k:
         raise RefusedError(
             f"k is {requirement.k}, and there are fewer data subjects than that",
@@ -120,8 +121,8 @@ class _Node:
     rank: Rank
     levels: tuple[int, ...]
     """By position in the order of the search."""
-    partition: Partition
-    """The combinations that it does not certainly suppress."""
+    partition: Partition | None
+    """The combinations that it does not certainly suppress; None if it is computed again when it is needed."""
     partial: Codes
     """By class the records that every completion suppresses, but not which ones."""
     lost: int
@@ -152,6 +153,8 @@ class _Search:
         self.best: _Node | None = None
         """The best complete choice so far."""
         self.examined = 0
+        self.stored_rows = 0
+        """Rows of the partitions in the queue."""
         self.total = int(combinations.records.sum())
         self.limit = min(int(suppress_at_most * self.total), self.total - 1)
         self.floors = [0] * len(hierarchies) if floors is None else [*floors]
@@ -196,12 +199,14 @@ class _Search:
         if not self.total:
             return self._result(tuple(self.floors), None)
         start = self._start()
-        queue = [] if start is None else [start]
+        queue: list[_Node] = []
+        if start is not None:
+            self._enqueue(queue, start)
         node: _Node | None = None
         taken = 0
         while node is not None or (queue and self._is_open(queue[0])):
             if node is None:
-                node, taken = heapq.heappop(queue), taken + 1
+                node, taken = self._dequeue(queue), taken + 1
             if is_over(self.examined):
                 return self._result_so_far([node, *queue])
             children = self._expand(node)
@@ -209,7 +214,7 @@ class _Search:
             node = min(children, default=None) if is_dive else None
             for child in children:
                 if child is not node:
-                    heapq.heappush(queue, child)
+                    self._enqueue(queue, child)
         if self.best is None:
             raise RefusedError(
                 "no levels meet the bound on disclosure risk, not even the coarsest",
@@ -217,6 +222,22 @@ class _Search:
                 hint="Lower the threshold, allow more suppression, or set fewer fields to a fixed level.",
             )
         return self._result(self._declared(self.best.levels), None)
+
+    def _enqueue(self, queue: list[_Node], node: _Node) -> None:
+        """Adds a choice to the queue, without its partition if the queue holds many rows."""
+        row_count = 0 if node.partition is None else len(node.partition.rows)
+        if self.stored_rows + row_count > _MAX_STORED_ROWS:
+            node = replace(node, partition=None)
+        else:
+            self.stored_rows += row_count
+        heapq.heappush(queue, node)
+
+    def _dequeue(self, queue: list[_Node]) -> _Node:
+        """Takes the choice of least rank from the queue."""
+        node = heapq.heappop(queue)
+        if node.partition is not None:
+            self.stored_rows -= len(node.partition.rows)
+        return node
 
     def _is_open(self, node: _Node) -> bool:
         """Whether a completion of a choice may be better than the best one."""
@@ -266,11 +287,11 @@ class _Search:
             ],
             np.int64,
         )
-        partition = Partition.of_all(self.combinations)
+        self.start_partition = Partition.of_all(self.combinations)
         for codes in self.codes:
             if codes[-1].max() > 0:
-                partition = partition.refined(codes[-1], int(codes[-1].max()) + 1)
-        return self._count_lost((), partition, 0, self.numerators, np.zeros(len(self.spans), np.int64))
+                self.start_partition = self.start_partition.refined(codes[-1], int(codes[-1].max()) + 1)
+        return self._count_lost((), self.start_partition, 0, self.numerators, np.zeros(len(self.spans), np.int64))
 
     def _records_by_code(self, position: int, level: int) -> Codes:
         count = len(self.hierarchies[self.order[position]].leaves[level])
@@ -281,22 +302,37 @@ class _Search:
         not those that are known to be no better than the best choice before their classes are counted."""
         position = len(node.levels)
         hierarchy = self.hierarchies[self.order[position]]
+        whole = self._partition_of(node)
         is_exact = position + 1 == len(self.order) and self.counts.has_others
         for level in range(hierarchy.root, self.floors[self.order[position]] - 1, -1):
             losses = np.maximum(node.pair_losses, self.pair_losses[self.first_options[position] + level])
             levels = (*node.levels, level)
-            child = self._node(levels, node.partition, node.partial, node.lost, node.numerators, losses)
+            child = self._node(levels, whole, node.partial, node.lost, node.numerators, losses)
             if child is None:
                 return
             if not self._is_open(child):
                 continue
             if level < hierarchy.root or is_exact:
-                partition = node.partition.refined(self.codes[position][level], len(hierarchy.leaves[level]))
+                partition = whole.refined(self.codes[position][level], len(hierarchy.leaves[level]))
                 child = self._count_lost(levels, partition, self._certain(node), node.numerators, losses)
             if child is not None:
                 yield child
             elif not is_exact:
                 return
+
+    def _partition_of(self, node: _Node) -> Partition:
+        """The combinations that a choice does not certainly suppress."""
+        if node.partition is not None:
+            return node.partition
+        partition = self.start_partition
+        for position, level in enumerate(node.levels):
+            if level < self.hierarchies[self.order[position]].root:
+                codes = self.codes[position][level]
+                partition = partition.refined(codes, len(self.hierarchies[self.order[position]].leaves[level]))
+        remainder = self.counts.without_lost(partition, is_complete=False, limit=self.limit)
+        if remainder is None:
+            raise AssertionError("a choice in the queue suppresses more records than it may")
+        return remainder[0]
 
     def _certain(self, node: _Node) -> int:
         """Records of combinations that every completion suppresses."""
@@ -360,7 +396,7 @@ class _Search:
             if self.spans[option]:
                 factor = int(numerators[option])
                 if is_partial:
-                    values = self.values[position][partition.first_rows()]
+                    values = self.values[position][partition.first_rows]
                     factor += int((partial * self.added_leaves[position][values, level]).sum())
                 product *= factor
         if len(levels) == len(self.order):
@@ -395,8 +431,7 @@ class _Search:
         partition = Partition.of_all(self.combinations)
         for hierarchy, level, codes in zip(self.hierarchies, levels, self.combinations.codes.T, strict=True):
             partition = partition.refined(hierarchy.levels[level][codes], len(hierarchy.leaves[level]))
-        classes = classes_of(self.combinations, partition.class_of, partition.count)
-        return ~self.requirement.holds(classes, self.counts.baseline)[partition.class_of]
+        return ~self.counts.holds(partition.rows, partition.class_of, partition.count)[partition.class_of]
 
     def _result(self, levels: tuple[int, ...], least: int | None) -> FullDomain:
         """A choice, proven to be the best one unless the least product that is left is smaller."""

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from minimize.disclosure_risk.combinations import Codes, Combinations, classes_of
+from minimize.disclosure_risk.combinations import Codes, Combinations
 from minimize.disclosure_risk.full_domain import UNREACHABLE_CODE, check_person_count
 from minimize.disclosure_risk.hierarchy import Hierarchy
 from minimize.disclosure_risk.loss import attribute_losses, geometric_loss, mean_loss
@@ -95,7 +95,7 @@ class _Recoding:
         requirement: Requirement,
         floors: Sequence[int] | None,
     ) -> None:
-        self.combinations, self.hierarchies, self.requirement = combinations, hierarchies, requirement
+        self.combinations, self.hierarchies = combinations, hierarchies
         self.counts = PartitionCounts(combinations, requirement)
         self.floors = [0] * len(hierarchies) if floors is None else [*floors]
         self.codes = [codes.astype(np.int64) for codes in combinations.codes.T]
@@ -111,7 +111,7 @@ class _Recoding:
         )
         self.class_of, self.class_count = self._released_classes(self.level_of)
         self.active = np.arange(len(combinations))
-        if len(combinations) and not self._holds(self.active, self.class_of, self.class_count).all():
+        if len(combinations) and not self.counts.holds(self.active, self.class_of, self.class_count).all():
             raise RefusedError(
                 "even the coarsest levels miss the bound on disclosure risk",
                 code=UNREACHABLE_CODE,
@@ -156,11 +156,11 @@ class _Recoding:
     def _released_classes_hold(self, level_of: Levels) -> bool:
         """Whether the requirement is met by classes of equal released values.
 
-        Two classes are one if a label occurs at several levels. The union of classes that meet a measure meets it, unless data
-        subjects are in both.
+        Two classes are one if a label occurs at several levels. Their union meets what both meet, unless a measure is not closed
+        under union or data subjects are in both.
         """
         class_of, count = self._released_classes(level_of)
-        return bool(self._holds(np.arange(len(class_of)), class_of, count).all())
+        return bool(self.counts.holds(np.arange(len(class_of)), class_of, count).all())
 
     def _division(self, place: int, classes: Codes, count: int) -> _Division:
         """What one level less of an attribute does to each class of active combinations."""
@@ -171,14 +171,14 @@ class _Recoding:
         width = int(codes.max(initial=0)) + 1
         parts, part_count = dense_codes(classes * width + codes, count * width)
         may_leave = (levels > self.floors[place])[_first_places(parts, part_count)]
-        may_leave &= self._holds(self.active, parts, part_count)
+        may_leave &= self.counts.holds(self.active, parts, part_count)
         may_leave = self._with_sound_remainders(classes, count, parts, may_leave)
         leaves = may_leave[parts]
         table = self.leaf_tables[place]
         records = self.combinations.records[self.active]
         saved_leaves = np.where(leaves, table[levels, values] - table[finer, values], 0) * records
         saved = np.bincount(classes, saved_leaves, count) / max(1, self.hierarchies[place].size - 1)
-        # A level that saves nothing is taken only by whole classes: it does not matter, and a finer one below may save something.
+        # A class takes a level that saves nothing only as a whole. It loses nothing by it, and a finer level may save something.
         is_whole = np.bincount(classes, ~leaves, count) == 0
         saved[(saved == 0) & ~is_whole] = -1.0
         return _Division(parts, leaves, saved)
@@ -194,7 +194,7 @@ class _Recoding:
         for attempt in range(_RETURNS + 1):
             stays = ~may_leave[parts]
             remainders, remainder_count = dense_codes(classes[stays], count)
-            holds = self._holds(self.active[stays], remainders, remainder_count)
+            holds = self.counts.holds(self.active[stays], remainders, remainder_count)
             is_unsound = np.zeros(count, np.bool_)
             is_unsound[classes[stays][~holds[remainders]]] = True
             has_leaving = np.zeros(count, np.bool_)
@@ -209,13 +209,6 @@ class _Recoding:
             _, first = np.unique(class_of_part[returning], return_index=True)
             may_leave[returning[first]] = False
         return may_leave
-
-    def _holds(self, rows: Codes, classes: Codes, count: int) -> npt.NDArray[np.bool_]:
-        """Whether each class of some combinations meets the requirement."""
-        class_of_all = np.full(len(self.combinations), count, np.int64)
-        class_of_all[rows] = classes
-        all_classes = classes_of(self.combinations, class_of_all, count + 1)
-        return self.requirement.holds(all_classes, self.counts.baseline)[:count]
 
     def _released_classes(self, level_of: Levels) -> tuple[Codes, int]:
         """The classes of combinations that are released with equal values, and how many there are."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from minimize.disclosure_risk.combinations import Codes, Combinations, classes_of
+from minimize.disclosure_risk.combinations import Classes, Codes, Combinations, classes_of
 from minimize.disclosure_risk.measures import RISK_MEASURES
 from minimize.disclosure_risk.requirement import Baseline, Requirement
 
@@ -55,6 +56,7 @@ class Partition:
         """The records of each class."""
         return np.bincount(self.class_of, self.records, self.count).astype(np.float64)
 
+    @cached_property
     def first_rows(self) -> Codes:
         """A combination of each class."""
         rows = np.zeros(self.count, np.int64)
@@ -77,9 +79,20 @@ class PartitionCounts:
     """Finds the classes of a partition that no refinement can keep."""
 
     def __init__(self, combinations: Combinations, requirement: Requirement) -> None:
-        self.combinations, self.requirement = combinations, requirement
-        self.baseline = Baseline.of_combinations(combinations)
+        self.requirement = requirement
         self.has_others = any(name != "k" for name in requirement.thresholds)
+        self.combinations = combinations if self.has_others else replace(combinations, sensitive=(), sensitive_pairs=())
+        self.baseline = Baseline.of_combinations(self.combinations)
+
+    def holds(self, rows: Codes, class_of: Codes, count: int) -> npt.NDArray[np.bool_]:
+        """Whether each class of some combinations meets the requirement."""
+        return self.requirement.holds(self._classes(rows, class_of, count), self.baseline)[:count]
+
+    def _classes(self, rows: Codes, class_of: Codes, count: int) -> Classes:
+        """The classes of some combinations. All other combinations are one more class, the last."""
+        class_of_all = np.full(len(self.combinations), count, np.int64)
+        class_of_all[rows] = class_of
+        return classes_of(self.combinations, class_of_all, count + 1)
 
     def without_lost(
         self, partition: Partition, *, is_complete: bool, limit: int
@@ -104,7 +117,8 @@ class PartitionCounts:
         if not self.has_others:
             return kept, lost_rows, np.zeros(kept.count, np.int64)
         records = kept.class_records()
-        most = self._most_kept(kept, is_exact=is_complete or (limit == 0 and self.combinations.persons is None))
+        is_strict = limit == lost and self.combinations.persons is None
+        most = self._most_kept(kept, is_complete=is_complete, is_strict=is_strict)
         if lost + (records - most).sum() > limit:
             return None
         kept, more_rows = kept.divided(most > 0)
@@ -127,27 +141,31 @@ class PartitionCounts:
             class_of_all[partition.rows[row_mask]] = partition.class_of[row_mask]
             classes = class_of_all[persons.combination]
             pair_mask = classes >= 0
-            pairs = np.unique(classes[pair_mask] * max(1, persons.count) + persons.person[pair_mask])
-            distinct = np.bincount(pairs // max(1, persons.count), minlength=partition.count)
+            width = max(1, persons.count)
+            pairs = np.sort(classes[pair_mask] * width + persons.person[pair_mask])  # np.unique takes ten times as long
+            is_first = np.diff(pairs, prepend=-1) > 0
+            distinct = np.bincount(pairs[is_first] // width, minlength=partition.count)
             is_large |= is_open & (distinct >= k)
         return np.asarray(is_large, np.bool_)
 
-    def _most_kept(self, partition: Partition, *, is_exact: bool) -> npt.NDArray[np.float64]:
+    def _most_kept(self, partition: Partition, *, is_complete: bool, is_strict: bool) -> npt.NDArray[np.float64]:
         """The number of records that refinements of each class can keep at most.
 
-        A class is kept whole or not if the requirement is exact for it. With data subjects in several classes the counts of parts
-        add up to more than the count of the whole, so that only the classes are bounded of which no part can be kept.
+        Takes whether no attribute is left to refine, and whether no record may be lost any more: then a class that misses a
+        measure has a part that misses it, if the measure is closed under union. With data subjects in several classes the counts
+        of parts add up to more than the count of the whole, so that only the classes are bounded of which no part can be kept.
         """
-        class_of_all = np.full(len(self.combinations), partition.count, np.int64)
-        class_of_all[partition.rows] = partition.class_of
-        classes = classes_of(self.combinations, class_of_all, partition.count + 1)
+        classes = self._classes(partition.rows, partition.class_of, partition.count)
         records = classes.records[:-1].astype(np.float64)
-        if is_exact:
+        if is_complete:
             return np.where(self.requirement.holds(classes, self.baseline)[:-1], records, 0.0)
         most = np.full(partition.count, np.inf)
         for name, threshold in self.requirement.thresholds.items():
             kind = RISK_MEASURES[name]
             for view in self.baseline.views(classes) if kind.needs_sensitive else []:
-                most = np.minimum(most, kind.most_kept(view, threshold)[:-1])
+                if is_strict and kind.is_closed_under_union:
+                    most[~kind.holds(kind.figures(classes, view, threshold), threshold)[:-1]] = 0.0
+                else:
+                    most = np.minimum(most, kind.most_kept(view, threshold)[:-1])
         most[most < self.requirement.k] = 0.0
         return np.minimum(most, records) if self.combinations.persons is None else np.where(most > 0, records, 0.0)

@@ -38,14 +38,14 @@ def dataset_columns(plan: Plan, output: str = RECORDS) -> tuple[DatasetColumn, .
 
     Raises PolicyError for an unknown output.
     """
-    found = plan.outputs.get(output)
-    if found is None:
+    table = plan.outputs.get(output)
+    if table is None:
         raise PolicyError(f"unknown output `{output}`", hint=did_you_mean(output, plan.outputs))
     if output != RECORDS:
-        return tuple(DatasetColumn(name, found.category) for name in found.schema.names)
+        return tuple(DatasetColumn(name, table.category) for name in table.schema.names)
     return tuple(
         _dataset_column(name, [each for each in plan.fields.values() if _is_within_column(each, name)])
-        for name in found.schema.names
+        for name in table.schema.names
     )
 
 
@@ -63,13 +63,17 @@ def plan_access_request(
     Raises PolicyError for an unknown output or column.
     """
     output = dataset.partition("/")[2] or RECORDS
-    every = {column.name: column for column in dataset_columns(plan, output)}
+    known_columns = {column.name: column for column in dataset_columns(plan, output)}
     for name in columns or ():
-        if name not in every:
-            raise PolicyError(f"`{dataset}` has no column `{name}`", hint=did_you_mean(name, every))
-    named = tuple(every.values()) if columns is None else tuple(every[name] for name in dict.fromkeys(columns))
+        if name not in known_columns:
+            raise PolicyError(f"`{dataset}` has no column `{name}`", hint=did_you_mean(name, known_columns))
+    named = (
+        tuple(known_columns.values())
+        if columns is None
+        else tuple(known_columns[name] for name in dict.fromkeys(columns))
+    )
     purposes, tenant = tuple(plan.policy.purposes), plan.policy.tenant
-    keys = set(every) if output == RECORDS else _released_group_fields(plan, output)
+    keys = set(known_columns) if output == RECORDS else _released_group_fields(plan, output)
     return AccessRequest(
         dataset=dataset,
         columns=named,
@@ -175,8 +179,8 @@ def explain_access(
     if job is None or job.pipeline != pipeline:
         raise PolicyError(f"unknown pipeline `{pipeline}`", hint="Pass --pipeline.")
     names = {"purpose": purpose, "incident": incident}
-    wanted = plan_access_request(plan_for(job), dataset, columns, **names, operation=operation)
-    return explain_decision(access, Grants() if incident is None else recorded_grants(workspace), account, wanted, at)
+    request = plan_access_request(plan_for(job), dataset, columns, **names, operation=operation)
+    return explain_decision(access, Grants() if incident is None else recorded_grants(workspace), account, request, at)
 
 
 def explain_permission(
@@ -260,27 +264,27 @@ def _role_json(access: AccessRules, role: AccessRole) -> dict[str, Any]:
     }
 
 
-def _assignment_json(each: RoleAssignment) -> dict[str, Any]:
-    scope = each.scope
+def _assignment_json(assignment: RoleAssignment) -> dict[str, Any]:
+    scope = assignment.scope
     return {
-        "role": each.role,
-        "users": list(each.members.users),
-        "groups": list(each.members.groups),
+        "role": assignment.role,
+        "users": list(assignment.members.users),
+        "groups": list(assignment.members.groups),
         "tenants": str(scope.tenants),
         "datasets": None if scope.datasets is None else list(scope.datasets),
         "purposes": None if scope.purposes is None else list(scope.purposes),
     }
 
 
-def member_names(each: RoleAssignment) -> Iterator[str]:
+def member_names(assignment: RoleAssignment) -> Iterator[str]:
     """Yields users, and groups with a leading `@`."""
-    yield from each.members.users
-    yield from (f"@{group}" for group in each.members.groups)
+    yield from assignment.members.users
+    yield from (f"@{group}" for group in assignment.members.groups)
 
 
-def scope_text(each: RoleAssignment) -> str:
+def scope_text(assignment: RoleAssignment) -> str:
     """The scope of an assignment as text."""
-    scope = each.scope
+    scope = assignment.scope
     parts = [f"tenants {scope.tenants}", f"datasets {', '.join(scope.datasets or ('all',))}"]
     return "; ".join([*parts, *([f"purposes {', '.join(scope.purposes)}"] if scope.purposes else [])])
 
@@ -297,12 +301,11 @@ def _decision_steps(
         if role.deny:
             yield DecisionStep(f"role {role.name} denies", ", ".join(map(str, role.deny)))
     if decision.incident is not None:
-        found = list(grants.for_incident(account.user, decision.incident))
-        for each in found:
-            yield DecisionStep(
-                f"grant {each.id}", f"{each.state(decision.decided_at) or 'not requested yet'}, {each.request.dataset}"
-            )
-        if not found:
+        incident_grants = list(grants.for_incident(account.user, decision.incident))
+        for grant in incident_grants:
+            state = grant.state(decision.decided_at) or "not requested yet"
+            yield DecisionStep(f"grant {grant.id}", f"{state}, {grant.request.dataset}")
+        if not incident_grants:
             yield DecisionStep("grants", f"none for {decision.incident}")
     yield from (
         DecisionStep(each.code, str(each) + (f" ({', '.join(each.fields)})" if each.fields else ""))
@@ -343,9 +346,9 @@ def _pipelines_named(name: str, workspace: Workspace) -> Iterator[Pipeline]:
         yield job
         return
     with workspace.open_ledger() as ledger:
-        found = [each for each in ledger.read(output_locations) if each.pipeline == name and each.is_here]
-    for each in found:
-        folder = parse_output_location(each.folder)
+        locations = [each for each in ledger.read(output_locations) if each.pipeline == name and each.is_here]
+    for location in locations:
+        folder = parse_output_location(location.folder)
         chain = load_receipts(folder)
         if chain:
             yield find_pipeline(folder, chain[-1], None)

@@ -106,10 +106,10 @@ def lint_access(file: PathText | None, workspace: Workspace) -> list[Finding]:
     if access is None:
         return faults
     lint = _AccessLint(access)
-    found = [*lint.unanswered_duties(), *lint.identified_access()]
+    findings = [*lint.unanswered_duties(), *lint.identified_access()]
     if workspace.loaded_pipeline is not None:
-        found += lint.misfits_of_plan(workspace.loaded_pipeline.pipeline, plan_for(workspace.loaded_pipeline))
-    return sorted((*faults, *found), key=lambda one: (one.severity, one.line or 0, one.code))
+        findings += lint.misfits_of_plan(workspace.loaded_pipeline.pipeline, plan_for(workspace.loaded_pipeline))
+    return sorted((*faults, *findings), key=lambda finding: (finding.severity, finding.line or 0, finding.code))
 
 
 def is_access_file(path: PathText) -> bool:
@@ -162,11 +162,11 @@ class _AccessLint:
 
     def misfits_of_plan(self, pipeline: str, plan: Plan) -> Iterator[Finding]:
         """Finds scopes and views that do not match the outputs of a pipeline."""
-        for each in self.access.assignments:
-            for name in each.scope.datasets or ():
+        for assignment in self.access.assignments:
+            for name in assignment.scope.datasets or ():
                 if self.is_unknown(name, pipeline, plan):
                     yield self.finding(
-                        "U020", f"unknown dataset `{name}`", line=each.line, hint=_dataset_hint(name, plan)
+                        "U020", f"unknown dataset `{name}`", line=assignment.line, hint=_dataset_hint(name, plan)
                     )
         for role in self.access.roles.values():
             for dataset, columns in role.views.items():
@@ -178,8 +178,8 @@ class _AccessLint:
 
     def is_unknown(self, name: str, pipeline: str, plan: Plan) -> bool:
         """Whether a name belongs to this pipeline, but to none of its outputs."""
-        of, _, output = name.partition("/")
-        return of == pipeline and output not in ("", *plan.outputs)
+        named_pipeline, _, output = name.partition("/")
+        return named_pipeline == pipeline and output not in ("", *plan.outputs)
 
     def misfits_of_view(
         self, role: AccessRole, dataset: str, column: str, view: RoleView, plan: Plan
@@ -254,8 +254,9 @@ def create_access_file(file: PathText, operator: str, tenants: Sequence[str] = (
     if failure:
         raise ConfigurationError(f"the access file {file} was not created: {failure}", hint="Pass another path.")
     accounts: dict[str, tuple[str, ...]] = {}
-    for each in assignments:
-        accounts[each.role.name] = (*accounts.get(each.role.name, ()), *each.users)
+    for assignment in assignments:
+        role = assignment.role.name
+        accounts[role] = (*accounts.get(role, ()), *assignment.users)
     return NewAccessFile(str(file), accounts)
 
 

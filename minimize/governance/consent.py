@@ -97,8 +97,8 @@ class RecordedConsent:
         """The refusal, withdrawal or expiry that becomes valid after the start of a new consent; None if there is none."""
         if self.act.state not in VALID_STATES:
             return None
-        later = [each for each in self.before if each.state in ENDING_STATES and self.act.valid_from < each.valid_from]
-        return max(later, key=lambda each: each.valid_from, default=None)
+        later = [act for act in self.before if act.state in ENDING_STATES and self.act.valid_from < act.valid_from]
+        return max(later, key=lambda act: act.valid_from, default=None)
 
     @property
     def answers_nothing(self) -> bool:
@@ -220,13 +220,13 @@ def _recorded_text(before: Sequence[ConsentAct]) -> ConsentText | None:
 
 
 def _load_text(consent: NewConsent, workspace: Workspace, folder: PathText | None) -> ConsentText:
-    found = load_configured_recipients(folder, workspace.config).load(consent.recipient)
-    terms = current_terms(found, consent.function)
+    configured = load_configured_recipients(folder, workspace.config).load(consent.recipient)
+    terms = current_terms(configured, consent.function)
     if consent.text_version not in (None, terms.text_version):
         hint = "Show the tenant the current text."
         message = f"text {consent.text_version} of {consent.function} is not the current version: that is {terms.text_version}"
         raise PolicyError(message, hint=hint)
-    return terms, found.functions[consent.function].text
+    return terms, configured.functions[consent.function].text
 
 
 def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> None:
@@ -301,8 +301,8 @@ def confirm_consent(
             message = "a consent by document needs a second person"
             hint = "Ask another person, in other groups than the one who recorded it, to run this command."
             raise RefusedError(message, code="N065", hint=hint)
-        given = replace(waiting, state=_given_state(before), confirmed_by=confirming, recorded_at=now)
-        recorded = _consent_decision("confirm", acts, new=[given], before=before[-1:])
+        confirmed = replace(waiting, state=_given_state(before), confirmed_by=confirming, recorded_at=now)
+        recorded = _consent_decision("confirm", acts, new=[confirmed], before=before[-1:])
         return Decision(RecordedConsent(recorded.result[0], tuple(before)), recorded.acts, recorded.events)
 
     with workspace.open_ledger(signs=True) as ledger:
@@ -437,14 +437,14 @@ def list_consents(
     Optionally only for one tenant, recipient or function, or for tenants in scope. A recipient with a missing or faulty file has
     no consent.
     """
-    found = _load_consents(workspace, tenant, recipient, function)
-    consents = Consents(tuple(entries_in_scope(found.acts, tenants, lambda act: (act.tenant_id,))))
+    recorded = _load_consents(workspace, tenant, recipient, function)
+    consents = Consents(tuple(entries_in_scope(recorded.acts, tenants, lambda act: (act.tenant_id,))))
     if history:
         return [ConsentStatus(act) for act in consents.acts]
-    folder, seen = find_recipients(recipients, start=workspace.config), consents.effective_at(now)
+    folder, effective = find_recipients(recipients, start=workspace.config), consents.effective_at(now)
     pairs = dict.fromkeys((act.recipient, act.function) for act in consents.acts)
     known = {name: _load_recipient(folder, name) for name in dict.fromkeys(name for name, _ in pairs)}
-    return [each for name, of in pairs for each in _consent_statuses(seen, known[name], name, of)]
+    return [each for name, of in pairs for each in _consent_statuses(effective, known[name], name, of)]
 
 
 def explain_consent(
@@ -462,16 +462,16 @@ def explain_consent(
     Raises PolicyError for an unknown recipient. An unknown function is not an error: it has no consent.
     """
     workspace.require("consent/read", tenant=tenant)
-    found = load_configured_recipients(recipients, workspace.config).load(recipient)
-    seen = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
-    reason = seen.evaluate(found, function, pa.array([tenant], pa.string())).reasons[0].as_py()
+    configured = load_configured_recipients(recipients, workspace.config).load(recipient)
+    effective = _load_consents(workspace, tenant, recipient, function).effective_at(run, event)
+    reason = effective.evaluate(configured, function, pa.array([tenant], pa.string())).reasons[0].as_py()
     return ConsentExplanation(
         tenant=tenant,
         recipient=recipient,
         function=function,
         reason=reason,
-        deciding=tuple((when, _deciding_act_at(seen, recipient, function, when)) for when in seen.times),
-        recorded_later=tuple(_acts_recorded_later(seen, recipient, function)),
+        deciding=tuple((when, _deciding_act_at(effective, recipient, function, when)) for when in effective.times),
+        recorded_later=tuple(_acts_recorded_later(effective, recipient, function)),
     )
 
 
@@ -514,8 +514,8 @@ def act_text(act: ConsentAct) -> str:
 
 def _load_consents(workspace: Workspace, tenant: str | None, recipient: str | None, function: str | None) -> Consents:
     with workspace.open_ledger() as ledger:
-        found = load_consents(ledger, workspace.config, recipient=recipient, tenant=canonical_id(tenant))
-    return replace(found, acts=tuple(act for act in found.acts if function in (None, act.function)))
+        consents = load_consents(ledger, workspace.config, recipient=recipient, tenant=canonical_id(tenant))
+    return replace(consents, acts=tuple(act for act in consents.acts if function in (None, act.function)))
 
 
 def _load_recipient(folder: os.PathLike[str], name: str) -> Recipient | None:
@@ -536,13 +536,14 @@ def _consent_statuses(
         if recipient is None
         else consents.evaluate(recipient, function, tenants).reasons.to_pylist()
     )
-    found = history.deciding(consents.run, consents.run).tolist()
+    deciding = history.deciding(consents.run, consents.run).tolist()
     requested, ahead = (
         history.requested(consents.run, consents.run).tolist(),
         history.upcoming(consents.run, consents.run).tolist(),
     )
     places = [
-        next((place for place in each if place != NO_ACT), NO_ACT) for each in zip(found, ahead, requested, strict=True)
+        next((place for place in each if place != NO_ACT), NO_ACT)
+        for each in zip(deciding, ahead, requested, strict=True)
     ]
     return [
         ConsentStatus(history.acts[place], reason is None, reason)
@@ -567,5 +568,5 @@ def _acts_recorded_later(consents: EffectiveConsents, recipient: str, function: 
 
 def _deciding_act(history: ConsentHistory, when: datetime, run: datetime) -> ConsentAct | None:
     """The act that decides for the only tenant of a history."""
-    found = history.deciding(when, run)
-    return None if not len(found) or found[0] == NO_ACT else history.acts[int(found[0])]
+    deciding = history.deciding(when, run)
+    return None if not len(deciding) or deciding[0] == NO_ACT else history.acts[int(deciding[0])]

@@ -55,20 +55,20 @@ class NewContract:
             hint = "Pass the terms as options, or add `contract:` to the recipient's file."
             raise ConfigurationError(f"the file of {self.recipient} offers no contract", hint=hint)
         base = recipient.contract if self.offered and recipient.contract is not None else None
-        own = base or Contract(reference=self.reference, from_=today)
+        offered_terms = base or Contract(reference=self.reference, from_=today)
         start = self.from_ or today
         if self.until is not None and self.until <= start:
             raise ConfigurationError("the contract ends before it begins", hint="Pass a later --until.")
         _check_fields(recipient, self.permitted_fields)
-        permits = own.permits_transmission if self.permits_transmission is None else self.permits_transmission
+        permits = offered_terms.permits_transmission if self.permits_transmission is None else self.permits_transmission
         return Contract(
             reference=self.reference,
             from_=start,
-            until=self.until or own.until,
+            until=self.until or offered_terms.until,
             permits_transmission=permits,
-            permitted_fields=tuple(self.permitted_fields) or own.permitted_fields,
-            retention=self.retention or own.retention,
-            deletes_within=self.deletes_within or own.deletes_within,
+            permitted_fields=tuple(self.permitted_fields) or offered_terms.permitted_fields,
+            retention=self.retention or offered_terms.retention,
+            deletes_within=self.deletes_within or offered_terms.deletes_within,
         )
 
 
@@ -233,7 +233,7 @@ def list_contracts(
     last = {(act.tenant_id, act.recipient, act.reference): act for act in agreements.contracts}
     recorded = {(act.tenant_id, act.recipient) for act in last.values()}
     today = now.astimezone(UTC).date()
-    every = [
+    statuses = [
         *(_status_of_act(act, now) for act in last.values()),
         *(
             ContractStatus(each.tenant, each.recipient, each, each.holds(today))
@@ -243,7 +243,7 @@ def list_contracts(
             and recipient in (None, each.recipient)
         ),
     ]
-    return entries_in_scope(every, tenants, lambda each: (each.tenant,))
+    return entries_in_scope(statuses, tenants, lambda status: (status.tenant,))
 
 
 def _status_of_act(act: ContractAct, now: datetime) -> ContractStatus:

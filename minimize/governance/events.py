@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import compress
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,7 +30,7 @@ from minimize.errors import SYSTEM_ERROR, ConfigurationError, LedgerError, Minim
 from minimize.governance.known_outputs import published_output
 from minimize.identifiers import canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import Actor, AuditActivity, PropertyChange, Resource, current_actor
+from minimize.ledger import Actor, current_actor
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.runs import output_locations
 from minimize.ledger.subject_kinds import (
@@ -79,7 +80,11 @@ class SubjectForms:
 
 
 def tokenized_forms(
-    pairs: Sequence[ValueInTenant], outputs: Iterable[Location], at: datetime, keys: Keyring, by: str | None = None
+    pairs: Sequence[ValueInTenant],
+    outputs: Iterable[Location],
+    at: datetime,
+    keys: Keyring,
+    named_by: str | None = None,
 ) -> list[SubjectForms]:
     """Tokens of the subjects' forms in outputs, and in files still to be written about event times up to `at`.
 
@@ -89,10 +94,10 @@ def tokenized_forms(
     forms = [{AS_RECEIVED: form_tokens(keys, tenant, [subject])} for subject, tenant in pairs]
     missed: list[str] = []
     for output in outputs:
-        found = _subject_columns(output, at, keys, by)
-        if found is None:
+        columns = _subject_columns(output, at, keys, named_by)
+        if columns is None:
             missed.append(str(output))
-        for name, column, way in _named_chains(found or ()):
+        for name, column, way in _named_chains(columns or ()):
             if name in forms[0]:
                 continue
             for tokens_by_chain, (_, tenant), form in zip(forms, pairs, column.forms_by_chain(way, pairs), strict=True):
@@ -104,28 +109,30 @@ def _named_chains(columns: Iterable[IdentifierColumn]) -> Iterator[tuple[str, Id
     yield from ((column.chain_name(way), column, way) for column in columns for way in column.chains or ())
 
 
-def _subject_columns(folder: Location, at: datetime, keys: Keyring, by: str | None) -> list[IdentifierColumn] | None:
+def _subject_columns(
+    folder: Location, at: datetime, keys: Keyring, named_by: str | None
+) -> list[IdentifierColumn] | None:
     """The columns that identify subjects in an output; None if the output cannot be checked."""
     try:
         output = published_output(folder, keys) if has_runs(folder) else None
         if output is None:
             return []
         policy = output.pipeline_of_today().policy
-        return [*_columns_in_force(output, by), *_columns_of_today(policy, at, keys, by)]
+        return [*_columns_in_force(output, named_by), *_columns_of_today(policy, at, keys, named_by)]
     except (MinimizeError, OSError):
         return None
 
 
-def _columns_in_force(output: PublishedOutput, by: str | None) -> Iterator[IdentifierColumn]:
+def _columns_in_force(output: PublishedOutput, named_by: str | None) -> Iterator[IdentifierColumn]:
     for file in output.files(RECORDS):
-        for column in () if file.is_shredded else map(file.column, file.fields_named(by)):
+        for column in () if file.is_shredded else map(file.column, file.fields_named(named_by)):
             if column is not None and isinstance(column.column, IdentifierColumn):
                 yield column.column
 
 
-def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | None) -> Iterator[IdentifierColumn]:
+def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, named_by: str | None) -> Iterator[IdentifierColumn]:
     """The subject's columns as today's policy and keys write them."""
-    for key in fields_named(policy, by):
+    for key in fields_named(policy, named_by):
         column, units = IdentifierColumn(policy, key, PinnedKeyring(keys, {})), rotation_units(policy, key)
         if is_dropped(policy.fields[key]):
             continue
@@ -134,7 +141,6 @@ def _columns_of_today(policy: Policy, at: datetime, keys: Keyring, by: str | Non
 
 
 log = logging.getLogger("minimize")
-_EVENT_ACTIVITY: Final = AuditActivity("events", component="retention", category="deletion")
 EVENT_ID_LENGTH: Final = 8
 """The number of letters that identify an event's id."""
 PERSONAL_NEEDS_DEVICE: Final = "became_personal applies to a device, and the field does not identify devices"
@@ -179,8 +185,8 @@ class EventEntry:
     def __str__(self) -> str:
         row = self.row
         subject = "" if row.subject is None else "a subject of "
-        by = "" if row.state == "withdrawn" else f", by {time_text(row.at + _removal_deadline(row))}"
-        return f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {subject}{row.tenant_id} at {time_text(row.at)}: {row.state}{by}"
+        deadline = "" if row.state == "withdrawn" else f", by {time_text(row.at + _removal_deadline(row))}"
+        return f"{row.id[:EVENT_ID_LENGTH]}  {row.kind} of {subject}{row.tenant_id} at {time_text(row.at)}: {row.state}{deadline}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +259,7 @@ def add_events(new_events: Sequence[NewEvent], workspace: Workspace, now: dateti
             _event_row(new_event, each, earlier, keys, now, actor)
             for new_event, each in zip(new_events, subject_forms, strict=True)
         ]
-        new = _record_rows(ledger, rows, before, actor)
+        new = _record_rows(ledger, rows, before)
         _store_erasure_lists(ledger, outputs)
     return tuple(
         EventEntry(row, fresh, each.unreachable) for row, fresh, each in zip(rows, new, subject_forms, strict=True)
@@ -299,8 +305,10 @@ def event_states(events: Sequence[NewEvent], workspace: Workspace) -> dict[NewEv
     with workspace.open_ledger() as ledger:
         before = ledger.find(LIFECYCLE_EVENT)
     states, earlier = {row.id: row.state for row in before}, _EarlierEvents.of(before)
-    made = {each: _event_row(each, SubjectForms({}), earlier, keys, END_OF_TIME, current_actor()).id for each in events}
-    return {each: states[id_] for each, id_ in made.items() if id_ in states}
+    event_ids = {
+        each: _event_row(each, SubjectForms({}), earlier, keys, END_OF_TIME, current_actor()).id for each in events
+    }
+    return {each: states[id_] for each, id_ in event_ids.items() if id_ in states}
 
 
 def _store_erasure_lists(ledger: Ledger, outputs: Iterable[Location]) -> None:
@@ -352,9 +360,9 @@ class _EarlierEvents:
 def _event_row(
     event: NewEvent, forms: SubjectForms, before: _EarlierEvents, keys: Keyring, now: datetime, actor: Actor
 ) -> LifecycleEvent:
-    of, by = event.subject, event.named_by
-    known = before.tokens.get((event.tenant, by), frozenset())
-    token = None if of is None else known_or_new_token(keys, event.tenant, of, known, by)
+    subject, named_by = event.subject, event.named_by
+    known = before.tokens.get((event.tenant, named_by), frozenset())
+    token = None if subject is None else known_or_new_token(keys, event.tenant, subject, known, named_by)
     at, who = event.occurred_at or now, actor.user or ""
     row = LifecycleEvent(
         tenant_id=event.tenant,
@@ -404,7 +412,7 @@ def withdraw_events(events: Sequence[LifecycleEvent], workspace: Workspace, now:
         for each in events
     ]
     with workspace.open_ledger(signs=True) as ledger:
-        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT), actor)
+        new = _record_rows(ledger, rows, ledger.find(LIFECYCLE_EVENT))
         _store_erasure_lists(ledger, reachable_outputs(ledger, workspace))
     return [EventEntry(row, is_new) for row, is_new in zip(rows, new, strict=True)]
 
@@ -428,8 +436,8 @@ def list_events(
         rows = ledger.find(LIFECYCLE_EVENT)
     if not history:
         rows = [row for row in last_lifecycle_events(rows, workspace.clock()) if row.state == "recorded"]
-    own = [row for row in rows if tenant in (None, row.tenant_id)]
-    return [EventEntry(row) for row in entries_in_scope(own, tenants, lambda row: (row.tenant_id,))]
+    tenant_rows = [row for row in rows if tenant in (None, row.tenant_id)]
+    return [EventEntry(row) for row in entries_in_scope(tenant_rows, tenants, lambda row: (row.tenant_id,))]
 
 
 def _subject_forms(
@@ -437,14 +445,14 @@ def _subject_forms(
 ) -> list[SubjectForms]:
     at = max((new_event.occurred_at or now for new_event in new_events), default=now)
     subject_forms: dict[int, SubjectForms] = {}
-    for by in dict.fromkeys(new_event.named_by for new_event in new_events if new_event.subject is not None):
-        mine = [
+    for named_by in dict.fromkeys(new_event.named_by for new_event in new_events if new_event.subject is not None):
+        named_events = [
             (place, (new_event.subject, new_event.tenant))
             for place, new_event in enumerate(new_events)
-            if new_event.subject is not None and new_event.named_by == by
+            if new_event.subject is not None and new_event.named_by == named_by
         ]
-        found = tokenized_forms([pair for _, pair in mine], outputs, at, keys, by)
-        subject_forms.update(zip((place for place, _ in mine), found, strict=True))
+        tokenized = tokenized_forms([pair for _, pair in named_events], outputs, at, keys, named_by)
+        subject_forms.update(zip((place for place, _ in named_events), tokenized, strict=True))
     return [subject_forms.get(place, SubjectForms({})) for place in range(len(new_events))]
 
 
@@ -455,33 +463,20 @@ def reachable_outputs(ledger: Ledger, workspace: Workspace) -> list[Location]:
     return list({str(place): place for place in places}.values())
 
 
-def _record_rows(
-    ledger: Ledger,
-    rows: Sequence[LifecycleEvent],
-    before: Iterable[LifecycleEvent],
-    actor: Actor,
-) -> list[bool]:
-    states: dict[str, str] = {each.id: each.state for each in before}
-    resources = [_event_resource(row, states.get(row.id)) for row in rows]
+def _record_rows(ledger: Ledger, rows: Sequence[LifecycleEvent], before: Iterable[LifecycleEvent]) -> list[bool]:
+    """Records the rows that change anything, with one audit event. Returns which rows do."""
     if not rows:
         return []
-    operation = "add" if rows[0].state == "recorded" else "withdraw"
-    event = _EVENT_ACTIVITY.event(operation, actor, rows[0].recorded_at, *resources)
+    last = {row.id: row for row in before}
 
     def decide(acts: ActReader) -> Decision[list[bool]]:
-        """Resources of rows that change nothing are left out of the event."""
-        new = new_lifecycle_events(acts, rows)
-        decided = [LIFECYCLE_EVENT.act(row) for row, is_new in zip(rows, new, strict=True) if is_new]
-        recorded = tuple(each for each, is_new in zip(event.resources, new, strict=True) if is_new)
-        return Decision(new, decided, [replace(event, resources=recorded)] if decided else [])
+        is_new = new_lifecycle_events(acts, rows)
+        changes = [*compress(rows, is_new)]
+        operation = "add" if rows[0].state == "recorded" else "withdraw"
+        decision = LIFECYCLE_EVENT.joint_decision(operation, *changes, before=[last.get(row.id) for row in changes])
+        return Decision(is_new, decision.acts, decision.events)
 
     return ledger.record(decide)
-
-
-def _event_resource(row: LifecycleEvent, before: str | None) -> Resource:
-    resource_path = f"{row.tenant_id}/{row.subject}" if row.subject else row.tenant_id
-    changes = (PropertyChange("state", before, row.state), PropertyChange("at", None, time_text(row.at)))
-    return Resource(row.kind, "event", f"events/{resource_path}/{row.kind}", changes)
 
 
 def _removal_deadline(row: LifecycleEvent) -> Any:

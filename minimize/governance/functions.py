@@ -176,17 +176,17 @@ def enable_function(
     workspace.require("function/enable", tenant=tenant)
     tenant = canonical_text(tenant)
     known = load_configured_recipients(recipients, workspace.config)
-    found = known.load(recipient)
-    terms, manifest = current_terms(found, function), found.functions[function]
+    third_party = known.load(recipient)
+    terms, manifest = current_terms(third_party, function), third_party.functions[function]
     with workspace.open_ledger(create=True, signs=True) as ledger:
         before = load_consents(ledger, workspace.config, recipient=recipient, tenant=tenant)
     last = _last_act(before, function)
     is_open = last is not None and last.state in PENDING_STATES and last.terms == terms.text
-    if not is_open and _consent_reason(before, found, function, tenant, now) is not None:
+    if not is_open and _consent_reason(before, third_party, function, tenant, now) is not None:
         add_consent("request", NewConsent(tenant, recipient, function), workspace, now, recipients=recipients)
     with workspace.open_ledger(signs=True) as ledger:
         consents = load_consents(ledger, workspace.config, recipient=recipient, tenant=tenant)
-    status = _status(tenant, known, found, manifest, consents, now)
+    status = _status(tenant, known, third_party, manifest, consents, now)
     delivery = _send_request(status, known, workspace, now) if status.waits_for_administrator else None
     return EnabledFunction(status, manifest.text, manifest.text_version, delivery)
 
@@ -228,8 +228,8 @@ def confirm_prerequisite(
     """
     workspace.require("function/enable", tenant=tenant)
     evidence = evidence or find_evidence()
-    found = load_configured_recipients(recipients, workspace.config).load(recipient)
-    known = sorted({name for function in found.functions.values() for name in function.requires})
+    third_party = load_configured_recipients(recipients, workspace.config).load(recipient)
+    known = sorted({name for function in third_party.functions.values() for name in function.requires})
     if requirement not in known:
         hint = did_you_mean(requirement, known) or f"Its prerequisites: {', '.join(known) or 'none'}."
         raise ConfigurationError(f"no function of {recipient} requires {requirement}", hint=hint)
@@ -238,7 +238,7 @@ def confirm_prerequisite(
         checked_reference(evidence.reference, "--reference")
     if not revoke:
         evidence = require_evidence(evidence, tenant, "function/enable", workspace, current_actor())
-        _require_only_permission(found, requirement, permissions)
+        _require_only_permission(third_party, requirement, permissions)
     if evidence is None:
         hint = "Pass --reference TICKET or --document FILE."
         raise RefusedError("nothing shows that the prerequisite is no longer met", code="N060", hint=hint)
@@ -271,11 +271,11 @@ def confirm_prerequisite(
 def _require_only_permission(recipient: Recipient, requirement: str, permissions: Sequence[str]) -> None:
     """Raises RefusedError (N066) unless the granted permissions are exactly the one that functions with this prerequisite use."""
     used = {name for each in recipient.functions.values() if requirement in each.requires for name in each.permissions}
-    wanted = used if requirement == ADMIN_CONSENT else set()
-    if sorted(permissions) != sorted(wanted):
-        given = ", ".join(permissions) or "no permission"
-        message = f"{requirement} of {recipient.recipient} was confirmed with {given}"
-        flags = " ".join(f"--permission {name}" for name in sorted(wanted)) or "no --permission"
+    required = used if requirement == ADMIN_CONSENT else set()
+    if sorted(permissions) != sorted(required):
+        granted = ", ".join(permissions) or "no permission"
+        message = f"{requirement} of {recipient.recipient} was confirmed with {granted}"
+        flags = " ".join(f"--permission {name}" for name in sorted(required)) or "no --permission"
         raise RefusedError(message, code="N066", hint=f"Pass {flags}: the functions use exactly this permission.")
 
 
@@ -285,13 +285,13 @@ def _status(
     reason = _consent_reason(consents, recipient, function.name, tenant, now)
     last = _last_act(consents, function.name, recipient.recipient)
     missing = tuple(_obstacles(tenant, recipients, recipient, function, consents, now, reason))
-    asked = last is not None and last.state in PENDING_STATES
+    is_requested = last is not None and last.state in PENDING_STATES
     return FunctionStatus(
         tenant=canonical_text(tenant),
         recipient=recipient.recipient,
         function=function.name,
         direction=function.direction,
-        state="on" if not missing else "agreed" if reason is None else "requested" if asked else "off",
+        state="on" if not missing else "agreed" if reason is None else "requested" if is_requested else "off",
         missing=missing,
     )
 
@@ -309,8 +309,8 @@ def _obstacles(
     agreements, today = consents.agreements, now.astimezone(UTC).date()
     if reason is not None:
         yield f"consent: {NO_CONSENT_REASONS[reason]}"
-    own = agreements.contract_on(recipient.recipient, tenant, today, now)
-    fields = () if own is None else tuple(key for key in function.sent if own.permits(key))
+    contract = agreements.contract_on(recipient.recipient, tenant, today, now)
+    fields = () if contract is None else tuple(key for key in function.sent if contract.permits(key))
     gap = agreements.contract_gap(recipient, function, tenant, now, (now,), fields or function.sent)
     if gap is not None:
         yield _CONTRACT_TEXTS[gap]

@@ -46,9 +46,9 @@ from minimize.errors import AccessDenied, LedgerError, PolicyError, RefusalReaso
 from minimize.governance.access_explain import assignment_lines, role_lines, unknown_columns
 from minimize.governance.incident_steps import IncidentStatus
 from minimize.identifiers import canonical_text
-from minimize.ledger import Actor, AuditActivity, AuditEvent, Resource, current_actor
+from minimize.ledger import Actor, AuditEvent, current_actor
 from minimize.ledger.acts import ActReader, Decision, NewAct
-from minimize.ledger.audit_event import EventResult, PlainValue, utc_text
+from minimize.ledger.audit_event import PlainValue, utc_text
 from minimize.ledger.kinds import ACCESS_ADOPTION, GRANT, INCIDENT, AccessAdoption, GrantAct, IncidentStep
 from minimize.plan.model import Category
 from minimize.results import UNCHANGED, JsonResult, json_member
@@ -57,16 +57,9 @@ from minimize.text import count_noun
 from minimize.times import time_text
 from minimize.workspace import Workspace
 
-_GRANT_ACTIVITY: Final = AuditActivity("grant", component="access", category="access")
-
 
 def grant_event(
-    verb: str,
-    actor: Actor,
-    at: datetime,
-    grant: str,
-    request: GrantRequest | None,
-    reasons: Sequence[RefusalReason] = (),
+    verb: str, act: GrantAct, request: GrantRequest | None, reasons: Sequence[RefusalReason] = ()
 ) -> AuditEvent:
     """The audit event of an operation on a grant, refused if reasons are given. Only the grant stores the justification."""
     properties: dict[str, PlainValue] = {"reasons": comma_list(each.code for each in reasons)}
@@ -81,10 +74,13 @@ def grant_event(
             "duration_s": int(request.duration.total_seconds()),
             "role": request.role or None,
         }
-    resource = Resource(grant, "grant", f"grants/{grant}", property_changes(properties))
-    result: EventResult = "refused" if reasons else "success"
-    tenant = request.tenants[0] if request is not None and len(request.tenants) == 1 else None
-    return _GRANT_ACTIVITY.event(verb, actor, at, resource, result=result, correlation_id=grant, tenant=tenant)
+    return GRANT.event(
+        verb,
+        act,
+        result="refused" if reasons else "success",
+        properties={each.name: each.new for each in property_changes(properties)},
+        tenants=() if request is None else request.tenants,
+    )
 
 
 def reason_against_incident(acts: ActReader, request: GrantRequest) -> RefusalReason | None:
@@ -142,10 +138,9 @@ def end_incident_grants(acts: ActReader, incident: str, at: datetime) -> tuple[l
         if each.request.incident == incident and each.state(max(at, each.requested_at)) in ("requested", "active")
     ]
     actor, body = current_actor(), {"note": "the incident was closed"}
-    return (
-        [GRANT.act(_grant_act(each.id, "revoked", actor, at, body)) for each in ended],
-        [grant_event("revoke", actor, at, each.id, each.request) for each in ended],
-    )
+    revocations = [_grant_act(each.id, "revoked", actor, at, body) for each in ended]
+    events = [grant_event("revoke", act, each.request) for act, each in zip(revocations, ended, strict=True)]
+    return GRANT.acts(revocations), events
 
 
 log = logging.getLogger("minimize")
@@ -202,11 +197,11 @@ def resolve_grant_request(holding: EffectiveAccess, grant: NewGrant, *, break_gl
     if find_account_conflict(holding.access, holding.account) is not None:
         raise _request_denied("conflict")
     name = BREAK_GLASS if break_glass else REQUEST
-    found = next(_eligible_assignments(holding, grant, name), None)
-    if found is None:
+    eligible = next(_eligible_assignments(holding, grant, name), None)
+    if eligible is None:
         has_role = any(role.has(name) for _, role in holding.access.assignments_of(holding.account))
         raise _request_denied("out_of_scope" if has_role else "nobody")
-    assignment, role = found
+    assignment, role = eligible
     groups = set() if holding.account.user in assignment.members.users else holding.access.groups_of(holding.account)
     return grant_request_from(grant, duration, role.name, tuple(sorted(groups & set(assignment.members.groups))))
 
@@ -283,17 +278,19 @@ def request_grant(grant: NewGrant, workspace: Workspace, at: datetime, *, break_
         if break_glass:
             steps = [break_glass_incident(acts, name, request, at)]
             request = replace(request, incident=steps[0].incident)
-        elif (against := reason_against_incident(acts, request)) is not None:
-            raise AccessDenied("the request is refused", reasons=[against])
+        elif (objection := reason_against_incident(acts, request)) is not None:
+            raise AccessDenied("the request is refused", reasons=[objection])
         state = "broke_glass" if break_glass else "requested"
         body = {"asked": request.to_json(), **_grant_deadlines(access, request, at, break_glass)}
-        return _grant_decision(verb, _grant_act(name, state, actor, at, body), request, actor, at, steps)
+        return _grant_decision(verb, _grant_act(name, state, actor, at, body), request, steps)
 
     verb = "break_glass" if break_glass else "request"
-    done = _record_decision(verb, name, decide, workspace, actor, at, grant_request_from(grant, access.grants.default))
+    recorded = _record_decision(
+        verb, name, decide, workspace, actor, at, grant_request_from(grant, access.grants.default)
+    )
     for column, hint in unknown_columns(grant.dataset, grant.columns or (), workspace).items():
         log.warning("`%s` has no column `%s` (%s)", grant.dataset, column, hint, extra={"code": "W027"})
-    return done
+    return recorded
 
 
 def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime, *, note: str = "") -> Grant:
@@ -308,27 +305,27 @@ def answer_grant(verb: GrantVerb, grant: str, workspace: Workspace, at: datetime
     holding = EffectiveAccess(access, account_of_actor(actor), at)
 
     def decide(acts: ActReader) -> Decision[GrantAct]:
-        found = load_grants(acts).find(grant)
-        if found is None:
+        named_grant = load_grants(acts).find(grant)
+        if named_grant is None:
             raise PolicyError(f"there is no grant `{grant}`", hint="Run `minimize access list`.")
-        against = _reason_against_act(verb, found, holding)
-        if against is None and verb == "approve":
-            against = reason_against_incident(acts, found.request)
-        if against is not None:
-            raise _GrantActRefused(found, against)
+        objection = _reason_against_act(verb, named_grant, holding)
+        if objection is None and verb == "approve":
+            objection = reason_against_incident(acts, named_grant.request)
+        if objection is not None:
+            raise _GrantActRefused(named_grant, objection)
         body: dict[str, str | None] = {"note": redact_text(note)} if note else {}
         if verb == "deny":
-            body |= {"role": _approving_role(found, holding)}
+            body |= {"role": _approving_role(named_grant, holding)}
         if verb == "approve":
-            ends = at + found.request.duration
+            ends = at + named_grant.request.duration
             body |= {
                 "ends_at": utc_text(ends),
-                "up_to": holding.highest_category(APPROVE, found.request.dataset, found.tenants),
+                "up_to": holding.highest_category(APPROVE, named_grant.request.dataset, named_grant.tenants),
                 "access": access.digest,
             }
-        steps = reviewed_incident(acts, found, at) if verb == "review" else []
+        steps = reviewed_incident(acts, named_grant, at) if verb == "review" else []
         return _grant_decision(
-            verb, _grant_act(found.id, _STATE_BY_VERB[verb], actor, at, body), found.request, actor, at, steps
+            verb, _grant_act(named_grant.id, _STATE_BY_VERB[verb], actor, at, body), named_grant.request, steps
         )
 
     return _record_decision(verb, grant, decide, workspace, actor, at)
@@ -360,8 +357,9 @@ def expire_grants(workspace: Workspace, at: datetime) -> ExpiredGrants:
     def decide(acts: ActReader) -> Decision[tuple[Grant, ...]]:
         grants = load_grants(acts).all_grants
         over = [each for each in grants if each.state(at) == "expired" and not _is_marked_expired(each)]
-        new = [GRANT.act(_grant_act(each.id, "expired", actor, at, {})) for each in over]
-        return Decision(tuple(over), new, [grant_event("expire", actor, at, each.id, each.request) for each in over])
+        new = [_grant_act(each.id, "expired", actor, at, {}) for each in over]
+        events = [grant_event("expire", act, each.request) for act, each in zip(new, over, strict=True)]
+        return Decision(tuple(over), GRANT.acts(new), events)
 
     with workspace.open_ledger(signs=True) as ledger:
         return ExpiredGrants(ledger.record(decide), at)
@@ -376,11 +374,11 @@ class _GrantActRefused(Exception):
 
 
 def _grant_decision(
-    verb: str, act: GrantAct, request: GrantRequest, actor: Actor, at: datetime, steps: Sequence[IncidentStep]
+    verb: str, act: GrantAct, request: GrantRequest, steps: Sequence[IncidentStep]
 ) -> Decision[GrantAct]:
     """A decision that records an operation on a grant, and steps of its incident."""
     acts = [*map(INCIDENT.act, steps), GRANT.act(act)]
-    events = [*(INCIDENT.event(step.step, step) for step in steps), grant_event(verb, actor, at, act.grant, request)]
+    events = [*(INCIDENT.event(step.step, step) for step in steps), grant_event(verb, act, request)]
     return Decision(act, acts, events)
 
 
@@ -395,17 +393,17 @@ def _record_decision(
 ) -> Grant:
     """Records an operation on a grant. If it is refused, records the refusal in the audit log and raises it."""
     with workspace.open_ledger(create=True, signs=True) as ledger:
-        grant, asked = name, wished
+        grant, request = name, wished
         reasons: tuple[RefusalReason, ...] = ()
         try:
-            done = ledger.record(decide)
+            recorded = ledger.record(decide)
         except _GrantActRefused as refused:
-            grant, asked, reasons = refused.grant.id, refused.grant.request, (refused.reason,)
+            grant, request, reasons = refused.grant.id, refused.grant.request, (refused.reason,)
         except AccessDenied as error:
             reasons = error.reasons
         if not reasons:
-            return next(each for each in load_grants(ledger).all_grants if each.id == done.grant)
-        event = grant_event(verb, actor, at, grant, asked, reasons)
+            return next(each for each in load_grants(ledger).all_grants if each.id == recorded.grant)
+        event = grant_event(verb, _grant_act(grant, verb, actor, at, {}), request, reasons)
         ledger.record_event(event)
     raise AccessDenied(f"{actor.user} may not {verb.replace('_', ' ')} this", reasons=reasons)
 
@@ -427,8 +425,8 @@ def _reason_against_act(verb: GrantVerb, grant: Grant, holding: EffectiveAccess)
     """The reason against an operation on a grant. None if it is allowed."""
     if find_account_conflict(holding.access, holding.account) is not None:
         return reason("conflict")
-    own = holding.account.user == grant.requester
-    if not (verb == "revoke" and own):
+    is_requester = holding.account.user == grant.requester
+    if not (verb == "revoke" and is_requester):
         permission = APPROVE if verb in ("approve", "deny") else f"grant/{verb}"
         allowed = holding.allowed_tenants(permission, grant.request.dataset, grant.request.category)
         reaches = (
@@ -508,10 +506,10 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
             _check_first_adoption(workspace, new)
         decision = decide_permission(in_force, account_of_actor(actor), ASSIGN, at)
         event = decision_event(decision, actor=actor, about=new.digest)
-        against = _reasons_against_adoption(
+        objections = _reasons_against_adoption(
             decision.reasons if not decision.allowed else (), in_force, new, account_of_actor(actor)
         )
-        if not against:
+        if not objections:
             adoption = AccessAdoption(content.decode(), actor.user or "", at)
 
             def decide(acts: ActReader) -> Decision[AccessChange]:
@@ -524,17 +522,19 @@ def adopt_access(workspace: Workspace, at: datetime, *, yes: bool = False) -> Ac
             return ledger.record(decide)
         ledger.record_event(replace(event, result="refused"))
     raise AccessDenied(
-        f"{actor.user} may not adopt this file", reasons=against, hint=f"Ask a person with the permission `{ASSIGN}`."
+        f"{actor.user} may not adopt this file",
+        reasons=objections,
+        hint=f"Ask a person with the permission `{ASSIGN}`.",
     )
 
 
 def _check_first_adoption(workspace: Workspace, new: AccessRules) -> None:
     """Raises RefusedError for a file that is not that of every output of the ledger: adopted, it would decide for them all."""
-    for each in workspace.authorities(decides=True):
-        file = find_access_file(each.folder)
+    for authority in workspace.authorities(decides=True):
+        file = find_access_file(authority.folder)
         if file is None or load_access(file).digest != new.digest:
             raise RefusedError(
-                f"an output of the ledger has other access rules, found from {each.folder}; nothing was adopted",
+                f"an output of the ledger has other access rules, found from {authority.folder}; nothing was adopted",
                 code="E302",
                 hint="Adopt the access file of that configuration, from its folder.",
             )

@@ -72,27 +72,30 @@ def find_outputs(
     found: dict[str, PublishedOutput] = {}
     missed: dict[str, UnreachableOutput] = {}
     indexed, recorded = ([], []) if ledger is None else ledger.read(_outputs_of_ledger)
-    own = {location_text(resolve_output(each.place)): each.pipeline for each in configured if each.pipeline is not None}
+    configured_pipelines = {
+        location_text(resolve_output(each.place)): each.pipeline for each in configured if each.pipeline is not None
+    }
     opened: dict[str, PublishedOutput | str | None] = {}
     config: Config | None = None
     address = None if ledger is None else ledger.address
     for place in (*_named_places(named), *map(_Place.of_ledger, indexed), *_configured_places(configured)):
         folder = location_text(place.folder)
         if place.is_here and folder not in opened:
-            opened[folder] = _open_output(place.folder, keys, own.get(folder), config, address)
+            opened[folder] = _open_output(place.folder, keys, configured_pipelines.get(folder), config, address)
         output = opened[folder] if place.is_here else None
         if isinstance(output, PublishedOutput):
             config = config if output.job is None else output.job.config
-            other = found.setdefault(identity_of(place.folder) or location_text(place.folder), output)
-            if is_copy_refused and not is_same_location(other.folder, place.folder):
-                raise _two_copies_error(other.folder, place.folder)
+            first_output = found.setdefault(identity_of(place.folder) or location_text(place.folder), output)
+            if is_copy_refused and not is_same_location(first_output.folder, place.folder):
+                raise _two_copies_error(first_output.folder, place.folder)
         elif output is not None or not place.is_here:
             is_gone = identity_of(place.folder) is None
             missed[place.identity if is_gone else location_text(place.folder)] = UnreachableOutput(
                 location_text(place.folder), place.pipeline, output or ON_ANOTHER_MACHINE
             )
-    for each in recorded:
-        missed.setdefault(each.output, UnreachableOutput(f"output {each.output}", each.pipeline, NO_FOLDER))
+    for indexed_output in recorded:
+        missing = UnreachableOutput(f"output {indexed_output.output}", indexed_output.pipeline, NO_FOLDER)
+        missed.setdefault(indexed_output.output, missing)
     reached = found.keys() | {each.output for each, _ in _replaced_outputs(recorded, indexed)}
     return tuple(found.values()), tuple(each for identity, each in missed.items() if identity not in reached)
 
@@ -120,12 +123,12 @@ def find_replaced_outputs(ledger: Ledger, since: datetime) -> tuple[UnreachableO
     A request of that time may concern their records: perhaps their disk was not mounted when the other output was begun.
     """
     indexed, recorded = ledger.read(_outputs_of_ledger)
-    found = []
+    replaced = []
     for output, later in _replaced_outputs(recorded, indexed):
         entry = ledger.read(partial(find_entry, sequence=later.first))
         if entry is not None and datetime.fromisoformat(entry_event(entry)["time"]) > since:
-            found.append(UnreachableOutput(f"output {output.output}", output.pipeline, REPLACED))
-    return tuple(found)
+            replaced.append(UnreachableOutput(f"output {output.output}", output.pipeline, REPLACED))
+    return tuple(replaced)
 
 
 def tables_without_records(outputs: Iterable[PublishedOutput]) -> dict[str, dict[str, tuple[str, ...]]]:
@@ -149,11 +152,11 @@ def find_changeable_outputs(
     Raises RefusedError if the receipts of one of them name another keyring (E310) or another ledger (E303), or if two folders
     hold the same output (E318).
     """
-    found, missed = find_outputs(ledger, named, ledger.keyring, configured=configured, is_copy_refused=True)
-    for output in found:
+    reached, missed = find_outputs(ledger, named, ledger.keyring, configured=configured, is_copy_refused=True)
+    for output in reached:
         check_keyring(ledger.keyring, output.chain)
         check_open_ledger(ledger, output.chain)
-    return found, missed
+    return reached, missed
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +186,9 @@ def _configured_places(configured: Sequence[ConfiguredOutput]) -> Iterator[_Plac
     yield from (place for place in places if has_runs(place.folder))
 
 
-def _two_copies_error(one: Location, other: Location) -> RefusedError:
+def _two_copies_error(first: Location, second: Location) -> RefusedError:
     return RefusedError(
-        f"{location_text(one)} and {location_text(other)} are two copies of one output, and it is unknown which is in use",
+        f"{location_text(first)} and {location_text(second)} are two copies of one output, and it is unknown which is in use",
         code=TWO_COPIES,
         hint="If one of them is a backup or a former place of the output, delete it or move it away. To use the other one with"
         " this ledger, which may be a copy as well, record its folder: `minimize runs --rebuild --output DIR`.",
@@ -200,9 +203,9 @@ def _open_output(
     The folder of such an output has its identity, but no receipt and no Parquet file. A folder that is lost has none of them.
     """
     try:
-        found = published_output(folder, keys, pipeline, config, address)
-        if found is not None:
-            return found
+        output = published_output(folder, keys, pipeline, config, address)
+        if output is not None:
+            return output
         is_empty = not any(path.endswith(".parquet") for path in list_data_files(folder))
         return None if is_empty and identity_of(folder) is not None else "nothing has been published to it"
     except MinimizeError as error:

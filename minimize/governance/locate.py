@@ -19,8 +19,7 @@ from minimize.governance.settings import (
 )
 from minimize.identifiers import NO_FOLDING, CaseFolding, canonical_id, canonical_text
 from minimize.keys import Keyring
-from minimize.ledger import AuditEvent, PropertyChange, Resource, current_actor
-from minimize.ledger.kinds import SETTING, SETTINGS_ACTIVITY, RecordedSetting
+from minimize.ledger.kinds import SETTING, RecordedSetting
 from minimize.ledger.subject_tokens import TokenIndex, subject_token, token_secrets, token_versions
 from minimize.plan.request import can_leave
 from minimize.policy.condition import FeatureOn, atoms
@@ -131,9 +130,8 @@ def start_locate(
         tokens = known or [(tenant, subject_token(keys, tenant, device))]
         new = [each for name, token in tokens for each in _action_rows(rows, name, token, now, end)]
         _check_effect([*rows, *new], switch, tenant, device, keys, job.policy.folding, now)
-        record_settings(
-            ledger, new, _locate_event("locate", now, tokens, PropertyChange("until", None, time_text(end)))
-        )
+        shown = {HOLDER: "on", "until": time_text(end)}
+        record_settings(ledger, new, SETTING.event("locate", *new, properties=shown))
     warn_if_not_read(job)
     return StartedLocate(LocateAction(*tokens[0], now, end), position_conditions(workspace))
 
@@ -155,8 +153,7 @@ def end_locate(device: str, tenant: str, workspace: Workspace, now: datetime) ->
         tokens = list(_device_tokens(rows, keys, tenant, device, folding))
         new = [each for name, token in tokens for each in _ending_rows(rows, name, token, now)]
         if new:
-            located = [(each.tenant_id, str(each.subject)) for each in new]
-            record_settings(ledger, new, _locate_event("end_locate", now, list(dict.fromkeys(located))))
+            record_settings(ledger, new, SETTING.event("end_locate", *new, properties={HOLDER: "off"}))
     return EndedLocate(tenant, bool(new), any(each.tenant_id == tenant for each in rows))
 
 
@@ -167,8 +164,10 @@ def list_locate_actions(workspace: Workspace, now: datetime, *, tenant: str | No
     with workspace.open_ledger() as ledger:
         rows = ledger.find(SETTING)
     pairs = dict.fromkeys((row.tenant_id, row.subject) for row in rows if row.setting == FEATURE and row.subject)
-    found = (_current_action(rows, name, str(token), now) for name, token in pairs if tenant in (None, name))
-    return sorted((each for each in found if each is not None), key=lambda each: (each.tenant, each.since, each.device))
+    actions = (_current_action(rows, name, str(token), now) for name, token in pairs if tenant in (None, name))
+    return sorted(
+        (each for each in actions if each is not None), key=lambda action: (action.tenant, action.since, action.device)
+    )
 
 
 def position_conditions(workspace: Workspace) -> dict[str, str]:
@@ -181,10 +180,12 @@ def position_conditions(workspace: Workspace) -> dict[str, str]:
 
 
 def _field_conditions(job: Pipeline, field: Field) -> str:
-    policy, own = job.policy, None if job.records is None else job.records.collect_if
+    policy, pipeline_condition = job.policy, None if job.records is None else job.records.collect_if
     gated: list[Field | RecordsGate] = [field, *_source_fields(policy, field), policy.records]
     texts = [text for each in gated for text in gate_texts(each, policy)]
-    return "; ".join(dict.fromkeys([*texts, *([] if own is None else [condition_text(own)])]))
+    return "; ".join(
+        dict.fromkeys([*texts, *([] if pipeline_condition is None else [condition_text(pipeline_condition)])])
+    )
 
 
 def _check_pipeline(job: Pipeline | None) -> tuple[Pipeline, FeatureSwitch]:
@@ -251,14 +252,14 @@ def _check_effect(
     now: datetime,
 ) -> None:
     """Raises RefusedError if the device would not be located with these rows."""
-    seen = ledger_rows(rows, keys, LEDGER_SETTINGS).with_folding(folding).effective_at(now)
+    effective = ledger_rows(rows, keys, LEDGER_SETTINGS).with_folding(folding).effective_at(now)
     tenants, devices = pa.array([tenant]), pa.array([device])
-    if not seen.feature_on(switch.of_tenants, tenants, None, None)[0].as_py():
-        _refuse_opt_out(seen, "the tenant", tenant, None, now)
+    if not effective.feature_on(switch.of_tenants, tenants, None, None)[0].as_py():
+        _refuse_opt_out(effective, "the tenant", tenant, None, now)
         hint = f"Run `minimize settings set TENANT {FEATURE} on --pipeline PIPELINE`."
         raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
-    if not seen.feature_on(switch, tenants, devices, None)[0].as_py():
-        _refuse_opt_out(seen, "this device", tenant, device, now)
+    if not effective.feature_on(switch, tenants, devices, None)[0].as_py():
+        _refuse_opt_out(effective, "this device", tenant, device, now)
         hint = (
             f"Run `minimize settings why TENANT {FEATURE} TIME --subject DEVICE --settings ledger --pipeline PIPELINE`."
         )
@@ -371,8 +372,8 @@ def _holder_values(
 ) -> Mapping[datetime, str]:
     """The value of a holder's setting for a device from each moment on, in time order."""
     setting_key = (tenant, token, FEATURE, holder)
-    own = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == setting_key]
-    ordered = sorted(own, key=lambda row: (row.valid_from, row.recorded_at, row.value != "on"))
+    holder_rows = [row for row in rows if (row.tenant_id, row.subject, row.setting, row.holder) == setting_key]
+    ordered = sorted(holder_rows, key=lambda row: (row.valid_from, row.recorded_at, row.value != "on"))
     return {row.valid_from: row.value for row in ordered}
 
 
@@ -390,17 +391,3 @@ def _setting_row(tenant: str, token: str, value: str, valid_from: datetime, now:
         valid_from=valid_from,
         recorded_at=now,
     )
-
-
-def _locate_event(
-    operation: str, now: datetime, tokens: Sequence[tuple[str, str]], *changes: PropertyChange
-) -> AuditEvent:
-    """The audit event, with one resource for each token of the device."""
-    value = "on" if changes else "off"
-    resources = tuple(
-        Resource(
-            FEATURE, "setting", f"settings/{tenant}/{FEATURE}/{token}", (PropertyChange(HOLDER, None, value), *changes)
-        )
-        for tenant, token in tokens
-    )
-    return SETTINGS_ACTIVITY.event(operation, current_actor(), now, *resources)

@@ -140,12 +140,12 @@ def find_setting_reasons(
     if job is None:
         warn_if_unchecked("levels, and who may turn the feature on,")
     question = _SettingQuestion.for_setting(setting, job)
-    seen = rows.effective_at(run)
-    then, now = (
+    effective = rows.effective_at(run)
+    at_event, at_run = (
         SettingDecision(
             when,
-            question.holds(seen, when, tenant, subject, field),
-            question.deciding_rows(seen, when, tenant, subject, field),
+            question.holds(effective, when, tenant, subject, field),
+            question.deciding_rows(effective, when, tenant, subject, field),
             question.switch,
         )
         for when in (event, run)
@@ -154,8 +154,8 @@ def find_setting_reasons(
     return SettingExplanation(
         tenant=tenant,
         setting=setting,
-        event=then,
-        run=now,
+        event=at_event,
+        run=at_run,
         file=rows.file,
         unknown_tenant=unknown,
         per_subject=question.switch.per_subject,
@@ -188,22 +188,24 @@ class _SettingQuestion:
     def holds(
         self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None, field: str | None
     ) -> bool:
-        then, tenants = effective.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
+        effective_then, tenants = effective.as_of(epoch_microseconds(when)), pa.array([tenant], pa.string())
         ids = None if subject is None else pa.array([subject], pa.string())
         subjects = ids if field in (None, self.switch.subject) else None
         named = field or self.switch.subject
         others = NO_FIELDS if named is None or ids is None else {named: FieldIds(ids)}
         if self.levels:
-            return bool(then.level_at_least(self.name, self.levels, tenants, subjects, None, others)[0].as_py())
-        return bool(then.feature_on(self.switch, tenants, subjects, None, others)[0].as_py())
+            return bool(
+                effective_then.level_at_least(self.name, self.levels, tenants, subjects, None, others)[0].as_py()
+            )
+        return bool(effective_then.feature_on(self.switch, tenants, subjects, None, others)[0].as_py())
 
     def deciding_rows(
         self, effective: ExplainableSettings, when: datetime, tenant: str, subject: str | None, field: str | None
     ) -> tuple[SettingRow, ...]:
         name = LEVEL_SETTING if self.levels else self.name
         fields = (None, self.switch.subject) if field in (None, self.switch.subject) else (field,)
-        found = (effective.deciding_rows(tenant, name, when, subject, self.levels, each) for each in fields)
-        return tuple(dict.fromkeys(row for rows in found for row in rows))
+        rows_by_field = (effective.deciding_rows(tenant, name, when, subject, self.levels, each) for each in fields)
+        return tuple(dict.fromkeys(row for rows in rows_by_field for row in rows))
 
 
 def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
@@ -211,8 +213,8 @@ def _load_rows(workspace: Workspace, settings: Any) -> SettingsRows:
     job = workspace.loaded_pipeline
     source = settings if settings is not None else None if job is None else job.settings
     if workspace.ledger is None and source is not None and source != LEDGER_SETTINGS:
-        found = load_settings(source) if settings is not None else workspace.load_settings() if job else None
-        rows = load_settings(None) if found is None else found
+        loaded = load_settings(source) if settings is not None else workspace.load_settings() if job else None
+        rows = load_settings(None) if loaded is None else loaded
     else:
         with workspace.open_ledger() as ledger:
             rows = load_ledger_settings(ledger)

@@ -283,8 +283,8 @@ def list_settings(
     """
     with workspace.open_ledger() as ledger:
         name = None if setting is None else canonical_word(setting)
-        found = ledger.find(SETTING, tenant=canonical_id(tenant), key=name)
-    rows = entries_in_scope(found, tenants, lambda row: (row.tenant_id,))
+        recorded = ledger.find(SETTING, tenant=canonical_id(tenant), key=name)
+    rows = entries_in_scope(recorded, tenants, lambda row: (row.tenant_id,))
     chosen = sorted(rows if history else _rows_in_force(rows, now), key=lambda row: (_setting_key(row), row.valid_from))
     names = ROW_SCHEMA.names
     return [SettingRow(**{name: getattr(row, name) for name in names}, line=None) for row in chosen]
@@ -373,23 +373,24 @@ def import_settings(
     future, and rows of a feature or field that no policy below the folder of `minimize.yaml` declares.
     """
     workspace.require("settings/set")
-    given = read_file(Path(file), tokens=True)
+    imported = read_file(Path(file), tokens=True)
     job = workspace.loaded_pipeline
-    _check_names(given, names_of_configuration(workspace.config), job)
-    warn_of_settings(given, None)
-    own = [row for row in given.table.to_pylist() if _turns_on_for_user(row["holder"], row["value"], job)]
-    if own and reference is None:
-        raise _missing_reference(count_noun(len(own), "row of the file", "rows of the file"))
+    _check_names(imported, names_of_configuration(workspace.config), job)
+    warn_of_settings(imported, None)
+    user_rows = [row for row in imported.table.to_pylist() if _turns_on_for_user(row["holder"], row["value"], job)]
+    if user_rows and reference is None:
+        raise _missing_reference(count_noun(len(user_rows), "row of the file", "rows of the file"))
     cited = "" if reference is None else checked_reference(reference, "--reference")
     keys = workspace.keyring()
-    _check_recorded_at(given, now)
-    changes = [PropertyChange("digest", None, given.digest)]
+    _check_recorded_at(imported, now)
+    changes = [PropertyChange("digest", None, imported.digest)]
     changes += [PropertyChange("reference", None, cited)] if cited else []
     resource = Resource("import", "settings", "settings/import", tuple(changes))
     with workspace.open_ledger(create=True) as ledger:
-        found = _with_tokens(given, _known_tokens(given, ledger.find(SETTING)), keys)
+        tokenized_rows = _with_tokens(imported, _known_tokens(imported, ledger.find(SETTING)), keys)
         rows = [
-            replace(each, reference=cited if _turns_on_for_user(each.holder, each.value, job) else "") for each in found
+            replace(each, reference=cited if _turns_on_for_user(each.holder, each.value, job) else "")
+            for each in tokenized_rows
         ]
         event = SETTINGS_ACTIVITY.event("import", current_actor(), now, resource)
         return ImportedSettings(str(file), record_settings(ledger, rows, event))
@@ -424,8 +425,8 @@ def _check_names(rows: SettingsRows, declared: DeclaredNames | None, job: Pipeli
 
     Without policies, only holders are checked.
     """
-    own = None if job is None else DeclaredNames.of_policies(job.policy)
-    known = [names for names in (declared, own) if names is not None]
+    policy_names = None if job is None else DeclaredNames.of_policies(job.policy)
+    known = [names for names in (declared, policy_names) if names is not None]
     settings = frozenset[str]().union(*(names.settings for names in known))
     fields = frozenset[str]().union(*(names.fields for names in known))
     lines = rows.lines if rows.lines is not None else [None] * rows.table.num_rows
@@ -476,8 +477,8 @@ def _with_tokens(
     def token(field: str | None, tenant: str, subject: str) -> str:
         if token_version(subject) is not None:
             return subject
-        found = find_known_token(secrets(field), tenant, subject, known_tokens.get((field, tenant), ()))
-        return subject_token(keys, tenant, subject, field=field) if found is None else found
+        known_token = find_known_token(secrets(field), tenant, subject, known_tokens.get((field, tenant), ()))
+        return subject_token(keys, tenant, subject, field=field) if known_token is None else known_token
 
     return [
         RecordedSetting(

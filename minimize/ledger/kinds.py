@@ -24,9 +24,6 @@ from minimize.ledger.audit_event import (
     SHARE_ACTIVITY,
     AuditActivity,
     PlainValue,
-    PropertyChange,
-    Resource,
-    current_actor,
     utc_text,
 )
 from minimize.receipts import canonical_json, sha256_text
@@ -102,7 +99,23 @@ class Disclosure:
         return {**self.body, "signature": signature}
 
 
-DISCLOSURE: Final = ActKind("disclosure", Disclosure, key="{0.recipient}/{0.disclosure}")
+DISCLOSURE: Final = ActKind(
+    "disclosure",
+    Disclosure,
+    key="{0.recipient}/{0.disclosure}",
+    audit=AuditForm(
+        SHARE_ACTIVITY,
+        type="disclosure",
+        id="{0.disclosure}",
+        name="{0.recipient}",
+        properties=lambda act: {
+            "recipient": act.recipient,
+            "function": act.function,
+            "rows": act.rows,
+            "digest": act.digest,
+        },
+    ),
+)
 
 
 def disclosure_token_text(version: int, token: bytes) -> str:
@@ -135,7 +148,20 @@ class RecallStep:
     actor: str
 
 
-RECALL: Final = ActKind("recall", RecallStep, key="{0.recipient}/{0.disclosure}", tenant="tenant_id", actor="actor")
+RECALL: Final = ActKind(
+    "recall",
+    RecallStep,
+    key="{0.recipient}/{0.disclosure}",
+    tenant="tenant_id",
+    actor="actor",
+    audit=AuditForm(
+        SHARE_ACTIVITY,
+        type="recipient",
+        id="recipients/{0.recipient}",
+        name="{0.recipient}",
+        properties=lambda step: {"state": step.state},
+    ),
+)
 
 
 def find_recall_steps(acts: ActReader, recipient: str | None = None) -> list[RecallStep]:
@@ -153,16 +179,10 @@ def new_recall_steps(acts: ActReader, steps: Sequence[RecallStep]) -> list[Recal
     return [step for step in steps if (step.disclosure, step.tenant_id, step.state) not in recorded]
 
 
-def recall_decision(acts: ActReader, steps: Sequence[RecallStep]) -> Decision[None]:
-    """The decision to record the steps at one recipient that are not recorded yet, with one audit event."""
+def recall_decision(acts: ActReader, steps: Sequence[RecallStep]) -> Decision[list[RecallStep]]:
+    """The decision to record the steps at one recipient that are not recorded yet, with one audit event. Takes at least one."""
     new = new_recall_steps(acts, steps)
-    if not new:
-        return Decision(None)
-    first, entries = new[0], PropertyChange("entries", None, len(new))
-    changes = (PropertyChange("state", None, first.state), entries)
-    resource = Resource(first.recipient, "recipient", f"recipients/{first.recipient}", changes)
-    event = SHARE_ACTIVITY.event("recall", current_actor(), first.recorded_at, resource)
-    return Decision(None, [*map(RECALL.act, new)], [event])
+    return RECALL.joint_decision("recall", *new, properties={"state": steps[0].state, "entries": len(new)})
 
 
 @dataclass(frozen=True)
@@ -390,7 +410,20 @@ class GrantAct:
     recorded_at: datetime
 
 
-GRANT: Final = ActKind("grant", GrantAct, key="{0.grant}", actor="by")
+GRANT: Final = ActKind(
+    "grant",
+    GrantAct,
+    key="{0.grant}",
+    actor="by",
+    audit=AuditForm(
+        AuditActivity("grant", component="access", category="access"),
+        type="grant",
+        id="grants/{0.grant}",
+        name="{0.grant}",
+        correlation="{0.grant}",
+        properties=lambda _: {},
+    ),
+)
 
 TokenState = Literal["requested", "issued", "spent", "revoked"]
 

@@ -69,9 +69,9 @@ def create_file(path: Path, fill: Callable[[Path], None]) -> None:
     except sqlite3.Error as error:
         trouble = database_error(error, path)
     finally:
-        for each in (half, *(half.with_name(half.name + end) for end in _WAL_SUFFIXES)):
+        for leftover in (half, *(half.with_name(half.name + end) for end in _WAL_SUFFIXES)):
             with contextlib.suppress(OSError):
-                file_operations.remove(each)
+                file_operations.remove(leftover)
     if trouble is not None:
         raise trouble
 
@@ -97,10 +97,10 @@ def check_file(address: Address) -> None:
 def file_identity(address: Address) -> FileIdentity | None:
     """Identity of the file at the path of a ledger; None if there is none, or if the ledger is a server."""
     try:
-        found = None if address.path is None else os.lstat(address.path)
+        status = None if address.path is None else os.lstat(address.path)
     except OSError:
-        found = None
-    return None if found is None else (found.st_dev, found.st_ino)
+        status = None
+    return None if status is None else (status.st_dev, status.st_ino)
 
 
 def check_same_file(address: Address, before: FileIdentity | None) -> None:
@@ -198,15 +198,14 @@ class Ledger:
         decide: Callable[[ActReader], Decision[T]],
         signer: Signer | None = None,
         *,
-        then: Callable[[], None] | None = None,
+        before_commit: Callable[[], None] | None = None,
     ) -> T:
         """Decides, appends the acts, removes bodies and writes the audit events, in one transaction that locks out other writers.
 
         `decide` reads the acts that concern it. If it raises, nothing is recorded. It may run again if the server closed the
-        connection. `then` runs before the commit; if it raises, nothing is recorded either. The files of SQLite do not keep a
-        removed body, unless another process is reading them (see `Database.empty_journal`). Events of the process's actor get the
-        permissions of its account. Returns the result of the decision.
-        The default signer is the keyring of the ledger.
+        connection. `before_commit` runs before the commit; if it raises, nothing is recorded either. The files of SQLite do not
+        keep a removed body, unless another process is reading them (see `Database.empty_journal`). Events of the process's actor
+        get the permissions of its account. Returns the result of the decision. The default signer is the keyring of the ledger.
         Raises KeyringError without a signing key, LedgerError, and RefusedError (E304) if acts would get an implausible time.
         """
         signer = self.keyring if signer is None else signer
@@ -229,8 +228,8 @@ class Ledger:
             for event in (*decision.events_by_tenant(), *of_removals):
                 recorded = replace(event, actor=actor) if event.actor == plain else event
                 append_event(connection, recorded, signer, acts=head)
-            if then is not None:
-                then()
+            if before_commit is not None:
+                before_commit()
             return decision
 
         decision = self.write(work)
@@ -296,9 +295,9 @@ class Ledger:
     def _run_with_retries(self, work: Callable[[Connection], T], *, writes: bool) -> T:
         until = time.monotonic() + self._patience
         while True:
-            given, trouble, again = self._tried(work, writes)
+            results, trouble, again = self._tried(work, writes)
             if trouble is None:
-                return given[0]
+                return results[0]
             if not again or time.monotonic() > until:
                 raise trouble
             time.sleep(PAUSE_S)
@@ -308,7 +307,7 @@ class Ledger:
         kept = [True]
         try:
             with self._database.transaction(writes=writes) as connection:
-                given = work(connection)
+                result = work(connection)
                 if writes:
                     check_same_file(self.address, self.file)
                     checkpoint("ledger.before")
@@ -316,7 +315,7 @@ class Ledger:
                 connection.execute("COMMIT")
                 if writes:
                     checkpoint("ledger.after")
-            return [given], None, False
+            return [result], None, False
         except self._database.error as error:
             return [], database_error(error, self.address), bool(kept) and is_connection_lost(error)
 
@@ -410,8 +409,8 @@ class OpenLedgers:
             if not self._users[None]:
                 unused = [each for each in self._ledgers if not self._users[each]]
                 self._ledgers = [each for each in self._ledgers if self._users[each]]
-                for each in unused:
-                    each.close()
+                for ledger_without_user in unused:
+                    ledger_without_user.close()
 
 
 def _create_tables(address: Address, patience: float) -> None:

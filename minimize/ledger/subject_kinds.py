@@ -11,8 +11,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Final, Literal
 
-from minimize.ledger.acts import ActKind, ActReader, pages
-from minimize.ledger.audit_event import utc_text
+from minimize.ledger.acts import ActKind, ActReader, AuditForm, pages
+from minimize.ledger.audit_event import AuditActivity, utc_text
+from minimize.times import time_text
 
 LifecycleState = Literal["recorded", "withdrawn"]
 
@@ -37,6 +38,11 @@ class LifecycleEvent:
     actor: str
     field: str | None = None
     linked: str = "{}"
+
+    @property
+    def path(self) -> str:
+        """The tenant, the token of a subject, and the kind."""
+        return "/".join([self.tenant_id, *([self.subject] if self.subject else []), self.kind])
 
     @cached_property
     def id(self) -> str:
@@ -64,7 +70,21 @@ def linked_forms(row: LifecycleEvent) -> LinkedForms:
 
 
 LIFECYCLE_EVENT: Final = ActKind(
-    "event", LifecycleEvent, key="{0.id}", tenant="tenant_id", subject="subject", valid_from="at", actor="actor"
+    "event",
+    LifecycleEvent,
+    key="{0.id}",
+    tenant="tenant_id",
+    subject="subject",
+    valid_from="at",
+    actor="actor",
+    audit=AuditForm(
+        AuditActivity("events", component="retention", category="deletion"),
+        type="event",
+        id="events/{0.path}",
+        name="{0.kind}",
+        properties=lambda row: {"state": row.state, "at": time_text(row.at)},
+        compared=("state",),
+    ),
 )
 
 
@@ -86,8 +106,8 @@ def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> lis
     """Which rows change anything compared with the last act of their event."""
     key = rows[0].id if len(rows) == 1 else None
     names = sorted({row.tenant_id for row in rows})
-    found = (acts.find(LIFECYCLE_EVENT, key=key, tenants=page) for page in pages(names, TENANTS_PER_QUERY))
-    last = {row.id: row for acts_of_page in found for row in counting_lifecycle_events(acts_of_page, acts.now)}
+    acts_by_page = (acts.find(LIFECYCLE_EVENT, key=key, tenants=page) for page in pages(names, TENANTS_PER_QUERY))
+    last = {row.id: row for acts_of_page in acts_by_page for row in counting_lifecycle_events(acts_of_page, acts.now)}
     new = list[bool]()
     for row in rows:
         known, last[row.id] = last.get(row.id), row
@@ -95,6 +115,7 @@ def new_lifecycle_events(acts: ActReader, rows: Sequence[LifecycleEvent]) -> lis
     return new
 
 
+SUBJECT_ACTIVITY: Final = AuditActivity("subject", component="subjects", category="subjects")
 RequestState = Literal["open", "failed", "done", "confirmed", "refused"]
 
 
@@ -132,6 +153,13 @@ SUBJECT_REQUEST: Final = ActKind(
     subject="subject",
     valid_from="asked_at",
     actor="actor",
+    audit=AuditForm(
+        SUBJECT_ACTIVITY,
+        type="request",
+        id="requests/{0.id:.12}",
+        name="{0.kind}",
+        properties=lambda step: {"state": step.state},
+    ),
 )
 
 
@@ -161,6 +189,13 @@ CORRECTION: Final = ActKind(
     valid_from="at",
     actor="actor",
     removable=True,
+    audit=AuditForm(
+        SUBJECT_ACTIVITY,
+        type="correction",
+        id="subjects/{0.tenant_id}/{0.subject}/{0.field}",
+        name="{0.field}",
+        properties=lambda _: {},
+    ),
 )
 
 

@@ -167,8 +167,8 @@ def token_version(token: str) -> int | None:
     >>> token_version("subject/2:" + 64 * "0"), token_version("device-7")
     (2, None)
     """
-    found = _TOKEN.fullmatch(token)
-    return None if found is None else int(found[1])
+    match = _TOKEN.fullmatch(token)
+    return None if match is None else int(match[1])
 
 
 def token_versions(tokens: Iterable[str]) -> set[int]:

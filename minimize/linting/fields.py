@@ -12,7 +12,7 @@ from minimize.errors import Finding, PolicyError
 from minimize.keys.keyring import NOISE_KEY
 from minimize.linting.rules import LintSubject
 from minimize.policy.condition import Atom, ConditionValue, FieldEquals, atoms, fields_of_atom
-from minimize.policy.describe import condition_text, treatment_text
+from minimize.policy.describe import WORDS
 from minimize.policy.fields import is_dropped, steps_of, treatments_of
 from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Policy, Role
@@ -375,7 +375,4 @@ def _brief_text(field: Field) -> str:
 
 
 def _full_text(field: Field) -> str:
-    if not field.cases:
-        return treatment_text(field.do)
-    ways = [f"{treatment_text(each.do)} if {condition_text(each.when)}" for each in field.cases]
-    return ", ".join([*ways, f"{treatment_text(field.otherwise)} otherwise"])
+    return ", ".join(WORDS.forms(field, "{form} if {when}", "{form} otherwise"))

@@ -40,7 +40,7 @@ from minimize.plan.model import (
 )
 from minimize.plan.request import allows_purpose
 from minimize.plan.risk import level_faults, plan_risk
-from minimize.policy.describe import condition_text, feature_text, treatment_text
+from minimize.policy.describe import WORDS, condition_text, feature_text
 from minimize.policy.fields import locates_finely
 from minimize.policy.model import Field, Policy, Role
 from minimize.policy.pipeline import Pipeline
@@ -134,8 +134,7 @@ def _explanations(policy: Policy, field: Field, only_for: Sequence[str], release
         yield "for aggregates only" if field.in_aggregates else "the policy drops it"
     else:
         yield from _gate_explanations(policy, field)
-        yield from (f"if {condition_text(case.when)}: {treatment_text(case.do)}" for case in field.cases)
-        yield treatment_text(field.do) if not field.cases else f"otherwise {treatment_text(field.otherwise)}"
+        yield from WORDS.forms(field)
 
 
 def _gate_explanations(policy: Policy, field: Field) -> Iterator[str]:

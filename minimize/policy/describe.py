@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
 
 from minimize.forms.yaml_nodes import scalar_text
 from minimize.pages import Table, html_fragment
@@ -25,36 +26,82 @@ if TYPE_CHECKING:
     from minimize.policy.treatments import Treatment
 
 
-def condition_text(condition: Condition) -> str:
-    """A condition in words.
+class Words:
+    """Conditions and treatments in words for an officer. Pages for other readers have subclasses."""
 
-    >>> managed = AllOf((FeatureOn("inventory"), FieldEquals("managed", (True,))))
-    >>> condition_text(AnyOf((FieldEquals("owner_type", ("corporate",)), managed)))
-    'owner_type is corporate or (feature inventory is on and managed is true)'
-    """
-    match condition:
-        case AllOf(parts):
-            return " and ".join(_nested_condition_text(part) for part in parts)
-        case AnyOf(parts):
-            return " or ".join(_nested_condition_text(part) for part in parts)
-        case FeatureOn(name):
-            return f"feature {name} is on"
-        case LevelAtLeast(name):
-            return f"level is {name} or higher"
-        case FieldEquals(key, values):
-            return f"{key} is {' or '.join(scalar_text(value) for value in values)}"
-        case TimeWithin(key, age, parts):
-            return f"{key} is less than {duration_text(age)} before {parts}"
+    def condition(self, condition: Condition) -> str:
+        """A condition in words.
+
+        >>> managed = AllOf((FeatureOn("inventory"), FieldEquals("managed", (True,))))
+        >>> condition_text(AnyOf((FieldEquals("owner_type", ("corporate",)), managed)))
+        'owner_type is corporate or (feature inventory is on and managed is true)'
+        """
+        match condition:
+            case AllOf(parts):
+                return " and ".join(map(self._nested, parts))
+            case AnyOf(parts):
+                return " or ".join(map(self._nested, parts))
+            case FeatureOn(name):
+                return self.feature(name)
+            case LevelAtLeast(name):
+                return self.level(name)
+            case FieldEquals(key, values):
+                return self.equality(key, values)
+            case TimeWithin(key, age, reference):
+                return self.age(key, age, reference)
+
+    def feature(self, name: str) -> str:
+        """The condition that a feature is on."""
+        return f"feature {name} is on"
+
+    def level(self, name: str) -> str:
+        """The condition that the level of collection is high enough."""
+        return f"level is {name} or higher"
+
+    def equality(self, key: str, values: Sequence[Any]) -> str:
+        """The condition that a field has one of these values."""
+        return f"{key} is {' or '.join(map(scalar_text, values))}"
+
+    def age(self, key: str, age: timedelta, reference: str) -> str:
+        """The condition that a time is not long before another."""
+        return f"{key} is less than {duration_text(age)} before {reference}"
+
+    def treatment(self, do: Treatment) -> str:
+        """A treatment in words, with its parameters.
+
+        >>> from minimize.techniques.mask import Mask
+        >>> treatment_text((Mask(keep_last=4),)), treatment_text("drop")
+        ('mask (keep_last 4)', 'drop')
+        """
+        return do if do == "drop" else " → ".join(map(step_text, do))
+
+    def forms(
+        self, field: Field, case: str = "if {when}: {form}", otherwise: str = "otherwise {form}"
+    ) -> Iterator[str]:
+        """The treatment of a field in words: one text, or one for each case by these templates."""
+        for branch in field.cases:
+            yield case.format(when=self.condition(branch.when), form=self.treatment(branch.do))
+        yield otherwise.format(form=self.treatment(field.otherwise)) if field.cases else self.treatment(field.do)
+
+    def gate(self, gated: Field | RecordsGate, policy: Policy | None = None) -> Iterator[str]:
+        """The conditions under which a field or a record is collected, in words: feature, level, and `collect_if`.
+
+        If the policy is given, the text of a feature also mentions subjects that decide for themselves.
+        """
+        if gated.feature:
+            yield self.feature(gated.feature) if policy is None else feature_text(policy, gated.feature)
+        if gated.level:
+            yield self.level(gated.level)
+        if gated.collect_if is not None:
+            yield self.condition(gated.collect_if)
+
+    def _nested(self, condition: Condition) -> str:
+        text = self.condition(condition)
+        return f"({text})" if isinstance(condition, AllOf | AnyOf) else text
 
 
-def treatment_text(do: Treatment) -> str:
-    """The treatment in words, with its parameters.
-
-    >>> from minimize.techniques.mask import Mask
-    >>> treatment_text((Mask(keep_last=4),)), treatment_text("drop")
-    ('mask (keep_last 4)', 'drop')
-    """
-    return do if do == "drop" else " → ".join(step_text(step) for step in do)
+WORDS: Final = Words()
+condition_text, treatment_text, gate_texts = WORDS.condition, WORDS.treatment, WORDS.gate
 
 
 def step_text(step: TechniqueStep) -> str:
@@ -71,28 +118,10 @@ def feature_text(policy: Policy, name: str) -> str:
     return f"feature {name} is on{' for the tenant and for the subject itself' if both else ''}"
 
 
-def gate_texts(gated: Field | RecordsGate, policy: Policy | None = None) -> Iterator[str]:
-    """The conditions under which a field or a record is collected, in words: feature, level, and `collect_if`.
-
-    If the policy is given, the text of a feature also mentions subjects that decide for themselves.
-    """
-    if gated.feature:
-        yield f"feature {gated.feature} is on" if policy is None else feature_text(policy, gated.feature)
-    if gated.level:
-        yield f"level is {gated.level} or higher"
-    if gated.collect_if is not None:
-        yield condition_text(gated.collect_if)
-
-
-def _nested_condition_text(condition: Condition) -> str:
-    text = condition_text(condition)
-    return f"({text})" if isinstance(condition, AllOf | AnyOf) else text
-
-
 def _parameter_text(value: object) -> str:
     if isinstance(value, dict):
-        is_identity = all(key == item for key, item in value.items())
-        return " ".join(map(_parameter_text, value)) if is_identity else f"of {len(value)} values"
+        alike = all(key == other for key, other in value.items())
+        return " ".join(map(_parameter_text, value)) if alike else f"of {len(value)} values"
     if isinstance(value, list | tuple):
         return " ".join(map(_parameter_text, value))
     text = f"{value:g}" if isinstance(value, float) else str(value)
@@ -133,8 +162,7 @@ def _policy_facts(policy: Policy) -> Iterator[str]:
 
 
 def _field_cells(field: Field) -> Sequence[str]:
-    cases = [f"if {condition_text(case.when)}: {treatment_text(case.do)}" for case in field.cases]
-    does = "; ".join([*cases, f"else {treatment_text(field.otherwise)}"]) if cases else treatment_text(field.do)
+    does = "; ".join(WORDS.forms(field, otherwise="else {form}"))
     return field.key, field.type, field.role, does, "; ".join(_gate_cells(field)), field.about
 
 

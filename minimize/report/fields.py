@@ -21,7 +21,7 @@ from minimize.datasets.published_output import OutputFile
 from minimize.errors import KeyringError, OutputError, SourceError
 from minimize.plan import request
 from minimize.plan.request import can_leave
-from minimize.policy.describe import condition_text, gate_texts
+from minimize.policy.describe import Words, gate_texts
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import Treatment
@@ -209,22 +209,24 @@ DROPPED: Final = "dropped"
 UNCHANGED: Final = "unchanged"
 
 
-def treatment_phrase(do: Treatment) -> str:
-    """A chain as text.
+class ReportWords(Words):
+    """Words of a report: a treatment is described by what is left of a value."""
 
-    >>> from minimize.techniques.mask import Mask
-    >>> treatment_phrase((Mask(keep_last=4),))
-    'only the last 4 characters'
-    """
-    return DROPPED if isinstance(do, str) else ", then ".join(step.phrase() for step in do)
+    def treatment(self, do: Treatment) -> str:
+        """A treatment in words.
+
+        >>> from minimize.techniques.mask import Mask
+        >>> ReportWords().treatment((Mask(keep_last=4),))
+        'only the last 4 characters'
+        """
+        return DROPPED if isinstance(do, str) else ", then ".join(step.phrase() for step in do)
+
+    def form(self, field: Field) -> str:
+        """The released form of a field, with its cases."""
+        return "; ".join(self.forms(field, "{form} if {when}"))
 
 
-def field_phrase(field: Field) -> str:
-    """The released form of a field as text, including its cases."""
-    if not field.cases:
-        return treatment_phrase(field.do)
-    cases = [f"{treatment_phrase(case.do)} if {condition_text(case.when)}" for case in field.cases]
-    return "; ".join([*cases, f"otherwise {treatment_phrase(field.otherwise)}"])
+REPORT_WORDS: Final = ReportWords()
 
 
 _LOSS_REASONS: Final = {"gated": "not collected", "dropped": "dropped by a case", "unparsable": "could not be treated"}
@@ -288,7 +290,7 @@ def _facts_by_field(
 
 def _counted_field(field: Field, outputs: tuple[str, ...]) -> FieldFacts:
     """A field that is only in statistics. How many values a table counts is part of its figures, so it is not shown."""
-    form = treatment_phrase(field.in_aggregates) if field.in_aggregates else field_phrase(field)
+    form = REPORT_WORDS.treatment(field.in_aggregates) if field.in_aggregates else REPORT_WORDS.form(field)
     return replace(
         _dropped_field(field, ""),
         form=f"only in statistics ({', '.join(outputs)}): {form}",
@@ -315,7 +317,7 @@ def _kept_field(
     same = RoundedCount.total(RoundedCount.rounded(_unchanged_values(each)) for each in counted)
     filled = [each for each in counted if each.values]
     has_changed_none = bool(filled) and all(each.is_unchanged for each in filled)
-    form = field_phrase(field)
+    form = REPORT_WORDS.form(field)
     after, after_how = distinct.count()
     before, before_how = _distinct_before(field, after) if came is None else came.count()
     return FieldFacts(

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final
+from typing import Any, Final
 
 from minimize.arrow.pointers import KEYS, Pointer
 from minimize.errors import ConfigurationError, redact_errors
@@ -18,20 +18,14 @@ from minimize.governance.sharing import EligibleFunction
 from minimize.pages import BulletList, Section, Table, TermList, markdown_page
 from minimize.plan import Plan, request
 from minimize.plan.bind import examine
-from minimize.plan.model import CaseBranch, FieldPlan
+from minimize.plan.model import FieldPlan
 from minimize.policy.condition import (
-    AllOf,
-    AnyOf,
-    Condition,
-    FeatureOn,
-    FieldEquals,
-    LevelAtLeast,
-    TimeWithin,
     fields_read_by_condition,
 )
 from minimize.policy.model import FeatureModel, Field, Policy, RecordsGate
+from minimize.policy.treatments import Treatment
 from minimize.report.catalogue import DocumentedPipeline, pipelines_in, stated_processing
-from minimize.report.fields import treatment_phrase
+from minimize.report.fields import ReportWords
 from minimize.results import JsonResult
 from minimize.sources import declared_schema
 from minimize.stores import PathText
@@ -104,8 +98,8 @@ def create_leaflet(path: PathText, on: date) -> Leaflet:
     return _LeafletWriter(pipelines[0]).leaflet()
 
 
-class _Wording:
-    """Names of one cell. The description of a field follows its name the first time."""
+class _LeafletWords(ReportWords):
+    """Plain words of one cell. The description of a field follows its name the first time."""
 
     def __init__(self, policy: Policy) -> None:
         self._policy = policy
@@ -122,30 +116,20 @@ class _Wording:
         both = ", for the organization and for the person or device itself" if feature.per_subject else ""
         return f"the optional collection “{plain_name(name)}” is on{both}"
 
-    def condition(self, condition: Condition) -> str:
-        match condition:
-            case AllOf(parts):
-                return " and ".join(map(self._nested, parts))
-            case AnyOf(parts):
-                return " or ".join(map(self._nested, parts))
-            case FeatureOn(name):
-                return self.feature(name)
-            case LevelAtLeast(name):
-                return f"the level of collection is “{name}” or higher"
-            case FieldEquals(key, values):
-                listed = ", ".join(map(_value_text, values))
-                return f"{self.field(key)} is {'one of ' if len(values) > 1 else ''}{listed}"
-            case TimeWithin(key, age, of):
-                return f"{self.field(key)} is less than {period_text(age)} before {self.field(of)}"
+    def level(self, name: str) -> str:
+        return f"the level of collection is “{name}” or higher"
 
-    def phrase(self, branch: CaseBranch) -> str:
-        if branch.steps is None:
+    def equality(self, key: str, values: Sequence[Any]) -> str:
+        listed = ", ".join(map(_value_text, values))
+        return f"{self.field(key)} is {'one of ' if len(values) > 1 else ''}{listed}"
+
+    def age(self, key: str, age: timedelta, reference: str) -> str:
+        return f"{self.field(key)} is less than {period_text(age)} before {self.field(reference)}"
+
+    def treatment(self, do: Treatment) -> str:
+        if isinstance(do, str):
             return "nothing"
-        return re.sub(r"`([^`]+)`", lambda match: self.field(match[1]), treatment_phrase(branch.steps))
-
-    def _nested(self, condition: Condition) -> str:
-        text = self.condition(condition)
-        return f"({text})" if isinstance(condition, AllOf | AnyOf) else text
+        return re.sub(r"`([^`]+)`", lambda match: self.field(match[1]), super().treatment(do))
 
 
 def plain_name(key: str) -> str:
@@ -254,20 +238,17 @@ class _LeafletWriter:
 
     def _gate_texts(self, gated: Field | RecordsGate) -> Iterator[str]:
         """The conditions of a field or a record. The first level is always on."""
-        wording = _Wording(self._policy)
-        if gated.feature:
-            yield wording.feature(gated.feature)
-        if gated.level and gated.level != self._policy.levels[0]:
-            yield wording.condition(LevelAtLeast(gated.level))
-        if gated.collect_if is not None:
-            yield wording.condition(gated.collect_if)
+        is_always_reached = gated.level in self._policy.levels[:1]
+        return _LeafletWords(self._policy).gate(
+            gated.model_copy(update={"level": None}) if is_always_reached else gated
+        )
 
     def _conditions_of_records(self) -> Iterator[str]:
         """The conditions of every record: of the policy, of the pipeline, and the consent to receive it."""
         yield from self._gate_texts(self._policy.records)
         source, records = self._source.pipeline.source, self._source.pipeline.records
         if records is not None and records.collect_if is not None:
-            yield _Wording(self._policy).condition(records.collect_if)
+            yield _LeafletWords(self._policy).condition(records.collect_if)
         if source.deciding_function is not None:
             recipient, function = source.deciding_function
             way = "receive it from" if source.is_received else "pass it on to"
@@ -275,21 +256,16 @@ class _LeafletWriter:
 
     def _forms(self, planned: FieldPlan) -> Iterator[str]:
         """What is left of a value, with each case, and in statistics if that differs."""
-        wording = _Wording(self._policy)
+        words = _LeafletWords(self._policy)
         released = self._releases[planned.key]
         if planned.gives is not None and released.state in ("records", "other purposes"):
-            *cases, last = planned.branches
-            for case in cases:
-                condition = "" if case.when is None else f" if {wording.condition(case.when)}"
-                yield wording.phrase(case) + condition
-            yield ("otherwise " if cases else "") + wording.phrase(last)
+            yield words.form(planned.field)
             if planned.field.from_:
-                yield f"computed from {' and '.join(map(wording.field, planned.field.from_))}"
+                yield f"computed from {' and '.join(map(words.field, planned.field.from_))}"
             if planned.field.in_aggregates and released.statistics:
-                yield f"in statistics: {wording.phrase(CaseBranch(None, planned.field.in_aggregates))}"
+                yield f"in statistics: {words.treatment(planned.field.in_aggregates)}"
         else:
-            steps = planned.field.in_aggregates or planned.steps
-            yield f"only in statistics about groups: {wording.phrase(CaseBranch(None, steps))}"
+            yield f"only in statistics about groups: {words.treatment(planned.field.in_aggregates or planned.steps)}"
 
     def _retention_text(self, declared: Field) -> str:
         features = [self._policy.features.get(part.feature or "") for part in self._parts(declared)]

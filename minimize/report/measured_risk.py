@@ -102,14 +102,14 @@ def measure_risk(
     Raises ConfigurationError for columns that are missing or cannot be measured, OutputError for an output without records,
     KeyringError if a key is not available, SourceError for a file that cannot be read, AccessDenied.
     """
-    wanted = request or RiskRequest()
+    measured_request = request or RiskRequest()
     if _is_pipeline(place):
         place = Workspace(ledger, pipeline=str(place), keys=keys, region=region).target
     if not _is_output(place):
-        measured = _measure_file(Path(str(place)), wanted)
+        measured = _measure_file(Path(str(place)), measured_request)
         return measured, measured
     with Workspace(ledger, place, keys=keys, shown=(place,)) as workspace:
-        measured, tenants = _measure_output(workspace, wanted)
+        measured, tenants = _measure_output(workspace, measured_request)
     return measured, limited_result(measured, tenants)
 
 
@@ -134,7 +134,7 @@ def _measure_output(workspace: Workspace, request: RiskRequest) -> tuple[Risk, T
         dataset = records.published.pipeline
         tenants &= workspace.readable_tenants(READ, dataset=dataset, category=records.category)
     combinations = records.count(tenants)
-    chosen = records.chosen
+    chosen = records.measured_columns
     population = _count_population(request, chosen)
     return Risk.of_combinations(combinations, chosen.person, population, chosen.notes), tenants
 
@@ -162,7 +162,7 @@ class PublishedRecords:
         return {key: pointer for file in self.files for key, pointer in file.pointers.items()}
 
     @cached_property
-    def chosen(self) -> MeasuredColumns:
+    def measured_columns(self) -> MeasuredColumns:
         """The chosen columns. Raises ConfigurationError."""
         notes: list[str] = []
         quasi = self.request.quasi or tuple(self._released_quasi(notes))
@@ -177,7 +177,7 @@ class PublishedRecords:
     @property
     def category(self) -> Category:
         """The highest category of the chosen columns."""
-        tops = {self.pointers[name].top for name in self.chosen.names}
+        tops = {self.pointers[name].top for name in self.measured_columns.names}
         fields = (each for file in self.files for each in file.schema if each.name in tops)
         return highest_or_none(category_named(column_category(each)) for each in fields) or "identified"
 
@@ -186,7 +186,7 @@ class PublishedRecords:
 
         Raises OutputError if columns have other types or keys on different dates, AccessDenied if the records have no tenants.
         """
-        tally = self.chosen.tally()
+        tally = self.measured_columns.tally()
         for batch in self.batches(tenants):
             tally.observe(batch)
         return tally.settle()
@@ -234,7 +234,7 @@ class PublishedRecords:
         return pa.list_(type_) if pointer.stars else type_
 
     def _check_keys(self) -> None:
-        tops = {self.pointers[name].top for name in self.chosen.names}
+        tops = {self.pointers[name].top for name in self.measured_columns.names}
         schemas = [pa.schema([each for each in file.schema if each.name in tops]) for file in self.files]
         message = ""
         try:
@@ -245,7 +245,7 @@ class PublishedRecords:
             raise OutputError(message, hint="Pass --date D, once for each date.")
 
     def _batches(self, file: OutputFile, tenants: TenantSet) -> Batches:
-        pointers = {name: file.pointers.get(name) for name in self.chosen.names}
+        pointers = {name: file.pointers.get(name) for name in self.measured_columns.names}
         tenant = _tenant_pointer(file, tenants)
         tops = {pointer.top for pointer in (*pointers.values(), tenant) if pointer is not None}
         for batch in file.batches(tops):

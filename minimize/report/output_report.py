@@ -294,7 +294,9 @@ def _sharing_history(context: ReportContext, folder: Recipients) -> SharingHisto
     with workspace.open_ledger() as ledger:
         acts = [each for each in find_disclosures(ledger) if each.body["policy"]["name"] == name]
     disclosure_ids = {each.disclosure for each in acts}
-    recalls = [each for each in list_recalls(workspace, folder, at, all_=True) if each.disclosure in disclosure_ids]
+    recalls = [
+        each for each in list_recalls(workspace, folder, at, with_confirmed=True) if each.disclosure in disclosure_ids
+    ]
     return SharingHistory(tuple(acts), tuple(list_consents(workspace, at, recipients=folder.folder)), tuple(recalls))
 
 

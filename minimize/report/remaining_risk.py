@@ -69,7 +69,7 @@ def _fields_of_role(policy: Policy, role: str) -> tuple[str, ...]:
 
 def _measure(records: PublishedRecords) -> RiskFacts:
     """The figures of the chosen columns, and the attacks on them unless there are too many records."""
-    chosen = records.chosen
+    chosen = records.measured_columns
     tally, kept, count = chosen.tally(), [], 0
     for batch in records.batches(ALL_TENANTS):
         tally.observe(batch)

@@ -415,4 +415,4 @@ def _write_and_record(workspace: Workspace, event: AuditEvent, work: Callable[[]
     keys = workspace.keyring()
 
     with workspace.open_ledger(create=True) as ledger:
-        ledger.record(lambda _: Decision(None, events=[event]), keys, then=work)
+        ledger.record(lambda _: Decision(None, events=[event]), keys, before_commit=work)

@@ -188,13 +188,13 @@ def _key_differences(pair: Difference, root: Any, rules: Rules) -> Iterator[Diff
     """The differences of two models, key by key. Keys that are compared together are one difference."""
     rule_by_key = {name: rules.get(f"{pair.pattern}.{name}".lstrip(".")) for name in model_keys(type(pair.new))}
     groups = {name: rule.keys for name, rule in rule_by_key.items() if rule is not None and rule.keys}
-    orders = orders_of(type(pair.new)) if isinstance(pair.new, BaseModel) else {}
+    order_by_key = orders_of(type(pair.new)) if isinstance(pair.new, BaseModel) else {}
     grouped = set(chain.from_iterable(groups.values())) - groups.keys()
     for name in (each for each in rule_by_key if each not in grouped):
         keys = groups.get(name, ())
         values = [side if keys else getattr(side, name) for side in (pair.old, pair.new)]
         below = _below(pair, name, [key.rstrip("_") for key in keys or (name,)], values, root)
-        yield from _differences(replace(below, order=orders.get(name, UNORDERED)), root, rules)
+        yield from _differences(replace(below, order=order_by_key.get(name, UNORDERED)), root, rules)
 
 
 def _below(pair: Difference, name: str, keys: Sequence[Any], values: Sequence[Any], root: Any) -> Difference:

@@ -12,7 +12,7 @@ from minimize.arrow.pointers import Pointer
 from minimize.policy.aggregate_forms import GroupKeyModel, SuppressModel
 from minimize.policy.approval import approval_state
 from minimize.policy.condition import Condition
-from minimize.policy.describe import condition_text, gate_texts, treatment_text
+from minimize.policy.describe import WORDS, condition_text, gate_texts, treatment_text
 from minimize.policy.fields import is_dropped
 from minimize.policy.model import HOLDERS, Field, RecordsGate, Role
 from minimize.policy.pipeline import ENCRYPTED_CATEGORIES, DeduplicateModel, EncryptModel, Pipeline, SourceModel
@@ -151,10 +151,7 @@ def _field_text(field: Field) -> str:
 
 
 def _form_text(field: Field) -> str:
-    if not field.cases:
-        return treatment_text(field.do)
-    cases = (f"if {condition_text(case.when)}: {treatment_text(case.do)}" for case in field.cases)
-    return "; ".join([*cases, f"otherwise {treatment_text(field.otherwise)}"])
+    return "; ".join(WORDS.forms(field))
 
 
 def _aggregates_text(field: Field) -> str:

@@ -32,6 +32,7 @@ from minimize.policy.pipeline import Pipeline
 from minimize.receipts import ReceiptFile
 from minimize.records import RECORDS
 from minimize.results import JsonResult, Line, json_member
+from minimize.stages.identifier_forms import rotation_units
 from minimize.stores import LocationLike, PathText
 from minimize.text import count_noun, did_you_mean
 from minimize.workspace import Workspace
@@ -135,6 +136,8 @@ class OutputAttacks(JsonResult):
     """The batch dates of the records; empty if the output has none."""
     records: int
     attacks: tuple[AttackResult, ...]
+    notes: tuple[str, ...] = ()
+    """What limits the results."""
 
     def lines(self) -> Iterator[Line]:
         """What was attacked, and a table of the attacks."""
@@ -144,6 +147,7 @@ class OutputAttacks(JsonResult):
             yield f"  and wants to learn  {', '.join(self.sensitive)}"
         yield f"  data subjects       {_person_text(self.person)}"
         yield attack_table(self.attacks)
+        yield from (f"note: {note}" for note in self.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +289,7 @@ def attack_output(
             dates=tuple(sorted({file.date for file in files if file.date is not None})),
             records=records.table.num_rows,
             attacks=tuple(measure_attacks(records)),
+            notes=tuple(_notes(published, files, fields)),
         )
 
 
@@ -333,10 +338,25 @@ def _open_published(workspace: Workspace) -> PublishedOutput:
 
 
 def _files_in_force(published: PublishedOutput, dates: Sequence[str]) -> list[OutputFile]:
-    files = [file for file in published.files(RECORDS) if not dates or file.date in dates]
+    """The files of these dates (default: all), without those whose keys were destroyed. Raises OutputError without any."""
+    files = [file for file in published.files(RECORDS) if (not dates or file.date in dates) and not file.is_shredded]
     if not files:
         raise OutputError("no records of this output are in force", hint="Pass an output with records, or other dates.")
     return files
+
+
+def _notes(published: PublishedOutput, files: Sequence[OutputFile], fields: AttackFields) -> Iterator[str]:
+    """What limits the results: fields that were left out, and data subjects that are counted several times."""
+    policy = files[-1].policy if published.job is None else published.job.policy
+    nested = {key for file in files for key in file.pointers if key not in single_pointers(file.policy, file.schema)}
+    for key in _fields_of_role(policy, "quasi", nested):
+        yield f"{key} has several values in a record, and no attack uses it"
+    if fields.person is None:
+        yield "no data subject is released: each record is attacked as a person of its own"
+        return
+    units = sorted({unit for file in files for unit in rotation_units(file.policy, fields.person)})
+    if units:
+        yield f"pseudonyms of {fields.person} change every {' or '.join(units)}: a person counts once for each"
 
 
 def _fields_of_output(

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import base64
 import json
-import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, FiniteFloat, ValidationError
 
 from minimize.errors import ConfigurationError, Finding, MinimizeError, RefusalReason, RefusedError
 from minimize.records import RECORDS
@@ -143,8 +143,13 @@ def _decode_finding(parts: Sequence[Any]) -> Finding:
     return Finding(code, message, hint=hint, field=field)
 
 
-_DATASET_NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,127}(?:/[A-Za-z_][A-Za-z0-9_-]{0,127})?")
-_NAME: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
+_DATASET_NAME: Final = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,127}(?:/[A-Za-z_][A-Za-z0-9_-]{0,127})?$"
+_NAME: Final = r"^[^\x00-\x1f\x7f]{1,256}$"
+DatasetName = Annotated[
+    str, Field(strict=True, pattern=_DATASET_NAME, description="must be the name of a pipeline, or PIPELINE/OUTPUT")
+]
+Name = Annotated[str, Field(strict=True, pattern=_NAME, description="must be text of one line")]
+ContextName = Annotated[Name | None, Field(description="must be text of one line")]
 
 
 def is_dataset_name(text: str) -> bool:
@@ -153,12 +158,12 @@ def is_dataset_name(text: str) -> bool:
     >>> is_dataset_name("telemetry/records"), is_dataset_name("../telemetry"), is_dataset_name("telemetry/../x")
     (True, False, False)
     """
-    return bool(_DATASET_NAME.fullmatch(text))
+    return bool(re.fullmatch(_DATASET_NAME, text))
 
 
 def is_name(text: str) -> bool:
     """Whether a text can be any other name: one line of at most 256 characters."""
-    return bool(_NAME.fullmatch(text))
+    return bool(re.fullmatch(_NAME, text))
 
 
 def split_dataset(dataset: str) -> tuple[str, str]:
@@ -180,18 +185,36 @@ MOST_CONDITIONS: Final = 64
 """Conditions in one filter."""
 MOST_VALUES: Final = 1000
 """Values of one condition."""
-JsonScalar = str | int | float | bool
+CheckedT = TypeVar("CheckedT", bound=BaseModel)
+JsonScalar = str | int | FiniteFloat | bool
 Filter = Mapping[str, Any] | Sequence[Sequence[Any]] | None
 """`{column: value, column: [value, …], column: {">=": value}}`, or the same as `(column, operator, value)`."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilterCondition:
+def _json_value(value: Any) -> Any:
+    """A value in JSON. Its meaning depends on the type of the column."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    return str(value) if isinstance(value, Decimal) else value
+
+
+JsonValue = Annotated[JsonScalar, BeforeValidator(_json_value)]
+JsonValues = Annotated[
+    tuple[JsonValue, ...],
+    Field(
+        max_length=MOST_VALUES, description=f"must be at most {MOST_VALUES:,} texts, finite numbers, booleans or times"
+    ),
+]
+
+
+class FilterCondition(BaseModel, frozen=True, extra="forbid"):
     """A column, an operator, and JSON values. The operator `null` without a value selects nulls."""
 
-    column: str
+    column: Name
     operator: str
-    values: tuple[JsonScalar, ...] = field(default=(), repr=False)
+    values: JsonValues = Field((), repr=False)
 
     @property
     def audit_text(self) -> str:
@@ -239,34 +262,24 @@ def _conditions_of_list(where: Any) -> list[tuple[Any, Any, Any]]:
 
 
 def _parse_condition(column: Any, operator: Any, value: Any) -> FilterCondition:
-    if not isinstance(column, str) or not is_name(column):
-        raise malformed_error("a condition must name a column")
     if operator not in OPERATORS:
         raise malformed_error(f"the operator of a condition must be one of {', '.join(OPERATORS)}")
     if value is None and operator == EQUAL:
-        return FilterCondition(column, NULL)
-    several = operator == IN
-    if several != isinstance(value, list | tuple | set | frozenset):
+        return _checked(FilterCondition, column=column, operator=NULL)
+    if (operator == IN) != isinstance(value, list | tuple | set | frozenset):
         raise malformed_error("`in` takes a list of values; every other operator takes one value")
-    values = [*value] if several else [value]
-    if len(values) > MOST_VALUES:
-        raise malformed_error(f"a condition has at most {MOST_VALUES:,} values")
-    return FilterCondition(column, operator, tuple(map(_json_value, values)))
+    return _checked(
+        FilterCondition, column=column, operator=operator, values=tuple(value) if operator == IN else (value,)
+    )
 
 
-def _json_value(value: Any) -> JsonScalar:
-    """A value in JSON. Its meaning depends on the type of the column."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    if isinstance(value, Decimal):
-        return str(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode("ascii")
-    if isinstance(value, float) and not math.isfinite(value):
-        raise malformed_error("a value is not a finite number")
-    if isinstance(value, str | int | float):
-        return value
-    raise malformed_error("a value must be text, a number, true or false, a time or a date")
+def _checked(kind: type[CheckedT], **values: Any) -> CheckedT:
+    """A request or a condition. Raises ConfigurationError, which names the key that is wrong, but does not repeat its value."""
+    try:
+        return kind(**values)
+    except ValidationError as error:
+        name = str(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"][0])
+    raise malformed_error(f"`{name}` {kind.model_fields[name].description}")
 
 
 LARGEST_REQUEST: Final = 1 << 20
@@ -276,18 +289,30 @@ MOST_TOKENS: Final = 256
 """Tokens that one request can reverse."""
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
+def _distinct(texts: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(texts)) < len(texts):
+        raise ValueError("duplicates")
+    return texts
+
+
+Columns = Annotated[tuple[Name, ...], Field(min_length=1, max_length=MOST_COLUMNS), AfterValidator(_distinct)]
+Token = Annotated[str, Field(strict=True, max_length=1 << 16)]
+Tokens = Annotated[tuple[Token, ...], Field(min_length=1, max_length=MOST_TOKENS), AfterValidator(_distinct)]
+
+
+class ReadRequest(BaseModel, frozen=True, extra="forbid"):
     """A dataset to read."""
 
-    dataset: str
-    columns: tuple[str, ...] | None = None
+    dataset: DatasetName
+    columns: Columns | None = Field(
+        None, description=f"must be a list of 1 to {MOST_COLUMNS} different names of one line"
+    )
     """The columns to read, in this order; None for all that are accessible."""
-    where: tuple[FilterCondition, ...] = ()
+    where: Annotated[tuple[FilterCondition, ...], BeforeValidator(parse_filter)] = ()
     """Conditions on columns in the form that the caller sees."""
-    purpose: str | None = None
-    incident: str | None = None
-    mixed_keys: bool = False
+    purpose: ContextName = None
+    incident: ContextName = None
+    mixed_keys: bool = Field(False, strict=True, description="must be true or false")
     """Whether one column may contain pseudonyms of two versions of a key."""
 
     @property
@@ -307,15 +332,14 @@ class ReadRequest:
         return _encode_request(body, self.purpose, self.incident, {"mixed_keys": True} if self.mixed_keys else {})
 
 
-@dataclass(frozen=True, slots=True)
-class ReidentifyRequest:
+class ReidentifyRequest(BaseModel, frozen=True, extra="forbid"):
     """Tokens of one column to reverse, for an incident."""
 
-    dataset: str
-    column: str
-    tokens: tuple[str, ...] = field(repr=False)
-    purpose: str | None = None
-    incident: str | None = None
+    dataset: DatasetName
+    column: Name
+    tokens: Tokens = Field(repr=False, description=f"must be a list of 1 to {MOST_TOKENS} different texts")
+    purpose: ContextName = None
+    incident: ContextName = None
 
     def to_json(self) -> bytes:
         """The request."""
@@ -326,10 +350,13 @@ class ReidentifyRequest:
 def parse_request(content: bytes) -> ReadRequest | ReidentifyRequest:
     """Parses a request. Raises ConfigurationError (B002), which does not repeat the request."""
     body = _parse_object(content)
-    if "read" in body:
-        return _parse_read(body)
-    if "reidentify" in body:
-        return _parse_reidentify(body)
+    kinds: dict[str, type[ReadRequest | ReidentifyRequest]] = {"read": ReadRequest, "reidentify": ReidentifyRequest}
+    for word, kind in kinds.items():
+        if word in body:
+            names = [name for name in kind.model_fields if name != "dataset"]
+            if not body.keys() <= {word, *names}:
+                raise malformed_error(f"unknown key; with `{word}` a request may contain only {', '.join(names)}")
+            return _checked(kind, dataset=body.pop(word), **body)
     raise malformed_error("a request must contain `read` or `reidentify` with the name of a dataset")
 
 
@@ -342,16 +369,13 @@ def read_request(
     mixed_keys: bool = False,
 ) -> ReadRequest:
     """A checked read request. Raises ConfigurationError (B002)."""
-    named = None if columns is None else _check_names(columns, "columns", MOST_COLUMNS)
-    conditions = parse_filter(where)
-    if not isinstance(mixed_keys, bool):
-        raise malformed_error("`mixed_keys` must be true or false")
-    return ReadRequest(
-        dataset=_check_dataset(dataset),
-        columns=named,
-        where=conditions,
-        purpose=_check_name(purpose, "purpose"),
-        incident=_check_name(incident, "incident"),
+    return _checked(
+        ReadRequest,
+        dataset=dataset,
+        columns=columns,
+        where=where,
+        purpose=purpose,
+        incident=incident,
         mixed_keys=mixed_keys,
     )
 
@@ -360,25 +384,9 @@ def reidentify_request(
     dataset: str, column: str, tokens: Sequence[str], purpose: str | None = None, incident: str | None = None
 ) -> ReidentifyRequest:
     """A checked re-identification request. Raises ConfigurationError (B002)."""
-    name = _check_name(column, "column")
-    if name is None:
-        raise malformed_error("`column` must name one column")
-    several = _check_names(tokens, "tokens", MOST_TOKENS, longest=1 << 16)
-    return ReidentifyRequest(
-        _check_dataset(dataset), name, several, _check_name(purpose, "purpose"), _check_name(incident, "incident")
+    return _checked(
+        ReidentifyRequest, dataset=dataset, column=column, tokens=tokens, purpose=purpose, incident=incident
     )
-
-
-def _parse_read(body: dict[str, Any]) -> ReadRequest:
-    _check_keys(body, ("read", "columns", "where", "purpose", "incident", "mixed_keys"))
-    arguments = {name: value for name, value in body.items() if name != "read"}
-    return read_request(body["read"], **arguments)
-
-
-def _parse_reidentify(body: dict[str, Any]) -> ReidentifyRequest:
-    _check_keys(body, ("reidentify", "column", "tokens", "purpose", "incident"))
-    arguments = {"column": None, "tokens": None, **body}
-    return reidentify_request(arguments.pop("reidentify"), **arguments)
 
 
 def _parse_object(content: bytes) -> dict[str, Any]:
@@ -406,34 +414,6 @@ def _reject_repeated_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _reject_constant(_: str) -> NoReturn:
     raise ValueError("not JSON")
-
-
-def _check_keys(body: dict[str, Any], names: tuple[str, ...]) -> None:
-    if not body.keys() <= set(names):
-        raise malformed_error(f"unknown key; with `{names[0]}` a request may contain only {', '.join(names[1:])}")
-
-
-def _check_dataset(name: Any) -> str:
-    if not isinstance(name, str) or not is_dataset_name(name):
-        raise malformed_error("a dataset must be the name of a pipeline, or PIPELINE/OUTPUT")
-    return name
-
-
-def _check_name(text: Any, name: str) -> str | None:
-    if text is None or (isinstance(text, str) and is_name(text)):
-        return text
-    raise malformed_error(f"`{name}` must be text of one line")
-
-
-def _check_names(texts: Any, name: str, most: int, longest: int | None = None) -> tuple[str, ...]:
-    is_list = isinstance(texts, list | tuple) and 0 < len(texts) <= most
-    if not is_list or not all(isinstance(each, str) for each in texts):
-        raise malformed_error(f"`{name}` must be a list of 1 to {most} texts")
-    if not all(len(each) <= longest if longest else is_name(each) for each in texts):
-        raise malformed_error(f"a text in `{name}` is too long or has several lines")
-    if len(set(texts)) < len(texts):
-        raise malformed_error(f"`{name}` contains a duplicate")
-    return tuple(texts)
 
 
 def _encode_request(body: dict[str, Any], purpose: str | None, incident: str | None, more: dict[str, Any]) -> bytes:

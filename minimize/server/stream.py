@@ -212,9 +212,8 @@ def reverse_tokens(
     """
     if decision.views.get(column):
         raise column_error("tokens of a column that a view shows in another form cannot be reversed")
-    token_view = bind_view(
-        opened.snapshot, decision, (column,), (FilterCondition(column, IN, tuple(tokens)),), decision.decided_at
-    )
+    condition = FilterCondition(column=column, operator=IN, values=tuple(tokens))
+    token_view = bind_view(opened.snapshot, decision, (column,), (condition,), decision.decided_at)
     value_by_token: dict[str, str] = {}
     for opened_file, sealed in _tokenized_files(opened, column):
         view = token_view if sealed.per is None else _with_per_column(token_view, sealed.per)

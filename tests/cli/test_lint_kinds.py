@@ -203,7 +203,7 @@ def test_a_faulty_file_is_judged_as_far_as_it_can_be_read(tmp_path: Path, comman
     said = command("lint", tmp_path, "--json")
     assert said.code == 1
     codes = sorted(finding["code"] for finding in said.json["findings"])
-    assert codes == ["L002", "L004", "P008", "P010", "P012", "P014"]
+    assert codes == ["L002", "L004", "L096", "P008", "P010", "P012", "P014"]
 
 
 def test_settings_that_are_not_there_are_a_warning(tmp_path: Path, command: Command) -> None:
@@ -212,5 +212,5 @@ def test_settings_that_are_not_there_are_a_warning(tmp_path: Path, command: Comm
     (folder / "policy.yaml").write_text(HEAD)
     (folder / "pipeline.yaml").write_text(PIPELINE)
     said = command("lint", folder, "--json")
-    assert [(each["code"], each["line"]) for each in said.json["findings"]] == [("L039", 5)]
+    assert [(each["code"], each["line"]) for each in said.json["findings"]] == [("L039", 5), ("L096", 7)]
     assert said.code == 0

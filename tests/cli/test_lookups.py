@@ -60,6 +60,7 @@ MORE_READS: Final[Mapping[str, Mapping[str, int]]] = {
     "incident close": {"access.yaml": 2},
     "audit verify": {"test.keys": 2},
     "report": {"minimize.yaml": 5},
+    "risk --population": {"access.yaml": 2},
     "tenant report": {"minimize.yaml": 10, "test.keys": 3},
     "export": {"minimize.yaml": 3, "ledger.db": 3},
     "drift": {"test.keys": 2, "ledger.db": 2},

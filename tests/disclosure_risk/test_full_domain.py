@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from minimize.disclosure_risk import full_domain
 from minimize.disclosure_risk.combinations import combinations_of
 from minimize.disclosure_risk.full_domain import optimal_levels
 from minimize.disclosure_risk.hierarchy import Hierarchy
 from minimize.disclosure_risk.requirement import Requirement
 from minimize.errors import RefusedError
 from tests.disclosure_risk.generalization import (
+    ILLNESSES,
     LIMITS,
     Problem,
     best_choice,
@@ -198,3 +200,33 @@ def test_the_order_of_records_does_not_matter(problem: Problem, requirement: Req
         else:
             results.append((result.levels, result.loss, result.lower_bound, result.proven))
     assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("thresholds", [{"k": 3}, {"k": 3, "t": 0.33}])
+def test_classes_that_the_queue_does_not_hold_are_computed_again(
+    thresholds: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{**row, "illness": ILLNESSES[number % 7 % 3]} for number, row in enumerate(survey().rows)]
+    problem = Problem(rows, [AGES, SEXES, MODELS], has_persons=False)
+    arguments = problem.combinations, problem.hierarchies, Requirement(thresholds)
+    held = optimal_levels(*arguments, suppress_at_most=Fraction(1, 10))
+    monkeypatch.setattr(full_domain, "_MAX_STORED_ROWS", 0)
+    computed = optimal_levels(*arguments, suppress_at_most=Fraction(1, 10))
+    assert (held.levels, held.suppressed, held.loss) == (computed.levels, computed.suppressed, computed.loss)
+    assert computed.proven
+
+
+def test_a_rare_value_may_be_in_one_part_of_a_class_and_absent_from_the_other() -> None:
+    """The class of both parts misses delta, because the value is too rare in it; each part meets it."""
+    parts = {("0", "0"): (1, 4), ("0", "1"): (0, 20), ("1", "0"): (20, 80)}
+    rows = [
+        {"a": first, "b": second, "illness": illness, "person": 0}
+        for (first, second), counts in parts.items()
+        for illness, count in zip(ILLNESSES[:2], counts, strict=True)
+        for _ in range(count)
+    ]
+    problem = Problem(rows, [[("0", "*"), ("1", "*")]] * 2, has_persons=False)
+    requirement = Requirement({"k": 2, "delta": 1.37})
+    assert choice_at(problem, (0, 1), requirement).suppressed
+    assert optimal_levels(problem.combinations, problem.hierarchies, requirement).levels == (0, 0)
+    assert_best(problem, requirement, Fraction(0))

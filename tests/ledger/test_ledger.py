@@ -353,7 +353,7 @@ def test_a_decision_that_raises_records_nothing(ledger: Ledger, keys: Keyring) -
 
 def test_work_that_belongs_to_a_decision_comes_before_the_commit(ledger: Ledger, keys: Keyring) -> None:
     seen = list[bool]()
-    ledger.record(decided(REQUESTED), keys, then=lambda: seen.append(is_empty(ledger)))
+    ledger.record(decided(REQUESTED), keys, before_commit=lambda: seen.append(is_empty(ledger)))
     assert seen == [True]
     assert ledger.find(GRANT) == [STEP]
 
@@ -363,7 +363,7 @@ def test_work_that_fails_undoes_its_decision(ledger: Ledger, keys: Keyring) -> N
         raise LookupError
 
     with pytest.raises(LookupError):
-        ledger.record(decided(REQUESTED), keys, then=fails)
+        ledger.record(decided(REQUESTED), keys, before_commit=fails)
     assert is_empty(ledger)
     ledger.record(decided(REQUESTED), keys)
     assert errors(ledger, keys) == set()

@@ -9,7 +9,7 @@ from minimize.policy.condition import FieldEquals
 from minimize.policy.describe import gate_texts
 from minimize.policy.model import Field, FieldCase
 from minimize.report.fields import (
-    field_phrase,
+    REPORT_WORDS,
     is_one_to_one,
 )
 from minimize.techniques import TechniqueStep
@@ -138,7 +138,7 @@ def test_cases_are_shown_with_their_conditions() -> None:
         cases=(FieldCase(when=FieldEquals("owner", ("personal",)), do=(Mask(keep_last=4),)),),
         otherwise=(Keep(),),
     )
-    assert field_phrase(field) == "only the last 4 characters if owner is personal; otherwise unchanged"
+    assert REPORT_WORDS.form(field) == "only the last 4 characters if owner is personal; otherwise unchanged"
 
 
 def test_the_conditions_of_collection_are_listed() -> None:

@@ -35,7 +35,7 @@ def test_a_read_request_survives_serialization() -> None:
     }
     ask = read_request("telemetry/records", ["a", "b"], where, "operations", "INC-1", True)
     assert parse_request(ask.to_json()) == ask
-    assert parse_request(read_request("telemetry").to_json()) == ReadRequest("telemetry")
+    assert parse_request(read_request("telemetry").to_json()) == ReadRequest(dataset="telemetry")
 
 
 def test_tokens_to_turn_back_go_over_the_wire_and_come_back() -> None:

@@ -117,6 +117,8 @@ class RiskMeasure(ABC):
     """Whether a threshold that two tables meet is met by both together."""
     example: ClassVar[str] = "0.3"
     """A threshold as a bound may write it."""
+    is_closed_under_union: ClassVar[bool] = True
+    """Whether the union of classes of one table that meet a threshold meets it, if no data subject is in several of them."""
 
     @classmethod
     def read_threshold(cls, written: Any) -> Threshold:

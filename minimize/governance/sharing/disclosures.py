@@ -18,7 +18,7 @@ from minimize.governance.sharing.plan import ResolvedShare, SharePlan
 from minimize.governance.sharing.recipient_fields import FieldDecision, RecipientKeys, RecipientPolicy
 from minimize.identifiers import canonical_text
 from minimize.keys.keyring import SUBJECT_KEY
-from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource, current_actor
+from minimize.ledger import Actor, AuditEvent, PropertyChange, Resource
 from minimize.ledger.acts import ActReader, Decision
 from minimize.ledger.audit_event import SHARE_ACTIVITY
 from minimize.ledger.kinds import DISCLOSURE, TENANT_SHARE, Disclosure, TenantShare, find_disclosures
@@ -243,20 +243,6 @@ def build_disclosure(
     )
 
 
-def disclosure_event(act: Disclosure, now: datetime) -> AuditEvent:
-    """The audit event of a disclosure."""
-    changes = (
-        PropertyChange("recipient", None, act.recipient),
-        PropertyChange("function", None, act.function),
-        PropertyChange("rows", None, act.rows),
-        PropertyChange("digest", None, act.digest),
-    )
-    resource = Resource(act.recipient, "disclosure", act.disclosure, changes)
-    tenants = list(act.body["tenants"])
-    tenant = tenants[0] if len(tenants) == 1 else None
-    return SHARE_ACTIVITY.event("disclose", current_actor(), now, resource, tenant=tenant)
-
-
 def refusal_event(
     recipient: str, function: str, reasons: tuple[RefusalReason, ...], actor: Actor, now: datetime
 ) -> AuditEvent:
@@ -297,7 +283,7 @@ def commit_disclosure(
     act = build_disclosure(
         name, share, function, composed, stats, shares, category=category, keys=keys, file=file, now=now
     )
-    event = disclosure_event(act, now)
+    event = DISCLOSURE.event("disclose", act, tenants=act.body["tenants"])
 
     def decide(acts: ActReader) -> Decision[Disclosure]:
         """So the end of a consent comes before the disclosure and stops it, or comes after it and finds it recorded."""

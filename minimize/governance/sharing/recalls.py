@@ -161,9 +161,9 @@ def find_recalls(
     now: datetime,
     recipient: str | None,
     *,
-    all_: bool = False,
+    with_confirmed: bool = False,
 ) -> list[Recall]:
-    """The recalls that are due or requested, oldest first. `all_` includes confirmed ones.
+    """The recalls that are due or requested, oldest first. `with_confirmed` includes confirmed ones.
 
     The file of contracts is that of the configuration.
     """
@@ -174,7 +174,7 @@ def find_recalls(
     search, steps = _RecallSearch(ledger, recipients, acts, agreements, now), _recorded_steps(ledger, recipient)
     sent = find_disclosures(ledger, recipient)
     recalls = [recall for disclosure in sent for recall in search.recalls_of_disclosure(disclosure, steps)]
-    return [recall for recall in recalls if all_ or recall.state != "confirmed"]
+    return [recall for recall in recalls if with_confirmed or recall.state != "confirmed"]
 
 
 def _recorded_steps(ledger: Ledger, recipient: str | None) -> dict[DisclosureTenant, list[RecallStep]]:
@@ -223,12 +223,12 @@ class _RecallSearch:
         A tenant that never had a contract with an independent recipient has none that could end. A recipient that is no longer
         configured has no contract.
         """
-        found, today = self._recipient(act.recipient), self.now.astimezone(UTC).date()
-        if found is None:
+        recipient, today = self._recipient(act.recipient), self.now.astimezone(UTC).date()
+        if recipient is None:
             return True
-        if found.standing == "agent":
-            return found.contract is None or not found.contract.holds(today)
-        known = self.agreements.contracts_of(found.recipient, tenant, self.now)
+        if recipient.standing == "agent":
+            return recipient.contract is None or not recipient.contract.holds(today)
+        known = self.agreements.contracts_of(recipient.recipient, tenant, self.now)
         return any(each.from_ <= today for each in known) and not any(each.holds(today) for each in known)
 
     def _recipient(self, name: str) -> Recipient | None:
@@ -254,12 +254,14 @@ def show_recalls(
     now: datetime,
     *,
     recipient: str | None = None,
-    all_: bool = False,
+    with_confirmed: bool = False,
     overdue: bool = False,
 ) -> Printable:
     """The recall list that the current actor may read, as `list_recalls` finds it. Exit code 1 if a recall needs action."""
     tenants = workspace.readable_tenants("share/read")
-    recalls = list_recalls(workspace, recipients, now, recipient=recipient, all_=all_, overdue=overdue, tenants=tenants)
+    recalls = list_recalls(
+        workspace, recipients, now, recipient=recipient, with_confirmed=with_confirmed, overdue=overdue, tenants=tenants
+    )
     is_late = any(each.is_late for each in recalls)
     return limited_result(Listing("recalls", recalls, "no recalls", exit_code=int(is_late)), tenants)
 
@@ -270,20 +272,20 @@ def list_recalls(
     now: datetime,
     *,
     recipient: str | None = None,
-    all_: bool = False,
+    with_confirmed: bool = False,
     overdue: bool = False,
     tenants: TenantSet = ALL_TENANTS,
 ) -> list[Recall]:
     """The recall list: due and requested recalls, oldest first.
 
     recipients  the recipients or their folder; default: the configured folder
-    all_        includes confirmed recalls
+    with_confirmed  includes confirmed recalls
     overdue     only recalls that need action
     tenants     tenants in scope
     """
     known = load_configured_recipients(recipients, workspace.config)
     with workspace.open_ledger() as ledger:
-        recalls = find_recalls(ledger, known, workspace.config, now, recipient, all_=all_)
+        recalls = find_recalls(ledger, known, workspace.config, now, recipient, with_confirmed=with_confirmed)
     visible = entries_in_scope(recalls, tenants, lambda recall: (recall.tenant,))
     return [recall for recall in visible if recall.is_late or not overdue]
 
@@ -387,8 +389,8 @@ class EndedConsent:
     def lines(self) -> Iterator[str]:
         """The act, its recalls, and what remains to do."""
         yield act_text(self.recorded.act)
-        for each in self.recalls:
-            yield from each.lines()
+        for recall in self.recalls:
+            yield from recall.lines()
         if _covers_received_records(self.recorded.act):
             yield RECEIVED_RECORDS_HINT
         if self.ending:
@@ -410,8 +412,8 @@ class ExpiredConsents:
     def lines(self) -> Iterator[str]:
         """The number of consents, their recalls, and what remains to do."""
         yield f"{count_noun(len(self.acts), 'consent')} marked as expired"
-        for each in self.recalls:
-            yield from each.lines()
+        for recall in self.recalls:
+            yield from recall.lines()
         if any(map(_covers_received_records, self.acts)):
             yield RECEIVED_RECORDS_HINT
 
@@ -441,9 +443,9 @@ def end_consent(
     known = find_recipient(consent.recipient, workspace, recipients)
     recall_on_end = _RecallOnEnd(now, workspace.config, known)
     with open_recall_list(to, consent.recipient) as save_list:
-        done = add_consent(verb, consent, workspace, now, recipients=recipients, also=recall_on_end)
+        recorded = add_consent(verb, consent, workspace, now, recipients=recipients, also=recall_on_end)
         save_list(recall_on_end.recalls)
-    return EndedConsent(done, recall_on_end.recalls, "" if known is None else known.ending)
+    return EndedConsent(recorded, recall_on_end.recalls, "" if known is None else known.ending)
 
 
 def expire_consents(workspace: Workspace, now: datetime) -> ExpiredConsents:
@@ -514,14 +516,14 @@ def open_recall_list(path: str | None, recipient: str | None) -> Iterator[Recall
     file, is_recorded = TextIOWrapper(create_private_file(Path(path)), encoding="utf-8"), False
     try:
         with file:
-            yield lambda found: file.write(_recall_list_text(recipient, found))
+            yield lambda recalls: file.write(_recall_list_text(recipient, recalls))
             is_recorded = True
     finally:
         if not is_recorded:
             file_operations.remove(Path(path), missing=True)
 
 
-def _recall_list_text(recipient: str | None, found: Sequence[Recall]) -> str:
-    names = [recipient] if recipient is not None else list(dict.fromkeys(each.recipient for each in found))
-    lists = [recall_list(name, [each for each in found if each.recipient == name]) for name in names]
+def _recall_list_text(recipient: str | None, recalls: Sequence[Recall]) -> str:
+    names = [recipient] if recipient is not None else list(dict.fromkeys(each.recipient for each in recalls))
+    lists = [recall_list(name, [each for each in recalls if each.recipient == name]) for name in names]
     return json.dumps(lists[0] if recipient is not None else lists, indent=2)

@@ -34,7 +34,6 @@ from minimize.governance.subjects.disclosures import disclosures_by_recipient, d
 from minimize.governance.subjects.named_subjects import DataSubject
 from minimize.governance.subjects.requests import (
     REQUEST_ID_LENGTH,
-    SUBJECT_ACTIVITY,
     find_request,
     new_request,
     next_step,
@@ -49,6 +48,7 @@ from minimize.ledger.audit_event import EventResult
 from minimize.ledger.subject_kinds import (
     CORRECTION,
     PROPOSED_CORRECTION,
+    SUBJECT_ACTIVITY,
     SUBJECT_REQUEST,
     ProposedCorrection,
     RecordedCorrection,
@@ -109,8 +109,8 @@ class CorrectionJudge:
         affected = subject_in_file(file, key, subject, [str(subject.tenant)])
         if not shown or not affected.subject_forms:
             return None
-        made = {name: _corrected_value(file, name, values[name], subject, now) for name in shown}
-        return cls(file.pointers, affected, made)
+        new_values = {name: _corrected_value(file, name, values[name], subject, now) for name in shown}
+        return cls(file.pointers, affected, new_values)
 
     @property
     def columns(self) -> list[str]:
@@ -124,14 +124,14 @@ class CorrectionJudge:
         affected = self.affected.affects(batch, np.zeros(batch.num_rows, np.int64))
         instead: dict[str, pa.Array] = {}
         closed: dict[str, Bools] = {}
-        for name, made in self.corrected.items() if affected.any() else ():
+        for name, new_value in self.corrected.items() if affected.any() else ():
             values = decode_dictionary(leaf(batch, self.pointers[name]).values)
             present = np.asarray(values.is_valid())
-            if made.value is None:
+            if new_value.value is None:
                 closed[name] = affected & present
             else:
-                mask = pa.array(affected if made.fills else affected & present)
-                instead[name] = pc.if_else(mask, made.value.cast(values.type), values)
+                mask = pa.array(affected if new_value.fills else affected & present)
+                instead[name] = pc.if_else(mask, new_value.value.cast(values.type), values)
         return BatchVerdict(removed_values=closed, replacements=instead)
 
 
@@ -178,7 +178,7 @@ class Correction(JsonResult):
     plans: Mapping[str, RemovalPlan] = field(metadata=json_member("outputs"))
     notices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     receipts: tuple[Receipt, ...] = field(
-        default=(), metadata=json_member(convert=lambda made: [each.run_id for each in made])
+        default=(), metadata=json_member(convert=lambda receipts: [each.run_id for each in receipts])
     )
     request: str | None = None
     new_values: ValuesByField | None = field(default=None, repr=False, metadata=OMIT_IF_NONE)
@@ -243,18 +243,18 @@ def correct_subject(
     workspace.check_ledger(named)
     with workspace.open_ledger(create=yes, signs=True) as ledger:
         found_outputs = find_changeable_outputs(ledger, named, workspace.configured_outputs)[0]
-        made = _CorrectionRun(ledger, workspace, subject, values, now, found_outputs, progress)
-        made.check()
-        found = Correction(made.plans(), made.notices())
+        run = _CorrectionRun(ledger, workspace, subject, values, now, found_outputs, progress)
+        run.check()
+        correction = Correction(run.plans(), run.notices())
         if not yes:
-            return found
-        check_rewrite_time(ledger, made.outputs, found.plans, now)
-        request = made.new_request(evidence)
+            return correction
+        check_rewrite_time(ledger, run.outputs, correction.plans, now)
+        request = run.new_request(evidence)
         if workspace.access is None:
             record_steps(ledger, [request], now)
-            return made.execute(found, request)
-        made.propose(request)
-        return replace(found, request=request.id[:REQUEST_ID_LENGTH], is_proposed=True)
+            return run.execute(correction, request)
+        run.propose(request)
+        return replace(correction, request=request.id[:REQUEST_ID_LENGTH], is_proposed=True)
 
 
 def approve_correction(
@@ -287,19 +287,19 @@ def approve_correction(
             raise AccessDenied(f"{actor.user} may not approve this correction", reasons=(reason("not_separate"),))
         subject, values = _open_proposal(proposal, ledger.keyring)
         outputs = find_changeable_outputs(ledger, named, workspace.configured_outputs)[0]
-        made = _CorrectionRun(ledger, workspace, subject, values, now, outputs, progress)
-        made.check()
-        found = Correction(made.plans(), made.notices(), new_values=values)
+        run = _CorrectionRun(ledger, workspace, subject, values, now, outputs, progress)
+        run.check()
+        correction = Correction(run.plans(), run.notices(), new_values=values)
         if not yes:
-            return found
-        check_rewrite_time(ledger, made.outputs, found.plans, now)
+            return correction
+        check_rewrite_time(ledger, run.outputs, correction.plans, now)
         ledger.record_event(_approval_event(request, now, "success"))
-        return made.execute(found, request)
+        return run.execute(correction, request)
 
 
 def _approval_event(request: SubjectRequestStep, now: datetime, result: EventResult) -> AuditEvent:
-    resource = Resource(request.kind, "request", f"requests/{request.id[:REQUEST_ID_LENGTH]}")
-    return SUBJECT_ACTIVITY.event("approve correction", current_actor(), now, resource, result=result)
+    event = SUBJECT_REQUEST.event("approve correction", request, at=now, result=result, properties={})
+    return replace(event, tenant=None)
 
 
 _PROPOSAL: Final = "proposal"
@@ -371,25 +371,26 @@ class _CorrectionRun:
             recorded_at=self.now,
             actor=request.actor,
         )
-        event = SUBJECT_ACTIVITY.event("propose correction", current_actor(), self.now, *self._resources(token))
+        event = CORRECTION.event("propose correction", *self._rows(request))
         acts = [SUBJECT_REQUEST.act(request), PROPOSED_CORRECTION.act(proposal)]
         self.ledger.record(lambda _: Decision(None, acts, [event]))
 
-    def execute(self, found: Correction, request: SubjectRequestStep) -> Correction:
+    def execute(self, correction: Correction, request: SubjectRequestStep) -> Correction:
         """Executes the correction of a recorded request. The values are recorded before any change."""
-        self._record_values(request)
+        rows = self._rows(request)
+        self.ledger.record(lambda _: CORRECTION.joint_decision(CORRECTION_KIND, *rows))
         receipts: list[Receipt] = []
         for output in self.outputs:
-            plan = found.plans.get(str(output.folder), RemovalPlan(self.now))
+            plan = correction.plans.get(str(output.folder), RemovalPlan(self.now))
             self._removal.execute(output, plan, receipts.append)
-        body = {**request.body, "receipts": [each.run_id for each in receipts], "recalls": found.notices}
+        body = {**request.body, "receipts": [each.run_id for each in receipts], "recalls": correction.notices}
         record_steps(self.ledger, [next_step(request, "done", self.now, **body)], self.now)
-        return replace(found, receipts=tuple(receipts), request=request.id[:REQUEST_ID_LENGTH])
+        return replace(correction, receipts=tuple(receipts), request=request.id[:REQUEST_ID_LENGTH])
 
-    def _record_values(self, request: SubjectRequestStep) -> None:
-        token = str(request.subject)
-        who = current_actor().user or ""
-        rows = [
+    def _rows(self, request: SubjectRequestStep) -> list[RecordedCorrection]:
+        """The values as acts, encrypted."""
+        token, account = str(request.subject), current_actor().user or ""
+        return [
             RecordedCorrection(
                 tenant_id=str(self.subject.tenant),
                 subject=token,
@@ -397,17 +398,10 @@ class _CorrectionRun:
                 sealed=seal_value(self.ledger.keyring, token, name, value),
                 at=request.asked_at,
                 recorded_at=self.now,
-                actor=who,
+                actor=account,
             )
             for name, value in self.values.items()
         ]
-        event = SUBJECT_ACTIVITY.event(CORRECTION_KIND, current_actor(), self.now, *self._resources(token))
-        acts = [CORRECTION.act(row) for row in rows]
-        self.ledger.record(lambda _: Decision(None, acts, [event]))
-
-    def _resources(self, token: str) -> tuple[Resource, ...]:
-        place = f"subjects/{self.subject.tenant}/{token}"
-        return tuple(Resource(name, "correction", f"{place}/{name}") for name in self.values)
 
     @property
     def _removal(self) -> Removal[RemovalPlan]:

@@ -17,8 +17,7 @@ from minimize.governance.evidence import checked_reference
 from minimize.governance.subjects.named_subjects import DataSubject, Subjects, permitted_subjects
 from minimize.identifiers import canonical_id
 from minimize.keys import Keyring
-from minimize.ledger import AuditActivity, PropertyChange, Resource, current_actor
-from minimize.ledger.acts import Decision
+from minimize.ledger import current_actor
 from minimize.ledger.audit_event import EventResult
 from minimize.ledger.runs import missing_receipts, output_locations
 from minimize.ledger.subject_kinds import (
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from minimize.ledger.ledger import Ledger
 
 
-SUBJECT_ACTIVITY: Final = AuditActivity("subject", component="subjects", category="subjects")
 REQUEST_DEADLINE: Final = timedelta(days=30)
 """The time limit for a request of a person."""
 TENANT_DEADLINE: Final = timedelta(days=180)
@@ -92,10 +90,10 @@ class RequestStatus:
     def lines(self, now: datetime) -> Iterator[Line]:
         """The request and its state in one line."""
         last = self.last
-        whose = f"tenant {last.tenant_id}" if last.subject is None else f"a subject of {last.tenant_id}"
-        request = f"{_REQUEST_NOUNS.get(last.kind, last.kind)} of {whose}"
-        asked = f"requested on {minute_text(last.asked_at)} by {self.requested_by or 'an unknown account'}"
-        yield f"{last.id[:REQUEST_ID_LENGTH]}  {request}, {asked}: {'; '.join(self._state_texts(now))}"
+        owner = f"tenant {last.tenant_id}" if last.subject is None else f"a subject of {last.tenant_id}"
+        request = f"{_REQUEST_NOUNS.get(last.kind, last.kind)} of {owner}"
+        requested = f"requested on {minute_text(last.asked_at)} by {self.requested_by or 'an unknown account'}"
+        yield f"{last.id[:REQUEST_ID_LENGTH]}  {request}, {requested}: {'; '.join(self._state_texts(now))}"
 
     def _limits_texts(self) -> list[str]:
         """The outputs that were not searched, the fields that a copy leaves out, and the reason of a refusal."""
@@ -188,14 +186,14 @@ def request_statuses(
     lifted = {
         (each.tenant_id, each.subject): each for each in last.values() if each.kind == "lift" and each.state == "done"
     }
-    found, wanted = list[RequestStatus](), canonical_id(tenant)
+    statuses, tenant_id = list[RequestStatus](), canonical_id(tenant)
     for name, step in last.items():
         lift = lifted.get((step.tenant_id, step.subject)) if step.kind == "restrict" else None
         # By the order of the log: the restriction may have been recorded by a clock that was ahead.
         lifted_at = lift.recorded_at if lift is not None and began[lift.id] > ended[name] else None
-        found.append(RequestStatus(step, first[name].actor, notified[name], lifted_at))
-    own = [each for each in found if wanted in (None, each.last.tenant_id)]
-    return entries_in_scope(own, tenants, lambda each: (each.last.tenant_id,))
+        statuses.append(RequestStatus(step, first[name].actor, notified[name], lifted_at))
+    tenant_statuses = [each for each in statuses if tenant_id in (None, each.last.tenant_id)]
+    return entries_in_scope(tenant_statuses, tenants, lambda status: (status.last.tenant_id,))
 
 
 def with_unconfirmed_outputs(statuses: Sequence[RequestStatus], ledger: Ledger) -> list[RequestStatus]:
@@ -240,12 +238,12 @@ def _requests_of(
 ) -> dict[DataSubject, SubjectRequestStep]:
     """The last of these requests of each subject."""
     known = {(each.tenant_id, each.subject): each for each in steps}
-    found = (
+    requests = (
         (each, known.get((str(each.tenant), _recorded_token(each, ledger.keyring, steps))))
         for each in subjects
         if steps
     )
-    return {each: request for each, request in found if request is not None}
+    return {each: request for each, request in requests if request is not None}
 
 
 def restrictions_in_force(ledger: Ledger, subjects: Iterable[DataSubject]) -> dict[DataSubject, list[LifecycleEvent]]:
@@ -259,14 +257,14 @@ def restrictions_in_force(ledger: Ledger, subjects: Iterable[DataSubject]) -> di
         for row in last_lifecycle_events(ledger.find(LIFECYCLE_EVENT), ledger.now)
         if row.kind == RESTRICTION and row.state == "recorded"
     ]
-    found: dict[DataSubject, list[LifecycleEvent]] = {}
+    restrictions: dict[DataSubject, list[LifecycleEvent]] = {}
     for subject in subjects:
-        own = [row for row in rows if (row.tenant_id, row.field) == (subject.tenant, subject.field)]
-        token = _recorded_token(subject, ledger.keyring, own)
-        matches = [row for row in own if row.subject == token]
+        candidates = [row for row in rows if (row.tenant_id, row.field) == (subject.tenant, subject.field)]
+        token = _recorded_token(subject, ledger.keyring, candidates)
+        matches = [row for row in candidates if row.subject == token]
         if matches:
-            found[subject] = matches
-    return found
+            restrictions[subject] = matches
+    return restrictions
 
 
 def recorded_devices(
@@ -274,12 +272,12 @@ def recorded_devices(
 ) -> dict[DataSubject, LinkedForms]:
     """The linked devices in the recorded events of one kind of these subjects, which have a tenant."""
     rows = [row for row in ledger.find(LIFECYCLE_EVENT) if row.kind == kind and linked_forms(row)]
-    found: dict[DataSubject, LinkedForms] = {}
+    devices: dict[DataSubject, LinkedForms] = {}
     for subject in subjects:
-        own = [row for row in rows if (row.tenant_id, row.field) == (subject.tenant, subject.field)]
-        token = _recorded_token(subject, ledger.keyring, own)
-        found[subject] = merge_linked_forms(linked_forms(row) for row in own if row.subject == token)
-    return found
+        candidates = [row for row in rows if (row.tenant_id, row.field) == (subject.tenant, subject.field)]
+        token = _recorded_token(subject, ledger.keyring, candidates)
+        devices[subject] = merge_linked_forms(linked_forms(row) for row in candidates if row.subject == token)
+    return devices
 
 
 def _recorded_token(
@@ -323,19 +321,9 @@ def record_steps(ledger: Ledger, steps: Sequence[SubjectRequestStep], now: datet
     if not steps:
         return
     state = steps[0].state
-    resources = tuple(
-        Resource(
-            each.kind,
-            "request",
-            f"requests/{each.id[:REQUEST_ID_LENGTH]}",
-            (PropertyChange("state", None, each.state),),
-        )
-        for each in steps
-    )
     result: EventResult = "failure" if state == "failed" else "success"
-    event = SUBJECT_ACTIVITY.event(f"{steps[0].kind} {state}", current_actor(), now, *resources, result=result)
-    acts = [SUBJECT_REQUEST.act(step) for step in steps]
-    ledger.record(lambda _: Decision(None, acts, [event]))
+    operation = f"{steps[0].kind} {state}"
+    ledger.record(lambda _: SUBJECT_REQUEST.joint_decision(operation, *steps, at=now, result=result))
 
 
 def find_request(ledger: Ledger, name: str) -> RequestStatus:
@@ -383,11 +371,11 @@ def moved_rows(step: SubjectRequestStep, rows: int) -> dict[str, int]:
 
 def merge_recalls(recalls: Iterable[RecallsByRecipient]) -> dict[str, list[str]]:
     """The disclosures of several subjects, by recipient, without duplicates."""
-    found: dict[str, set[str]] = {}
-    for each in recalls:
-        for recipient, disclosures in each.items():
-            found.setdefault(recipient, set()).update(disclosures)
-    return {name: sorted(acts) for name, acts in sorted(found.items())}
+    merged: dict[str, set[str]] = {}
+    for recalls_of_subject in recalls:
+        for recipient, disclosures in recalls_of_subject.items():
+            merged.setdefault(recipient, set()).update(disclosures)
+    return {name: sorted(acts) for name, acts in sorted(merged.items())}
 
 
 REFUSAL_REASONS: Final[Mapping[str, str]] = MappingProxyType(
@@ -428,7 +416,7 @@ def refuse_subjects(
     if any(each.tenant is None or each.is_form for each in subjects):
         raise ConfigurationError("a refusal concerns subjects of one tenant", hint="Pass the ids and --tenant T.")
     refusal = _refusal(because, reference)
-    made = list[RequestStatus]()
+    statuses = list[RequestStatus]()
     with workspace.open_ledger(create=True, signs=True) as ledger:
         known = {each.last.subject for each in request_statuses(ledger)}
         for subject in subjects:
@@ -436,8 +424,8 @@ def refuse_subjects(
             refused = next_step(request, "refused", now, **request.body, **refusal)
             record_steps(ledger, [request], now)
             record_steps(ledger, [refused], now)
-            made.append(find_request(ledger, request.id))
-    return made
+            statuses.append(find_request(ledger, request.id))
+    return statuses
 
 
 def _refusal(because: str, reference: str) -> dict[str, str]:

@@ -38,6 +38,8 @@ def steps(session: Session) -> None:
     session.run(f"retract {OUTPUT} --json")
     session.run(f"expire {OUTPUT} --due --json")
     session.run(f"report {OUTPUT} --source --html report.html --at 2026-11-25T12:00:00Z --json")
+    session.run(f"risk attack {OUTPUT} --sensitive compliance_state --json")
+    session.run(f"risk differences {OUTPUT} --quasi model --quasi carrier --json")
     session.run(f"docs {PIPELINE} --to docs --json")
     session.run(f"export jsonschema {PIPELINE} --of records --json")
     session.run(f"export odcs {PIPELINE} --to contract.yaml")

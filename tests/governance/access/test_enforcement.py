@@ -19,6 +19,7 @@ from minimize.governance.subjects import DataSubject, RequestedSubjects, delete_
 from minimize.ledger import Actor, AuditActivity, AuditEvent, Resource, current_actor
 from minimize.ledger.audit_check import find_entries
 from minimize.ledger.audit_event import EntryFilter, entry_event
+from minimize.ledger.kinds import GrantAct
 from minimize.report.tenant_report import create_tenant_report
 from minimize.runs.published_runs import void_run
 from minimize.workspace import Workspace
@@ -118,7 +119,7 @@ def test_long_names_from_callers_are_truncated() -> None:
 
 
 def test_the_event_of_a_grant_omits_its_justification() -> None:
-    event = grant_event("approve", Actor("user", user="pia"), NOW, "g1", asked())
+    event = grant_event("approve", GrantAct("g1", "approved", "pia", {}, NOW), asked())
     assert (event.resources[0].id, event.result) == ("grants/g1", "success")
     assert said(event)["dataset"] == "telemetry"
     assert "check in" not in str(event)

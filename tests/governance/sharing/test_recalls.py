@@ -18,7 +18,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def found(sender: Sender, after: timedelta = HOUR, *, all_: bool = False) -> list[Recall]:
-    return list_recalls(sender.places, sender.recipients, NOW + after, all_=all_)
+    return list_recalls(sender.places, sender.recipients, NOW + after, with_confirmed=all_)
 
 
 def causes(sender: Sender, after: timedelta = HOUR) -> dict[str, str]:

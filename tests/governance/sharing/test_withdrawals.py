@@ -144,7 +144,7 @@ def test_a_recall_without_confirmation_in_time_is_overdue(shared: Sender) -> Non
         )
         assert (recall.overdue, recall.is_late) == (overdue, overdue)
     confirm_recalls(shared.places, shared.recipients, NOW + 31 * DAY, recipient="vendor", tenant="north")
-    listed = list_recalls(shared.places, shared.recipients, NOW + 32 * DAY, all_=True)
+    listed = list_recalls(shared.places, shared.recipients, NOW + 32 * DAY, with_confirmed=True)
     assert [each.overdue for each in listed if each.tenant == "north"] == [False]
 
 

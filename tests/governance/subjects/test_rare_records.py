@@ -12,7 +12,12 @@ from minimize.governance.subjects import DataSubject, delete_subjects
 from tests.governance.outputs import places, run
 from tests.project import BEFORE, Project, event
 
-BOUND: dict[str, Any] = {"quasi_identifiers": ["os"], "require": {"k": 3}, "otherwise": "suppress", "suppress_at_most": 0.5}
+BOUND: dict[str, Any] = {
+    "quasi_identifiers": ["os"],
+    "require": {"k": 3},
+    "otherwise": "suppress",
+    "suppress_at_most": 0.5,
+}
 OS = {"os": {"type": "string", "role": "quasi", "do": "keep"}}
 
 
