@@ -70,19 +70,19 @@ def _fields_of_role(policy: Policy, role: str) -> tuple[str, ...]:
 def _measure(records: PublishedRecords) -> RiskFacts:
     """The figures of the chosen columns, and the attacks on them unless there are too many records."""
     chosen = records.measured_columns
-    tally, kept, count = chosen.tally(), [], 0
+    tally, attacked_batches, count = chosen.tally(), [], 0
     for batch in records.batches(ALL_TENANTS):
         tally.observe(batch)
         count += batch.num_rows
         if count <= MOST_ATTACKED:
-            kept.append(batch)
+            attacked_batches.append(batch)
     risk = Risk.of_combinations(tally.settle(), chosen.person, notes=chosen.notes)
     if count > MOST_ATTACKED:
         note = f"the records are not attacked, because they are more than {format_number(MOST_ATTACKED)}"
         return _facts_of(risk, (), (note,))
-    if not kept:
+    if not attacked_batches:
         return _facts_of(risk, ())
-    attacked = AttackedRecords(pa.Table.from_batches(kept), chosen.quasi, chosen.sensitive, chosen.person)
+    attacked = AttackedRecords(pa.Table.from_batches(attacked_batches), chosen.quasi, chosen.sensitive, chosen.person)
     return _facts_of(risk, measure_attacks(attacked))
 
 
