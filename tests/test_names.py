@@ -83,7 +83,6 @@ EXCEPTIONS = {
     ): "attribute of what `share` returns, and key of its JSON",
     ("field", "plan/model.py", "gives"): "attribute of the plan that `plan_for` returns",
     ("field", "plan/model.py", "why"): "attribute of the plan that `plan_for` returns, and key of `plan --json`",
-    ("field", "report/facts.py", "how"): "key of `report --json`",
     ("field", "report/facts.py", "why"): "key of `report --json`",
     ("field", "report/facts.py", "standing"): "key of `report --json`",
     ("field", "review/explain.py", "why"): "key of `explain --json`",

@@ -216,20 +216,6 @@ class TableFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class PrecisionLoss:
-    """Precision given up, in bits: a number, or None. `how` is the method, or the reason why there is no number."""
-
-    number: float | None
-    how: str
-    at_least: bool = False
-
-    def __str__(self) -> str:
-        if self.number is None:
-            return "unknown"
-        return f"{'at least ' if self.at_least else ''}{self.number:.1f}"
-
-
-@dataclass(frozen=True, slots=True)
 class FieldFacts(JsonResult):
     """One field: type in the source, released form, and outcomes of its values."""
 
@@ -251,14 +237,11 @@ class FieldFacts(JsonResult):
     after: RoundedCount | None
     """Distinct values in the files in force."""
     after_how: str
-    bits: PrecisionLoss
     outputs: tuple[str, ...] = ()
     """The outputs with its values, or with figures or groups of them."""
     is_unchanged: bool = False
     """Whether its values are released as they are: by the policy, or because the technique changed none."""
-    json_names = (
-        "key type role form leaves conditions values changed dropped before before_how after after_how bits outputs"
-    )
+    json_names = "key type role form leaves conditions values changed dropped before before_how after after_how outputs"
 
     @property
     def lost(self) -> RoundedCount:
@@ -274,6 +257,77 @@ class FieldFacts(JsonResult):
     def is_only_counted(self) -> bool:
         """Whether the field is only in statistics."""
         return self.leaves == "statistics"
+
+
+@dataclass(frozen=True, slots=True)
+class SizeFacts:
+    """The persons whose rarest combination is shared by a number of persons in a range, and their records."""
+
+    shared_by: str
+    persons: RoundedCount
+    records: RoundedCount
+
+
+@dataclass(frozen=True, slots=True)
+class AttackFacts:
+    """How often an attack on the records succeeds, next to its control. Rates are rounded to a hundredth, risks as well."""
+
+    name: str
+    attempt: str
+    """What is attempted, in words."""
+    sensitive: str
+    """The field that is guessed; empty if the attack guesses none."""
+    rate: float | None
+    low: float | None
+    """The lower end of the 95 % interval of the rate."""
+    high: float | None
+    control: float | None
+    """The rate against people who are held out; None without a control."""
+    risk: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BoundFacts:
+    """What the last run of a batch date states about the bound on disclosure risk."""
+
+    date: str
+    measures: Mapping[str, float]
+    """The figure of the worst combination by measure; empty without records."""
+    removed: RoundedCount
+    levels: Mapping[str, str]
+    """The chosen form of each field with `auto`."""
+    loss: float | None
+    lower_bound: float | None
+    proven: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class RiskFacts:
+    """What can still be learned from the records in force. `k` and `k_of_rows` are exact, because they name no combination."""
+
+    quasi_identifiers: tuple[str, ...]
+    """The measured fields; empty if no field is known to attackers."""
+    sensitive: tuple[str, ...] = ()
+    person: str | None = None
+    """The field that identifies persons; None if each record counts as one."""
+    records: RoundedCount = field(default_factory=RoundedCount)
+    persons: RoundedCount = field(default_factory=RoundedCount)
+    k: int | None = None
+    """The number of persons who share the rarest combination; None without records."""
+    k_of_rows: int | None = None
+    unique_persons: RoundedCount = field(default_factory=RoundedCount)
+    unique_rows: RoundedCount = field(default_factory=RoundedCount)
+    """Rows whose combination occurs once."""
+    sizes: tuple[SizeFacts, ...] = ()
+    unique_without: Mapping[str, RoundedCount] = field(default_factory=dict)
+    """By field, the persons who stay unique without it."""
+    measures: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    """By sensitive field, the figure of the worst combination by measure."""
+    attacks: tuple[AttackFacts, ...] = ()
+    bound: str = ""
+    """The bound of the pipeline in words; empty without one."""
+    bound_by_date: tuple[BoundFacts, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -431,6 +485,8 @@ class ReportFacts:
     hidden: tuple[HiddenPart, ...]
     missing_protections: tuple[str, ...]
     """Protections that the configuration does not have, in words."""
+    risk: RiskFacts | None = None
+    """What can still be learned; None without records, or if they cannot be read."""
     tables: tuple[TableFacts, ...] = field(default=(), metadata=OMIT_IF_EMPTY)
     """The tables whose figures are shown on request."""
     counted_twice: tuple[str, ...] = field(default=(), metadata=OMIT_IF_EMPTY)

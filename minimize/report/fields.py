@@ -1,9 +1,4 @@
-"""Fields of a report: precision lost in bits, treatments in plain words, and the facts of each field.
-
-Precision is measured in bits: log2 of the number of fine values that share a coarse one. By width, if the size of a
-technique's cell and the finest step of the type are known (an integer's 1, a time's second, a date's day, an address's bit):
-log2 of cell divided by step. By distinct values: log2 of the number in the source divided by the number in the output.
-Both treat all fine values as equally likely. Neither measures how hard a value is to guess.
+"""Fields of a report: treatments in plain words, and the facts of each field.
 
 Distinct values per field: in the records in force, and in the source if it is unchanged. Only the counts are kept.
 """
@@ -13,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
-from math import log2
 from typing import Final
 
 import pyarrow as pa
@@ -34,7 +28,7 @@ from minimize.policy.treatments import Treatment
 from minimize.receipts import FieldReceipt, Receipt
 from minimize.records import RECORDS
 from minimize.report.context import ReportContext, current_runs, sum_counts
-from minimize.report.facts import ROUNDING_STEP, FieldFacts, PrecisionLoss, RoundedCount
+from minimize.report.facts import FieldFacts, RoundedCount
 from minimize.runs.batch_dates import BatchDate, compare_files, last_inputs
 from minimize.runs.inputs import find_input_files, path_mask
 from minimize.sources import FORMATS
@@ -206,25 +200,6 @@ def _bind_source(context: ReportContext, job: Pipeline, day: BatchDate, before: 
     return FORMATS[job.source.format].bind(parts, request(job.policy, job.purpose, job))
 
 
-def loss_by_width(do: Treatment, type_: str) -> PrecisionLoss | None:
-    """Bits that a chain gives up, by the width of its cells; None if the width is unknown."""
-    if isinstance(do, str):
-        return None
-    merging = [step for step in do if not step.keeps_distinct()]
-    if not merging:
-        return PrecisionLoss(0.0, "different values stay different")
-    lost = merging[0].lost_bits(type_) if len(merging) == 1 else None
-    return None if lost is None else PrecisionLoss(lost.bits, lost.computation)
-
-
-def loss_by_distinct(before: RoundedCount | None, after: RoundedCount | None) -> PrecisionLoss | None:
-    """Bits by distinct values, from rounded figures; None if one of them is unknown."""
-    if before is None or after is None or not before.value or not after:
-        return None
-    number = log2(before.value / (ROUNDING_STEP - 1 if after.is_few else after.value))
-    return PrecisionLoss(max(0.0, number), "by distinct values", at_least=after.is_few)
-
-
 def is_one_to_one(do: Treatment) -> bool:
     """Whether this form keeps different values different, so that the number of distinct values does not change."""
     return not isinstance(do, str) and all(step.is_one_to_one for step in do)
@@ -255,7 +230,6 @@ REPORT_WORDS: Final = ReportWords()
 
 
 _LOSS_REASONS: Final = {"gated": "not collected", "dropped": "dropped by a case", "unparsable": "could not be treated"}
-_NOTHING_LEFT: Final = PrecisionLoss(None, "all information is removed")
 _NOT_COUNTED: Final = "not recorded in receipts"
 
 
@@ -324,7 +298,6 @@ def _counted_field(field: Field, outputs: tuple[str, ...]) -> FieldFacts:
         outputs=outputs,
         conditions=tuple(gate_texts(field)),
         after_how="only in statistics",
-        bits=PrecisionLoss(None, "only in statistics"),
     )
 
 
@@ -363,7 +336,6 @@ def _kept_field(
         before_how=before_how,
         after=after,
         after_how=after_how,
-        bits=_precision_loss(field, before, after),
     )
 
 
@@ -389,7 +361,6 @@ def _dropped_field(field: Field, purpose: str) -> FieldFacts:
         before_how=_NOT_COUNTED,
         after=None,
         after_how="",
-        bits=_NOTHING_LEFT,
     )
 
 
@@ -403,14 +374,3 @@ def _distinct_before(field: Field, after: RoundedCount | None) -> tuple[RoundedC
     if field.cases or after is None or not is_one_to_one(field.do):
         return None, _NOT_COUNTED
     return after, "as many as in the output: different values stay different"
-
-
-def _precision_loss(field: Field, before: RoundedCount | None, after: RoundedCount | None) -> PrecisionLoss:
-    loss = None if field.cases else loss_by_width(field.do, field.type)
-    return loss or loss_by_distinct(before, after) or PrecisionLoss(None, _no_loss_reason(field, before, after))
-
-
-def _no_loss_reason(field: Field, before: RoundedCount | None, after: RoundedCount | None) -> str:
-    if before is None or after is None:
-        return "the form depends on the case" if field.cases else "distinct values in the source were not counted"
-    return "too few values in the source" if before.is_few else "the source or the output has no values"

@@ -1,4 +1,4 @@
-"""Figures of a report: rows, precision, collection, retention and runs as bars, each with a title, a unit and a sentence.
+"""Figures of a report: rows, collection, retention and runs as bars, each with a title, a unit and a sentence.
 
 Positions and widths are percentages, so that a figure fits any width. Colours are roles that the style sheet defines.
 
@@ -34,10 +34,10 @@ from minimize.records import RECORDS
 from minimize.report.context import ReportContext
 from minimize.report.facts import (
     CollectionFacts,
-    FieldFacts,
     MeasureFacts,
     ReportFacts,
     RetentionFacts,
+    RiskFacts,
     RoundedCount,
     RowFlow,
     RunFacts,
@@ -51,7 +51,6 @@ from minimize.times import day_start, minute_text
 BarRole = Literal["written", "gated", "quarantined", "suppressed", "deduplicated", "accent", "empty"]
 OUTCOMES: Final[tuple[BarRole, ...]] = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 """The outcomes of a row, each with its own colour."""
-MOST_FIELDS: Final = 25
 MOST_DATES: Final = 31
 MOST_RUNS: Final = 31
 MOST_TABLE_ROWS: Final = 40
@@ -108,7 +107,8 @@ def draw_figures(facts: ReportFacts) -> dict[str, Figure | None]:
     """The figures by name; None if there is nothing to show."""
     return {
         "flow": flow_figure(facts.flow),
-        "bits": precision_figure(facts.fields),
+        "sizes": None if facts.risk is None else sizes_figure(facts.risk),
+        "attributes": None if facts.risk is None else attributes_figure(facts.risk),
         "collection": None if facts.collection is None else collection_figure(facts.collection),
         "keeping": retention_figure(facts.retention, facts.at),
         "runs": runs_figure(facts.runs),
@@ -126,20 +126,54 @@ def flow_figure(flow: RowFlow) -> Figure | None:
     return Figure("Outcomes of the rows read", "rows", f"{flow.read} rows were read: {said}.", tuple(rows))
 
 
-def precision_figure(fields: Sequence[FieldFacts]) -> Figure | None:
-    """The fields whose bits are known and not zero, the largest first; None if there are none."""
-    known = sorted((field for field in fields if field.bits.number), key=lambda field: -(field.bits.number or 0))
-    if not known:
+def sizes_figure(risk: RiskFacts) -> Figure | None:
+    """The persons by how many share their rarest combination, in doublings; None without records."""
+    most = max((each.persons.value for each in risk.sizes), default=0)
+    if not most or risk.k is None:
         return None
-    most = known[0].bits.number or 1.0
+    fields, share = ", ".join(risk.quasi_identifiers), percent_text(risk.unique_persons.share(risk.persons))
+    if risk.unique_persons:
+        unique = f"{risk.unique_persons} of {risk.persons} persons{f' ({share})' if share else ''} are unique"
+        sentence = f"{unique}: no other person has their values of {fields}."
+    else:
+        sentence = f"No person is unique: each shares their values of {fields} with {risk.k - 1} others or more."
     return Figure(
-        "Precision given up",
-        "bits",
-        f"The longer the bar, the more fine values share one coarse value; {known[0].key} gives up {known[0].bits} bits."
-        + _left_out(len(known) - MOST_FIELDS, "more fields are only in the table"),
+        "How many persons share the same values",
+        "persons",
+        f"{sentence} Each bar counts persons by how many share their rarest values: the further down, the better protected.",
         tuple(
-            BarRow(field.key, str(field.bits), (Bar(0, 100 * (field.bits.number or 0) / most, "accent"),))
-            for field in known[:MOST_FIELDS]
+            BarRow(
+                "unique" if each.shared_by == "1" else f"shared by {each.shared_by}",
+                f"{each.persons} persons",
+                (Bar(0, 100 * (each.persons.value or 1) / most, "quarantined" if each.shared_by == "1" else "accent"),)
+                if each.persons
+                else (),
+            )
+            for each in risk.sizes
+        ),
+    )
+
+
+def attributes_figure(risk: RiskFacts) -> Figure | None:
+    """The unique persons with all fields, and without each; None if no person is unique."""
+    most = max((each.value for each in (risk.unique_persons, *risk.unique_without.values())), default=0)
+    if not most or len(risk.unique_without) < 2:
+        return None
+    ordered = sorted(risk.unique_without.items(), key=lambda item: (item[1].value, item[0]))
+    name, count = ordered[0]
+    rows = [("with all fields", risk.unique_persons), *((f"without {key}", rest) for key, rest in ordered)]
+    return Figure(
+        "Which field makes persons unique",
+        "unique persons",
+        f"Each row leaves one field out. The shorter the bar, the more the field contributes: without {name}, {count} "
+        "persons stay unique.",
+        tuple(
+            BarRow(
+                label,
+                f"{number} unique",
+                (Bar(0, 100 * (number.value or 1) / most, "accent" if place else "quarantined"),) if number else (),
+            )
+            for place, (label, number) in enumerate(rows)
         ),
     )
 
@@ -320,7 +354,7 @@ def _reasons_text(flow: RowFlow, name: str) -> str:
     words = [reason.replace("_", " ") for reason in sorted(reasons, key=lambda reason: -reasons[reason].value)]
     if words:
         return ", ".join(words[:3]) + (f" and {len(words) - 3} more" if len(words) > 3 else "")
-    return {"suppressed": "groups that are too small", "deduplicated": "duplicates"}.get(name, "")
+    return {"suppressed": "groups or combinations that are too small", "deduplicated": "duplicates"}.get(name, "")
 
 
 def table_datasets(output: LocationLike, names: Sequence[str]) -> list[tuple[str, Category]]:

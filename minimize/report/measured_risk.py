@@ -125,7 +125,7 @@ def _measure_output(workspace: Workspace, request: RiskRequest) -> tuple[Risk, T
     chain = workspace.load_receipts()
     if not chain:
         raise OutputError("nothing has been published to this output", hint="Run `minimize run` first.")
-    records = _PublishedRecords(PublishedOutput(workspace.target, chain, workspace.keyring_or_none), request)
+    records = PublishedRecords(PublishedOutput(workspace.target, chain, workspace.keyring_or_none), request)
     tenants = workspace.readable_tenants("run/read", about=records.published.pipeline)
     if isinstance(request.population, str):
         # Next to a file of guesses, the figures tell which of them are in the data.
@@ -138,7 +138,7 @@ def _measure_output(workspace: Workspace, request: RiskRequest) -> tuple[Risk, T
 
 
 @dataclass(frozen=True)
-class _PublishedRecords:
+class PublishedRecords:
     """The records in force of an output, and their columns by the keys of the policy."""
 
     published: PublishedOutput
@@ -184,18 +184,27 @@ class _PublishedRecords:
 
         Raises OutputError if columns have other types or keys on different dates, AccessDenied if the records have no tenants.
         """
-        self._check_keys()
         tally = self.measured_columns.tally()
-        for file in self.files:
-            for batch in self._batches(file, tenants):
-                tally.observe(batch)
+        for batch in self.batches(tenants):
+            tally.observe(batch)
         return tally.settle()
+
+    def batches(self, tenants: TenantSet) -> Batches:
+        """The chosen columns of the records of these tenants, by key. Raises as `count`."""
+        self._check_keys()
+        for file in self.files:
+            yield from self._batches(file, tenants)
+
+    @property
+    def single_keys(self) -> list[str]:
+        """The released fields with one value in a record."""
+        return [key for key, pointer in self.pointers.items() if not (pointer.stars or self._is_nested(key))]
 
     def _released_quasi(self, notes: list[str]) -> Iterator[str]:
         for key, pointer in self.pointers.items():
             if not any(key in each.policy.fields and each.policy.fields[key].role == QUASI for each in self.files):
                 continue
-            if pointer.stars or pa.types.is_nested(self._type(key)):
+            if pointer.stars or self._is_nested(key):
                 notes.append(f"{key} has several values in a record and is not measured")
             else:
                 yield key
@@ -211,6 +220,9 @@ class _PublishedRecords:
         if units:
             notes.append(f"pseudonyms of {subject} change every {' or '.join(units)}: a person counts once for each")
         return subject
+
+    def _is_nested(self, key: str) -> bool:
+        return bool(pa.types.is_nested(self._type(key)))
 
     def _type(self, key: str) -> pa.DataType:
         """The type of a field in the first file that has it; a list for a field with several values in a record."""

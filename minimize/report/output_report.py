@@ -66,6 +66,7 @@ from minimize.report.facts import (
 )
 from minimize.report.fields import field_facts, undeclared_counts
 from minimize.report.figures import draw_figures, table_datasets, table_figures, tables_of
+from minimize.report.remaining_risk import risk_facts
 from minimize.results import Summary
 from minimize.settings import SettingsRows
 from minimize.settings.evaluation import ExplainableSettings
@@ -366,6 +367,7 @@ def _summary_lines(facts: ReportFacts) -> Iterator[tuple[str, str]]:
         errors = "exact" if table.is_exact else "with error bars"
         yield "figures", f"{table.title}: {count_noun(len(table.rows), 'row')}, {errors}"
     yield "fields", _fields_line(facts)
+    yield "can be learned", _risk_line(facts)
     yield "collection", _collection_line(facts)
     yield "retention", _retention_line(facts)
     yield "sharing", _sharing_line(facts)
@@ -403,6 +405,14 @@ def _fields_line(facts: ReportFacts) -> str:
         return ""
     counted = f"{facts.only_counted} only in statistics, " if facts.only_counted else ""
     return f"{facts.dropped} dropped, {counted}{facts.changed_fields} made coarser or replaced, {facts.unchanged} unchanged"
+
+
+def _risk_line(facts: ReportFacts) -> str:
+    risk = facts.risk
+    if risk is None or not risk.quasi_identifiers or risk.k is None:
+        return ""
+    unique = f"{risk.unique_persons} of {risk.persons} persons are unique by {', '.join(risk.quasi_identifiers)}"
+    return f"{unique} (k {risk.k}); {'bounded' if risk.bound else 'no bound'}"
 
 
 def _collection_line(facts: ReportFacts) -> str:
@@ -515,6 +525,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
     sharing = context.attempt("sharing", lambda: sharing_facts(context))
     collection = context.attempt("collection settings of tenants", lambda: collection_facts(context))
     fields = context.attempt("fields", lambda: field_facts(context)) or ()
+    risk = context.attempt("what can still be learned", lambda: risk_facts(context))
     retention = context.attempt("retention", lambda: retention_facts(context)) or RetentionFacts("", {}, (), None, ())
     return ReportFacts(
         pipeline=newest.pipeline,
@@ -535,6 +546,7 @@ def _collect_facts(context: ReportContext) -> ReportFacts:
         policies=tuple(policy_facts(chain)),
         hidden=tuple(context.hidden),
         missing_protections=context.workspace.config.missing_protections,
+        risk=risk,
         tables=tuple(tables_of(context)),
         counted_twice=tuple(dates_counted_twice(chain)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, ClassVar, Literal
@@ -15,7 +14,6 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
-    LostBits,
     Technique,
     TechniqueResult,
     ValueRange,
@@ -23,11 +21,10 @@ from minimize.techniques.base import (
     type_family,
 )
 from minimize.techniques.parameters import UNORDERED, Names, ranked
-from minimize.techniques.periods import CalendarUnit, Ticks, month_and_rest, ticks, ticks_per_second, unit_cell
+from minimize.techniques.periods import Ticks, month_and_rest, ticks, ticks_per_second
 
 RUN = "run"
 AgeUnit = Literal["days", "months", "years"]
-_CALENDAR_UNITS: Mapping[AgeUnit, CalendarUnit] = {"days": "day", "months": "month", "years": "year"}
 
 
 class Age(Technique):
@@ -73,10 +70,6 @@ class Age(Technique):
         """The unit and the reference time."""
         until = "the time of processing" if self.at == RUN else f"`{self.at}`"
         return f"only the number of completed {self.unit} until {until}"
-
-    def lost_bits(self, type_: str) -> LostBits:
-        """The seconds or days in the unit."""
-        return LostBits.of_cell(*unit_cell(_CALENDAR_UNITS[self.unit], type_))
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The ages."""

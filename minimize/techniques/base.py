@@ -17,10 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from math import log2
 from operator import ne
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol, get_args
+from typing import Any, ClassVar, Literal, Protocol, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -145,18 +144,6 @@ class ValueRange:
         return ValueRange(*(None if end is None else function(end) for end in (self.low, self.high)))
 
 
-class LostBits(NamedTuple):
-    """Bits of precision that a technique removes, and how they are computed."""
-
-    bits: float
-    computation: str
-
-    @classmethod
-    def of_cell(cls, size: float, finer: str, cell: str) -> LostBits:
-        """The bits of a cell that `size` finer values share."""
-        return cls(max(0.0, log2(max(size, 1.0))), f"by width: {size:,.0f} {finer} in {cell}")
-
-
 class TechniqueStep(BaseModel):
     """Common part of techniques and `top`: everything that is known without data.
 
@@ -260,10 +247,6 @@ class TechniqueStep(BaseModel):
     def phrase(self) -> str:
         """What is left of a value with these parameters, in plain words. Other fields that it reads are named in backticks."""
         return self.about
-
-    def lost_bits(self, type_: str) -> LostBits | None:
-        """The bits of precision that it removes from a value of a policy's type; None if they depend on the data."""
-        return None
 
     @property
     def coarser_forms(self) -> tuple[Technique, ...]:

@@ -24,7 +24,6 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
-    LostBits,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -288,12 +287,6 @@ class Bin(Technique):
     def is_lossless(self, type_: str) -> bool:
         """Whether no interval has more than one whole number."""
         return type_ == "integer" and self.width is not None and self.width <= 1
-
-    def lost_bits(self, type_: str) -> LostBits | None:
-        """The whole numbers in an interval of equal width."""
-        if self.width is None or type_ != "integer":
-            return None
-        return LostBits.of_cell(float(self.width), "whole numbers", "an interval")
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type, double or text. Raises UnsupportedType also if `lower` has bounds that the type cannot hold."""

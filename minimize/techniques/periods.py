@@ -98,7 +98,6 @@ UTC_NAMES = frozenset({"UTC", "Etc/UTC", "Z", "+00:00"})
 Ticks = npt.NDArray[np.int64]
 
 _SECONDS = {"minute": 60, "hour": 3_600, "day": 86_400, "week": 604_800}
-_MEAN_SECONDS: Final = _SECONDS | {"month": 2_629_746, "quarter": 7_889_238, "year": 31_556_952}
 _MONTHS = {"month": 1, "quarter": 3, "year": 12}
 _TICKS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 _MONDAY = 4 * 86_400
@@ -107,17 +106,6 @@ _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 """The first and the last second of the years 1 to 9999."""
 _DATE32_LIMITS = np.iinfo(np.int32)
 """The range of days of a date32."""
-
-
-def unit_cell(unit: CalendarUnit, type_: str) -> tuple[float, str, str]:
-    """How many seconds, or days of a date, a unit has, and both in words.
-
-    >>> unit_cell("hour", "timestamp"), unit_cell("week", "date")
-    ((3600, 'seconds', 'an hour'), (7.0, 'days', 'a week'))
-    """
-    if type_ == "date":
-        return _MEAN_SECONDS[unit] / _DAY_SECONDS, "days", f"a {unit}"
-    return _MEAN_SECONDS[unit], "seconds", f"{'an' if unit == 'hour' else 'a'} {unit}"
 
 
 def period_starts(times: pa.Array, unit: CalendarUnit, zone: str) -> pa.Array:

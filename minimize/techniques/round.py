@@ -18,7 +18,6 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
-    LostBits,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -140,10 +139,6 @@ class Round(Technique):
             return False
         unit = Fraction(1) if scale is None else Fraction(1, 10 ** int(scale[1]))
         return unit % Fraction(self.to) == 0
-
-    def lost_bits(self, type_: str) -> LostBits | None:
-        """The whole numbers in a step."""
-        return LostBits.of_cell(float(self.to), "whole numbers", "a step") if type_ == "integer" else None
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The nearest multiples."""

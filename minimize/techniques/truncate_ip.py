@@ -19,7 +19,6 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
-    LostBits,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -96,11 +95,6 @@ class TruncateIp(Technique):
     def phrase(self) -> str:
         """The bits that stay."""
         return f"only the network: the first {self.v4} of 32 bits (IPv4) or {self.v6} of 128 bits (IPv6) of the address"
-
-    def lost_bits(self, type_: str) -> LostBits:
-        """The bits of an IPv4 address."""
-        of_v4, of_v6 = 32 - self.v4, 128 - self.v6
-        return LostBits(float(of_v4), f"by width: {of_v4} of 32 bits of an IPv4 address; {of_v6} of 128 of IPv6")
 
     def apply(self, values: pa.Array, context: Context) -> TechniqueResult:
         """The networks: plain IPv4 and IPv6 by their leading part, other texts one by one."""

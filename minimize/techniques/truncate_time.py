@@ -13,7 +13,6 @@ from minimize.techniques.base import (
     Context,
     Family,
     Leaves,
-    LostBits,
     Technique,
     TechniqueResult,
     TechniqueStep,
@@ -23,7 +22,7 @@ from minimize.techniques.base import (
 )
 from minimize.techniques.chosen_level import Auto, ChosenLevel
 from minimize.techniques.parameters import UNORDERED
-from minimize.techniques.periods import UNIT_ORDER, CalendarUnit, period_starts, unit_cell
+from minimize.techniques.periods import UNIT_ORDER, CalendarUnit, period_starts
 
 
 def _known_zone(name: str) -> str:
@@ -100,10 +99,6 @@ class TruncateTime(Technique):
     def is_lossless(self, type_: str) -> bool:
         """Whether the unit of a date is the day."""
         return type_ == "date" and self.to == "day"
-
-    def lost_bits(self, type_: str) -> LostBits:
-        """The seconds or days in the unit."""
-        return LostBits.of_cell(*unit_cell(self.to, type_))
 
     def output_type(self, type_: pa.DataType) -> pa.DataType:
         """The same type. Raises UnsupportedType also for a date and a unit that is finer than a day."""

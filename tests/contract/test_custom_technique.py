@@ -25,7 +25,7 @@ from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.interop.convert import file_schema
 from minimize.plan.model import least_revealing, released_column_category, step_leaves
 from minimize.policy.fields import compare_coarseness
-from minimize.report.fields import REPORT_WORDS, loss_by_width
+from minimize.report.fields import REPORT_WORDS
 from minimize.review.changes import chain_grade
 from minimize.runs.inspection import plan_for
 from minimize.techniques import TECHNIQUES, Context, Family, Leaves, Technique, TechniqueResult, published_techniques
@@ -193,9 +193,8 @@ def test_a_coarser_form_is_made_from_the_source_unless_the_class_states_otherwis
 
 
 @pytest.mark.usefixtures("_rule")
-def test_the_report_has_its_phrase_and_no_invented_precision(project: Project) -> None:
+def test_the_report_has_its_phrase(project: Project) -> None:
     assert REPORT_WORDS.treatment((KeepDigits(digits=2),)) == "the first significant digits of a number"
-    assert loss_by_width((KeepDigits(digits=2),), "integer") is None
     with_technique(project)
     project.run()
     assert field(project, "storage").form == "the first significant digits of a number"

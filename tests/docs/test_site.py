@@ -17,7 +17,7 @@ from minimize.interop import FORMATS
 from minimize.techniques import TECHNIQUES
 from tests.docs.pages import ROOT, path_with_ours
 
-NOTEBOOKS = ("minimized_data", "policy_author", "before_sharing")
+NOTEBOOKS = ("minimized_data", "policy_author", "before_sharing", "risk_of_a_data_frame")
 
 pytestmark = pytest.mark.slow
 
@@ -71,4 +71,5 @@ def test_the_notebooks_were_run_and_show_what_they_made(site: Path) -> None:
     assert "groups are there" in shown["minimized_data"]
     assert "Did you mean 'os_verison'?" in shown["policy_author"]
     assert "consent was withdrawn" in shown["before_sharing"]
+    assert "people have a combination to themselves" in shown["risk_of_a_data_frame"]
     assert [name for name, text in shown.items() if "<table>" not in text and "<pre>" not in text] == []

@@ -162,7 +162,7 @@ def test_lint_has_warnings_and_no_errors(organization: Path) -> None:
     done = said(organization, "lint", "pipelines/device_telemetry", "--json")
     found = {finding["code"]: finding["severity"] for finding in done.json["findings"]}
     assert (done.code, set(found.values())) == (0, {"warning"})
-    assert set(found) == {"L004", "L005", "L030", "L051"}
+    assert set(found) == {"L004", "L005", "L030", "L051", "L096"}
 
 
 def test_the_plan_states_the_treatment_of_each_field(organization: Path) -> None:

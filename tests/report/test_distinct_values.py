@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from math import log2
-
 import pyarrow as pa
 import pytest
 
@@ -25,14 +23,6 @@ def _done(builds: Builds, project: Project) -> Project:
 def test_distinct_source_values_are_counted_on_request(done: Project) -> None:
     assert field(done, "model").before is None
     assert str(field(done, "model", source=True).before) == "60"
-
-
-def test_bits_come_from_distinct_values_before_and_after(done: Project) -> None:
-    found = field(done, "battery", source=True)
-    assert found.before is not None
-    assert found.after is not None
-    assert found.bits.number == pytest.approx(log2(found.before.value / found.after.value))
-    assert found.bits.how == "by distinct values"
 
 
 def test_a_dropped_field_is_not_read(done: Project) -> None:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from math import log2
 from typing import Any
 
 import pytest
@@ -9,13 +8,9 @@ import pytest
 from minimize.policy.condition import FieldEquals
 from minimize.policy.describe import gate_texts
 from minimize.policy.model import Field, FieldCase
-from minimize.policy.treatments import Treatment
-from minimize.report.facts import RoundedCount
 from minimize.report.fields import (
     REPORT_WORDS,
     is_one_to_one,
-    loss_by_distinct,
-    loss_by_width,
 )
 from minimize.techniques import TechniqueStep
 from minimize.techniques.bin import Bin
@@ -23,52 +18,9 @@ from minimize.techniques.clip import Clip
 from minimize.techniques.keep import Keep
 from minimize.techniques.mask import Mask
 from minimize.techniques.pseudonymize import Pseudonymize
-from minimize.techniques.round import Round
-from minimize.techniques.truncate_ip import TruncateIp
 from minimize.techniques.truncate_time import TruncateTime
 from tests.project import Project, events
 from tests.report.telling import facts, field
-
-
-@pytest.mark.parametrize(
-    ("do", "type_", "bits"),
-    [
-        ((TruncateTime(to="hour"),), "timestamp", log2(3600)),
-        ((TruncateTime(to="month"),), "date", log2(30.436875)),
-        ((TruncateIp(v4=24),), "string", 8.0),
-        ((Bin(width=Decimal(100)),), "integer", log2(100)),
-        ((Round(to=Decimal(1)),), "integer", 0.0),
-        ((Keep(),), "string", 0.0),
-        ((Pseudonymize(key="k"),), "string", 0.0),
-    ],
-)
-def test_bits_from_a_cell_width_are_known_if_the_finest_step_is(do: Treatment, type_: str, bits: float) -> None:
-    found = loss_by_width(do, type_)
-    assert found is not None
-    assert found.number == pytest.approx(bits, abs=0.01)
-
-
-@pytest.mark.parametrize("do", [(Bin(width=Decimal(10)),), (Round(to=Decimal("0.1")),), (Mask(keep_last=4),), "drop"])
-def test_where_no_finest_step_is_known_nothing_is_guessed(do: Any) -> None:
-    assert loss_by_width(do, "double" if not isinstance(do, str) else "string") is None
-
-
-def test_bits_from_distinct_values_use_rounded_figures() -> None:
-    found = loss_by_distinct(RoundedCount.rounded(80), RoundedCount.rounded(10))
-    assert found is not None
-    assert (found.number, str(found)) == (3.0, "3.0")
-
-
-def test_few_remaining_values_give_a_lower_bound() -> None:
-    found = loss_by_distinct(RoundedCount.rounded(80), RoundedCount.rounded(2))
-    assert found is not None
-    assert str(found) == "at least 4.3"
-
-
-@pytest.mark.parametrize(("before", "after"), [(None, 10), (10, None), (3, 2), (0, 10), (10, 0)])
-def test_without_both_figures_there_are_no_bits(before: int | None, after: int | None) -> None:
-    left, right = (None if number is None else RoundedCount.rounded(number) for number in (before, after))
-    assert loss_by_distinct(left, right) is None
 
 
 def test_a_pseudonym_that_rotates_does_not_keep_as_many_apart() -> None:
@@ -77,12 +29,12 @@ def test_a_pseudonym_that_rotates_does_not_keep_as_many_apart() -> None:
     assert not is_one_to_one("drop")
 
 
-def test_a_dropped_field_is_shown_as_dropped_with_unknown_bits(project: Project) -> None:
+def test_a_dropped_field_is_shown_as_dropped(project: Project) -> None:
     project.records(events(60))
     project.run()
     found = field(project, "event_id")
     assert found.is_dropped
-    assert (found.form, found.values, str(found.bits)) == ("dropped", None, "unknown")
+    assert (found.form, found.values) == ("dropped", None)
 
 
 def test_a_field_for_another_purpose_names_it(project: Project) -> None:
@@ -114,7 +66,6 @@ def test_an_injective_technique_keeps_the_number_of_distinct_values(project: Pro
     project.run()
     found = field(project, "device_id")
     assert found.before == found.after
-    assert found.bits.number == 0.0
 
 
 def test_figures_missing_from_receipts_are_unknown(project: Project) -> None:
@@ -122,7 +73,6 @@ def test_figures_missing_from_receipts_are_unknown(project: Project) -> None:
     project.run()
     found = field(project, "battery")
     assert found.before is None
-    assert str(found.bits) == "unknown"
 
 
 def test_encrypted_columns_are_not_shown_without_their_key_and_open_ones_are(project: Project) -> None:

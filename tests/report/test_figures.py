@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from minimize.report.facts import PartitionFacts, PrecisionLoss, ReportFacts, RoundedCount
+from minimize.report.facts import PartitionFacts, ReportFacts, RoundedCount
 from minimize.report.figures import draw_figures
 from tests.project import clean_environment, events, new_project
 from tests.report.telling import facts
@@ -33,15 +33,6 @@ def test_the_flow_describes_the_rows(found: ReportFacts) -> None:
     assert says(found, "flow") == "65 rows were read: 60 written (92%), 5 quarantined (8%)."
 
 
-def test_fields_are_drawn_by_their_bits(found: ReportFacts) -> None:
-    assert "event_time gives up 11.8 bits." in says(found, "bits")
-
-
-def test_the_chart_states_how_many_fields_are_only_in_the_table(found: ReportFacts) -> None:
-    many = tuple(replace(found.fields[0], key=f"f{number}", bits=PrecisionLoss(3.0, "")) for number in range(50))
-    assert "25 more fields are only in the table" in says(replace(found, fields=many), "bits")
-
-
 def test_the_map_counts_the_tenants_per_feature(found: ReportFacts) -> None:
     assert says(found, "collection").startswith("Turned on now, of 1 tenant: location 1.")
 
@@ -64,6 +55,12 @@ def test_where_there_is_nothing_to_draw_there_is_no_figure(found: ReportFacts) -
     flow = replace(found.flow, written=RoundedCount(), quarantined={})
     runs = tuple(replace(run, flow=flow) for run in found.runs)
     bare = replace(
-        found, flow=flow, fields=(), collection=None, runs=runs, retention=replace(found.retention, partitions=())
+        found,
+        flow=flow,
+        fields=(),
+        collection=None,
+        risk=None,
+        runs=runs,
+        retention=replace(found.retention, partitions=()),
     )
     assert set(draw_figures(bare).values()) == {None}

@@ -55,7 +55,7 @@ def test_a_page_fetches_nothing_and_forbids_it(html: str) -> None:
 
 def test_every_figure_has_a_title_a_unit_and_a_sentence(html: str) -> None:
     found = re.findall(r'<strong>[^<]+</strong> <span class="unit">[^<]+</span>\n<p>[^<]+\.</p>', html)
-    assert len(found) == html.count("<figure>") == 5
+    assert len(found) == html.count("<figure>") == 6
 
 
 def test_every_table_has_a_caption_and_scopes(html: str) -> None:
