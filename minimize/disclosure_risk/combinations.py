@@ -1,7 +1,8 @@
 """Combinations of quasi-identifiers: how many records and data subjects have each, and which sensitive values occur in it.
 
 Rows of codes are packed into 64-bit words, as many columns in a word as fit, sorted, and counted by runs. Only distinct rows
-are kept between batches, so memory follows the number of distinct rows and not that of records. Nothing is hashed.
+are kept between batches, so memory follows the number of distinct rows and not that of records. Distinct rows beyond the memory
+budget wait in an encrypted spill file until the combinations are settled. Nothing is hashed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 
 from minimize.arrow.codes import IntegerDictionary, ValueDictionary
 from minimize.arrow.dictionaries import as_takeable, value_type
+from minimize.spill import UNLIMITED_SPACE, SpilledPiece, SpillSpace
 
 _CELLS_PER_KEY: Final = 16
 Codes = npt.NDArray[np.int64]
@@ -146,13 +148,18 @@ class CombinationTally:
     """Counts the combinations of a table batch by batch. Tallies of several threads or processes can be merged."""
 
     def __init__(
-        self, quasi_identifiers: Sequence[str], sensitive: Sequence[str] = (), person: str | None = None
+        self,
+        quasi_identifiers: Sequence[str],
+        sensitive: Sequence[str] = (),
+        person: str | None = None,
+        space: SpillSpace = UNLIMITED_SPACE,
     ) -> None:
+        """Takes the columns, and the space for distinct rows that exceed the memory budget."""
         self.quasi_identifiers, self.sensitive, self.person = tuple(quasi_identifiers), tuple(sensitive), person
         self._columns = [*self.quasi_identifiers, *self.sensitive, *([] if person is None else [person])]
         self._dictionaries: list[ValueDictionary] | None = None
         self._quasi = _CombinationCodes(len(self.quasi_identifiers))
-        self._rows = _DistinctRows([1] * (1 + len(self._columns) - len(self.quasi_identifiers)))
+        self._rows = _DistinctRows([1] * (1 + len(self._columns) - len(self.quasi_identifiers)), space)
 
     def observe(self, table: pa.Table | pa.RecordBatch) -> None:
         """Add the records of a table or a batch."""
@@ -554,15 +561,36 @@ def _run_starts(ordered: Words) -> npt.NDArray[np.bool_]:
     return starts
 
 
+@dataclass(frozen=True)
+class _SpilledRows:
+    """Sorted distinct rows in the spill file: their words, then their counts."""
+
+    piece: SpilledPiece = field(repr=False)
+    rows: int
+    layout: _KeyLayout
+
+
 class _DistinctRows:
     """The distinct rows of codes that were added, and the number of records of each."""
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    def __init__(self, sizes: Sequence[int], space: SpillSpace = UNLIMITED_SPACE) -> None:
         self._sizes = list(sizes)
         self._layout = _KeyLayout.for_sizes(self._sizes)
         self._words: list[Words] = []
         self._counts: list[Codes] = []
         self._distinct = 0
+        self._space, self._share = space, space.budget.share()
+        self._spilled: list[_SpilledRows] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """State for other processes: the rows in memory. Raises TypeError if rows were spilled."""
+        if self._spilled:
+            raise TypeError("a spill file cannot be sent to another process")
+        return {name: value for name, value in self.__dict__.items() if name != "_share"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._share = self._space.budget.share()
 
     @property
     def nbytes(self) -> int:
@@ -578,13 +606,27 @@ class _DistinctRows:
         self._counts.append(sums)
         if sum(map(len, self._words)) > max(_MIN_PENDING, 2 * self._distinct):
             self._reduce()
+        self._share.held = self.nbytes
+        if self._share.is_full:
+            self._reduce()
+            if self.nbytes > self._share.most_bytes / 2:
+                self._spill()
+            self._share.held = self.nbytes
 
     def columns(self) -> tuple[list[Codes], Codes]:
         """The columns of the distinct rows, and the number of records of each."""
         self._reduce()
-        if not self._words:
+        merged = list(zip(self._words, self._counts, strict=True))
+        for spilled in self._spilled:
+            merged.append(self._load(spilled))
+            while len(merged) > 1 and len(merged[-2][0]) <= 2 * len(merged[-1][0]):
+                merged.append(_merged_rows(merged.pop(), merged.pop()))
+        while len(merged) > 1:
+            merged.append(_merged_rows(merged.pop(), merged.pop()))
+        if not merged:
             return [np.empty(0, np.int64) for _ in self._sizes], np.empty(0, np.int64)
-        return self._layout.unpack(self._words[0]), self._counts[0]
+        words, counts = merged[0]
+        return self._layout.unpack(words), counts
 
     def _widen(self, sizes: Sequence[int]) -> None:
         """Gives columns more bits, with room to grow, if their dictionaries have outgrown them."""
@@ -600,10 +642,29 @@ class _DistinctRows:
     def _capacity(self, place: int) -> int:
         return 1 << self._layout.fields[place][2]
 
+    def _spill(self) -> None:
+        """Moves the rows in memory to the spill file."""
+        for words, counts in zip(self._words, self._counts, strict=True):
+            piece = self._space.spill_file.put(np.concatenate([words.reshape(-1), counts.view(np.uint64)]))
+            self._spilled.append(_SpilledRows(piece, len(words), self._layout))
+        self._words, self._counts, self._distinct = [], [], 0
+
+    def _load(self, spilled: _SpilledRows) -> tuple[Words, Codes]:
+        """Spilled rows in the present layout, which keeps their order."""
+        content = np.frombuffer(self._space.spill_file.get(spilled.piece), np.uint64)
+        words = content[: spilled.rows * spilled.layout.words].reshape(spilled.rows, spilled.layout.words)
+        counts = content[spilled.rows * spilled.layout.words :].view(np.int64)
+        return (words if spilled.layout == self._layout else self._layout.pack(spilled.layout.unpack(words))), counts
+
     def _reduce(self) -> None:
         if len(self._words) > 1:
             words, counts = _count_equal(np.concatenate(self._words), np.concatenate(self._counts))
             self._words, self._counts, self._distinct = [words], [counts], len(words)
+
+
+def _merged_rows(first: tuple[Words, Codes], second: tuple[Words, Codes]) -> tuple[Words, Codes]:
+    """The distinct rows of two sorted lists of them, sorted, and the sum of their counts."""
+    return _count_equal(np.concatenate([first[0], second[0]]), np.concatenate([first[1], second[1]]))
 
 
 def _count_equal(words: Words, counts: Codes | None) -> tuple[Words, Codes]:

@@ -189,7 +189,7 @@ class ShareWorker:
         result = PartitionResult(
             aggregate_tallies(self.job, self.dictionaries),
             event_day_tallies(self.job, self.dictionaries),
-            risk=last_pass_risk_tally(self.job.plan),
+            risk=last_pass_risk_tally(self.job),
         )
         for part in parts:
             for chunk in part.read():

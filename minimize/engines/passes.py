@@ -136,7 +136,7 @@ def decide_risk_first(job: Job, stages: tuple[Stage, ...], shares: ReadShares) -
     else:
         stages = stages[:-1]
     tally = tally_shares(
-        lambda: RiskTally.from_plan(risk), (*stages, risk_fields_stage(counted, settled)), shares(read)
+        lambda: RiskTally.from_plan(risk, job.space), (*stages, risk_fields_stage(counted, settled)), shares(read)
     )
     return decide_risk(job, tally)
 
@@ -260,9 +260,10 @@ def planned_risk(plan: Plan) -> RiskPlan:
     return plan.risk
 
 
-def last_pass_risk_tally(plan: Plan) -> RiskTally | None:
+def last_pass_risk_tally(job: Job) -> RiskTally | None:
     """An empty tally of the combinations, if the bound refuses the run as a whole and so is checked after the last pass."""
-    return None if plan.risk is None or plan.risk.needs_first_pass else RiskTally.from_plan(plan.risk)
+    risk = job.plan.risk
+    return None if risk is None or risk.needs_first_pass else RiskTally.from_plan(risk, job.space)
 
 
 def decide_risk(job: Job, tally: RiskTally) -> RiskDecision:

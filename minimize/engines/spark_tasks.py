@@ -198,7 +198,7 @@ def merge_final_results(job: Job, results: Iterable[FinalResult]) -> FinalResult
     """The merged result of several shares."""
     known = empty_dictionaries(job)
     merged = PartitionResult(
-        aggregate_tallies(job, known), event_day_tallies(job, known), risk=last_pass_risk_tally(job.plan)
+        aggregate_tallies(job, known), event_day_tallies(job, known), risk=last_pass_risk_tally(job)
     )
     files = list[AttemptFiles]()
     for result in results:
@@ -253,7 +253,7 @@ def merge_risks(job: Job, tallies: Iterable[RiskTally]) -> RiskTally:
 
 
 def _empty_risk_tally(job: Job) -> RiskTally:
-    return RiskTally.from_plan(planned_risk(job.plan))
+    return RiskTally.from_plan(planned_risk(job.plan), job.space)
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from minimize.errors import RefusedError
 from minimize.identifiers import canonical_column
 from minimize.plan.model import FieldPlan, Plan, RiskPlan
 from minimize.records import Batch, BatchCounts, FieldCounts
+from minimize.spill import SpillSpace
 from minimize.stages.chains import changed_values
 from minimize.stages.deduplicate import encode_values
 from minimize.stages.generalize import GeneralizeFields
@@ -77,10 +78,10 @@ class RiskTally:
     combinations: CombinationTally = field(repr=False)
 
     @classmethod
-    def from_plan(cls, risk: RiskPlan) -> RiskTally:
-        """An empty tally."""
+    def from_plan(cls, risk: RiskPlan, space: SpillSpace) -> RiskTally:
+        """An empty tally. Takes the run's spill space."""
         person = None if risk.person is None else PERSON
-        return cls(risk, CombinationTally(risk.quasi_identifiers, risk.sensitive, person))
+        return cls(risk, CombinationTally(risk.quasi_identifiers, risk.sensitive, person, space))
 
     def observe(self, batch: Batch) -> None:
         """Add the released values of a batch."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from minimize.checkpoints import at_checkpoint
 from minimize.disclosure_risk.combinations import (
     Combinations,
     CombinationTally,
     combinations_of,
     grouped,
 )
+from minimize.spill import SpillSpace
 from tests.disclosure_risk.reference import (
     combination,
     decoded,
@@ -178,3 +181,48 @@ def test_a_table_without_records_has_no_combinations() -> None:
 def test_without_quasi_identifiers_all_records_are_one_combination() -> None:
     combinations = combinations_of(pa.table({"device": [1, 2, 2]}), [], person="device")
     assert (combinations.records.tolist(), combinations.person_counts.tolist()) == ([3], [2])
+
+
+def spilling_table(wide: bool) -> pa.Table:
+    """4,000 records of 1,500 persons, in an order that has little to do with their values; later values are more."""
+    numbers = np.arange(4000)
+    columns = {
+        "model": [f"m{number * 7919 % (3 + number // 40)}" for number in numbers],
+        "day": numbers * 104729 % 31,
+        "state": [None if number % 13 == 0 else f"s{number % 5}" for number in numbers],
+        "person": [f"p{number * 6151 % 1500}" for number in numbers],
+    }
+    if wide:
+        columns |= {f"wide{place}": numbers * (place + 3) % 3989 for place in range(6)}
+    return pa.table(columns)
+
+
+def observed(table: pa.Table, quasi: list[str], space: SpillSpace) -> CombinationTally:
+    """A tally of batches, half of them observed by another tally."""
+    first, second = (CombinationTally(quasi, ["state"], "person", space) for _ in range(2))
+    for number, batch in enumerate(table.to_batches(max_chunksize=250)):
+        (first, second)[number % 2].observe(batch)
+    first.merge(second)
+    return first
+
+
+@pytest.mark.parametrize("wide", [False, True], ids=["one word", "several words"])
+def test_spilled_rows_give_the_same_combinations(wide: bool) -> None:
+    table = spilling_table(wide)
+    quasi = ["model", "day", *(name for name in table.column_names if name.startswith("wide"))]
+    pieces: list[str] = []
+    with at_checkpoint("spill.put", lambda name, *_: pieces.append(name)):
+        spilled = observed(table, quasi, SpillSpace(1))
+        assert len(pieces) > 4
+        found = spilled.settle()
+        assert_same(found, observed(table, quasi, SpillSpace(None)).settle())
+        assert_same(spilled.settle(), found)
+    assert_same(found, combinations_of(table, quasi, ["state"], "person"))
+
+
+def test_a_tally_is_sent_to_another_process_unless_it_has_spilled() -> None:
+    table = spilling_table(wide=False)
+    whole = observed(table, ["model", "day"], SpillSpace(None))
+    assert_same(pickle.loads(pickle.dumps(whole)).settle(), whole.settle())
+    with pytest.raises(TypeError, match="spill file"):
+        pickle.dumps(observed(table, ["model", "day"], SpillSpace(1)))

@@ -16,7 +16,7 @@ from minimize.disclosure_risk.lookup import CombinationIndex
 from minimize.errors import RefusedError
 from minimize.stages.risk_bound import CoarserColumn, DecidedBound, RiskDecision, RiskFigures
 from tests.leak.canary import Canary
-from tests.leak.opened import named
+from tests.leak.opened import named, unsealed
 from tests.leak.printed import printed_by
 from tests.leak.sweep import found
 from tests.project import Project, event, new_project, write_keyring
@@ -91,6 +91,18 @@ def test_suppressed_records_are_nowhere(swept: Swept) -> None:
     (receipt,) = (swept.project.out / "runs").glob("*/receipt.json")
     assert json.loads(receipt.read_text())["risk"]["suppressed"] == 1
     assert swept.hits(SUPPRESSED, printed) == set()
+
+
+def test_what_the_bound_sets_aside_has_codes_and_no_values(swept: Swept, monkeypatch: pytest.MonkeyPatch) -> None:
+    unsealed(monkeypatch)
+    rows = [event(number, device_id=f"CANARY-many-{number}", os=f"{number % 9}", state="ok") for number in range(900)]
+    swept.project.records(rows, name="b")
+    bound = {**BOUND, "require": {"k": 3}, "sensitive": [], "otherwise": "suppress", "suppress_at_most": 0.1}
+    swept.project.policy({**FIELDS, "model": None})
+    swept.project.pipeline(settings=None, aggregates=None, records={"risk": bound})
+    swept.run()
+    assert swept.spill.stat().st_size > 4000
+    assert found((*SUPPRESSED, Canary("one of many subjects", "CANARY-many-")), swept.spill) == set()
 
 
 def test_the_control_finds_the_records_without_a_bound(swept: Swept) -> None:

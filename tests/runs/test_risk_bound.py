@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import minimize
+from minimize.checkpoints import at_checkpoint
 from minimize.errors import PolicyError, RefusedError, VerificationError
 from tests.project import BEFORE, DAY, Project, event
 
@@ -208,6 +209,24 @@ def test_receipts_round_trip(project: Project) -> None:
     stored = json.loads((project.out / "runs" / receipt.run_id / "receipt.json").read_text())
     assert stored["risk"] == {"k": 4, "suppressed": 0}
     assert minimize.Receipt.from_json(json.dumps(stored)).risk == receipt.risk
+
+
+@pytest.mark.parametrize("otherwise", ["refuse", "suppress"])
+def test_little_memory_gives_the_same_records_and_figures(
+    project: Project, monkeypatch: pytest.MonkeyPatch, otherwise: str
+) -> None:
+    bounded(project, otherwise=otherwise, suppress_at_most=0.5 if otherwise == "suppress" else 0)
+    project.records(check_ins(("17", 400), ("18", 300), *([("19", 2)] if otherwise == "suppress" else [])))
+    plenty = project.run()
+    rows = project.rows()
+    monkeypatch.setenv("MINIMIZE_MEMORY", "1")
+    pieces: list[str] = []
+    with at_checkpoint("spill.put", lambda name, *_: pieces.append(name)):
+        receipt = project.run()
+    assert pieces
+    assert receipt.risk is not None
+    assert (receipt.risk, receipt.rows) == (plenty.risk, plenty.rows)
+    assert project.rows() == rows
 
 
 @pytest.mark.parametrize(
