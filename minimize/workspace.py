@@ -367,8 +367,8 @@ class Workspace:
         decisions = [check_permission(request, each) for each in authorities]
         return decisions[0]
 
-    def permits(self, permission: str, *, dataset: str, category: Category) -> bool:
-        """Whether the current actor has a permission for all tenants of a dataset of this category. Nothing is recorded.
+    def permits(self, permission: str, *, dataset: str | None = None, category: Category | None = None) -> bool:
+        """Whether the current actor has a permission for all tenants, of a dataset of this category. Nothing is recorded.
 
         For a part of a result that is left out without it. False if the rules in force cannot be determined.
         """

@@ -109,9 +109,10 @@ def plan_command(
     """Show what happens to each field of PIPELINE, and why.
 
     A field is kept, dropped, gated or generalized. The plan also has the category of each output. For the tables of aggregates,
-    it shows what to expect of them: from the FILE of a preview, or else from the tables that the output has.
+    it shows what to expect of them: from the FILE of a preview, or else from the tables that the output has. With a bound on
+    disclosure risk, it shows the figures of the last run of each date.
     """
-    from minimize.review import published_tables
+    from minimize.review import published_risk, published_tables
     from minimize.runs.inspection import inspect_plan, preview_plan
     from minimize.runs.resolve import RunRequest
 
@@ -123,7 +124,8 @@ def plan_command(
         print_result(examined.plan, as_json)
     plan = examined.require_allowed()
     tables = () if preview else published_tables(pipeline, at=now, keys=keys)
-    return preview_plan(plan, request, keys=keys, tenant=tenant, preview=preview, tables=tables)
+    risk = {} if preview else published_risk(pipeline, at=now, keys=keys)
+    return preview_plan(plan, request, keys=keys, tenant=tenant, preview=preview, tables=tables, risk=risk)
 
 
 @examples("minimize drift pipelines/device_telemetry --date 2026-11-24")

@@ -14,7 +14,7 @@ from typing import Final, get_args
 
 from minimize.errors import Finding, VerificationError
 from minimize.keys import Verifier
-from minimize.receipts.parts import ANNOTATING_KINDS, ReceiptFile, ReceiptKind, WrittenOutput
+from minimize.receipts.parts import ANNOTATING_KINDS, ReceiptFile, ReceiptKind, RiskEntry, WrittenOutput
 from minimize.receipts.receipt import Receipt, imbalances
 from minimize.records import FileRef
 
@@ -186,6 +186,15 @@ def effective_receipts(receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
         if receipt.kind not in ANNOTATING_KINDS and receipt.run_id not in voided
     )
     return tuple(sorted(valid_receipts, key=lambda receipt: receipt.sequence))
+
+
+def risk_by_date(receipts: Iterable[Receipt]) -> dict[str, RiskEntry]:
+    """The disclosure risk that the last valid run of each batch date states, by date. Without dates, the key is empty."""
+    entries: dict[str, RiskEntry] = {}
+    for receipt in effective_receipts(receipts):
+        if receipt.risk is not None:
+            entries |= receipt.risk.dates or dict.fromkeys(receipt.dates or ("",), receipt.risk)
+    return dict(sorted(entries.items()))
 
 
 def check_voids(receipts: Iterable[Receipt]) -> Iterator[Finding]:

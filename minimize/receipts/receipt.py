@@ -179,13 +179,13 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     for name, output in receipt.outputs.items():
         yield name, _output_line(output)
     if receipt.risk is not None:
-        yield "disclosure risk", _risk_text(receipt.risk)
+        yield "disclosure risk", risk_text(receipt.risk)
     why = _ALREADY_RELEASED if receipt.reads_source else FIGURES_UNCHANGED
     for name, dates in (receipt.stays or {}).items():
         yield name, f"keeps figures for {', '.join(dates) or 'all'}: {why}"
 
 
-def _risk_text(risk: RiskEntry) -> str:
+def risk_text(risk: RiskEntry) -> str:
     """The measured risk in words. For example: "k 12, l 3, t 0.21; 14 records suppressed"."""
     if risk.k is None:
         return "no records"

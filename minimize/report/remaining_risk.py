@@ -20,7 +20,7 @@ from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.risk_forms import RiskModel
 from minimize.receipts import Receipt
-from minimize.receipts.parts import RiskEntry
+from minimize.receipts.chain import risk_by_date
 from minimize.records import RECORDS
 from minimize.report.context import ReportContext, current_runs
 from minimize.report.facts import AttackFacts, BoundFacts, RiskFacts, RoundedCount, SizeFacts
@@ -116,11 +116,7 @@ def _attack_facts(result: AttackResult) -> AttackFacts:
 
 def _bound_by_date(receipts: Sequence[Receipt], job: Pipeline) -> Iterator[BoundFacts]:
     """What the last run of each batch date states, by date."""
-    entries: dict[str, RiskEntry] = {}
-    for receipt in receipts:
-        if receipt.risk is not None:
-            entries |= receipt.risk.dates or dict.fromkeys(receipt.dates or ("",), receipt.risk)
-    for date, entry in sorted(entries.items()):
+    for date, entry in risk_by_date(receipts).items():
         measures = {"k": entry.k, "l": entry.l, "t": entry.t, **(entry.measures or {})}
         yield BoundFacts(
             date=date,

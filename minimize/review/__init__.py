@@ -37,6 +37,8 @@ from minimize.plan.model import category_named
 from minimize.policy.load import examine_policy, load_pipeline
 from minimize.policy.pipeline import Pipeline
 from minimize.receipts import files_in_force
+from minimize.receipts.chain import risk_by_date
+from minimize.receipts.parts import RiskEntry
 from minimize.recipients.inbound import is_recipient_path, lint_recipients
 from minimize.records import PIPELINE_FILE
 from minimize.runs.inspection import declared_plan
@@ -55,6 +57,18 @@ def published_tables(pipeline: Pipeline | PathText, *, at: datetime, keys: Any =
         if has_runs(target):
             return tuple(_tables(job, target, at, keys))
     return ()
+
+
+def published_risk(pipeline: Pipeline | PathText, *, at: datetime, keys: Any = None) -> dict[str, RiskEntry]:
+    """By batch date, the disclosure risk that the last run states. Empty before the first run, for a pipeline without a bound, if
+    the pipeline or its receipts cannot be read, and if the current actor may not read runs."""
+    with suppress(MinimizeError, OSError):
+        job = pipeline_from(pipeline)
+        target = job.target()
+        workspace = Workspace(pipeline=job, keys=keys, shown=(target,), clock=lambda: at)
+        if has_runs(target) and workspace.permits("run/read"):
+            return risk_by_date(load_receipts(target))
+    return {}
 
 
 def _tables(job: Pipeline, target: Location, at: datetime, keys: Any) -> Iterator[TableUtility]:

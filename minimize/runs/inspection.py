@@ -6,10 +6,11 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -38,8 +39,10 @@ from minimize.policy.load import examine_pipeline
 from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.roles import EMAIL_KIND
+from minimize.receipts.parts import RiskEntry
+from minimize.receipts.receipt import risk_text
 from minimize.recipients import inbound
-from minimize.results import Line, Paragraph, Records
+from minimize.results import Line, Paragraph, Records, json_object
 from minimize.runs.batch_dates import BatchDate
 from minimize.runs.deciding_function import consent_periods, find_deciding_function
 from minimize.runs.inputs import (
@@ -85,6 +88,8 @@ class PlanPreview:
     unknown_tenant: UnknownTenant | None = None
     rows: pa.Table | None = None
     tables: Sequence[TableUtility] = ()
+    risk: Mapping[str, RiskEntry] = field(default_factory=dict)
+    """By batch date, the disclosure risk that the last run states."""
 
     def to_json(self) -> dict[str, Any]:
         """The plan as `plan --json` prints it."""
@@ -92,7 +97,8 @@ class PlanPreview:
         tenant = {"tenant": self.tenant, "at": at, **unknown_tenant_json(self.unknown_tenant)}
         rows = {} if self.rows is None else {"preview": self.rows.to_pylist()}
         tables = {"tables": [each.to_json() for each in self.tables]} if self.tables else {}
-        return self.plan.to_json() | (tenant if self.tenant is not None else {}) | rows | tables
+        risk = {"risk": {date: json_object(entry) for date, entry in self.risk.items()}} if self.risk else {}
+        return self.plan.to_json() | (tenant if self.tenant is not None else {}) | rows | tables | risk
 
     def lines(self) -> Iterator[Line]:
         """The plan, whether the tenant is unknown, and the rows."""
@@ -106,6 +112,11 @@ class PlanPreview:
         if self.tables:
             yield from ("", "tables")
             yield from (Paragraph(line, "  ") for table in self.tables for line in table.lines())
+        if self.risk:
+            yield from ("", "what can still be learned, as of the last run of each date")
+            yield from (
+                Paragraph(f"{date or 'records'}: {risk_text(entry)}", "  ") for date, entry in self.risk.items()
+            )
 
 
 def _value_text(value: Any) -> str:
@@ -125,10 +136,11 @@ def preview_plan(
     tenant: str | None = None,
     preview: int | PathText | None = None,
     tables: Sequence[TableUtility] = (),
+    risk: Mapping[str, RiskEntry] = MappingProxyType({}),
 ) -> PlanPreview:
     """The plan for a tenant at the time of a request, with its source and settings. `preview` adds so many rows as they would be
     released or, for a file or folder of records, what to expect of the tables of aggregates; `tables` is what to expect of them
-    otherwise."""
+    otherwise. `risk` is the disclosure risk that the last runs state, by batch date."""
     unknown, at = None, parse_time(request.at, "at")
     if tenant is not None:
         known = plan_settings(plan, request.settings, keys=keys)
@@ -139,7 +151,7 @@ def preview_plan(
         rows = preview_rows(plan, preview, request, keys=keys)
     elif preview is not None:
         tables = preview_tables(plan, preview, request, keys=keys)
-    return PlanPreview(plan, tenant, at, unknown, rows, tables)
+    return PlanPreview(plan, tenant, at, unknown, rows, tables, risk)
 
 
 @redact_errors

@@ -11,7 +11,10 @@ import pytest
 import minimize
 from minimize.checkpoints import at_checkpoint
 from minimize.errors import PolicyError, RefusedError, VerificationError
-from tests.project import BEFORE, DAY, Project, event
+from minimize.results import Paragraph
+from minimize.review import published_risk
+from minimize.runs.inspection import preview_plan
+from tests.project import AT, BEFORE, DAY, Project, event
 
 NO_TABLES: dict[str, Any] = {"aggregates": None, "settings": None}
 VERSIONS = {"os": {"type": "string", "role": "quasi", "optional": True, "do": {"truncate_version": {"parts": "auto"}}}}
@@ -281,3 +284,15 @@ def test_dates_that_differ_miss_a_distance_that_each_of_them_meets(project: Proj
     project.records(check_ins(("18", 4), first=10, state="bad"))
     with pytest.raises(RefusedError, match="together miss the bound on disclosure risk: t"):
         project.run(DAY)
+
+
+def test_the_plan_shows_the_figures_of_the_last_run_of_each_date(project: Project) -> None:
+    bounded(project)
+    project.records(check_ins(("17", 4), ("18", 3)))
+    assert published_risk(project.folder, at=AT, keys=project.keys) == {}
+    project.run()
+    risk = published_risk(project.folder, at=AT, keys=project.keys)
+    plan = preview_plan(minimize.plan_for(project.folder), risk=risk)
+    assert plan.to_json()["risk"] == {DAY: {"k": 3, "suppressed": 0}}
+    paragraphs = [line.text for line in plan.lines() if isinstance(line, Paragraph)]
+    assert paragraphs[-1] == f"{DAY}: k 3"
