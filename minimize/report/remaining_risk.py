@@ -56,10 +56,10 @@ def _chosen_fields(records: PublishedRecords, policy: Policy, bound: RiskModel |
     """The fields of the bound, and without one those with the roles `quasi` and `sensitive`, as far as they are released."""
     released = records.single_keys
     known = bound.quasi_identifiers if bound is not None else _fields_of_role(policy, QUASI)
-    sensitive_fields = bound.sensitive if bound is not None else _fields_of_role(policy, _SENSITIVE)
+    sensitive = bound.sensitive if bound is not None else _fields_of_role(policy, _SENSITIVE)
     return RiskRequest(
         tuple(key for key in known if key in released and key != policy.subject),
-        tuple(key for key in sensitive_fields if key in released and key != policy.subject),
+        tuple(key for key in sensitive if key in released and key != policy.subject),
     )
 
 
