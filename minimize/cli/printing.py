@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from minimize.errors import Finding
+from minimize.errors import ConfigurationError, Finding
 from minimize.pages import Table
 from minimize.results import AlternativeText, Line, Printable
 from minimize.text import TERMINAL_NAMES, single_line
@@ -94,6 +94,9 @@ def progress_bar() -> Iterator[ProgressCallback]:
 def write_page(result: Printable, file: str, page: str) -> Printable:
     """Writes an HTML page of a result. A new file is readable only by its owner. Returns the result; its text names the file."""
     path = Path(file)
+    if path.is_file() and path.stat().st_size and not path.read_bytes()[:64].lstrip().startswith(b"<"):
+        hint = "Pass the name of a new file, or of an earlier page."
+        raise ConfigurationError(f"{file} is not an HTML page, so it is not overwritten", hint=hint)
     path.touch(mode=0o600)
     path.write_text(page, encoding="utf-8")
     return AlternativeText(result, [f"wrote {file}"])

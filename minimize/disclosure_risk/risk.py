@@ -137,6 +137,9 @@ class Risk(JsonResult):
         """The risk of counted combinations. Takes the name of the column of persons, and a population or its size."""
         smallest = subject_sizes(combinations)
         sizes = combinations.person_counts
+        if isinstance(population, int) and population < len(smallest):
+            message = "the population has fewer members than the data has data subjects"
+            raise ConfigurationError(message, hint="Name the number of members from which the data was taken.")
         return cls(
             quasi_identifiers=combinations.names,
             sensitive=tuple(each.name for each in combinations.sensitive),
@@ -363,8 +366,11 @@ def _check_distinct_roles(quasi_identifiers: Names, sensitive: Names, person: st
 
 
 def _as_names(names: Names) -> list[str]:
-    """The names as a list. The letters of a single text would be searched one by one."""
-    return [names] if isinstance(names, str) else [*names]
+    """The names as a list. The letters of a single text would be searched one by one. Raises ConfigurationError."""
+    listed = [names] if isinstance(names, str) else list(names) if isinstance(names, Iterable) else [names]
+    if not all(isinstance(name, str) for name in listed):
+        raise ConfigurationError("columns are named by texts", hint='Write quasi_identifiers=["age", "city"].')
+    return listed
 
 
 def _size_ranges(sizes: Codes, records: Codes, smallest_of_subject: Codes) -> Iterator[SizeRange]:

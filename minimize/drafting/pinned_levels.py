@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from ruamel.yaml.nodes import MappingNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode
 
 from minimize.errors import ConfigurationError
 from minimize.forms.yaml_nodes import compose_mapping, quote_yaml
@@ -114,7 +114,7 @@ def _flow_text(value: Any) -> str:
     """A value in YAML on one line.
 
     >>> _flow_text([{"round": {"to": 0.1}}, "keep"])
-    '[{round: {to: 0.1}}, keep]'
+    '[{round: {to: 0.1}}, "keep"]'
     """
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{key}: {_flow_text(part)}" for key, part in value.items()) + "}"
@@ -125,17 +125,29 @@ def _flow_text(value: Any) -> str:
 
 def _with_values(path: Path, values: Mapping[tuple[str, ...], str]) -> bytes:
     """The content of a file with some values replaced. All other characters stay."""
-    text = path.read_text(encoding="utf-8")
+    text = path.read_bytes().decode("utf-8")
     root = compose_mapping(text)
     spans = []
     for keys, value in values.items():
         node = _node_at(root, keys)
         if node is None:
             raise ConfigurationError(f"{path.name} has no {'.'.join(keys)} to change", hint="Set the levels by hand.")
-        spans.append((node.start_mark.index, node.end_mark.index, value))
+        spans.append((node.start_mark.index, _end_of(node), value))
     for start, end, value in sorted(spans, reverse=True):
         text = text[:start] + value + text[end:]
+    changed = compose_mapping(text)
+    if any(_node_at(changed, keys) is None for keys in values):
+        raise ConfigurationError(f"{path.name} cannot be changed safely", hint="Set the levels by hand.")
     return text.encode("utf-8")
+
+
+def _end_of(node: Any) -> int:
+    """The end of a node in its text. That of a block is the end of its last part: the mark of a block is the next token."""
+    is_block = isinstance(node, CollectionNode) and not node.flow_style and node.value
+    if not is_block:
+        return int(node.end_mark.index)
+    last = node.value[-1]
+    return _end_of(last[1] if isinstance(last, tuple) else last)
 
 
 def _node_at(node: Any, keys: Sequence[str]) -> Any:

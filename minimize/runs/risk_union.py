@@ -7,14 +7,14 @@ published without the bound. Only then are files read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
-from minimize.arrow.dictionaries import decode_dictionary
-from minimize.arrow.nested import leaf
+from minimize.arrow.dictionaries import decode_dictionary, value_type
+from minimize.arrow.nested import leaf, leaf_type
 from minimize.datasets.released_bound import ReleasedBound
 from minimize.disclosure_risk.combinations import classes_of
 from minimize.disclosure_risk.measures import RISK_MEASURES
@@ -25,9 +25,10 @@ from minimize.output.publish import Staging
 from minimize.output.stored_file import StoredFile, open_stored_file
 from minimize.plan import Plan
 from minimize.plan.model import RiskPlan
-from minimize.receipts import Receipt, ReceiptFile, RiskEntry, files_in_force
+from minimize.receipts import ReceiptFile, RiskEntry, files_in_force
 from minimize.receipts.chain import effective_receipts
-from minimize.records import RECORDS, WrittenFile
+from minimize.records import PIPELINE_FILE, RECORDS, WrittenFile
+from minimize.runs.batch_dates import reads_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,11 @@ class DatesInForce:
         bound = ReleasedBound.of_columns(
             risk.model, self.plan.policy, {key: field_plan.pointer for key, field_plan in self.plan.fields.items()}
         )
+        other_types = {
+            key for stored in self._stored_files(others) for key in self._keys_of_other_type(bound, stored.whole)
+        }
+        if other_types:
+            return [f"{', '.join(sorted(other_types))} (of another type on another date)"]
         tally = bound.tally()
         for stored in self._stored_files(others):
             for batch in stored.batches():
@@ -66,16 +72,35 @@ class DatesInForce:
         return len({batch_date_of(file.path) for file in self.written if file.rows}) > 1
 
     def _holds_by_receipts(self, risk: RiskPlan, others: Sequence[ReceiptFile]) -> bool:
-        """Whether the receipts of the other dates state figures that settle the question."""
+        """Whether the receipts of the other dates state figures, under the same bound, that settle the question."""
         thresholds = risk.requirement.thresholds
         if not all(RISK_MEASURES[name].holds_in_unions for name in thresholds):
             return False
-        entries = _entries_by_date(self.staging.output.receipts())
+        entries = self._entries_of_same_bound()
         return all(
             _states(entries.get(batch_date_of(file.path) or ""), name, threshold)
             for file in others
             for name, threshold in thresholds.items()
         )
+
+    def _entries_of_same_bound(self) -> dict[str, RiskEntry]:
+        """The risk that the last run of each date stated under the present policy and pipeline. A later removal keeps it."""
+        job = self.plan.pipeline
+        entries: dict[str, RiskEntry] = {}
+        for receipt in effective_receipts(self.staging.output.receipts()):
+            if not reads_source(receipt):
+                continue
+            is_same = (
+                job is not None
+                and receipt.risk is not None
+                and (receipt.policy.digest, receipt.files.get(PIPELINE_FILE)) == (job.policy.digest, job.digest)
+            )
+            stated = receipt.risk if is_same else None
+            for date in receipt.dates or ("",):
+                entries.pop(date, None)
+                if stated is not None:
+                    entries[date] = (stated.dates or {}).get(date, stated)
+        return entries
 
     def _stored_files(self, others: Sequence[ReceiptFile]) -> Iterator[StoredFile]:
         for written in self.written:
@@ -83,24 +108,20 @@ class DatesInForce:
         for file in others:
             yield open_stored_file(self.staging.output.folder, file.path, self.kms)
 
+    def _keys_of_other_type(self, bound: ReleasedBound, schema: pa.Schema) -> Iterator[str]:
+        for key, pointer in bound.pointers.items():
+            if pointer.top in schema.names and value_type(leaf_type(schema, pointer)) != self.plan.fields[key].gives:
+                yield key
+
     def _present_values(self, bound: ReleasedBound, batch: pa.RecordBatch) -> dict[str, pa.Array]:
-        """The values of each column in its present type. A column that an older file lacks, or has in another type, is null."""
+        """The values of each column. A column that an older file lacks is null."""
         values = {}
         for key, pointer in bound.pointers.items():
-            type_ = self.plan.fields[key].gives
-            present = pointer.top in batch.schema.names
-            column = decode_dictionary(leaf(batch, pointer).values) if present else pa.nulls(batch.num_rows)
-            values[key] = column if column.type == type_ else pa.nulls(batch.num_rows, type_)
+            if pointer.top in batch.schema.names:
+                values[key] = decode_dictionary(leaf(batch, pointer).values)
+            else:
+                values[key] = pa.nulls(batch.num_rows, self.plan.fields[key].gives)
         return values
-
-
-def _entries_by_date(receipts: Sequence[Receipt]) -> Mapping[str, RiskEntry]:
-    """The last stated risk of each date. A later removal keeps the bound."""
-    entries: dict[str, RiskEntry] = {}
-    for receipt in effective_receipts(receipts):
-        if receipt.risk is not None:
-            entries |= receipt.risk.dates or dict.fromkeys(receipt.dates or ("",), receipt.risk)
-    return entries
 
 
 def _states(entry: RiskEntry | None, name: str, threshold: object) -> bool:

@@ -306,6 +306,8 @@ def _decide_removal(
     total, suppressed = int(combinations.records.sum()), int(combinations.records[is_suppressed].sum())
     limit = total if risk.is_removal else int(risk.suppress_at_most * total)
     figures = figures_of_kept(risk.requirement, combinations, class_of, is_suppressed)
+    if suppressed == total and not risk.is_removal:
+        return RiskDecision(figures, ("every record would be removed",))
     if suppressed > limit:
         reason = f"{count_noun(suppressed, 'record')} would be removed, and at most {format_number(limit)} may be"
         return RiskDecision(figures, (reason,))

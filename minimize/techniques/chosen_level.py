@@ -84,5 +84,7 @@ class ChosenLevel(Technique):
 
 def check_steps(steps: Sequence[Decimal]) -> None:
     """Raises ValueError unless each step is a multiple of the one before, so that the levels of a search contain each other."""
+    if any(step <= 0 for step in steps):
+        raise ValueError("each of `steps` must be above 0")
     if any(coarser <= finer or coarser % finer for finer, coarser in pairwise(steps)):
         raise ValueError("each of `steps` must be a multiple of the one before")

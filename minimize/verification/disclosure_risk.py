@@ -100,7 +100,7 @@ def _plain(batch: pa.RecordBatch, pointer: Pointer) -> pa.Array | None:
         values = values.cast(values.type.value_type)
     if pa.types.is_struct(values.type):
         return pa.array([None if value is None else repr(value) for value in values.to_pylist()], pa.string())
-    return values
+    return pc.add(values, pa.scalar(0.0, values.type)) if pa.types.is_floating(values.type) else values
 
 
 def _measure(bound: BoundView, table: pa.Table) -> dict[str, float]:
@@ -168,3 +168,6 @@ def _overstated(files: Sequence[EvidenceFile], figures: Mapping[str, float]) -> 
         yield "the receipt states more persons in the smallest combination than the files have"
     if entry.l is not None and figures.get("l", entry.l) < entry.l - _TOLERANCE:
         yield "the receipt states more sensitive values in a combination than the files have"
+    is_same_table = not entry.suppressed and figures.get("k") == entry.k
+    if entry.t is not None and is_same_table and figures.get("t", entry.t) > entry.t + _TOLERANCE:
+        yield "the receipt states a smaller distance of sensitive values than the files have"

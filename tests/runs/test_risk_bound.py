@@ -296,3 +296,38 @@ def test_the_plan_shows_the_figures_of_the_last_run_of_each_date(project: Projec
     assert plan.to_json()["risk"] == {DAY: {"k": 3, "suppressed": 0}}
     paragraphs = [line.text for line in plan.lines() if isinstance(line, Paragraph)]
     assert paragraphs[-1] == f"{DAY}: k 3"
+
+
+def test_figures_of_another_bound_settle_nothing_for_all_dates_together(project: Project) -> None:
+    carriers = {"carrier": {"type": "string", "optional": True, "do": "keep"}}
+    bounded(project, {**KEPT_VERSION, **carriers})
+    project.records(
+        [{**row, "carrier": row["device_id"], "event_time": "2026-11-23T10:00:00Z"} for row in check_ins(("17", 4))],
+        day=BEFORE,
+    )
+    project.run(BEFORE)
+    bounded(project, {**KEPT_VERSION, **carriers}, quasi_identifiers=["os", "carrier"])
+    project.records(check_ins(("17", 4), carrier="x"))
+    with pytest.raises(RefusedError, match="all dates in force together miss"):
+        project.run(DAY)
+
+
+def test_a_date_that_was_run_again_without_a_bound_has_no_figures(project: Project) -> None:
+    bounded(project)
+    project.records([{**row, "event_time": "2026-11-23T10:00:00Z"} for row in check_ins(("17", 4))], day=BEFORE)
+    project.run(BEFORE)
+    project.pipeline(**NO_TABLES)
+    unique = check_ins(("17", 1), ("18", 1), ("19", 1), ("20", 1))
+    project.records([{**row, "event_time": "2026-11-23T10:00:00Z"} for row in unique], day=BEFORE)
+    project.run(BEFORE)
+    bounded(project)
+    project.records(check_ins(("17", 4)))
+    with pytest.raises(RefusedError, match="all dates in force together miss"):
+        project.run(DAY)
+
+
+def test_removing_every_record_is_no_success(project: Project) -> None:
+    bounded(project, require={"k": 1000}, otherwise="suppress", suppress_at_most=1)
+    project.records(check_ins(("17", 4)))
+    with pytest.raises(RefusedError, match="every record would be removed"):
+        project.run()

@@ -35,10 +35,10 @@ import sys, time
 from minimize.runs import runner as job
 from tests.project import AT
 moved = job.process_dates
-def slow(*given):
+def slow(*given, **options):
     print("begun", flush=True)
     time.sleep(60)
-    return moved(*given)
+    return moved(*given, **options)
 job.process_dates = slow
 job.run(sys.argv[1], at=AT, output=sys.argv[2], keys=sys.argv[3])
 """

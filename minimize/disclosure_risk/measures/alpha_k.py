@@ -17,6 +17,7 @@ class AlphaAnonymity(RiskMeasure):
     name: ClassVar[str] = "alpha"
     title: ClassVar[str] = "share of the most frequent value in a combination, at most"
     source: ClassVar[str] = "Wong et al. 2006"
+    is_closed_under_union: ClassVar[bool] = True
     example: ClassVar[str] = "0.8"
 
     @classmethod

@@ -117,7 +117,7 @@ class RiskMeasure(ABC):
     """Whether a threshold that two tables meet is met by both together, also if data subjects are in both."""
     example: ClassVar[str] = "0.3"
     """A threshold as a bound may write it."""
-    is_closed_under_union: ClassVar[bool] = True
+    is_closed_under_union: ClassVar[bool] = False
     """Whether the union of classes of one table that meet a threshold meets it, if no data subject is in several of them."""
 
     @classmethod

@@ -17,6 +17,7 @@ class BetaLikeness(RiskMeasure):
     name: ClassVar[str] = "beta"
     title: ClassVar[str] = "relative gain in the probability of a value, at most"
     source: ClassVar[str] = "Cao and Karras 2012, basic beta-likeness"
+    is_closed_under_union: ClassVar[bool] = True
     example: ClassVar[str] = "1.0"
 
     @classmethod

@@ -20,7 +20,6 @@ class DeltaDisclosure(RiskMeasure):
     name: ClassVar[str] = "delta"
     title: ClassVar[str] = "bits by which a value is more or less frequent than in all records, below"
     source: ClassVar[str] = "Brickell and Shmatikov 2008"
-    is_closed_under_union: ClassVar[bool] = False
     """A value can be absent from one class, which is no miss, and therefore too rare in the union."""
     example: ClassVar[str] = "1.5"
 

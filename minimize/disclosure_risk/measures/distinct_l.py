@@ -17,6 +17,7 @@ class DistinctDiversity(RiskMeasure):
     name: ClassVar[str] = "l"
     title: ClassVar[str] = "different sensitive values in a combination, at least"
     source: ClassVar[str] = "Machanavajjhala et al. 2007"
+    is_closed_under_union: ClassVar[bool] = True
     higher_is_safer: ClassVar[bool] = True
     holds_in_unions: ClassVar[bool] = True
     example: ClassVar[str] = "2"

@@ -35,6 +35,7 @@ class EntropyDiversity(RiskMeasure):
     name: ClassVar[str] = "entropy_l"
     title: ClassVar[str] = "effective number of sensitive values in a combination, at least"
     source: ClassVar[str] = "Machanavajjhala et al. 2007"
+    is_closed_under_union: ClassVar[bool] = True
     higher_is_safer: ClassVar[bool] = True
     example: ClassVar[str] = "1.5"
 

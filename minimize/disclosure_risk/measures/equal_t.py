@@ -17,6 +17,7 @@ class EqualCloseness(RiskMeasure):
     name: ClassVar[str] = "t"
     title: ClassVar[str] = "distance from the distribution of all records, at most"
     source: ClassVar[str] = "Li et al. 2007, equal distance"
+    is_closed_under_union: ClassVar[bool] = True
 
     @classmethod
     def figures(cls, classes: Classes, view: SensitiveView | None, threshold: Threshold | None = None) -> Figures:

@@ -18,6 +18,7 @@ class KAnonymity(RiskMeasure):
     name: ClassVar[str] = "k"
     title: ClassVar[str] = "persons who share the rarest combination"
     source: ClassVar[str] = "Samarati and Sweeney 1998"
+    is_closed_under_union: ClassVar[bool] = True
     needs_sensitive: ClassVar[bool] = False
     higher_is_safer: ClassVar[bool] = True
     holds_in_unions: ClassVar[bool] = True

@@ -40,6 +40,7 @@ class OrderedCloseness(RiskMeasure):
     name: ClassVar[str] = "ordered_t"
     title: ClassVar[str] = "distance from the distribution of all records in order, at most"
     source: ClassVar[str] = "Li et al. 2007, ordered distance"
+    is_closed_under_union: ClassVar[bool] = True
 
     @classmethod
     def figures(cls, classes: Classes, view: SensitiveView | None, threshold: Threshold | None = None) -> Figures:

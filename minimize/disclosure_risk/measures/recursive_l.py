@@ -30,6 +30,7 @@ class RecursiveDiversity(RiskMeasure):
     name: ClassVar[str] = "recursive_l"
     title: ClassVar[str] = "ratio of the most frequent value to the values from the l-th on, below c"
     source: ClassVar[str] = "Machanavajjhala et al. 2007, recursive (c,l)-diversity"
+    is_closed_under_union: ClassVar[bool] = True
     example: ClassVar[str] = "{c: 3, l: 2}"
 
     @classmethod

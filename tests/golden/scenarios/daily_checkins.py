@@ -24,6 +24,7 @@ def steps(session: Session) -> None:
     session.run(f"verify {OUTPUT} --json")
     session.run(f"report {OUTPUT} --at 2026-11-25T12:00:00Z --json")
     session.run(f"risk {OUTPUT} --json")
+    session.run(f"risk levels pipelines/daily_checkins --output {OUTPUT} --json")
     session.run(f"quarantine show {OUTPUT} --date 2026-11-24 --json")
     session.replace("pipelines/device_telemetry/policy.yaml", "sms, contacts, ", "sms, ")
     session.run(f"quarantine show {OUTPUT} --check --json")

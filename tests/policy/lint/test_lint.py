@@ -15,6 +15,7 @@ SHIPPED = sorted((Path(__file__).parents[3] / "pipelines").glob("*/pipeline.yaml
 def test_a_whole_pipeline_is_judged_by_file_and_line(tmp_path: Path) -> None:
     found = lint(load_pipeline(copytree(DATA, tmp_path / "device_telemetry")))
     assert [(f.code, f.line, f.field) for f in found] == [
+        ("L096", 7, None),
         ("L092", 11, "fleet_by_version"),
         ("L030", 14, None),
         ("L004", 27, "phone_number"),
