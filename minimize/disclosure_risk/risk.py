@@ -294,7 +294,7 @@ def risk(
 
     >>> table = pa.table({"age": [34, 34, 51], "city": ["Bonn", "Bonn", "Ulm"], "illness": ["flu", "none", "flu"]})
     >>> measured = risk(table, ["age", "city"], sensitive=["illness"])
-    >>> measured.k, measured.unique.persons, measured.measures["illness"]["l"]
+    >>> measured.k, measured.unique.persons, measured.measures["illness"].get("l")
     (1, 1, 1.0)
     """
     combinations = count_frame(frame, _as_names(quasi_identifiers), _as_names(sensitive), person)
