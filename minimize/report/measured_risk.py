@@ -103,6 +103,10 @@ def measure_risk(
     measured_request = request or RiskRequest()
     if _is_pipeline(place):
         place = Workspace(ledger, pipeline=str(place), keys=keys, region=region).target
+    if "://" not in str(place) and not Path(str(place)).exists():
+        raise ConfigurationError(
+            "there is no such file or folder", hint="Pass a Parquet or CSV file, an output, or a pipeline."
+        )
     if not _is_output(place):
         measured = _measure_file(Path(str(place)), measured_request)
         return measured, measured
