@@ -105,7 +105,7 @@ def measure_risk(
         place = Workspace(ledger, pipeline=str(place), keys=keys, region=region).target
     if "://" not in str(place) and not Path(str(place)).exists():
         raise ConfigurationError(
-            "there is no such file or folder", hint="Pass a Parquet or CSV file, an output, or a pipeline."
+            f"{place} does not exist", hint="Pass a Parquet or CSV file, an output, or a pipeline."
         )
     if not _is_output(place):
         measured = _measure_file(Path(str(place)), measured_request)
