@@ -67,8 +67,9 @@ def test_a_chosen_level_replaces_auto_and_nothing_else(tmp_path: Path, fields: s
     assert changed.records is not None
     assert changed.records.risk is not None
     assert changed.records.risk.otherwise == "suppress"
-    (*_, last) = changed.policy.fields["os"].do
-    assert last.parameters() == {"parts": 2}
+    treatment = changed.policy.fields["os"].do
+    assert not isinstance(treatment, str)
+    assert treatment[-1].parameters() == {"parts": 2}
     assert changed.policy.fields["os"].role == "quasi"
     text = policy.read_bytes().decode()
     assert text.count(newline) == text.count("\n")
