@@ -402,7 +402,7 @@ def _worst_figures(combinations: Combinations) -> Iterator[tuple[str, Mapping[st
             {
                 name: _finite(measure.worst(measure.figures(classes, view)))
                 for name, measure in RISK_MEASURES.items()
-                if measure.needs_sensitive
+                if measure.needs_sensitive and not measure.needs_parameters
             },
         )
 

@@ -16,6 +16,7 @@ from minimize.disclosure_risk.measures.delta_disclosure import DeltaDisclosure
 from minimize.disclosure_risk.measures.distinct_l import DistinctDiversity
 from minimize.disclosure_risk.measures.entropy_l import EntropyDiversity
 from minimize.disclosure_risk.measures.equal_t import EqualCloseness
+from minimize.disclosure_risk.measures.hierarchical_t import HierarchicalCloseness
 from minimize.disclosure_risk.measures.k_anonymity import KAnonymity
 from minimize.disclosure_risk.measures.ordered_t import OrderedCloseness
 from minimize.disclosure_risk.measures.recursive_l import RecursiveDiversity
@@ -27,6 +28,7 @@ _MEASURES: Final[tuple[type[RiskMeasure], ...]] = (
     RecursiveDiversity,
     EqualCloseness,
     OrderedCloseness,
+    HierarchicalCloseness,
     DeltaDisclosure,
     BetaLikeness,
     AlphaAnonymity,

@@ -113,6 +113,8 @@ class RiskMeasure(ABC):
     source: ClassVar[str]
     needs_sensitive: ClassVar[bool] = True
     higher_is_safer: ClassVar[bool] = False
+    needs_parameters: ClassVar[bool] = False
+    """Whether its figures depend on more than the records, so that only a threshold or a caller's statement gives them."""
     holds_in_unions: ClassVar[bool] = False
     """Whether a threshold that two tables meet is met by both together, also if data subjects are in both."""
     example: ClassVar[str] = "0.3"
