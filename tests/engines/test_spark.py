@@ -195,14 +195,15 @@ def test_tries_that_failed_count_nothing_and_leave_nothing(
 ) -> None:
     start("local[2,3]")
     monkeypatch.setattr(spark, "RESULTS_AT_ONCE", few)
-    local = project.run(output=tmp_path / "local")
+    local = project.run(output=tmp_path / "local", ledger=tmp_path / "local.db")  # each releases the exact table once
     marks = failing(False)
-    receipt = project.run(engine="spark")
+    receipt = project.run(engine="spark", ledger=tmp_path / "spark.db")
     failed = {mark.read_text() for mark in marks.iterdir()}
     assert len(failed) == 4
     assert not [path for path in project.files() for attempt in failed if attempt in path]
     assert receipt.rows == local.rows
     assert project.rows() == project.rows(output=tmp_path / "local")
+    assert project.rows("per_model")
     assert project.rows("per_model") == project.rows("per_model", tmp_path / "local")
     assert {path.name for path in (project.out / "runs" / receipt.run_id).iterdir()} >= {"receipt.json"}
     assert not (project.out / "runs" / receipt.run_id / "staging").exists()
