@@ -295,6 +295,11 @@ def classes_of(combinations: Combinations, class_of: Codes, count: int) -> Class
     )
 
 
+def classes_as_they_are(combinations: Combinations) -> Classes:
+    """The classes if nothing is made coarser: each combination is one."""
+    return classes_of(combinations, np.arange(len(combinations)), len(combinations))
+
+
 def _sensitive_of_classes(combinations: Combinations, place: int, class_of: Codes, count: int) -> SensitiveCounts:
     sensitive = combinations.sensitive[place]
     size = max(1, len(sensitive.dictionary))

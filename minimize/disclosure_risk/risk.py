@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from minimize.arrow.types import storage_type
-from minimize.disclosure_risk.combinations import Codes, Combinations, CombinationTally, classes_of
+from minimize.disclosure_risk.combinations import Codes, Combinations, CombinationTally, classes_as_they_are
 from minimize.disclosure_risk.measures import RISK_MEASURES
 from minimize.disclosure_risk.population import PopulationUniques, estimate_uniques
 from minimize.disclosure_risk.reidentification import (
@@ -394,7 +394,7 @@ def _powers(sizes: Codes) -> Codes:
 
 def _worst_figures(combinations: Combinations) -> Iterator[tuple[str, Mapping[str, float | None]]]:
     """By sensitive column, the figure of the class that is worst protected by each measure."""
-    classes = classes_of(combinations, np.arange(len(combinations)), len(combinations))
+    classes = classes_as_they_are(combinations)
     views = Baseline.of_combinations(combinations).views(classes)
     for counts, view in zip(combinations.sensitive, views, strict=True):
         yield (

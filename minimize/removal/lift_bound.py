@@ -18,7 +18,7 @@ from minimize.arrow.dictionaries import Bools, decode_dictionary, value_type
 from minimize.arrow.nested import leaf
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.datasets.released_bound import ReleasedBound
-from minimize.disclosure_risk.combinations import Combinations, CombinationTally, classes_of
+from minimize.disclosure_risk.combinations import Combinations, CombinationTally, classes_as_they_are
 from minimize.disclosure_risk.lookup import CombinationIndex
 from minimize.disclosure_risk.measures import RISK_MEASURES
 from minimize.disclosure_risk.requirement import Baseline, Requirement
@@ -119,7 +119,7 @@ class _LiftOfDate(Generic[S]):
         return all(RISK_MEASURES[name].holds_in_unions for name in self.bound.model.require)
 
     def _rare(self, combinations: Combinations) -> Bools:
-        classes = classes_of(combinations, np.arange(len(combinations)), len(combinations))
+        classes = classes_as_they_are(combinations)
         return np.asarray(~self._requirement.holds(classes, Baseline.of_combinations(combinations)), np.bool_)
 
     def _leaving_records(self) -> Iterator[tuple[pa.RecordBatch, BatchVerdict, Mapping[S, Bools]]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -18,19 +18,17 @@ from minimize.arrow.nested import leaf
 from minimize.arrow.pointers import Pointer
 from minimize.datasets.published_output import OutputFile, PublishedOutput
 from minimize.datasets.released_bound import ReleasedBound
-from minimize.disclosure_risk.combinations import classes_of
+from minimize.disclosure_risk.combinations import classes_as_they_are
 from minimize.disclosure_risk.lookup import CombinationIndex
 from minimize.disclosure_risk.requirement import Baseline, Requirement
 from minimize.records import RECORDS
 from minimize.removal.plan import DueFile, counted_file
-from minimize.removal.rewrite_receipt import PlannedFile
 from minimize.removal.verdict import BatchJudge, BatchVerdict
 from minimize.stages.raw_values import mask_values
 from minimize.stages.risk_bound import figures_of_kept
 
 RISK_REASON: Final = "risk"
 """The reason for which receipts count these records."""
-F = TypeVar("F", bound=PlannedFile)
 
 
 def with_rare_records(output: PublishedOutput, due: Sequence[DueFile]) -> tuple[DueFile, ...]:
@@ -108,10 +106,10 @@ def _files_with_rare_records(
                 stays = verdict.remaining_rows(batch.num_rows)
                 tally.observe(_remaining_columns(bound, batch, verdict, stays, bound.pointers))
     combinations = tally.settle()
-    class_of, requirement = np.arange(len(combinations)), Requirement(dict(bound.model.require))
-    classes = classes_of(combinations, class_of, len(combinations))
+    requirement = Requirement(dict(bound.model.require))
+    classes = classes_as_they_are(combinations)
     is_rare = np.asarray(~requirement.holds(classes, Baseline.of_combinations(combinations)), np.bool_)
-    figures = figures_of_kept(requirement, combinations, class_of, is_rare) if bound.counts_as_stated else None
+    figures = figures_of_kept(requirement, combinations, classes.class_of, is_rare) if bound.counts_as_stated else None
     yield from ((path, replace(due[path], risk=figures)) for path in (file.path for file in files) if path in due)
     if not is_rare.any():
         return

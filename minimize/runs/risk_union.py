@@ -16,7 +16,7 @@ import pyarrow as pa
 from minimize.arrow.dictionaries import decode_dictionary, value_type
 from minimize.arrow.nested import leaf, leaf_type
 from minimize.datasets.released_bound import ReleasedBound
-from minimize.disclosure_risk.combinations import classes_of
+from minimize.disclosure_risk.combinations import classes_as_they_are
 from minimize.disclosure_risk.measures import RISK_MEASURES
 from minimize.disclosure_risk.requirement import Baseline
 from minimize.keys import Kms
@@ -59,7 +59,7 @@ class DatesInForce:
             for batch in stored.batches():
                 tally.observe(bound.columns(batch, bound.pointers, self._present_values(bound, batch)))
         combinations = tally.settle()
-        classes = classes_of(combinations, np.arange(len(combinations)), len(combinations))
+        classes = classes_as_they_are(combinations)
         return risk.requirement.missed(classes, Baseline.of_combinations(combinations))
 
     def _other_files(self) -> Iterator[ReceiptFile]:

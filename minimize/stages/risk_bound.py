@@ -25,6 +25,7 @@ from minimize.disclosure_risk.combinations import (
     Codes,
     Combinations,
     CombinationTally,
+    classes_as_they_are,
     classes_of,
     grouped,
 )
@@ -210,7 +211,10 @@ def decide(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime)
     if not len(combinations):
         return RiskDecision(
             _figures(
-                risk.requirement, combinations, _identity_classes(combinations), Baseline.of_combinations(combinations)
+                risk.requirement,
+                combinations,
+                classes_as_they_are(combinations),
+                Baseline.of_combinations(combinations),
             )
         )
     match risk.action:
@@ -225,14 +229,14 @@ def decide(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime)
 
 
 def _decide_refusal(risk: RiskPlan, combinations: Combinations) -> RiskDecision:
-    classes, baseline = _identity_classes(combinations), Baseline.of_combinations(combinations)
+    classes, baseline = classes_as_they_are(combinations), Baseline.of_combinations(combinations)
     missed = risk.requirement.missed(classes, baseline)
     reason = (f"{', '.join(missed)} of some combinations",) if missed else ()
     return RiskDecision(_figures(risk.requirement, combinations, classes, baseline), reason)
 
 
 def _decide_suppression(risk: RiskPlan, combinations: Combinations) -> RiskDecision:
-    classes, baseline = _identity_classes(combinations), Baseline.of_combinations(combinations)
+    classes, baseline = classes_as_they_are(combinations), Baseline.of_combinations(combinations)
     is_suppressed = ~risk.requirement.holds(classes, baseline)
     return _decide_removal(risk, combinations, classes.class_of, is_suppressed, {})
 
@@ -349,14 +353,10 @@ def _first_classes(classes: Classes, count: int) -> Classes:
 
 
 def _unreachable(risk: RiskPlan, combinations: Combinations, reason: str) -> RiskDecision:
-    classes = _identity_classes(combinations)
+    classes = classes_as_they_are(combinations)
     return RiskDecision(
         _figures(risk.requirement, combinations, classes, Baseline.of_combinations(combinations)), (reason,)
     )
-
-
-def _identity_classes(combinations: Combinations) -> Classes:
-    return classes_of(combinations, np.arange(len(combinations)), len(combinations))
 
 
 def hierarchies_of(plan: Plan, risk: RiskPlan, combinations: Combinations, at: datetime) -> list[Hierarchy]:
