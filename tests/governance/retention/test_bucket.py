@@ -149,6 +149,7 @@ def test_a_retraction_that_is_killed_is_done_by_the_next_command(
     assert placed(out) == {"south", "east"}
 
 
+@pytest.mark.usefixtures("clock")
 def test_erasures_are_stored_with_the_output_in_the_bucket(project: Daily, bucket: Bucket, out: str) -> None:
     where = Where(project.folder / "organization" / "ledger.db", keys=project.keys)
     keys = Keyring.load(project.keys)
