@@ -207,7 +207,7 @@ def test_tries_that_failed_count_nothing_and_leave_nothing(
     assert project.rows("per_model") == project.rows("per_model", tmp_path / "local")
     assert {path.name for path in (project.out / "runs" / receipt.run_id).iterdir()} >= {"receipt.json"}
     assert not (project.out / "runs" / receipt.run_id / "staging").exists()
-    minimize.verify(project.out, keys=project.keys)
+    minimize.verify(project.out, keys=project.keys, ledger=tmp_path / "spark.db")
 
 
 @on_spark

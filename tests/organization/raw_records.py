@@ -31,7 +31,8 @@ DATES: Final = ("2026-11-23", "2026-11-24")
 LATE_DATE: Final = DATES[0]
 PER_DATE: Final = 10
 """Records of a dataset and date."""
-HOURS: Final = 24
+OF_BOUNDED: Final = 12
+"""The same for datasets whose pipelines bound the disclosure risk: two devices may go before the bound removes the rest."""
 
 FACTS: Final[dict[str, Any]] = {
     "device_type": "iphone",
@@ -86,6 +87,8 @@ FACTS: Final[dict[str, Any]] = {
 TENANT_FIELDS: Final = ("account_id", "partner_tenant_id")
 ADMINISTRATORS: Final = 5
 """Every fifth person is an administrator."""
+OF_ADMINISTRATORS: Final = frozenset(["administrators", "console_usage", "audit_events"])
+"""Datasets that name administrators, and devices on which they act, which they do not use."""
 
 
 @dataclass(frozen=True)
@@ -147,10 +150,41 @@ def datasets() -> dict[str, dict[str, Any]]:
     return found
 
 
+@dataclass(frozen=True)
+class Bound:
+    """The bound of a pipeline on the disclosure risk of its records: so many devices share each combination of a date."""
+
+    dataset: str
+    columns: tuple[str, ...]
+    devices: int
+
+    def combination(self, values: Mapping[str, Any], date: str) -> tuple[str, ...]:
+        """The combination of a record."""
+        return (date, *(values[name] for name in self.columns))
+
+
+@cache
+def bounds() -> dict[str, Bound]:
+    """The bounds of the shipped pipelines, by pipeline."""
+    yaml = YAML(typ="safe")
+    found = {}
+    for path in sorted((CHECKOUT / "pipelines").glob("*/pipeline.yaml")):
+        pipeline = yaml.load(path)
+        stated = (pipeline.get("records") or {}).get("risk")
+        if stated:
+            columns, devices = tuple(stated["quasi_identifiers"]), stated["require"]["k"]
+            found[path.parent.name] = Bound(Path(pipeline["source"]["path"]).parts[-3], columns, devices)
+    return found
+
+
 @cache
 def records(dataset: str) -> tuple[RawRecord, ...]:
     """The records of a dataset, in the order of their times."""
-    return tuple(_record(dataset, number) for number in range(PER_DATE * len(DATES)))
+    return tuple(_record(dataset, number) for number in range(_per_date(dataset) * len(DATES)))
+
+
+def _per_date(dataset: str) -> int:
+    return OF_BOUNDED if any(each.dataset == dataset for each in bounds().values()) else PER_DATE
 
 
 def late_record(dataset: str, person: Person, device: Device, number: int) -> RawRecord:
@@ -162,10 +196,10 @@ def _record(dataset: str, number: int) -> RawRecord:
     place = sorted(datasets()).index(dataset)
     device = devices()[(number * 7 + place * 3) % len(devices())]
     person = device.users[number % len(device.users)]
-    if dataset in ("administrators", "console_usage", "audit_events"):
+    if dataset in OF_ADMINISTRATORS:
         person = persons()[number * ADMINISTRATORS % len(persons())]
         device = next(each for each in devices() if each.tenant == person.tenant and each.number % 7 == number % 7)
-    date, hour = DATES[number // PER_DATE], number % PER_DATE
+    date, hour = DATES[number // _per_date(dataset)], number % _per_date(dataset)
     return _filled(dataset, number, date, hour, person, device)
 
 

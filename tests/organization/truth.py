@@ -10,12 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Final
 
 from tests.organization.people import DEVICE, USER, Device, Person, Subject
-from tests.organization.raw_records import RawRecord, datasets, records
+from tests.organization.raw_records import OF_ADMINISTRATORS, RawRecord, bounds, datasets, records
 from tests.organization.service import PIPELINES, Service
 
+FEW_SUBJECTS: Final = 10
+"""A value of fewer subjects becomes `OTHER` under `top`."""
+OTHER: Final = "other"
+"""What the shipped policies call the values that `top` combines."""
 Key = tuple[str, datetime]
 Rows = Mapping[Key, Mapping[str, Any]]
 
@@ -119,6 +123,24 @@ class Truth:
             return True
         return any(each.reaches(self, pipeline, record) for each in self._removals)
 
+    def may_be_rare(self, pipeline: str, record: RawRecord) -> bool:
+        """Whether the bound of a pipeline may have removed a record: too few devices that share its combination need stay."""
+        bound = bounds().get(pipeline)
+        if bound is None:
+            return False
+        combination = bound.combination(record.value, record.date)
+        staying = [
+            each
+            for each in self.records(pipeline)
+            if bound.combination(each.value, each.date) == combination and not self.may_be_gone(each)
+        ]
+        return len(_devices(staying)) < bound.devices
+
+    def _may_be_other(self, pipeline: str, record: RawRecord) -> bool:
+        """Whether `top` may have put frequent values of a record into `other`: a later run of its date saw too few subjects."""
+        same_date = (each for each in self.records(pipeline) if each.date == record.date)
+        return len(_devices(each for each in same_date if not self.may_be_gone(each))) < FEW_SUBJECTS
+
     def may_be_gone(self, record: RawRecord) -> bool:
         """Whether a record may be missing: it is about a subject whose removal was asked in some way."""
         touched = self.gone | self.loose | self.once_restricted
@@ -137,10 +159,11 @@ class Truth:
             expected = {each.key: each for each in self.records(pipeline)}
             yield from (f"{pipeline}: a record is published twice: {key}" for key in doubled)
             yield from (f"{pipeline}: a record of nobody: {key}" for key in rows.keys() - expected.keys())
+            yield from self._rare_combinations(pipeline, [each for key, each in expected.items() if key in rows])
             for key, record in expected.items():
                 if key in rows and self.must_be_gone(pipeline, record):
                     yield f"{pipeline}: record {record.number} of {_names(record)} is left"
-                if key not in rows and not self.may_be_gone(record):
+                if key not in rows and not (self.may_be_gone(record) or self.may_be_rare(pipeline, record)):
                     yield f"{pipeline}: record {record.number} of {_names(record)} is lost"
                 if (
                     key in rows
@@ -149,14 +172,30 @@ class Truth:
                     and record.tenant not in self.leaving
                 ):
                     wanted = {**baseline[key], **self.corrected.get((pipeline, key), {})}
+                    if self._may_be_other(pipeline, record):
+                        wanted = {name: _with_other(wanted[name], rows[key].get(name)) for name in wanted}
                     changed = sorted(name for name in wanted if wanted[name] != rows[key].get(name))
                     if changed:
                         yield f"{pipeline}: record {record.number} of {_names(record)} has other values: {changed}"
+
+    def _rare_combinations(self, pipeline: str, published: Iterable[RawRecord]) -> Iterator[str]:
+        """The combinations of which a pipeline publishes fewer devices than it must."""
+        bound = bounds().get(pipeline)
+        if bound is None:
+            return
+        together: dict[tuple[str, ...], list[RawRecord]] = {}
+        for each in published:
+            together.setdefault(bound.combination(each.value, each.date), []).append(each)
+        for combination, found in together.items():
+            if len(_devices(found)) < bound.devices:
+                yield f"{pipeline}: only {len(_devices(found))} devices have {combination}"
 
     def own_devices(self, service: Service, person: Subject) -> frozenset[Subject]:
         """The devices of a person that no published record shows with another person."""
         companions: dict[Subject, set[Subject]] = {}
         for pipeline in self.baseline:
+            if PIPELINES[pipeline] in OF_ADMINISTRATORS:
+                continue
             rows, _ = rows_by_key(service, pipeline)
             for record in self.records(pipeline):
                 if record.key in rows:
@@ -222,6 +261,17 @@ def _texts(value: Any, name: str) -> Iterator[str]:
             yield from _texts(each, name)
     elif isinstance(value, dict):
         yield from _texts(value.get(name.rsplit("/", 1)[-1]), name)
+
+
+def _with_other(wanted: Any, published: Any) -> Any:
+    """A value of which the parts that are published as `other` may be that."""
+    if isinstance(wanted, dict) and isinstance(published, dict):
+        return {name: _with_other(wanted[name], published.get(name)) for name in wanted}
+    return published if published == OTHER else wanted
+
+
+def _devices(found: Iterable[RawRecord]) -> set[Subject]:
+    return {subject for each in found for subject in each.subjects if isinstance(subject, Device)}
 
 
 def _names(record: RawRecord) -> str:
