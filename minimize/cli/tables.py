@@ -13,7 +13,7 @@ from minimize.cli.printing import terminal_text
 from minimize.pages import Table
 from minimize.results import Records
 
-_COLORS: Final = {"keep": "yellow", "drop": "dim", "gate": "cyan", "generalize": "green", "null": "dim"}
+_COLORS: Final = {"keep": "yellow", "drop": "dim", "gate": "cyan", "transform": "green", "null": "dim"}
 """The colors of cells that consist of one of these words."""
 _PIPE_WIDTH, _UNLIMITED_WIDTH = 200, 100_000
 _NAME_WIDTH = 30

@@ -85,7 +85,7 @@ def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) ->
         return PSEUDONYM
     category = _category_by_name(name)
     if category == "user.location":
-        return "user.location.precise" if meaning.facts.get("leaves") == "everything" else "user.location.imprecise"
+        return "user.location.precise" if meaning.facts.get("residual") == "original" else "user.location.imprecise"
     return category or _BY_ROLE.get(meaning.role, TELEMETRY)
 
 
@@ -148,7 +148,7 @@ def _fides_system(plan: Plan, key: str, categories: list[str]) -> Body:
         "fides_key": f"{key}_pipeline",
         "organization_fides_key": _ORGANIZATION,
         "name": f"{key} pipeline",
-        "description": "Drops, generalizes and aggregates. Signed receipts record its input and output",
+        "description": "Drops, transforms and aggregates. Signed receipts record its input and output",
         "system_type": "Service",
         "dataset_references": [key],
         "privacy_declarations": [declaration],

@@ -473,7 +473,9 @@ def _meaning_properties(meaning: ColumnMeaning) -> Body:
     body |= {"transformSourceObjects": list(meaning.inputs)} if meaning.inputs else {}
     body |= {"classification": ROLE_CLASSIFICATIONS[meaning.role]} if meaning.role != "plain" else {}
     role = meaning.role if meaning.role != "plain" else ""
-    return body | custom_properties({"Role": role, "Leaves": meaning.facts.get("leaves")})
+    return body | custom_properties(
+        {"Role": role, "Residual": meaning.facts.get("residual"), "Leaves": meaning.facts.get("leaves")}
+    )
 
 
 def _logical_type(type_: pa.DataType) -> str:

@@ -16,7 +16,7 @@ from minimize.errors import ConfigurationError, Finding, LedgerError, OutputErro
 from minimize.forms.yaml_nodes import FaultList, parse_yaml
 from minimize.ledger import find_ledger
 from minimize.ledger.database import DEFAULT_LEDGER
-from minimize.linting.fields import remaining_form
+from minimize.linting.fields import treatment_residual
 from minimize.linting.rules import LINT_RULES, LintSubject
 from minimize.plan.request import is_released
 from minimize.policy.aggregate_forms import AggregateModel, GroupKeyModel
@@ -301,7 +301,7 @@ def _aggregates(subject: LintSubject) -> list[tuple[str, AggregateModel]]:
 def _is_bounded(field: Field) -> bool:
     """Whether aggregates see the field only clipped or otherwise generalized."""
     ways = (effective_steps(field, way) for way in aggregate_treatments(field))
-    return all(way and remaining_form(way) != "everything" for way in ways)
+    return all(way and treatment_residual(way) != "original" for way in ways)
 
 
 def check_index(subject: LintSubject) -> Iterator[Finding]:

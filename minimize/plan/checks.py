@@ -248,7 +248,7 @@ def _excess_categories(plan: Plan) -> Iterator[Finding]:
                 if model_module.exceeds(field.category or "aggregated", limits[name])
             ]
             hint = (
-                f"Drop, pseudonymize or generalize {', '.join(culprits)}"
+                f"Drop, pseudonymize or coarsen {', '.join(culprits)}"
                 if culprits
                 else "Allow pseudonymized, the lowest category of records"
             )

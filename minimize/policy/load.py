@@ -126,7 +126,7 @@ class PolicyChecks:
             if field.pointer.is_keys and not is_dropped(field):
                 star = field.pointer.stars[-1]
                 if not any(pointer.within(star) for pointer in shown):
-                    hint = f"Keep or generalize a field below `{star}`, or set `keys: drop`."
+                    hint = f"Keep or transform a field below `{star}`, or set `keys: drop`."
                     self.fault(
                         "P018",
                         "the keys of a map are released only with its values, and no value is released",

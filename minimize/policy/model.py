@@ -238,8 +238,14 @@ class Field(Form):
         """The keys of a map as a field; None if `keys` is not set."""
         if self.keys is None:
             return None
-        inherited = {"role": self.role, "purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
+        inherited: dict[str, Any] = {"purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
+        inherited |= {} if self.stated_role is None else {"role": self.stated_role}
         return Field(key=str(self.pointer.keys), type="string", do=self.keys, line=self.line, **inherited)
+
+    @property
+    def stated_role(self) -> Role | None:
+        """The role that the policy states; None if it states none. A page shows no other role: `plain` would be a claim."""
+        return self.role if "role" in self.model_fields_set else None
 
     @property
     def is_gated(self) -> bool:
@@ -414,5 +420,5 @@ class Policy(ConfiguredForm):
 
 def _folds_case(chain: Sequence[TechniqueStep]) -> bool:
     """Whether a chain folds the case of the raw value. A step after a changed value does not count."""
-    first = next((step for step in chain if step.leaves != "everything"), None)
+    first = next((step for step in chain if step.residual != "original"), None)
     return first is not None and first.folds

@@ -104,7 +104,7 @@ _ALREADY_RELEASED = (
 
 
 def receipt_summary(receipt: Receipt, width: int = _SUMMARY_WIDTH) -> str:
-    """The change as lines of text, without a final newline: what was dropped, gated, generalized, suppressed."""
+    """The change as lines of text, without a final newline: what was dropped, gated, transformed, suppressed."""
     return "\n".join([_title(receipt), *labelled_lines(_summary_lines(receipt), _LABEL_WIDTH, width)])
 
 
@@ -164,7 +164,7 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
     yield "values gated", _field_counts(fields, "gated")
     yield "values dropped by case", _field_counts(fields, "dropped")
     yield (
-        "generalized",
+        "transformed",
         ", ".join(
             f"{name} ({_techniques_text(field)})"
             for name, field in recorded.items()

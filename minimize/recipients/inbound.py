@@ -19,7 +19,7 @@ from typing import Final
 
 from minimize.arrow.pointers import Pointer
 from minimize.errors import Finding, PolicyError, Severity
-from minimize.plan.model import least_revealing, step_leaves
+from minimize.plan.model import least_revealing, step_residual
 from minimize.policy.condition import fields_read_by_condition
 from minimize.policy.describe import treatment_text
 from minimize.policy.fields import (
@@ -291,7 +291,7 @@ _READ_HINT: Final = "Read a field that the manifest keeps."
 _CHECKS: Final[tuple[Callable[[_InboundCheck], Iterator[Finding]], ...]] = (_check_head, _check_fields, _check_reads)
 
 
-_READABLE: Final = ("everything", "guessable")
+_READABLE: Final = ("original", "guessable")
 _FILE_HEAD: Final = re.compile(rb'^\s?"?(recipient|subprocessors)"?\s*:', re.MULTILINE)
 
 
@@ -438,8 +438,8 @@ def _check_agent(judged: _CheckedRecipient) -> Iterator[Finding]:
 
 def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
     for field in judged.outbound_fields:
-        remainder = least_revealing(step_leaves(step, [field.role]) for step in field.chain)
-        if field.role == "identifier" and remainder in _READABLE:
+        residual = least_revealing(step_residual(step, [field.role]) for step in field.chain)
+        if field.role == "identifier" and residual in _READABLE:
             yield judged.finding(
                 "T020",
                 "warning",
@@ -447,7 +447,7 @@ def _check_forms(judged: _CheckedRecipient) -> Iterator[Finding]:
                 "Pseudonymize or drop it.",
                 field,
             )
-        if field.role == "free_text" and remainder == "everything":
+        if field.role == "free_text" and residual == "original":
             yield judged.finding("T021", "warning", "free text is sent unchanged", "Use `redact`, or drop it.", field)
 
 

@@ -242,7 +242,7 @@ def run(
     region: str | None = None,
     allow: Collection[str] = (),
 ) -> Receipt:
-    """Runs a pipeline: reads, gates, generalizes, aggregates, publishes.
+    """Runs a pipeline: reads, gates, transforms, aggregates, publishes.
 
     Takes a folder, a pipeline.yaml or a loaded Pipeline; a batch date, or the first and last date of a span (default: all dates
     found); with `pending`, only those of the dates whose inputs changed since their last receipt; the time of the run (with a

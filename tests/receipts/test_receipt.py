@@ -235,7 +235,7 @@ def test_the_summary_shows_the_rows_and_outputs() -> None:
         "  rows gated by           condition 28, retention 2",
         "  quarantined as          malformed 15, wrong_type 5",
         "  undeclared, dropped     /new_thing 12",
-        "  generalized             ip_address (truncate_ip)",
+        "  transformed             ip_address (truncate_ip)",
         "  could not be treated    ip_address 2 of 950",
         "  records                 950 rows in 1 file, pseudonymized",
         "  fleet_by_version        0 rows in 0 files, aggregated",

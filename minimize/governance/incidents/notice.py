@@ -202,7 +202,7 @@ def _minute_text(time: str) -> str:
 
 def _is_pseudonym(kind: Mapping[str, Any]) -> bool:
     techniques = published_techniques(kind.get("technique", ""))
-    return kind["category"] == "pseudonymized" or any(each.leaves == "linkable" for each in techniques)
+    return kind["category"] == "pseudonymized" or any(each.residual == "linkable" for each in techniques)
 
 
 def article33(notice: Notice) -> dict[str, Any]:
