@@ -14,14 +14,14 @@ from typing import Any, Final, Literal
 
 from minimize.forms.yaml_nodes import scalar_text
 from minimize.pages import Section, Table
-from minimize.plan.model import least_revealing, step_leaves
+from minimize.plan.model import least_revealing, step_residual
 from minimize.policy.condition import AllOf, AnyOf, Condition, FieldEquals, LevelAtLeast, TimeWithin
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, FieldCase, Role
 from minimize.policy.treatments import Treatment
 from minimize.results import JsonResult, Line
 from minimize.techniques import TechniqueStep
-from minimize.techniques.base import LEAVES_ORDER
+from minimize.techniques.base import RESIDUAL_ORDER
 from minimize.text import place_text
 from minimize.times import duration_text
 
@@ -105,7 +105,7 @@ def chain_grade(old: Treatment, new: Treatment, roles: Collection[Role] = ()) ->
         return join_grades(map(_step_grade, before, after))
     if forms[1][: len(before)] == forms[0] or forms[0][: len(after)] == forms[1]:
         return "tightens" if len(after) > len(before) else "loosens"
-    return _grade_by_leaves(old, new, roles)
+    return _grade_by_residual(old, new, roles)
 
 
 def _effective_steps(chain: tuple[TechniqueStep, ...]) -> list[TechniqueStep]:
@@ -119,11 +119,13 @@ def _step_grade(old: TechniqueStep, new: TechniqueStep) -> Grade:
     return join_grades(order.grade(before[name], after[name]) for name, order in old.parameter_orders().items())
 
 
-def _grade_by_leaves(old: tuple[TechniqueStep, ...], new: tuple[TechniqueStep, ...], roles: Collection[Role]) -> Grade:
+def _grade_by_residual(
+    old: tuple[TechniqueStep, ...], new: tuple[TechniqueStep, ...], roles: Collection[Role]
+) -> Grade:
     if old[-1].shows_presence_only or new[-1].shows_presence_only:
         return "tightens" if new[-1].shows_presence_only else "loosens"
     before, after = (
-        LEAVES_ORDER.index(least_revealing(step_leaves(step, roles) for step in chain)) for chain in (old, new)
+        RESIDUAL_ORDER.index(least_revealing(step_residual(step, roles) for step in chain)) for chain in (old, new)
     )
     return "tightens" if after < before else "loosens"
 

@@ -84,7 +84,7 @@ def test_explain_prints_each_step_of_a_field(project: Project, command: Command)
     said = command("explain", project.folder, "latitude", "--tenant", "north", *WHEN)
     assert said.code == 0
     lines = said.out.splitlines()
-    assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: generalized"
+    assert lines[0] == "latitude in checkins for tenant north, as of 2026-11-25T00:00:00Z: transformed"
     assert any("✓ gate: collected if feature location is on: yes" in line for line in lines)
     assert "    location on, set by admin for the tenant, from 2026-01-01T00:00:00Z on" in said.out
     assert lines[-1].startswith("result: ")

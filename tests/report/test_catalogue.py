@@ -45,10 +45,10 @@ def test_every_declared_field_has_an_entry_dropped_ones_too(entry: DatasetEntry)
 
 def test_a_field_shows_its_form_before_and_after_and_what_is_shared(entry: DatasetEntry) -> None:
     ip = field(entry, "ip_address")
-    assert (ip.before, ip.after, ip.leaves, ip.category) == (
+    assert (ip.before, ip.after, ip.residual, ip.category) == (
         "string",
         "truncate_ip (v4 24, v6 48)",
-        "nothing",
+        "coarse",
         "pseudonymized",
     )
 

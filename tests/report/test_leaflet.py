@@ -47,7 +47,7 @@ def test_every_declared_field_is_described_in_the_group_of_its_plan(name: str) -
         assert own.fields[each.field].field.about in each.text
         assert "_" not in each.form + "".join(each.conditions)
     for each in leaflet.can_see:
-        assert own.to_json()["fields"][each.field]["action"] in ("keep", "generalize")
+        assert own.to_json()["fields"][each.field]["action"] in ("keep", "transform")
         assert not own.fields[each.field].field.cases
         assert not leaflet.whole
         assert each.form
