@@ -19,8 +19,8 @@ from minimize.verification.evidence import CODES as VERIFICATION
 
 _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "T001": "an agent does not name its entry on the list of subprocessors",
-        "T002": "an independent recipient names an entry on the list of subprocessors",
+        "T001": "a processor does not name its entry on the list of subprocessors",
+        "T002": "an independent controller names an entry on the list of subprocessors",
         "T003": "a field with `passes` is not a secret",
         "T004": "a shared field has a technique that needs all rows before it can start",
         "T005": "a contract or a list entry ends before it begins",
@@ -33,7 +33,7 @@ _RECIPIENTS: Final[Mapping[str, str]] = MappingProxyType(
         "T012": "a field is sent that the contract does not permit",
         "T013": "a contract permits a field that no function sends",
         "T014": "a contract does not state how long the recipient keeps the data",
-        "T015": "an agent is not on the list of subprocessors",
+        "T015": "a processor is not on the list of subprocessors",
         "T016": "two entries of the list of subprocessors have the same name and overlapping dates",
         "T017": "a function sends data to the on-premises product",
         "T018": "a function mixes quality_and_security, the purpose of the on-premises product's data, with sharing",

@@ -4,7 +4,7 @@ incidents/           exposed data, affected tenants, and their notices
 subjects/            requests of data subjects: view, export, correct, restrict, delete
 sharing/             disclosures to third parties and data received from them
 events.py            lifecycle events: record, withdraw, list
-contracts.py         contracts of tenants with independent recipients: record, end, show
+contracts.py         contracts of tenants with independent controllers: record, end, show
 functions.py         functions of third parties that a tenant turns on, and their prerequisites
 function_request.py  the request to a recipient to turn on a function
 consent.py           consents: request, give, refuse, withdraw, show

@@ -188,7 +188,7 @@ class DecidingFunctionReceipt:
     manifest: str
     """The digest of the manifest's file."""
     contract: str | None
-    """The reference of the organization's contract with an agent; None for an independent recipient, whose contracts with
+    """The reference of the organization's contract with a processor; None for an independent controller, whose contracts with
     tenants are part of `consents`."""
     consents: str
     """The digest of the required consent terms, and of the consents that decided."""

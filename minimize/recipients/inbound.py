@@ -429,8 +429,8 @@ def _check_permitted_fields(judged: _CheckedRecipient, contract: Contract) -> It
             yield judged.finding("T013", "warning", f"the contract permits `{key}`, which no function sends", hint)
 
 
-def _check_agent(judged: _CheckedRecipient) -> Iterator[Finding]:
-    entry = judged.recipient.subprocessor if judged.recipient.standing == "agent" else None
+def _check_processor(judged: _CheckedRecipient) -> Iterator[Finding]:
+    entry = judged.recipient.subprocessor if judged.recipient.standing == "processor" else None
     if entry is not None and not judged.listed.is_listed(entry, judged.on):
         message = f"`{entry}` is not on the list of subprocessors on {judged.on}"
         yield judged.finding("T015", "error", message, f"Add an entry with `from` to {SUBPROCESSORS_FILE}.")
@@ -483,7 +483,7 @@ def _check_function_text(judged: _CheckedRecipient, function: Function) -> Itera
 
 _LINT_CHECKS: Final[tuple[Callable[[_CheckedRecipient], Iterator[Finding]], ...]] = (
     _check_contract,
-    _check_agent,
+    _check_processor,
     _check_forms,
     _check_examples,
     _check_texts,

@@ -22,7 +22,7 @@ from minimize.forms.yaml_nodes import scalar_text
 from minimize.pages import Section, Table, markdown_page
 from minimize.policy.describe import treatment_text
 from minimize.recipients.load import Subprocessor, Subprocessors, load_configured_recipients
-from minimize.recipients.model import Contract, Function, Recipient, SharedField
+from minimize.recipients.model import Contract, Function, Recipient, SharedField, standing_text
 from minimize.results import JsonResult, json_member
 from minimize.stores import PathText
 from minimize.techniques import Context, Technique, TechniqueStep, treat
@@ -89,15 +89,17 @@ _PAGE_HEADINGS = MappingProxyType(
     }
 )
 """The headings of a field table, by the direction of the function."""
-RECIPIENT_HEADINGS = ("recipient", "about", "standing", "rows", "functions")
+RECIPIENT_HEADINGS = ("recipient", "about", "role", "rows", "functions")
 SUBPROCESSOR_HEADINGS = ("name", "from", "until", "task")
 FieldRow = tuple[str, str, str, str, str]
 _STANDING_TEXTS = {
-    "agent": (
+    "processor": (
         "This recipient is a processor of ours (subprocessor). "
         "Data is shared with it only while it is on the list of subprocessors."
     ),
-    "independent": "This recipient is an independent controller. Nothing is shared unless the tenant's administrator has agreed.",
+    "independent_controller": (
+        "This recipient is an independent controller. Nothing is shared unless the tenant's administrator has agreed."
+    ),
 }
 _DIRECTION_TEXTS = {"outbound": "sent to this recipient", "inbound": "received from this recipient"}
 
@@ -140,7 +142,7 @@ def recipient_rows(recipients: Sequence[Recipient]) -> list[tuple[str, ...]]:
         (
             recipient.recipient,
             recipient.about,
-            recipient.standing,
+            standing_text(recipient.standing),
             _field_counts(recipient),
             ", ".join(recipient.functions),
         )
@@ -182,7 +184,7 @@ def form_text(field: SharedField) -> str:
 
 
 def introduction(recipient: Recipient) -> Iterator[str]:
-    """The paragraphs above all functions: description, standing and contract."""
+    """The paragraphs above all functions: description, role and contract."""
     if recipient.about:
         yield f"For {recipient.about}."
     yield _STANDING_TEXTS[recipient.standing]
@@ -202,7 +204,7 @@ def _no_data_sentence(recipient: Recipient) -> str:
 
 def _contract_sentences(recipient: Recipient) -> Iterator[str]:
     contract = recipient.contract
-    if recipient.standing == "independent":
+    if recipient.standing == "independent_controller":
         yield "Data is exchanged only under the tenant's own contract with this recipient."
         yield "No contract is offered." if contract is None else f"The offered contract: {_terms_sentence(contract)}"
     elif contract is not None:
@@ -227,7 +229,7 @@ def recipient_contract_text(recipient: Recipient) -> str:
     if recipient.contract is None:
         return "none"
     text = contract_text(recipient.contract)
-    return text if recipient.standing == "agent" else f"each tenant's own; offered: {text}"
+    return text if recipient.standing == "processor" else f"each tenant's own; offered: {text}"
 
 
 def contract_text(contract: Contract) -> str:
@@ -292,10 +294,11 @@ class ListedRecipient:
         }
 
     def lines(self) -> Iterator[str]:
-        """The standing, the numbers of rows that are sent and received, and the functions."""
+        """The role, the numbers of rows that are sent and received, and the functions."""
         recipient = self.recipient
         rows = f"out {_count_rows(recipient.outbound)}  in {_count_rows(recipient.inbound)}"
-        yield f"{recipient.recipient}  {recipient.standing}  {rows}  {', '.join(recipient.functions) or 'nothing is shared'}"
+        shared = ", ".join(recipient.functions) or "nothing is shared"
+        yield f"{recipient.recipient}  {standing_text(recipient.standing)}  {rows}  {shared}"
 
 
 @dataclass(frozen=True, slots=True)

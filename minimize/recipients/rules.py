@@ -45,7 +45,7 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
         RefusalRule(
             "N010",
             "no_contract",
-            "the agent has no contract, or tenants have no contract with the independent recipient",
+            "the processor has no contract, or tenants have no contract with the independent controller",
             "the tenant has no contract with the recipient",
             "Run `minimize contract record TENANT RECIPIENT --reference REFERENCE --offered`.",
         ),
@@ -70,7 +70,7 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
             "the tenant's contract with the recipient does not permit all of these fields",
             "Request only the permitted fields, or record a contract that permits the others.",
         ),
-        RefusalRule("N014", "not_listed", "an agent is not on the list of subprocessors"),
+        RefusalRule("N014", "not_listed", "a processor is not on the list of subprocessors"),
         RefusalRule(
             "N015",
             "requires",
@@ -92,7 +92,9 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
         RefusalRule(
             "N036", "other_purpose", "tenants agreed to another purpose", "consent was given for another purpose"
         ),
-        RefusalRule("N037", "other_standing", "the recipient has since changed between agent and independent"),
+        RefusalRule(
+            "N037", "other_standing", "the recipient has since changed between processor and independent controller"
+        ),
         RefusalRule(
             "N038",
             "other_fields",
@@ -102,8 +104,8 @@ REFUSAL_RULES: Final[Mapping[str, RefusalRule]] = {
         RefusalRule(
             "N039",
             "no_explicit_consent",
-            "the administrator of tenants did not explicitly agree to an independent recipient",
-            "the recipient is independent, and no administrator has explicitly agreed",
+            "the administrator of tenants did not explicitly agree to an independent controller",
+            "the recipient is an independent controller, and no administrator has explicitly agreed",
         ),
         RefusalRule(
             "N040", "collection_off", "records are withheld by collection settings, conditions, retention or an erasure"
@@ -183,10 +185,10 @@ class Party:
     def objections(self) -> Iterator[RefusalReason]:
         """Every rule that forbids the transfer for all tenants."""
         yield from self._manifest()
-        if self.recipient.standing == "agent":
+        if self.recipient.standing == "processor":
             yield from self._contract()
         if not all(self.recipients.is_listed(self.recipient, day) for day in self.days):
-            hint = "Add an entry to the list: an agent must be listed."
+            hint = "Add an entry to the list: a processor must be listed."
             yield rule_reason(
                 "not_listed", f"{self.recipient.recipient} is not on the list of subprocessors", hint=hint
             )
@@ -202,7 +204,7 @@ class Party:
             yield rule_reason("direction", f"{self.function} of {name} is not {self.direction}")
 
     def _contract(self) -> Iterator[RefusalReason]:
-        """The rules about the contract of the organization with its agent."""
+        """The rules about the contract of the organization with its processor."""
         contract, name = self.recipient.contract, self.recipient.recipient
         if contract is None:
             yield rule_reason("no_contract", f"there is no contract with {name}", hint="Add `contract:` to its file.")

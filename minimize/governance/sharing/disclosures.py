@@ -136,7 +136,7 @@ def summarize_share(
 
 def reasons_of_tenants(share: ResolvedShare, tenants: TenantFilter) -> Iterator[RefusalReason]:
     """The reasons to withhold rows of some tenants."""
-    independent = share.recipient.standing == "independent"
+    independent = share.recipient.standing == "independent_controller"
     for word, (count, rows) in tenants.withheld_counts().items():
         yield tenant_reason(word, count, rows, independent=independent)
 
@@ -203,7 +203,7 @@ def build_disclosure(
     now: datetime,
 ) -> Disclosure:
     """Builds the disclosure to sign. `name` is its id. `keys` are the names of the keys of its pseudonyms."""
-    contract = resolved.recipient.contract if resolved.recipient.standing == "agent" else None
+    contract = resolved.recipient.contract if resolved.recipient.standing == "processor" else None
     due = min((share.retention_due for share in shares if share.retention_due is not None), default=None)
     body = {
         "disclosure": name,

@@ -195,7 +195,7 @@ class _InboundRequest:
 
     def consent_reasons(self, data: Any, when: datetime, now: datetime, rows: int) -> list[RefusalReason]:
         """The reasons why no record's tenant consented."""
-        independent = self.party.recipient.standing == "independent"
+        independent = self.party.recipient.standing == "independent_controller"
         row_consents = self._consents_of_rows(data, when, now)
         if row_consents is None or not len(row_consents.places):
             return [tenant_reason("none", None, rows, independent=independent)]

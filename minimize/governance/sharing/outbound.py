@@ -345,11 +345,11 @@ def explain_share(
         with workspace.open_ledger(signs=workspace.keyring_or_none is not None) as ledger:
             unknown = _unknown_tenant(tenant, workspace, ledger.tenants())
             consents = load_consents(ledger, workspace.config, recipient=recipient)
-            if party.recipient.standing == "independent":
+            if party.recipient.standing == "independent_controller":
                 contract = consents.agreements.contract_on(recipient, tenant, now.date(), now)
                 fields = tuple(key for key in named if contract is not None and contract.permits(key))
             verdict = ConsentCheck(party.recipient, function, fields, consents, (now,))([tenant])[tenant]
-        consent, independent = verdict.consent, party.recipient.standing == "independent"
+        consent, independent = verdict.consent, party.recipient.standing == "independent_controller"
         gaps = _tenant_gaps(party.recipient, manifest, fields, tenant, consents, now)
         words = dict.fromkeys(word for word in (verdict.refusal, *gaps) if word is not None)
         reasons += [tenant_reason(word, 1, None, independent=independent) for word in words]
