@@ -19,6 +19,7 @@ from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.pipeline import SourceModel
 from minimize.policy.treatments import DROP
 from minimize.recipients import Recipient, Subprocessor
+from minimize.recipients.model import standing_text
 from minimize.recipients.pages import recipient_contract_text
 from minimize.report.catalogue import (
     ORIGIN_NOTE,
@@ -44,7 +45,7 @@ from minimize.times import duration_text, time_text
 
 @dataclass(frozen=True, slots=True)
 class RecipientEntry:
-    """One third party: standing, functions, shared fields, contract."""
+    """One third party: role, functions, shared fields, contract."""
 
     name: str
     standing: str
@@ -169,7 +170,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
     )
     return RecipientEntry(
         name=recipient.recipient,
-        standing=recipient.standing,
+        standing=standing_text(recipient.standing),
         about=recipient.about,
         functions=tuple(functions),
         fields=tuple(fields),
@@ -293,8 +294,8 @@ _STATEMENT_HEADINGS: Final = {
 
 def record_document(record: ProcessingRecord) -> Section:
     """The record of processing activities."""
-    names = ("standing", "about", "functions", "fields", "contract")
-    recipients = entry_table("Recipients", {"recipient": "name", **{name: name for name in names}}, record.recipients)
+    names = {"role": "standing", **{name: name for name in ("about", "functions", "fields", "contract")}}
+    recipients = entry_table("Recipients", {"recipient": "name", **names}, record.recipients)
     columns = {"name": "name", "from": "from_", "until": "until", "service": "about"}
     agents = entry_table("Subprocessors", columns, record.subprocessors)
     blocks = (

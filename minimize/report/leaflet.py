@@ -334,9 +334,9 @@ class _LeafletWriter:
 
 _BY_CASE: Final = "It depends on the record, as the form says"
 _STANDING_TEXTS: Final = {
-    "agent": "It works on behalf of the provider of this service, under a contract.",
-    "independent": "It acts for itself. It receives something only if the administrator of the organization has agreed and a "
-    "contract permits it.",
+    "processor": "It works on behalf of the provider of this service, under a contract.",
+    "independent_controller": "It acts for itself. It receives something only if the organization's administrator has agreed "
+    "and a contract permits it.",
 }
 
 

@@ -346,11 +346,13 @@ def _recipients(view: _TenantView) -> TenantReportPart:
         )
         for recipient in known
     ]
-    head = ("recipient", "standing", "about", "functions", "sent of this tenant")
+    head = ("recipient", "role", "about", "functions", "sent of this tenant")
     return TenantReportPart("The third parties that can receive or send data.", head, rows, "There are no recipients.")
 
 
-_STANDINGS: Final = MappingProxyType({"agent": "processor (subprocessor)", "independent": "independent controller"})
+_STANDINGS: Final = MappingProxyType(
+    {"processor": "processor (subprocessor)", "independent_controller": "independent controller"}
+)
 
 
 def _subprocessors(view: _TenantView) -> TenantReportPart:
@@ -370,7 +372,7 @@ def _subprocessors(view: _TenantView) -> TenantReportPart:
 def _contracts(view: _TenantView) -> TenantReportPart:
     known = [view.recipients.load(name) for name in view.recipients.names()]
     rows = [
-        *(_agent_row(view, each) for each in known if each.standing == "agent"),
+        *(_processor_row(view, each) for each in known if each.standing == "processor"),
         *(
             (
                 contract.recipient,
@@ -382,13 +384,13 @@ def _contracts(view: _TenantView) -> TenantReportPart:
         ),
     ]
     about = (
-        "The contracts of this tenant with independent recipients, and those of the organization with its processors. Without a "
+        "The contracts of this tenant with independent controllers, and those of the organization with its processors. Without a "
         "contract that permits it, no data of this tenant is sent or received."
     )
     return TenantReportPart(about, ("recipient", "whose", "contract", "in force"), rows, "There are no contracts.")
 
 
-def _agent_row(view: _TenantView, recipient: Recipient) -> tuple[str, ...]:
+def _processor_row(view: _TenantView, recipient: Recipient) -> tuple[str, ...]:
     contract = recipient.contract
     if contract is None:
         return recipient.recipient, "of the organization", "none", "no"
