@@ -15,7 +15,7 @@ access_file.py       risky choices in an access file; a first access file, with 
 access_explain.py    lists of roles and assignments, and the reasons why a request is allowed or denied
 audit.py             the commands of the audit log
 ledger_adoption.py   continuation of an output with another ledger
-republication.py     another release of exact figures, permitted by two persons
+republication.py     another release of exact statistics, permitted by two persons
 known_outputs.py     the outputs that a request reaches
 evidence.py          evidence of what a tenant decided, and references to records elsewhere, which acts cite
 incident_steps.py    the status of an incident that a grant depends on

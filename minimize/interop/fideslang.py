@@ -77,7 +77,7 @@ def data_use(purpose: str) -> str:
 
 
 def data_category(name: str, meaning: ColumnMeaning | None, aggregated: bool) -> str:
-    """The data category of a column, by its name and precision. Figures of aggregates are operations data."""
+    """The data category of a column, by its name and precision. Statistics of aggregates are operations data."""
     if meaning is None or aggregated:
         return OPERATIONS
     names = ",".join(meaning.facts.get("techniques") or ())

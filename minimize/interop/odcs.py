@@ -449,7 +449,7 @@ def _granularity(plan: Plan, name: str) -> str:
     if base_table is not None:
         return f"{rows}; sums over the rows of {base_table} that are shown"
     below = model.suppress.below
-    kind = "exact figures" if model.exact is not None else "figures with noise"
+    kind = "exact statistics" if model.exact is not None else "statistics with noise"
     return f"{rows}; groups of fewer than {below} subjects are suppressed; {kind}"
 
 

@@ -187,7 +187,7 @@ def _parse_time(text: Any) -> datetime | None:
 SIGNING_KEY: Final = "signing"
 SUBJECT_KEY: Final = "subject"
 NOISE_KEY: Final = "noise"
-"""The key of the noise of published figures. It has one version for ever: with a second one, the noise of a row could be averaged
+"""The key of the noise of published statistics. It always has one version: with a second one, a row's noise could be averaged
 with its former noise."""
 KEY_DESTROYED: Final = "E210"
 """Code of errors about destroyed keys."""
@@ -341,7 +341,7 @@ def add_key(path: PathText, name: str, *, now: datetime) -> Keyring:
         if name == NOISE_KEY and any(entry.name == name for entry in entries):
             raise KeyringError(
                 f"the keyring has the key `{NOISE_KEY}` already, and a second version is refused",
-                hint="Keep the key: with new noise next to the former one, the figures of a row could be averaged.",
+                hint="Keep the key: with new noise next to the former one, the statistics of a row could be averaged.",
             )
         version = 1 + max((entry.version for entry in entries if entry.name == name), default=0)
         return (*entries, _new_entry(name, version, now))

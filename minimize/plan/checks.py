@@ -299,7 +299,7 @@ def _measures_without_noise(plan: Plan, aggregate: AggregatePlan) -> Iterator[Fi
             reason, instead = measure.noise_obstacle
             noisy = ", ".join(word for word, kind in MEASURES.items() if kind.takes_noise)
             alone = "or publish it in an exact table, the only one of its source: `exact: {because: …}`"
-            hint = instead or f"Use a measure whose figures can have noise ({noisy}), {alone}."
+            hint = instead or f"Use a measure whose statistics can have noise ({noisy}), {alone}."
             at = ("aggregates", aggregate.name, "measures")
             yield plan_refusal(plan, "R024", f"measure {name} of {aggregate.name}: {reason}", hint, measure.of, at=at)
 

@@ -224,7 +224,7 @@ def _aggregate_rows(plan: Plan, name: str, output: OutputPlan) -> Iterator[str]:
 
 
 def _figure_form(aggregate: AggregatePlan, bound: BoundMeasure) -> str:
-    """The noise of a figure, or that it is exact or rounded."""
+    """The noise of a statistic, or that it is exact or rounded."""
     definition, measure = aggregate.definition, bound.measure
     if definition.rolls_up is not None:
         return f"sum over the rows of {definition.rolls_up} that are shown"

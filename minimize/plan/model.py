@@ -141,9 +141,9 @@ class AggregatePlan:
 
     @property
     def figures_text(self) -> str:
-        """Whether its figures have noise or are exact, with the stated reason, for those who review it."""
+        """Whether its statistics have noise or are exact, with the stated reason, for those who review it."""
         exact = self.model.exact
-        return "figures have noise" if exact is None else f"figures are exact (reason: {exact.because})"
+        return "statistics have noise" if exact is None else f"statistics are exact (reason: {exact.because})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +231,7 @@ class Plan:
         for name, span in self.own_retentions.items():
             outputs[name] |= {"retention": duration_text(span)}
         for name in self.aggregates:
-            outputs[name] |= {"figures": describe_noise(self, name)}
+            outputs[name] |= {"statistics": (text := describe_noise(self, name)), "figures": text}
         if self.risk is not None and RECORDS in outputs:
             outputs[RECORDS] |= {"risk": self.risk.model.text}
         return {
@@ -331,18 +331,16 @@ def describe_encryption(plan: Plan, name: str) -> str:
 
 
 def describe_noise(plan: Plan, name: str) -> str:
-    """The noise of the figures of an aggregate in words, or the reason for which they are exact."""
+    """The noise of the statistics of an aggregate in words, or the reason for which they are exact."""
     aggregate = plan.aggregates[name]
     terms, model, finer_table = aggregate.definition.noise, aggregate.model, aggregate.definition.rolls_up
     if finer_table is not None:
-        return (
-            f"figures are sums over the rows of {finer_table} that are shown; a subject in several rows counts in each"
-        )
+        return f"statistics are sums over the rows of {finer_table} that are shown; a subject in several rows counts in each"
     if terms is None:
-        return f"figures are exact, because: {'' if model.exact is None else model.exact.because}"
+        return f"statistics are exact, because: {'' if model.exact is None else model.exact.because}"
     size, below = brief_number(float(terms.total_sd)), model.suppress.below
     rows = f"a row is shown if {below} subjects are in it, and {below + terms.margin} or more by the noisy number"
-    return f"figures have noise: a number of subjects has a standard deviation of {size}; {rows}"
+    return f"statistics have noise: a number of subjects has a standard deviation of {size}; {rows}"
 
 
 _ENCRYPTED: Mapping[EncryptBy, str] = {

@@ -96,9 +96,9 @@ _OUTCOMES = ("written", "gated", "quarantined", "suppressed", "deduplicated")
 _LABEL_WIDTH = 24
 _SUMMARY_WIDTH = 100
 FIGURES_UNCHANGED = "published tables do not change when records are removed; they end with their retention"
-"""Why a table keeps its figures although records that they count were removed."""
+"""Why a table keeps its statistics although records that they count were removed."""
 _ALREADY_RELEASED = (
-    "figures of a date are published a limited number of times, exact ones once; data that came later are not in them"
+    "statistics of a date are published a limited number of times, exact ones once; later data are not in them"
 )
 """Why a run keeps a table."""
 
@@ -182,7 +182,7 @@ def _summary_lines(receipt: Receipt) -> Iterable[tuple[str, str]]:
         yield "disclosure risk", risk_text(receipt.risk)
     why = _ALREADY_RELEASED if receipt.reads_source else FIGURES_UNCHANGED
     for name, dates in (receipt.stays or {}).items():
-        yield name, f"keeps figures for {', '.join(dates) or 'all'}: {why}"
+        yield name, f"keeps statistics for {', '.join(dates) or 'all'}: {why}"
 
 
 def risk_text(risk: RiskEntry) -> str:
@@ -318,7 +318,7 @@ class Receipt:
     voids: str | None = field(default=None, metadata=OMIT_IF_NONE)
     """The run that a receipt of kind `void` declares invalid."""
     republish: bool | None = field(default=None, metadata=OMIT_IF_NONE)
-    """Whether the dates of the void run may have one more release of exact figures, by an act in the ledger."""
+    """Whether the dates of the void run may have one more release of exact statistics, by an act in the ledger."""
     reason: str | None = field(default=None, metadata=OMIT_IF_NONE)
     """The operator's reason."""
     files: Mapping[str, str] = field(default_factory=dict)

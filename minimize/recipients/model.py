@@ -43,13 +43,13 @@ EARLIER_STANDINGS: Final[Mapping[str, Standing]] = MappingProxyType(
 """The earlier words, which stay valid in files and in the ledger."""
 
 
-def standing_text(standing: str) -> str:
+def standing_text(word: str) -> str:
     """The role of a recipient in words.
 
     >>> standing_text("independent_controller")
     'independent controller'
     """
-    return standing.replace("_", " ")
+    return word.replace("_", " ")
 
 
 def _current_standing(value: Any) -> Any:

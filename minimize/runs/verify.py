@@ -133,7 +133,7 @@ class OutputCheck:
 
 
 def _republication_findings(ledger: Ledger, chain: Sequence[Receipt]) -> Iterator[Finding]:
-    """V053: void receipts that permit another release of exact figures, although no second person confirmed it in the ledger
+    """V053: void receipts that permit another release of exact statistics, although no second person confirmed it in the ledger
     that they name."""
     permits = [receipt for receipt in chain if receipt.republish]
     ledger_id = ledger.read(ledger_identity) if permits else ""
@@ -144,9 +144,7 @@ def _republication_findings(ledger: Ledger, chain: Sequence[Receipt]) -> Iterato
             and receipt.audit.ledger == ledger_id
             and not any(act.is_confirmed for act in acts)
         ):
-            message = (
-                "the receipt permits another release of exact figures, but the ledger has no act of two persons for it"
-            )
+            message = "the receipt permits another release of exact statistics, but the ledger has no act of two persons for it"
             yield new_finding("V053", message, file=f"runs/{receipt.run_id}/receipt.json")
 
 

@@ -226,7 +226,7 @@ class TechniqueStep(BaseModel):
 
     @property
     def generalizes(self) -> bool:
-        """Whether no result is an exact figure of one record, so that a minimum or maximum of results is no person's value."""
+        """Whether no result is an exact value of one record, so that a minimum or maximum of results is no person's value."""
         return self.residual == "coarse"
 
     def is_lossless(self, type_: str) -> bool:

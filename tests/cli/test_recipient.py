@@ -22,7 +22,7 @@ def _folder(tmp_path: Path) -> Path:
 def test_the_list_shows_the_number_of_fields_per_direction(command: Command) -> None:
     said = command("recipient", "list", "--recipients", RECIPIENTS)
     assert said.code == 0
-    assert "configmgr  independent  out 0  in 19  site_summary\n" in said.out
+    assert "configmgr  independent controller  out 0  in 19  site_summary\n" in said.out
     assert "apple  independent  out 27  in 60  push, device_enrollment" in said.out
 
 

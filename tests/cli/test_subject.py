@@ -69,7 +69,7 @@ def test_a_deletion_names_tables_of_outputs_that_have_no_records(project: Projec
     for end in ((), ("--yes",)):
         said = command(*words, *end)
         assert said.code == 0, said.err
-        assert f"invoice in {bills / 'out'} keeps figures for {DAY}; may count 1 subject" in said.out
+        assert f"invoice in {bills / 'out'} keeps statistics for {DAY}; may count 1 subject" in said.out
         assert str(project.out) not in said.out.partition("invoice in")[2], "an output with records is searched"
 
 

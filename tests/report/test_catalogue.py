@@ -82,7 +82,10 @@ def test_aggregates_are_outputs_of_the_fields_behind_their_columns(entry: Datase
     assert battery.outputs == ("records", "fleet_by_version")
     assert battery.after == "bin (width 10); in aggregates clip (min 0, max 100)"
     fleet = next(each for each in entry.outputs if each.name == "fleet_by_version")
-    assert (fleet.category, fleet.suppressed) == ("aggregated", "groups of fewer than 10 subjects; figures have noise")
+    assert (fleet.category, fleet.suppressed) == (
+        "aggregated",
+        "groups of fewer than 10 subjects; statistics have noise",
+    )
 
 
 def test_a_field_is_sent_for_the_functions_that_its_pipeline_feeds() -> None:

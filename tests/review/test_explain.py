@@ -242,7 +242,7 @@ def test_a_forbidden_path_is_explained_as_quarantined(project: Project) -> None:
 
 def test_the_aggregates_that_read_a_field_are_listed(project: Project) -> None:
     assert (
-        "per_model: battery, drained, as clip (min 0, max 100); figures are exact (reason: tests compare figures)"
+        "per_model: battery, drained, as clip (min 0, max 100); statistics are exact (reason: tests compare figures)"
         in [step.found for step in of(project, "battery").steps]
     )
 

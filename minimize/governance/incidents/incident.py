@@ -92,7 +92,7 @@ def _notice_state(tenant: Mapping[str, Any], body: Mapping[str, Any]) -> str:
     if tenant["tenant_id"] in body["exempt"]:
         return "exempt"
     if not tenant["notice"]:
-        return "no notice drafted: " + ("encrypted" if tenant["form"] == "encrypted" else "figures about groups")
+        return "no notice drafted: " + ("encrypted" if tenant["form"] == "encrypted" else "statistics about groups")
     if body["class"] not in (None, "customer_reportable"):
         return f"no notice is due: {body['class']}"
     notices = body["notices"][tenant["tenant_id"]]

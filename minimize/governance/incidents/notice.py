@@ -48,7 +48,7 @@ CONSEQUENCES: Final[Mapping[str, str]] = MappingProxyType(
             "The data does not name individuals directly. Anyone holding it together with additional information "
             "could identify some of them."
         ),
-        "aggregated": "The data consists of figures about groups and names no individuals.",
+        "aggregated": "The data consists of statistics about groups and names no individuals.",
         "encrypted": (
             "The data is encrypted. To our knowledge the keys were not exposed. Without them the data cannot be read."
         ),
@@ -63,7 +63,7 @@ _FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "identified": "Data that identifies individuals",
         "pseudonymized": "Data in pseudonymized form",
-        "aggregated": "Figures about groups",
+        "aggregated": "Statistics about groups",
         "encrypted": "Encrypted data",
     }
 )
@@ -104,7 +104,7 @@ class Notice:
         """Number of affected persons and of their records."""
         persons = self.tenant["subjects"]
         if persons is None:
-            return "No individuals: the data consists of figures about groups."
+            return "No individuals: the data consists of statistics about groups."
         rows = f"{'' if self.tenant.get('rows_exact', True) else 'at most '}{self.tenant['rows']:,} records"
         return f"{'' if persons['exact'] else 'At most '}{persons['count']:,} persons or devices, in {rows}."
 

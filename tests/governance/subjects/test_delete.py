@@ -205,7 +205,7 @@ def test_a_table_stays_and_is_named(counted: Project, others: tuple[str, ...]) -
     done = deleted(counted, D3, *(DataSubject(name, "north") for name in others))
     assert done.stays == {"checkins": {"daily": [DAY]}}
     assert devices(counted) == {"north": 11, "south": 11}
-    assert any("daily in" in str(line) and "keeps figures" in str(line) for line in done.lines())
+    assert any("daily in" in str(line) and "keeps statistics" in str(line) for line in done.lines())
     minimize.verify(counted.out, keys=counted.keys)
 
 
