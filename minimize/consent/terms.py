@@ -1,8 +1,8 @@
-"""Terms of a consent: text, purpose, recipient's role, and the form of each field. States of a consent.
+"""Terms and states of a consent (authorization by a tenant): text, purpose, recipient's role, and the form of each field.
 
 The states are mapped to terms of the Data Privacy Vocabulary (dpv:).
 
-What sharing needs besides consent, per tenant: a contract with an independent controller, and confirmed prerequisites.
+What sharing needs besides the authorization, per tenant: a contract with an independent controller, and confirmed prerequisites.
 
 A contract with a processor is the organization's own (GDPR Art. 28(4)). It is in the recipient's file.
 """
@@ -50,7 +50,7 @@ ENDING_STATES: Final = frozenset({"refused", "withdrawn", "expired"})
 
 NO_CONSENT_REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "none": "no consent was requested or given",
+        "none": "no authorization was requested or given",
         "requested": "requested, but not answered",
         "unconfirmed": "given by a document that no second person has confirmed",
         "not_yet": "given, but not valid yet",
@@ -64,7 +64,7 @@ NO_CONSENT_REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "no_function": "the recipient has no such function",
     }
 )
-"""Why there is no valid consent, by stable reason."""
+"""Why there is no valid authorization, by stable reason."""
 
 
 @dataclass(frozen=True, slots=True)

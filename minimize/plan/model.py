@@ -280,7 +280,7 @@ class Plan:
 
     @property
     def deciding_function(self) -> tuple[str, str] | None:
-        """The third party and its function whose consents decide on each record; None if no consent decides."""
+        """The third party and its function whose authorization by tenants decides on each record; None if none decides."""
         return None if self.pipeline is None else self.pipeline.source.deciding_function
 
     @property

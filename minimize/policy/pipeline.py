@@ -105,7 +105,8 @@ class SourceModel(Form):
     )
     format: SourceFormatName = pydantic.Field(description="The format of the files.")
     recipient: str | None = pydantic.Field(
-        None, description="The third party that sends the records. Consent then decides on each record."
+        None,
+        description="The third party that sends the records. The tenant's authorization then decides on each record.",
     )
     function: str | None = pydantic.Field(None, description="The inbound function of its manifest.")
     only_for: RecipientFunctionName | None = pydantic.Field(

@@ -136,14 +136,14 @@ def _check_head(check: _InboundCheck) -> Iterator[Finding]:
     policy, function, job = check.policy, check.function, check.pipeline
     if policy.tenant is None:
         hint = "Add `tenant: FIELD`."
-        yield check.finding("T030", "the policy names no tenant, so no consent can apply", hint)
+        yield check.finding("T030", "the policy names no tenant, so no authorization by a tenant can apply", hint)
     yield from _check_event_time(check)
     if job is None:
         return
     if policy.time is None:
         hint = "Add `time: FIELD`, such as the time at which the message arrived."
         yield check.finding(
-            "T031", "the policy names no event time, but consent is evaluated as of the event time", hint
+            "T031", "the policy names no event time, but authorizations are evaluated as of the event time", hint
         )
     if job.purpose != function.purpose:
         file, line = None if job.path is None else str(job.path), job.line_of("purpose")
@@ -159,7 +159,7 @@ def _check_head(check: _InboundCheck) -> Iterator[Finding]:
 
 
 def _check_event_time(check: _InboundCheck) -> Iterator[Finding]:
-    """Consent is evaluated as of the event time, so the transport must set it, as a timestamp."""
+    """Authorizations are evaluated as of the event time, so the transport must set it, as a timestamp."""
     field = check.policy.fields.get(check.policy.time or "")
     if field is None:
         return
@@ -170,7 +170,7 @@ def _check_event_time(check: _InboundCheck) -> Iterator[Finding]:
         )
     if field.type != "timestamp":
         yield check.finding(
-            "T031", f"the event time is a {field.type}, but consent is evaluated as of a timestamp", hint, field
+            "T031", f"the event time is a {field.type}, but authorizations are evaluated as of a timestamp", hint, field
         )
 
 
@@ -474,7 +474,7 @@ def _check_texts(judged: _CheckedRecipient) -> Iterator[Finding]:
 
 def _check_function_text(judged: _CheckedRecipient, function: Function) -> Iterator[Finding]:
     if not function.text:
-        message = f"the function `{function.name}` has no consent text for tenants"
+        message = f"the function `{function.name}` has no text for tenants to authorize"
         yield judged.finding("T022", "warning", message, "Add `text:`.")
     for field in function.shared.values():
         if not field.about:

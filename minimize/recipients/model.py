@@ -255,7 +255,7 @@ class Function(Form):
         examples=["service_maintenance"],
     )
     text_version: PositiveInteger = Field(
-        description="Incremented with each change of the text; a consent to an older version does not cover it."
+        description="Incremented with each change of the text; an authorization of an older version does not cover it."
     )
     text: str = Field(default="", description="The text that a tenant agrees to.")
     requires: Annotated[Names, LARGER_SET_TIGHTENS] = Field(

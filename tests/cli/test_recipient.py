@@ -23,7 +23,7 @@ def test_the_list_shows_the_number_of_fields_per_direction(command: Command) -> 
     said = command("recipient", "list", "--recipients", RECIPIENTS)
     assert said.code == 0
     assert "configmgr  independent controller  out 0  in 19  site_summary\n" in said.out
-    assert "apple  independent  out 27  in 60  push, device_enrollment" in said.out
+    assert "apple  independent controller  out 27  in 60  push, device_enrollment" in said.out
 
 
 def test_the_json_list_states_whether_a_contract_is_current(command: Command) -> None:
