@@ -56,7 +56,16 @@ class CaseBranch:
 
 @dataclass(frozen=True, slots=True)
 class FieldPlan:
-    """The treatment of one field under this purpose."""
+    """The treatment of one field under this purpose: its action (`keep`, `drop`, `gate` or `transform`), techniques and residual.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> field = minimize.plan_for("pipelines/device_telemetry").fields["ip_address"]
+        >>> field.action, field.technique, field.residual
+        ('transform', ('truncate_ip',), 'coarse')
+    """
 
     field: Field
     pointer: Pointer
@@ -197,7 +206,18 @@ def as_removal(plan: Plan) -> Plan:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
-    """A policy bound to a schema and a purpose."""
+    """A policy bound to a schema and a purpose: what a run would do with each field. `plan_for` makes one, without reading data.
+
+    Print its `lines`, or show it in a notebook. Its `digest` is in the receipt of each run.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> plan = minimize.plan_for("pipelines/device_telemetry")
+        >>> plan.fields["device_id"].residual, plan.fields["device_id"].category, plan.outputs["records"].category
+        ('linkable', 'pseudonymized', 'pseudonymized')
+    """
 
     policy: Policy
     pipeline: Pipeline | None

@@ -347,7 +347,16 @@ class ConfiguredForm(Form):
 
 
 class Policy(ConfiguredForm):
-    """For one dataset: which fields may be kept, for which purposes, in what form, for how long."""
+    """For one dataset: which fields may be kept, for which purposes, in what form, for how long.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> policy = minimize.load_policy("pipelines/device_telemetry")
+        >>> policy.retention.days, policy.purposes
+        (30, ('service_maintenance', 'customer_support'))
+    """
 
     noun = "a policy"
     stand_ins = MappingProxyType({"policy": "", "version": 1, "purposes": (), "fields": {}})

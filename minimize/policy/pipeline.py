@@ -288,7 +288,16 @@ class _FlagSchema:
 
 
 class Pipeline(ConfiguredForm):
-    """One scheduled job: a policy, a purpose, a source and an output."""
+    """One scheduled job: a policy, a purpose, a source and an output.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> pipeline = minimize.load_pipeline("pipelines/device_telemetry")
+        >>> pipeline.pipeline, pipeline.purpose
+        ('device_telemetry', 'service_maintenance')
+    """
 
     noun = "a pipeline"
 

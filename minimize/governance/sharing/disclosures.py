@@ -37,7 +37,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ShareSummary(JsonResult):
-    """Summary of a share: the data that was sent, or would be sent."""
+    """Summary of a share: the data that was sent, or would be sent. It contains no values.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> whose = {"recipient": "support_desk", "function": "case_handover", "pipeline": "pipelines/support_cases"}
+        >>> receipt = minimize.run("pipelines/support_cases", date=day)
+        >>> summary = minimize.share("out/support_cases", dry_run=True, **whose)
+        >>> [key for key, decision in summary.fields.items() if decision.form is not None][:2]
+        ['case_id', 'product_area']
+    """
 
     recipient: str
     function: str
