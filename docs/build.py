@@ -5,6 +5,7 @@ The reference comes from the code (`reference.py`), the library's from its docst
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -30,11 +31,20 @@ def build(target: Path = TARGET) -> Path:
             shutil.copy(page, place)
     for name, make in GENERATED.items():
         (pages / "reference" / name).write_text(make() + "\n")
-    settings = (HERE / "zensical.toml").read_text().replace("minimize-source", str(HERE.parent))
+    settings = (HERE / "zensical.toml").read_text().replace("minimize-source", str(_source(target / "source")))
     (target / "zensical.toml").write_text(settings)
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file"]
     subprocess.run([*command, str(target / "zensical.toml")], check=True)
     return target / "site"
+
+
+def _source(target: Path) -> Path:
+    """A copy of the package in which `Example:` of a docstring is `Examples:`, the only title under which the site shows code."""
+    for module in (HERE.parent / "minimize").rglob("*.py"):
+        copy = target / module.relative_to(HERE.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(re.sub(r"^( *)Example:$", r"\1Examples:", module.read_text(), flags=re.MULTILINE))
+    return target
 
 
 if __name__ == "__main__":

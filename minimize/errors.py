@@ -74,12 +74,19 @@ class Finding:
     """
 
     code: str
+    """The stable code."""
     message: str
+    """What is wrong."""
     severity: Severity = "error"
+    """`error` or `warning`."""
     hint: str = ""
+    """What to do; empty if there is nothing to say."""
     file: str | None = None
+    """The file."""
     line: int | None = None
+    """The line, from 1."""
     field: str | None = None
+    """The key of the field in the policy."""
 
     @property
     def place(self) -> str:

@@ -68,7 +68,9 @@ class FieldPlan:
     """
 
     field: Field
+    """The field of the policy."""
     pointer: Pointer
+    """The place of the value in a record."""
     inputs: tuple[Pointer, ...]
     """The raw leaves that it is derived from: itself, or those of `from`."""
     takes: pa.DataType
@@ -78,10 +80,15 @@ class FieldPlan:
     measured: pa.DataType | None
     """The type that aggregates see, for a field with `in_aggregates`."""
     action: FieldAction
+    """`keep`, `drop`, `gate` (each record decides) or `transform`."""
     technique: tuple[str, ...]
+    """The names of the techniques, in order; one after the other, or one for each case."""
     why: str
+    """The reason, in words."""
     residual: Residual | None
+    """What a reader can learn about a value in the worst case; None if nothing is released."""
     category: Category | None
+    """How far the column can be linked to a person; None if nothing is released."""
     branches: tuple[CaseBranch, ...]
     """The cases in order: the first whose condition is true decides. The last has no condition."""
 
@@ -220,12 +227,19 @@ class Plan:
     """
 
     policy: Policy
+    """The policy."""
     pipeline: Pipeline | None
+    """The pipeline; None for a plan for data in memory."""
     purpose: str | None
+    """The purpose."""
     source: pa.Schema
+    """The schema of the source, as far as it is read."""
     fields: Mapping[str, FieldPlan]
+    """The treatment of each field, by its key."""
     aggregates: Mapping[str, AggregatePlan]
+    """The tables of aggregates, by name."""
     outputs: Mapping[str, OutputPlan]
+    """The category and the schema of each output, by name."""
     risk: RiskPlan | None
     """The bound on the disclosure risk of the records."""
     keys: frozenset[str]
@@ -233,6 +247,7 @@ class Plan:
     reveals: Mapping[str, str]
     """Per field with a condition, and under `records` for whole records: what the outcome reveals."""
     digest: str
+    """`sha256:` of the plan's JSON: equal plans have equal digests."""
 
     def __repr__(self) -> str:
         return f"Plan({self.policy.policy} version {self.policy.version} for {self.purpose}, {len(self.fields)} fields)"

@@ -279,37 +279,59 @@ class Receipt:
     """
 
     receipt: Literal[1] = RECEIPT_FORMAT
+    """The version of the format."""
     kind: ReceiptKind = "run"
+    """What changed the output: `run`, `expire`, `retract`, `delete` and so on."""
     run_id: str
+    """The id of the change, and the name of its folder below `runs/`."""
     sequence: int
     """1 for the first receipt of an output, then ascending without gaps."""
     previous: str | None = None
     """The digest of the previous receipt; None for the first."""
     pipeline: str
+    """The name of the pipeline."""
     purpose: str
+    """The purpose."""
     engine: str
+    """The engine, `local` or `spark`."""
     at: AwareDatetime
+    """The time of the change, in UTC, as of which settings, retention and ages were decided."""
     at_given: bool = False
+    """Whether the caller named that time."""
     started: AwareDatetime
+    """When the change began, in UTC."""
     finished: AwareDatetime
+    """When it was ready to publish, in UTC."""
     dates: tuple[str, ...] = ()
+    """The batch dates (YYYY-MM-DD); empty for a source without dates."""
     policy: PolicyRef
+    """Name, version and digest of the policy."""
     plan: DigestRef
     """The digest of the plan's canonical form."""
     settings: DigestRef | None = None
+    """The digest of the collection settings; None without settings."""
     keys: tuple[str, ...] = ()
+    """The ids of the keys that were used, such as `device/1`."""
     versions: Mapping[str, str] = field(default_factory=dict)
+    """The versions of minimize, Python and the libraries."""
     inputs: tuple[InputFile, ...] = ()
+    """The files that were read, with their digests."""
     rows: RowCounts = field(default_factory=RowCounts)
+    """The rows read, by result."""
     gated_by: GatedRows = field(default_factory=GatedRows)
+    """The rows that may not be collected, by reason."""
     fields: Mapping[str, FieldReceipt] = field(default_factory=dict)
+    """What was done with each field of the policy, with counts of values."""
     undeclared: Mapping[str, int] = field(default_factory=dict)
+    """The fields that the policy does not name and that were dropped, with the number of their values."""
     outputs: Mapping[str, WrittenOutput] = field(default_factory=dict)
+    """The published outputs by name: category, rows, files."""
     replaces: tuple[FileRef, ...] = ()
     """Files that the files of this receipt replace."""
     removes: tuple[FileRef, ...] = ()
     """Files that were removed without a replacement."""
     quarantine: QuarantineEntry = field(default_factory=QuarantineEntry)
+    """The quarantined rows by code, and their files."""
     skipped: Mapping[str, str] | None = field(default=None, metadata=OMIT_IF_NONE)
     """Batch dates that were skipped, with reasons (`shrunk`: files that were read earlier are missing; `stopped`: too much in
     quarantine; the guide lists them all)."""
@@ -354,6 +376,7 @@ class Receipt:
     allowed: tuple[str, ...] | None = field(default=None, metadata=OMIT_IF_NONE)
     """The codes of the lint errors that the run was allowed to have."""
     signature: Signature | None = None
+    """The signature over everything else."""
 
     def outputs_of(self, key: str) -> tuple[str, ...]:
         """The outputs with values of a field, or with statistics of them.
