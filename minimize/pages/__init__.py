@@ -102,6 +102,25 @@ class BulletList:
 
 
 @dataclass(frozen=True, slots=True)
+class Columns:
+    """Lists next to each other, each with a title; on a narrow screen below each other. Long lists end with how many follow."""
+
+    kind: ClassVar = "columns"
+    lists: Sequence[tuple[str, Sequence[str]]]
+    most: int = 15
+
+    def __bool__(self) -> bool:
+        return any(texts for _, texts in self.lists)
+
+    @property
+    def shown(self) -> Iterator[tuple[str, Sequence[str]]]:
+        """The lists as they are shown."""
+        for title, texts in self.lists:
+            more = [f"and {len(texts) - self.most:,} more"] if len(texts) > self.most else []
+            yield title, [*texts[: self.most], *more] if texts else ["nothing"]
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """A title with paragraphs, tables, lists and further sections. The outermost section is the document.
 
@@ -114,7 +133,7 @@ class Section:
     is_folded: bool = False
 
 
-Block: TypeAlias = "str | StatusLine | Table | TermList | BulletList | Section"
+Block: TypeAlias = "str | StatusLine | Columns | Table | TermList | BulletList | Section"
 
 
 def html_page(document: Section) -> str:
@@ -150,6 +169,10 @@ def _markdown_parts(blocks: Sequence[Block], level: int) -> Iterator[str]:
                 yield f"**{block.icon} {escape_markdown(str(block))}**"
             case Table():
                 yield markdown_table(block.head, block.rows)
+            case Columns():
+                for title, texts in block.shown:
+                    yield f"**{escape_markdown(title)}**"
+                    yield "\n".join(f"- {escape_markdown(text)}" for text in texts)
             case TermList():
                 items = [(term, [*filter(None, texts)]) for term, texts in block.items]
                 yield "\n".join(

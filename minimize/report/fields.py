@@ -22,10 +22,11 @@ from minimize.errors import KeyringError, OutputError, SourceError
 from minimize.plan import request
 from minimize.plan.model import least_revealing, most_revealing, step_leaves
 from minimize.plan.request import can_leave
-from minimize.policy.describe import Words, gate_texts
+from minimize.policy.describe import gate_texts
 from minimize.policy.fields import treatments_of
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
+from minimize.policy.plain_words import REPORT_WORDS
 from minimize.policy.treatments import Treatment
 from minimize.receipts import FieldReceipt, Receipt
 from minimize.records import RECORDS
@@ -209,26 +210,6 @@ def is_one_to_one(do: Treatment) -> bool:
 
 DROPPED: Final = "dropped"
 UNCHANGED: Final = "unchanged"
-
-
-class ReportWords(Words):
-    """Words of a report: a treatment is described by what is left of a value."""
-
-    def treatment(self, do: Treatment) -> str:
-        """A treatment in words.
-
-        >>> from minimize.techniques.mask import Mask
-        >>> ReportWords().treatment((Mask(keep_last=4),))
-        'only the last 4 characters'
-        """
-        return DROPPED if isinstance(do, str) else ", then ".join(step.phrase() for step in do)
-
-    def form(self, field: Field) -> str:
-        """The released form of a field, with its cases."""
-        return "; ".join(self.forms(field, "{form} if {when}"))
-
-
-REPORT_WORDS: Final = ReportWords()
 
 
 _LOSS_REASONS: Final = {"gated": "not collected", "dropped": "dropped by a case", "unparsable": "could not be treated"}

@@ -33,12 +33,12 @@ from minimize.keys import Keyring
 from minimize.ledger.kinds import DISCLOSURE, RECALL, TENANT_SHARE, Disclosure, TenantShare
 from minimize.pages import BulletList, Section, Table, markdown_page
 from minimize.policy.model import Policy
+from minimize.policy.plain_words import plain_name
 from minimize.receipts import Receipt
 from minimize.recipients import Recipient, Recipients, load_configured_recipients
 from minimize.recipients.pages import contract_text
 from minimize.report.context import hidden_reason
 from minimize.report.facts import HiddenPart
-from minimize.report.leaflet import plain_name
 from minimize.runs.verify import check_output
 from minimize.settings.tenants import load_regions
 from minimize.stores import PathText, local_path
