@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+_LEAST_WIDTH, _MOST_WIDTH, _MEASURED_ROWS = 7, 34, 200
+"""The limits of a column's width in characters, and the number of rows by which it is measured."""
+_DIGEST: Final = re.compile(r"\b(?:sha256|blake3):[0-9a-f]{64}\b")
+_DIGEST_LENGTH: Final = 12
+
+
+def _shown_length(text: str) -> int:
+    return len(_DIGEST.sub("x" * _DIGEST_LENGTH, text)) if ":" in text else len(text)
+
+
 StatusLevel = Literal["good", "attention", "bad"]
 STATUS_ICONS: Final[dict[StatusLevel, str]] = {"good": "✓", "attention": "!", "bad": "✕"}
 
@@ -77,6 +87,16 @@ class Table:
 
     def __bool__(self) -> bool:
         return bool(self.rows)
+
+    @property
+    def widths(self) -> list[int]:
+        """The width of each column in percent, by its longest text. Very long texts continue on the next line."""
+        longest = [
+            max([len(head), *(_shown_length(row[place]) for row in self.rows[:_MEASURED_ROWS])])
+            for place, head in enumerate(self.head)
+        ]
+        weights = [min(max(length, _LEAST_WIDTH), _MOST_WIDTH) for length in longest]
+        return [round(100 * weight / sum(weights)) for weight in weights]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +218,7 @@ def _without_controls(value: Any) -> Any:
     return "".join("\ufffd" if category(char) in ("Cc", "Cf") and char not in _HARMLESS else char for char in value)
 
 
-_DIGEST_LENGTH: Final = 12
-_RICH_PARTS: Final = re.compile(r"`(?P<code>[^`\n]+)`|(?P<digest>\b(?:sha256|blake3):[0-9a-f]{64}\b)")
+_RICH_PARTS: Final = re.compile(rf"`(?P<code>[^`\n]+)`|(?P<digest>{_DIGEST.pattern})")
 
 
 def _rich_text(value: Any) -> Any:

@@ -123,6 +123,12 @@ class FunctionSection:
     fields: tuple[SharedField, ...]
 
     @property
+    def heading(self) -> str:
+        """The title in the words that people use."""
+        name, colon, direction = self.title.partition(":")
+        return f"{capitalized(plain_name(name))}{colon}{direction}"
+
+    @property
     def table(self) -> Table:
         """The fields in the names that people use, each with its form in words."""
         return Table.filled("Fields of this function", self.headings, [*map(_page_row, self.fields)])
@@ -149,7 +155,7 @@ def recipient_document(recipient: Recipient) -> Section:
             recipient_status(recipient),
             *introduction(recipient),
             Table.filled("Functions at a glance", head, glance),
-            *(Section(each.title, (*each.paragraphs, each.table), is_folded=len(sections) > 2) for each in sections),
+            *(Section(each.heading, (*each.paragraphs, each.table), is_folded=len(sections) > 2) for each in sections),
         ),
     )
 

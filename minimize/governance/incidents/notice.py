@@ -178,11 +178,11 @@ class Notice:
         """How many are affected, whether the data identifies them, and what the tenant can do."""
         names = names_by_form(self.tenant["kinds"])
         identifying = names.get("identified", [])
-        facts = [f"identifies individuals: {', '.join(identifying)}"] if identifying else []
+        facts = [self.subjects.removesuffix(".").partition(":")[0]]
+        facts += [f"individuals can be identified: {', '.join(identifying)}"] if identifying else []
         facts += [] if identifying or "pseudonymized" not in names else ["no direct identifiers"]
         facts += [f"{count_noun(len(self.actions), 'action')} recommended to you"] if self.actions else []
-        headline = self.subjects.removesuffix(".").partition(":")[0]
-        return StatusLine("bad" if identifying else "attention", headline, facts)
+        return StatusLine("bad" if identifying else "attention", "Affected", facts)
 
     def _kinds(self) -> Iterator[str | BulletList]:
         """All kinds of data of one form together, those that identify individuals first."""

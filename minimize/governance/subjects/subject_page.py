@@ -58,7 +58,7 @@ def _view_section(view: SubjectView, rows: int, without: frozenset[str], stated:
         f"Data held about {_subject_name(view.subject)}",
         (
             _status(view, stated),
-            f"As of {minute_text(view.as_of)}. {capitalized(view.counts_text)}.",
+            f"As of {minute_text(view.as_of)}.",
             *(f"A deletion request of {each.asked_at:%Y-%m-%d} is in progress." for each in view.erasures),
             *_restriction_texts(view),
             *(_dataset_section(each, rows, without, stated) for each in _by_dataset(view.records)),

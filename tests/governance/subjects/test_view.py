@@ -28,7 +28,7 @@ class Tags(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.fetched += [str(value) for name, value in attrs if name in ("src", "href")] + [tag] * (tag == "script")
-        if tag not in ("meta", "!doctype"):
+        if tag not in ("meta", "!doctype", "col"):
             self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
