@@ -20,14 +20,24 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-_LEAST_WIDTH, _MOST_WIDTH, _MEASURED_ROWS = 7, 34, 200
-"""The limits of a column's width in characters, and the number of rows by which it is measured."""
+_LINE_WIDTH, _MOST_WIDTH, _LONG_WORD, _PADDING, _MEASURED_ROWS = 120, 36, 16, 4, 200
+"""In characters: the width of a table, the greatest width of a column, the length from which a word may be broken, and the
+padding of a column; then the number of rows by which columns are measured."""
 _DIGEST: Final = re.compile(r"\b(?:sha256|blake3):[0-9a-f]{64}\b")
 _DIGEST_LENGTH: Final = 12
 
 
 def _shown_length(text: str) -> int:
-    return len(_DIGEST.sub("x" * _DIGEST_LENGTH, text)) if ":" in text else len(text)
+    return len(_short(text))
+
+
+def _longest_word(text: str) -> int:
+    return max(map(len, _short(text).split()), default=0)
+
+
+def _short(text: str) -> str:
+    """A text with its digests as short as they are shown."""
+    return _DIGEST.sub(lambda match: match[0][: _DIGEST_LENGTH + len("sha256:…")], text) if ":" in text else text
 
 
 StatusLevel = Literal["good", "attention", "bad"]
@@ -90,12 +100,15 @@ class Table:
 
     @property
     def widths(self) -> list[int]:
-        """The width of each column in percent, by its longest text. Very long texts continue on the next line."""
-        longest = [
-            max([len(head), *(_shown_length(row[place]) for row in self.rows[:_MEASURED_ROWS])])
-            for place, head in enumerate(self.head)
+        """The width of each column in percent: room for its words, and more for longer texts."""
+        columns = [[head, *(row[place] for row in self.rows[:_MEASURED_ROWS])] for place, head in enumerate(self.head)]
+        least = [min(max(map(_longest_word, texts)), _LONG_WORD) + _PADDING for texts in columns]
+        wanted = [
+            max(few, min(max(map(_shown_length, texts)), _MOST_WIDTH) + _PADDING)
+            for few, texts in zip(least, columns, strict=True)
         ]
-        weights = [min(max(length, _LEAST_WIDTH), _MOST_WIDTH) for length in longest]
+        more = max(0, min(sum(wanted), _LINE_WIDTH) - sum(least)) / max(1, sum(wanted) - sum(least))
+        weights = [few + (many - few) * more for few, many in zip(least, wanted, strict=True)]
         return [round(100 * weight / sum(weights)) for weight in weights]
 
 

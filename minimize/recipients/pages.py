@@ -93,7 +93,7 @@ _PAGE_HEADINGS = MappingProxyType(
     }
 )
 """The headings of a field table, by the direction of the function."""
-RECIPIENT_HEADINGS = ("recipient", "about", "role", "rows", "functions")
+RECIPIENT_HEADINGS = ("recipient", "about", "role", "data items", "functions")
 ROLE_TEXTS: Final = MappingProxyType({"agent": "processor", "independent": "independent controller"})
 """The roles of recipients in the words of the GDPR (Art. 4(7) and 4(8))."""
 SUBPROCESSOR_HEADINGS = ("name", "from", "until", "task")
@@ -185,7 +185,7 @@ def recipient_status(recipient: Recipient, authorized: Collection[str] | None = 
     ]
     headline = f"{name} {' and '.join(parts)}"
     if authorized is None:
-        needs = "needs your authorization for each function" if recipient.standing == "independent" else ""
+        needs = "" if role == "processor" else "needs your authorization for each function"
         return StatusLine("attention" if needs else "good", headline, [*filter(None, (role, needs))])
     if not recipient.functions:
         return StatusLine("good", headline, [role])

@@ -119,7 +119,7 @@ def test_a_scope_is_a_table_and_all_columns_need_verbose(project: Project, incid
     opened(incident, project)
     text = incident("scope", "INC-1").out
     assert re.search(r"tenant +subjects +records +form +from +to +notice", text)
-    assert re.search(r"exposed data: pseudonymized: \d+ columns\. Pass --verbose to see all columns\.", text)
+    assert re.search(r"data: pseudonymized: \d+ columns\. Pass --verbose to see all columns\.", text)
     assert "device ID" not in text
     assert "device ID" in incident("show", "INC-1", "--verbose").out
 

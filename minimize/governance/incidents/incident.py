@@ -70,7 +70,7 @@ def _scope_lines(tenants: Sequence[Mapping[str, Any]], body: Mapping[str, Any], 
         for form in names
     ]
     if parts:
-        yield f"  exposed data: {'; '.join(parts)}. Pass --verbose to see all columns."
+        yield f"  data: {'; '.join(parts)}. Pass --verbose to see all columns."
 
 
 def _exposed_columns(tenants: Sequence[Mapping[str, Any]]) -> Iterator[str]:

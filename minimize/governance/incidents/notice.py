@@ -179,7 +179,7 @@ class Notice:
         names = names_by_form(self.tenant["kinds"])
         identifying = names.get("identified", [])
         facts = [self.subjects.removesuffix(".").partition(":")[0]]
-        facts += [f"individuals can be identified: {', '.join(identifying)}"] if identifying else []
+        facts += [f"data that identifies individuals: {', '.join(identifying)}"] if identifying else []
         facts += [] if identifying or "pseudonymized" not in names else ["no direct identifiers"]
         facts += [f"{count_noun(len(self.actions), 'action')} recommended to you"] if self.actions else []
         return StatusLine("bad" if identifying else "attention", "Affected", facts)

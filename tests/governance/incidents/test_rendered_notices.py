@@ -87,7 +87,7 @@ def test_what_identifies_individuals_comes_first() -> None:
     page = html_page(notice(form="identified", kinds=kinds).document)
     assert page.index("User name") < page.index("Field 0")
     assert '<p class="status bad">' in page
-    assert "individuals can be identified: user name" in page
+    assert "data that identifies individuals: user name" in page
 
 
 def test_recommendations_are_shown_only_if_there_are_any() -> None:
