@@ -85,7 +85,8 @@ def docs_command(now: datetime, paths: tuple[str, ...], to: str | None) -> Print
     """Write a data catalogue of pipelines and the record of processing activities (GDPR Art. 30).
 
     They come from policies, pipelines, recipients, receipts and `processing:` of minimize.yaml (controller, contact,
-    representative, dpo, subjects, transfers, security, organizational_measures). A folder means all pipelines in its subfolders.
+    representative, dpo, subjects, transfers, security, organizational_measures, legal_basis, source, authority). A folder means
+    all pipelines in its subfolders.
     """
     if to is not None:
         return WrittenFiles(write_documentation(paths, to, now.date()))

@@ -219,6 +219,9 @@ class Field(Form):
     keys: Treatment | None = pydantic.Field(
         None, description="The treatment of a map's keys, which have the role of the map. The default is drop."
     )
+    label: Annotated[str, pydantic.Field(max_length=100)] = pydantic.Field(
+        "", description="What people call the field, on pages for data subjects, tenants and recipients."
+    )
     about: str = pydantic.Field("", description="The meaning of the field.")
     unit: str = pydantic.Field("", description="The unit of its values.")
     line: SkipJsonSchema[int | None] = None
@@ -240,6 +243,7 @@ class Field(Form):
             return None
         inherited: dict[str, Any] = {"purposes": self.purposes, "about": self.about and f"keys of: {self.about}"}
         inherited |= {} if self.stated_role is None else {"role": self.stated_role}
+        inherited |= {"label": self.label and f"{self.label}: keys"}
         return Field(key=str(self.pointer.keys), type="string", do=self.keys, line=self.line, **inherited)
 
     @property

@@ -179,6 +179,9 @@ class SharedField(Form):
     protocol: PositiveInteger | None = Field(
         default=None, description="The first version of the recipient's protocol that has it."
     )
+    label: Annotated[str, Field(max_length=100)] = Field(
+        default="", description="What people call the field, on pages."
+    )
     row: str = Field(default="", description="The row of the tenant's page that several fields share.")
     about: str = Field(default="", description="The use of the field.")
     example: str | bool | int | float | None = Field(default=None, description="An invented example.")

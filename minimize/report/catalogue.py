@@ -89,7 +89,7 @@ class DatasetEntry:
 
 STATED_KEYS: Final = (
     *("controller", "contact", "representative", "dpo", "subjects", "transfers", "security"),
-    "organizational_measures",
+    *("organizational_measures", "legal_basis", "source", "authority"),
 )
 """Permitted keys under `processing:` of `minimize.yaml`: facts that no policy contains."""
 

@@ -289,6 +289,9 @@ _STATEMENT_HEADINGS: Final = {
     "transfers": "Transfers to third countries",
     "security": "Security",
     "organizational_measures": "Organizational measures",
+    "legal_basis": "Legal basis",
+    "source": "Source of the data",
+    "authority": "Supervisory authority",
 }
 
 

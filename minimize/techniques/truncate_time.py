@@ -95,7 +95,7 @@ class TruncateTime(Technique):
 
     def phrase(self) -> str:
         """The unit, and the zone unless it is UTC."""
-        return f"rounded down to the {self.to}{'' if self.zone == 'UTC' else f' in {self.zone}'}"
+        return f"cut to the {self.to}{'' if self.zone == 'UTC' else f' in {self.zone}'}"
 
     def is_lossless(self, type_: str) -> bool:
         """Whether the unit of a date is the day."""

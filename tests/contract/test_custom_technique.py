@@ -25,7 +25,7 @@ from minimize.errors import Finding, PolicyError, RefusedError
 from minimize.interop.convert import file_schema
 from minimize.plan.model import least_revealing, released_column_category, step_residual
 from minimize.policy.fields import compare_coarseness
-from minimize.report.fields import REPORT_WORDS
+from minimize.policy.plain_words import REPORT_WORDS
 from minimize.review.changes import chain_grade
 from minimize.runs.inspection import plan_for
 from minimize.techniques import TECHNIQUES, Context, Family, Residual, Technique, TechniqueResult, published_techniques

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from minimize.governance.incidents.incident import names_by_form
-from minimize.pages import Section
+from minimize.pages import BulletList, Section, StatusLine
+from minimize.policy.plain_words import capitalized
 from minimize.techniques import published_techniques
 from minimize.text import count_noun
 from minimize.times import minute_text
@@ -68,7 +69,6 @@ _FORM_TEXTS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 NOTHING_YET: Final = "No measures have been recorded yet. A later version of this notice will list them."
-NO_ACTIONS_YET: Final = "No recommendations have been recorded yet. A later version of this notice will list them."
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +128,8 @@ class Notice:
 
     @property
     def actions(self) -> tuple[str, ...]:
-        """Actions recommended to the tenant."""
-        return self.incident.statements("action") or (NO_ACTIONS_YET,)
+        """Actions recommended to the tenant; none if none were recorded."""
+        return self.incident.statements("action")
 
     @property
     def document(self) -> Section:
@@ -138,9 +138,11 @@ class Notice:
         since, until = body["happened"]
         ended = f" It ended at {_minute_text(until)}." if until else ""
         known = f"We became aware of it at {_minute_text(body['known_at'])}."
+        actions = [Section("Recommended actions", (BulletList(self.actions),))] if self.actions else []
         return Section(
             self.title,
             (
+                self.status,
                 self.stage,
                 Section("What happened", (self.incident.title, self.nature)),
                 Section("When", (f"The incident began at {_minute_text(since)}.{ended} {known}", *self._declared())),
@@ -148,7 +150,7 @@ class Notice:
                 Section("What data is affected", (*self._period(), *self._kinds())),
                 Section("Likely consequences", self.consequences),
                 Section("Measures taken", self.measures),
-                Section("Recommended actions", self.actions),
+                *actions,
                 Section("Contact", (self.contact,)),
             ),
         )
@@ -171,10 +173,24 @@ class Notice:
         else:
             yield "They were not protected by this encryption in the incident."
 
-    def _kinds(self) -> Iterator[str]:
-        """One sentence for all kinds of data of one form."""
+    @property
+    def status(self) -> StatusLine:
+        """How many are affected, whether the data identifies them, and what the tenant can do."""
         names = names_by_form(self.tenant["kinds"])
-        yield from (f"{text}: {', '.join(names[form])}." for form, text in _FORM_TEXTS.items() if form in names)
+        identifying = names.get("identified", [])
+        facts = [self.subjects.removesuffix(".").partition(":")[0]]
+        facts += [f"data that identifies individuals: {', '.join(identifying)}"] if identifying else []
+        facts += [] if identifying or "pseudonymized" not in names else ["no direct identifiers"]
+        facts += [f"{count_noun(len(self.actions), 'action')} recommended to you"] if self.actions else []
+        return StatusLine("bad" if identifying else "attention", "Affected", facts)
+
+    def _kinds(self) -> Iterator[str | BulletList]:
+        """All kinds of data of one form together, those that identify individuals first."""
+        names = names_by_form(self.tenant["kinds"])
+        for form, text in _FORM_TEXTS.items():
+            if form in names:
+                yield f"{text}:"
+                yield BulletList([capitalized(name) for name in names[form]])
 
     @property
     def empty_sections(self) -> tuple[str, ...]:

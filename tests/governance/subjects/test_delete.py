@@ -20,7 +20,7 @@ from minimize.governance.known_outputs import find_outputs
 from minimize.governance.subjects import DataSubject, SubjectRemoval, delete_subjects, request_statuses, view_subjects
 from minimize.governance.subjects.requests import request_outcome
 from minimize.governance.subjects.search import files_with_leftovers
-from minimize.governance.subjects.view import view_page
+from minimize.governance.subjects.subject_page import view_page
 from minimize.keys import Keyring
 from minimize.ledger import find_ledger
 from minimize.ledger.ledger import open_ledger
