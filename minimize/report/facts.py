@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, Self
 
 from minimize.results import OMIT_IF_EMPTY, JsonResult, json_object
 from minimize.runs.releases import older_text
+from minimize.techniques.base import RESIDUAL_ORDER
 
 ROUNDING_STEP: Final = 5
 
