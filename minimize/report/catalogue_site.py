@@ -393,10 +393,11 @@ def _search_entries(datasets: Sequence[SiteDataset]) -> Iterator[dict[str, str]]
 def _unique_names(names: Sequence[str]) -> list[str]:
     """The names with only lower-case letters, digits, `_` and `-`, each once, for files and anchors."""
     unique: dict[str, None] = {}
-    for name in names:
-        base = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:80].lower() or "unnamed"
-        numbered = (f"{base}-{number}" for number in count(2))
-        unique[next(each for each in chain([base], numbered) if each not in unique)] = None
+    for original in names:
+        base = re.sub(r"[^A-Za-z0-9_-]+", "-", original).strip("-")[:80].lower() or "unnamed"
+        candidates = chain([base], (f"{base}-{number}" for number in count(2)))
+        name = next(candidate for candidate in candidates if candidate not in unique)
+        unique[name] = None
     return list(unique)
 
 
