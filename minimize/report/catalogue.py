@@ -88,10 +88,11 @@ class DatasetEntry:
 
 
 STATED_KEYS: Final = (
-    *("controller", "contact", "representative", "dpo", "subjects", "transfers", "security"),
-    *("organizational_measures", "legal_basis", "source", "authority"),
+    *("controller", "contact", "representative", "dpo", "subjects", "legal_basis", "transfers", "security"),
+    *("organizational_measures", "source", "authority"),
 )
-"""Permitted keys under `processing:` of `minimize.yaml`: facts that no policy contains."""
+"""Permitted keys under `processing:` of `minimize.yaml`: facts that no policy contains. `legal_basis.PURPOSE` states the legal
+basis of one purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +146,17 @@ def subprocessors_of(pipelines: Iterable[DocumentedPipeline]) -> tuple[Subproces
 def stated_processing(pipelines: Sequence[DocumentedPipeline]) -> dict[str, str]:
     """The statements under `processing:` of the configuration. Raises PolicyError for any other content."""
     config = pipelines[0].pipeline.config
-    if config.is_faulty("processing") or not set(config.processing) <= set(STATED_KEYS):
-        hint = f"Use texts under the keys {', '.join(STATED_KEYS)}."
+    places = {word: _statement_place(word) for word in config.processing}
+    if config.is_faulty("processing") or None in places.values():
+        hint = f"Use texts under the keys {', '.join(STATED_KEYS)}, and legal_basis.PURPOSE."
         raise PolicyError(f"{config.path}: `processing:` has an unknown key or a value that is not a text", hint=hint)
-    return {word: config.processing[word] for word in STATED_KEYS if word in config.processing}
+    return {word: config.processing[word] for word in sorted(places, key=lambda word: (places[word], word))}
+
+
+def _statement_place(word: str) -> int | None:
+    """The place of a key of `processing:` in the record; None for an unknown key."""
+    key, _, purpose = word.partition(".")
+    return STATED_KEYS.index(key) if key in STATED_KEYS and (not purpose or key == "legal_basis") else None
 
 
 def _pipeline_files(path: Path) -> list[Path]:
