@@ -95,7 +95,12 @@ def _option_cells(parameter: click.Parameter, ctx: click.Context) -> tuple[str, 
     if record is None or not record[1] or parameter.name == "help":
         return None
     names, _, value = record[0].partition("  ")
-    return f"`{_cell(' '.join([names, value]).strip())}`", _cell(record[1].replace("<", "&lt;"))
+    return f"`{_cell(' '.join([names, value]).strip())}`", _cell(_remark(record[1]))
+
+
+def _remark(text: str) -> str:
+    """The text about an option, with its default in parentheses: brackets would be a link."""
+    return re.sub(r"\[((?:default|env|env var|required|[\dx])\b[^\]]*)\]", r"(\1)", text).replace("<", "&lt;")
 
 
 def help_list() -> str:

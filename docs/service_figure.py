@@ -55,7 +55,8 @@ def service_svg() -> str:
     rows = max(map(len, COLUMNS.values()))
     width, height = len(COLUMNS) * (WIDTH + GAP) - GAP + 8, TOP + rows * ROW
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" font-family="sans-serif" font-size="13">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        'font-family="sans-serif" font-size="13">',
         f"<title>{escape(ALTERNATIVE)}</title>",
         '<defs><marker id="end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0L8 4L0 8z" fill="#2f5fa8"/></marker></defs>',

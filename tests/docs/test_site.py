@@ -126,10 +126,12 @@ def test_the_page_of_a_command_has_its_options_and_example() -> None:
     pages = script("reference").command_pages()
     assert set(pages) == set(COMMANDS)
     assert pages["run"].startswith("# minimize run\n")
-    assert "| `--date D` | Batch date, YYYY-MM-DD. [default: all dates found] |" in pages["run"]
+    assert "| `--date D` | Batch date, YYYY-MM-DD. (default: all dates found) |" in pages["run"]
     assert "## minimize settings set\n" in pages["settings"]
     blocks = [block for page in pages.values() for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL)]
-    assert [line for block in blocks for line in block.splitlines() if len(line) > 100] == []
+    assert [
+        line for block in blocks for line in block.splitlines() if line.startswith("minimize") and len(line) > 100
+    ] == []
 
 
 def test_the_policy_at_the_top_of_the_files_page_is_valid(tmp_path: Path) -> None:
