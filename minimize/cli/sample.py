@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Any
 
 import click
@@ -11,11 +13,14 @@ from minimize.cli.verb import examples, verb
 from minimize.results import Printable, WrittenFiles
 
 
-@examples("minimize sample device_telemetry --rows 10000 --date 2026-11-24 --out data")
+@examples(
+    "minimize sample demo --out demo",
+    "minimize sample device_telemetry --rows 10000 --date 2026-11-24 --out data",
+)
 @verb(
     "sample",
     click.Argument(["name"]),
-    click.Option(["--rows"], type=click.IntRange(min=0), default=10_000, show_default=True, help="Number of records."),
+    click.Option(["--rows"], type=click.IntRange(min=0), help="Number of records. [default: 10000; 3000 for demo]"),
     OPTIONS["--output"](param_decls=["--out"], required=True, help="Write to this folder."),
     click.Option(["--seed"], type=int, default=1, show_default=True, help="Seed of the generator."),
     OPTIONS["--date"](param_decls=["--date", "dates"], multiple=True, help="Batch date, YYYY-MM-DD. Repeatable."),
@@ -27,10 +32,13 @@ from minimize.results import Printable, WrittenFiles
         help="Format of the files, by their suffix.",
     ),
 )
-def sample_command(name: str, out: str, **arguments: Any) -> Printable:
+def sample_command(
+    now: datetime, name: str, out: str, rows: int | None, dates: Sequence[date], **arguments: Any
+) -> Printable:
     """Generate the sample data NAME. The same seed gives the same data.
 
-    All samples have the same tenants, users and devices.
+    All samples have the same tenants, users and devices. The name `demo` stands for a whole invented organization: a keyring, the
+    configuration, all shipped pipelines with records of yesterday, settings, consents and contacts.
 
     \b
     device_telemetry    check-ins of managed devices
@@ -61,4 +69,11 @@ def sample_command(name: str, out: str, **arguments: Any) -> Printable:
     """
     from minimize_samples import generate
 
-    return WrittenFiles(generate(name, out=out, **arguments), prefix="")
+    if name == "demo":
+        from minimize_samples.demo import create_demo
+
+        chosen = {} if rows is None else {"rows": rows}
+        return create_demo(out, now=now, day=max(dates, default=None), **chosen)
+    return WrittenFiles(
+        generate(name, out=out, rows=10_000 if rows is None else rows, dates=dates, **arguments), prefix=""
+    )
