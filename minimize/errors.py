@@ -62,7 +62,16 @@ UNPUBLISHED: Final = "the change in progress was not published"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One fault or risky choice: a stable code, its place in a file, and a hint what to do."""
+    """One fault or risky choice: a stable code, its place in a file, and a hint what to do. It has no value of a record.
+
+    `minimize lint --codes` lists the codes. `severity` is `error` or `warning`. `line` counts from 1. File, line and field are
+    None if the finding has no such place.
+
+    Example:
+        >>> from minimize.errors import Finding
+        >>> print(Finding("L003", "free text is kept", severity="warning", file="policy.yaml", line=24, field="notes"))
+        policy.yaml:24: warning L003 [notes] free text is kept
+    """
 
     code: str
     message: str
@@ -88,7 +97,23 @@ class Finding:
 
 
 class MinimizeError(Exception):
-    """The root of all errors that the library raises on purpose."""
+    """The root of all errors that the library raises on purpose. No message has a value of a record.
+
+    Args:
+        message: What happened, and where.
+        code: The stable code (default: that of the class).
+        hint: What to do.
+        findings: The single faults.
+
+    Example:
+        >>> import minimize
+        >>> policy = {"policy": "p", "version": 1, "purposes": ["operations"], "fields": {"model": {"typ": "string"}}}
+        >>> try:
+        ...     minimize.apply(policy, None)
+        ... except minimize.MinimizeError as error:
+        ...     print(error.code, error.exit_code, [each.code for each in error.findings])
+        E201 2 ['P004', 'P005']
+    """
 
     exit_code: ClassVar[int] = 2
     default_code: ClassVar[str] = "E000"
@@ -118,7 +143,21 @@ class CheckFailed(MinimizeError):
 
 
 class VerificationError(CheckFailed):
-    """An output does not match its receipts and policies; `.findings` lists the places."""
+    """An output does not match its receipts and policies; `findings` lists the places.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> receipt = minimize.run("pipelines/device_telemetry", date=day, output="out/changed")
+        >>> with open(minimize.files("out/changed")[0], "ab") as file:
+        ...     size = file.write(b"a byte that no run wrote")
+        >>> try:
+        ...     minimize.verify("out/changed", keys="demo.keys")
+        ... except minimize.VerificationError as error:
+        ...     print("V012" in {each.code for each in error.findings})
+        True
+    """
 
     default_code = "E101"
 

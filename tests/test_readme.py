@@ -22,7 +22,7 @@ def test_it_names_every_command_and_no_other() -> None:
 
 
 def test_every_file_and_folder_that_it_names_in_the_way_of_a_value_is_there() -> None:
-    block = TEXT.partition("## The way of a value")[2].partition("## Commands")[0]
+    block = TEXT.partition("## How a value moves through a run")[2].partition("## Commands")[0]
     named = re.findall(r"`([a-z_/]+(?:\.py|/))`", block)
     package = Path(__file__).parents[1] / "minimize"
     assert named

@@ -412,8 +412,10 @@ class _FormSchema(GenerateJsonSchema):
         return False
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
-        json_schema = super().model_schema(schema)
-        return {key: value for key, value in json_schema.items() if key != "title"}
+        """The description is the docstring without its example, which is for readers of Python."""
+        json_schema = {key: value for key, value in super().model_schema(schema).items() if key != "title"}
+        about = json_schema.get("description", "").partition("\n\nExample:")[0]
+        return json_schema | ({"description": about} if about else {})
 
     def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
         return self.generate_inner(schema["schema"])

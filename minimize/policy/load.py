@@ -126,7 +126,7 @@ class PolicyChecks:
             if field.pointer.is_keys and not is_dropped(field):
                 star = field.pointer.stars[-1]
                 if not any(pointer.within(star) for pointer in shown):
-                    hint = f"Keep or generalize a field below `{star}`, or set `keys: drop`."
+                    hint = f"Keep or transform a field below `{star}`, or set `keys: drop`."
                     self.fault(
                         "P018",
                         "the keys of a map are released only with its values, and no value is released",
@@ -233,11 +233,26 @@ class FieldChecks:
 
 @redact_errors
 def load_policy(path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None) -> Policy:
-    """The policy in a file, or in a folder's `policy.yaml`.
+    """Loads the policy of a file, or of a folder's `policy.yaml`.
 
-    Takes the path, and purposes in addition to the closed list and the nearest `minimize.yaml`. A configuration that was read
-    before is not read again if it is that of the policy.
-    Raises PolicyError with every fault as a finding, or if the file cannot be read.
+    Args:
+        path: The path of the file or of its folder.
+        purposes: Permitted purposes, in addition to the closed list and those of the nearest `minimize.yaml`.
+        config: A configuration that was read before. It is used if it is that of the policy.
+
+    Returns:
+        The `Policy`. `apply` and `prepare` take it in place of its path.
+
+    Raises:
+        PolicyError: The file cannot be read, or has faults. The findings list all of them, with their lines.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> policy = minimize.load_policy("pipelines/device_telemetry")
+        >>> policy.policy, policy.tenant, policy.fields["ip_address"].role
+        ('device_telemetry', 'tenant_id', 'quasi')
     """
     policy, faults = examine_policy(path, purposes, config=config)
     return require_sound(policy, faults, "policy")
@@ -277,10 +292,26 @@ def check_policy_text(text: str, path: Path) -> None:
 
 @redact_errors
 def load_pipeline(path: str | Path, purposes: Sequence[str] = (), *, config: Config | None = None) -> Pipeline:
-    """The pipeline in a file, or in a folder's `pipeline.yaml`, with the policy that it names.
+    """Loads the pipeline of a file, or of a folder's `pipeline.yaml`, with the policy that it names.
 
-    A configuration that was read before is not read again if it is that of the pipeline.
-    Raises PolicyError with every fault of both files as a finding, or if a file cannot be read.
+    Args:
+        path: The path of the file or of its folder.
+        purposes: Permitted purposes, in addition to the closed list and those of the nearest `minimize.yaml`.
+        config: A configuration that was read before. It is used if it is that of the pipeline.
+
+    Returns:
+        The `Pipeline`. `run`, `plan_for` and `lint` take it in place of its path.
+
+    Raises:
+        PolicyError: A file cannot be read, or has faults. The findings list those of both files, with their lines.
+
+    Example:
+        In the folder that `minimize sample demo --out demo` makes:
+
+        >>> import minimize
+        >>> pipeline = minimize.load_pipeline("pipelines/device_telemetry")
+        >>> pipeline.purpose, pipeline.policy.policy
+        ('service_maintenance', 'device_telemetry')
     """
     pipeline, faults = examine_pipeline(path, purposes, config=config)
     return require_sound(pipeline, faults, "pipeline")
