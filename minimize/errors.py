@@ -130,7 +130,8 @@ class MinimizeError(Exception):
         if len(self.findings) == 1 and (self.message_is_heading or self.findings[0].message == message):
             finding = self.findings[0]
             self.shown_code, self._listed_findings = finding.code, ()
-            self.message, self.hint = finding.sentence, finding.hint or hint
+            hints = dict.fromkeys(filter(None, (finding.hint, hint)))
+            self.message, self.hint = finding.sentence, " ".join(hints)
         super().__init__(self.message)
 
     def __str__(self) -> str:
