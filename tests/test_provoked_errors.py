@@ -94,7 +94,7 @@ def reported(result: Result, folder: Path) -> dict[str, dict[str, str]]:
     for part in documents(result.out, result.err):
         for each in objects(part):
             message, code = each.get("message", each.get("msg")), each.get("code")
-            if code in CODES and message is not None:
+            if isinstance(code, str) and code in CODES and message is not None:
                 hint = each.get("hint") or each.get("data", {}).get("hint") or ""
                 texts = {"message": message, "hint": hint}
                 found.setdefault(code, {key: text.replace(str(folder), "…") for key, text in texts.items() if text})
@@ -152,24 +152,23 @@ def test_no_text_is_that_of_a_library() -> None:
 
 
 def update() -> None:
-    """Writes the exit codes and texts of all provocations."""
-    yaml = YAML()
-    yaml.width, yaml.default_flow_style = 130, False
-    with tempfile.TemporaryDirectory(dir=sys.argv[1] if sys.argv[1:] else None) as temporary:
+    """Writes the exit codes and texts of all provocations. `expect: new` becomes the codes that no case before reports."""
+    yaml, known = YAML(), set[str]()
+    yaml.width = 4096
+    with tempfile.TemporaryDirectory() as temporary:
         world = build_world(Path(temporary, "world"))
         for file in TABLES:
             cases = yaml.load(file.read_text())
             for number, case in enumerate(cases):
-                folder = Path(temporary, f"{file.stem}-{number}")
-                plain = json.loads(json.dumps(case))
-                result = provoke(plain, world, folder)
+                result = provoke(json.loads(json.dumps(case)), world, folder := Path(temporary, f"{file.stem}-{number}"))
                 texts = reported(result, folder)
-                case["exit"] = result.code
-                codes = sorted(case["expect"] or texts)
-                case["expect"] = {code: texts.get(code) for code in codes}
+                codes = sorted(texts.keys() - known if case["expect"] == "new" else case["expect"])
                 missing = [code for code in codes if code not in texts]
                 if missing:
                     sys.stderr.write(f"{case['name']}: no {missing}, but {sorted(texts)}; exit {result.code}\n")
+                case["exit"], case["expect"] = result.code, {code: texts.get(code) for code in codes}
+                case.fa.set_block_style()
+                known.update(codes)
             with file.open("w") as target:
                 yaml.dump(cases, target)
 
