@@ -167,6 +167,7 @@ def drift_command(**arguments: Any) -> Printable:
             ]
         ),
         required=False,
+        metavar="KIND",
     ),
 )
 def schema_command(kind: str | None) -> Printable:

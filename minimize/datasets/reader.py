@@ -283,6 +283,8 @@ def load_receipts(output: Location, find: FindLedger | None = None) -> tuple[Rec
     or a publication does not end.
     """
     if not has_runs(output):
+        if not output.is_dir():
+            raise OutputError(f"{output}: the output folder does not exist", hint="Check the path.")
         raise OutputError("this is not an output folder: it has no runs/", hint="Pass the folder that contains runs/.")
     ensure_recovered(output, find)
     return read_receipts(output)

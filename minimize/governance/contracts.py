@@ -88,7 +88,11 @@ class ContractStatus:
     def lines(self) -> Iterator[str]:
         """The contract as one line."""
         state = "in force" if self.in_force else "not in force"
-        source = "from the file" if self.act is None else f"{self.act.state} by {self.act.by}, {self.act.evidence}"
+        source = (
+            "from the file"
+            if self.act is None
+            else ", ".join(filter(None, (f"{self.act.state} by {self.act.by}", str(self.act.evidence or ""))))
+        )
         yield f"{self.tenant}  {self.recipient}  {contract_text(self.contract)}: {state} ({source})"
 
 

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any, Final, NoReturn, Protocol, Self
 
 from minimize.checkpoints import checkpoint
-from minimize.errors import KeyringError
+from minimize.errors import KeyringError, describe_os_error
 from minimize.keys.cryptography import Sealer, derive_subkey, is_valid_signature, public_pem, sign_content
 from minimize.stores import PathText, file_operations
 from minimize.stores.file_operations import sync, sync_folder
@@ -118,10 +118,13 @@ def _read_content(path: Path) -> bytes:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read() if _is_private(mode) else b""
     except OSError as error:
-        reason = error.strerror or "it cannot be opened"
+        is_missing = isinstance(error, FileNotFoundError)
+        reason = (
+            "the keyring does not exist" if is_missing else f"the keyring cannot be read: {describe_os_error(error)[0]}"
+        )
     if reason is not None:
         raise KeyringError(
-            f"the keyring {path} cannot be read: {reason}",
+            f"{path}: {reason}",
             hint="Check the path, or restore the keyring from a backup. Create one with `minimize keys new` only if nothing was"
             " published with it: another keyring makes other pseudonyms.",
         )
@@ -402,7 +405,7 @@ def new_keyring(path: PathText, names: Iterable[str] = (), *, now: datetime) -> 
     except FileExistsError:
         reason = "it exists, and an existing keyring is not overwritten"
     except OSError as error:
-        reason = error.strerror or "it cannot be written"
+        reason = describe_os_error(error)[0]
     if reason is not None:
         raise KeyringError(f"the keyring {target} was not created: {reason}", hint="Pass another path.")
     return Keyring.load(target)
@@ -464,7 +467,7 @@ def _change_keyring(path: PathText, change: Callable[[KeyEntries], KeyEntries]) 
             if after != before:
                 _replace_file(target, keyring_bytes(after))
     except OSError as error:
-        reason = error.strerror or "it cannot be written"
+        reason = describe_os_error(error)[0]
     if reason is not None:
         raise KeyringError(f"the keyring {target} was not changed: {reason}")
     return Keyring.load(target)

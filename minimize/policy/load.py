@@ -19,7 +19,7 @@ from minimize.arrow.types import CONTAINER_TYPES
 from minimize.config import ACCESS_KEYS, Config, ConfigEntry
 from minimize.config_search import load_config
 from minimize.errors import Finding, OutputError, PolicyError, SourceError, redact_errors
-from minimize.forms import read_form
+from minimize.forms import read_form, unknown_word
 from minimize.forms.values import FIELD_TYPES, EncryptBy, read_encryption_word
 from minimize.forms.yaml_nodes import FaultList, YamlNode, node_from_data, parse_yaml, read_utf8, require_sound
 from minimize.policy.approval import configured_approval, content_digest
@@ -87,7 +87,7 @@ class PolicyChecks:
     def event_time(self) -> None:
         """The event time is a time, and is named if a step needs it."""
         time = self.policy.time
-        if time is not None and self.names.types.get(time) not in ("timestamp", "date"):
+        if time is not None and self.names.keys is not None and self.names.types.get(time) not in ("timestamp", "date"):
             hint = "Set `type: timestamp` for the field."
             self.fault("P017", f"`time` names `{time}`, which is not a timestamp", self.line("time"), time, hint)
         for key, field in self.policy.fields.items():
@@ -385,8 +385,8 @@ def _encryption_word(entry: ConfigEntry | None, faults: FaultList) -> EncryptBy:
     value, words = read_encryption_word(entry.value), get_args(EncryptBy)
     encryption: EncryptBy | None = next((word for word in words if word == value), None)
     if encryption is None:
-        hint = did_you_mean(value, words) if isinstance(value, str) else f"Use one of: {', '.join(words)}."
-        faults.add("P007", "unknown word for `encrypt`", line=entry.line, hint=hint)
+        message, hint = unknown_word("encrypt", value, words, noun="word for `encrypt`:")
+        faults.add("P007", message, line=entry.line, hint=hint)
     return encryption or "by_category"
 
 
@@ -501,9 +501,14 @@ def _output_description(folder: Path) -> str | None:
 
 
 def _is_other_kind(root: YamlNode, is_: str, expected: str, faults: FaultList) -> bool:
-    """Whether the file is of the other kind (policy or pipeline); then this is the only fault."""
-    has_fields, has_name = "fields" in root.entries, "pipeline" in root.entries
-    mistaken = (has_fields, has_name) == ((True, False) if is_ == "policy" else (False, True))
+    """Whether the file is of the other kind (policy or pipeline); then this is the only fault.
+
+    The keys decide, so that a misspelt one does not turn a policy into a pipeline.
+    """
+    keys = {"policy": set(Policy.file_keys()), "pipeline": set(Pipeline.file_keys())}
+    common = keys["policy"] & keys["pipeline"]
+    numbers = {kind: len(root.entries.keys() & (own - common)) for kind, own in keys.items()}
+    mistaken = numbers[is_] > numbers[expected]
     if mistaken:
         hint = f"Pass {expected}.yaml, or the folder that contains both files."
         faults.add("P005", f"this file is a {is_}; a {expected} is needed", line=1, hint=hint)

@@ -349,5 +349,7 @@ def _record_place(record: str) -> tuple[Path, int]:
     if not file or not line.isdecimal() or int(line) < 1:
         raise ConfigurationError("--record needs a file and a line", hint="Pass --record FILE:LINE.")
     if not Path(file).is_file():
-        raise ConfigurationError(f"file {file} does not exist", hint="Pass --record FILE:LINE with an existing file.")
+        raise ConfigurationError(
+            f"{file}: the file does not exist", hint="Pass --record FILE:LINE with an existing file."
+        )
     return Path(file), int(line)

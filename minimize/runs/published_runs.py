@@ -389,9 +389,9 @@ def _find_output(workspace: Workspace, run: str) -> Location:
         folders = {row.folder for row in ledger.read(partial(select_runs_by_id, run_id=run))}
     if len(folders) != 1:
         hint = "Run `minimize runs` to list the runs, and pass --output DIR."
-        raise ConfigurationError(
-            f"the ledger has {len(folders)} outputs with a run whose id begins with this text", hint=hint
-        )
+        count = len(folders)
+        problem = f"the runs of {count} outputs start with `{run}`" if folders else f"no run starts with `{run}`"
+        raise ConfigurationError(problem, hint=hint)
     return parse_output_location(folders.pop())
 
 

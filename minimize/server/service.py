@@ -336,5 +336,5 @@ def server_access_file(access: PathText | None, start: Path | None) -> Path:
     if file is None:
         raise RefusedError("the server requires an access file", code="R010", hint=hint)
     if not file.is_file():
-        raise ConfigurationError(f"the access file {file} does not exist", hint=hint)
+        raise ConfigurationError(f"{file}: the access file does not exist", hint=hint)
     return file

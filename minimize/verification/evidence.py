@@ -242,7 +242,7 @@ def gather_evidence(output: Location, kms: Kms | None = None, *, first: int = 1)
     Raises OutputError if the folder does not exist.
     """
     if not output.is_dir():
-        raise OutputError(f"output folder {output} does not exist")
+        raise OutputError(f"{output}: the output folder does not exist", hint="Check the path.")
     if not (output / RUNS).is_dir():
         return Evidence(
             output=output,
