@@ -198,7 +198,7 @@ def check_permission(request: PermissionRequest, authority: Authority) -> Access
                     raise
     if not decision.allowed:
         roles = _roles_hint(access, decision, request.permission)
-        hint = f"Run `minimize access why {actor.user} {request.permission}`.{roles}"
+        hint = f"Run `minimize access explain {actor.user} {request.permission}`.{roles}"
         raise AccessDenied(f"{actor.user} may not do this", reasons=decision.reasons, hint=hint)
     return decision
 

@@ -132,13 +132,13 @@ def test_published_output_stays_readable_and_expires_without_a_line(project: Pro
 REFUSED = [
     "subject view d1 --tenant north",
     "subject export d1 --tenant north --to exported",
-    "consent give north vendor sync --reference FORM",
-    "consent withdraw north vendor sync --reference FORM",
+    "consent give north vendor sync --evidence FORM",
+    "consent withdraw north vendor sync --evidence FORM",
     "consent show",
     "contract record north vendor --reference C-1 --offered",
     "contract show",
     "functions list north",
-    "functions enable north vendor sync",
+    "functions request north vendor sync",
     "settings set north location on",
 ]
 

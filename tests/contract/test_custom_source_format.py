@@ -184,7 +184,7 @@ def test_an_output_of_it_is_reported(tabbed: Project) -> None:
 def test_a_policy_is_drafted_from_it_with_types_that_its_texts_can_be_read_as(tmp_path: Path) -> None:
     write_tabs(tmp_path / "data" / DAY / "a.tab", events(200))
     assert command("init", tmp_path / "data", tmp_path / "first").code == 0
-    assert command("init", tmp_path / "first", "--accept", "all").code == 0
+    assert command("policy", "accept", tmp_path / "first", "all").code == 0
     job = load_pipeline(tmp_path / "first")
     assert (job.source.format, job.source.path.endswith("{date}/**/*.tab")) == ("tabs", True)
     assert {key: each.type for key, each in job.policy.fields.items()} == {key: FIELDS[key]["type"] for key in FIELDS}

@@ -106,7 +106,7 @@ def test_its_output_verifies(name: str, runs: Runs) -> None:
 
 @every
 def test_every_identifier_of_its_output_is_covered_by_a_rule(name: str, runs: Runs) -> None:
-    done = minimize("subject", "coverage", "--json", "--in", str(runs[name].output), keys=runs.keys)
+    done = minimize("subject", "coverage", "--json", "--also", str(runs[name].output), keys=runs.keys)
     assert (done.code, done.json["ok"]) == (0, True), done.out
     assert done.json["targets"]
 

@@ -56,7 +56,7 @@ def canaries(folder: Path, kind: str) -> Path:
 @pytest.mark.parametrize("kind", ["ndjson", "csv", "parquet"])
 def test_no_value_of_the_data_is_written_or_printed(tmp_path: Path, kind: str) -> None:
     data = canaries(tmp_path, kind)
-    said = [command("init", data, tmp_path / "first"), command("init", tmp_path / "first", "--accept", "all")]
+    said = [command("init", data, tmp_path / "first"), command("policy", "accept", tmp_path / "first", "all")]
     written = [path.read_text() for path in (tmp_path / "first").rglob("*") if path.is_file()]
     assert [each.code for each in said] == [0, 0]
     assert len(written) == 4

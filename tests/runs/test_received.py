@@ -119,7 +119,7 @@ def test_one_warning_counts_the_rows_that_arrived_before_their_consent(
         assert inbound.receive().gated_by.consent == 10
     assert [record.message for record in caplog.records if getattr(record, "code", "") == "W046"] == [
         "no consent and contract cover 10 rows. They apply only to messages that arrived after they became valid. Run "
-        "`minimize functions list TENANT`, or `minimize consent why TENANT vendor hook --event TIME` for a time of arrival."
+        "`minimize functions list TENANT`, or `minimize consent explain TENANT vendor hook --event TIME` for a time of arrival."
     ]
 
 

@@ -1,6 +1,6 @@
-"""Sharing with a third party: `share` and `share why`.
+"""Sharing with a third party: `share` and `share explain`.
 
-`share` makes the plan and the payload, records the disclosure, and delivers the payload. `share why` lists every reason
+`share` makes the plan and the payload, records the disclosure, and delivers the payload. `share explain` lists every reason
 against a share.
 """
 
@@ -311,7 +311,7 @@ class ShareExplanation:
             yield f"  consent {self.consent}"
 
     def to_json(self) -> dict[str, Any]:
-        """The output of `share why --json`."""
+        """The output of `share explain --json`."""
         known = {} if self.tenant is None else unknown_tenant_json(self.unknown_tenant)
         body = {"recipient": self.recipient, "function": self.function, "tenant": self.tenant, **known}
         answer = {"permitted": self.permitted, "fields": self.fields, "consent": self.consent}
