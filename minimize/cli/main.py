@@ -155,7 +155,7 @@ OPTIONS_TOPIC: Final = "options"
 @click.pass_context
 def help_command(ctx: click.Context, words: tuple[str, ...]) -> None:
     """Print the help of COMMAND, or describe the options that most commands share."""
-    found = ctx.find_root()
+    context = ctx.find_root()
     if words == (OPTIONS_TOPIC,):
         formatter = ctx.make_formatter()
         with formatter.section("Common options"):
@@ -163,11 +163,11 @@ def help_command(ctx: click.Context, words: tuple[str, ...]) -> None:
         click.echo(formatter.getvalue().rstrip())
         return
     for word in current_arguments(ctx, list(words)):
-        command = found.command.get_command(found, word) if isinstance(found.command, click.Group) else None
+        command = context.command.get_command(context, word) if isinstance(context.command, click.Group) else None
         if command is None:
-            raise click.UsageError(f"No such command '{word}'.", found)
-        found = click.Context(command, info_name=word, parent=found)
-    click.echo(found.get_help())
+            raise click.UsageError(f"No such command '{word}'.", context)
+        context = click.Context(command, info_name=word, parent=context)
+    click.echo(context.get_help())
 
 
 def common_option_records(ctx: click.Context) -> list[tuple[str, str]]:

@@ -35,10 +35,10 @@ from minimize.receipts.parts import (
     QuarantineEntry,
     ReceiptFile,
     ReceiptKind,
+    ReceiptRowCounts,
     RegionRef,
     RetractionSource,
     RiskEntry,
-    RowCounts,
     RunOrigin,
     Signature,
     WrittenOutput,
@@ -200,7 +200,7 @@ def risk_text(risk: RiskEntry) -> str:
     return text
 
 
-def _rows_text(rows: RowCounts) -> str:
+def _rows_text(rows: ReceiptRowCounts) -> str:
     if rows.is_sealed:
         return f"about {format_number(rows.read)} read; the exact counts are sealed, because they would reveal small groups"
     counts = {name: rows.by_result.get(name, 0) for name in _OUTCOMES}
@@ -286,7 +286,7 @@ class Receipt:
     keys: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     inputs: tuple[InputFile, ...] = ()
-    rows: RowCounts = field(default_factory=RowCounts)
+    rows: ReceiptRowCounts = field(default_factory=ReceiptRowCounts)
     gated_by: GatedRows = field(default_factory=GatedRows)
     fields: Mapping[str, FieldReceipt] = field(default_factory=dict)
     undeclared: Mapping[str, int] = field(default_factory=dict)

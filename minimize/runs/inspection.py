@@ -29,7 +29,7 @@ from minimize.engines.local import read_batches, share_batches
 from minimize.engines.passes import run_stages, settle_stages
 from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError, redact_errors
 from minimize.identifiers import canonical_text
-from minimize.keys import find_keyring
+from minimize.keys import Keyring, find_keyring
 from minimize.linting.fields import is_below_full, may_identify
 from minimize.linting.rules import LintSetting
 from minimize.plan import Plan, request
@@ -155,7 +155,7 @@ def preview_plan(
 
 
 @redact_errors
-def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan:
+def make_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan:
     """The plan of a pipeline, bound to its source if the source exists, else to the types that the policy names.
 
     Raises PolicyError, SchemaError and RefusedError as a run would.
@@ -288,7 +288,7 @@ def _preview_job(
 
 
 @redact_errors
-def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
+def lint(pipeline: PathOrPipeline, *, keys: Keyring | PathText | None = None) -> list[Finding]:
     """All faults and risky choices, worst first: of the files, of the plan, of the settings, and of the policy against the
     source.
 

@@ -1,7 +1,7 @@
 """`apply` and `prepare`: a policy applied to data in memory. The result has the type of the input.
 
 There is no quarantine in memory. A record without a required field or with a forbidden one is dropped. The log states once per
-call how many rows were not returned, by reason; an `Account` has the counts.
+call how many rows were not returned, by reason; `RowCounts` has the counts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,15 +92,15 @@ class RowTally:
 
 
 @dataclass(frozen=True, repr=False)
-class Account(JsonResult):
-    """Counts of the rows of one call. The account of a stream is complete after the stream was read to its end.
+class RowCounts(JsonResult):
+    """Counts of the rows of one call. The counts of a stream are complete after the stream was read to its end.
 
-    `read` is the sum of `returned`, `gated`, `left_out` and `deduplicated`. It contains no values.
+    `read` is the sum of `returned`, `gated`, `quarantined` and `deduplicated`. It contains no values.
     """
 
     _tally: RowTally = field(repr=False)
     _positions: Sequence[pa.Array] | None = field(default=None, repr=False, compare=False)
-    json_names = "read returned gated left_out deduplicated complete"
+    json_names = "read returned gated quarantined deduplicated complete"
 
     @property
     def positions(self) -> pa.Int64Array | None:
@@ -129,7 +130,7 @@ class Account(JsonResult):
         return MappingProxyType({reason: self._tally.gated.get(reason, 0) for reason in reasons})
 
     @property
-    def left_out(self) -> Mapping[str, int]:
+    def quarantined(self) -> Mapping[str, int]:
         """Rows that a run would quarantine, by code: `missing_field`, `forbidden_field`, `future_time` …"""
         others = {
             reason: rows
@@ -139,6 +140,12 @@ class Account(JsonResult):
         return MappingProxyType(dict(sorted((self._tally.left_out + Counter(others)).items())))
 
     @property
+    def left_out(self) -> Mapping[str, int]:
+        """The former name of `quarantined`."""
+        _warn_of_former("left_out", "quarantined")
+        return self.quarantined
+
+    @property
     def deduplicated(self) -> int:
         """Rows that were dropped as duplicates."""
         return self._tally.deduplicated
@@ -146,12 +153,16 @@ class Account(JsonResult):
     @property
     def not_returned(self) -> Mapping[str, int]:
         """Rows that were not returned, by reason or code; without zero counts."""
-        reasons = {**self.gated, **self.left_out, "deduplicated": self.deduplicated}
+        reasons = {**self.gated, **self.quarantined, "deduplicated": self.deduplicated}
         return MappingProxyType({reason: rows for reason, rows in reasons.items() if rows})
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts. `left_out` has those of `quarantined`, whose former name it is."""
+        return {**super().to_json(), "left_out": dict(self.quarantined)}
 
     def __repr__(self) -> str:
         reasons = "".join(f", {reason}={rows}" for reason, rows in self.not_returned.items())
-        return f"Account(read={self.read}, returned={self.returned}{reasons}, complete={self.complete})"
+        return f"RowCounts(read={self.read}, returned={self.returned}{reasons}, complete={self.complete})"
 
 
 @redact_errors
@@ -164,7 +175,8 @@ def apply(
     keys: PathOrKeyring = None,
     at: datetime | str | None = None,
     ledger: PathText | None = None,
-    account: bool = False,
+    counts: bool = False,
+    account: bool | None = None,
 ) -> Any:
     """Applies a policy to data in memory.
 
@@ -174,15 +186,23 @@ def apply(
     MINIMIZE_LEDGER, else the ledger in the configuration next to the policy). Without a purpose, fields that list purposes are
     dropped.
 
-    Returns data of the type of `data`, with columns in the policy's order and rows in their original order; with `account`, a
-    pair of the data and an `Account` of the rows. A stream stays lazy: nothing is read before the caller reads from it. A `top`
-    needs all rows first, so the stream is gated and spilled to disk at the first read.
+    Returns data of the type of `data`, with columns in the policy's order and rows in their original order; with `counts`, a
+    pair of the data and the `RowCounts` of the call. `account` is the former name of `counts`. A stream stays lazy: nothing is
+    read before the caller reads from it. A `top` needs all rows first, so the stream is gated and spilled to disk at the first
+    read.
 
     Raises PolicyError, SchemaError, KeyringError, LedgerError, RefusedError, all before the first record is read.
     """
     bound, source = bind_to_data(_load_policy(policy), data, purpose, settings, keys, ledger)
     released = bound.run_source(source, data, at)
-    return (released, bound.last) if account else released
+    if account is not None:
+        _warn_of_former("account", "counts")
+    return (released, bound.last) if counts or account else released
+
+
+def _warn_of_former(former: str, current: str) -> None:
+    """Warns the caller of the function, and of `redact_errors` around it."""
+    warnings.warn(f"`{former}` is now `{current}`", DeprecationWarning, stacklevel=4)
 
 
 @redact_errors
@@ -198,7 +218,7 @@ def prepare(
     """Binds a policy once, for a service that has many small batches of one schema.
 
     Takes the arguments of `apply`, and a pyarrow Schema (or data that has one). The erasure list is read again at most once a
-    minute. Returns a Minimizer that is safe to call from many threads; its `last` is the account of the last call in a thread.
+    minute. Returns a Minimizer that is safe to call from many threads; its `last` has the counts of the last call in a thread.
     """
     empty = schema.empty_table() if isinstance(schema, pa.Schema) else schema
     return bind_to_data(_load_policy(policy), empty, purpose, settings, keys, ledger)[0]
@@ -235,8 +255,8 @@ class Minimizer:
         return self.plan._repr_html_()
 
     @property
-    def last(self) -> Account | None:
-        """The account of the last call in this thread; None before the first one."""
+    def last(self) -> RowCounts | None:
+        """The counts of the last call in this thread; None before the first one."""
         return getattr(self._thread, "account", None)
 
     @redact_errors
@@ -254,7 +274,7 @@ class Minimizer:
         """The result for a source, in the type of `data`. With consents, only rows that tenants consented to."""
         tally, job = RowTally(), self.job(parse_time(at, "at") or self.clock(), consents)
         positions: list[pa.Array] | None = [] if has_row_labels(data) else None
-        self._thread.account = Account(tally, positions)
+        self._thread.account = RowCounts(tally, positions)
         batches = iterate_redacted(_released_batches(job, source, self.bound, tally, positions))
         return native_converter(data)(self.bound.schema, batches)
 
@@ -328,7 +348,7 @@ def _released_batches(
         yield columns
     tally.complete = True
     if tally.returned < tally.read:
-        log_left_out(Account(tally).not_returned)
+        log_left_out(RowCounts(tally).not_returned)
 
 
 def release_batches(

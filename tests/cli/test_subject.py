@@ -184,7 +184,7 @@ def test_a_correction_cites_its_source_or_a_request(project: Project, command: C
     words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42", *places)
     for cited in (
         (),
-        ("--origin", "source", "--evidence", "CMDB-1", "--origin", "request", "--evidence", "CASE-7"),
+        ("--source-correction", "CMDB-1", "--request", "CASE-7"),
         ("--origin", "request", "--evidence", " "),
     ):
         assert command(*words, *cited, "--yes").code == 2

@@ -88,7 +88,7 @@ def test_a_pipeline_is_exported_in_it(project: Project) -> None:
     project.policy()
     project.pipeline()
     body = printed_without_error("export", "columns", project.folder, "--json").json
-    assert body["columns"].keys() == set(minimize.plan_for(project.folder).outputs["records"].schema.names)
+    assert body["columns"].keys() == set(minimize.make_plan(project.folder).outputs["records"].schema.names)
     said = printed_without_error("export", "columns", project.folder, "--to", "columns.yaml")
     assert said.out == "wrote columns.yaml\n"
 

@@ -127,7 +127,7 @@ def test_editors_accept_it(tabbed: Project) -> None:
 
 def test_it_is_planned_linted_run_and_verified(tabbed: Project) -> None:
     assert [finding for finding in minimize.lint(tabbed.folder) if finding.severity == "error"] == []
-    assert minimize.plan_for(tabbed.folder).outputs["records"].category == "pseudonymized"
+    assert minimize.make_plan(tabbed.folder).outputs["records"].category == "pseudonymized"
     receipt = tabbed.run()
     assert (receipt.rows.read, receipt.rows.quarantined) == (60, 0)
     minimize.verify(tabbed.out, keys=tabbed.keys)

@@ -94,7 +94,7 @@ def test_once_all_is_accepted_real_data_lints_without_errors_and_is_pseudonymize
     shutil.copytree(drafted, tmp_path / "first")
     accept_proposals(tmp_path / "first", ["all"])
     assert [finding for finding in lint(tmp_path / "first") if finding.severity == "error"] == []
-    plan = minimize.plan_for(tmp_path / "first")
+    plan = minimize.make_plan(tmp_path / "first")
     assert plan.outputs["records"].category == "pseudonymized"
     assert plan.fields["event_time"].technique == ("truncate_time",)
 

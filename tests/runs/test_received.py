@@ -421,7 +421,7 @@ def test_a_run_as_of_an_earlier_time_gives_nothing_once_the_contract_ended(agree
 def test_a_preview_as_of_an_earlier_time_shows_nothing_that_was_withdrawn_since(agreed: Inbound) -> None:
     agreed.records(messages(10))
     agreed.consent("withdraw", "north", AT + timedelta(days=1))
-    plan = minimize.plan_for(agreed.folder)
+    plan = minimize.make_plan(agreed.folder)
     with time_machine.travel(AT + timedelta(days=2), tick=False):
         assert preview_rows(plan, 3, at=AT, keys=agreed.keys).num_rows == 0
 

@@ -56,8 +56,10 @@ from minimize.governance.sharing.plan import (
     resolve_share,
     tenant_column_source,
 )
+from minimize.keys import Keyring
 from minimize.output.folder import has_runs
 from minimize.plan import Plan
+from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
@@ -206,13 +208,13 @@ def share(
     *,
     recipient: str | Recipient,
     function: str,
-    policy: Any = None,
-    pipeline: Any = None,
+    policy: Policy | PathText | None = None,
+    pipeline: Pipeline | PathText | None = None,
     purpose: str | None = None,
     settings: Any = None,
-    keys: Any = None,
+    keys: Keyring | PathText | None = None,
     ledger: PathText | None = None,
-    recipients: Any = None,
+    recipients: Recipients | PathText | None = None,
     fields: Collection[str] | None = None,
     must_be: CategoryName | None = None,
     at: datetime | str | None = None,
