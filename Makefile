@@ -46,13 +46,13 @@ run: $(VENV)/.run-ready
 		$(BIN)/minimize access new out/demo-access.yaml --tenant 91b9fd63-473d-5eb2-8da9-5d2ecc407171 > /dev/null; \
 		echo "made out/demo-access.yaml, with an account per role; yours is an operator"; \
 	fi; \
-	$(BIN)/minimize settings import "$$data/settings.csv" --reference "sample data"; \
+	$(BIN)/minimize settings import "$$data/settings.csv" --evidence "sample data"; \
 	$(BIN)/minimize run pipelines/device_telemetry --date "$$date" --input "$$data/{date}/*.ndjson.gz" --output out/demo/device_telemetry; \
 	echo; \
 	echo "This was the main pipeline. pipelines/ has $$(ls pipelines/*/pipeline.yaml | wc -l | tr -d ' '), each with a committed sample of 2026-11-23 and 24:"; \
 	ls pipelines/*/pipeline.yaml | cut -d/ -f2 | tr '\n' ' ' | fold -s -w 100 | sed 's/^/  /'; echo; \
 	echo "Run another one:   $(BIN)/minimize run pipelines/enrollments --at 2026-11-25T00:00:00Z --output out/enrollments --keys out/demo.keys"; \
-	echo "Some follow settings of their sample: $(BIN)/minimize settings import sample_data/usage_events/settings.csv --reference 'sample data' --keys out/demo.keys"; \
+	echo "Some follow settings of their sample: $(BIN)/minimize settings import sample_data/usage_events/settings.csv --evidence 'sample data' --keys out/demo.keys"; \
 	echo "See what it keeps: $(BIN)/minimize plan pipelines/enrollments       All of them: docs/guide/datasets.md"
 
 test: $(VENV)/.test-ready

@@ -25,7 +25,7 @@ minimize run pipelines/enrollments --at 2026-11-25T00:00:00Z --output out/enroll
 minimize plan pipelines/enrollments > /dev/null
 ```
 
-- A dataset has one folder of records per date. `minimize sample NAME --rows N --out DIR` generates more records.
+- A dataset has one folder of records per date. `minimize sample NAME --rows N --output DIR` generates more records.
 - All datasets have the same tenants, users, devices and administrators. So a deletion, a consent or an incident concerns the same
   subjects in each of them.
 - A pipeline reads one dataset for one purpose. Several pipelines can read the same dataset under one policy.

@@ -45,6 +45,8 @@ Layers, top down; each imports only what is listed below it:
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from minimize.text import load_object
@@ -58,21 +60,21 @@ if TYPE_CHECKING:
     from minimize.policy.load import load_pipeline, load_policy
     from minimize.policy.model import Policy
     from minimize.receipts import Receipt
-    from minimize.runs.inspection import lint, plan_for
-    from minimize.runs.minimizer import Account, Minimizer, apply, prepare
+    from minimize.runs.inspection import lint, make_plan
+    from minimize.runs.minimizer import Minimizer, RowCounts, apply, prepare
     from minimize.runs.runner import run
     from minimize.runs.verify import verify
-    from minimize.server import connect, open
+    from minimize.server import connect, open_dataset
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "Account",
     "Keyring",
     "MinimizeError",
     "Minimizer",
     "Policy",
     "Receipt",
+    "RowCounts",
     "VerificationError",
     "apply",
     "connect",
@@ -80,8 +82,8 @@ __all__ = [
     "lint",
     "load_pipeline",
     "load_policy",
-    "open",
-    "plan_for",
+    "make_plan",
+    "open_dataset",
     "prepare",
     "read",
     "receive",
@@ -92,12 +94,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Account": "minimize.runs.minimizer.Account",
     "Keyring": "minimize.keys.Keyring",
     "MinimizeError": "minimize.errors.MinimizeError",
     "Minimizer": "minimize.runs.minimizer.Minimizer",
     "Policy": "minimize.policy.model.Policy",
     "Receipt": "minimize.receipts.Receipt",
+    "RowCounts": "minimize.runs.minimizer.RowCounts",
     "VerificationError": "minimize.errors.VerificationError",
     "apply": "minimize.runs.minimizer.apply",
     "connect": "minimize.server.connect",
@@ -105,8 +107,8 @@ _HOMES = {
     "lint": "minimize.runs.inspection.lint",
     "load_pipeline": "minimize.policy.load.load_pipeline",
     "load_policy": "minimize.policy.load.load_policy",
-    "open": "minimize.server.open",
-    "plan_for": "minimize.runs.inspection.plan_for",
+    "make_plan": "minimize.runs.inspection.make_plan",
+    "open_dataset": "minimize.server.open_dataset",
     "prepare": "minimize.runs.minimizer.prepare",
     "read": "minimize.datasets.reader.read",
     "receive": "minimize.governance.sharing.receive",
@@ -115,10 +117,16 @@ _HOMES = {
     "share": "minimize.governance.sharing.share",
     "verify": "minimize.runs.verify.verify",
 }
+_FORMER_NAMES = {"Account": "RowCounts", "open": "open_dataset", "plan_for": "make_plan"}
+"""The current name of each public name that had another one."""
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, imported when it is first asked for, so that `import minimize` stays cheap."""
+    """A public name, imported when it is first asked for, so that `import minimize` stays cheap. Warns of a former name."""
+    if name in _FORMER_NAMES:
+        current = _FORMER_NAMES[name]
+        warnings.warn(f"`minimize.{name}` is now `minimize.{current}`", DeprecationWarning, stacklevel=2)
+        return getattr(sys.modules[__name__], current)
     if name not in _HOMES:
         raise AttributeError(f"module 'minimize' has no attribute {name!r}")
     value = load_object(_HOMES[name])

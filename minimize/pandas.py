@@ -29,8 +29,8 @@ class DataFrameAccessor:
     def __call__(self, policy: Any, **options: Any) -> pd.DataFrame:
         """A new data frame as the policy lets it leave. Takes the options of `minimize.apply`, raises what it raises.
 
-        The policy may be a mapping with the keys of a file. The index is not released; with `account=True`, the account
-        has the positions of the returned rows.
+        The policy may be a mapping with the keys of a file. The index is not released; with `counts=True`, the counts
+        have the positions of the returned rows.
         """
         released: pd.DataFrame = apply(policy, self._frame, **options)
         return released

@@ -41,7 +41,7 @@ def prerequisite_act(
 
 def write_token(user: str, file: Path) -> None:
     """Issues an API token of an account in the ledger of the current folder, and writes it to a file."""
-    file.write_text(command("access", "token", "--user", user, "--json").json["secret"])
+    file.write_text(command("access", "token", "--actor", user, "--json").json["secret"])
 
 
 def record_agreements(

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import minimize
 import minimize.pandas
-from minimize import Account
+from minimize import RowCounts
 from minimize.policy.load import policy_from_mapping
 from minimize.policy.model import Policy
 from tests.project import AT, event, table
@@ -84,8 +84,8 @@ def rows(reasons: list[str]) -> pa.Table:
     return table([event(number) | good | REASONS[reason] for number, reason in enumerate(reasons)])
 
 
-def accounted(data: Any, *, top: bool = False) -> tuple[Any, Account]:
-    found: tuple[Any, Account] = minimize.apply(policy(top=top), data, settings=SETTINGS, at=AT, account=True)
+def accounted(data: Any, *, top: bool = False) -> tuple[Any, RowCounts]:
+    found: tuple[Any, RowCounts] = minimize.apply(policy(top=top), data, settings=SETTINGS, at=AT, counts=True)
     return found
 
 
@@ -97,7 +97,7 @@ def test_every_row_that_is_not_returned_has_a_reason() -> None:
     out, account = accounted(rows(ALL))
     assert (account.read, account.returned, out.num_rows, account.complete) == (8, 2, 2, True)
     assert account.gated == {"setting": 1, "condition": 1, "retention": 3, "erased": 0}
-    assert (account.left_out, account.deduplicated) == ({"missing_field": 1}, 0)
+    assert (account.quarantined, account.deduplicated) == ({"missing_field": 1}, 0)
     assert account.not_returned == COUNTS
 
 
@@ -134,7 +134,7 @@ def test_the_rows_balance(reasons: list[str], lazy: bool, top: bool, size: int) 
     assert account.complete
     assert account.returned == returned == reasons.count("returned")
     assert account.read == len(reasons)
-    lost = sum(account.gated.values()) + sum(account.left_out.values()) + account.deduplicated
+    lost = sum(account.gated.values()) + sum(account.quarantined.values()) + account.deduplicated
     assert account.read == account.returned + lost
     assert account.not_returned == {
         reason: reasons.count(reason) for reason in REASONS if reason != "returned" and reason in reasons
@@ -158,7 +158,7 @@ def test_of_a_stream_the_account_is_complete_when_the_stream_ends(caplog: pytest
 
 def test_pandas_and_polars_have_an_account_too() -> None:
     frame, account = (
-        rows(ALL).to_pandas(types_mapper=pd.ArrowDtype).minimize(policy(), settings=SETTINGS, at=AT, account=True)
+        rows(ALL).to_pandas(types_mapper=pd.ArrowDtype).minimize(policy(), settings=SETTINGS, at=AT, counts=True)
     )
     assert isinstance(frame, pd.DataFrame)
     assert (len(frame), account.not_returned) == (2, COUNTS)
@@ -208,12 +208,13 @@ def test_an_account_cannot_be_changed_and_shows_counts_alone() -> None:
     with pytest.raises(TypeError):
         account.gated["retention"] = 0  # type: ignore[index]
     assert repr(account) == (
-        "Account(read=8, returned=2, setting=1, condition=1, retention=3, missing_field=1, complete=True)"
+        "RowCounts(read=8, returned=2, setting=1, condition=1, retention=3, missing_field=1, complete=True)"
     )
     assert account.to_json() == {
         "read": 8,
         "returned": 2,
         "gated": {"setting": 1, "condition": 1, "retention": 3, "erased": 0},
+        "quarantined": {"missing_field": 1},
         "left_out": {"missing_field": 1},
         "deduplicated": 0,
         "complete": True,

@@ -47,9 +47,9 @@ def erase(project: Project, kind: str = "erasure", tenant: str = "north", subjec
     return add_event(NewEvent(tenant, kind, subject, SOON), places, SOON).row.id
 
 
-def applied(project: Project, **options: Any) -> tuple[pa.Table, minimize.Account]:
-    words: dict[str, Any] = {"keys": project.keys, "at": AT, "account": True, **options}
-    found: tuple[pa.Table, minimize.Account] = minimize.apply(project.folder / "policy.yaml", table(RECORDS), **words)
+def applied(project: Project, **options: Any) -> tuple[pa.Table, minimize.RowCounts]:
+    words: dict[str, Any] = {"keys": project.keys, "at": AT, "counts": True, **options}
+    found: tuple[pa.Table, minimize.RowCounts] = minimize.apply(project.folder / "policy.yaml", table(RECORDS), **words)
     return found
 
 

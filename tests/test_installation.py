@@ -82,7 +82,7 @@ def test_a_wheel_runs_a_pipeline_outside_the_checkout(bin_: Path, tmp_path: Path
     command, keys = bin_ / "minimize", tmp_path / "my.keys"
     run(command, "keys", "new", keys, "--name", "device", "--name", "user", cwd=tmp_path)
     run(command, "access", "new", "out/demo-access.yaml", cwd=tmp_path)
-    run(command, "sample", "device_telemetry", "--rows", "1000", "--out", "data", cwd=tmp_path)
+    run(command, "sample", "device_telemetry", "--rows", "1000", "--output", "data", cwd=tmp_path)
     arguments = ["run", "pipelines/device_telemetry", "--date", "2026-11-24", "--input", "data", "--json"]
     arguments += ["--at", "2026-11-25T00:00:00Z", "--output", "published", "--settings", "data/settings.csv"]
     said = run(command, *arguments, cwd=tmp_path, MINIMIZE_KEYS=str(keys))

@@ -20,9 +20,9 @@ STEPS = {
     "run": run.run_command,
     "expire": retention.expire_command,
     "retract": retention.retract_command,
-    "consent expire": consent.consent_group,
-    "access expire": access.access_group,
-    "share recall request": share.share_group,
+    "consent mark-expired": consent.consent_group,
+    "access mark-expired": access.access_group,
+    "share recall issue": share.share_group,
     "audit truncate": audit.audit_group,
     "verify": run.verify_command,
 }
@@ -79,9 +79,9 @@ def test_the_feed_is_for_every_pipeline_also_if_a_name_has_a_space(tmp_path: Pat
 
 @pytest.mark.parametrize("quiet", ["", "1"])
 def test_a_step_that_fails_is_named_and_the_others_are_done(tmp_path: Path, quiet: str) -> None:
-    done = ran(tmp_path, '[ "$1 $2" != "consent expire" ] || exit 3', QUIET=quiet)
+    done = ran(tmp_path, '[ "$1 $2" != "consent mark-expired" ] || exit 3', QUIET=quiet)
     (named,) = done.stderr.splitlines()
-    assert named == f"nightly.sh: exit code 3 from: {tmp_path}/minimize consent expire"
+    assert named == f"nightly.sh: exit code 3 from: {tmp_path}/minimize consent mark-expired"
     assert done.returncode == 3
     assert ran(tmp_path, "exit 0", QUIET=quiet).stderr == ""
 

@@ -57,14 +57,14 @@ def numbered(rows: int, missing: set[int]) -> Any:
 @pytest.mark.parametrize(("rows", "missing"), [(5, {1, 3}), (5, {0}), (5, {4}), (5, set(range(5))), (5, set())])
 def test_each_row_of_the_result_is_found_by_its_position_in_the_frame(rows: int, missing: set[int]) -> None:
     frame = numbered(rows, missing)
-    released, account = frame.minimize(NUMBERED, account=True)
+    released, account = frame.minimize(NUMBERED, counts=True)
     assert account.positions.to_pylist() == [row for row in range(rows) if row not in missing]
     assert list(frame["number"].iloc[account.positions]) == list(released["number"])
 
 
 def test_positions_count_over_all_parts_of_a_large_frame() -> None:
     frame = numbered(150_000, {0, 70_000, 149_998})
-    released, account = frame.minimize(NUMBERED, account=True)
+    released, account = frame.minimize(NUMBERED, counts=True)
     assert len(released) == 149_997
     assert account.positions.to_pylist() == list(released["number"])
 

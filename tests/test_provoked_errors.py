@@ -160,7 +160,9 @@ def update() -> None:
         for file in TABLES:
             cases = yaml.load(file.read_text())
             for number, case in enumerate(cases):
-                result = provoke(json.loads(json.dumps(case)), world, folder := Path(temporary, f"{file.stem}-{number}"))
+                result = provoke(
+                    json.loads(json.dumps(case)), world, folder := Path(temporary, f"{file.stem}-{number}")
+                )
                 texts = reported(result, folder)
                 codes = sorted(texts.keys() - known if case["expect"] == "new" else case["expect"])
                 missing = [code for code in codes if code not in texts]

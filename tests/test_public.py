@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import subprocess
 import sys
 
+import pyarrow as pa
 import pytest
 
 import minimize
@@ -48,6 +50,36 @@ def test_the_names_are_few_and_sorted() -> None:
 
 def test_the_names_are_what_completion_shows() -> None:
     assert dir(minimize) == sorted([*minimize.__all__, "__version__"])
+
+
+def test_no_name_is_that_of_a_module() -> None:
+    assert {module.name for module in pkgutil.iter_modules(minimize.__path__)} & {*minimize.__all__} == set()
+
+
+@pytest.mark.parametrize(
+    ("former", "current"), [("Account", "RowCounts"), ("open", "open_dataset"), ("plan_for", "make_plan")]
+)
+def test_a_former_name_works_and_names_the_current_one(former: str, current: str) -> None:
+    with pytest.warns(DeprecationWarning, match=rf"^`minimize\.{former}` is now `minimize\.{current}`$") as warned:
+        value = getattr(minimize, former)
+    assert value is getattr(minimize, current)
+    assert [warning.filename for warning in warned] == [__file__]
+
+
+def test_the_former_argument_for_counts_works_and_names_the_current_one() -> None:
+    policy = {
+        "policy": "p",
+        "version": 1,
+        "purposes": ["operations"],
+        "fields": {"x": {"type": "integer", "do": "keep"}},
+    }
+    table = pa.table({"x": [1]})
+    with pytest.warns(DeprecationWarning, match="^`account` is now `counts`$") as warned:
+        _, counts = minimize.apply(policy, table, account=True)
+    assert [warning.filename for warning in warned] == [__file__]
+    assert counts.to_json() == minimize.apply(policy, table, counts=True)[1].to_json()
+    with pytest.warns(DeprecationWarning, match="^`left_out` is now `quarantined`$"):
+        assert counts.left_out == counts.quarantined
 
 
 @pytest.mark.parametrize("name", minimize.__all__)

@@ -16,7 +16,7 @@ from cronsim import CronSim
 from minimize.access.roles import BUILTIN_ROLES
 from tests.schedules import DAG, FOLDER, JOBS, Machine, cronjob, crontab, from_cron, from_systemd, keyword, pod
 
-ORGANIZATION = ("consent expire", "access expire", "share recall request", "audit truncate")
+ORGANIZATION = ("consent mark-expired", "access mark-expired", "share recall issue", "audit truncate")
 
 
 def machine_with(root: Path, command: str = "exit 0") -> Machine:

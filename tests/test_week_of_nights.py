@@ -330,7 +330,11 @@ def test_an_account_without_the_role_fails_and_each_refused_step_is_named(
     house = Organization.founded(Machine.fresh(tmp_path / "machine", client), samples, job)
     done = house.night(0, dates=[batch_date(0)])
     named = [line.partition("minimize/bin/minimize ")[2] for line in done.stderr.splitlines() if "nightly.sh: " in line]
-    assert [name.partition(" --")[0] for name in named] == ["consent expire", "share recall request", "audit truncate"]
+    assert [name.partition(" --")[0] for name in named] == [
+        "consent mark-expired",
+        "share recall issue",
+        "audit truncate",
+    ]
     assert done.returncode == 3
 
 
@@ -340,7 +344,7 @@ def test_the_account_of_the_night_may_do_nothing_else(tmp_path: Path, samples: P
     tenant = house.tenants[0]
     for words in (
         f"subject view u1 --tenant {tenant} --pipeline pipelines/managed_apps",
-        f"consent withdraw {tenant} jamf compliance --reference FORM-2",
+        f"consent withdraw {tenant} jamf compliance --evidence FORM-2",
         f"settings set {tenant} location on",
         "events withdraw 0000",
         "share recall confirm jamf",

@@ -260,16 +260,16 @@ def build_world(folder: Path) -> World:
 
 def _acts() -> list[tuple[str, str, list[str]]]:
     """Who does what, one act a minute: the words of a command, and arguments that have spaces."""
-    wish = f"access request support --incident {INCIDENT} --tenant north --field phone --justification"
+    wish = f"access request support --incident {INCIDENT} --tenant north --field phone --reason"
     exposed = f"--exposed output:usage/out#records --exposed date:{DAY} --since {DAY}T08:00Z --known-at {DAY}T20:00Z"
     return [
         *(("pia", f"contract record {tenant} vendor {OFFERED}", []) for tenant in TENANTS),
-        ("pia", f"consent give north vendor sync --since 2026-01-01T00:00Z --reference FORM-1 {SIGNED}", []),
+        ("pia", f"consent give north vendor sync --since 2026-01-01T00:00Z --evidence FORM-1 {SIGNED}", []),
         ("pit", f"consent confirm north vendor sync {SIGNED}", []),
-        ("pia", "consent refuse south vendor sync --reference FORM-2", []),
-        ("pia", f"consent give east vendor sync --since 2026-01-01T00:00Z --reference FORM-3 {SIGNED}", []),
+        ("pia", "consent refuse south vendor sync --evidence FORM-2", []),
+        ("pia", f"consent give east vendor sync --since 2026-01-01T00:00Z --evidence FORM-3 {SIGNED}", []),
         ("pit", f"consent confirm east vendor sync {SIGNED}", []),
-        ("pia", "consent withdraw east vendor sync --reference FORM-4", []),
+        ("pia", "consent withdraw east vendor sync --evidence FORM-4", []),
         ("pia", "share send vendor sync --pipeline usage --to shared.parquet", []),
         ("otto", f"incident open {INCIDENT} {exposed} --tenant north --title", ["A lost backup"]),
         ("sam", wish, ["A device is lost."]),

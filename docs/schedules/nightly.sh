@@ -45,9 +45,9 @@ fi
 mkdir -p "$recalls" || worst=2
 [ -z "${DELETED:-}" ] || import_deleted "$@"
 each_output "$@"
-step "$minimize" consent expire
-step "$minimize" access expire
-step "$minimize" share recall request --to "$recalls/$(date -u +%Y-%m-%dT%H%M%SZ)-$$.json"
+step "$minimize" consent mark-expired
+step "$minimize" access mark-expired
+step "$minimize" share recall issue --to "$recalls/$(date -u +%Y-%m-%dT%H%M%SZ)-$$.json"
 step "$minimize" audit truncate --yes
 while [ $# -gt 0 ]; do
     step "$minimize" verify "$2"

@@ -198,7 +198,7 @@ def check_permission(request: PermissionRequest, authority: Authority) -> Access
                     raise
     if not decision.allowed:
         roles = _roles_hint(access, decision, request.permission)
-        hint = f"{roles}`minimize access why {actor.user} {request.permission}` explains the decision."
+        hint = f"{roles}`minimize access explain {actor.user} {request.permission}` explains the decision."
         message, reasons = f"{actor.user} may not use the permission `{request.permission}`", decision.reasons
         if [each.code for each in reasons] == ["U100"]:
             message = f"{actor.user} lacks the permission `{request.permission}`"

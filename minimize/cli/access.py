@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from minimize.governance.grants import GrantVerb
 
 
-@examples("minimize access token --for 8h", "minimize access token --user ann --for 8h")
+@examples("minimize access token --for 8h", "minimize access token --actor ann --for 8h")
 @verb(
     "token",
     click.Option(
-        ["--user"],
+        ["--actor", "user"],
         metavar="NAME",
         help="Another account, for which the token is requested. [default: the acting account]",
     ),
@@ -101,7 +101,7 @@ access_group.add_command(token_group)
 
 @examples(
     "minimize access request device_telemetry --field phone_number --tenant contoso \\\n"
-    '      --incident INC-7 --justification "A device is lost." --for 4h'
+    '      --incident INC-7 --reason "A device is lost." --for 4h'
 )
 @verb(
     "request",
@@ -112,7 +112,7 @@ access_group.add_command(token_group)
         metavar="ID",
         help="Open incident that needs the access. With --break-glass optional: a name for the incident that it opens.",
     ),
-    click.Option(["--justification"], required=True, metavar="TEXT", help="Reason, without personal data."),
+    click.Option(["--reason", "justification"], required=True, metavar="TEXT", help="Reason, without personal data."),
     OPTIONS["--tenant"](
         param_decls=["--tenant", "tenants"],
         multiple=True,
@@ -175,9 +175,9 @@ _add_answer_command(
 )
 
 
-@examples("minimize access expire")
-@verb("expire", *WORKSPACE, group=access_group, quiet=True)
-def expire_command(workspace: Workspace, now: datetime) -> Printable:
+@examples("minimize access mark-expired")
+@verb("mark-expired", *WORKSPACE, group=access_group, quiet=True)
+def mark_expired_command(workspace: Workspace, now: datetime) -> Printable:
     """Mark grants that have ended as expired, for a nightly job. They already give no access."""
     return expire_grants(workspace, now)
 
@@ -201,9 +201,9 @@ def list_grants_command(workspace: Workspace, now: datetime, **filters: Any) -> 
     )
 
 
-@examples("minimize access why ann device_telemetry --field phone_number --purpose customer_support")
+@examples("minimize access explain ann device_telemetry --field phone_number --purpose customer_support")
 @verb(
-    "why",
+    "explain",
     click.Argument(["user"]),
     *_DATASET,
     OPTIONS["--tenant"](help="Tenant that the permission must cover. [default: all tenants]"),
@@ -219,7 +219,7 @@ def list_grants_command(workspace: Workspace, now: datetime, **filters: Any) -> 
     *WORKSPACE,
     group=access_group,
 )
-def why_command(
+def explain_command(
     workspace: Workspace,
     now: datetime,
     user: str,

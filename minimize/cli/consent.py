@@ -96,7 +96,7 @@ def confirm_command(
     return confirm_consent(tenant, recipient, function, workspace, now, document=document)
 
 
-@examples("minimize consent refuse contoso apple push --reference TICKET-9")
+@examples("minimize consent refuse contoso apple push --evidence TICKET-9")
 @verb("refuse", *_CONSENT, "--to", *EVIDENCE, group=consent_group)
 def refuse_command(
     workspace: Workspace,
@@ -118,7 +118,7 @@ def refuse_command(
     )
 
 
-@examples("minimize consent withdraw contoso apple push --reference TICKET-9 --to recall.json")
+@examples("minimize consent withdraw contoso apple push --evidence TICKET-9 --to recall.json")
 @verb("withdraw", *_CONSENT, "--to", *EVIDENCE, group=consent_group)
 def withdraw_command(
     workspace: Workspace,
@@ -141,9 +141,9 @@ def withdraw_command(
     )
 
 
-@examples("minimize consent expire")
-@verb("expire", *WORKSPACE, group=consent_group, quiet=True)
-def expire_command(workspace: Workspace, now: datetime) -> Printable:
+@examples("minimize consent mark-expired")
+@verb("mark-expired", *WORKSPACE, group=consent_group, quiet=True)
+def mark_expired_command(workspace: Workspace, now: datetime) -> Printable:
     """Mark consents that have ended as expired.
 
     Recalls the records that were sent under them. Run it every night.
@@ -168,16 +168,16 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     return show_consents(workspace, now, **filters)
 
 
-@examples("minimize consent why contoso apple push --at 2026-11-25T00:00:00Z")
+@examples("minimize consent explain contoso apple push --at 2026-11-25T00:00:00Z")
 @verb(
-    "why",
+    "explain",
     *("TENANT", "RECIPIENT", "FUNCTION", "--recipients"),
     *WORKSPACE,
     AT_OR_NOW,
     _EVENT,
     group=consent_group,
 )
-def why_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
+def explain_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
     """Explain whether TENANT consents to FUNCTION of RECIPIENT.
 
     Prints the records that decide.

@@ -79,7 +79,7 @@ def end_command(
 ) -> Printable:
     """Record the end of the contract of TENANT with RECIPIENT. Prints the records that RECIPIENT must delete because of it.
 
-    Run `minimize share recall request` to ask RECIPIENT to delete them.
+    Run `minimize share recall issue` to ask RECIPIENT to delete them.
     """
     return end_contract(tenant, recipient, workspace, now, on=on, **options)
 

@@ -45,14 +45,14 @@ def list_command(workspace: Workspace, now: datetime, tenant: str, html: str | N
     return functions if html is None else write_page(functions, html, html_page(functions.document))
 
 
-@examples("minimize functions enable contoso apple push")
+@examples("minimize functions request contoso apple push")
 @verb(
-    "enable",
+    "request",
     *("TENANT", "RECIPIENT", "FUNCTION", "--recipients"),
     *WORKSPACE,
     group=functions_group,
 )
-def enable_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
+def request_command(workspace: Workspace, now: datetime, **named: Any) -> Printable:
     """Ask the administrator of TENANT to turn on FUNCTION of RECIPIENT.
 
     Records the request, and prints the text to agree to and what else is missing. The command of `notify:` in minimize.yaml
@@ -62,7 +62,7 @@ def enable_command(workspace: Workspace, now: datetime, **named: Any) -> Printab
     return enable_function(workspace=workspace, now=now, **named)
 
 
-@examples("minimize functions disable contoso apple push --reference TICKET-9")
+@examples("minimize functions disable contoso apple push --evidence TICKET-9")
 @verb(
     "disable",
     *("TENANT", "RECIPIENT", "FUNCTION", "--to", *EVIDENCE, "--recipients"),

@@ -90,7 +90,9 @@ def incident_group() -> None:
         multiple=True,
         help="Tenant that the incident concerns. Required for `support`. Repeatable.",
     ),
-    click.Option(["--reference"], metavar="TICKET", help="Reference of the ticket. Required for `support`."),
+    click.Option(
+        ["--evidence", "reference"], metavar="REFERENCE", help="Reference of the ticket. Required for `support`."
+    ),
     *WORKSPACE,
     group=incident_group,
 )
@@ -119,7 +121,7 @@ def open_command(
 
 
 @examples("minimize incident scope INC-7")
-@verb("scope", _INCIDENT, "--in", _VERBOSE, *WORKSPACE, group=incident_group)
+@verb("scope", _INCIDENT, "--also", _VERBOSE, *WORKSPACE, group=incident_group)
 def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[str, ...], verbose: bool) -> Printable:
     """Determine the tenants and subjects that ID affects.
 
@@ -128,12 +130,12 @@ def scope_command(workspace: Workspace, now: datetime, name: str, named: tuple[s
     return IncidentDetails(scope_incident(name, workspace, now, named=named), now, verbose)
 
 
-@examples("minimize incident declare INC-7", "minimize incident declare INC-7 --as security_incident")
+@examples("minimize incident declare INC-7", "minimize incident declare INC-7 --class security_incident")
 @verb(
     "declare",
     _INCIDENT,
     click.Option(
-        ["--as", "as_"],
+        ["--class", "as_"],
         type=click.Choice(DECLARED_CLASSES),
         default="customer_reportable",
         show_default=True,
@@ -151,14 +153,14 @@ def declare_command(workspace: Workspace, now: datetime, name: str, as_: Declare
     return ChangedIncident(declare_incident(name, workspace, now, as_=as_), now)
 
 
-@examples('minimize incident reclassify INC-7 --as customer_reportable --because "The copy was read."')
+@examples('minimize incident reclassify INC-7 --class customer_reportable --reason "The copy was read."')
 @verb(
     "reclassify",
     _INCIDENT,
     click.Option(
-        ["--as", "as_"], type=click.Choice(DECLARED_CLASSES), required=True, help="New class of the incident."
+        ["--class", "as_"], type=click.Choice(DECLARED_CLASSES), required=True, help="New class of the incident."
     ),
-    click.Option(["--because", "reason"], required=True, metavar="TEXT", help="Reason, without personal data."),
+    click.Option(["--reason"], required=True, metavar="TEXT", help="Reason, without personal data."),
     *WORKSPACE,
     group=incident_group,
 )
@@ -177,7 +179,7 @@ def reclassify_command(workspace: Workspace, now: datetime, **change: Any) -> Pr
     _INCIDENT,
     click.Argument(["text"]),
     click.Option(
-        ["--as", "what"],
+        ["--type", "what"],
         type=click.Choice(get_args(StatementKind)),
         default="measure",
         show_default=True,
@@ -196,7 +198,6 @@ def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Pr
 
 @examples(
     "minimize incident notice INC-7 --to notices --contact privacy@example.com --contacts contacts.csv",
-    "minimize incident notice INC-7 --sent --tenant contoso",
 )
 @verb(
     "notice",
@@ -212,9 +213,7 @@ def measure_command(workspace: Workspace, now: datetime, **statement: Any) -> Pr
         help="Contacts of tenants, CSV or YAML. [default: from minimize.yaml]",
     ),
     OPTIONS["--tenant"](param_decls=["--tenant", "only"], multiple=True, help="Only this tenant. Repeatable."),
-    click.Option(
-        ["--sent"], is_flag=True, help="Record that you sent the latest notices to the tenants of --tenant yourself."
-    ),
+    click.Option(["--sent"], is_flag=True),
     *WORKSPACE,
     group=incident_group,
 )
@@ -223,11 +222,27 @@ def notice_command(
 ) -> Printable:
     """Draft the notices of ID, one per tenant, with a message for its contacts.
 
-    Each draft is a new version. `minimize incident send` delivers them. If you send a notice yourself, pass --sent and --tenant.
+    Each draft is a new version. `minimize incident send` delivers them. If you send a notice yourself, record it with
+    `minimize incident mark-sent`.
     """
     if sent:
         return ResultAt(record_notices_sent(name, only, workspace, now), now)
     return draft_notices(name, workspace=workspace, now=now, only=only, **draft)
+
+
+@examples("minimize incident mark-sent INC-7 --tenant contoso")
+@verb(
+    "mark-sent",
+    _INCIDENT,
+    OPTIONS["--tenant"](
+        param_decls=["--tenant", "only"], multiple=True, help="Tenant to which you sent its notice. Repeatable."
+    ),
+    *WORKSPACE,
+    group=incident_group,
+)
+def mark_sent_command(workspace: Workspace, now: datetime, name: str, only: tuple[str, ...]) -> Printable:
+    """Record that you sent the latest notices of ID yourself, to the tenants of --tenant."""
+    return ResultAt(record_notices_sent(name, only, workspace, now), now)
 
 
 @examples("minimize incident send INC-7 --outbox notices --yes")
@@ -282,7 +297,7 @@ def exempt_command(workspace: Workspace, now: datetime, name: str, tenant: str, 
     "close",
     _INCIDENT,
     click.Option(
-        ["--as", "as_"],
+        ["--class", "as_"],
         type=click.Choice(get_args(IncidentClass)),
         help="Class of the incident. [default: of the declaration]",
     ),

@@ -115,7 +115,7 @@ def rotate_command(
     click.Argument(["words"], nargs=-1, metavar="[FILE] [KEY]"),
     OPTIONS["--tenant"](metavar="TENANT", help="All master keys of this tenant, instead of KEY."),
     click.Option(
-        ["--output", "outputs"], multiple=True, type=PATH, metavar="DIR", help="Also search this output. Repeatable."
+        ["--also", "outputs"], multiple=True, type=PATH, metavar="OUTPUT", help="Also search this output. Repeatable."
     ),
     *("--yes", "--ledger", "--keys"),
     group=keys_group,

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
 import click
 from click.shell_completion import get_completion_class
 
+from minimize.cli.former_names import accept_former_options, current_arguments
+from minimize.cli.options import COMMON_OPTIONS, JSON_OPTIONS, CommonOption
 from minimize.cli.startup import LOG_FORMAT, configure_log, dedicated_process, exit_status
 from minimize.cli.verb import examples
 from minimize.text import load_object
@@ -22,13 +25,13 @@ COMMAND_GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "diff": ("minimize.cli.review.diff_command", "Compare two versions of policies."),
         "test": ("minimize.cli.review.try_fixtures_command", "Test a pipeline against its fixtures."),
         "drift": ("minimize.cli.policy.drift_command", "Compare incoming data with the policy and the last runs."),
-        "policy": ("minimize.cli.policy.policy_group", "Approve a policy."),
+        "policy": ("minimize.cli.policy.policy_group", "Approve a policy, or accept proposals of its draft."),
         "settings": ("minimize.cli.settings.settings_group", "Turn features of collection on or off."),
     },
     "Runs": {
         "run": ("minimize.cli.run.run_command", "Minimize a batch into Parquet, with a signed receipt."),
         "backfill": ("minimize.cli.run.backfill_command", "Run the dates of a file again, one by one."),
-        "quarantine": ("minimize.cli.runs.quarantine_group", "Count quarantined records by code, field and file."),
+        "quarantine": ("minimize.cli.runs.quarantine_command", "Count quarantined records by code, field and file."),
         "replay": ("minimize.cli.run.replay_command", "Run quarantined records again under the current policy."),
         "runs": ("minimize.cli.runs.runs_group", "List, show or void published runs."),
     },
@@ -74,6 +77,7 @@ COMMAND_GROUPS: Final[Mapping[str, Mapping[str, tuple[str, str]]]] = {
         "serve": ("minimize.cli.serve.serve_command", "Start the data access server."),
         "sample": ("minimize.cli.sample.sample_command", "Generate sample data."),
         "schema": ("minimize.cli.policy.schema_command", "Print the JSON Schema of a kind of file, for editors."),
+        "help": ("minimize.cli.main.help_command", "Print the help of a command, or the common options."),
         "completion": ("minimize.cli.main.completion_command", "Print the completion script of a shell."),
         "import": (
             "minimize.cli.interop.import_command",
@@ -104,6 +108,12 @@ class LazyCommandGroup(click.Group):
             return None
         return load_command(cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command that the arguments name, also by a former name."""
+        return super().resolve_command(ctx, current_arguments(ctx, args))
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the commands under their headings, without importing any of them."""
         width = max(map(len, COMMANDS))
@@ -112,9 +122,11 @@ class LazyCommandGroup(click.Group):
                 formatter.write_dl([(name.ljust(width), about) for name, (_, about) in commands.items()])
 
 
+@cache
 def load_command(verb: str) -> click.Command:
-    """Imports a command."""
+    """Imports a command, which also accepts its former options."""
     command: click.Command = load_object(COMMANDS[verb][0])
+    accept_former_options(command, verb)
     return command
 
 
@@ -127,8 +139,42 @@ def group(log_format: str, verbose: bool) -> None:
 
     Exit codes: 0 success, or nothing to do; 1 a check failed; 2 usage or configuration error; 3 refused by the policy; 4
     published, but more records are quarantined than the policy allows.
+
+    `minimize help options` lists the options that most commands share.
     """
     configure_log(log_format, verbose)
+
+
+OPTIONS_TOPIC: Final = "options"
+"""The word after `minimize help` for the common options, which are no command."""
+
+
+@examples("minimize help consent give", "minimize help options")
+@click.command()
+@click.argument("words", nargs=-1, metavar="[COMMAND]… | options")
+@click.pass_context
+def help_command(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Print the help of COMMAND, or describe the options that most commands share."""
+    context = ctx.find_root()
+    if words == (OPTIONS_TOPIC,):
+        formatter = ctx.make_formatter()
+        with formatter.section("Common options"):
+            formatter.write_dl(common_option_records(ctx))
+        click.echo(formatter.getvalue().rstrip())
+        return
+    for word in current_arguments(ctx, list(words)):
+        command = context.command.get_command(context, word) if isinstance(context.command, click.Group) else None
+        if command is None:
+            raise click.UsageError(f"No such command '{word}'.", context)
+        context = click.Context(command, info_name=word, parent=context)
+    click.echo(context.get_help())
+
+
+def common_option_records(ctx: click.Context) -> list[tuple[str, str]]:
+    """The options that most commands have, each with its description."""
+    options = [*(make_option() for make_option in COMMON_OPTIONS.values()), *JSON_OPTIONS]
+    records = [option.full_help_record(ctx) for option in options if isinstance(option, CommonOption)]
+    return [record for record in records if record is not None]
 
 
 def entry() -> None:

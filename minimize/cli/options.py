@@ -140,6 +140,12 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "is_flag": True,
         "help": "Publish dates even if they have far fewer rows than in their last receipt.",
     },
+    "--also": {
+        "param_decls": ["--also", "named"],
+        "multiple": True,
+        "metavar": "OUTPUT",
+        "help": "Also search this output; the ledger knows the others. Repeatable.",
+    },
     "--at": {"type": TIME, "metavar": "TIME", "help": f"{AS_OF_HELP} [default: now]"},
     "--category": {"metavar": "CATEGORY", "help": "Only this category (access, consent, run, …)."},
     "--correlation": {
@@ -153,6 +159,11 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "show_default": True,
         "help": "Engine that processes the batches.",
     },
+    "--evidence": {
+        "param_decls": ["--evidence", "reference"],
+        "metavar": "REFERENCE",
+        "help": "Reference of the document that shows the decision, such as the number of a signed form or a ticket.",
+    },
     "--fail-on": {
         "type": click.Choice(list(FAILING_SEVERITIES)),
         "default": "error",
@@ -162,12 +173,6 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     "--function": {"metavar": "NAME", "help": "Only this function."},
     "--history": {"is_flag": True, "help": "List all rows, not only those in force."},
     "--html": {"type": FILE, "metavar": "FILE", "help": "Write an HTML page to FILE instead of printing."},
-    "--in": {
-        "param_decls": ["--in", "named"],
-        "multiple": True,
-        "metavar": "OUTPUT",
-        "help": "Also search this output; the ledger knows the others. Repeatable.",
-    },
     "--input": {"metavar": "PATH", "help": "Read from PATH instead of the pipeline's source."},
     "--keys": {"type": FILE, "metavar": "FILE", "help": "Keyring. [env: MINIMIZE_KEYS] [default: from minimize.yaml]"},
     "--ledger": {
@@ -187,7 +192,11 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
         "[default: from minimize.yaml, else none]",
     },
     "--operation": {"metavar": "OPERATION", "help": "Only this operation (start, publish, …)."},
-    "--output": {"type": FOLDER, "metavar": "DIR", "help": "Output folder that may contain the ledger."},
+    "--output": {
+        "type": FOLDER,
+        "metavar": "DIR",
+        "help": "Folder of an output, whose ledger and configuration are used.",
+    },
     "--pending": {"is_flag": True, "help": "Only dates whose files are new or changed since their last receipt."},
     "--pipeline": {"type": PATH, "metavar": "PIPELINE", "help": "Pipeline whose policy, source and output are used."},
     "--public-key": {
@@ -216,10 +225,6 @@ _ATTRIBUTES: Final[Mapping[str, Mapping[str, Any]]] = {
     "--tenant": {"type": ID, "metavar": "T", "help": "Only this tenant."},
     "--to": {"type": FILE, "metavar": "FILE", "help": "Write the recall list for the recipient to this new JSON file."},
     "--until": {"type": TIME, "metavar": "UNTIL", "help": "Only entries before this time (ISO 8601)."},
-    "--reference": {
-        "metavar": "DOCUMENT",
-        "help": "Document that shows the decision, such as the number of a signed form or a ticket.",
-    },
     "--document": {
         "type": FILE,
         "metavar": "FILE",
@@ -242,6 +247,25 @@ OPTIONS: Final[Mapping[str, Callable[..., click.Parameter]]] = {
 
 Each makes a click parameter. An attribute that differs in one command is passed by keyword: `OPTIONS["--at"](help="…")`.
 """
+
+
+class CommonOption(click.Option):
+    """An option that most commands have. Their help names it; `minimize help options` describes it."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """None: the help of a command does not describe it."""
+        return None
+
+    def full_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The option with its description."""
+        return super().get_help_record(ctx)
+
+
+COMMON_OPTIONS: Final[Mapping[str, Callable[[], click.Parameter]]] = {
+    name: partial(CommonOption, [name], **_ATTRIBUTES[name])
+    for name in ("--pipeline", "--ledger", "--output", "--keys")
+}
+"""Those of `OPTIONS` that most commands have, without an attribute that differs."""
 AT_OR_NOW: Final = OPTIONS["--at"](param_decls=["--at", "now"])
 """`--at`, for a command that evaluates as of a time. It replaces the current time."""
 LEDGER: Final = ("--ledger", "--output")
@@ -268,7 +292,7 @@ PIPELINE_OVERRIDES: Final = (
 """Options that replace the locations that the pipeline names."""
 RECEIPT_OVERRIDES: Final = (OPTIONS["--pipeline"](help=MADE_BY_HELP), "--input", "--settings")
 """Options that replace the locations that the receipts of an output name."""
-EVIDENCE: Final = ("--document", "--reference", "--token-file")
+EVIDENCE: Final = ("--document", "--evidence", "--token-file")
 """The evidence of a tenant's decision."""
 
 
@@ -292,15 +316,15 @@ QUIET: Final = click.Option(
 )
 """`--quiet`: buffers the output until the exit code is known."""
 JSON_OPTIONS: Final = (
-    click.Option(["--log-format"], expose_value=False, callback=_set_log_format, **LOG_FORMAT),
-    click.Option(["--json", "as_json"], is_flag=True, help="Print the result as JSON."),
+    CommonOption(["--log-format"], expose_value=False, callback=_set_log_format, **LOG_FORMAT),
+    CommonOption(["--json", "as_json"], is_flag=True, help="Print the result as JSON."),
 )
 """`--json`, and `--log-format`, which can be given before or after the command name."""
 
 SHOWN: Final = "shown"
 """The name of the outputs whose content a command shows or changes, among the locations of its workspace."""
 SEARCHED_OUTPUTS: Final = "named"
-"""The name of `--in OUTPUT` among the options of a command that otherwise searches all outputs of the ledger."""
+"""The name of `--also OUTPUT` among the options of a command that otherwise searches all outputs of the ledger."""
 _WORKSPACE_OPTIONS: Final = ("ledger", "output", "keys", "region")
 
 

@@ -1,4 +1,4 @@
-"""Commands about policies: `init`, `lint`, `plan`, `drift`, `schema`, `policy approve`."""
+"""Commands about policies: `init`, `lint`, `plan`, `drift`, `schema`, `policy accept`, `policy approve`."""
 
 from __future__ import annotations
 
@@ -13,23 +13,17 @@ from minimize.cli.verb import examples, verb
 from minimize.results import AlternativeText, JsonText, LintResult, Printable
 
 
-@examples("minimize init data/2026-11-24 mine", "minimize init mine --accept os_version --accept battery_pct")
+@examples("minimize init data/2026-11-24 mine")
 @verb(
     "init",
     click.Argument(["data"], type=DataPathParameter(exists=True)),
-    click.Argument(["folder"], type=FOLDER, metavar="[DIR]", required=False),
-    click.Option(
-        ["--accept", "accepted"],
-        multiple=True,
-        metavar="FIELD",
-        help="Accept the proposal for FIELD, or for `tenant`, `subject`, `time`, `record` or `all`. Repeatable.",
-    ),
+    click.Argument(["folder"], type=FOLDER, metavar="DIR", required=False),
+    click.Option(["--accept", "accepted"], multiple=True),
 )
 def init_command(data: str, folder: str | None, accepted: tuple[str, ...]) -> Printable:
     """Draft DIR/policy.yaml and DIR/pipeline.yaml for DATA, with every field dropped.
 
-    A comment above each field proposes a treatment. If DIR is left out, DATA is the folder of a draft, and --accept turns
-    proposals of its policy into rules.
+    A comment above each field proposes a treatment. `minimize policy accept` turns proposals into rules.
     """
     from minimize.drafting import init
 
@@ -182,15 +176,33 @@ def schema_command(kind: str | None) -> Printable:
 
 @click.group(name="policy")
 def policy_group() -> None:
-    """Approve a policy."""
+    """Approve a policy, or accept proposals of its draft."""
 
 
-@examples("minimize policy approve pipelines/device_telemetry/policy.yaml --by privacy@example.com")
+@examples("minimize policy accept mine os_version battery_pct", "minimize policy accept mine all")
+@verb(
+    "accept",
+    click.Argument(["folder"], type=click.Path(exists=True, file_okay=False), metavar="DIR"),
+    click.Argument(["fields"], nargs=-1, required=True, metavar="FIELD…"),
+    group=policy_group,
+)
+def accept_command(folder: str, fields: tuple[str, ...]) -> Printable:
+    """Turn the proposals for each FIELD of the draft in DIR into rules.
+
+    The draft is a policy that `minimize init` or `minimize import` wrote. FIELD can also be `tenant`, `subject`, `time`, `record`
+    or `all`.
+    """
+    from minimize.drafting import init
+
+    return init(folder, None, accepted=fields)
+
+
+@examples("minimize policy approve pipelines/device_telemetry/policy.yaml --actor privacy@example.com")
 @verb(
     "approve",
     click.Argument(["path"], type=PATH, metavar="POLICY"),
     click.Option(
-        ["--by"],
+        ["--actor", "by"],
         metavar="NAME",
         help="Name of the approver. [env: MINIMIZE_ACTOR] [default: user of the operating system]",
     ),

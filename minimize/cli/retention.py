@@ -53,7 +53,7 @@ def events_group() -> None:
     ),
     click.Option(["--subject"], type=ID, metavar="S", help="Subject of the event, as the source writes it."),
     click.Option(
-        ["--as", "field"],
+        ["--id-field", "field"],
         metavar="NAME",
         help="What the ids identify: user, device, another identity, or a field. [default: all]",
     ),
@@ -85,7 +85,7 @@ def add_event_command(
     "import",
     click.Argument(["file"], type=FILE),
     click.Option(
-        ["--as", "field"],
+        ["--id-field", "field"],
         default="user_id",
         show_default=True,
         metavar="FIELD",

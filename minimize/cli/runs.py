@@ -1,4 +1,4 @@
-"""Commands about published runs: `runs` (from the ledger's index; receipts are authoritative) and `quarantine show`."""
+"""Commands about published runs: `runs` (from the ledger's index; receipts are authoritative) and `quarantine`."""
 
 from __future__ import annotations
 
@@ -141,17 +141,9 @@ def void_run_command(workspace: Workspace, now: datetime, run: str, reason: str,
     return republish_run(named, run, reason, now) if republish else void_run(named, run, reason)
 
 
-@click.group(name="quarantine")
-def quarantine_group() -> None:
-    """Count quarantined records by code, field and file.
-
-    Quarantined records could not be processed. The quarantine has codes and positions, but no values.
-    """
-
-
-@examples("minimize quarantine show out/device_telemetry --check")
+@examples("minimize quarantine out/device_telemetry --check")
 @verb(
-    "show",
+    "quarantine",
     "OUTPUT",
     "--date",
     click.Option(
@@ -159,10 +151,12 @@ def quarantine_group() -> None:
     ),
     *RECEIPT_OVERRIDES,
     "--keys",
-    group=quarantine_group,
 )
-def show_quarantine_command(
+def quarantine_command(
     workspace: Workspace, date: date | None, check: bool, input: str | None, settings: str | None
 ) -> Printable:
-    """Count the quarantined records of OUTPUT by code, field and file."""
+    """Count the quarantined records of OUTPUT by code, field and file.
+
+    Quarantined records could not be processed. The quarantine has codes and positions, but no values.
+    """
     return show_quarantine(workspace, date=date, check=check, request=RunRequest(input=input, settings=settings))

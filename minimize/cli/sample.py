@@ -14,14 +14,14 @@ from minimize.results import Printable, WrittenFiles
 
 
 @examples(
-    "minimize sample demo --out demo",
-    "minimize sample device_telemetry --rows 10000 --date 2026-11-24 --out data",
+    "minimize sample demo --output demo",
+    "minimize sample device_telemetry --rows 10000 --date 2026-11-24 --output data",
 )
 @verb(
     "sample",
     click.Argument(["name"]),
     click.Option(["--rows"], type=click.IntRange(min=0), help="Number of records. [default: 10000; 3000 for demo]"),
-    OPTIONS["--output"](param_decls=["--out"], required=True, help="Write to this folder."),
+    OPTIONS["--output"](param_decls=["--output", "out"], required=True, help="Write to this folder."),
     click.Option(["--seed"], type=int, default=1, show_default=True, help="Seed of the generator."),
     OPTIONS["--date"](param_decls=["--date", "dates"], multiple=True, help="Batch date, YYYY-MM-DD. Repeatable."),
     click.Option(

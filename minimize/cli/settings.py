@@ -19,15 +19,15 @@ _SUBJECT: Final = click.Option(["--subject"], type=ID, metavar="S", help="Only t
 
 
 _FIELD: Final = click.Option(
-    ["--as", "field"],
+    ["--id-field", "field"],
     metavar="FIELD",
     help="Field that contains the subject's id. [default: the subject of the policy]",
 )
 
 
 _REFERENCE: Final = click.Option(
-    ["--reference"],
-    metavar="TEXT",
+    ["--evidence", "reference"],
+    metavar="REFERENCE",
     help="The client's record of the user's choice. Required to turn something on as holder `user`.",
 )
 
@@ -93,9 +93,9 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     return show_settings(workspace, now, **filters)
 
 
-@examples("minimize settings why contoso location 2026-11-24T10:00:00Z --subject d-4711")
+@examples("minimize settings explain contoso location 2026-11-24T10:00:00Z --subject d-4711")
 @verb(
-    "why",
+    "explain",
     "TENANT",
     click.Argument(["setting"], metavar="FEATURE"),
     click.Argument(["event"], type=TIME, metavar="AT"),
@@ -108,7 +108,7 @@ def show_command(workspace: Workspace, now: datetime, **filters: Any) -> Printab
     *WORKSPACE,
     group=settings_group,
 )
-def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printable:
+def explain_command(workspace: Workspace, now: datetime, **question: Any) -> Printable:
     """Explain whether FEATURE of TENANT is collected.
 
     FEATURE can be a level. AT is the time of an event. Prints the rows that decide. Settings come from --settings, else from
@@ -130,7 +130,7 @@ def why_command(workspace: Workspace, now: datetime, **question: Any) -> Printab
 def import_command(workspace: Workspace, now: datetime, file: str, reference: str | None) -> Printable:
     """Import settings of FILE.
 
-    The rows keep their recording times. Rows in which a user turns something on need --reference. A row is refused if no policy
+    The rows keep their recording times. Rows in which a user turns something on need --evidence. A row is refused if no policy
     below the folder of `minimize.yaml` has its feature, or the field that it names.
     """
     return import_settings(file, workspace, now, reference=reference)

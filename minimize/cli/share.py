@@ -30,7 +30,7 @@ def recall_group() -> None:
     """Recall records that a recipient must delete.
 
     Records are recalled if a consent, contract or retention period has ended. Withdrawing a consent recalls records at once.
-    The end of a contract or retention period adds records to the list. Run `share recall request` every night to record that
+    The end of a contract or retention period adds records to the list. Run `share recall issue` every night to record that
     the recipients are asked to delete them.
     """
 
@@ -55,16 +55,16 @@ def list_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) 
     return show_recalls(workspace=workspace, now=now, **arguments)
 
 
-@examples("minimize share recall request")
+@examples("minimize share recall issue")
 @verb(
-    "request",
+    "issue",
     OPTIONS["RECIPIENT"](required=False),
     *("--to", "--recipients"),
     *WORKSPACE,
     group=recall_group,
     quiet=True,
 )
-def request_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
+def issue_recalls_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
     """Ask recipients to delete recalled records.
 
     Records the request to RECIPIENT, or to every recipient, and prints the list for it. If nothing was ever shared, there are
@@ -182,16 +182,16 @@ def show_command(workspace: Workspace, disclosure: str) -> Printable:
     return show_disclosure(workspace, disclosure)
 
 
-@examples("minimize share why apple push --tenant contoso")
+@examples("minimize share explain apple push --tenant contoso")
 @verb(
-    "why",
+    "explain",
     *("RECIPIENT", "FUNCTION"),
     OPTIONS["--tenant"](help="Check the consent, contract and prerequisites of this tenant, too."),
     "--recipients",
     *WORKSPACE,
     group=share_group,
 )
-def why_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
+def explain_command(workspace: Workspace, now: datetime, **arguments: Any) -> Printable:
     """Explain whether RECIPIENT may receive records.
 
     Prints every rule that forbids it for FUNCTION.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from minimize.cli.printing import write_page
 from minimize.cli.verb import examples, verb
 from minimize.governance.sharing.export_file import EXPORT_OPTIONS
 from minimize.governance.subjects import (
+    CorrectionBasis,
     CorrectionEvidence,
     DataSubject,
     RequestedSubjects,
@@ -40,11 +41,11 @@ from minimize.workspace import Workspace
 
 _SUBJECTS: Final = (
     click.Argument(["ids"], nargs=-1, metavar="ID…"),
-    "--in",
+    "--also",
     click.Option(["--file"], type=FILE, metavar="FILE", help="Also read subjects from this file."),
     click.Option(["--form", "forms"], is_flag=True, help="The IDs are pseudonyms or tokens from an output."),
     click.Option(
-        ["--as", "field"],
+        ["--id-field", "field"],
         metavar="NAME",
         help="What the ids identify: user, device, another identity, or a field. [default: all]",
     ),
@@ -66,7 +67,7 @@ _RECORDS: Final = click.Option(
 _LINKED: Final = click.Option(
     ["--linked"],
     is_flag=True,
-    help="Also include the records of devices that belong to the person of --as alone, in files without the person.",
+    help="Also include the records of devices that belong to the person of --id-field alone, in files without the person.",
 )
 _UNSEARCHABLE: Final = click.Option(
     ["--unsearchable", "reasons"],
@@ -114,7 +115,7 @@ def subject_group() -> None:
 
 @examples(
     "minimize subject view d-4711 --tenant contoso --pipeline pipelines/device_telemetry",
-    "minimize subject view U-12 --as user_id",
+    "minimize subject view U-12 --id-field user_id",
 )
 @verb(
     "view",
@@ -369,7 +370,13 @@ def lift_command(
     )
 
 
-@examples("minimize subject correct d-4711 --tenant contoso --set phone_number=+4915112345 --yes")
+_CORRECTION_BASES: Final[Mapping[str, CorrectionBasis]] = {"source": "source_correction", "request": "subject_request"}
+
+
+@examples(
+    "minimize subject correct d-4711 --tenant contoso --set phone_number=+4915112345 \\\n"
+    "      --origin request --evidence CASE-12 --yes"
+)
 @verb(
     "correct",
     click.Argument(["id_"], type=ID, metavar="ID"),
@@ -382,14 +389,18 @@ def lift_command(
         help="Corrected value; empty for null. Repeatable.",
     ),
     click.Option(
-        ["--source-correction"], metavar="REFERENCE", help="The correction of the source, from which the value came."
+        ["--origin"],
+        type=click.Choice(list(_CORRECTION_BASES)),
+        required=True,
+        help="`source`: the source has corrected the value. `request`: the data subject has requested the correction.",
     ),
     click.Option(
-        ["--request", "subject_request"],
+        ["--evidence"],
+        required=True,
         metavar="REFERENCE",
-        help="The request of the data subject, with its evidence.",
+        help="Reference of the source's correction, or of the data subject's request.",
     ),
-    "--in",
+    "--also",
     "--yes",
     *WORKSPACE,
     group=subject_group,
@@ -401,15 +412,15 @@ def correct_command(
     id_: str,
     tenant: str,
     values: Sequence[str],
-    source_correction: str | None,
-    subject_request: str | None,
+    origin: str,
+    evidence: str,
     named: Sequence[str],
     yes: bool,
 ) -> Printable:
     """Correct values of ID in all outputs.
 
-    Facts about a device are corrected at their source. Pass --source-correction if the source has corrected the value, or
-    --request if the data subject has requested it. Later runs of records up to now are also corrected.
+    Facts about a device are corrected at their source. Pass `--origin source` if the source has corrected the
+    value, or `--origin request` if the data subject has requested it. Later runs of records up to now are also corrected.
 
     If you have an access file, only a privacy officer may do this, and another person must approve it (`subject approve`)
     before any value changes.
@@ -418,7 +429,7 @@ def correct_command(
     return correct_subject(
         DataSubject(id_, tenant),
         corrected,
-        _evidence(source_correction, subject_request),
+        CorrectionEvidence(_CORRECTION_BASES[origin], evidence),
         workspace,
         now,
         named=named,
@@ -427,19 +438,11 @@ def correct_command(
     )
 
 
-def _evidence(source_correction: str | None, subject_request: str | None) -> CorrectionEvidence:
-    if source_correction is not None and subject_request is None:
-        return CorrectionEvidence("source_correction", source_correction)
-    if subject_request is not None and source_correction is None:
-        return CorrectionEvidence("subject_request", subject_request)
-    raise click.UsageError("pass --source-correction REFERENCE or --request REFERENCE")
-
-
 @examples("minimize subject approve REQUEST --yes")
 @verb(
     "approve",
     click.Argument(["request"]),
-    "--in",
+    "--also",
     "--yes",
     *WORKSPACE,
     group=subject_group,
@@ -467,7 +470,7 @@ def status_command(workspace: Workspace, now: datetime, tenant: str | None) -> P
 
 
 @examples("minimize subject coverage --pipeline pipelines/device_telemetry")
-@verb("coverage", "--in", *WORKSPACE, group=subject_group)
+@verb("coverage", "--also", *WORKSPACE, group=subject_group)
 def coverage_command(workspace: Workspace, named: Sequence[str]) -> Printable:
     """List the columns that name a subject.
 
@@ -493,19 +496,19 @@ def confirm_command(workspace: Workspace, now: datetime, request: str, recipient
 
 
 @examples(
-    "minimize subject refuse REQUEST --because withheld --reference CASE-12",
-    "minimize subject refuse --kind export --id d-4711 --tenant contoso --because withheld --reference CASE-12",
+    "minimize subject refuse REQUEST --reason withheld --evidence CASE-12",
+    "minimize subject refuse --kind export --id d-4711 --tenant contoso --reason withheld --evidence CASE-12",
 )
 @verb(
     "refuse",
     click.Argument(["request"], required=False),
     click.Option(
-        ["--because"],
+        ["--reason", "because"],
         required=True,
         type=click.Choice(list(REFUSAL_REASONS)),
         help="Reason of the refusal.",
     ),
-    click.Option(["--reference"], required=True, metavar="TEXT", help="The record of the decision."),
+    click.Option(["--evidence", "reference"], required=True, metavar="REFERENCE", help="The record of the decision."),
     click.Option(
         ["--kind"],
         type=click.Choice(["export", "delete", "restrict", "correct"]),
@@ -513,7 +516,7 @@ def confirm_command(workspace: Workspace, now: datetime, request: str, recipient
     ),
     click.Option(["--id", "ids"], type=ID, multiple=True, metavar="ID", help="Subject of such a request. Repeatable."),
     click.Option(
-        ["--as", "field"],
+        ["--id-field", "field"],
         metavar="NAME",
         help="What the ids identify: user, device, another identity, or a field. [default: all]",
     ),

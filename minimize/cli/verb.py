@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from minimize.cli.former_names import log_former_names
 from minimize.cli.options import (
+    COMMON_OPTIONS,
     JSON_OPTIONS,
     OPTIONS,
     QUIET,
     SEARCHED_OUTPUTS,
     SHOWN,
     WORKSPACE,
+    CommonOption,
     Places,
 )
 from minimize.cli.printing import print_result, progress_bar
@@ -59,8 +62,10 @@ def verb(
         accepted = signature(function).parameters
 
         def callback(*, as_json: bool, **values: Any) -> int:
-            if click.get_current_context().invoked_subcommand is not None:
+            ctx = click.get_current_context()
+            if ctx.invoked_subcommand is not None:
                 return 0
+            log_former_names(ctx)
             shown = tuple(place for name in shown_names for place in _places(values[name]))
             places = Places({**values, SHOWN: shown})
             with ExitStack() as stack:
@@ -74,9 +79,12 @@ def verb(
             return 0 if result is None else print_result(result, as_json)
 
         common = [*((QUIET,) if quiet else ()), *JSON_OPTIONS]
-        named = [OPTIONS[each]() if isinstance(each, str) else each for each in parameters]
+        named = [
+            (COMMON_OPTIONS.get(each) or OPTIONS[each])() if isinstance(each, str) else each for each in parameters
+        ]
         shown_names = [str(each.name) for each in named if _names_shown_output(each)]
         command = kind(name, callback=callback, params=[*named, *common], help=function.__doc__, **attributes)
+        command.epilog = _paragraphs(command.epilog, _common_options(command))
         if isinstance(group, click.Group):
             group.add_command(command)
         return command
@@ -89,14 +97,24 @@ def examples(*calls: str) -> Callable[[click.Command], click.Command]:
 
     def decorate(command: click.Command) -> click.Command:
         heading, lines = "Examples" if len(calls) > 1 else "Example", "\n".join(f"  {call}" for call in calls)
-        command.epilog = "\n\n".join(filter(None, (f"\b\n{heading}:\n{lines}", command.epilog)))
+        command.epilog = _paragraphs(f"\b\n{heading}:\n{lines}", command.epilog)
         return command
 
     return decorate
 
 
+def _common_options(command: click.Command) -> str:
+    """The line of a command's help that names the options that most commands have."""
+    names = [option.opts[0] for option in command.params if isinstance(option, CommonOption)]
+    return f"\b\nCommon options (see `minimize help options`):\n  {' '.join(names)}"
+
+
+def _paragraphs(*texts: str | None) -> str:
+    return "\n\n".join(filter(None, texts))
+
+
 def _names_shown_output(parameter: click.Parameter) -> bool:
-    """Whether a parameter names an output whose content the command shows or changes: `OUTPUT` or `--in OUTPUT`."""
+    """Whether a parameter names an output whose content the command shows or changes: `OUTPUT` or `--also OUTPUT`."""
     return parameter.name == SEARCHED_OUTPUTS or (parameter.name == "output" and isinstance(parameter, click.Argument))
 
 

@@ -122,7 +122,7 @@ def _parse_event(line: int, row: Mapping[str, Any], file: str) -> RetentionEvent
     tenant, subject = canonical_id(tenant) or None, canonical_id(subject)
     fault = next(event_faults(tenant, subject, kind), None)
     if fault is None and any(canonical_word(name) == "field" and value for name, value in row.items() if name):
-        fault = ("G001", "the row names a field: record the event with `minimize events add --as NAME`")
+        fault = ("G001", "the row names a field: record the event with `minimize events add --id-field NAME`")
     at = parse_event_time(row.get("at"))
     if fault is None and at is None:
         fault = ("G003", "`at` is not an ISO 8601 time with a UTC offset")

@@ -60,7 +60,7 @@ def read(
 ) -> pa.Table:
     """Reads the current rows of an output: those of the last run of each date, without removed ones.
 
-    The rows are as they were published: read what can be learned about a value from the residual of its field (`plan_for`).
+    The rows are as they were published: read what can be learned about a value from the residual of its field (`make_plan`).
 
     Args:
         output: The output folder, or the URI of an object store.

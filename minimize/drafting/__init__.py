@@ -207,7 +207,7 @@ def _flow_text(entries: Mapping[str, str]) -> str:
 
 _SCHEMA = "# yaml-language-server: $schema={schema}"
 _GUESSED = "A comment after a field is a guess from its name."
-_PROPOSALS_REMARK = "A proposal takes effect when it is accepted, by hand or with: minimize init DIR --accept FIELD."
+_PROPOSALS_REMARK = "A proposal takes effect when it is accepted, by hand or with: minimize policy accept DIR FIELD."
 _POLICY_HEAD = """\
 # Drafted from the data. Every field is dropped; keep only what a purpose needs, in the coarsest form that serves it.
 # {remark} Then: minimize lint, minimize plan.
@@ -369,7 +369,7 @@ def init(data: PathText, folder: PathText | None = None, *, accepted: Collection
     if taken:
         next_step = f"next: `minimize lint {target}`, `minimize plan {target} --preview 3`"
         return WrittenFiles(files, {"accepted": taken}, [f"accepted {', '.join(taken)}", next_step])
-    review = f"review {target}/policy.yaml, run `minimize init {target} --accept FIELD`"
+    review = f"review {target}/policy.yaml, run `minimize policy accept {target} FIELD`"
     return WrittenFiles(files, {"accepted": taken}, [f"next: {review}, then `minimize lint {target}`"])
 
 

@@ -23,7 +23,7 @@ from minimize.plan.model import FieldPlan, highest_category
 from minimize.policy.pipeline import Pipeline
 from minimize.records import RECORDS
 from minimize.results import JsonResult, Line, json_member
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from minimize.stores import parse_output_location
 from minimize.text import did_you_mean
 from minimize.times import seconds_text
@@ -179,7 +179,7 @@ def explain_access(
     if job is None or job.pipeline != pipeline:
         raise PolicyError(f"unknown pipeline `{pipeline}`", hint="Pass --pipeline.")
     names = {"purpose": purpose, "incident": incident}
-    request = plan_access_request(plan_for(job), dataset, columns, **names, operation=operation)
+    request = plan_access_request(make_plan(job), dataset, columns, **names, operation=operation)
     return explain_decision(access, Grants() if incident is None else recorded_grants(workspace), account, request, at)
 
 
@@ -335,7 +335,7 @@ def unknown_columns(dataset: str, columns: Sequence[str], workspace: Workspace) 
     with suppress(MinimizeError, OSError):
         for job in _pipelines_named(name, workspace):
             with suppress(MinimizeError, OSError):
-                every |= {column.name for column in dataset_columns(plan_for(job), output or RECORDS)}
+                every |= {column.name for column in dataset_columns(make_plan(job), output or RECORDS)}
     return {each: did_you_mean(each, every) for each in columns if each not in every} if every else {}
 
 

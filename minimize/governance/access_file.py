@@ -26,7 +26,7 @@ from minimize.errors import ConfigurationError, Finding, PolicyError, Severity, 
 from minimize.plan import Plan
 from minimize.records import RECORDS
 from minimize.results import JsonResult
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from minimize.stores import PathText
 from minimize.techniques import UnsupportedType
 from minimize.text import did_you_mean
@@ -108,7 +108,7 @@ def lint_access(file: PathText | None, workspace: Workspace) -> list[Finding]:
     lint = _AccessLint(access)
     findings = [*lint.unanswered_duties(), *lint.identified_access()]
     if workspace.loaded_pipeline is not None:
-        findings += lint.misfits_of_plan(workspace.loaded_pipeline.pipeline, plan_for(workspace.loaded_pipeline))
+        findings += lint.misfits_of_plan(workspace.loaded_pipeline.pipeline, make_plan(workspace.loaded_pipeline))
     return sorted((*faults, *findings), key=lambda finding: (finding.severity, finding.line or 0, finding.code))
 
 

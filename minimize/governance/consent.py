@@ -232,10 +232,10 @@ def _check_consent(verb: ConsentVerb, consent: NewConsent, now: datetime) -> Non
         raise PolicyError("a consent needs a tenant, a recipient and a function", hint="Pass all three.")
     if verb in _NEEDS_EVIDENCE and verb != "give" and consent.evidence is None:
         message = "no evidence of the tenant's decision"
-        hint = "Pass --document FILE or --reference DOCUMENT, or set MINIMIZE_TOKEN to an API token of the account."
+        hint = "Pass --document FILE or --evidence REFERENCE, or set MINIMIZE_TOKEN to an API token of the account."
         raise RefusedError(message, code="N060", hint=hint)
     if consent.evidence is not None and consent.evidence.kind == "document":
-        checked_reference(consent.evidence.reference, "--reference")
+        checked_reference(consent.evidence.reference, "--evidence")
     if consent.expires_at is not None and verb != "give":
         raise PolicyError("only a given consent can have an expiry", hint="Remove the expiry.")
     if consent.expires_at is not None and consent.expires_at <= (consent.valid_from or now):
@@ -367,7 +367,7 @@ class ConsentExplanation:
         return "valid" if self.reason is None else NO_CONSENT_REASONS[self.reason]
 
     def to_json(self) -> dict[str, Any]:
-        """The answer as `consent why --json` prints it."""
+        """The answer as `consent explain --json` prints it."""
         moments = [
             {"time": time_text(when), "act": None if act is None else consent_act_json(act)}
             for when, act in self.deciding

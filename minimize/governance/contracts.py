@@ -111,7 +111,7 @@ class EndedContract(JsonResult):
         for recall in self.recalls:
             yield from recall.lines()
         if self.recalls:
-            yield "run `minimize share recall request` to ask the recipient to delete these records"
+            yield "run `minimize share recall issue` to ask the recipient to delete these records"
         if self.has_received_records:
             yield RECEIVED_RECORDS_HINT
 

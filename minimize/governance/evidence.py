@@ -78,7 +78,7 @@ def document_evidence(file: PathText, reference: str | None = None) -> TenantEvi
         raise ConfigurationError(message, hint="Pass the file of the signed form, contract or confirmation.")
     digest = sha256_text(content)
     return TenantEvidence(
-        "document", digest if reference is None else checked_reference(reference, "--reference"), digest
+        "document", digest if reference is None else checked_reference(reference, "--evidence"), digest
     )
 
 

@@ -233,12 +233,12 @@ def confirm_prerequisite(
         raise ConfigurationError(f"no function of {recipient} requires {requirement}", hint=hint)
     tenant = canonical_text(tenant)
     if evidence is not None and evidence.kind == "document":
-        checked_reference(evidence.reference, "--reference")
+        checked_reference(evidence.reference, "--evidence")
     if not revoke:
         evidence = require_evidence(evidence, tenant, "function/enable", workspace, current_actor())
         _require_only_permission(third_party, requirement, permissions)
     if evidence is None:
-        hint = "Pass --reference TICKET or --document FILE."
+        hint = "Pass --evidence TICKET or --document FILE."
         raise RefusedError("nothing shows that the prerequisite is no longer met", code="N060", hint=hint)
     act = PrerequisiteAct(
         tenant_id=tenant,

@@ -258,9 +258,7 @@ def _check_effect(
         raise RefusedError(f"the tenant's own setting `{FEATURE}` is not on in the ledger", hint=hint)
     if not effective.feature_on(switch, tenants, devices, None)[0].as_py():
         _refuse_opt_out(effective, "this device", tenant, device, now)
-        hint = (
-            f"Run `minimize settings why TENANT {FEATURE} TIME --subject DEVICE --settings ledger --pipeline PIPELINE`."
-        )
+        hint = f"Run `minimize settings explain TENANT {FEATURE} TIME --subject DEVICE --settings ledger --pipeline PIPELINE`."
         raise RefusedError(f"the settings of this device do not turn `{FEATURE}` on", hint=hint)
 
 
@@ -277,7 +275,7 @@ def _refuse_opt_out(
         )
         raise RefusedError(
             message,
-            hint=f"Run `minimize settings why TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE`.",
+            hint=f"Run `minimize settings explain TENANT {FEATURE} TIME{subject} --settings ledger --pipeline PIPELINE`.",
         )
 
 

@@ -1,4 +1,4 @@
-"""Why a setting is in effect: the decision of a time, and what it depends on (`settings why`)."""
+"""Why a setting is in effect: the decision of a time, and what it depends on (`settings explain`)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class SettingExplanation:
         return self.event.holds and self.run.holds
 
     def to_json(self) -> dict[str, Any]:
-        """The answer as `settings why --json` prints it."""
+        """The answer as `settings explain --json` prints it."""
         head = {"tenant": self.tenant, "setting": self.setting, "collected": self.is_collected, "settings": self.file}
         head |= unknown_tenant_json(self.unknown_tenant) | ({"per_subject": True} if self.per_subject else {})
         return {**head, "event": self.event.to_json(), "run": self.run.to_json()}

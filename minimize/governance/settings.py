@@ -70,7 +70,9 @@ def check_setting(setting: NewSetting, job: Pipeline | None) -> None:
     if not setting.tenant or not name:
         raise missing_name_error()
     if setting.field is not None and setting.subject is None:
-        raise missing_name_error("--as names a field, but there is no subject", "Pass --subject, or leave --as out.")
+        raise missing_name_error(
+            "--id-field names a field, but there is no subject", "Pass --subject, or leave --id-field out."
+        )
     if setting.field is not None and job is not None and setting.field not in job.policy.fields:
         raise not_in_policy_error(job, f"the policy has no field `{setting.field}`", job.policy.fields)
     if name == LEVEL_SETTING:
@@ -172,13 +174,11 @@ def set_setting(setting: NewSetting, workspace: Workspace, now: datetime) -> Set
     _check_own_on(setting, workspace.loaded_pipeline)
     if _turns_on_for_user(setting.holder, setting.value, workspace.loaded_pipeline):
         if setting.subject is None:
-            hint = (
-                "Pass --subject with the user's id, and --as with the field that contains it. Or pass another --holder."
-            )
+            hint = "Pass --subject with the user's id, and --id-field with the field that contains it. Or pass another --holder."
             raise RefusedError("a user's choice cannot turn something on for a whole tenant", hint=hint)
         if setting.reference is None:
             raise _missing_reference("this setting")
-    reference = "" if setting.reference is None else checked_reference(setting.reference, "--reference")
+    reference = "" if setting.reference is None else checked_reference(setting.reference, "--evidence")
     keys = workspace.keyring()
     with workspace.open_ledger(create=True) as ledger:
         rows = ledger.find(SETTING, tenant=setting.tenant)
@@ -306,7 +306,7 @@ def _missing_reference(what: str) -> RefusedError:
     """The refusal of a user's choice without the client's record of it."""
     return RefusedError(
         f"{what} turns something on in the name of the user",
-        hint="Only the user makes this choice. Pass --reference with the client's record of it.",
+        hint="Only the user makes this choice. Pass --evidence with the client's record of it.",
     )
 
 
@@ -376,7 +376,7 @@ def import_settings(
     user_rows = [row for row in imported.table.to_pylist() if _turns_on_for_user(row["holder"], row["value"], job)]
     if user_rows and reference is None:
         raise _missing_reference(count_noun(len(user_rows), "row of the file", "rows of the file"))
-    cited = "" if reference is None else checked_reference(reference, "--reference")
+    cited = "" if reference is None else checked_reference(reference, "--evidence")
     keys = workspace.keyring()
     _check_recorded_at(imported, now)
     changes = [PropertyChange("digest", None, imported.digest)]

@@ -63,7 +63,7 @@ _DROPPED_ROLES: Final = frozenset({"secret", "free_text", "sensitive"})
 _HEAD: Final = """\
 # yaml-language-server: $schema={schema}
 # Drafted from {source}. Every field is dropped. Keep only what a purpose needs, in the least precise form that serves it.
-# Proposals take effect when you accept them, in this file or with: minimize init DIR --accept FIELD.
+# Proposals take effect when you accept them, in this file or with: minimize policy accept DIR FIELD.
 # Then run: minimize lint, minimize plan.
 """
 
@@ -191,7 +191,7 @@ def import_into(
     texts = {POLICY_FILE: import_policy(kind, file, choice=choice).policy}
     if data is not None:
         texts[PIPELINE_FILE] = pipeline_text(source_pattern(data), valid_name(Path(folder).absolute().name))
-    following = f"next: review the policy, then run `minimize init {folder} --accept FIELD`"
+    following = f"next: review the policy, then run `minimize policy accept {folder} FIELD`"
     return WrittenFiles(write_new_files(Path(folder), texts), {"format": FORMATS[kind].about}, (following,))
 
 

@@ -21,7 +21,7 @@ from minimize.plan.model import OutputPlan
 from minimize.policy.load import load_pipeline, load_policy
 from minimize.policy.model import Policy, Role
 from minimize.records import PIPELINE_FILE
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from minimize.text import did_you_mean, json_text
 
 
@@ -109,7 +109,7 @@ def requested_plan(request: ExportRequest) -> Plan:
         requested_policy(request)  # raises a clearer error if it is not a policy either
         hint = f"Pass a pipeline, or pass `--of {SOURCE_NAME}`: a policy alone has no outputs."
         raise ConfigurationError("the path is not a pipeline", hint=hint)
-    return plan_for(request.path)
+    return make_plan(request.path)
 
 
 def find_output_plan(plan: Plan, name: str) -> OutputPlan:

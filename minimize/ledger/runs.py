@@ -44,7 +44,7 @@ from minimize.ledger.audit_log import append_event, entries_of_run, find_entry, 
 from minimize.ledger.database import Connection, Row, like_pattern
 from minimize.ledger.kinds import LEDGER_ADOPTION, AdoptedOutput
 from minimize.ledger.schema import ledger_identity
-from minimize.receipts import Receipt, ReceiptKind, RowCounts
+from minimize.receipts import Receipt, ReceiptKind, ReceiptRowCounts
 from minimize.receipts.shown_counts import rows_text
 from minimize.results import json_object
 
@@ -419,7 +419,7 @@ class RunRow:
     def to_json(self) -> dict[str, Any]:
         """The row as the JSON object that `runs --json` prints."""
         body = json_object(self)
-        counts = {each.name: body.pop(each.name) for each in fields(RowCounts)}
+        counts = {each.name: body.pop(each.name) for each in fields(ReceiptRowCounts)}
         return body | {"rows": {name: count for name, count in counts.items() if count is not None}}
 
     def lines(self) -> Iterator[str]:
@@ -528,7 +528,7 @@ _SEALED: Final = -1
 
 
 def _run_values(row: Row) -> dict[str, Any]:
-    counts = {each.name: row[each.name] for each in fields(RowCounts)}
+    counts = {each.name: row[each.name] for each in fields(ReceiptRowCounts)}
     shown = {name: None if count == _SEALED else count for name, count in counts.items()}
     return {**row, **shown, "dates": tuple(json.loads(row["dates"]))}
 
@@ -536,7 +536,7 @@ def _run_values(row: Row) -> dict[str, Any]:
 def _receipt_values(receipt: Receipt) -> dict[str, Any]:
     names = ("run_id", "sequence", "kind", "pipeline", "purpose", "engine", "at", "started", "finished", "digest")
     values = {name: getattr(receipt, name) for name in names}
-    counts = {each.name: receipt.rows.by_result.get(each.name, _SEALED) for each in fields(RowCounts)}
+    counts = {each.name: receipt.rows.by_result.get(each.name, _SEALED) for each in fields(ReceiptRowCounts)}
     return {**values, "dates": json.dumps(list(receipt.dates)), **counts}
 
 

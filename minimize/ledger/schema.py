@@ -446,11 +446,11 @@ def upgrade_schema(connection: Connection, steps: tuple[MigrationStep, ...] | No
         connection.execute("UPDATE ledger_version SET version = :version", version=newest)
 
 
-RowCounts = dict[str, int]
+ReceiptRowCounts = dict[str, int]
 """Number of rows by table."""
 
 
-def check_migration(connection: Connection, before: RowCounts, address: Address) -> None:
+def check_migration(connection: Connection, before: ReceiptRowCounts, address: Address) -> None:
     """Raises LedgerError if a migration lost rows of a file, or damaged it. Its transaction is then undone."""
     now = count_rows(connection)
     faults = [f"rows of {table} were lost" for table, count in before.items() if now.get(table, count) < count]
@@ -461,7 +461,7 @@ def check_migration(connection: Connection, before: RowCounts, address: Address)
         raise LedgerError(message, hint="The migration was undone. Use the version of minimize that wrote the ledger.")
 
 
-def count_rows(connection: Connection) -> RowCounts:
+def count_rows(connection: Connection) -> ReceiptRowCounts:
     """The number of rows of each table."""
     names = {name: name.replace('"', '""') for name in connection.table_names()}
     return {name: connection.value(f'SELECT count(*) FROM "{quoted}"') for name, quoted in names.items()}  # noqa: S608

@@ -428,7 +428,7 @@ def check_regions(subject: LintSubject) -> Iterator[Finding]:
             yield subject.finding("L077", message, hint="Add `tenant: FIELD`.")
 
 
-APPROVE_HINT = "Run `minimize policy approve FILE --by NAME`."
+APPROVE_HINT = "Run `minimize policy approve FILE --actor NAME`."
 
 
 def check_policy_approval(subject: LintSubject) -> Iterator[Finding]:

@@ -62,7 +62,7 @@ class FieldPlan:
         In the folder that `minimize sample demo --out demo` makes:
 
         >>> import minimize
-        >>> field = minimize.plan_for("pipelines/device_telemetry").fields["ip_address"]
+        >>> field = minimize.make_plan("pipelines/device_telemetry").fields["ip_address"]
         >>> field.action, field.technique, field.residual
         ('transform', ('truncate_ip',), 'coarse')
     """
@@ -213,7 +213,7 @@ def as_removal(plan: Plan) -> Plan:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Plan:
-    """A policy bound to a schema and a purpose: what a run would do with each field. `plan_for` makes one, without reading data.
+    """A policy bound to a schema and a purpose: what a run would do with each field. `make_plan` makes one, without reading data.
 
     Print its `lines`, or show it in a notebook. Its `digest` is in the receipt of each run.
 
@@ -221,7 +221,7 @@ class Plan:
         In the folder that `minimize sample demo --out demo` makes:
 
         >>> import minimize
-        >>> plan = minimize.plan_for("pipelines/device_telemetry")
+        >>> plan = minimize.make_plan("pipelines/device_telemetry")
         >>> plan.fields["device_id"].residual, plan.fields["device_id"].category, plan.outputs["records"].category
         ('linkable', 'pseudonymized', 'pseudonymized')
     """

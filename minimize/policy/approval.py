@@ -121,7 +121,7 @@ def approval_finding(judged: Policy | Pipeline, demand: ApprovalDemand) -> Findi
     return Finding(
         "R006",
         message,
-        hint="Run `minimize policy approve FILE --by NAME`.",
+        hint="Run `minimize policy approve FILE --actor NAME`.",
         file=file,
         line=policy.lines.get((APPROVED_KEY,)),
     )

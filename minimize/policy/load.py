@@ -300,7 +300,7 @@ def load_pipeline(path: str | Path, purposes: Sequence[str] = (), *, config: Con
         config: A configuration that was read before. It is used if it is that of the pipeline.
 
     Returns:
-        The `Pipeline`. `run`, `plan_for` and `lint` take it in place of its path.
+        The `Pipeline`. `run`, `make_plan` and `lint` take it in place of its path.
 
     Raises:
         PolicyError: A file cannot be read, or has faults. The findings list those of both files, with their lines.

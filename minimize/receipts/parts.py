@@ -92,7 +92,7 @@ class InputFile:
 
 
 @dataclass(frozen=True, slots=True)
-class RowCounts:
+class ReceiptRowCounts:
     """Counts of the rows read, by result. They balance: `read` is the sum of the others.
 
     If the exact counts are sealed, `read` is rounded and the others are None (see `shown_counts`).
@@ -171,7 +171,7 @@ class GatedRows:
         return _known_counts(self)
 
 
-def _known_counts(counts: RowCounts | GatedRows) -> dict[str, int]:
+def _known_counts(counts: ReceiptRowCounts | GatedRows) -> dict[str, int]:
     values = ((part.name, getattr(counts, part.name)) for part in fields(counts))
     return {name: count for name, count in values if count is not None}
 

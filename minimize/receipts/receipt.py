@@ -35,10 +35,10 @@ from minimize.receipts.parts import (
     QuarantineEntry,
     ReceiptFile,
     ReceiptKind,
+    ReceiptRowCounts,
     RegionRef,
     RetractionSource,
     RiskEntry,
-    RowCounts,
     RunOrigin,
     Signature,
     WrittenOutput,
@@ -200,7 +200,7 @@ def risk_text(risk: RiskEntry) -> str:
     return text
 
 
-def _rows_text(rows: RowCounts) -> str:
+def _rows_text(rows: ReceiptRowCounts) -> str:
     if rows.is_sealed:
         return f"about {format_number(rows.read)} read; the exact counts are sealed, because they would reveal small groups"
     counts = {name: rows.by_result.get(name, 0) for name in _OUTCOMES}
@@ -316,7 +316,7 @@ class Receipt:
     """The versions of minimize, Python and the libraries."""
     inputs: tuple[InputFile, ...] = ()
     """The files that were read, with their digests."""
-    rows: RowCounts = field(default_factory=RowCounts)
+    rows: ReceiptRowCounts = field(default_factory=ReceiptRowCounts)
     """The rows read, by result."""
     gated_by: GatedRows = field(default_factory=GatedRows)
     """The rows that may not be collected, by reason."""

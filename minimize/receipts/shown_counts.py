@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from minimize.errors import VerificationError
 from minimize.keys.keyring import Subkeys, open_content, seal_content
-from minimize.receipts.parts import FieldReceipt, GatedRows, RowCounts, WrittenOutput, sha256_text
+from minimize.receipts.parts import FieldReceipt, GatedRows, ReceiptRowCounts, WrittenOutput, sha256_text
 from minimize.receipts.receipt import Receipt
 from minimize.records import RECORDS
 
@@ -74,7 +74,7 @@ def _shown_run(receipt: Receipt) -> dict[str, Any]:
     if receipt.rows.is_sealed:
         return {}
     return {
-        "rows": RowCounts(round_count(receipt.rows.read), None, None, None, None, None),
+        "rows": ReceiptRowCounts(round_count(receipt.rows.read), None, None, None, None, None),
         "gated_by": GatedRows(None, None, None, None),
         "fields": {
             name: FieldReceipt(field.did, None, None, None, None, None, field.outputs)

@@ -14,7 +14,7 @@ from minimize.recipients.model import Direction, Function, Recipient
 from minimize.stores import PathText
 from minimize.text import did_you_mean
 
-_CONSENT_HINT: Final = "Run `minimize consent show`, or `minimize consent why TENANT RECIPIENT FUNCTION`."
+_CONSENT_HINT: Final = "Run `minimize consent show`, or `minimize consent explain TENANT RECIPIENT FUNCTION`."
 
 
 @dataclass(frozen=True, slots=True)

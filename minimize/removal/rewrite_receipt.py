@@ -18,8 +18,8 @@ from minimize.receipts import (
     PolicyRef,
     Receipt,
     ReceiptKind,
+    ReceiptRowCounts,
     ReleaseEntry,
-    RowCounts,
     WrittenOutput,
     sha256_text,
 )
@@ -196,12 +196,12 @@ class RewriteReceipt:
         gated = [result.outcome(each).gated for each in self._followed]
         return {reason: sum(each.get(reason, 0) for each in gated) for reason in REMOVAL_REASONS}
 
-    def _rows(self, result: RewriteResult) -> RowCounts:
+    def _rows(self, result: RewriteResult) -> ReceiptRowCounts:
         """The balance. Of sealed files, only the records that leave the seal count."""
         read, gated = sum(each.file.entry.rows for each in self._followed), sum(self._reasons(result).values())
         if self.files[0].name == RESTRICTED:
             read = gated + sum(file.rows for file in result.written.get(RECORDS, ()))
-        return RowCounts(read, read - gated, gated)
+        return ReceiptRowCounts(read, read - gated, gated)
 
     def _outputs(self, result: RewriteResult) -> dict[str, WrittenOutput]:
         names = dict.fromkeys(each.file.content_name for each in self.files)

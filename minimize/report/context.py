@@ -61,7 +61,7 @@ _HIDDEN_REASONS: Final = (
     (SourceError, "the source is missing, or differs from the receipts"),
     (SchemaError, "the source is missing, or differs from the receipts"),
     (ConfigurationError, "its location is not known"),
-    (AccessDenied, "no role of this account permits it; run `minimize access why`"),
+    (AccessDenied, "no role of this account permits it; run `minimize access explain`"),
     (RefusedError, "the keyring or the ledger is not the one that the receipts name; pass --keys and --ledger"),
     (CheckFailed, "a check failed; run `minimize verify`"),
 )

@@ -132,7 +132,7 @@ def _dump_with_approval(text: str, approved: PolicyApproval) -> str:
 
 
 BOM: Final = "\ufeff"
-ApproverSource = Literal["--by", "MINIMIZE_ACTOR", "system"]
+ApproverSource = Literal["--actor", "MINIMIZE_ACTOR", "system"]
 """Origin of the approver's name: passed by the caller, set in the environment, or the user of the operating system."""
 
 
@@ -172,7 +172,7 @@ class ApprovalResult(JsonResult):
         changed = f"{name} approved by {approver}, in {self.file}; {log}"
         yield changed if self.changed else f"{name} was already approved by {approver}; nothing was changed"
         yield f"the approval covers {', '.join(('the policy', *self.pipelines))}"
-        system = "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"
+        system = "the user of the operating system: neither --actor nor MINIMIZE_ACTOR is set"
         yield f"approver taken from {system if self.named == 'system' else self.named}"
 
 
@@ -244,7 +244,7 @@ def approve(
 def approver_source(approver_option: str | None) -> ApproverSource:
     """Origin of the approver's name."""
     if approver_option is not None:
-        return "--by"
+        return "--actor"
     return "MINIMIZE_ACTOR" if os.environ.get("MINIMIZE_ACTOR") else "system"
 
 
@@ -370,7 +370,7 @@ def _approver_name(workspace: Workspace, approver_option: str | None, actor: Act
     if not name.strip() or not name.isprintable() or len(name) > 200:
         raise ConfigurationError(
             "the approver's name is empty, too long or not on one line",
-            hint="Pass --by NAME, with up to 200 characters.",
+            hint="Pass --actor NAME, with up to 200 characters.",
         )
     return name
 

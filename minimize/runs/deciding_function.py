@@ -251,7 +251,7 @@ def warn_of_gated_rows(consents: Consents | None, deciding: DecidingFunction, re
     )
     message = (
         f"no consent and contract cover %s. They apply only to {records} after they became valid. Run "
-        f"`minimize functions list TENANT`, or `minimize consent why TENANT %s %s --event TIME` for {time}."
+        f"`minimize functions list TENANT`, or `minimize consent explain TENANT %s %s --event TIME` for {time}."
     )
     data = {"gated": gated}
     log.warning(

@@ -29,7 +29,7 @@ from minimize.engines.local import read_batches, share_batches
 from minimize.engines.passes import run_stages, settle_stages
 from minimize.errors import ConfigurationError, Finding, KeyringError, LedgerError, PolicyError, redact_errors
 from minimize.identifiers import canonical_text
-from minimize.keys import find_keyring
+from minimize.keys import Keyring, find_keyring
 from minimize.linting.fields import is_below_full, may_identify
 from minimize.linting.rules import LintSetting
 from minimize.plan import Plan, request
@@ -155,7 +155,7 @@ def preview_plan(
 
 
 @redact_errors
-def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan:
+def make_plan(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan:
     """What a run of a pipeline would do with each field, without reading a record.
 
     The plan is bound to the source if it exists, else to the types that the policy names. A run with the same arguments would
@@ -177,7 +177,7 @@ def plan_for(pipeline: PathOrPipeline, *, input: PathText | None = None) -> Plan
         In the folder that `minimize sample demo --out demo` makes:
 
         >>> import minimize
-        >>> plan = minimize.plan_for("pipelines/device_telemetry")
+        >>> plan = minimize.make_plan("pipelines/device_telemetry")
         >>> [(key, plan.fields[key].action, plan.fields[key].residual) for key in ("tenant_id", "device_id", "ip_address")]
         [('tenant_id', 'keep', 'original'), ('device_id', 'transform', 'linkable'), ('ip_address', 'transform', 'coarse')]
     """
@@ -309,7 +309,7 @@ def _preview_job(
 
 
 @redact_errors
-def lint(pipeline: PathOrPipeline, *, keys: Any = None) -> list[Finding]:
+def lint(pipeline: PathOrPipeline, *, keys: Keyring | PathText | None = None) -> list[Finding]:
     """Finds the faults and risky choices of a pipeline: in its files, plan and settings, and between policy and source.
 
     A finding contains no value of a record.

@@ -1,7 +1,7 @@
 """`apply` and `prepare`: a policy applied to data in memory. The result has the type of the input.
 
 There is no quarantine in memory. A record without a required field or with a forbidden one is dropped. The log states once per
-call how many rows were not returned, by reason; an `Account` has the counts.
+call how many rows were not returned, by reason; `RowCounts` has the counts.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,11 +92,11 @@ class RowTally:
 
 
 @dataclass(frozen=True, repr=False)
-class Account(JsonResult):
+class RowCounts(JsonResult):
     """Counts of the rows of one call: rows are not returned without a reason. It contains no values.
 
-    `read` is the sum of `returned`, `gated`, `left_out` and `deduplicated`. A stream is counted while it is read: the counts are
-    complete after it was read to its end.
+    `read` is the sum of `returned`, `gated`, `quarantined` and `deduplicated`. A stream is counted while it is read: the counts
+    are complete after it was read to its end.
 
     Example:
         >>> import minimize
@@ -103,14 +104,14 @@ class Account(JsonResult):
         >>> fields = {"model": {"type": "string", "do": "keep"}, "id": {"type": "string", "required": True, "do": "drop"}}
         >>> policy = {"policy": "p", "version": 1, "purposes": ["operations"], "fields": fields}
         >>> data = pa.table({"model": ["Nexus 5X", "Nexus 6"], "id": ["d-4711", None]})
-        >>> released, account = minimize.apply(policy, data, account=True)
-        >>> account.read, account.returned, dict(account.left_out)
+        >>> released, counts = minimize.apply(policy, data, counts=True)
+        >>> counts.read, counts.returned, dict(counts.quarantined)
         (2, 1, {'missing_field': 1})
     """
 
     _tally: RowTally = field(repr=False)
     _positions: Sequence[pa.Array] | None = field(default=None, repr=False, compare=False)
-    json_names = "read returned gated left_out deduplicated complete"
+    json_names = "read returned gated quarantined deduplicated complete"
 
     @property
     def positions(self) -> pa.Int64Array | None:
@@ -141,7 +142,7 @@ class Account(JsonResult):
         return MappingProxyType({reason: self._tally.gated.get(reason, 0) for reason in reasons})
 
     @property
-    def left_out(self) -> Mapping[str, int]:
+    def quarantined(self) -> Mapping[str, int]:
         """Rows that a run would quarantine, by code: `missing_field`, `forbidden_field`, `future_time` …"""
         others = {
             reason: rows
@@ -151,6 +152,12 @@ class Account(JsonResult):
         return MappingProxyType(dict(sorted((self._tally.left_out + Counter(others)).items())))
 
     @property
+    def left_out(self) -> Mapping[str, int]:
+        """The former name of `quarantined`."""
+        _warn_of_former("left_out", "quarantined")
+        return self.quarantined
+
+    @property
     def deduplicated(self) -> int:
         """Rows that were dropped as duplicates."""
         return self._tally.deduplicated
@@ -158,12 +165,16 @@ class Account(JsonResult):
     @property
     def not_returned(self) -> Mapping[str, int]:
         """Rows that were not returned, by reason or code; without zero counts."""
-        reasons = {**self.gated, **self.left_out, "deduplicated": self.deduplicated}
+        reasons = {**self.gated, **self.quarantined, "deduplicated": self.deduplicated}
         return MappingProxyType({reason: rows for reason, rows in reasons.items() if rows})
+
+    def to_json(self) -> dict[str, Any]:
+        """The counts. `left_out` has those of `quarantined`, whose former name it is."""
+        return {**super().to_json(), "left_out": dict(self.quarantined)}
 
     def __repr__(self) -> str:
         reasons = "".join(f", {reason}={rows}" for reason, rows in self.not_returned.items())
-        return f"Account(read={self.read}, returned={self.returned}{reasons}, complete={self.complete})"
+        return f"RowCounts(read={self.read}, returned={self.returned}{reasons}, complete={self.complete})"
 
 
 @redact_errors
@@ -176,13 +187,14 @@ def apply(
     keys: PathOrKeyring = None,
     at: datetime | str | None = None,
     ledger: PathText | None = None,
-    account: bool = False,
+    counts: bool = False,
+    account: bool | None = None,
 ) -> Any:
     """Applies a policy to data in memory.
 
     A value whose collection is off becomes null, and so does a value that its technique cannot treat. A null stays null. What can
-    still be learned about a value depends on its technique: `plan_for` shows the residual of each field. Errors are raised before
-    the first record is read.
+    still be learned about a value depends on its technique: `make_plan` shows the residual of each field. Errors are raised
+    before the first record is read.
 
     Args:
         policy: A policy, the path of its file, or a mapping with the keys of a file.
@@ -195,12 +207,12 @@ def apply(
             retention and ages.
         ledger: The ledger whose erasure list applies (default: `MINIMIZE_LEDGER`, else the one in the configuration next to the
             policy).
-        account: Whether to return the counts of the rows as well.
+        counts: Whether to return the counts of the rows as well. `account` is the former name.
 
     Returns:
-        Data of the type of `data`, with columns in the policy's order and rows in their original order. With `account`, a pair of
-        the data and an `Account`. A stream stays lazy: nothing is read before you read from it. A `top` needs all rows first, so
-        the stream is gated and spilled to disk, encrypted, at the first read.
+        Data of the type of `data`, with columns in the policy's order and rows in their original order. With `counts`, a pair of
+        the data and the `RowCounts`. A stream stays lazy: nothing is read before you read from it. A `top` needs all rows first,
+        so the stream is gated and spilled to disk, encrypted, at the first read.
 
     Raises:
         PolicyError: The policy has faults.
@@ -224,7 +236,14 @@ def apply(
     """
     bound, source = bind_to_data(_load_policy(policy), data, purpose, settings, keys, ledger)
     released = bound.run_source(source, data, at)
-    return (released, bound.last) if account else released
+    if account is not None:
+        _warn_of_former("account", "counts")
+    return (released, bound.last) if counts or account else released
+
+
+def _warn_of_former(former: str, current: str) -> None:
+    """Warns the caller of the function, and of `redact_errors` around it."""
+    warnings.warn(f"`{former}` is now `{current}`", DeprecationWarning, stacklevel=4)
 
 
 @redact_errors
@@ -315,8 +334,8 @@ class Minimizer:
         return self.plan._repr_html_()
 
     @property
-    def last(self) -> Account | None:
-        """The `Account` of the last call in this thread: counts of its rows. None before the first call."""
+    def last(self) -> RowCounts | None:
+        """The `RowCounts` of the last call in this thread: counts of its rows. None before the first call."""
         return getattr(self._thread, "account", None)
 
     @redact_errors
@@ -343,7 +362,7 @@ class Minimizer:
         """The result for a source, in the type of `data`. With consents, only rows that tenants consented to."""
         tally, job = RowTally(), self.job(parse_time(at, "at") or self.clock(), consents)
         positions: list[pa.Array] | None = [] if has_row_labels(data) else None
-        self._thread.account = Account(tally, positions)
+        self._thread.account = RowCounts(tally, positions)
         batches = iterate_redacted(_released_batches(job, source, self.bound, tally, positions))
         return native_converter(data)(self.bound.schema, batches)
 
@@ -417,7 +436,7 @@ def _released_batches(
         yield columns
     tally.complete = True
     if tally.returned < tally.read:
-        log_left_out(Account(tally).not_returned)
+        log_left_out(RowCounts(tally).not_returned)
 
 
 def release_batches(

@@ -28,9 +28,9 @@ from minimize.receipts import (
     QuarantineEntry,
     Receipt,
     ReceiptKind,
+    ReceiptRowCounts,
     RegionRef,
     RiskEntry,
-    RowCounts,
     WrittenOutput,
     files_in_force,
     new_run_id,
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 VERSIONED_PACKAGES = ("minimize", "pyarrow", "numpy")
 
 
-def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregates) -> RowCounts:
+def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregates) -> ReceiptRowCounts:
     """Counts of the rows read, by result. They follow the records output; without one, the first aggregate.
 
     If that aggregate is late, a row counts as written if it belongs to an event day of the aggregate, published or not.
@@ -68,7 +68,7 @@ def row_counts(plan: Plan, outcomes: Iterable[BatchOutcome], late: LateAggregate
     else:
         suppressed = _suppressed_by_first_aggregate(plan, batch_outcomes, late)
         written = reached - suppressed
-    return RowCounts(
+    return ReceiptRowCounts(
         read=read,
         written=written,
         gated=gated,

@@ -83,7 +83,7 @@ def _new_request(user: str, actor: Actor, now: datetime, lasts: timedelta, once:
     """A token without secret and effect. Raises ConfigurationError for an invalid name or lifetime."""
     if not is_name(user):
         raise ConfigurationError(
-            "the name of the account is empty, too long or has several lines", hint="Pass --user NAME."
+            "the name of the account is empty, too long or has several lines", hint="Pass --actor NAME."
         )
     if not timedelta() < lasts <= LONGEST_LIFETIME:
         raise ConfigurationError(
@@ -305,7 +305,7 @@ def find_evidence(
         raise RefusedError(message, code="N061", hint="Set MINIMIZE_ACTOR to the account of the token.")
     if issued is not None and canonical_account(issued.by) == actor and workspace.access is not None:
         message = f"{actor} made this API token alone, so it shows no more than the name of the account"
-        hint = f"Let another person run `minimize access token --user {actor}`, and confirm that request."
+        hint = f"Let another person run `minimize access token --actor {actor}`, and confirm that request."
         raise RefusedError(message, code="U214", hint=hint)
     return TenantEvidence("token", bearer.token)
 

@@ -234,7 +234,7 @@ class DataAccessService:
         self.ledger.record_event(event)
 
 
-def open(
+def open_dataset(
     path: LocationLike,
     *,
     keys: Keyring | PathText | None = None,

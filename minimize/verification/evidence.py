@@ -21,7 +21,7 @@ from minimize.receipts import (
     FieldReceipt,
     Receipt,
     ReceiptFile,
-    RowCounts,
+    ReceiptRowCounts,
     files_in_force,
     quarantine_files_in_force,
     restricted_files_in_force,
@@ -441,7 +441,11 @@ def check_ledgers(evidence: Evidence) -> Iterator[Finding]:
             )
         ledger = named or ledger
         if receipt.kind in ANNOTATING_KINDS and (
-            receipt.outputs or receipt.replaces or receipt.removes or receipt.inputs or receipt.rows != RowCounts()
+            receipt.outputs
+            or receipt.replaces
+            or receipt.removes
+            or receipt.inputs
+            or receipt.rows != ReceiptRowCounts()
         ):
             yield new_finding("V064", f"a receipt of kind {receipt.kind} changes files or counts rows", file=run.place)
 

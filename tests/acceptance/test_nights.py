@@ -123,7 +123,7 @@ def test_an_opt_out_counts_after_any_change_of_the_keyring(project: Project, com
     assert located() == everybody
     says("off", "2026-11-03")
     assert located() < everybody
-    why = command("settings", "why", "north", "location", f"{day(0)}T10:00:00Z", "--subject", f"{CANARY}-1")
+    why = command("settings", "explain", "north", "location", f"{day(0)}T10:00:00Z", "--subject", f"{CANARY}-1")
     assert why.out.startswith("location of north: not collected")
     assert command("verify", project.out).code == 0
 
@@ -169,11 +169,13 @@ def test_nothing_stored_next_to_the_data_or_printed_holds_a_value(project: Proje
     ]
     new = [{**each, f"{CANARY}@example.org": 1} for each in rows(0, 30)]
     project.records([*new, *bad], day(0))
-    own = ("--subject", f"{CANARY}-1", "--holder", "user", "--reference", "app-1")
+    own = ("--subject", f"{CANARY}-1", "--holder", "user", "--evidence", "app-1")
     project.write("again", {"backfill": "again", "pipeline": ".", "reason": "bins", "dates": [day(0)]})
     printed = [
         command("settings", "set", "north", "location", "off", *own, "--pipeline", project.folder),
-        command("settings", "why", "north", "location", f"{day(0)}T10:00:00Z", *own[:2], "--pipeline", project.folder),
+        command(
+            "settings", "explain", "north", "location", f"{day(0)}T10:00:00Z", *own[:2], "--pipeline", project.folder
+        ),
         command("settings", "show", "--history"),
         pending(project, command),
         command("run", project.folder, "--date", day(0), "--json"),
@@ -181,7 +183,7 @@ def test_nothing_stored_next_to_the_data_or_printed_holds_a_value(project: Proje
         command("backfill", "again.yaml"),
         command("drift", project.folder),
         command("drift", project.folder, "--json"),
-        command("quarantine", "show", project.out, "--check"),
+        command("quarantine", project.out, "--check"),
         command("replay", project.out),
         command("runs"),
         command("audit", "log", "--json"),
@@ -251,4 +253,4 @@ def test_a_run_with_too_many_quarantined_rows_is_reported_and_replaces_nothing(
     assert "5 of 5 rows would be in quarantine" in said.error["message"]
     assert "malformed 5" in said.error["message"]
     assert len(project.rows()) == 10
-    assert json.loads(command("quarantine", "show", project.out, "--json").out)["rows"] == 5
+    assert json.loads(command("quarantine", project.out, "--json").out)["rows"] == 5

@@ -10,7 +10,7 @@ import pytest
 import minimize
 from minimize.errors import RefusedError
 from minimize.keys.parquet_footer import read_encrypted_columns
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from tests.commands import command
 from tests.project import DAY, Project, events, new_project, table, write_yaml
 from tests.world import World
@@ -107,7 +107,7 @@ def test_other_commands_that_write_from_the_source_follow_the_same_rule(project:
 def test_plan_and_lint_report_the_refusal_in_advance(project: Project) -> None:
     assert "R009" in [finding.code for finding in minimize.lint(project.folder)]
     with pytest.raises(RefusedError) as caught:
-        plan_for(project.folder)
+        make_plan(project.folder)
     assert codes(caught.value) == ["R009"]
 
 
@@ -132,13 +132,13 @@ def test_published_output_stays_readable_and_expires_without_a_line(project: Pro
 REFUSED = [
     "subject view d1 --tenant north",
     "subject export d1 --tenant north --to exported",
-    "consent give north vendor sync --reference FORM",
-    "consent withdraw north vendor sync --reference FORM",
+    "consent give north vendor sync --evidence FORM",
+    "consent withdraw north vendor sync --evidence FORM",
     "consent show",
     "contract record north vendor --reference C-1 --offered",
     "contract show",
     "functions list north",
-    "functions enable north vendor sync",
+    "functions request north vendor sync",
     "settings set north location on",
 ]
 
@@ -174,7 +174,7 @@ def test_the_server_requires_rules_even_with_access_off(unruled: World) -> None:
     for text in (file.read_text(), file.read_text().replace("{", '{"access": "off",', 1)):
         file.write_text(text)
         with unruled.as_actor("ann"), pytest.raises(RefusedError) as caught:
-            minimize.open(unruled.usage.out, keys=unruled.keys)
+            minimize.open_dataset(unruled.usage.out, keys=unruled.keys)
         assert caught.value.code == "R010"
 
 

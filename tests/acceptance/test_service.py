@@ -106,7 +106,7 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Service:
             service(AGREED, "contract", "record", tenant, recipient, *offered)
         for recipient, function in functions(service, "outbound", "inbound"):
             version = load_recipients(service.folder / "pipelines" / "recipients").load(recipient).functions[function]
-            service(AGREED, "functions", "enable", tenant, recipient, function)
+            service(AGREED, "functions", "request", tenant, recipient, function)
             for requirement in version.requires:
                 granted = [("--permission", each) for each in version.permissions if requirement == ADMIN_CONSENT]
                 words = (tenant, recipient, requirement, *SIGNED, *chain(*granted))
@@ -114,7 +114,7 @@ def _service(tmp_path_factory: pytest.TempPathFactory) -> Service:
             named = (tenant, recipient, function, *SIGNED)
             service(AGREED, "consent", "give", *named, "--text-version", version.text_version)
             service(AGREED, "consent", "confirm", *named, actor=SECOND)
-    service(NIGHT, "settings", "import", "sample_data/threat_defense_app_sync/settings.csv", "--reference", "sample")
+    service(NIGHT, "settings", "import", "sample_data/threat_defense_app_sync/settings.csv", "--evidence", "sample")
     service.run_all(NIGHT)
     return service
 

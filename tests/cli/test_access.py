@@ -13,7 +13,7 @@ from tests.project import enter, write_yaml
 from tests.world import ASSIGNMENTS, World, access_file, assignment, write_configuration
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
-ASKED = ("device_telemetry", "--incident", "INC-7", "--justification", "no check-in", "--tenant", "north")
+ASKED = ("device_telemetry", "--incident", "INC-7", "--reason", "no check-in", "--tenant", "north")
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +30,7 @@ def _configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(name="incident")
 def _incident(command: Command) -> None:
     """An open support incident of the tenant."""
-    words = ("--kind", "support", "--title", "No check-in", "--tenant", "north", "--reference", "TICKET-1")
+    words = ("--kind", "support", "--title", "No check-in", "--tenant", "north", "--evidence", "TICKET-1")
     assert command("incident", "open", "INC-7", *words).code == 0
 
 
@@ -68,7 +68,7 @@ def test_a_new_access_file_has_an_account_per_role_and_the_acting_account_as_ope
     assert file.stat().st_mode & 0o777 == 0o600
     shutil.copy(file, tmp_path / "access.yaml")
     assert command("access", "lint", str(file), "--fail-on", "warning").code == 0
-    assert [command("access", "why", "sam", name).code for name in ("output/expire", "subject/delete")] == [0, 3]
+    assert [command("access", "explain", "sam", name).code for name in ("output/expire", "subject/delete")] == [0, 3]
 
 
 def test_an_existing_access_file_is_not_overwritten(command: Command, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_support_engineer_of_one_tenant_opens_incidents_of_this_tenant(
     assignments = [assignment("support_engineer", "eve", tenants=["north"]), assignment("privacy_officer", "pia")]
     write_yaml(tmp_path / "access.yaml", access_file(*assignments))
     act_as(acting, "eve")
-    words = ("incident", "open", "CASE", "--kind", "support", "--title", "x", "--reference", "x", "--tenant")
+    words = ("incident", "open", "CASE", "--kind", "support", "--title", "x", "--evidence", "x", "--tenant")
     assert command(*words, "north", "--tenant", "south").code == 3
     assert command(*words, "north").code == 0
 
@@ -128,23 +128,30 @@ def test_an_account_without_grants_sees_none_of_others(command: Command, acting:
 @pytest.mark.usefixtures("incident")
 def test_why_explains_a_decision_step_by_step(command: Command) -> None:
     said = command(
-        "access", "why", "ann", "device_telemetry", "--purpose", "customer_support", "--pipeline", "device_telemetry"
+        "access",
+        "explain",
+        "ann",
+        "device_telemetry",
+        "--purpose",
+        "customer_support",
+        "--pipeline",
+        "device_telemetry",
     )
     lines = said.out.splitlines()
     assert (said.code, lines[0], lines[-1].startswith("decision: allowed: tenant_id")) == (0, "account: ann", True)
     assert "event_time in a coarser form" in lines[-1]
     assert command("access", "request", *ASKED, "--field", "model").code == 0
     words = ("--purpose", "customer_support", "--incident", "INC-9", "--pipeline", "device_telemetry", "--json")
-    denied = command("access", "why", "sam", "device_telemetry", *words)
+    denied = command("access", "explain", "sam", "device_telemetry", *words)
     assert (denied.code, denied.json["allowed"], denied.json["reasons"][0]["code"]) == (3, False, "U106")
-    assert command("access", "why", "ann", "elsewhere", "--pipeline", "device_telemetry").code == 2
-    assert command("access", "why", "ann", "device_telemetry").code == 2
+    assert command("access", "explain", "ann", "elsewhere", "--pipeline", "device_telemetry").code == 2
+    assert command("access", "explain", "ann", "device_telemetry").code == 2
 
 
 def test_why_explains_acts_too(command: Command) -> None:
-    may = command("access", "why", "pia", "settings/set", "--tenant", "north")
+    may = command("access", "explain", "pia", "settings/set", "--tenant", "north")
     assert (may.code, may.out.splitlines()[-1]) == (0, "decision: allowed; tenants all")
-    may_not = command("access", "why", "ann", "settings/set")
+    may_not = command("access", "explain", "ann", "settings/set")
     assert (may_not.code, may_not.out.splitlines()[-2:]) == (
         3,
         ["U100: no role of this account allows it", "decision: denied"],
@@ -170,16 +177,16 @@ def test_lint_reports_faults_and_exits_with_1(command: Command, tmp_path: Path) 
 @pytest.mark.usefixtures("incident")
 def test_expire_prints_how_many_grants_it_marked(command: Command) -> None:
     command("access", "request", *ASKED, "--field", "model")
-    assert command("access", "expire").out == "0 grants marked as expired\n"
+    assert command("access", "mark-expired").out == "0 grants marked as expired\n"
 
 
 VERBS = (
     ("settings", "set", "north", "location", "on"),
     ("settings", "export", "settings.csv"),
     ("consent", "withdraw", "north", "vendor", "sync"),
-    ("consent", "expire"),
+    ("consent", "mark-expired"),
     ("keys", "add", "test.keys", "device"),
-    ("share", "recall", "request"),
+    ("share", "recall", "issue"),
     ("share", "recall", "confirm", "vendor"),
     ("share", "send", "vendor", "sync", "--data", "rows.parquet", "--policy", "policy.yaml", "--to", "out.parquet"),
     ("subject", "view", "d-1"),
@@ -189,12 +196,12 @@ VERBS = (
     ("incident", "scope", "INC-1"),
     ("incident", "declare", "INC-1"),
     ("incident", "measure", "INC-1", "x"),
-    ("incident", "open", "INC-1", "--kind", "support", "--title", "x", "--tenant", "north", "--reference", "x"),
-    ("incident", "reclassify", "INC-1", "--as", "security_incident", "--because", "x"),
-    ("incident", "notice", "INC-1", "--sent", "--tenant", "north"),
+    ("incident", "open", "INC-1", "--kind", "support", "--title", "x", "--tenant", "north", "--evidence", "x"),
+    ("incident", "reclassify", "INC-1", "--class", "security_incident", "--reason", "x"),
+    ("incident", "mark-sent", "INC-1", "--tenant", "north"),
     ("incident", "send", "INC-1", "--outbox", "notices"),
     ("incident", "exempt", "INC-1", "north", "--agree"),
-    ("incident", "close", "INC-1", "--as", "false_positive", "--reason", "x"),
+    ("incident", "close", "INC-1", "--class", "false_positive", "--reason", "x"),
     ("incident", "list"),
     ("incident", "show", "INC-1"),
     ("audit", "log"),

@@ -57,7 +57,7 @@ def test_a_token_is_printed_once_and_listed_without_its_secret(
 
 
 def test_a_token_for_another_account_is_a_request_without_a_secret(rules: Path, command: Command) -> None:
-    said = command("access", "token", "--user", "ann", "--json")
+    said = command("access", "token", "--actor", "ann", "--json")
     assert (said.code, said.json["state"], "secret" in said.json) == (0, "requested", False)
     assert "mzd_" not in said.out + said.err
 
@@ -65,7 +65,7 @@ def test_a_token_for_another_account_is_a_request_without_a_secret(rules: Path, 
 def test_the_account_makes_the_token_that_was_requested_for_it(
     rules: Path, command: Command, as_account: Callable[..., Result]
 ) -> None:
-    name = command("access", "token", "--user", "ann", "--for", "30m", "--json").json["token"]
+    name = command("access", "token", "--actor", "ann", "--for", "30m", "--json").json["token"]
     said = as_account("ann", "access", "token", "confirm", name)
     assert said.out.startswith(f"mzd_{name}_")
     assert as_account("ann", "access", "token", "confirm", name).code == 2
@@ -77,7 +77,7 @@ def test_the_account_makes_the_token_that_was_requested_for_it(
 def test_a_token_request_is_confirmed_only_by_another_person_with_the_permission(
     rules: Path, command: Command, as_account: Callable[..., Result], account: str, code: str | None
 ) -> None:
-    name = command("access", "token", "--user", "ann", "--json").json["token"]
+    name = command("access", "token", "--actor", "ann", "--json").json["token"]
     said = as_account(account, "access", "token", "confirm", name, "--json")
     assert said.code == (0 if code is None else 3)
     assert code is None or code in said.err
@@ -87,7 +87,7 @@ def test_a_token_request_is_confirmed_only_by_another_person_with_the_permission
 def test_a_token_of_an_account_with_conflicting_roles_is_shown_to_its_owner_only(
     rules: Path, command: Command, as_account: Callable[..., Result]
 ) -> None:
-    name = as_account("cleo", "access", "token", "--user", "tess", "--json").json["token"]
+    name = as_account("cleo", "access", "token", "--actor", "tess", "--json").json["token"]
     said = as_account("rob", "access", "token", "confirm", name, "--json")
     assert ("U213" in said.err, "U212" in said.err) == (True, False)
     refused = as_account("tess", "access", "token", "confirm", name)
@@ -98,7 +98,7 @@ def test_a_request_is_confirmed_within_four_days(
     rules: Path, command: Command, as_account: Callable[..., Result]
 ) -> None:
     with time_machine.travel(NOW, tick=False):
-        name = command("access", "token", "--user", "ann", "--json").json["token"]
+        name = command("access", "token", "--actor", "ann", "--json").json["token"]
     with time_machine.travel(NOW + timedelta(days=4), tick=False):
         assert as_account("ann", "access", "token", "confirm", name).code == 2
         assert as_account("rob", "access", "token", "list", "--json").json["tokens"][0]["state"] == "expired"
@@ -109,7 +109,7 @@ def test_a_request_is_confirmed_within_four_days(
 def test_a_revoked_request_cannot_be_confirmed(
     rules: Path, command: Command, as_account: Callable[..., Result]
 ) -> None:
-    name = command("access", "token", "--user", "ann", "--json").json["token"]
+    name = command("access", "token", "--actor", "ann", "--json").json["token"]
     assert command("access", "token", "revoke", name).code == 0
     assert as_account("ann", "access", "token", "confirm", name).code == 2
 
@@ -118,7 +118,7 @@ def test_without_access_rules_only_the_account_confirms(
     project: Project, command: Command, as_account: Callable[..., Result]
 ) -> None:
     write_configuration(project.folder)
-    name = as_account("rob", "access", "token", "--user", "ann", "--json").json["token"]
+    name = as_account("rob", "access", "token", "--actor", "ann", "--json").json["token"]
     assert as_account("eve", "access", "token", "confirm", name).code == 3
     assert as_account("ann", "access", "token", "confirm", name).code == 0
 
@@ -126,7 +126,7 @@ def test_without_access_rules_only_the_account_confirms(
 def test_each_step_of_a_token_is_in_the_audit_log(
     rules: Path, command: Command, as_account: Callable[..., Result]
 ) -> None:
-    name = command("access", "token", "--user", "ann", "--json").json["token"]
+    name = command("access", "token", "--actor", "ann", "--json").json["token"]
     as_account("rob", "access", "token", "confirm", name)
     as_account("ann", "access", "token", "confirm", name)
     entries = as_account("olga", "audit", "log", "--activity", "token", "--json").json["entries"]
@@ -140,7 +140,7 @@ def test_only_a_token_that_another_person_requested_shows_what_a_tenant_decided(
     rules: Path, monkeypatch: pytest.MonkeyPatch, as_account: Callable[..., Result], requester: str
 ) -> None:
     write_configuration(rules, access=json.loads((rules / "access.yaml").read_text()), vendor=vendor_file())
-    made = as_account(requester, "access", "token", "--user", "tess", "--json").json
+    made = as_account(requester, "access", "token", "--actor", "tess", "--json").json
     if requester == "rob":
         made = as_account("tess", "access", "token", "confirm", made["token"], "--json").json
     monkeypatch.setenv("MINIMIZE_TOKEN", made["secret"])
@@ -166,7 +166,7 @@ def test_an_account_without_the_permission_gets_no_token(
     rules: Path, command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINIMIZE_ACTOR", "eve")
-    for words in ([], ["--user", "rob"], ["list"], ["revoke", "0" * 16]):
+    for words in ([], ["--actor", "rob"], ["list"], ["revoke", "0" * 16]):
         assert command("access", "token", *words).code == 3
 
 

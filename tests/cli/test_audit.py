@@ -218,9 +218,9 @@ def test_the_check_prints_the_numbers_of_entries_and_acts(project: Project, comm
     assert f"verified: {found['sequence']} entries and {found['acts']} act" in command(*words).out
 
 
-CASE = "incident open CASE-1 --kind support --title text --reference none"
+CASE = "incident open CASE-1 --kind support --title text --evidence none"
 
-GRANT = "access request usage --incident CASE-1 --justification text --category aggregated"
+GRANT = "access request usage --incident CASE-1 --reason text --category aggregated"
 
 
 @pytest.fixture(name="organization")

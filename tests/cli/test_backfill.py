@@ -194,10 +194,10 @@ def test_explain_reports_that_no_consent_covers_a_record(inbound: Inbound) -> No
 @pytest.mark.parametrize("verb", ["withdraw", "refuse"])
 def test_the_end_of_a_consent_names_the_command_that_removes_received_data(inbound: Inbound, verb: str) -> None:
     places = ("--pipeline", inbound.folder)
-    done = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places)
+    done = command("consent", verb, "north", "vendor", "hook", "--evidence", "FORM-1", *places)
     assert done.code == 0, done.err
     assert "minimize retract OUTPUT --received --yes" in done.out
-    again = command("consent", verb, "north", "vendor", "hook", "--reference", "FORM-1", *places, "--json")
+    again = command("consent", verb, "north", "vendor", "hook", "--evidence", "FORM-1", *places, "--json")
     assert again.json["received"] is True
 
 
@@ -214,7 +214,7 @@ def test_the_end_of_a_contract_names_the_command_that_removes_received_data(inbo
 
 def test_retract_takes_out_what_a_tenant_that_withdrew_sent(inbound: Inbound) -> None:
     receive(inbound)
-    command("consent", "withdraw", "north", "vendor", "hook", "--reference", "FORM-1", "--pipeline", inbound.folder)
+    command("consent", "withdraw", "north", "vendor", "hook", "--evidence", "FORM-1", "--pipeline", inbound.folder)
     done = command("retract", inbound.out, "--yes", "--json")
     assert [each["gated_by"]["consent"] for each in done.json["receipts"]] == [10]
     assert inbound.tenants() == []

@@ -62,17 +62,17 @@ def test_a_consent_from_before_a_withdrawal_is_reported_as_without_effect(comman
 
 def test_why_prints_the_deciding_act(command: Command, tmp_path: Path) -> None:
     assert command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-11-01T00:00:00Z").code == 0
-    said = command("consent", "why", *WHOSE)
+    said = command("consent", "explain", *WHOSE)
     assert said.out.startswith("vendor sync for contoso: consent (valid)\nat 2")
     write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(text_version=2)))
-    assert "no consent (given for another version of the text)" in command("consent", "why", *WHOSE).out
-    told = command("consent", "why", *WHOSE, "--event", "2026-10-01T00:00:00Z", "--json").json
+    assert "no consent (given for another version of the text)" in command("consent", "explain", *WHOSE).out
+    told = command("consent", "explain", *WHOSE, "--event", "2026-10-01T00:00:00Z", "--json").json
     assert (told["valid"], told["why"], len(told["moments"])) == (False, "other_text", 2)
 
 
 def test_why_at_a_time_before_the_recording_prints_when_the_consent_was_recorded(command: Command) -> None:
     given = command("consent", "give", *WHOSE, *TOKEN, "--since", "2026-01-01T00:00:00Z", "--json").json
-    lines = command("consent", "why", *WHOSE, "--at", "2026-01-02T00:00:00Z").out.splitlines()
+    lines = command("consent", "explain", *WHOSE, "--at", "2026-01-02T00:00:00Z").out.splitlines()
     recorded = given["recorded_at"][:19] + "Z"
     assert lines[1:] == [
         "at 2026-01-02T00:00:00Z: nothing",
@@ -117,8 +117,8 @@ def test_a_refusal_is_recorded(command: Command) -> None:
 
 def test_an_expired_consent_is_marked(command: Command) -> None:
     command("consent", "give", *WHOSE, *TOKEN, "--since", "2020-01-01T00:00:00Z", "--until", "2020-02-01T00:00:00Z")
-    assert command("consent", "expire").out == "1 consent marked as expired\n"
-    assert command("consent", "expire", "--json").json == {"expired": []}
+    assert command("consent", "mark-expired").out == "1 consent marked as expired\n"
+    assert command("consent", "mark-expired", "--json").json == {"expired": []}
 
 
 def test_consent_acts_are_in_the_audit_log(command: Command) -> None:
@@ -141,7 +141,7 @@ def test_the_name_of_an_account_is_no_evidence(command: Command, verb: str) -> N
 
 def token(command: Command, user: str) -> str:
     """The text of a new token of an account."""
-    text: str = command("access", "token", "--user", user, "--json").json["secret"]
+    text: str = command("access", "token", "--actor", user, "--json").json["secret"]
     return text
 
 
@@ -175,14 +175,14 @@ def test_a_token_of_another_account_or_a_forged_one_is_refused(
 @pytest.mark.parametrize("reference", ["", " ", "ann@contoso.example"])
 def test_a_blank_reference_or_an_address_is_no_evidence(command: Command, reference: str) -> None:
     assert command("consent", "request", *WHOSE).code == 0
-    assert command("consent", "give", *WHOSE, "--reference", reference).code == 2
+    assert command("consent", "give", *WHOSE, "--evidence", reference).code == 2
     assert [each["state"] for each in command("consent", "show", "--history", "--json").json["consents"]] == [
         "requested"
     ]
 
 
 def test_the_reference_of_a_document_alone_is_no_consent(command: Command) -> None:
-    done = command("consent", "give", *WHOSE, "--reference", "FORM-1", "--json")
+    done = command("consent", "give", *WHOSE, "--evidence", "FORM-1", "--json")
     assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N062")
     assert command("consent", "show").out == "no consents\n"
 
@@ -190,7 +190,7 @@ def test_the_reference_of_a_document_alone_is_no_consent(command: Command) -> No
 def test_a_consent_by_document_has_no_effect_until_another_person_confirms_it(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given = command("consent", "give", *WHOSE, *SIGNED, "--reference", "FORM-1")
+    given = command("consent", "give", *WHOSE, *SIGNED, "--evidence", "FORM-1")
     assert "another person must run `minimize consent confirm contoso vendor sync --document FILE`" in given.out
     assert "no consent: given by a document that no second person has confirmed" in command("consent", "show").out
     monkeypatch.setenv("MINIMIZE_ACTOR", "ben@service.example")
@@ -223,7 +223,7 @@ def test_another_document_confirms_no_consent(command: Command, monkeypatch: pyt
 
 def test_a_withdrawn_consent_by_document_cannot_be_confirmed(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     command("consent", "give", *WHOSE, *SIGNED)
-    assert command("consent", "withdraw", *WHOSE, "--reference", "TICKET-2").code == 0
+    assert command("consent", "withdraw", *WHOSE, "--evidence", "TICKET-2").code == 0
     monkeypatch.setenv("MINIMIZE_ACTOR", "ben@service.example")
     assert command("consent", "confirm", *WHOSE, *SIGNED).code == 3
     assert ": no consent: withdrawn\n" in command("consent", "show").out

@@ -102,7 +102,7 @@ def test_the_end_of_a_contract_stops_the_share_and_recalls_what_was_sent_of_its_
     refused = world.command("pia", *SEND, "--to", "never.parquet", at=LATER)
     assert refused.code == 3
     assert "N011" in refused.err
-    asked = world.command("pia", "share", "recall", "request", "--json", at=LATER).json["recalls"]
+    asked = world.command("pia", "share", "recall", "issue", "--json", at=LATER).json["recalls"]
     assert {each["tenant"] for each in asked} == {"north"}
 
 

@@ -32,7 +32,7 @@ def test_a_policy_is_imported_accepted_and_lints(command: Command, schema: Path,
     said = command("import", "jsonschema", schema, tmp_path / "p")
     assert said.code == 0
     assert "wrote" in said.out
-    assert command("init", tmp_path / "p", "--accept", "event_time").code == 0
+    assert command("policy", "accept", tmp_path / "p", "event_time").code == 0
     assert "truncate_time: {to: hour}" in (tmp_path / "p" / "policy.yaml").read_text()
 
 
@@ -41,7 +41,7 @@ def test_an_imported_policy_runs_over_its_data_once_proposals_are_accepted(
 ) -> None:
     data = project.records(events(20))
     assert command("import", "jsonschema", schema, "mine", "--data", data).code == 0
-    assert command("init", "mine", "--accept", "tenant_id", "--accept", "event_time").code == 0
+    assert command("policy", "accept", "mine", "tenant_id", "event_time").code == 0
     ran = command("run", "mine", "--keys", project.keys, "--json")
     assert ran.code == 0, ran.err
     assert ran.json["rows"]["written"] == 20

@@ -36,7 +36,7 @@ def status(command: Command) -> dict[str, Any]:
 
 
 def test_a_function_is_on_once_agreed_contracted_and_confirmed(command: Command) -> None:
-    asked = command("functions", "enable", *FUNCTION)
+    asked = command("functions", "request", *FUNCTION)
     assert "Which apps a device has goes to the vendor." in asked.out
     assert status(command) == {"state": "requested", "missing": ["consent", "contract", "prerequisite an_account"]}
     assert command("consent", "give", *FUNCTION, *FORM).code == 0
@@ -45,40 +45,40 @@ def test_a_function_is_on_once_agreed_contracted_and_confirmed(command: Command)
     assert status(command) == {"state": "agreed", "missing": ["prerequisite an_account"]}
     assert command("functions", "confirm", "contoso", "vendor", "an_account", *FORM).code == 0
     assert status(command) == {"state": "on", "missing": []}
-    assert command("share", "why", "vendor", "sync", "--tenant", "contoso", "--json").json["permitted"]
+    assert command("share", "explain", "vendor", "sync", "--tenant", "contoso", "--json").json["permitted"]
 
 
 def test_why_names_everything_that_is_missing(command: Command) -> None:
-    command("functions", "enable", *FUNCTION)
-    found = command("share", "why", "vendor", "sync", "--tenant", "contoso", "--json").json
+    command("functions", "request", *FUNCTION)
+    found = command("share", "explain", "vendor", "sync", "--tenant", "contoso", "--json").json
     assert [reason["code"] for reason in found["reasons"]] == ["N039", "N010", "N015"]
 
 
 def test_a_prerequisite_without_the_name_of_a_document_is_not_confirmed(command: Command) -> None:
-    command("functions", "enable", *FUNCTION)
-    assert command("functions", "confirm", "contoso", "vendor", "an_account", "--reference", " ").code == 2
+    command("functions", "request", *FUNCTION)
+    assert command("functions", "confirm", "contoso", "vendor", "an_account", "--evidence", " ").code == 2
     assert "prerequisite an_account" in status(command)["missing"]
 
 
 def test_the_request_is_recorded_once_with_its_text(command: Command) -> None:
-    command("functions", "enable", *FUNCTION)
-    command("functions", "enable", *FUNCTION)
+    command("functions", "request", *FUNCTION)
+    command("functions", "request", *FUNCTION)
     (act,) = command("consent", "show", "--history", "--json").json["consents"]
     assert (act["state"], act["text"]) == ("requested", "Which apps a device has goes to the vendor.")
     assert (act["by"], act["evidence"]) == ("ann@contoso.example", None)
 
 
 def test_a_new_text_is_asked_for_again(command: Command, tmp_path: Path) -> None:
-    command("functions", "enable", *FUNCTION)
+    command("functions", "request", *FUNCTION)
     command("consent", "give", *FUNCTION, *FORM)
     write_yaml(tmp_path / "recipients" / "vendor.yaml", vendor_file(functions=sync(text_version=2, text="Another.")))
-    assert "text 2 for the administrator of contoso: Another." in command("functions", "enable", *FUNCTION).out
+    assert "text 2 for the administrator of contoso: Another." in command("functions", "request", *FUNCTION).out
     acts = command("consent", "show", "--history", "--json").json["consents"]
     assert [(act["state"], act["text_version"]) for act in acts] == [("requested", 1), ("given", 1), ("requested", 2)]
 
 
 def test_turning_it_off_is_the_withdrawal_with_both_sides(command: Command) -> None:
-    command("functions", "enable", *FUNCTION)
+    command("functions", "request", *FUNCTION)
     command("consent", "give", *FUNCTION, *FORM)
     done = command("functions", "disable", *FUNCTION, *FORM)
     assert f"to do by hand: {ENDING}" in done.out
@@ -93,7 +93,7 @@ def test_turning_it_off_needs_evidence(command: Command) -> None:
 
 
 def test_a_prerequisite_records_who_confirmed_it_and_when_and_can_be_revoked(command: Command) -> None:
-    words = ("contoso", "vendor", "an_account", "--reference", "TICKET-1")
+    words = ("contoso", "vendor", "an_account", "--evidence", "TICKET-1")
     done = command("functions", "confirm", *words, "--document", "signed.txt", "--json").json
     assert (done["state"], done["by"], done["reference"]) == ("confirmed", "ann@contoso.example", "TICKET-1")
     assert done["recorded_at"]
@@ -104,13 +104,13 @@ def test_a_prerequisite_records_who_confirmed_it_and_when_and_can_be_revoked(com
 
 
 def test_an_unknown_prerequisite_is_refused(command: Command) -> None:
-    done = command("functions", "confirm", "contoso", "vendor", "an_acount", "--reference", "TICKET-1")
+    done = command("functions", "confirm", "contoso", "vendor", "an_acount", "--evidence", "TICKET-1")
     assert done.code == 2
     assert "Did you mean `an_account`" in done.err
 
 
 def test_a_ticket_alone_confirms_no_prerequisite(command: Command) -> None:
-    done = command("functions", "confirm", "contoso", "vendor", "an_account", "--reference", "TICKET-1", "--json")
+    done = command("functions", "confirm", "contoso", "vendor", "an_account", "--evidence", "TICKET-1", "--json")
     assert (done.code, json.loads(done.err)["error"]["code"]) == (3, "N062")
 
 
@@ -164,7 +164,7 @@ def notify(folder: Path, *, code: int = 0, contacts: str = "contoso,administrato
 
 def test_the_request_reaches_the_administrator_through_the_command_of_notify(command: Command, tmp_path: Path) -> None:
     copy = notify(tmp_path)
-    done = command("functions", "enable", *FUNCTION, "--json").json
+    done = command("functions", "request", *FUNCTION, "--json").json
     assert (done["state"], done["delivery"]) == ("requested", "sent")
     message = message_from_bytes(copy.read_bytes(), policy=policy.default)
     assert message["To"] == "ann@contoso.example"
@@ -189,7 +189,7 @@ def test_a_request_that_was_not_sent_is_reported(
 ) -> None:
     if setup is not None:
         notify(tmp_path, **setup)
-    done = command("functions", "enable", *FUNCTION, "--json")
+    done = command("functions", "request", *FUNCTION, "--json")
     assert (done.code, done.json["delivery"]) == (code, delivery)
     assert command("consent", "show", "--history", "--json").json["consents"][0]["state"] == "requested"
 
@@ -197,12 +197,12 @@ def test_a_request_that_was_not_sent_is_reported(
 def test_a_function_that_was_agreed_to_is_not_asked_for_again(command: Command, tmp_path: Path) -> None:
     command("consent", "give", *FUNCTION, *FORM)
     copy = notify(tmp_path)
-    assert command("functions", "enable", *FUNCTION, "--json").json["delivery"] is None
+    assert command("functions", "request", *FUNCTION, "--json").json["delivery"] is None
     assert not copy.exists()
 
 
 def test_the_page_of_a_tenant_has_its_open_requests_with_text_data_and_answer(command: Command) -> None:
-    command("functions", "enable", *FUNCTION)
+    command("functions", "request", *FUNCTION)
     assert command("functions", "list", "contoso", "--html", "page.html").code == 0
     page = Path("page.html").read_text()
     assert "Which apps a device has goes to the vendor." in page

@@ -73,8 +73,8 @@ def test_an_incident_known_only_in_the_future_is_refused(project: Project, incid
 def test_a_support_incident_names_its_tenant_and_ticket_and_no_exposed_items(incident: Command) -> None:
     words = ("open", "CASE-1", "--kind", "support", "--title", "No check-in")
     assert incident(*words, "--tenant", "north").code == 2
-    assert incident(*words, "--reference", "TICKET-1").code == 2
-    named = (*words, "--tenant", "north", "--reference", "TICKET-1")
+    assert incident(*words, "--evidence", "TICKET-1").code == 2
+    named = (*words, "--tenant", "north", "--evidence", "TICKET-1")
     assert incident(*named, "--exposed", "date:2026-11-24").code == 2
     body = incident(*named, "--json").json
     assert (body["kind"], body["tenants"], body["reference"]) == ("support", ["north"], "TICKET-1")
@@ -93,14 +93,14 @@ def test_the_class_of_an_incident_is_declared_and_changed_with_a_reason(
 ) -> None:
     opened(incident, project)
     incident("scope", "INC-1")
-    assert "declared as security_incident" in incident("declare", "INC-1", "--as", "security_incident").out
-    change = ("reclassify", "INC-1", "--as", "customer_reportable")
+    assert "declared as security_incident" in incident("declare", "INC-1", "--class", "security_incident").out
+    change = ("reclassify", "INC-1", "--class", "customer_reportable")
     assert incident(*change).code == 2
-    assert "2 tenants to notify" in incident(*change, "--because", "the disk was not encrypted").out
+    assert "2 tenants to notify" in incident(*change, "--reason", "the disk was not encrypted").out
     monkeypatch.setenv("MINIMIZE_ACTOR", "bob")
-    lowered = incident("reclassify", "INC-1", "--as", "security_incident", "--because", "it was", "--json")
+    lowered = incident("reclassify", "INC-1", "--class", "security_incident", "--reason", "it was", "--json")
     assert (lowered.json["class"], lowered.json["due"], lowered.json["pending"]) == ("security_incident", None, [])
-    assert incident("declare", "INC-1", "--as", "false_positive").code == 2
+    assert incident("declare", "INC-1", "--class", "false_positive").code == 2
 
 
 def test_data_that_tenants_have_in_common_is_printed_once(project: Project, incident: Command) -> None:
@@ -179,7 +179,7 @@ def test_a_declared_incident_cannot_be_closed_before_all_tenants_are_notified(
     incident("scope", "INC-1")
     incident("declare", "INC-1")
     incident("measure", "INC-1", "the disk was wiped")
-    assert incident("close", "INC-1", "--as", "customer_reportable", "--reason", "done").code == 3
+    assert incident("close", "INC-1", "--class", "customer_reportable", "--reason", "done").code == 3
     assert "measure: the disk was wiped" in incident("show", "INC-1").out
 
 
@@ -193,10 +193,10 @@ def test_notices_are_drafted_and_sent(project: Project, incident: Command) -> No
     assert "version 1 for 2 tenants" in done.out
     assert "no contact for south" in done.out
     assert (project.folder / "notices/INC-1-v1/north.md").exists()
-    assert incident("notice", "INC-1", "--sent").code == 2
-    assert "1 tenant to notify" in incident("notice", "INC-1", "--sent", "--tenant", "north").out
-    assert "0 tenants to notify" in incident("notice", "INC-1", "--sent", "--tenant", "south").out
-    assert incident("close", "INC-1", "--as", "customer_reportable", "--reason", "done").code == 0
+    assert incident("mark-sent", "INC-1").code == 2
+    assert "1 tenant to notify" in incident("mark-sent", "INC-1", "--tenant", "north").out
+    assert "0 tenants to notify" in incident("mark-sent", "INC-1", "--tenant", "south").out
+    assert incident("close", "INC-1", "--class", "customer_reportable", "--reason", "done").code == 0
 
 
 def test_notices_are_sent_by_the_command_of_the_configuration(project: Project, incident: Command) -> None:
@@ -211,9 +211,9 @@ def test_notices_are_sent_by_the_command_of_the_configuration(project: Project, 
     (project.folder / "minimize.yaml").write_text("notify: ['true']\n")
     assert "nothing was changed" in incident("send", "INC-1", "--outbox", "notices").out
     refused = incident("send", "INC-1", "--outbox", "notices", "--yes")
-    assert (refused.code, "--as action" in refused.err) == (3, True)
+    assert (refused.code, "--type action" in refused.err) == (3, True)
     incident("measure", "INC-1", "The disk was wiped.")
-    incident("measure", "INC-1", "Look at your log.", "--as", "action")
+    incident("measure", "INC-1", "Look at your log.", "--type", "action")
     incident("notice", "INC-1", *words)
     done = incident("send", "INC-1", "--outbox", "notices", "--yes")
     assert (done.code, "north: version 2 to privacy, sent" in done.out) == (0, True)

@@ -50,7 +50,7 @@ MORE_READS: Final[Mapping[str, Mapping[str, int]]] = {
     "runs": {"ledger.db": 3},
     "share send": {"ledger.db": 2},
     "consent confirm": {"access.yaml": 2},
-    "share why": {"test.keys": 2},
+    "share explain": {"test.keys": 2},
     "subject view": {"test.keys": 2},
     "subject export": {"test.keys": 2},
     "subject approve": {"access.yaml": 2},

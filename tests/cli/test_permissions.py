@@ -133,7 +133,7 @@ def test_a_tenant_sees_its_rows_of_a_disclosure_without_the_signature_of_the_who
 
 def test_a_tenant_administrator_decides_on_consents_and_sets_features_of_the_own_tenant(world: World) -> None:
     prepare(world)
-    assert world.command("tess", "consent", "withdraw", "north", "vendor", "sync", "--reference", "FORM-1").code == 0
+    assert world.command("tess", "consent", "withdraw", "north", "vendor", "sync", "--evidence", "FORM-1").code == 0
     assert "withdrawn  by tess" in world.command("tess", "consent", "show").out
     assert world.command("tess", "settings", "set", "north", "location", "off").code == 0
     assert "off" in world.command("tess", "settings", "show").out

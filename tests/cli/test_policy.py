@@ -57,7 +57,7 @@ def test_drift_lists_undeclared_paths_of_earlier_runs(project: Project, command:
 def test_proposals_are_accepted_by_field_and_the_policy_runs(project: Project, command: Command) -> None:
     data = project.records(events(120))
     assert command("init", data, "first").code == 0
-    said = command("init", "first", "--accept", "tenant_id", "--accept", "event_time", "--json")
+    said = command("policy", "accept", "first", "tenant_id", "event_time", "--json")
     assert said.json == {"files": [], "accepted": ["tenant_id", "event_time"]}
     ran = command("run", "first", "--keys", project.keys, "--json")
     assert ran.code == 0, ran.err
@@ -74,7 +74,7 @@ def test_init_may_write_and_accept_a_policy_in_one_step(project: Project, comman
 
 def test_a_field_that_has_no_proposal_is_a_mistake(project: Project, command: Command) -> None:
     command("init", project.records(events(20)), "first")
-    said = command("init", "first", "--accept", "modell")
+    said = command("policy", "accept", "first", "modell")
     assert said.code == 2
     assert "Did you mean `model`?" in said.err
 

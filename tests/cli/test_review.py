@@ -189,7 +189,7 @@ APPROVAL_TIME = "2026-11-25T00:00:00Z"
 
 
 def test_an_approval_prints_the_approver_and_where_it_was_recorded(project: Project, command: Command) -> None:
-    said = command("policy", "approve", project.folder, "--by", "ann")
+    said = command("policy", "approve", project.folder, "--actor", "ann")
     assert said.code == 0
     assert "checkins version 3 approved by ann on " in said.out
     assert "not recorded in the audit log, because no ledger is configured" in said.out
@@ -198,9 +198,9 @@ def test_an_approval_prints_the_approver_and_where_it_was_recorded(project: Proj
 @pytest.mark.parametrize(
     ("acts", "words", "named", "told"),
     [
-        ("bob", ("--by", "ann"), "--by", "--by"),
+        ("bob", ("--actor", "ann"), "--actor", "--actor"),
         ("bob", (), "MINIMIZE_ACTOR", "MINIMIZE_ACTOR"),
-        ("", (), "system", "the user of the operating system: neither --by nor MINIMIZE_ACTOR is set"),
+        ("", (), "system", "the user of the operating system: neither --actor nor MINIMIZE_ACTOR is set"),
     ],
 )
 def test_an_approval_prints_the_source_of_the_approver_s_name(
@@ -221,7 +221,7 @@ def test_an_approval_prints_the_source_of_the_approver_s_name(
 
 
 def test_for_machines_it_prints_the_approval(project: Project, command: Command) -> None:
-    said = command("policy", "approve", project.folder, "--by", "ann", "--json").json
+    said = command("policy", "approve", project.folder, "--actor", "ann", "--json").json
     assert said["approved"]["by"] == "ann"
     assert said["approved"]["digest"].startswith("sha256:")
     assert (said["changed"], said["recorded"]) == (True, False)
@@ -229,7 +229,7 @@ def test_for_machines_it_prints_the_approval(project: Project, command: Command)
 
 def test_a_policy_with_errors_exits_1_with_the_findings(project: Project, command: Command) -> None:
     project.policy({"note": {"type": "string", "role": "free_text", "do": "keep"}})
-    said = command("policy", "approve", project.folder, "--by", "ann", "--json")
+    said = command("policy", "approve", project.folder, "--actor", "ann", "--json")
     assert said.code == 1
     assert [fault["code"] for fault in said.error["faults"]] == ["L002"]
 

@@ -17,7 +17,7 @@ from tests.project import AT, DAY, LASTING, Builds, Project, event, events
 def test_it_counts_by_code_field_and_file(project: Project, command: Command) -> None:
     project.records([*events(30), "broken", event(31, storage="much"), event(32, storage="little")])
     project.run()
-    said = command("quarantine", "show", project.out)
+    said = command("quarantine", project.out)
     assert said.code == 0
     assert [line.split() for line in said.out.splitlines() if "ndjson" in line] == [
         ["wrong_type", "/storage", f"{DAY}/a.ndjson.gz", "2"],
@@ -29,7 +29,7 @@ def test_it_counts_by_code_field_and_file(project: Project, command: Command) ->
 def test_for_machines_it_gives_groups(project: Project, command: Command) -> None:
     project.records([*events(30), "broken"])
     project.run()
-    said = command("quarantine", "show", project.out, "--json")
+    said = command("quarantine", project.out, "--json")
     group = {"code": "malformed", "field": None, "file": f"{DAY}/a.ndjson.gz", "rows": 1}
     assert said.json == {"rows": 1, "groups": [group]}
 
@@ -38,15 +38,15 @@ def test_it_counts_what_would_pass_now_where_that_is_asked(project: Project, com
     project.records([*events(30), "broken", event(31, contacts=["x"])])
     project.run()
     project.policy(never=None)
-    said = command("quarantine", "show", project.out, "--check", "--keys", project.keys, "--json")
+    said = command("quarantine", project.out, "--check", "--keys", project.keys, "--json")
     assert {group["code"]: group["passing"] for group in said.json["groups"]} == {"forbidden_field": 1, "malformed": 0}
 
 
 def test_an_empty_quarantine_is_reported(project: Project, command: Command) -> None:
     project.records(events(30))
     project.run()
-    assert command("quarantine", "show", project.out).out == "no records are quarantined\n"
-    assert command("quarantine", "show", project.out, "--json").json == {"rows": 0, "groups": []}
+    assert command("quarantine", project.out).out == "no records are quarantined\n"
+    assert command("quarantine", project.out, "--json").json == {"rows": 0, "groups": []}
 
 
 def run_twice(project: Project) -> None:

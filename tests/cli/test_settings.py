@@ -54,13 +54,13 @@ def test_a_pipeline_that_does_not_follow_the_setting_is_warned_of(
 def test_why_lists_the_deciding_settings(project: Project, command: Command) -> None:
     said(command, project, "set", "north", "location", "on", "--since", "2026-11-01T00:00:00Z")
     run = ("--run-at", "2099-01-01T00:00:00Z")
-    yes = said(command, project, "why", "north", "location", "2026-11-24T10:00:00Z", *run)
+    yes = said(command, project, "explain", "north", "location", "2026-11-24T10:00:00Z", *run)
     assert yes.out.startswith("location of north: collected")
     assert "at the event time, 2026-11-24T10:00:00Z: on\n  on by admin: valid from 2026-11-01T00:00:00Z" in yes.out
-    no = said(command, project, "why", "north", "location", "2026-10-24T10:00:00Z", *run)
+    no = said(command, project, "explain", "north", "location", "2026-10-24T10:00:00Z", *run)
     assert "at the event time, 2026-10-24T10:00:00Z: off: no setting\n" in no.out
     assert (
-        said(command, project, "why", "north", "location", "2026-10-24T10:00:00Z", *run, "--json").json["collected"]
+        said(command, project, "explain", "north", "location", "2026-10-24T10:00:00Z", *run, "--json").json["collected"]
         is False
     )
 
@@ -106,9 +106,9 @@ def test_a_replay_asks_the_ledger_as_the_run_did(project: Project, command: Comm
 def test_without_a_policy_an_answer_reports_that_none_was_checked(project: Project, command: Command) -> None:
     project.policy(features={"location": {"about": "position", "holders": ["user"]}})
     words = ("north", "location", "2026-11-24T10:00:00Z", "--subject", "d1")
-    since = ("--since", "2026-11-01", "--subject", "d1", "--holder", "user", "--reference", "app-1")
+    since = ("--since", "2026-11-01", "--subject", "d1", "--holder", "user", "--evidence", "app-1")
     said(command, project, "set", "north", "location", "on", *since)
-    asked, alone = said(command, project, "why", *words), command("settings", "why", *words)
+    asked, alone = said(command, project, "explain", *words), command("settings", "explain", *words)
     assert asked.out.startswith("location of north: collected")
     assert not asked.err
     assert alone.out.startswith("location of north: not collected")
@@ -118,11 +118,11 @@ def test_without_a_policy_an_answer_reports_that_none_was_checked(project: Proje
 def test_why_reports_that_the_tenant_has_no_settings(project: Project, command: Command) -> None:
     said(command, project, "set", "north", "location", "on")
     words = ("location", "2026-11-24T10:00:00Z")
-    why = said(command, project, "why", "norht", *words)
+    why = said(command, project, "explain", "norht", *words)
     told = "the tenant norht is not in the settings of the ledger. Did you mean north?"
     assert (why.code, why.out.splitlines()[1]) == (0, told)
-    assert said(command, project, "why", "norht", *words, "--json").json["tenant_known"] is False
-    assert "is not in the settings" not in said(command, project, "why", "north", *words).out
+    assert said(command, project, "explain", "norht", *words, "--json").json["tenant_known"] is False
+    assert "is not in the settings" not in said(command, project, "explain", "north", *words).out
 
 
 def test_the_file_that_was_asked_is_named_without_detours(
@@ -131,7 +131,7 @@ def test_the_file_that_was_asked_is_named_without_detours(
     monkeypatch.delenv("MINIMIZE_LEDGER")
     (project.folder / "beside").mkdir()
     project.pipeline(settings="beside/../settings.csv")
-    why = said(command, project, "why", "north", "location", "2026-11-24T10:00:00Z")
+    why = said(command, project, "explain", "north", "location", "2026-11-24T10:00:00Z")
     assert f"(settings: {project.folder / 'settings.csv'})" in why.out
 
 

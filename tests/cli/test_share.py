@@ -84,14 +84,14 @@ def test_before_the_first_run_send_names_the_output_and_the_command(
 
 
 def test_share_why_states_which_fields_of_a_tenant_may_be_shared(shop: Sender, command: Command) -> None:
-    yes = command("share", "why", "vendor", "sync", "--tenant", "north")
+    yes = command("share", "explain", "vendor", "sync", "--tenant", "north")
     assert yes.out.startswith("vendor, sync: may receive device_id, event_time, model\n  consent ")
-    no = command("share", "why", "vendor", "sync", "--tenant", "west")
+    no = command("share", "explain", "vendor", "sync", "--tenant", "west")
     assert no.out.startswith("vendor, sync: may receive nothing\n  N039")
 
 
 def test_share_why_reports_that_the_tenant_is_not_in_the_ledger(shop: Sender, command: Command) -> None:
-    words = ("share", "why", "vendor", "sync", "--tenant")
+    words = ("share", "explain", "vendor", "sync", "--tenant")
     said = command(*words, "norht")
     told = "  the tenant norht is not in the ledger. Did you mean north?"
     assert (said.code, said.out.splitlines()[-1]) == (0, told)
@@ -105,7 +105,7 @@ def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: Sender, comma
     shop.consent("north", "withdrawn", at=datetime.now(UTC))
     due = command("share", "recall", "list")
     assert (due.code, "vendor  north  withdrawn  due  2 rows, 2 subjects" in due.out) == (1, True)
-    told = command("share", "recall", "request", "vendor", "--to", shop.folder / "delete.json")
+    told = command("share", "recall", "issue", "vendor", "--to", shop.folder / "delete.json")
     assert told.code == 0
     assert len(json.loads((shop.folder / "delete.json").read_text())["delete"][0]["subjects"]) == 2
     assert command("share", "recall", "list").code == 0
@@ -116,7 +116,7 @@ def test_a_withdrawal_is_called_back_requested_and_confirmed(shop: Sender, comma
 
 def test_a_withdrawal_writes_the_deletion_request_for_the_recipient(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
-    words = ("north", "vendor", "sync", "--reference", "FORM-1", "--recipients", shop.folder / "recipients")
+    words = ("north", "vendor", "sync", "--evidence", "FORM-1", "--recipients", shop.folder / "recipients")
     done = command("consent", "withdraw", *words, "--to", shop.folder / "delete.json", "--json")
     assert (done.code, done.json["state"]) == (0, "withdrawn")
     assert [each["state"] for each in done.json["recalls"]] == ["requested"]
@@ -129,14 +129,14 @@ def test_a_withdrawal_writes_the_deletion_request_for_the_recipient(shop: Sender
 def test_due_recalls_of_all_recipients_are_requested_together(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     shop.consent("north", "refused", at=datetime.now(UTC))
-    assert "vendor  north  refused  requested" in command("share", "recall", "request").out
+    assert "vendor  north  refused  requested" in command("share", "recall", "issue").out
     assert command("share", "recall", "list", "--overdue").out == "no recalls\n"
 
 
 def test_an_overdue_recall_exits_1(shop: Sender, command: Command) -> None:
     send(command, shop, "--to", shop.folder / "p.csv")
     shop.contract_with("deletes_within", "1s")
-    command("consent", "refuse", "north", "vendor", "sync", "--reference", "FORM-1")
+    command("consent", "refuse", "north", "vendor", "sync", "--evidence", "FORM-1")
     time.sleep(1.1)
     late = command("share", "recall", "list", "--overdue")
     assert (late.code, late.out.rstrip().endswith("OVERDUE")) == (1, True)

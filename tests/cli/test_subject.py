@@ -40,14 +40,14 @@ def test_several_subjects_can_be_given_by_a_file(project: Project, command: Comm
     project.records(RECORDS)
     project.run()
     (project.folder / "who.csv").write_text("subject,tenant_id\nd3,north\n,south\n")
-    said = command("subject", "view", "--file", "who.csv", "--in", project.out, "--keys", project.keys, "--json")
+    said = command("subject", "view", "--file", "who.csv", "--also", project.out, "--keys", project.keys, "--json")
     assert [each["subject"]["id"] for each in said.json["subjects"]] == ["d3", None]
 
 
 def test_an_export_prints_its_folder_and_counts(project: Project, command: Command) -> None:
     project.records(RECORDS)
     project.run()
-    words = ("--in", project.out, "--keys", project.keys, "--to", "export", "--format", "csv")
+    words = ("--also", project.out, "--keys", project.keys, "--to", "export", "--format", "csv")
     said = command("subject", "export", "d3", *words)
     assert said.out == f"export: {OF_D3} records, 4 files\n"
     assert json.loads((project.folder / "export/view.json").read_text())["rows"] == OF_D3
@@ -185,9 +185,13 @@ def test_a_correction_cites_its_source_or_a_request(project: Project, command: C
     project.run(at=None, output=None)
     places = ("--output", project.out, "--keys", project.keys)
     words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42", *places)
-    for cited in ((), ("--source-correction", "CMDB-1", "--request", "CASE-7"), ("--request", " ")):
+    for cited in (
+        (),
+        ("--source-correction", "CMDB-1", "--request", "CASE-7"),
+        ("--origin", "request", "--evidence", " "),
+    ):
         assert command(*words, *cited, "--yes").code == 2
-    assert command(*words, "--source-correction", "CMDB-1", "--yes").code == 0
+    assert command(*words, "--origin", "source", "--evidence", "CMDB-1", "--yes").code == 0
     (request,) = command("subject", "status", *places[:2], "--json").json["requests"]
     assert (request["basis"], request["reference"]) == ("source_correction", "CMDB-1")
 
@@ -203,7 +207,20 @@ def test_a_privacy_officer_proposes_a_correction_and_another_approves_it(
         assignment("operator", "ann"), assignment("privacy_officer", "pia"), assignment("privacy_officer", "paul")
     )
     write_configuration(project.folder, access=rules, ledger="out/ledger.db")
-    words = ("subject", "correct", "d3", "--tenant", "north", "--set", "battery=42", "--request", "CASE-7", "--yes")
+    words = (
+        "subject",
+        "correct",
+        "d3",
+        "--tenant",
+        "north",
+        "--set",
+        "battery=42",
+        "--origin",
+        "request",
+        "--evidence",
+        "CASE-7",
+        "--yes",
+    )
     before = project.rows()
 
     def run_as(actor: str, *arguments: str) -> Result:

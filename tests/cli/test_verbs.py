@@ -176,14 +176,14 @@ def test_the_public_key_is_pem(project: Project, command: Command) -> None:
 
 def test_samples_are_the_same_for_the_same_seed(project: Project, command: Command) -> None:
     for folder in ("one", "two"):
-        asked = ("sample", "usage_events", "--rows", 50, "--out", folder, "--seed", 3, "--date", "2026-11-24")
+        asked = ("sample", "usage_events", "--rows", 50, "--output", folder, "--seed", 3, "--date", "2026-11-24")
         assert command(*asked).code == 0
     (one,), (two,) = (list((project.folder / folder).rglob("*.ndjson.gz")) for folder in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
 
 def test_samples_of_something_else_are_a_mistake(project: Project, command: Command) -> None:
-    said = command("sample", "weather", "--out", "here")
+    said = command("sample", "weather", "--output", "here")
     assert said.code == 2
     assert "device_telemetry" in said.err
 

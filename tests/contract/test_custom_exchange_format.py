@@ -77,7 +77,7 @@ def test_a_policy_is_imported_from_it_with_its_name_in_the_head(document: Path, 
 def test_an_imported_policy_is_accepted_linted_run_and_verified(project: Project, document: Path) -> None:
     data = project.records(events(20))
     printed_without_error("import", "columns", document, "mine", "--data", data)
-    printed_without_error("init", "mine", "--accept", "tenant_id", "--accept", "battery")
+    printed_without_error("policy", "accept", "mine", "tenant_id", "battery")
     assert [each for each in minimize.lint("mine", keys=project.keys) if each.severity == "error"] == []
     receipt = minimize.run("mine", keys=project.keys, output="checked")
     assert receipt.rows.written == 20
@@ -88,7 +88,7 @@ def test_a_pipeline_is_exported_in_it(project: Project) -> None:
     project.policy()
     project.pipeline()
     body = printed_without_error("export", "columns", project.folder, "--json").json
-    assert body["columns"].keys() == set(minimize.plan_for(project.folder).outputs["records"].schema.names)
+    assert body["columns"].keys() == set(minimize.make_plan(project.folder).outputs["records"].schema.names)
     said = printed_without_error("export", "columns", project.folder, "--to", "columns.yaml")
     assert said.out == "wrote columns.yaml\n"
 

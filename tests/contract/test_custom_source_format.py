@@ -127,7 +127,7 @@ def test_editors_accept_it(tabbed: Project) -> None:
 
 def test_it_is_planned_linted_run_and_verified(tabbed: Project) -> None:
     assert [finding for finding in minimize.lint(tabbed.folder) if finding.severity == "error"] == []
-    assert minimize.plan_for(tabbed.folder).outputs["records"].category == "pseudonymized"
+    assert minimize.make_plan(tabbed.folder).outputs["records"].category == "pseudonymized"
     receipt = tabbed.run()
     assert (receipt.rows.read, receipt.rows.quarantined) == (60, 0)
     minimize.verify(tabbed.out, keys=tabbed.keys)
@@ -184,7 +184,7 @@ def test_an_output_of_it_is_reported(tabbed: Project) -> None:
 def test_a_policy_is_drafted_from_it_with_types_that_its_texts_can_be_read_as(tmp_path: Path) -> None:
     write_tabs(tmp_path / "data" / DAY / "a.tab", events(200))
     assert command("init", tmp_path / "data", tmp_path / "first").code == 0
-    assert command("init", tmp_path / "first", "--accept", "all").code == 0
+    assert command("policy", "accept", tmp_path / "first", "all").code == 0
     job = load_pipeline(tmp_path / "first")
     assert (job.source.format, job.source.path.endswith("{date}/**/*.tab")) == ("tabs", True)
     assert {key: each.type for key, each in job.policy.fields.items()} == {key: FIELDS[key]["type"] for key in FIELDS}

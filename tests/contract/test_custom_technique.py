@@ -27,7 +27,7 @@ from minimize.plan.model import least_revealing, released_column_category, step_
 from minimize.policy.fields import compare_coarseness
 from minimize.policy.plain_words import REPORT_WORDS
 from minimize.review.changes import chain_grade
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from minimize.techniques import TECHNIQUES, Context, Family, Residual, Technique, TechniqueResult, published_techniques
 from minimize.techniques.base import apply_per_distinct
 from minimize.techniques.parameters import LOWER_TIGHTENS
@@ -121,14 +121,14 @@ def test_an_identifier_stays_identified(step: Technique) -> None:
 def test_a_plan_refuses_to_publish_an_identifier_as_pseudonymized(project: Project) -> None:
     with_technique(project, role="identifier")
     with pytest.raises(RefusedError):
-        plan_for(project.folder)
+        make_plan(project.folder)
 
 
 def test_without_a_rule_of_verification_lint_plan_and_run_refuse(project: Project) -> None:
     with_technique(project)
     assert codes(minimize.lint(project.folder, keys=project.keys)) == {"P124"}
     with pytest.raises(PolicyError) as planned:
-        plan_for(project.folder)
+        make_plan(project.folder)
     assert [finding.field for finding in planned.value.findings] == ["storage"]
     with pytest.raises(PolicyError):
         project.run()
@@ -138,7 +138,7 @@ def test_without_a_rule_of_verification_lint_plan_and_run_refuse(project: Projec
 def test_without_a_rule_a_technique_for_aggregates_is_refused_too(project: Project) -> None:
     with_technique(project, do="drop", in_aggregates={"keep_digits": 1})
     with pytest.raises(PolicyError) as planned:
-        plan_for(project.folder)
+        make_plan(project.folder)
     assert [finding.code for finding in planned.value.findings] == ["P124"]
 
 

@@ -103,7 +103,7 @@ def test_a_page_names_the_extras_its_commands_need(page: Path) -> None:
 @pytest.mark.parametrize(
     ("code", "extra"),
     [
-        ("minimize sample device_telemetry --rows 5 --out data", "samples"),
+        ("minimize sample device_telemetry --rows 5 --output data", "samples"),
         ("frame = minimize.read(out).to_pandas()", "pandas"),
         ("minimize run pipeline --engine spark", "spark"),
     ],

@@ -2,7 +2,7 @@
 day=$(date -u -d yesterday +%F)
 export MINIMIZE_KEYS=$PWD/demo.keys MINIMIZE_LEDGER=$PWD/ledger.db MINIMIZE_ACTOR=privacy-officer@example.com
 minimize keys new demo.keys --name device --name user > /dev/null
-minimize sample device_telemetry --rows 3000 --date "$day" --out sample_data/device_telemetry > /dev/null
+minimize sample device_telemetry --rows 3000 --date "$day" --output sample_data/device_telemetry > /dev/null
 python - sample_data/device_telemetry/"$day"/*.gz sample_data/device_telemetry/settings.csv <<'END'
 import gzip, json, sys
 from pathlib import Path
@@ -17,4 +17,4 @@ for name, known in names.items():
     settings.write_text(settings.read_text().replace(name, known))
 data.write_bytes(gzip.compress(text.encode("latin-1")))
 END
-minimize settings import sample_data/device_telemetry/settings.csv --reference "sample data" > /dev/null
+minimize settings import sample_data/device_telemetry/settings.csv --evidence "sample data" > /dev/null

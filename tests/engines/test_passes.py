@@ -17,7 +17,7 @@ from minimize.engines import ENGINES
 from minimize.engines.passes import MIN_SHARE_BYTES, count_passes, ranked_fields, split_shares, thread_map
 from minimize.plan import Plan
 from minimize.records import Chunk
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from minimize.sources.base import SourcePart
 from tests.project import Project
 
@@ -28,7 +28,7 @@ ONCE = {"deduplicate": {"by": ["device_id"], "per": "day"}}
 def plan(project: Project, fields: dict[str, Any] | None, records: Any) -> Plan:
     project.policy(fields)
     project.pipeline(records=records)
-    return plan_for(project.folder)
+    return make_plan(project.folder)
 
 
 @pytest.mark.parametrize(

@@ -265,7 +265,7 @@ def test_a_withdrawal_that_is_killed_is_recorded_by_the_same_command(home: Path,
     sender.consent("north", at=datetime.now(UTC) - timedelta(days=1))
     (home / "minimize.yaml").write_text("access: off\n")
     (home / "form.txt").write_text("signed")
-    evidence = ["--document", home / "form.txt", "--reference", "T-9"]
+    evidence = ["--document", home / "form.txt", "--evidence", "T-9"]
     places = ["--to", home / "recall.json", "--keys", sender.keys.path, "--ledger", sender.ledger]
     words = ["consent", "withdraw", "north", "vendor", "sync", *evidence, *places]
     assert killed(words, point) == KILLED

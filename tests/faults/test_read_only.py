@@ -138,7 +138,7 @@ def test_a_request_continues_with_the_outputs_that_can_be_changed(
     project.records(events(40))
     project.run(ledger=ledger)
     project.run(ledger=ledger, output=other)
-    words = ["subject", kind, "d3", "--tenant", "north", "--pipeline", project.folder, "--in", other, "--yes"]
+    words = ["subject", kind, "d3", "--tenant", "north", "--pipeline", project.folder, "--also", other, "--yes"]
     words += ["--keys", project.keys, "--ledger", ledger]
     with ExitStack() as mounted:
         mounted.enter_context(read_only(other))

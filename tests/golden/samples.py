@@ -34,7 +34,7 @@ def copy_samples(session: Session, *data: str) -> None:
 
 def import_settings(session: Session) -> None:
     """Imports the settings of the check-ins into the ledger of the shipped configuration, after all values are planted."""
-    session.run("settings import sample_data/device_telemetry/settings.csv --reference sample --json")
+    session.run("settings import sample_data/device_telemetry/settings.csv --evidence sample --json")
 
 
 def write_access_file(session: Session) -> None:

@@ -17,10 +17,10 @@ def agree(session: Session, tenant: str, recipient: str, function: str, places: 
     found = load_recipient(ROOT / "pipelines" / "recipients" / f"{recipient}.yaml")
     if found.standing == "independent_controller":
         session.run(f"contract record {tenant} {recipient} {OFFERED} {places}")
-    session.run(f"functions enable {tenant} {recipient} {function} {places}")
+    session.run(f"functions request {tenant} {recipient} {function} {places}")
     permissions = found.functions[function].permissions
     for requirement in found.functions[function].requires:
         granted = "".join(f" --permission {name}" for name in permissions if requirement == ADMIN_CONSENT)
         session.run(f"functions confirm {tenant} {recipient} {requirement} {SIGNED}{granted} {places}")
-    session.run(f"consent give {tenant} {recipient} {function} --reference FORM-1 {SIGNED} {since} {places}")
+    session.run(f"consent give {tenant} {recipient} {function} --evidence FORM-1 {SIGNED} {since} {places}")
     session.run(f"consent confirm {tenant} {recipient} {function} {SIGNED} {places}", actor=SECOND)

@@ -33,7 +33,17 @@ def _lost(builds: Builds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pr
 
 READING: dict[str, Callable[[Project], tuple[Any, ...]]] = {
     "report": lambda project: ("report", project.out),
-    "view": lambda project: ("subject", "view", "d3", "--tenant", "south", "--in", project.out, "--keys", project.keys),
+    "view": lambda project: (
+        "subject",
+        "view",
+        "d3",
+        "--tenant",
+        "south",
+        "--also",
+        project.out,
+        "--keys",
+        project.keys,
+    ),
 }
 
 
@@ -65,6 +75,6 @@ def test_with_access_rules_it_is_refused(lost: Project, name: str, monkeypatch: 
 
 
 def test_a_change_is_refused(lost: Project) -> None:
-    words = ("subject", "delete", "d3", "--tenant", "south", "--in", lost.out, "--keys", lost.keys, "--yes")
+    words = ("subject", "delete", "d3", "--tenant", "south", "--also", lost.out, "--keys", lost.keys, "--yes")
     assert command(*words).code == 3
     assert command("expire", lost.out, "--yes").code == 3

@@ -43,7 +43,7 @@ def decisions(world: World, permission: str) -> list[tuple[str, str]]:
 def test_data_of_a_person_needs_a_permission_from_any_folder(
     world: World, from_empty_folder: Callable[..., Result], words: str
 ) -> None:
-    asked = (*words.split(), "--tenant", "north", "--in", world.checkins.out)
+    asked = (*words.split(), "--tenant", "north", "--also", world.checkins.out)
     refused, shown = from_empty_folder("nemo", *asked), from_empty_folder("pia", *asked)
     assert (refused.code, "d1" in refused.out) == (3, False)
     assert shown.code == 0, shown.err
@@ -54,10 +54,10 @@ def test_data_of_a_person_needs_a_permission_from_any_folder(
 @pytest.mark.parametrize(
     "words",
     [
-        "subject view d1 --tenant north --in {out}",
-        "subject coverage --in {out}",
+        "subject view d1 --tenant north --also {out}",
+        "subject coverage --also {out}",
         "report {out}",
-        "quarantine show {out}",
+        "quarantine {out}",
         "export openlineage {out}",
         "expire {out}",
         "expire {out} --due",
@@ -84,13 +84,15 @@ def test_without_access_rules_an_output_is_shown_from_any_folder(
 ) -> None:
     config = world.folder / "minimize.yaml"
     config.write_text(config.read_text().replace("access.yaml", "off"))
-    assert from_empty_folder("nemo", "subject", "view", "d1", "--tenant", "north", "--in", world.checkins.out).code == 0
+    assert (
+        from_empty_folder("nemo", "subject", "view", "d1", "--tenant", "north", "--also", world.checkins.out).code == 0
+    )
     assert from_empty_folder("nemo", "export", "openlineage", world.checkins.out).code == 0
 
 
 @pytest.mark.parametrize(
     "words",
-    ["subject view d1 --tenant north --in {out}", "report {out}", "expire {out} --yes", "export openlineage {out}"],
+    ["subject view d1 --tenant north --also {out}", "report {out}", "expire {out} --yes", "export openlineage {out}"],
 )
 def test_a_pipeline_of_the_caller_does_not_bring_rules_for_the_output(
     world: World, from_empty_folder: Callable[..., Result], tmp_path: Path, words: str
@@ -103,7 +105,7 @@ def test_a_pipeline_of_the_caller_does_not_bring_rules_for_the_output(
     assert (refused.code, "E302" in refused.err) == (3, True), refused.err
 
 
-@pytest.mark.parametrize("words", ["subject view d1 --tenant north --in {out}", "report {out}"])
+@pytest.mark.parametrize("words", ["subject view d1 --tenant north --also {out}", "report {out}"])
 def test_an_edited_access_file_does_not_count_with_another_ledger(
     world: World, from_empty_folder: Callable[..., Result], words: str
 ) -> None:
@@ -127,10 +129,10 @@ def test_each_of_two_outputs_has_rules_of_its_own(
     rules = json.loads((other.folder / "access.yaml").read_text())
     rules["assignments"].append(assignment("privacy_officer", "nemo"))
     write_yaml(other.folder / "access.yaml", rules)
-    asked = ("subject", "view", "d1", "--tenant", "north", "--in", other.checkins.out)
+    asked = ("subject", "view", "d1", "--tenant", "north", "--also", other.checkins.out)
     assert from_empty_folder("nemo", *asked).code == 0
-    assert from_empty_folder("nemo", *asked, "--in", world.checkins.out).code == 3
-    assert from_empty_folder("pia", *asked, "--in", world.checkins.out).code == 0
+    assert from_empty_folder("nemo", *asked, "--also", world.checkins.out).code == 3
+    assert from_empty_folder("pia", *asked, "--also", world.checkins.out).code == 0
 
 
 def test_the_pipeline_in_the_receipts_leads_to_the_configuration(world: World, tmp_path: Path) -> None:
@@ -139,10 +141,10 @@ def test_the_pipeline_in_the_receipts_leads_to_the_configuration(world: World, t
     assert world.command("otto", "run", "checkins", "--date", DAY, "--output", far).code == 0
     with world.as_actor("nemo"):
         os.chdir(tmp_path)
-        assert "E302" in command("subject", "view", "d1", "--tenant", "north", "--in", far).err
+        assert "E302" in command("subject", "view", "d1", "--tenant", "north", "--also", far).err
     with world.as_actor("pia"):
         os.chdir(tmp_path)
-        assert command("subject", "view", "d1", "--tenant", "north", "--in", far).code == 0
+        assert command("subject", "view", "d1", "--tenant", "north", "--also", far).code == 0
 
 
 def test_a_workspace_cannot_be_sent_to_another_process(tmp_path: Path) -> None:

@@ -70,7 +70,9 @@ def test_a_unicode_error_shows_neither_its_bytes_nor_its_place() -> None:
     assert CANARY not in "\n".join(whole(caught.value))
 
 
-@pytest.mark.parametrize("name", ["run", "read", "files", "verify", "lint", "plan_for", "load_policy", "load_pipeline"])
+@pytest.mark.parametrize(
+    "name", ["run", "read", "files", "verify", "lint", "make_plan", "load_policy", "load_pipeline"]
+)
 def test_every_public_function_raises_only_errors_of_the_package(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

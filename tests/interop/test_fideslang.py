@@ -74,7 +74,7 @@ def fields(body: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("name", ["device_telemetry", "usage_events", "device_support"])
 def test_a_manifest_obeys_the_official_models_and_uses_known_categories(name: str) -> None:
-    body = fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / name))
+    body = fideslang_manifest(minimize.make_plan(ROOT / "pipelines" / name))
     OFFICIAL.validate(body)
     declaration = body["system"][0]["privacy_declarations"][0]
     assert set(declaration["data_categories"]) <= set(TAXONOMY_KEYS["data_category"])
@@ -82,13 +82,13 @@ def test_a_manifest_obeys_the_official_models_and_uses_known_categories(name: st
 
 
 def test_the_official_models_would_refuse_a_wrong_manifest() -> None:
-    body = fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / "usage_events"))
+    body = fideslang_manifest(minimize.make_plan(ROOT / "pipelines" / "usage_events"))
     del body["dataset"][0]["collections"]
     assert not OFFICIAL.is_valid(body)
 
 
 def test_nested_columns_are_nested_fields_and_lists_are_marked() -> None:
-    found = fields(fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / "device_telemetry"), "records"))
+    found = fields(fideslang_manifest(minimize.make_plan(ROOT / "pipelines" / "device_telemetry"), "records"))
     assert found["apps"]["fides_meta"] == {"data_type": "object[]"}
     assert [each["name"] for each in found["apps"]["fields"]] == ["name", "version"]
     assert "data_categories" not in found["apps"]
@@ -96,7 +96,7 @@ def test_nested_columns_are_nested_fields_and_lists_are_marked() -> None:
 
 
 def test_the_purpose_is_the_use_and_the_retention_its_period() -> None:
-    body = fideslang_manifest(minimize.plan_for(ROOT / "pipelines" / "device_telemetry"))
+    body = fideslang_manifest(minimize.make_plan(ROOT / "pipelines" / "device_telemetry"))
     declaration = body["system"][0]["privacy_declarations"][0]
     assert (declaration["data_use"], declaration["retention_period"]) == ("essential.service.operations", "30d")
     assert declaration["features"] == ["app_inventory", "location", "usage"]
@@ -109,7 +109,7 @@ def test_names_with_points_stay_apart(tmp_path: Path) -> None:
     (tmp_path / "pipeline.yaml").write_text(
         f"pipeline: p\npolicy: policy.yaml\npurpose: operations\noutput: out\n{source}\n"
     )
-    assert list(fields(fideslang_manifest(minimize.plan_for(tmp_path)))) == ["a_b", "a_b_"]
+    assert list(fields(fideslang_manifest(minimize.make_plan(tmp_path)))) == ["a_b", "a_b_"]
 
 
 def test_yaml_and_json_exports_are_equal_and_sources_are_not_exported() -> None:

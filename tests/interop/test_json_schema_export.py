@@ -32,7 +32,7 @@ def policy_of(document: dict[str, Any]) -> Policy:
 
 
 def test_the_schema_of_an_output_is_a_schema_with_each_of_its_columns() -> None:
-    plan = minimize.plan_for(PIPELINE)
+    plan = minimize.make_plan(PIPELINE)
     for name, output in plan.outputs.items():
         schema = output_schema(plan, name)
         VALIDATOR.check_schema(schema)
@@ -40,7 +40,7 @@ def test_the_schema_of_an_output_is_a_schema_with_each_of_its_columns() -> None:
 
 
 def test_rows_as_json_obey_it_and_a_row_with_more_does_not(tmp_path: Path) -> None:
-    plan = minimize.plan_for(PIPELINE)
+    plan = minimize.make_plan(PIPELINE)
     validator = VALIDATOR(output_schema(plan, "records"))
     row = pa.Table.from_pylist([{}], schema=plan.outputs["records"].schema).to_pylist()[0]
     apps = {"apps": [{"name": "Mail", "version": "1.0"}, None], "battery_pct": 80.0, "hardware": {"cpu": "x"}}
@@ -50,7 +50,7 @@ def test_rows_as_json_obey_it_and_a_row_with_more_does_not(tmp_path: Path) -> No
 
 
 def test_a_column_has_its_meaning_and_what_remains_of_the_value() -> None:
-    schema = output_schema(minimize.plan_for(PIPELINE), "records")
+    schema = output_schema(minimize.make_plan(PIPELINE), "records")
     assert schema["properties"]["event_time"]["description"] == "when the device checked in"
     assert schema["properties"]["device_id"]["x-minimize"]["residual"] == "linkable"
     assert schema["properties"]["apps"]["items"]["properties"]["version"]["x-minimize"]["techniques"] == [

@@ -283,7 +283,7 @@ def said(field: Any) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("name", ["device_telemetry", "usage_events", "daily_checkins"])
 def test_the_contract_of_what_is_written_obeys_the_official_schema_and_has_every_output(name: str) -> None:
-    plan = minimize.plan_for(ROOT / "pipelines" / name)
+    plan = minimize.make_plan(ROOT / "pipelines" / name)
     body = output_contract(plan)
     OFFICIAL.validate(body)
     assert {each["name"]: [column["name"] for column in each["properties"]] for each in body["schema"]} == {
@@ -292,7 +292,7 @@ def test_the_contract_of_what_is_written_obeys_the_official_schema_and_has_every
 
 
 def test_a_column_states_its_transformation() -> None:
-    records = output_contract(minimize.plan_for(PIPELINE), "records")["schema"][0]
+    records = output_contract(minimize.make_plan(PIPELINE), "records")["schema"][0]
     column = next(each for each in records["properties"] if each["name"] == "ip_address")
     assert column["transformLogic"] == "truncate_ip (v4 24, v6 48)"
     assert column["transformSourceObjects"] == ["ip_address"]

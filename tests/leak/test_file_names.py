@@ -132,7 +132,7 @@ def test_a_log_in_json_and_a_result_in_json_have_the_hash_on_a_terminal_too(proj
 
 def test_quarantine_on_a_terminal_names_the_files_that_it_checks(project: Project) -> None:
     redirected(project, *RUN)
-    words = ("quarantine", "show", "at", "--check", "--pipeline", ".")
+    words = ("quarantine", "at", "--check", "--pipeline", ".")
     assert str(ID.value).encode() in on_terminal(project, *words)
     printed = redirected(project, *words, "--json")
     assert json.loads(printed)["rows"] == 2

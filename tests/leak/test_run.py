@@ -149,7 +149,7 @@ def test_quarantine_and_replay_report_no_planted_value(tmp_path: Path) -> None:
     policy["fields"]["serial"] = {"type": "string", "do": "drop"}
     (folder / "policy.yaml").write_text(json.dumps(policy))
     replay = ("replay", "out", "--json", "--at", AT)
-    said += printed_by(folder, ("quarantine", "show", "out", "--check"), replay, ("verify", "out"))
+    said += printed_by(folder, ("quarantine", "out", "--check"), replay, ("verify", "out"))
     assert b'"kind": "replay"' in said
     assert found(ALL, said) == set()
     assert found(ALL, folder / "out") == set()

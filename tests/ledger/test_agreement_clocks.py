@@ -98,7 +98,7 @@ def _ran(builds: Builds, project: Project, clock: time_machine.Traveller) -> Pro
 
 
 def restriction(project: Project, verb: str) -> Result:
-    where = ("--in", project.out, "--pipeline", project.folder, "--keys", project.keys)
+    where = ("--also", project.out, "--pipeline", project.folder, "--keys", project.keys)
     return command("subject", verb, "d3", "--tenant", "north", "--yes", *where)
 
 

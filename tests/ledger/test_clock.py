@@ -61,7 +61,7 @@ def _shell(ran: Project) -> Shell:
 
 
 def of_output(project: Project) -> tuple[object, ...]:
-    return ("--in", project.out, "--pipeline", project.folder)
+    return ("--also", project.out, "--pipeline", project.folder)
 
 
 def retract(project: Project, shell: Shell) -> Result:
@@ -83,7 +83,7 @@ def restrict(project: Project, shell: Shell) -> Result:
 
 
 def correct(project: Project, shell: Shell) -> Result:
-    words = ("--set", "battery=42", "--request", "CASE-7", "--yes")
+    words = ("--set", "battery=42", "--origin", "request", "--evidence", "CASE-7", "--yes")
     return shell("subject", "correct", "d3", "--tenant", "north", *words, *of_output(project))
 
 

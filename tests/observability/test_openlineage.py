@@ -16,7 +16,7 @@ from minimize.checkpoints import at_checkpoint
 from minimize.errors import RefusedError, SourceError, StoppedError
 from minimize.keys import new_keyring
 from minimize.observability.openlineage import column_lineage, run_uuid
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from tests.calls import replay
 from tests.observability.spec import faults
 from tests.pipelines.shipped import ROOT
@@ -26,7 +26,7 @@ SOURCE = {"namespace": "file", "name": "/in"}
 
 
 def lineage(project: Project, name: str = "records") -> dict[str, Any]:
-    return column_lineage(plan_for(project.folder), name, SOURCE)
+    return column_lineage(make_plan(project.folder), name, SOURCE)
 
 
 def of(column: dict[str, Any]) -> dict[str, list[tuple[str, str, str, bool]]]:

@@ -146,7 +146,7 @@ def _import_settings(service: Service) -> None:
     file = service.folder / "requests" / "settings.csv"
     file.parent.mkdir(exist_ok=True)
     file.write_text(_settings())
-    ended = service.command(AGREED, "settings", "import", file, "--reference", "CLIENT-1")
+    ended = service.command(AGREED, "settings", "import", file, "--evidence", "CLIENT-1")
     assert ended.code == 0, ended.err
 
 

@@ -86,7 +86,7 @@ class Walk:
 
     due       removals that the next expiry must make, because of events
     requests  each deletion request, with what was asked and the exit code
-    by_field  whether ids are asked for by the name of each field (`--as FIELD`), and not under every kind
+    by_field  whether ids are asked for by the name of each field (`--id-field FIELD`), and not under every kind
     """
 
     service: Service
@@ -185,7 +185,7 @@ class Walk:
         """The options that say what an id is."""
         if not self.by_field:
             return []
-        return ["--as", "user_id" if isinstance(subject, Person) else "device_id"]
+        return ["--id-field", "user_id" if isinstance(subject, Person) else "device_id"]
 
     def _fields(self, subject: Subject) -> frozenset[str]:
         """The fields in which a request by the service's own id looks."""
@@ -289,7 +289,15 @@ def _correct(walk: Walk, step: Step) -> None:
     ended = walk.command(
         (0, 3),
         *("subject", "correct", device.ids["device"], "--tenant", device.tenant, "--set", f"user_display_name={value}"),
-        *("--source-correction", f"TICKET-{len(walk.done)}", "--in", walk.service.output("device_lookup"), "--yes"),
+        *(
+            "--origin",
+            "source",
+            "--evidence",
+            f"TICKET-{len(walk.done)}",
+            "--also",
+            walk.service.output("device_lookup"),
+            "--yes",
+        ),
     )
     if ended.code == 0:
         for record in walk.truth.records("device_lookup"):

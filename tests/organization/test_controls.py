@@ -143,7 +143,7 @@ def test_a_value_is_found_in_the_export_of_another_person(walk: Walk) -> None:
     other = Person(16)
     ended = walk.service.command(
         NOW + timedelta(hours=3),
-        *("subject", "export", other.ids["user"], "--as", "user_id", "--tenant", other.tenant, "--to", to),
+        *("subject", "export", other.ids["user"], "--id-field", "user_id", "--tenant", other.tenant, "--to", to),
     )
     assert ended.code in (0, 1)
     planted = [each for each in needles([STRANGER], [], {}) if each.value == PLANTED]

@@ -131,7 +131,16 @@ class Runs:
         if key in self.made:
             return self.made[key]
         if not (folder / dataset).is_dir():
-            arguments = ["sample", dataset, "--rows", "12000", "--date", "2026-11-24", "--out", str(folder / dataset)]
+            arguments = [
+                "sample",
+                dataset,
+                "--rows",
+                "12000",
+                "--date",
+                "2026-11-24",
+                "--output",
+                str(folder / dataset),
+            ]
             generated = minimize(*arguments)
             assert generated.code == 0, generated.err
         more = ["--settings", f"{folder}/{dataset}/settings.csv"] if load_pipeline(PIPELINES / name).settings else []

@@ -11,7 +11,7 @@ import pytest
 
 from minimize.plan.model import CATEGORY_ORDER
 from minimize.policy.load import load_pipeline
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from tests.docs.scripts import script
 
 from . import handmade
@@ -29,7 +29,7 @@ every = pytest.mark.parametrize(("category", "item"), EVERY, ids=[item["item"] f
 @cache
 def planned(pipeline: str) -> dict[str, Any]:
     """The fields of a pipeline, as `minimize plan --json` prints them."""
-    fields: dict[str, Any] = plan_for(PIPELINES / pipeline).to_json()["fields"]
+    fields: dict[str, Any] = make_plan(PIPELINES / pipeline).to_json()["fields"]
     return fields
 
 

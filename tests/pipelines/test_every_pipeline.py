@@ -13,7 +13,7 @@ from minimize_samples.dataset import FATAL_SHARE
 from minimize.policy.fields import is_dropped
 from minimize.policy.load import load_pipeline
 from minimize.policy.pipeline import Pipeline
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 
 from . import handmade
 from .handmade import leaves
@@ -106,7 +106,7 @@ def test_its_output_verifies(name: str, runs: Runs) -> None:
 
 @every
 def test_every_identifier_of_its_output_is_covered_by_a_rule(name: str, runs: Runs) -> None:
-    done = minimize("subject", "coverage", "--json", "--in", str(runs[name].output), keys=runs.keys)
+    done = minimize("subject", "coverage", "--json", "--also", str(runs[name].output), keys=runs.keys)
     assert (done.code, done.json["ok"]) == (0, True), done.out
     assert done.json["targets"]
 
@@ -168,7 +168,7 @@ def bounded_measures() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("name", "table", "measure"), bounded_measures())
 def test_a_figure_of_a_hundred_subjects_is_larger_than_its_noise(name: str, table: str, measure: str) -> None:
     """Its bounds include nearly all values of the sample, and are so close that its noise is below a third of the figure."""
-    definition = plan_for(PIPELINES / name).aggregates[table].definition
+    definition = make_plan(PIPELINES / name).aggregates[table].definition
     bounds, field = definition.measures[measure].bounds, loaded(name).aggregates[table].measures[measure].of
     assert bounds is not None
     assert definition.noise is not None

@@ -10,7 +10,7 @@ import pytest
 import minimize
 from minimize.governance.incidents.contacts import administrator_contacts
 from minimize.report.documentation import collect_documentation
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from minimize.workspace import Workspace
 from tests.project import AT, CHECKOUT, demonstration, write_keyring
 
@@ -32,7 +32,7 @@ PIPELINES = CHECKOUT / "pipelines"
 def test_positions_addresses_and_telephone_numbers_are_encrypted_and_read_under_a_grant(
     pipeline: str, columns: list[str]
 ) -> None:
-    plan = plan_for(PIPELINES / pipeline)
+    plan = make_plan(PIPELINES / pipeline)
     assert {name: plan.fields[name].category for name in columns} == dict.fromkeys(columns, "identified")
     assert "encrypt" in plan.to_json()["outputs"]["records"]
 

@@ -43,7 +43,7 @@ def test_a_removed_user_is_deleted_from_every_output_of_the_check_ins(tmp_path: 
     run("device_telemetry", tmp_path, keys)
     run("device_support", tmp_path, keys)
     user, tenant = user_of_one_device()
-    named = (user, "--as", "user_id", "--tenant", tenant)
+    named = (user, "--id-field", "user_id", "--tenant", tenant)
     before = minimize("subject", "view", *named, "--json", keys=keys).json["subjects"][0]
     assert {each["pipeline"] for each in before["held"]} == {"device_telemetry", "device_support"}
     done = minimize("subject", "delete", *named, "--linked", "--yes", "--json", keys=keys)
@@ -69,7 +69,7 @@ def test_an_output_written_without_the_users_id_keeps_the_request_open(tmp_path:
     )
     assert ran.code in (0, 4), ran.err
     user, tenant = user_of_one_device()
-    named = (user, "--as", "user_id", "--tenant", tenant)
+    named = (user, "--id-field", "user_id", "--tenant", tenant)
     done = minimize("subject", "delete", *named, "--yes", "--json", keys=keys)
     assert (done.code, done.error["code"]) == (1, "Q004")
     (request,) = minimize("subject", "status", "--json", keys=keys).json["requests"]

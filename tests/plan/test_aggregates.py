@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from minimize import plan_for
+from minimize import make_plan
 from minimize.aggregates.base import ValueBounds
 from minimize.aggregates.definition import NoiseTerms, SubjectLimits
 from minimize.errors import Finding, PolicyError, RefusedError
@@ -243,7 +243,7 @@ def nested_plan(folder: Path, extra: dict[str, Any], aggregates: dict[str, Any])
     """The plan for a source of the types that the policy names."""
     write_yaml(folder / "policy.yaml", body(extra))
     write_yaml(folder / "pipeline.yaml", {**PIPELINE, "source": DATED, "aggregates": aggregates})
-    return plan_for(folder)
+    return make_plan(folder)
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def canaries(folder: Path, kind: str) -> Path:
 @pytest.mark.parametrize("kind", ["ndjson", "csv", "parquet"])
 def test_no_value_of_the_data_is_written_or_printed(tmp_path: Path, kind: str) -> None:
     data = canaries(tmp_path, kind)
-    said = [command("init", data, tmp_path / "first"), command("init", tmp_path / "first", "--accept", "all")]
+    said = [command("init", data, tmp_path / "first"), command("policy", "accept", tmp_path / "first", "all")]
     written = [path.read_text() for path in (tmp_path / "first").rglob("*") if path.is_file()]
     assert [each.code for each in said] == [0, 0]
     assert len(written) == 4
@@ -94,7 +94,7 @@ def test_once_all_is_accepted_real_data_lints_without_errors_and_is_pseudonymize
     shutil.copytree(drafted, tmp_path / "first")
     accept_proposals(tmp_path / "first", ["all"])
     assert [finding for finding in lint(tmp_path / "first") if finding.severity == "error"] == []
-    plan = minimize.plan_for(tmp_path / "first")
+    plan = minimize.make_plan(tmp_path / "first")
     assert plan.outputs["records"].category == "pseudonymized"
     assert plan.fields["event_time"].technique == ("truncate_time",)
 

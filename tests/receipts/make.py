@@ -14,7 +14,7 @@ from minimize.receipts import (
     QuarantineEntry,
     Receipt,
     ReceiptFile,
-    RowCounts,
+    ReceiptRowCounts,
     WrittenOutput,
 )
 from tests.project import AT, DAY
@@ -43,7 +43,7 @@ def receipt(**changes: Any) -> Receipt:
         "keys": ("device/1",),
         "versions": {"minimize": "0.1.0", "pyarrow": "26.0.1"},
         "inputs": (InputFile("2026-11-24/a.ndjson.gz", "sha256:dd", 1000),),
-        "rows": RowCounts(1000, 950, 30, 20),
+        "rows": ReceiptRowCounts(1000, 950, 30, 20),
         "gated_by": GatedRows(condition=28, retention=2),
         "fields": {"ip_address": FieldReceipt("truncate_ip", 950, 948, 0, 2)},
         "undeclared": {"/new_thing": 12},
@@ -60,7 +60,7 @@ def small(sequence: int, previous: str | None = None, **changes: Any) -> Receipt
     """A receipt that reads nothing and writes nothing, unless told."""
     empty: dict[str, Any] = {
         "inputs": (),
-        "rows": RowCounts(),
+        "rows": ReceiptRowCounts(),
         "gated_by": GatedRows(),
         "quarantine": QuarantineEntry(),
     }

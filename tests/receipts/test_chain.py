@@ -10,7 +10,7 @@ from minimize.receipts import (
     QuarantineEntry,
     Receipt,
     ReceiptFile,
-    RowCounts,
+    ReceiptRowCounts,
     WrittenOutput,
     check_chain,
     check_file_history,
@@ -72,7 +72,7 @@ def test_a_receipt_signed_with_another_key_is_found(receipts: list[Receipt], key
 
 
 def test_an_imbalance_is_found_and_named_by_its_file(receipts: list[Receipt], keyring: Keyring) -> None:
-    odd = replace(small(5, receipts[-1].digest), rows=RowCounts(read=3))
+    odd = replace(small(5, receipts[-1].digest), rows=ReceiptRowCounts(read=3))
     findings = [finding for finding in check_chain([*receipts, odd], keyring) if finding.code == "V005"]
     assert [finding.file for finding in findings] == [f"runs/{odd.run_id}/receipt.json"]
 

@@ -16,7 +16,7 @@ from minimize.receipts import (
     QuarantineEntry,
     Receipt,
     ReceiptFile,
-    RowCounts,
+    ReceiptRowCounts,
     Signature,
     WrittenOutput,
     canonical_json,
@@ -205,8 +205,8 @@ def test_the_documented_receipt_balances(keyring: Keyring) -> None:
 @pytest.mark.parametrize(
     "changes",
     [
-        {"rows": RowCounts(1000, 949, 30, 20)},
-        {"rows": RowCounts(999, 949, 30, 20)},
+        {"rows": ReceiptRowCounts(1000, 949, 30, 20)},
+        {"rows": ReceiptRowCounts(999, 949, 30, 20)},
         {"gated_by": GatedRows(condition=28, retention=1)},
         {"quarantine": QuarantineEntry(19, {"malformed": 19})},
         {"quarantine": QuarantineEntry(20, {"malformed": 15})},
@@ -218,7 +218,7 @@ def test_the_documented_receipt_balances(keyring: Keyring) -> None:
             }
         },
         {"inputs": (*receipt().inputs, *receipt().inputs)},
-        {"rows": RowCounts(1000, 970, 10, 20), "gated_by": GatedRows(condition=20, retention=-10)},
+        {"rows": ReceiptRowCounts(1000, 970, 10, 20), "gated_by": GatedRows(condition=20, retention=-10)},
     ],
 )
 def test_a_receipt_that_does_not_balance_is_never_signed(keyring: Keyring, changes: dict[str, object]) -> None:
@@ -244,7 +244,13 @@ def test_the_summary_shows_the_rows_and_outputs() -> None:
 
 def test_the_summary_of_an_empty_run_is_short() -> None:
     made = small(
-        1, fields={}, undeclared={}, gated_by=GatedRows(), rows=RowCounts(), quarantine=QuarantineEntry(), dates=()
+        1,
+        fields={},
+        undeclared={},
+        gated_by=GatedRows(),
+        rows=ReceiptRowCounts(),
+        quarantine=QuarantineEntry(),
+        dates=(),
     )
     assert len(made.summary().splitlines()) == 2
 

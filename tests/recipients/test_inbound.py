@@ -218,7 +218,7 @@ def test_lint_finds_a_pipeline_of_another_purpose(inbound: Inbound) -> None:
 def test_a_plan_is_refused_as_a_run_is(inbound: Inbound) -> None:
     inbound.policy({"owner": {**RECEIVED["fields"]["owner"], "do": "keep"}})
     with pytest.raises(minimize.MinimizeError) as caught:
-        minimize.plan_for(inbound.folder)
+        minimize.make_plan(inbound.folder)
     assert [each.code for each in caught.value.findings] == ["T033"]
 
 

@@ -200,7 +200,7 @@ def test_the_command_line_takes_a_bucket(project: Project, bucket: Bucket, out: 
 
     assert f"results in {bucket.shown('out')}" in does("run", str(project.folder), *keys)
     assert "verified: 1 receipt" in does("verify", out.uri, *keys)
-    assert "1 record in quarantine" in does("quarantine", "show", out.uri)
+    assert "1 record in quarantine" in does("quarantine", out.uri)
     assert "checkins" in does("runs", "--output", out.uri)
     assert "checkins" in does("runs", "show", run_id_of(out), "--output", out.uri)
     assert "1 run of" in does("runs", "--rebuild", "--output", out.uri, *keys)

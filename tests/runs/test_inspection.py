@@ -15,7 +15,7 @@ from minimize.drafting import init_pipeline
 from minimize.errors import ConfigurationError, KeyringError, PolicyError, SchemaError, SourceError
 from minimize.governance.events import NewEvent, add_event
 from minimize.plan import bind
-from minimize.runs.inspection import effective_plan, lint, plan_for
+from minimize.runs.inspection import effective_plan, lint, make_plan
 from minimize.workspace import Workspace as Places
 from tests.calls import preview_rows
 from tests.project import AT, BEFORE, DAY, Project, event, events, new_project, table
@@ -38,7 +38,7 @@ def codes(project: Project) -> list[str]:
 
 
 def test_a_plan_without_data_is_bound_to_the_declared_types(project: Project) -> None:
-    plan = plan_for(project.folder)
+    plan = make_plan(project.folder)
     assert plan.source.field("storage").type == pa.int64()
     assert list(plan.outputs) == ["records", "per_model"]
 
@@ -47,29 +47,29 @@ def test_a_plan_over_data_is_bound_to_the_datas_types(project: Project) -> None:
     project.source("parquet")
     data = table(events(3))
     project.columns(data.set_column(data.schema.get_field_index("storage"), "storage", data["storage"].cast("int16")))
-    assert plan_for(project.folder).outputs["records"].schema.field("storage").type == pa.int16()
+    assert make_plan(project.folder).outputs["records"].schema.field("storage").type == pa.int16()
 
 
 def test_a_plan_over_data_that_does_not_fit_is_refused(project: Project) -> None:
     project.source("parquet")
     project.columns(table(events(3)).drop_columns(["storage"]))
     with pytest.raises(SchemaError, match="storage"):
-        plan_for(project.folder)
+        make_plan(project.folder)
 
 
 def test_a_plan_is_the_same_for_the_same_files(project: Project) -> None:
-    assert plan_for(project.folder).digest == plan_for(project.folder / "pipeline.yaml").digest
+    assert make_plan(project.folder).digest == make_plan(project.folder / "pipeline.yaml").digest
 
 
 def test_another_purpose_is_another_plan(project: Project) -> None:
-    before = plan_for(project.folder).digest
+    before = make_plan(project.folder).digest
     project.pipeline(purpose="customer_support")
-    assert plan_for(project.folder).digest != before
+    assert make_plan(project.folder).digest != before
 
 
 def test_a_preview_is_the_head_of_the_run(project: Project) -> None:
     project.records(events(40))
-    rows = preview_rows(plan_for(project.folder), 7, at=AT, keys=project.keys)
+    rows = preview_rows(make_plan(project.folder), 7, at=AT, keys=project.keys)
     project.run()
     ran = minimize.read(project.out).drop_columns(["date"]).slice(0, 7)
     assert rows.to_pylist() == ran.to_pylist()
@@ -81,17 +81,17 @@ def test_a_preview_shows_no_erased_subject(project: Project, monkeypatch: pytest
     project.run()
     soon = AT - timedelta(minutes=1)
     add_event(NewEvent("north", "erasure", "d1", soon), Places(project.out / "ledger.db", keys=project.keys), soon)
-    assert preview_rows(plan_for(project.folder), 6, at=AT, keys=project.keys).num_rows == 3
+    assert preview_rows(make_plan(project.folder), 6, at=AT, keys=project.keys).num_rows == 3
 
 
 def test_a_preview_reads_on_in_the_next_date(project: Project) -> None:
     project.records(events(2))
     project.records(events(2), day=BEFORE)
-    assert preview_rows(plan_for(project.folder), 3, at=AT, keys=project.keys).num_rows == 3
+    assert preview_rows(make_plan(project.folder), 3, at=AT, keys=project.keys).num_rows == 3
 
 
 def test_a_preview_of_nothing_is_empty(project: Project) -> None:
-    rows = preview_rows(plan_for(project.folder), 3, at=AT, keys=project.keys)
+    rows = preview_rows(make_plan(project.folder), 3, at=AT, keys=project.keys)
     assert rows.num_rows == 0
     assert "device_id" in rows.column_names
 
@@ -99,12 +99,12 @@ def test_a_preview_of_nothing_is_empty(project: Project) -> None:
 def test_a_preview_with_a_pseudonym_needs_its_key(project: Project) -> None:
     project.records(events(2))
     with pytest.raises(KeyringError, match="device"):
-        preview_rows(plan_for(project.folder), 3, at=AT)
+        preview_rows(make_plan(project.folder), 3, at=AT)
 
 
 def test_a_plan_without_a_pipeline_has_no_preview_and_no_settings(project: Project) -> None:
     job = minimize.load_pipeline(project.folder)
-    plan = bind(job.policy, plan_for(project.folder).source, purpose=None)
+    plan = bind(job.policy, make_plan(project.folder).source, purpose=None)
     with pytest.raises(ConfigurationError, match="no pipeline"):
         preview_rows(plan, 3)
     with pytest.raises(ConfigurationError, match="no pipeline"):
@@ -112,7 +112,7 @@ def test_a_plan_without_a_pipeline_has_no_preview_and_no_settings(project: Proje
 
 
 def test_the_effective_plan_drops_a_switched_off_field_with_the_reason(project: Project) -> None:
-    plan = plan_for(project.folder)
+    plan = make_plan(project.folder)
     south = effective_plan(plan, "south", at=WHEN).fields["latitude"]
     assert (south.action, south.technique, south.residual) == ("drop", ("drop",), None)
     assert south.why == "feature location is off for this tenant at 2026-11-25T00:00:00Z"
@@ -126,13 +126,13 @@ def test_the_effective_plan_knows_levels(project: Project) -> None:
     head = (project.folder / "settings.csv").read_text()
     for said, expected in (("basic", "drop"), ("full", "gate")):
         (project.folder / "settings.csv").write_text(head + row.format(said))
-        assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["battery"].action == expected
+        assert effective_plan(make_plan(project.folder), "north", at=WHEN).fields["battery"].action == expected
 
 
 def test_an_opt_out_of_any_holder_is_in_the_effective_plan(project: Project) -> None:
     row = "north,,location,off,developer,2026-02-01T00:00:00Z,2026-02-01T00:00:00Z\n"
     (project.folder / "settings.csv").write_text((project.folder / "settings.csv").read_text() + row)
-    assert effective_plan(plan_for(project.folder), "north", at=WHEN).fields["latitude"].action == "drop"
+    assert effective_plan(make_plan(project.folder), "north", at=WHEN).fields["latitude"].action == "drop"
 
 
 def test_lint_reports_what_the_plan_would_refuse(project: Project) -> None:

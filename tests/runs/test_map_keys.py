@@ -13,7 +13,7 @@ import pytest
 import minimize
 from minimize.errors import PolicyError, RefusedError
 from minimize.policy.load import load_policy
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from tests.commands import command
 from tests.project import AT, DAY, Project, event
 
@@ -151,10 +151,10 @@ def test_expiry_of_a_value_leaves_the_others_with_their_keys(project: Project) -
 
 def test_plan_lists_keys_as_a_field(project: Project) -> None:
     project.policy(LEAF)
-    fields = plan_for(project.folder).to_json()["fields"]
+    fields = make_plan(project.folder).to_json()["fields"]
     assert (fields["/by_user/~keys"]["action"], fields["/by_user/~keys"]["leaves"]) == ("drop", None)
     project.policy(mapped(keys=PSEUDONYM))
-    plan = plan_for(project.folder)
+    plan = make_plan(project.folder)
     assert plan.to_json()["fields"]["/by_user/~keys"]["technique"] == "pseudonymize"
     assert plan.to_json()["fields"]["/by_user/~keys"]["category"] == "pseudonymized"
 

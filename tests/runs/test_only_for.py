@@ -14,7 +14,7 @@ from minimize.errors import PolicyError, RefusedError
 from minimize.policy.load import load_pipeline
 from minimize.recipients.inbound import lint_source
 from minimize.removal.retract import retract
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from tests.inbound import HOOKS, Inbound, hook, message, new_inbound
 from tests.project import AT, enter
 from tests.world import CONTRACT
@@ -96,7 +96,7 @@ def test_a_pipeline_that_no_longer_names_the_function_does_not_continue_the_outp
 
 
 def test_plan_states_the_function(sent: Inbound) -> None:
-    text = "\n".join(map(str, plan_for(sent.folder).lines()))
+    text = "\n".join(map(str, make_plan(sent.folder).lines()))
     assert "a record is kept only if its tenant has turned on hook of vendor" in text
 
 

@@ -119,7 +119,7 @@ def test_one_warning_counts_the_rows_that_arrived_before_their_consent(
         assert inbound.receive().gated_by.consent == 10
     assert [record.message for record in caplog.records if getattr(record, "code", "") == "W046"] == [
         "no consent and contract cover 10 rows. They apply only to messages that arrived after they became valid. Run "
-        "`minimize functions list TENANT`, or `minimize consent why TENANT vendor hook --event TIME` for a time of arrival."
+        "`minimize functions list TENANT`, or `minimize consent explain TENANT vendor hook --event TIME` for a time of arrival."
     ]
 
 
@@ -421,7 +421,7 @@ def test_a_run_as_of_an_earlier_time_gives_nothing_once_the_contract_ended(agree
 def test_a_preview_as_of_an_earlier_time_shows_nothing_that_was_withdrawn_since(agreed: Inbound) -> None:
     agreed.records(messages(10))
     agreed.consent("withdraw", "north", AT + timedelta(days=1))
-    plan = minimize.plan_for(agreed.folder)
+    plan = minimize.make_plan(agreed.folder)
     with time_machine.travel(AT + timedelta(days=2), tick=False):
         assert preview_rows(plan, 3, at=AT, keys=agreed.keys).num_rows == 0
 

@@ -126,7 +126,7 @@ def test_one_region_is_run_alone(project: Project) -> None:
 
 def test_an_erasure_in_one_region_does_not_stop_the_first_run_of_another(project: Project) -> None:
     """Each region has a ledger of its own."""
-    at = ("--in", store(project, "eu"), "--pipeline", project.folder, "--ledger", store(project, "eu") / "ledger.db")
+    at = ("--also", store(project, "eu"), "--pipeline", project.folder, "--ledger", store(project, "eu") / "ledger.db")
     done = command("subject", "delete", "d2", "--tenant", "north", *at, "--yes")
     assert done.code == 0, done.err
     shutil.rmtree(store(project, "us"))

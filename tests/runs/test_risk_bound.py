@@ -292,7 +292,7 @@ def test_the_plan_shows_the_figures_of_the_last_run_of_each_date(project: Projec
     assert published_risk(project.folder, at=AT, keys=project.keys) == {}
     project.run()
     risk = published_risk(project.folder, at=AT, keys=project.keys)
-    plan = preview_plan(minimize.plan_for(project.folder), risk=risk)
+    plan = preview_plan(minimize.make_plan(project.folder), risk=risk)
     assert plan.to_json()["risk"] == {DAY: {"k": 3, "suppressed": 0}}
     paragraphs = [line.text for line in plan.lines() if isinstance(line, Paragraph)]
     assert paragraphs[-1] == f"{DAY}: k 3"

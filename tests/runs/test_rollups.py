@@ -137,7 +137,7 @@ def test_rows_of_a_roll_up_end_with_those_of_its_table(project: Project) -> None
 
 def test_the_plan_and_the_columns_describe_a_roll_up(project: Project) -> None:
     publish(project)
-    plan = minimize.plan_for(project.folder)
+    plan = minimize.make_plan(project.folder)
     says = plan.to_json()["outputs"]["billing_total"]["statistics"]
     assert (
         says == "statistics are sums over the rows of billing that are shown; a subject in several rows counts in each"
@@ -165,7 +165,7 @@ def test_a_report_draws_the_figures_of_a_roll_up(project: Project) -> None:
 
 def test_a_preview_of_tables_has_no_roll_ups(project: Project) -> None:
     publish(project)
-    plan = minimize.plan_for(project.folder)
+    plan = minimize.make_plan(project.folder)
     (found,) = preview_tables(plan, project.folder / "data" / DAY / "a.ndjson.gz", at=AT, keys=project.keys)
     assert (found.name, found.shown) == ("billing", 3)
 

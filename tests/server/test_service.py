@@ -282,7 +282,7 @@ def test_the_ledger_contains_no_value(home: Home) -> None:
 def test_minimize_open_finds_its_files_and_logs_the_acting_account(home: Home, by_pipeline: bool) -> None:
     home.acts("nora")
     path = home.folder if by_pipeline else home.project.out
-    with minimize.open(path, keys=home.project.keys, clock=home.time) as door:
+    with minimize.open_dataset(path, keys=home.project.keys, clock=home.time) as door:
         assert door.read(purpose=PURPOSE).num_rows == ROWS // 2
         assert door.read("checkins/per_tenant", purpose=PURPOSE).num_rows == 1
         assert sum(batch.num_rows for batch in door.batches(columns=["model"], purpose=PURPOSE)) == ROWS // 2
@@ -294,19 +294,22 @@ def test_minimize_open_finds_its_files_and_logs_the_acting_account(home: Home, b
 
 def test_the_configuration_may_name_the_access_file_and_require_encryption(home: Home) -> None:
     (home.folder / "minimize.yaml").write_text("access: {file: access.yaml, encrypt: by_category}\nledger: ledger.db\n")
-    with minimize.open(home.project.out, keys=home.project.keys, user="ann") as door:
+    with minimize.open_dataset(home.project.out, keys=home.project.keys, user="ann") as door:
         assert door.read(purpose=PURPOSE).num_rows == ROWS
 
 
 def test_an_account_may_be_named(home: Home) -> None:
-    with minimize.open(home.project.out, keys=home.project.keys, user="nobody") as door, pytest.raises(RefusedError):
+    with (
+        minimize.open_dataset(home.project.out, keys=home.project.keys, user="nobody") as door,
+        pytest.raises(RefusedError),
+    ):
         door.read(purpose=PURPOSE)
 
 
 def test_without_keys_or_rules_nothing_is_opened(home: Home, tmp_path: Path) -> None:
     def opened(**words: Any) -> MinimizeError:
         with pytest.raises(MinimizeError) as error:
-            minimize.open(home.project.out, **words)
+            minimize.open_dataset(home.project.out, **words)
         return error.value
 
     assert isinstance(opened(), KeyringError)

@@ -19,8 +19,8 @@ from minimize.receipts import (
     QuarantineEntry,
     Receipt,
     ReceiptFile,
+    ReceiptRowCounts,
     ReleaseEntry,
-    RowCounts,
     WrittenOutput,
     sha256_text,
 )
@@ -96,7 +96,7 @@ class OutputWriter:
             "dates": () if date is None else (date,),
             "policy": PolicyRef("p", 1, sha256_text(texts["policy.yaml"].encode())),
             "settings": None,
-            "rows": RowCounts(rows + bad.rows, rows, 0, bad.rows),
+            "rows": ReceiptRowCounts(rows + bad.rows, rows, 0, bad.rows),
             "fields": dict(fields or {}),
             "undeclared": {},
             "outputs": {

@@ -177,7 +177,7 @@ def _require_sections(incident: Incident, planned: Sequence[NoticeDelivery]) -> 
     drafts = [incident.draft(each.version).body["tenants"][each.tenant_id] for each in planned]
     empty = sorted({section for draft in drafts for section in draft.get("empty", ())}, reverse=True)
     if empty:
-        commands = " and ".join(f"`minimize incident measure {incident.id} TEXT --as {each}`" for each in empty)
+        commands = " and ".join(f"`minimize incident measure {incident.id} TEXT --type {each}`" for each in empty)
         raise RefusedError(
             f"no notice was sent: the notices have no {' and no '.join(empty)}",
             code="E326",
@@ -208,7 +208,7 @@ def _require_notify_command(workspace: Workspace) -> list[str]:
     if words is None:
         raise ConfigurationError(
             "no command delivers notices",
-            hint="Set `notify: [COMMAND]` in minimize.yaml, or send the messages yourself and pass `notice --sent`.",
+            hint="Set `notify: [COMMAND]` in minimize.yaml, or send the messages yourself and run `minimize incident mark-sent`.",
         )
     return words
 

@@ -99,7 +99,7 @@ def draft_notices(
     workspace.require("incident/notice")
     if to is None or not contact:
         raise ConfigurationError(
-            "a notice needs a folder and a contact for questions", hint="Pass --to DIR and --contact WHOM, or --sent."
+            "a notice needs a folder and a contact for questions", hint="Pass --to DIR and --contact WHOM."
         )
     named = contacts if isinstance(contacts, Contacts) else find_contacts(contacts, workspace.config)
     completed_contacts = named.completed_by(administrator_contacts(workspace))

@@ -96,7 +96,7 @@ class NewIncident:
             hint = "Leave out --exposed, or pass --kind privacy."
             raise ConfigurationError("a support incident has no exposed items", hint=hint)
         if self.kind == "support" and not (self._tenant_names and (self.reference or "").strip()):
-            hint = "Pass --tenant TENANT and --reference TICKET."
+            hint = "Pass --tenant TENANT and --evidence TICKET."
             raise ConfigurationError("a support incident needs its tenant and the reference of its ticket", hint=hint)
         if (until is not None and until < since) or self.known_at < since:
             hint = "Pass --until and --known-at times that are not before --since."
@@ -174,7 +174,7 @@ def reclassify_incident(name: str, as_: DeclaredClass, reason: str, workspace: W
     def body_of(incident: Incident | None) -> Mapping[str, Any]:
         this = require_open_privacy(incident)
         if not reason.strip():
-            raise ConfigurationError("a change of class requires a reason", hint="Pass --because TEXT.")
+            raise ConfigurationError("a change of class requires a reason", hint="Pass --reason TEXT.")
         if this.incident_class is None:
             hint = f"Run `minimize incident declare {name}`."
             raise ConfigurationError("this incident is not declared yet", hint=hint)
@@ -281,11 +281,11 @@ def _class_at_closing(incident: Incident, as_: IncidentClass | None) -> Incident
     """The class with which an incident is closed. Raises ConfigurationError if it is missing, or a support incident has one."""
     if incident.kind == "support":
         if as_ is not None:
-            raise ConfigurationError("a support incident has no class", hint="Leave out --as.")
+            raise ConfigurationError("a support incident has no class", hint="Leave out --class.")
         return None
     closing_class = as_ or incident.incident_class
     if closing_class is None:
-        raise ConfigurationError("an incident that is not declared is closed with a class", hint="Pass --as CLASS.")
+        raise ConfigurationError("an incident that is not declared is closed with a class", hint="Pass --class CLASS.")
     return closing_class
 
 

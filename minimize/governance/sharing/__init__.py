@@ -1,6 +1,6 @@
 """Sharing with third parties. No data leaves or is received without a manifest, a contract and the tenant's consent.
 
-outbound.py          `share` and `share why`: plan.py resolves and plans, payload.py makes the payload,
+outbound.py          `share` and `share explain`: plan.py resolves and plans, payload.py makes the payload,
                      disclosures.py records and lists disclosures
 recipient_fields.py  data for a recipient: fields, forms, the recipient's own keys, functions that a pipeline can feed
 released_output.py   the policy for output of a run: conditions, settings and aggregates evaluated again

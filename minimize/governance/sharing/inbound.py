@@ -41,10 +41,10 @@ from minimize.policy.load import load_policy
 from minimize.policy.model import Field, Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.policy.treatments import DROP
-from minimize.recipients import Function, Recipient, inbound
+from minimize.recipients import Function, Recipient, Recipients, inbound
 from minimize.recipients.rules import Party, find_party, rule_reason, tenant_reason
 from minimize.runs.deciding_function import record_event, refusal_error
-from minimize.runs.minimizer import Account, Minimizer, RowTally, bind_to_data, release_batches
+from minimize.runs.minimizer import Minimizer, RowCounts, RowTally, bind_to_data, release_batches
 from minimize.runs.overrides import require_override
 from minimize.runs.resolve import RunRequest
 from minimize.runs.runner import Execution, RunResult, run_dates
@@ -89,8 +89,8 @@ def receive(
     sender: str | Recipient,
     function: str,
     purpose: str | None = None,
-    keys: Any = None,
-    recipients: Any = None,
+    keys: Keyring | PathText | None = None,
+    recipients: Recipients | PathText | None = None,
     at: datetime | str | None = None,
     connector: Connector | None = None,
     policy: Policy | PathText | None = None,
@@ -209,10 +209,10 @@ class _InboundRequest:
             hint = "Pass ledger=PATH_OR_URL, or set MINIMIZE_LEDGER or `ledger:` in minimize.yaml."
             yield rule_reason("no_consent", "there is no ledger with consents", hint=hint)
 
-    def lacks_consent(self, account: Account, data: Any, when: datetime, now: datetime) -> bool:
+    def lacks_consent(self, account: RowCounts, data: Any, when: datetime, now: datetime) -> bool:
         """Whether rows were read and no row's tenant consented. Rows without a tenant can be left out as faulty."""
         gated = account.gated.get("consent", 0)
-        if not account.read or gated + sum(account.left_out.values()) < account.read:
+        if not account.read or gated + sum(account.quarantined.values()) < account.read:
             return False
         if gated == account.read:
             return True

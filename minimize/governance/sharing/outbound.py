@@ -1,6 +1,6 @@
-"""Sharing with a third party: `share` and `share why`.
+"""Sharing with a third party: `share` and `share explain`.
 
-`share` makes the plan and the payload, records the disclosure, and delivers the payload. `share why` lists every reason
+`share` makes the plan and the payload, records the disclosure, and delivers the payload. `share explain` lists every reason
 against a share.
 """
 
@@ -56,8 +56,10 @@ from minimize.governance.sharing.plan import (
     resolve_share,
     tenant_column_source,
 )
+from minimize.keys import Keyring
 from minimize.output.folder import has_runs
 from minimize.plan import Plan
+from minimize.policy.model import Policy
 from minimize.policy.pipeline import Pipeline
 from minimize.recipients import Function, Recipient, Recipients
 from minimize.recipients.rules import find_party, payload_differs_error, purpose_reasons, tenant_reason
@@ -206,13 +208,13 @@ def share(
     *,
     recipient: str | Recipient,
     function: str,
-    policy: Any = None,
-    pipeline: Any = None,
+    policy: Policy | PathText | None = None,
+    pipeline: Pipeline | PathText | None = None,
     purpose: str | None = None,
     settings: Any = None,
-    keys: Any = None,
+    keys: Keyring | PathText | None = None,
     ledger: PathText | None = None,
-    recipients: Any = None,
+    recipients: Recipients | PathText | None = None,
     fields: Collection[str] | None = None,
     must_be: CategoryName | None = None,
     at: datetime | str | None = None,
@@ -345,7 +347,7 @@ class ShareExplanation:
             yield f"  consent {self.consent}"
 
     def to_json(self) -> dict[str, Any]:
-        """The output of `share why --json`."""
+        """The output of `share explain --json`."""
         known = {} if self.tenant is None else unknown_tenant_json(self.unknown_tenant)
         body = {"recipient": self.recipient, "function": self.function, "tenant": self.tenant, **known}
         answer = {"permitted": self.permitted, "fields": self.fields, "consent": self.consent}

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from minimize.governance.subjects.correct import (
     Correction,
+    CorrectionBasis,
     CorrectionEvidence,
     approve_correction,
     correct_subject,
@@ -51,6 +52,7 @@ from minimize.governance.subjects.view import SubjectView, find_views, view_subj
 
 __all__ = [
     "Correction",
+    "CorrectionBasis",
     "CorrectionEvidence",
     "Coverage",
     "CoverageTarget",

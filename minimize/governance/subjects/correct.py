@@ -235,8 +235,7 @@ def correct_subject(
         raise ConfigurationError(
             "a correction applies to one subject of one tenant", hint="Pass one ID and --tenant T."
         )
-    option = "--source-correction" if evidence.basis == "source_correction" else "--request"
-    evidence = replace(evidence, reference=checked_reference(evidence.reference, option))
+    evidence = replace(evidence, reference=checked_reference(evidence.reference, "--evidence"))
     workspace.check_ledger(named)
     with workspace.open_ledger(create=yes, signs=True) as ledger:
         found_outputs = find_changeable_outputs(ledger, named, workspace.configured_outputs)[0]

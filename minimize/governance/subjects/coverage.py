@@ -119,7 +119,7 @@ def _record_targets(written: WritingRun) -> Iterator[CoverageTarget]:
     shown = [key for key in identifying_fields(policy) if _is_released(written, key)]
     for key in shown:
         if policy.subject in shown:
-            rule = "subject" if key == policy.subject else f"rows of {policy.subject}; --as {key}"
+            rule = "subject" if key == policy.subject else f"rows of {policy.subject}; --id-field {key}"
             yield CoverageTarget(where, RECORDS, key, rule)
         else:
             lacks = "but no subject" if policy.subject is None else f"but not {policy.subject}"
@@ -235,7 +235,7 @@ def check_searched(unsearched: Mapping[DataSubject, Sequence[UnsearchableFile]],
         f"{count_noun(len(missed_files), 'file')} that may hold records of the named subjects could not be searched",
         code="Q004",
         hint="The records that were found are removed, and the request stays open. Pass --linked to search by the devices of a"
-        " person that --as names. For an output that cannot be searched, pass --unsearchable OUTPUT=REASON.",
+        " person that --id-field names. For an output that cannot be searched, pass --unsearchable OUTPUT=REASON.",
         findings=list(findings.values()),
     )
 

@@ -242,7 +242,7 @@ def check_individuals(linked: Iterable[LinkedIdentifiers]) -> None:
     """Raises ConfigurationError if an id was found as that of a user and as that of a device, and neither was named."""
     if any(len(each.individuals) > 1 for each in linked):
         raise ConfigurationError(
-            "a named id is that of a user and also that of a device", hint="Pass --as user or --as device."
+            "a named id is that of a user and also that of a device", hint="Pass --id-field user or --id-field device."
         )
 
 

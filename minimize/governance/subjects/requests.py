@@ -429,4 +429,4 @@ def refuse_subjects(
 def _refusal(because: str, reference: str) -> dict[str, str]:
     if because not in REFUSAL_REASONS:
         raise ConfigurationError("unknown reason", hint=f"Use one of {', '.join(REFUSAL_REASONS)}.")
-    return {"because": because, "reference": checked_reference(reference, "--reference")}
+    return {"because": because, "reference": checked_reference(reference, "--evidence")}

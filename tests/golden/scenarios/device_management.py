@@ -62,7 +62,7 @@ def steps(session: Session) -> None:
             _agree_to_summaries(session)
         session.run(f"run {pipeline} --json")
         session.run(f"verify {output} --json")
-        session.run(f"quarantine show {output} --check --json")
+        session.run(f"quarantine {output} --check --json")
         session.run(f"replay {output} --json")
         session.run(f"retract {output} --json")
         session.run(f"expire {output} --at 2026-12-26T02:00:00Z --json")

@@ -25,7 +25,7 @@ def steps(session: Session) -> None:
     session.call("minimize.read(OUTPUT)", lambda: minimize.read(OUTPUT, keys=KEYRING).sort_by(ORDER))
     session.run(f"report {OUTPUT} --at 2026-11-25T12:00:00Z --json")
     session.write("sample_data/device_telemetry/2026-11-24/part-1.ndjson.gz", session.records(SOURCE)[:150])
-    session.run(f"quarantine show {OUTPUT} --json")
+    session.run(f"quarantine {OUTPUT} --json")
     session.run(f"run {PIPELINE} --pending --json")
     session.write(SOURCE, session.records(SOURCE)[-100:])
     session.run(f"run {PIPELINE} --date {DAY} --json")

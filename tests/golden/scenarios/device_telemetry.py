@@ -33,7 +33,7 @@ def steps(session: Session) -> None:
     session.look(OUTPUT)
     session.run(f"verify {OUTPUT} --json")
     session.run(f"drift {PIPELINE} --date 2026-11-24 --json")
-    session.run(f"quarantine show {OUTPUT} --check --json")
+    session.run(f"quarantine {OUTPUT} --check --json")
     session.run(f"replay {OUTPUT} --json")
     session.run(f"retract {OUTPUT} --json")
     session.run(f"expire {OUTPUT} --due --json")

@@ -39,6 +39,6 @@ def steps(session: Session) -> None:
     session.run(f"keys shred --tenant west --output {OUTPUT} --yes --json")
     session.call(read, lambda: minimize.read(OUTPUT, keys=KEYRING).sort_by("user"))
     session.run(f"verify {OUTPUT} --json")
-    session.run(f"subject view d-1 --in {OUTPUT} --tenant west --pipeline pipeline --json")
+    session.run(f"subject view d-1 --also {OUTPUT} --tenant west --pipeline pipeline --json")
     session.run(f"report {OUTPUT} --at 2026-11-25T12:00:00Z --json")
     session.run(f"runs --output {OUTPUT} --json")

@@ -62,7 +62,7 @@ def steps(session: Session) -> None:
     session.call("prepare: a batch", lambda: minimizer(data.to_batches()[0], at=datetime.fromisoformat(AT)))
 
     session.call("prepare: the account of the last call", lambda: minimizer.last.to_json())
-    session.call("apply: with its account", lambda: minimize.apply(policy, data, **given, account=True)[1].to_json())
+    session.call("apply: with its account", lambda: minimize.apply(policy, data, **given, counts=True)[1].to_json())
 
     _shares(session, policy, data)
     _erasures(session, policy, data, given)
@@ -70,7 +70,7 @@ def steps(session: Session) -> None:
 
 
 def _erasures(session: Session, policy: Any, data: pa.Table, given: dict[str, Any]) -> None:
-    words = {**given, "ledger": "ledger.db", "account": True}
+    words = {**given, "ledger": "ledger.db", "counts": True}
     session.call("apply: nobody was erased", lambda: minimize.apply(policy, data, **words)[1].to_json())
     session.run("events add north erasure --subject d-0 --ledger ledger.db --json")
     session.call("apply: a subject was erased", lambda: minimize.apply(policy, data, **words)[1].to_json())
@@ -102,7 +102,7 @@ def _files(session: Session) -> None:
         session.write(f"data/{day}/a.ndjson.gz", [checkin(number, day) for number in range(24)])
     session.call("load_pipeline", lambda: minimize.load_pipeline("."))
     session.call("lint", lambda: minimize.lint("."))
-    session.call("plan_for", lambda: minimize.plan_for("."))
+    session.call("make_plan", lambda: minimize.make_plan("."))
     session.call("run", lambda: minimize.run("."))
     session.call("run: one date", lambda: minimize.run(".", date=DAYS[1]))
     session.call("run: no such engine", lambda: minimize.run(".", engine="abacus"))
@@ -111,7 +111,7 @@ def _files(session: Session) -> None:
     session.call("read: records", lambda: minimize.read("out"))
     session.call("read: an aggregate of one date", lambda: minimize.read("out", "per_day", dates=[DAYS[0]]))
     session.call("read: no such output", lambda: minimize.read("out", "none"))
-    session.call("open: without an access file", lambda: minimize.open("out"))
+    session.call("open: without an access file", lambda: minimize.open_dataset("out"))
     written = min((session.folder / "out" / "records").rglob("*.parquet"))
     written.write_bytes(written.read_bytes() + b"?")
     session.call("verify: a file was changed", lambda: minimize.verify("out"))

@@ -41,11 +41,11 @@ def steps(session: Session) -> None:
     session.write(f"data/{DAYS[1]}/broken.ndjson.gz", broken)
     session.run(f"{run} --pending --skip-exit-code")
     session.run(f"drift pipeline --date {DAYS[1]} --output {OUTPUT} --json")
-    session.run(f"quarantine show {OUTPUT} --json")
+    session.run(f"quarantine {OUTPUT} --json")
 
     session.write("pipeline/policy.yaml", POLICY)
     session.run("lint pipeline --json")
-    session.run(f"quarantine show {OUTPUT} --check --json")
+    session.run(f"quarantine {OUTPUT} --check --json")
     session.run(f"replay {OUTPUT} --json")
     session.write("pipeline/policy.yaml", _with_fields(owner={"type": "string", "do": "drop"}))
     session.run(f"retract {OUTPUT} --json")

@@ -7,7 +7,7 @@ from tests.golden.runner import Session
 from tests.golden.third_parties import OFFERED, SIGNED
 
 OUTPUT = "out/checkins"
-FORM = f"--reference FORM-1 {SIGNED}"
+FORM = f"--evidence FORM-1 {SIGNED}"
 PIA, PAUL, SAM, SUE, ANN, ROB, OLGA, CARL = (
     f"{name}@example.com" for name in ("pia", "paul", "sam", "sue", "ann", "rob", "olga", "carl")
 )
@@ -55,16 +55,16 @@ def _shares(session: Session) -> None:
         actor=PIA,
     )
     session.run(f"consent confirm south vendor sync {SIGNED} {on}", actor=PAUL)
-    session.run(f"consent refuse west vendor sync --reference FORM-1 {on}", actor=PIA)
-    session.run(f"consent give west vendor sync --reference FORM-1 {on}", actor=PIA)
+    session.run(f"consent refuse west vendor sync --evidence FORM-1 {on}", actor=PIA)
+    session.run(f"consent give west vendor sync --evidence FORM-1 {on}", actor=PIA)
     session.run(f"consent give west vendor sync {FORM} {on}", actor=ANN)
     session.run(f"consent give west vendor sync {on}", actor=PIA)
     session.run(f"consent show {on}", actor=PIA)
-    session.run(f"consent why west vendor sync {on}", actor=PIA)
-    session.run(f"consent why south vendor sync {on}", actor=PIA)
-    session.run(f"consent why south vendor sync --at 2026-11-26T00:00:00Z {on}", actor=PIA)
-    session.run(f"share why vendor sync --tenant north {on}", actor=PIA)
-    session.run(f"share why partner sync --tenant north {on}", actor=PIA)
+    session.run(f"consent explain west vendor sync {on}", actor=PIA)
+    session.run(f"consent explain south vendor sync {on}", actor=PIA)
+    session.run(f"consent explain south vendor sync --at 2026-11-26T00:00:00Z {on}", actor=PIA)
+    session.run(f"share explain vendor sync --tenant north {on}", actor=PIA)
+    session.run(f"share explain partner sync --tenant north {on}", actor=PIA)
     session.run("share send partner sync --pipeline pipeline --to partner.parquet --json", actor=PIA)
     data = "--data data/2026-11-24/a.ndjson.gz --policy pipeline/policy.yaml --recipients recipients --ledger ledger.db"
     session.run(f"{send} --dry-run", actor=PIA)
@@ -75,19 +75,19 @@ def _shares(session: Session) -> None:
     session.run("share show --pipeline pipeline", shared, actor=PIA)
     session.run(f"consent withdraw north vendor sync {FORM} --to recall.json {on}", actor=PIA)
     session.run(f"share recall list {on}", actor=PIA)
-    session.run(f"share recall request vendor --to due.json {on}", actor=PIA)
+    session.run(f"share recall issue vendor --to due.json {on}", actor=PIA)
     session.run(f"share recall confirm vendor --tenant north {on}", actor=PIA)
     session.run(f"share recall list --all {on}", actor=PIA)
-    session.run(f"consent expire {on}", actor=PIA)
+    session.run(f"consent mark-expired {on}", actor=PIA)
     session.run(f"functions list north {on}", actor=PIA)
     session.run("functions list north --html functions.html --pipeline pipeline", actor=PIA)
-    session.run(f"functions disable south vendor sync --reference FORM-3 {on}", actor=PIA)
+    session.run(f"functions disable south vendor sync --evidence FORM-3 {on}", actor=PIA)
     session.write(
         "left.csv", "tenant_id,serial,deleted_at\nnorth,S-1,2026-11-24T10:00:00Z\nnorth,,2026-11-24T10:00:00Z\n"
     )
-    session.run(f"events import left.csv --as serial {on}", actor=PIA)
+    session.run(f"events import left.csv --id-field serial {on}", actor=PIA)
     session.run(
-        f"subject refuse --kind export --id d-9 --tenant north --because withheld --reference CASE-9 {on}", actor=PIA
+        f"subject refuse --kind export --id d-9 --tenant north --reason withheld --evidence CASE-9 {on}", actor=PIA
     )
     session.run(f"tenant report north {on}", actor=PIA)
     session.run(f"contract end south vendor {on}", actor=PIA)
@@ -100,12 +100,12 @@ def _grants(session: Session) -> None:
     on = "--pipeline pipeline --json"
     session.run(f"access lint {on}")
     session.run(f"access show {on}")
-    session.run(f"access why ann@example.com checkins --purpose operations {on}")
-    session.run(f"access why sam@example.com checkins --field model --purpose operations {on}")
-    session.run(f"access why ann@example.com settings/set --tenant north {on}")
-    request = 'access request checkins --incident CASE-7 --justification "does not check in" --tenant north'
+    session.run(f"access explain ann@example.com checkins --purpose operations {on}")
+    session.run(f"access explain sam@example.com checkins --field model --purpose operations {on}")
+    session.run(f"access explain ann@example.com settings/set --tenant north {on}")
+    request = 'access request checkins --incident CASE-7 --reason "does not check in" --tenant north'
     session.run(f"{request} --field model {on}", actor=SAM)
-    opened = f'--kind support --title "No check-in" --tenant north --reference TICKET-7 {on}'
+    opened = f'--kind support --title "No check-in" --tenant north --evidence TICKET-7 {on}'
     session.run(f"incident open CASE-7 {opened}", actor=SAM)
     session.run(f"incident open CASE-8 {opened}", actor=ANN)
     grant = session.run(f"{request} --field model {on}", actor=SAM).get("grant")
@@ -113,26 +113,24 @@ def _grants(session: Session) -> None:
     session.run(f"access approve {on}", grant, actor=SUE)
     session.run(f"{request} --field model {on}", actor=PIA)
     session.run(f"access approve --reason seen {on}", grant, actor=PIA)
-    session.run(f"access why sam@example.com checkins --field model --purpose operations --incident CASE-7 {on}")
+    session.run(f"access explain sam@example.com checkins --field model --purpose operations --incident CASE-7 {on}")
     session.run(f"access list {on}", actor=SAM)
     session.run(f"access revoke {on}", grant, actor=SAM)
     other = session.run(f"{request} --category identified --reidentify {on}", actor=SAM).get("grant")
     session.run(f"access deny --reason no {on}", other, actor=PIA)
-    session.run(
-        f"access request checkins --field model --incident CASE-7 --tenant west --justification x {on}", actor=SAM
-    )
+    session.run(f"access request checkins --field model --incident CASE-7 --tenant west --reason x {on}", actor=SAM)
     urgent = session.run(f"{request} --field model --break-glass {on}", actor=SUE).get("grant")
     session.run(f"access list --all {on}", actor=PIA)
     session.run(f"access review --reason needed {on}", urgent, actor=PIA)
-    session.run(f"access expire {on}", actor=PIA)
+    session.run(f"access mark-expired {on}", actor=PIA)
     session.run(f"{request} --field model {on}", actor=SAM)
     session.run(f"incident close CASE-7 --reason done {on}", actor=PIA)
     session.run(f"access list --all {on}", actor=PIA)
-    request = session.run(f"access token --user ann@example.com --for 30m {on}", actor=ROB).get("token")
+    request = session.run(f"access token --actor ann@example.com --for 30m {on}", actor=ROB).get("token")
     session.run(f"access token confirm {on}", request, actor=ROB)
     session.run("access token confirm --pipeline pipeline", request, actor=ANN)
     session.run("access token --for 30m --pipeline pipeline", actor=ANN)
-    session.run("access token --user rob@example.com --pipeline pipeline", actor=ANN)
+    session.run("access token --actor rob@example.com --pipeline pipeline", actor=ANN)
     token = session.run(f"access token list {on}", actor=ROB).get("tokens", 0, "token")
     session.run(f"access token revoke {on}", token, actor=ROB)
     session.run(f"access adopt {on}", actor=ROB)
@@ -160,14 +158,14 @@ def _restrictions(session: Session, on: str) -> None:
 
 
 def _subjects(session: Session) -> None:
-    on = f"--pipeline pipeline --in {OUTPUT} --json"
+    on = f"--pipeline pipeline --also {OUTPUT} --json"
     session.run(f"subject coverage {on}", actor=PIA)
     session.run(f"subject view d-1 --tenant south {on}", actor=PIA)
-    session.run(f"subject view u-1 --as user --tenant south {on}", actor=PIA)
+    session.run(f"subject view u-1 --id-field user --tenant south {on}", actor=PIA)
     session.run(f"subject view d-1 {on}", actor=ANN)
     session.run(f"subject view --tenant west --rows 1 {on}", actor=PIA)
     session.run(f"subject export d-1 --tenant south --to exported --redact model {on}", actor=PIA)
-    correct = f"subject correct d-1 --tenant south --request CASE-9 {on}"
+    correct = f"subject correct d-1 --tenant south --origin request --evidence CASE-9 {on}"
     session.run(f"{correct} --set model=Z --yes", actor=ANN)
     session.run(f"{correct} --set model=Z --yes", actor=CARL)
     session.run(f"{correct} --set serial=Z --yes", actor=PIA)
@@ -213,7 +211,7 @@ def _another_ledger(session: Session) -> None:
     session.run(f"verify {OUTPUT} --ledger other.db --json")
     session.run(f"verify {OUTPUT} --ledger ledger.db --json")
     session.run(f"{adopt} ledger.db --reason found", actor=PIA)
-    session.run(f"subject view d-3 --tenant north --pipeline pipeline --in {OUTPUT} --json", actor=PIA)
+    session.run(f"subject view d-3 --tenant north --pipeline pipeline --also {OUTPUT} --json", actor=PIA)
     session.run(f"verify {OUTPUT} --json")
 
 
@@ -229,25 +227,25 @@ def _incident(session: Session) -> None:
     session.run(f'incident open INC-7 --title "A lost backup" --exposed column:model {opened}', actor=PIA)
     session.run(f'incident open INC-8 --title "A false alarm" --exposed date:2026-11-30 {opened}', actor=PIA)
     session.run(f'incident open INC-9 --title "A lost backup" {opened}', actor=ANN)
-    session.run(f"incident close INC-8 --as false_positive --reason mistaken {on}", actor=PIA)
+    session.run(f"incident close INC-8 --class false_positive --reason mistaken {on}", actor=PIA)
     session.run(f"incident scope INC-7 {on}", actor=PIA)
-    session.run(f"incident declare INC-7 --as security_incident {on}", actor=PIA)
-    session.run(f"incident reclassify INC-7 --as customer_reportable --because lost {on}", actor=PIA)
-    session.run(f"incident reclassify INC-7 --as security_incident --because found {on}", actor=PIA)
+    session.run(f"incident declare INC-7 --class security_incident {on}", actor=PIA)
+    session.run(f"incident reclassify INC-7 --class customer_reportable --reason lost {on}", actor=PIA)
+    session.run(f"incident reclassify INC-7 --class security_incident --reason found {on}", actor=PIA)
     session.run(f'incident measure INC-7 "The key was changed." {on}', actor=PIA)
-    session.run(f'incident measure INC-7 "Change passwords." --as action {on}', actor=PIA)
+    session.run(f'incident measure INC-7 "Change passwords." --type action {on}', actor=PIA)
     session.run(f'incident exempt INC-7 west --reason "Told by telephone." {on}', actor=PIA)
     session.run(f"incident exempt INC-7 west --agree {on}", actor=PIA)
     session.run(f"incident exempt INC-7 west --agree {on}", actor=PAUL)
     notice = 'incident notice INC-7 --to notices --contact "Pia, privacy@example.com" --contacts contacts.csv'
     session.run(f"{notice} {on}", actor=PIA)
-    session.run(f"incident close INC-7 --as customer_reportable --reason done {on}", actor=PIA)
+    session.run(f"incident close INC-7 --class customer_reportable --reason done {on}", actor=PIA)
     session.run(f"incident send INC-7 --outbox notices {on}", actor=PIA)
     session.run(f"incident send INC-7 --outbox notices --yes {on}", actor=PIA)
-    session.run(f"incident notice INC-7 --sent --tenant north --tenant south {on}", actor=PIA)
+    session.run(f"incident mark-sent INC-7 --tenant north --tenant south {on}", actor=PIA)
     session.run(f"incident show INC-7 {on}", actor=PIA)
     session.run(f"incident list {on}", actor=PIA)
-    session.run(f"incident close INC-7 --as customer_reportable --reason done {on}", actor=PIA)
+    session.run(f"incident close INC-7 --class customer_reportable --reason done {on}", actor=PIA)
 
 
 def _log(session: Session) -> None:
@@ -263,7 +261,7 @@ def _log(session: Session) -> None:
     on = "--pipeline pipeline --json"
     session.run(f"subject status {on}", actor=PIA)
     session.run(f"share recall list {on}", actor=PIA)
-    session.run(f"consent expire {on}", actor=PIA)
+    session.run(f"consent mark-expired {on}", actor=PIA)
     session.run(f"functions list north {on}", actor=PIA)
     session.run("functions list north --html functions.html --pipeline pipeline", actor=PIA)
     session.run(f"contract end south vendor {on}", actor=PIA)

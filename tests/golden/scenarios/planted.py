@@ -15,7 +15,7 @@ def steps(session: Session) -> None:
     for kind in ("ndjson", "csv", "parquet"):
         session.run(f"run {kind} --json")
         session.run(f"verify {kind}/out --json")
-        session.run(f"quarantine show {kind}/out --json")
+        session.run(f"quarantine {kind}/out --json")
     session.run("plan ndjson --preview 5 --json")
     session.run("drift ndjson --json")
     session.run("report ndjson/out --html report.html --at 2026-11-25T12:00:00Z --json")

@@ -46,7 +46,7 @@ def steps(session: Session) -> None:
         session.run(f"run {pipeline} --json --ledger ledger.db")
         session.run(f"verify {output} --json --ledger ledger.db")
         session.run(f"replay {output} --json --ledger ledger.db")
-        session.run(f"consent withdraw {AGREED} {function} --reference FORM-2 --json {ledger}")
+        session.run(f"consent withdraw {AGREED} {function} --evidence FORM-2 --json {ledger}")
         session.run(f"retract {output} --yes --json --ledger ledger.db")
         session.run(f"expire {output} --at 2026-12-26T02:00:00Z --json --ledger ledger.db")
         session.run(f"report {output} --at 2026-11-25T12:00:00Z --json --ledger ledger.db")
@@ -64,9 +64,9 @@ def _refused(session: Session, receive: str) -> None:
     """A prerequisite that is not met, a function that is not the pipeline's, no contract, and a policy that keeps more."""
     policy = "jamf_compliance/policy.yaml"
     confirm = f"functions confirm {OTHER} jamf admin_consent --ledger ledger.db"
-    session.run(f"{confirm} --reference TICKET-2 --revoke")
+    session.run(f"{confirm} --evidence TICKET-2 --revoke")
     session.run(f"{receive} --date {DAY}")
-    session.run(f"{confirm} --reference TICKET-3")
+    session.run(f"{confirm} --evidence TICKET-3")
     session.run(f"{confirm} {SIGNED}")
     session.run(f"{confirm} {SIGNED} --permission update_device_attributes --permission read_devices")
     session.run(f"{confirm} {SIGNED} --permission update_device_attributes")

@@ -31,13 +31,15 @@ def steps(session: Session) -> None:
 
     for shell in ("bash", "zsh", "fish"):
         session.run(f"completion {shell}")
-    session.run("sample usage_events --rows 40 --date 2026-11-24 --out generated --format ndjson --json")
-    session.run("sample device_telemetry --rows 40 --seed 7 --date 2026-11-24 --out generated --format parquet --json")
+    session.run("sample usage_events --rows 40 --date 2026-11-24 --output generated --format ndjson --json")
+    session.run(
+        "sample device_telemetry --rows 40 --seed 7 --date 2026-11-24 --output generated --format parquet --json"
+    )
     for kind in ("policy", "pipeline", "backfill", "recipient", "subprocessors", "access", "contacts", "configuration"):
         session.run(f"schema {kind} --json")
     session.run("init sample_data/device_telemetry/2026-11-24 mine --json")
-    session.run("init mine --accept os_version --accept battery_pct --accept tenant --json")
-    session.run("init mine --accept no_such_field --json")
+    session.run("policy accept mine os_version battery_pct tenant --json")
+    session.run("policy accept mine no_such_field --json")
     session.run("lint mine --json")
     session.run("check data.ndjson --schema schema.json --json")
     session.run("import jsonschema schema.json imported --json")
@@ -84,7 +86,9 @@ def steps(session: Session) -> None:
     session.run("recipient list --recipients pipelines/recipients --json")
     session.run("recipient show threat_defense --recipients pipelines/recipients --json")
     session.run("recipient show threat_defense --recipients pipelines/recipients --html recipient.html")
-    session.run(f"share why apple push --tenant contoso --recipients pipelines/recipients --pipeline {PIPELINE} --json")
+    session.run(
+        f"share explain apple push --tenant contoso --recipients pipelines/recipients --pipeline {PIPELINE} --json"
+    )
     send = f"share send threat_defense app_sync --recipients pipelines/recipients --pipeline {PIPELINE}"
     session.run(f"{send} --dry-run --json")
     session.run(f"{send} --to payload.parquet --json")

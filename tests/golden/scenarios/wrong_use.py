@@ -132,7 +132,7 @@ def steps(session: Session) -> None:
     session.run(f"run {telemetry} --settings {SETTINGS} --date {DAY} --json")
     session.write(SOURCE, gzip.compress(b"", mtime=0))
     session.run(f"run {telemetry} --settings {SETTINGS} --date {DAY} --allow-shrink --json")
-    session.run("quarantine show out/device_telemetry --json")
+    session.run("quarantine out/device_telemetry --json")
     session.write("out/device_telemetry/records/date=2026-11-23/stray.parquet", "stray")
     session.run("verify out/device_telemetry --json")
     session.run("audit log --output out/device_telemetry --result failure --json")

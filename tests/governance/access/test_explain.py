@@ -16,7 +16,7 @@ from minimize.governance.access_explain import (
     unknown_columns,
 )
 from minimize.plan import Plan
-from minimize.runs.inspection import plan_for
+from minimize.runs.inspection import make_plan
 from minimize.workspace import Workspace as Places
 from tests.governance.access.factory import INCIDENT, NOW, access_of, approved, grants, requested, wanted
 from tests.project import Builds, Project, enter, events, new_project
@@ -60,7 +60,7 @@ PIPELINE = Path(__file__).parents[3] / "pipelines" / "device_telemetry"
 
 @pytest.fixture(name="plan", scope="module")
 def _plan() -> Plan:
-    return plan_for(PIPELINE)
+    return make_plan(PIPELINE)
 
 
 def test_the_columns_of_records_have_the_category_of_the_plan(plan: Plan) -> None:

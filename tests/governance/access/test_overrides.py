@@ -145,8 +145,8 @@ def test_a_share_under_other_settings_needs_the_permission(world: World, own_set
     [
         ("plan checkins --preview 3 --settings mine.csv", "otto"),
         ("plan checkins --preview 3 --input checkins/data/{date}", "otto"),
-        ("quarantine show checkins/out --check --settings mine.csv", "max"),
-        ("quarantine show checkins/out --check --input checkins/data/{date}", "max"),
+        ("quarantine checkins/out --check --settings mine.csv", "max"),
+        ("quarantine checkins/out --check --input checkins/data/{date}", "max"),
     ],
 )
 def test_commands_that_show_records_under_other_settings_ask_for_the_same(

@@ -40,7 +40,7 @@ def test_the_pipeline_that_is_passed_is_that_of_its_output(project: Project, out
 
 def test_without_a_pipeline_it_cannot_be_found(project: Project, out: str) -> None:
     before = len(minimize.read(out))
-    said = command("subject", "delete", "d3", "--tenant", "north", "--in", out, "--keys", project.keys, "--yes")
+    said = command("subject", "delete", "d3", "--tenant", "north", "--also", out, "--keys", project.keys, "--yes")
     assert said.code == 2
     assert "Pass --pipeline PIPELINE" in said.err
     assert len(minimize.read(out)) == before

@@ -46,7 +46,7 @@ def test_every_identifier_of_a_person_is_found_by_the_subject_of_its_rows(projec
     every = found(ran(project))
     assert columns(every) == {
         ("records", "device_id", "subject"),
-        ("records", "user", "rows of device_id; --as user"),
+        ("records", "user", "rows of device_id; --id-field user"),
     }
     assert every.uncovered == ()
 

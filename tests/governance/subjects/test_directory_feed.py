@@ -114,7 +114,7 @@ def test_a_feed_can_name_its_columns(filled: Project) -> None:
     file = feed(filled, "customer,objectId,when\nnorth,u1,2026-11-30T10:00:00Z\n")
     columns = ("--tenant-column", "customer", "--id-column", "objectId", "--time-column", "when")
     where = ("--ledger", filled.folder / "organization.db", "--keys", filled.keys)
-    done = command("events", "import", file, "--as", "user", *columns, *where, "--json")
+    done = command("events", "import", file, "--id-field", "user", *columns, *where, "--json")
     assert (done.code, done.json["new"]) == (0, 1)
 
 
@@ -122,7 +122,7 @@ def test_a_feed_can_name_its_columns(filled: Project) -> None:
 def test_a_quiet_import_prints_nothing_unless_it_fails(filled: Project, name: str, code: int) -> None:
     feed(filled, FEED)
     where = ("--ledger", filled.folder / "organization.db", "--keys", filled.keys)
-    done = command("events", "import", filled.folder / name, "--as", "user", *where, "--quiet")
+    done = command("events", "import", filled.folder / name, "--id-field", "user", *where, "--quiet")
     assert (done.code, done.out, bool(done.err)) == (code, "", code == 2)
     assert code == 0 or "the feed " in done.err
 
@@ -138,7 +138,16 @@ def test_users_are_recorded_for_the_outputs_of_every_pipeline_that_is_named(fill
         ledger = filled.folder / f"other-{number}.db"
         named = [word for each in pipelines for word in ("--pipeline", each.folder)]
         done = command(
-            "events", "import", feed(filled, text), "--as", "user", "--ledger", ledger, "--keys", filled.keys, *named
+            "events",
+            "import",
+            feed(filled, text),
+            "--id-field",
+            "user",
+            "--ledger",
+            ledger,
+            "--keys",
+            filled.keys,
+            *named,
         )
         assert done.code == 0, done.err
         with open_ledger(find_ledger(ledger)) as opened:

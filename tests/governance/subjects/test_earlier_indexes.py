@@ -74,7 +74,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 def viewed(project: Project) -> int:
     """The number of records of the subject that a view finds."""
-    found = command("subject", "view", *SUBJECT, "--pipeline", project.folder, "--in", project.out, "--json")
+    found = command("subject", "view", *SUBJECT, "--pipeline", project.folder, "--also", project.out, "--json")
     count: int = found.json["subjects"][0]["rows"]
     return count
 

@@ -141,7 +141,7 @@ def test_an_id_of_a_user_and_of_a_device_is_refused_until_one_is_named(filled: P
     run(part(filled, "cases"), date=DAY, ledger=filled.folder / "organization.db")
     with pytest.raises(ConfigurationError, match="a named id is that of a user and also that of a device") as refused:
         deleted(filled, DataSubject("d0", "north"))
-    assert refused.value.hint == "Pass --as user or --as device."
+    assert refused.value.hint == "Pass --id-field user or --id-field device."
     deleted(filled, DataSubject("d0", "north", "device"))
     assert rows(filled) == {"inventory": 4, "cases": 4, "apps": 4, "vendor": 4}
 

@@ -45,7 +45,7 @@ def test_an_open_request_is_refused_with_a_reason_and_a_reference(filled: Projec
     with pytest.raises(CheckFailed):
         delete_subjects([DataSubject("u1", "north", "user")], places(filled), datetime.now(UTC), yes=True)
     (request,) = requests(filled)
-    cited = ("--because", "unidentified", "--reference", "CASE-9")
+    cited = ("--reason", "unidentified", "--evidence", "CASE-9")
     assert subject(filled, "refuse", request["request"], *cited).code == 0
     (refused,) = requests(filled)
     assert (refused["state"], refused["because"], refused["reference"]) == ("refused", "unidentified", "CASE-9")
@@ -54,7 +54,7 @@ def test_an_open_request_is_refused_with_a_reason_and_a_reference(filled: Projec
 
 
 def test_a_request_that_no_command_started_is_recorded_as_refused(filled: Project) -> None:
-    cited = ("--because", "withheld", "--reference", "CASE-9")
+    cited = ("--reason", "withheld", "--evidence", "CASE-9")
     assert subject(filled, "refuse", "--kind", "export", "--id", "d3", "--tenant", "north", *cited).code == 0
     (refused,) = requests(filled)
     assert (refused["kind"], refused["state"], refused["tenant_id"]) == ("export", "refused", "north")
@@ -64,7 +64,7 @@ def test_a_request_that_no_command_started_is_recorded_as_refused(filled: Projec
 
 
 def test_a_refusal_cites_no_personal_data(filled: Project) -> None:
-    cited = ("--because", "withheld", "--reference", "ann@contoso.example")
+    cited = ("--reason", "withheld", "--evidence", "ann@contoso.example")
     done = subject(filled, "refuse", "--kind", "export", "--id", "d3", "--tenant", "north", *cited)
     assert (done.code, "ann@" in done.err) == (2, False)
     assert requests(filled) == []
