@@ -34,6 +34,7 @@ from minimize.report.documentation import (
     statement_heading,
     subprocessors_table,
 )
+from minimize.report.facts import RESIDUALS_BY_RISK
 from minimize.report.lineage_graph import LineageGraph, LineageNode
 from minimize.runs.published_runs import list_runs
 from minimize.text import count_noun
@@ -46,8 +47,6 @@ DATASETS: Final = "datasets"
 """The folder of the pages of datasets."""
 SHOWN_RUNS: Final = 20
 """The last publications that a page lists."""
-_RESIDUAL_ORDER: Final = ("original", "reversible", "linkable", "guessable", "coarse")
-"""Fields are sorted by the residual of a value: most first. A field that only aggregates see has none."""
 _SECTIONS: Final = (
     ("lineage", "Lineage"),
     ("fields", "Fields"),
@@ -90,7 +89,7 @@ class SiteField:
     def order(self) -> tuple[bool, bool, int, bool]:
         """The position among the fields: what shows most of a person is first, dropped fields are last."""
         residual = self.entry.residual
-        place = _RESIDUAL_ORDER.index(residual) if residual in _RESIDUAL_ORDER else len(_RESIDUAL_ORDER)
+        place = RESIDUALS_BY_RISK.index(residual) if residual in RESIDUALS_BY_RISK else len(RESIDUALS_BY_RISK)
         return not self.is_released, self.entry.role == "plain", place, not self.is_identifier
 
 

@@ -60,8 +60,8 @@ def steps(session: Session) -> None:
     session.replace(POLICY, "do: {grid: {metres: 300}}", "do: {grid: {metres: 100}}")
     session.replace(
         POLICY,
-        "carrier:          {type: string, role: quasi, do: {top: {keep: 20, other: other}}}",
-        "carrier: {type: string, do: drop}",
+        "carrier:          {type: string, role: quasi, do: {top: {keep: 20, other: other}}, label: Mobile network}",
+        "carrier: {type: string, do: drop, label: Mobile network}",
     )
     session.run(f"lint {PIPELINE} --json")
     session.run(f"diff before.yaml {POLICY} --json")
