@@ -43,7 +43,7 @@ def build(target: Path = TARGET) -> Path:
     commands = command_pages()
     for name, text in commands.items():
         (pages / "reference" / "commands" / f"{name}.md").write_text(text + "\n")
-    settings = (HERE / "zensical.toml").read_text().replace("minimize-source", str(HERE.parent))
+    settings = (HERE / "zensical.toml").read_text().replace("minimize-source", str(_source(target / "source")))
     (target / "zensical.toml").write_text(settings.replace(COMMANDS_ENTRY, command_entries(commands)))
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file"]
     subprocess.run([*command, str(target / "zensical.toml")], check=True)
@@ -74,6 +74,15 @@ def _with_labels(table: re.Match[str]) -> str:
                 cells[place] = f'<td data-label="{label.replace(chr(34), "&quot;")}"{cells[place].removeprefix("<td")}'
         rows[number] = "".join(cells)
     return "".join(rows)
+
+
+def _source(target: Path) -> Path:
+    """A copy of the package in which `Example:` of a docstring is `Examples:`, the only title under which the site shows code."""
+    for module in (HERE.parent / "minimize").rglob("*.py"):
+        copy = target / module.relative_to(HERE.parent)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(re.sub(r"^( *)Example:$", r"\1Examples:", module.read_text(), flags=re.MULTILINE))
+    return target
 
 
 def with_figure(text: str, root: str) -> str:

@@ -137,7 +137,7 @@ def measures() -> str:
     for name, kind in MEASURES.items():
         lines += ["", f"## `{name}`", "", inspect.getdoc(kind) or ""]
         if kind.needs_bounds and kind.takes is not None:
-            lines += ["", "One value can determine most of the figure: `clip` the field or generalize it."]
+            lines += ["", "One value can determine most of the statistic: `clip` the field, or make it coarser."]
     return "\n".join(lines)
 
 

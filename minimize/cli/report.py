@@ -88,8 +88,8 @@ def docs_command(now: datetime, paths: tuple[str, ...], to: str | None) -> Print
     """Write a data catalogue of pipelines and the record of processing activities (GDPR Art. 30).
 
     They come from policies, pipelines, recipients, receipts and `processing:` of minimize.yaml (controller, contact,
-    representative, dpo, subjects, legal_basis, legal_basis.PURPOSE, transfers, security, organizational_measures). A folder means
-    all pipelines in its subfolders.
+    representative, dpo, subjects, legal_basis, legal_basis.PURPOSE, transfers, security,
+    organizational_measures, source, authority). A folder means all pipelines in its subfolders.
     """
     if to is not None:
         written = write_documentation(paths, to, now.date())

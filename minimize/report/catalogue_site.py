@@ -46,8 +46,8 @@ DATASETS: Final = "datasets"
 """The folder of the pages of datasets."""
 SHOWN_RUNS: Final = 20
 """The last publications that a page lists."""
-_REMAINING_ORDER: Final = (*("everything", "original", "reversible", "linkable", "guessable", "nothing", "coarse"),)
-"""Fields are sorted by what remains of a value: most first. A field that only aggregates see has no such word."""
+_RESIDUAL_ORDER: Final = ("original", "reversible", "linkable", "guessable", "coarse")
+"""Fields are sorted by the residual of a value: most first. A field that only aggregates see has none."""
 _SECTIONS: Final = (
     ("lineage", "Lineage"),
     ("fields", "Fields"),
@@ -89,8 +89,8 @@ class SiteField:
     @property
     def order(self) -> tuple[bool, bool, int, bool]:
         """The position among the fields: what shows most of a person is first, dropped fields are last."""
-        remains = self.entry.leaves
-        place = _REMAINING_ORDER.index(remains) if remains in _REMAINING_ORDER else len(_REMAINING_ORDER)
+        residual = self.entry.residual
+        place = _RESIDUAL_ORDER.index(residual) if residual in _RESIDUAL_ORDER else len(_RESIDUAL_ORDER)
         return not self.is_released, self.entry.role == "plain", place, not self.is_identifier
 
 

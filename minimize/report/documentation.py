@@ -18,6 +18,7 @@ from minimize.plan.model import CaseBranch, FieldPlan, describe_encryption
 from minimize.policy.pipeline import SourceModel
 from minimize.policy.treatments import DROP
 from minimize.recipients import Recipient, Subprocessor
+from minimize.recipients.model import standing_text
 from minimize.recipients.pages import recipient_contract_text
 from minimize.report.catalogue import (
     ORIGIN_NOTE,
@@ -40,7 +41,7 @@ from minimize.times import duration_text, time_text
 
 @dataclass(frozen=True, slots=True)
 class RecipientEntry:
-    """One third party: standing, functions, shared fields, contract."""
+    """One third party: role, functions, shared fields, contract."""
 
     name: str
     standing: str
@@ -165,7 +166,7 @@ def recipient_entry(recipient: Recipient) -> RecipientEntry:
     )
     return RecipientEntry(
         name=recipient.recipient,
-        standing=recipient.standing,
+        standing=standing_text(recipient.standing),
         about=recipient.about,
         functions=tuple(functions),
         fields=tuple(fields),
@@ -285,6 +286,8 @@ STATEMENT_HEADINGS: Final[Mapping[str, str]] = {
     "transfers": "Transfers to third countries",
     "security": "Security",
     "organizational_measures": "Organizational measures",
+    "source": "Source of the data",
+    "authority": "Supervisory authority",
 }
 
 
@@ -315,8 +318,8 @@ def statement_heading(word: str) -> str:
 
 def recipients_table(recipients: Sequence[RecipientEntry]) -> Table:
     """The recipients of the record."""
-    names = ("standing", "about", "functions", "fields", "contract")
-    return entry_table("Recipients", {"recipient": "name", **{name: name for name in names}}, recipients)
+    names = {"role": "standing", **{name: name for name in ("about", "functions", "fields", "contract")}}
+    return entry_table("Recipients", {"recipient": "name", **names}, recipients)
 
 
 def subprocessors_table(subprocessors: Sequence[Subprocessor]) -> Table:

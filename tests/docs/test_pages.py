@@ -67,7 +67,7 @@ def marked(page: Path) -> Any:
 @pytest.fixture(name="reader")
 def _reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
     """A reader of a fresh checkout after `make run`; the environment is restored afterwards."""
-    for name in ("pipelines", "sample_data"):
+    for name in ("pipelines", "sample_data", "docs/schedules"):
         shutil.copytree(ROOT / name, tmp_path / name)
     create_access_file(tmp_path / "out" / "demo-access.yaml", getpass.getuser(), ("contoso", "fabrikam"))
     create_keyring(tmp_path / "out" / "demo.keys", ("device", "user", "session"), datetime.now(UTC))

@@ -76,7 +76,7 @@ def test_the_notebooks_were_run_and_show_what_they_made(site: Path) -> None:
     assert len(list((site / "notebooks").glob("*.png"))) >= 3
     assert "groups are there" in shown["minimized_data"]
     assert "Did you mean 'os_verison'?" in shown["policy_author"]
-    assert "consent was withdrawn" in shown["before_sharing"]
+    assert "the tenant withdrew its authorization" in shown["before_sharing"]
     assert "people have a combination to themselves" in shown["risk_of_a_data_frame"]
     assert [name for name, text in shown.items() if "<table>" not in text and "<pre>" not in text] == []
 

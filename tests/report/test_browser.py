@@ -107,7 +107,7 @@ def test_on_paper_the_tables_are_unfolded(browser: Browser, page: Path) -> None:
 def test_a_recipient_page_fits_a_phone_and_is_accessible(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "leaflet.html"
     path.write_text(
-        html_page(recipient_document(Recipient(recipient="vendor", standing="independent", functions={}))),
+        html_page(recipient_document(Recipient(recipient="vendor", standing="independent_controller", functions={}))),
         encoding="utf-8",
     )
     found, _ = shown(browser, path, 375)
