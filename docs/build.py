@@ -47,7 +47,33 @@ def build(target: Path = TARGET) -> Path:
     (target / "zensical.toml").write_text(settings.replace(COMMANDS_ENTRY, command_entries(commands)))
     command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean", "--config-file"]
     subprocess.run([*command, str(target / "zensical.toml")], check=True)
+    for page in (target / "site").rglob("*.html"):
+        page.write_text(with_labels(page.read_text()))
     return target / "site"
+
+
+def with_labels(page: str) -> str:
+    """A page in which each cell of a table names its column, for screens that show a row as a card.
+
+    >>> with_labels("<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table>")
+    '<table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td data-label="b">2</td></tr></table>'
+    """
+    return re.sub(r"<table>.*?</table>", _with_labels, page, flags=re.DOTALL)
+
+
+def _with_labels(table: re.Match[str]) -> str:
+    headings = [
+        re.sub(r"<[^>]+>", "", each).strip() for each in re.findall(r"<th\b[^>]*>(.*?)</th>", table[0], re.DOTALL)
+    ]
+    rows = re.split(r"(?=<tr\b)", table[0])
+    for number, row in enumerate(rows):
+        cells = re.split(r"(?=<td\b)", row)
+        labels = ["", *headings[1:]] if len(cells) - 1 == len(headings) else []
+        for place, label in enumerate(labels, start=1):
+            if label:
+                cells[place] = f'<td data-label="{label.replace(chr(34), "&quot;")}"{cells[place].removeprefix("<td")}'
+        rows[number] = "".join(cells)
+    return "".join(rows)
 
 
 def _source(target: Path) -> Path:

@@ -159,3 +159,20 @@ def test_the_figure_of_the_service_is_the_same_as_picture_and_as_text() -> None:
     built = script("build").with_figure(f"# A\n\n{figure}\nend\n", "../")
     assert "](../service.svg)" in built
     assert "───" not in built
+
+
+def test_each_cell_of_a_table_names_its_column() -> None:
+    table = "<table><thead><tr><th>key</th><th>the <b>type</b></th></tr></thead><tr><td>a</td><td class=x>b</td></tr></table>"
+    labelled = script("build").with_labels(f"<p>{table}</p>")
+    assert labelled == f"<p>{table}</p>".replace("<td class=x>", '<td data-label="the type" class=x>')
+    odd = "<table><tr><th>a</th></tr><tr><td>1</td><td>2</td></tr></table>"
+    assert script("build").with_labels(odd) == odd
+
+
+@pytest.mark.slow
+def test_the_site_has_the_figure_as_a_picture_and_labels_in_tables(site: Path) -> None:
+    concepts = (site / "concepts" / "index.html").read_text()
+    assert "service.svg" in concepts
+    assert (site / "service.svg").exists()
+    assert '<td data-label="meaning">' in (site / "reference" / "commands" / "run" / "index.html").read_text()
+    assert 'id="e201"' in (site / "reference" / "codes" / "index.html").read_text()
