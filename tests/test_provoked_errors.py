@@ -4,9 +4,9 @@
 runs `commands`, and states the exit code of the last one and what it reports, by code. To make the texts again after an intended
 change, run `python -m tests.test_provoked_errors` and read the difference.
 
-`provoked/elsewhere.yaml` names the test that provokes a code which needs more than a command: damaged files, a server, a second
-machine. `provoked/unreachable.yaml` gives the reason why a code cannot be provoked from outside, and `provoked/pending.yaml` lists the codes that no provocation covers yet. Each code
-is in one of them.
+`provoked/elsewhere.yaml` names the test of a code that is tested elsewhere. `provoked/unreachable.yaml` gives the reason why a
+code cannot be provoked from outside. `provoked/pending.yaml` lists the codes that no provocation covers yet. Each code is in one
+of them.
 """
 
 from __future__ import annotations
