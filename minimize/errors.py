@@ -158,10 +158,12 @@ class MinimizeError(Exception):
         self.code = code or self.default_code
         self.hint = hint
         self.findings: tuple[Finding, ...] = tuple(findings)
-        self.shown_code, self._listed_findings = self.code, self.findings
+        self.shown_code = self._explained_code = self.code
+        self._listed_findings = self.findings
         if len(self.findings) == 1 and (self.message_is_heading or self.findings[0].message == message):
             finding = self.findings[0]
-            self.shown_code, self._listed_findings = finding.code, ()
+            self._explained_code, self._listed_findings = finding.code, ()
+            self.shown_code = finding.code if self.message_is_heading else f"{self.code}/{finding.code}"
             hints = dict.fromkeys(filter(None, (finding.hint, hint)))
             self.message, self.hint = finding.sentence, " ".join(hints)
         super().__init__(self.message)
@@ -172,7 +174,7 @@ class MinimizeError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """The error as the JSON object that `--json` prints on stderr. `doc` is the place in the documentation of its code."""
-        doc = code_anchor(self.shown_code)
+        doc = code_anchor(self._explained_code)
         body: dict[str, Any] = {"code": self.code, "message": self.message, "hint": self.hint, "doc": doc}
         return {"error": {**body, "faults": [finding.to_json() for finding in self.findings]}}
 

@@ -234,7 +234,9 @@ def outcome_of(world: World, account: str, call: str, disclosure: str) -> Outcom
 
 def is_denied(result: Result) -> bool:
     """Whether a command was refused for want of a permission."""
-    return result.code == 3 and f"error {AccessDenied.default_code}:" in result.err
+    return result.code == 3 and result.err.startswith(
+        (f"error {AccessDenied.default_code}:", f"error {AccessDenied.default_code}/")
+    )
 
 
 def permission_rows(world: World) -> list[tuple[str, ...]]:

@@ -71,8 +71,11 @@ def test_a_page_is_written_without_a_value(folder: Path, command: Command) -> No
         (("patients.csv", "--quasi", "age", "--sensitive", "age"), "age is both a quasi-identifier and sensitive"),
         (("patients.csv", "--quasi", "age", "--population", "0"), "size of the population"),
         (("patients.csv", "--quasi", "age", "--date", "2026-11-24"), "--date is for outputs"),
-        (("missing.csv", "--quasi", "age"), "missing.csv does not exist"),
-        (("patients.csv", "--quasi", "age", "--population", "missing.parquet"), "missing.parquet does not exist"),
+        (("missing.csv", "--quasi", "age"), "missing.csv: the file or folder does not exist"),
+        (
+            ("patients.csv", "--quasi", "age", "--population", "missing.parquet"),
+            "missing.parquet: the file does not exist",
+        ),
         (("patients.csv", "--quasi", "age", "--population", "notes.txt"), "notes.txt is not a file"),
         (("damaged.parquet", "--quasi", "age"), "damaged"),
         ((".",), "not an output folder"),

@@ -97,7 +97,7 @@ def test_a_keyring_that_is_gone_opens_nothing(keys: Path) -> None:
     master = found.newest(NAME)
     wrapped = found.wrap(KEY, master)
     keys.unlink()
-    with pytest.raises(KeyringError, match="cannot be read"):
+    with pytest.raises(KeyringError, match="does not exist"):
         found.unwrap(wrapped, master)
 
 
