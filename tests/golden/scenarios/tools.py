@@ -58,7 +58,7 @@ def steps(session: Session) -> None:
     session.replace(POLICY, "do: {grid: {metres: 300}}", "do: {grid: {metres: 100}}")
     session.replace(
         POLICY,
-        "carrier:          {type: string, role: quasi, do: {top: {keep: 20, other: other}}}",
+        "carrier:          {type: string, role: quasi, do: {top: {keep: 20, other: other}}, label: Mobile network}",
         "carrier: {type: string, do: drop}",
     )
     session.run(f"lint {PIPELINE} --json")
